@@ -1,0 +1,1 @@
+"""The only LangGraph: loading people's projects, running their graphs, and turning pauses into reviews and back."""

@@ -1,0 +1,139 @@
+"""What a graph is made of, read once when it is opened: its input, its tools, its gates, and which node leads where."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableSequence
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
+from langgraph.pregel import Pregel
+
+from hitl_tui.model import Json
+
+ANY_MESSAGES = {"title": "Messages", "type": ["array", "object", "string"]}
+"""LangGraph takes messages in many forms (pairs, dicts, strings) that its own JSON Schema does not describe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """The parts of one graph that reviews need."""
+
+    tools: Mapping[str, Json] = field(default_factory=dict)
+    """JSON Schema of the arguments, by tool name."""
+    tool_nodes: frozenset[str] = frozenset()
+    gates_before: frozenset[str] = frozenset()
+    gates_after: frozenset[str] = frozenset()
+    edges: tuple[tuple[str, str], ...] = ()
+
+    def before(self, node: str) -> tuple[str, ...]:
+        """Nodes with an edge to this one."""
+        return tuple(dict.fromkeys(a for a, b in self.edges if b == node))
+
+    def after(self, node: str) -> tuple[str, ...]:
+        """Nodes this one has an edge to."""
+        return tuple(dict.fromkeys(b for a, b in self.edges if a == node))
+
+    def runs_tools(self, node: str) -> bool:
+        """Whether the node runs the tool calls of the last message: a ToolNode, or one that is called so."""
+        return node in self.tool_nodes or "tool" in node.lower()
+
+
+def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
+    """Read a graph's parts. Never raises: what cannot be read is left out."""
+    found = _tool_nodes(graph)
+    every = dict(found)
+    for _, sub in _subgraphs(graph):
+        every.update({f"{name} (sub)": node for name, node in _tool_nodes(sub).items()})
+    tools = {name: _schema(tool) for node in every.values() for name, tool in node.tools_by_name.items()}
+    return Anatomy(
+        tools,
+        frozenset(found),
+        _gates(graph, graph.interrupt_before_nodes),
+        _gates(graph, graph.interrupt_after_nodes),
+        _edges(graph),
+    )
+
+
+def _gates(graph: Pregel[Any, Any, Any, Any], nodes: Any) -> frozenset[str]:
+    return frozenset(graph.nodes) - {"__start__"} if nodes == "*" else frozenset(nodes)
+
+
+def _subgraphs(graph: Pregel[Any, Any, Any, Any]) -> list[tuple[str, Any]]:
+    try:
+        return list(graph.get_subgraphs(recurse=True))
+    except Exception:  # noqa: BLE001 - a graph that cannot list its subgraphs still runs
+        return []
+
+
+def _tool_nodes(graph: Pregel[Any, Any, Any, Any]) -> dict[str, ToolNode]:
+    found = {}
+    for name, node in graph.nodes.items():
+        for step in _steps(node.bound):
+            if isinstance(step, ToolNode):
+                found[name] = step
+    return found
+
+
+def _steps(bound: Runnable[Any, Any]) -> list[Any]:
+    return list(bound.steps) if isinstance(bound, RunnableSequence) else [bound]
+
+
+def _schema(tool: BaseTool) -> Json:
+    try:
+        shape: Any = tool.tool_call_schema
+        return shape if isinstance(shape, dict) else shape.model_json_schema()
+    except Exception:  # noqa: BLE001 - a tool without a readable schema is reviewed without one
+        return None
+
+
+def _edges(graph: Pregel[Any, Any, Any, Any]) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple((edge.source, edge.target) for edge in graph.get_graph().edges)
+    except Exception:  # noqa: BLE001 - some graphs cannot be drawn; they still run
+        return ()
+
+
+def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
+    """JSON Schema of the input; where LangGraph cannot say (Python 3.11's own TypedDict), the names of its channels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            schema: dict[str, Any] = graph.get_input_jsonschema()
+    except Exception:  # noqa: BLE001 - pydantic refuses some state types; the graph still runs
+        names = [graph.input_channels] if isinstance(graph.input_channels, str) else list(graph.input_channels)
+        start = [c for c in graph.channels if not c.startswith(("__", "branch:"))] if names == ["__start__"] else names
+        schema = {"type": "object", "properties": {name: {} for name in start}}
+    properties = schema.get("properties", {})
+    if "messages" not in properties:
+        return schema
+    lenient = {**schema, "properties": {**properties, "messages": ANY_MESSAGES}}
+    if '"#/$defs/' not in str({k: v for k, v in lenient.items() if k != "$defs"}).replace("'", '"'):
+        lenient.pop("$defs", None)
+    return lenient
+
+
+def takes_text(schema: Json) -> bool:
+    """Whether one sentence is input enough."""
+    return text_input(schema, "") is not None
+
+
+def text_input(schema: Json, text: str) -> Json:
+    """A sentence as this graph's input; None when it takes none."""
+    if not isinstance(schema, dict):
+        return None
+    properties = schema.get("properties", {})
+    if "messages" in properties and not set(schema.get("required", [])) - {"messages"}:
+        return {"messages": [{"role": "user", "content": text}]}
+    if schema.get("type") == "string":
+        return text
+    strings = [name for name, shape in properties.items() if shape.get("type") == "string"]
+    needed = schema.get("required", [])
+    if len(properties) == 1 and strings:
+        return {strings[0]: text}
+    if len(needed) == 1 and needed[0] in strings:
+        return {needed[0]: text}
+    return None

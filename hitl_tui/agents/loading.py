@@ -1,0 +1,138 @@
+"""Importing people's graphs as `langgraph dev` does, and lending them the console's checkpointer without touching their objects."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+
+from hitl_tui.agents.targets import GraphSpec, Target
+from hitl_tui.errors import BadTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One graph of a project: the user's object, or why there is none."""
+
+    spec: GraphSpec
+    found: Any = None
+    error: str = ""
+    traceback: str = ""
+
+
+def load(target: Target) -> list[Loaded]:
+    """Import every graph of the project. Runs user code: one that fails is listed with its error, the others work."""
+    os.environ.update(target.env)
+    for path in reversed(target.paths):
+        if str(path) not in sys.path:
+            sys.path.insert(0, str(path))
+    importlib.invalidate_caches()
+    return [_load(target, spec) for spec in target.graphs]
+
+
+def _load(target: Target, spec: GraphSpec) -> Loaded:
+    try:
+        module = _import_file(target.root, Path(spec.source)) if spec.is_file else importlib.import_module(spec.source)
+        if not hasattr(module, spec.attribute):
+            return Loaded(spec, error=f"{Path(spec.source).name} has no {spec.attribute}")
+        return Loaded(spec, getattr(module, spec.attribute))
+    except BadTarget as error:
+        return Loaded(spec, error=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is the agent's error, shown
+        return Loaded(spec, error=describe(error), traceback=traceback.format_exc())
+
+
+def describe(error: BaseException) -> str:
+    """An exception on one line, as a person reads it."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({text})"
+    return f"{name}: {text[:500]}" if text else name
+
+
+def _import_file(root: Path, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadTarget(f"there is no file {path}", "correct langgraph.json")
+    name = _module_name(root, path)
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadTarget(f"{path} is no Python file", "correct langgraph.json")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: classes in its checkpoints are found by this name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _module_name(root: Path, path: Path) -> str:
+    """The name by which the project itself would import the file, so that there is one module and not two."""
+    inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    name = ".".join(inside.with_suffix("").parts)
+    name = name.removeprefix("src.").removesuffix(".__init__")
+    other = sys.modules.get(name)
+    taken = name.split(".")[0] in sys.stdlib_module_names or (other is not None and getattr(other, "__file__", None) != str(path))
+    return f"hitl_project.{name}" if taken else name
+
+
+@contextlib.asynccontextmanager
+async def opened(found: Any, config: RunnableConfig, checkpointer: Any, store: Any) -> AsyncIterator[Pregel[Any, Any, Any, Any]]:
+    """The user's graph, or what their factory makes for this config, with the console's checkpointer and store put in.
+
+    Raises:
+        BadTarget: the object is no graph.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        graph = await _resolve(found, config, stack)
+        if isinstance(graph, StateGraph):
+            graph = graph.compile()
+        if not isinstance(graph, Pregel):
+            raise BadTarget(
+                f"it is a {type(graph).__name__}, not a graph", "name a compiled graph, a StateGraph, or a function that makes one"
+            )
+        yield graph.copy(update={"checkpointer": checkpointer, "store": graph.store or store})
+
+
+async def _resolve(found: Any, config: RunnableConfig, stack: contextlib.AsyncExitStack) -> Any:
+    if isinstance(found, Pregel | StateGraph) or not callable(found):
+        return found
+    made = found(*_arguments(found, config))
+    if inspect.isawaitable(made):
+        made = await made
+    if isinstance(made, contextlib.AbstractAsyncContextManager) and not isinstance(made, Pregel):
+        return await stack.enter_async_context(made)
+    if isinstance(made, contextlib.AbstractContextManager) and not isinstance(made, Pregel):
+        return stack.enter_context(made)
+    return made
+
+
+def _arguments(factory: Any, config: RunnableConfig) -> list[Any]:
+    """A factory takes nothing, the config, the server's runtime (there is none here), or both; told apart by annotation."""
+    parameters = [
+        p for p in inspect.signature(factory).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]  # fmt: skip
+    if len(parameters) > 2:
+        raise BadTarget(
+            f"{getattr(factory, '__name__', factory)} wants {len(parameters)} arguments", "a factory takes at most config and runtime"
+        )
+    return [None if "Runtime" in str(p.annotation) else config for p in parameters]

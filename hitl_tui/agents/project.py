@@ -1,0 +1,115 @@
+"""One loaded project: its agents as the console lists them, and a thread of an agent on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.pregel import Pregel
+from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+from hitl_tui.agents import loading
+from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, text_input
+from hitl_tui.agents.targets import Target
+from hitl_tui.agents.threads import Thread
+from hitl_tui.errors import BadTarget, Refused
+from hitl_tui.model import Agent, Json, Run
+from hitl_tui.settings import Home
+
+
+class Project:
+    """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
+
+    def __init__(self, target: Target, home: Home, saver: AsyncSqliteSaver, memory: AsyncSqliteStore) -> None:
+        self.target = target
+        self.agents: list[Agent] = []
+        self.home = home
+        self._saver = saver
+        self._memory = memory
+        self._found: dict[str, Any] = {}
+        self._anatomy: dict[str, Anatomy] = {}
+        self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, target: Target, home: Home) -> AsyncIterator[Project]:
+        """Open the checkpoints and load the graphs. A graph that fails is listed with its error."""
+        async with (
+            AsyncSqliteSaver.from_conn_string(str(home.checkpoints)) as saver,
+            AsyncSqliteStore.from_conn_string(str(home.memory)) as memory,
+        ):
+            await saver.setup()
+            await memory.setup()
+            project = cls(target, home, saver, memory)
+            for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
+                project.agents.append(await project._describe(loaded))
+            yield project
+
+    @property
+    def names(self) -> list[str]:
+        """Agents that can be run."""
+        return [agent.name for agent in self.agents if not agent.error]
+
+    async def _describe(self, loaded: loading.Loaded) -> Agent:
+        spec = loaded.spec
+        error, trace, schema = loaded.error, loaded.traceback, None
+        if not error:
+            try:
+                async with loading.opened(loaded.found, {"configurable": {}}, self._saver, self._memory) as graph:
+                    schema = input_schema(graph)
+                    self._anatomy[spec.name] = examine(graph)
+                    if graph_is_fixed(loaded.found):
+                        self._graphs[spec.name] = graph
+                self._found[spec.name] = loaded.found
+            except BadTarget as problem:
+                error = str(problem)
+            except (Exception, SystemExit) as problem:  # noqa: BLE001 - the factory is user code: its error is shown
+                error, trace = loading.describe(problem), traceback.format_exc()
+        description = spec.description or _docstring(loaded.found)
+        return Agent(spec.name, 0, self.target.label, description, schema, takes_text(schema), error, trace)
+
+    @contextlib.asynccontextmanager
+    async def thread(self, run: Run) -> AsyncIterator[Thread]:
+        """The run's thread, on its agent's graph."""
+        configurable = {"thread_id": run.thread, "hitl_run": run.id, "hitl_workdir": str(self._workdir(run))}
+        config: RunnableConfig = {"configurable": configurable}
+        anatomy = self._anatomy[run.agent]
+        fixed = self._graphs.get(run.agent)
+        if fixed is not None:
+            yield Thread(fixed, config, anatomy, self._saver)
+            return
+        async with loading.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
+            yield Thread(graph, config, anatomy, self._saver)
+
+    def input_of(self, run: Run) -> Json:
+        """What the graph is started with.
+
+        Raises:
+            Refused: the run has a sentence, and the agent takes none.
+        """
+        if "text" not in run.input:
+            return run.input["input"]
+        schema = next(agent.input_schema for agent in self.agents if agent.name == run.agent)
+        given = text_input(schema, run.input["text"])
+        if given is None:
+            raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")
+        return given
+
+    def _workdir(self, run: Run) -> Path:
+        return self.home.workdir(run.thread)
+
+
+def graph_is_fixed(found: Any) -> bool:
+    """Whether the user gave a graph, which serves every run, and not a function that makes one for each."""
+    return isinstance(found, Pregel) or hasattr(found, "compile")
+
+
+def _docstring(found: Any) -> str:
+    text = found.__doc__ if callable(found) and not isinstance(found, Pregel) else ""
+    return (text or "").strip().partition("\n")[0]

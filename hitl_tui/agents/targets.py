@@ -1,0 +1,130 @@
+"""What a TARGET on the command line names: which graphs, from which files. Reads no user code and imports no LangGraph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.errors import BadTarget
+
+MANIFEST = "langgraph.json"
+FORMS = "give a langgraph.json, a folder holding one, file.py:graph, or package.module:graph"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """Where one graph is."""
+
+    name: str
+    source: str
+    """A file's absolute path, or a module's dotted name."""
+    attribute: str
+    description: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """A source with a slash is a file, else a module: LangGraph's own rule."""
+        return "/" in self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A project: its graphs, and what must be in place before they are imported."""
+
+    key: str
+    """The target with its path made absolute: the project's identity."""
+    label: str
+    root: Path
+    graphs: tuple[GraphSpec, ...]
+    paths: tuple[Path, ...] = ()
+    """Folders for `sys.path`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def sample_agents() -> Path:
+    """The folder of the sample agents: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    installed = package / "_sample_agents"
+    return installed if installed.is_dir() else package.parent / "sample_agents"
+
+
+def parse(target: str, cwd: Path | None = None) -> Target:
+    """Read what a target names.
+
+    Raises:
+        BadTarget: it is none of the known forms, or its langgraph.json is missing or malformed.
+    """
+    cwd = cwd or Path.cwd()
+    path = (cwd / Path(target).expanduser()).resolve()
+    if path.is_dir():
+        path = path / MANIFEST
+        if not path.is_file():
+            raise BadTarget(f"there is no {MANIFEST} in {path.parent}", FORMS)
+    if path.is_file() and path.suffix == ".json":
+        return _manifest(path)
+    source, colon, attribute = target.rpartition(":")
+    if not colon or not attribute.isidentifier():
+        happened = f"{target} names no graph" if path.exists() else f"there is no {target}"
+        raise BadTarget(happened, FORMS)
+    return _single(source, attribute, cwd)
+
+
+def _single(source: str, attribute: str, cwd: Path) -> Target:
+    if not source.endswith(".py"):
+        if not all(part.isidentifier() for part in source.split(".")):
+            raise BadTarget(f"{source}:{attribute} names no graph", FORMS)
+        key = f"{cwd}::{source}:{attribute}"
+        return Target(key, source, cwd, (GraphSpec(attribute, source, attribute),), (cwd,))
+    file = (cwd / Path(source).expanduser()).resolve()
+    if not file.is_file():
+        raise BadTarget(f"there is no file {source}", FORMS)
+    return Target(f"{file}:{attribute}", file.name, file.parent, (GraphSpec(attribute, str(file), attribute),), (file.parent,))
+
+
+def _manifest(path: Path) -> Target:
+    try:
+        table = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadTarget(f"{path} cannot be read: {error}", "correct it") from None
+    graphs = table.get("graphs") if isinstance(table, dict) else None
+    if not isinstance(graphs, dict) or not graphs:
+        raise BadTarget(f'{path} has no "graphs"', 'add {"graphs": {"name": "./file.py:graph"}}')
+    root = path.parent
+    dependencies = table.get("dependencies", [])
+    if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
+        raise BadTarget(f'{path}: "dependencies" is not a list of strings', "correct it")
+    specs = tuple(_spec(path, str(name), entry) for name, entry in graphs.items())
+    return Target(str(path), root.name, root, specs, _paths(root, dependencies), _env(path, table.get("env", {})))
+
+
+def _spec(manifest: Path, name: str, entry: Any) -> GraphSpec:
+    described = entry if isinstance(entry, dict) else {"path": entry}
+    where = described.get("path")
+    source, colon, attribute = where.rpartition(":") if isinstance(where, str) else ("", "", "")
+    if not (source and colon and attribute):
+        raise BadTarget(f"{manifest}: graph {name!r} does not say where it is", 'write it as "./file.py:graph"')
+    if "/" in source:
+        source = str((manifest.parent / source).resolve())
+    return GraphSpec(name, source, attribute, str(described.get("description", "")))
+
+
+def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:
+    local = [root / item for item in dependencies if item.startswith((".", "/"))]
+    folders = [root, *local]
+    return tuple(dict.fromkeys(p.resolve() for folder in folders for p in (folder, folder / "src") if p.is_dir()))
+
+
+def _env(manifest: Path, env: Any) -> Mapping[str, str]:
+    if isinstance(env, dict):
+        return {str(key): str(value) for key, value in env.items()}
+    if not isinstance(env, str):
+        raise BadTarget(f'{manifest}: "env" is neither a table nor a file\'s name', "correct it")
+    file = manifest.parent / env
+    if not file.is_file():
+        raise BadTarget(f"{manifest}: there is no env file {env}", "make it, or correct the name")
+    from dotenv import dotenv_values
+
+    return {key: value for key, value in dotenv_values(file).items() if value is not None}

@@ -1,0 +1,207 @@
+"""One thread of one graph: look at its head, run it, answer what it asks. Everything LangGraph is told goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END
+from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
+from langgraph.types import Command, StateSnapshot, StreamMode
+
+from hitl_tui.agents import pauses
+from hitl_tui.agents.anatomy import Anatomy
+from hitl_tui.agents.conversation import messages_in, unanswered
+from hitl_tui.agents.payloads import resume_value
+from hitl_tui.model import Answer, DecisionKind, Pause, PauseKind
+
+Part = tuple[tuple[str, ...], str, Any]
+"""What LangGraph streams: namespace, mode, chunk."""
+
+MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
+RESUME = "__resume__"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The head of a thread, at one moment."""
+
+    snapshot: StateSnapshot
+    pauses: tuple[Pause, ...]
+    """What it waits for; empty while it could simply go on."""
+    poisoned: bool
+    """A saved answer makes its node fail again and again (CONTRACT 2.2); only asking anew helps."""
+
+    @property
+    def started(self) -> bool:
+        """Whether there is any checkpoint."""
+        return self.snapshot.created_at is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to run."""
+        return not self.snapshot.next
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether some task of this step neither ended nor asks."""
+        return any(not task.interrupts and task.result is None for task in self.snapshot.tasks)
+
+    def begun_by(self, run: int) -> bool:
+        """Whether the head was written by this run; an older run's finished thread says nothing of a new input."""
+        return self.started and (self.snapshot.metadata or {}).get("hitl_run") == run
+
+
+class Thread:
+    """A graph bound to one thread id."""
+
+    def __init__(
+        self, graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, anatomy: Anatomy, saver: BaseCheckpointSaver[Any]
+    ) -> None:
+        self._graph = graph
+        self._saver = saver
+        self._config = config
+        self._anatomy = anatomy
+        self.control = RunControl()
+        """Ask it to drain, and the stream stops at the next step's boundary."""
+
+    async def look(self, stopped: bool) -> Look:
+        """Read the head. `stopped` says that its stream was seen to end here, so what has a next step stands at a gate."""
+        snapshot = await self._graph.aget_state(self._config, subgraphs=True)
+        if snapshot.interrupts:
+            found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._inner_values(snapshot)))
+            return Look(snapshot, found, await self._is_poisoned(snapshot))
+        if snapshot.next and (stopped or pauses.at_gate(snapshot, self._anatomy)):
+            return Look(snapshot, (pauses.gated(snapshot, self._anatomy),), False)
+        return Look(snapshot, (), False)
+
+    def begin(self, given: Any) -> AsyncIterator[Part]:
+        """Run from an input."""
+        return self._stream(given)
+
+    def proceed(self) -> AsyncIterator[Part]:
+        """Go on from the checkpoint."""
+        return self._stream(None)
+
+    def ask_again(self, look: Look) -> AsyncIterator[Part]:
+        """Go back to the head itself, which drops a poisonous answer: the question comes again under a new id."""
+        configurable = {**self._config["configurable"], **look.snapshot.config["configurable"]}
+        return self._stream(None, _with_configurable(self._config, configurable))
+
+    def answer(self, answered: Sequence[tuple[Pause, Mapping[int, Answer]]]) -> AsyncIterator[Part]:
+        """Resume with the answers: interrupts by id and strictly; a gate never by `Command`, which would answer the next question too."""
+        first, answers = answered[0]
+        if first.kind is PauseKind.GATE:
+            return self._pass_gate(answers[0])
+        if first.kind is PauseKind.TOOL_GATE:
+            return self._pass_tool_gate(first, answers)
+        resume = {pause.interrupt: resume_value(pause.kind, pause.actions, said) for pause, said in answered}
+        strict = _with_configurable(self._config, {**self._config["configurable"], "__pregel_strict_resume": True})
+        return self._stream(Command(resume=resume), strict)
+
+    def _stream(
+        self, given: Any, config: RunnableConfig | None = None, interrupt_after: Sequence[str] | None = None
+    ) -> AsyncIterator[Part]:
+        parts: AsyncIterator[Any] = self._graph.astream(
+            given,
+            config or self._config,
+            stream_mode=MODES,
+            subgraphs=True,
+            durability="async",
+            control=self.control,
+            interrupt_after=interrupt_after,
+        )
+        return parts
+
+    async def _pass_gate(self, answer: Answer) -> AsyncIterator[Part]:
+        if answer.kind is DecisionKind.REJECT:
+            await self._graph.aupdate_state(self._config, None, as_node=END)
+            return
+        async for part in self._stream(None):
+            yield part
+
+    async def _pass_tool_gate(self, pause: Pause, answers: Mapping[int, Answer]) -> AsyncIterator[Part]:
+        """The recipes of CONTRACT 2.3, for any mix: refused calls get their result from the reviewer, the others run."""
+        snapshot = await self._graph.aget_state(self._config)
+        message, _ = unanswered(messages_in(snapshot.values))
+        if message is None:
+            raise RuntimeError("the gated message has gone")
+        by_call = {action.tool_call: answers[action.slot] for action in pause.actions}
+        whole = _edited(message, by_call)
+        refused = [_refusal(call, by_call[call["id"]]) for call in message.tool_calls if _is_refused(by_call.get(call["id"]))]
+        kept = [call for call in whole.tool_calls if not _is_refused(by_call.get(call["id"]))]
+        if refused and kept:
+            await self._update({"messages": [_with_calls(whole, kept)]})
+            async for part in self._stream(None, interrupt_after="*"):  # one step, wherever the shorter message leads
+                if part[1] != "updates" or "__interrupt__" not in part[2]:
+                    yield part
+            await self._update({"messages": [whole, *refused]}, as_node=pause.node)
+        elif refused:
+            await self._update({"messages": refused}, as_node=pause.node)
+        elif whole is not message:
+            await self._update({"messages": [whole]})
+        async for part in self._stream(None):
+            yield part
+
+    async def _update(self, values: dict[str, Any], as_node: str | None = None) -> None:
+        await self._graph.aupdate_state(self._config, values, as_node=as_node)
+
+    async def _inner_values(self, snapshot: StateSnapshot) -> dict[str, Any]:
+        """State of agents that were called inside a task (deepagents' sub-agents): only their own namespace has it."""
+        found = {}
+        for task, path, _ in pauses.leaves(snapshot):
+            if not task.interrupts or path:
+                continue
+            where = {"thread_id": self._config["configurable"]["thread_id"], "checkpoint_ns": f"{task.name}:{task.id}"}
+            head = await self._saver.aget_tuple({"configurable": where})
+            if head and head.checkpoint["channel_values"].get("messages"):
+                found[task.id] = head.checkpoint["channel_values"]
+        return found
+
+    async def _is_poisoned(self, snapshot: StateSnapshot) -> bool:
+        failed = {task.id for task in snapshot.tasks if task.error and task.interrupts}
+        head = await self._saver.aget_tuple(self._config) if failed else None
+        writes = (head.pending_writes or ()) if head else ()
+        return any(task in failed and channel == RESUME for task, channel, _ in writes)
+
+
+def _with_configurable(config: RunnableConfig, configurable: dict[str, Any]) -> RunnableConfig:
+    return {**config, "configurable": configurable}
+
+
+def _is_refused(answer: Answer | None) -> bool:
+    return answer is not None and answer.kind in (DecisionKind.REJECT, DecisionKind.RESPOND)
+
+
+def _refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
+    """What the model reads in the tool's place."""
+    if answer.kind is DecisionKind.RESPOND:
+        return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
+    text = answer.message or f"A reviewer rejected the call of {call['name']}; it did not run."
+    return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessage:
+    edits = {call: a.args for call, a in answers.items() if a.kind is DecisionKind.EDIT}
+    if not edits:
+        return message
+    return _with_calls(message, [{**call, "args": edits.get(call["id"], call["args"])} for call in message.tool_calls])
+
+
+def _with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
+    """The same message, by id, making these calls; providers' own copies of the calls in its content follow."""
+    args = {call["id"]: call["args"] for call in calls}
+    content = message.content
+    if isinstance(content, list):
+        content = [
+            {**block, "input": args[block["id"]]} if isinstance(block, dict) and block.get("type") == "tool_use" else block
+            for block in content
+            if not (isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in args)
+        ]
+    extra = {key: value for key, value in message.additional_kwargs.items() if key not in ("tool_calls", "function_call")}
+    return message.model_copy(update={"tool_calls": list(calls), "content": content, "additional_kwargs": extra})

@@ -1,0 +1,71 @@
+"""Whether an answer fits its action: checked whole before it is stored, for a malformed one can poison a thread for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hitl_tui.errors import Refused
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+
+TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
+"""Pauses whose actions are tool calls: edits are objects, responses are text."""
+
+
+def check(kind: PauseKind, action: Action, answer: Answer) -> None:
+    """Let a good answer pass.
+
+    Raises:
+        Refused: the kind is not allowed here, a part is missing, or a value breaks the schema.
+    """
+    if answer.kind not in action.allowed:
+        allowed = ", ".join(action.allowed) or "none"
+        raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
+    match answer.kind:
+        case DecisionKind.EDIT:
+            _check_edit(action, answer)
+        case DecisionKind.RESPOND:
+            _check_response(kind, action, answer)
+        case _ if answer.args is not None:
+            raise Refused(f"{answer.kind} takes no arguments", "to change the arguments, edit")
+
+
+def _check_edit(action: Action, answer: Answer) -> None:
+    if not isinstance(answer.args, dict):
+        raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
+    problem = schema_problem(answer.args, action.args_schema)
+    if problem:
+        raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
+
+
+def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
+    if kind in TOOL_KINDS and (answer.message is None or answer.args is not None):
+        raise Refused("a response takes the tool's place and is text", "give it as a message")
+    problem = schema_problem(response_value(answer), action.answer_schema)
+    if problem:
+        raise Refused(f"the answer does not fit what {action.name} asks for: {problem}", "correct it")
+
+
+def response_value(answer: Answer) -> Json:
+    """What `respond` sends: the message as text, or the JSON value."""
+    return answer.args if answer.message is None else answer.message
+
+
+def schema_problem(value: Json, schema: Json) -> str:
+    """The first way in which the value breaks the JSON Schema, as a phrase; empty when it fits or there is no usable schema."""
+    if not isinstance(schema, dict):
+        return ""
+    from jsonschema import Draft202012Validator, exceptions  # 60 ms: only for those who edit
+    from referencing import Registry
+
+    try:
+        validator = Draft202012Validator(schema, registry=Registry())  # an empty registry: a $ref never reaches the network
+        error = exceptions.best_match(validator.iter_errors(value))
+    except Exception:  # noqa: BLE001 - the schema is the agent's, and a broken one constrains nothing
+        return ""
+    return _phrase(error) if error else ""
+
+
+def _phrase(error: Any) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    message = error.message if len(error.message) <= 200 else error.message[:199] + "…"
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,382 @@
+"""The command line, and where everything is wired together. Heavy things are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hitl_tui import __version__
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox import Inbox
+    from hitl_tui.settings import Home, Settings
+
+OWN_OPTIONS = ("--home", "--reviewer")
+
+
+class Front(click.Group):
+    """Anything that is no command is a target for the console; `--home` and `--reviewer` may also come first."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = 0
+        while first < len(args) and args[first].startswith(OWN_OPTIONS):
+            first += 1 if "=" in args[first] else 2
+        if args and args[0] in ("--help", "--version"):
+            pass
+        elif first < len(args) and args[first] in self.commands:
+            args = [args[first], *args[:first], *args[first + 1 :]]
+        else:
+            args = ["console", *args]
+        return super().parse_args(ctx, args)
+
+
+class Sentences(click.Command):
+    """A command whose errors are sentences: exit 1 and no traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from hitl_tui.errors import HitlError
+
+        try:
+            return super().invoke(ctx)
+        except HitlError as error:
+            click.echo(f"hitl-tui: {error}", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:
+            os._exit(0)
+
+
+Front.command_class = Sentences
+
+
+@click.group(cls=Front, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hitl-tui")
+def main() -> None:
+    """Review what LangGraph agents are about to do.
+
+    Without a command: the console, on the agents of TARGETs (a langgraph.json, a folder holding one, file.py:graph, or
+    package.module:graph), or on the sample agents.
+    """
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command."""
+    command = click.option("--reviewer", metavar="NAME", help="Who decides; else config.toml's reviewer, else the login.")(command)
+    return click.option("--home", metavar="DIR", help="Databases, config and logs; else HITL_TUI_HOME, else the user's data folder.")(command)
+
+
+json_option = click.option("--json", "json_", is_flag=True, help="Print JSON; its shape is in the README.")
+targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...")
+
+
+@main.command()
+@targets_argument
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs each worker drives at a time; else config.toml's, else 8.")
+@shared
+def console(targets: tuple[str, ...], concurrency: int | None, home: str | None, reviewer: str | None) -> None:
+    """The console (what runs without a command)."""
+    from hitl_tui.console import open_console
+    from hitl_tui.settings import find_home, login, read_settings
+
+    place = find_home(home).prepare()
+    settings = read_settings(place)
+    open_console(place, settings, _parsed(targets), reviewer or settings.reviewer or login(), concurrency or settings.concurrency)
+
+
+@main.command()
+@targets_argument
+@json_option
+@shared
+def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
+    """List agents; TARGETs are loaded first, so that what they hold is known here."""
+    from hitl_tui import printing
+
+    async def work(inbox: Inbox, place: Home) -> None:
+        if targets or not await inbox.agents():
+            for key in _parsed(targets):
+                _describe(place, key)
+        found = await inbox.agents()
+        if json_:
+            click.echo(printing.as_json([printing.agent_json(agent) for agent in found]))
+        else:
+            click.echo(printing.table((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found))
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@click.argument("agent")
+@click.argument("text", required=False)
+@click.option("--input", "input_", metavar="JSON", help="The graph's input.")
+@click.option("--input-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the graph's input as JSON.")
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, help="So many runs.")
+@click.option("--thread", metavar="ID", help="Continue this thread instead of a new one.")
+@click.option("--project", type=int, metavar="ID", help="Which project's agent, when several have one of this name.")
+@json_option
+@shared
+def launch(
+    agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
+    json_: bool, home: str | None, reviewer: str | None,
+) -> None:  # fmt: skip
+    """Queue a run of AGENT with TEXT, or with JSON input."""
+    from hitl_tui import jsontext, printing
+
+    if sum(given is not None for given in (text, input_, input_file)) != 1:
+        raise click.UsageError("give one of TEXT, --input JSON and --input-file F")
+    source = input_file.read_text("utf-8", "replace") if input_file else input_
+    given = jsontext.loads(source, "the input") if source is not None else None
+
+    async def work(inbox: Inbox, _: Home) -> None:
+        others = await inbox.suggestions(agent)
+        runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project)
+        if others:
+            click.echo(f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True)
+        if json_:
+            click.echo(printing.as_json([printing.run_json(run) for run in runs]))
+        else:
+            click.echo("\n".join(f"run {printing.run_id(run.id)} of {agent} is queued" for run in runs))
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@targets_argument
+@click.option("--until-idle", is_flag=True, help="End once nothing is queued, running, or decided and not yet applied.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; else config.toml's, else 8.")
+@click.option("--describe", is_flag=True, hidden=True)
+@click.option("--doorbell", type=int, hidden=True)
+@shared
+def worker(
+    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None, reviewer: str | None,
+) -> None:  # fmt: skip
+    """Run agents without a console. One process serves one project; several TARGETs get a process each."""
+    from hitl_tui.settings import find_home, read_settings
+
+    place = find_home(home).prepare()
+    parallel = concurrency or read_settings(place).concurrency
+    if len(targets) > 1:
+        sys.exit(_one_each(targets, place, parallel, until_idle))
+    from hitl_tui.agents import targets as parsing
+    from hitl_tui.worker.process import Options, run_worker
+
+    target = parsing.parse(targets[0] if targets else str(parsing.sample_agents()))
+    stderr = sys.stderr
+    run_worker(target, place, Options(parallel, until_idle, describe, doorbell), lambda line: print(line, file=stderr, flush=True))
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1), default=1000, help="At most so many, the oldest.")
+@json_option
+@shared
+def queue(limit: int, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """List what waits for a decision, oldest first."""
+    import time
+
+    from hitl_tui import printing
+
+    async def work(inbox: Inbox, _: Home) -> None:
+        rows = await inbox.waiting(limit)
+        if json_:
+            click.echo(printing.as_json([printing.review_json(await inbox.review(row.id), time.time()) for row in rows]))
+        else:
+            click.echo(printing.queue_table(rows) or "nothing waits")
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@click.argument("what", metavar="REVIEW|RUN")
+@json_option
+@shared
+def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Show a review (12) or a run (r3) whole."""
+    import time
+
+    from hitl_tui import printing
+
+    async def show_review(inbox: Inbox, _: Home) -> None:
+        review = await inbox.review(_number(what, "a review, like 12, nor a run, like r3"))
+        context = await inbox.context(review.row.id)
+        whole = {**printing.review_json(review, time.time()), "context": printing.context_json(context)}
+        click.echo(printing.as_json(whole) if json_ else printing.review_text(review, context))
+
+    async def show_run(inbox: Inbox, _: Home) -> None:
+        run = await inbox.run(_run_number(what))
+        trace, reviews = await inbox.trace(run.id), await inbox.reviews_of(run.id)
+        whole = {
+            **printing.run_json(run),
+            "traceback": run.traceback or None,
+            "reviews": [str(r.id) for r in reviews],
+            "trace": [printing.event_json(e) for e in trace],
+        }
+        click.echo(printing.as_json(whole) if json_ else printing.run_text(run, trace, reviews))
+
+    _with_inbox(show_run if what.startswith("r") else show_review, home, reviewer)
+
+
+@main.command()
+@click.argument("review", metavar="REVIEW[#SLOT]")
+@click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
+@click.option("--args", "args_", metavar="JSON", help="With edit: the arguments to run instead. With respond: a JSON answer.")
+@click.option("--message", metavar="TEXT", help="With reject: the reason. With respond: the answer.")
+@click.option("--digest", metavar="HEX", help="Refuse unless the action is still the one with this digest.")
+@json_option
+@shared
+def decide(
+    review: str, decision: str, args_: str | None, message: str | None, digest: str | None, json_: bool, home: str | None, reviewer: str | None
+) -> None:
+    """Decide a review, or one action of it: 12 or 12#0."""
+    import time
+
+    from hitl_tui import jsontext, printing
+    from hitl_tui.errors import Stale
+    from hitl_tui.model import Answer, DecisionKind
+
+    number, _, slot = review.partition("#")
+    answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
+
+    async def work(inbox: Inbox, _: Home) -> None:
+        found = await inbox.review(_number(number, "a review, like 12"))
+        slots = [_number(slot, "an action's slot, like 12#0")] if slot else [action.slot for action in found.actions]
+        if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
+            raise Stale(f"review {number} no longer has an action with that digest", "look at it again")
+        await inbox.decide(found, dict.fromkeys(slots, answer))
+        now = await inbox.review(found.row.id)
+        if json_:
+            click.echo(printing.as_json(printing.review_json(now, time.time())))
+        else:
+            left = f"; still undecided: {', '.join(f'{number}#{s}' for s in now.undecided)}" if now.undecided else ""
+            click.echo(f"review {number} is {now.row.decided or now.row.state}{left}")
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1), default=200, help="At most so many, the newest.")
+@json_option
+@shared
+def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """List runs, newest first."""
+    from hitl_tui import printing
+
+    async def work(inbox: Inbox, _: Home) -> None:
+        found = await inbox.runs(limit)
+        if json_:
+            click.echo(printing.as_json([printing.run_json(run) for run in found]))
+        else:
+            click.echo(printing.runs_table(found) or "no runs yet")
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@click.argument("run", metavar="RUN")
+@shared
+def retry(run: str, home: str | None, reviewer: str | None) -> None:
+    """Let a failed or cancelled run go on from its checkpoint."""
+    _with_inbox(lambda inbox, _: inbox.retry(_run_number(run)), home, reviewer)
+    click.echo(f"run {run} is queued again")
+
+
+@main.command()
+@click.argument("run", metavar="RUN")
+@shared
+def cancel(run: str, home: str | None, reviewer: str | None) -> None:
+    """End a run; what it asked becomes stale."""
+    _with_inbox(lambda inbox, _: inbox.cancel(_run_number(run)), home, reviewer)
+    click.echo(f"run {run} is being cancelled")
+
+
+@main.command()
+@targets_argument
+@json_option
+@shared
+def doctor(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Check versions, paths, the database, and that each target loads. Exit 1 when something is wrong."""
+    from hitl_tui import doctor as checks
+    from hitl_tui.settings import find_home
+
+    findings = checks.examine(find_home(home), _parsed(targets), _describe)
+    if json_:
+        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    else:
+        click.echo(checks.report(findings))
+    sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+def _parsed(targets: Sequence[str]) -> list[str]:
+    """The targets, checked now so that a mistake is a sentence before anything starts; the sample agents for none."""
+    from hitl_tui.agents import targets as parsing
+
+    wanted = list(targets) or [str(parsing.sample_agents())]
+    for target in wanted:
+        parsing.parse(target)
+    return wanted
+
+
+def _describe(place: Home, target: str) -> str:
+    """Load a target in a process of its own, which stores what it holds; what the process said if it failed."""
+    from hitl_tui.supervisor import worker_command
+
+    import subprocess  # isort: skip
+
+    command = [*worker_command(place.path), "--describe", "--", target]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.strip().removeprefix("hitl-tui: ") or f"loading ended with exit code {done.returncode}"
+
+
+def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle: bool) -> int:
+    import subprocess
+
+    from hitl_tui.supervisor import worker_command
+
+    extra = ["--concurrency", str(concurrency), *(["--until-idle"] if until_idle else [])]
+    processes = [subprocess.Popen([*worker_command(place.path), *extra, "--", target]) for target in targets]
+    try:
+        return max(process.wait() for process in processes)
+    except KeyboardInterrupt:
+        for process in processes:
+            process.terminate()
+        return max(process.wait() for process in processes)
+
+
+def _with_inbox(work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None) -> None:
+    from hitl_tui.settings import find_home
+
+    place = find_home(home).prepare()
+
+    async def run() -> None:
+        async with _inbox(place, reviewer) as inbox:
+            await work(inbox, place)
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def _inbox(place: Home, reviewer: str | None) -> AsyncIterator[Inbox]:
+    from hitl_tui.inbox import Inbox
+    from hitl_tui.settings import login, read_settings
+    from hitl_tui.store import Store
+
+    settings: Settings = read_settings(place)
+    async with Store.open(place.database) as store:
+        yield Inbox(store, reviewer or settings.reviewer or login())
+
+
+def _number(text: str, expected: str) -> int:
+    from hitl_tui.errors import Refused
+
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refused(f"{text!r} is not {expected}", "`hitl-tui queue` and `hitl-tui runs` list what there is")
+    return int(text)
+
+
+def _run_number(text: str) -> int:
+    return _number(text.removeprefix("r"), "a run, like r3")

@@ -1,0 +1,31 @@
+"""What can go wrong, as sentences: what happened, and what to do about it. Nothing else may reach a user."""
+
+from __future__ import annotations
+
+
+class HitlError(Exception):
+    """A sentence that says what happened, and one that says what to do."""
+
+    def __init__(self, happened: str, todo: str = "") -> None:
+        super().__init__(happened, todo)
+        self.happened = happened
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"{self.happened}; {self.todo}" if self.todo else self.happened
+
+
+class Refused(HitlError):
+    """The request was understood and not carried out: invalid, not allowed, or of something unknown."""
+
+
+class Stale(Refused):
+    """The thing to decide is gone: decided by someone else, superseded, or its run has ended."""
+
+
+class BadTarget(HitlError):
+    """A project cannot be read: no such file, a malformed langgraph.json, a name that is no graph."""
+
+
+class BadHome(HitlError):
+    """The home cannot be used: not writable, a newer or damaged database, a config file with a mistake."""

@@ -1,0 +1,226 @@
+"""The reviewer's verbs, the same for the console, the command line and scripts. It knows rows, and neither screens nor LangGraph."""
+
+from __future__ import annotations
+
+import difflib
+import uuid
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hitl_tui import checks, jsontext
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunState, Worker
+from hitl_tui.store import Store, agents, events, reviews, runs, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since the last look."""
+
+    rev: int
+    """The clock now; give it to the next call."""
+    reviews: list[ReviewRow]
+    runs: list[Run]
+
+
+def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
+    """The stored form of a launch's input: `{"text": …}` or `{"input": …}`, checked against the agent's schema when it is known.
+
+    Raises:
+        Refused: the input does not fit.
+    """
+    if text is not None:
+        if agent and not agent.takes_text:
+            raise Refused(f"{agent.name} takes no plain text", "give its input as JSON (--input)")
+        return {"text": text}
+    problem = checks.schema_problem(given, agent.input_schema) if agent else ""
+    if agent and problem:
+        raise Refused(f"the input does not fit {agent.name}: {problem}", "correct it")
+    return {"input": given}
+
+
+class Inbox:
+    """One reviewer at the store."""
+
+    def __init__(self, store: Store, reviewer: str, ring: Callable[[], None] = lambda: None, grace_s: float = 0.0) -> None:
+        self.store = store
+        self.reviewer = reviewer
+        self._ring = ring
+        self._grace_s = grace_s
+
+    # The queue
+
+    async def waiting_ids(self) -> array[int]:
+        """Ids of all open reviews, oldest first."""
+        return await reviews.waiting_ids(self.store)
+
+    async def matching_ids(self, text: str) -> array[int]:
+        """Ids of the open reviews whose agent, tool or summary holds the text, oldest first."""
+        return await reviews.waiting_ids(self.store, text)
+
+    async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
+        """These reviews as the queue shows them, in order of id."""
+        return await reviews.rows(self.store, ids)
+
+    async def waiting(self, limit: int) -> list[ReviewRow]:
+        """The oldest reviews not yet applied."""
+        return await reviews.waiting(self.store, limit)
+
+    async def changes(self, rev: int) -> Changes:
+        """What changed after `rev`. A caller that starts gets its first `rev` from `now`, before it reads anything else."""
+        found_runs = await runs.changed(self.store, rev)
+        now, found_reviews = await reviews.changed(self.store, rev)
+        return Changes(now, found_reviews, found_runs)
+
+    async def now(self) -> int:
+        """The clock that counts changes."""
+        return int((await self.store.one("SELECT n FROM clock"))[0])
+
+    # A review
+
+    async def review(self, review: int) -> Review:
+        """One review whole, without its context.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        found = await reviews.get(self.store, review)
+        if found is None:
+            raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+        return found
+
+    async def context(self, review: int) -> Context:
+        """Conversation, reasoning, attempts and state around a review."""
+        return await reviews.context(self.store, review)
+
+    async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
+        """Check the answers, by slot, against what was shown, and store them, all or none.
+
+        Returns `open` while other slots are undecided, else `decided`.
+
+        Raises:
+            Refused: an answer does not fit its action.
+            Stale: the review is no longer open, or has changed since it was shown.
+        """
+        shown = {action.slot: action for action in review.actions}
+        for slot, answer in answers.items():
+            if slot not in shown:
+                raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
+            if answer.message is not None and not jsontext.encodable(answer.message):
+                raise Refused("the message has characters that are no text (lone surrogates)", "remove them")
+            checks.check(review.row.kind, shown[slot], answer)
+        digests = {slot: shown[slot].digest for slot in answers}
+        state = await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
+        self._ring()
+        return state
+
+    # Agents and runs
+
+    async def agents(self) -> list[Agent]:
+        """Every agent known here, broken ones included."""
+        return await agents.list_agents(self.store)
+
+    async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:
+        """Label and error of those of the projects that cannot be read."""
+        return await agents.project_errors(self.store, targets)
+
+    async def launch(
+        self,
+        agent: str,
+        *,
+        text: str | None = None,
+        given: Json = None,
+        count: int = 1,
+        thread: str | None = None,
+        project: int | None = None,
+    ) -> list[Run]:
+        """Queue runs of an agent. One not known here yet is queued too: it waits for a worker that has it.
+
+        Raises:
+            Refused: the agent is broken or ambiguous, or the input does not fit it.
+        """
+        known = [a for a in await agents.list_agents(self.store, agent) if project in (None, a.project)]
+        if len({a.project for a in known}) > 1:
+            labels = ", ".join(f"{a.label} ({a.project})" for a in known)
+            raise Refused(f"several projects have an agent {agent}: {labels}", "say which with --project ID")
+        found = known[0] if known else None
+        if found and found.error:
+            raise Refused(f"{agent} cannot be loaded: {found.error}", "mend it and restart the worker")
+        if thread is not None and count > 1:
+            raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
+        stored = new_run_input(found, text, given)
+        title = jsontext.one_line(text if text is not None else given, 120)
+        made = [(found.project if found else project, agent, thread or str(uuid.uuid4()), title, stored) for _ in range(count)]
+        ids = await runs.insert(self.store, made)
+        self._ring()
+        return [await self.run(id_) for id_ in ids]
+
+    async def suggestions(self, agent: str) -> list[str]:
+        """Names of known agents; empty when this one is known. The closest comes first."""
+        names = sorted({a.name for a in await agents.list_agents(self.store)})
+        if agent in names:
+            return []
+        close = difflib.get_close_matches(agent, names, n=3)
+        return close + [name for name in names if name not in close]
+
+    async def runs(self, limit: int, states: Sequence[RunState] = ()) -> list[Run]:
+        """The newest runs first."""
+        return await runs.newest(self.store, limit, states)
+
+    async def run_ids(self) -> array[int]:
+        """Ids of all runs, oldest first."""
+        return await runs.ids(self.store)
+
+    async def run_rows(self, ids: Sequence[int]) -> list[Run]:
+        """These runs, in order of id."""
+        return await runs.rows(self.store, ids)
+
+    async def run(self, run: int) -> Run:
+        """One run.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        found = await runs.get(self.store, run)
+        if found is None:
+            raise Refused(f"there is no run r{run}", "`hitl-tui runs` lists them")
+        return found
+
+    async def reviews_of(self, run: int) -> list[ReviewRow]:
+        """Every review the run ever opened."""
+        return await reviews.of_run(self.store, run)
+
+    async def trace(self, run: int, after: int = 0) -> list[Event]:
+        """Lines of the run's trace beyond `after`."""
+        return await events.trace(self.store, run, after)
+
+    async def counts(self) -> dict[RunState, int]:
+        """How many runs are queued, running and waiting."""
+        return await runs.count(self.store)
+
+    async def retry(self, run: int) -> None:
+        """Let a failed or cancelled run go on from its checkpoint.
+
+        Raises:
+            Stale: it is neither.
+        """
+        found = await self.run(run)
+        if not await runs.requeue(self.store, run):
+            raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
+        self._ring()
+
+    async def cancel(self, run: int) -> None:
+        """End a run; what it asked becomes stale.
+
+        Raises:
+            Stale: it is over.
+        """
+        found = await self.run(run)
+        if not await runs.ask_cancel(self.store, run):
+            raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
+        self._ring()
+
+    async def workers(self) -> list[Worker]:
+        """Workers known here; one that was killed stays listed until another recovers its runs."""
+        return [worker for worker, _ in await workers.list_workers(self.store)]

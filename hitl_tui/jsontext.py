@@ -1,0 +1,113 @@
+"""JSON in and out, exactly: one canonical form, strict reading, and a safe form for values that are no JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hitl_tui.errors import Refused
+
+DEPTH = 100
+"""Nesting beyond this is shown as text: it would end Python's own recursion."""
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """JSON text of a JSON value; non-ASCII stays readable unless it cannot be encoded (lone surrogates)."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if encodable(text) else json.dumps(value, indent=indent)
+
+
+def canonical(value: Any) -> str:
+    """The one text of a JSON value: sorted keys, no spaces. Digests are taken of it."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def encodable(text: str) -> bool:
+    """Whether the text can be stored as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def loads(text: str, what: str = "the text") -> Any:
+    """Read JSON as a person typed it: a key given twice, NaN and Infinity are refused, never guessed at.
+
+    Raises:
+        Refused: with the line and column of the mistake.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise Refused(f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", "correct it") from None
+    except _NotPlain as error:
+        raise Refused(f"{what} is not plain JSON: {error}", "correct it") from None
+    except RecursionError:
+        raise Refused(f"{what} is nested too deeply", "flatten it") from None
+
+
+class _NotPlain(ValueError):
+    pass
+
+
+def _no_twice(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _NotPlain(f"the key {key!r} is there twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise _NotPlain(f"{name} has no JSON form")
+
+
+def safe(value: Any, depth: int = DEPTH) -> Any:
+    """Any Python value as a JSON value; what has no JSON form becomes `{"<type>": text}`. Never raises."""
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if value == value and abs(value) != float("inf") else {"float": repr(value)}
+    if depth <= 0:
+        return {type(value).__name__: "nested too deeply to show"}
+    try:
+        return _container(value, depth - 1)
+    except Exception as error:  # noqa: BLE001 - the value is the agent's: whatever its own code raises is shown
+        return {type(value).__name__: f"cannot be shown: {type(error).__name__}"}
+
+
+def _container(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else repr(key): safe(item, depth) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [safe(item, depth) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: safe(getattr(value, f.name), depth) for f in dataclasses.fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return safe(dump(), depth)
+    if isinstance(value, set | frozenset):
+        return {"set": sorted((safe(item, depth) for item in value), key=canonical)}
+    return {type(value).__name__: repr(value)}
+
+
+def one_line(value: Any, limit: int = 200) -> str:
+    """The value as one short line for a list: a flat object as its values, text as text."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, dict):
+        text = " · ".join(_brief(item) for item in value.values())
+    else:
+        text = dumps(value)
+    text = " ".join(text[: limit * 4].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _brief(value: Any) -> str:
+    return value[:200] if isinstance(value, str) else dumps(value)[:200]

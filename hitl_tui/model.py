@@ -1,0 +1,308 @@
+"""The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from hitl_tui import jsontext
+
+Json: TypeAlias = Any
+"""Anything `json.loads` returns."""
+
+
+class DecisionKind(StrEnum):
+    """What a reviewer may say of one action; LangChain's own four words."""
+
+    APPROVE = "approve"
+    EDIT = "edit"
+    REJECT = "reject"
+    RESPOND = "respond"
+
+
+class RunState(StrEnum):
+    """Where a run is: `queued → running ⇄ waiting → done`, with the exits `failed` and `cancelled`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ReviewState(StrEnum):
+    """Where a review is: `open → decided → submitted → applied`, with the exits `stale`, `expired` and `failed`."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+    SUBMITTED = "submitted"
+    APPLIED = "applied"
+    STALE = "stale"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class PauseKind(StrEnum):
+    """The shapes in which a graph asks (CONTRACT 1.1)."""
+
+    TOOL_CALLS = "tool_calls"
+    """LangChain's HITL middleware, batched: one interrupt, one action per gated call."""
+    TOOL_APPROVAL = "tool_approval"
+    """LangChain's HITL middleware, per_call: one interrupt for one call."""
+    TOOL_GATE = "tool_gate"
+    """A static gate before a node that runs the tool calls of the last message."""
+    GATE = "gate"
+    """Any other static gate, before or after a node."""
+    AGENT_INBOX = "agent_inbox"
+    """The agent-inbox schema: `action_request` and `config`."""
+    ELICITATION = "mcp_elicitation"
+    """An MCP server asks the person for values."""
+    QUESTION = "question"
+    """Any other interrupt value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing asked inside a review: usually a tool call, else a question or a gate."""
+
+    slot: int
+    """Place inside the review, from 0."""
+    name: str
+    """The tool's name; for a question or a gate the node's."""
+    args: Json
+    """What will run, exactly; for a question the interrupt's value."""
+    allowed: tuple[DecisionKind, ...]
+    """Kinds the graph will accept; nobody is offered others."""
+    description: str = ""
+    args_schema: Json = None
+    """JSON Schema of `args`, where the tool has one."""
+    answer_schema: Json = None
+    """JSON Schema of what `respond` must send, where the graph gave one."""
+    choices: tuple[Json, ...] = ()
+    """Answers the graph itself lists."""
+    tool_call: str | None = None
+    """The tool call's id, where it is known."""
+    digest: str = ""
+    """`digest_of(name, args)`: what the reviewer saw, checked again right before it runs."""
+    means: Mapping[str, str] = field(default_factory=dict)
+    """What a decision does here when that is not obvious, e.g. `approve` → "answers true"."""
+
+
+def digest_of(name: str, args: Json) -> str:
+    """SHA-256 (hex) over the canonical JSON of `[name, args]`."""
+    return hashlib.sha256(jsontext.canonical([name, args]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reviewer says of one action, before it is stored."""
+
+    kind: DecisionKind
+    args: Json = None
+    """With `edit`: the arguments to run instead. With `respond`: a JSON answer, when `message` is None."""
+    message: str | None = None
+    """With `reject`: the reason. With `respond`: the answer as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A stored answer: who, when, how long they looked."""
+
+    id: int
+    review: int
+    slot: int
+    answer: Answer
+    actor: str
+    digest: str
+    """Digest of the action as it was shown."""
+    at: float
+    """Unix time, seconds."""
+    looked_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as a person reads it."""
+
+    role: str
+    """`user`, `agent`, `tool`, `system`, or the message type LangChain gives."""
+    text: str
+    name: str = ""
+    """The tool's or speaker's name."""
+    calls: tuple[tuple[str, Json], ...] = ()
+    """Tool calls the message makes: name and arguments."""
+    failed: bool = False
+    """A tool result that reports an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A tool call the agent already made, and what came of it."""
+
+    name: str
+    args: Json
+    result: str | None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reviewer needs to know around the thing to decide."""
+
+    conversation: tuple[Message, ...] = ()
+    reasoning: str = ""
+    """What the agent said right before it asked."""
+    attempts: tuple[Attempt, ...] = ()
+    error: str = ""
+    """What went wrong before, if anything."""
+    state: Json = None
+    """The graph's state without its messages."""
+    before: tuple[str, ...] = ()
+    """Nodes that lead here."""
+    after: tuple[str, ...] = ()
+    """Nodes that may come next."""
+    model: str = ""
+    """Name of the model that spoke last, as it gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One thing a graph waits for, normalised: what a review is made of."""
+
+    interrupt: str
+    """LangGraph's interrupt id; `gate:<checkpoint id>` for a static gate."""
+    kind: PauseKind
+    node: str
+    path: tuple[str, ...]
+    """Names of the subgraphs around the node, outermost first."""
+    value: Json
+    """The raw value, JSON-safe."""
+    actions: tuple[Action, ...]
+    context: Context
+    confidence: float | None = None
+    risk: str | None = None
+    note: str = ""
+    """A warning the reviewer must see, e.g. that this may have run once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """A review as the queue shows it."""
+
+    id: int
+    run: int
+    agent: str
+    kind: PauseKind
+    state: ReviewState
+    title: str
+    """The first action's name."""
+    summary: str
+    """Its arguments on one line."""
+    slots: int
+    opened_at: float
+    risk: str | None
+    confidence: float | None
+    note: str
+    decided: str
+    """What was decided, in a word or two; empty while open."""
+    effective_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One interrupt waiting for people, with its actions and what was decided so far."""
+
+    row: ReviewRow
+    thread: str
+    interrupt: str
+    node: str
+    path: tuple[str, ...]
+    value: Json
+    actions: tuple[Action, ...]
+    decisions: Mapping[int, Decision]
+    """By slot; a slot is decided again until the whole review is."""
+    decided_at: float | None
+    submitted_at: float | None
+    applied_at: float | None
+
+    @property
+    def undecided(self) -> tuple[int, ...]:
+        """Slots still without a decision."""
+        return tuple(a.slot for a in self.actions if a.slot not in self.decisions)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A graph that can be launched."""
+
+    name: str
+    project: int
+    label: str
+    """The project's name, for people."""
+    description: str
+    input_schema: Json
+    takes_text: bool
+    """A plain sentence is input enough: the state has messages, or wants one string."""
+    error: str = ""
+    """Why it cannot be loaded; empty when it can."""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One conversation of an agent."""
+
+    id: int
+    project: int | None
+    """None until a worker that has the agent takes it."""
+    agent: str
+    thread: str
+    title: str
+    input: Json
+    """`{"text": …}` or `{"input": …}`."""
+    state: RunState
+    activity: str
+    """What it does now."""
+    error: str
+    traceback: str
+    result: Json
+    crashes: int
+    """How often a worker died while this run was running."""
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    resuming: bool
+    """Whether it goes on from its checkpoint when next leased."""
+    cancelling: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a run's trace."""
+
+    seq: int
+    at: float
+    kind: str
+    """`input`, `start`, `end`, `message`, `call`, `result`, `custom`, `paused`, `decided`, `error`, `done`."""
+    node: str
+    path: tuple[str, ...]
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that runs one project's agents."""
+
+    id: str
+    project: int
+    label: str
+    pid: int
+    started: float
+    """The process's creation time: with the pid, its identity."""
+    concurrency: int
+    beat_at: float
+    running: int

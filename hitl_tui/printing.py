@@ -1,0 +1,181 @@
+"""What the command line prints: the documented JSON shapes, and the same for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.model import Action, Agent, Context, Event, Review, ReviewRow, Run
+from hitl_tui.ui.visible import visible
+
+
+def as_json(value: Any) -> str:
+    """JSON for scripts: ASCII only, so that nothing in it can act on a terminal."""
+    return json.dumps(value, indent=2)
+
+
+def age(seconds: float) -> str:
+    """A time span in a word: `8 s`, `4 m`, `2 h`, `3 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def run_id(run: int) -> str:
+    """A run as people and scripts name it."""
+    return f"r{run}"
+
+
+def action_json(action: Action) -> dict[str, Any]:
+    """One action of a review."""
+    return {
+        "slot": action.slot,
+        "name": action.name,
+        "args": action.args,
+        "allowed": list(action.allowed),
+        "digest": action.digest,
+        "description": action.description,
+        "tool_call": action.tool_call,
+        "args_schema": action.args_schema,
+        "answer_schema": action.answer_schema,
+        "choices": list(action.choices),
+    }
+
+
+def review_json(review: Review, now: float) -> dict[str, Any]:
+    """One review, as `queue --json` lists it."""
+    row = review.row
+    return {
+        "review": str(row.id),
+        "run": run_id(row.run),
+        "agent": row.agent,
+        "thread": review.thread,
+        "kind": row.kind,
+        "state": row.state,
+        "waiting_s": round(max(0.0, (review.decided_at or now) - row.opened_at), 3),
+        "interrupt": review.interrupt,
+        "node": review.node,
+        "path": list(review.path),
+        "note": row.note,
+        "risk": row.risk,
+        "confidence": row.confidence,
+        "value": review.value,
+        "actions": [action_json(action) for action in review.actions],
+        "decisions": [
+            {
+                "slot": d.slot,
+                "decision": d.answer.kind,
+                "args": d.answer.args,
+                "message": d.answer.message,
+                "by": d.actor,
+                "at": d.at,
+                "digest": d.digest,
+                "looked_ms": d.looked_ms,
+            }
+            for d in review.decisions.values()
+        ],
+    }
+
+
+def context_json(context: Context) -> dict[str, Any]:
+    """What surrounds a review, as `show REVIEW --json` adds it."""
+    return {
+        "reasoning": context.reasoning,
+        "conversation": [
+            {"role": m.role, "text": m.text, "name": m.name, "calls": [{"name": n, "args": a} for n, a in m.calls], "failed": m.failed}
+            for m in context.conversation
+        ],
+        "attempts": [{"name": a.name, "args": a.args, "result": a.result, "failed": a.failed} for a in context.attempts],
+        "error": context.error,
+        "state": context.state,
+        "model": context.model,
+    }
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """One run, as `runs --json` lists it."""
+    return {
+        "run": run_id(run.id),
+        "agent": run.agent,
+        "thread": run.thread,
+        "state": run.state,
+        "title": run.title,
+        "error": run.error or None,
+        "result": run.result,
+        "activity": run.activity,
+        "input": run.input,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """One line of a trace."""
+    return {"seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node, "path": list(event.path), "body": event.body}
+
+
+def agent_json(agent: Agent) -> dict[str, Any]:
+    """One agent, as `agents --json` lists it."""
+    return {
+        "agent": agent.name,
+        "project": agent.project,
+        "label": agent.label,
+        "description": agent.description,
+        "takes_text": agent.takes_text,
+        "input_schema": agent.input_schema,
+        "error": agent.error or None,
+    }
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows in aligned columns; what comes from agents cannot act on the terminal."""
+    shown = [tuple(visible(" ".join(cell.split())) for cell in row) for row in rows]
+    if not shown:
+        return ""
+    widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown)
+
+
+def queue_table(reviews: Iterable[ReviewRow]) -> str:
+    """The queue for people."""
+    now = time.time()
+    return table(
+        (str(r.id), r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}", r.agent, r.decided or r.state, age(now - r.opened_at), r.summary[:80])
+        for r in reviews
+    )
+
+
+def runs_table(runs: Iterable[Run]) -> str:
+    """Runs for people."""
+    now = time.time()
+    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
+
+
+def review_text(review: Review, context: Context) -> str:
+    """One review for people: what would run, why, and what may be said of it."""
+    row = review.row
+    lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
+    lines += [f"note: {row.note}"] if row.note else []
+    for action in review.actions:
+        said = review.decisions.get(action.slot)
+        lines += ["", f"#{action.slot} {action.name}" + (f"   {said.answer.kind} by {said.actor}" if said else "")]
+        lines += [f"  {line}" for line in jsontext.dumps(action.args, indent=2).splitlines()]
+        lines.append(f"  allowed: {', '.join(action.allowed)}")
+    lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
+    lines += ["", f"error before: {context.error}"] if context.error else []
+    return "\n".join(visible(line) for line in lines)
+
+
+def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
+    """One run for people: its state, what happened, how it ended."""
+    lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
+    lines += [f"  {e.kind:8} {'/'.join((*e.path, e.node)):20} {jsontext.one_line(e.body, 100)}" for e in trace]
+    lines += [f"review {r.id}: {r.title} · {r.decided or r.state}" for r in reviews]
+    lines += ["result:", *jsontext.dumps(run.result, indent=2).splitlines()] if run.result is not None else []
+    lines += [f"error: {run.error}", *run.traceback.splitlines()] if run.error else []
+    return "\n".join(visible(line) for line in lines)

@@ -1,0 +1,148 @@
+"""Where the home is and what its `config.toml` says. An unknown key is an error; the file is never rewritten."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.errors import BadHome
+
+HOME_VARIABLE = "HITL_TUI_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user chose in `config.toml`; every field is a key of that file."""
+
+    reviewer: str = ""
+    """Who decides; empty means the login name."""
+    theme: str = ""
+    """A Textual theme; empty means the one picked for the terminal."""
+    concurrency: int = 8
+    """Runs one worker drives at a time."""
+    reject_reasons: tuple[str, ...] = (
+        "wrong recipient or target",
+        "wrong content",
+        "not needed",
+        "too risky",
+        "ask me first",
+        "against policy",
+    )
+    """Presets of the reject dialog, keys 1 to 9."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Command id → key or keys, e.g. `approve = "y"`; `?` in the console lists the ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that holds everything: databases, config, logs, and the working folders of runs."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "hitl.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints.db"
+
+    @property
+    def memory(self) -> Path:
+        """LangGraph's long-term store, for graphs that take one."""
+        return self.path / "memory.db"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def run_log(self, run: int) -> Path:
+        """What the run's agent printed."""
+        return self.logs / f"run-{run}.log"
+
+    def workdir(self, thread: str) -> Path:
+        """The folder a run may work in; the name keeps threads apart whatever their ids look like."""
+        plain = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
+        return self.path / "work" / (plain[:120] or "%")
+
+    def prepare(self) -> Home:
+        """Make the folder, private to its owner.
+
+        Raises:
+            BadHome: it cannot be made or written.
+        """
+        try:
+            for folder in (self.path, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadHome(f"the home {self.path} cannot be made: {error.strerror}", "choose another with --home DIR") from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise BadHome(f"the home {self.path} cannot be written", "change its permissions, or choose another with --home DIR")
+        return self
+
+
+def find_home(option: str | None) -> Home:
+    """The home from `--home`, else `HITL_TUI_HOME`, else the platform's place for user data."""
+    chosen = option or os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Home(Path(chosen).expanduser().absolute())
+    from platformdirs import user_data_path
+
+    return Home(user_data_path("hitl-tui"))
+
+
+def read_settings(home: Home) -> Settings:
+    """Read `config.toml`; without one, the defaults.
+
+    Raises:
+        BadHome: not TOML, an unknown key, or a value of the wrong type; with the place.
+    """
+    try:
+        table = tomllib.loads(home.config.read_text("utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadHome(f"{home.config} cannot be read: {error}", "correct it, or move it away") from None
+    for key in table:
+        if key not in {f.name for f in fields(Settings)}:
+            known = ", ".join(f.name for f in fields(Settings))
+            raise BadHome(f"{home.config} has an unknown key {key!r}", f"known keys: {known}")
+    return Settings(**{key: _checked(home, key, value) for key, value in table.items()})
+
+
+def _checked(home: Home, key: str, value: Any) -> Any:
+    def wrong(expected: str) -> BadHome:
+        return BadHome(f"{home.config}: {key} is not {expected}", "correct it")
+
+    match key:
+        case "reviewer" | "theme":
+            if not isinstance(value, str):
+                raise wrong("a string")
+        case "concurrency":
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
+                raise wrong("a number from 1 to 1000")
+        case "reject_reasons":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > 9:
+                raise wrong("a list of at most 9 strings")
+            return tuple(value)
+        case "keys":
+            if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+                raise wrong("a table of strings")
+    return value
+
+
+def login() -> str:
+    """The login name, or `someone` where the system has none to give."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "someone"

@@ -1,0 +1,54 @@
+"""Projects and the agents they hold, as the worker last found them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.model import Agent
+from hitl_tui.store.connection import Store
+
+COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback"
+
+
+async def register_project(store: Store, target: str, label: str) -> int:
+    """The project's id; a new one for a target not seen before."""
+    row = await store.one(
+        "INSERT INTO projects (target, label, seen_at) VALUES (?, ?, ?) "
+        "ON CONFLICT (target) DO UPDATE SET label = excluded.label, seen_at = excluded.seen_at RETURNING id",
+        (target, label, time.time()),
+    )
+    return int(row[0])
+
+
+async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "") -> None:
+    """What the project holds now; `error` says why it cannot be read at all."""
+    async with store.transaction() as db:
+        await db.execute("UPDATE projects SET error = ?, seen_at = ? WHERE id = ?", (error, time.time(), project))
+        await db.execute("DELETE FROM agents WHERE project = ?", (project,))
+        await db.executemany(
+            "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(project, a.name, a.description, jsontext.dumps(a.input_schema), a.takes_text, a.error, a.traceback) for a in agents],
+        )
+
+
+async def list_agents(store: Store, name: str | None = None) -> list[Agent]:
+    """Every agent of every project, or those of one name."""
+    where, values = ("WHERE a.name = ?", (name,)) if name is not None else ("", ())
+    rows = await store.all(f"SELECT {COLUMNS} FROM agents a JOIN projects p ON p.id = a.project {where} ORDER BY p.label, a.name", values)
+    return [_agent(row) for row in rows]
+
+
+async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str, str]]:
+    """Label and error of those of the targets that cannot be read."""
+    marks = ", ".join("?" * len(targets))
+    rows = await store.all(f"SELECT label, error FROM projects WHERE error != '' AND target IN ({marks})", tuple(targets))
+    return [(str(label), str(error)) for label, error in rows]
+
+
+def _agent(row: Any) -> Agent:
+    project, name, label, description, schema, takes_text, error, traceback = row
+    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback)

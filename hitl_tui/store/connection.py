@@ -1,0 +1,103 @@
+"""One connection to `hitl.db`: opened, brought up to date, and lent out a transaction at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import aiosqlite
+
+from hitl_tui.errors import BadHome
+from hitl_tui.store.migrations import STEPS
+
+BUSY_S = 10.0
+
+
+class Store:
+    """The rows. A store is one SQLite connection: its transactions queue behind each other."""
+
+    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+        self.db = db
+        self.path = path
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, path: Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> AsyncIterator[Store]:
+        """Open the database, creating or migrating it.
+
+        `FULL` survives a power cut with every commit; `NORMAL` may lose the last ones, which is good enough for a trace.
+
+        Raises:
+            BadHome: it cannot be opened, is no database, or was written by a newer program.
+        """
+        try:
+            path.touch(mode=0o600)  # private from its first byte on
+            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from None
+        try:
+            try:
+                await db.execute("PRAGMA journal_mode = WAL")
+                await db.execute(f"PRAGMA synchronous = {synchronous}")
+                await db.execute("PRAGMA foreign_keys = ON")
+                await _migrate(db, path)
+            except sqlite3.Error as error:
+                raise _unusable(path, error) from None
+            yield cls(db, path)
+        finally:
+            await db.close()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """All or nothing, alone on this connection, and the only writer of the file."""
+        async with self._turn:
+            try:
+                await self.db.execute("BEGIN IMMEDIATE")
+                yield self.db
+                await self.db.commit()
+            except BaseException:
+                await asyncio.shield(self.db.rollback())
+                raise
+
+    async def all(self, sql: str, values: Any = ()) -> list[Any]:
+        """Every row."""
+        return list(await self.db.execute_fetchall(sql, values))
+
+    async def one(self, sql: str, values: Any = ()) -> Any:
+        """The first row, or None."""
+        rows = list(await self.db.execute_fetchall(sql, values))
+        return rows[0] if rows else None
+
+    async def version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return int((await self.one("PRAGMA data_version"))[0])
+
+
+async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
+    found = await _schema(db)
+    if found > len(STEPS):
+        raise BadHome(f"{path} was written by a newer hitl-tui (schema {found}; this one knows {len(STEPS)})", "upgrade hitl-tui")
+    for number, step in enumerate(STEPS[found:], found + 1):
+        try:
+            await db.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")
+        except sqlite3.OperationalError:
+            await db.rollback()
+            if await _schema(db) < number:  # else another process took the same step first
+                raise
+
+
+async def _schema(db: aiosqlite.Connection) -> int:
+    return int(next(iter(await db.execute_fetchall("PRAGMA user_version")))[0])
+
+
+def _unusable(path: Path, error: Exception) -> BadHome:
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        return BadHome(f"{path} is damaged or no database: {error}", "move it away to start afresh, or restore a copy")
+    if "locked" in str(error):
+        return BadHome(f"{path} is locked by another program", "end that program and try again")
+    return BadHome(f"{path} cannot be opened: {error}", "check its permissions and the space on the disk")

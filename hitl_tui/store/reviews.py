@@ -1,0 +1,351 @@
+"""Reviews, their actions and decisions: opened and closed by what a thread's snapshot says, decided by people."""
+
+from __future__ import annotations
+
+import json
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import aiosqlite
+
+from hitl_tui import jsontext
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import (
+    Action,
+    Answer,
+    Attempt,
+    Context,
+    Decision,
+    DecisionKind,
+    Json,
+    Message,
+    Pause,
+    PauseKind,
+    Review,
+    ReviewRow,
+    ReviewState,
+)
+from hitl_tui.store.connection import Store
+from hitl_tui.store.workers import LEASE_S
+
+ROW = (
+    "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
+    "v.effective_at"
+)
+ACTION = "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest"
+
+
+# What the console reads
+
+
+async def waiting_ids(store: Store, holding: str = "") -> array[int]:
+    """Ids of all open reviews, or of those whose agent, tool or summary holds a text, oldest first.
+
+    Eight bytes each, so that a hundred thousand fit in memory at no cost.
+    """
+    ids = array("q")
+    where, values = ("", ()) if not holding else (" AND instr(lower(agent || char(10) || title || char(10) || summary), lower(?))", (holding,))
+    async with store.db.execute(f"SELECT id FROM reviews WHERE state = 'open'{where} ORDER BY id", values) as cursor:
+        while batch := await cursor.fetchmany(20_000):
+            ids.extend(row[0] for row in batch)
+    return ids
+
+
+async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
+    """These reviews as the queue shows them, in order of id."""
+    marks = ", ".join("?" * len(ids))
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({marks}) ORDER BY v.id", tuple(ids))
+    return [_row(row) for row in found]
+
+
+async def waiting(store: Store, limit: int) -> list[ReviewRow]:
+    """The oldest open or not yet applied reviews."""
+    found = await store.all(
+        f"SELECT {ROW} FROM reviews v WHERE v.state IN ('open', 'decided', 'submitted') ORDER BY v.id LIMIT ?", (limit,)
+    )
+    return [_row(row) for row in found]
+
+
+async def of_run(store: Store, run: int) -> list[ReviewRow]:
+    """Every review a run ever opened."""
+    return [_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
+
+
+async def changed(store: Store, rev: int) -> tuple[int, list[ReviewRow]]:
+    """The clock now, and the reviews that changed after `rev`."""
+    now = int((await store.one("SELECT n FROM clock"))[0])
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.rev > ? AND v.rev <= ? ORDER BY v.id", (rev, now))
+    return now, [_row(row) for row in found]
+
+
+async def get(store: Store, review: int) -> Review | None:
+    """One review whole, without its context."""
+    row = await store.one(
+        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value "
+        "FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id = ?",
+        (review,),
+    )
+    if row is None:
+        return None
+    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[14:]
+    actions = tuple(_action(a) for a in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+    decisions = {d.slot: d for d in await _decisions(store, review)}
+    return Review(
+        _row(row[:14]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
+        decided_at, submitted_at, applied_at,
+    )  # fmt: skip
+
+
+async def context(store: Store, review: int) -> Context:
+    """What surrounds a review; empty when it is unknown."""
+    row = await store.one("SELECT context FROM details WHERE review = ?", (review,))
+    return _context(json.loads(row[0])) if row else Context()
+
+
+# What a reviewer does
+
+
+async def decide(
+    store: Store, review: int, answers: Mapping[int, Answer], digests: Mapping[int, str], actor: str, grace_s: float, looked_ms: int | None
+) -> ReviewState:
+    """Store answers by slot, all or none; the last one missing makes the whole review `decided`.
+
+    Raises:
+        Stale: it is no longer open, or an action is not the one that was shown.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        await _check_open(db, review, digests)
+        for slot, answer in answers.items():
+            await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ? AND slot = ? AND NOT superseded", (review, slot))
+            args = None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
+            await db.execute(
+                "INSERT INTO decisions (review, slot, kind, args, message, actor, digest, at, looked_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (review, slot, answer.kind, args, answer.message, actor, digests[slot], now, looked_ms),
+            )
+        cursor = await db.execute(
+            "UPDATE reviews SET state = 'decided', decided_at = ?, effective_at = ?, decided = (SELECT CASE WHEN count(DISTINCT kind) = 1 "
+            "THEN CASE kind WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN 'rejected' ELSE 'answered' END "
+            "ELSE 'decided' END || ' by ' || ? FROM decisions WHERE review = reviews.id AND NOT superseded) "
+            "WHERE id = ? AND slots = (SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
+            (now, now + grace_s, actor, review),
+        )
+        return ReviewState.DECIDED if cursor.rowcount else ReviewState.OPEN
+
+
+async def _check_open(db: aiosqlite.Connection, review: int, digests: Mapping[int, str]) -> None:
+    found = list(
+        await db.execute_fetchall(
+            "SELECT v.state, v.note, v.decided, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?", (review,)
+        )
+    )
+    if not found:
+        raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+    state, note, decided = found[0][:3]
+    if state != ReviewState.OPEN:
+        raise Stale(f"review {review} is {decided or note or state}", "nothing was changed")
+    live = {slot: digest for *_, slot, digest in found}
+    for slot, digest in digests.items():
+        if slot not in live:
+            raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, live))}")
+        if live[slot] != digest:
+            raise Stale(f"action {slot} of review {review} is not the one that was shown", "look at it again")
+
+
+# What the worker does
+
+
+async def ready(store: Store, project: int, going: Sequence[int]) -> tuple[int, list[int]] | None:
+    """A waiting run of this project with reviews whose decision is effective, or None: the run and the reviews.
+
+    `going` are runs the worker is at already.
+    """
+    row = await store.one(
+        "SELECT v.run FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? AND r.project = ? "
+        f"AND r.state = 'waiting' AND r.id NOT IN ({', '.join('?' * len(going))}) "
+        "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.thread = r.thread) ORDER BY v.effective_at LIMIT 1",
+        (time.time(), project, *going),
+    )
+    if row is None:
+        return None
+    found = await store.all("SELECT id FROM reviews WHERE run = ? AND state = 'decided' AND effective_at <= ?", (row[0], time.time()))
+    return int(row[0]), [int(r[0]) for r in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was decided of one review, as the worker needs it."""
+
+    review: int
+    interrupt: str
+    by_slot: Mapping[int, Answer]
+    digests: Mapping[int, str]
+
+
+async def answers(store: Store, ids: Sequence[int]) -> list[Answers]:
+    """The decisions of these reviews."""
+    marks = ", ".join("?" * len(ids))
+    found: dict[int, Answers] = {}
+    for review, interrupt, slot, kind, args, message, digest in await store.all(
+        "SELECT v.id, v.interrupt, d.slot, d.kind, d.args, d.message, d.digest FROM reviews v JOIN decisions d ON d.review = v.id "
+        f"WHERE v.id IN ({marks}) AND NOT d.superseded ORDER BY v.id, d.slot",
+        tuple(ids),
+    ):
+        said = found.setdefault(review, Answers(review, interrupt, {}, {}))
+        found[review] = Answers(
+            review, interrupt, {**said.by_slot, slot: Answer(DecisionKind(kind), _json(args), message)}, {**said.digests, slot: digest}
+        )
+    return list(found.values())
+
+
+async def submit(store: Store, run: int, worker: str, reviews: Sequence[int], stale: Mapping[int, str]) -> bool:
+    """Lease the run's thread and write the ledger: `submitted` before LangGraph is called. False when another worker was first."""
+    now = time.time()
+    async with store.transaction() as db:
+        cursor = await db.execute(
+            "INSERT INTO leases (thread, worker, until) SELECT thread, ?, ? FROM runs WHERE id = ? AND state = 'waiting' "
+            "ON CONFLICT DO NOTHING",
+            (worker, now + LEASE_S, run),
+        )
+        if not cursor.rowcount:
+            return False
+        await db.executemany(
+            "UPDATE reviews SET state = 'submitted', submitted_at = ? WHERE id = ? AND state = 'decided'", [(now, v) for v in reviews]
+        )
+        await db.executemany("UPDATE reviews SET state = 'stale', note = ? WHERE id = ?", [(why, v) for v, why in stale.items()])
+        await db.execute("UPDATE runs SET state = 'running', activity = 'resuming' WHERE id = ?", (run,))
+    return True
+
+
+async def reconcile(
+    store: Store, run: int, agent: str, worker: str, pauses: Sequence[Pause], fate: Mapping[int, tuple[ReviewState, str]]
+) -> None:
+    """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
+
+    `fate` says what became of submitted reviews; the others that are no longer pending are stale.
+    """
+    pending = {pause.interrupt: pause for pause in pauses}
+    async with store.transaction() as db:
+        await _apply_fate(db, fate)
+        live = await db.execute_fetchall(
+            "SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,)
+        )
+        known = {str(interrupt): int(review) for review, interrupt in live}
+        for interrupt, review in known.items():
+            if interrupt not in pending:
+                await db.execute("UPDATE reviews SET state = 'stale', note = 'answered elsewhere or superseded' WHERE id = ?", (review,))
+        for pause in pauses:
+            if pause.interrupt not in known:
+                await _open(db, run, agent, pause)
+        await db.execute("UPDATE runs SET state = 'waiting', activity = '', resuming = 0, crashes = 0 WHERE id = ?", (run,))
+        await db.execute("DELETE FROM leases WHERE worker = ? AND thread = (SELECT thread FROM runs WHERE id = ?)", (worker, run))
+
+
+async def submitted(store: Store, run: int) -> dict[int, str]:
+    """Reviews, with their interrupts, whose answer was sent and nobody has seen what came of it."""
+    return {
+        int(row[0]): str(row[1])
+        for row in await store.all("SELECT id, interrupt FROM reviews WHERE run = ? AND state = 'submitted'", (run,))
+    }
+
+
+async def close(store: Store, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+    """Say what became of submitted reviews, with a note."""
+    async with store.transaction() as db:
+        await _apply_fate(db, fate)
+
+
+async def _apply_fate(db: aiosqlite.Connection, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+    now = time.time()
+    for review, (state, note) in fate.items():
+        applied = now if state == ReviewState.APPLIED else None
+        await db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied, review))
+        if state == ReviewState.OPEN:
+            await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+            await db.execute("UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL WHERE id = ?", (review,))
+
+
+async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) -> None:
+    first = pause.actions[0]
+    cursor = await db.execute(
+        "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (run, agent, pause.interrupt, pause.kind, pause.node, jsontext.dumps(list(pause.path)), first.name, jsontext.one_line(first.args),
+         len(pause.actions), pause.risk, pause.confidence, pause.note, time.time()),
+    )  # fmt: skip
+    review = cursor.lastrowid
+    await db.execute(
+        "INSERT INTO details (review, value, context) VALUES (?, ?, ?)",
+        (review, jsontext.dumps(pause.value), jsontext.dumps(asdict(pause.context))),
+    )
+    await db.executemany(
+        f"INSERT INTO actions (review, {ACTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(review, *_action_values(action)) for action in pause.actions],
+    )
+
+
+def _action_values(a: Action) -> tuple[Any, ...]:
+    return (
+        a.slot, a.name, jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), a.description, jsontext.dumps(a.args_schema),
+        jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call, jsontext.dumps(dict(a.means)), a.digest,
+    )  # fmt: skip
+
+
+def _action(row: Any) -> Action:
+    slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row
+    return Action(
+        slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
+        json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means),
+    )  # fmt: skip
+
+
+async def _decisions(store: Store, review: int) -> list[Decision]:
+    found = await store.all(
+        "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions WHERE review = ? AND NOT superseded",
+        (review,),
+    )
+    return [
+        Decision(id_, review, slot, Answer(DecisionKind(kind), _json(args), message), actor, digest, at, looked_ms)
+        for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in found
+    ]
+
+
+def _json(text: str | None) -> Json:
+    return None if text is None else json.loads(text)
+
+
+def _row(row: Any) -> ReviewRow:
+    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at = row
+    return ReviewRow(
+        id_,
+        run,
+        agent,
+        PauseKind(kind),
+        ReviewState(state),
+        title,
+        summary,
+        slots,
+        opened_at,
+        risk,
+        confidence,
+        note,
+        decided,
+        effective_at,
+    )
+
+
+def _context(raw: dict[str, Any]) -> Context:
+    return Context(
+        conversation=tuple(Message(**{**m, "calls": tuple((name, args) for name, args in m["calls"])}) for m in raw["conversation"]),
+        reasoning=raw["reasoning"],
+        attempts=tuple(Attempt(**a) for a in raw["attempts"]),
+        error=raw["error"],
+        state=raw["state"],
+        before=tuple(raw["before"]),
+        after=tuple(raw["after"]),
+        model=raw["model"],
+    )

@@ -1,0 +1,200 @@
+"""Runs: queued by a launch, taken under a lease by a worker, ended once."""
+
+from __future__ import annotations
+
+import json
+import time
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.model import Json, Run, RunState
+from hitl_tui.store.connection import Store
+from hitl_tui.store.workers import LEASE_S
+
+COLUMNS = (
+    "id, project, agent, thread, title, input, state, activity, error, traceback, result, crashes, "
+    "created_at, started_at, ended_at, resuming, cancelling"
+)
+BUSY = "('running', 'waiting')"
+OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]]) -> list[int]:
+    """Queue runs given as (project, agent, thread, title, input); all or none. Returns their ids."""
+    made = []
+    async with store.transaction() as db:
+        for project, agent, thread, title, given in runs:
+            cursor = await db.execute(
+                "INSERT INTO runs (project, agent, thread, title, input, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (project, agent, thread, title, jsontext.dumps(given), time.time()),
+            )
+            made.append(int(cursor.lastrowid or 0))
+    return made
+
+
+async def get(store: Store, run: int) -> Run | None:
+    """One run."""
+    row = await store.one(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,))
+    return _run(row) if row else None
+
+
+async def newest(store: Store, limit: int, states: Sequence[RunState] = ()) -> list[Run]:
+    """The newest runs first, of the given states or of all."""
+    where = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+    rows = await store.all(f"SELECT {COLUMNS} FROM runs {where} ORDER BY id DESC LIMIT ?", (*states, limit))
+    return [_run(row) for row in rows]
+
+
+async def ids(store: Store) -> array[int]:
+    """Ids of all runs, oldest first."""
+    return array("q", [row[0] for row in await store.all("SELECT id FROM runs ORDER BY id")])
+
+
+async def rows(store: Store, ids: Sequence[int]) -> list[Run]:
+    """These runs, in order of id."""
+    marks = ", ".join("?" * len(ids))
+    return [_run(row) for row in await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN ({marks}) ORDER BY id", tuple(ids))]
+
+
+async def changed(store: Store, rev: int) -> list[Run]:
+    """Runs that changed after `rev`."""
+    rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE rev > ? ORDER BY rev", (rev,))
+    return [_run(row) for row in rows]
+
+
+async def count(store: Store) -> dict[RunState, int]:
+    """How many runs there are of each state that is not over."""
+    rows = await store.all("SELECT state, count(*) FROM runs WHERE state IN ('queued', 'running', 'waiting') GROUP BY state")
+    return {RunState(state): n for state, n in rows}
+
+
+async def take_next(store: Store, worker: str, project: int, agents: Sequence[str], alone: bool) -> Run | None:
+    """Lease the oldest queued run this worker can drive, or None.
+
+    A run queued behind another of its thread waits for it. One that was there when a worker died (`crashes`) is only taken by a
+    worker that drives nothing else (`alone`), so that a second death is certainly its own doing.
+    """
+    marks = ", ".join("?" * len(agents))
+    async with store.transaction() as db:
+        rows = list(
+            await db.execute_fetchall(
+                f"SELECT id, thread FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
+                "AND (project = ? OR project IS NULL) AND (? OR crashes = 0) "
+                f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
+                "OR (o.state = 'queued' AND o.id < q.id))) "
+                "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.thread = q.thread) ORDER BY id LIMIT 1",
+                (*agents, project, alone),
+            )
+        )
+        if not rows:
+            return None
+        run, thread = rows[0]
+        now = time.time()
+        await db.execute("INSERT INTO leases (thread, worker, until) VALUES (?, ?, ?)", (thread, worker, now + LEASE_S))
+        cursor = await db.execute(
+            "UPDATE runs SET state = 'running', project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, error = '', "
+            f"traceback = '', activity = 'starting' WHERE id = ? RETURNING {COLUMNS}",
+            (project, now, run),
+        )
+        taken = await cursor.fetchone()
+        return _run(taken)
+
+
+async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
+    """End a turn: store the state the run is in now, and give the thread's lease back."""
+    known = {"error", "traceback", "result", "activity", "resuming"}
+    if not columns.keys() <= known:
+        raise ValueError(f"no such columns: {columns.keys() - known}")
+    if "result" in columns:
+        columns["result"] = jsontext.dumps(columns["result"])
+    columns = {"activity": "", **columns, "state": state, "ended_at": time.time() if state in OVER else None}
+    if state in OVER:
+        columns |= {"cancelling": False, "resuming": False, "crashes": 0}
+    sets = ", ".join(f"{name} = ?" for name in columns)
+    async with store.transaction() as db:
+        await db.execute(f"UPDATE runs SET {sets} WHERE id = ?", (*columns.values(), run))
+        await db.execute("DELETE FROM leases WHERE worker = ? AND thread = (SELECT thread FROM runs WHERE id = ?)", (worker, run))
+        if state in OVER:
+            await db.execute(
+                "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')",
+                (f"the run is {state}", run),
+            )
+
+
+async def requeue(store: Store, run: int) -> bool:
+    """Let a failed or cancelled run go on from its checkpoint; False when it is neither."""
+    cursor = await store.db.execute(
+        "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, ended_at = NULL "
+        "WHERE id = ? AND state IN ('failed', 'cancelled')",
+        (run,),
+    )
+    return cursor.rowcount > 0
+
+
+async def ask_cancel(store: Store, run: int) -> bool:
+    """Ask for a run's end: at once when nothing drives it, else by its worker; False when it is over already."""
+    async with store.transaction() as db:
+        cursor = await db.execute(
+            "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '' WHERE id = ? AND state IN ('queued', 'waiting') "
+            "AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.thread = runs.thread)",
+            (time.time(), run),
+        )
+        if cursor.rowcount:
+            await db.execute(
+                "UPDATE reviews SET state = 'stale', note = 'the run is cancelled' WHERE run = ? AND state IN ('open', 'decided')", (run,)
+            )
+            return True
+        cursor = await db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
+        return cursor.rowcount > 0
+
+
+async def cancelling(store: Store, worker: str) -> list[int]:
+    """Runs this worker drives that somebody wants ended."""
+    rows = await store.all("SELECT r.id FROM runs r JOIN leases l ON l.thread = r.thread WHERE r.cancelling AND l.worker = ?", (worker,))
+    return [int(row[0]) for row in rows]
+
+
+async def recover(store: Store, worker: str) -> list[int]:
+    """Put back what a dead worker drove, each run marked with one more crash, and forget the worker. Returns the runs."""
+    async with store.transaction() as db:
+        rows = await db.execute_fetchall(
+            "UPDATE runs SET state = 'queued', resuming = 1, crashes = crashes + 1, activity = '' WHERE state = 'running' "
+            "AND thread IN (SELECT thread FROM leases WHERE worker = ?) RETURNING id",
+            (worker,),
+        )
+        await db.execute("DELETE FROM workers WHERE id = ?", (worker,))
+        return [int(row[0]) for row in rows]
+
+
+async def work_left(store: Store, project: int, agents: Sequence[str]) -> bool:
+    """Whether anything is queued, running, or decided and not yet applied that a worker of this project could do."""
+    marks = ", ".join("?" * len(agents))
+    row = await store.one(
+        f"SELECT EXISTS (SELECT 1 FROM runs WHERE state IN ('queued', 'running') AND agent IN ({marks}) "
+        "AND (project = ? OR project IS NULL)) "
+        "OR EXISTS (SELECT 1 FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN ('decided', 'submitted') AND r.project = ?)",
+        (*agents, project, project),
+    )
+    return bool(row[0])
+
+
+async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
+    """Queued runs, as (id, agent), that belong to no project yet and whose agent is none of these."""
+    marks = ", ".join("?" * len(agents))
+    return [
+        (int(run), str(agent))
+        for run, agent in await store.all(
+            f"SELECT id, agent FROM runs WHERE state = 'queued' AND project IS NULL AND agent NOT IN ({marks})", tuple(agents)
+        )
+    ]
+
+
+def _run(row: Any) -> Run:
+    (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
+     cancelling) = row  # fmt: skip
+    return Run(
+        id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
+        json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
+    )  # fmt: skip

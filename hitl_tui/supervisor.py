@@ -1,0 +1,113 @@
+"""Keeps a worker process alive for one project: starts it, rings it, says how it died, starts it again with backoff."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hitl_tui.doorbell import Doorbell
+
+BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+STEADY_S = 30.0
+"""A worker that lived this long starts with a clean slate when it dies."""
+STOP_S = 8.0
+"""How long a worker may take to bring its runs to a checkpoint before it is killed."""
+
+
+def worker_command(home: Path) -> list[str]:
+    """The command that starts a worker on this home, but for its options and target."""
+    return [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(home)]
+
+
+class Supervisor:
+    """One worker process and the doorbell to it."""
+
+    def __init__(self, target: str, home: Path, concurrency: int, heard: Callable[[], None], died: Callable[[str], None]) -> None:
+        self.target = target
+        self._command = [*worker_command(home), "--concurrency", str(concurrency), "--doorbell"]
+        self._log = home / "logs" / "worker.log"
+        self._heard = heard
+        self._died = died
+        self._bell: Doorbell | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._restarting = False
+        self.alive = False
+
+    def ring(self) -> None:
+        """Tell the worker to look at the rows."""
+        if self._bell:
+            self._bell.ring()
+
+    async def run(self) -> None:
+        """Keep a worker running until cancelled; then stop it cleanly."""
+        failures = 0
+        try:
+            while True:
+                began = time.monotonic()
+                code = await self._once()
+                if self._restarting:
+                    self._restarting, failures = False, 0
+                    continue
+                failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
+                delay = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+                self._died(f"the worker of {Path(self.target).name} {_how(code)}; it starts again in {delay:g} s")
+                await asyncio.sleep(delay)
+        finally:
+            await self._stop()
+
+    async def restart(self) -> None:
+        """Replace the worker, so that edited agent code is read again."""
+        if self._process and self._process.returncode is None:
+            self._restarting = True
+            await self._stop()
+
+    async def _once(self) -> int:
+        ours, theirs = socket.socketpair()
+        with theirs, self._log.open("ab") as log:
+            self._log.chmod(0o600)
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, str(theirs.fileno()), "--", self.target,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        self._bell = Doorbell(ours)
+        self.alive = True
+        listener = asyncio.ensure_future(self._listen(self._bell))
+        try:
+            return await self._process.wait()
+        finally:
+            self.alive = False
+            listener.cancel()
+            self._bell.close()
+            self._bell = None
+
+    async def _listen(self, bell: Doorbell) -> None:
+        while not bell.gone.is_set():
+            if await bell.wait(3600):
+                self._heard()
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,176 @@
+"""The console: puts the views on the screen, keeps them new, and hands keys to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from textual import events
+from textual.app import App, ComposeResult, SystemCommand
+from textual.screen import Screen
+from textual.widgets import Static
+
+from hitl_tui.errors import BadHome
+from hitl_tui.inbox import Changes, Inbox
+from hitl_tui.model import ReviewState, RunState
+from hitl_tui.settings import Home, Settings
+from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
+from hitl_tui.ui.crew import Crew
+from hitl_tui.ui.key_line import KeyLine
+from hitl_tui.ui.live import Live
+from hitl_tui.ui.messages import Acted, HintsChanged, Pressed, RunChosen
+from hitl_tui.ui.queue_view import QueueView
+from hitl_tui.ui.runs_view import RunsView
+from hitl_tui.ui.standing import read_standing, read_surroundings
+from hitl_tui.ui.themes import OWN
+from hitl_tui.ui.top_line import TopLine
+from hitl_tui.ui.visible import visible
+
+SMALLEST = (60, 16)
+
+
+class HitlApp(App[None]):
+    """One reviewer's console on one home."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "hitl-tui"
+    BINDINGS = group("app")
+    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (100, "-two"), (170, "-three")]
+
+    def __init__(self, inbox: Inbox, settings: Settings, crew: Crew, home: Home, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._inbox = inbox
+        self._settings = settings
+        self._crew = crew
+        self._home = home
+        self._clock = clock
+        self._live = Live(inbox, self._take)
+        self._worker_died = False
+        self.keymap = read_keymap(settings.keys)
+        self._choose_theme(settings.theme)
+        self.set_keymap(self.keymap)
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self._clock)
+        yield QueueView(self._inbox, self._settings, self._clock)
+        yield RunsView(self._inbox, self._home.run_log, self._clock)
+        yield KeyLine(self.keymap)
+        yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
+
+    def on_mount(self) -> None:
+        self.query_one(RunsView).display = False
+        self.query_one(QueueView).items.focus()
+        self.run_worker(self._begin(), group="live")
+
+    # What others call
+
+    def doorbell(self) -> None:
+        """A worker has committed something. From the event loop's thread only."""
+        self._live.ring()
+
+    def worker_died(self, sentence: str) -> None:
+        """A worker process ended by itself."""
+        self._worker_died = True
+        self.notify(visible(sentence), title="worker", severity="error", timeout=8, markup=False)
+        self._live.ring()
+
+    # Keeping new
+
+    async def _begin(self) -> None:
+        await self._live.begin()
+        await self.query_one(QueueView).load()
+        await self.query_one(RunsView).load()
+        await self._stand()
+        self.set_interval(1, lambda: self.run_worker(self._stand(), group="stand", exclusive=True))
+        await self._live.run()
+
+    async def _take(self, changes: Changes) -> None:
+        queue, runs = self.query_one(QueueView), self.query_one(RunsView)
+        queue.apply(changes.reviews)
+        runs.apply(changes.runs)
+        await queue.follow()
+        await runs.follow()
+        await self._stand()
+
+    async def _stand(self) -> None:
+        queue = self.query_one(QueueView)
+        view = "queue" if queue.display else "runs"
+        self.query_one(TopLine).show(await read_standing(self._inbox, self._crew, view, queue.waiting))
+        if queue.waiting == 0:
+            queue.surround(await read_surroundings(self._inbox, self._crew))
+
+    # Keys
+
+    def action_show(self, view: str) -> None:
+        queue, runs = self.query_one(QueueView), self.query_one(RunsView)
+        queue.display, runs.display = view == "queue", view == "runs"
+        chosen = queue if view == "queue" else runs
+        chosen.items.focus()
+        self._live.ring()
+        self.post_message(HintsChanged())
+
+    def action_new_run(self) -> None:
+        self.run_worker(self._new_run(), group="dialog")
+
+    async def _new_run(self) -> None:
+        from hitl_tui.ui.dialogs.new_run import NewRunScreen
+
+        started = await self.push_screen_wait(NewRunScreen(self._inbox))
+        if started is not None:
+            self.notify(f"run r{started} is queued", timeout=3, markup=False)
+        self._live.ring()
+
+    def action_restart(self) -> None:
+        self.notify("the worker is restarted; runs go on from their checkpoint", timeout=3, markup=False)
+        self.run_worker(self._crew.restart(), group="restart", exclusive=True)
+
+    def action_help(self) -> None:
+        from hitl_tui.ui.dialogs.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.keymap))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        queue = self.query_one(QueueView)
+        here = {"app": self, "queue": queue if queue.display else None, "runs": None if queue.display else self.query_one(RunsView)}
+        for command in COMMANDS:
+            node = here.get(command.group)
+            if node is not None and command.id != "quit":
+                action = f"{'app.' if node is self else ''}{command.action}"
+                yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
+        yield from super().get_system_commands(screen)
+
+    # Messages from below
+
+    def on_pressed(self, message: Pressed) -> None:
+        command = next(c for c in COMMANDS if c.id == message.command)
+        view = self.query_one(QueueView) if self.query_one(QueueView).display else self.query_one(RunsView)
+        node = {"app": self, "list": view.items}.get(command.group, view)
+        self.run_worker(self.run_action(command.action, node), group="pressed")
+
+    async def on_run_chosen(self, message: RunChosen) -> None:
+        rows = await self._inbox.reviews_of(message.run)
+        self.action_show("queue")
+        self.query_one(QueueView).go_to(next(row.id for row in rows if row.state == ReviewState.OPEN))
+
+    def on_acted(self, message: Acted) -> None:
+        self._live.ring()
+
+    def on_hints_changed(self, message: HintsChanged) -> None:
+        queue = self.query_one(QueueView)
+        left = queue.hints() if queue.display else self.query_one(RunsView).hints()
+        other = ("runs", "Runs") if queue.display else ("queue", "Queue")
+        self.query_one(KeyLine).show(left, [other, ("new", "new run"), ("help", "help")])
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self.post_message(HintsChanged())
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        self.screen_stack[0].set_class(small, "-too-small")
+
+    def _choose_theme(self, name: str) -> None:
+        for theme in OWN:
+            self.register_theme(theme)
+        if name and name not in self.available_themes:
+            raise BadHome(f"config.toml: there is no theme {name!r}", f"themes: {', '.join(sorted(self.available_themes))}")
+        self.theme = name or OWN[0].name

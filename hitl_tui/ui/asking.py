@@ -1,0 +1,98 @@
+"""Asks the person what a decision needs, in dialogs that are only imported when they are opened, and keeps drafts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from textual.widget import Widget
+
+from hitl_tui import jsontext
+from hitl_tui.model import Action, Answer, DecisionKind, Json, Review
+from hitl_tui.settings import Settings
+
+
+@dataclass
+class Drafts:
+    """What was typed and not sent, by review, slot and decision; in memory only."""
+
+    texts: dict[tuple[int, int, str], str] = field(default_factory=dict)
+
+    def get(self, review: int, slot: int, what: str, otherwise: str = "") -> str:
+        """The draft, or something to begin with."""
+        return self.texts.get((review, slot, what), otherwise)
+
+    def keep(self, review: int, slot: int, what: str, text: str) -> None:
+        """Keep what was typed."""
+        self.texts[review, slot, what] = text
+
+    def forget(self, review: int, slot: int) -> None:
+        """It was sent."""
+        for key in [key for key in self.texts if key[:2] == (review, slot)]:
+            del self.texts[key]
+
+
+class Desk:
+    """Where a view asks; every answer comes back as a value, never as a side effect."""
+
+    def __init__(self, owner: Widget, settings: Settings) -> None:
+        self._owner = owner
+        self._settings = settings
+        self._drafts = Drafts()
+
+    async def ask(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> Answer | None:
+        """The whole answer, or None when the person went back."""
+        match kind:
+            case DecisionKind.APPROVE:
+                return Answer(DecisionKind.APPROVE)
+            case DecisionKind.REJECT:
+                return await self._reject(review, action)
+            case DecisionKind.EDIT:
+                return await self._edit(review, action, outside)
+            case DecisionKind.RESPOND:
+                return await self._respond(review, action)
+
+    def forget(self, review: int, slot: int) -> None:
+        """Drafts of what was sent are no longer wanted."""
+        self._drafts.forget(review, slot)
+
+    def show_difference(self, action: Action, final: Json) -> None:
+        """Proposal against decision, to read."""
+        from hitl_tui.ui.dialogs.page import PageScreen
+        from hitl_tui.ui.differ import difference_lines
+
+        self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
+
+    async def filter(self, now: str) -> str | None:
+        """Another filter, or None when the person went back."""
+        from hitl_tui.ui.dialogs.filter import FilterScreen
+
+        return await self._owner.app.push_screen_wait(FilterScreen(now))
+
+    async def _reject(self, review: Review, action: Action) -> Answer | None:
+        from hitl_tui.ui.dialogs.reject import RejectScreen
+
+        screen = RejectScreen(action, self._settings.reject_reasons, self._drafts.get(review.row.id, action.slot, "reject"))
+        answer = await self._owner.app.push_screen_wait(screen)
+        self._drafts.keep(review.row.id, action.slot, "reject", screen.draft)
+        return answer
+
+    async def _edit(self, review: Review, action: Action, outside: bool) -> Answer | None:
+        from hitl_tui.ui.dialogs.edit import EditScreen
+        from hitl_tui.ui.outside import edit_outside
+
+        text = self._drafts.get(review.row.id, action.slot, "edit", jsontext.dumps(action.args, indent=2))
+        if outside:
+            text = edit_outside(self._owner.app, text)
+            self._drafts.keep(review.row.id, action.slot, "edit", text)
+        screen = EditScreen(review.row.kind, action, text)
+        answer = await self._owner.app.push_screen_wait(screen)
+        self._drafts.keep(review.row.id, action.slot, "edit", screen.draft)
+        return answer
+
+    async def _respond(self, review: Review, action: Action) -> Answer | None:
+        from hitl_tui.ui.dialogs.respond import RespondScreen
+
+        screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
+        answer = await self._owner.app.push_screen_wait(screen)
+        self._drafts.keep(review.row.id, action.slot, "respond", screen.draft)
+        return answer

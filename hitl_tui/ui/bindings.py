@@ -1,0 +1,135 @@
+"""Every command of the console, declared once: keys, footer, palette, help and the user's own keys all come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from hitl_tui.errors import BadHome
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something a person can ask for with a key."""
+
+    id: str
+    keys: str
+    """Textual's key names, separated by commas; the first is shown."""
+    action: str
+    label: str
+    """A word or two, for the key line."""
+    about: str
+    """A sentence, for help, palette and tooltips."""
+    group: str
+    """Where it works."""
+
+
+GROUPS = {
+    "app": "Everywhere",
+    "queue": "Queue: the review under the cursor",
+    "list": "Lists",
+    "runs": "Runs",
+    "text": "Texts (enter goes into one, tab to the next)",
+    "pane": "Details, in the queue and in runs",
+}
+"""Group → its heading in the help."""
+
+COMMANDS = (
+    Command("approve", "a", "approve", "approve", "Let the call run as it is shown.", "queue"),
+    Command("edit", "e", "edit", "edit", "Change the arguments, see the difference, and let the call run with them.", "queue"),
+    Command("edit_outside", "E", "edit_outside", "$EDITOR", "Change the arguments in $EDITOR.", "queue"),
+    Command("reject", "r", "reject", "reject", "Refuse the call and say why; the agent reads the reason.", "queue"),
+    Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
+    Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
+    Command("context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"),
+    Command("next_call", "right,l", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
+    Command("previous_call", "left,h", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
+    Command("filter", "slash", "filter", "filter", "Show only reviews whose agent, tool or summary holds a text.", "queue"),
+    Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
+    Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
+    Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
+    Command("restart", "R", "restart", "restart worker", "Replace the worker, so that edited agent code is read again; runs go on from their checkpoint.", "app"),
+    Command("help", "question_mark", "help", "help", "All keys, and the ids by which config.toml changes them.", "app"),
+    Command("quit", "q,ctrl+q", "quit", "quit", "Leave; the worker stops cleanly, and runs go on next time.", "app"),
+    Command("down", "j,down", "move(1)", "down", "Go to the next item.", "list"),
+    Command("up", "k,up", "move(-1)", "up", "Go to the previous item.", "list"),
+    Command("page_down", "pagedown", "page(1)", "page down", "Go a page down.", "list"),
+    Command("page_up", "pageup", "page(-1)", "page up", "Go a page up.", "list"),
+    Command("first", "g,home", "first", "first", "Go to the first item.", "list"),
+    Command("last", "G,end", "last", "last", "Go to the last item.", "list"),
+    Command("open", "enter", "open", "details", "Go into the details; on a waiting run, to its review.", "list"),
+    Command("retry", "ctrl+r", "retry", "retry", "Let a failed or cancelled run go on from its checkpoint.", "runs"),
+    Command("cancel", "ctrl+x", "cancel", "cancel", "End a run; what it asked is no longer open.", "runs"),
+    Command("next_tab", "right_square_bracket", "tab(1)", "next tab", "Next tab of the details.", "pane"),
+    Command("previous_tab", "left_square_bracket", "tab(-1)", "previous tab", "Previous tab of the details.", "pane"),
+    Command("back", "escape", "back", "back", "Go back to the list.", "pane"),
+    Command("details_down", "ctrl+d", "scroll_details(1)", "details down", "Scroll the details without leaving the list.", "pane"),
+    Command("details_up", "ctrl+u", "scroll_details(-1)", "details up", "Scroll the details back.", "pane"),
+    Command("text_down", "j,down", "scroll_down", "down", "Scroll the text a line down.", "text"),
+    Command("text_up", "k,up", "scroll_up", "up", "Scroll the text a line up.", "text"),
+    Command("text_page_down", "pagedown,space", "page_down", "page down", "Scroll the text a page down.", "text"),
+    Command("text_page_up", "pageup,b", "page_up", "page up", "Scroll the text a page up.", "text"),
+    Command("text_home", "g,home", "scroll_home", "top", "Go to the beginning of the text.", "text"),
+    Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
+)
+BY_ID = {command.id: command for command in COMMANDS}
+APART = (frozenset({"list", "text"}), frozenset({"queue", "runs"}))
+"""Groups of which only one can hear a key, so that both may use it."""
+SHOWN = {"question_mark": "?", "slash": "/", "right_square_bracket": "]", "left_square_bracket": "[", "right": "→", "left": "←", "escape": "esc"}
+
+
+def group(name: str) -> list[BindingType]:
+    """The bindings of a group, for the widget that has its actions."""
+    return [
+        Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group == name
+    ]
+
+
+def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
+    """The user's keys, checked.
+
+    Raises:
+        BadHome: an unknown command, or two commands on one key.
+    """
+    for id_, given in keys.items():
+        if id_ not in BY_ID:
+            raise BadHome(f"config.toml: keys.{id_} is no command", f"known commands: {', '.join(BY_ID)}")
+        if not all(_tidy(given)):
+            raise BadHome(f"config.toml: keys.{id_} names no key", 'write it as in approve = "y" or down = "j,down"')
+    taken: dict[str, list[Command]] = {}
+    for command in COMMANDS:
+        for key in _tidy(keys.get(command.id, command.keys)):
+            for other in taken.setdefault(key, []):
+                if _together(command.group, other.group):
+                    raise BadHome(f"config.toml: the key {key} is given to {other.id} and {command.id}", "give one of them another key")
+            taken[key].append(command)
+    return {id_: ",".join(_tidy(given)) for id_, given in keys.items()}
+
+
+def shown_key(id_: str, keymap: Mapping[str, str]) -> str:
+    """The first key of a command as people write it."""
+    key = keymap.get(id_, BY_ID[id_].keys).split(",")[0].strip()
+    return SHOWN.get(key, key.upper() if key[:1] == "f" and key[1:].isdigit() else key)
+
+
+def all_keys(id_: str, keymap: Mapping[str, str]) -> str:
+    """Every key of a command as people write them."""
+    keys = keymap.get(id_, BY_ID[id_].keys).split(",")
+    return "  ".join(SHOWN.get(key.strip(), key.strip()) for key in keys)
+
+
+def _tidy(keys: str) -> list[str]:
+    names = {shown: name for name, shown in SHOWN.items()}
+    return [names.get(key.strip(), key.strip()) for key in keys.split(",")]
+
+
+def _together(a: str, b: str) -> bool:
+    return a == b or not any({a, b} <= apart for apart in APART)
+
+
+def grouped() -> Iterator[tuple[str, list[Command]]]:
+    """Headings and their commands, for the help."""
+    for name, heading in GROUPS.items():
+        yield heading, [command for command in COMMANDS if command.group == name]

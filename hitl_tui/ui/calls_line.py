@@ -1,0 +1,59 @@
+"""The calls of one review in a row, each with its state; the one that is shown large is bright."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events
+from textual.strip import Strip
+
+from hitl_tui.model import Action, Review
+from hitl_tui.ui import words
+from hitl_tui.ui.ink import Inked, Piece
+from hitl_tui.ui.messages import CallChosen
+from hitl_tui.ui.visible import one_line
+
+NAME = 18
+
+
+class CallsLine(Inked):
+    """Only there when a review asks for more than one thing."""
+
+    def __init__(self) -> None:
+        super().__init__(id="calls")
+        self._review: Review | None = None
+        self._slot = 0
+
+    def show(self, review: Review | None, slot: int) -> None:
+        """Show the calls of a review."""
+        self._review, self._slot = review, slot
+        self.display = review is not None and len(review.actions) > 1
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._review is None:
+            return self.strip([], self.size.width)
+        pieces = [piece for action in self._from() for piece in self._call(action)]
+        return self.strip(pieces, self.size.width)
+
+    def on_click(self, event: events.Click) -> None:
+        at = 0
+        for action in self._from():
+            at += sum(cell_len(text) for text, _ in self._call(action))
+            if event.x < at:
+                self.post_message(CallChosen(action.slot))
+                return
+
+    def _from(self) -> list[Action]:
+        """The calls from one before the shown on, so that it is always in view."""
+        actions = list(self._review.actions) if self._review else []
+        return actions if len(actions) <= 3 else actions[max(0, min(self._slot - 1, len(actions) - 3)) :]
+
+    def _call(self, action: Action) -> list[Piece]:
+        decision = self._review.decisions.get(action.slot) if self._review else None
+        glyph, word, ink = words.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
+        here = action.slot == self._slot
+        return [
+            ("▸" if here else " ", "accent"),
+            (f"{action.slot + 1} {one_line(action.name, NAME)} ", "strong" if here else "muted"),
+            (f"{glyph} {word}   ", ink),
+        ]

@@ -1,0 +1,73 @@
+"""The last row of the screen: the keys that do something here and now. A click presses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len
+from textual import events
+from textual.strip import Strip
+
+from hitl_tui.ui.bindings import BY_ID, shown_key
+from hitl_tui.ui.ink import Inked, Piece
+from hitl_tui.ui.messages import Pressed
+from hitl_tui.ui.visible import one_line
+
+Hint = tuple[str, str]
+"""Command id, and what it does here."""
+
+
+class KeyLine(Inked):
+    """Hints of the view on the left, those of the app on the right."""
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__(id="keys")
+        self._keymap = keymap
+        self._left: list[Hint] = []
+        self._right: list[Hint] = []
+        self._places: list[tuple[int, int, str]] = []
+
+    def show(self, left: Sequence[Hint], right: Sequence[Hint]) -> None:
+        """Draw other hints, if they are others."""
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = list(left), list(right)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        right = list(self._right)
+        taken = sum(self._size(hint) for hint in self._left)
+        while right and taken + sum(self._size(hint) for hint in right) > width:
+            right.pop(0)
+        pieces: list[Piece] = []
+        self._places, at = [], 0
+        for hint in self._left:
+            at = self._put(pieces, hint, at)
+        room = max(0, width - at - sum(self._size(hint) for hint in right))
+        pieces.append((" " * room, ""))
+        at += room
+        for hint in right:
+            at = self._put(pieces, hint, at)
+        return self.strip(pieces, width)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        command = self._at(event.x)
+        self.tooltip = BY_ID[command].about if command else None
+
+    def on_click(self, event: events.Click) -> None:
+        command = self._at(event.x)
+        if command:
+            self.post_message(Pressed(command))
+
+    def _at(self, x: int) -> str | None:
+        return next((command for start, end, command in self._places if start <= x < end), None)
+
+    def _put(self, pieces: list[Piece], hint: Hint, at: int) -> int:
+        command, label = hint
+        pieces += [(f" {shown_key(command, self._keymap)}", "accent"), (f" {one_line(label, 40)} ", "muted")]
+        end = at + self._size(hint)
+        self._places.append((at, end, command))
+        return end
+
+    def _size(self, hint: Hint) -> int:
+        return cell_len(shown_key(hint[0], self._keymap)) + cell_len(one_line(hint[1], 40)) + 3

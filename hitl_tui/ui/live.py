@@ -1,0 +1,49 @@
+"""Keeps the screen as new as the rows: wakes at a doorbell or a commit of somebody else, and asks only for what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from hitl_tui.inbox import Changes, Inbox
+
+POLL_S = 0.05
+
+
+class Live:
+    """The one reader of changes. Its consumer gets them in order, each once."""
+
+    def __init__(self, inbox: Inbox, apply: Callable[[Changes], Awaitable[None]]) -> None:
+        self._inbox = inbox
+        self._apply = apply
+        self._rung = asyncio.Event()
+        self._rev = 0
+        self._version = -1
+
+    def ring(self) -> None:
+        """Look at the rows now. From the event loop's thread only."""
+        self._rung.set()
+
+    async def begin(self) -> None:
+        """Take the clock; whoever shows rows reads them after this."""
+        self._version = await self._inbox.store.version()
+        self._rev = await self._inbox.now()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), POLL_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once."""
+        version, rung = await self._inbox.store.version(), self._rung.is_set()
+        self._rung.clear()
+        if version == self._version and not rung:
+            return
+        self._version = version
+        changes = await self._inbox.changes(self._rev)
+        self._rev = changes.rev
+        await self._apply(changes)

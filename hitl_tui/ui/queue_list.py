@@ -1,0 +1,82 @@
+"""The list of reviews that wait: tool, agent and age on one row, what is asked and what is known of it on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.ui import words
+from hitl_tui.ui.ink import Piece
+from hitl_tui.ui.item_list import ItemList
+from hitl_tui.ui.visible import one_line
+
+AGE = 5
+
+
+class QueueList(ItemList[ReviewRow]):
+    """Oldest first. A decided item stays, greyed, until its view lets it go."""
+
+    BORDER_TITLE = "Waiting"
+
+    def __init__(
+        self, fetch: Callable[[Sequence[int]], Awaitable[list[ReviewRow]]], moved: Callable[[int | None, bool], None], clock: Callable[[], float]
+    ) -> None:
+        super().__init__(fetch, moved, id="queue-list")
+        self._clock = clock
+
+    def key_of(self, row: ReviewRow) -> int:
+        return row.id
+
+    def paint(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+        if row.state != ReviewState.OPEN:
+            yield from _closed(row, part, width)
+        elif part == 0:
+            yield from _first(row, width, words.ago(self._clock() - row.opened_at))
+        else:
+            yield from _second(row, width)
+
+
+def fit(text: str, cells: int) -> str:
+    """The text on one line in exactly so many cells."""
+    text = one_line(text, max(1, cells))
+    if cell_len(text) > cells:
+        text = set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
+    return set_cell_size(text, max(0, cells))
+
+
+def _first(row: ReviewRow, width: int, age: str, ink: str = "strong") -> Iterator[Piece]:
+    mark = f" ×{row.slots}" if row.slots > 1 else ""
+    agent = min(cell_len(one_line(row.agent)), max(8, width // 3))
+    name = width - 1 - agent - 1 - AGE - 1
+    title = fit(row.title, name - len(mark)).rstrip() + mark
+    yield " ", ""
+    yield set_cell_size(title, name), ink
+    yield f" {fit(row.agent, agent)}", "muted"
+    yield f"{age:>{AGE}} ", "muted"
+
+
+def _second(row: ReviewRow, width: int) -> Iterator[Piece]:
+    known: list[Piece] = []
+    if row.note:
+        known.append((" ⚠", "warning"))
+    if row.risk:
+        known.append((f" {one_line(row.risk, 14)}", words.risk_ink(row.risk)))
+    if row.confidence is not None:
+        known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
+    taken = sum(cell_len(text) for text, _ in known)
+    yield " ", ""
+    yield fit(row.summary, width - 2 - taken), "muted"
+    yield from known
+    yield " ", ""
+
+
+def _closed(row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+    glyph, word, ink = words.closing(row)
+    if part == 0:
+        yield from _first(row, width, "", "muted")
+    else:
+        yield " ", ""
+        yield glyph, ink
+        yield f" {fit(word, width - 4)} ", "muted"

@@ -1,0 +1,331 @@
+"""F1: what waits on the left, the review under the cursor beside it, and on a wide screen the trace of its run."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from hitl_tui.errors import HitlError, Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Review, ReviewRow, ReviewState
+from hitl_tui.settings import Settings
+from hitl_tui.ui import review_lines, words
+from hitl_tui.ui.asking import Desk
+from hitl_tui.ui.bindings import group
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.empty import Surroundings, empty_lines
+from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.messages import Acted, HintsChanged, Opened
+from hitl_tui.ui.order import Order
+from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.review_pane import ReviewPane
+from hitl_tui.ui.shelf import Shelf
+from hitl_tui.ui.trace_pane import TracePane
+from hitl_tui.ui.visible import one_line, visible
+
+DEAD_S = 0.4
+"""How long decision keys do nothing after the item under the cursor changed by itself."""
+LINGER_S = 2.0
+"""How long a decided item stays in the list."""
+AHEAD = 2
+"""Reviews read ahead on each side of the cursor."""
+
+
+class QueueView(Horizontal):
+    """Decides nothing that has not been on the screen."""
+
+    BINDINGS = group("queue")
+
+    def __init__(self, inbox: Inbox, settings: Settings, clock: Callable[[], float]) -> None:
+        super().__init__(id="queue-view")
+        self._inbox = inbox
+        self._clock = clock
+        self._desk = Desk(self, settings)
+        self._shelf = Shelf(inbox)
+        self._open = Order()
+        self._filter = ""
+        self._loaded = False
+        self._armed_at = 0.0
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        yield QueueList(self._inbox.rows, self._moved, self._clock)
+        yield ReviewPane()
+        yield TracePane("queue-trace")
+        yield Document(id="empty")
+
+    def on_mount(self) -> None:
+        self.query_one("#queue-trace").border_title = "Trace"
+        self.query_one("#empty", Document).display = False
+        self.set_interval(1, self.items.refresh)
+
+    @property
+    def items(self) -> QueueList:
+        """The list."""
+        return self.query_one(QueueList)
+
+    @property
+    def pane(self) -> ReviewPane:
+        """The review."""
+        return self.query_one(ReviewPane)
+
+    @property
+    def waiting(self) -> int | None:
+        """How many reviews are open; None until they have been counted."""
+        return len(self._open) if self._loaded else None
+
+    # Rows coming in
+
+    async def load(self) -> None:
+        """Read all ids, once, or again for another filter."""
+        ids = await self._inbox.waiting_ids()
+        self._open, self._loaded = Order(ids), True
+        shown = await self._inbox.matching_ids(self._filter) if self._filter else array("q", ids)
+        self.items.load(Order(shown))
+        self._titles()
+        self._show_if_any()
+
+    def apply(self, changed: Sequence[ReviewRow]) -> None:
+        """Take in reviews that are new or changed."""
+        if not self._loaded:
+            return
+        put: dict[int, ReviewRow] = {}
+        for row in changed:
+            self._shelf.forget(row.id)
+            if row.state == ReviewState.OPEN:
+                self._open.add(row.id)
+                if self._matches(row):
+                    put[row.id] = row
+            else:
+                self._open.drop(row.id)
+                if row.id in self.items.order:
+                    put[row.id] = row
+        leaving = [id_ for id_, row in put.items() if row.state != ReviewState.OPEN]
+        if leaving:
+            self.set_timer(LINGER_S, lambda: self._let_go(leaving))
+        self.items.apply(put)
+        if self.items.cursor in put:
+            self._reread(self.items.cursor)
+        self._titles()
+        self._show_if_any()
+
+    def surround(self, surroundings: Surroundings) -> None:
+        """What to say while nothing waits."""
+        if self.query_one("#empty").display:
+            self.query_one("#empty", Document).splice(0, list(empty_lines(surroundings)))
+
+    async def follow(self) -> None:
+        """Read on in the trace of the run at hand, where there is room for it."""
+        trace = self.query_one(TracePane)
+        if trace.display and trace.size.width and trace.run is not None:
+            trace.take(await self._inbox.trace(trace.run, trace.after))
+
+    def _let_go(self, ids: Sequence[int]) -> None:
+        self.items.apply({}, [id_ for id_ in ids if id_ not in self._open])
+        self._titles()
+        self._show_if_any()
+
+    def _matches(self, row: ReviewRow) -> bool:
+        wanted = self._filter.casefold()
+        return not wanted or any(wanted in text.casefold() for text in (row.agent, row.title, row.summary))
+
+    def _titles(self) -> None:
+        count = f"{len(self._open):,}" if not self._filter else f"{len(self.items.order):,} of {len(self._open):,}"
+        self.items.border_subtitle = ""
+        title = f"Waiting  {count}" if not self._filter else f"Waiting  {count}  /{one_line(self._filter, 20)}"
+        self.items.border_title = title.replace("[", "\\[")
+
+    def _show_if_any(self) -> None:
+        any_ = len(self.items.order) > 0 or bool(self._filter)
+        had_focus = self.has_focus_within
+        self.query_one("#empty").display = not any_
+        self.set_class(not any_, "-empty")
+        if not any_ and had_focus:
+            self.query_one("#empty").focus()
+        elif any_ and self.query_one("#empty").has_focus:
+            self.items.focus()
+        self.post_message(HintsChanged())
+
+    # The review under the cursor
+
+    def go_to(self, review: int) -> None:
+        """Put the cursor on a review and go into its details."""
+        self.items.select(review)
+        self.items.focus()
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        if by_itself:
+            self._armed_at = time.monotonic() + DEAD_S
+        held = self._shelf.get(id_) if id_ is not None else None
+        if held:
+            self._show(*held)
+        else:
+            self.pane.wait(self.items.rows.get(id_) if id_ is not None else None)
+            if id_ is not None:
+                self._reread(id_)
+        self.run_worker(self._read_ahead(), group="ahead", exclusive=True)
+        self.post_message(HintsChanged())
+
+    def _show(self, review: Review, context: Context) -> None:
+        same = self.pane.review is not None and self.pane.review.row.id == review.row.id
+        self.pane.show(review, context, self.pane.slot if same and self.pane.slot in review.undecided else None)
+        self.query_one(TracePane).follow(review.row.run)
+        self.post_message(HintsChanged())
+
+    def _reread(self, id_: int) -> None:
+        self.run_worker(self._read(id_), group="review", exclusive=True)
+
+    async def _read(self, id_: int) -> None:
+        slow = self.set_timer(0.1, lambda: self.pane.set_reactive(type(self.pane).loading, True))
+        try:
+            held = await self._shelf.read(id_)
+        except Refused as error:
+            self._say(error)
+            return
+        finally:
+            slow.stop()
+        if id_ == self.items.cursor:
+            self._show(*held)
+            await self.follow()
+
+    async def _read_ahead(self) -> None:
+        await self._shelf.read_ahead(self.items.neighbours(AHEAD))
+        await self.follow()
+
+    def on_opened(self, message: Opened) -> None:
+        message.stop()
+        self._enter()
+
+    def _enter(self) -> None:
+        self.add_class("-detail")
+        self.pane.query_one("#arguments").focus()
+        self.post_message(HintsChanged())
+
+    def action_back(self) -> None:
+        self.remove_class("-detail")
+        self.items.focus()
+        self.post_message(HintsChanged())
+
+    def action_call(self, by: int) -> None:
+        if self.pane.turn(by):
+            self.post_message(HintsChanged())
+
+    def action_context(self) -> None:
+        self.pane.zoom()
+
+    def action_difference(self) -> None:
+        action, review = self.pane.action, self.pane.review
+        decision = review.decisions.get(action.slot) if action and review else None
+        if action is None or decision is None or decision.answer.kind != DecisionKind.EDIT:
+            self._tell("nothing was edited here")
+            return
+        self._desk.show_difference(action, decision.answer.args)
+
+    async def action_filter(self) -> None:
+        self.run_worker(self._ask_filter(), group="dialog")
+
+    async def _ask_filter(self) -> None:
+        wanted = await self._desk.filter(self._filter)
+        if wanted is not None and wanted != self._filter:
+            self._filter = wanted
+            await self.load()
+
+    # Deciding
+
+    def action_approve(self) -> None:
+        self._decide(DecisionKind.APPROVE)
+
+    def action_edit(self) -> None:
+        self._decide(DecisionKind.EDIT)
+
+    def action_edit_outside(self) -> None:
+        self._decide(DecisionKind.EDIT, outside=True)
+
+    def action_reject(self) -> None:
+        self._decide(DecisionKind.REJECT)
+
+    def action_respond(self) -> None:
+        self._decide(DecisionKind.RESPOND)
+
+    def _decide(self, kind: DecisionKind, outside: bool = False) -> None:
+        review, action = self.pane.review, self.pane.action
+        if not self.pane.display or not self.pane.size.width:
+            self._enter()
+            self._tell("read it first: the same key decides here")
+            self._armed_at = time.monotonic() + DEAD_S
+            return
+        if self._busy or time.monotonic() < self._armed_at or not self.pane.seen or review is None or action is None:
+            return
+        if review.row.state != ReviewState.OPEN:
+            self._tell(f"review {review.row.id} is {words.closing(review.row)[1]}")
+        elif kind not in action.allowed:
+            self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
+        else:
+            self._busy = True
+            self.run_worker(self._answer(review, action, kind, outside), group="dialog")
+
+    async def _answer(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
+        try:
+            looked = self.pane.looked_ms
+            answer = await self._desk.ask(review, action, kind, outside)
+            if answer is not None:
+                await self._send(review, action, answer, looked)
+        finally:
+            self._busy = False
+
+    async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
+        try:
+            state = await self._inbox.decide(review, {action.slot: answer}, looked)
+        except HitlError as error:
+            self._say(error)
+            self._shelf.forget(review.row.id)
+            self._reread(review.row.id)
+            return
+        finally:
+            self.post_message(Acted())
+        self._desk.forget(review.row.id, action.slot)
+        self._armed_at = time.monotonic() + DEAD_S
+        self._shelf.forget(review.row.id)
+        if state == ReviewState.OPEN:
+            self._reread(review.row.id)
+        elif self.items.cursor == review.row.id:
+            self._advance(review.row.id)
+
+    def _advance(self, from_id: int) -> None:
+        """On to the next open item, else to the one before."""
+        self._open.drop(from_id)
+        order = self.items.order
+        place = order.place(from_id)
+        for at in [*range(place + 1, min(place + 50, len(order))), *range(place - 1, max(-1, place - 50), -1)]:
+            if order.at(at) in self._open:
+                self.items.select(order.at(at), by_itself=True)
+                return
+        self._reread(from_id)
+
+    # Words
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        hints: list[Hint] = []
+        action, review = self.pane.action, self.pane.review
+        if action and review and review.row.state == ReviewState.OPEN:
+            hints += review_lines.decision_hints(action)
+            if len(review.actions) > 1:
+                hints.append(("next_call", "next call"))
+        if self.has_class("-detail") or self.pane.has_focus_within:
+            hints.append(("back", "back"))
+        elif self.items.cursor is not None:
+            hints.append(("open", "details"))
+        if self.items.cursor is not None:
+            hints += [("context", "context"), ("filter", "filter")]
+        return hints
+
+    def _say(self, error: HitlError) -> None:
+        self.notify(visible(str(error)), severity="warning", markup=False)
+
+    def _tell(self, text: str) -> None:
+        self.notify(visible(text), timeout=3, markup=False)

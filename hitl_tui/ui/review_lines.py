@@ -1,0 +1,173 @@
+"""A review as lines: facts, arguments, reasons, and what surrounds it. Exact; agents' text is only ever text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from hitl_tui import jsontext
+from hitl_tui.model import Action, Context, DecisionKind, Json, Message, PauseKind, Review, ReviewRow
+from hitl_tui.ui import words
+from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
+from hitl_tui.ui.visible import one_line
+
+TABS = ("Conversation", "Done so far", "Graph", "State", "Raw")
+SPEAKER = 10
+"""Cells of the column that says who speaks."""
+ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
+
+
+def facts(review: Review, context: Context, slot: int) -> Content:
+    """The first line of a review: what kind of pause, and what is known about it."""
+    row = review.row
+    parts: list[tuple[str, str]] = [(words.KINDS[row.kind], "$foreground 60%")]
+    if row.risk:
+        parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if words.risk_ink(row.risk) == 'error' else 'warning'}"))
+    if row.confidence is not None:
+        parts.append((f"confidence {words.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
+    if len(review.actions) > 1:
+        parts.append((f"{slot + 1} of {len(review.actions)} calls", "$foreground"))
+    if context.model:
+        parts.append((one_line(context.model, 40), "$foreground 60%"))
+    return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
+
+
+def source(row: ReviewRow, review: Review | None) -> str:
+    """Where a review comes from."""
+    parts = [one_line(row.agent, 40), f"run r{row.run}"]
+    if review:
+        parts.append("node " + one_line(" › ".join([*review.path, review.node]), 60))
+    return " · ".join(parts)
+
+
+def argument_lines(review: Review, action: Action) -> Iterator[Line]:
+    """What is asked, in full."""
+    yield from _note(review.row)
+    yield from _decided(review, action)
+    if review.row.kind in (PauseKind.QUESTION, PauseKind.ELICITATION) or not isinstance(action.args, dict):
+        yield from _question(action)
+    elif action.args:
+        yield from table(action.args.items())
+    else:
+        yield line("no arguments", "muted")
+    if action.choices:
+        yield BLANK
+        yield line("answers it lists", "muted")
+        for number, choice in enumerate(action.choices, 1):
+            yield from value_lines(choice, f" {number}", 4, "accent")
+
+
+def _note(row: ReviewRow) -> Iterator[Line]:
+    if row.note:
+        yield from paragraph(row.note, "warning", "⚠", 2, "warning")
+        yield BLANK
+
+
+def _decided(review: Review, action: Action) -> Iterator[Line]:
+    decision = review.decisions.get(action.slot)
+    if decision is None:
+        return
+    glyph, word, ink = words.DECIDED[decision.answer.kind]
+    text = f"{word} by {decision.actor}" + (f": {decision.answer.message}" if decision.answer.message else "")
+    yield from paragraph(text, ink, glyph, 2, ink)
+    if decision.answer.args is not None:
+        yield from value_lines(decision.answer.args, "", 2)
+    yield BLANK
+
+
+def _question(action: Action) -> Iterator[Line]:
+    if isinstance(action.args, dict) and action.args:
+        yield from table(action.args.items())
+    else:
+        yield from value_lines(action.args)
+    if isinstance(action.answer_schema, dict):
+        yield BLANK
+        yield line("the answer must fit", "muted")
+        yield from json_lines(action.answer_schema, "", 2)
+
+
+def why_lines(action: Action, context: Context) -> Iterator[Line]:
+    """Why the agent asks: what it said, what the graph's author wrote, and what went wrong before."""
+    if context.error:
+        yield from paragraph(context.error, "error", "✗", 2, "error")
+    if context.reasoning.strip():
+        yield from paragraph(context.reasoning.strip())
+    description = action.description.strip()
+    if description and not _repeats(description, action):
+        yield from paragraph(description, "muted")
+
+
+def _repeats(description: str, action: Action) -> bool:
+    """LangChain's default description only says name and arguments again."""
+    return action.name in description and "Args:" in description
+
+
+def tab_lines(tab: str, review: Review, context: Context) -> Iterator[Line]:
+    """The lines of one of the lower tabs."""
+    match tab:
+        case "Conversation":
+            for message in context.conversation:
+                yield from _message(message)
+        case "Done so far":
+            yield from _attempts(context)
+        case "Graph":
+            yield from _graph(review, context)
+        case "State":
+            yield from json_lines(context.state)
+        case _:
+            yield from json_lines(review.value)
+
+
+def tab_titles(context: Context) -> dict[str, str]:
+    """Tab → its title, with a count where that says something."""
+    counts = {"Conversation": len(context.conversation), "Done so far": len(context.attempts)}
+    return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
+
+
+def _message(message: Message) -> Iterator[Line]:
+    who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
+    ink = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
+    if message.text or not message.calls:
+        yield from paragraph(message.text, ink, who, SPEAKER, ROLES.get(message.role, "muted"))
+        who = ""
+    for name, args in message.calls:
+        yield call_line(name, args, who)
+        who = ""
+
+
+def call_line(name: str, args: Json, who: str = "", indent: int = SPEAKER) -> Line:
+    """A tool call on one logical line, whole."""
+    return line(f"→ {call_text(name, args)}", "accent", who, indent, "strong")
+
+
+def call_text(name: str, args: Json) -> str:
+    """A tool call as people write calls."""
+    if isinstance(args, dict):
+        return f"{name}({', '.join(f'{key}={jsontext.dumps(value)}' for key, value in args.items())})"
+    return f"{name}({jsontext.dumps(args)})"
+
+
+def _attempts(context: Context) -> Iterator[Line]:
+    if not context.attempts:
+        yield line("nothing yet: this is the first thing it wants to do", "muted")
+    for attempt in context.attempts:
+        ink = "error" if attempt.failed else "success"
+        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, ink)
+        yield from paragraph(attempt.result if attempt.result is not None else "no result", "error" if attempt.failed else "muted", "", 4)
+
+
+def _graph(review: Review, context: Context) -> Iterator[Line]:
+    here = " › ".join([*review.path, review.node])
+    yield line(", ".join(context.before) or "start", "muted", "before", SPEAKER)
+    yield line(f"▶ {here}", "accent", "here", SPEAKER)
+    yield line(", ".join(context.after) or "not known before it goes on", "muted", "after", SPEAKER)
+    yield BLANK
+    yield line(review.thread, "", "thread", SPEAKER)
+    yield line(review.interrupt, "", "interrupt", SPEAKER)
+
+
+def decision_hints(action: Action) -> list[tuple[str, str]]:
+    """Command id and what its key does here, for the allowed decisions only."""
+    plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
+    return [(str(kind), words.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]

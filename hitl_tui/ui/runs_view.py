@@ -1,0 +1,171 @@
+"""F2: every run on the left, the one under the cursor beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from hitl_tui.errors import HitlError
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import ReviewState, Run, RunState
+from hitl_tui.ui.bindings import group
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.lines import line
+from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
+from hitl_tui.ui.order import Order
+from hitl_tui.ui.run_pane import RunPane
+from hitl_tui.ui.runs_list import RunsList
+from hitl_tui.ui.visible import one_line, visible
+
+OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
+
+
+class RunsView(Horizontal):
+    """Watches, cancels and retries runs."""
+
+    BINDINGS = group("runs")
+
+    def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
+        super().__init__(id="runs-view")
+        self._inbox = inbox
+        self._log_path = log_path
+        self._clock = clock
+        self._loaded = False
+
+    def compose(self) -> ComposeResult:
+        yield RunsList(self._inbox.run_rows, self._moved, self._clock)
+        yield RunPane(self._log_path, self._clock)
+        yield Document(id="no-runs")
+
+    def on_mount(self) -> None:
+        self.query_one("#no-runs", Document).show(
+            [line("No run yet.", "strong"), line(""), line("Press n to start one: pick an agent and say what it shall do.")]
+        )
+        self.set_interval(1, self.items.refresh)
+
+    @property
+    def items(self) -> RunsList:
+        """The list."""
+        return self.query_one(RunsList)
+
+    @property
+    def pane(self) -> RunPane:
+        """The run."""
+        return self.query_one(RunPane)
+
+    async def load(self) -> None:
+        """Read all ids, once."""
+        self.items.load(Order(await self._inbox.run_ids(), newest_first=True))
+        self._loaded = True
+        self._show_if_any()
+
+    def apply(self, changed: Sequence[Run]) -> None:
+        """Take in runs that are new or changed."""
+        if self._loaded and changed:
+            self.items.apply({run.id: run for run in changed})
+            here = next((run for run in changed if run.id == self.items.cursor), None)
+            if here:
+                self.pane.show(here)
+            self._show_if_any()
+
+    async def follow(self) -> None:
+        """Read on in the trace of the run under the cursor."""
+        trace = self.pane.trace
+        if self.display and trace.run is not None:
+            trace.take(await self._inbox.trace(trace.run, trace.after))
+
+    def go_to(self, run: int) -> None:
+        """Put the cursor on a run."""
+        self.items.select(run)
+        self.items.focus()
+
+    def _show_if_any(self) -> None:
+        self.items.border_title = f"Runs  {len(self.items.order):,}"
+        self.set_class(not len(self.items.order), "-empty")
+        self.post_message(HintsChanged())
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        held = self.items.rows.get(id_) if id_ is not None else None
+        self.pane.show(held)
+        if id_ is not None:
+            self.run_worker(self._read(id_), group="run", exclusive=True)
+        self.post_message(HintsChanged())
+
+    async def _read(self, id_: int) -> None:
+        try:
+            self.pane.show(await self._inbox.run(id_))
+        except HitlError as error:
+            self._say(error)
+            return
+        await self.follow()
+        self.post_message(HintsChanged())
+
+    async def on_opened(self, message: Opened) -> None:
+        message.stop()
+        run = self.pane.run
+        if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews_of(run.id)):
+            self.post_message(RunChosen(run.id))
+            return
+        self.add_class("-detail")
+        self.pane.query("Document").filter("#run-text, #run-trace").first().focus()
+        for document in self.pane.query(Document):
+            if document.display:
+                document.focus()
+        self.post_message(HintsChanged())
+
+    def action_back(self) -> None:
+        self.remove_class("-detail")
+        self.items.focus()
+        self.post_message(HintsChanged())
+
+    def action_retry(self) -> None:
+        self.run_worker(self._retry(), group="dialog")
+
+    async def _retry(self) -> None:
+        run = self.pane.run
+        if run is None:
+            return
+        try:
+            await self._inbox.retry(run.id)
+        except HitlError as error:
+            self._say(error)
+        self.post_message(Acted())
+
+    def action_cancel(self) -> None:
+        if self.pane.run and self.pane.run.state not in OVER:
+            self.run_worker(self._cancel(self.pane.run), group="dialog")
+
+    async def _cancel(self, run: Run) -> None:
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+        about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
+        question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
+        if await self.app.push_screen_wait(ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
+            try:
+                await self._inbox.cancel(run.id)
+            except HitlError as error:
+                self._say(error)
+            self.post_message(Acted())
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        run = self.pane.run
+        hints: list[Hint] = []
+        if run is None:
+            return hints
+        if self.has_class("-detail") or self.pane.has_focus_within:
+            hints.append(("back", "back"))
+        else:
+            hints.append(("open", "review" if run.state == RunState.WAITING else "details"))
+        if run.state in (RunState.FAILED, RunState.CANCELLED):
+            hints.append(("retry", "retry"))
+        if run.state not in OVER:
+            hints.append(("cancel", "cancel"))
+        return [*hints, ("next_tab", "next tab")]
+
+    def _say(self, error: HitlError) -> None:
+        self.notify(visible(str(error)), severity="warning", markup=False)

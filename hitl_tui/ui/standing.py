@@ -1,0 +1,37 @@
+"""Reads what the first row and the empty page tell: counts, workers, agents, and what does not load."""
+
+from __future__ import annotations
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import RunState
+from hitl_tui.ui.crew import Crew
+from hitl_tui.ui.empty import Surroundings
+from hitl_tui.ui.top_line import Standing
+
+GOING = (RunState.RUNNING, RunState.QUEUED)
+
+
+async def read_standing(inbox: Inbox, crew: Crew, view: str, waiting: int | None) -> Standing:
+    """The facts of the first row."""
+    counts = await inbox.counts()
+    workers = await inbox.workers()
+    running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
+    total = len(crew.labels)
+    if total and crew.alive < total:
+        worker, ink = ("✗ down" if not crew.alive else f"✗ {crew.alive} of {total} alive"), "error"
+    elif workers:
+        worker, ink = f"● {running} of {room} runs", "success"
+    elif total:
+        worker, ink = "◌ starting", "muted"
+    else:
+        worker, ink = "○ none", "muted"
+    return Standing(view, waiting, sum(counts.values()), worker, ink, inbox.reviewer)
+
+
+async def read_surroundings(inbox: Inbox, crew: Crew) -> Surroundings:
+    """What the empty page says."""
+    agents = await inbox.agents()
+    problems = await inbox.project_errors(crew.targets)
+    known = {agent.label for agent in agents} | {label for label, _ in problems}
+    loading = [label for label in crew.labels if label not in known]
+    return Surroundings(agents, await inbox.runs(8, GOING), problems, loading)

@@ -1,0 +1,71 @@
+"""The first row of the screen: where one is, how much waits, how the worker does, who decides, what time it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual import events
+from textual.strip import Strip
+
+from hitl_tui.ui.ink import Inked, Piece
+from hitl_tui.ui.messages import Pressed
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the first row tells."""
+
+    view: str = "queue"
+    waiting: int | None = None
+    runs: int = 0
+    worker: str = ""
+    worker_ink: str = "muted"
+    reviewer: str = ""
+
+
+class TopLine(Inked):
+    """One row, never two."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(id="top")
+        self._clock = clock
+        self._standing = Standing()
+
+    def show(self, standing: Standing) -> None:
+        """Draw other facts, if they are others."""
+        if standing != self._standing:
+            self._standing = standing
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, now = self.size.width, self._standing
+        left: list[Piece] = [(" hitl-tui ", "title"), ("  ", "")]
+        for view, label, count in self._views():
+            here = view == now.view
+            left += [(label, "title" if here else "muted"), (f" {count}" if count else "", "accent" if here else "muted"), ("   ", "")]
+        clock = time.strftime("%H:%M", time.localtime(self._clock()))
+        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
+        right: list[Piece] = [*worker, (f"   {now.reviewer}", "muted"), (f"   {clock} ", "muted")]
+        room = width - _cells(left)
+        while right and _cells(right) > room:
+            right.pop()
+        return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
+
+    def on_click(self, event: events.Click) -> None:
+        at = cell_len(" hitl-tui ") + 2
+        for view, label, count in self._views():
+            at += cell_len(label) + cell_len(f" {count}" if count else "") + 3
+            if event.x < at:
+                self.post_message(Pressed(view))
+                return
+
+    def _views(self) -> list[tuple[str, str, str]]:
+        waiting = "" if self._standing.waiting is None else f"{self._standing.waiting:,}"
+        return [("queue", "Queue", waiting), ("runs", "Runs", str(self._standing.runs) if self._standing.runs else "")]
+
+
+def _cells(pieces: list[Piece]) -> int:
+    return sum(cell_len(text) for text, _ in pieces)

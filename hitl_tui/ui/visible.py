@@ -1,0 +1,50 @@
+"""Agent text made safe to look at: what cannot be seen, or would steer the terminal, is drawn as a marked code. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_CLASS = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
+    "\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"  # blanks, fillers and joiners of single scripts
+    "\u2000-\u200f\u2028-\u202f\u205f-\u206f"  # odd spaces, zero width, line separators, bidi
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"  # blanks, variation selectors, specials
+    "\ud800-\udfff"  # lone surrogates
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # musical controls, tags
+)
+_UNSEEN = re.compile(f"[{_CLASS}]")
+_UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
+TAB = 4
+
+
+def code(character: str) -> str:
+    """The marked code of one character."""
+    return f"⟨U+{ord(character):04X}⟩"
+
+
+def visible(text: str) -> str:
+    """The text with every unseen character as its code; tabs and newlines stay."""
+    return _UNSEEN.sub(lambda match: code(match[0]), text)
+
+
+def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """One line as drawn, tabs expanded and a newline as its code, and where its codes stand."""
+    if "\t" in text:
+        text = text.expandtabs(TAB)
+    if not _UNSEEN_IN_LINE.search(text):
+        return text, []
+    parts, marks, at, size = [], [], 0, 0
+    for match in _UNSEEN_IN_LINE.finditer(text):
+        drawn = code(match[0])
+        parts += [text[at : match.start()], drawn]
+        size += match.start() - at
+        marks.append((size, size + len(drawn)))
+        size, at = size + len(drawn), match.end()
+    parts.append(text[at:])
+    return "".join(parts), marks
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """The beginning of a text as a single visible line, for lists, titles and notices."""
+    short = " ".join(visible(text[: limit * 2]).split())
+    return short if len(short) <= limit and len(text) <= limit * 2 else short[: limit - 1] + "…"

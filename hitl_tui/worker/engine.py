@@ -1,0 +1,137 @@
+"""The worker's loop: take queued runs, apply decisions, end what is cancelled, and pick up after workers that died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from hitl_tui.agents.project import Project
+from hitl_tui.model import Run, Worker
+from hitl_tui.store import Store, reviews, runs, workers
+from hitl_tui.worker.liveness import is_gone
+from hitl_tui.worker.output import trim
+from hitl_tui.worker.turns import Turns
+
+POLL_S = 0.05
+BEAT_S = 2.0
+DRAIN_S = 4.0
+"""How long runs may take to reach a step's boundary when the worker stops; then they are cut off, and repeat that step later."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    run: Run
+    task: asyncio.Future[None]
+
+
+class Engine:
+    """Keeps up to `concurrency` runs of one project going."""
+
+    def __init__(self, store: Store, me: Worker, project: Project, turns: Turns, ring: Callable[[], None]) -> None:
+        self._store = store
+        self._me = me
+        self._project = project
+        self._turns = turns
+        self._ring = ring
+        self._going: dict[int, _Turn] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._seen = -1
+
+    def wake(self) -> None:
+        """Look at the rows now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Take nothing more, and end once every run is at rest."""
+        self._stopping = True
+        self._wake.set()
+
+    async def serve(self, until_idle: bool) -> None:
+        """Work until stopped, or until nothing is left to do."""
+        beating = asyncio.ensure_future(self._beat())
+        try:
+            while not self._stopping:
+                await self._pump()
+                if until_idle and not self._going and not await self._work_left():
+                    break
+                await self._wait()
+        finally:
+            await self._rest()
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        """Until something may have changed: a ring, a turn's end, another connection's commit, or half a second."""
+        until = time.monotonic() + 0.5
+        while not self._wake.is_set() and time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+            if (version := await self._store.version()) != self._seen:
+                self._seen = version
+                break
+        self._wake.clear()
+
+    async def _pump(self) -> None:
+        await self._cut()
+        while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
+            if ready := await self._ready():
+                self._start(*ready)
+                continue
+            run = await runs.take_next(self._store, self._me.id, self._me.project, self._project.names, alone=not self._going)
+            if run is None:
+                return
+            self._start(run, self._turns.take(run))
+
+    async def _ready(self) -> tuple[Run, Awaitable[None]] | None:
+        found = await reviews.ready(self._store, self._me.project, tuple(self._going))
+        run = await runs.get(self._store, found[0]) if found else None
+        return (run, self._turns.resume(run, found[1])) if found and run else None
+
+    @property
+    def _quarantined(self) -> bool:
+        """A run that was there when a worker died has the process to itself."""
+        return any(turn.run.crashes for turn in self._going.values())
+
+    def _start(self, run: Run, turn: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(turn)
+        self._going[run.id] = _Turn(run, task)
+        task.add_done_callback(lambda _: self._ended(run.id))
+
+    def _ended(self, run: int) -> None:
+        self._going.pop(run, None)
+        self._ring()
+        self._wake.set()
+
+    async def _cut(self) -> None:
+        for run in await runs.cancelling(self._store, self._me.id):
+            turn = self._going.get(run)
+            if turn and run not in self._turns.cancelled:
+                self._turns.cancelled.add(run)
+                turn.task.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await workers.beat(self._store, self._me.id)
+            for other, host in await workers.list_workers(self._store):
+                if other.id != self._me.id and is_gone(other, host) and await runs.recover(self._store, other.id):
+                    self._wake.set()
+            await asyncio.to_thread(trim, self._project.home)
+            await asyncio.sleep(BEAT_S)
+
+    async def _rest(self) -> None:
+        """Bring every run to a checkpoint; it goes on from there with the next worker."""
+        self._turns.drain()
+        tasks = [turn.task for turn in self._going.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work_left(self) -> bool:
+        return await runs.work_left(self._store, self._me.project, self._project.names)

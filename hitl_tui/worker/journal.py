@@ -1,0 +1,59 @@
+"""Writes the traces of all runs in batches, each with one commit and one ring; the first line after a silence at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from hitl_tui.model import Event
+from hitl_tui.store import Store, events
+
+GATHER_S = 0.02
+
+
+class Journal:
+    """Lines on their way to the store. Losing the last ones in a power cut costs nothing but a line on a screen."""
+
+    def __init__(self, store: Store, ring: Callable[[], None]) -> None:
+        self._store = store
+        self._ring = ring
+        self._lines: dict[int, dict[int, Event]] = {}
+        self._activity: dict[int, str] = {}
+        self._more = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    def add(self, run: int, lines: list[Event], activity: str | None) -> None:
+        """Queue lines of a run; a later line of the same number replaces an earlier one."""
+        self._lines.setdefault(run, {}).update((line.seq, line) for line in lines)
+        if activity is not None:
+            self._activity[run] = activity
+        self._more.set()
+
+    async def write(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._more.wait()
+            await self.flush()
+            await asyncio.sleep(GATHER_S)
+
+    async def flush(self) -> None:
+        """Write everything queued so far, so that what follows in the store comes after it."""
+        async with self._writing:
+            self._more.clear()
+            lines, self._lines = self._lines, {}
+            activity, self._activity = self._activity, {}
+            if lines:
+                await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()}, activity)
+                self._ring()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Journal]:
+        """Write in the background while the block lasts, and the rest at its end."""
+        task = asyncio.ensure_future(self.write())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.flush()

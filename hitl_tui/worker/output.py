@@ -1,0 +1,70 @@
+"""What agents print goes to the log of the run that printed it: never to a screen, and never without bound."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from contextvars import ContextVar
+from typing import TextIO
+
+from hitl_tui.settings import Home
+
+KEPT_BYTES = 5_000_000
+"""Of one run's output, how much is kept."""
+WORKER_LOG_BYTES = 20_000_000
+
+current_run: ContextVar[int | None] = ContextVar("current_run", default=None)
+"""The run whose code is executing; LangGraph carries context variables into its tasks and threads."""
+
+
+class RunOutput(io.TextIOBase):
+    """Stands in for `sys.stdout` and `sys.stderr`: writes to the current run's log, or through to the worker's own stream."""
+
+    def __init__(self, home: Home, own: TextIO) -> None:
+        self._home = home
+        self._own = own
+        self._written: dict[int, int] = {}
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._own.fileno()
+
+    def flush(self) -> None:
+        self._own.flush()
+
+    def write(self, text: str) -> int:
+        run = current_run.get()
+        if run is None:
+            return self._own.write(text)
+        data = text.encode("utf-8", "backslashreplace")
+        with contextlib.suppress(OSError):  # a full disk must not become the agent's error
+            self._append(run, data)
+        return len(text)
+
+    def _append(self, run: int, data: bytes) -> None:
+        path = self._home.run_log(run)
+        before = self._written.get(run)
+        if before is None:
+            before = path.stat().st_size if path.exists() else 0
+        self._written[run] = before + len(data)
+        if before >= KEPT_BYTES:
+            return
+        if before + len(data) >= KEPT_BYTES:
+            data = data[: KEPT_BYTES - before] + b"\n[this run printed more than is kept here]\n"
+        with path.open("ab") as log:
+            log.write(data)
+
+
+def trim(home: Home) -> None:
+    """Keep the worker's own log, which subprocesses and C code write to directly, within bounds."""
+    path = home.logs / "worker.log"
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > WORKER_LOG_BYTES:
+            with path.open("r+b") as log:
+                log.truncate(0)

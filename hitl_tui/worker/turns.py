@@ -1,0 +1,211 @@
+"""One turn of a run: from where it stands to its next pause, its end, or its failure; and what became of the answers it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+
+from hitl_tui.agents.conversation import result_of
+from hitl_tui.agents.faults import Drained, explain
+from hitl_tui.agents.project import Project
+from hitl_tui.agents.threads import Look, Part, Thread
+from hitl_tui.agents.trace import Trace
+from hitl_tui.model import Pause, ReviewState, Run, RunState
+from hitl_tui.store import Store, events, reviews, runs
+from hitl_tui.worker.journal import Journal
+from hitl_tui.worker.output import current_run
+
+CRASHES = 2
+"""After so many deaths of the worker under it, alone the last time, a run is held to be their cause."""
+MAY_HAVE_RUN = "may have run once: a worker died while it was being applied"
+ASKED_AGAIN = "the answer was sent, and the graph asks the same again"
+
+Fate = dict[int, tuple[ReviewState, str]]
+
+
+class Turns:
+    """Drives runs of one project. Whatever an agent does, a turn ends with the run's state in the store."""
+
+    def __init__(self, store: Store, worker: str, project: Project, journal: Journal) -> None:
+        self._store = store
+        self._worker = worker
+        self._project = project
+        self._journal = journal
+        self._traces: dict[int, Trace] = {}
+        self._threads: dict[int, Thread] = {}
+        self.cancelled: set[int] = set()
+        """Runs somebody wants ended; the others stop only with the worker, and go on with the next."""
+
+    async def take(self, run: Run) -> None:
+        """Begin a run that was just leased, or let it go on from its checkpoint."""
+        async with self._guarded(run) as thread:
+            if run.crashes >= CRASHES:
+                raise _Condemned(f"the worker died {run.crashes} times while this run was going")
+            if run.resuming and await self._go_on(run, thread):
+                return
+            given = self._project.input_of(run)
+            self._say(run, "input", {"text": run.input["text"]} if "text" in run.input else {"input": given})
+            await self._stream(run, thread.begin(given))
+            await self._conclude(run, thread)
+
+    async def resume(self, run: Run, ready: list[int]) -> None:
+        """Send what was decided, if the graph still asks exactly what was shown."""
+        async with self._guarded(run) as thread:
+            look = await thread.look(stopped=True)
+            answered, stale = _match(look, await reviews.answers(self._store, ready))
+            sent = [said.review for _, said in answered]
+            if not await reviews.submit(self._store, run.id, self._worker, sent, stale):
+                return
+            if answered:
+                self._say(run, "decided", {"reviews": sent})
+                await self._stream(run, thread.answer([(pause, said.by_slot) for pause, said in answered]))
+            await self._conclude(run, thread)
+
+    async def _go_on(self, run: Run, thread: Thread) -> bool:
+        """Continue an interrupted run; False when it had not begun."""
+        look = await thread.look(stopped=False)
+        if not look.begun_by(run.id):
+            return False
+        unknown = await reviews.submitted(self._store, run.id)
+        if look.poisoned:
+            await self._stream(run, thread.ask_again(look))
+        elif not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
+            await self._stream(run, thread.proceed())
+        else:
+            await self._settle(run, look, unknown, MAY_HAVE_RUN)
+            return True
+        await self._conclude(run, thread, MAY_HAVE_RUN)
+        return True
+
+    async def _stream(self, run: Run, parts: AsyncIterator[Part]) -> None:
+        trace = self._traces[run.id]
+        async for part in parts:
+            self._journal.add(run.id, list(trace.lines(part)), trace.activity)
+
+    async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN) -> None:
+        await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt)
+
+    async def _settle(self, run: Run, look: Look, sent: Mapping[int, str], doubt: str) -> None:
+        """Store where the thread stands now."""
+        pauses, fate = _fates(look, sent, doubt)
+        if look.finished:
+            result = result_of(look.snapshot.values)
+            self._say(run, "done", {})
+            await self._journal.flush()
+            await reviews.close(self._store, fate)
+            await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=result)
+            self._forget(run)
+            return
+        self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
+        await self._journal.flush()
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate)
+
+    @contextlib.asynccontextmanager
+    async def _guarded(self, run: Run) -> AsyncIterator[Thread]:
+        """A thread to work on; every way out of the block but success is stored as what it means for the run."""
+        token = current_run.set(run.id)
+        try:
+            if run.id not in self._traces:
+                self._traces[run.id] = Trace(await events.last_seq(self._store, run.id))
+            async with self._project.thread(run) as thread:
+                self._threads[run.id] = thread
+                yield thread
+        except Drained:
+            await self._put_back(run)
+        except asyncio.CancelledError:
+            await (self._end(run) if run.id in self.cancelled else self._put_back(run))
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
+            await self._fail(run, error)
+        finally:
+            self._threads.pop(run.id, None)
+            current_run.reset(token)
+
+    def drain(self) -> None:
+        """Ask every run to stop at its next step's boundary."""
+        for thread in self._threads.values():
+            thread.control.request_drain()
+
+    async def _put_back(self, run: Run) -> None:
+        await self._journal.flush()
+        await runs.settle(self._store, run.id, self._worker, RunState.QUEUED, resuming=True)
+
+    async def _end(self, run: Run) -> None:
+        self._say(run, "error", {"text": "cancelled"})
+        await self._journal.flush()
+        note = "the run was cancelled while this was being applied; it may have run"
+        await reviews.close(self._store, {review: (ReviewState.FAILED, note) for review in await reviews.submitted(self._store, run.id)})
+        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED)
+        self._forget(run)
+
+    async def _fail(self, run: Run, error: BaseException) -> None:
+        sentence = explain(error)
+        trace = "" if isinstance(error, _Condemned) else "".join(traceback.format_exception(error))
+        self._say(run, "error", {"text": sentence})
+        await self._journal.flush()
+        sent = await reviews.submitted(self._store, run.id)
+        await reviews.close(self._store, await self._fate_after(run, sent, sentence))
+        await runs.settle(self._store, run.id, self._worker, RunState.FAILED, error=_plain(sentence), traceback=_plain(trace))
+        self._forget(run)
+
+    async def _fate_after(self, run: Run, sent: Mapping[int, str], sentence: str) -> Fate:
+        """What became of answers whose run then failed: taken, unless the graph still asks."""
+        if not sent:
+            return {}
+        async with self._project.thread(run) as thread:
+            pending = {pause.interrupt for pause in (await thread.look(stopped=True)).pauses}
+        note = f"the graph failed on the answer: {_plain(sentence)}"
+        return {
+            review: (ReviewState.FAILED, note) if interrupt in pending else (ReviewState.APPLIED, "") for review, interrupt in sent.items()
+        }
+
+    def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
+        self._journal.add(run.id, [self._traces[run.id].line(kind, body)], None)
+
+    def _forget(self, run: Run) -> None:
+        self._traces.pop(run.id, None)
+        self.cancelled.discard(run.id)
+
+
+class _Condemned(Exception):
+    """The run itself is what kills the worker."""
+
+
+def _at_gate(look: Look) -> bool:
+    return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
+
+
+def _match(look: Look, decided: list[reviews.Answers]) -> tuple[list[tuple[Pause, reviews.Answers]], dict[int, str]]:
+    """Decisions whose question is still pending, unchanged to the byte, and why the others are stale."""
+    pending = {pause.interrupt: pause for pause in look.pauses}
+    answered, stale = [], {}
+    for said in decided:
+        pause = pending.get(said.interrupt)
+        if pause is None:
+            stale[said.review] = "answered elsewhere or superseded before it could be sent"
+        elif {action.slot: action.digest for action in pause.actions} != dict(said.digests):
+            stale[said.review] = "what would run is no longer what was shown"
+        else:
+            answered.append((pause, said))
+    return answered, stale
+
+
+def _fates(look: Look, sent: Mapping[int, str], doubt: str) -> tuple[list[Pause], Fate]:
+    """What became of the answers sent; a gate that was left half-way comes back under a new id, with the same doubt."""
+    pending = {pause.interrupt for pause in look.pauses}
+    pauses, fate = list(look.pauses), Fate()
+    for review, interrupt in sent.items():
+        if interrupt in pending:
+            fate[review] = (ReviewState.OPEN, doubt)
+        elif doubt == MAY_HAVE_RUN and interrupt.startswith("gate:") and _at_gate(look):
+            fate[review] = (ReviewState.FAILED, doubt)
+            pauses = [replace(pause, note=doubt) for pause in pauses]
+        else:
+            fate[review] = (ReviewState.APPLIED, "")
+    return pauses, fate
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,1 @@
+"""An agent built by `create_agent`, reviewed by LangChain's `HumanInTheLoopMiddleware`."""

@@ -1,0 +1,47 @@
+"""The console on a home made up for pictures: `python -m tests.ui.demo [variety|empty|loading|broken|many|huge] [theme]`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TEXTUAL_FPS", "240")
+
+from hitl_tui.inbox import Inbox  # noqa: E402
+from hitl_tui.model import PauseKind  # noqa: E402
+from hitl_tui.settings import Home, Settings  # noqa: E402
+from hitl_tui.store import Store  # noqa: E402
+from hitl_tui.ui.app import HitlApp  # noqa: E402
+from hitl_tui.ui.crew import NoCrew  # noqa: E402
+from tests.ui import seed  # noqa: E402
+
+
+async def main(what: str = "variety", theme: str = "") -> None:
+    """Fill the home and show it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder)).prepare()
+        async with Store.open(home.database) as store:
+            crew = NoCrew()
+            if what == "many":
+                await seed.many(store, 100_000)
+            elif what == "loading":
+                crew.labels = ("sample_agents",)
+                crew.alive = 1
+            else:
+                of = await seed.project(store, seed.AGENTS if what != "broken" else (*seed.AGENTS, seed.BROKEN))
+                await seed.worker(store, of)
+                if what == "huge":
+                    big = {"blob": "x" * 2_000_000, "lines": "\n".join(f"line {n} of the text" for n in range(100_000))}
+                    await seed.ask(store, of, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write_file", big)))
+                if what in ("variety", "huge"):
+                    await seed.variety_of(store, of, time.time())
+                await seed.other_runs(store, of, time.time())
+            await HitlApp(Inbox(store, "ann"), Settings(theme=theme), crew, home).run_async()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
