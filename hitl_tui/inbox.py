@@ -111,9 +111,9 @@ class Inbox:
                 raise Refused("the message has characters that are no text (lone surrogates)", "remove them")
             checks.check(review.row.kind, shown[slot], answer)
         digests = {slot: shown[slot].digest for slot in answers}
-        state = await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
+        await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
         self._ring()
-        return state
+        return await reviews.state_of(self.store, review.row.id)
 
     # Agents and runs
 

@@ -106,7 +106,8 @@ def one_line(value: Any, limit: int = 200) -> str:
     else:
         text = dumps(value)
     text = " ".join(text[: limit * 4].split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if encodable(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _brief(value: Any) -> str:

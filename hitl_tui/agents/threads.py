@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -17,14 +17,30 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 from hitl_tui.agents import pauses
 from hitl_tui.agents.anatomy import Anatomy
 from hitl_tui.agents.conversation import messages_in, unanswered
-from hitl_tui.agents.payloads import resume_value
-from hitl_tui.model import Answer, DecisionKind, Pause, PauseKind
+from hitl_tui.agents.payloads import normalise, resume_value
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind
 
 Part = tuple[tuple[str, ...], str, Any]
 """What LangGraph streams: namespace, mode, chunk."""
 
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
-RESUME = "__resume__"
+INTERRUPT, RESUME = "__interrupt__", "__resume__"
+CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
+"""Channels that do not say that a task has ended (CONTRACT 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked at the head, no more than answering it needs."""
+
+    interrupt: str
+    kind: PauseKind
+    node: str
+    actions: tuple[Action, ...]
+
+
+Ask = Callable[[str], Asked]
+"""Reads a pending interrupt, given the name of the node that raised it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,16 @@ class Thread:
             return Look(snapshot, (pauses.gated(snapshot, self._anatomy),), False)
         return Look(snapshot, (), False)
 
+    async def asks(self) -> dict[str, Ask]:
+        """What the head asks right now, by interrupt id: read lean, for it stands between a decision and its effect."""
+        head = await self._saver.aget_tuple(self._config)
+        writes = (head.pending_writes or ()) if head else ()
+        ended = {task for task, channel, _ in writes if channel not in CONTROL}
+        found = {i.id: _ask(i) for task, channel, value in writes if channel == INTERRUPT and task not in ended for i in value}
+        if found:
+            return found
+        return {pause.interrupt: _gate(pause) for pause in (await self.look(stopped=True)).pauses}
+
     def begin(self, given: Any) -> AsyncIterator[Part]:
         """Run from an input."""
         return self._stream(given)
@@ -93,7 +119,7 @@ class Thread:
         configurable = {**self._config["configurable"], **look.snapshot.config["configurable"]}
         return self._stream(None, _with_configurable(self._config, configurable))
 
-    def answer(self, answered: Sequence[tuple[Pause, Mapping[int, Answer]]]) -> AsyncIterator[Part]:
+    def answer(self, answered: Sequence[tuple[Asked, Mapping[int, Answer]]]) -> AsyncIterator[Part]:
         """Resume with the answers: interrupts by id and strictly; a gate never by `Command`, which would answer the next question too."""
         first, answers = answered[0]
         if first.kind is PauseKind.GATE:
@@ -125,7 +151,7 @@ class Thread:
         async for part in self._stream(None):
             yield part
 
-    async def _pass_tool_gate(self, pause: Pause, answers: Mapping[int, Answer]) -> AsyncIterator[Part]:
+    async def _pass_tool_gate(self, pause: Asked, answers: Mapping[int, Answer]) -> AsyncIterator[Part]:
         """The recipes of CONTRACT 2.3, for any mix: refused calls get their result from the reviewer, the others run."""
         snapshot = await self._graph.aget_state(self._config)
         message, _ = unanswered(messages_in(snapshot.values))
@@ -168,6 +194,18 @@ class Thread:
         head = await self._saver.aget_tuple(self._config) if failed else None
         writes = (head.pending_writes or ()) if head else ()
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
+
+
+def _ask(interrupt: Any) -> Ask:
+    def read(node: str) -> Asked:
+        kind, actions = normalise(interrupt.value, node, {}, interrupt.response_schema)
+        return Asked(interrupt.id, kind, node, actions)
+
+    return read
+
+
+def _gate(pause: Pause) -> Ask:
+    return lambda _: Asked(pause.interrupt, pause.kind, pause.node, pause.actions)
 
 
 def _with_configurable(config: RunnableConfig, configurable: dict[str, Any]) -> RunnableConfig:

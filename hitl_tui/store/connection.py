@@ -36,7 +36,7 @@ class Store:
             BadHome: it cannot be opened, is no database, or was written by a newer program.
         """
         try:
-            path.touch(mode=0o600)  # private from its first byte on
+            _make_private(path)
             db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from None
@@ -76,6 +76,10 @@ class Store:
     async def version(self) -> int:
         """A number that changes when another connection has committed."""
         return int((await self.one("PRAGMA data_version"))[0])
+
+
+def _make_private(path: Path) -> None:
+    path.touch(mode=0o600)  # before SQLite would make it for everyone to read
 
 
 async def _migrate(db: aiosqlite.Connection, path: Path) -> None:

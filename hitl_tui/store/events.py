@@ -10,21 +10,23 @@ from hitl_tui import jsontext
 from hitl_tui.model import Event
 from hitl_tui.store.connection import Store
 
+APPEND = "INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+FEW = 4
+"""So many lines are written faster one by one than in a transaction, which costs two more trips to the connection's thread."""
 
-async def append(store: Store, batches: Mapping[int, Sequence[Event]], activity: Mapping[int, str]) -> None:
-    """Append lines by run, or rewrite the line of the same `seq` (a message that is still streaming), and say what the runs do now."""
+
+async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
+    """Append lines by run, or rewrite the line of the same `seq` (a message that is still streaming)."""
+    lines = [
+        (run, e.seq, e.at, e.kind, e.node, jsontext.dumps(list(e.path)), jsontext.dumps(e.body))
+        for run, batch in batches.items()
+        for e in batch
+    ]
+    if len(lines) <= FEW:
+        await store.db.executemany(APPEND, lines)
+        return
     async with store.transaction() as db:
-        await db.executemany(
-            "INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (run, e.seq, e.at, e.kind, e.node, jsontext.dumps(list(e.path)), jsontext.dumps(e.body))
-                for run, lines in batches.items()
-                for e in lines
-            ],
-        )
-        await db.executemany(
-            "UPDATE runs SET activity = ? WHERE id = ? AND state = 'running'", [(doing, run) for run, doing in activity.items()]
-        )
+        await db.executemany(APPEND, lines)
 
 
 async def last_seq(store: Store, run: int) -> int:

@@ -34,12 +34,6 @@ STEPS = (
         concurrency INTEGER NOT NULL,
         beat_at REAL NOT NULL
     );
-    CREATE TABLE leases (
-        thread TEXT PRIMARY KEY,
-        worker TEXT NOT NULL REFERENCES workers ON DELETE CASCADE,
-        until REAL NOT NULL
-    );
-    CREATE INDEX leases_worker ON leases (worker);
 
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -56,6 +50,7 @@ STEPS = (
         resuming INTEGER NOT NULL DEFAULT 0,
         cancelling INTEGER NOT NULL DEFAULT 0,
         crashes INTEGER NOT NULL DEFAULT 0,
+        worker TEXT,  -- the lease: who drives it now
         created_at REAL NOT NULL,
         started_at REAL,
         ended_at REAL,
@@ -64,6 +59,8 @@ STEPS = (
     CREATE INDEX runs_rev ON runs (rev);
     CREATE INDEX runs_active ON runs (state, id) WHERE state IN ('queued', 'running', 'waiting');
     CREATE INDEX runs_thread ON runs (thread);
+    CREATE UNIQUE INDEX runs_lease ON runs (thread) WHERE worker IS NOT NULL;  -- one thread, one driver
+    CREATE INDEX runs_worker ON runs (worker) WHERE worker IS NOT NULL;
 
     CREATE TABLE events (
         run INTEGER NOT NULL REFERENCES runs,
@@ -96,6 +93,7 @@ STEPS = (
         decided_at REAL,
         effective_at REAL,
         submitted_at REAL,
+        submitted_by TEXT,  -- the worker
         applied_at REAL,
         rev INTEGER NOT NULL DEFAULT 0
     );
@@ -135,10 +133,28 @@ STEPS = (
         actor TEXT NOT NULL,
         digest TEXT NOT NULL,
         at REAL NOT NULL,
+        effective_at REAL NOT NULL,  -- until then it can be taken back
         looked_ms INTEGER,
         superseded INTEGER NOT NULL DEFAULT 0  -- decided again before the whole review was
     );
     CREATE UNIQUE INDEX decisions_slot ON decisions (review, slot) WHERE NOT superseded;
+
+    CREATE TRIGGER decisions_again BEFORE INSERT ON decisions BEGIN
+        UPDATE decisions SET superseded = 1 WHERE review = NEW.review AND slot = NEW.slot AND NOT superseded;
+    END;
+    CREATE TRIGGER decisions_whole AFTER INSERT ON decisions BEGIN  -- the last slot's decision decides the review
+        UPDATE reviews SET state = 'decided', decided_at = NEW.at, effective_at = NEW.effective_at, decided = (
+            SELECT CASE WHEN count(DISTINCT kind) > 1 THEN 'decided' ELSE CASE max(kind)
+                WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN 'rejected' ELSE 'answered' END END
+            FROM decisions WHERE review = NEW.review AND NOT superseded) || ' by ' || NEW.actor
+        WHERE id = NEW.review AND slots = (SELECT count(*) FROM decisions WHERE review = NEW.review AND NOT superseded);
+    END;
+
+    CREATE TRIGGER reviews_submitted BEFORE UPDATE OF submitted_by ON reviews  -- who submits an answer takes the lease, or fails
+    WHEN NEW.submitted_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE id = NEW.run AND worker = NEW.submitted_by) BEGIN
+        SELECT RAISE(IGNORE) FROM runs WHERE id = NEW.run AND (state != 'waiting' OR worker IS NOT NULL);
+        UPDATE runs SET state = 'running', worker = NEW.submitted_by, activity = 'resuming' WHERE id = NEW.run;
+    END;
 
     CREATE TRIGGER runs_made AFTER INSERT ON runs BEGIN
         UPDATE clock SET n = n + 1;

@@ -27,15 +27,22 @@ from hitl_tui.model import (
     Review,
     ReviewRow,
     ReviewState,
+    Run,
 )
 from hitl_tui.store.connection import Store
-from hitl_tui.store.workers import LEASE_S
+from hitl_tui.store.runs import COLUMNS as RUN
+from hitl_tui.store.runs import read_run
 
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
     "v.effective_at"
 )
 ACTION = "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest"
+DECIDE = (
+    "INSERT INTO decisions (review, slot, digest, kind, args, message, actor, at, effective_at, looked_ms) "
+    "SELECT v.id, a.slot, a.digest, ?, ?, ?, ?, ?, ?, ? FROM reviews v JOIN actions a ON a.review = v.id "
+    "WHERE v.id = ? AND v.state = 'open' AND a.slot = ? AND a.digest = ?"
+)
 
 
 # What the console reads
@@ -47,7 +54,9 @@ async def waiting_ids(store: Store, holding: str = "") -> array[int]:
     Eight bytes each, so that a hundred thousand fit in memory at no cost.
     """
     ids = array("q")
-    where, values = ("", ()) if not holding else (" AND instr(lower(agent || char(10) || title || char(10) || summary), lower(?))", (holding,))
+    where, values = (
+        ("", ()) if not holding else (" AND instr(lower(agent || char(10) || title || char(10) || summary), lower(?))", (holding,))
+    )
     async with store.db.execute(f"SELECT id FROM reviews WHERE state = 'open'{where} ORDER BY id", values) as cursor:
         while batch := await cursor.fetchmany(20_000):
             ids.extend(row[0] for row in batch)
@@ -110,38 +119,39 @@ async def context(store: Store, review: int) -> Context:
 
 async def decide(
     store: Store, review: int, answers: Mapping[int, Answer], digests: Mapping[int, str], actor: str, grace_s: float, looked_ms: int | None
-) -> ReviewState:
+) -> None:
     """Store answers by slot, all or none; the last one missing makes the whole review `decided`.
 
     Raises:
         Stale: it is no longer open, or an action is not the one that was shown.
     """
     now = time.time()
+    values = [
+        (a.kind, _args(a), a.message, actor, now, now + grace_s, looked_ms, review, slot, digests[slot]) for slot, a in answers.items()
+    ]
+    if len(values) == 1:  # a transaction of its own
+        if not (await store.db.execute(DECIDE, values[0])).rowcount:
+            await _explain(store, review, digests)
+        return
     async with store.transaction() as db:
-        await _check_open(db, review, digests)
-        for slot, answer in answers.items():
-            await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ? AND slot = ? AND NOT superseded", (review, slot))
-            args = None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
-            await db.execute(
-                "INSERT INTO decisions (review, slot, kind, args, message, actor, digest, at, looked_ms) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (review, slot, answer.kind, args, answer.message, actor, digests[slot], now, looked_ms),
-            )
-        cursor = await db.execute(
-            "UPDATE reviews SET state = 'decided', decided_at = ?, effective_at = ?, decided = (SELECT CASE WHEN count(DISTINCT kind) = 1 "
-            "THEN CASE kind WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN 'rejected' ELSE 'answered' END "
-            "ELSE 'decided' END || ' by ' || ? FROM decisions WHERE review = reviews.id AND NOT superseded) "
-            "WHERE id = ? AND slots = (SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
-            (now, now + grace_s, actor, review),
-        )
-        return ReviewState.DECIDED if cursor.rowcount else ReviewState.OPEN
+        for one in values:
+            if not (await db.execute(DECIDE, one)).rowcount:
+                await _explain(store, review, digests)
 
 
-async def _check_open(db: aiosqlite.Connection, review: int, digests: Mapping[int, str]) -> None:
-    found = list(
-        await db.execute_fetchall(
-            "SELECT v.state, v.note, v.decided, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?", (review,)
-        )
+async def state_of(store: Store, review: int) -> ReviewState:
+    """Where a known review is."""
+    return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
+
+
+def _args(answer: Answer) -> str | None:
+    return None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
+
+
+async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> None:
+    """Say why a decision was not stored."""
+    found = await store.all(
+        "SELECT v.state, v.note, v.decided, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?", (review,)
     )
     if not found:
         raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
@@ -149,31 +159,11 @@ async def _check_open(db: aiosqlite.Connection, review: int, digests: Mapping[in
     if state != ReviewState.OPEN:
         raise Stale(f"review {review} is {decided or note or state}", "nothing was changed")
     live = {slot: digest for *_, slot, digest in found}
-    for slot, digest in digests.items():
-        if slot not in live:
-            raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, live))}")
-        if live[slot] != digest:
-            raise Stale(f"action {slot} of review {review} is not the one that was shown", "look at it again")
+    changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
+    raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
 
 
 # What the worker does
-
-
-async def ready(store: Store, project: int, going: Sequence[int]) -> tuple[int, list[int]] | None:
-    """A waiting run of this project with reviews whose decision is effective, or None: the run and the reviews.
-
-    `going` are runs the worker is at already.
-    """
-    row = await store.one(
-        "SELECT v.run FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? AND r.project = ? "
-        f"AND r.state = 'waiting' AND r.id NOT IN ({', '.join('?' * len(going))}) "
-        "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.thread = r.thread) ORDER BY v.effective_at LIMIT 1",
-        (time.time(), project, *going),
-    )
-    if row is None:
-        return None
-    found = await store.all("SELECT id FROM reviews WHERE run = ? AND state = 'decided' AND effective_at <= ?", (row[0], time.time()))
-    return int(row[0]), [int(r[0]) for r in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,43 +172,48 @@ class Answers:
 
     review: int
     interrupt: str
+    node: str
     by_slot: Mapping[int, Answer]
     digests: Mapping[int, str]
 
 
-async def answers(store: Store, ids: Sequence[int]) -> list[Answers]:
-    """The decisions of these reviews."""
-    marks = ", ".join("?" * len(ids))
-    found: dict[int, Answers] = {}
-    for review, interrupt, slot, kind, args, message, digest in await store.all(
-        "SELECT v.id, v.interrupt, d.slot, d.kind, d.args, d.message, d.digest FROM reviews v JOIN decisions d ON d.review = v.id "
-        f"WHERE v.id IN ({marks}) AND NOT d.superseded ORDER BY v.id, d.slot",
-        tuple(ids),
-    ):
-        said = found.setdefault(review, Answers(review, interrupt, {}, {}))
-        found[review] = Answers(
-            review, interrupt, {**said.by_slot, slot: Answer(DecisionKind(kind), _json(args), message)}, {**said.digests, slot: digest}
-        )
-    return list(found.values())
+async def ready(store: Store, project: int, going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
+    """A waiting run of this project with its reviews whose decision is effective, or None.
 
-
-async def submit(store: Store, run: int, worker: str, reviews: Sequence[int], stale: Mapping[int, str]) -> bool:
-    """Lease the run's thread and write the ledger: `submitted` before LangGraph is called. False when another worker was first."""
+    `going` are runs the worker is at already.
+    """
     now = time.time()
-    async with store.transaction() as db:
-        cursor = await db.execute(
-            "INSERT INTO leases (thread, worker, until) SELECT thread, ?, ? FROM runs WHERE id = ? AND state = 'waiting' "
-            "ON CONFLICT DO NOTHING",
-            (worker, now + LEASE_S, run),
-        )
-        if not cursor.rowcount:
-            return False
-        await db.executemany(
-            "UPDATE reviews SET state = 'submitted', submitted_at = ? WHERE id = ? AND state = 'decided'", [(now, v) for v in reviews]
-        )
-        await db.executemany("UPDATE reviews SET state = 'stale', note = ? WHERE id = ?", [(why, v) for v, why in stale.items()])
-        await db.execute("UPDATE runs SET state = 'running', activity = 'resuming' WHERE id = ?", (run,))
-    return True
+    found = await store.all(
+        "SELECT v.id, v.interrupt, v.node, d.slot, d.kind, d.args, d.message, d.digest, "
+        f"{RUN} FROM reviews v JOIN runs ON runs.id = v.run JOIN decisions d ON d.review = v.id AND NOT d.superseded "
+        "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
+        "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
+        f"AND r.state = 'waiting' AND r.id NOT IN ({', '.join('?' * len(going))}) ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
+        (now, now, project, *going),
+    )
+    return (read_run(found[0][8:]), _answers(found)) if found else None
+
+
+def _answers(found: Sequence[Any]) -> list[Answers]:
+    by_review: dict[int, Answers] = {}
+    for review, interrupt, node, slot, kind, args, message, digest, *_ in found:
+        said = by_review.get(review, Answers(review, interrupt, node, {}, {}))
+        answer = Answer(DecisionKind(kind), _json(args), message)
+        by_review[review] = Answers(review, interrupt, node, {**said.by_slot, slot: answer}, {**said.digests, slot: digest})
+    return list(by_review.values())
+
+
+async def submit(store: Store, worker: str, reviews: Sequence[int]) -> bool:
+    """Write the ledger before LangGraph is called, and with it take the run's lease (by a trigger: one statement, one commit).
+
+    False when another worker was first, and nothing was written.
+    """
+    marks = ", ".join("?" * len(reviews))
+    cursor = await store.db.execute(
+        f"UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? WHERE state = 'decided' AND id IN ({marks})",
+        (time.time(), worker, *reviews),
+    )
+    return cursor.rowcount > 0
 
 
 async def reconcile(
@@ -241,8 +236,10 @@ async def reconcile(
         for pause in pauses:
             if pause.interrupt not in known:
                 await _open(db, run, agent, pause)
-        await db.execute("UPDATE runs SET state = 'waiting', activity = '', resuming = 0, crashes = 0 WHERE id = ?", (run,))
-        await db.execute("DELETE FROM leases WHERE worker = ? AND thread = (SELECT thread FROM runs WHERE id = ?)", (worker, run))
+        await db.execute(
+            "UPDATE runs SET state = 'waiting', worker = NULL, activity = '', resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
+            (run, worker),
+        )
 
 
 async def submitted(store: Store, run: int) -> dict[int, str]:
@@ -266,7 +263,9 @@ async def _apply_fate(db: aiosqlite.Connection, fate: Mapping[int, tuple[ReviewS
         await db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied, review))
         if state == ReviewState.OPEN:
             await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
-            await db.execute("UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL WHERE id = ?", (review,))
+            await db.execute(
+                "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL WHERE id = ?", (review,)
+            )
 
 
 async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) -> None:

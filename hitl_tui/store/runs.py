@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Json, Run, RunState
 from hitl_tui.store.connection import Store
-from hitl_tui.store.workers import LEASE_S
 
-COLUMNS = (
-    "id, project, agent, thread, title, input, state, activity, error, traceback, result, crashes, "
-    "created_at, started_at, ended_at, resuming, cancelling"
-)
+COLUMNS = ", ".join(
+    f"runs.{name}"
+    for name in (
+        "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
+        "created_at", "started_at", "ended_at", "resuming", "cancelling",
+    )
+)  # fmt: skip
 BUSY = "('running', 'waiting')"
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
@@ -37,14 +39,14 @@ async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, J
 async def get(store: Store, run: int) -> Run | None:
     """One run."""
     row = await store.one(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,))
-    return _run(row) if row else None
+    return read_run(row) if row else None
 
 
 async def newest(store: Store, limit: int, states: Sequence[RunState] = ()) -> list[Run]:
     """The newest runs first, of the given states or of all."""
     where = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
     rows = await store.all(f"SELECT {COLUMNS} FROM runs {where} ORDER BY id DESC LIMIT ?", (*states, limit))
-    return [_run(row) for row in rows]
+    return [read_run(row) for row in rows]
 
 
 async def ids(store: Store) -> array[int]:
@@ -55,13 +57,13 @@ async def ids(store: Store) -> array[int]:
 async def rows(store: Store, ids: Sequence[int]) -> list[Run]:
     """These runs, in order of id."""
     marks = ", ".join("?" * len(ids))
-    return [_run(row) for row in await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN ({marks}) ORDER BY id", tuple(ids))]
+    return [read_run(row) for row in await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN ({marks}) ORDER BY id", tuple(ids))]
 
 
 async def changed(store: Store, rev: int) -> list[Run]:
     """Runs that changed after `rev`."""
     rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE rev > ? ORDER BY rev", (rev,))
-    return [_run(row) for row in rows]
+    return [read_run(row) for row in rows]
 
 
 async def count(store: Store) -> dict[RunState, int]:
@@ -80,30 +82,26 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     async with store.transaction() as db:
         rows = list(
             await db.execute_fetchall(
-                f"SELECT id, thread FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
+                f"SELECT id FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
                 "AND (project = ? OR project IS NULL) AND (? OR crashes = 0) "
                 f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
-                "OR (o.state = 'queued' AND o.id < q.id))) "
-                "AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.thread = q.thread) ORDER BY id LIMIT 1",
+                "OR (o.state = 'queued' AND o.id < q.id))) ORDER BY id LIMIT 1",
                 (*agents, project, alone),
             )
         )
         if not rows:
             return None
-        run, thread = rows[0]
-        now = time.time()
-        await db.execute("INSERT INTO leases (thread, worker, until) VALUES (?, ?, ?)", (thread, worker, now + LEASE_S))
         cursor = await db.execute(
-            "UPDATE runs SET state = 'running', project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, error = '', "
-            f"traceback = '', activity = 'starting' WHERE id = ? RETURNING {COLUMNS}",
-            (project, now, run),
+            "UPDATE runs SET state = 'running', worker = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
+            f"error = '', traceback = '', activity = 'starting' WHERE id = ? RETURNING {COLUMNS}",
+            (worker, project, time.time(), rows[0][0]),
         )
         taken = await cursor.fetchone()
-        return _run(taken)
+        return read_run(taken)
 
 
 async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
-    """End a turn: store the state the run is in now, and give the thread's lease back."""
+    """End a turn: store the state the run is in now, and give the lease back. Nothing happens when the lease was lost."""
     known = {"error", "traceback", "result", "activity", "resuming"}
     if not columns.keys() <= known:
         raise ValueError(f"no such columns: {columns.keys() - known}")
@@ -114,13 +112,20 @@ async def settle(store: Store, run: int, worker: str, state: RunState, **columns
         columns |= {"cancelling": False, "resuming": False, "crashes": 0}
     sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
-        await db.execute(f"UPDATE runs SET {sets} WHERE id = ?", (*columns.values(), run))
-        await db.execute("DELETE FROM leases WHERE worker = ? AND thread = (SELECT thread FROM runs WHERE id = ?)", (worker, run))
-        if state in OVER:
+        cursor = await db.execute(f"UPDATE runs SET worker = NULL, {sets} WHERE id = ? AND worker = ?", (*columns.values(), run, worker))
+        if cursor.rowcount and state in OVER:
             await db.execute(
                 "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')",
                 (f"the run is {state}", run),
             )
+
+
+async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
+    """What running runs do now."""
+    async with store.transaction() as db:
+        await db.executemany(
+            "UPDATE runs SET activity = ? WHERE id = ? AND state = 'running'", [(doing, run) for run, doing in activity.items()]
+        )
 
 
 async def requeue(store: Store, run: int) -> bool:
@@ -138,7 +143,7 @@ async def ask_cancel(store: Store, run: int) -> bool:
     async with store.transaction() as db:
         cursor = await db.execute(
             "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '' WHERE id = ? AND state IN ('queued', 'waiting') "
-            "AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.thread = runs.thread)",
+            "AND worker IS NULL",
             (time.time(), run),
         )
         if cursor.rowcount:
@@ -152,7 +157,7 @@ async def ask_cancel(store: Store, run: int) -> bool:
 
 async def cancelling(store: Store, worker: str) -> list[int]:
     """Runs this worker drives that somebody wants ended."""
-    rows = await store.all("SELECT r.id FROM runs r JOIN leases l ON l.thread = r.thread WHERE r.cancelling AND l.worker = ?", (worker,))
+    rows = await store.all("SELECT id FROM runs WHERE cancelling AND worker = ?", (worker,))
     return [int(row[0]) for row in rows]
 
 
@@ -160,8 +165,8 @@ async def recover(store: Store, worker: str) -> list[int]:
     """Put back what a dead worker drove, each run marked with one more crash, and forget the worker. Returns the runs."""
     async with store.transaction() as db:
         rows = await db.execute_fetchall(
-            "UPDATE runs SET state = 'queued', resuming = 1, crashes = crashes + 1, activity = '' WHERE state = 'running' "
-            "AND thread IN (SELECT thread FROM leases WHERE worker = ?) RETURNING id",
+            "UPDATE runs SET state = 'queued', worker = NULL, resuming = 1, crashes = crashes + 1, activity = '' WHERE worker = ? "
+            "RETURNING id",
             (worker,),
         )
         await db.execute("DELETE FROM workers WHERE id = ?", (worker,))
@@ -191,7 +196,8 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
     ]
 
 
-def _run(row: Any) -> Run:
+def read_run(row: Any) -> Run:
+    """A row of COLUMNS."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
      cancelling) = row  # fmt: skip
     return Run(

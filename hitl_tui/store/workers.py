@@ -1,4 +1,4 @@
-"""Workers, and the leases by which one worker at a time drives a thread."""
+"""Workers. One drives a run while the run's `worker` names it: that is the lease, and the heartbeat keeps it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,8 @@ async def register(store: Store, worker: Worker, host: str) -> None:
 
 
 async def beat(store: Store, worker: str) -> None:
-    """Say that the worker lives, and extend its leases."""
-    now = time.time()
-    async with store.transaction() as db:
-        await db.execute("UPDATE workers SET beat_at = ? WHERE id = ?", (now, worker))
-        await db.execute("UPDATE leases SET until = ? WHERE worker = ?", (now + LEASE_S, worker))
+    """Say that the worker lives, which keeps its leases."""
+    await store.db.execute("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
 
 
 async def retire(store: Store, worker: str) -> None:
@@ -37,7 +34,7 @@ async def list_workers(store: Store) -> list[tuple[Worker, str]]:
     """Every known worker with its host, dead ones included until somebody recovers them."""
     rows = await store.all(
         "SELECT w.id, w.project, p.label, w.pid, w.started, w.concurrency, w.beat_at, "
-        "(SELECT count(*) FROM leases l WHERE l.worker = w.id), w.host "
+        "(SELECT count(*) FROM runs r WHERE r.worker = w.id), w.host "
         "FROM workers w JOIN projects p ON p.id = w.project ORDER BY w.id"
     )
     return [(_worker(row), str(row[8])) for row in rows]

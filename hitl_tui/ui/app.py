@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult, SystemCommand
@@ -12,7 +14,7 @@ from textual.widgets import Static
 
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Changes, Inbox
-from hitl_tui.model import ReviewState, RunState
+from hitl_tui.model import ReviewState
 from hitl_tui.settings import Home, Settings
 from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
 from hitl_tui.ui.crew import Crew
@@ -27,6 +29,8 @@ from hitl_tui.ui.top_line import TopLine
 from hitl_tui.ui.visible import visible
 
 SMALLEST = (60, 16)
+LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
+"""Columns from which on so many panes stand side by side."""
 
 
 class HitlApp(App[None]):
@@ -35,17 +39,18 @@ class HitlApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "hitl-tui"
     BINDINGS = group("app")
-    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (100, "-two"), (170, "-three")]
 
     def __init__(self, inbox: Inbox, settings: Settings, crew: Crew, home: Home, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)
         self._inbox = inbox
         self._settings = settings
         self._crew = crew
         self._home = home
         self._clock = clock
         self._live = Live(inbox, self._take)
-        self._worker_died = False
+        self._begun = asyncio.Event()
+        self._drafts: dict[tuple[int, str, str], str] = {}
         self.keymap = read_keymap(settings.keys)
         self._choose_theme(settings.theme)
         self.set_keymap(self.keymap)
@@ -70,9 +75,14 @@ class HitlApp(App[None]):
 
     def worker_died(self, sentence: str) -> None:
         """A worker process ended by itself."""
-        self._worker_died = True
         self.notify(visible(sentence), title="worker", severity="error", timeout=8, markup=False)
         self._live.ring()
+
+    async def catch_up(self) -> None:
+        """Look at the rows now, and wait until they are on the screen."""
+        await self._begun.wait()
+        self._live.ring()
+        await self._live.look()
 
     # Keeping new
 
@@ -81,6 +91,7 @@ class HitlApp(App[None]):
         await self.query_one(QueueView).load()
         await self.query_one(RunsView).load()
         await self._stand()
+        self._begun.set()
         self.set_interval(1, lambda: self.run_worker(self._stand(), group="stand", exclusive=True))
         await self._live.run()
 
@@ -115,7 +126,7 @@ class HitlApp(App[None]):
     async def _new_run(self) -> None:
         from hitl_tui.ui.dialogs.new_run import NewRunScreen
 
-        started = await self.push_screen_wait(NewRunScreen(self._inbox))
+        started = await self.push_screen_wait(NewRunScreen(self._inbox, self._drafts))
         if started is not None:
             self.notify(f"run r{started} is queued", timeout=3, markup=False)
         self._live.ring()

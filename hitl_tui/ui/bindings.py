@@ -43,14 +43,23 @@ COMMANDS = (
     Command("reject", "r", "reject", "reject", "Refuse the call and say why; the agent reads the reason.", "queue"),
     Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
     Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
-    Command("context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"),
+    Command(
+        "context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"
+    ),
     Command("next_call", "right,l", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
     Command("previous_call", "left,h", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only reviews whose agent, tool or summary holds a text.", "queue"),
     Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
-    Command("restart", "R", "restart", "restart worker", "Replace the worker, so that edited agent code is read again; runs go on from their checkpoint.", "app"),
+    Command(
+        "restart",
+        "R",
+        "restart",
+        "restart worker",
+        "Replace the worker, so that edited agent code is read again; runs go on from their checkpoint.",
+        "app",
+    ),
     Command("help", "question_mark", "help", "help", "All keys, and the ids by which config.toml changes them.", "app"),
     Command("quit", "q,ctrl+q", "quit", "quit", "Leave; the worker stops cleanly, and runs go on next time.", "app"),
     Command("down", "j,down", "move(1)", "down", "Go to the next item.", "list"),
@@ -77,14 +86,20 @@ COMMANDS = (
 BY_ID = {command.id: command for command in COMMANDS}
 APART = (frozenset({"list", "text"}), frozenset({"queue", "runs"}))
 """Groups of which only one can hear a key, so that both may use it."""
-SHOWN = {"question_mark": "?", "slash": "/", "right_square_bracket": "]", "left_square_bracket": "[", "right": "→", "left": "←", "escape": "esc"}
+SHOWN = {
+    "question_mark": "?",
+    "slash": "/",
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "right": "→",
+    "left": "←",
+    "escape": "esc",
+}
 
 
 def group(name: str) -> list[BindingType]:
     """The bindings of a group, for the widget that has its actions."""
-    return [
-        Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group == name
-    ]
+    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group == name]
 
 
 def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:

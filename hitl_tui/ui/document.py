@@ -41,11 +41,6 @@ class Document(Inked, ScrollView, can_focus=True):
         self.painted = False
         """Whether what is shown now has been on the screen."""
 
-    @property
-    def height_wanted(self) -> int:
-        """Rows known so far."""
-        return len(self._row_line)
-
     def show(self, lines: Iterable[Line]) -> None:
         """Show another text from its top."""
         self._source, self._lines = iter(lines), []
@@ -89,7 +84,9 @@ class Document(Inked, ScrollView, can_focus=True):
         if row >= len(self._row_line):
             return self.strip([("  …", "muted")] if not self._whole and row == len(self._row_line) else [], width)
         index, start = self._row_line[row], self._row_start[row]
-        end = self._row_start[row + 1] if row + 1 < len(self._row_line) and self._row_line[row + 1] == index else len(self._lines[index].text)
+        end = (
+            self._row_start[row + 1] if row + 1 < len(self._row_line) and self._row_line[row + 1] == index else len(self._lines[index].text)
+        )
         return self.strip(_pieces(self._lines[index], start, end), width)
 
     def _restart(self) -> None:

@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 NAMES = (
-    "muted", "faint", "strong", "title", "accent", "error", "warning", "success", "code", "key", "string", "number", "literal", "cursor", "added",
-    "removed", "rule",
+    "muted", "faint", "strong", "title", "accent", "error", "warning", "success", "code", "key", "string", "number", "literal", "cursor",
+    "added", "removed", "rule",
 )  # fmt: skip
 
 Piece = tuple[str, str]

@@ -58,7 +58,7 @@ class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
 
     def apply(self, put: Mapping[int, T], drop: Iterable[int] = ()) -> None:
         """Take in items that are new or changed, and let others go, without moving what is under the cursor."""
-        with self._anchored():
+        with self._holding_still():
             for id_, row in put.items():
                 self.order.add(id_)
                 self.rows[id_] = row
@@ -151,7 +151,7 @@ class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
             self._moved(id_, by_itself)
 
     @contextlib.contextmanager
-    def _anchored(self) -> Iterator[None]:
+    def _holding_still(self) -> Iterator[None]:
         top = self.scroll_offset.y
         anchor = self.cursor
         if len(self.order) and (anchor is None or not top - HEIGHT < self.order.place(anchor) * HEIGHT < top + self.size.height):

@@ -36,14 +36,14 @@ class KeyLine(Inked):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         right = list(self._right)
-        taken = sum(self._size(hint) for hint in self._left)
-        while right and taken + sum(self._size(hint) for hint in right) > width:
+        taken = sum(self._cells_of(hint) for hint in self._left)
+        while right and taken + sum(self._cells_of(hint) for hint in right) > width:
             right.pop(0)
         pieces: list[Piece] = []
         self._places, at = [], 0
         for hint in self._left:
             at = self._put(pieces, hint, at)
-        room = max(0, width - at - sum(self._size(hint) for hint in right))
+        room = max(0, width - at - sum(self._cells_of(hint) for hint in right))
         pieces.append((" " * room, ""))
         at += room
         for hint in right:
@@ -65,9 +65,9 @@ class KeyLine(Inked):
     def _put(self, pieces: list[Piece], hint: Hint, at: int) -> int:
         command, label = hint
         pieces += [(f" {shown_key(command, self._keymap)}", "accent"), (f" {one_line(label, 40)} ", "muted")]
-        end = at + self._size(hint)
+        end = at + self._cells_of(hint)
         self._places.append((at, end, command))
         return end
 
-    def _size(self, hint: Hint) -> int:
+    def _cells_of(self, hint: Hint) -> int:
         return cell_len(shown_key(hint[0], self._keymap)) + cell_len(one_line(hint[1], 40)) + 3

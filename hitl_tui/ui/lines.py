@@ -15,7 +15,9 @@ from hitl_tui.ui.visible import visible_line
 HIGHLIGHT_LIMIT = 4000
 """A JSON line longer than this is one string for sure, and is drawn plain."""
 
-_TOKEN = re.compile(r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\b\d[\d.eE+-]*)|(?P<literal>\b(?:true|false|null)\b)')
+_TOKEN = re.compile(
+    r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\b\d[\d.eE+-]*)|(?P<literal>\b(?:true|false|null)\b)'
+)
 
 Span = tuple[int, int, str]
 """From, to, ink."""
@@ -77,7 +79,9 @@ def json_line(raw: str, lead: str = "", indent: int = 0, lead_ink: str = "muted"
 def value_lines(value: Json, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
     """A value as a person reads it: text as text, a plain value on its line, anything nested as JSON."""
     if isinstance(value, str):
-        yield from paragraph(value, "" if value else "muted", lead, indent, lead_ink) if value else [line("(empty text)", "muted", lead, indent)]
+        yield from (
+            paragraph(value, "" if value else "muted", lead, indent, lead_ink) if value else [line("(empty text)", "muted", lead, indent)]
+        )
     else:
         yield from json_lines(value, lead, indent, lead_ink)
 

@@ -20,6 +20,7 @@ class Live:
         self._rung = asyncio.Event()
         self._rev = 0
         self._version = -1
+        self._turn = asyncio.Lock()
 
     def ring(self) -> None:
         """Look at the rows now. From the event loop's thread only."""
@@ -39,11 +40,12 @@ class Live:
 
     async def look(self) -> None:
         """Look once."""
-        version, rung = await self._inbox.store.version(), self._rung.is_set()
-        self._rung.clear()
-        if version == self._version and not rung:
-            return
-        self._version = version
-        changes = await self._inbox.changes(self._rev)
-        self._rev = changes.rev
-        await self._apply(changes)
+        async with self._turn:
+            version, rung = await self._inbox.store.version(), self._rung.is_set()
+            self._rung.clear()
+            if version == self._version and not rung:
+                return
+            self._version = version
+            changes = await self._inbox.changes(self._rev)
+            self._rev = changes.rev
+            await self._apply(changes)

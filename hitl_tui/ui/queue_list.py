@@ -21,7 +21,10 @@ class QueueList(ItemList[ReviewRow]):
     BORDER_TITLE = "Waiting"
 
     def __init__(
-        self, fetch: Callable[[Sequence[int]], Awaitable[list[ReviewRow]]], moved: Callable[[int | None, bool], None], clock: Callable[[], float]
+        self,
+        fetch: Callable[[Sequence[int]], Awaitable[list[ReviewRow]]],
+        moved: Callable[[int | None, bool], None],
+        clock: Callable[[], float],
     ) -> None:
         super().__init__(fetch, moved, id="queue-list")
         self._clock = clock

@@ -274,6 +274,8 @@ class QueueView(Horizontal):
             answer = await self._desk.ask(review, action, kind, outside)
             if answer is not None:
                 await self._send(review, action, answer, looked)
+        except HitlError as error:
+            self._say(error)
         finally:
             self._busy = False
 

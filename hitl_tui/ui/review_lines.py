@@ -13,12 +13,12 @@ from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, v
 from hitl_tui.ui.visible import one_line
 
 TABS = ("Conversation", "Done so far", "Graph", "State", "Raw")
-SPEAKER = 10
+SPEAKER = 14
 """Cells of the column that says who speaks."""
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-def facts(review: Review, context: Context, slot: int) -> Content:
+def facts(review: Review, context: Context) -> Content:
     """The first line of a review: what kind of pause, and what is known about it."""
     row = review.row
     parts: list[tuple[str, str]] = [(words.KINDS[row.kind], "$foreground 60%")]
@@ -26,8 +26,6 @@ def facts(review: Review, context: Context, slot: int) -> Content:
         parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if words.risk_ink(row.risk) == 'error' else 'warning'}"))
     if row.confidence is not None:
         parts.append((f"confidence {words.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
-    if len(review.actions) > 1:
-        parts.append((f"{slot + 1} of {len(review.actions)} calls", "$foreground"))
     if context.model:
         parts.append((one_line(context.model, 40), "$foreground 60%"))
     return Content.assemble(*[piece for part in parts for piece in (part, "   ")])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import islice
 
 from rich.cells import cell_len
 from textual import events
@@ -16,9 +18,11 @@ from hitl_tui.ui import review_lines
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.calls_line import CallsLine
 from hitl_tui.ui.document import Document
+from hitl_tui.ui.lines import Line
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.tab_line import TabLine
 from hitl_tui.ui.visible import one_line
+from hitl_tui.ui.wrap import row_starts
 
 WHY_ROWS = 5
 """More than this is reached by scrolling."""
@@ -113,12 +117,13 @@ class ReviewPane(Vertical):
 
     def on_resize(self, event: events.Resize) -> None:
         self._draw_title()
+        self.call_after_refresh(self._draw_why, self.action)
 
     def _draw(self, only_action: bool = False) -> None:
         review, action = self.review, self.action
         self._draw_title()
         self.query_one(CallsLine).show(review, self.slot)
-        facts = review_lines.facts(review, self.surroundings, self.slot) if review else Content("")
+        facts = review_lines.facts(review, self.surroundings) if review else Content("")
         self.query_one("#facts", Static).update(facts)
         self.query_one("#arguments", Document).show(review_lines.argument_lines(review, action) if review and action else ())
         self._draw_why(action)
@@ -128,10 +133,16 @@ class ReviewPane(Vertical):
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", Document), self.query_one("#why-rule", TabLine)
-        why.show(review_lines.why_lines(action, self.surroundings) if action else ())
-        rows = min(why.height_wanted, WHY_ROWS) if why.size.width else WHY_ROWS
-        why.styles.height = max(1, rows)
-        why.display = rule.display = rows > 0 and action is not None
+        lines = list(review_lines.why_lines(action, self.surroundings)) if action else []
+        why.show(lines)
+        why.display = rule.display = bool(lines)
+        self._fit_why(lines)
+
+    def _fit_why(self, lines: Sequence[Line]) -> None:
+        """As many rows as it takes, up to a few."""
+        width = self.query_one("#arguments", Document).size.width
+        rows = (1 for line in lines for _ in row_starts(line.text, width - line.indent))
+        self.query_one("#why", Document).styles.height = max(1, sum(islice(rows, WHY_ROWS)))
 
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabLine)
@@ -146,7 +157,7 @@ class ReviewPane(Vertical):
         action = self.action
         left = one_line(action.name if action else self._row.title, 40)
         right = review_lines.source(self._row, self.review)
-        room = self.size.width - cell_len(left) - cell_len(right) - 4
+        room = self.size.width - cell_len(left) - cell_len(right) - 6
         if room < 2:
             right, room = "", 0
         parts = [Content.styled(left, "bold $text"), Content.styled(f" {'─' * room} " if right else "", "$panel-lighten-1")]

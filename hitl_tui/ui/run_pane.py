@@ -121,7 +121,7 @@ class RunPane(Vertical):
             self.border_title = ""
             return
         left, right = one_line(self.run.agent, 40), f"run r{self.run.id}"
-        room = self.size.width - cell_len(left) - cell_len(right) - 4
+        room = self.size.width - cell_len(left) - cell_len(right) - 6
         rule = Content.styled(f" {'─' * max(1, room)} ", "$panel-lighten-1")
         self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
 

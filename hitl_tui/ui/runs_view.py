@@ -144,7 +144,9 @@ class RunsView(Horizontal):
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
-        if await self.app.push_screen_wait(ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
+        if await self.app.push_screen_wait(
+            ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")
+        ):
             try:
                 await self._inbox.cancel(run.id)
             except HitlError as error:

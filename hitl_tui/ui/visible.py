@@ -12,7 +12,7 @@ _CLASS = (
     "\ud800-\udfff"  # lone surrogates
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # musical controls, tags
 )
-_UNSEEN = re.compile(f"[{_CLASS}]")
+UNSEEN = re.compile(f"[{_CLASS}]")
 _UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
 TAB = 4
 
@@ -24,7 +24,7 @@ def code(character: str) -> str:
 
 def visible(text: str) -> str:
     """The text with every unseen character as its code; tabs and newlines stay."""
-    return _UNSEEN.sub(lambda match: code(match[0]), text)
+    return UNSEEN.sub(lambda match: code(match[0]), text)
 
 
 def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:

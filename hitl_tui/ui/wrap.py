@@ -1,4 +1,7 @@
-"""Where the rows of a line begin: word wrap that loses no character, a row at a time, so that megabytes cost only what is looked at. Pure."""
+"""Where the rows of a line begin: word wrap that loses no character.
+
+A row at a time, so that megabytes cost only what is looked at. Pure.
+"""
 
 from __future__ import annotations
 

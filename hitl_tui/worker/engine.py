@@ -56,6 +56,7 @@ class Engine:
         try:
             while not self._stopping:
                 await self._pump()
+                await self._cut()
                 if until_idle and not self._going and not await self._work_left():
                     break
                 await self._wait()
@@ -67,30 +68,27 @@ class Engine:
     async def _wait(self) -> None:
         """Until something may have changed: a ring, a turn's end, another connection's commit, or half a second."""
         until = time.monotonic() + 0.5
-        while not self._wake.is_set() and time.monotonic() < until:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._wake.wait()
+        while not await self._woken() and time.monotonic() < until:
             if (version := await self._store.version()) != self._seen:
                 self._seen = version
                 break
         self._wake.clear()
 
+    async def _woken(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._wake.wait()
+        return self._wake.is_set()
+
     async def _pump(self) -> None:
-        await self._cut()
         while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
-            if ready := await self._ready():
-                self._start(*ready)
+            if decided := await reviews.ready(self._store, self._me.project, tuple(self._going)):
+                self._start(decided[0], self._turns.resume(*decided))
                 continue
             run = await runs.take_next(self._store, self._me.id, self._me.project, self._project.names, alone=not self._going)
             if run is None:
                 return
             self._start(run, self._turns.take(run))
-
-    async def _ready(self) -> tuple[Run, Awaitable[None]] | None:
-        found = await reviews.ready(self._store, self._me.project, tuple(self._going))
-        run = await runs.get(self._store, found[0]) if found else None
-        return (run, self._turns.resume(run, found[1])) if found and run else None
 
     @property
     def _quarantined(self) -> bool:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from hitl_tui.model import Event
-from hitl_tui.store import Store, events
+from hitl_tui.store import Store, events, runs
 
 GATHER_S = 0.02
 
@@ -22,6 +22,10 @@ class Journal:
         self._activity: dict[int, str] = {}
         self._more = asyncio.Event()
         self._writing = asyncio.Lock()
+
+    def note(self, run: int, line: Event) -> None:
+        """Queue a line that may wait for the next ones, or for a flush."""
+        self._lines.setdefault(run, {})[line.seq] = line
 
     def add(self, run: int, lines: list[Event], activity: str | None) -> None:
         """Queue lines of a run; a later line of the same number replaces an earlier one."""
@@ -44,8 +48,10 @@ class Journal:
             lines, self._lines = self._lines, {}
             activity, self._activity = self._activity, {}
             if lines:
-                await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()}, activity)
+                await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()})
                 self._ring()
+            if activity:
+                await runs.say_activity(self._store, activity)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Journal]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.project import Project
-from hitl_tui.agents.threads import Look, Part, Thread
+from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
 from hitl_tui.model import Pause, ReviewState, Run, RunState
 from hitl_tui.store import Store, events, reviews, runs
@@ -51,17 +51,22 @@ class Turns:
             await self._stream(run, thread.begin(given))
             await self._conclude(run, thread)
 
-    async def resume(self, run: Run, ready: list[int]) -> None:
-        """Send what was decided, if the graph still asks exactly what was shown."""
+    async def resume(self, run: Run, decided: list[reviews.Answers]) -> None:
+        """Send what was decided, if the graph still asks exactly what was shown.
+
+        The ledger is written while the head is read: should the worker die in between, a person is asked again.
+        """
         async with self._guarded(run) as thread:
-            look = await thread.look(stopped=True)
-            answered, stale = _match(look, await reviews.answers(self._store, ready))
-            sent = [said.review for _, said in answered]
-            if not await reviews.submit(self._store, run.id, self._worker, sent, stale):
+            written = reviews.submit(self._store, self._worker, [said.review for said in decided])
+            leased, asks = await asyncio.gather(written, thread.asks())
+            if not leased:
                 return
+            answered, stale = _match(decided, asks)
+            if stale:
+                await reviews.close(self._store, stale)
             if answered:
-                self._say(run, "decided", {"reviews": sent})
-                await self._stream(run, thread.answer([(pause, said.by_slot) for pause, said in answered]))
+                self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
+                await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]))
             await self._conclude(run, thread)
 
     async def _go_on(self, run: Run, thread: Thread) -> bool:
@@ -81,9 +86,13 @@ class Turns:
         return True
 
     async def _stream(self, run: Run, parts: AsyncIterator[Part]) -> None:
-        trace = self._traces[run.id]
+        """Drive the graph, and tell of it; of the first step at once, for somebody waits to see it go on."""
+        trace, told = self._traces[run.id], False
         async for part in parts:
             self._journal.add(run.id, list(trace.lines(part)), trace.activity)
+            if not told:
+                told = True
+                await self._journal.flush()
 
     async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN) -> None:
         await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt)
@@ -162,7 +171,7 @@ class Turns:
         }
 
     def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
-        self._journal.add(run.id, [self._traces[run.id].line(kind, body)], None)
+        self._journal.note(run.id, self._traces[run.id].line(kind, body))
 
     def _forget(self, run: Run) -> None:
         self._traces.pop(run.id, None)
@@ -177,18 +186,18 @@ def _at_gate(look: Look) -> bool:
     return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
 
 
-def _match(look: Look, decided: list[reviews.Answers]) -> tuple[list[tuple[Pause, reviews.Answers]], dict[int, str]]:
+def _match(decided: list[reviews.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, reviews.Answers]], Fate]:
     """Decisions whose question is still pending, unchanged to the byte, and why the others are stale."""
-    pending = {pause.interrupt: pause for pause in look.pauses}
-    answered, stale = [], {}
+    answered, stale = [], Fate()
     for said in decided:
-        pause = pending.get(said.interrupt)
-        if pause is None:
-            stale[said.review] = "answered elsewhere or superseded before it could be sent"
-        elif {action.slot: action.digest for action in pause.actions} != dict(said.digests):
-            stale[said.review] = "what would run is no longer what was shown"
+        ask = asks.get(said.interrupt)
+        asked = ask(said.node) if ask else None
+        if asked is None:
+            stale[said.review] = (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
+        elif {action.slot: action.digest for action in asked.actions} != dict(said.digests):
+            stale[said.review] = (ReviewState.STALE, "what would run is no longer what was shown")
         else:
-            answered.append((pause, said))
+            answered.append((asked, said))
     return answered, stale
 
 

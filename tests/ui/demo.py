@@ -11,13 +11,13 @@ from pathlib import Path
 
 os.environ.setdefault("TEXTUAL_FPS", "240")
 
-from hitl_tui.inbox import Inbox  # noqa: E402
-from hitl_tui.model import PauseKind  # noqa: E402
-from hitl_tui.settings import Home, Settings  # noqa: E402
-from hitl_tui.store import Store  # noqa: E402
-from hitl_tui.ui.app import HitlApp  # noqa: E402
-from hitl_tui.ui.crew import NoCrew  # noqa: E402
-from tests.ui import seed  # noqa: E402
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import PauseKind
+from hitl_tui.settings import Home, Settings
+from hitl_tui.store import Store
+from hitl_tui.ui.app import HitlApp
+from hitl_tui.ui.crew import NoCrew
+from tests.ui import seed
 
 
 async def main(what: str = "variety", theme: str = "") -> None:

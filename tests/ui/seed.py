@@ -1,4 +1,5 @@
 """Homes filled with every kind of review, without any agent: for pilot tests, pictures and benchmarks."""
+# ruff: noqa: E501 - tables read best with a row on a line
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ ALL = tuple(DecisionKind)
 ANSWERS = (DecisionKind.RESPOND,)
 YES_NO = {"approve": "answers true", "reject": "answers false"}
 ODD = "pay \u202eevil\u202c a\u200bb \x1b[31mred\x1b[0m [red]markup[/] [/x] \ud83d"
-LETTER = "Dear Ann,\n\nthe invoice was paid on 3 March; the receipt is attached.\nIf anything is missing, tell me and I send it again.\n\nKind regards"
+LETTER = "Dear Ann,\n\nthe invoice was paid on 3 March; the receipt is attached.\n"
+LETTER += "If anything is missing, tell me and I send it again.\n\nKind regards"
 MAIL_SCHEMA = {
     "type": "object",
     "properties": {"to": {"type": "string"}, "subject": {"type": "string"}, "body": {"type": "string"}},
@@ -81,7 +83,12 @@ def mail(to: str = "ann@example.com", slot: int = 0) -> Action:
 
 def variety() -> list[tuple[str, Pause]]:
     """Every kind of pause, as (agent, pause)."""
-    refund = {"order": "9912", "amount": {"value": 420.0, "currency": "EUR"}, "lines": [{"sku": "A-1", "n": 2}, {"sku": "B-7", "n": None}], "notify": True}
+    refund = {
+        "order": "9912",
+        "amount": {"value": 420.0, "currency": "EUR"},
+        "lines": [{"sku": "A-1", "n": 2}, {"sku": "B-7", "n": None}],
+        "notify": True,
+    }
     sql = {"query": "UPDATE customers\nSET country = 'DE'\nWHERE country IN ('Germany', 'GER', 'deutschland');"}
     form = {
         "type": "object",
@@ -130,7 +137,10 @@ async def variety_of(store: Store, of: int, now: float) -> list[int]:
     made = [await ask(store, of, agent, what) for agent, what in variety()]
     for place, review in enumerate(made):
         await store.db.execute("UPDATE reviews SET opened_at = ? WHERE id = ?", (now - 4000 / (place * 4 + 1), review))
-        await store.db.execute("UPDATE runs SET created_at = ?, started_at = ? WHERE id = (SELECT run FROM reviews WHERE id = ?)", (now - 5000 / (place * 4 + 1), now - 5000 / (place * 4 + 1), review))
+        await store.db.execute(
+            "UPDATE runs SET created_at = ?, started_at = ? WHERE id = (SELECT run FROM reviews WHERE id = ?)",
+            (now - 5000 / (place * 4 + 1), now - 5000 / (place * 4 + 1), review),
+        )
     await trace_of(store, 1, now)
     return made
 
@@ -151,16 +161,20 @@ async def trace_of(store: Store, run: int, now: float) -> None:
         ("message", "agent", {"text": "Ann asked twice for the receipt of invoice 4711; the ledger shows it paid.", "id": "m2"}),
         ("paused", "tools", {"kind": "tool_calls"}),
     ]  # fmt: skip
-    await events.append(store, run, [Event(seq, now, kind, node, (), body) for seq, (kind, node, body) in enumerate(lines, 1)])
+    await events.append(store, {run: [Event(seq, now, kind, node, (), body) for seq, (kind, node, body) in enumerate(lines, 1)]}, {})
 
 
 async def other_runs(store: Store, of: int, now: float) -> None:
     """Runs that are queued, running, done, failed and cancelled."""
-    made = await runs.insert(store, [(of, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"}) for n in range(5)])
+    made = await runs.insert(
+        store, [(of, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"}) for n in range(5)]
+    )
     states = (RunState.QUEUED, RunState.RUNNING, RunState.DONE, RunState.FAILED, RunState.CANCELLED)
     for run, state in zip(made, states, strict=True):
         over = now - 20 if state in runs.OVER else None
-        await store.db.execute("UPDATE runs SET state = ?, created_at = ?, started_at = ?, ended_at = ? WHERE id = ?", (state, now - 100, now - 90, over, run))
+        await store.db.execute(
+            "UPDATE runs SET state = ?, created_at = ?, started_at = ?, ended_at = ? WHERE id = ?", (state, now - 100, now - 90, over, run)
+        )
     await store.db.execute("UPDATE runs SET activity = 'agent · writing' WHERE id = ?", (made[1],))
     await store.db.execute("UPDATE runs SET result = ? WHERE id = ?", (jsontext.dumps({"moved": 12, "left": ["4711"]}), made[2]))
     await store.db.execute(
@@ -176,7 +190,7 @@ async def many(store: Store, count: int) -> None:
     args = jsontext.dumps({"to": "ann@example.com", "subject": "Re: invoice 4711", "body": LETTER})
     digest = digest_of("send_email", jsontext.loads(args))
     ids = range(first, first + count)
-    await store.db.executescript("PRAGMA synchronous = OFF; BEGIN")
+    await store.db.execute("BEGIN")
     await store.db.executemany(
         "INSERT INTO runs (id, project, agent, thread, title, input, state, created_at) VALUES (?, ?, 'mail_assistant', ?, 'Tidy', '{}', 'waiting', ?)",
         [(n, of, f"many-{n}", now) for n in ids],
@@ -188,11 +202,14 @@ async def many(store: Store, count: int) -> None:
     )
     await store.db.executemany(
         "INSERT INTO details (review, value, context) VALUES (?, '{}', ?)",
-        [(n, '{"conversation": [], "reasoning": "", "attempts": [], "error": "", "state": null, "before": [], "after": [], "model": ""}') for n in ids],
+        [
+            (n, '{"conversation": [], "reasoning": "", "attempts": [], "error": "", "state": null, "before": [], "after": [], "model": ""}')
+            for n in ids
+        ],
     )
     await store.db.executemany(
         "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) "
         "VALUES (?, 0, 'send_email', ?, '[\"approve\", \"reject\"]', '', '[]', '{}', ?)",
         [(n, args, digest) for n in ids],
     )
-    await store.db.executescript("COMMIT; PRAGMA synchronous = FULL")
+    await store.db.execute("COMMIT")

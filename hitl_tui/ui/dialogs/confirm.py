@@ -1,0 +1,32 @@
+"""A yes or no question whose answer is a key of its own; enter says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.visible import visible
+
+
+class ConfirmScreen(DialogScreen[bool]):
+    """True when the person said yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "yes", show=False), Binding("n", "back", "no", show=False)]
+
+    def __init__(self, title: str, question: str, about: str = "", yes: str = "yes", no: str = "no") -> None:
+        super().__init__(title, [("y", yes), ("n", no)])
+        self._question, self._about = question, about
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(Content(visible(self._question)))
+        if self._about:
+            yield Static(Content.styled(visible(self._about), "$foreground 60%"), classes="gap")
+
+    def action_yes(self) -> None:
+        self.dismiss(True)

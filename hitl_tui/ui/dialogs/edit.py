@@ -1,0 +1,80 @@
+"""Change the arguments of a call as JSON: checked while one types, with the difference to the proposal beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from hitl_tui import checks, jsontext
+from hitl_tui.errors import HitlError
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
+from hitl_tui.ui.dialogs.areas import JsonArea, escaped
+from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.differ import difference_lines
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.outside import edit_outside
+
+CHECK_S = 0.15
+"""Pause in the typing after which the text is checked."""
+
+
+class EditScreen(DialogScreen[Answer]):
+    """Comes back with the edit, exactly as typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "send", "send", show=False, priority=True),
+        Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
+    ]
+
+    def __init__(self, kind: PauseKind, action: Action, text: str) -> None:
+        super().__init__(
+            f"Edit {action.name}", [("ctrl+s", "run it with these arguments"), ("ctrl+e", "$EDITOR"), ("esc", "back, keeps the text")]
+        )
+        self._kind = kind
+        self._action = action
+        self.draft = text
+        self._timer: Timer | None = None
+
+    def body(self) -> Iterable[Widget]:
+        yield Horizontal(JsonArea(escaped(self.draft), id="edit-text"), Document(id="edit-difference"), id="edit-panes")
+
+    def on_mount(self) -> None:
+        self.query_one("#edit-text").focus()
+        self._check()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self.draft = event.text_area.text
+        if self._timer:
+            self._timer.stop()
+        self._timer = self.set_timer(CHECK_S, self._check)
+
+    def action_send(self) -> None:
+        answer = self._check()
+        if answer is not None:
+            self.dismiss(answer)
+
+    def action_outside(self) -> None:
+        try:
+            text = edit_outside(self.app, self.draft)
+        except HitlError as error:
+            self.complain(str(error))
+            return
+        self.query_one("#edit-text", JsonArea).text = text
+
+    def _check(self) -> Answer | None:
+        self.draft = self.query_one("#edit-text", JsonArea).text
+        try:
+            answer = Answer(DecisionKind.EDIT, args=jsontext.loads(self.draft, "this"))
+            self.query_one("#edit-difference", Document).show(difference_lines(self._action.args, answer.args))
+            checks.check(self._kind, self._action, answer)
+        except HitlError as error:
+            self.complain(error.happened)
+            return None
+        self.complain("")
+        return answer

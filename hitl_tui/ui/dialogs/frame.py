@@ -1,0 +1,60 @@
+"""What all dialogs share: a frame in the middle, a line for what is wrong, a line of keys, and escape to go back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from hitl_tui.ui.visible import one_line, visible
+
+T = TypeVar("T")
+
+
+class DialogScreen(ModalScreen[T | None]):
+    """Comes back with a value, or with None when the person went back."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", tooltip="Go back; what was typed is kept.", show=False)]
+
+    def __init__(self, title: str, keys: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        self._heading = one_line(title, 80)
+        self._keys = tuple(keys)
+
+    def body(self) -> Iterable[Widget]:
+        """What stands between title and keys."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog") as frame:
+            frame.border_title = Content(self._heading)
+            yield from self.body()
+            yield Static(id="problem")
+            yield Static(key_hints(self._keys), id="dialog-keys")
+
+    def rekey(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Say other keys."""
+        self.query_one("#dialog-keys", Static).update(key_hints(keys))
+
+    def complain(self, problem: str) -> None:
+        """Say what is wrong, or that nothing is."""
+        line = self.query_one("#problem", Static)
+        line.display = bool(problem)
+        line.update(Content.styled(f"✗ {visible(problem)}", "$text-error"))
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+
+def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
+    """Keys and what they do."""
+    pieces = [piece for key, what in keys for piece in ((f"{key} ", "$text-accent"), (f"{what}   ", "$foreground 60%"))]
+    return Content.assemble(*pieces)

@@ -1,0 +1,36 @@
+"""Every key and the id by which it can be changed, straight from the declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hitl_tui.ui.bindings import all_keys, grouped
+from hitl_tui.ui.dialogs.page import PageScreen
+from hitl_tui.ui.lines import BLANK, Line, line
+
+KEYS = 16
+IDS = 18
+
+
+class HelpScreen(PageScreen):
+    """The help."""
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__("Keys", list(help_lines(keymap)))
+
+
+def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
+    """All commands by group."""
+    yield line('Change keys in config.toml by their id:  [keys]  approve = "y"', "muted")
+    for heading, commands in grouped():
+        yield BLANK
+        yield line(heading, "title")
+        for command in commands:
+            named = f"{command.id.ljust(IDS)}{command.about}"
+            drawn = line(named, "", all_keys(command.id, keymap), KEYS, "accent")
+            yield Line(drawn.text, "", ((0, IDS, "muted"),), drawn.lead, drawn.lead_ink, KEYS)
+    yield BLANK
+    yield line("Elsewhere", "title")
+    yield line("".ljust(IDS) + "The palette: every command by name, themes too.", "", "ctrl+p", KEYS, "accent")
+    yield line("".ljust(IDS) + "In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
+    yield line("".ljust(IDS) + "In a dialog with a longer text: send it.", "", "ctrl+s", KEYS, "accent")

@@ -1,0 +1,189 @@
+"""Start a run: pick an agent, say what it shall do, as text or as JSON that fits its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, Static, TextArea
+from textual.widgets.option_list import Option
+
+from hitl_tui import checks, jsontext
+from hitl_tui.errors import HitlError, Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Agent, Json
+from hitl_tui.ui.dialogs.areas import JsonArea, SendArea
+from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.lines import BLANK, Line, paragraph
+from hitl_tui.ui.visible import one_line, visible
+
+TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "agents"), ("esc", "back")]
+JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "agents"), ("esc", "back")]
+BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
+
+Draft = dict[tuple[int, str, str], str]
+"""What was typed, by project, agent and form."""
+
+
+class NewRunScreen(DialogScreen[int]):
+    """Comes back with the number of the run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "start", "start", show=False, priority=True),
+        Binding("ctrl+t", "mode", "text or JSON", show=False, priority=True),
+    ]
+
+    def __init__(self, inbox: Inbox, drafts: Draft) -> None:
+        super().__init__("New run", TEXT_KEYS)
+        self._inbox = inbox
+        self._drafts = drafts
+        self._agents: list[Agent] = []
+        self._agent: Agent | None = None
+        self._as_json = False
+
+    def body(self) -> Iterable[Widget]:
+        right = Vertical(
+            Static(id="agent-about", classes="label"),
+            SendArea(id="text"),
+            JsonArea(id="json"),
+            Document(id="agent-error"),
+            id="new-run-right",
+        )
+        yield Horizontal(OptionList(id="agents"), right, id="new-run-panes")
+
+    async def on_mount(self) -> None:
+        self._agents = await self._inbox.agents()
+        options = self.query_one("#agents", OptionList)
+        options.add_options([Option(_prompt(agent)) for agent in self._agents])
+        if not self._agents:
+            self.complain("no agent is known yet; the worker may still be loading them")
+            self._show(None)
+            return
+        options.highlighted = next((place for place, agent in enumerate(self._agents) if not agent.error), 0)
+        options.focus()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        agent = self._agents[event.option_index]
+        self._as_json = not agent.takes_text
+        self._show(agent)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._field().focus()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        if self._agent and event.text_area.has_focus:
+            self._drafts[self._agent.project, self._agent.name, event.text_area.id or ""] = event.text_area.text
+            self._check()
+
+    async def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        await self.action_start()
+
+    def action_mode(self) -> None:
+        if self._agent and not self._agent.error and self._agent.takes_text:
+            self._as_json = not self._as_json
+            self._show(self._agent)
+            self._field().focus()
+
+    async def action_start(self) -> None:
+        agent = self._agent
+        if agent is None or agent.error:
+            return
+        text = None if self._as_json else self.query_one("#text", SendArea).text
+        try:
+            if text is not None and not text.strip():
+                raise Refused("say what it shall do")
+            given = jsontext.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
+            (run,) = await self._inbox.launch(agent.name, text=text, given=given, project=agent.project)
+        except HitlError as error:
+            self.complain(str(error))
+            return
+        for form in ("text", "json"):
+            self._drafts.pop((agent.project, agent.name, form), None)
+        self.dismiss(run.id)
+
+    def _show(self, agent: Agent | None) -> None:
+        self._agent = agent
+        broken = agent is not None and bool(agent.error)
+        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", Document)
+        text.display = agent is not None and not broken and not self._as_json
+        json.display = agent is not None and not broken and self._as_json
+        error.display = broken
+        if agent is None:
+            return
+        about = agent.description or ("it cannot be loaded" if broken else "no description")
+        self.query_one("#agent-about", Static).update(Content(visible(about)))
+        error.show(_failure(agent) if broken else ())
+        text.text = self._drafts.get((agent.project, agent.name, "text"), "")
+        json.text = self._drafts.get((agent.project, agent.name, "json"), jsontext.dumps(skeleton(agent.input_schema), indent=2))
+        keys = JSON_KEYS if self._as_json else TEXT_KEYS
+        self.rekey(BROKEN_KEYS if broken else [key for key in keys if agent.takes_text or key[0] != "ctrl+t"])
+        self._check()
+
+    def _check(self) -> None:
+        if self._agent is None or self._agent.error or not self._as_json:
+            self.complain("")
+            return
+        try:
+            self.complain(checks.schema_problem(jsontext.loads(self.query_one("#json", JsonArea).text, "this"), self._agent.input_schema))
+        except HitlError as error:
+            self.complain(error.happened)
+
+    def _field(self) -> Widget:
+        return self.query_one("#agent-error" if self._agent and self._agent.error else "#json" if self._as_json else "#text")
+
+
+def _prompt(agent: Agent) -> Content:
+    if agent.error:
+        return Content.styled(f"✗ {one_line(agent.name, 40)}", "$foreground 50%")
+    return Content(one_line(agent.name, 40))
+
+
+def _failure(agent: Agent) -> Iterator[Line]:
+    yield from paragraph(agent.error, "error", "✗", 2, "error")
+    yield BLANK
+    yield from paragraph(agent.traceback, "muted")
+
+
+def skeleton(schema: Json, root: Json = None, depth: int = 6) -> Json:
+    """A value to begin with: required properties only, each the simplest of its type."""
+    root = schema if root is None else root
+    if not isinstance(schema, dict) or depth == 0:
+        return {}
+    ref = schema.get("$ref")
+    if isinstance(ref, str) and ref.startswith("#/$defs/") and isinstance(root, dict):
+        return skeleton(root.get("$defs", {}).get(ref.removeprefix("#/$defs/")), root, depth - 1)
+    for key in ("default", "const"):
+        if key in schema:
+            return schema[key]
+    for key in ("enum", "examples"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return schema[key][0]
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return skeleton(schema[key][0], root, depth - 1)
+    return _simplest(schema, root, depth)
+
+
+def _simplest(schema: dict[str, Any], root: Json, depth: int) -> Json:
+    plain: dict[str, Json] = {
+        "string": "",
+        "integer": schema.get("minimum", 0),
+        "number": schema.get("minimum", 0),
+        "boolean": False,
+        "array": [],
+        "null": None,
+    }
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind in plain:
+        return plain[kind]
+    properties = schema.get("properties")
+    required = schema.get("required")
+    if not isinstance(properties, dict):
+        return {}
+    names = required if isinstance(required, list) and required else list(properties)
+    return {name: skeleton(properties.get(name), root, depth - 1) for name in names}

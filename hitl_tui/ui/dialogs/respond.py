@@ -1,0 +1,158 @@
+"""Answer in a tool's place, or answer a question: by a listed choice, a form, text or JSON, whatever fits what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
+
+from hitl_tui import checks, jsontext
+from hitl_tui.errors import HitlError, Refused
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+from hitl_tui.ui import words
+from hitl_tui.ui.dialogs.areas import JsonArea, SendArea, escaped
+from hitl_tui.ui.dialogs.choice_list import ChoiceList
+from hitl_tui.ui.dialogs.form import Form, FormChanged, is_form
+from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.visible import one_line
+
+SENDS = {
+    "choices": [("1-9", "pick"), ("enter", "answer")],
+    "form": [("tab", "next field"), ("ctrl+s", "answer")],
+    "text": [("enter", "answer"), ("ctrl+j", "new line")],
+    "json": [("ctrl+s", "answer")],
+}
+
+
+class RespondScreen(DialogScreen[Answer]):
+    """Comes back with the answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "send", "answer", show=False, priority=True),
+        Binding("ctrl+t", "mode", "other form", show=False, priority=True),
+    ]
+
+    def __init__(self, kind: PauseKind, action: Action, draft: str) -> None:
+        super().__init__(f"Respond to {action.name}", [])
+        self._kind = kind
+        self._action = action
+        self._kept: dict[str, Json] = jsontext.loads(draft) if draft else {}
+        self._modes = self._fitting()
+        kept = self._kept.get("mode")
+        self._mode = kept if kept in self._modes else self._modes[0]
+        self.draft = draft
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(Content(self._explanation()), classes="label")
+        if "choices" in self._modes:
+            yield ChoiceList(self._action.choices, id="choices")
+        if "form" in self._modes:
+            yield Form(self._action.answer_schema, self._kept.get("form", {}), id="form")
+        yield SendArea(self._kept.get("text", ""), id="text")
+        if "json" in self._modes:
+            yield JsonArea(self._kept.get("json", ""), id="json")
+
+    def on_mount(self) -> None:
+        self._show_mode()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self._check()
+
+    def on_form_changed(self, message: FormChanged) -> None:
+        self._check()
+
+    def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        self.action_send()
+
+    def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
+        self._check()
+        if message.sent:
+            self.action_send()
+
+    def action_mode(self) -> None:
+        self._mode = self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]
+        self._show_mode()
+
+    def action_send(self) -> None:
+        answer = self._check(sending=True)
+        if answer is not None:
+            self.dismiss(answer)
+
+    def _fitting(self) -> list[str]:
+        if self._kind in checks.TOOL_KINDS:
+            return ["text"]
+        schema = self._action.answer_schema
+        modes = ["choices"] if self._action.choices else []
+        modes += ["form"] if is_form(schema) else []
+        text_fits = not isinstance(schema, dict) or schema.get("type") in (None, "string")
+        return [*modes, "text", "json"] if text_fits else [*modes, "json", "text"]
+
+    def _explanation(self) -> str:
+        means = words.meaning(self._action, DecisionKind.RESPOND)
+        if means:
+            return f"It {one_line(means)}."
+        if self._kind in checks.TOOL_KINDS:
+            return f"{one_line(self._action.name, 60)} does not run; the agent reads this as its result."
+        return "The graph goes on with this as the answer."
+
+    def _show_mode(self) -> None:
+        for mode in self._modes:
+            self.query_one(f"#{mode}").display = mode == self._mode
+        chosen = self.query_one(f"#{self._mode}")
+        (self.query_one("#field-0") if self._mode == "form" else chosen).focus()
+        other = [("ctrl+t", f"as {self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]}")] if len(self._modes) > 1 else []
+        self.rekey([*SENDS[self._mode], *other, ("esc", "back")])
+        self._check()
+
+    def _check(self, sending: bool = False) -> Answer | None:
+        self._keep()
+        try:
+            answer = self._made()
+            if answer is not None:
+                checks.check(self._kind, self._action, answer)
+        except HitlError as error:
+            self.complain(error.happened if sending or not self._blank() else "")
+            return None
+        self.complain("nothing is answered yet" if sending and answer is None else "")
+        return answer
+
+    def _made(self) -> Answer | None:
+        """The answer as it stands; None for none."""
+        match self._mode:
+            case "choices":
+                picked = self.query_one("#choices", ChoiceList).picked
+                return None if picked is None else _as_answer(self._action.choices[picked])
+            case "form":
+                return Answer(DecisionKind.RESPOND, args=self.query_one("#form", Form).value())
+            case "json":
+                return Answer(DecisionKind.RESPOND, args=jsontext.loads(self.query_one("#json", JsonArea).text, "this"))
+            case _:
+                text = self.query_one("#text", SendArea).text
+                if not text:
+                    raise Refused("there is no text yet")
+                return Answer(DecisionKind.RESPOND, message=text)
+
+    def _blank(self) -> bool:
+        match self._mode:
+            case "form":
+                return not any(self.query_one("#form", Form).raw().values())
+            case "text" | "json":
+                return not self.query_one(f"#{self._mode}", TextArea).text
+        return False
+
+    def _keep(self) -> None:
+        kept: dict[str, Json] = {"mode": self._mode, "text": escaped(self.query_one("#text", SendArea).text)}
+        kept["text"] = self.query_one("#text", SendArea).text
+        if "json" in self._modes:
+            kept["json"] = self.query_one("#json", JsonArea).text
+        if "form" in self._modes:
+            kept["form"] = self.query_one("#form", Form).raw()
+        self.draft = jsontext.dumps(kept)
+
+
+def _as_answer(choice: Json) -> Answer:
+    return Answer(DecisionKind.RESPOND, message=choice) if isinstance(choice, str) else Answer(DecisionKind.RESPOND, args=choice)

@@ -1,0 +1,37 @@
+"""Hands a text to $VISUAL or $EDITOR, and takes it back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from textual.app import App
+
+from hitl_tui.errors import Refused
+
+
+def edit_outside(app: App[object], text: str) -> str:
+    """The text as the editor left it. The file is private and removed afterwards.
+
+    Raises:
+        Refused: there is no such editor, it failed, or it left no text.
+    """
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="hitl-tui-") as folder:
+        path = Path(folder) / "arguments.json"
+        path.touch(mode=0o600)
+        path.write_text(text + "\n", "utf-8", newline="\n")
+        try:
+            with app.suspend():
+                code = subprocess.run([*command, str(path)], check=False).returncode
+        except OSError as error:
+            raise Refused(f"the editor {command[0]} cannot be started: {error.strerror}", "set EDITOR") from None
+        if code:
+            raise Refused(f"the editor {command[0]} ended with exit code {code}", "the arguments are as they were")
+        try:
+            return path.read_text("utf-8").removesuffix("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(f"what the editor left cannot be read: {error}", "the arguments are as they were") from None

@@ -1,0 +1,49 @@
+"""How a benchmark measures: pairs, alternated, and the ratio of their medians or 95th percentiles."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One printed line."""
+
+    name: str
+    ours: float
+    """Seconds or bytes."""
+    base: float
+    limit: float
+
+    @property
+    def value(self) -> float:
+        """Ours over the base."""
+        return self.ours / self.base
+
+    def __str__(self) -> str:
+        verdict = "ok  " if self.value <= self.limit else "OVER"
+        return f"{verdict} {self.value:7.3f} (≤ {self.limit:g})  {self.name}   [{self.ours * 1000:.2f} ms ÷ {self.base * 1000:.2f} ms]"
+
+
+def median_ratio(name: str, limit: float, pairs: int, ours: Callable[[], float], base: Callable[[], float]) -> Ratio:
+    """Measure both sides in turn; each callable returns its own seconds."""
+    measured = [(base(), ours()) if n % 2 else (ours(), base())[::-1] for n in range(pairs)]
+    return Ratio(name, statistics.median(o for _, o in measured), statistics.median(b for b, _ in measured), limit)
+
+
+async def median_ratio_async(
+    name: str, limit: float, pairs: int, ours: Callable[[], Awaitable[float]], base: Callable[[], Awaitable[float]]
+) -> Ratio:
+    """The same for coroutines."""
+    one, other = [], []
+    for _ in range(pairs):
+        one.append(await ours())
+        other.append(await base())
+    return Ratio(name, statistics.median(one), statistics.median(other), limit)
+
+
+def p95(samples: list[float]) -> float:
+    """The 95th percentile."""
+    return sorted(samples)[max(0, round(len(samples) * 0.95) - 1)]

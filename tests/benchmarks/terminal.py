@@ -1,0 +1,81 @@
+"""A program in a real pseudo-terminal: what it draws, and when."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+
+class Terminal:
+    """One end of a pty with a program at the other."""
+
+    def __init__(self, pid: int, fd: int, began: float) -> None:
+        self.pid = pid
+        self.began = began
+        self._fd = fd
+        self._seen = b""
+
+    def send(self, keys: bytes) -> float:
+        """Type; the moment it was typed."""
+        now = time.perf_counter()
+        os.write(self._fd, keys)
+        return now
+
+    def until(self, marker: bytes, timeout: float = 60.0) -> float:
+        """Read until the marker was drawn; the moment it came."""
+        deadline = time.perf_counter() + timeout
+        while marker not in self._seen:
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.perf_counter()))
+            if not ready:
+                raise TimeoutError(f"{marker!r} was never drawn; the last was {self._seen[-500:]!r}")
+            self._seen += os.read(self._fd, 1 << 16)
+        now = time.perf_counter()
+        self._seen = self._seen.partition(marker)[2]
+        return now
+
+    def drain(self, seconds: float) -> None:
+        """Forget what is drawn in the next while."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            if select.select([self._fd], [], [], left)[0]:
+                os.read(self._fd, 1 << 16)
+        self._seen = b""
+
+
+@contextlib.contextmanager
+def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 36)) -> Iterator[Terminal]:
+    """Run the command in a pty of that many columns and rows."""
+    began = time.perf_counter()
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], list(command), {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    try:
+        yield Terminal(pid, fd, began)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        _reap(pid, fd)
+
+
+def _reap(pid: int, fd: int) -> None:
+    """Read on until it has ended, so that it does not block on a full terminal."""
+    deadline = time.perf_counter() + 10
+    while time.perf_counter() < deadline:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            break
+        with contextlib.suppress(OSError):
+            if select.select([fd], [], [], 0.05)[0]:
+                os.read(fd, 1 << 16)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    os.close(fd)

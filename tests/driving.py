@@ -1,0 +1,195 @@
+"""Driving the real thing from tests: worker processes on real homes, and a reviewer at the same rows as they."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Review, ReviewState, Run, RunState
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+
+PROJECTS = Path(__file__).parent / "projects"
+PATIENCE_S = 40.0
+OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+def approve() -> Answer:
+    return Answer(DecisionKind.APPROVE)
+
+
+def edit(**args: Any) -> Answer:
+    return Answer(DecisionKind.EDIT, args)
+
+
+def reject(message: str | None = None) -> Answer:
+    return Answer(DecisionKind.REJECT, message=message)
+
+
+def respond(message: str | None = None, value: Any = None) -> Answer:
+    return Answer(DecisionKind.RESPOND, value, message)
+
+
+def rounds(*calls_of_rounds: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """The request that makes the scripted model of tests/projects make these calls, a round at a time."""
+    return json.dumps(calls_of_rounds)
+
+
+class Place:
+    """A home, a target, and the worker processes started there."""
+
+    def __init__(self, folder: Path, target: str) -> None:
+        self.folder = folder
+        self.target = target
+        self.home = Home(folder / "home").prepare()
+        self.journal = folder / "journal"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.env = {**os.environ, "HITL_TEST_JOURNAL": str(self.journal), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def start(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start a worker; what it says goes to files beside the home."""
+        command = [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(self.home.path), *options, "--", self.target]
+        with (self.folder / "worker.out").open("ab") as out, (self.folder / "worker.err").open("ab") as err:
+            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**self.env, **env})
+        self.workers.append(worker)
+        return worker
+
+    def run_until_idle(self, *options: str, **env: str) -> int:
+        """Run a worker until nothing is left to do; its exit code."""
+        return self.start("--until-idle", *options, **env).wait(PATIENCE_S)
+
+    def end(self) -> None:
+        """Stop every worker that still runs."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.terminate()
+        for worker in self.workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(15)
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+    def cli(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line on this home, and check its exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "hitl_tui", *args, "--home", str(self.home.path)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**self.env, **env}, check=False, cwd=self.folder,
+        )  # fmt: skip
+        assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def json(self, *args: str) -> Any:
+        """What the command line prints with --json."""
+        return json.loads(self.cli(*args, "--json").stdout)
+
+    def refused(self, *args: str, **env: str) -> str:
+        """The one sentence with which the command line refuses."""
+        done = self.cli(*args, code=1, **env)
+        (line,) = done.stderr.strip().splitlines()
+        assert line.startswith("hitl-tui: "), line
+        return line.removeprefix("hitl-tui: ")
+
+    def said(self) -> str:
+        """What the workers wrote to stderr."""
+        return (self.folder / "worker.err").read_text()
+
+
+class Reviewer:
+    """Somebody at the rows of a place: launches, waits for what happens, decides."""
+
+    def __init__(self, place: Place, store: Store, name: str = "ann") -> None:
+        self.place = place
+        self.store = store
+        self.inbox = Inbox(store, name)
+
+    async def launch(self, agent: str, *calls: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> Run:
+        """Launch an agent; one that talks is told by the script which calls to make."""
+        if calls:
+            more["text"] = rounds(*calls)
+        return (await self.inbox.launch(agent, **more))[0]
+
+    async def wait(self, run: Run | int, *states: RunState, patience: float = PATIENCE_S) -> Run:
+        """The run, once it is in one of the states; by default once it is over."""
+        wanted, number = states or OVER, run if isinstance(run, int) else run.id
+        until = time.monotonic() + patience
+        while (now := await self.inbox.run(number)).state not in wanted:
+            unexpected = now.state in OVER or time.monotonic() > until
+            assert not unexpected, f"run r{now.id} of {now.agent} is {now.state}, not {wanted}: {now.error}\n{now.traceback}"
+            await asyncio.sleep(0.02)
+        return now
+
+    async def done(self, run: Run) -> Any:
+        """The state in which the run ended well."""
+        return (await self.wait(run, RunState.DONE)).result
+
+    async def asked(self, run: Run, count: int = 1) -> list[Review]:
+        """The run's open reviews, once it waits with so many."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            await self.wait(run, RunState.WAITING)
+            rows = [row for row in await self.inbox.reviews_of(run.id) if row.state == ReviewState.OPEN]
+            if len(rows) == count:
+                return [await self.inbox.review(row.id) for row in rows]
+            assert time.monotonic() < until, f"{len(rows)} reviews are open, not {count}"
+            await asyncio.sleep(0.02)
+
+    async def one(self, run: Run) -> Review:
+        """The one open review of the run."""
+        return (await self.asked(run))[0]
+
+    async def decide(self, review: Review, *answers: Answer) -> ReviewState:
+        """Answer all actions of a review, in order."""
+        return await self.inbox.decide(review, dict(zip((a.slot for a in review.actions), answers, strict=True)))
+
+    async def states(self, run: Run) -> list[str]:
+        """The states of every review the run ever opened."""
+        return [row.state.value for row in await self.inbox.reviews_of(run.id)]
+
+    def did(self, run: Run) -> list[dict[str, Any]]:
+        """The side effects of the run's thread, in order."""
+        if not self.place.journal.exists():
+            return []
+        lines = [json.loads(line) for line in self.place.journal.read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k != "thread"} for line in lines if line["thread"] == run.thread]
+
+    async def until_did(self, run: Run, what: str) -> dict[str, Any]:
+        """The side effect, once it is there."""
+        until = time.monotonic() + PATIENCE_S
+        while not (found := [line for line in self.did(run) if line["did"] == what]):
+            assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.run(run.id)}"
+            await asyncio.sleep(0.02)
+        return found[-1]
+
+
+@contextlib.asynccontextmanager
+async def reviewer(place: Place, name: str = "ann") -> AsyncIterator[Reviewer]:
+    """A reviewer on a connection of their own."""
+    async with Store.open(place.home.database) as store:
+        yield Reviewer(place, store, name)
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker as a power cut would."""
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+def results(state: Any) -> dict[str, list[str]]:
+    """Tool results of a finished conversation, by tool."""
+    found: dict[str, list[str]] = {}
+    for message in state["messages"]:
+        if message["role"] == "tool":
+            found.setdefault(message["name"], []).append(message["text"])
+    return found

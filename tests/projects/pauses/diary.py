@@ -1,0 +1,14 @@
+"""What really ran, how often, and with which arguments: one JSON line for each side effect."""
+
+import json
+import os
+from typing import Any
+
+from langgraph.config import get_config
+
+
+def note(did: str, **what: Any) -> None:
+    thread = get_config()["configurable"]["thread_id"]
+    line = json.dumps({"thread": thread, "did": did, **what})
+    with open(os.environ["HITL_TEST_JOURNAL"], "a") as journal:
+        journal.write(line + "\n")

@@ -1,0 +1,71 @@
+"""Static gates: before the tools of a hand-written ReAct loop and of create_agent, before and after other nodes."""
+
+from typing import Annotated, Any, TypedDict
+
+from diary import note
+from langchain.agents import create_agent
+from langchain_core.messages import AnyMessage
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.prebuilt import ToolNode, tools_condition
+from script import model
+from tools import ALL
+
+
+class Talk(TypedDict):
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+def talk(state: Talk) -> dict[str, Any]:
+    return {"messages": [model.bind_tools(ALL).invoke(state["messages"])]}
+
+
+def react_loop() -> StateGraph:
+    graph = StateGraph(Talk)
+    graph.add_node("talk", talk)
+    graph.add_node("tools", ToolNode(ALL))
+    graph.add_edge(START, "talk")
+    graph.add_conditional_edges("talk", tools_condition)
+    graph.add_edge("tools", "talk")
+    return graph
+
+
+react = react_loop().compile(interrupt_before=["tools"])
+react_twice = react_loop().compile(interrupt_before=["tools", "talk"])
+agent = create_agent(model, ALL, interrupt_before=["tools"])
+
+
+class Steps(TypedDict, total=False):
+    text: str
+    seen: Annotated[list[str], lambda a, b: a + b]
+
+
+def step(name: str) -> Any:
+    def run(state: Steps) -> Steps:
+        note(name)
+        return {"seen": [name]}
+
+    return run
+
+
+def chain(*names: str) -> StateGraph:
+    graph = StateGraph(Steps)
+    for before, name in zip((START, *names), names, strict=False):
+        graph.add_node(name, step(name))
+        graph.add_edge(before, name)
+    graph.add_edge(names[-1], END)
+    return graph
+
+
+before = chain("draft", "publish", "tidy").compile(interrupt_before=["publish"])
+after = chain("draft", "publish", "tidy").compile(interrupt_after=["draft"])
+every = chain("draft", "publish").compile(interrupt_before="*")
+
+_outer = StateGraph(Steps)
+_outer.add_node("first", step("first"))
+_outer.add_node("inner", chain("dig", "fill").compile(interrupt_before=["fill"]))
+_outer.add_node("last", step("last"))
+_outer.add_edge(START, "first")
+_outer.add_edge("first", "inner")
+_outer.add_edge("inner", "last")
+inside = _outer.compile()

@@ -1,0 +1,53 @@
+import os
+import time
+from typing import Any
+
+from diary import note
+from langchain_core.tools import tool
+
+
+@tool
+def send(to: str, body: str = "", copies: int = 1) -> str:
+    """Send a letter."""
+    note("send", to=to, body=body, copies=copies)
+    return f"sent to {to}"
+
+
+@tool
+def delete(path: str) -> str:
+    """Delete a file."""
+    note("delete", path=path)
+    return f"deleted {path}"
+
+
+@tool
+def look(path: str) -> str:
+    """Look at a file; nobody is asked."""
+    note("look", path=path)
+    return f"saw {path}"
+
+
+@tool
+def store(data: Any) -> str:
+    """Store any value."""
+    note("store", data=data)
+    return "stored"
+
+
+@tool
+def slow(seconds: float) -> str:
+    """Take a while."""
+    note("slow begins", pid=os.getpid())
+    time.sleep(seconds)
+    note("slow ends")
+    return "slept"
+
+
+@tool
+def burst(text: str) -> str:
+    """Fail on purpose."""
+    note("burst")
+    raise RuntimeError(text)
+
+
+ALL = [send, delete, look, store, slow, burst]

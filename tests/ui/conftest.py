@@ -1,0 +1,89 @@
+"""A console on a home of its own, without workers, at a time that stands still."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.settings import Home, Settings
+from hitl_tui.store import Store
+from hitl_tui.ui.app import HitlApp
+from hitl_tui.ui.crew import Crew, NoCrew
+from tests.ui import seed
+
+NOW = 1_760_000_000.0
+
+
+@dataclass
+class Desk:
+    """A running console and the rows behind it."""
+
+    app: HitlApp
+    pilot: Pilot[None]
+    store: Store
+    project: int
+    home: Home
+    other: Inbox
+    """A second reviewer, on a connection of their own."""
+    ids: list[int] = field(default_factory=list)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait until everything they caused is done."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        await self.pilot.pause()
+        for _ in range(3):
+            await self.app.catch_up()
+            await self.pilot.pause()
+
+    async def armed(self) -> None:
+        """Wait until decision keys are heard again."""
+        await self.settle()
+        await self.pilot.pause(0.45)
+
+    async def decided(self, review: int) -> list[tuple[object, ...]]:
+        """Slot, kind, arguments and message of a review's decisions."""
+        rows = await self.store.all(
+            "SELECT slot, kind, args, message FROM decisions WHERE review = ? AND NOT superseded ORDER BY slot", (review,)
+        )
+        return [tuple(row) for row in rows]
+
+    def screen(self) -> str:
+        """What is on the screen, as text."""
+        return "\n".join("".join(s.text for s in strip) for strip in self.app.screen._compositor.render_strips())
+
+
+Console = Callable[..., contextlib.AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Console:
+    """Start a console: `async with console("variety") as desk`."""
+
+    @contextlib.asynccontextmanager
+    async def start(
+        what: str = "variety", size: tuple[int, int] = (120, 36), settings: Settings | None = None, crew: Crew | None = None
+    ) -> AsyncIterator[Desk]:
+        home = Home(tmp_path).prepare()
+        async with Store.open(home.database) as store, Store.open(home.database) as theirs, Store.open(home.database) as mine:
+            project = await seed.project(store)
+            ids = await seed.variety_of(store, project, NOW) if what == "variety" else []
+            if what == "runs":
+                await seed.other_runs(store, project, NOW)
+            app = HitlApp(Inbox(mine, "ann"), settings or Settings(), crew or NoCrew(), home, clock=lambda: NOW)
+            async with app.run_test(size=size, notifications=True) as pilot:
+                desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
+                await desk.armed()
+                yield desk
+
+    return start
