@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from hitl_tui import jsontext
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 
@@ -15,11 +17,13 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
     """Let a good answer pass.
 
     Raises:
-        Refused: the kind is not allowed here, a part is missing, or a value breaks the schema.
+        Refused: the kind is not allowed here, a part is missing, or a value breaks the schema or could not be kept.
     """
     if answer.kind not in action.allowed:
         allowed = ", ".join(action.allowed) or "none"
         raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
+    if problem := unkeepable([answer.message, answer.args]):
+        raise Refused(f"the answer {problem}", "correct it")
     match answer.kind:
         case DecisionKind.EDIT:
             _check_edit(action, answer)
@@ -40,6 +44,8 @@ def _check_edit(action: Action, answer: Answer) -> None:
 def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
     if kind in TOOL_KINDS and (answer.message is None or answer.args is not None):
         raise Refused("a response takes the tool's place and is text", "give it as a message")
+    if answer.message is not None and answer.args is not None:
+        raise Refused("an answer is text or JSON, not both", "give one of them")
     problem = schema_problem(response_value(answer), action.answer_schema)
     if problem:
         raise Refused(f"the answer does not fit what {action.name} asks for: {problem}", "correct it")
@@ -48,6 +54,20 @@ def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
 def response_value(answer: Answer) -> Json:
     """What `respond` sends: the message as text, or the JSON value."""
     return answer.args if answer.message is None else answer.message
+
+
+def unkeepable(value: Json, depth: int = jsontext.DEPTH) -> str:
+    """Why a checkpoint could not hold a JSON value exactly, as a phrase; empty when it can."""
+    if isinstance(value, str):
+        return "" if jsontext.encodable(value) else "has characters that are no text (lone surrogates)"
+    if isinstance(value, int):
+        return "" if -(2**63) <= value < 2**64 else "has a whole number of more than 64 bits"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "has a number that JSON does not have"
+    if not value or not isinstance(value, list | dict):
+        return ""
+    parts = value if isinstance(value, list) else [*value, *value.values()]
+    return next(filter(None, (unkeepable(part, depth - 1) for part in parts)), "") if depth else "is nested too deeply"
 
 
 def schema_problem(value: Json, schema: Json) -> str:

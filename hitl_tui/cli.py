@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -49,6 +48,9 @@ class Sentences(click.Command):
         except HitlError as error:
             click.echo(f"hitl-tui: {error}", err=True)
             ctx.exit(1)
+        except UnicodeEncodeError:
+            click.echo("hitl-tui: an argument is no text; give it as UTF-8", err=True)
+            ctx.exit(1)
         except BrokenPipeError:
             os._exit(0)
 
@@ -69,7 +71,9 @@ def main() -> None:
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command."""
     command = click.option("--reviewer", metavar="NAME", help="Who decides; else config.toml's reviewer, else the login.")(command)
-    return click.option("--home", metavar="DIR", help="Databases, config and logs; else HITL_TUI_HOME, else the user's data folder.")(command)
+    return click.option("--home", metavar="DIR", help="Databases, config and logs; else HITL_TUI_HOME, else the user's data folder.")(
+        command
+    )
 
 
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON; its shape is in the README.")
@@ -97,16 +101,18 @@ def console(targets: tuple[str, ...], concurrency: int | None, home: str | None,
 def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
     """List agents; TARGETs are loaded first, so that what they hold is known here."""
     from hitl_tui import printing
+    from hitl_tui.errors import BadTarget
 
     async def work(inbox: Inbox, place: Home) -> None:
-        if targets or not await inbox.agents():
-            for key in _parsed(targets):
-                _describe(place, key)
+        wanted = _parsed(targets) if targets or not await inbox.agents() else []
+        problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := _describe(place, target))]
         found = await inbox.agents()
         if json_:
             click.echo(printing.as_json([printing.agent_json(agent) for agent in found]))
         else:
             click.echo(printing.table((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found))
+        if problems:
+            raise BadTarget("; ".join(problems))
 
     _with_inbox(work, home, reviewer)
 
@@ -137,7 +143,9 @@ def launch(
         others = await inbox.suggestions(agent)
         runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project)
         if others:
-            click.echo(f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True)
+            click.echo(
+                f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True
+            )
         if json_:
             click.echo(printing.as_json([printing.run_json(run) for run in runs]))
         else:
@@ -154,7 +162,8 @@ def launch(
 @click.option("--doorbell", type=int, hidden=True)
 @shared
 def worker(
-    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None, reviewer: str | None,
+    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None,
+    reviewer: str | None,
 ) -> None:  # fmt: skip
     """Run agents without a console. One process serves one project; several TARGETs get a process each."""
     from hitl_tui.settings import find_home, read_settings
@@ -230,15 +239,24 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 @json_option
 @shared
 def decide(
-    review: str, decision: str, args_: str | None, message: str | None, digest: str | None, json_: bool, home: str | None, reviewer: str | None
+    review: str,
+    decision: str,
+    args_: str | None,
+    message: str | None,
+    digest: str | None,
+    json_: bool,
+    home: str | None,
+    reviewer: str | None,
 ) -> None:
     """Decide a review, or one action of it: 12 or 12#0."""
     import time
 
     from hitl_tui import jsontext, printing
-    from hitl_tui.errors import Stale
+    from hitl_tui.errors import Refused, Stale
     from hitl_tui.model import Answer, DecisionKind
 
+    if decision == "respond" and args_ is None and message is None:
+        raise Refused("a response needs --message or --args", "say what to answer")
     number, _, slot = review.partition("#")
     answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
 
@@ -329,7 +347,8 @@ def _describe(place: Home, target: str) -> str:
 
     command = [*worker_command(place.path), "--describe", "--", target]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else done.stderr.strip().removeprefix("hitl-tui: ") or f"loading ended with exit code {done.returncode}"
+    said = (done.stderr.strip().splitlines() or [f"loading ended with exit code {done.returncode}"])[-1]
+    return "" if done.returncode == 0 else said.removeprefix("hitl-tui: ")
 
 
 def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle: bool) -> int:
@@ -348,6 +367,8 @@ def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle:
 
 
 def _with_inbox(work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None) -> None:
+    import asyncio
+
     from hitl_tui.settings import find_home
 
     place = find_home(home).prepare()

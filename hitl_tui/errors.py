@@ -23,6 +23,10 @@ class Stale(Refused):
     """The thing to decide is gone: decided by someone else, superseded, or its run has ended."""
 
 
+class Busy(HitlError):
+    """Another program holds the database for longer than one waits; nothing was changed."""
+
+
 class BadTarget(HitlError):
     """A project cannot be read: no such file, a malformed langgraph.json, a name that is no graph."""
 

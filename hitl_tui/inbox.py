@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import uuid
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -107,8 +106,6 @@ class Inbox:
         for slot, answer in answers.items():
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
-            if answer.message is not None and not jsontext.encodable(answer.message):
-                raise Refused("the message has characters that are no text (lone surrogates)", "remove them")
             checks.check(review.row.kind, shown[slot], answer)
         digests = {slot: shown[slot].digest for slot in answers}
         await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
@@ -158,6 +155,8 @@ class Inbox:
 
     async def suggestions(self, agent: str) -> list[str]:
         """Names of known agents; empty when this one is known. The closest comes first."""
+        import difflib  # only for those who mistype
+
         names = sorted({a.name for a in await agents.list_agents(self.store)})
         if agent in names:
             return []

@@ -11,6 +11,8 @@ from hitl_tui.errors import Refused
 
 DEPTH = 100
 """Nesting beyond this is shown as text: it would end Python's own recursion."""
+BITS = 10_000
+"""Whole numbers beyond this are not written out: Python refuses to."""
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
@@ -33,6 +35,11 @@ def encodable(text: str) -> bool:
     return True
 
 
+def plain(text: str) -> str:
+    """The text, storable: what cannot be encoded is written as an escape."""
+    return text if encodable(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
 def loads(text: str, what: str = "the text") -> Any:
     """Read JSON as a person typed it: a key given twice, NaN and Infinity are refused, never guessed at.
 
@@ -47,6 +54,8 @@ def loads(text: str, what: str = "the text") -> Any:
         raise Refused(f"{what} is not plain JSON: {error}", "correct it") from None
     except RecursionError:
         raise Refused(f"{what} is nested too deeply", "flatten it") from None
+    except ValueError:
+        raise Refused(f"{what} has a number of thousands of digits", "write it as a string") from None
 
 
 class _NotPlain(ValueError):
@@ -71,7 +80,7 @@ def safe(value: Any, depth: int = DEPTH) -> Any:
     if value is None or isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
     if isinstance(value, int):
-        return int(value)
+        return int(value) if value.bit_length() <= BITS else {"int": f"a number of {value.bit_length()} bits"}
     if isinstance(value, float):
         return float(value) if value == value and abs(value) != float("inf") else {"float": repr(value)}
     if depth <= 0:
@@ -107,7 +116,7 @@ def one_line(value: Any, limit: int = 200) -> str:
         text = dumps(value)
     text = " ".join(text[: limit * 4].split())
     text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return text if encodable(text) else text.encode("utf-8", "backslashreplace").decode()
+    return plain(text)
 
 
 def _brief(value: Any) -> str:

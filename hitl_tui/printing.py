@@ -145,7 +145,14 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
     """The queue for people."""
     now = time.time()
     return table(
-        (str(r.id), r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}", r.agent, r.decided or r.state, age(now - r.opened_at), r.summary[:80])
+        (
+            str(r.id),
+            r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}",
+            r.agent,
+            r.decided or r.state,
+            age(now - r.opened_at),
+            r.summary[:80],
+        )
         for r in reviews
     )
 

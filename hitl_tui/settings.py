@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -107,11 +106,17 @@ def read_settings(home: Home) -> Settings:
         BadHome: not TOML, an unknown key, or a value of the wrong type; with the place.
     """
     try:
-        table = tomllib.loads(home.config.read_text("utf-8"))
+        text = home.config.read_text("utf-8")
     except FileNotFoundError:
         return Settings()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BadHome(f"{home.config} cannot be read: {error}", "correct it, or move it away") from None
+    import tomllib  # most homes have no config, and the first frame waits for nothing
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadHome(f"{home.config} is not TOML: {error}", "correct it, or move it away") from None
     for key in table:
         if key not in {f.name for f in fields(Settings)}:
             known = ", ".join(f.name for f in fields(Settings))

@@ -7,19 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.driving import PROJECTS, Place, Reviewer, reviewer
+from tests.driving import PROJECTS, Forge, Place, Reviewer, reviewer
 
 Keep = Callable[[str], Place]
 
 
 @pytest.fixture(scope="session")
-def keep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keep]:
+def forge() -> Iterator[Forge]:
+    """Where worker processes come from."""
+    started = Forge()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def keep(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Keep]:
     """A project's place with a worker that lives as long as the session."""
     places: dict[str, Place] = {}
 
     def kept(project: str) -> Place:
         if project not in places:
-            places[project] = Place(tmp_path_factory.mktemp(project), str(PROJECTS / project))
+            places[project] = Place(tmp_path_factory.mktemp(project), str(PROJECTS / project), forge)
             places[project].start()
         return places[project]
 
@@ -29,7 +37,7 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keep]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
+def own(tmp_path: Path, forge: Forge) -> Iterator[Callable[[str], Place]]:
     """A place of one's own: `own("trouble")`; its workers end with the test."""
     places: list[Place] = []
 
@@ -37,7 +45,7 @@ def own(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
         target = PROJECTS / project
         folder = tmp_path / f"place{len(places)}"
         folder.mkdir()
-        places.append(Place(folder, str(target) if target.exists() else project))
+        places.append(Place(folder, str(target) if target.exists() else project, forge))
         return places[-1]
 
     yield make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -45,47 +46,95 @@ def rounds(*calls_of_rounds: Sequence[tuple[str, dict[str, Any]]]) -> str:
     return json.dumps(calls_of_rounds)
 
 
+class Worker:
+    """A worker process, forked off the forge."""
+
+    def __init__(self, pid: int, exits: Path) -> None:
+        self.pid = pid
+        self._exit = exits / str(pid)
+
+    def poll(self) -> int | None:
+        """The exit code, once it has ended."""
+        return int(self._exit.read_text()) if self._exit.exists() else None
+
+    def wait(self, patience: float = PATIENCE_S) -> int:
+        """The exit code."""
+        until = time.monotonic() + patience
+        while (code := self.poll()) is None:
+            assert time.monotonic() < until, f"the worker {self.pid} goes on"
+            time.sleep(0.01)
+        return code
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still lives."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send(signal.SIGKILL)
+        self.wait()
+
+
+class Forge:
+    """The process whose forks the workers are (tests/forge.py)."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-P", "-m", "tests.forge"]
+        root = Path(__file__).parents[1]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
+        )
+
+    def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str) -> Worker:
+        """A process that is `hitl-tui` with these arguments; what it says goes to files of that name in the folder."""
+        assert self._process.stdin and self._process.stdout
+        files = {"cwd": f"{folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
+        order = {"args": args, "env": env, **files}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return Worker(int(self._process.stdout.readline()), folder)
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
 class Place:
     """A home, a target, and the worker processes started there."""
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, target: str, forge: Forge) -> None:
+        self._forge = forge
         self.folder = folder
         self.target = target
         self.home = Home(folder / "home").prepare()
         self.journal = folder / "journal"
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Worker] = []
+        self._numbers = itertools.count()
         self.env = {**os.environ, "HITL_TEST_JOURNAL": str(self.journal), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def start(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
+    def start(self, *options: str) -> Worker:
         """Start a worker; what it says goes to files beside the home."""
-        command = [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(self.home.path), *options, "--", self.target]
-        with (self.folder / "worker.out").open("ab") as out, (self.folder / "worker.err").open("ab") as err:
-            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env={**self.env, **env})
-        self.workers.append(worker)
-        return worker
+        args = ["worker", "--home", str(self.home.path), *options, "--", self.target]
+        self.workers.append(self._forge.fork(args, self.env, self.folder, "worker"))
+        return self.workers[-1]
 
-    def run_until_idle(self, *options: str, **env: str) -> int:
+    def run_until_idle(self, *options: str) -> int:
         """Run a worker until nothing is left to do; its exit code."""
-        return self.start("--until-idle", *options, **env).wait(PATIENCE_S)
+        return self.start("--until-idle", *options).wait()
 
     def end(self) -> None:
-        """Stop every worker that still runs."""
+        """End every worker that still runs."""
         for worker in self.workers:
-            if worker.poll() is None:
-                worker.terminate()
-        for worker in self.workers:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.wait(15)
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+            worker.kill()
 
     def cli(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the command line on this home, and check its exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "hitl_tui", *args, "--home", str(self.home.path)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**self.env, **env}, check=False, cwd=self.folder,
-        )  # fmt: skip
+        name = f"cli{next(self._numbers)}"
+        process = self._forge.fork([*args, "--home", str(self.home.path)], {**self.env, **env}, self.folder, name)
+        out, err = (self.folder / f"{name}.{end}" for end in ("out", "err"))
+        done = subprocess.CompletedProcess(args, process.wait(), out.read_text(), err.read_text())
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -153,6 +202,20 @@ class Reviewer:
         """Answer all actions of a review, in order."""
         return await self.inbox.decide(review, dict(zip((a.slot for a in review.actions), answers, strict=True)))
 
+    async def until_workers(self, count: int) -> None:
+        """Wait until so many workers are known."""
+        until = time.monotonic() + PATIENCE_S
+        while len(await self.inbox.workers()) < count:
+            assert time.monotonic() < until, "the workers never came"
+            await asyncio.sleep(0.02)
+
+    async def applied(self, review: Review) -> None:
+        """Wait until the worker has done with a decided review."""
+        until = time.monotonic() + PATIENCE_S
+        while (await self.inbox.review(review.row.id)).row.state in ("decided", "submitted"):
+            assert time.monotonic() < until, "the decision was never applied"
+            await asyncio.sleep(0.02)
+
     async def states(self, run: Run) -> list[str]:
         """The states of every review the run ever opened."""
         return [row.state.value for row in await self.inbox.reviews_of(run.id)]
@@ -178,12 +241,6 @@ async def reviewer(place: Place, name: str = "ann") -> AsyncIterator[Reviewer]:
     """A reviewer on a connection of their own."""
     async with Store.open(place.home.database) as store:
         yield Reviewer(place, store, name)
-
-
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker as a power cut would."""
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
 
 
 def results(state: Any) -> dict[str, list[str]]:

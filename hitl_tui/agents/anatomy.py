@@ -27,6 +27,8 @@ class Anatomy:
     tool_nodes: frozenset[str] = frozenset()
     gates_before: frozenset[str] = frozenset()
     gates_after: frozenset[str] = frozenset()
+    gates_inside: bool = False
+    """Whether a subgraph has gates of its own."""
     edges: tuple[tuple[str, str], ...] = ()
 
     def before(self, node: str) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
         frozenset(found),
         _gates(graph, graph.interrupt_before_nodes),
         _gates(graph, graph.interrupt_after_nodes),
+        any(sub.interrupt_before_nodes or sub.interrupt_after_nodes for _, sub in _subgraphs(graph)),
         _edges(graph),
     )
 

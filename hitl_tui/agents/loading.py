@@ -91,7 +91,7 @@ def _module_name(root: Path, path: Path) -> str:
     name = name.removeprefix("src.").removesuffix(".__init__")
     other = sys.modules.get(name)
     taken = name.split(".")[0] in sys.stdlib_module_names or (other is not None and getattr(other, "__file__", None) != str(path))
-    return f"hitl_project.{name}" if taken else name
+    return "hitl_project." + "_".join(path.with_suffix("").parts[1:]) if taken else name
 
 
 @contextlib.asynccontextmanager

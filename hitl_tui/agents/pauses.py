@@ -30,9 +30,8 @@ def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf
 def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
     """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
     for task, path, _ in leaves(snapshot):
-        if path:
-            return True  # the gates of a subgraph cannot be read from here
-        if task.name in anatomy.gates_before or anatomy.gates_after & set(anatomy.before(task.name)):
+        gated = anatomy.gates_inside if path else task.name in anatomy.gates_before or anatomy.gates_after & set(anatomy.before(task.name))
+        if gated:
             return True
     return False
 

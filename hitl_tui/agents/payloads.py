@@ -118,7 +118,8 @@ def _question(value: Json, node: str, response_schema: Json) -> Action:
 
 def _half_known(value: Json) -> bool:
     """A known shape with a mistake in it: its graph expects that shape's answers, and a bare true or false would poison it."""
-    return isinstance(value, dict) and ("action_requests" in value or "action_request" in value or "type" in value)
+    known = ("tool_approval", "mcp_elicitation")
+    return isinstance(value, dict) and ("action_requests" in value or "action_request" in value or value.get("type") in known)
 
 
 def _choices(value: Json) -> tuple[Json, ...]:

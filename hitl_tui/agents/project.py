@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import sqlite3
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hitl_tui.agents import loading
 from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, text_input
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.threads import Thread
-from hitl_tui.errors import BadTarget, Refused
+from hitl_tui.errors import BadHome, BadTarget, Refused
 from hitl_tui.model import Agent, Json, Run
 from hitl_tui.settings import Home
 
@@ -44,8 +46,9 @@ class Project:
             AsyncSqliteSaver.from_conn_string(str(home.checkpoints)) as saver,
             AsyncSqliteStore.from_conn_string(str(home.memory)) as memory,
         ):
-            await saver.setup()
-            await memory.setup()
+            with _alone(home):
+                await _set_up(home.checkpoints, saver)
+                await _set_up(home.memory, memory)
             project = cls(target, home, saver, memory)
             for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
                 project.agents.append(await project._describe(loaded))
@@ -61,7 +64,7 @@ class Project:
         error, trace, schema = loaded.error, loaded.traceback, None
         if not error:
             try:
-                async with loading.opened(loaded.found, {"configurable": {}}, self._saver, self._memory) as graph:
+                async with loading.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
                     schema = input_schema(graph)
                     self._anatomy[spec.name] = examine(graph)
                     if graph_is_fixed(loaded.found):
@@ -103,6 +106,21 @@ class Project:
 
     def _workdir(self, run: Run) -> Path:
         return self.home.workdir(run.thread)
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Keep other workers out: LangGraph's databases do not bear being made by two at once."""
+    with (home.path / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+async def _set_up(path: Path, opened: AsyncSqliteSaver | AsyncSqliteStore) -> None:
+    try:
+        await opened.setup()
+    except sqlite3.Error as error:
+        raise BadHome(f"{path} cannot be used: {error}", "move it away to start afresh, or restore a copy") from None
 
 
 def graph_is_fixed(found: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hitl_tui import jsontext
 from hitl_tui.errors import BadTarget
 
 MANIFEST = "langgraph.json"
@@ -57,7 +58,13 @@ def parse(target: str, cwd: Path | None = None) -> Target:
     Raises:
         BadTarget: it is none of the known forms, or its langgraph.json is missing or malformed.
     """
-    cwd = cwd or Path.cwd()
+    try:
+        return _parse(target, cwd or Path.cwd())
+    except (OSError, ValueError) as error:  # a path that is too long, or has a NUL
+        raise BadTarget(f"{target[:200]!r} cannot be read: {error if isinstance(error, ValueError) else error.strerror}", FORMS) from None
+
+
+def _parse(target: str, cwd: Path) -> Target:
     path = (cwd / Path(target).expanduser()).resolve()
     if path.is_dir():
         path = path / MANIFEST
@@ -87,7 +94,7 @@ def _single(source: str, attribute: str, cwd: Path) -> Target:
 def _manifest(path: Path) -> Target:
     try:
         table = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadTarget(f"{path} cannot be read: {error}", "correct it") from None
     graphs = table.get("graphs") if isinstance(table, dict) else None
     if not isinstance(graphs, dict) or not graphs:
@@ -108,7 +115,7 @@ def _spec(manifest: Path, name: str, entry: Any) -> GraphSpec:
         raise BadTarget(f"{manifest}: graph {name!r} does not say where it is", 'write it as "./file.py:graph"')
     if "/" in source:
         source = str((manifest.parent / source).resolve())
-    return GraphSpec(name, source, attribute, str(described.get("description", "")))
+    return GraphSpec(jsontext.plain(name), source, attribute, str(described.get("description", "")))
 
 
 def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:
@@ -119,7 +126,7 @@ def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:
 
 def _env(manifest: Path, env: Any) -> Mapping[str, str]:
     if isinstance(env, dict):
-        return {str(key): str(value) for key, value in env.items()}
+        return {_variable(manifest, str(key)): _variable(manifest, str(value), value=True) for key, value in env.items()}
     if not isinstance(env, str):
         raise BadTarget(f'{manifest}: "env" is neither a table nor a file\'s name', "correct it")
     file = manifest.parent / env
@@ -128,3 +135,9 @@ def _env(manifest: Path, env: Any) -> Mapping[str, str]:
     from dotenv import dotenv_values
 
     return {key: value for key, value in dotenv_values(file).items() if value is not None}
+
+
+def _variable(manifest: Path, text: str, value: bool = False) -> str:
+    if "\0" in text or (not value and (not text or "=" in text)):
+        raise BadTarget(f"{manifest}: {text!r} cannot be an environment variable{chr(39) + 's value' if value else ''}", "correct it")
+    return text

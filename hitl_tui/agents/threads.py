@@ -60,8 +60,8 @@ class Look:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to run."""
-        return not self.snapshot.next
+        """Whether nothing is left to run. A step whose tasks have all ended, but whose worker died before it was closed, is not the end."""
+        return not self.snapshot.tasks
 
     @property
     def unfinished(self) -> bool:
@@ -171,6 +171,8 @@ class Thread:
             await self._update({"messages": refused}, as_node=pause.node)
         elif whole is not message:
             await self._update({"messages": [whole]})
+        if refused and pauses.at_gate(await self._graph.aget_state(self._config), self._anatomy):
+            return  # the tools' turn is over, and the next node has a gate of its own
         async for part in self._stream(None):
             yield part
 

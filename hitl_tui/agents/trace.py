@@ -91,8 +91,8 @@ class Trace:
         if not isinstance(message, AIMessageChunk) or not message.id or message.id in self._seen:
             return
         text = text_of(message)
-        if not text:
-            return
+        if not text or len(self._streaming.get(message.id, (0, ""))[1]) > TEXT_LIMIT:
+            return  # what is beyond the limit is counted when the message is whole
         node = str(metadata.get("langgraph_node", ""))
         if message.id not in self._streaming:
             self._seq += 1

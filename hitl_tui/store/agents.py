@@ -31,7 +31,7 @@ async def replace_agents(store: Store, project: int, agents: Sequence[Agent], er
         await db.execute("DELETE FROM agents WHERE project = ?", (project,))
         await db.executemany(
             "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(project, a.name, a.description, jsontext.dumps(a.input_schema), a.takes_text, a.error, a.traceback) for a in agents],
+            [(project, *_values(agent)) for agent in agents],
         )
 
 
@@ -47,6 +47,11 @@ async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str
     marks = ", ".join("?" * len(targets))
     rows = await store.all(f"SELECT label, error FROM projects WHERE error != '' AND target IN ({marks})", tuple(targets))
     return [(str(label), str(error)) for label, error in rows]
+
+
+def _values(a: Agent) -> tuple[Any, ...]:
+    plain = jsontext.plain
+    return a.name, plain(a.description), jsontext.dumps(a.input_schema), a.takes_text, plain(a.error), plain(a.traceback)
 
 
 def _agent(row: Any) -> Agent:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.errors import BadHome
+from hitl_tui.errors import BadHome, Busy
 from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0
@@ -41,14 +41,13 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from None
         try:
-            try:
-                await db.execute("PRAGMA journal_mode = WAL")
-                await db.execute(f"PRAGMA synchronous = {synchronous}")
-                await db.execute("PRAGMA foreign_keys = ON")
-                await _migrate(db, path)
-            except sqlite3.Error as error:
-                raise _unusable(path, error) from None
+            await db.execute("PRAGMA journal_mode = WAL")
+            await db.execute(f"PRAGMA synchronous = {synchronous}")
+            await db.execute("PRAGMA foreign_keys = ON")
+            await _migrate(db, path)
             yield cls(db, path)
+        except sqlite3.Error as error:  # also later, while it is in use
+            raise _unusable(path, error) from None
         finally:
             await db.close()
 
@@ -56,13 +55,26 @@ class Store:
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
         """All or nothing, alone on this connection, and the only writer of the file."""
         async with self._turn:
+            await self.write("BEGIN IMMEDIATE")
             try:
-                await self.db.execute("BEGIN IMMEDIATE")
                 yield self.db
                 await self.db.commit()
             except BaseException:
                 await asyncio.shield(self.db.rollback())
                 raise
+
+    async def write(self, sql: str, values: Any = ()) -> aiosqlite.Cursor:
+        """One statement that changes rows, as a transaction of its own.
+
+        Raises:
+            Busy: another program held the database all the time.
+        """
+        try:
+            return await self.db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            raise Busy(f"{self.path} is locked by another program", "end that program and try again") from None
 
     async def all(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row."""
@@ -80,6 +92,7 @@ class Store:
 
 def _make_private(path: Path) -> None:
     path.touch(mode=0o600)  # before SQLite would make it for everyone to read
+    sqlite3.connect(path).close()  # what cannot be opened fails here, and not in a thread of aiosqlite's
 
 
 async def _migrate(db: aiosqlite.Connection, path: Path) -> None:

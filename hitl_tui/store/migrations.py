@@ -60,6 +60,7 @@ STEPS = (
     CREATE INDEX runs_active ON runs (state, id) WHERE state IN ('queued', 'running', 'waiting');
     CREATE INDEX runs_thread ON runs (thread);
     CREATE UNIQUE INDEX runs_lease ON runs (thread) WHERE worker IS NOT NULL;  -- one thread, one driver
+    CREATE INDEX runs_cancelling ON runs (id) WHERE cancelling;
     CREATE INDEX runs_worker ON runs (worker) WHERE worker IS NOT NULL;
 
     CREATE TABLE events (

@@ -177,8 +177,8 @@ class Answers:
     digests: Mapping[int, str]
 
 
-async def ready(store: Store, project: int, going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
-    """A waiting run of this project with its reviews whose decision is effective, or None.
+async def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
+    """A waiting run of these agents of this project with its reviews whose decision is effective, or None.
 
     `going` are runs the worker is at already.
     """
@@ -188,8 +188,9 @@ async def ready(store: Store, project: int, going: Sequence[int]) -> tuple[Run, 
         f"{RUN} FROM reviews v JOIN runs ON runs.id = v.run JOIN decisions d ON d.review = v.id AND NOT d.superseded "
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
         "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
-        f"AND r.state = 'waiting' AND r.id NOT IN ({', '.join('?' * len(going))}) ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
-        (now, now, project, *going),
+        f"AND r.state = 'waiting' AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
+        "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
+        (now, now, project, *agents, *going),
     )
     return (read_run(found[0][8:]), _answers(found)) if found else None
 
@@ -209,7 +210,7 @@ async def submit(store: Store, worker: str, reviews: Sequence[int]) -> bool:
     False when another worker was first, and nothing was written.
     """
     marks = ", ".join("?" * len(reviews))
-    cursor = await store.db.execute(
+    cursor = await store.write(
         f"UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? WHERE state = 'decided' AND id IN ({marks})",
         (time.time(), worker, *reviews),
     )
@@ -269,12 +270,12 @@ async def _apply_fate(db: aiosqlite.Connection, fate: Mapping[int, tuple[ReviewS
 
 
 async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) -> None:
-    first = pause.actions[0]
+    first, plain = pause.actions[0], jsontext.plain
     cursor = await db.execute(
         "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, agent, pause.interrupt, pause.kind, pause.node, jsontext.dumps(list(pause.path)), first.name, jsontext.one_line(first.args),
-         len(pause.actions), pause.risk, pause.confidence, pause.note, time.time()),
+        (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
+         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, pause.note, time.time()),
     )  # fmt: skip
     review = cursor.lastrowid
     await db.execute(
@@ -288,9 +289,11 @@ async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) ->
 
 
 def _action_values(a: Action) -> tuple[Any, ...]:
+    plain = jsontext.plain
     return (
-        a.slot, a.name, jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), a.description, jsontext.dumps(a.args_schema),
-        jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call, jsontext.dumps(dict(a.means)), a.digest,
+        a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
+        jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
+        a.digest,
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
 
 
 async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
-    """End a turn: store the state the run is in now, and give the lease back. Nothing happens when the lease was lost."""
+    """End a turn: store the state the run is in now, and give the lease back. Nothing happens when another worker has the lease."""
     known = {"error", "traceback", "result", "activity", "resuming"}
     if not columns.keys() <= known:
         raise ValueError(f"no such columns: {columns.keys() - known}")
@@ -112,7 +112,10 @@ async def settle(store: Store, run: int, worker: str, state: RunState, **columns
         columns |= {"cancelling": False, "resuming": False, "crashes": 0}
     sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
-        cursor = await db.execute(f"UPDATE runs SET worker = NULL, {sets} WHERE id = ? AND worker = ?", (*columns.values(), run, worker))
+        cursor = await db.execute(
+            f"UPDATE runs SET worker = NULL, {sets} WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}",
+            (*columns.values(), run, worker, worker),
+        )
         if cursor.rowcount and state in OVER:
             await db.execute(
                 "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')",
@@ -142,8 +145,8 @@ async def ask_cancel(store: Store, run: int) -> bool:
     """Ask for a run's end: at once when nothing drives it, else by its worker; False when it is over already."""
     async with store.transaction() as db:
         cursor = await db.execute(
-            "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '' WHERE id = ? AND state IN ('queued', 'waiting') "
-            "AND worker IS NULL",
+            "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0 "
+            "WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL",
             (time.time(), run),
         )
         if cursor.rowcount:
@@ -156,8 +159,16 @@ async def ask_cancel(store: Store, run: int) -> bool:
 
 
 async def cancelling(store: Store, worker: str) -> list[int]:
-    """Runs this worker drives that somebody wants ended."""
-    rows = await store.all("SELECT id FROM runs WHERE cancelling AND worker = ?", (worker,))
+    """Runs that somebody wants ended: those this worker drives, and those that came to rest before they could be cut off."""
+    rows = await store.all("SELECT id FROM runs WHERE cancelling AND coalesce(worker, ?) = ?", (worker, worker))
+    return [int(row[0]) for row in rows]
+
+
+async def release(store: Store, worker: str, but: Sequence[int] = ()) -> list[int]:
+    """Put back what this worker leased and no longer drives: all `but` these. Returns the runs."""
+    rows = await store.all(f"SELECT id FROM runs WHERE worker = ? AND id NOT IN ({', '.join('?' * len(but))})", (worker, *but))
+    for (run,) in rows:
+        await settle(store, run, worker, RunState.QUEUED, resuming=True)
     return [int(row[0]) for row in rows]
 
 
@@ -174,13 +185,18 @@ async def recover(store: Store, worker: str) -> list[int]:
 
 
 async def work_left(store: Store, project: int, agents: Sequence[str]) -> bool:
-    """Whether anything is queued, running, or decided and not yet applied that a worker of this project could do."""
+    """Whether anything is queued, running, or decided and not yet applied that a worker of this project could do.
+
+    A run queued behind one of its thread that waits for a person is not for the worker to do.
+    """
     marks = ", ".join("?" * len(agents))
     row = await store.one(
-        f"SELECT EXISTS (SELECT 1 FROM runs WHERE state IN ('queued', 'running') AND agent IN ({marks}) "
-        "AND (project = ? OR project IS NULL)) "
-        "OR EXISTS (SELECT 1 FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN ('decided', 'submitted') AND r.project = ?)",
-        (*agents, project, project),
+        f"SELECT EXISTS (SELECT 1 FROM runs q WHERE state IN ('queued', 'running') AND agent IN ({marks}) "
+        "AND (project = ? OR project IS NULL) AND (state = 'running' OR NOT EXISTS ("
+        "SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND o.state = 'waiting'))) "
+        "OR EXISTS (SELECT 1 FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN ('decided', 'submitted') "
+        f"AND r.project = ? AND r.agent IN ({marks}))",
+        (*agents, project, project, *agents),
     )
     return bool(row[0])
 

@@ -22,7 +22,7 @@ async def register(store: Store, worker: Worker, host: str) -> None:
 
 async def beat(store: Store, worker: str) -> None:
     """Say that the worker lives, which keeps its leases."""
-    await store.db.execute("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
+    await store.write("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
 
 
 async def retire(store: Store, worker: str) -> None:

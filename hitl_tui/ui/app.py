@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from textual import events
+from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -22,11 +25,13 @@ from hitl_tui.ui.key_line import KeyLine
 from hitl_tui.ui.live import Live
 from hitl_tui.ui.messages import Acted, HintsChanged, Pressed, RunChosen
 from hitl_tui.ui.queue_view import QueueView
-from hitl_tui.ui.runs_view import RunsView
 from hitl_tui.ui.standing import read_standing, read_surroundings
 from hitl_tui.ui.themes import OWN
 from hitl_tui.ui.top_line import TopLine
 from hitl_tui.ui.visible import visible
+
+if TYPE_CHECKING:
+    from hitl_tui.ui.runs_view import RunsView
 
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
@@ -36,7 +41,7 @@ LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
 class HitlApp(App[None]):
     """One reviewer's console on one home."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "hitl-tui"
     BINDINGS = group("app")
 
@@ -49,6 +54,7 @@ class HitlApp(App[None]):
         self._home = home
         self._clock = clock
         self._live = Live(inbox, self._take)
+        self._runs: RunsView | None = None
         self._begun = asyncio.Event()
         self._drafts: dict[tuple[int, str, str], str] = {}
         self.keymap = read_keymap(settings.keys)
@@ -58,14 +64,23 @@ class HitlApp(App[None]):
     def compose(self) -> ComposeResult:
         yield TopLine(self._clock)
         yield QueueView(self._inbox, self._settings, self._clock)
-        yield RunsView(self._inbox, self._home.run_log, self._clock)
         yield KeyLine(self.keymap)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
     def on_mount(self) -> None:
-        self.query_one(RunsView).display = False
         self.query_one(QueueView).items.focus()
-        self.run_worker(self._begin(), group="live")
+        self.call_after_refresh(self._begin)  # the first frame waits for no row
+
+    @property
+    def _view(self) -> QueueView | RunsView:
+        """The view that is shown."""
+        queue = self.query_one(QueueView)
+        return queue if queue.display or self._runs is None else self._runs
+
+    @property
+    def _up(self) -> bool:
+        """Whether the widgets are still there: rows may come in while the console leaves."""
+        return self.is_running and bool(self.query(TopLine)) and bool(self.query("#surroundings"))
 
     # What others call
 
@@ -86,44 +101,63 @@ class HitlApp(App[None]):
 
     # Keeping new
 
+    @work(group="live")
     async def _begin(self) -> None:
         await self._live.begin()
         await self.query_one(QueueView).load()
-        await self.query_one(RunsView).load()
         await self._stand()
         self._begun.set()
-        self.set_interval(1, lambda: self.run_worker(self._stand(), group="stand", exclusive=True))
+        self.set_interval(1, self._stand_again)
         await self._live.run()
 
     async def _take(self, changes: Changes) -> None:
-        queue, runs = self.query_one(QueueView), self.query_one(RunsView)
+        if not self._up:
+            return
+        queue = self.query_one(QueueView)
         queue.apply(changes.reviews)
-        runs.apply(changes.runs)
         await queue.follow()
-        await runs.follow()
+        if self._runs:
+            self._runs.apply(changes.runs)
+            await self._runs.follow()
+        await self._stand()
+
+    @work(group="stand", exclusive=True)
+    async def _stand_again(self) -> None:
         await self._stand()
 
     async def _stand(self) -> None:
+        standing = await read_standing(self._inbox, self._crew)
+        surroundings = await read_surroundings(self._inbox, self._crew)
+        if not self._up:
+            return
         queue = self.query_one(QueueView)
-        view = "queue" if queue.display else "runs"
-        self.query_one(TopLine).show(await read_standing(self._inbox, self._crew, view, queue.waiting))
-        if queue.waiting == 0:
-            queue.surround(await read_surroundings(self._inbox, self._crew))
+        self.query_one(TopLine).show(replace(standing, view="queue" if queue.display else "runs", waiting=queue.waiting))
+        queue.surround(surroundings)
 
     # Keys
 
-    def action_show(self, view: str) -> None:
-        queue, runs = self.query_one(QueueView), self.query_one(RunsView)
-        queue.display, runs.display = view == "queue", view == "runs"
-        chosen = queue if view == "queue" else runs
-        chosen.items.focus()
+    async def action_show(self, name: str) -> None:
+        queue = self.query_one(QueueView)
+        runs = await self._runs_view() if name == "runs" else self._runs
+        queue.display = name == "queue"
+        if runs:
+            runs.display = name == "runs"
+        self._view.items.focus()
         self._live.ring()
         self.post_message(HintsChanged())
 
-    def action_new_run(self) -> None:
-        self.run_worker(self._new_run(), group="dialog")
+    async def _runs_view(self) -> RunsView:
+        """Made when it is first asked for, like the dialogs."""
+        if self._runs is None:
+            from hitl_tui.ui.runs_view import RunsView
 
-    async def _new_run(self) -> None:
+            self._runs = RunsView(self._inbox, self._home.run_log, self._clock)
+            await self.mount(self._runs, after=self.query_one(QueueView))
+            await self._runs.load()
+        return self._runs
+
+    @work(group="dialog")
+    async def action_new_run(self) -> None:
         from hitl_tui.ui.dialogs.new_run import NewRunScreen
 
         started = await self.push_screen_wait(NewRunScreen(self._inbox, self._drafts))
@@ -133,7 +167,11 @@ class HitlApp(App[None]):
 
     def action_restart(self) -> None:
         self.notify("the worker is restarted; runs go on from their checkpoint", timeout=3, markup=False)
-        self.run_worker(self._crew.restart(), group="restart", exclusive=True)
+        self._restart()
+
+    @work(group="restart", exclusive=True)
+    async def _restart(self) -> None:
+        await self._crew.restart()
 
     def action_help(self) -> None:
         from hitl_tui.ui.dialogs.help import HelpScreen
@@ -141,8 +179,7 @@ class HitlApp(App[None]):
         self.push_screen(HelpScreen(self.keymap))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        queue = self.query_one(QueueView)
-        here = {"app": self, "queue": queue if queue.display else None, "runs": None if queue.display else self.query_one(RunsView)}
+        here: dict[str, DOMNode] = {"app": self, "queue" if isinstance(self._view, QueueView) else "runs": self._view}
         for command in COMMANDS:
             node = here.get(command.group)
             if node is not None and command.id != "quit":
@@ -154,23 +191,21 @@ class HitlApp(App[None]):
 
     def on_pressed(self, message: Pressed) -> None:
         command = next(c for c in COMMANDS if c.id == message.command)
-        view = self.query_one(QueueView) if self.query_one(QueueView).display else self.query_one(RunsView)
-        node = {"app": self, "list": view.items}.get(command.group, view)
+        places: dict[str, DOMNode] = {"app": self, "list": self._view.items}
+        node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
 
     async def on_run_chosen(self, message: RunChosen) -> None:
         rows = await self._inbox.reviews_of(message.run)
-        self.action_show("queue")
+        await self.action_show("queue")
         self.query_one(QueueView).go_to(next(row.id for row in rows if row.state == ReviewState.OPEN))
 
     def on_acted(self, message: Acted) -> None:
         self._live.ring()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
-        queue = self.query_one(QueueView)
-        left = queue.hints() if queue.display else self.query_one(RunsView).hints()
-        other = ("runs", "Runs") if queue.display else ("queue", "Queue")
-        self.query_one(KeyLine).show(left, [other, ("new", "new run"), ("help", "help")])
+        other = ("runs", "Runs") if isinstance(self._view, QueueView) else ("queue", "Queue")
+        self.query_one(KeyLine).show(self._view.hints(), [other, ("new", "new run"), ("help", "help")])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.post_message(HintsChanged())

@@ -97,9 +97,9 @@ SHOWN = {
 }
 
 
-def group(name: str) -> list[BindingType]:
-    """The bindings of a group, for the widget that has its actions."""
-    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group == name]
+def group(*names: str) -> list[BindingType]:
+    """The bindings of groups, for the widget that has their actions."""
+    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group in names]
 
 
 def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:

@@ -10,20 +10,23 @@ from itertools import chain, islice
 
 from rich.cells import set_cell_size
 from textual import events
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from hitl_tui.ui.bindings import group
-from hitl_tui.ui.ink import Inked, Piece
+from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.lines import Line
+from hitl_tui.ui.paper import Paper
 from hitl_tui.ui.wrap import row_starts
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
 
 
-class Document(Inked, ScrollView, can_focus=True):
+END_S = 0.2
+"""How long going to the end may take; of a longer text the rest follows when idle."""
+
+
+class Document(Paper):
     """Lines on paper. Every character of every line can be scrolled to."""
 
     BINDINGS = group("text")
@@ -62,8 +65,11 @@ class Document(Inked, ScrollView, can_focus=True):
         else:
             self._restart()
         if follow:
-            self._grow(0, time.monotonic() + 0.05)
-            self.scroll_end(animate=False, immediate=True)
+            self.action_scroll_end()
+
+    def action_scroll_end(self) -> None:
+        self._grow(0, time.monotonic() + END_S)
+        super().action_scroll_end()
 
     def on_resize(self, event: events.Resize) -> None:
         if self.size.width != self._width:
@@ -119,7 +125,7 @@ class Document(Inked, ScrollView, can_focus=True):
                 break
         else:
             self._whole = True
-        self.virtual_size = Size(self._width, len(self._row_line) + (not self._whole))
+        self.measure(len(self._row_line) + (not self._whole))
         if not self._whole and not self._slicing:
             self._slicing = True
             self.set_timer(0.01, self._slice)
@@ -129,10 +135,11 @@ class Document(Inked, ScrollView, can_focus=True):
         self._grow(len(self._row_line), time.monotonic() + SLICE_S)
 
     def _seek(self, index: int) -> None:
-        while not self._whole and (not self._row_line or self._row_line[-1] < index):
+        until = time.monotonic() + END_S
+        while not self._whole and (not self._row_line or self._row_line[-1] < index) and time.monotonic() < until:
             self._grow(len(self._row_line) + 1000, 0)
         if index:
-            self.scroll_to(y=self._row_line.index(index), animate=False)
+            self.scroll_to(y=min(bisect_left(self._row_line, index), len(self._row_line) - 1), animate=False)
 
 
 def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:

@@ -6,15 +6,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from textual import events
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
+from textual import events, work
 from textual.strip import Strip
 
 from hitl_tui.ui.bindings import group
-from hitl_tui.ui.ink import Inked, Piece
+from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.messages import Opened
 from hitl_tui.ui.order import Order
+from hitl_tui.ui.paper import Paper
 
 HEIGHT = 2
 """Rows of an item."""
@@ -26,7 +25,7 @@ KEPT = 400
 T = TypeVar("T")
 
 
-class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
+class ItemList(Paper, Generic[T]):
     """The cursor is an id, not a place: nothing that arrives or leaves moves it to another item."""
 
     BINDINGS = group("list")
@@ -136,7 +135,7 @@ class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
         bar = ("▌" if here else " ", "accent")
         row = self.rows.get(id_)
         pieces = [("  …", "muted")] if row is None else list(self.paint(row, part, width - 1))
-        return self.strip([bar, *pieces], width, fill="cursor" if here else "")
+        return self.strip([bar, *pieces], width, marked=here)
 
     def _go(self, place: int, within: bool = False) -> None:
         if not len(self.order) or (within and place >= len(self.order)):
@@ -163,7 +162,7 @@ class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
             self.scroll_to(y=max(0, self.order.place(anchor) * HEIGHT - lines_down), animate=False)
 
     def _measure(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self.order) * HEIGHT)
+        self.measure(len(self.order) * HEIGHT)
         self._want()
 
     def _window(self, margin: int) -> list[int]:
@@ -173,8 +172,9 @@ class ItemList(Inked, ScrollView, Generic[T], can_focus=True):
     def _want(self) -> None:
         if any(id_ not in self.rows for id_ in self._window(1)):
             missing = [id_ for id_ in self._window(MARGIN) if id_ not in self.rows]
-            self.run_worker(self._fill(missing), group="rows", exclusive=True)
+            self._fill(missing)
 
+    @work(group="rows", exclusive=True)
     async def _fill(self, ids: Sequence[int]) -> None:
         self.rows |= {self.key_of(row): row for row in await self._fetch(ids)}
         self._forget()

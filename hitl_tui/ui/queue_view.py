@@ -6,6 +6,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -38,7 +39,7 @@ AHEAD = 2
 class QueueView(Horizontal):
     """Decides nothing that has not been on the screen."""
 
-    BINDINGS = group("queue")
+    BINDINGS = group("queue", "pane")
 
     def __init__(self, inbox: Inbox, settings: Settings, clock: Callable[[], float]) -> None:
         super().__init__(id="queue-view")
@@ -50,7 +51,8 @@ class QueueView(Horizontal):
         self._filter = ""
         self._loaded = False
         self._armed_at = 0.0
-        self._busy = False
+        self.busy = False
+        """Whether a decision is being asked for or stored."""
 
     def compose(self) -> ComposeResult:
         yield QueueList(self._inbox.rows, self._moved, self._clock)
@@ -167,7 +169,7 @@ class QueueView(Horizontal):
             self.pane.wait(self.items.rows.get(id_) if id_ is not None else None)
             if id_ is not None:
                 self._reread(id_)
-        self.run_worker(self._read_ahead(), group="ahead", exclusive=True)
+        self._read_ahead()
         self.post_message(HintsChanged())
 
     def _show(self, review: Review, context: Context) -> None:
@@ -177,10 +179,11 @@ class QueueView(Horizontal):
         self.post_message(HintsChanged())
 
     def _reread(self, id_: int) -> None:
-        self.run_worker(self._read(id_), group="review", exclusive=True)
+        self._read(id_)
 
+    @work(group="review", exclusive=True)
     async def _read(self, id_: int) -> None:
-        slow = self.set_timer(0.1, lambda: self.pane.set_reactive(type(self.pane).loading, True))
+        slow = self.set_timer(0.1, self.pane.show_loading)
         try:
             held = await self._shelf.read(id_)
         except Refused as error:
@@ -192,6 +195,7 @@ class QueueView(Horizontal):
             self._show(*held)
             await self.follow()
 
+    @work(group="ahead", exclusive=True)
     async def _read_ahead(self) -> None:
         await self._shelf.read_ahead(self.items.neighbours(AHEAD))
         await self.follow()
@@ -214,6 +218,12 @@ class QueueView(Horizontal):
         if self.pane.turn(by):
             self.post_message(HintsChanged())
 
+    def action_tab(self, by: int) -> None:
+        self.pane.step_tab(by)
+
+    def action_scroll_details(self, direction: int) -> None:
+        self.pane.scroll_half(direction)
+
     def action_context(self) -> None:
         self.pane.zoom()
 
@@ -225,10 +235,8 @@ class QueueView(Horizontal):
             return
         self._desk.show_difference(action, decision.answer.args)
 
+    @work(group="dialog")
     async def action_filter(self) -> None:
-        self.run_worker(self._ask_filter(), group="dialog")
-
-    async def _ask_filter(self) -> None:
         wanted = await self._desk.filter(self._filter)
         if wanted is not None and wanted != self._filter:
             self._filter = wanted
@@ -258,16 +266,22 @@ class QueueView(Horizontal):
             self._tell("read it first: the same key decides here")
             self._armed_at = time.monotonic() + DEAD_S
             return
-        if self._busy or time.monotonic() < self._armed_at or not self.pane.seen or review is None or action is None:
+        if self.pane.zoomed:
+            self.pane.zoom()
+            self._tell("see the arguments first: the same key decides here")
+            self._armed_at = time.monotonic() + DEAD_S
+            return
+        if self.busy or time.monotonic() < self._armed_at or not self.pane.seen or review is None or action is None:
             return
         if review.row.state != ReviewState.OPEN:
             self._tell(f"review {review.row.id} is {words.closing(review.row)[1]}")
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         else:
-            self._busy = True
-            self.run_worker(self._answer(review, action, kind, outside), group="dialog")
+            self.busy = True
+            self._answer(review, action, kind, outside)
 
+    @work(group="dialog")
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
         try:
             looked = self.pane.looked_ms
@@ -277,7 +291,7 @@ class QueueView(Horizontal):
         except HitlError as error:
             self._say(error)
         finally:
-            self._busy = False
+            self.busy = False
 
     async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
         try:

@@ -15,7 +15,6 @@ from textual.widgets import Static
 
 from hitl_tui.model import Action, Context, Review, ReviewRow
 from hitl_tui.ui import review_lines
-from hitl_tui.ui.bindings import group
 from hitl_tui.ui.calls_line import CallsLine
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import Line
@@ -31,8 +30,6 @@ WHY_ROWS = 5
 class ReviewPane(Vertical):
     """Shows one action of one review at a time."""
 
-    BINDINGS = group("pane")
-
     def __init__(self) -> None:
         super().__init__(id="review")
         self.review: Review | None = None
@@ -40,7 +37,7 @@ class ReviewPane(Vertical):
         self.slot = 0
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
-        self._zoomed = False
+        self.zoomed = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="facts")
@@ -86,6 +83,10 @@ class ReviewPane(Vertical):
         self.review, self._row = None, row
         self._draw()
 
+    def show_loading(self) -> None:
+        """Reading takes long enough to say so."""
+        self.loading = True
+
     def turn(self, by: int) -> bool:
         """Go to another call of the review; whether there is one."""
         if self.review is None or len(self.review.actions) < 2:
@@ -96,8 +97,8 @@ class ReviewPane(Vertical):
 
     def zoom(self) -> None:
         """Give the whole pane to the surroundings, or take it back."""
-        self._zoomed = not self._zoomed
-        self.set_class(self._zoomed, "-zoomed")
+        self.zoomed = not self.zoomed
+        self.set_class(self.zoomed, "-zoomed")
 
     def on_call_chosen(self, message: CallChosen) -> None:
         message.stop()
@@ -107,12 +108,14 @@ class ReviewPane(Vertical):
         message.stop()
         self._draw_tab()
 
-    def action_tab(self, by: int) -> None:
+    def step_tab(self, by: int) -> None:
+        """Show another tab."""
         self.query_one("#tabs", TabLine).step(by)
         self._draw_tab()
 
-    def action_scroll_details(self, direction: int) -> None:
-        document = self.query_one("#surroundings" if self._zoomed else "#arguments", Document)
+    def scroll_half(self, direction: int) -> None:
+        """Scroll the text by half its height."""
+        document = self.query_one("#surroundings" if self.zoomed else "#arguments", Document)
         document.scroll_relative(y=direction * max(1, document.size.height // 2), animate=False)
 
     def on_resize(self, event: events.Resize) -> None:

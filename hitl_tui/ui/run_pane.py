@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from hitl_tui.model import Run, RunState
 from hitl_tui.ui import words
-from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.messages import TabChosen
@@ -28,8 +27,6 @@ TABS = {"Trace": "Trace", "Result": "Result", "Input": "Input", "Log": "Log"}
 
 class RunPane(Vertical):
     """Shows the run under the cursor."""
-
-    BINDINGS = group("pane")
 
     def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
         super().__init__(id="run")
@@ -69,11 +66,13 @@ class RunPane(Vertical):
         if other or not unchanged:
             self._draw_tab()
 
-    def action_tab(self, by: int) -> None:
+    def step_tab(self, by: int) -> None:
+        """Show another tab."""
         self.query_one("#run-tabs", TabLine).step(by)
         self._draw_tab()
 
-    def action_scroll_details(self, direction: int) -> None:
+    def scroll_half(self, direction: int) -> None:
+        """Scroll the text by half its height."""
         chosen = self.trace if self.trace.display else self.query_one("#run-text", Document)
         chosen.scroll_relative(y=direction * max(1, chosen.size.height // 2), animate=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -27,7 +28,7 @@ OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 class RunsView(Horizontal):
     """Watches, cancels and retries runs."""
 
-    BINDINGS = group("runs")
+    BINDINGS = group("runs", "pane")
 
     def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
         super().__init__(id="runs-view")
@@ -58,9 +59,9 @@ class RunsView(Horizontal):
         return self.query_one(RunPane)
 
     async def load(self) -> None:
-        """Read all ids, once."""
-        self.items.load(Order(await self._inbox.run_ids(), newest_first=True))
+        """Read all ids."""
         self._loaded = True
+        self.items.load(Order(await self._inbox.run_ids(), newest_first=True))
         self._show_if_any()
 
     def apply(self, changed: Sequence[Run]) -> None:
@@ -92,9 +93,10 @@ class RunsView(Horizontal):
         held = self.items.rows.get(id_) if id_ is not None else None
         self.pane.show(held)
         if id_ is not None:
-            self.run_worker(self._read(id_), group="run", exclusive=True)
+            self._read(id_)
         self.post_message(HintsChanged())
 
+    @work(group="run", exclusive=True)
     async def _read(self, id_: int) -> None:
         try:
             self.pane.show(await self._inbox.run(id_))
@@ -122,10 +124,14 @@ class RunsView(Horizontal):
         self.items.focus()
         self.post_message(HintsChanged())
 
-    def action_retry(self) -> None:
-        self.run_worker(self._retry(), group="dialog")
+    def action_tab(self, by: int) -> None:
+        self.pane.step_tab(by)
 
-    async def _retry(self) -> None:
+    def action_scroll_details(self, direction: int) -> None:
+        self.pane.scroll_half(direction)
+
+    @work(group="dialog")
+    async def action_retry(self) -> None:
         run = self.pane.run
         if run is None:
             return
@@ -137,8 +143,9 @@ class RunsView(Horizontal):
 
     def action_cancel(self) -> None:
         if self.pane.run and self.pane.run.state not in OVER:
-            self.run_worker(self._cancel(self.pane.run), group="dialog")
+            self._cancel(self.pane.run)
 
+    @work(group="dialog")
     async def _cancel(self, run: Run) -> None:
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 

@@ -11,7 +11,7 @@ from hitl_tui.ui.top_line import Standing
 GOING = (RunState.RUNNING, RunState.QUEUED)
 
 
-async def read_standing(inbox: Inbox, crew: Crew, view: str, waiting: int | None) -> Standing:
+async def read_standing(inbox: Inbox, crew: Crew) -> Standing:
     """The facts of the first row."""
     counts = await inbox.counts()
     workers = await inbox.workers()
@@ -25,7 +25,7 @@ async def read_standing(inbox: Inbox, crew: Crew, view: str, waiting: int | None
         worker, ink = "◌ starting", "muted"
     else:
         worker, ink = "○ none", "muted"
-    return Standing(view, waiting, sum(counts.values()), worker, ink, inbox.reviewer)
+    return Standing(runs=sum(counts.values()), worker=worker, worker_ink=ink, reviewer=inbox.reviewer)
 
 
 async def read_surroundings(inbox: Inbox, crew: Crew) -> Surroundings:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hitl_tui.agents.project import Project
+from hitl_tui.errors import Busy
 from hitl_tui.model import Run, Worker
 from hitl_tui.store import Store, reviews, runs, workers
 from hitl_tui.worker.liveness import is_gone
@@ -19,6 +21,8 @@ POLL_S = 0.05
 BEAT_S = 2.0
 DRAIN_S = 4.0
 """How long runs may take to reach a step's boundary when the worker stops; then they are cut off, and repeat that step later."""
+CANCEL_S = 2.0
+"""How long those may take to be cut off; an agent that cannot be is left behind."""
 
 
 @dataclass(slots=True)
@@ -54,16 +58,19 @@ class Engine:
         """Work until stopped, or until nothing is left to do."""
         beating = asyncio.ensure_future(self._beat())
         try:
-            while not self._stopping:
-                await self._pump()
-                await self._cut()
-                if until_idle and not self._going and not await self._work_left():
-                    break
+            while not self._stopping and not beating.done():
+                with contextlib.suppress(Busy):  # later, then
+                    await self._pump()
+                    await self._cut()
+                    if until_idle and not self._going and not await self._work_left():
+                        break
                 await self._wait()
         finally:
             await self._rest()
             beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await asyncio.wait([beating])
+        if not beating.cancelled():
+            beating.result()
 
     async def _wait(self) -> None:
         """Until something may have changed: a ring, a turn's end, another connection's commit, or half a second."""
@@ -82,7 +89,7 @@ class Engine:
 
     async def _pump(self) -> None:
         while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
-            if decided := await reviews.ready(self._store, self._me.project, tuple(self._going)):
+            if decided := await reviews.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
                 self._start(decided[0], self._turns.resume(*decided))
                 continue
             run = await runs.take_next(self._store, self._me.id, self._me.project, self._project.names, alone=not self._going)
@@ -101,25 +108,37 @@ class Engine:
         task.add_done_callback(lambda _: self._ended(run.id))
 
     def _ended(self, run: int) -> None:
-        self._going.pop(run, None)
+        turn = self._going.pop(run)
+        if not turn.task.cancelled() and (error := turn.task.exception()):
+            print(f"run r{run} is put back: {error}", file=sys.stderr)
         self._ring()
         self._wake.set()
 
     async def _cut(self) -> None:
         for run in await runs.cancelling(self._store, self._me.id):
             turn = self._going.get(run)
-            if turn and run not in self._turns.cancelled:
+            if turn is None:
+                await runs.ask_cancel(self._store, run)
+            elif run not in self._turns.cancelled:
                 self._turns.cancelled.add(run)
                 turn.task.cancel()
 
     async def _beat(self) -> None:
         while True:
-            await workers.beat(self._store, self._me.id)
-            for other, host in await workers.list_workers(self._store):
-                if other.id != self._me.id and is_gone(other, host) and await runs.recover(self._store, other.id):
-                    self._wake.set()
+            with contextlib.suppress(Busy):
+                await workers.beat(self._store, self._me.id)
+                await self._recover()
             await asyncio.to_thread(trim, self._project.home)
             await asyncio.sleep(BEAT_S)
+
+    async def _recover(self) -> None:
+        """Put back what dead workers drove, and runs of this one whose turn could not be stored."""
+        found = await runs.release(self._store, self._me.id, tuple(self._going))
+        for other, host in await workers.list_workers(self._store):
+            if other.id != self._me.id and is_gone(other, host):
+                found += await runs.recover(self._store, other.id)
+        if found:
+            self._wake.set()
 
     async def _rest(self) -> None:
         """Bring every run to a checkpoint; it goes on from there with the next worker."""
@@ -129,7 +148,9 @@ class Engine:
             _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=CANCEL_S)
+        with contextlib.suppress(Busy):
+            await runs.release(self._store, self._me.id)
 
     async def _work_left(self) -> bool:
         return await runs.work_left(self._store, self._me.project, self._project.names)

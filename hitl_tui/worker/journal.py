@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from hitl_tui.errors import Busy
 from hitl_tui.model import Event
 from hitl_tui.store import Store, events, runs
 
@@ -38,7 +39,8 @@ class Journal:
         """Write until cancelled."""
         while True:
             await self._more.wait()
-            await self.flush()
+            with contextlib.suppress(Busy):
+                await self.flush()
             await asyncio.sleep(GATHER_S)
 
     async def flush(self) -> None:
@@ -48,10 +50,18 @@ class Journal:
             lines, self._lines = self._lines, {}
             activity, self._activity = self._activity, {}
             if lines:
-                await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()})
+                await self._append(lines)
                 self._ring()
             if activity:
                 await runs.say_activity(self._store, activity)
+
+    async def _append(self, lines: dict[int, dict[int, Event]]) -> None:
+        try:
+            await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()})
+        except Busy:
+            self._lines = {run: {**lines.get(run, {}), **self._lines.get(run, {})} for run in {**lines, **self._lines}}
+            self._more.set()
+            raise
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Journal]:
@@ -62,4 +72,5 @@ class Journal:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self.flush()
+            with contextlib.suppress(Busy):
+                await self.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
 
 from hitl_tui.settings import Home
 
@@ -31,6 +31,14 @@ class RunOutput(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+    @property
+    def buffer(self) -> RunBytes:
+        """For code that writes bytes."""
+        return RunBytes(self)
+
+    def reconfigure(self, **options: object) -> None:
+        """Accepted, as scripts do it at their start; the log is UTF-8 anyway."""
 
     def fileno(self) -> int:
         return self._own.fileno()
@@ -59,6 +67,20 @@ class RunOutput(io.TextIOBase):
             data = data[: KEPT_BYTES - before] + b"\n[this run printed more than is kept here]\n"
         with path.open("ab") as log:
             log.write(data)
+
+
+class RunBytes(io.RawIOBase):
+    """Bytes for the same place."""
+
+    def __init__(self, text: RunOutput) -> None:
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._text.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
 
 
 def trim(home: Home) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
+from hitl_tui.errors import HitlError
 from hitl_tui.model import Worker
 from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, runs, workers
@@ -49,7 +51,14 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "agent"))
-    code = _run(loop, _work(target, home, options, say))
+    try:
+        code = _run(loop, _work(target, home, options, say))
+    except HitlError as error:
+        say(f"hitl-tui: {error}")
+        code = 1
+    except BaseException:  # noqa: BLE001 - a fault of this program; only the way out matters now
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads of agents that never return must not keep the process

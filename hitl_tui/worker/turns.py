@@ -8,11 +8,13 @@ import traceback
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
+from hitl_tui import jsontext
 from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
+from hitl_tui.errors import Busy, HitlError
 from hitl_tui.model import Pause, ReviewState, Run, RunState
 from hitl_tui.store import Store, events, reviews, runs
 from hitl_tui.worker.journal import Journal
@@ -126,6 +128,8 @@ class Turns:
             await self._put_back(run)
         except asyncio.CancelledError:
             await (self._end(run) if run.id in self.cancelled else self._put_back(run))
+        except Busy:
+            raise  # no fault of the agent: the engine puts the run back
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
             await self._fail(run, error)
         finally:
@@ -156,16 +160,21 @@ class Turns:
         await self._journal.flush()
         sent = await reviews.submitted(self._store, run.id)
         await reviews.close(self._store, await self._fate_after(run, sent, sentence))
-        await runs.settle(self._store, run.id, self._worker, RunState.FAILED, error=_plain(sentence), traceback=_plain(trace))
+        await runs.settle(
+            self._store, run.id, self._worker, RunState.FAILED, error=jsontext.plain(sentence), traceback=jsontext.plain(trace)
+        )
         self._forget(run)
 
     async def _fate_after(self, run: Run, sent: Mapping[int, str], sentence: str) -> Fate:
         """What became of answers whose run then failed: taken, unless the graph still asks."""
         if not sent:
             return {}
-        async with self._project.thread(run) as thread:
-            pending = {pause.interrupt for pause in (await thread.look(stopped=True)).pauses}
-        note = f"the graph failed on the answer: {_plain(sentence)}"
+        try:
+            async with self._project.thread(run) as thread:
+                pending = {pause.interrupt for pause in (await thread.look(stopped=True)).pauses}
+        except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; the run has its error already
+            pending = set(sent.values())
+        note = f"the graph failed on the answer: {jsontext.plain(sentence)}"
         return {
             review: (ReviewState.FAILED, note) if interrupt in pending else (ReviewState.APPLIED, "") for review, interrupt in sent.items()
         }
@@ -178,7 +187,7 @@ class Turns:
         self.cancelled.discard(run.id)
 
 
-class _Condemned(Exception):
+class _Condemned(HitlError):
     """The run itself is what kills the worker."""
 
 
@@ -214,7 +223,3 @@ def _fates(look: Look, sent: Mapping[int, str], doubt: str) -> tuple[list[Pause]
         else:
             fate[review] = (ReviewState.APPLIED, "")
     return pauses, fate
-
-
-def _plain(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -16,6 +16,8 @@ class Ratio:
     """Seconds or bytes."""
     base: float
     limit: float
+    unit: str = "ms"
+    """What a thousandth or a thousand of the measure is called."""
 
     @property
     def value(self) -> float:
@@ -24,7 +26,9 @@ class Ratio:
 
     def __str__(self) -> str:
         verdict = "ok  " if self.value <= self.limit else "OVER"
-        return f"{verdict} {self.value:7.3f} (≤ {self.limit:g})  {self.name}   [{self.ours * 1000:.2f} ms ÷ {self.base * 1000:.2f} ms]"
+        scale = 1000 if self.unit == "ms" else 0.001
+        sides = f"{self.ours * scale:.2f} {self.unit} ÷ {self.base * scale:.2f} {self.unit}"
+        return f"{verdict} {self.value:7.3f} (≤ {self.limit:g})  {self.name}   [{sides}]"
 
 
 def median_ratio(name: str, limit: float, pairs: int, ours: Callable[[], float], base: Callable[[], float]) -> Ratio:

@@ -95,4 +95,6 @@ async def measure() -> Ratio:
             for _ in range(3):
                 await console.decide_and_see()
                 await bare()
-            return await median_ratio_async("durable decision → resumed run's first event ÷ bare resume", 3.0, PAIRS, console.decide_and_see, bare)
+            return await median_ratio_async(
+                "durable decision → resumed run's first event ÷ bare resume", 3.0, PAIRS, console.decide_and_see, bare
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tempfile
@@ -10,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.ratio import Ratio, median_ratio
+from tests.benchmarks.rows import seed_home
 from tests.benchmarks.terminal import terminal
-from tests.ui.seed import seed_many
 
 PAIRS = 7
 MINIMAL = """
@@ -44,14 +45,13 @@ def measure() -> list[Ratio]:
     """Three ratios."""
     minimal = [sys.executable, "-c", MINIMAL]
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as full:
-        seed_many(Path(full), 10_000)
-        found = [
-            median_ratio(
-                f"first painted frame, {what} ÷ a minimal Textual app", 1.25, PAIRS,
-                lambda home=home: _painted(console_command(Path(home)), b"hitl-tui"), lambda: _painted(minimal, b"first-frame"),
-            )
-            for what, home in (("empty home", empty), ("10,000 reviews waiting", full))
-        ]  # fmt: skip
+        seed_home(Path(full), 10_000)
+        found = []
+        for what, home in (("empty home", empty), ("10,000 reviews waiting", full)):
+            command = console_command(Path(home))
+            ours = functools.partial(_painted, command, b"hitl-tui")
+            base = functools.partial(_painted, minimal, b"first-frame")
+            found.append(median_ratio(f"first painted frame, {what} ÷ a minimal Textual app", 1.25, PAIRS, ours, base))
     help_ = [str(Path(sys.executable).with_name("hitl-tui")), "--help"]
     click = [sys.executable, "-c", "import click"]
     return [*found, median_ratio("hitl-tui --help ÷ import click", 1.5, 15, lambda: _seconds(help_), lambda: _seconds(click))]

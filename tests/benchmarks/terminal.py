@@ -44,9 +44,10 @@ class Terminal:
     def drain(self, seconds: float) -> None:
         """Forget what is drawn in the next while."""
         end = time.perf_counter() + seconds
-        while (left := end - time.perf_counter()) > 0:
-            if select.select([self._fd], [], [], left)[0]:
-                os.read(self._fd, 1 << 16)
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            while (left := end - time.perf_counter()) > 0:
+                if select.select([self._fd], [], [], left)[0]:
+                    os.read(self._fd, 1 << 16)
         self._seen = b""
 
 

@@ -15,6 +15,7 @@ from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.crew import Crew, NoCrew
+from hitl_tui.ui.queue_view import QueueView
 from tests.ui import seed
 
 NOW = 1_760_000_000.0
@@ -42,6 +43,8 @@ class Desk:
     async def settle(self) -> None:
         """Wait until nothing is under way."""
         await self.pilot.pause()
+        while len(self.app.screen_stack) == 1 and self.app.query_one(QueueView).busy:
+            await self.pilot.pause(0.01)
         for _ in range(3):
             await self.app.catch_up()
             await self.pilot.pause()

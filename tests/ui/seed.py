@@ -129,6 +129,7 @@ async def ask(store: Store, of: int, agent: str, what: Pause, title: str = "Answ
     """A run that waits with one pause; the review's id."""
     (run,) = await runs.insert(store, [(of, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
     await reviews.reconcile(store, run, agent, "nobody", [what], {})
+    await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
     return int((await store.one("SELECT max(id) FROM reviews"))[0])
 
 
@@ -161,7 +162,7 @@ async def trace_of(store: Store, run: int, now: float) -> None:
         ("message", "agent", {"text": "Ann asked twice for the receipt of invoice 4711; the ledger shows it paid.", "id": "m2"}),
         ("paused", "tools", {"kind": "tool_calls"}),
     ]  # fmt: skip
-    await events.append(store, {run: [Event(seq, now, kind, node, (), body) for seq, (kind, node, body) in enumerate(lines, 1)]}, {})
+    await events.append(store, {run: [Event(seq, now, kind, node, (), body) for seq, (kind, node, body) in enumerate(lines, 1)]})
 
 
 async def other_runs(store: Store, of: int, now: float) -> None:
@@ -208,8 +209,8 @@ async def many(store: Store, count: int) -> None:
         ],
     )
     await store.db.executemany(
-        "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) "
-        "VALUES (?, 0, 'send_email', ?, '[\"approve\", \"reject\"]', '', '[]', '{}', ?)",
+        "INSERT INTO actions (review, slot, name, args, allowed, description, args_schema, answer_schema, choices, means, digest) "
+        "VALUES (?, 0, 'send_email', ?, '[\"approve\", \"reject\"]', '', 'null', 'null', '[]', '{}', ?)",
         [(n, args, digest) for n in ids],
     )
     await store.db.execute("COMMIT")

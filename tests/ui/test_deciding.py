@@ -121,18 +121,19 @@ async def test_bad_edits_are_kept_and_explained(console: Console) -> None:
 
 
 async def test_an_editor_sees_unseen_characters_as_escapes(console: Console) -> None:
+    odd_text = seed.ODD.replace("\ud83d", "")
     async with console() as desk:
-        odd = seed.pause(PauseKind.TOOL_CALLS, seed.action("pay", {"to": seed.ODD, "tag": "\U000e0041"}))
+        odd = seed.pause(PauseKind.TOOL_CALLS, seed.action("pay", {"to": odd_text, "tag": "\U000e0041"}))
         review = await seed.ask(desk.store, desk.project, "mail_assistant", odd)
         await desk.settle()
         await desk.press("G")
         await desk.armed()
         await desk.press("e")
         shown = text(desk, "#edit-text")
-        assert "\\u202e" in shown and "\\ud83d" in shown and "\\udb40\\udc41" in shown and "\u202e" not in shown
+        assert "\\u202e" in shown and "\\udb40\\udc41" in shown and "\u202e" not in shown
         await desk.press("ctrl+s")
         ((_, kind, args, _),) = await desk.decided(review)
-        assert kind == "edit" and json.loads(str(args)) == {"to": seed.ODD, "tag": "\U000e0041"}
+        assert kind == "edit" and json.loads(str(args)) == {"to": odd_text, "tag": "\U000e0041"}
 
 
 async def test_respond_in_a_tools_place(console: Console) -> None:
@@ -253,3 +254,17 @@ async def test_an_editor_that_does_not_exist(console: Console, monkeypatch: pyte
     async with console() as desk:
         await desk.press("E")
         assert "cannot be started" in desk.screen()
+
+
+async def test_arguments_too_long_to_edit_here(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISUAL", "sed -i s/x!/y!/")
+    monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
+    async with console("empty") as desk:
+        long = seed.pause(PauseKind.TOOL_CALLS, seed.action("write", {"blob": "x" * 400_000 + "!"}))
+        review = await seed.ask(desk.store, desk.project, "mail_assistant", long)
+        await desk.armed()
+        await desk.press("e")
+        assert "too long to be edited here" in desk.screen()
+        await desk.press("ctrl+e", "ctrl+s")
+        ((_, kind, args, _),) = await desk.decided(review)
+        assert kind == "edit" and json.loads(str(args)) == {"blob": "x" * 399_999 + "y!"}

@@ -44,7 +44,7 @@ class ChoiceList(Inked, can_focus=True):
             (f"{y + 1} " if y < 9 else "  ", "accent"),
             (visible_line(text)[0], "strong" if here else ""),
         ]
-        return self.strip(pieces, self.size.width, fill="cursor" if here else "")
+        return self.strip(pieces, self.size.width, marked=here)
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "enter":

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import TextArea
+from textual.widgets import Static, TextArea
 
 from hitl_tui import checks, jsontext
 from hitl_tui.errors import HitlError
@@ -22,6 +22,10 @@ from hitl_tui.ui.outside import edit_outside
 
 CHECK_S = 0.15
 """Pause in the typing after which the text is checked."""
+
+SHOWN = 200_000
+"""Characters beyond which Textual's text area takes seconds to open."""
+TOO_LONG = "The arguments are too long to be edited here: ctrl+e opens them in $EDITOR."
 
 
 class EditScreen(DialogScreen[Answer]):
@@ -38,14 +42,15 @@ class EditScreen(DialogScreen[Answer]):
         )
         self._kind = kind
         self._action = action
-        self.draft = text
+        self.draft = escaped(text)
         self._timer: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
-        yield Horizontal(JsonArea(escaped(self.draft), id="edit-text"), Document(id="edit-difference"), id="edit-panes")
+        editor = JsonArea(self.draft, id="edit-text") if len(self.draft) <= SHOWN else Static(TOO_LONG, id="edit-too-long")
+        yield Horizontal(editor, Document(id="edit-difference"), id="edit-panes")
 
     def on_mount(self) -> None:
-        self.query_one("#edit-text").focus()
+        self.query_one("#edit-panes").children[0].focus()
         self._check()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
@@ -65,10 +70,14 @@ class EditScreen(DialogScreen[Answer]):
         except HitlError as error:
             self.complain(str(error))
             return
-        self.query_one("#edit-text", JsonArea).text = text
+        for area in self.query(JsonArea):
+            area.text = text
+        self.draft = text
+        self._check()
 
     def _check(self) -> Answer | None:
-        self.draft = self.query_one("#edit-text", JsonArea).text
+        for area in self.query(JsonArea):
+            self.draft = area.text
         try:
             answer = Answer(DecisionKind.EDIT, args=jsontext.loads(self.draft, "this"))
             self.query_one("#edit-difference", Document).show(difference_lines(self._action.args, answer.args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class DialogScreen(ModalScreen[T | None]):
     """Comes back with a value, or with None when the person went back."""
 
-    CSS_PATH = "dialogs.tcss"
+    CSS_PATH = Path(__file__).with_name("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", tooltip="Go back; what was typed is kept.", show=False)]
 
     def __init__(self, title: str, keys: Iterable[tuple[str, str]]) -> None:

@@ -1,11 +1,12 @@
 """Graphs that ask for a value: scalars, choices, and answers with a schema."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import pydantic
 from diary import note
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 
 class Ask(TypedDict, total=False):

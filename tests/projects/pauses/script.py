@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+
 from scripted_model import ScriptedChatModel
 
 

@@ -1,0 +1,31 @@
+"""`python -m tests.benchmarks [NAME…]`: prints every ratio with its limit; exit 1 when one is over."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+
+from tests.benchmarks import keys, queue_list, resume, startup
+from tests.benchmarks.ratio import Ratio
+
+ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
+    "startup": startup.measure,
+    "queue": lambda: asyncio.run(queue_list.measure()),
+    "keys": keys.measure,
+    "resume": lambda: [asyncio.run(resume.measure())],
+}
+
+
+def main() -> int:
+    """Measure those named, or all."""
+    within = True
+    for name in sys.argv[1:] or ALL:
+        for ratio in ALL[name]():
+            print(ratio, flush=True)
+            within &= ratio.value <= ratio.limit
+    return 0 if within else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The queue with 100,000 waiting reviews against Textual's DataTable given the same rows: shown, changed, remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import DataTable
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import ReviewRow
+from hitl_tui.store import Store
+from hitl_tui.ui.order import Order
+from hitl_tui.ui.queue_list import QueueList
+from tests.benchmarks.ratio import Ratio
+from tests.benchmarks.rows import seed_home
+
+COUNT = 100_000
+PAIRS = 5
+SIZE = (120, 36)
+
+
+class ListApp(App[None]):
+    """Nothing but the queue's list."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        super().__init__()
+        self.inbox = inbox
+
+    def compose(self) -> ComposeResult:
+        yield QueueList(self.inbox.rows, lambda *_: None, time.time)
+
+    async def show(self) -> None:
+        """Read what waits and put it on the screen."""
+        self.query_one(QueueList).load(Order(await self.inbox.waiting_ids()))
+        await self.workers.wait_for_complete()
+
+    def change(self, row: ReviewRow) -> None:
+        """Take the first item out, and put it in again."""
+        items = self.query_one(QueueList)
+        items.apply({}, [row.id])
+        items.apply({row.id: row})
+
+
+class TableApp(App[None]):
+    """Nothing but a DataTable."""
+
+    def __init__(self, rows: list[ReviewRow]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def compose(self) -> ComposeResult:
+        yield DataTable()
+
+    async def show(self) -> None:
+        """Put the rows on the screen."""
+        table = self.query_one(DataTable)
+        table.add_columns("tool", "agent", "age", "summary")
+        for row in self.rows:
+            table.add_row(*_cells(row), key=str(row.id))
+
+    def change(self, row: ReviewRow) -> None:
+        """Take the first item out, and put it in again."""
+        table = self.query_one(DataTable)
+        table.remove_row(str(row.id))
+        table.add_row(*_cells(row), key=str(row.id))
+
+
+def _cells(row: ReviewRow) -> tuple[str, str, str, str]:
+    return row.title, row.agent, str(row.opened_at), row.summary
+
+
+async def _timed(pilot: Pilot[None], act: Callable[[], Awaitable[None] | None]) -> float:
+    """Seconds until what was done is painted."""
+    began = time.perf_counter()
+    waiting = act()
+    if waiting is not None:
+        await waiting
+    await pilot.pause()
+    return time.perf_counter() - began
+
+
+async def _measure(make: Callable[[], ListApp | TableApp], row: ReviewRow) -> tuple[float, float]:
+    app = make()
+    async with app.run_test(size=SIZE) as pilot:
+        shown = await _timed(pilot, app.show)
+        return shown, statistics.median([await _timed(pilot, lambda: app.change(row)) for _ in range(PAIRS)])
+
+
+async def _bytes(make: Callable[[], ListApp | TableApp]) -> float:
+    app = make()
+    async with app.run_test(size=SIZE) as pilot:
+        tracemalloc.start()
+        await _timed(pilot, app.show)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return float(size)
+
+
+@asynccontextmanager
+async def _inbox(folder: str) -> AsyncIterator[Inbox]:
+    home = await asyncio.to_thread(seed_home, Path(folder), COUNT)
+    async with Store.open(home.database) as store:
+        yield Inbox(store, "bench")
+
+
+async def measure() -> list[Ratio]:
+    """Three ratios: time to show, time to change, bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with _inbox(folder) as inbox:
+            ids = list(await inbox.waiting_ids())
+            rows = [row for start in range(0, COUNT, 10_000) for row in await inbox.rows(ids[start : start + 10_000])]
+            ours, tables = [], []
+            for _ in range(PAIRS):
+                ours.append(await _measure(lambda: ListApp(inbox), rows[0]))
+                tables.append(await _measure(lambda: TableApp(rows), rows[0]))
+            bytes_ = await _bytes(lambda: ListApp(inbox)), await _bytes(lambda: TableApp(rows))
+            memory = Ratio(f"{COUNT:,} reviews: memory ÷ DataTable", *bytes_, 0.02, unit="kB")
+    found = []
+    for i, (name, limit) in enumerate((("shown", 0.02), ("one removed and one inserted", 0.05))):
+        one, other = statistics.median(o[i] for o in ours), statistics.median(t[i] for t in tables)
+        found.append(Ratio(f"{COUNT:,} reviews: {name} ÷ DataTable", one, other, limit))
+    return [*found, memory]

@@ -1,0 +1,22 @@
+"""A home with as many waiting reviews as a benchmark wants."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from tests.ui import seed
+
+
+def seed_home(folder: Path, count: int) -> Home:
+    """A home at the folder with that many open reviews."""
+    home = Home(folder).prepare()
+
+    async def fill() -> None:
+        async with Store.open(home.database) as store:
+            await seed.many(store, count)
+
+    asyncio.run(fill())
+    return home

@@ -1,0 +1,14 @@
+from typing import Any, TypedDict
+
+from langgraph.graph import START, StateGraph
+
+
+class State(TypedDict, total=False):
+    text: str
+    by: str
+
+
+_graph = StateGraph(State)
+_graph.add_node("say", lambda state: {"by": "two/one"})
+_graph.add_edge(START, "say")
+graph: Any = _graph.compile()

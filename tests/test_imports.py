@@ -1,0 +1,50 @@
+"""Which side imports what, seen at run time: the contracts in pyproject.toml read the source, this asks a real process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LANGGRAPH = ("langgraph", "langchain", "langchain_core")
+TEXTUAL = ("textual",)
+
+
+def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
+    """Those of the packages that a fresh process has imported after the statement."""
+    script = f"import sys; {statement}; print(*[p for p in {packages!r} if p in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("module", ["hitl_tui.ui.app", "hitl_tui.console", "hitl_tui.inbox", "hitl_tui.store", "hitl_tui.supervisor"])
+def test_the_reviewers_side_imports_no_langgraph(module: str) -> None:
+    assert imported_by(f"import {module}", LANGGRAPH) == []
+
+
+@pytest.mark.parametrize("module", ["hitl_tui.worker.process", "hitl_tui.agents.project", "hitl_tui.inbox", "hitl_tui.printing"])
+def test_the_agents_side_imports_no_textual(module: str) -> None:
+    assert imported_by(f"import {module}", TEXTUAL) == []
+
+
+def test_the_command_line_imports_neither_until_it_must() -> None:
+    heavy = (*LANGGRAPH, *TEXTUAL, "aiosqlite", "asyncio", "jsonschema")
+    assert imported_by("import hitl_tui.cli", heavy) == []
+
+
+def test_a_verb_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
+    run = f"from hitl_tui.cli import main; main(['queue', '--home', {str(tmp_path)!r}], standalone_mode=False)"
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["nothing", "waits"]
+
+
+def test_a_working_worker_has_imported_no_textual(tmp_path: Path) -> None:
+    """Loading and idling a real project; the process ends by os._exit, so it is asked from inside, by an exit hook of its own."""
+    script = (
+        "import os, sys; from hitl_tui.cli import main; real = os._exit\n"
+        f"def leave(code): print('textual' in sys.modules, 'langgraph' in sys.modules, file=sys.__stdout__, flush=True); real(code)\n"
+        f"os._exit = leave; main(['worker', '--until-idle', '--home', {str(tmp_path)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"], done.stderr

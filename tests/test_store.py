@@ -1,0 +1,144 @@
+"""The database: made from nothing, by several at once, refused when newer, damaged or held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from hitl_tui.errors import BadHome, Busy, Stale
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, RunState
+from hitl_tui.store import Store, connection, reviews, runs
+from hitl_tui.store.migrations import STEPS
+
+
+async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    async with Store.open(path) as store:
+        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+        assert await store.one("PRAGMA journal_mode") == ("wal",)
+        assert await store.one("PRAGMA synchronous") == (2,)
+    assert path.stat().st_mode & 0o777 == 0o600
+    async with Store.open(path, "NORMAL") as store:
+        assert await store.one("PRAGMA synchronous") == (1,)
+
+
+@pytest.mark.parametrize("steps", range(len(STEPS)))
+async def test_a_store_of_any_older_schema_is_brought_up_to_date(tmp_path: Path, steps: int) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for number, step in enumerate(STEPS[:steps], 1):
+            db.executescript(f"{step}; PRAGMA user_version = {number}")
+    async with Store.open(path) as store:
+        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+
+
+async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys, pathlib\nfrom hitl_tui.store import Store\n"
+        "async def main():\n    async with Store.open(pathlib.Path(sys.argv[1])) as s: print(await s.one('SELECT n FROM clock'))\n"
+        "sys.stdin.readline()\nasyncio.run(main())"
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, str(tmp_path / "hitl.db"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1],
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    for out, err in await asyncio.gather(*(process.communicate(b"\n") for process in processes)):
+        assert (out, err) == (b"(0,)\n", b"")
+
+
+async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    with pytest.raises(BadHome, match="newer hitl-tui"):
+        async with Store.open(path):
+            pass
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
+async def test_damage_is_a_sentence_then_and_later(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(BadHome, match="damaged"):
+        async with Store.open(path):
+            pass
+    path.unlink()
+    with pytest.raises(BadHome, match="damaged"):
+        async with Store.open(path):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+async def test_a_held_database_is_busy_and_then_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BUSY_S", 0.1)
+    async with Store.open(tmp_path / "hitl.db") as store:
+        with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Busy, match="locked by another program"):
+                await runs.insert(store, [(None, "a", "t", "", {})])
+            with pytest.raises(Busy):
+                await store.write("UPDATE clock SET n = n")
+            assert await runs.newest(store, 10) == [], "reading goes on"
+            other.execute("ROLLBACK")
+        assert await runs.insert(store, [(None, "a", "t", "", {})]) == [1]
+
+
+async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) -> None:
+    lone = "\ud800"
+    async with Store.open(tmp_path / "hitl.db") as store:
+        inbox = Inbox(store, "ann")
+        (run,) = await inbox.launch("a", text=f"do {lone}")
+        await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        taken = await runs.take_next(store, "w", 1, ["a"], alone=True)
+        assert taken
+        action_of = Action(0, f"tool{lone}", {"x": lone}, tuple(DecisionKind), lone, tool_call=lone, digest="d")
+        pause = Pause("i", PauseKind.TOOL_CALLS, lone, (lone,), {lone: lone}, (action_of,), Context(reasoning=lone, error=lone))
+        await reviews.reconcile(store, run.id, "a", "w", [pause], {})
+        (row,) = await inbox.waiting(10)
+        assert row.title == "tool\\ud800"
+        review = await inbox.review(row.id)
+        assert review.actions[0].args == {"x": lone}
+        assert (await inbox.context(row.id)).reasoning == lone
+
+
+async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        ann, bob = Inbox(mine, "ann"), Inbox(theirs, "bob")
+        (run,) = await ann.launch("a", text="x")
+        await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        await runs.take_next(mine, "w", 1, ["a"], alone=True)
+        made = Action(0, "tool", {}, tuple(DecisionKind), digest="d")
+        await reviews.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
+        (row,) = await ann.waiting(10)
+        review = await ann.review(row.id)
+        said = [
+            one.decide(review, {0: Answer(kind)})
+            for _ in range(10)
+            for one, kind in ((ann, DecisionKind.APPROVE), (bob, DecisionKind.REJECT))
+        ]
+        outcomes = await asyncio.gather(*said, return_exceptions=True)
+        stale = [outcome for outcome in outcomes if isinstance(outcome, Stale)]
+        assert len(stale) == 19
+        (decision,) = (await ann.review(row.id)).decisions.values()
+        assert all(f"by {decision.actor}" in str(error) for error in stale)
+
+
+async def test_a_run_is_taken_once(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        await Inbox(mine, "ann").launch("a", text="x", count=20)
+        taken = await asyncio.gather(
+            *(runs.take_next(store, name, 1, ["a"], alone=True) for store, name in [(mine, "w"), (theirs, "v")] * 15)
+        )
+        ids = [run.id for run in taken if run]
+        assert sorted(ids) == list(range(1, 21))
+        assert {run.state for run in await runs.newest(mine, 100)} == {RunState.RUNNING}

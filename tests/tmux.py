@@ -1,0 +1,63 @@
+"""A program in a real terminal: tmux runs it, types keys, and says what the screen shows."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None and not os.environ.get("CI"), reason="tmux is not installed")
+
+
+class Tmux:
+    """One window of a tmux server of its own."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    def run(self, *args: str) -> str:
+        """A tmux command's output."""
+        return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True).stdout
+
+    def keys(self, *names: str) -> None:
+        """Press keys, by tmux's names."""
+        self.run("send-keys", *names)
+
+    def type(self, text: str) -> None:
+        """Type a text as it is."""
+        self.run("send-keys", "-l", text)
+
+    def screen(self) -> str:
+        """What is on the screen now."""
+        return self.run("capture-pane", "-p")
+
+    def until(self, *texts: str, timeout: float = 40) -> str:
+        """Wait until all the texts are on the screen."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            screen = self.screen()
+            if all(text in screen for text in texts):
+                return screen
+            time.sleep(0.05)
+        raise AssertionError(f"never saw {texts}; the screen was:\n{self.screen()}")
+
+
+@contextmanager
+def tmux(command: Sequence[str], columns: int = 120, rows: int = 36) -> Iterator[Tmux]:
+    """Run the command in a terminal of that size; afterwards the screen says `[exit N]`."""
+    window = Tmux(f"hitl-{uuid.uuid4().hex[:8]}")
+    shell = f'{shlex.join(command)}; echo "[exit $?]"; sleep 600'
+    window.run("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-e", "LANG=C.UTF-8", shell)
+    window.run("set", "-g", "status", "off")
+    window.run("resize-window", "-x", str(columns), "-y", str(rows))
+    try:
+        yield window
+    finally:
+        subprocess.run(["tmux", "-L", window._socket, "kill-server"], check=False, capture_output=True)

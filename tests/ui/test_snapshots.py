@@ -1,0 +1,95 @@
+"""What the main screens look like. After a change on purpose: pytest --snapshot-update, then look at the pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.settings import Home, Settings
+from hitl_tui.store import Store
+from hitl_tui.ui.app import HitlApp
+from hitl_tui.ui.crew import NoCrew
+from tests.ui import seed
+from tests.ui.conftest import NOW
+
+Compare = Callable[..., bool]
+
+
+class Pictured(HitlApp):
+    """A console that opens its own store when it starts, as `snap_compare` runs the loop itself."""
+
+    def __init__(self, home: Home, theme: str) -> None:
+        super().__init__(Inbox(Store.__new__(Store), "ann"), Settings(theme=theme), NoCrew(), home, clock=lambda: NOW)
+
+    async def on_load(self) -> None:
+        self._opened = Store.open(self._home.database)
+        self._inbox.store = await self._opened.__aenter__()
+
+    async def on_unmount(self) -> None:
+        await self._opened.__aexit__(None, None, None)
+
+
+async def fill(home: Home, what: str) -> None:
+    """Seed a home."""
+    async with Store.open(home.database) as store:
+        of = await seed.project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
+        if what == "variety":
+            await seed.variety_of(store, of, NOW)
+        await seed.other_runs(store, of, NOW)
+
+
+DIALOGS = {"reject": ["r", "2"], "edit": ["e"], "respond": ["m"], "new_run": ["n"], "help": ["question_mark"], "filter": ["slash"]}
+SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
+    ("queue_80x24", "variety", (80, 24), "", []),
+    ("review_80x24", "variety", (80, 24), "", ["enter"]),
+    ("queue_120x36", "variety", (120, 36), "", []),
+    ("queue_200x50", "variety", (200, 50), "", []),
+    ("queue_light", "variety", (120, 36), "hitl-light", ["j", "j"]),
+    ("batch", "variety", (120, 36), "", ["j", "j", "j", "right"]),
+    ("odd_text", "variety", (120, 36), "", ["G"]),
+    ("empty", "empty", (100, 30), "", []),
+    ("runs", "variety", (120, 36), "", ["f2", "j"]),
+    ("choices", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2"]),
+    ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:500", "m"]),
+    *[(name, "variety", (120, 36), "", ["wait:500", *keys]) for name, keys in DIALOGS.items()],
+]
+
+
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+def test_screen(
+    name: str,
+    what: str,
+    size: tuple[int, int],
+    theme: str,
+    keys: Sequence[str],
+    tmp_path: Path,
+    snap_compare: Compare,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    home = Home(tmp_path).prepare()
+    asyncio.run(fill(home, what))
+
+    async def drive(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app, Pictured)
+        await pilot.app.catch_up()
+        await pilot.pause(0.3)
+        for key in keys:
+            if key.startswith("wait:"):
+                await pilot.pause(int(key[5:]) / 1000)
+            else:
+                await pilot.press(key)
+                await pilot.pause(0.1)
+        for focused in [pilot.app.screen.focused]:
+            if focused is not None and hasattr(focused, "cursor_blink"):
+                focused.cursor_blink = False
+        await pilot.pause(0.3)
+
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
