@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Action, Agent, Context, Event, Review, ReviewRow, Run
-from hitl_tui.ui.visible import visible
+from hitl_tui.safety import visible
 
 
 def as_json(value: Any) -> str:

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import ReviewState
+from hitl_tui.safety import visible
 from hitl_tui.settings import Home, Settings
 from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
 from hitl_tui.ui.crew import Crew
@@ -28,7 +29,6 @@ from hitl_tui.ui.queue_view import QueueView
 from hitl_tui.ui.standing import read_standing, read_surroundings
 from hitl_tui.ui.themes import OWN
 from hitl_tui.ui.top_line import TopLine
-from hitl_tui.ui.visible import visible
 
 if TYPE_CHECKING:
     from hitl_tui.ui.runs_view import RunsView

@@ -7,10 +7,10 @@ from textual import events
 from textual.strip import Strip
 
 from hitl_tui.model import Action, Review
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.ink import Inked, Piece
 from hitl_tui.ui.messages import CallChosen
-from hitl_tui.ui.visible import one_line
 
 NAME = 18
 

@@ -8,10 +8,10 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
+from hitl_tui.safety import one_line
 from hitl_tui.ui.bindings import BY_ID, shown_key
 from hitl_tui.ui.ink import Inked, Piece
 from hitl_tui.ui.messages import Pressed
-from hitl_tui.ui.visible import one_line
 
 Hint = tuple[str, str]
 """Command id, and what it does here."""

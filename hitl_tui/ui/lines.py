@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from hitl_tui import jsontext
 from hitl_tui.model import Json
-from hitl_tui.ui.visible import visible_line
+from hitl_tui.safety import visible_line
 
 HIGHLIGHT_LIMIT = 4000
 """A JSON line longer than this is one string for sure, and is drawn plain."""

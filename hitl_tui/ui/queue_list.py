@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.item_list import ItemList
-from hitl_tui.ui.visible import one_line
 
 AGE = 5
 

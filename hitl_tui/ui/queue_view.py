@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Review, ReviewRow, ReviewState
+from hitl_tui.safety import one_line, visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui import review_lines, words
 from hitl_tui.ui.asking import Desk
@@ -26,7 +27,6 @@ from hitl_tui.ui.queue_list import QueueList
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.shelf import Shelf
 from hitl_tui.ui.trace_pane import TracePane
-from hitl_tui.ui.visible import one_line, visible
 
 DEAD_S = 0.4
 """How long decision keys do nothing after the item under the cursor changed by itself."""

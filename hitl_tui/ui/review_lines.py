@@ -8,9 +8,9 @@ from textual.content import Content
 
 from hitl_tui import jsontext
 from hitl_tui.model import Action, Context, DecisionKind, Json, Message, PauseKind, Review, ReviewRow
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
-from hitl_tui.ui.visible import one_line
 
 TABS = ("Conversation", "Done so far", "Graph", "State", "Raw")
 SPEAKER = 14

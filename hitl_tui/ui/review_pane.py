@@ -14,13 +14,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.model import Action, Context, Review, ReviewRow
+from hitl_tui.safety import one_line
 from hitl_tui.ui import review_lines
 from hitl_tui.ui.calls_line import CallsLine
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import Line
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.tab_line import TabLine
-from hitl_tui.ui.visible import one_line
 from hitl_tui.ui.wrap import row_starts
 
 WHY_ROWS = 5

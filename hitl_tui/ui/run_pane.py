@@ -12,13 +12,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.model import Run, RunState
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.tab_line import TabLine
 from hitl_tui.ui.trace_pane import TracePane
-from hitl_tui.ui.visible import one_line
 
 LOG_TAIL = 200_000
 """Bytes of a log that are read, from its end."""

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from hitl_tui.errors import HitlError
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState, Run, RunState
+from hitl_tui.safety import one_line, visible
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
@@ -20,7 +21,6 @@ from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.run_pane import RunPane
 from hitl_tui.ui.runs_list import RunsList
-from hitl_tui.ui.visible import one_line, visible
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 

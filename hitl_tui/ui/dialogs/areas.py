@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
-from hitl_tui.ui.visible import UNSEEN
+from hitl_tui.safety import UNSEEN
 
 
 class SendArea(TextArea):

@@ -11,8 +11,8 @@ from textual.strip import Strip
 
 from hitl_tui import jsontext
 from hitl_tui.model import Json
+from hitl_tui.safety import visible_line
 from hitl_tui.ui.ink import Inked
-from hitl_tui.ui.visible import visible_line
 
 
 class ChoiceList(Inked, can_focus=True):

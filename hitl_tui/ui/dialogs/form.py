@@ -17,8 +17,8 @@ from textual.widgets import Input, Static
 from hitl_tui import jsontext
 from hitl_tui.errors import Refused
 from hitl_tui.model import Json
+from hitl_tui.safety import one_line, visible
 from hitl_tui.ui.ink import Inked
-from hitl_tui.ui.visible import one_line, visible
 
 
 @dataclass

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hitl_tui.ui.visible import one_line, visible
+from hitl_tui.safety import one_line, visible
 
 T = TypeVar("T")
 

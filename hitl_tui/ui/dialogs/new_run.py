@@ -16,11 +16,11 @@ from hitl_tui import checks, jsontext
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Json
+from hitl_tui.safety import one_line, visible
 from hitl_tui.ui.dialogs.areas import JsonArea, SendArea
 from hitl_tui.ui.dialogs.frame import DialogScreen
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, paragraph
-from hitl_tui.ui.visible import one_line, visible
 
 TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "agents"), ("esc", "back")]
 JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "agents"), ("esc", "back")]

@@ -10,9 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui.model import Action, Answer, DecisionKind
+from hitl_tui.safety import one_line, visible
 from hitl_tui.ui import words
 from hitl_tui.ui.dialogs.frame import DialogScreen
-from hitl_tui.ui.visible import one_line, visible
 
 
 class ReasonInput(Input):

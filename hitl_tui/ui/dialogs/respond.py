@@ -13,12 +13,12 @@ from textual.widgets import Static, TextArea
 from hitl_tui import checks, jsontext
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.dialogs.areas import JsonArea, SendArea, escaped
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
 from hitl_tui.ui.dialogs.form import Form, FormChanged, is_form
 from hitl_tui.ui.dialogs.frame import DialogScreen
-from hitl_tui.ui.visible import one_line
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
