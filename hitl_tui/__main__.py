@@ -1,6 +1,41 @@
-"""`python -m hitl_tui` is the command line."""
+"""Where the program starts. The console alone goes without the command line's library, a tenth of the time to its first frame."""
 
-from hitl_tui.cli import main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """The console when only targets and a home are given, else the command line."""
+    asked = console_only(sys.argv[1:])
+    if asked is None:
+        from hitl_tui.cli import main as command_line
+
+        command_line()
+        return
+    from hitl_tui.console import run_console
+    from hitl_tui.errors import HitlError
+
+    try:
+        sys.exit(run_console(*asked))
+    except HitlError as error:
+        from hitl_tui.safety import visible
+
+        print(f"hitl-tui: {visible(str(error))}", file=sys.stderr)
+        sys.exit(1)
+
+
+def console_only(arguments: Sequence[str]) -> tuple[str | None, list[str]] | None:
+    """Home and targets, when the arguments are nothing else; a bare word may be a command, and is left to the command line."""
+    rest = list(arguments)
+    home = None
+    if len(rest) >= 2 and rest[0] == "--home":
+        home, rest = rest[1], rest[2:]
+    if any(word.startswith("-") or not set(word) & set("./:") for word in rest):
+        return None
+    return home, rest
+
 
 if __name__ == "__main__":
     main()

@@ -36,9 +36,18 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
 def _check_edit(action: Action, answer: Answer) -> None:
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
-    problem = schema_problem(answer.args, action.args_schema)
+    problem = schema_problem(answer.args, action.args_schema) or _unknown(answer.args, action)
     if problem:
         raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
+
+
+def _unknown(args: dict[str, Json], action: Action) -> str:
+    """An argument that neither the tool nor the proposal knows: most tools drop such a one silently."""
+    schema = action.args_schema
+    if not isinstance(schema, dict) or "properties" not in schema or schema.get("additionalProperties") or "patternProperties" in schema:
+        return ""
+    known = set(schema["properties"]) | set(action.args if isinstance(action.args, dict) else ())
+    return next((f"there is no argument {name!r}" for name in args if name not in known), "")
 
 
 def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:

@@ -28,7 +28,7 @@ class Front(click.Group):
         first = 0
         while first < len(args) and args[first].startswith(OWN_OPTIONS):
             first += 1 if "=" in args[first] else 2
-        if args and args[0] in ("--help", "--version"):
+        if args and args[0] in ("-h", "--help", "--version"):
             pass
         elif first < len(args) and args[first] in self.commands:
             args = [args[first], *args[:first], *args[first + 1 :]]
@@ -46,7 +46,9 @@ class Sentences(click.Command):
         try:
             return super().invoke(ctx)
         except HitlError as error:
-            click.echo(f"hitl-tui: {error}", err=True)
+            from hitl_tui.safety import visible
+
+            click.echo(f"hitl-tui: {visible(str(error))}", err=True)
             ctx.exit(1)
         except UnicodeEncodeError:
             click.echo("hitl-tui: an argument is no text; give it as UTF-8", err=True)
@@ -86,12 +88,9 @@ targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @shared
 def console(targets: tuple[str, ...], concurrency: int | None, home: str | None, reviewer: str | None) -> None:
     """The console (what runs without a command)."""
-    from hitl_tui.console import open_console
-    from hitl_tui.settings import find_home, login, read_settings
+    from hitl_tui.console import run_console
 
-    place = find_home(home).prepare()
-    settings = read_settings(place)
-    open_console(place, settings, _parsed(targets), reviewer or settings.reviewer or login(), concurrency or settings.concurrency)
+    sys.exit(run_console(home, targets, reviewer, concurrency))
 
 
 @main.command()
@@ -173,11 +172,13 @@ def worker(
     if len(targets) > 1:
         sys.exit(_one_each(targets, place, parallel, until_idle))
     from hitl_tui.agents import targets as parsing
+    from hitl_tui.safety import visible
     from hitl_tui.worker.process import Options, run_worker
 
     target = parsing.parse(targets[0] if targets else str(parsing.sample_agents()))
     stderr = sys.stderr
-    run_worker(target, place, Options(parallel, until_idle, describe, doorbell), lambda line: print(line, file=stderr, flush=True))
+    options = Options(parallel, until_idle, describe, doorbell)
+    run_worker(target, place, options, lambda line: print(visible(line), file=stderr, flush=True))
 
 
 @main.command()
@@ -254,6 +255,7 @@ def decide(
     from hitl_tui import jsontext, printing
     from hitl_tui.errors import Refused, Stale
     from hitl_tui.model import Answer, DecisionKind
+    from hitl_tui.safety import visible
 
     if decision == "respond" and args_ is None and message is None:
         raise Refused("a response needs --message or --args", "say what to answer")
@@ -271,7 +273,7 @@ def decide(
             click.echo(printing.as_json(printing.review_json(now, time.time())))
         else:
             left = f"; still undecided: {', '.join(f'{number}#{s}' for s in now.undecided)}" if now.undecided else ""
-            click.echo(f"review {number} is {now.row.decided or now.row.state}{left}")
+            click.echo(visible(f"review {number} is {now.row.decided or now.row.state}{left}"))
 
     _with_inbox(work, home, reviewer)
 
@@ -352,18 +354,22 @@ def _describe(place: Home, target: str) -> str:
 
 
 def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle: bool) -> int:
+    """A worker process for each target, which end with this one; 0 when all ended well."""
+    import signal
     import subprocess
 
     from hitl_tui.supervisor import worker_command
 
     extra = ["--concurrency", str(concurrency), *(["--until-idle"] if until_idle else [])]
     processes = [subprocess.Popen([*worker_command(place.path), *extra, "--", target]) for target in targets]
-    try:
-        return max(process.wait() for process in processes)
-    except KeyboardInterrupt:
+
+    def end(*_: object) -> None:
         for process in processes:
             process.terminate()
-        return max(process.wait() for process in processes)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    return int(any([process.wait() for process in processes]))
 
 
 def _with_inbox(work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from hitl_tui.agents import targets as parsing
 from hitl_tui.errors import HitlError
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home, Settings
+from hitl_tui.settings import Home, Settings, find_home, login, read_settings
 from hitl_tui.store import Store
 from hitl_tui.supervisor import Supervisor
 
@@ -35,8 +36,8 @@ class Workers:
 
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
         """Start a worker for each target; `heard` is called when one has committed something, `died` when one ended by itself."""
-        for target in self._given:
-            supervisor = Supervisor(target, self._home.path, self._concurrency, heard, died)
+        for target, label in zip(self._given, self.labels, strict=True):
+            supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died)
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
@@ -59,26 +60,31 @@ class Workers:
             await asyncio.gather(*late, return_exceptions=True)
 
 
-def open_console(home: Home, settings: Settings, targets: Sequence[str], reviewer: str, concurrency: int) -> None:
-    """Show the console until the person leaves it.
+def run_console(home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None) -> int:
+    """Show the console, on the sample agents when no target is given, until the person leaves it; the exit code.
 
     Raises:
-        HitlError: there is no terminal, or the home or settings cannot be used.
+        HitlError: there is no terminal, or the home, its settings or a target cannot be used.
     """
+    place = find_home(home).prepare()
+    settings = read_settings(place)
+    wanted = list(targets) or [str(parsing.sample_agents())]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
-    asyncio.run(_show(home, settings, targets, reviewer, concurrency))
+    gc.disable()  # until the first frame: what is imported stays, and walking it again and again delays it
+    workers = Workers(wanted, place, concurrency or settings.concurrency)
+    return asyncio.run(_show(place, settings, workers, reviewer or settings.reviewer or login()))
 
 
-async def _show(home: Home, settings: Settings, targets: Sequence[str], reviewer: str, concurrency: int) -> None:
+async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str) -> int:
     from hitl_tui.ui.app import HitlApp
 
     async with Store.open(home.database) as store:
-        workers = Workers(targets, home, concurrency)
         app = HitlApp(Inbox(store, reviewer, workers.ring), settings, workers, home)
+        app.call_after_refresh(gc.enable)
         try:
-            app.call_later(workers.start, app.doorbell, app.worker_died)
             await app.run_async()
         finally:
             await workers.stop()
+    return app.return_code or 0

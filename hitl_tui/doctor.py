@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from hitl_tui import __version__, printing
+from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
+from hitl_tui.model import Agent
 from hitl_tui.settings import Home, read_settings
-from hitl_tui.store.migrations import STEPS
+from hitl_tui.store import Store, agents, health
 
 PACKAGES = ("langgraph", "langgraph-checkpoint-sqlite", "langchain", "langchain-core", "textual", "aiosqlite")
 DATABASES = ("hitl.db", "checkpoints.db", "memory.db")
@@ -66,28 +67,18 @@ def _database(home: Home, name: str) -> Finding:
     path = home.path / name
     if not path.exists():
         return Finding(name, True, "none yet; it is made when first needed")
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
-            verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-            schema = int(db.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.Error as error:
-        return Finding(name, False, f"{path} cannot be read: {error}; move it away to start afresh, or restore a copy")
-    if verdict != "ok":
-        return Finding(name, False, f"{path} is damaged: {verdict}; move it away to start afresh, or restore a copy")
-    if name == "hitl.db" and schema > len(STEPS):
-        return Finding(name, False, f"{path} was written by a newer hitl-tui (schema {schema}); upgrade hitl-tui")
-    return Finding(name, True, f"sound, {path.stat().st_size // 1024} kB" + (f", schema {schema}" if name == "hitl.db" else ""))
+    problem = health.problem(path)
+    return Finding(name, not problem, problem or f"sound, {path.stat().st_size // 1024} kB")
 
 
 def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[Finding]:
-    from hitl_tui.agents.targets import parse
-
     problem = load(home, target)
     if problem:
         return [Finding(target, False, problem)]
-    key = parse(target).key
-    with contextlib.closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as db:
-        rows = db.execute(
-            "SELECT name, agents.error FROM agents JOIN projects ON projects.id = project WHERE target = ? ORDER BY name", (key,)
-        ).fetchall()
-    return [Finding(f"agent {name}", not error, error or "loads") for name, error in rows]
+    found = asyncio.run(_agents_of(home, parse(target).key))
+    return [Finding(f"agent {agent.name}", not agent.error, agent.error or "loads") for agent in found]
+
+
+async def _agents_of(home: Home, key: str) -> list[Agent]:
+    async with Store.open(home.database) as store:
+        return await agents.of_project(store, key)

@@ -14,35 +14,21 @@ class Doorbell:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._end = end
-        self._rung = asyncio.Event()
-        self.gone = asyncio.Event()
-        """Set once the other side has closed its end, or died."""
-        self._on_ring: Callable[[], None] = lambda: None
-        self._on_gone: Callable[[], None] = lambda: None
+        self._rung: Callable[[], None] = lambda: None
+        self._gone: Callable[[], None] = lambda: None
+        self._is_gone = False
         asyncio.get_running_loop().add_reader(end, self._read)
 
-    def on_ring(self, rung: Callable[[], None], gone: Callable[[], None]) -> None:
-        """Call `rung` at each ring, and `gone` when the other side has ended, instead of waiting."""
-        self._on_ring, self._on_gone = rung, gone
-        if self._rung.is_set():
-            rung()
-        if self.gone.is_set():
+    def answer(self, rung: Callable[[], None], gone: Callable[[], None] = lambda: None) -> None:
+        """From now on call `rung` when the other side has rung, and `gone` when it has closed its end, or died."""
+        self._rung, self._gone = rung, gone
+        if self._is_gone:
             gone()
 
     def ring(self) -> None:
         """Wake the other side. A full pipe means it has been rung already."""
         with contextlib.suppress(OSError):
             self._end.send(b"!")
-
-    async def wait(self, timeout: float) -> bool:
-        """Wait for a ring, or the time in seconds; whether it rang."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        self._rung.clear()
-        return True
 
     def close(self) -> None:
         """Close this end; the other side notices."""
@@ -56,9 +42,9 @@ class Doorbell:
             return
         except OSError:
             heard = b""
-        if not heard:
+        if heard:
+            self._rung()
+        else:
             asyncio.get_running_loop().remove_reader(self._end)
-            self.gone.set()
-            self._on_gone()
-        self._rung.set()
-        self._on_ring()
+            self._is_gone = True
+            self._gone()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from hitl_tui import checks, jsontext
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunState, Worker
-from hitl_tui.store import Store, agents, events, reviews, runs, workers
+from hitl_tui.store import Store, agents, changes, events, reviews, runs, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +17,11 @@ class Changes:
     """What changed since the last look."""
 
     rev: int
-    """The clock now; give it to the next call."""
+    """Number of the last change; give it to the next call."""
     reviews: list[ReviewRow]
     runs: list[Run]
+    whole: bool = True
+    """False when the caller fell so far behind that some are missing: read everything anew."""
 
 
 def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
@@ -30,6 +31,8 @@ def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
         Refused: the input does not fit.
     """
     if text is not None:
+        if not text.strip():
+            raise Refused("the text is empty", "say what the agent shall do")
         if agent and not agent.takes_text:
             raise Refused(f"{agent.name} takes no plain text", "give its input as JSON (--input)")
         return {"text": text}
@@ -68,13 +71,15 @@ class Inbox:
 
     async def changes(self, rev: int) -> Changes:
         """What changed after `rev`. A caller that starts gets its first `rev` from `now`, before it reads anything else."""
-        found_runs = await runs.changed(self.store, rev)
-        now, found_reviews = await reviews.changed(self.store, rev)
-        return Changes(now, found_reviews, found_runs)
+        now = await changes.now(self.store)  # first: what changes meanwhile comes twice, never not at all
+        if now == rev:
+            return Changes(now, [], [])
+        whole = rev >= await changes.reach(self.store)
+        return Changes(now, await reviews.changed(self.store, rev), await runs.changed(self.store, rev), whole)
 
     async def now(self) -> int:
-        """The clock that counts changes."""
-        return int((await self.store.one("SELECT n FROM clock"))[0])
+        """Number of the last change."""
+        return await changes.now(self.store)
 
     # A review
 
@@ -144,11 +149,15 @@ class Inbox:
         found = known[0] if known else None
         if found and found.error:
             raise Refused(f"{agent} cannot be loaded: {found.error}", "mend it and restart the worker")
+        if thread is not None and not thread.strip():
+            raise Refused("the thread's id is empty", "leave --thread out for a new one")
         if thread is not None and count > 1:
             raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
         stored = new_run_input(found, text, given)
         title = jsontext.one_line(text if text is not None else given, 120)
-        made = [(found.project if found else project, agent, thread or str(uuid.uuid4()), title, stored) for _ in range(count)]
+        from uuid import uuid4
+
+        made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
         ids = await runs.insert(self.store, made)
         self._ring()
         return [await self.run(id_) for id_ in ids]

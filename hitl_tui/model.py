@@ -59,8 +59,6 @@ class PauseKind(StrEnum):
     """Any other static gate, before or after a node."""
     AGENT_INBOX = "agent_inbox"
     """The agent-inbox schema: `action_request` and `config`."""
-    ELICITATION = "mcp_elicitation"
-    """An MCP server asks the person for values."""
     QUESTION = "question"
     """Any other interrupt value."""
 
@@ -137,6 +135,11 @@ class Message:
     """Tool calls the message makes: name and arguments."""
     failed: bool = False
     """A tool result that reports an error."""
+
+    def as_json(self) -> Json:
+        """The message for scripts."""
+        calls = [{"name": name, "args": args} for name, args in self.calls]
+        return {"role": self.role, "text": self.text, "name": self.name, "calls": calls, "failed": self.failed}
 
 
 @dataclass(frozen=True, slots=True)

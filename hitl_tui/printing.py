@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Agent, Context, Event, Review, ReviewRow, Run
+from hitl_tui.model import Action, Agent, Context, Decision, Event, Review, ReviewRow, Run
 from hitl_tui.safety import visible
 
 
@@ -43,6 +43,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "args_schema": action.args_schema,
         "answer_schema": action.answer_schema,
         "choices": list(action.choices),
+        "means": dict(action.means),
     }
 
 
@@ -85,10 +86,7 @@ def context_json(context: Context) -> dict[str, Any]:
     """What surrounds a review, as `show REVIEW --json` adds it."""
     return {
         "reasoning": context.reasoning,
-        "conversation": [
-            {"role": m.role, "text": m.text, "name": m.name, "calls": [{"name": n, "args": a} for n, a in m.calls], "failed": m.failed}
-            for m in context.conversation
-        ],
+        "conversation": [message.as_json() for message in context.conversation],
         "attempts": [{"name": a.name, "args": a.args, "result": a.result, "failed": a.failed} for a in context.attempts],
         "error": context.error,
         "state": context.state,
@@ -169,13 +167,21 @@ def review_text(review: Review, context: Context) -> str:
     lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
     lines += [f"note: {row.note}"] if row.note else []
     for action in review.actions:
-        said = review.decisions.get(action.slot)
-        lines += ["", f"#{action.slot} {action.name}" + (f"   {said.answer.kind} by {said.actor}" if said else "")]
-        lines += [f"  {line}" for line in jsontext.dumps(action.args, indent=2).splitlines()]
-        lines.append(f"  allowed: {', '.join(action.allowed)}")
+        lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
     lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
     lines += ["", f"error before: {context.error}"] if context.error else []
     return "\n".join(visible(line) for line in lines)
+
+
+def _action_lines(action: Action, said: Decision | None) -> list[str]:
+    lines = [f"#{action.slot} {action.name}"]
+    lines += [f"  {line}" for line in jsontext.dumps(action.args, indent=2).splitlines()]
+    lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
+    if said:
+        lines.append(f"  {said.answer.kind} by {said.actor}" + (f": {said.answer.message}" if said.answer.message else ""))
+        if said.answer.args is not None:
+            lines += [f"  {line}" for line in jsontext.dumps(said.answer.args, indent=2).splitlines()]
+    return lines
 
 
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:

@@ -28,8 +28,11 @@ def worker_command(home: Path) -> list[str]:
 class Supervisor:
     """One worker process and the doorbell to it."""
 
-    def __init__(self, target: str, home: Path, concurrency: int, heard: Callable[[], None], died: Callable[[str], None]) -> None:
+    def __init__(
+        self, target: str, label: str, home: Path, concurrency: int, heard: Callable[[], None], died: Callable[[str], None]
+    ) -> None:
         self.target = target
+        self.label = label
         self._command = [*worker_command(home), "--concurrency", str(concurrency), "--doorbell"]
         self._log = home / "logs" / "worker.log"
         self._heard = heard
@@ -56,7 +59,7 @@ class Supervisor:
                     continue
                 failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
                 delay = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
-                self._died(f"the worker of {Path(self.target).name} {_how(code)}; it starts again in {delay:g} s")
+                self._died(f"the worker of {self.label} {_how(code)}; it starts again in {delay:g} s")
                 await asyncio.sleep(delay)
         finally:
             await self._stop()
@@ -77,19 +80,13 @@ class Supervisor:
             )  # fmt: skip
         self._bell = Doorbell(ours)
         self.alive = True
-        listener = asyncio.ensure_future(self._listen(self._bell))
+        self._bell.answer(self._heard)
         try:
             return await self._process.wait()
         finally:
             self.alive = False
-            listener.cancel()
             self._bell.close()
             self._bell = None
-
-    async def _listen(self, bell: Doorbell) -> None:
-        while not bell.gone.is_set():
-            if await bell.wait(3600):
-                self._heard()
 
     async def _stop(self) -> None:
         process = self._process

@@ -117,6 +117,7 @@ def test_agents_and_doctor(own: Own) -> None:
 def test_wrong_decisions_are_sentences(own: Own) -> None:
     place = own("pauses")
     place.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
+    assert place.run_until_idle() == 0  # one after the other, so that the reviews have their numbers
     place.cli("launch", "anything", "--input", '{"value": "well?"}')
     assert place.run_until_idle() == 0
     mistakes = {

@@ -269,6 +269,29 @@ async def test_a_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> Non
     assert pauses.did(run) == before
 
 
+async def test_a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected(pauses: Reviewer) -> None:
+    """Refusals written there would not keep the ToolNode behind it from running the calls: it is a plain gate, which says what waits."""
+    run = await pauses.launch("gate_reviewed", [LETTER])
+    gate = await pauses.one(run)
+    assert (gate.row.kind, kinds(gate)) == (PauseKind.GATE, {"approve", "reject"})
+    assert gate.actions[0].args["tool calls"] == [{"name": LETTER[0], "args": LETTER[1]}]
+    await pauses.decide(gate, reject("NEVER"))
+    await pauses.done(run)
+    assert pauses.did(run) == []
+
+
+async def test_a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Reviewer) -> None:
+    run = await pauses.launch("gate_hidden", [LETTER])
+    await pauses.one(run)
+    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.retry(run.id)
+    again = await pauses.one(run)
+    assert pauses.did(run) == []
+    await pauses.decide(again, approve())
+    await pauses.done(run)
+    assert [entry["did"] for entry in pauses.did(run)] == ["send"]
+
+
 async def test_a_gate_inside_a_subgraph(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_inside", given={"text": "hi"})
     review = await pauses.one(run)

@@ -41,7 +41,7 @@ async def test_a_store_of_any_older_schema_is_brought_up_to_date(tmp_path: Path,
 async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys, pathlib\nfrom hitl_tui.store import Store\n"
-        "async def main():\n    async with Store.open(pathlib.Path(sys.argv[1])) as s: print(await s.one('SELECT n FROM clock'))\n"
+        "async def main():\n    async with Store.open(pathlib.Path(sys.argv[1])) as s: print(await s.one('SELECT count(*) FROM runs'))\n"
         "sys.stdin.readline()\nasyncio.run(main())"
     )
     processes = [
@@ -86,7 +86,7 @@ async def test_a_held_database_is_busy_and_then_goes_on(tmp_path: Path, monkeypa
             with pytest.raises(Busy, match="locked by another program"):
                 await runs.insert(store, [(None, "a", "t", "", {})])
             with pytest.raises(Busy):
-                await store.write("UPDATE clock SET n = n")
+                await store.write("DELETE FROM changes WHERE seq = 0")
             assert await runs.newest(store, 10) == [], "reading goes on"
             other.execute("ROLLBACK")
         assert await runs.insert(store, [(None, "a", "t", "", {})]) == [1]
@@ -142,3 +142,25 @@ async def test_a_run_is_taken_once(tmp_path: Path) -> None:
         ids = [run.id for run in taken if run]
         assert sorted(ids) == list(range(1, 21))
         assert {run.state for run in await runs.newest(mine, 100)} == {RunState.RUNNING}
+
+
+async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        begun, inserted = asyncio.Event(), asyncio.Event()
+
+        async def fail() -> None:
+            async with store.transaction():
+                begun.set()
+                await asyncio.sleep(0.05)
+                assert not inserted.is_set(), "a statement got in between"
+                raise ZeroDivisionError
+
+        async def write() -> None:
+            await begun.wait()
+            await store.write("UPDATE projects SET label = 'kept'")
+            inserted.set()
+
+        failed, _ = await asyncio.gather(fail(), write(), return_exceptions=True)
+        assert isinstance(failed, ZeroDivisionError)
+        assert (await store.one("SELECT label FROM projects"))[0] == "kept"

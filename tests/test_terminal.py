@@ -20,7 +20,9 @@ def start_run(screen: Tmux, request: str) -> None:
     """`n`, the first agent, a request, enter."""
     screen.keys("n")
     screen.until("New run", "mail_assistant")
+    screen.keys("Enter")
     screen.type(request)
+    screen.until(request.split()[-1])
     screen.keys("Enter")
 
 
@@ -44,7 +46,7 @@ def test_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
         screen.until("send_mail", "bob@example.com", "scripted")
         assert outbox(home) == []
         screen.keys("a")
-        screen.until("approved by ann")
+        screen.until("approved by you")
         screen.keys("F2")
         screen.until("done", "bob@example.com")
         [mail] = outbox(home)

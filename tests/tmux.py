@@ -24,7 +24,8 @@ class Tmux:
 
     def run(self, *args: str) -> str:
         """A tmux command's output."""
-        return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True).stdout
+        own_size = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # pytest sets these
+        return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True, env=own_size).stdout
 
     def keys(self, *names: str) -> None:
         """Press keys, by tmux's names."""

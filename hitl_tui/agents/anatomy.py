@@ -27,8 +27,10 @@ class Anatomy:
     tool_nodes: frozenset[str] = frozenset()
     gates_before: frozenset[str] = frozenset()
     gates_after: frozenset[str] = frozenset()
+    subgraphs: frozenset[str] = frozenset()
+    """Nodes that are, or call, a subgraph that could be read."""
     gates_inside: bool = False
-    """Whether a subgraph has gates of its own."""
+    """Whether such a subgraph has gates of its own."""
     edges: tuple[tuple[str, str], ...] = ()
 
     def before(self, node: str) -> tuple[str, ...]:
@@ -40,8 +42,13 @@ class Anatomy:
         return tuple(dict.fromkeys(b for a, b in self.edges if a == node))
 
     def runs_tools(self, node: str) -> bool:
-        """Whether the node runs the tool calls of the last message: a ToolNode, or one that is called so."""
-        return node in self.tool_nodes or "tool" in node.lower()
+        """Whether the node runs the tool calls of the last message: a ToolNode, or in a graph without any a last one that is called so.
+
+        A node for reviewing in front of the one that runs the tools is none: what is refused there would run all the same.
+        """
+        if self.tool_nodes:
+            return node in self.tool_nodes
+        return _is_called_so(node) and not any(map(_is_called_so, self.after(node)))
 
 
 def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
@@ -56,9 +63,14 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
         frozenset(found),
         _gates(graph, graph.interrupt_before_nodes),
         _gates(graph, graph.interrupt_after_nodes),
+        frozenset(name.partition("|")[0] for name, _ in _subgraphs(graph)),
         any(sub.interrupt_before_nodes or sub.interrupt_after_nodes for _, sub in _subgraphs(graph)),
         _edges(graph),
     )
+
+
+def _is_called_so(node: str) -> bool:
+    return "tool" in node.lower() or node.lower() in ("act", "action", "actions")
 
 
 def _gates(graph: Pregel[Any, Any, Any, Any], nodes: Any) -> frozenset[str]:

@@ -112,11 +112,7 @@ def result_of(values: Any) -> Json:
     state = state_of(values)
     if not messages or not isinstance(state, dict):
         return state
-    read_out = [
-        {"role": m.role, "text": m.text, "name": m.name, "calls": [{"name": n, "args": a} for n, a in m.calls], "failed": m.failed}
-        for m in map(read, messages)
-    ]
-    return {"messages": read_out, **state}
+    return {"messages": [read(message).as_json() for message in messages], **state}
 
 
 def _model(message: AIMessage | None) -> str:

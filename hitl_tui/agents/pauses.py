@@ -29,11 +29,13 @@ def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf
 
 def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
     """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
-    for task, path, _ in leaves(snapshot):
-        gated = anatomy.gates_inside if path else task.name in anatomy.gates_before or anatomy.gates_after & set(anatomy.before(task.name))
-        if gated:
-            return True
-    return False
+    return any(_may_be_gated(task.name, path, anatomy) for task, path, _ in leaves(snapshot))
+
+
+def _may_be_gated(node: str, path: tuple[str, ...], anatomy: Anatomy) -> bool:
+    if path:
+        return anatomy.gates_inside or path[0] not in anatomy.subgraphs
+    return node in anatomy.gates_before or bool(anatomy.gates_after & set(anatomy.before(node)))
 
 
 def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, inner_values: dict[str, Any]) -> list[Pause]:
@@ -89,7 +91,7 @@ def gated(snapshot: StateSnapshot, anatomy: Anatomy) -> Pause:
     node = ", ".join(nodes)
     _, calls = unanswered(messages_in(owner.values))
     tools = len(nodes) == 1 and not path and bool(calls) and anatomy.runs_tools(node)
-    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, owner.values),)
+    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, owner.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
     context = context_of(owner.values, "", anatomy.before(node), anatomy.after(node))
     return Pause(f"gate:{checkpoint}", kind, node, path, {"next": nodes}, actions, context)
@@ -102,9 +104,14 @@ def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: Anatomy) -> tuple[Act
     )
 
 
-def _gate(node: str, values: Any) -> Action:
+def _gate(node: str, values: Any, calls: Sequence[dict[str, Any]]) -> Action:
+    """A plain gate: what stands there is the state, and before all the tool calls that wait in its messages."""
+    state = state_of(values)
+    if calls:
+        waiting = [{"name": str(call["name"]), "args": jsontext.safe(call["args"])} for call in calls]
+        state = {"tool calls": waiting, **(state if isinstance(state, dict) else {"state": state})}
     means = {"approve": f"lets {node} run", "reject": "ends the run here"}
-    return action(0, node, state_of(values), (APPROVE, REJECT), description="a static gate: nothing runs until you say so", means=means)
+    return action(0, node, state, (APPROVE, REJECT), description="a static gate: nothing runs until you say so", means=means)
 
 
 def _confidence(value: Any) -> float | None:

@@ -13,7 +13,6 @@ from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest
 ALL = tuple(DecisionKind)
 APPROVE, EDIT, REJECT, RESPOND = ALL
 INBOX_WORDS = {"allow_accept": APPROVE, "allow_edit": EDIT, "allow_ignore": REJECT, "allow_respond": RESPOND}
-NAME_LIMIT = 200
 
 Schemas = Mapping[str, Json]
 """JSON Schema of the arguments, by tool name."""

@@ -18,6 +18,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from hitl_tui.agents import loading
 from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, text_input
+from hitl_tui.agents.heads import Heads
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.threads import Thread
 from hitl_tui.errors import BadHome, BadTarget, Refused
@@ -28,12 +29,13 @@ from hitl_tui.settings import Home
 class Project:
     """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
 
-    def __init__(self, target: Target, home: Home, saver: AsyncSqliteSaver, memory: AsyncSqliteStore) -> None:
+    def __init__(self, target: Target, home: Home, saver: AsyncSqliteSaver, memory: AsyncSqliteStore, heads: Heads) -> None:
         self.target = target
         self.agents: list[Agent] = []
         self.home = home
         self._saver = saver
         self._memory = memory
+        self._heads = heads
         self._found: dict[str, Any] = {}
         self._anatomy: dict[str, Anatomy] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
@@ -49,10 +51,11 @@ class Project:
             with _alone(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
-            project = cls(target, home, saver, memory)
-            for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
-                project.agents.append(await project._describe(loaded))
-            yield project
+            async with Heads.open(home.checkpoints, saver.serde) as heads:
+                project = cls(target, home, saver, memory, heads)
+                for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
+                    project.agents.append(await project._describe(loaded))
+                yield project
 
     @property
     def names(self) -> list[str]:
@@ -85,10 +88,10 @@ class Project:
         anatomy = self._anatomy[run.agent]
         fixed = self._graphs.get(run.agent)
         if fixed is not None:
-            yield Thread(fixed, config, anatomy, self._saver)
+            yield Thread(fixed, config, anatomy, self._saver, self._heads)
             return
         async with loading.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
-            yield Thread(graph, config, anatomy, self._saver)
+            yield Thread(graph, config, anatomy, self._saver, self._heads)
 
     def input_of(self, run: Run) -> Json:
         """What the graph is started with.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,9 @@ def parse(target: str, cwd: Path | None = None) -> Target:
 
 def _parse(target: str, cwd: Path) -> Target:
     path = (cwd / Path(target).expanduser()).resolve()
+    sample = sample_agents().resolve() / MANIFEST
+    if path in (sample, sample.parent):
+        return replace(_manifest(sample), key="sample agents", label="sample agents")  # the same wherever they are installed
     if path.is_dir():
         path = path / MANIFEST
         if not path.is_file():
@@ -103,6 +106,8 @@ def _manifest(path: Path) -> Target:
     dependencies = table.get("dependencies", [])
     if not isinstance(dependencies, list) or not all(isinstance(item, str) for item in dependencies):
         raise BadTarget(f'{path}: "dependencies" is not a list of strings', "correct it")
+    if "" in graphs:
+        raise BadTarget(f"{path} has a graph without a name", "name it")
     specs = tuple(_spec(path, str(name), entry) for name, entry in graphs.items())
     return Target(str(path), root.name, root, specs, _paths(root, dependencies), _env(path, table.get("env", {})))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 from hitl_tui.agents import pauses
 from hitl_tui.agents.anatomy import Anatomy
 from hitl_tui.agents.conversation import messages_in, unanswered
+from hitl_tui.agents.heads import RESUME, Heads
 from hitl_tui.agents.payloads import normalise, resume_value
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind
 
@@ -24,9 +25,6 @@ Part = tuple[tuple[str, ...], str, Any]
 """What LangGraph streams: namespace, mode, chunk."""
 
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
-INTERRUPT, RESUME = "__interrupt__", "__resume__"
-CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
-"""Channels that do not say that a task has ended (CONTRACT 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +75,36 @@ class Thread:
     """A graph bound to one thread id."""
 
     def __init__(
-        self, graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, anatomy: Anatomy, saver: BaseCheckpointSaver[Any]
+        self, graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, anatomy: Anatomy, saver: BaseCheckpointSaver[Any], heads: Heads
     ) -> None:
         self._graph = graph
         self._saver = saver
+        self._heads = heads
         self._config = config
         self._anatomy = anatomy
         self.control = RunControl()
         """Ask it to drain, and the stream stops at the next step's boundary."""
 
-    async def look(self, stopped: bool) -> Look:
-        """Read the head. `stopped` says that its stream was seen to end here, so what has a next step stands at a gate."""
+    async def look(self, stopped: bool, gates: Collection[str] = ()) -> Look:
+        """Read the head.
+
+        `stopped` says that its stream was seen to end here, so what has a next step stands at a gate; `gates` are those where this thread
+        was seen to stand before.
+        """
         snapshot = await self._graph.aget_state(self._config, subgraphs=True)
         if snapshot.interrupts:
             found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._inner_values(snapshot)))
             return Look(snapshot, found, await self._is_poisoned(snapshot))
-        if snapshot.next and (stopped or pauses.at_gate(snapshot, self._anatomy)):
-            return Look(snapshot, (pauses.gated(snapshot, self._anatomy),), False)
+        gate = pauses.gated(snapshot, self._anatomy) if snapshot.tasks else None
+        if gate and snapshot.next and (stopped or gate.interrupt in gates or pauses.at_gate(snapshot, self._anatomy)):
+            return Look(snapshot, (gate,), False)
         return Look(snapshot, (), False)
 
     async def asks(self) -> dict[str, Ask]:
-        """What the head asks right now, by interrupt id: read lean, for it stands between a decision and its effect."""
-        head = await self._saver.aget_tuple(self._config)
-        writes = (head.pending_writes or ()) if head else ()
-        ended = {task for task, channel, _ in writes if channel not in CONTROL}
-        found = {i.id: _ask(i) for task, channel, value in writes if channel == INTERRUPT and task not in ended for i in value}
-        if found:
-            return found
+        """What the head asks right now, by interrupt id."""
+        pending = await self._heads.pending(self._config["configurable"]["thread_id"])
+        if pending:
+            return {interrupt.id: _ask(interrupt) for interrupt in pending}
         return {pause.interrupt: _gate(pause) for pause in (await self.look(stopped=True)).pauses}
 
     def begin(self, given: Any) -> AsyncIterator[Part]:

@@ -16,12 +16,12 @@ COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_te
 
 async def register_project(store: Store, target: str, label: str) -> int:
     """The project's id; a new one for a target not seen before."""
-    row = await store.one(
+    rows = await store.write_rows(
         "INSERT INTO projects (target, label, seen_at) VALUES (?, ?, ?) "
         "ON CONFLICT (target) DO UPDATE SET label = excluded.label, seen_at = excluded.seen_at RETURNING id",
         (target, label, time.time()),
     )
-    return int(row[0])
+    return int(rows[0][0])
 
 
 async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "") -> None:
@@ -39,6 +39,14 @@ async def list_agents(store: Store, name: str | None = None) -> list[Agent]:
     """Every agent of every project, or those of one name."""
     where, values = ("WHERE a.name = ?", (name,)) if name is not None else ("", ())
     rows = await store.all(f"SELECT {COLUMNS} FROM agents a JOIN projects p ON p.id = a.project {where} ORDER BY p.label, a.name", values)
+    return [_agent(row) for row in rows]
+
+
+async def of_project(store: Store, target: str) -> list[Agent]:
+    """The agents of one project."""
+    rows = await store.all(
+        f"SELECT {COLUMNS} FROM agents a JOIN projects p ON p.id = a.project WHERE p.target = ? ORDER BY a.name", (target,)
+    )
     return [_agent(row) for row in rows]
 
 

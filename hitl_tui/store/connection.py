@@ -53,9 +53,13 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """All or nothing, alone on this connection, and the only writer of the file."""
-        async with self._turn:
-            await self.write("BEGIN IMMEDIATE")
+        """All or nothing, alone on this connection, and the only writer of the file.
+
+        Raises:
+            Busy: another program held the database all the time; so do the other writing methods.
+        """
+        async with self._writing():
+            await self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
                 await self.db.commit()
@@ -63,18 +67,26 @@ class Store:
                 await asyncio.shield(self.db.rollback())
                 raise
 
-    async def write(self, sql: str, values: Any = ()) -> aiosqlite.Cursor:
-        """One statement that changes rows, as a transaction of its own.
+    async def write(self, sql: str, values: Any = ()) -> int:
+        """One statement as a transaction of its own; how many rows it changed."""
+        async with self._writing():
+            return (await self.db.execute(sql, values)).rowcount
 
-        Raises:
-            Busy: another program held the database all the time.
-        """
-        try:
-            return await self.db.execute(sql, values)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            raise Busy(f"{self.path} is locked by another program", "end that program and try again") from None
+    async def write_rows(self, sql: str, values: Any = ()) -> list[Any]:
+        """One statement as a transaction of its own; the rows it returns."""
+        async with self._writing():
+            return list(await self.db.execute_fetchall(sql, values))
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """Its turn on this connection: a statement let in between would share another's transaction, and its rollback."""
+        async with self._turn:
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                raise Busy(f"{self.path} is locked by another program", "end that program and try again") from None
 
     async def all(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 STEPS = (
     """
-    CREATE TABLE clock (n INTEGER NOT NULL);  -- one row: counts changes, so that readers ask only for what is newer
-    INSERT INTO clock VALUES (0);
-
     CREATE TABLE projects (
         id INTEGER PRIMARY KEY,
         target TEXT NOT NULL UNIQUE,
@@ -53,10 +50,8 @@ STEPS = (
         worker TEXT,  -- the lease: who drives it now
         created_at REAL NOT NULL,
         started_at REAL,
-        ended_at REAL,
-        rev INTEGER NOT NULL DEFAULT 0
+        ended_at REAL
     );
-    CREATE INDEX runs_rev ON runs (rev);
     CREATE INDEX runs_active ON runs (state, id) WHERE state IN ('queued', 'running', 'waiting');
     CREATE INDEX runs_thread ON runs (thread);
     CREATE UNIQUE INDEX runs_lease ON runs (thread) WHERE worker IS NOT NULL;  -- one thread, one driver
@@ -95,10 +90,8 @@ STEPS = (
         effective_at REAL,
         submitted_at REAL,
         submitted_by TEXT,  -- the worker
-        applied_at REAL,
-        rev INTEGER NOT NULL DEFAULT 0
+        applied_at REAL
     );
-    CREATE INDEX reviews_rev ON reviews (rev);
     CREATE INDEX reviews_run ON reviews (run);
     CREATE INDEX reviews_waiting ON reviews (id) WHERE state = 'open';
     CREATE INDEX reviews_decided ON reviews (effective_at) WHERE state IN ('decided', 'submitted');
@@ -157,21 +150,14 @@ STEPS = (
         UPDATE runs SET state = 'running', worker = NEW.submitted_by, activity = 'resuming' WHERE id = NEW.run;
     END;
 
-    CREATE TRIGGER runs_made AFTER INSERT ON runs BEGIN
-        UPDATE clock SET n = n + 1;
-        UPDATE runs SET rev = (SELECT n FROM clock) WHERE id = NEW.id;
-    END;
-    CREATE TRIGGER runs_changed AFTER UPDATE ON runs WHEN NEW.rev = OLD.rev BEGIN
-        UPDATE clock SET n = n + 1;
-        UPDATE runs SET rev = (SELECT n FROM clock) WHERE id = NEW.id;
-    END;
-    CREATE TRIGGER reviews_made AFTER INSERT ON reviews BEGIN
-        UPDATE clock SET n = n + 1;
-        UPDATE reviews SET rev = (SELECT n FROM clock) WHERE id = NEW.id;
-    END;
-    CREATE TRIGGER reviews_changed AFTER UPDATE ON reviews WHEN NEW.rev = OLD.rev BEGIN
-        UPDATE clock SET n = n + 1;
-        UPDATE reviews SET rev = (SELECT n FROM clock) WHERE id = NEW.id;
-    END;
+    CREATE TABLE changes (  -- what changed, in order: readers ask only for what is newer than their last look
+        seq INTEGER PRIMARY KEY,
+        review INTEGER,
+        run INTEGER
+    );
+    CREATE TRIGGER runs_made AFTER INSERT ON runs BEGIN INSERT INTO changes (run) VALUES (NEW.id); END;
+    CREATE TRIGGER runs_changed AFTER UPDATE ON runs BEGIN INSERT INTO changes (run) VALUES (NEW.id); END;
+    CREATE TRIGGER reviews_made AFTER INSERT ON reviews BEGIN INSERT INTO changes (review) VALUES (NEW.id); END;
+    CREATE TRIGGER reviews_changed AFTER UPDATE ON reviews BEGIN INSERT INTO changes (review) VALUES (NEW.id); END;
     """,
 )

@@ -83,11 +83,10 @@ async def of_run(store: Store, run: int) -> list[ReviewRow]:
     return [_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
 
 
-async def changed(store: Store, rev: int) -> tuple[int, list[ReviewRow]]:
-    """The clock now, and the reviews that changed after `rev`."""
-    now = int((await store.one("SELECT n FROM clock"))[0])
-    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.rev > ? AND v.rev <= ? ORDER BY v.id", (rev, now))
-    return now, [_row(row) for row in found]
+async def changed(store: Store, after: int) -> list[ReviewRow]:
+    """Reviews that changed after that number."""
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN (SELECT review FROM changes WHERE seq > ?) ORDER BY v.id", (after,))
+    return [_row(row) for row in found]
 
 
 async def get(store: Store, review: int) -> Review | None:
@@ -130,7 +129,7 @@ async def decide(
         (a.kind, _args(a), a.message, actor, now, now + grace_s, looked_ms, review, slot, digests[slot]) for slot, a in answers.items()
     ]
     if len(values) == 1:  # a transaction of its own
-        if not (await store.db.execute(DECIDE, values[0])).rowcount:
+        if not await store.write(DECIDE, values[0]):
             await _explain(store, review, digests)
         return
     async with store.transaction() as db:
@@ -157,7 +156,8 @@ async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> Non
         raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
     state, note, decided = found[0][:3]
     if state != ReviewState.OPEN:
-        raise Stale(f"review {review} is {decided or note or state}", "nothing was changed")
+        why = f"{state}: {note}" if note else decided or state
+        raise Stale(f"review {review} is {why}", "nothing was changed")
     live = {slot: digest for *_, slot, digest in found}
     changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
     raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
@@ -204,17 +204,18 @@ def _answers(found: Sequence[Any]) -> list[Answers]:
     return list(by_review.values())
 
 
-async def submit(store: Store, worker: str, reviews: Sequence[int]) -> bool:
+async def submit(store: Store, worker: str, reviews: Sequence[int]) -> set[int]:
     """Write the ledger before LangGraph is called, and with it take the run's lease (by a trigger: one statement, one commit).
 
-    False when another worker was first, and nothing was written.
+    Returns those that were still decided; none when another worker was first.
     """
     marks = ", ".join("?" * len(reviews))
-    cursor = await store.write(
-        f"UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? WHERE state = 'decided' AND id IN ({marks})",
+    rows = await store.write_rows(
+        "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
+        f"WHERE state = 'decided' AND id IN ({marks}) RETURNING id",
         (time.time(), worker, *reviews),
     )
-    return cursor.rowcount > 0
+    return {int(row[0]) for row in rows}
 
 
 async def reconcile(
@@ -241,6 +242,12 @@ async def reconcile(
             "UPDATE runs SET state = 'waiting', worker = NULL, activity = '', resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
             (run, worker),
         )
+
+
+async def gates(store: Store, run: int) -> set[str]:
+    """Static gates where the run was seen to stand and which nobody has let it pass."""
+    found = await store.all("SELECT interrupt FROM reviews WHERE run = ? AND kind IN ('gate', 'tool_gate') AND state != 'applied'", (run,))
+    return {str(row[0]) for row in found}
 
 
 async def submitted(store: Store, run: int) -> dict[int, str]:

@@ -60,9 +60,9 @@ async def rows(store: Store, ids: Sequence[int]) -> list[Run]:
     return [read_run(row) for row in await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN ({marks}) ORDER BY id", tuple(ids))]
 
 
-async def changed(store: Store, rev: int) -> list[Run]:
-    """Runs that changed after `rev`."""
-    rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE rev > ? ORDER BY rev", (rev,))
+async def changed(store: Store, after: int) -> list[Run]:
+    """Runs that changed after that number."""
+    rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN (SELECT run FROM changes WHERE seq > ?) ORDER BY id", (after,))
     return [read_run(row) for row in rows]
 
 
@@ -79,25 +79,21 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     worker that drives nothing else (`alone`), so that a second death is certainly its own doing.
     """
     marks = ", ".join("?" * len(agents))
-    async with store.transaction() as db:
-        rows = list(
-            await db.execute_fetchall(
-                f"SELECT id FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
-                "AND (project = ? OR project IS NULL) AND (? OR crashes = 0) "
-                f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
-                "OR (o.state = 'queued' AND o.id < q.id))) ORDER BY id LIMIT 1",
-                (*agents, project, alone),
-            )
-        )
-        if not rows:
-            return None
-        cursor = await db.execute(
-            "UPDATE runs SET state = 'running', worker = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
-            f"error = '', traceback = '', activity = 'starting' WHERE id = ? RETURNING {COLUMNS}",
-            (worker, project, time.time(), rows[0][0]),
-        )
-        taken = await cursor.fetchone()
-        return read_run(taken)
+    next_one = (
+        f"SELECT id FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
+        "AND (project = ? OR project IS NULL) AND (? OR crashes = 0) "
+        f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
+        "OR (o.state = 'queued' AND o.id < q.id))) ORDER BY id LIMIT 1"
+    )
+    wanted = (*agents, project, alone)
+    if await store.one(next_one, wanted) is None:  # the usual answer, and it costs no write lock
+        return None
+    taken = await store.write_rows(
+        "UPDATE runs SET state = 'running', worker = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
+        f"error = '', traceback = '', activity = 'starting' WHERE id = ({next_one}) RETURNING {COLUMNS}",
+        (worker, project, time.time(), *wanted),
+    )
+    return read_run(taken[0]) if taken else None
 
 
 async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
@@ -133,12 +129,12 @@ async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
 
 async def requeue(store: Store, run: int) -> bool:
     """Let a failed or cancelled run go on from its checkpoint; False when it is neither."""
-    cursor = await store.db.execute(
+    changed_rows = await store.write(
         "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, ended_at = NULL "
         "WHERE id = ? AND state IN ('failed', 'cancelled')",
         (run,),
     )
-    return cursor.rowcount > 0
+    return changed_rows > 0
 
 
 async def ask_cancel(store: Store, run: int) -> bool:

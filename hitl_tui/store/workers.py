@@ -14,7 +14,7 @@ LEASE_S = 30.0
 
 async def register(store: Store, worker: Worker, host: str) -> None:
     """Make the worker known before it takes anything."""
-    await store.db.execute(
+    await store.write(
         "INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (worker.id, worker.project, host, worker.pid, worker.started, worker.concurrency, time.time()),
     )
@@ -27,7 +27,7 @@ async def beat(store: Store, worker: str) -> None:
 
 async def retire(store: Store, worker: str) -> None:
     """Forget the worker and what it held."""
-    await store.db.execute("DELETE FROM workers WHERE id = ?", (worker,))
+    await store.write("DELETE FROM workers WHERE id = ?", (worker,))
 
 
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:

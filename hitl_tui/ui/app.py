@@ -13,6 +13,7 @@ from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widgets import Static
 
 from hitl_tui.errors import BadHome
@@ -23,12 +24,14 @@ from hitl_tui.settings import Home, Settings
 from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
 from hitl_tui.ui.crew import Crew
 from hitl_tui.ui.key_line import KeyLine
-from hitl_tui.ui.live import Live
+from hitl_tui.ui.live import AGAIN_S, Live
 from hitl_tui.ui.messages import Acted, HintsChanged, Pressed, RunChosen
 from hitl_tui.ui.queue_view import QueueView
 from hitl_tui.ui.standing import read_standing, read_surroundings
 from hitl_tui.ui.themes import OWN
 from hitl_tui.ui.top_line import TopLine
+from hitl_tui.ui.trouble import TROUBLE, report, steady
+from hitl_tui.ui.type_ahead import ASKING, TakesKeys, ask, opened
 
 if TYPE_CHECKING:
     from hitl_tui.ui.runs_view import RunsView
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
 """Columns from which on so many panes stand side by side."""
+
+
+LOW = 30
+"""Rows below which there are none to spare."""
 
 
 class HitlApp(App[None]):
@@ -46,14 +53,16 @@ class HitlApp(App[None]):
     BINDINGS = group("app")
 
     def __init__(self, inbox: Inbox, settings: Settings, crew: Crew, home: Home, clock: Callable[[], float] = time.time) -> None:
+        self._themes: dict[str, Theme | None] = {}
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)
+        self.VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]
         self._inbox = inbox
         self._settings = settings
         self._crew = crew
         self._home = home
         self._clock = clock
-        self._live = Live(inbox, self._take)
+        self._live = Live(inbox, self._take, self._report)
         self._runs: RunsView | None = None
         self._begun = asyncio.Event()
         self._drafts: dict[tuple[int, str, str], str] = {}
@@ -70,6 +79,15 @@ class HitlApp(App[None]):
     def on_mount(self) -> None:
         self.query_one(QueueView).items.focus()
         self.call_after_refresh(self._begin)  # the first frame waits for no row
+
+    def on_ready(self) -> None:
+        self._crew.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """Textual asks for it with every line it draws, and merges all themes each time."""
+        if theme_name not in self._themes:
+            self._themes[theme_name] = super().get_theme(theme_name)
+        return self._themes[theme_name]
 
     @property
     def _view(self) -> QueueView | RunsView:
@@ -103,46 +121,73 @@ class HitlApp(App[None]):
 
     @work(group="live")
     async def _begin(self) -> None:
-        await self._live.begin()
-        await self.query_one(QueueView).load()
-        await self._stand()
-        self._begun.set()
+        while not self._begun.is_set():
+            try:
+                await self._live.begin()
+                await self.query_one(QueueView).load()
+                await self._stand()
+                self._begun.set()
+            except TROUBLE as error:
+                self._report(error)
+                await asyncio.sleep(AGAIN_S)
         self.set_interval(1, self._stand_again)
         await self._live.run()
+
+    def _report(self, error: Exception) -> None:
+        report(self, error)
 
     async def _take(self, changes: Changes) -> None:
         if not self._up:
             return
         queue = self.query_one(QueueView)
+        if not changes.whole:
+            await queue.load()
         queue.apply(changes.reviews)
-        await queue.follow()
         if self._runs:
             self._runs.apply(changes.runs)
             await self._runs.follow()
+        await queue.follow()
         await self._stand()
 
     @work(group="stand", exclusive=True)
+    @steady
     async def _stand_again(self) -> None:
         await self._stand()
 
     async def _stand(self) -> None:
-        standing = await read_standing(self._inbox, self._crew)
-        surroundings = await read_surroundings(self._inbox, self._crew)
+        standing = await read_standing(self._inbox, self._crew, self._clock())
+        queue = self.query_one(QueueView)
+        surroundings = None if queue.waiting else await read_surroundings(self._inbox, self._crew)
         if not self._up:
             return
-        queue = self.query_one(QueueView)
         self.query_one(TopLine).show(replace(standing, view="queue" if queue.display else "runs", waiting=queue.waiting))
-        queue.surround(surroundings)
+        if surroundings:
+            queue.surround(surroundings)
 
     # Keys
 
+    async def on_event(self, event: events.Event) -> None:
+        """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await opened(self)
+            if isinstance(self.screen, TakesKeys):
+                if self.screen.take(event):
+                    return
+            elif len(self.screen_stack) == 1 and await self._act(event.key):
+                return
+        await super().on_event(event)
+
+    async def _act(self, key: str) -> bool:
+        bound = self.active_bindings.get(key)
+        return bound is not None and bool(await self.run_action(bound.binding.action, bound.node))
+
     async def action_show(self, name: str) -> None:
-        queue = self.query_one(QueueView)
         runs = await self._runs_view() if name == "runs" else self._runs
+        queue = self.query_one(QueueView)
         queue.display = name == "queue"
         if runs:
             runs.display = name == "runs"
-        self._view.items.focus()
+        self.screen_stack[0].set_focus(self._view.items)
         self._live.ring()
         self.post_message(HintsChanged())
 
@@ -153,14 +198,14 @@ class HitlApp(App[None]):
 
             self._runs = RunsView(self._inbox, self._home.run_log, self._clock)
             await self.mount(self._runs, after=self.query_one(QueueView))
-            await self._runs.load()
+            self._runs.load()
         return self._runs
 
-    @work(group="dialog")
+    @work(group=ASKING)
     async def action_new_run(self) -> None:
         from hitl_tui.ui.dialogs.new_run import NewRunScreen
 
-        started = await self.push_screen_wait(NewRunScreen(self._inbox, self._drafts))
+        started = await ask(self, NewRunScreen(self._inbox, self._drafts))
         if started is not None:
             self.notify(f"run r{started} is queued", timeout=3, markup=False)
         self._live.ring()
@@ -195,10 +240,13 @@ class HitlApp(App[None]):
         node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
 
+    @steady
     async def on_run_chosen(self, message: RunChosen) -> None:
         rows = await self._inbox.reviews_of(message.run)
-        await self.action_show("queue")
-        self.query_one(QueueView).go_to(next(row.id for row in rows if row.state == ReviewState.OPEN))
+        review = next((row.id for row in rows if row.state == ReviewState.OPEN), None)
+        if review is not None:
+            await self.action_show("queue")
+            self.query_one(QueueView).go_to(review)
 
     def on_acted(self, message: Acted) -> None:
         self._live.ring()
@@ -217,6 +265,7 @@ class HitlApp(App[None]):
     def _choose_theme(self, name: str) -> None:
         for theme in OWN:
             self.register_theme(theme)
+        self._themes.clear()
         if name and name not in self.available_themes:
             raise BadHome(f"config.toml: there is no theme {name!r}", f"themes: {', '.join(sorted(self.available_themes))}")
         self.theme = name or OWN[0].name

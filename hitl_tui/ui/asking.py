@@ -9,6 +9,7 @@ from textual.widget import Widget
 from hitl_tui import jsontext
 from hitl_tui.model import Action, Answer, DecisionKind, Json, Review
 from hitl_tui.settings import Settings
+from hitl_tui.ui.type_ahead import ask
 
 
 @dataclass
@@ -66,13 +67,13 @@ class Desk:
         """Another filter, or None when the person went back."""
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
-        return await self._owner.app.push_screen_wait(FilterScreen(now))
+        return await ask(self._owner, FilterScreen(now))
 
     async def _reject(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.reject import RejectScreen
 
         screen = RejectScreen(action, self._settings.reject_reasons, self._drafts.get(review.row.id, action.slot, "reject"))
-        answer = await self._owner.app.push_screen_wait(screen)
+        answer = await ask(self._owner, screen)
         self._drafts.keep(review.row.id, action.slot, "reject", screen.draft)
         return answer
 
@@ -85,7 +86,7 @@ class Desk:
             text = edit_outside(self._owner.app, text)
             self._drafts.keep(review.row.id, action.slot, "edit", text)
         screen = EditScreen(review.row.kind, action, text)
-        answer = await self._owner.app.push_screen_wait(screen)
+        answer = await ask(self._owner, screen)
         self._drafts.keep(review.row.id, action.slot, "edit", screen.draft)
         return answer
 
@@ -93,6 +94,6 @@ class Desk:
         from hitl_tui.ui.dialogs.respond import RespondScreen
 
         screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
-        answer = await self._owner.app.push_screen_wait(screen)
+        answer = await ask(self._owner, screen)
         self._drafts.keep(review.row.id, action.slot, "respond", screen.draft)
         return answer

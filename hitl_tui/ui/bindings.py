@@ -46,8 +46,8 @@ COMMANDS = (
     Command(
         "context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"
     ),
-    Command("next_call", "right,l", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
-    Command("previous_call", "left,h", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
+    Command("next_call", "right", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
+    Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only reviews whose agent, tool or summary holds a text.", "queue"),
     Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),

@@ -32,16 +32,29 @@ class CallsLine(Inked):
     def render_line(self, y: int) -> Strip:
         if self._review is None:
             return self.strip([], self.size.width)
-        pieces = [piece for action in self._from() for piece in self._call(action)]
+        pieces, at = [self._head()], cell_len(self._head()[0])
+        for action in self._from():
+            call = self._call(action)
+            at += _cells(call)
+            if at > self.size.width - 1:
+                pieces.append(("…", "muted"))
+                break
+            pieces += call
         return self.strip(pieces, self.size.width)
 
     def on_click(self, event: events.Click) -> None:
-        at = 0
+        at = cell_len(self._head()[0])
         for action in self._from():
-            at += sum(cell_len(text) for text, _ in self._call(action))
+            at += _cells(self._call(action))
             if event.x < at:
                 self.post_message(CallChosen(action.slot))
                 return
+
+    def _head(self) -> Piece:
+        if self._review is None:
+            return "", ""
+        decided = len(self._review.actions) - len(self._review.undecided)
+        return f"{decided} of {len(self._review.actions)} decided  ", "warning" if decided else "muted"
 
     def _from(self) -> list[Action]:
         """The calls from one before the shown on, so that it is always in view."""
@@ -52,8 +65,13 @@ class CallsLine(Inked):
         decision = self._review.decisions.get(action.slot) if self._review else None
         glyph, word, ink = words.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
         here = action.slot == self._slot
+        word = f" {word}" if here or decision else ""
         return [
             ("▸" if here else " ", "accent"),
             (f"{action.slot + 1} {one_line(action.name, NAME)} ", "strong" if here else "muted"),
-            (f"{glyph} {word}   ", ink),
+            (f"{glyph}{word}  ", ink),
         ]
+
+
+def _cells(pieces: list[Piece]) -> int:
+    return sum(cell_len(text) for text, _ in pieces)

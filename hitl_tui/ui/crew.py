@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -24,6 +24,10 @@ class Crew(Protocol):
         """How many of them live now."""
         ...
 
+    def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
+        """Start them; `heard` is called when one has committed something, `died` with a sentence when one ended by itself."""
+        ...
+
     async def restart(self) -> None:
         """Replace them all."""
         ...
@@ -35,6 +39,9 @@ class NoCrew:
     labels: Sequence[str] = ()
     targets: Sequence[str] = ()
     alive = 0
+
+    def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
+        """Nothing to start."""
 
     async def restart(self) -> None:
         """Nothing to replace."""

@@ -72,7 +72,7 @@ class Document(Paper):
         super().action_scroll_end()
 
     def on_resize(self, event: events.Resize) -> None:
-        if self.size.width != self._width:
+        if self._room != self._width:
             top = self._row_line[self.scroll_offset.y] if self.scroll_offset.y < len(self._row_line) else 0
             self._restart()
             self._seek(top)
@@ -95,8 +95,13 @@ class Document(Paper):
         )
         return self.strip(_pieces(self._lines[index], start, end), width)
 
+    @property
+    def _room(self) -> int:
+        """Cells for the text; those of the scrollbar are kept free, for it comes when the text is already laid out."""
+        return max(0, self.outer_size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical) if self.size.width else 0
+
     def _restart(self) -> None:
-        self._width = self.size.width
+        self._width = self._room
         self._row_line, self._row_start = array("q"), array("q")
         self._layout, self._whole = self._laid_out(), False
         if self._width:

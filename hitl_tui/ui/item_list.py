@@ -14,6 +14,7 @@ from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.messages import Opened
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.paper import Paper
+from hitl_tui.ui.trouble import steady
 
 HEIGHT = 2
 """Rows of an item."""
@@ -175,6 +176,7 @@ class ItemList(Paper, Generic[T]):
             self._fill(missing)
 
     @work(group="rows", exclusive=True)
+    @steady
     async def _fill(self, ids: Sequence[int]) -> None:
         self.rows |= {self.key_of(row): row for row in await self._fetch(ids)}
         self._forget()

@@ -35,15 +35,16 @@ class KeyLine(Inked):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        right = list(self._right)
-        taken = sum(self._cells_of(hint) for hint in self._left)
-        while right and taken + sum(self._cells_of(hint) for hint in right) > width:
-            right.pop(0)
+        left, right = list(self._left), list(self._right)
+        while len(right) > 1 and self._cells([*left, *right]) > width:
+            right.pop(0)  # the last one, help, knows all the others
+        while left and self._cells([*left, *right]) > width:
+            left.pop()
         pieces: list[Piece] = []
         self._places, at = [], 0
-        for hint in self._left:
+        for hint in left:
             at = self._put(pieces, hint, at)
-        room = max(0, width - at - sum(self._cells_of(hint) for hint in right))
+        room = max(0, width - at - self._cells(right))
         pieces.append((" " * room, ""))
         at += room
         for hint in right:
@@ -68,6 +69,9 @@ class KeyLine(Inked):
         end = at + self._cells_of(hint)
         self._places.append((at, end, command))
         return end
+
+    def _cells(self, hints: Sequence[Hint]) -> int:
+        return sum(self._cells_of(hint) for hint in hints)
 
     def _cells_of(self, hint: Hint) -> int:
         return cell_len(shown_key(hint[0], self._keymap)) + cell_len(one_line(hint[1], 40)) + 3

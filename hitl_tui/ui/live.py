@@ -7,16 +7,20 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from hitl_tui.inbox import Changes, Inbox
+from hitl_tui.ui.trouble import TROUBLE
 
 POLL_S = 0.05
+AGAIN_S = 1.0
+"""Pause after rows could not be read."""
 
 
 class Live:
     """The one reader of changes. Its consumer gets them in order, each once."""
 
-    def __init__(self, inbox: Inbox, apply: Callable[[Changes], Awaitable[None]]) -> None:
+    def __init__(self, inbox: Inbox, apply: Callable[[Changes], Awaitable[None]], trouble: Callable[[Exception], None]) -> None:
         self._inbox = inbox
         self._apply = apply
+        self._trouble = trouble
         self._rung = asyncio.Event()
         self._rev = 0
         self._version = -1
@@ -36,7 +40,11 @@ class Live:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._rung.wait(), POLL_S)
-            await self.look()
+            try:
+                await self.look()
+            except TROUBLE as error:
+                self._trouble(error)
+                await asyncio.sleep(AGAIN_S)
 
     async def look(self) -> None:
         """Look once."""
@@ -46,6 +54,10 @@ class Live:
             if version == self._version and not rung:
                 return
             self._version = version
-            changes = await self._inbox.changes(self._rev)
-            self._rev = changes.rev
-            await self._apply(changes)
+            try:
+                changes = await self._inbox.changes(self._rev)
+                await self._apply(changes)
+                self._rev = changes.rev
+            except TROUBLE:
+                self._rung.set()  # what was not seen is still to be seen
+                raise

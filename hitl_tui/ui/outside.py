@@ -19,19 +19,30 @@ def edit_outside(app: App[object], text: str) -> str:
     Raises:
         Refused: there is no such editor, it failed, or it left no text.
     """
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    command = _command()
     with tempfile.TemporaryDirectory(prefix="hitl-tui-") as folder:
         path = Path(folder) / "arguments.json"
         path.touch(mode=0o600)
         path.write_text(text + "\n", "utf-8", newline="\n")
-        try:
-            with app.suspend():
+        code = 0
+        with app.suspend():  # nothing may be raised in here: the screen would not come back
+            try:
                 code = subprocess.run([*command, str(path)], check=False).returncode
-        except OSError as error:
-            raise Refused(f"the editor {command[0]} cannot be started: {error.strerror}", "set EDITOR") from None
+            except OSError:
+                code = -1
+        if code == -1:
+            raise Refused(f"the editor {command[0]} cannot be started", "set EDITOR")
         if code:
             raise Refused(f"the editor {command[0]} ended with exit code {code}", "the arguments are as they were")
         try:
             return path.read_text("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"what the editor left cannot be read: {error}", "the arguments are as they were") from None
+
+
+def _command() -> list[str]:
+    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        return shlex.split(chosen) or ["vi"]
+    except ValueError as error:
+        raise Refused(f"EDITOR is no command: {error}", "correct it") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable, Sequence
 
@@ -10,26 +9,26 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Review, ReviewRow, ReviewState
-from hitl_tui.safety import one_line, visible
+from hitl_tui.model import Context, DecisionKind, Review, ReviewRow, ReviewState
+from hitl_tui.safety import one_line
 from hitl_tui.settings import Settings
-from hitl_tui.ui import review_lines, words
+from hitl_tui.ui import review_lines
 from hitl_tui.ui.asking import Desk
 from hitl_tui.ui.bindings import group
+from hitl_tui.ui.deciding import Decider
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.empty import Surroundings, empty_lines
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.messages import Acted, HintsChanged, Opened
+from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.queue_list import QueueList
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.shelf import Shelf
 from hitl_tui.ui.trace_pane import TracePane
+from hitl_tui.ui.trouble import steady
+from hitl_tui.ui.type_ahead import ASKING
 
-DEAD_S = 0.4
-"""How long decision keys do nothing after the item under the cursor changed by itself."""
 LINGER_S = 2.0
 """How long a decided item stays in the list."""
 AHEAD = 2
@@ -50,9 +49,7 @@ class QueueView(Horizontal):
         self._open = Order()
         self._filter = ""
         self._loaded = False
-        self._armed_at = 0.0
-        self.busy = False
-        """Whether a decision is being asked for or stored."""
+        self._decider = Decider(self, inbox, self._desk, self._enter, self._over)
 
     def compose(self) -> ComposeResult:
         yield QueueList(self._inbox.rows, self._moved, self._clock)
@@ -74,6 +71,11 @@ class QueueView(Horizontal):
     def pane(self) -> ReviewPane:
         """The review."""
         return self.query_one(ReviewPane)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a decision is being asked for or stored."""
+        return self._decider.busy
 
     @property
     def waiting(self) -> int | None:
@@ -147,9 +149,9 @@ class QueueView(Horizontal):
         self.query_one("#empty").display = not any_
         self.set_class(not any_, "-empty")
         if not any_ and had_focus:
-            self.query_one("#empty").focus()
+            self.screen.set_focus(self.query_one("#empty"))
         elif any_ and self.query_one("#empty").has_focus:
-            self.items.focus()
+            self.screen.set_focus(self.items)
         self.post_message(HintsChanged())
 
     # The review under the cursor
@@ -157,11 +159,11 @@ class QueueView(Horizontal):
     def go_to(self, review: int) -> None:
         """Put the cursor on a review and go into its details."""
         self.items.select(review)
-        self.items.focus()
+        self.screen.set_focus(self.items)
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         if by_itself:
-            self._armed_at = time.monotonic() + DEAD_S
+            self._decider.disarm()
         held = self._shelf.get(id_) if id_ is not None else None
         if held:
             self._show(*held)
@@ -182,20 +184,20 @@ class QueueView(Horizontal):
         self._read(id_)
 
     @work(group="review", exclusive=True)
+    @steady
     async def _read(self, id_: int) -> None:
         slow = self.set_timer(0.1, self.pane.show_loading)
         try:
             held = await self._shelf.read(id_)
-        except Refused as error:
-            self._say(error)
-            return
         finally:
             slow.stop()
+            self.pane.loading = False
         if id_ == self.items.cursor:
             self._show(*held)
             await self.follow()
 
     @work(group="ahead", exclusive=True)
+    @steady
     async def _read_ahead(self) -> None:
         await self._shelf.read_ahead(self.items.neighbours(AHEAD))
         await self.follow()
@@ -206,12 +208,12 @@ class QueueView(Horizontal):
 
     def _enter(self) -> None:
         self.add_class("-detail")
-        self.pane.query_one("#arguments").focus()
+        self.screen.set_focus(self.pane.query_one("#arguments"))
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
         self.remove_class("-detail")
-        self.items.focus()
+        self.screen.set_focus(self.items)
         self.post_message(HintsChanged())
 
     def action_call(self, by: int) -> None:
@@ -231,11 +233,12 @@ class QueueView(Horizontal):
         action, review = self.pane.action, self.pane.review
         decision = review.decisions.get(action.slot) if action and review else None
         if action is None or decision is None or decision.answer.kind != DecisionKind.EDIT:
-            self._tell("nothing was edited here")
+            self.notify("nothing was edited here", timeout=3)
             return
         self._desk.show_difference(action, decision.answer.args)
 
-    @work(group="dialog")
+    @work(group=ASKING)
+    @steady
     async def action_filter(self) -> None:
         wanted = await self._desk.filter(self._filter)
         if wanted is not None and wanted != self._filter:
@@ -245,71 +248,27 @@ class QueueView(Horizontal):
     # Deciding
 
     def action_approve(self) -> None:
-        self._decide(DecisionKind.APPROVE)
+        self._decider.decide(DecisionKind.APPROVE)
 
     def action_edit(self) -> None:
-        self._decide(DecisionKind.EDIT)
+        self._decider.decide(DecisionKind.EDIT)
 
     def action_edit_outside(self) -> None:
-        self._decide(DecisionKind.EDIT, outside=True)
+        self._decider.decide(DecisionKind.EDIT, outside=True)
 
     def action_reject(self) -> None:
-        self._decide(DecisionKind.REJECT)
+        self._decider.decide(DecisionKind.REJECT)
 
     def action_respond(self) -> None:
-        self._decide(DecisionKind.RESPOND)
+        self._decider.decide(DecisionKind.RESPOND)
 
-    def _decide(self, kind: DecisionKind, outside: bool = False) -> None:
-        review, action = self.pane.review, self.pane.action
-        if not self.pane.display or not self.pane.size.width:
-            self._enter()
-            self._tell("read it first: the same key decides here")
-            self._armed_at = time.monotonic() + DEAD_S
-            return
-        if self.pane.zoomed:
-            self.pane.zoom()
-            self._tell("see the arguments first: the same key decides here")
-            self._armed_at = time.monotonic() + DEAD_S
-            return
-        if self.busy or time.monotonic() < self._armed_at or not self.pane.seen or review is None or action is None:
-            return
-        if review.row.state != ReviewState.OPEN:
-            self._tell(f"review {review.row.id} is {words.closing(review.row)[1]}")
-        elif kind not in action.allowed:
-            self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
-        else:
-            self.busy = True
-            self._answer(review, action, kind, outside)
-
-    @work(group="dialog")
-    async def _answer(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
-        try:
-            looked = self.pane.looked_ms
-            answer = await self._desk.ask(review, action, kind, outside)
-            if answer is not None:
-                await self._send(review, action, answer, looked)
-        except HitlError as error:
-            self._say(error)
-        finally:
-            self.busy = False
-
-    async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
-        try:
-            state = await self._inbox.decide(review, {action.slot: answer}, looked)
-        except HitlError as error:
-            self._say(error)
-            self._shelf.forget(review.row.id)
-            self._reread(review.row.id)
-            return
-        finally:
-            self.post_message(Acted())
-        self._desk.forget(review.row.id, action.slot)
-        self._armed_at = time.monotonic() + DEAD_S
-        self._shelf.forget(review.row.id)
-        if state == ReviewState.OPEN:
-            self._reread(review.row.id)
-        elif self.items.cursor == review.row.id:
-            self._advance(review.row.id)
+    def _over(self, review: int, whole: bool) -> None:
+        """A decision was stored, or refused."""
+        self._shelf.forget(review)
+        if not whole:
+            self._reread(review)
+        elif self.items.cursor == review:
+            self._advance(review)
 
     def _advance(self, from_id: int) -> None:
         """On to the next open item, else to the one before."""
@@ -339,9 +298,3 @@ class QueueView(Horizontal):
         if self.items.cursor is not None:
             hints += [("context", "context"), ("filter", "filter")]
         return hints
-
-    def _say(self, error: HitlError) -> None:
-        self.notify(visible(str(error)), severity="warning", markup=False)
-
-    def _tell(self, text: str) -> None:
-        self.notify(visible(text), timeout=3, markup=False)

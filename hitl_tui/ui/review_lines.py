@@ -31,19 +31,20 @@ def facts(review: Review, context: Context) -> Content:
     return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
 
 
-def source(row: ReviewRow, review: Review | None) -> str:
-    """Where a review comes from."""
-    parts = [one_line(row.agent, 40), f"run r{row.run}"]
-    if review:
-        parts.append("node " + one_line(" › ".join([*review.path, review.node]), 60))
-    return " · ".join(parts)
+def sources(row: ReviewRow, review: Review | None) -> list[str]:
+    """Where a review comes from, the fullest first, for as much room as there is."""
+    short = f"{one_line(row.agent, 40)} · run r{row.run}"
+    if review is None:
+        return [short]
+    node = one_line(review.node.rpartition(".")[0] or review.node, 40)
+    return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
 
 def argument_lines(review: Review, action: Action) -> Iterator[Line]:
     """What is asked, in full."""
     yield from _note(review.row)
     yield from _decided(review, action)
-    if review.row.kind in (PauseKind.QUESTION, PauseKind.ELICITATION) or not isinstance(action.args, dict):
+    if review.row.kind is PauseKind.QUESTION or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
         yield from table(action.args.items())
@@ -106,7 +107,7 @@ def tab_lines(tab: str, review: Review, context: Context) -> Iterator[Line]:
     match tab:
         case "Conversation":
             for message in context.conversation:
-                yield from _message(message)
+                yield from message_lines(message)
         case "Done so far":
             yield from _attempts(context)
         case "Graph":
@@ -123,7 +124,8 @@ def tab_titles(context: Context) -> dict[str, str]:
     return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
 
 
-def _message(message: Message) -> Iterator[Line]:
+def message_lines(message: Message) -> Iterator[Line]:
+    """Who says what, and the calls it makes."""
     who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
     ink = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
     if message.text or not message.calls:

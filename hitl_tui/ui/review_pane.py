@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, islice
 
 from rich.cells import cell_len
 from textual import events
@@ -18,13 +18,17 @@ from hitl_tui.safety import one_line
 from hitl_tui.ui import review_lines
 from hitl_tui.ui.calls_line import CallsLine
 from hitl_tui.ui.document import Document
-from hitl_tui.ui.lines import Line
+from hitl_tui.ui.lines import Line, line
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.tab_line import TabLine
 from hitl_tui.ui.wrap import row_starts
 
 WHY_ROWS = 5
-"""More than this is reached by scrolling."""
+"""Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
+LEAST = 3
+"""Rows that reasons and surroundings keep when the arguments need all there is."""
+SHARE = 0.36
+"""Of the pane, for the surroundings, when the arguments need less."""
 
 
 class ReviewPane(Vertical):
@@ -38,6 +42,7 @@ class ReviewPane(Vertical):
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
         self.zoomed = False
+        self._bare = True
 
     def compose(self) -> ComposeResult:
         yield Static(id="facts")
@@ -87,6 +92,10 @@ class ReviewPane(Vertical):
         """Reading takes long enough to say so."""
         self.loading = True
 
+    def say(self, text: str) -> None:
+        """What goes on with it, on the lower border."""
+        self.border_subtitle = text
+
     def turn(self, by: int) -> bool:
         """Go to another call of the review; whether there is one."""
         if self.review is None or len(self.review.actions) < 2:
@@ -99,6 +108,7 @@ class ReviewPane(Vertical):
         """Give the whole pane to the surroundings, or take it back."""
         self.zoomed = not self.zoomed
         self.set_class(self.zoomed, "-zoomed")
+        self._fit()
 
     def on_call_chosen(self, message: CallChosen) -> None:
         message.stop()
@@ -120,7 +130,7 @@ class ReviewPane(Vertical):
 
     def on_resize(self, event: events.Resize) -> None:
         self._draw_title()
-        self.call_after_refresh(self._draw_why, self.action)
+        self.call_after_refresh(self._fit)
 
     def _draw(self, only_action: bool = False) -> None:
         review, action = self.review, self.action
@@ -139,18 +149,40 @@ class ReviewPane(Vertical):
         lines = list(review_lines.why_lines(action, self.surroundings)) if action else []
         why.show(lines)
         why.display = rule.display = bool(lines)
-        self._fit_why(lines)
-
-    def _fit_why(self, lines: Sequence[Line]) -> None:
-        """As many rows as it takes, up to a few."""
-        width = self.query_one("#arguments", Document).size.width
-        rows = (1 for line in lines for _ in row_starts(line.text, width - line.indent))
-        self.query_one("#why", Document).styles.height = max(1, sum(islice(rows, WHY_ROWS)))
+        self._fit()
 
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabLine)
-        lines = review_lines.tab_lines(tabs.chosen, self.review, self.surroundings) if self.review else ()
-        self.query_one("#surroundings", Document).show(lines)
+        lines = review_lines.tab_lines(tabs.chosen, self.review, self.surroundings) if self.review else iter(())
+        first = next(lines, None)
+        self._bare = first is None
+        self.query_one("#surroundings", Document).show(chain([first or line("nothing", "muted")], lines))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Rows for each part: the arguments get what they need, reasons and surroundings what is left, and a little in any case."""
+        surroundings, why = self.query_one("#surroundings", Document), self.query_one("#why", Document)
+        surroundings.display = self.zoomed or not self._bare
+        review, action = self.review, self.action
+        if not review or not action or not self.size.height or self.zoomed:
+            surroundings.styles.height = "1fr" if self.zoomed else None
+            return
+        heads = [one for one in (self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
+        room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
+        reasons = list(review_lines.why_lines(action, self.surroundings)) if why.display else []
+        asked = self._rows(review_lines.argument_lines(review, action), room)
+        below = 0 if self._bare else int(self.size.height * SHARE)
+        room -= 1 if why.display else 0
+        above = self._rows(reasons, max(WHY_ROWS, room - asked - below))
+        below -= max(0, min(asked + above + below - room, below - LEAST))
+        above -= max(0, min(asked + above + below - room, above - LEAST))
+        why.styles.height, surroundings.styles.height = max(1, above), below
+
+    def _rows(self, lines: Iterable[Line], limit: int) -> int:
+        """How many rows the lines take, counted up to a limit."""
+        width = self.size.width - 3  # what padding and scrollbar leave
+        rows = (1 for one in lines for _ in row_starts(one.text, width - one.indent))
+        return sum(islice(rows, limit))
 
     def _draw_title(self) -> None:
         """Tool on the left and its source on the right of the upper border."""
@@ -159,9 +191,9 @@ class ReviewPane(Vertical):
             return
         action = self.action
         left = one_line(action.name if action else self._row.title, 40)
-        right = review_lines.source(self._row, self.review)
-        room = self.size.width - cell_len(left) - cell_len(right) - 6
-        if room < 2:
-            right, room = "", 0
+        room = self.size.width - cell_len(left) - 6
+        sources = review_lines.sources(self._row, self.review)
+        right = next((source for source in sources if cell_len(source) <= room - 2), "")
+        room -= cell_len(right)
         parts = [Content.styled(left, "bold $text"), Content.styled(f" {'─' * room} " if right else "", "$panel-lighten-1")]
         self.border_title = Content.assemble(*parts, Content.styled(right, "$foreground 60%"))

@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Run, RunState
+from hitl_tui.model import Json, Message, Run, RunState
 from hitl_tui.safety import one_line
-from hitl_tui.ui import words
+from hitl_tui.ui import review_lines, words
 from hitl_tui.ui.document import Document
-from hitl_tui.ui.lines import BLANK, Line, line, paragraph, value_lines
+from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.tab_line import TabLine
 from hitl_tui.ui.trace_pane import TracePane
@@ -132,9 +132,35 @@ def _outcome(run: Run) -> Iterator[Line]:
         yield BLANK
         yield from paragraph(run.traceback, "muted")
     if run.result is not None:
-        yield from value_lines(run.result)
+        yield from _result(run.result)
     elif not run.error:
         yield line("it has not ended yet" if run.ended_at is None else "it left no result", "muted")
+
+
+def _result(result: Json) -> Iterator[Line]:
+    """What the graph left; of a conversation first what was said last."""
+    said = read_messages(result.get("messages")) if isinstance(result, dict) else ()
+    if not isinstance(result, dict) or not said:
+        yield from value_lines(result)
+        return
+    rest = {name: value for name, value in result.items() if name != "messages"}
+    if said[-1].text:
+        yield from paragraph(said[-1].text)
+        yield BLANK
+    if rest:
+        yield from table(rest.items())
+        yield BLANK
+    yield line("the whole conversation", "muted")
+    for message in said:
+        yield from review_lines.message_lines(message)
+
+
+def read_messages(value: Json) -> list[Message]:
+    """The conversation a state holds, as workers write it down; empty when it is anything else."""
+    try:
+        return [Message(**{**one, "calls": tuple((call["name"], call["args"]) for call in one["calls"])}) for one in value]
+    except (TypeError, ValueError, KeyError):
+        return []
 
 
 def _log(path: Path) -> Iterator[Line]:

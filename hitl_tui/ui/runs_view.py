@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,18 +10,20 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from hitl_tui.errors import HitlError
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState, Run, RunState
-from hitl_tui.safety import one_line, visible
+from hitl_tui.safety import one_line
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.lines import line
+from hitl_tui.ui.live import AGAIN_S
 from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.run_pane import RunPane
 from hitl_tui.ui.runs_list import RunsList
+from hitl_tui.ui.trouble import TROUBLE, report, steady
+from hitl_tui.ui.type_ahead import ASKING, ask
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
@@ -58,11 +61,20 @@ class RunsView(Horizontal):
         """The run."""
         return self.query_one(RunPane)
 
+    @work(group="load", exclusive=True)
     async def load(self) -> None:
-        """Read all ids."""
-        self._loaded = True
-        self.items.load(Order(await self._inbox.run_ids(), newest_first=True))
-        self._show_if_any()
+        """Read all ids, until they are read."""
+        self.items.loading = True
+        while not self._loaded:
+            try:
+                ids = await self._inbox.run_ids()
+            except TROUBLE as error:
+                report(self, error)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._loaded, self.items.loading = True, False
+                self.items.load(Order(ids, newest_first=True))
+                self._show_if_any()
 
     def apply(self, changed: Sequence[Run]) -> None:
         """Take in runs that are new or changed."""
@@ -82,7 +94,7 @@ class RunsView(Horizontal):
     def go_to(self, run: int) -> None:
         """Put the cursor on a run."""
         self.items.select(run)
-        self.items.focus()
+        self.screen.set_focus(self.items)
 
     def _show_if_any(self) -> None:
         self.items.border_title = f"Runs  {len(self.items.order):,}"
@@ -97,15 +109,13 @@ class RunsView(Horizontal):
         self.post_message(HintsChanged())
 
     @work(group="run", exclusive=True)
+    @steady
     async def _read(self, id_: int) -> None:
-        try:
-            self.pane.show(await self._inbox.run(id_))
-        except HitlError as error:
-            self._say(error)
-            return
+        self.pane.show(await self._inbox.run(id_))
         await self.follow()
         self.post_message(HintsChanged())
 
+    @steady
     async def on_opened(self, message: Opened) -> None:
         message.stop()
         run = self.pane.run
@@ -113,15 +123,12 @@ class RunsView(Horizontal):
             self.post_message(RunChosen(run.id))
             return
         self.add_class("-detail")
-        self.pane.query("Document").filter("#run-text, #run-trace").first().focus()
-        for document in self.pane.query(Document):
-            if document.display:
-                document.focus()
+        self.screen.set_focus(next(document for document in self.pane.query(Document) if document.display))
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
         self.remove_class("-detail")
-        self.items.focus()
+        self.screen.set_focus(self.items)
         self.post_message(HintsChanged())
 
     def action_tab(self, by: int) -> None:
@@ -130,34 +137,26 @@ class RunsView(Horizontal):
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)
 
-    @work(group="dialog")
+    @work(group="send")
+    @steady
     async def action_retry(self) -> None:
-        run = self.pane.run
-        if run is None:
-            return
-        try:
-            await self._inbox.retry(run.id)
-        except HitlError as error:
-            self._say(error)
-        self.post_message(Acted())
+        if self.pane.run:
+            await self._inbox.retry(self.pane.run.id)
+            self.post_message(Acted())
 
     def action_cancel(self) -> None:
         if self.pane.run and self.pane.run.state not in OVER:
             self._cancel(self.pane.run)
 
-    @work(group="dialog")
+    @work(group=ASKING)
+    @steady
     async def _cancel(self, run: Run) -> None:
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
-        if await self.app.push_screen_wait(
-            ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")
-        ):
-            try:
-                await self._inbox.cancel(run.id)
-            except HitlError as error:
-                self._say(error)
+        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
+            await self._inbox.cancel(run.id)
             self.post_message(Acted())
 
     def hints(self) -> list[Hint]:
@@ -175,6 +174,3 @@ class RunsView(Horizontal):
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
         return [*hints, ("next_tab", "next tab")]
-
-    def _say(self, error: HitlError) -> None:
-        self.notify(visible(str(error)), severity="warning", markup=False)

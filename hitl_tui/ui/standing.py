@@ -11,7 +11,11 @@ from hitl_tui.ui.top_line import Standing
 GOING = (RunState.RUNNING, RunState.QUEUED)
 
 
-async def read_standing(inbox: Inbox, crew: Crew) -> Standing:
+SILENT_S = 8.0
+"""A worker that has not said for so long that it lives is held up by an agent."""
+
+
+async def read_standing(inbox: Inbox, crew: Crew, now: float) -> Standing:
     """The facts of the first row."""
     counts = await inbox.counts()
     workers = await inbox.workers()
@@ -19,6 +23,8 @@ async def read_standing(inbox: Inbox, crew: Crew) -> Standing:
     total = len(crew.labels)
     if total and crew.alive < total:
         worker, ink = ("✗ down" if not crew.alive else f"✗ {crew.alive} of {total} alive"), "error"
+    elif workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
+        worker, ink = f"✗ not answering for {int(silent)} s: an agent holds it up, R replaces it", "error"
     elif workers:
         worker, ink = f"● {running} of {room} runs", "success"
     elif total:

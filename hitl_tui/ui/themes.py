@@ -13,11 +13,11 @@ DARK = Theme(
     error="#d9716f",
     success="#86b37c",
     foreground="#d4d7dc",
-    background="#15181d",
-    surface="#191d23",
+    background="#121212",
+    surface="#181b20",
     panel="#242a33",
     dark=True,
-    variables={"block-cursor-text-style": "none", "border": "#333b47", "scrollbar": "#3a4350", "scrollbar-background": "#15181d"},
+    variables={"block-cursor-text-style": "none", "border": "#333b47", "scrollbar": "#3a4350", "scrollbar-background": "#121212"},
 )
 LIGHT = Theme(
     name="hitl-light",

@@ -33,11 +33,13 @@ class TopLine(Inked):
         super().__init__(id="top")
         self._clock = clock
         self._standing = Standing()
+        self._minute = ""
 
     def show(self, standing: Standing) -> None:
         """Draw other facts, if they are others."""
-        if standing != self._standing:
-            self._standing = standing
+        minute = self._time()
+        if standing != self._standing or minute != self._minute:
+            self._standing, self._minute = standing, minute
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -46,13 +48,15 @@ class TopLine(Inked):
         for view, label, count in self._views():
             here = view == now.view
             left += [(label, "title" if here else "muted"), (f" {count}" if count else "", "accent" if here else "muted"), ("   ", "")]
-        clock = time.strftime("%H:%M", time.localtime(self._clock()))
         worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
-        right: list[Piece] = [*worker, (f"   {now.reviewer}", "muted"), (f"   {clock} ", "muted")]
+        right: list[Piece] = [*worker, (f"   {now.reviewer}", "muted"), (f"   {self._time()} ", "muted")]
         room = width - _cells(left)
         while right and _cells(right) > room:
             right.pop()
         return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
+
+    def _time(self) -> str:
+        return time.strftime("%H:%M", time.localtime(self._clock()))
 
     def on_click(self, event: events.Click) -> None:
         at = cell_len(" hitl-tui ") + 2

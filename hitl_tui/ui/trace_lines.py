@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hitl_tui.model import Event, Json
+from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.lines import Line, json_lines, line, paragraph, value_lines
 from hitl_tui.ui.review_lines import call_text
@@ -27,15 +28,18 @@ GLYPHS = {
 def event_lines(event: Event) -> Iterator[Line]:
     """The lines of one event."""
     body: dict[str, Any] = event.body if isinstance(event.body, dict) else {"value": event.body}
-    where = " › ".join([*event.path, event.node])
+    where = one_line(" › ".join([*event.path, event.node]))
+    who = one_line(where, COLUMN - 1)
     match event.kind:
         case "message":
-            yield from paragraph(_text(body.get("text")), "", where or "agent", COLUMN, "strong")
+            yield from paragraph(_text(body.get("text")), "", who or "agent", COLUMN, "strong")
         case "call":
-            yield line("→ " + call_text(_text(body.get("name")), body.get("args")), "accent", where, COLUMN)
+            yield line("→ " + call_text(_text(body.get("name")), body.get("args")), "accent", who, COLUMN)
         case "result":
             failed = bool(body.get("failed"))
-            yield from paragraph(f"← {_text(body.get('text'))}", "error" if failed else "muted", _text(body.get("name")), COLUMN)
+            yield from paragraph(
+                f"← {_text(body.get('text'))}", "error" if failed else "muted", one_line(_text(body.get("name")), COLUMN - 1), COLUMN
+            )
         case "start":
             yield line(f"▸ {where or 'starts'}", "muted", "", COLUMN)
         case "end":
@@ -51,6 +55,8 @@ def _other(kind: str, where: str, body: dict[str, Any]) -> Iterator[Line]:
     value: Json = next(iter(body.values())) if len(body) == 1 else body
     if not body:
         yield line(where or kind, ink, lead, COLUMN, ink)
+    elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        yield from paragraph(", ".join(value), "", lead, COLUMN, ink)
     elif isinstance(value, str):
         yield from paragraph(value, ink if kind == "error" else "", lead, COLUMN, ink)
     elif kind == "decided" and isinstance(value, dict) and value.get("kind") in words.DECIDED:

@@ -10,7 +10,6 @@ KINDS = {
     PauseKind.TOOL_GATE: "tool call, stopped before its node",
     PauseKind.GATE: "gate: the graph stops here by design",
     PauseKind.AGENT_INBOX: "agent-inbox request",
-    PauseKind.ELICITATION: "an MCP server asks",
     PauseKind.QUESTION: "question",
 }
 DECIDED = {

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from hitl_tui.agents.project import Project
 from hitl_tui.errors import Busy
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, reviews, runs, workers
+from hitl_tui.store import Store, changes, reviews, runs, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
 from hitl_tui.worker.turns import Turns
 
 POLL_S = 0.05
 BEAT_S = 2.0
+ASIDE_S = 0.002
+"""A decision just taken up goes first: looking for more work at once would stand in its way to the rows."""
 DRAIN_S = 4.0
 """How long runs may take to reach a step's boundary when the worker stops; then they are cut off, and repeat that step later."""
 CANCEL_S = 2.0
@@ -91,6 +93,7 @@ class Engine:
         while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
             if decided := await reviews.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
                 self._start(decided[0], self._turns.resume(*decided))
+                await asyncio.sleep(ASIDE_S)
                 continue
             run = await runs.take_next(self._store, self._me.id, self._me.project, self._project.names, alone=not self._going)
             if run is None:
@@ -128,6 +131,7 @@ class Engine:
             with contextlib.suppress(Busy):
                 await workers.beat(self._store, self._me.id)
                 await self._recover()
+                await changes.prune(self._store)
             await asyncio.to_thread(trim, self._project.home)
             await asyncio.sleep(BEAT_S)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import sys
+import threading
+import time
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine
@@ -29,6 +32,8 @@ from hitl_tui.worker.output import RunOutput
 from hitl_tui.worker.turns import Turns
 
 NICENESS = 5
+ORPHAN_S = 10.0
+"""How long a worker may take to stop by itself once its console is gone."""
 THREADS = 128
 """For sync nodes: one that never returns keeps its thread, and must not starve the others."""
 
@@ -48,6 +53,8 @@ class Options:
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
     """Be a worker until told to stop; the exit code. `say` is for the one who started it by hand."""
     _detach(home)
+    if options.doorbell is not None:
+        threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(THREADS, "agent"))
@@ -62,6 +69,14 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads of agents that never return must not keep the process
+
+
+def _die_with(console: int) -> None:
+    """End when the console has, even if an agent keeps the event loop from hearing of it."""
+    while os.getppid() == console:
+        time.sleep(1)
+    time.sleep(ORPHAN_S)
+    os._exit(1)
 
 
 def _detach(home: Home) -> None:
@@ -96,6 +111,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
             stack.push_async_callback(workers.retire, store, me.id)
         project = await stack.enter_async_context(Project.open(target, home))
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
+        gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
         if options.describe_only:
             return 0
@@ -114,7 +130,7 @@ def _listen(engine: Engine, bell: Doorbell | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, engine.stop)
     if bell:
-        bell.on_ring(engine.wake, engine.stop)
+        bell.answer(engine.wake, engine.stop)
 
 
 async def _report(store: Store, project: Project, say: Callable[[str], None]) -> None:

@@ -54,16 +54,13 @@ class Turns:
             await self._conclude(run, thread)
 
     async def resume(self, run: Run, decided: list[reviews.Answers]) -> None:
-        """Send what was decided, if the graph still asks exactly what was shown.
-
-        The ledger is written while the head is read: should the worker die in between, a person is asked again.
-        """
+        """Send what was decided, if the graph still asks exactly what was shown."""
         async with self._guarded(run) as thread:
-            written = reviews.submit(self._store, self._worker, [said.review for said in decided])
-            leased, asks = await asyncio.gather(written, thread.asks())
+            asks = await thread.asks()
+            leased = await reviews.submit(self._store, self._worker, [said.review for said in decided])
             if not leased:
-                return
-            answered, stale = _match(decided, asks)
+                return  # another worker was first
+            answered, stale = _match([said for said in decided if said.review in leased], asks)
             if stale:
                 await reviews.close(self._store, stale)
             if answered:
@@ -73,7 +70,7 @@ class Turns:
 
     async def _go_on(self, run: Run, thread: Thread) -> bool:
         """Continue an interrupted run; False when it had not begun."""
-        look = await thread.look(stopped=False)
+        look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
         if not look.begun_by(run.id):
             return False
         unknown = await reviews.submitted(self._store, run.id)

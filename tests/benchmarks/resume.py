@@ -65,7 +65,7 @@ class Console:
 async def _console(home: Home) -> AsyncIterator[Console]:
     async with Store.open(home.database) as store:
         console = Console(Inbox(store, "bench"))
-        worker = Supervisor(f"{GRAPHS}:asking", home.path, 8, lambda: console.rung.set(), print)
+        worker = Supervisor(f"{GRAPHS}:asking", "asking", home.path, 8, lambda: console.rung.set(), print)
         console.inbox = Inbox(store, "bench", worker.ring)
         task = asyncio.ensure_future(worker.run())
         try:

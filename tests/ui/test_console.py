@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hitl_tui.errors import BadHome
@@ -256,3 +258,28 @@ async def test_texts_keep_their_place_when_the_terminal_changes(console: Console
         await desk.settle()
         again = next(row for row in desk.screen().split("\n") if "row " in row).split("row ")[1].split()[0]
         assert abs(int(first) - int(again)) <= 1
+
+
+async def test_a_line_is_never_cut_at_the_scrollbar(console: Console) -> None:
+    async with console("empty", size=(80, 24)) as desk:
+        text = "I am sorry that you had to ask twice. We received your payment of 248.00 EUR on 28 October.\n" * 30
+        await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("w", {"a": text})))
+        await desk.settle()
+        for width in range(80, 95):
+            await desk.pilot.resize_terminal(width, 24)
+            await desk.press("enter")
+            words = [word for row in desk.screen().split("\n")[3:18] for word in row.strip("│ ▁▂▃▄▅▆▇█").split()]
+            assert set(words) <= {*text.split(), "a"}
+
+
+async def test_a_result_is_read_as_a_conversation(console: Console) -> None:
+    async with console("runs") as desk:
+        said = [
+            {"role": "user", "text": "tidy", "name": "", "calls": [], "failed": False},
+            {"role": "agent", "text": "", "name": "", "calls": [{"name": "send", "args": {"to": "x"}}], "failed": False},
+            {"role": "agent", "text": "kept in\noutbox/new", "name": "", "calls": [], "failed": False},
+        ]
+        await desk.store.db.execute("UPDATE runs SET result = ? WHERE id = 3", (json.dumps({"messages": said, "n": 1}),))
+        await desk.press("f2", "j", "j")
+        await desk.settle()
+        assert "outbox/new" in desk.screen() and 'send(to="x")' in desk.screen() and '"role"' not in desk.screen()

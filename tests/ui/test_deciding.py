@@ -8,6 +8,7 @@ import json
 import pytest
 
 from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.ui import deciding
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.areas import JsonArea
 from hitl_tui.ui.queue_list import QueueList
@@ -60,11 +61,12 @@ async def test_double_press_approves_only_one(console: Console) -> None:
         assert await desk.store.one("SELECT count(*) FROM decisions") == (1,)
 
 
-async def test_keys_are_dead_for_a_moment_after_the_cursor_moved_by_itself(console: Console) -> None:
+async def test_keys_are_dead_for_a_moment_after_the_cursor_moved_by_itself(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as desk:
+        monkeypatch.setattr(deciding, "DEAD_S", 3.0)
         await desk.press("a", "a")
         assert await desk.decided(desk.ids[SQL]) == []
-        await desk.armed()
+        await desk.pilot.pause(3.1)
         await desk.press("a")
         assert await desk.decided(desk.ids[SQL]) == [(0, "approve", None, None)]
 

@@ -20,8 +20,8 @@ class SendArea(TextArea):
 
         text: str
 
-    def __init__(self, text: str = "", id: str | None = None) -> None:
-        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False)
+    def __init__(self, text: str = "", id: str | None = None, placeholder: str = "") -> None:
+        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":

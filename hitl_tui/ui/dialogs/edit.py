@@ -49,8 +49,10 @@ class EditScreen(DialogScreen[Answer]):
         editor = JsonArea(self.draft, id="edit-text") if len(self.draft) <= SHOWN else Static(TOO_LONG, id="edit-too-long")
         yield Horizontal(editor, Document(id="edit-difference"), id="edit-panes")
 
+    def field(self) -> Widget | None:
+        return next(iter(self.query(JsonArea)), None)
+
     def on_mount(self) -> None:
-        self.query_one("#edit-panes").children[0].focus()
         self._check()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:

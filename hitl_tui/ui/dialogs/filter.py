@@ -20,5 +20,8 @@ class FilterScreen(DialogScreen[str]):
     def body(self) -> Iterable[Widget]:
         yield Input(self._now, placeholder="agent, tool or summary holds …")
 
+    def field(self) -> Widget | None:
+        return self.query_one(Input)
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip())

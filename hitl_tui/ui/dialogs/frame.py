@@ -10,16 +10,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from hitl_tui.safety import one_line, visible
+from hitl_tui.ui.type_ahead import TakesKeys
 
 T = TypeVar("T")
 
 
-class DialogScreen(ModalScreen[T | None]):
+class DialogScreen(TakesKeys[T | None]):
     """Comes back with a value, or with None when the person went back."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -21,10 +22,15 @@ from hitl_tui.ui.dialogs.areas import JsonArea, SendArea
 from hitl_tui.ui.dialogs.frame import DialogScreen
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, paragraph
+from hitl_tui.ui.trouble import TROUBLE, sentence, steady
 
 TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "agents"), ("esc", "back")]
 JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "agents"), ("esc", "back")]
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
+
+NO_AGENT = "no agent is known yet; those that are being loaded appear here by themselves"
+PLACEHOLDER = "say what it shall do; enter starts it"
+REREAD_S = 0.5
 
 Draft = dict[tuple[int, str, str], str]
 """What was typed, by project, agent and form."""
@@ -45,11 +51,12 @@ class NewRunScreen(DialogScreen[int]):
         self._agents: list[Agent] = []
         self._agent: Agent | None = None
         self._as_json = False
+        self._read = False
 
     def body(self) -> Iterable[Widget]:
         right = Vertical(
             Static(id="agent-about", classes="label"),
-            SendArea(id="text"),
+            SendArea(id="text", placeholder=PLACEHOLDER),
             JsonArea(id="json"),
             Document(id="agent-error"),
             id="new-run-right",
@@ -57,26 +64,57 @@ class NewRunScreen(DialogScreen[int]):
         yield Horizontal(OptionList(id="agents"), right, id="new-run-panes")
 
     async def on_mount(self) -> None:
-        self._agents = await self._inbox.agents()
-        options = self.query_one("#agents", OptionList)
-        options.add_options([Option(_prompt(agent)) for agent in self._agents])
-        if not self._agents:
-            self.complain("no agent is known yet; the worker may still be loading them")
-            self._show(None)
+        await self.reread()
+        if self._agents:
+            self.set_focus(self.query_one("#agents"))
+        self.set_interval(REREAD_S, self._again)
+
+    def field(self) -> Widget | None:
+        return None if self._as_json or (self._agent and self._agent.error) else self._field()
+
+    @work(group="agents", exclusive=True)
+    async def _again(self) -> None:
+        await self.reread()
+
+    @steady
+    async def reread(self) -> None:
+        """The agents as they are known now; the chosen one and what was typed stay."""
+        agents = await self._inbox.agents()
+        if agents == self._agents and self._read:
             return
-        options.highlighted = next((place for place, agent in enumerate(self._agents) if not agent.error), 0)
-        options.focus()
+        self._agents, self._read = agents, True
+        options = self.query_one("#agents", OptionList)
+        options.clear_options()
+        options.add_options([Option(_prompt(agent)) for agent in agents])
+        options.highlighted = self._place()
+        if options.highlighted is None:
+            self._show(None)
+        else:
+            self._choose(agents[options.highlighted])
+
+    def _place(self) -> int | None:
+        """Where the chosen agent is now, else the first that works."""
+        if not self._agents:
+            return None
+        chosen = (self._agent.project, self._agent.name) if self._agent else None
+        same = next((place for place, agent in enumerate(self._agents) if (agent.project, agent.name) == chosen), None)
+        return same if same is not None else next((place for place, agent in enumerate(self._agents) if not agent.error), 0)
+
+    def _choose(self, agent: Agent) -> None:
+        if agent != self._agent:
+            if self._agent is None or (agent.project, agent.name) != (self._agent.project, self._agent.name):
+                self._as_json = not agent.takes_text
+            self._show(agent)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        agent = self._agents[event.option_index]
-        self._as_json = not agent.takes_text
-        self._show(agent)
+        if event.option_index < len(self._agents):
+            self._choose(self._agents[event.option_index])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._field().focus()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        if self._agent and event.text_area.has_focus:
+        if event.text_area.has_focus and self._agent:
             self._drafts[self._agent.project, self._agent.name, event.text_area.id or ""] = event.text_area.text
             self._check()
 
@@ -91,6 +129,8 @@ class NewRunScreen(DialogScreen[int]):
 
     async def action_start(self) -> None:
         agent = self._agent
+        if agent is None:
+            self.complain(NO_AGENT)
         if agent is None or agent.error:
             return
         text = None if self._as_json else self.query_one("#text", SendArea).text
@@ -99,27 +139,29 @@ class NewRunScreen(DialogScreen[int]):
                 raise Refused("say what it shall do")
             given = jsontext.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
             (run,) = await self._inbox.launch(agent.name, text=text, given=given, project=agent.project)
-        except HitlError as error:
-            self.complain(str(error))
+        except TROUBLE as error:
+            self.complain(sentence(error))
             return
         for form in ("text", "json"):
             self._drafts.pop((agent.project, agent.name, form), None)
         self.dismiss(run.id)
 
     def _show(self, agent: Agent | None) -> None:
+        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", Document)
+        typed = text.text if self._agent is None else ""
         self._agent = agent
         broken = agent is not None and bool(agent.error)
-        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", Document)
-        text.display = agent is not None and not broken and not self._as_json
-        json.display = agent is not None and not broken and self._as_json
-        error.display = broken
+        text.display, json.display, error.display = not broken and not self._as_json, not broken and self._as_json, broken
         if agent is None:
+            self.complain(NO_AGENT)
             return
         about = agent.description or ("it cannot be loaded" if broken else "no description")
         self.query_one("#agent-about", Static).update(Content(visible(about)))
         error.show(_failure(agent) if broken else ())
-        text.text = self._drafts.get((agent.project, agent.name, "text"), "")
-        json.text = self._drafts.get((agent.project, agent.name, "json"), jsontext.dumps(skeleton(agent.input_schema), indent=2))
+        if typed:
+            self._drafts.setdefault((agent.project, agent.name, "text"), typed)
+        _put(text, self._drafts.get((agent.project, agent.name, "text"), ""))
+        _put(json, self._drafts.get((agent.project, agent.name, "json"), jsontext.dumps(skeleton(agent.input_schema), indent=2)))
         keys = JSON_KEYS if self._as_json else TEXT_KEYS
         self.rekey(BROKEN_KEYS if broken else [key for key in keys if agent.takes_text or key[0] != "ctrl+t"])
         self._check()
@@ -135,6 +177,12 @@ class NewRunScreen(DialogScreen[int]):
 
     def _field(self) -> Widget:
         return self.query_one("#agent-error" if self._agent and self._agent.error else "#json" if self._as_json else "#text")
+
+
+def _put(area: TextArea, text: str) -> None:
+    if area.text != text:  # else the cursor would go to the beginning
+        area.text = text
+        area.move_cursor(area.document.end)
 
 
 def _prompt(agent: Agent) -> Content:

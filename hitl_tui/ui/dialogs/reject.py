@@ -56,6 +56,9 @@ class RejectScreen(DialogScreen[Answer]):
             yield Static(Content("\n").join(rows), classes="label")
         yield ReasonInput(self.draft, self._presets)
 
+    def field(self) -> Widget | None:
+        return self.query_one(ReasonInput)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         self.draft = event.value
 

@@ -52,9 +52,13 @@ class RespondScreen(DialogScreen[Answer]):
             yield ChoiceList(self._action.choices, id="choices")
         if "form" in self._modes:
             yield Form(self._action.answer_schema, self._kept.get("form", {}), id="form")
-        yield SendArea(self._kept.get("text", ""), id="text")
+        yield SendArea(self._kept.get("text", ""), id="text", placeholder="your answer; enter sends it")
         if "json" in self._modes:
             yield JsonArea(self._kept.get("json", ""), id="json")
+
+    def field(self) -> Widget | None:
+        chosen = self.query_one(f"#{self._mode}")
+        return self.query_one("#field-0") if self._mode == "form" else chosen
 
     def on_mount(self) -> None:
         self._show_mode()
@@ -102,8 +106,7 @@ class RespondScreen(DialogScreen[Answer]):
     def _show_mode(self) -> None:
         for mode in self._modes:
             self.query_one(f"#{mode}").display = mode == self._mode
-        chosen = self.query_one(f"#{self._mode}")
-        (self.query_one("#field-0") if self._mode == "form" else chosen).focus()
+        self.set_focus(self.field())
         other = [("ctrl+t", f"as {self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]}")] if len(self._modes) > 1 else []
         self.rekey([*SENDS[self._mode], *other, ("esc", "back")])
         self._check()

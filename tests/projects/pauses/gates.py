@@ -69,3 +69,23 @@ _outer.add_edge(START, "first")
 _outer.add_edge("first", "inner")
 _outer.add_edge("inner", "last")
 inside = _outer.compile()
+
+_reviewed = StateGraph(Talk)  # a node for reviewing, in front of the one that runs the tools
+_reviewed.add_node("talk", talk)
+_reviewed.add_node("tool_review", lambda state: None)
+_reviewed.add_node("tools", ToolNode(ALL))
+_reviewed.add_edge(START, "talk")
+_reviewed.add_conditional_edges("talk", tools_condition, {"tools": "tool_review", END: END})
+_reviewed.add_edge("tool_review", "tools")
+_reviewed.add_edge("tools", "talk")
+reviewed = _reviewed.compile(interrupt_before=["tool_review"])
+
+HIDDEN = {"react": react}
+
+
+async def delegate(state: Talk) -> dict[str, Any]:
+    """A subgraph that nobody can find by reading the graph."""
+    return {"messages": (await HIDDEN["react"].ainvoke({"messages": state["messages"]}))["messages"]}
+
+
+hidden = StateGraph(Talk).add_node("delegate", delegate).add_edge(START, "delegate").add_edge("delegate", END).compile()

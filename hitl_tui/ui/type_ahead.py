@@ -1,0 +1,69 @@
+"""Keys in the order they were typed: one that opens a dialog sends the ones after it there, however fast they come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from textual import events
+from textual.app import App
+from textual.dom import DOMNode
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.worker import get_current_worker
+
+T = TypeVar("T")
+
+ASKING = "dialog"
+"""The group of workers that ask something. They wait for nothing before they do."""
+
+
+async def ask(node: DOMNode, screen: Screen[T | None]) -> T | None:
+    """Show a dialog at once, and wait for its answer. For workers of the asking group."""
+    answer = node.app.push_screen(screen, wait_for_dismiss=True)
+    get_current_worker().advance()
+    return await answer
+
+
+async def opened(app: App[None]) -> None:
+    """Wait until a dialog that a key has asked for has the keys."""
+    while any(worker.group == ASKING and worker.is_running and not worker.completed_steps for worker in app.workers):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+class TakesKeys(ModalScreen[T]):
+    """A dialog that keeps what is typed before it can show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._early: list[events.Key] | None = []
+
+    def field(self) -> Widget | None:
+        """Where letters go while something that takes no letters has the focus."""
+        return None
+
+    def _on_mount(self, event: events.Mount) -> None:
+        early, self._early = self._early or [], None
+        if self.focused is None:
+            self.set_focus(self.field() or next(iter(self.focus_chain), None))
+        for key in early:
+            if not self.take(key):
+                (self.focused or self)._forward_event(key)
+
+    def take(self, key: events.Key) -> bool:
+        """Whether the key is dealt with: kept for later, or handed to the field."""
+        if self._early is not None and key.key != "escape":
+            self._early.append(key)
+            return True
+        field = self.field()
+        if field is None or self.focused is field or not key.is_printable or _writes(self.focused):
+            return False
+        self.set_focus(field)
+        field._forward_event(key)
+        return True
+
+
+def _writes(widget: Widget | None) -> bool:
+    from textual.widgets import Input, TextArea  # a dialog is open: they are there already
+
+    return isinstance(widget, Input | TextArea)
