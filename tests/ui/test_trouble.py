@@ -32,7 +32,10 @@ async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Conso
         holder = sqlite3.connect(desk.home.database, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         await desk.pilot.press("n", *"tidy up", "enter")
-        await desk.pilot.pause(0.6)
+        for _ in range(100):
+            await desk.pilot.pause(0.1)
+            if "locked by another program" in desk.screen():
+                break
         assert "locked by another program" in desk.screen() and "tidy up" in desk.screen()
         holder.execute("ROLLBACK")
         holder.close()
