@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, RunState
 from hitl_tui.store import Store, connection, reviews, runs
 from hitl_tui.store.migrations import STEPS
+from tests.ui import seed
 
 
 async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
@@ -164,3 +166,23 @@ async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
         failed, _ = await asyncio.gather(fail(), write(), return_exceptions=True)
         assert isinstance(failed, ZeroDivisionError)
         assert (await store.one("SELECT label FROM projects"))[0] == "kept"
+
+
+async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
+    """How much SQLite works when a worker with nothing to do looks at the rows, in thousands of its machine's steps."""
+    async with Store.open(path) as store:
+        await seed.many(store, waiting)
+        steps = itertools.count()
+        await store.db.set_progress_handler(lambda: next(steps) and None, 100)
+        assert await reviews.ready(store, 1, ["mail_assistant"], ()) is None
+        assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
+        assert not await runs.work_left(store, 1, ["mail_assistant"])
+        assert await runs.cancelling(store, "w") == []
+        assert len(await reviews.waiting(store, 10)) == 10
+        return next(steps)
+
+
+async def test_a_worker_that_looks_does_not_read_what_waits(tmp_path: Path) -> None:
+    """Cost follows what is to be done, not what exists."""
+    few = await steps_of_an_idle_look(tmp_path / "few.db", 100)
+    assert await steps_of_an_idle_look(tmp_path / "many.db", 20_000) <= few * 2 + 5

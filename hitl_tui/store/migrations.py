@@ -52,7 +52,9 @@ STEPS = (
         started_at REAL,
         ended_at REAL
     );
-    CREATE INDEX runs_active ON runs (state, id) WHERE state IN ('queued', 'running', 'waiting');
+    CREATE INDEX runs_active ON runs (state) WHERE state IN ('queued', 'running', 'waiting');
+    CREATE INDEX runs_queued ON runs (id) WHERE state = 'queued';
+    CREATE INDEX runs_running ON runs (id) WHERE state = 'running';
     CREATE INDEX runs_thread ON runs (thread);
     CREATE UNIQUE INDEX runs_lease ON runs (thread) WHERE worker IS NOT NULL;  -- one thread, one driver
     CREATE INDEX runs_cancelling ON runs (id) WHERE cancelling;
@@ -94,7 +96,8 @@ STEPS = (
     );
     CREATE INDEX reviews_run ON reviews (run);
     CREATE INDEX reviews_waiting ON reviews (id) WHERE state = 'open';
-    CREATE INDEX reviews_decided ON reviews (effective_at) WHERE state IN ('decided', 'submitted');
+    CREATE INDEX reviews_decided ON reviews (effective_at) WHERE state = 'decided';
+    CREATE INDEX reviews_submitted ON reviews (run) WHERE state = 'submitted';
     CREATE UNIQUE INDEX reviews_once ON reviews (run, interrupt) WHERE state IN ('open', 'decided', 'submitted');
 
     CREATE TABLE details (  -- what only the open review needs, kept out of the rows the queue reads

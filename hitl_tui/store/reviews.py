@@ -72,9 +72,12 @@ async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
 
 async def waiting(store: Store, limit: int) -> list[ReviewRow]:
     """The oldest open or not yet applied reviews."""
-    found = await store.all(
-        f"SELECT {ROW} FROM reviews v WHERE v.state IN ('open', 'decided', 'submitted') ORDER BY v.id LIMIT ?", (limit,)
+    live = (  # one state each, on the index kept for it: what is applied long since is not read
+        "SELECT id FROM (SELECT id FROM reviews INDEXED BY reviews_waiting WHERE state = 'open' ORDER BY id LIMIT :limit) "
+        "UNION ALL SELECT id FROM reviews INDEXED BY reviews_decided WHERE state = 'decided' "
+        "UNION ALL SELECT id FROM reviews INDEXED BY reviews_submitted WHERE state = 'submitted'"
     )
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({live}) ORDER BY v.id LIMIT :limit", {"limit": limit})
     return [_row(row) for row in found]
 
 
