@@ -173,8 +173,11 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
     async with Store.open(path) as store:
         await seed.many(store, waiting)
         steps = itertools.count()
+        store.glance("SELECT 1")
+        assert store._reader
+        store._reader.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
-        assert await reviews.ready(store, 1, ["mail_assistant"], ()) is None
+        assert reviews.ready(store, 1, ["mail_assistant"], ()) is None
         assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
         assert not await runs.work_left(store, 1, ["mail_assistant"])
         assert await runs.cancelling(store, "w") == []

@@ -51,7 +51,7 @@ class Project:
             with _alone(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
-            async with Heads.open(home.checkpoints, saver.serde) as heads:
+            with Heads.open(home.checkpoints, saver.serde) as heads:
                 project = cls(target, home, saver, memory, heads)
                 for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
                     project.agents.append(await project._describe(loaded))

@@ -102,7 +102,7 @@ class Thread:
 
     async def asks(self) -> dict[str, Ask]:
         """What the head asks right now, by interrupt id."""
-        pending = await self._heads.pending(self._config["configurable"]["thread_id"])
+        pending = self._heads.pending(self._config["configurable"]["thread_id"])
         if pending:
             return {interrupt.id: _ask(interrupt) for interrupt in pending}
         return {pause.interrupt: _gate(pause) for pause in (await self.look(stopped=True)).pauses}

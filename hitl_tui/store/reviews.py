@@ -180,13 +180,13 @@ class Answers:
     digests: Mapping[int, str]
 
 
-async def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
+def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
     """A waiting run of these agents of this project with its reviews whose decision is effective, or None.
 
     `going` are runs the worker is at already.
     """
     now = time.time()
-    found = await store.all(
+    found = store.glance(
         "SELECT v.id, v.interrupt, v.node, d.slot, d.kind, d.args, d.message, d.digest, "
         f"{RUN} FROM reviews v JOIN runs ON runs.id = v.run JOIN decisions d ON d.review = v.id AND NOT d.superseded "
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("

@@ -86,7 +86,7 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
         "OR (o.state = 'queued' AND o.id < q.id))) ORDER BY id LIMIT 1"
     )
     wanted = (*agents, project, alone)
-    if await store.one(next_one, wanted) is None:  # the usual answer, and it costs no write lock
+    if not store.glance(next_one, wanted):  # the usual answer, and it costs no write lock
         return None
     taken = await store.write_rows(
         "UPDATE runs SET state = 'running', worker = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "

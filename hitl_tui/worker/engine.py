@@ -91,7 +91,7 @@ class Engine:
 
     async def _pump(self) -> None:
         while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
-            if decided := await reviews.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
+            if decided := reviews.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
                 self._start(decided[0], self._turns.resume(*decided))
                 await asyncio.sleep(ASIDE_S)
                 continue
