@@ -174,8 +174,8 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         await seed.many(store, waiting)
         steps = itertools.count()
         store.glance("SELECT 1")
-        assert store._reader
-        store._reader.set_progress_handler(lambda: next(steps) and None, 100)
+        assert store._own
+        store._own.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
         assert reviews.ready(store, 1, ["mail_assistant"], ()) is None
         assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None

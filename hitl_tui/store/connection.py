@@ -20,11 +20,12 @@ BUSY_S = 10.0
 class Store:
     """The rows. A store is one SQLite connection: its transactions queue behind each other."""
 
-    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, db: aiosqlite.Connection, path: Path, synchronous: str = "FULL") -> None:
         self.db = db
         self.path = path
         self._turn = asyncio.Lock()
-        self._reader: sqlite3.Connection | None = None
+        self._synchronous = synchronous
+        self._own: sqlite3.Connection | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -46,12 +47,12 @@ class Store:
             await db.execute(f"PRAGMA synchronous = {synchronous}")
             await db.execute("PRAGMA foreign_keys = ON")
             await _migrate(db, path)
-            store = cls(db, path)
+            store = cls(db, path, synchronous)
             try:
                 yield store
             finally:
-                if store._reader:
-                    store._reader.close()
+                if store._own:
+                    store._own.close()
         except sqlite3.Error as error:  # also later, while it is in use
             raise _unusable(path, error) from None
         finally:
@@ -107,11 +108,24 @@ class Store:
             Busy: the database cannot be read now.
         """
         try:
-            if self._reader is None:
-                self._reader = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=0.1)
-            return self._reader.execute(sql, values).fetchall()
+            return self._at_hand().execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             raise Busy(f"{self.path} cannot be read: {error}", "try again") from None
+
+    async def write_soon(self, sql: str, values: Any = ()) -> list[Any]:
+        """`write_rows`, but at once where nobody else is writing: for the few statements that somebody waits for."""
+        try:
+            return self._at_hand().execute(sql, values).fetchall()
+        except sqlite3.OperationalError:  # somebody is: wait for a turn, off the event loop
+            return await self.write_rows(sql, values)
+
+    def _at_hand(self) -> sqlite3.Connection:
+        """A connection of the event loop's own thread; it never waits."""
+        if self._own is None:
+            self._own = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+            self._own.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._own.execute("PRAGMA foreign_keys = ON")
+        return self._own
 
     async def one(self, sql: str, values: Any = ()) -> Any:
         """The first row, or None."""

@@ -132,7 +132,7 @@ async def decide(
         (a.kind, _args(a), a.message, actor, now, now + grace_s, looked_ms, review, slot, digests[slot]) for slot, a in answers.items()
     ]
     if len(values) == 1:  # a transaction of its own
-        if not await store.write(DECIDE, values[0]):
+        if not await store.write_soon(f"{DECIDE} RETURNING id", values[0]):
             await _explain(store, review, digests)
         return
     async with store.transaction() as db:
@@ -213,7 +213,7 @@ async def submit(store: Store, worker: str, reviews: Sequence[int]) -> set[int]:
     Returns those that were still decided; none when another worker was first.
     """
     marks = ", ".join("?" * len(reviews))
-    rows = await store.write_rows(
+    rows = await store.write_soon(
         "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
         f"WHERE state = 'decided' AND id IN ({marks}) RETURNING id",
         (time.time(), worker, *reviews),
