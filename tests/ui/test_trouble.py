@@ -6,7 +6,7 @@ import sqlite3
 
 from hitl_tui.model import PauseKind
 from tests.ui import seed
-from tests.ui.conftest import Console
+from tests.ui.conftest import Console, Desk
 
 
 async def test_a_database_that_is_held_by_another_program(console: Console) -> None:
@@ -29,19 +29,27 @@ async def test_a_database_that_is_held_by_another_program(console: Console) -> N
 async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Console) -> None:
     async with console("empty") as desk:
         await desk.app._inbox.store.db.execute("PRAGMA busy_timeout = 100")
+        await desk.press("n")
+        await seen(desk, "New run", "mail_assistant")
+        await desk.press(*"tidy up")
+        await seen(desk, "tidy up")
         holder = sqlite3.connect(desk.home.database, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
-        await desk.pilot.press("n", *"tidy up")
-        for _ in range(30):
-            await desk.pilot.press("enter")  # on a slow machine the first one finds no agents yet
-            await desk.pilot.pause(0.3)
-            if "locked by another program" in desk.screen():
-                break
-        assert "locked by another program" in desk.screen() and "tidy up" in desk.screen()
+        await desk.press("enter")
+        await seen(desk, "locked by another program", "tidy up")
         holder.execute("ROLLBACK")
         holder.close()
         await desk.press("enter")
         assert await desk.store.one("SELECT title FROM runs") == ("tidy up",)
+
+
+async def seen(desk: Desk, *texts: str) -> None:
+    """Wait until all the texts are on the screen."""
+    for _ in range(200):
+        if all(text in desk.screen() for text in texts):
+            return
+        await desk.pilot.pause(0.05)
+    raise AssertionError(f"never saw {texts}: {desk.screen()}")
 
 
 async def test_a_table_that_is_gone_and_comes_back(console: Console) -> None:
