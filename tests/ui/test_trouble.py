@@ -36,7 +36,7 @@ async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Conso
         holder = sqlite3.connect(desk.home.database, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         await desk.press("enter")
-        await seen(desk, "locked by another program", "tidy up")
+        await seen(desk, "is locked by", "tidy up")
         holder.execute("ROLLBACK")
         holder.close()
         await desk.press("enter")
