@@ -124,23 +124,28 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
 @click.option("--count", type=click.IntRange(1, 100_000), default=1, help="So many runs.")
 @click.option("--thread", metavar="ID", help="Continue this thread instead of a new one.")
 @click.option("--project", type=int, metavar="ID", help="Which project's agent, when several have one of this name.")
+@click.option("--gate", "gates", multiple=True, metavar="NODE", help="Stop before this node too, in these runs; * for every node.")
+@click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Stop after this node too.")
+@click.option("--time-limit", metavar="TIME", help="How long the agent may work, like 90s or 10m; waiting for people does not count.")
 @json_option
 @shared
 def launch(
     agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
-    json_: bool, home: str | None, reviewer: str | None,
+    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Queue a run of AGENT with TEXT, or with JSON input."""
-    from hitl_tui import jsontext, printing
+    from hitl_tui import durations, jsontext, printing
+    from hitl_tui.model import RunOptions
 
     if sum(given is not None for given in (text, input_, input_file)) != 1:
         raise click.UsageError("give one of TEXT, --input JSON and --input-file F")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = jsontext.loads(source, "the input") if source is not None else None
+    options = RunOptions(gates, gates_after, durations.seconds(time_limit) if time_limit is not None else None)
 
     async def work(inbox: Inbox, _: Home) -> None:
         others = await inbox.suggestions(agent)
-        runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project)
+        runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project, options=options)
         if others:
             click.echo(
                 f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True
@@ -237,6 +242,7 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 @click.option("--args", "args_", metavar="JSON", help="With edit: the arguments to run instead. With respond: a JSON answer.")
 @click.option("--message", metavar="TEXT", help="With reject: the reason. With respond: the answer.")
 @click.option("--digest", metavar="HEX", help="Refuse unless the action is still the one with this digest.")
+@click.option("--grace", metavar="TIME", default="0", help="How long it can be taken back (`undo`) before it takes effect, like 30s.")
 @json_option
 @shared
 def decide(
@@ -245,6 +251,7 @@ def decide(
     args_: str | None,
     message: str | None,
     digest: str | None,
+    grace: str,
     json_: bool,
     home: str | None,
     reviewer: str | None,
@@ -252,7 +259,7 @@ def decide(
     """Decide a review, or one action of it: 12 or 12#0."""
     import time
 
-    from hitl_tui import jsontext, printing
+    from hitl_tui import durations, jsontext, printing
     from hitl_tui.errors import Refused, Stale
     from hitl_tui.model import Answer, DecisionKind
     from hitl_tui.safety import visible
@@ -260,6 +267,7 @@ def decide(
     if decision == "respond" and args_ is None and message is None:
         raise Refused("a response needs --message or --args", "say what to answer")
     number, _, slot = review.partition("#")
+    grace_s = durations.seconds(grace)
     answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
 
     async def work(inbox: Inbox, _: Home) -> None:
@@ -275,7 +283,17 @@ def decide(
             left = f"; still undecided: {', '.join(f'{number}#{s}' for s in now.undecided)}" if now.undecided else ""
             click.echo(visible(f"review {number} is {now.row.decided or now.row.state}{left}"))
 
-    _with_inbox(work, home, reviewer)
+    _with_inbox(work, home, reviewer, grace_s)
+
+
+@main.command()
+@click.argument("review", metavar="REVIEW")
+@shared
+def undo(review: str, home: str | None, reviewer: str | None) -> None:
+    """Take back what you decided last of a review, before its grace time is over."""
+    number = _number(review, "a review, like 12")
+    _with_inbox(lambda inbox, _: inbox.undo(number), home, reviewer)
+    click.echo(f"review {number} is open again")
 
 
 @main.command()
@@ -372,7 +390,9 @@ def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle:
     return int(any([process.wait() for process in processes]))
 
 
-def _with_inbox(work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None) -> None:
+def _with_inbox(
+    work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None, grace_s: float = 0.0
+) -> None:
     import asyncio
 
     from hitl_tui.settings import find_home
@@ -380,21 +400,21 @@ def _with_inbox(work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: 
     place = find_home(home).prepare()
 
     async def run() -> None:
-        async with _inbox(place, reviewer) as inbox:
+        async with _inbox(place, reviewer, grace_s) as inbox:
             await work(inbox, place)
 
     asyncio.run(run())
 
 
 @contextlib.asynccontextmanager
-async def _inbox(place: Home, reviewer: str | None) -> AsyncIterator[Inbox]:
+async def _inbox(place: Home, reviewer: str | None, grace_s: float) -> AsyncIterator[Inbox]:
     from hitl_tui.inbox import Inbox
     from hitl_tui.settings import login, read_settings
     from hitl_tui.store import Store
 
     settings: Settings = read_settings(place)
     async with Store.open(place.database) as store:
-        yield Inbox(store, reviewer or settings.reviewer or login())
+        yield Inbox(store, reviewer or settings.reviewer or login(), grace_s=grace_s)
 
 
 def _number(text: str, expected: str) -> int:

@@ -81,7 +81,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
     from hitl_tui.ui.app import HitlApp
 
     async with Store.open(home.database) as store:
-        app = HitlApp(Inbox(store, reviewer, workers.ring), settings, workers, home)
+        app = HitlApp(Inbox(store, reviewer, workers.ring, settings.undo_s), settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:
             await app.run_async()

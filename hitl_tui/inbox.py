@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hitl_tui import checks, jsontext
+from hitl_tui import checks, faultpoints, jsontext
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunState, Worker
+from hitl_tui.faultpoints import Step
+from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunOptions, RunState, Worker
 from hitl_tui.store import Store, agents, changes, events, reviews, runs, workers
 
 
@@ -114,8 +115,19 @@ class Inbox:
             checks.check(review.row.kind, shown[slot], answer)
         digests = {slot: shown[slot].digest for slot in answers}
         await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
+        faultpoints.reached(Step.DECIDED)
         self._ring()
         return await reviews.state_of(self.store, review.row.id)
+
+    async def undo(self, review: int) -> None:
+        """Take back what this reviewer decided last of a review: before its grace time is over, or while other actions are undecided.
+
+        Raises:
+            Refused: nothing of it is theirs.
+            Stale: it is too late; the sentence says why.
+        """
+        await reviews.undo(self.store, review, self.reviewer)
+        self._ring()
 
     # Agents and runs
 
@@ -136,6 +148,7 @@ class Inbox:
         count: int = 1,
         thread: str | None = None,
         project: int | None = None,
+        options: RunOptions = RunOptions(),
     ) -> list[Run]:
         """Queue runs of an agent. One not known here yet is queued too: it waits for a worker that has it.
 
@@ -158,7 +171,8 @@ class Inbox:
         from uuid import uuid4
 
         made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
-        ids = await runs.insert(self.store, made)
+        ids = await runs.insert(self.store, made, options)
+        faultpoints.reached(Step.LAUNCHED)
         self._ring()
         return [await self.run(id_) for id_ in ids]
 

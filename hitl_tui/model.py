@@ -211,7 +211,7 @@ class ReviewRow:
     confidence: float | None
     note: str
     decided: str
-    """What was decided, in a word or two; empty while open."""
+    """What was decided, in a word or two; while open, how many of its actions are."""
     effective_at: float | None
 
 
@@ -256,6 +256,18 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What one launch asks for beyond the graph's own ways."""
+
+    gates_before: tuple[str, ...] = ()
+    """Nodes the run stops before, besides those the graph was compiled with; `*` for all."""
+    gates_after: tuple[str, ...] = ()
+    """Nodes the run stops after."""
+    time_limit_s: float | None = None
+    """How long the agent may work, in seconds; waiting for people does not count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One conversation of an agent."""
 
@@ -281,6 +293,7 @@ class Run:
     resuming: bool
     """Whether it goes on from its checkpoint when next leased."""
     cancelling: bool
+    options: RunOptions = RunOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 from hitl_tui.errors import BadHome
 
 HOME_VARIABLE = "HITL_TUI_HOME"
+LONGEST_S = {"undo_s": 3600.0, "time_limit_s": 1e8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Settings:
     """A Textual theme; empty means the one picked for the terminal."""
     concurrency: int = 8
     """Runs one worker drives at a time."""
+    undo_s: float = 3.0
+    """Seconds for which a decision made in the console can be taken back before it takes effect."""
+    time_limit_s: float = 0.0
+    """Seconds an agent may work on a run, waiting for people not counted; 0 for no limit. A launch may say otherwise."""
     reject_reasons: tuple[str, ...] = (
         "wrong recipient or target",
         "wrong content",
@@ -124,7 +129,7 @@ def read_settings(home: Home) -> Settings:
     return Settings(**{key: _checked(home, key, value) for key, value in table.items()})
 
 
-def _checked(home: Home, key: str, value: Any) -> Any:
+def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901 - one case for each key
     def wrong(expected: str) -> BadHome:
         return BadHome(f"{home.config}: {key} is not {expected}", "correct it")
 
@@ -135,6 +140,10 @@ def _checked(home: Home, key: str, value: Any) -> Any:
         case "concurrency":
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
                 raise wrong("a number from 1 to 1000")
+        case "undo_s" | "time_limit_s":
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LONGEST_S[key]:
+                raise wrong(f"a number of seconds from 0 to {LONGEST_S[key]:,.0f}")
+            return float(value)
         case "reject_reasons":
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > 9:
                 raise wrong("a list of at most 9 strings")

@@ -107,6 +107,11 @@ class Thread:
             return {interrupt.id: _ask(interrupt) for interrupt in pending}
         return {pause.interrupt: _gate(pause) for pause in (await self.look(stopped=True)).pauses}
 
+    def decided(self, key: str | None) -> None:
+        """Tell tools, by `hitl_decision_id`, which decisions the run goes on with; the same key when it must go on with them again."""
+        if key:
+            self._config = _with_configurable(self._config, {**self._config["configurable"], "hitl_decision_id": key})
+
     def begin(self, given: Any) -> AsyncIterator[Part]:
         """Run from an input."""
         return self._stream(given)

@@ -163,4 +163,32 @@ STEPS = (
     CREATE TRIGGER reviews_made AFTER INSERT ON reviews BEGIN INSERT INTO changes (review) VALUES (NEW.id); END;
     CREATE TRIGGER reviews_changed AFTER UPDATE ON reviews BEGIN INSERT INTO changes (review) VALUES (NEW.id); END;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN gates_before TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN gates_after TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN time_limit_s REAL;
+    ALTER TABLE runs ADD COLUMN leased_at REAL;  -- when the lease was taken
+    ALTER TABLE runs ADD COLUMN worked_s REAL NOT NULL DEFAULT 0;  -- time under earlier leases
+    ALTER TABLE decisions ADD COLUMN undone_at REAL;  -- superseded because somebody took it back
+
+    DROP TRIGGER decisions_whole;
+    CREATE TRIGGER decisions_counted AFTER INSERT ON decisions BEGIN
+        UPDATE reviews SET decided = (SELECT count(*) FROM decisions WHERE review = NEW.review AND NOT superseded)
+            || ' of ' || slots || ' decided'
+        WHERE id = NEW.review AND slots > (SELECT count(*) FROM decisions WHERE review = NEW.review AND NOT superseded);
+        UPDATE reviews SET state = 'decided', decided_at = NEW.at, effective_at = NEW.effective_at, decided = (
+            SELECT CASE WHEN count(DISTINCT kind) > 1 THEN 'decided' ELSE CASE max(kind)
+                WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN 'rejected' ELSE 'answered' END END
+            FROM decisions WHERE review = NEW.review AND NOT superseded) || ' by ' || NEW.actor
+        WHERE id = NEW.review AND slots = (SELECT count(*) FROM decisions WHERE review = NEW.review AND NOT superseded);
+    END;
+
+    DROP TRIGGER reviews_submitted;
+    CREATE TRIGGER reviews_submitted BEFORE UPDATE OF submitted_by ON reviews  -- who submits an answer takes the lease, or fails
+    WHEN NEW.submitted_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs WHERE id = NEW.run AND worker = NEW.submitted_by) BEGIN
+        SELECT RAISE(IGNORE) FROM runs WHERE id = NEW.run AND (state != 'waiting' OR worker IS NOT NULL);
+        UPDATE runs SET state = 'running', worker = NEW.submitted_by, activity = 'resuming', leased_at = NEW.submitted_at
+        WHERE id = NEW.run;
+    END;
+    """,
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import aiosqlite
@@ -31,7 +31,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.store.connection import Store
 from hitl_tui.store.runs import COLUMNS as RUN
-from hitl_tui.store.runs import read_run
+from hitl_tui.store.runs import GIVE_BACK, read_run
 
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
@@ -141,6 +141,59 @@ async def decide(
                 await _explain(store, review, digests)
 
 
+async def undo(store: Store, review: int, actor: str) -> None:
+    """Take back what this reviewer decided last of the review: while its grace time runs, or as long as other actions are undecided.
+
+    Raises:
+        Refused: there is nothing of theirs to take back.
+        Stale: it is too late.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        found = list(await db.execute_fetchall("SELECT state, effective_at FROM reviews WHERE id = ?", (review,)))
+        if not found:
+            raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+        state, effective_at = found[0]
+        mine = list(
+            await db.execute_fetchall(
+                "SELECT id, actor FROM decisions WHERE review = ?1 AND NOT superseded AND at = "
+                "(SELECT max(at) FROM decisions WHERE review = ?1 AND NOT superseded)",
+                (review,),
+            )
+        )
+        if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
+            await _too_late(store, review)
+        if not mine or mine[0][1] != actor:
+            whose = f"the last decision is {mine[0][1]}'s" if mine else "nothing is decided"
+            raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
+        await db.executemany("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", [(now, id_) for id_, _ in mine])
+        await db.execute(
+            "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL, decided = coalesce((SELECT count(*) || ' of ' || "
+            "slots || ' decided' FROM decisions WHERE review = ?1 AND NOT superseded HAVING count(*) > 0), '') WHERE id = ?1",
+            (review,),
+        )
+
+
+async def _too_late(store: Store, review: int) -> None:
+    state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
+    why = {
+        ReviewState.DECIDED: "its grace time is over and it is about to be applied",
+        ReviewState.SUBMITTED: "it is being applied now",
+        ReviewState.APPLIED: "it was applied",
+    }.get(state, f"it is {state}" + (f": {note}" if note else ""))
+    said = f"review {review} was {decided}{_when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    raise Stale(said + why, "nothing was changed")
+
+
+def _when(at: float | None) -> str:
+    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
+    if at is None:
+        return ""
+    then = time.localtime(at)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime(" at %H:%M:%S" if today else " on %Y-%m-%d at %H:%M:%S", then)
+
+
 async def state_of(store: Store, review: int) -> ReviewState:
     """Where a known review is."""
     return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
@@ -153,13 +206,14 @@ def _args(answer: Answer) -> str | None:
 async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> None:
     """Say why a decision was not stored."""
     found = await store.all(
-        "SELECT v.state, v.note, v.decided, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?", (review,)
+        "SELECT v.state, v.note, v.decided, v.decided_at, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?",
+        (review,),
     )
     if not found:
         raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
-    state, note, decided = found[0][:3]
+    state, note, decided, decided_at = found[0][:4]
     if state != ReviewState.OPEN:
-        why = f"{state}: {note}" if note else decided or state
+        why = f"{state}: {note}" if note else (decided or state) + _when(decided_at)
         raise Stale(f"review {review} is {why}", "nothing was changed")
     live = {slot: digest for *_, slot, digest in found}
     changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
@@ -176,8 +230,16 @@ class Answers:
     review: int
     interrupt: str
     node: str
+    decided_at: float
     by_slot: Mapping[int, Answer]
     digests: Mapping[int, str]
+    decisions: Mapping[int, int]
+    """Ids of the decisions, by slot."""
+
+    @property
+    def key(self) -> str:
+        """What names these decisions everywhere and for ever: the question's own id, and the decisions' numbers here."""
+        return _key(self.interrupt, self.decisions.values())
 
 
 def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
@@ -187,7 +249,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
     """
     now = time.time()
     found = store.glance(
-        "SELECT v.id, v.interrupt, v.node, d.slot, d.kind, d.args, d.message, d.digest, "
+        "SELECT v.id, v.interrupt, v.node, v.decided_at, d.slot, d.id, d.kind, d.args, d.message, d.digest, "
         f"{RUN} FROM reviews v JOIN runs ON runs.id = v.run JOIN decisions d ON d.review = v.id AND NOT d.superseded "
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
         "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
@@ -195,28 +257,56 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
         (now, now, project, *agents, *going),
     )
-    return (read_run(found[0][8:]), _answers(found)) if found else None
+    return (read_run(found[0][10:]), _answers(found)) if found else None
+
+
+def next_effective(store: Store) -> float | None:
+    """When the next decision's grace time ends, as Unix time; None when no grace time runs."""
+    [(found,)] = store.glance("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
+    return found if found is None else float(found)
 
 
 def _answers(found: Sequence[Any]) -> list[Answers]:
     by_review: dict[int, Answers] = {}
-    for review, interrupt, node, slot, kind, args, message, digest, *_ in found:
-        said = by_review.get(review, Answers(review, interrupt, node, {}, {}))
+    for review, interrupt, node, decided_at, slot, id_, kind, args, message, digest, *_ in found:
+        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}))
         answer = Answer(DecisionKind(kind), _json(args), message)
-        by_review[review] = Answers(review, interrupt, node, {**said.by_slot, slot: answer}, {**said.digests, slot: digest})
+        by_review[review] = replace(
+            said,
+            by_slot={**said.by_slot, slot: answer},
+            digests={**said.digests, slot: digest},
+            decisions={**said.decisions, slot: id_},
+        )
     return list(by_review.values())
 
 
-async def submit(store: Store, worker: str, reviews: Sequence[int]) -> set[int]:
+def _key(interrupt: str, decisions: Iterable[int]) -> str:
+    return f"{interrupt.removeprefix('gate:')}.{'.'.join(map(str, decisions))}"
+
+
+async def last_sent(store: Store, run: int) -> str | None:
+    """The key of the decisions the run went on with last; None when it never asked, or was asked again since."""
+    found = await store.all(
+        "SELECT v.interrupt, d.id FROM reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE v.run = ?1 "
+        "AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = ?1) ORDER BY v.id, d.slot",
+        (run,),
+    )
+    by_interrupt: dict[str, list[int]] = {}
+    for interrupt, decision in found:
+        by_interrupt.setdefault(interrupt, []).append(decision)
+    return "+".join(_key(interrupt, ids) for interrupt, ids in by_interrupt.items()) or None
+
+
+async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
     """Write the ledger before LangGraph is called, and with it take the run's lease (by a trigger: one statement, one commit).
 
-    Returns those that were still decided; none when another worker was first.
+    Returns the reviews that were still decided in these very words; none when another worker was first.
     """
-    marks = ", ".join("?" * len(reviews))
+    marks, pairs = ", ".join("?" * len(decided)), ", ".join(["(?, ?)"] * len(decided))
     rows = await store.write_soon(
         "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
-        f"WHERE state = 'decided' AND id IN ({marks}) RETURNING id",
-        (time.time(), worker, *reviews),
+        f"WHERE state = 'decided' AND id IN ({marks}) AND (id, decided_at) IN (VALUES {pairs}) RETURNING id",
+        (time.time(), worker, *(said.review for said in decided), *(part for said in decided for part in (said.review, said.decided_at))),
     )
     return {int(row[0]) for row in rows}
 
@@ -242,7 +332,7 @@ async def reconcile(
             if pause.interrupt not in known:
                 await _open(db, run, agent, pause)
         await db.execute(
-            "UPDATE runs SET state = 'waiting', worker = NULL, activity = '', resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
+            f"UPDATE runs SET state = 'waiting', {GIVE_BACK}, activity = '', resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
             (run, worker),
         )
 

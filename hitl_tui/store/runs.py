@@ -9,28 +9,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Json, Run, RunState
+from hitl_tui.model import Json, Run, RunOptions, RunState
 from hitl_tui.store.connection import Store
 
 COLUMNS = ", ".join(
     f"runs.{name}"
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
-        "created_at", "started_at", "ended_at", "resuming", "cancelling",
+        "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s",
     )
 )  # fmt: skip
 BUSY = "('running', 'waiting')"
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+GIVE_BACK = f"worker = NULL, leased_at = NULL, worked_s = worked_s + max(0.0, coalesce({NOW} - leased_at, 0.0))"
+"""The end of a lease, and of the time the run worked under it."""
 
 
-async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]]) -> list[int]:
+async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]], options: RunOptions = RunOptions()) -> list[int]:
     """Queue runs given as (project, agent, thread, title, input); all or none. Returns their ids."""
     made = []
+    extra = (jsontext.dumps(list(options.gates_before)), jsontext.dumps(list(options.gates_after)), options.time_limit_s)
     async with store.transaction() as db:
         for project, agent, thread, title, given in runs:
             cursor = await db.execute(
-                "INSERT INTO runs (project, agent, thread, title, input, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (project, agent, thread, title, jsontext.dumps(given), time.time()),
+                "INSERT INTO runs (project, agent, thread, title, input, created_at, gates_before, gates_after, time_limit_s) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (project, agent, thread, title, jsontext.dumps(given), time.time(), *extra),
             )
             made.append(int(cursor.lastrowid or 0))
     return made
@@ -88,10 +93,11 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     wanted = (*agents, project, alone)
     if not store.glance(next_one, wanted):  # the usual answer, and it costs no write lock
         return None
+    now = time.time()
     taken = await store.write_rows(
-        "UPDATE runs SET state = 'running', worker = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
+        "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
         f"error = '', traceback = '', activity = 'starting' WHERE id = ({next_one}) RETURNING {COLUMNS}",
-        (worker, project, time.time(), *wanted),
+        (worker, now, project, now, *wanted),
     )
     return read_run(taken[0]) if taken else None
 
@@ -109,7 +115,7 @@ async def settle(store: Store, run: int, worker: str, state: RunState, **columns
     sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
         cursor = await db.execute(
-            f"UPDATE runs SET worker = NULL, {sets} WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}",
+            f"UPDATE runs SET {GIVE_BACK}, {sets} WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}",
             (*columns.values(), run, worker, worker),
         )
         if cursor.rowcount and state in OVER:
@@ -130,7 +136,7 @@ async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
 async def requeue(store: Store, run: int) -> bool:
     """Let a failed or cancelled run go on from its checkpoint; False when it is neither."""
     changed_rows = await store.write(
-        "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, ended_at = NULL "
+        "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL "
         "WHERE id = ? AND state IN ('failed', 'cancelled')",
         (run,),
     )
@@ -172,7 +178,7 @@ async def recover(store: Store, worker: str) -> list[int]:
     """Put back what a dead worker drove, each run marked with one more crash, and forget the worker. Returns the runs."""
     async with store.transaction() as db:
         rows = await db.execute_fetchall(
-            "UPDATE runs SET state = 'queued', worker = NULL, resuming = 1, crashes = crashes + 1, activity = '' WHERE worker = ? "
+            f"UPDATE runs SET state = 'queued', {GIVE_BACK}, resuming = 1, crashes = crashes + 1, activity = '' WHERE worker = ? "
             "RETURNING id",
             (worker,),
         )
@@ -212,8 +218,9 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
 def read_run(row: Any) -> Run:
     """A row of COLUMNS."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
+        RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s),
     )  # fmt: skip

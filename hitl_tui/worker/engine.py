@@ -9,8 +9,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hitl_tui import faultpoints
 from hitl_tui.agents.project import Project
 from hitl_tui.errors import Busy
+from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
 from hitl_tui.store import Store, changes, reviews, runs, workers
 from hitl_tui.worker.liveness import is_gone
@@ -75,17 +77,20 @@ class Engine:
             beating.result()
 
     async def _wait(self) -> None:
-        """Until something may have changed: a ring, a turn's end, another connection's commit, or half a second."""
+        """Until something may have changed: a ring, a turn's end, another connection's commit, a grace time's end, or half a second."""
         until = time.monotonic() + 0.5
-        while not await self._woken() and time.monotonic() < until:
+        with contextlib.suppress(Busy):
+            if (effective := reviews.next_effective(self._store)) is not None:
+                until = min(until, time.monotonic() + effective - time.time())
+        while not await self._woken(until) and time.monotonic() < until:
             if (version := await self._store.version()) != self._seen:
                 self._seen = version
                 break
         self._wake.clear()
 
-    async def _woken(self) -> bool:
+    async def _woken(self, until: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(min(POLL_S, max(0.001, until - time.monotonic()))):
                 await self._wake.wait()
         return self._wake.is_set()
 
@@ -98,6 +103,7 @@ class Engine:
             run = await runs.take_next(self._store, self._me.id, self._me.project, self._project.names, alone=not self._going)
             if run is None:
                 return
+            faultpoints.reached(Step.LEASED)
             self._start(run, self._turns.take(run))
 
     @property

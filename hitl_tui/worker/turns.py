@@ -8,13 +8,14 @@ import traceback
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from hitl_tui import jsontext
+from hitl_tui import faultpoints, jsontext
 from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
 from hitl_tui.errors import Busy, HitlError
+from hitl_tui.faultpoints import Step
 from hitl_tui.model import Pause, ReviewState, Run, RunState
 from hitl_tui.store import Store, events, reviews, runs
 from hitl_tui.worker.journal import Journal
@@ -57,15 +58,17 @@ class Turns:
         """Send what was decided, if the graph still asks exactly what was shown."""
         async with self._guarded(run) as thread:
             asks = await thread.asks()
-            leased = await reviews.submit(self._store, self._worker, [said.review for said in decided])
+            leased = await reviews.submit(self._store, self._worker, decided)
             if not leased:
                 return  # another worker was first
+            faultpoints.reached(Step.SUBMITTED)
             answered, stale = _match([said for said in decided if said.review in leased], asks)
             if stale:
                 await reviews.close(self._store, stale)
             if answered:
                 self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
-                await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]))
+                thread.decided("+".join(said.key for _, said in answered))
+                await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]), Step.RESUMED)
             await self._conclude(run, thread)
 
     async def _go_on(self, run: Run, thread: Thread) -> bool:
@@ -74,6 +77,7 @@ class Turns:
         if not look.begun_by(run.id):
             return False
         unknown = await reviews.submitted(self._store, run.id)
+        thread.decided(await reviews.last_sent(self._store, run.id))
         if look.poisoned:
             await self._stream(run, thread.ask_again(look))
         elif not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
@@ -84,7 +88,7 @@ class Turns:
         await self._conclude(run, thread, MAY_HAVE_RUN)
         return True
 
-    async def _stream(self, run: Run, parts: AsyncIterator[Part]) -> None:
+    async def _stream(self, run: Run, parts: AsyncIterator[Part], first: Step = Step.RUNNING) -> None:
         """Drive the graph, and tell of it; of the first step at once, for somebody waits to see it go on."""
         trace, told = self._traces[run.id], False
         async for part in parts:
@@ -92,6 +96,8 @@ class Turns:
             if not told:
                 told = True
                 await self._journal.flush()
+                faultpoints.reached(first)
+        faultpoints.reached(Step.INTERRUPTED)
 
     async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN) -> None:
         await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt)
@@ -105,11 +111,13 @@ class Turns:
             await self._journal.flush()
             await reviews.close(self._store, fate)
             await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=result)
+            faultpoints.reached(Step.APPLIED)
             self._forget(run)
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
         await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate)
+        faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     @contextlib.asynccontextmanager
     async def _guarded(self, run: Run) -> AsyncIterator[Thread]:
