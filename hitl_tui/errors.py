@@ -23,8 +23,20 @@ class Stale(Refused):
     """The thing to decide is gone: decided by someone else, superseded, or its run has ended."""
 
 
-class Busy(HitlError):
+class Storage(HitlError):
+    """The disk or its files stand in the way, and not the request: nothing was changed, and it can be done again."""
+
+
+class Busy(Storage):
     """Another program holds the database for longer than one waits; nothing was changed."""
+
+
+class Damaged(Storage):
+    """A database cannot be trusted any more. Waiting does not help; repairing does."""
+
+
+class Forbidden(HitlError):
+    """An agent was about to run a tool call that a person refused, or has not decided yet."""
 
 
 class BadTarget(HitlError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 from collections.abc import Mapping
@@ -78,8 +79,14 @@ class Home:
         plain = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
         return self.path / "work" / (plain[:120] or "%")
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Our files directly in the folder, whether or not they exist, but for what repairs moved aside."""
+        databases = (self.database, self.checkpoints, self.memory)
+        return (*(path.with_name(path.name + end) for path in databases for end in ("", "-wal", "-shm")), self.path / "setup.lock")
+
     def prepare(self) -> Home:
-        """Make the folder, private to its owner.
+        """Make the folder, private to its owner. One that was opened wider is closed again when it is ours alone; else only our files are.
 
         Raises:
             BadHome: it cannot be made or written.
@@ -91,7 +98,48 @@ class Home:
             raise BadHome(f"the home {self.path} cannot be made: {error.strerror}", "choose another with --home DIR") from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise BadHome(f"the home {self.path} cannot be written", "change its permissions, or choose another with --home DIR")
+        self._close()
         return self
+
+    def _close(self) -> None:
+        open_to_others = _is_open(self.path)
+        for path in self.files:
+            _make_private(path, 0o600)
+        if not open_to_others or not self.is_ours():
+            return
+        _make_private(self.path, 0o700)
+        for folder in (self.logs, self.path / "work"):
+            _make_private(folder, 0o700)
+
+    def is_ours(self) -> bool:
+        """Whether the folder holds a database of ours and nothing that is not ours; `/tmp` or a login's home never is."""
+        if not self.database.exists():
+            return False
+        with os.scandir(self.path) as entries:
+            return all(_is_our_name(entry.name) for entry in entries)
+
+    def open_to_others(self) -> list[Path]:
+        """What of the home other users of this machine may enter or read, the folder itself first."""
+        inside = (*self.files, self.logs, self.path / "work", *sorted(self.logs.glob("*")))
+        found = [path for path in inside if _is_open(path)]
+        return [self.path, *found] if _is_open(self.path) else found
+
+
+def _is_our_name(name: str) -> bool:
+    return name in ("logs", "work", "config.toml", "setup.lock") or name.startswith(("hitl.db", "checkpoints.db", "memory.db", ".room-"))
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.lstat().st_mode & 0o077) and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def _make_private(path: Path, mode: int) -> None:
+    if _is_open(path):
+        with contextlib.suppress(OSError):  # somebody else's: `doctor` says so
+            path.chmod(mode)
 
 
 def find_home(option: str | None) -> Home:

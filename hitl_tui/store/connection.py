@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.errors import BadHome, Busy
+from hitl_tui.errors import BadHome
+from hitl_tui.store.faults import fault, told
 from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0
@@ -63,7 +64,8 @@ class Store:
         """All or nothing, alone on this connection, and the only writer of the file.
 
         Raises:
-            Busy: another program held the database all the time; so do the other writing methods.
+            Busy: another program held the database all the time.
+            Storage: the disk is full, read-only or broken; the other methods raise these too.
         """
         async with self._writing():
             await self.db.execute("BEGIN IMMEDIATE")
@@ -88,16 +90,13 @@ class Store:
     async def _writing(self) -> AsyncIterator[None]:
         """Its turn on this connection: a statement let in between would share another's transaction, and its rollback."""
         async with self._turn:
-            try:
+            with told(self.path):
                 yield
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                raise Busy(f"{self.path} is locked by another program", "end that program and try again") from None
 
     async def all(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row."""
-        return list(await self.db.execute_fetchall(sql, values))
+        with told(self.path):
+            return list(await self.db.execute_fetchall(sql, values))
 
     def glance(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row of a small read, at once and without the trip to the connection's thread: a reader of a WAL database waits for nobody.
@@ -105,12 +104,10 @@ class Store:
         It sees what is committed.
 
         Raises:
-            Busy: the database cannot be read now.
+            Storage: the database cannot be read now.
         """
-        try:
+        with told(self.path):
             return self._at_hand().execute(sql, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise Busy(f"{self.path} cannot be read: {error}", "try again") from None
 
     async def write_soon(self, sql: str, values: Any = ()) -> list[Any]:
         """`write_rows`, but at once where nobody else is writing: for the few statements that somebody waits for."""
@@ -129,7 +126,7 @@ class Store:
 
     async def one(self, sql: str, values: Any = ()) -> Any:
         """The first row, or None."""
-        rows = list(await self.db.execute_fetchall(sql, values))
+        rows = await self.all(sql, values)
         return rows[0] if rows else None
 
     async def version(self) -> int:
@@ -160,8 +157,10 @@ async def _schema(db: aiosqlite.Connection) -> int:
 
 
 def _unusable(path: Path, error: Exception) -> BadHome:
+    found = fault(path, error) if isinstance(error, sqlite3.Error) else None
+    if found is not None:
+        return BadHome(found.happened, found.todo)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return BadHome(f"{path} is damaged or no database: {error}", "move it away to start afresh, or restore a copy")
-    if "locked" in str(error):
-        return BadHome(f"{path} is locked by another program", "end that program and try again")
-    return BadHome(f"{path} cannot be opened: {error}", "check its permissions and the space on the disk")
+        return BadHome(f"{path} is damaged or no database: {error}", "end every hitl-tui on it and run `hitl-tui doctor --repair`")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return BadHome(f"{path} cannot be opened: {reason}", "check its permissions and the space on the disk")

@@ -8,17 +8,50 @@ from pathlib import Path
 
 from hitl_tui.store.migrations import STEPS
 
+LOOK_BYTES = 64_000_000
+"""What is larger is not read whole at every start: a page that went bad is found when it is read."""
+WAY_ON = "`hitl-tui doctor --repair` moves it aside and goes on, or restore a copy"
+
 
 def problem(path: Path) -> str:
     """What is wrong with the file, as a phrase; empty when it is sound."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
-            verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
             schema = int(db.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.Error as error:
-        return f"{path} cannot be read: {error}; move it away to start afresh, or restore a copy"
-    if verdict != "ok":
-        return f"{path} is damaged: {verdict}; move it away to start afresh, or restore a copy"
-    if path.name == "hitl.db" and schema > len(STEPS):
-        return f"{path} was written by a newer hitl-tui (schema {schema}; this one knows {len(STEPS)}); upgrade hitl-tui"
-    return ""
+            if path.name == "hitl.db" and schema > len(STEPS):
+                return f"{path} was written by a newer hitl-tui (schema {schema}; this one knows {len(STEPS)}); upgrade hitl-tui"
+            verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        return f"{path} cannot be read: {error}; check its permissions, and end what holds it"
+    except sqlite3.DatabaseError as error:
+        return f"{path} is damaged or no database: {error}; {WAY_ON}"
+    return "" if verdict == "ok" else f"{path} is damaged: {_one_line(verdict)}; {WAY_ON}"
+
+
+def problem_at_start(path: Path) -> str:
+    """The same in the little time a start has: damage that can be seen without reading a large file whole."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if path.stat().st_size > LOOK_BYTES:
+                return ""
+            verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:
+        return ""  # held or unreadable: whoever opens it says so
+    except sqlite3.DatabaseError as error:
+        return f"{path} is damaged or no database: {error}; {WAY_ON}"
+    return "" if verdict == "ok" else f"{path} is damaged: {_one_line(verdict)}; {WAY_ON}"
+
+
+def only_indexes(path: Path) -> bool:
+    """Whether all that is wrong is in indexes, which can be made anew from their tables."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        try:
+            said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(1000)")]
+        except sqlite3.DatabaseError:
+            return False
+    return all("index" in line and "malformed" not in line for line in said)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]

@@ -1,0 +1,147 @@
+"""LangGraph's own databases, as the console opens them: strict readers, private files, and faults of the disk told as such."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple, DeltaChannelHistory
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import Op, Result
+from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.errors import BadHome, Storage
+from hitl_tui.settings import Home
+from hitl_tui.store import health
+from hitl_tui.store.faults import told
+
+BUSY_S = 15.0
+PROBE_BYTES = 1_000_000
+"""What must fit on the disk before runs go on after it was full: one step of a graph can be large."""
+
+
+class Checkpoints(AsyncSqliteSaver):
+    """LangGraph's saver. What its file cannot do is a `Storage` fault, and never taken for an error of the agent."""
+
+    def __init__(self, conn: aiosqlite.Connection, path: Path) -> None:
+        self._strict = StrictSerializer()
+        super().__init__(conn, serde=self._strict)
+        self.path = path
+
+    def allow(self, types: Iterable[type]) -> None:
+        """Let checkpoints hold these classes too."""
+        self._strict.with_msgpack_allowlist(types)
+
+    @contextlib.asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        """What failed in the middle is taken back before the next writer of this connection could commit it with its own."""
+        with told(self.path):
+            try:
+                yield
+            except sqlite3.Error:
+                await self.conn.rollback()
+                raise
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As the saver's own."""
+        with told(self.path):
+            return await super().aget_tuple(config)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:  # fmt: skip
+        """As the saver's own."""
+        with told(self.path):
+            return await super().aget_delta_channel_history(config=config, channels=channels)
+
+    async def aput(
+        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
+    ) -> RunnableConfig:
+        """As the saver's own."""
+        async with self._whole():
+            return await super().aput(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
+        """As the saver's own."""
+        async with self._whole():
+            await super().aput_writes(config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """As the saver's own."""
+        async with self._whole():
+            await super().adelete_thread(thread_id)
+
+
+class Memory(AsyncSqliteStore):
+    """LangGraph's long-term store, likewise. It holds plain JSON, so there is nothing to be strict about."""
+
+    path: Path
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """As the store's own."""
+        with told(self.path):
+            return await super().abatch(ops)
+
+
+@contextlib.asynccontextmanager
+async def open_checkpoints(path: Path) -> AsyncIterator[Checkpoints]:
+    """The saver on this file, which is made when there is none; `setup` is left to the caller.
+
+    Raises:
+        BadHome: the file is damaged or cannot be opened.
+    """
+    await _check(path)
+    async with aiosqlite.connect(path, timeout=BUSY_S) as db:
+        yield Checkpoints(db, path)
+
+
+@contextlib.asynccontextmanager
+async def open_memory(path: Path) -> AsyncIterator[Memory]:
+    """The long-term store on this file, likewise."""
+    await _check(path)
+    async with Memory.from_conn_string(str(path)) as store:
+        assert isinstance(store, Memory)
+        store.path = path
+        yield store
+
+
+async def _check(path: Path) -> None:
+    if problem := await asyncio.to_thread(_unusable, path):
+        raise BadHome(problem)
+
+
+def _unusable(path: Path) -> str:
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        return f"{path} cannot be made or written: {error.strerror}; change its permissions, or make room on the disk"
+    return health.problem_at_start(path)
+
+
+def probe(home: Home) -> None:
+    """Try what runs need of the disk: room for a step, and a turn at writing checkpoints.
+
+    Raises:
+        Storage: it cannot be had now.
+    """
+    trial = home.path / f".room-{uuid.uuid4().hex}"
+    try:
+        with trial.open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, PROBE_BYTES) if hasattr(os, "posix_fallocate") else file.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        raise Storage(f"{home.path} takes no more data: {error.strerror}", "make room, or make it writable") from None
+    finally:
+        with contextlib.suppress(OSError):
+            trial.unlink()
+    with told(home.checkpoints), contextlib.closing(sqlite3.connect(home.checkpoints, isolation_level=None, timeout=1)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
