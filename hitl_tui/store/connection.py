@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,26 @@ from hitl_tui.store.faults import fault, told
 from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0
+BUSY_LOOK_S = 0.003
+
+
+class Transaction:
+    """The statements of a transaction; each is done when its call is awaited, without a turn of the event loop."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    async def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        """One statement."""
+        return self._db.execute(sql, values)
+
+    async def executemany(self, sql: str, values: Iterable[Any]) -> None:
+        """One statement for each of the values."""
+        self._db.executemany(sql, values)
+
+    async def execute_fetchall(self, sql: str, values: Any = ()) -> list[Any]:
+        """Every row of one statement."""
+        return self._db.execute(sql, values).fetchall()
 
 
 class Store:
@@ -27,6 +48,7 @@ class Store:
         self._turn = asyncio.Lock()
         self._synchronous = synchronous
         self._own: sqlite3.Connection | None = None
+        self._lent: sqlite3.Connection | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -52,28 +74,32 @@ class Store:
             try:
                 yield store
             finally:
-                if store._own:
-                    store._own.close()
+                for own in (store._own, store._lent):
+                    if own:
+                        own.close()
         except sqlite3.Error as error:  # also later, while it is in use
             raise _unusable(path, error) from None
         finally:
             await db.close()
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """All or nothing, alone on this connection, and the only writer of the file.
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """All or nothing, and the only writer of the file.
+
+        A block that awaits nothing but its statements is done before the event loop turns: no code that blocks the loop can come in
+        between and keep everybody else from writing.
 
         Raises:
             Busy: another program held the database all the time.
             Storage: the disk is full, read-only or broken; the other methods raise these too.
         """
         async with self._writing():
-            await self.db.execute("BEGIN IMMEDIATE")
+            db = await self._begun()
             try:
-                yield self.db
-                await self.db.commit()
+                yield Transaction(db)
+                db.commit()
             except BaseException:
-                await asyncio.shield(self.db.rollback())
+                db.rollback()
                 raise
 
     async def write(self, sql: str, values: Any = ()) -> int:
@@ -119,10 +145,28 @@ class Store:
     def _at_hand(self) -> sqlite3.Connection:
         """A connection of the event loop's own thread; it never waits."""
         if self._own is None:
-            self._own = sqlite3.connect(self.path, isolation_level=None, timeout=0)
-            self._own.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._own.execute("PRAGMA foreign_keys = ON")
+            self._own = self._connected()
         return self._own
+
+    async def _begun(self) -> sqlite3.Connection:
+        """Another one of that thread, in a transaction; `write_soon` has its own, lest a rollback takes its statement back too."""
+        if self._lent is None:
+            self._lent = self._connected()
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._lent.execute("BEGIN IMMEDIATE")
+                return self._lent
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(BUSY_LOOK_S)
+
+    def _connected(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+        db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
 
     async def one(self, sql: str, values: Any = ()) -> Any:
         """The first row, or None."""
