@@ -19,13 +19,14 @@ from hitl_tui.supervisor import Supervisor
 class Workers:
     """The crew of a console: one supervised worker for each target."""
 
-    def __init__(self, targets: Sequence[str], home: Home, concurrency: int) -> None:
+    def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0) -> None:
         parsed = [parsing.parse(target) for target in targets]
         self.labels = [target.label for target in parsed]
         self.targets = [target.key for target in parsed]
         self._given = targets
         self._home = home
         self._concurrency = concurrency
+        self._time_limit_s = time_limit_s
         self._supervisors: list[Supervisor] = []
         self._tasks: list[asyncio.Future[None]] = []
 
@@ -37,7 +38,7 @@ class Workers:
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
         """Start a worker for each target; `heard` is called when one has committed something, `died` when one ended by itself."""
         for target, label in zip(self._given, self.labels, strict=True):
-            supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died)
+            supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died, self._time_limit_s)
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
@@ -73,7 +74,7 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
     gc.disable()  # until the first frame: what is imported stays, and walking it again and again delays it
-    workers = Workers(wanted, place, concurrency or settings.concurrency)
+    workers = Workers(wanted, place, concurrency or settings.concurrency, settings.time_limit_s)
     return asyncio.run(_show(place, settings, workers, reviewer or settings.reviewer or login()))
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from hitl_tui.doorbell import Doorbell
+from hitl_tui.settings import Home
+from hitl_tui.store import hangs
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0
 """A worker that lived this long starts with a clean slate when it dies."""
 STOP_S = 8.0
 """How long a worker may take to bring its runs to a checkpoint before it is killed."""
+WATCH_S = 2.0
+SILENT_S = 10.0
+"""A worker that has been silent for so long, although a run of it is to end, cannot even watch itself: a thread holds the GIL."""
 
 
 def worker_command(home: Path) -> list[str]:
@@ -29,17 +36,27 @@ class Supervisor:
     """One worker process and the doorbell to it."""
 
     def __init__(
-        self, target: str, label: str, home: Path, concurrency: int, heard: Callable[[], None], died: Callable[[str], None]
+        self,
+        target: str,
+        label: str,
+        home: Path,
+        concurrency: int,
+        heard: Callable[[], None],
+        died: Callable[[str], None],
+        time_limit_s: float = 0.0,
     ) -> None:
         self.target = target
         self.label = label
         self._command = [*worker_command(home), "--concurrency", str(concurrency), "--doorbell"]
         self._log = home / "logs" / "worker.log"
+        self._database = Home(home).database
+        self._time_limit_s = time_limit_s
         self._heard = heard
         self._died = died
         self._bell: Doorbell | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._restarting = False
+        self._silenced: str | None = None
         self.alive = False
 
     def ring(self) -> None:
@@ -56,6 +73,11 @@ class Supervisor:
                 code = await self._once()
                 if self._restarting:
                     self._restarting, failures = False, 0
+                    continue
+                if self._silenced:
+                    await self._mark(self._silenced)
+                    self._silenced, failures = None, 0
+                    self._died(f"the worker of {self.label} is replaced: a run that was to end held it up")
                     continue
                 failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
                 delay = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
@@ -81,12 +103,29 @@ class Supervisor:
         self._bell = Doorbell(ours)
         self.alive = True
         self._bell.answer(self._heard)
+        watching = asyncio.ensure_future(self._watch(self._process))
         try:
             return await self._process.wait()
         finally:
+            watching.cancel()
             self.alive = False
             self._bell.close()
             self._bell = None
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """End a worker that does not answer while a run of it is to end; the other runs go on from their checkpoints."""
+        while not self._silenced:
+            await asyncio.sleep(WATCH_S)
+            with contextlib.suppress(sqlite3.Error):  # it is looked at again
+                self._silenced = await asyncio.to_thread(
+                    hangs.silent, self._database, socket.gethostname(), process.pid, SILENT_S, self._time_limit_s
+                )
+        _kill(process)
+
+    async def _mark(self, worker: str) -> None:
+        """Tell those who recover its runs which were over their time."""
+        with contextlib.suppress(sqlite3.Error):  # they are over it again
+            await asyncio.to_thread(hangs.mark_all, self._database, worker, self._time_limit_s)
 
     async def _stop(self) -> None:
         process = self._process
@@ -98,9 +137,14 @@ class Supervisor:
             async with asyncio.timeout(STOP_S):
                 await process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End it, and with it whatever its agents have started: it leads a group of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _how(code: int) -> str:
