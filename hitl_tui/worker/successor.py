@@ -1,0 +1,54 @@
+"""Replaces the program in this process by a new one of the same kind: the only way to end a thread that does not return."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+
+CHILDREN_S = 2.0
+"""How long killed children may take to be gone."""
+
+
+class Successor:
+    """The command line that started this worker, where and how it was started."""
+
+    def __init__(self, command: Sequence[str], doorbell: int | None) -> None:
+        self._command = list(command)
+        self._doorbell = doorbell
+        self._env = dict(os.environ)  # before agents' own .env files came in
+        self._folder = Path.cwd()
+        self._once = threading.Lock()
+        self.wanted = False
+        """Whether the process goes on as it once the loop has ended."""
+
+    def take_over(self) -> NoReturn:
+        """Become it. Processes that agents have started end here too: they belong to code that is no more."""
+        self._once.acquire()  # never released: a second thread that gets here waits for its end
+        _end_children()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        if self._doorbell is not None:
+            os.set_inheritable(self._doorbell, True)
+        with contextlib.suppress(OSError):  # the folder may have gone; paths in the command are absolute
+            os.chdir(self._folder)
+        try:
+            os.execve(self._command[0], self._command, self._env)
+        finally:
+            os._exit(1)  # no such program any more: whoever started this one starts another
+
+
+def _end_children() -> None:
+    with contextlib.suppress(psutil.Error):
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        psutil.wait_procs(children, CHILDREN_S)
