@@ -114,10 +114,10 @@ class Place:
         self._numbers = itertools.count()
         self.env = {**os.environ, "HITL_TEST_JOURNAL": str(self.journal), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def start(self, *options: str) -> Worker:
-        """Start a worker; what it says goes to files beside the home."""
+    def start(self, *options: str, kill_at: str = "") -> Worker:
+        """Start a worker, which may be made to die at a step; what it says goes to files beside the home."""
         args = ["worker", "--home", str(self.home.path), *options, "--", self.target]
-        self.workers.append(self._forge.fork(args, self.env, self.folder, "worker"))
+        self.workers.append(self._forge.fork(args, {**self.env, "HITL_TEST_KILL_AT": kill_at}, self.folder, "worker"))
         return self.workers[-1]
 
     def run_until_idle(self, *options: str) -> int:
@@ -225,7 +225,12 @@ class Reviewer:
         if not self.place.journal.exists():
             return []
         lines = [json.loads(line) for line in self.place.journal.read_text().splitlines()]
-        return [{k: v for k, v in line.items() if k != "thread"} for line in lines if line["thread"] == run.thread]
+        return [{k: v for k, v in line.items() if k not in ("thread", "decision")} for line in lines if line["thread"] == run.thread]
+
+    def keys(self, run: Run, what: str) -> list[str | None]:
+        """The `hitl_decision_id` with which each of these side effects of the run's thread happened, in order."""
+        lines = [json.loads(line) for line in self.place.journal.read_text().splitlines()]
+        return [line["decision"] for line in lines if line["thread"] == run.thread and line["did"] == what]
 
     async def until_did(self, run: Run, what: str) -> dict[str, Any]:
         """The side effect, once it is there."""
@@ -250,3 +255,11 @@ def results(state: Any) -> dict[str, list[str]]:
         if message["role"] == "tool":
             found.setdefault(message["name"], []).append(message["text"])
     return found
+
+
+async def until_said(place: Place, what: str) -> None:
+    """Wait until a worker of the place has said that."""
+    until = time.monotonic() + PATIENCE_S
+    while what not in place.said():
+        assert time.monotonic() < until, place.said()
+        await asyncio.sleep(0.05)

@@ -16,8 +16,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 
+class Fuse:
+    """Kills its own process at a step: `submitted`, or `submitted:2` for the second time."""
+
+    def __init__(self, at: str) -> None:
+        step, _, times = at.partition(":")
+        self._step = step
+        self._left = int(times or 1)
+
+    def burn(self, step: str) -> None:
+        """A step was reached."""
+        self._left -= step == self._step
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def be_child(order: dict[str, Any]) -> NoReturn:
     """Become what `hitl-tui` with these arguments is."""
+    from hitl_tui import faultpoints
     from hitl_tui.cli import main
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -26,6 +42,8 @@ def be_child(order: dict[str, Any]) -> NoReturn:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
+    if at := order["env"].get("HITL_TEST_KILL_AT"):
+        faultpoints.observer = Fuse(at).burn
     try:
         main(order["args"], prog_name="hitl-tui")
         os._exit(0)

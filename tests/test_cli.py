@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.store.migrations import STEPS
-from tests.driving import PROJECTS, Place
+from tests.driving import PROJECTS, Place, rounds
 
 Own = Callable[[str], Place]
 
@@ -306,3 +306,17 @@ def test_worker_of_several_targets_and_its_end(own: Own) -> None:
         worker.send_signal(signal.SIGINT)
         assert worker.wait(15) == 0
         assert worker.stderr.read() == ""
+
+
+def test_what_was_just_decided_is_taken_back(own: Own) -> None:
+    place = own("pauses")
+    place.cli("launch", "batched", rounds([("send", {"to": "ann", "body": "hi"})]))
+    place.run_until_idle()
+    place.cli("decide", "1", "approve", "--grace", "10m", "--reviewer", "ann")
+    assert place.refused("decide", "1", "reject").startswith("review 1 is approved by ann at ")
+    assert "the last decision is ann's" in place.refused("undo", "1", "--reviewer", "bob")
+    place.cli("undo", "1", "--reviewer", "ann")
+    place.cli("decide", "1", "reject", "--reviewer", "ann")
+    place.run_until_idle()
+    assert not place.journal.exists()
+    assert "was rejected by ann at" in (late := place.refused("undo", "1", "--reviewer", "ann")) and "it was applied" in late

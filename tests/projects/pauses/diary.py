@@ -8,7 +8,7 @@ from langgraph.config import get_config
 
 
 def note(did: str, **what: Any) -> None:
-    thread = get_config()["configurable"]["thread_id"]
-    line = json.dumps({"thread": thread, "did": did, **what})
+    configurable = get_config()["configurable"]
+    line = json.dumps({"thread": configurable["thread_id"], "decision": configurable.get("hitl_decision_id"), "did": did, **what})
     with open(os.environ["HITL_TEST_JOURNAL"], "a") as journal:
         journal.write(line + "\n")
