@@ -32,7 +32,7 @@ def approve(screen: Tmux) -> None:
     for _ in range(20):
         screen.keys("a")
         for _ in range(10):
-            if "approved by ann" in screen.screen():
+            if "approved by you" in screen.screen():
                 return
             time.sleep(0.05)
     raise AssertionError(f"it was never approved:\n{screen.screen()}")
@@ -66,6 +66,42 @@ def test_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
         assert decisions(home) == [("approve", "ann")]
         screen.keys("q")
         screen.until("[exit 0]")
+
+
+@needs_tmux
+def test_a_decision_is_taken_back_and_made_otherwise(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text("undo_s = 8\n")
+    with tmux([HITL, "--home", str(home), "--reviewer", "ann"]) as screen:
+        screen.until("Nothing waits", "mail_assistant")
+        start_run(screen, "send a mail to bob@example.com saying hello")
+        screen.until("send_mail")
+        approve(screen)
+        screen.until("u undo")
+        screen.keys("u")
+        for _ in range(100):
+            if "undo" not in screen.screen():
+                break
+            time.sleep(0.05)
+        screen.until("Queue 1", "a approve")
+        assert "approved by you" not in screen.screen()
+        for _ in range(20):
+            screen.keys("r")
+            if "does not run" in screen.screen():
+                break
+            time.sleep(0.2)
+        screen.until("does not run")
+        screen.type("she is on holiday")
+        screen.until("on holiday")
+        screen.keys("Enter")
+        screen.until("rejected by you")
+        screen.keys("F2")
+        screen.until("done", "holiday")
+        assert outbox(home) == []
+        with sqlite3.connect(home / "hitl.db") as db:
+            made = db.execute("SELECT kind, superseded, undone_at IS NOT NULL FROM decisions ORDER BY id").fetchall()
+        assert made == [("approve", 1, 1), ("reject", 0, 0)]
 
 
 @needs_tmux

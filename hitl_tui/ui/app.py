@@ -253,7 +253,7 @@ class HitlApp(App[None]):
 
     def on_hints_changed(self, message: HintsChanged) -> None:
         other = ("runs", "Runs") if isinstance(self._view, QueueView) else ("queue", "Queue")
-        self.query_one(KeyLine).show(self._view.hints(), [other, ("new", "new run"), ("help", "help")])
+        self.query_one(KeyLine).show(self._view.hints(), [*self._view.pressing(), other, ("new", "new run"), ("help", "help")])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.post_message(HintsChanged())

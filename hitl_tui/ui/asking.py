@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Answer, DecisionKind, Json, Review
+from hitl_tui.model import Action, Answer, DecisionKind, Json, Review, ReviewState
 from hitl_tui.settings import Settings
+from hitl_tui.ui import review_lines
 from hitl_tui.ui.type_ahead import ask
+
+if TYPE_CHECKING:
+    from hitl_tui.ui.dialogs.frame import AnswerScreen
 
 
 @dataclass
@@ -26,9 +31,9 @@ class Drafts:
         """Keep what was typed."""
         self.texts[review, slot, what] = text
 
-    def forget(self, review: int, slot: int) -> None:
-        """It was sent."""
-        for key in [key for key in self.texts if key[:2] == (review, slot)]:
+    def forget(self, review: int) -> None:
+        """It is over for good."""
+        for key in [key for key in self.texts if key[0] == review]:
             del self.texts[key]
 
 
@@ -39,6 +44,17 @@ class Desk:
         self._owner = owner
         self._settings = settings
         self._drafts = Drafts()
+        self._open: tuple[int, AnswerScreen] | None = None
+
+    @property
+    def asks_about(self) -> int | None:
+        """The review a dialog is open about."""
+        return self._open[0] if self._open else None
+
+    def tell(self, review: Review, seen: review_lines.Beholder) -> None:
+        """A review was read anew: an open dialog about it says when somebody else was faster."""
+        if self._open and self._open[0] == review.row.id:
+            self._open[1].tell("" if review.row.state == ReviewState.OPEN else review_lines.outcome(review, seen))
 
     async def ask(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> Answer | None:
         """The whole answer, or None when the person went back."""
@@ -52,9 +68,9 @@ class Desk:
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
-    def forget(self, review: int, slot: int) -> None:
-        """Drafts of what was sent are no longer wanted."""
-        self._drafts.forget(review, slot)
+    def forget(self, review: int) -> None:
+        """Drafts of what is over are no longer wanted."""
+        self._drafts.forget(review)
 
     def show_difference(self, action: Action, final: Json) -> None:
         """Proposal against decision, to read."""
@@ -73,9 +89,7 @@ class Desk:
         from hitl_tui.ui.dialogs.reject import RejectScreen
 
         screen = RejectScreen(action, self._settings.reject_reasons, self._drafts.get(review.row.id, action.slot, "reject"))
-        answer = await ask(self._owner, screen)
-        self._drafts.keep(review.row.id, action.slot, "reject", screen.draft)
-        return answer
+        return await self._answer(review, action, "reject", screen)
 
     async def _edit(self, review: Review, action: Action, outside: bool) -> Answer | None:
         from hitl_tui.ui.dialogs.edit import EditScreen
@@ -86,14 +100,18 @@ class Desk:
             text = edit_outside(self._owner.app, text)
             self._drafts.keep(review.row.id, action.slot, "edit", text)
         screen = EditScreen(review.row.kind, action, text)
-        answer = await ask(self._owner, screen)
-        self._drafts.keep(review.row.id, action.slot, "edit", screen.draft)
-        return answer
+        return await self._answer(review, action, "edit", screen)
 
     async def _respond(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.respond import RespondScreen
 
         screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
-        answer = await ask(self._owner, screen)
-        self._drafts.keep(review.row.id, action.slot, "respond", screen.draft)
-        return answer
+        return await self._answer(review, action, "respond", screen)
+
+    async def _answer(self, review: Review, action: Action, what: str, screen: AnswerScreen) -> Answer | None:
+        self._open = (review.row.id, screen)
+        try:
+            return await ask(self._owner, screen)
+        finally:
+            self._open = None
+            self._drafts.keep(review.row.id, action.slot, what, screen.draft)

@@ -42,6 +42,7 @@ COMMANDS = (
     Command("edit_outside", "E", "edit_outside", "$EDITOR", "Change the arguments in $EDITOR.", "queue"),
     Command("reject", "r", "reject", "reject", "Refuse the call and say why; the agent reads the reason.", "queue"),
     Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
+    Command("undo", "u", "undo", "undo", "Take back what you decided last, while its grace time runs, and go back to it.", "queue"),
     Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
     Command(
         "context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"

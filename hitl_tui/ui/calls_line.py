@@ -43,10 +43,10 @@ class CallsLine(Inked):
         return self.strip(pieces, self.size.width)
 
     def on_click(self, event: events.Click) -> None:
-        at = cell_len(self._head()[0])
+        inside, at = event.get_content_offset(self), cell_len(self._head()[0])
         for action in self._from():
             at += _cells(self._call(action))
-            if event.x < at:
+            if inside and inside.x < at:
                 self.post_message(CallChosen(action.slot))
                 return
 

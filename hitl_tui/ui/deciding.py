@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 from textual.widget import Widget
 
-from hitl_tui.errors import HitlError
+from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
 from hitl_tui.safety import visible
-from hitl_tui.ui import words
+from hitl_tui.ui import review_lines
 from hitl_tui.ui.asking import Desk
 from hitl_tui.ui.messages import Acted
+from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.trouble import TROUBLE, report
 from hitl_tui.ui.type_ahead import ASKING
@@ -24,19 +28,41 @@ SLOW_S = 0.3
 """Storing a decision that takes longer says so."""
 
 
+class Then(Protocol):
+    """The view whose pane is decided on, and what it does about that."""
+
+    @property
+    def cursor(self) -> int | None:
+        """The review under the cursor."""
+
+    def enter(self) -> None:
+        """Bring the details on the screen."""
+
+    def over(self, review: int, whole: bool) -> None:
+        """A decision was stored, or refused; `whole` when nothing of the review is left to decide."""
+
+    async def back(self, review: int) -> None:
+        """A decision was taken back: the review is open again."""
+
+
 class Decider:
     """Decides what the pane of a view shows."""
 
-    def __init__(self, owner: Widget, inbox: Inbox, desk: Desk, enter: Callable[[], None], over: Callable[[int, bool], None]) -> None:
-        """`enter` brings the details on the screen; `over` is told the review, and whether it is decided whole."""
+    def __init__(self, owner: Widget, inbox: Inbox, desk: Desk, recent: Recent, then: Then) -> None:
         self._owner = owner
         self._inbox = inbox
         self._desk = desk
-        self._enter = enter
-        self._over = over
+        self._recent = recent
+        self._then = then
         self._armed_at = 0.0
-        self.busy = False
-        """Whether a decision is being asked for or stored."""
+        self._asking = False
+        self._undoing = 0
+        self._storing = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a decision is being asked for, stored or taken back."""
+        return self._asking or self._undoing > 0
 
     def disarm(self) -> None:
         """Something else came under the cursor: for a moment no key decides."""
@@ -48,7 +74,7 @@ class Decider:
         if self._owner.has_class("-empty"):
             return
         if not pane.display or not pane.size.width:
-            self._enter()
+            self._then.enter()
             self._first("read it first: the same key decides here")
         elif pane.zoomed:
             pane.zoom()
@@ -66,38 +92,83 @@ class Decider:
 
     def _begin(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
         if review.row.state != ReviewState.OPEN:
-            self._tell(f"review {review.row.id} is {words.closing(review.row)[1]}")
+            self._tell(f"review {review.row.id} is {review_lines.outcome(review, self._pane.beholder)}")
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         else:
-            self.busy = True
+            self._asking = True
             self._owner.run_worker(self._answer(review, action, kind, outside), group="send" if kind == DecisionKind.APPROVE else ASKING)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
         try:
             looked = self._pane.looked_ms
             answer = await self._desk.ask(review, action, kind, outside)
-            if answer is not None:
-                await self._send(review, action, answer, looked)
+            while answer is not None and (lost := await self._lost(review, action, answer, looked)):
+                if kind == DecisionKind.APPROVE:
+                    raise lost
+                report(self._owner, lost)
+                answer = await self._desk.ask(review, action, kind, outside=False)  # what was typed is not taken away with it
         except TROUBLE as error:
             report(self._owner, error)
         finally:
-            self.busy = False
+            self._asking = False
+
+    async def _lost(self, review: Review, action: Action, answer: Answer, looked: int) -> Stale | None:
+        """Store the answer; why not, when somebody else was first."""
+        try:
+            async with self._storing:
+                await self._send(review, action, answer, looked)
+        except Stale as error:
+            return error
+        return None
 
     async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
-        slow = self._owner.set_timer(SLOW_S, lambda: self._pane.say("storing the decision …"))
         try:
-            state = await self._inbox.decide(review, {action.slot: answer}, looked)
+            with self._saying("storing the decision …"):
+                state = await self._inbox.decide(review, {action.slot: answer}, looked)
         except HitlError:
-            self._over(review.row.id, False)
+            self._then.over(review.row.id, False)
             raise
+        self._recent.decided(review.row.id)
+        self.disarm()
+        self._then.over(review.row.id, state != ReviewState.OPEN)
+
+    async def undo(self) -> None:
+        """Take back the newest decision that can be; keys pressed meanwhile decide nothing."""
+        self._undoing += 1
+        try:
+            async with self._storing:  # behind a decision that is on its way, and behind another undo
+                await self._take_back()
+        finally:
+            self._undoing -= 1
+
+    async def _take_back(self) -> None:
+        review = self._recent.first(self._then.cursor)
+        if review is None:
+            self._tell("nothing of yours to take back here")
+            return
+        try:
+            with self._saying("taking the decision back …"):
+                await self._inbox.undo(review)
+        except Refused as error:
+            if not isinstance(error, Stale):
+                self._recent.dropped(review)
+            self._tell(str(error))
+            return
+        self._recent.dropped(review)
+        self.disarm()
+        await self._then.back(review)
+
+    @contextmanager
+    def _saying(self, text: str) -> Iterator[None]:
+        """Say on the pane what takes long."""
+        slow = self._owner.set_timer(SLOW_S, lambda: self._pane.say(text))
+        try:
+            yield
         finally:
             slow.stop()
             self._pane.say("")
             self._owner.post_message(Acted())
-        self._desk.forget(review.row.id, action.slot)
-        self.disarm()
-        self._over(review.row.id, state != ReviewState.OPEN)
 
     def _tell(self, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)

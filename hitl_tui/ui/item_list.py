@@ -114,7 +114,10 @@ class ItemList(Paper, Generic[T]):
             self.post_message(Opened(self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        self._go((event.y + self.scroll_offset.y) // HEIGHT, within=True)
+        inside = event.get_content_offset(self)
+        if inside is None:
+            return
+        self._go((inside.y + self.scroll_offset.y) // HEIGHT, within=True)
         if event.chain > 1:
             self.action_open()
 

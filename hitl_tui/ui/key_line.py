@@ -15,6 +15,8 @@ from hitl_tui.ui.messages import Pressed
 
 Hint = tuple[str, str]
 """Command id, and what it does here."""
+PRESSING = frozenset({"undo"})
+"""What can only be done now: bright, and the last to give way."""
 
 
 class KeyLine(Inked):
@@ -36,8 +38,9 @@ class KeyLine(Inked):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         left, right = list(self._left), list(self._right)
-        while len(right) > 1 and self._cells([*left, *right]) > width:
-            right.pop(0)  # the last one, help, knows all the others
+        pressing = int(bool(right) and right[0][0] in PRESSING)
+        while len(right) > pressing + 1 and self._cells([*left, *right]) > width:
+            right.pop(pressing)  # the last one, help, knows all the others
         while left and self._cells([*left, *right]) > width:
             left.pop()
         pieces: list[Piece] = []
@@ -65,7 +68,8 @@ class KeyLine(Inked):
 
     def _put(self, pieces: list[Piece], hint: Hint, at: int) -> int:
         command, label = hint
-        pieces += [(f" {shown_key(command, self._keymap)}", "accent"), (f" {one_line(label, 40)} ", "muted")]
+        inks = ("title", "title") if command in PRESSING else ("accent", "muted")
+        pieces += [(f" {shown_key(command, self._keymap)}", inks[0]), (f" {one_line(label, 40)} ", inks[1])]
         end = at + self._cells_of(hint)
         self._places.append((at, end, command))
         return end

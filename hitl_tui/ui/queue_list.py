@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.safety import one_line
-from hitl_tui.ui import words
+from hitl_tui.ui import recent, words
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.item_list import ItemList
 
@@ -25,20 +25,35 @@ class QueueList(ItemList[ReviewRow]):
         fetch: Callable[[Sequence[int]], Awaitable[list[ReviewRow]]],
         moved: Callable[[int | None, bool], None],
         clock: Callable[[], float],
+        reviewer: str = "",
     ) -> None:
         super().__init__(fetch, moved, id="queue-list")
         self._clock = clock
+        self._reviewer = reviewer
 
     def key_of(self, row: ReviewRow) -> int:
         return row.id
 
     def paint(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if row.state != ReviewState.OPEN:
-            yield from _closed(row, part, width)
+            yield from self._decided(row, part, width)
         elif part == 0:
             yield from _first(row, width, words.ago(self._clock() - row.opened_at))
         else:
             yield from _second(row, width)
+
+    def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+        if part == 0:
+            yield from _first(row, width, "", "muted")
+            return
+        glyph, word, ink = words.closing(row, self._reviewer)
+        seconds = recent.left(row, self._reviewer, self._clock())
+        undo = f" undo {seconds} s" if seconds else ""
+        yield " ", ""
+        yield glyph, ink
+        yield f" {fit(word, width - 4 - len(undo))}", "muted"
+        yield undo, "title"
+        yield " ", ""
 
 
 def fit(text: str, cells: int) -> str:
@@ -68,18 +83,10 @@ def _second(row: ReviewRow, width: int) -> Iterator[Piece]:
         known.append((f" {one_line(row.risk, 14)}", words.risk_ink(row.risk)))
     if row.confidence is not None:
         known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
-    taken = sum(cell_len(text) for text, _ in known)
+    begun = f"{row.decided} · " if row.decided else ""
+    taken = sum(cell_len(text) for text, _ in known) + cell_len(begun)
     yield " ", ""
+    yield begun, "warning"
     yield fit(row.summary, width - 2 - taken), "muted"
     yield from known
     yield " ", ""
-
-
-def _closed(row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
-    glyph, word, ink = words.closing(row)
-    if part == 0:
-        yield from _first(row, width, "", "muted")
-    else:
-        yield " ", ""
-        yield glyph, ink
-        yield f" {fit(word, width - 4)} ", "muted"

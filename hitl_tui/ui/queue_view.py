@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.timer import Timer
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Context, DecisionKind, Review, ReviewRow, ReviewState
@@ -20,17 +21,17 @@ from hitl_tui.ui.deciding import Decider
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.empty import Surroundings, empty_lines
 from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.lingering import Lingering
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.shelf import Shelf
 from hitl_tui.ui.trace_pane import TracePane
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING
 
-LINGER_S = 2.0
-"""How long a decided item stays in the list."""
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
@@ -49,11 +50,14 @@ class QueueView(Horizontal):
         self._open = Order()
         self._filter = ""
         self._loaded = False
-        self._decider = Decider(self, inbox, self._desk, self._enter, self._over)
+        self._recent = Recent(inbox.reviewer, clock)
+        self._lingering = Lingering(self, self._let_go, clock)
+        self._counting: Timer | None = None
+        self._decider = Decider(self, inbox, self._desk, self._recent, self)
 
     def compose(self) -> ComposeResult:
-        yield QueueList(self._inbox.rows, self._moved, self._clock)
-        yield ReviewPane()
+        yield QueueList(self._inbox.rows, self._moved, self._clock, self._inbox.reviewer)
+        yield ReviewPane(self._inbox.reviewer, self._clock)
         yield TracePane("queue-trace")
         yield Document(id="empty")
 
@@ -73,6 +77,11 @@ class QueueView(Horizontal):
         return self.query_one(ReviewPane)
 
     @property
+    def cursor(self) -> int | None:
+        """The review under the cursor."""
+        return self.items.cursor
+
+    @property
     def busy(self) -> bool:
         """Whether a decision is being asked for or stored."""
         return self._decider.busy
@@ -89,7 +98,11 @@ class QueueView(Horizontal):
         ids = await self._inbox.waiting_ids()
         self._open, self._loaded = Order(ids), True
         shown = await self._inbox.matching_ids(self._filter) if self._filter else array("q", ids)
-        self.items.load(Order(shown))
+        order = Order(shown)
+        for id_ in self._lingering:
+            if id_ in self.items.rows and self._matches(self.items.rows[id_]):
+                order.add(id_)
+        self.items.load(order)
         self._titles()
         self._show_if_any()
 
@@ -100,20 +113,23 @@ class QueueView(Horizontal):
         put: dict[int, ReviewRow] = {}
         for row in changed:
             self._shelf.forget(row.id)
+            self._recent.apply(row)
             if row.state == ReviewState.OPEN:
                 self._open.add(row.id)
+                self._lingering.stay(row.id)
                 if self._matches(row):
                     put[row.id] = row
             else:
                 self._open.drop(row.id)
                 if row.id in self.items.order:
                     put[row.id] = row
-        leaving = [id_ for id_, row in put.items() if row.state != ReviewState.OPEN]
-        if leaving:
-            self.set_timer(LINGER_S, lambda: self._let_go(leaving))
+        self._lingering.put(row for row in put.values() if row.state != ReviewState.OPEN)
         self.items.apply(put)
         if self.items.cursor in put:
             self._reread(self.items.cursor)
+        elif self._desk.asks_about in put:
+            self._retell(self._desk.asks_about)
+        self._count_down()
         self._titles()
         self._show_if_any()
 
@@ -128,8 +144,20 @@ class QueueView(Horizontal):
         if trace.display and trace.size.width and trace.run is not None:
             trace.take(await self._inbox.trace(trace.run, trace.after))
 
+    def _count_down(self) -> None:
+        """Wake when a countdown shows another number; while none runs, not at all."""
+        if self._counting:
+            self._counting.stop()
+        wait = self._recent.next_tick()
+        self._counting = None if wait is None else self.set_timer(wait, self._count_down)
+        self.items.refresh()
+        self.pane.count_down()
+        self.post_message(HintsChanged())
+
     def _let_go(self, ids: Sequence[int]) -> None:
-        self.items.apply({}, [id_ for id_ in ids if id_ not in self._open])
+        for id_ in ids:
+            self._desk.forget(id_)
+        self.items.apply({}, ids)
         self._titles()
         self._show_if_any()
 
@@ -192,9 +220,15 @@ class QueueView(Horizontal):
         finally:
             slow.stop()
             self.pane.loading = False
+        self._desk.tell(held[0], self.pane.beholder)
         if id_ == self.items.cursor:
             self._show(*held)
             await self.follow()
+
+    @work(group="told", exclusive=True)
+    @steady
+    async def _retell(self, id_: int) -> None:
+        self._desk.tell((await self._shelf.read(id_))[0], self.pane.beholder)
 
     @work(group="ahead", exclusive=True)
     @steady
@@ -204,9 +238,10 @@ class QueueView(Horizontal):
 
     def on_opened(self, message: Opened) -> None:
         message.stop()
-        self._enter()
+        self.enter()
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Bring the details on the screen."""
         self.add_class("-detail")
         self.screen.set_focus(self.pane.query_one("#arguments"))
         self.post_message(HintsChanged())
@@ -262,7 +297,21 @@ class QueueView(Horizontal):
     def action_respond(self) -> None:
         self._decider.decide(DecisionKind.RESPOND)
 
-    def _over(self, review: int, whole: bool) -> None:
+    async def action_undo(self) -> None:
+        self.run_worker(self._undo(), group="send")
+
+    @steady
+    async def _undo(self) -> None:
+        await self._decider.undo()
+
+    async def back(self, review: int) -> None:
+        """A decision was taken back: the review is open, and under the cursor again."""
+        self.apply(rows := await self._inbox.rows([review]))
+        self.items.apply({row.id: row for row in rows})  # whatever the filter says
+        self.items.select(review, by_itself=True)
+        self._reread(review)
+
+    def over(self, review: int, whole: bool) -> None:
         """A decision was stored, or refused."""
         self._shelf.forget(review)
         if not whole:
@@ -282,6 +331,11 @@ class QueueView(Horizontal):
         self._reread(from_id)
 
     # Words
+
+    def pressing(self) -> list[Hint]:
+        """The key that does something only for a moment."""
+        label = self._recent.label(self.items.cursor)
+        return [("undo", label)] if label else []
 
     def hints(self) -> list[Hint]:
         """The keys that do something now."""

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from textual.content import Content
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Context, DecisionKind, Json, Message, PauseKind, Review, ReviewRow
+from hitl_tui.model import Action, Context, DecisionKind, Json, Message, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.safety import one_line
-from hitl_tui.ui import words
+from hitl_tui.ui import recent, words
 from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
 
 TABS = ("Conversation", "Done so far", "Graph", "State", "Raw")
 SPEAKER = 14
 """Cells of the column that says who speaks."""
+GONE = (ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED)
+STATES = {
+    ReviewState.DECIDED: "decided",
+    ReviewState.SUBMITTED: "being applied",
+    ReviewState.APPLIED: "applied",
+    ReviewState.STALE: "gone",
+    ReviewState.EXPIRED: "expired",
+    ReviewState.FAILED: "failed",
+}
+"""Where a review is that is no longer open, in a word."""
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-def facts(review: Review, context: Context) -> Content:
-    """The first line of a review: what kind of pause, and what is known about it."""
+@dataclass(frozen=True, slots=True)
+class Beholder:
+    """Who looks, and when."""
+
+    reviewer: str
+    now: float
+    """Unix time, seconds."""
+
+
+def facts(review: Review, context: Context, seen: Beholder) -> Content:
+    """The first line of a review: where it is once it is decided, what kind of pause, and what is known about it."""
     row = review.row
     parts: list[tuple[str, str]] = [(words.KINDS[row.kind], "$foreground 60%")]
     if row.risk:
@@ -28,7 +48,17 @@ def facts(review: Review, context: Context) -> Content:
         parts.append((f"confidence {words.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
     if context.model:
         parts.append((one_line(context.model, 40), "$foreground 60%"))
+    if row.state != ReviewState.OPEN:
+        seconds = recent.left(row, seen.reviewer, seen.now)
+        parts.insert(0, (f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
     return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
+
+
+def outcome(review: Review, seen: Beholder) -> str:
+    """What became of a review that is no longer open: who decided what and when, or why it is gone."""
+    closed = words.closing(review.row, seen.reviewer)[1]
+    told = review.decided_at is not None and review.row.state not in GONE
+    return f"{closed} {words.when(review.decided_at or 0.0, seen.now)}" if told else closed
 
 
 def sources(row: ReviewRow, review: Review | None) -> list[str]:
@@ -40,10 +70,10 @@ def sources(row: ReviewRow, review: Review | None) -> list[str]:
     return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
 
-def argument_lines(review: Review, action: Action) -> Iterator[Line]:
+def argument_lines(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
     """What is asked, in full."""
-    yield from _note(review.row)
-    yield from _decided(review, action)
+    yield from _note(review.row, seen)
+    yield from _decided(review, action, seen)
     if review.row.kind is PauseKind.QUESTION or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
@@ -57,19 +87,24 @@ def argument_lines(review: Review, action: Action) -> Iterator[Line]:
             yield from value_lines(choice, f" {number}", 4, "accent")
 
 
-def _note(row: ReviewRow) -> Iterator[Line]:
-    if row.note:
+def _note(row: ReviewRow, seen: Beholder) -> Iterator[Line]:
+    if row.state in GONE:
+        glyph, closed, ink = words.closing(row, seen.reviewer)
+        yield from paragraph(closed, ink, glyph, 2, ink)
+        yield BLANK
+    elif row.note:
         yield from paragraph(row.note, "warning", "⚠", 2, "warning")
         yield BLANK
 
 
-def _decided(review: Review, action: Action) -> Iterator[Line]:
+def _decided(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
     decision = review.decisions.get(action.slot)
     if decision is None:
         return
     glyph, word, ink = words.DECIDED[decision.answer.kind]
-    text = f"{word} by {decision.actor}" + (f": {decision.answer.message}" if decision.answer.message else "")
-    yield from paragraph(text, ink, glyph, 2, ink)
+    who = "you" if decision.actor == seen.reviewer else decision.actor
+    text = f"{word} by {who} {words.when(decision.at, seen.now)}"
+    yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), ink, glyph, 2, ink)
     if decision.answer.args is not None:
         yield from value_lines(decision.answer.args, "", 2)
     yield BLANK

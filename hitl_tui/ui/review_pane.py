@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 
 from rich.cells import cell_len
@@ -34,8 +34,10 @@ SHARE = 0.36
 class ReviewPane(Vertical):
     """Shows one action of one review at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
         super().__init__(id="review")
+        self._reviewer = reviewer
+        self._clock = clock
         self.review: Review | None = None
         self.surroundings = Context()
         self.slot = 0
@@ -92,6 +94,16 @@ class ReviewPane(Vertical):
         """Reading takes long enough to say so."""
         self.loading = True
 
+    @property
+    def beholder(self) -> review_lines.Beholder:
+        """Who looks at it, now."""
+        return review_lines.Beholder(self._reviewer, self._clock())
+
+    def count_down(self) -> None:
+        """Say anew how long it can be taken back."""
+        facts = review_lines.facts(self.review, self.surroundings, self.beholder) if self.review else Content("")
+        self.query_one("#facts", Static).update(facts)
+
     def say(self, text: str) -> None:
         """What goes on with it, on the lower border."""
         self.border_subtitle = text
@@ -136,9 +148,9 @@ class ReviewPane(Vertical):
         review, action = self.review, self.action
         self._draw_title()
         self.query_one(CallsLine).show(review, self.slot)
-        facts = review_lines.facts(review, self.surroundings) if review else Content("")
-        self.query_one("#facts", Static).update(facts)
-        self.query_one("#arguments", Document).show(review_lines.argument_lines(review, action) if review and action else ())
+        self.count_down()
+        seen = self.beholder
+        self.query_one("#arguments", Document).show(review_lines.argument_lines(review, action, seen) if review and action else ())
         self._draw_why(action)
         if not only_action:
             self.query_one("#tabs", TabLine).retitle(review_lines.tab_titles(self.surroundings))
@@ -170,7 +182,7 @@ class ReviewPane(Vertical):
         heads = [one for one in (self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
         room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
         reasons = list(review_lines.why_lines(action, self.surroundings)) if why.display else []
-        asked = self._rows(review_lines.argument_lines(review, action), room)
+        asked = self._rows(review_lines.argument_lines(review, action, self.beholder), room)
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))

@@ -94,7 +94,8 @@ class RunPane(Vertical):
             parts.append((f"   {'took' if run.ended_at else 'for'} {words.ago(took)}", "$foreground 60%"))
         if run.crashes:
             parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
-        return Content.assemble(*parts)
+        asked = words.options(run.options)
+        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"))
 
     def _draw_tab(self) -> None:
         chosen = self.query_one("#run-tabs", TabLine).chosen

@@ -159,6 +159,10 @@ class RunsView(Horizontal):
             await self._inbox.cancel(run.id)
             self.post_message(Acted())
 
+    def pressing(self) -> list[Hint]:
+        """Nothing here is only for a moment."""
+        return []
+
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         run = self.pane.run

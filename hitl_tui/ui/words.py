@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunState
+import time
+
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState
 
 KINDS = {
     PauseKind.TOOL_CALLS: "tool call",
@@ -40,15 +42,29 @@ def ago(seconds: float) -> str:
     return f"{seconds} s"
 
 
-def closing(row: ReviewRow) -> tuple[str, str, str]:
-    """Glyph, word and ink of a review that is no longer open."""
+def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
+    """Glyph, words and ink of a review that is no longer open."""
+    gone = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state)
+    if gone or not row.decided:
+        word = gone or str(row.state)
+        return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
+    decided = by_you(row.decided, reviewer)
     for glyph, word, ink in DECIDED.values():
         if row.decided.startswith(word):
-            return glyph, row.decided, ink
-    if row.decided:
-        return "✓", row.decided, "success"
-    word = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state, str(row.state))
-    return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
+            return glyph, decided, ink
+    return "✓", decided, "success"
+
+
+def by_you(decided: str, reviewer: str) -> str:
+    """What was decided, with "you" for the reviewer's own name."""
+    other = decided.removesuffix(f" by {reviewer}")
+    return decided if other == decided else f"{other} by you"
+
+
+def when(at: float, now: float) -> str:
+    """`at 14:03:22`, with the date when it is another day's."""
+    then = time.localtime(at)
+    return time.strftime("at %H:%M:%S" if then[:3] == time.localtime(now)[:3] else "on %Y-%m-%d at %H:%M:%S", then)
 
 
 def gauge(confidence: float) -> str:
@@ -75,3 +91,12 @@ def said(answer: Answer) -> str:
 def run_state(run: Run) -> str:
     """A run's state in words."""
     return "cancelling" if run.cancelling else str(run.state)
+
+
+def options(asked: RunOptions) -> str:
+    """What the launch asked for, on one line; empty when it is nothing."""
+    gates = (("before", asked.gates_before), ("after", asked.gates_after))
+    stops = [f"{where} {'every node' if '*' in nodes else ', '.join(nodes)}" for where, nodes in gates if nodes]
+    parts = [f"stops {' and '.join(stops)}"] if stops else []
+    parts += [f"works {asked.time_limit_s:g} s at most"] if asked.time_limit_s is not None else []
+    return " · ".join(parts)

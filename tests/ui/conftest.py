@@ -1,8 +1,9 @@
-"""A console on a home of its own, without workers, at a time that stands still."""
+"""A console on a home of its own, without workers."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from hitl_tui.ui.queue_view import QueueView
 from tests.ui import seed
 
 NOW = 1_760_000_000.0
+"""A time that stands still, for pictures."""
 
 
 @dataclass
@@ -61,6 +63,18 @@ class Desk:
         )
         return [tuple(row) for row in rows]
 
+    async def seen(self, *texts: str) -> str:
+        """Wait until all the texts are on the screen."""
+        for _ in range(200):
+            if all(text in self.screen() for text in texts):
+                return self.screen()
+            await self.pilot.pause(0.05)
+        raise AssertionError(f"never saw {texts}: {self.screen()}")
+
+    def notices(self) -> str:
+        """What was said on the side."""
+        return "\n".join(notice.message for notice in self.app._notifications)
+
     def screen(self) -> str:
         """What is on the screen, as text."""
         return "\n".join("".join(s.text for s in strip) for strip in self.app.screen._compositor.render_strips())
@@ -75,15 +89,20 @@ def console(tmp_path: Path) -> Console:
 
     @contextlib.asynccontextmanager
     async def start(
-        what: str = "variety", size: tuple[int, int] = (120, 36), settings: Settings | None = None, crew: Crew | None = None
+        what: str = "variety",
+        size: tuple[int, int] = (120, 36),
+        settings: Settings | None = None,
+        crew: Crew | None = None,
+        grace_s: float = 0.0,
+        clock: Callable[[], float] = time.time,
     ) -> AsyncIterator[Desk]:
         home = Home(tmp_path).prepare()
         async with Store.open(home.database) as store, Store.open(home.database) as theirs, Store.open(home.database) as mine:
             project = await seed.project(store)
-            ids = await seed.variety_of(store, project, NOW) if what == "variety" else []
+            ids = await seed.variety_of(store, project, time.time()) if what == "variety" else []
             if what == "runs":
-                await seed.other_runs(store, project, NOW)
-            app = HitlApp(Inbox(mine, "ann"), settings or Settings(), crew or NoCrew(), home, clock=lambda: NOW)
+                await seed.other_runs(store, project, time.time())
+            app = HitlApp(Inbox(mine, "ann", grace_s=grace_s), settings or Settings(), crew or NoCrew(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
                 await desk.armed()

@@ -1,4 +1,4 @@
-"""The console on a home made up for pictures: `python -m tests.ui.demo [variety|empty|loading|broken|many|huge] [theme]`."""
+"""The console on a home made up for pictures: `python -m tests.ui.demo [variety|empty|loading|broken|many|huge] [theme] [undo_s]`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hitl_tui.ui.crew import NoCrew
 from tests.ui import seed
 
 
-async def main(what: str = "variety", theme: str = "") -> None:
+async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> None:
     """Fill the home and show it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).prepare()
@@ -40,7 +40,7 @@ async def main(what: str = "variety", theme: str = "") -> None:
                 if what in ("variety", "huge"):
                     await seed.variety_of(store, of, time.time())
                 await seed.other_runs(store, of, time.time())
-            await HitlApp(Inbox(store, "ann"), Settings(theme=theme), crew, home).run_async()
+            await HitlApp(Inbox(store, "ann", grace_s=float(undo_s)), Settings(theme=theme), crew, home).run_async()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, Context, DecisionKind, PauseKind
+from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions
 from hitl_tui.settings import Settings
 from hitl_tui.store import agents
 from hitl_tui.ui.app import HitlApp
@@ -283,3 +283,15 @@ async def test_a_result_is_read_as_a_conversation(console: Console) -> None:
         await desk.press("f2", "j", "j")
         await desk.settle()
         assert "outbox/new" in desk.screen() and 'send(to="x")' in desk.screen() and '"role"' not in desk.screen()
+
+
+async def test_a_run_says_what_its_launch_asked_for(console: Console) -> None:
+    async with console("empty") as desk:
+        options = RunOptions(gates_before=("tools", "publish"), gates_after=("*",), time_limit_s=90)
+        await desk.other.launch("mail_assistant", text="tidy", options=options)
+        await desk.other.launch("mail_assistant", text="plain")
+        await desk.settle()
+        await desk.press("f2")
+        assert "stops " not in desk.screen()
+        await desk.press("j")
+        assert "stops before tools, publish and after every node · works 90 s at most" in desk.screen()

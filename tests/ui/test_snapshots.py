@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
@@ -44,6 +45,21 @@ async def fill(home: Home, what: str) -> None:
         await seed.other_runs(store, of, NOW)
 
 
+async def decide_some(home: Home) -> None:
+    """Ann approves the first and one call of the batch, Bob answers a question, a run is cancelled; all at the picture's time."""
+    async with Store.open(home.database) as store:
+        ann, bob = Inbox(store, "ann", grace_s=3), Inbox(store, "bob")
+        for inbox, review, answer in (
+            (ann, 1, Answer(DecisionKind.APPROVE)),
+            (ann, 4, Answer(DecisionKind.REJECT, message="she left the company")),
+            (bob, 7, Answer(DecisionKind.RESPOND, message="Astoria")),
+        ):
+            await inbox.decide(await inbox.review(review), {0: answer})
+        await bob.cancel((await bob.review(5)).row.run)
+        await store.db.execute("UPDATE decisions SET at = ?", (NOW,))
+        await store.db.execute("UPDATE reviews SET decided_at = ?, effective_at = ? + (id = 1) * 3 WHERE decided_at", (NOW, NOW))
+
+
 DIALOGS = {"reject": ["r", "2"], "edit": ["e"], "respond": ["m"], "new_run": ["n"], "help": ["question_mark"], "filter": ["slash"]}
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("queue_80x24", "variety", (80, 24), "", []),
@@ -54,6 +70,9 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("batch", "variety", (120, 36), "", ["j", "j", "j", "right"]),
     ("odd_text", "variety", (120, 36), "", ["G"]),
     ("empty", "empty", (100, 30), "", []),
+    ("undo", "variety", (120, 36), "", ["decided"]),
+    ("undo_80x24", "variety", (80, 24), "", ["decided"]),
+    ("elsewhere", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2", "decided"]),
     ("runs", "variety", (120, 36), "", ["f2", "j"]),
     ("choices", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2"]),
     ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:500", "m"]),
@@ -84,6 +103,9 @@ def test_screen(
         for key in keys:
             if key.startswith("wait:"):
                 await pilot.pause(int(key[5:]) / 1000)
+            elif key == "decided":
+                await decide_some(home)
+                await pilot.app.catch_up()
             else:
                 await pilot.press(key)
                 await pilot.pause(0.1)

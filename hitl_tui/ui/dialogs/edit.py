@@ -15,7 +15,7 @@ from hitl_tui import checks, jsontext
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
 from hitl_tui.ui.dialogs.areas import JsonArea, escaped
-from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.dialogs.frame import AnswerScreen
 from hitl_tui.ui.differ import difference_lines
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.outside import edit_outside
@@ -28,7 +28,7 @@ SHOWN = 200_000
 TOO_LONG = "The arguments are too long to be edited here: ctrl+e opens them in $EDITOR."
 
 
-class EditScreen(DialogScreen[Answer]):
+class EditScreen(AnswerScreen):
     """Comes back with the edit, exactly as typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from hitl_tui.model import Answer
 from hitl_tui.safety import one_line, visible
 from hitl_tui.ui.type_ahead import TakesKeys
 
@@ -53,6 +54,23 @@ class DialogScreen(TakesKeys[T | None]):
 
     def action_back(self) -> None:
         self.dismiss(None)
+
+
+class AnswerScreen(DialogScreen[Answer]):
+    """Asks for the answer to one action of a review, and says when somebody else has given one meanwhile."""
+
+    draft: str
+    """What is typed, as it is."""
+    _told = ""
+
+    def on_mount(self) -> None:
+        self.tell(self._told)
+
+    def tell(self, text: str) -> None:
+        """What became of the review meanwhile; nothing when it waits."""
+        self._told = text
+        for frame in self.query("#dialog"):
+            frame.border_subtitle = Content.styled(visible(text), "$text-warning")
 
 
 def key_hints(keys: Iterable[tuple[str, str]]) -> Content:

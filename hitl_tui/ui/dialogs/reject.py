@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 from hitl_tui.model import Action, Answer, DecisionKind
 from hitl_tui.safety import one_line, visible
 from hitl_tui.ui import words
-from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.dialogs.frame import AnswerScreen
 
 
 class ReasonInput(Input):
@@ -33,7 +33,7 @@ class ReasonInput(Input):
             await super()._on_key(event)
 
 
-class RejectScreen(DialogScreen[Answer]):
+class RejectScreen(AnswerScreen):
     """Comes back with the rejection."""
 
     def __init__(self, action: Action, presets: Sequence[str], draft: str) -> None:

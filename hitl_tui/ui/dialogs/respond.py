@@ -18,7 +18,7 @@ from hitl_tui.ui import words
 from hitl_tui.ui.dialogs.areas import JsonArea, SendArea, escaped
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
 from hitl_tui.ui.dialogs.form import Form, FormChanged, is_form
-from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.dialogs.frame import AnswerScreen
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
@@ -28,7 +28,7 @@ SENDS = {
 }
 
 
-class RespondScreen(DialogScreen[Answer]):
+class RespondScreen(AnswerScreen):
     """Comes back with the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

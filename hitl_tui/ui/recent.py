@@ -1,0 +1,98 @@
+"""What this reviewer decided a moment ago: which of it can still be taken back, for how long, and which comes first. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import ceil
+
+from hitl_tui.model import ReviewRow, ReviewState
+
+KEPT = 100
+"""Decisions remembered."""
+
+
+class Recent:
+    """The decisions made in this console, newest last, with what the rows say of them."""
+
+    def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
+        self._reviewer = reviewer
+        self._clock = clock
+        self._made: deque[int] = deque(maxlen=KEPT)
+        self._rows: dict[int, ReviewRow] = {}
+        self._until: dict[int, float] = {}
+
+    def decided(self, review: int) -> None:
+        """A decision of it was stored here."""
+        self._made.append(review)
+        self._rows.pop(review, None)
+
+    def dropped(self, review: int) -> None:
+        """Its newest decision was taken back, or can never be."""
+        if review in self._made:
+            self._made.reverse()
+            self._made.remove(review)
+            self._made.reverse()
+        self._until.pop(review, None)
+        self._rows.pop(review, None)
+
+    def apply(self, row: ReviewRow) -> None:
+        """A review is new or changed."""
+        if row.id in self._made:
+            self._rows[row.id] = row
+        self._until.pop(row.id, None)
+        if left(row, self._reviewer, self._clock()):
+            self._until[row.id] = row.effective_at or 0.0
+
+    def first(self, cursor: int | None) -> int | None:
+        """The review to take a decision back of: the one under the cursor while its time runs, else the newest made here.
+
+        One whose time is over comes back too when nothing else is left: whoever asks is told why not.
+        """
+        now, late = self._clock(), False
+        self._rows = {review: row for review, row in self._rows.items() if review in self._made}
+        if cursor is not None and self._until.get(cursor, 0.0) > now:
+            return cursor
+        for review in reversed(self._made):
+            row = self._rows.get(review)
+            if self._until.get(review, 0.0) > now or (not late and (row is None or _partly(row))):
+                return review
+            late = late or (row is not None and row.state != ReviewState.OPEN)
+        if cursor in self._rows and _partly(self._rows[cursor]):
+            return cursor
+        return self._made[-1] if self._made else None
+
+    def label(self, cursor: int | None) -> str:
+        """What the key does now, with the seconds left; empty when it does nothing."""
+        review, now = self.first(cursor), self._clock()
+        if review is None:
+            return ""
+        if review in self._until:
+            return f"undo {ceil(self._until[review] - now)} s" if self._until[review] > now else ""
+        row = self._rows.get(review)
+        return "undo" if row and _partly(row) else ""
+
+    def next_tick(self) -> float | None:
+        """Seconds until a countdown shows another number; None when none runs."""
+        now = self._clock()
+        self._until = {review: until for review, until in self._until.items() if until > now}
+        if not self._until:
+            return None
+        soonest = min(self._until.values()) - now
+        return soonest - ceil(soonest) + 1
+
+
+def mine(row: ReviewRow, reviewer: str) -> bool:
+    """Whether this reviewer made its last decision."""
+    return row.state != ReviewState.OPEN and row.decided.endswith(f" by {reviewer}")
+
+
+def left(row: ReviewRow, reviewer: str, now: float) -> int:
+    """Whole seconds in which this reviewer can still take it back; 0 when they cannot."""
+    if row.state != ReviewState.DECIDED or row.effective_at is None or not mine(row, reviewer):
+        return 0
+    return max(0, ceil(row.effective_at - now))
+
+
+def _partly(row: ReviewRow) -> bool:
+    return row.state == ReviewState.OPEN and bool(row.decided)
