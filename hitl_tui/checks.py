@@ -55,9 +55,22 @@ def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
         raise Refused("a response takes the tool's place and is text", "give it as a message")
     if answer.message is not None and answer.args is not None:
         raise Refused("an answer is text or JSON, not both", "give one of them")
-    problem = schema_problem(response_value(answer), action.answer_schema)
+    problem = (_no_form_data(response_value(answer)) if kind is PauseKind.MCP_ELICITATION else "") or schema_problem(
+        response_value(answer), action.answer_schema
+    )
     if problem:
         raise Refused(f"the answer does not fit what {action.name} asks for: {problem}", "correct it")
+
+
+def _no_form_data(value: Json) -> str:
+    """Why MCP's protocol cannot carry a value as a form's data, whatever schema the server gave; empty when it can."""
+    if not isinstance(value, dict):
+        return "it is not an object"
+    for name, part in value.items():
+        is_texts = isinstance(part, list) and all(isinstance(item, str) for item in part)
+        if not is_texts and not isinstance(part, str | int | float | None):
+            return f"{name!r} is neither text, a number, true, false, null nor a list of texts"
+    return ""
 
 
 def response_value(answer: Answer) -> Json:

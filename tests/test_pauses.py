@@ -485,6 +485,19 @@ async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
     assert [d["answer"] for d in pauses.did(run)] == ["bad", "good"]
 
 
+async def test_a_thread_poisoned_again_and_again_is_asked_anew_each_time(pauses: Reviewer) -> None:
+    run = await pauses.launch("fussy", given={})
+    for answer in ("bad", "worse", "worst"):
+        await pauses.decide(await pauses.one(run), respond(answer))
+        assert answer in (await pauses.wait(run, RunState.FAILED)).error
+        await pauses.inbox.retry(run.id)
+    await pauses.decide(await pauses.one(run), respond("good"))
+    assert (await pauses.done(run))["answer"] == "good"
+    assert [d["answer"] for d in pauses.did(run)] == ["bad", "worse", "worst", "good"]
+    ids = [(await pauses.inbox.review(row.id)).interrupt for row in await pauses.inbox.reviews_of(run.id)]
+    assert len(set(ids)) == 4
+
+
 async def test_a_tool_that_fails_after_approval(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [("burst", {"text": "no paper"})])
     await pauses.decide(await pauses.one(run), approve())
@@ -585,3 +598,26 @@ async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
     ran = [(d["did"], d.get("to") or d.get("path")) for d in deep.did(run)]
     assert ran[:2] == [("send", "b"), ("look", "q")]
     assert sorted(ran[2:]) == [("delete", "p"), ("look", "p")]
+
+
+async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
+    tasks = [
+        ("task", {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}),
+        ("task", {"subagent_type": "writer", "description": '[[["send", {"to": "w"}]]]'}),
+    ]
+    run = await deep.launch("deep", tasks)
+    reviews = {review.actions[0].name: review for review in await deep.asked(run, 2)}
+    for name, agent, reasoning in (("delete", "cleaner", "round 1: I need look, delete"), ("send", "writer", "round 1: I need send")):
+        review = reviews[name]
+        assert (review.path, review.node) == (("tools", agent), "HumanInTheLoopMiddleware.after_model")
+        context = await deep.inbox.context(review.row.id)
+        assert (context.reasoning, context.conversation[-1].calls[-1][0]) == (reasoning, name)
+        assert review.actions[0].tool_call, "its message is the sub-agent's"
+    await deep.decide(reviews["send"], edit(to="v"))
+    await deep.applied(reviews["send"])
+    assert [review.row.id for review in await deep.asked(run)] == [reviews["delete"].row.id]
+    await deep.decide(reviews["delete"], reject("keep it"))
+    await deep.done(run)
+    did = [(d["did"], d.get("to") or d.get("path")) for d in deep.did(run)]
+    assert ("send", "v") in did
+    assert not [d for d in did if d[0] == "delete" or d[1] == "w"]

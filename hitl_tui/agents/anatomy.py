@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableSequence
@@ -12,6 +12,7 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
+from hitl_tui.errors import Refused
 from hitl_tui.model import Json
 
 ANY_MESSAGES = {"title": "Messages", "type": ["array", "object", "string"]}
@@ -24,7 +25,10 @@ class Anatomy:
 
     tools: Mapping[str, Json] = field(default_factory=dict)
     """JSON Schema of the arguments, by tool name."""
+    nodes: frozenset[str] = frozenset()
     tool_nodes: frozenset[str] = frozenset()
+    inner_tool_nodes: frozenset[tuple[str, ...]] = frozenset()
+    """The same in subgraphs: the names around it, and its own."""
     gates_before: frozenset[str] = frozenset()
     gates_after: frozenset[str] = frozenset()
     subgraphs: frozenset[str] = frozenset()
@@ -32,6 +36,32 @@ class Anatomy:
     gates_inside: bool = False
     """Whether such a subgraph has gates of its own."""
     edges: tuple[tuple[str, str], ...] = ()
+    own_before: tuple[str, ...] | None = None
+    """Gates of one run, with those the graph was compiled with: LangGraph takes the former in place of the latter. None: the latter."""
+    own_after: tuple[str, ...] | None = None
+
+    def gated(self, before: Sequence[str], after: Sequence[str]) -> Anatomy:
+        """The graph with more gates before and after nodes; `*` stands for all.
+
+        Raises:
+            Refused: there is no such node.
+        """
+        if not before and not after:
+            return self
+        before_all, after_all = self.gates_before | self._named(before), self.gates_after | self._named(after)
+        return replace(
+            self,
+            gates_before=before_all,
+            gates_after=after_all,
+            own_before=tuple(sorted(before_all)) if before else None,
+            own_after=tuple(sorted(after_all)) if after else None,
+        )
+
+    def _named(self, names: Sequence[str]) -> frozenset[str]:
+        for name in names:
+            if name != "*" and name not in self.nodes:
+                raise Refused(f"the graph has no node {name} to stop at", f"its nodes are {', '.join(sorted(self.nodes))}")
+        return self.nodes if "*" in names else frozenset(names)
 
     def before(self, node: str) -> tuple[str, ...]:
         """Nodes with an edge to this one."""
@@ -41,6 +71,10 @@ class Anatomy:
         """Nodes this one has an edge to."""
         return tuple(dict.fromkeys(b for a, b in self.edges if a == node))
 
+    def is_tool_node(self, path: tuple[str, ...], node: str) -> bool:
+        """Whether there is a ToolNode."""
+        return (*path, node) in self.inner_tool_nodes if path else node in self.tool_nodes
+
     def runs_tools(self, node: str) -> bool:
         """Whether the node runs the tool calls of the last message: a ToolNode, or in a graph without any a last one that is called so.
 
@@ -48,19 +82,19 @@ class Anatomy:
         """
         if self.tool_nodes:
             return node in self.tool_nodes
-        return _is_called_so(node) and not any(map(_is_called_so, self.after(node)))
+        return called_so(node) and not any(map(called_so, self.after(node)))
 
 
 def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
     """Read a graph's parts. Never raises: what cannot be read is left out."""
     found = _tool_nodes(graph)
-    every = dict(found)
-    for _, sub in _subgraphs(graph):
-        every.update({f"{name} (sub)": node for name, node in _tool_nodes(sub).items()})
-    tools = {name: _schema(tool) for node in every.values() for name, tool in node.tools_by_name.items()}
+    inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}
+    tools = {name: _schema(tool) for node in (*found.values(), *inner.values()) for name, tool in node.tools_by_name.items()}
     return Anatomy(
         tools,
+        _every_node(graph),
         frozenset(found),
+        frozenset(inner),
         _gates(graph, graph.interrupt_before_nodes),
         _gates(graph, graph.interrupt_after_nodes),
         frozenset(name.partition("|")[0] for name, _ in _subgraphs(graph)),
@@ -69,12 +103,17 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
     )
 
 
-def _is_called_so(node: str) -> bool:
+def called_so(node: str) -> bool:
+    """Whether a node's name says that it runs tools."""
     return "tool" in node.lower() or node.lower() in ("act", "action", "actions")
 
 
 def _gates(graph: Pregel[Any, Any, Any, Any], nodes: Any) -> frozenset[str]:
-    return frozenset(graph.nodes) - {"__start__"} if nodes == "*" else frozenset(nodes)
+    return _every_node(graph) if nodes == "*" else frozenset(nodes)
+
+
+def _every_node(graph: Pregel[Any, Any, Any, Any]) -> frozenset[str]:
+    return frozenset(graph.nodes) - {"__start__"}
 
 
 def _subgraphs(graph: Pregel[Any, Any, Any, Any]) -> list[tuple[str, Any]]:

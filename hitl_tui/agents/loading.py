@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -53,6 +54,19 @@ def _load(target: Target, spec: GraphSpec) -> Loaded:
         return Loaded(spec, error=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is the agent's error, shown
         return Loaded(spec, error=describe(error), traceback=traceback.format_exc())
+
+
+def fingerprint(target: Target) -> str:
+    """SHA-256 (hex) over the project's own source files that are loaded: it changes when they do."""
+    sources = {spec.source for spec in target.graphs}
+    folders = tuple(f"{folder}/" for folder in {target.root, *target.paths})
+    loaded = [(name, getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())]
+    own = {file for name, file in loaded if file.startswith(folders) and "/site-packages/" not in file}
+    digest = hashlib.sha256()
+    for file in sorted(own | {file for name, file in loaded if file and (name in sources or file in sources)}):
+        with contextlib.suppress(OSError):
+            digest.update(f"{file}\0".encode("utf-8", "surrogateescape") + hashlib.sha256(Path(file).read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def describe(error: BaseException) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import jsontext
-from hitl_tui.agents.anatomy import Anatomy
+from hitl_tui.agents.anatomy import Anatomy, called_so
 from hitl_tui.agents.conversation import context_of, messages_in, state_of, unanswered
+from hitl_tui.agents.inside import Inside
 from hitl_tui.agents.payloads import ALL, APPROVE, REJECT, action, normalise
-from hitl_tui.model import Action, Pause, PauseKind
+from hitl_tui.model import Action, Context, Pause, PauseKind
+
+PULL = "__pregel_pull"
+"""First part of the path of a task that the graph's edges lead to; the others were sent for."""
+
+EDITED = "hitl_edited_tool_calls"
+"""The state key in which LangChain's human-in-the-loop middleware keeps edited calls, by id."""
 
 Leaf = tuple[PregelTask, tuple[str, ...], StateSnapshot]
 """A task that is no subgraph, the names of the subgraphs around it, and the snapshot it stands in."""
@@ -27,6 +35,11 @@ def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf
             yield task, path, snapshot
 
 
+def is_gate(interrupt: str) -> bool:
+    """Whether an interrupt's id is that of a static gate."""
+    return interrupt.startswith("gate:")
+
+
 def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
     """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
     return any(_may_be_gated(task.name, path, anatomy) for task, path, _ in leaves(snapshot))
@@ -38,29 +51,72 @@ def _may_be_gated(node: str, path: tuple[str, ...], anatomy: Anatomy) -> bool:
     return node in anatomy.gates_before or bool(anatomy.gates_after & set(anatomy.before(node)))
 
 
-def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, inner_values: dict[str, Any]) -> list[Pause]:
-    """One pause for each pending interrupt. `inner_values` has, by task id, the state of subgraphs a snapshot does not show."""
+def namespace(task: PregelTask, owner: StateSnapshot) -> str:
+    """The checkpoint namespace below a task."""
+    around = owner.config["configurable"].get("checkpoint_ns")
+    return f"{around}|{task.name}:{task.id}" if around else f"{task.name}:{task.id}"
+
+
+def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside]) -> list[Pause]:
+    """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
     found: dict[str, Pause] = {}
     for task, path, owner in leaves(snapshot):
         for interrupt in task.interrupts:
             if interrupt.id in pending and interrupt.id not in found:
-                values = inner_values.get(task.id, owner.values)
-                found[interrupt.id] = _pause(interrupt, task, path, values, anatomy)
+                inside = insides.get(interrupt.id)
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy)
     return list(found.values())
 
 
-def _pause(interrupt: Any, task: PregelTask, path: tuple[str, ...], values: Any, anatomy: Anatomy) -> Pause:
-    kind, actions = normalise(interrupt.value, task.name, anatomy.tools, interrupt.response_schema)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    node: str
+    path: tuple[str, ...]
+    values: Any
+
+
+def _place(leaf: Leaf, inside: Inside | None) -> _Place:
+    task, path, owner = leaf
+    if inside is None:
+        return _Place(task.name, path, owner.values)
+    return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
+
+
+def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> Pause:
+    place = _place(leaf, inside)
+    kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
     if kind is PauseKind.TOOL_CALLS:
-        actions = _with_call_ids(actions, values)
+        actions = _with_call_ids(actions, place.values)
     value = jsontext.safe(interrupt.value)
-    error = str(task.error) if task.error else ""
+    error = str(leaf[0].error) if leaf[0].error else ""
     return Pause(
-        interrupt.id, kind, task.name, path, value, actions,
-        context_of(values, error, anatomy.before(task.name), anatomy.after(task.name)),
-        _confidence(value), _risk(value),
+        interrupt.id, kind, place.node, place.path, value, actions, _context(place, error, anatomy),
+        _confidence(value), _risk(value), _mixed_up(leaf, inside, anatomy),
     )  # fmt: skip
+
+
+def _context(place: _Place, error: str, anatomy: Anatomy) -> Context:
+    """What surrounds it; only of the outer graph is it known what leads where."""
+    around = () if place.path else (anatomy.before(place.node), anatomy.after(place.node))
+    return context_of(place.values, error, *around)
+
+
+def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
+    """A warning where LangGraph may give an answer to another call: a ToolNode that runs several in one task (CONTRACT 2.1)."""
+    task, path, owner = leaf
+    node, calls = task.name, unanswered(messages_in(owner.values))[1]
+    if task.path[:1] != (PULL,) or not anatomy.is_tool_node(path, node):
+        if inside is None or not inside.pulled or not called_so(inside.nodes[0]):
+            return ""
+        node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
+    if len(calls) < 2:
+        return ""
+    names = ", ".join(f"{call['name']} {jsontext.one_line(jsontext.safe(call['args']), 60)}" for call in calls)
+    return (
+        f"one of {len(calls)} calls that {node} runs in one task asks this; LangGraph may hand your answer to another of them, "
+        f"and runs those that are done again: {names}"
+    )
 
 
 def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
@@ -82,19 +138,29 @@ def _with_call(asked: Action, call: str | None) -> Action:
     )
 
 
-def gated(snapshot: StateSnapshot, anatomy: Anatomy) -> Pause:
-    """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate."""
+def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside]) -> Pause:
+    """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
+
+    `insides` has, by task id, what is known of graphs that a snapshot does not show.
+    """
     found = list(leaves(snapshot))
-    nodes = list(dict.fromkeys(task.name for task, _, _ in found))
-    _, path, owner = found[0]
-    checkpoint = owner.config["configurable"]["checkpoint_id"]
+    found = [leaf for leaf in found if leaf[0].result is None] or found
+    places = [_place(leaf, insides.get(leaf[0].id)) for leaf in found]
+    nodes, place = list(dict.fromkeys(place.node for place in places)), places[0]
+    checkpoint = found[0][2].config["configurable"]["checkpoint_id"]
     node = ", ".join(nodes)
-    _, calls = unanswered(messages_in(owner.values))
-    tools = len(nodes) == 1 and not path and bool(calls) and anatomy.runs_tools(node)
-    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, owner.values, calls),)
+    _, calls = unanswered(messages_in(place.values))
+    calls = as_edited(calls, place.values)
+    tools = len(nodes) == 1 and not place.path and bool(calls) and anatomy.runs_tools(node)
+    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, place.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
-    context = context_of(owner.values, "", anatomy.before(node), anatomy.after(node))
-    return Pause(f"gate:{checkpoint}", kind, node, path, {"next": nodes}, actions, context)
+    return Pause(f"gate:{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", anatomy))
+
+
+def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
+    """Tool calls as they will run: LangChain's middleware keeps a reviewer's edits beside the message (CONTRACT 1.5)."""
+    edited = values.get(EDITED) if isinstance(values, Mapping) else None
+    return [{**call, "args": edited[call["id"]]["args"]} if edited and call["id"] in edited else dict(call) for call in calls]
 
 
 def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: Anatomy) -> tuple[Action, ...]:

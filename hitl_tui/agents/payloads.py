@@ -31,6 +31,8 @@ def normalise(value: Any, node: str, schemas: Schemas, response_schema: Json = N
             return PauseKind.TOOL_CALLS, actions
         if plain.get("type") == "tool_approval" and (actions := _tool_approval(plain, schemas, response_schema)):
             return PauseKind.TOOL_APPROVAL, actions
+        if plain.get("type") == "mcp_elicitation" and (actions := _elicitation(plain)):
+            return PauseKind.MCP_ELICITATION, actions
     if actions := _agent_inbox(plain, schemas):
         return PauseKind.AGENT_INBOX, actions
     return PauseKind.QUESTION, (_question(plain, node, response_schema),)
@@ -63,15 +65,41 @@ def _tool_approval(value: dict[str, Any], schemas: Schemas, response_schema: Jso
     return (made,) if allowed else ()
 
 
-def _decision_types(schema: Json) -> list[str]:
+def _decision_types(schema: Json) -> list[Any]:
     """The decision types a per_call response schema accepts: a `oneOf` with a discriminator, or one object."""
-    if not isinstance(schema, dict):
-        return []
-    mapping = schema.get("discriminator", {}).get("mapping") if isinstance(schema.get("discriminator"), dict) else None
-    if isinstance(mapping, dict):
-        return list(mapping)
-    kind = schema.get("properties", {}).get("type", {})
-    return [kind["const"]] if "const" in kind else list(kind.get("enum", []))
+    discriminator, properties = _dict_in(schema, "discriminator"), _dict_in(schema, "properties")
+    if isinstance(discriminator.get("mapping"), dict):
+        return list(discriminator["mapping"])
+    kind = _dict_in(properties, "type")
+    listed = [kind["const"]] if "const" in kind else kind.get("enum")
+    return listed if isinstance(listed, list) else []
+
+
+def _elicitation(value: dict[str, Any]) -> tuple[Action, ...]:
+    """What an MCP server asks, as `langchain.mcp.elicitation` puts it: data that fits a schema, or to visit an address."""
+    tool, requests = value.get("tool_name"), _dicts(value.get("requests"))
+    keys = [request.get("key") for request in requests]
+    if not isinstance(tool, str) or not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+        return ()
+    made = [_elicited(slot, tool, request) for slot, request in enumerate(requests)]
+    return tuple(a for a in made if a) if all(made) else ()
+
+
+def _elicited(slot: int, tool: str, request: dict[str, Any]) -> Action | None:
+    shown = {name: request[name] for name in ("message", "url", "mode", "key") if name in request}
+    if request.get("mode") == "url":
+        means = {"approve": "tells the server that you agree to visit the address", "reject": "declines, and the server is told"}
+        return action(slot, tool, shown, (APPROVE, REJECT), means=means)
+    schema = request.get("requested_schema")
+    if not isinstance(schema, dict) or request.get("mode") != "form":
+        return None
+    allowed = [RESPOND, REJECT] if schema_problem({}, schema) else [APPROVE, RESPOND, REJECT]
+    means = {
+        "approve": "accepts, and gives the server no data",
+        "respond": "accepts, with this as the data",
+        "reject": "declines, and the server is told",
+    }
+    return action(slot, tool, shown, allowed, answer_schema=schema, means=means)
 
 
 def _agent_inbox(value: Json, schemas: Schemas) -> tuple[Action, ...]:
@@ -137,6 +165,11 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return value if isinstance(value, list) and all(isinstance(item, dict) for item in value) else []
 
 
+def _dict_in(value: Json, name: str) -> dict[str, Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else jsontext.dumps(value)
 
@@ -150,6 +183,8 @@ def resume_value(kind: PauseKind, actions: Sequence[Action], answers: Mapping[in
             return _decision(actions[0], answers[0])
         case PauseKind.AGENT_INBOX:
             return [_inbox_response(a, answers[a.slot]) for a in actions]
+        case PauseKind.MCP_ELICITATION:
+            return {"responses": {a.args["key"]: _elicitation_response(a, answers[a.slot]) for a in actions}}
         case PauseKind.QUESTION:
             return _plain_answer(answers[0])
         case _:
@@ -178,6 +213,14 @@ def _inbox_response(asked: Action, answer: Answer) -> Json:
             return {"type": "response", "args": answer.message}
         case _:
             return {"type": "accept", "args": None}
+
+
+def _elicitation_response(asked: Action, answer: Answer) -> Json:
+    if answer.kind is DecisionKind.REJECT:
+        return {"action": "decline"}
+    if asked.args["mode"] == "url":
+        return {"action": "accept"}
+    return {"action": "accept", "content": answer.args if answer.kind is DecisionKind.RESPOND else {}}
 
 
 def _plain_answer(answer: Answer) -> Json:

@@ -33,6 +33,7 @@ def react_loop() -> StateGraph:
 react = react_loop().compile(interrupt_before=["tools"])
 react_twice = react_loop().compile(interrupt_before=["tools", "talk"])
 agent = create_agent(model, ALL, interrupt_before=["tools"])
+plain_agent = create_agent(model, ALL)
 
 
 class Steps(TypedDict, total=False):
@@ -59,6 +60,7 @@ def chain(*names: str) -> StateGraph:
 
 before = chain("draft", "publish", "tidy").compile(interrupt_before=["publish"])
 after = chain("draft", "publish", "tidy").compile(interrupt_after=["draft"])
+three_steps = chain("draft", "publish", "tidy").compile()
 every = chain("draft", "publish").compile(interrupt_before="*")
 
 _outer = StateGraph(Steps)
