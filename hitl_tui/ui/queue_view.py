@@ -129,7 +129,7 @@ class QueueView(Horizontal):
             self._reread(self.items.cursor)
         elif self._desk.asks_about in put:
             self._retell(self._desk.asks_about)
-        self._count_down()
+        self._wait()
         self._titles()
         self._show_if_any()
 
@@ -144,12 +144,15 @@ class QueueView(Horizontal):
         if trace.display and trace.size.width and trace.run is not None:
             trace.take(await self._inbox.trace(trace.run, trace.after))
 
-    def _count_down(self) -> None:
+    def _wait(self) -> None:
         """Wake when a countdown shows another number; while none runs, not at all."""
         if self._counting:
             self._counting.stop()
         wait = self._recent.next_tick()
         self._counting = None if wait is None else self.set_timer(wait, self._count_down)
+
+    def _count_down(self) -> None:
+        self._wait()
         self.items.refresh()
         self.pane.count_down()
         self.post_message(HintsChanged())
@@ -297,11 +300,9 @@ class QueueView(Horizontal):
     def action_respond(self) -> None:
         self._decider.decide(DecisionKind.RESPOND)
 
-    async def action_undo(self) -> None:
-        self.run_worker(self._undo(), group="send")
-
+    @work(group="send")
     @steady
-    async def _undo(self) -> None:
+    async def action_undo(self) -> None:
         await self._decider.undo()
 
     async def back(self, review: int) -> None:

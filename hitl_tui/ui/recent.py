@@ -25,7 +25,7 @@ class Recent:
     def decided(self, review: int) -> None:
         """A decision of it was stored here."""
         self._made.append(review)
-        self._rows.pop(review, None)
+        self._rows = {known: row for known, row in self._rows.items() if known in self._made and known != review}
 
     def dropped(self, review: int) -> None:
         """Its newest decision was taken back, or can never be."""
@@ -50,7 +50,6 @@ class Recent:
         One whose time is over comes back too when nothing else is left: whoever asks is told why not.
         """
         now, late = self._clock(), False
-        self._rows = {review: row for review, row in self._rows.items() if review in self._made}
         if cursor is not None and self._until.get(cursor, 0.0) > now:
             return cursor
         for review in reversed(self._made):

@@ -102,7 +102,7 @@ class ReviewPane(Vertical):
     def count_down(self) -> None:
         """Say anew how long it can be taken back."""
         facts = review_lines.facts(self.review, self.surroundings, self.beholder) if self.review else Content("")
-        self.query_one("#facts", Static).update(facts)
+        self.query_one("#facts", Static).update(facts, layout=False)
 
     def say(self, text: str) -> None:
         """What goes on with it, on the lower border."""
