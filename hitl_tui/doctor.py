@@ -1,19 +1,24 @@
-"""What `doctor` looks at: versions, paths, the database, and whether each target loads."""
+"""What `doctor` looks at: versions, paths, the databases, stuck rows, and whether each target loads; and what it puts right."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 
 from hitl_tui import __version__, printing
+from hitl_tui.agents import archive
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Agent
 from hitl_tui.settings import Home, read_settings
-from hitl_tui.store import Store, agents, health
+from hitl_tui.store import Store, agents, health, repair, salvage, workers
+from hitl_tui.worker.liveness import is_gone
 
 PACKAGES = ("langgraph", "langgraph-checkpoint-sqlite", "langchain", "langchain-core", "textual", "aiosqlite")
 DATABASES = ("hitl.db", "checkpoints.db", "memory.db")
@@ -32,8 +37,8 @@ class Finding:
         return asdict(self)
 
 
-def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str]) -> list[Finding]:
-    """Look at everything. `load` loads a target in a process of its own and says what went wrong."""
+def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str], mend: bool = False) -> list[Finding]:
+    """Look at everything. `load` loads a target in a process of its own and says what went wrong; `mend` puts right what can be."""
     findings = _versions()
     try:
         home.prepare()
@@ -42,7 +47,14 @@ def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str]
         findings.append(Finding("config.toml", True, "read" if home.config.exists() else "none; the defaults apply"))
     except HitlError as error:
         return [*findings, Finding("home", False, str(error))]
-    findings += [_database(home, name) for name in DATABASES]
+    findings.append(_privacy(home))
+    files = [_mended_file(home.path / name) for name in DATABASES] if mend else []
+    databases = [_database(home, name) for name in DATABASES]
+    rows = _rows(home, mend) if databases[0].good else []
+    repaired = [finding for found in files for finding in found] + rows
+    if mend and not repaired:
+        repaired.append(Finding("repair", True, "nothing to repair"))
+    findings += [*databases, *repaired]
     for target in targets:
         findings += _target(home, target, load)
     return findings
@@ -69,6 +81,75 @@ def _database(home: Home, name: str) -> Finding:
         return Finding(name, True, "none yet; it is made when first needed")
     problem = health.problem(path)
     return Finding(name, not problem, problem or f"sound, {path.stat().st_size // 1024} kB")
+
+
+def _privacy(home: Home) -> Finding:
+    found = home.open_to_others()
+    if not found:
+        return Finding("privacy", True, "only you can read the home")
+    if found != [home.path]:
+        return Finding("privacy", False, f"other users can read {', '.join(map(str, found[:5]))}; `chmod go=` them")
+    whose = "it has no database yet" if not home.database.exists() else "it holds what is not hitl-tui's"
+    return Finding("privacy", True, f"other users can enter {home.path}, which is left as it is: {whose}; the files in it are private")
+
+
+def _mended_file(path: Path) -> list[Finding]:
+    """Put a database file right; a damaged one is kept under another name."""
+    if not path.exists():
+        return []
+    try:
+        lines = _mend_file(path) if health.is_damaged(path) else _finish_log(path)
+    except (HitlError, OSError, sqlite3.Error) as error:
+        return [Finding("repair", False, str(error))]
+    return [Finding("repair", True, line) for line in lines]
+
+
+def _mend_file(path: Path) -> list[str]:
+    with salvage.alone(path):
+        if health.only_indexes(path):
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                db.execute("REINDEX")
+            if not health.is_damaged(path):
+                return [f"{path.name}: damaged indexes are made anew"]
+        if path.name == "hitl.db":
+            aside, saved = salvage.rebuild(path)
+            kept = ", ".join(f"{count} {table}" for table, count in saved.items() if count) or "nothing"
+            return [f"hitl.db was damaged: it is kept as {aside.name}, and what could be read is in a new one: {kept}"]
+        aside = salvage.move_aside(path)
+    gone = "runs that need their checkpoint say so and fail" if path.name == "checkpoints.db" else "agents' long-term memory begins anew"
+    return [f"{path.name} was damaged: it is kept as {aside.name}, and a new one is made when needed; {gone}, unless you restore a copy"]
+
+
+def _finish_log(path: Path) -> list[str]:
+    """Write what a kill left in the write-ahead log into the database."""
+    log = path.with_name(path.name + "-wal")
+    size = log.stat().st_size if log.exists() else 0
+    if not size or salvage.is_used(path):
+        return []
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return [f"{path.name}: {size // 1024} kB that were left beside it are written into it"]
+
+
+def _rows(home: Home, mend: bool) -> list[Finding]:
+    """Stuck rows, and waiting threads that are no rows at all."""
+    waiting = archive.waiting_threads(home.checkpoints)
+    if not home.database.exists() and not (waiting and mend):
+        said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
+    else:
+        try:
+            said = asyncio.run(_mend_rows(home, waiting, mend))
+        except HitlError as error:
+            return [Finding("rows", False, str(error))]
+    if mend:
+        return [Finding("repair", True, line) for line in said]
+    return [Finding("rows", False, f"{line} (by `hitl-tui doctor --repair`)") for line in said]
+
+
+async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
+    async with Store.open(home.database) as store:
+        said = await repair.mend(store, is_gone, await workers.list_workers(store), mend)
+        return said + await repair.adopt(store, waiting, mend)
 
 
 def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[Finding]:

@@ -80,6 +80,18 @@ class Checkpoints(AsyncSqliteSaver):
         async with self._whole():
             await super().adelete_thread(thread_id)
 
+    async def size_of(self, thread: str) -> tuple[int, int]:
+        """How many checkpoints the thread has, in all its namespaces, and the bytes of their values."""
+        with told(self.path):
+            rows = await self.conn.execute_fetchall(
+                "SELECT count(*), coalesce(sum(length(checkpoint) + length(metadata)), 0), "
+                "(SELECT coalesce(sum(length(value)), 0) FROM writes WHERE thread_id = ?1) FROM checkpoints WHERE thread_id = ?1",
+                (thread,),
+            )
+            await self.conn.commit()
+        count, stored, written = next(iter(rows))
+        return int(count), int(stored) + int(written)
+
 
 class Memory(AsyncSqliteStore):
     """LangGraph's long-term store, likewise. It holds plain JSON, so there is nothing to be strict about."""
@@ -93,14 +105,14 @@ class Memory(AsyncSqliteStore):
 
 
 @contextlib.asynccontextmanager
-async def open_checkpoints(path: Path) -> AsyncIterator[Checkpoints]:
+async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[Checkpoints]:
     """The saver on this file, which is made when there is none; `setup` is left to the caller.
 
     Raises:
         BadHome: the file is damaged or cannot be opened.
     """
     await _check(path)
-    async with aiosqlite.connect(path, timeout=BUSY_S) as db:
+    async with aiosqlite.connect(path, timeout=busy_s) as db:
         yield Checkpoints(db, path)
 
 

@@ -43,6 +43,17 @@ def problem_at_start(path: Path) -> str:
     return "" if verdict == "ok" else f"{path} is damaged: {_one_line(verdict)}; {WAY_ON}"
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether the file is at fault, and not its permissions, its version or who holds it."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+            return str(db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok"
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
 def only_indexes(path: Path) -> bool:
     """Whether all that is wrong is in indexes, which can be made anew from their tables."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
