@@ -1,8 +1,10 @@
 """Agents that take long, fail, and misbehave."""
 
 import asyncio
+import ctypes
 import operator
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -80,6 +82,40 @@ async def stubborn(state: State) -> State:
             note("ignored")
 
 
+def busy_for_ever(state: State) -> State:
+    note("busy")
+    while True:
+        pass
+
+
+def waits_for_child(state: State) -> State:
+    child = subprocess.Popen(["sleep", "600"])
+    note("waits", child=child.pid)
+    child.wait()
+    return {}
+
+
+async def blocks_loop(state: State) -> State:
+    note("blocks")
+    until = time.monotonic() + state.get("seconds", 600)
+    while time.monotonic() < until:
+        time.sleep(0.1)
+    return {"log": ["blocks"]}
+
+
+def holds_gil(state: State) -> State:
+    note("holds")
+    ctypes.PyDLL(None).sleep(600)
+    return {}
+
+
+def slow_sync(state: State) -> State:
+    note("slow_sync begins")
+    time.sleep(state.get("seconds", 1))
+    note("slow_sync ends")
+    return {"log": ["slow_sync"]}
+
+
 def loud(state: State) -> State:
     line = "x" * 999
     for _ in range(100_000):
@@ -99,6 +135,11 @@ gone_async = graph_of(("leaves", leaves_async))
 flaky = graph_of(step("before"), ("fails_once", fails_once))
 hang = graph_of(("endless", endless))
 hang_async = graph_of(("stubborn", stubborn))
+busy = graph_of(("busy_for_ever", busy_for_ever))
+waits = graph_of(("waits_for_child", waits_for_child))
+blocks = graph_of(("blocks_loop", blocks_loop))
+holds = graph_of(("holds_gil", holds_gil))
+slow = graph_of(("slow_sync", slow_sync), step("after"))
 noise = graph_of(("loud", loud))
 reader = graph_of(("reads", reads))
 
