@@ -71,6 +71,17 @@ async def test_a_gate_below(pauses: Reviewer, agent: str) -> None:
     assert [d["did"] for d in pauses.did(run)] == ["asked", "after"]
 
 
+async def test_a_gate_beside_a_question_is_warned_of(pauses: Reviewer) -> None:
+    """LangGraph passes the gate with the answer (CONTRACT 1.3), so that whoever answers must know."""
+    run = await pauses.launch("gate_beside", given={"text": "hi"})
+    review = await pauses.one(run)
+    assert review.row.note == "inner › fill stands beside it and runs as soon as this is answered, whatever gate holds it"
+    assert [d["did"] for d in pauses.did(run)] == ["dig"]
+    await pauses.decide(review, respond("yes"))
+    await pauses.done(run)
+    assert [d["did"] for d in pauses.did(run)] == ["dig", "fill"]
+
+
 # Side by side
 
 

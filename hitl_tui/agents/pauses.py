@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.types import PregelTask, StateSnapshot
@@ -66,7 +66,16 @@ def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str,
             if interrupt.id in pending and interrupt.id not in found:
                 inside = insides.get(interrupt.id)
                 found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy)
-    return list(found.values())
+    beside = _held_beside(snapshot)
+    return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]
+
+
+def _held_beside(snapshot: StateSnapshot) -> str:
+    """A warning of what stands at a gate inside a subgraph meanwhile: LangGraph lets it go on with whatever is answered beside it."""
+    held = [
+        " › ".join((*path, t.name)) for t, path, _ in leaves(snapshot) if path and not t.interrupts and not t.error and t.result is None
+    ]
+    return f"{', '.join(dict.fromkeys(held))} stands beside it and runs as soon as this is answered, whatever gate holds it" if held else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.types import interrupt
 from script import model
 from tools import ALL
 
@@ -71,6 +72,13 @@ _outer.add_edge(START, "first")
 _outer.add_edge("first", "inner")
 _outer.add_edge("inner", "last")
 inside = _outer.compile()
+
+_beside = StateGraph(Steps)
+_beside.add_node("inner", chain("dig", "fill").compile(interrupt_before=["fill"]))
+_beside.add_node("ask", lambda state: {"seen": [interrupt("go on?")]})
+_beside.add_edge(START, "inner")
+_beside.add_edge(START, "ask")
+beside = _beside.compile()
 
 _reviewed = StateGraph(Talk)  # a node for reviewing, in front of the one that runs the tools
 _reviewed.add_node("talk", talk)
