@@ -88,17 +88,20 @@ async def test_runs_wait_for_room_and_go_on_by_themselves(cramped: Reviewer, dis
     assert cramped.place.said().count("the disk is full") <= 4
 
 
-async def test_a_read_only_disk_is_a_sentence_and_then_it_goes_on(cramped: Reviewer, disk: SmallDisk) -> None:
-    place = cramped.place
-    run = await cramped.launch("batched", [("send", {"to": "a"})])
-    assert place.run_until_idle() == 0
-    review = await cramped.one(run)
-    disk.remount("ro")
+async def test_a_read_only_disk_is_a_sentence_and_then_it_goes_on(disk: SmallDisk, tmp_path: Path, forge: Forge) -> None:
+    place = Place(tmp_path, str(PROJECTS / "trouble"), forge)
+    place.home = Home(disk.path / tmp_path.name).prepare()
+    async with reviewer(place) as someone:
+        run = await someone.launch("batched", [("send", {"to": "a"})])
+        assert place.run_until_idle() == 0
+        review = await someone.one(run)
+    disk.remount("ro")  # which needs that nobody writes
     said = place.refused("decide", str(review.row.id), "approve")
-    assert "read-only" in said or "Read-only" in said or "cannot be written" in said
+    assert "read-only" in said.lower() or "cannot be written" in said
     assert place.start().wait() == 1
     assert "cannot" in place.said().splitlines()[-1]
     disk.remount("rw")
     place.cli("decide", str(review.row.id), "approve")
     assert place.run_until_idle() == 0
-    await cramped.done(run)
+    async with reviewer(place) as someone:
+        await someone.done(run)

@@ -17,7 +17,7 @@ from hitl_tui.store.prune import PRUNED
 
 DMS_BYTE = 128
 """The byte of the `-shm` file on which every process that uses the database holds a lock (SQLite's UNIX_SHM_DMS)."""
-GAP = 200_000
+GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 SIDES = ("-wal", "-shm", "-journal")
 
