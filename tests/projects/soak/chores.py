@@ -1,0 +1,61 @@
+"""Tools of two sorts: those that act whenever they are called, and those that act once for a decision."""
+
+import asyncio
+import time
+from typing import Annotated
+
+from deeds import fails_first, ran, ran_once
+from langchain_core.tools import InjectedToolCallId, tool
+
+Call = Annotated[str, InjectedToolCallId]
+
+
+@tool
+def send(ref: str, note: str, call: Call) -> str:
+    """Send a letter."""
+    ran("send", {"ref": ref, "note": note}, call)
+    return f"sent {ref}"
+
+
+@tool
+def slow(ref: str, note: str, call: Call) -> str:
+    """Send a parcel, which takes a while."""
+    ran("slow", {"ref": ref, "note": note}, call)
+    time.sleep(0.7)
+    return f"sent {ref}"
+
+
+@tool
+async def walk(ref: str, note: str, call: Call) -> str:
+    """Bring it oneself."""
+    ran("walk", {"ref": ref, "note": note}, call)
+    await asyncio.sleep(0.4)
+    return f"brought {ref}"
+
+
+@tool
+def pay(ref: str, note: str, call: Call) -> str:
+    """Pay a bill, once for a decision."""
+    ran_once("pay", {"ref": ref, "note": note}, call)
+    time.sleep(0.2)
+    return f"paid {ref}"
+
+
+@tool
+def burst(ref: str, note: str, call: Call) -> str:
+    """Act, and break down the first time."""
+    ran("burst", {"ref": ref, "note": note}, call)
+    if fails_first(ref):
+        raise RuntimeError(f"planned: {ref} broke down")
+    return f"mended {ref}"
+
+
+@tool
+def look(ref: str, note: str, call: Call) -> str:
+    """Look; the middleware asks nobody, a gate before all tools asks."""
+    ran("look", {"ref": ref, "note": note}, call)
+    return f"saw {ref}"
+
+
+ALL = [send, slow, walk, pay, burst, look]
+GATED = [gated.name for gated in ALL if gated is not look]

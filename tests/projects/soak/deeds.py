@@ -1,0 +1,58 @@
+"""What really happened, one JSON line each: what, with which arguments, in which thread and process, for which decisions."""
+
+import hashlib
+import json
+import os
+import time
+from typing import Any
+
+from langgraph.config import get_config
+
+
+def write(what: str, **more: Any) -> None:
+    """Append a line; one write, so that lines of several processes never mix."""
+    configurable = get_config()["configurable"]
+    where = {"thread": configurable["thread_id"], "key": configurable.get("hitl_decision_id"), "pid": os.getpid(), "at": time.time()}
+    line = json.dumps({"what": what, **where, **more}) + "\n"
+    file = os.open(os.environ["HITL_TEST_JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, line.encode())
+    finally:
+        os.close(file)
+
+
+def ran(name: str, args: dict[str, Any], call: str) -> None:
+    """A gated tool acts, whoever asks."""
+    write("tool", name=name, args=args, call=call)
+
+
+def ran_once(name: str, args: dict[str, Any], call: str) -> None:
+    """A gated tool that acts once for a decision, as the README advises: the decision's id is its idempotency key."""
+    key = json.dumps([get_config()["configurable"].get("hitl_decision_id"), name, args, call])
+    again = not _first(hashlib.sha256(key.encode()).hexdigest())
+    write("tool", name=name, args=args, call=call, once=True, again=again)
+
+
+def heard(*pairs: tuple[Any, Any]) -> None:
+    """A node acts on answers; pairs of question and answer."""
+    write("heard", pairs=pairs)
+
+
+def passed(node: str) -> None:
+    """A node runs that may stand behind a gate."""
+    write("passed", node=node)
+
+
+def fails_first(name: str) -> bool:
+    """Whether this is the first time, for things that break once."""
+    return _first(name)
+
+
+def _first(name: str) -> bool:
+    folder = os.environ["HITL_TEST_JOURNAL"] + ".done"
+    os.makedirs(folder, exist_ok=True)
+    try:
+        os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True

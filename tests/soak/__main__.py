@@ -1,0 +1,51 @@
+"""`python -m tests.soak --minutes N --seed S`: everything at once, and afterwards the books."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.driving import Forge
+from tests.soak.ledger import Ledger
+from tests.soak.report import report
+from tests.soak.soak import Size, soak
+
+
+def main() -> int:
+    """0 when every check holds."""
+    options = _options()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    size = Size(options.minutes * 60, seed, console=not options.no_console and shutil.which("tmux") is not None)
+    print(f"seed {seed}, {options.minutes:g} minutes, in {folder}", flush=True)
+    began, forge = time.monotonic(), Forge()
+    try:
+        books = asyncio.run(soak(folder, forge, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)))
+    finally:
+        forge.close()
+    ledger = Ledger(books)
+    print("\n".join(report(ledger)))
+    failed = any(ledger.problems().values())
+    print(f"{'FAILED' if failed else 'PASSED'} after {time.monotonic() - began:.0f} s with seed {seed}")
+    if not (failed or options.keep):
+        shutil.rmtree(folder)
+    return int(failed)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0, help="how long the chaos lasts")
+    parser.add_argument("--seed", type=int, help="everything random comes from it; by default another each time")
+    parser.add_argument("--no-console", action="store_true", help="without a real console in tmux")
+    parser.add_argument("--keep", action="store_true", help="keep the home although all is well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

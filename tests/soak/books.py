@@ -1,0 +1,131 @@
+"""What is known when all is over: the rows of the store, the journal of the tools, what reviewers saw, and what was killed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing a graph of the soak did."""
+
+    what: str
+    """`tool`: a tool ran; `heard`: a node acted on answers; `passed`: a node ran that may stand behind a gate."""
+    thread: str
+    key: str | None
+    """`hitl_decision_id`: the decisions its run went on with."""
+    pid: int
+    at: float
+    name: str = ""
+    args: Any = None
+    call: str = ""
+    once: bool = False
+    """The tool takes the decision's id for its idempotency key."""
+    again: bool = False
+    """It found that it had acted for this key already, and did nothing."""
+    pairs: tuple[tuple[Any, Any], ...] = ()
+    """Question and answer."""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The end of a process."""
+
+    how: str
+    """`kill -9` or `SIGTERM`."""
+    who: str
+    """`worker`, `reviewer`, `console` or `command`."""
+    pid: int
+    at: float
+    runs: tuple[int, ...] = ()
+    """What a worker drove at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A review that was seen to say that its answer may have run once."""
+
+    review: int
+    run: int
+    note: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything, by id. Rows are those of `hitl.db`, JSON columns decoded."""
+
+    runs: dict[int, Row] = field(default_factory=dict)
+    reviews: dict[int, Row] = field(default_factory=dict)
+    actions: dict[tuple[int, int], Row] = field(default_factory=dict)
+    decisions: dict[int, Row] = field(default_factory=dict)
+    deeds: list[Deed] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    said: list[Row] = field(default_factory=list)
+    """Lines of the reviewers' diaries: `verb`, `phase` (`try`, `done`, `lost`), `actor`, `at`, and what it was about."""
+    faults: list[str] = field(default_factory=list)
+    """What a process of ours complained of, and databases that are not sound."""
+
+    def run_of(self, decision: Row) -> Row:
+        """The run a decision was made for."""
+        return self.runs[self.reviews[decision["review"]]["run"]]
+
+    def decisions_in(self, key: str | None) -> list[Row]:
+        """The decisions an idempotency key names; unknown ones are left out."""
+        ids = [part.split(".")[1:] for part in (key or "").split("+")]
+        return [self.decisions[int(id_)] for several in ids for id_ in several if id_.isdigit() and int(id_) in self.decisions]
+
+
+def read_lines(paths: Iterable[Path]) -> list[Row]:
+    """JSON lines; the last one of a process that was killed may be torn."""
+    lines = []
+    for path in paths:
+        for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else ():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+    return lines
+
+
+def read_deeds(path: Path) -> list[Deed]:
+    """The tools' journal, in order of time."""
+    lines = read_lines([path])
+    deeds = [Deed(**{**line, "pairs": tuple((question, answer) for question, answer in line.get("pairs", ()))}) for line in lines]
+    return sorted(deeds, key=lambda deed: deed.at)
+
+
+def read_rows(database: Path) -> dict[str, Any]:
+    """The store's part of the books."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+
+        def table(sql: str, *decoded: str) -> list[Row]:
+            rows = [dict(row) for row in db.execute(sql)]
+            for row in rows:
+                row.update((name, json.loads(row[name])) for name in decoded if row[name] is not None)
+            return rows
+
+        reviews = table("SELECT v.*, d.value FROM reviews v JOIN details d ON d.review = v.id", "value")
+        return {
+            "runs": {row["id"]: row for row in table("SELECT * FROM runs", "gates_before", "gates_after")},
+            "reviews": {row["id"]: row for row in reviews},
+            "actions": {(row["review"], row["slot"]): row for row in table("SELECT * FROM actions", "args")},
+            "decisions": {row["id"]: row for row in table("SELECT * FROM decisions", "args")},
+        }
+
+
+def unsound(database: Path) -> list[str]:
+    """What SQLite's own check finds wrong."""
+    with closing(sqlite3.connect(database)) as db:
+        return [f"{database.name}: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]

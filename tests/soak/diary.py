@@ -1,0 +1,52 @@
+"""What a reviewer was about to do, and what became of it: a line before, a line after, so that a kill loses at most the second."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.errors import HitlError
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, Review
+
+
+class Diary:
+    """One file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def note(self, verb: str, phase: str, **more: Any) -> None:
+        """Add a line."""
+        self._file.write(json.dumps({"verb": verb, "phase": phase, "at": time.time(), **more}).encode() + b"\n")
+
+    async def decide(self, inbox: Inbox, review: Review, answers: Mapping[int, Answer]) -> bool:
+        """Decide, and tell of it; whether it was accepted."""
+        slots = {slot: {"kind": said.kind, "args": said.args, "message": said.message} for slot, said in answers.items()}
+        about = {"review": review.row.id, "run": review.row.run, "mark": review.row.note, "actor": inbox.reviewer, "slots": slots}
+        return await self._act("decide", about, inbox.decide(review, answers, looked_ms=1))
+
+    async def undo(self, inbox: Inbox, review: int) -> bool:
+        """Take back, and tell of it."""
+        return await self._act("undo", {"review": review, "actor": inbox.reviewer}, inbox.undo(review))
+
+    async def retry(self, inbox: Inbox, run: int) -> bool:
+        """Try a run again, and tell of it."""
+        return await self._act("retry", {"run": run, "actor": inbox.reviewer}, inbox.retry(run))
+
+    async def cancel(self, inbox: Inbox, run: int) -> bool:
+        """End a run, and tell of it."""
+        return await self._act("cancel", {"run": run, "actor": inbox.reviewer}, inbox.cancel(run))
+
+    async def _act(self, verb: str, about: dict[str, Any], doing: Any) -> bool:
+        self.note(verb, "try", **about)
+        try:
+            await doing
+        except HitlError as error:
+            self.note(verb, "lost", why=str(error), **about)
+            return False
+        self.note(verb, "done", **about)
+        return True

@@ -1,0 +1,104 @@
+"""`python -m tests.soak.reviewer HOME DIARY NAME SEED`: a reviewer without a screen.
+
+It lives on the store's changes, as the console does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from random import Random
+
+from hitl_tui.errors import Storage
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Review, ReviewState, RunState
+from hitl_tui.store import Store
+from tests.soak.answers import answer, whole
+from tests.soak.diary import Diary
+
+GRACES_S = (0.0, 0.0, 0.3, 1.0)
+
+
+class Reviewer:
+    """Somebody at the queue, and a colleague who now and then decides the same at the same moment."""
+
+    def __init__(self, store: Store, other: Store, diary: Diary, name: str, seed: str) -> None:
+        self._random = Random(seed)
+        self._store = store
+        self._diary = diary
+        self._name = name
+        self._colleague = Inbox(other, f"{name}-colleague")
+        self._open: set[int] = set()
+        self._failed: set[int] = set()
+        self._rev = 0
+
+    async def work(self) -> None:
+        """Review until ended."""
+        inbox = Inbox(self._store, self._name)
+        self._rev = await inbox.now()
+        self._open = set(await inbox.waiting_ids())
+        while True:
+            await self._look(inbox)
+            if self._failed and self._random.random() < 0.3:
+                await self._diary.retry(inbox, self._failed.pop())
+            if self._open:
+                oldest = sorted(self._open)[:8]
+                await self._handle(await inbox.review(self._random.choice(oldest)))
+            await asyncio.sleep(self._random.uniform(0.0, 0.15))
+
+    async def _look(self, inbox: Inbox) -> None:
+        """What has changed since the last look."""
+        news = await inbox.changes(self._rev)
+        self._rev = news.rev
+        for row in news.reviews:
+            (self._open.add if row.state == ReviewState.OPEN else self._open.discard)(row.id)
+        for run in news.runs:
+            (self._failed.add if run.state == RunState.FAILED else self._failed.discard)(run.id)
+        if not news.whole:
+            self._open = set(await inbox.waiting_ids())
+
+    async def _handle(self, review: Review) -> None:
+        await asyncio.sleep(self._random.uniform(0.0, 0.1))
+        inbox = Inbox(self._store, self._name, grace_s=self._random.choice(GRACES_S))
+        choice = self._random.random()
+        if choice < 0.02:
+            await self._diary.cancel(inbox, review.row.run)
+        elif choice < 0.15:
+            await self._double(inbox, review)
+        elif choice < 0.35 and len(review.actions) > 1:
+            await self._piecemeal(inbox, review)
+        elif await self._diary.decide(inbox, review, whole(self._random, review)) and self._random.random() < 0.3:
+            await asyncio.sleep(self._random.choice((0.0, 0.1, 0.5)))
+            await self._diary.undo(inbox, review.row.id)
+
+    async def _double(self, inbox: Inbox, review: Review) -> None:
+        """Two at once, each with an answer of their own."""
+        mine, theirs = whole(self._random, review), whole(self._random, review)
+        won = await asyncio.gather(self._diary.decide(inbox, review, mine), self._diary.decide(self._colleague, review, theirs))
+        self._diary.note("double", "done", review=review.row.id, won=sum(won))
+
+    async def _piecemeal(self, inbox: Inbox, review: Review) -> None:
+        """Action by action, with a change of mind about the first, and sometimes an undo half-way."""
+        first, *others = review.actions
+        for action in (first, first, *others):
+            if not await self._diary.decide(inbox, review, {action.slot: answer(self._random, review, action)}):
+                return
+            if self._random.random() < 0.15:
+                await self._diary.undo(inbox, review.row.id)
+
+
+async def main(home: Path, diary: Path, name: str, seed: str) -> None:
+    """Be a reviewer."""
+    async with Store.open(home / "hitl.db") as store, Store.open(home / "hitl.db") as other:
+        reviewer = Reviewer(store, other, Diary(diary), name, seed)
+        while True:
+            try:
+                await reviewer.work()
+            except Storage as error:  # what a person would try again
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+                await asyncio.sleep(0.2)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]))
