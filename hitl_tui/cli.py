@@ -173,16 +173,18 @@ def worker(
     from hitl_tui.settings import find_home, read_settings
 
     place = find_home(home).prepare()
-    parallel = concurrency or read_settings(place).concurrency
+    settings = read_settings(place)
+    parallel = concurrency or settings.concurrency
     if len(targets) > 1:
         sys.exit(_one_each(targets, place, parallel, until_idle))
     from hitl_tui.agents import targets as parsing
     from hitl_tui.safety import visible
     from hitl_tui.worker.process import Options, run_worker
 
-    target = parsing.parse(targets[0] if targets else str(parsing.sample_agents()))
+    given = targets[0] if targets else str(parsing.sample_agents())
+    target = parsing.parse(given)
     stderr = sys.stderr
-    options = Options(parallel, until_idle, describe, doorbell)
+    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)
     run_worker(target, place, options, lambda line: print(visible(line), file=stderr, flush=True))
 
 
@@ -333,15 +335,44 @@ def cancel(run: str, home: str | None, reviewer: str | None) -> None:
 
 
 @main.command()
-@targets_argument
+@click.option("--older-than", metavar="TIME", required=True, help="How long every run of a thread must be over, like 30d, 12h or 2w.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")
 @json_option
 @shared
-def doctor(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Check versions, paths, the database, and that each target loads. Exit 1 when something is wrong."""
+def prune(older_than: str, dry_run: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Delete old threads whole: their checkpoints, traces, contexts, logs and work folders, and runs that never asked anybody.
+
+    Reviews, what was asked and what was decided are kept: they are the history of who allowed what. A run that is pruned cannot be
+    retried. Console and workers may go on meanwhile. The databases do not shrink; the room in them is used again.
+    """
+    import time
+
+    from hitl_tui import durations, printing
+    from hitl_tui.agents.pruning import prune_threads
+    from hitl_tui.errors import Refused
+
+    if older_than.strip()[-1:].isdigit():
+        raise Refused(f"{older_than!r} has no unit", "write it like 30d, 12h or 2w")
+    before = time.time() - durations.seconds(older_than)
+
+    async def work(inbox: Inbox, place: Home) -> None:
+        freed = await prune_threads(inbox.store, place, before, dry_run)
+        click.echo(printing.as_json({**freed.as_dict(), "dry_run": dry_run}) if json_ else freed.sentence(dry_run))
+
+    _with_inbox(work, home, reviewer)
+
+
+@main.command()
+@targets_argument
+@click.option("--repair", is_flag=True, help="Put right what can be, and say what was done. Nothing is deleted: what is damaged is kept.")
+@json_option
+@shared
+def doctor(targets: tuple[str, ...], repair: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Check versions, paths, the databases, stuck rows, and that each target loads. Exit 1 when something is wrong."""
     from hitl_tui import doctor as checks
     from hitl_tui.settings import find_home
 
-    findings = checks.examine(find_home(home), _parsed(targets), _describe)
+    findings = checks.examine(find_home(home), _parsed(targets), _describe, repair)
     if json_:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:

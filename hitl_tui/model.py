@@ -59,6 +59,8 @@ class PauseKind(StrEnum):
     """Any other static gate, before or after a node."""
     AGENT_INBOX = "agent_inbox"
     """The agent-inbox schema: `action_request` and `config`."""
+    MCP_ELICITATION = "mcp_elicitation"
+    """What an MCP server asks before it finishes a tool call, by `langchain.mcp`: one action per question."""
     QUESTION = "question"
     """Any other interrupt value."""
 
@@ -120,6 +122,33 @@ class Decision:
     at: float
     """Unix time, seconds."""
     looked_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The answer to a review that was sent, and may have had its effect."""
+
+    review: int
+    interrupt: str
+    kind: PauseKind
+    node: str
+    actions: tuple[Action, ...]
+    by_slot: Mapping[int, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A tool call that must not run as the agent proposed it."""
+
+    tool_call: str
+    name: str
+    args: Json
+    """As proposed."""
+    instead: Json
+    """What the reviewer wants to run in its place; None when nothing may."""
+    why: str
+    """As a clause, e.g. "ann rejected it"."""
+    review: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +219,8 @@ class Pause:
     risk: str | None = None
     note: str = ""
     """A warning the reviewer must see, e.g. that this may have run once."""
+    repeats: str | None = None
+    """Key of earlier decisions that may have had their effect already; an approval goes on with the same key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +325,8 @@ class Run:
     """Whether it goes on from its checkpoint when next leased."""
     cancelling: bool
     options: RunOptions = RunOptions()
+    cut: bool = False
+    """It was cut off inside a step: what was going on then may have done its work."""
 
 
 @dataclass(frozen=True, slots=True)

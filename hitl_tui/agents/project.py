@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 import fcntl
 import sqlite3
+import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.pregel import Pregel
-from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from hitl_tui.agents import loading
 from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, text_input
+from hitl_tui.agents.checkpoints import Checkpoints, Memory, open_checkpoints, open_memory, probe
 from hitl_tui.agents.heads import Heads
+from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.threads import Thread
 from hitl_tui.errors import BadHome, BadTarget, Refused
@@ -29,7 +30,7 @@ from hitl_tui.settings import Home
 class Project:
     """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
 
-    def __init__(self, target: Target, home: Home, saver: AsyncSqliteSaver, memory: AsyncSqliteStore, heads: Heads) -> None:
+    def __init__(self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads) -> None:
         self.target = target
         self.agents: list[Agent] = []
         self.home = home
@@ -37,24 +38,29 @@ class Project:
         self._memory = memory
         self._heads = heads
         self._found: dict[str, Any] = {}
+        self._code = ""
         self._anatomy: dict[str, Anatomy] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, target: Target, home: Home) -> AsyncIterator[Project]:
-        """Open the checkpoints and load the graphs. A graph that fails is listed with its error."""
-        async with (
-            AsyncSqliteSaver.from_conn_string(str(home.checkpoints)) as saver,
-            AsyncSqliteStore.from_conn_string(str(home.memory)) as memory,
-        ):
+        """Open the checkpoints and load the graphs. A graph that fails is listed with its error.
+
+        Raises:
+            BadHome: LangGraph's databases cannot be used.
+        """
+        async with open_checkpoints(home.checkpoints) as saver, open_memory(home.memory) as memory:
             with _alone(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
+            report_foreign_types(_say)
             with Heads.open(home.checkpoints, saver.serde) as heads:
                 project = cls(target, home, saver, memory, heads)
                 for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
                     project.agents.append(await project._describe(loaded))
+                project._code = loading.fingerprint(target)
+                saver.allow(types_of_this_process())
                 yield project
 
     @property
@@ -68,6 +74,7 @@ class Project:
         if not error:
             try:
                 async with loading.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
+                    self._allow(graph)
                     schema = input_schema(graph)
                     self._anatomy[spec.name] = examine(graph)
                     if graph_is_fixed(loaded.found):
@@ -82,16 +89,34 @@ class Project:
 
     @contextlib.asynccontextmanager
     async def thread(self, run: Run) -> AsyncIterator[Thread]:
-        """The run's thread, on its agent's graph."""
-        configurable = {"thread_id": run.thread, "hitl_run": run.id, "hitl_workdir": str(self._workdir(run))}
+        """The run's thread, on its agent's graph.
+
+        Raises:
+            Refused: the run is to stop at a node that the graph does not have.
+        """
+        configurable = {"thread_id": run.thread, "hitl_run": run.id, "hitl_agent": run.agent, "hitl_workdir": str(self._workdir(run))}
+        configurable["hitl_code"] = self._code
         config: RunnableConfig = {"configurable": configurable}
-        anatomy = self._anatomy[run.agent]
+        anatomy = self._anatomy[run.agent].gated(run.options.gates_before, run.options.gates_after)
         fixed = self._graphs.get(run.agent)
         if fixed is not None:
             yield Thread(fixed, config, anatomy, self._saver, self._heads)
             return
         async with loading.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
+            self._allow(graph)
             yield Thread(graph, config, anatomy, self._saver, self._heads)
+
+    async def check_storage(self) -> None:
+        """Whether runs could go on with what the disk gives now.
+
+        Raises:
+            Storage: they could not.
+        """
+        await asyncio.to_thread(probe, self.home)
+
+    def _allow(self, graph: Pregel[Any, Any, Any, Any]) -> None:
+        """Let checkpoints hold what the graph declares."""
+        self._saver.allow(declared_types(graph))
 
     def input_of(self, run: Run) -> Json:
         """What the graph is started with.
@@ -119,11 +144,15 @@ def _alone(home: Home) -> Iterator[None]:
         yield
 
 
-async def _set_up(path: Path, opened: AsyncSqliteSaver | AsyncSqliteStore) -> None:
+def _say(line: str) -> None:
+    print(f"hitl-tui: {line}", file=sys.__stderr__, flush=True)  # the worker's own stream, whichever run it is read for
+
+
+async def _set_up(path: Path, opened: Checkpoints | Memory) -> None:
     try:
         await opened.setup()
     except sqlite3.Error as error:
-        raise BadHome(f"{path} cannot be used: {error}", "move it away to start afresh, or restore a copy") from None
+        raise BadHome(f"{path} cannot be used: {error}", "`hitl-tui doctor` looks closer, and `doctor --repair` moves it aside") from None
 
 
 def graph_is_fixed(found: Any) -> bool:

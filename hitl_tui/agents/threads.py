@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
@@ -14,12 +14,15 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot, StreamMode
 
-from hitl_tui.agents import pauses
+from hitl_tui.agents import pauses, recovery
 from hitl_tui.agents.anatomy import Anatomy
 from hitl_tui.agents.conversation import messages_in, unanswered
+from hitl_tui.agents.guard import Guard
 from hitl_tui.agents.heads import RESUME, Heads
+from hitl_tui.agents.inside import Inside, Insides
+from hitl_tui.agents.pauses import EDITED
 from hitl_tui.agents.payloads import normalise, resume_value
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind
+from hitl_tui.model import Action, Answer, Ban, DecisionKind, Pause, PauseKind, Sent
 
 Part = tuple[tuple[str, ...], str, Any]
 """What LangGraph streams: namespace, mode, chunk."""
@@ -80,6 +83,7 @@ class Thread:
         self._graph = graph
         self._saver = saver
         self._heads = heads
+        self._insides = Insides(saver, heads, config["configurable"]["thread_id"])
         self._config = config
         self._anatomy = anatomy
         self.control = RunControl()
@@ -93,24 +97,59 @@ class Thread:
         """
         snapshot = await self._graph.aget_state(self._config, subgraphs=True)
         if snapshot.interrupts:
-            found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._inner_values(snapshot)))
-            return Look(snapshot, found, await self._is_poisoned(snapshot))
-        gate = pauses.gated(snapshot, self._anatomy) if snapshot.tasks else None
+            found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._asking_inside(snapshot)))
+            if found:  # else all are answered: LangGraph goes on to list them while a graph inside stands at a gate
+                return Look(snapshot, found, await self._is_poisoned(snapshot))
+        gate = pauses.gated(snapshot, self._anatomy, await self._stopped_inside(snapshot)) if snapshot.tasks else None
         if gate and snapshot.next and (stopped or gate.interrupt in gates or pauses.at_gate(snapshot, self._anatomy)):
             return Look(snapshot, (gate,), False)
         return Look(snapshot, (), False)
 
-    async def asks(self) -> dict[str, Ask]:
-        """What the head asks right now, by interrupt id."""
-        pending = self._heads.pending(self._config["configurable"]["thread_id"])
+    async def asks(self, wanted: Collection[str] = ()) -> dict[str, Ask]:
+        """What the head asks right now, by interrupt id; `wanted` are those that it is about."""
+        pending = [] if any(map(pauses.is_gate, wanted)) else self._heads.pending(self._config["configurable"]["thread_id"])
         if pending:
             return {interrupt.id: _ask(interrupt) for interrupt in pending}
         return {pause.interrupt: _gate(pause) for pause in (await self.look(stopped=True)).pauses}
+
+    @property
+    def is_of_other_code(self) -> bool:
+        """Whether the graph's files have changed since its head was written: what it would ask now may not be what it asked."""
+        configurable = self._config["configurable"]
+        return bool(self._heads.code(configurable["thread_id"]) != configurable["hitl_code"])
 
     def decided(self, key: str | None) -> None:
         """Tell tools, by `hitl_decision_id`, which decisions the run goes on with; the same key when it must go on with them again."""
         if key:
             self._config = _with_configurable(self._config, {**self._config["configurable"], "hitl_decision_id": key})
+
+    async def mend(self, sent: Sequence[Sent]) -> bool:
+        """Put back the refusals of a mixed decision at a tool gate that a worker left out when it died half-way; whether it had to."""
+        mended = False
+        for said in sent:
+            values = (await self._graph.aget_state(self._config)).values
+            if message := recovery.lost_refusals(values, said):
+                calls = recovery.calls_of(said)
+                refusals = [_refusal(call, said.by_slot[slot]) for slot, call in calls.items() if _is_refused(said.by_slot[slot])]
+                done = recovery.answered(values, said)
+                whole = _with_calls(message, list(calls.values()))
+                await self._update({"messages": [whole, *refusals] if done else [whole]}, as_node=said.node if done else None)
+                mended = True
+        return mended
+
+    def may_repeat(self, look: Look, sent: Sequence[Sent]) -> bool:
+        """Whether going on from here could do again what somebody approved."""
+        return recovery.may_repeat(look.snapshot, sent)
+
+    async def stop_in_doubt(self, look: Look, note: str, key: str | None) -> Look:
+        """The same head, held until somebody says whether what may have run shall run (again)."""
+        found = look.pauses or (pauses.gated(look.snapshot, self._anatomy, await self._stopped_inside(look.snapshot)),)
+        return replace(look, pauses=tuple(recovery.doubtful(pause, note, key) for pause in found))
+
+    def forbid(self, bans: Sequence[Ban]) -> None:
+        """Stop these calls should they be about to run. A graph's own callbacks stay."""
+        if bans:
+            self._config = {**self._config, "callbacks": [Guard(bans)]}
 
     def begin(self, given: Any) -> AsyncIterator[Part]:
         """Run from an input."""
@@ -120,10 +159,21 @@ class Thread:
         """Go on from the checkpoint."""
         return self._stream(None)
 
-    def ask_again(self, look: Look) -> AsyncIterator[Part]:
-        """Go back to the head itself, which drops a poisonous answer: the question comes again under a new id."""
-        configurable = {**self._config["configurable"], **look.snapshot.config["configurable"]}
-        return self._stream(None, _with_configurable(self._config, configurable))
+    async def ask_again(self, look: Look) -> AsyncIterator[Part]:
+        """Go back to the head itself, which drops a poisonous answer: the question comes again under a new id.
+
+        LangGraph makes no fork of a fork, nor of an update, and would find the answer there again: what a fork was made from has the same
+        state, and an update is forked once the thread has moved past it.
+        """
+        head, back_to = look.snapshot, look.snapshot.config
+        source = (head.metadata or {}).get("source")
+        if source == "fork" and head.parent_config:
+            back_to = head.parent_config
+        elif source == "update":
+            await self._update(None, as_node="__copy__")
+        configurable = {**self._config["configurable"], **back_to["configurable"]}
+        async for part in self._stream(None, _with_configurable(self._config, configurable)):
+            yield part
 
     def answer(self, answered: Sequence[tuple[Asked, Mapping[int, Answer]]]) -> AsyncIterator[Part]:
         """Resume with the answers: interrupts by id and strictly; a gate never by `Command`, which would answer the next question too."""
@@ -146,7 +196,8 @@ class Thread:
             subgraphs=True,
             durability="async",
             control=self.control,
-            interrupt_after=interrupt_after,
+            interrupt_before=self._anatomy.own_before,
+            interrupt_after=interrupt_after or self._anatomy.own_after,
         )
         return parts
 
@@ -164,38 +215,43 @@ class Thread:
         if message is None:
             raise RuntimeError("the gated message has gone")
         by_call = {action.tool_call: answers[action.slot] for action in pause.actions}
-        whole = _edited(message, by_call)
+        edited: dict[str, Any] = (
+            {EDITED: {}} if isinstance(snapshot.values, Mapping) and snapshot.values.get(EDITED) else {}
+        )  # they go into the message
+        proposed = _with_calls(message, pauses.as_edited(message.tool_calls, snapshot.values)) if edited else message
+        whole = _edited(proposed, by_call)
         refused = [_refusal(call, by_call[call["id"]]) for call in message.tool_calls if _is_refused(by_call.get(call["id"]))]
         kept = [call for call in whole.tool_calls if not _is_refused(by_call.get(call["id"]))]
         if refused and kept:
-            await self._update({"messages": [_with_calls(whole, kept)]})
+            await self._update({"messages": [_with_calls(whole, kept)], **edited})
             async for part in self._stream(None, interrupt_after="*"):  # one step, wherever the shorter message leads
                 if part[1] != "updates" or "__interrupt__" not in part[2]:
                     yield part
             await self._update({"messages": [whole, *refused]}, as_node=pause.node)
         elif refused:
             await self._update({"messages": refused}, as_node=pause.node)
-        elif whole is not message:
-            await self._update({"messages": [whole]})
+        elif whole is not proposed:
+            await self._update({"messages": [whole], **edited})
         if refused and pauses.at_gate(await self._graph.aget_state(self._config), self._anatomy):
             return  # the tools' turn is over, and the next node has a gate of its own
         async for part in self._stream(None):
             yield part
 
-    async def _update(self, values: dict[str, Any], as_node: str | None = None) -> None:
+    async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
         await self._graph.aupdate_state(self._config, values, as_node=as_node)
 
-    async def _inner_values(self, snapshot: StateSnapshot) -> dict[str, Any]:
-        """State of agents that were called inside a task (deepagents' sub-agents): only their own namespace has it."""
-        found = {}
-        for task, path, _ in pauses.leaves(snapshot):
-            if not task.interrupts or path:
-                continue
-            where = {"thread_id": self._config["configurable"]["thread_id"], "checkpoint_ns": f"{task.name}:{task.id}"}
-            head = await self._saver.aget_tuple({"configurable": where})
-            if head and head.checkpoint["channel_values"].get("messages"):
-                found[task.id] = head.checkpoint["channel_values"]
+    async def _asking_inside(self, snapshot: StateSnapshot) -> dict[str, Inside]:
+        """By interrupt id, where below the tasks of a snapshot graphs ask that it does not show."""
+        found: dict[str, Inside] = {}
+        for task, _, owner in pauses.leaves(snapshot):
+            if task.interrupts:
+                found |= await self._insides.asking(pauses.namespace(task, owner))
         return found
+
+    async def _stopped_inside(self, snapshot: StateSnapshot) -> dict[str, Inside]:
+        """By task id, where below the tasks of a snapshot graphs stand at gates that it does not show."""
+        found = [(task, await self._insides.stopped(pauses.namespace(task, owner))) for task, _, owner in pauses.leaves(snapshot)]
+        return {task.id: inside for task, inside in found if inside}
 
     async def _is_poisoned(self, snapshot: StateSnapshot) -> bool:
         failed = {task.id for task in snapshot.tasks if task.error and task.interrupts}

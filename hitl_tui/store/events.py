@@ -34,6 +34,19 @@ async def last_seq(store: Store, run: int) -> int:
     return int(row[0] or 0)
 
 
+async def has_gone_on(store: Store, run: int, cut: bool) -> bool:
+    """Whether the run ever asked somebody, or ended a step: then it has done things, and must not begin again.
+
+    Of a run that was `cut` off, as by a worker's death, a step may have ended whose checkpoint was still to be written.
+    """
+    ended = "kind = 'end' AND json_extract(body, '$.paused') IS NULL AND json_extract(body, '$.error') IS NULL"
+    row = await store.one(
+        f"SELECT EXISTS (SELECT 1 FROM reviews WHERE run = ?1) OR (NOT ?2 AND EXISTS (SELECT 1 FROM events WHERE run = ?1 AND {ended}))",
+        (run, cut),
+    )
+    return bool(row[0])
+
+
 async def trace(store: Store, run: int, after: int = 0, limit: int = 5000) -> list[Event]:
     """The last lines of a run beyond `after`, oldest first."""
     rows = await store.all(

@@ -169,6 +169,8 @@ STEPS = (
     ALTER TABLE runs ADD COLUMN time_limit_s REAL;
     ALTER TABLE runs ADD COLUMN leased_at REAL;  -- when the lease was taken
     ALTER TABLE runs ADD COLUMN worked_s REAL NOT NULL DEFAULT 0;  -- time under earlier leases
+    ALTER TABLE runs ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;  -- it was cut off inside a step, which may have done its work
+    ALTER TABLE reviews ADD COLUMN repeats TEXT;  -- key of the decisions whose effect may be had already: an approval repeats them
     ALTER TABLE decisions ADD COLUMN undone_at REAL;  -- superseded because somebody took it back
 
     DROP TRIGGER decisions_whole;

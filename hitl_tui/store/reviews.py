@@ -9,14 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import aiosqlite
-
 from hitl_tui import jsontext
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import (
     Action,
     Answer,
     Attempt,
+    Ban,
     Context,
     Decision,
     DecisionKind,
@@ -28,8 +27,9 @@ from hitl_tui.model import (
     ReviewRow,
     ReviewState,
     Run,
+    Sent,
 )
-from hitl_tui.store.connection import Store
+from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.runs import GIVE_BACK, read_run
 
@@ -42,6 +42,11 @@ DECIDE = (
     "INSERT INTO decisions (review, slot, digest, kind, args, message, actor, at, effective_at, looked_ms) "
     "SELECT v.id, a.slot, a.digest, ?, ?, ?, ?, ?, ?, ? FROM reviews v JOIN actions a ON a.review = v.id "
     "WHERE v.id = ? AND v.state = 'open' AND a.slot = ? AND a.digest = ?"
+)
+REPEATS = (  # the doubtful key, where a decision says what that key stood for: the same of the same call, or that a gate lets it run again
+    "CASE WHEN v.kind = 'gate' OR (d.kind IN ('reject', 'respond') AND v.kind IN ('tool_calls', 'tool_approval', 'tool_gate')) "
+    "OR EXISTS (SELECT 1 FROM decisions o WHERE instr('.' || replace(v.repeats, '+', '.') || '.', '.' || o.id || '.') "
+    "AND o.digest = d.digest AND o.kind = d.kind AND o.args IS d.args AND o.message IS d.message) THEN v.repeats END"
 )
 
 
@@ -102,7 +107,7 @@ async def get(store: Store, review: int) -> Review | None:
     if row is None:
         return None
     thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[14:]
-    actions = tuple(_action(a) for a in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+    actions = await _actions(store, review)
     decisions = {d.slot: d for d in await _decisions(store, review)}
     return Review(
         _row(row[:14]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
@@ -136,6 +141,12 @@ async def decide(
             await _explain(store, review, digests)
         return
     async with store.transaction() as db:
+        slots = ", ".join("?" * len(answers))  # make way first: the one that completes the review closes it to the others
+        await db.execute(
+            f"UPDATE decisions SET superseded = 1 WHERE review = ? AND slot IN ({slots}) AND NOT superseded "
+            "AND (SELECT state FROM reviews WHERE id = review) = 'open'",
+            (review, *answers),
+        )
         for one in values:
             if not (await db.execute(DECIDE, one)).rowcount:
                 await _explain(store, review, digests)
@@ -213,10 +224,13 @@ async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> Non
         raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
     state, note, decided, decided_at = found[0][:4]
     if state != ReviewState.OPEN:
-        why = f"{state}: {note}" if note else (decided or state) + _when(decided_at)
+        going = state in (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
+        why = f"{state}: {note}" if note and not going else (decided or state) + _when(decided_at)
         raise Stale(f"review {review} is {why}", "nothing was changed")
     live = {slot: digest for *_, slot, digest in found}
     changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
+    if not changed:
+        raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")
     raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
 
 
@@ -235,11 +249,16 @@ class Answers:
     digests: Mapping[int, str]
     decisions: Mapping[int, int]
     """Ids of the decisions, by slot."""
+    repeats: str | None
+    """The key of earlier decisions that said the same and may have had their effect."""
 
     @property
     def key(self) -> str:
-        """What names these decisions everywhere and for ever: the question's own id, and the decisions' numbers here."""
-        return _key(self.interrupt, self.decisions.values())
+        """What names these decisions everywhere and for ever: the question's own id, and the decisions' numbers here.
+
+        Who says the same again of what may have run once means the same act, and a tool that remembers the key acts once.
+        """
+        return self.repeats or _key(self.interrupt, self.decisions.values())
 
 
 def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
@@ -249,7 +268,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
     """
     now = time.time()
     found = store.glance(
-        "SELECT v.id, v.interrupt, v.node, v.decided_at, d.slot, d.id, d.kind, d.args, d.message, d.digest, "
+        f"SELECT v.id, v.interrupt, v.node, v.decided_at, {REPEATS}, d.slot, d.id, d.kind, d.args, d.message, d.digest, "
         f"{RUN} FROM reviews v JOIN runs ON runs.id = v.run JOIN decisions d ON d.review = v.id AND NOT d.superseded "
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
         "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
@@ -257,7 +276,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
         (now, now, project, *agents, *going),
     )
-    return (read_run(found[0][10:]), _answers(found)) if found else None
+    return (read_run(found[0][11:]), _answers(found)) if found else None
 
 
 def next_effective(store: Store) -> float | None:
@@ -268,14 +287,15 @@ def next_effective(store: Store) -> float | None:
 
 def _answers(found: Sequence[Any]) -> list[Answers]:
     by_review: dict[int, Answers] = {}
-    for review, interrupt, node, decided_at, slot, id_, kind, args, message, digest, *_ in found:
-        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}))
+    for review, interrupt, node, decided_at, repeats, slot, id_, kind, args, message, digest, *_ in found:
+        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}, repeats))
         answer = Answer(DecisionKind(kind), _json(args), message)
         by_review[review] = replace(
             said,
             by_slot={**said.by_slot, slot: answer},
             digests={**said.digests, slot: digest},
             decisions={**said.decisions, slot: id_},
+            repeats=said.repeats and repeats,
         )
     return list(by_review.values())
 
@@ -284,17 +304,23 @@ def _key(interrupt: str, decisions: Iterable[int]) -> str:
     return f"{interrupt.removeprefix('gate:')}.{'.'.join(map(str, decisions))}"
 
 
-async def last_sent(store: Store, run: int) -> str | None:
-    """The key of the decisions the run went on with last; None when it never asked, or was asked again since."""
+async def last_sent(store: Store, run: int) -> tuple[str | None, list[Sent]]:
+    """The decisions the run went on with last, with their key; none when it never asked, or was asked the same again since."""
     found = await store.all(
-        "SELECT v.interrupt, d.id FROM reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE v.run = ?1 "
-        "AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = ?1) ORDER BY v.id, d.slot",
+        f"SELECT v.id, v.interrupt, v.node, v.decided_at, {REPEATS}, d.slot, d.id, d.kind, d.args, d.message, d.digest, v.kind "
+        "FROM reviews v "
+        "JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE v.run = ?1 AND v.submitted_at = "
+        "(SELECT max(submitted_at) FROM reviews WHERE run = ?1) ORDER BY v.id, d.slot",
         (run,),
     )
-    by_interrupt: dict[str, list[int]] = {}
-    for interrupt, decision in found:
-        by_interrupt.setdefault(interrupt, []).append(decision)
-    return "+".join(_key(interrupt, ids) for interrupt, ids in by_interrupt.items()) or None
+    kinds = {row[0]: PauseKind(row[11]) for row in found}
+    sent = _answers(found)
+    key = "+".join(dict.fromkeys(said.key for said in sent)) or None
+    return key, [Sent(s.review, s.interrupt, kinds[s.review], s.node, await _actions(store, s.review), s.by_slot) for s in sent]
+
+
+async def _actions(store: Store, review: int) -> tuple[Action, ...]:
+    return tuple(_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
 
 
 async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
@@ -312,15 +338,22 @@ async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[i
 
 
 async def reconcile(
-    store: Store, run: int, agent: str, worker: str, pauses: Sequence[Pause], fate: Mapping[int, tuple[ReviewState, str]]
+    store: Store,
+    run: int,
+    agent: str,
+    worker: str,
+    pauses: Sequence[Pause],
+    fate: Mapping[int, tuple[ReviewState, str]],
+    repeats: str | None = None,
 ) -> None:
     """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
 
-    `fate` says what became of submitted reviews; the others that are no longer pending are stale.
+    `fate` says what became of submitted reviews; the others that are no longer pending are stale. `repeats` is the key of the decisions
+    that those which come back may have had the effect of.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
-        await _apply_fate(db, fate)
+        await _apply_fate(db, fate, repeats)
         live = await db.execute_fetchall(
             "SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,)
         )
@@ -331,8 +364,11 @@ async def reconcile(
         for pause in pauses:
             if pause.interrupt not in known:
                 await _open(db, run, agent, pause)
+            elif pause.note:
+                await db.execute("UPDATE reviews SET note = ?1 WHERE id = ?2 AND note != ?1", (pause.note, known[pause.interrupt]))
         await db.execute(
-            f"UPDATE runs SET state = 'waiting', {GIVE_BACK}, activity = '', resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
+            f"UPDATE runs SET state = 'waiting', {GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0 "
+            "WHERE id = ? AND worker = ?",
             (run, worker),
         )
 
@@ -341,6 +377,28 @@ async def gates(store: Store, run: int) -> set[str]:
     """Static gates where the run was seen to stand and which nobody has let it pass."""
     found = await store.all("SELECT interrupt FROM reviews WHERE run = ? AND kind IN ('gate', 'tool_gate') AND state != 'applied'", (run,))
     return {str(row[0]) for row in found}
+
+
+def forbidden(store: Store, run: int) -> list[Ban]:
+    """Tool calls that were refused or edited by whoever was asked last, or that nobody has decided yet."""
+    found = store.glance(
+        "SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor FROM ("
+        "SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id "
+        "WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name) AS last "
+        "JOIN reviews v ON v.id = last.review JOIN actions a ON a.review = v.id AND a.slot = last.slot "
+        "LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
+        "WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'",
+        (run,),
+    )
+    return [_ban(row) for row in found]
+
+
+def _ban(row: Any) -> Ban:
+    call, name, args, state, review, kind, instead, actor = row
+    if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
+        return Ban(call, name, _json(args), None, "its review waits for a decision", review)
+    did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
+    return Ban(call, name, _json(args), _json(instead) if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
 
 
 async def submitted(store: Store, run: int) -> dict[int, str]:
@@ -357,25 +415,30 @@ async def close(store: Store, fate: Mapping[int, tuple[ReviewState, str]]) -> No
         await _apply_fate(db, fate)
 
 
-async def _apply_fate(db: aiosqlite.Connection, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+async def _apply_fate(db: Transaction, fate: Mapping[int, tuple[ReviewState, str]], repeats: str | None = None) -> None:
     now = time.time()
     for review, (state, note) in fate.items():
         applied = now if state == ReviewState.APPLIED else None
         await db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied, review))
+        if state == ReviewState.DECIDED:  # it never reached the graph
+            await db.execute("UPDATE reviews SET submitted_at = NULL, submitted_by = NULL WHERE id = ?", (review,))
         if state == ReviewState.OPEN:
+            await db.execute("UPDATE reviews SET repeats = ? WHERE id = ?", (repeats, review))
             await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
             await db.execute(
                 "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL WHERE id = ?", (review,)
             )
 
 
-async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) -> None:
+async def _open(db: Transaction, run: int, agent: str, pause: Pause) -> None:
     first, plain = pause.actions[0], jsontext.plain
+    note = pause.note or await _known_doubt(db, run, pause.interrupt)
     cursor = await db.execute(
-        "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at, "
+        "repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
-         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, pause.note, time.time()),
+         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, note, time.time(),
+         pause.repeats),
     )  # fmt: skip
     review = cursor.lastrowid
     await db.execute(
@@ -386,6 +449,19 @@ async def _open(db: aiosqlite.Connection, run: int, agent: str, pause: Pause) ->
         f"INSERT INTO actions (review, {ACTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(review, *_action_values(action)) for action in pause.actions],
     )
+
+
+async def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
+    """Why a question that is new here may not be new to the world: an older checkpoints.db, or a lost hitl.db."""
+    found = await db.execute_fetchall(
+        "SELECT EXISTS (SELECT 1 FROM reviews WHERE run = ?1 AND interrupt = ?2 AND state = 'applied'), "
+        "(SELECT json_extract(input, '$.adopted') IS NOT NULL FROM runs WHERE id = ?1)",
+        (run, interrupt),
+    )
+    answered, adopted = next(iter(found))
+    if answered:
+        return "may have run once: it was answered before, and checkpoints.db is older than that"
+    return "may have run once: what was decided of this run was lost with an earlier hitl.db" if adopted else ""
 
 
 def _action_values(a: Action) -> tuple[Any, ...]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Json, Run, RunOptions, RunState
-from hitl_tui.store.connection import Store
+from hitl_tui.store.connection import Store, Transaction
 
 COLUMNS = ", ".join(
     f"runs.{name}"
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
-        "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s",
+        "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
     )
 )  # fmt: skip
 BUSY = "('running', 'waiting')"
@@ -24,6 +24,14 @@ OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 GIVE_BACK = f"worker = NULL, leased_at = NULL, worked_s = worked_s + max(0.0, coalesce({NOW} - leased_at, 0.0))"
 """The end of a lease, and of the time the run worked under it."""
+GIVE_BACK_LATE = GIVE_BACK.replace(NOW, f"min({NOW}, coalesce((SELECT beat_at FROM workers w WHERE w.id = runs.worker), 0.0))")
+"""The same for a process that is gone, nobody knows since when: it worked until it last said so."""
+MAY_HAVE_RUN = "the run {} while this was being applied; it may have run"
+TAKEABLE = (
+    "state = 'queued' AND NOT cancelling AND agent IN ({marks}) AND (project = ? OR project IS NULL) "
+    f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
+    "OR (o.state = 'queued' AND o.id < q.id)))"
+)
 
 
 async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]], options: RunOptions = RunOptions()) -> list[int]:
@@ -77,20 +85,15 @@ async def count(store: Store) -> dict[RunState, int]:
     return {RunState(state): n for state, n in rows}
 
 
-async def take_next(store: Store, worker: str, project: int, agents: Sequence[str], alone: bool) -> Run | None:
+async def take_next(store: Store, worker: str, project: int, agents: Sequence[str], alone: bool, suspect: bool = False) -> Run | None:
     """Lease the oldest queued run this worker can drive, or None.
 
     A run queued behind another of its thread waits for it. One that was there when a worker died (`crashes`) is only taken by a
-    worker that drives nothing else (`alone`), so that a second death is certainly its own doing.
+    worker that drives nothing else (`alone`), so that a second death is certainly its own doing; with `suspect`, no other is.
     """
-    marks = ", ".join("?" * len(agents))
-    next_one = (
-        f"SELECT id FROM runs q WHERE state = 'queued' AND NOT cancelling AND agent IN ({marks}) "
-        "AND (project = ? OR project IS NULL) AND (? OR crashes = 0) "
-        f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
-        "OR (o.state = 'queued' AND o.id < q.id))) ORDER BY id LIMIT 1"
-    )
-    wanted = (*agents, project, alone)
+    crashes = "AND crashes > 0" if suspect else "" if alone else "AND crashes = 0"
+    next_one = f"SELECT id FROM runs q WHERE {_takeable(agents)} {crashes} ORDER BY id LIMIT 1"
+    wanted = (*agents, project)
     if not store.glance(next_one, wanted):  # the usual answer, and it costs no write lock
         return None
     now = time.time()
@@ -102,16 +105,26 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     return read_run(taken[0]) if taken else None
 
 
+async def suspect_waits(store: Store, project: int, agents: Sequence[str]) -> bool:
+    """Whether a run is queued that only a worker with nothing else to do may take."""
+    row = await store.one(f"SELECT EXISTS (SELECT 1 FROM runs q WHERE {_takeable(agents)} AND crashes > 0)", (*agents, project))
+    return bool(row[0])
+
+
+def _takeable(agents: Sequence[str]) -> str:
+    return TAKEABLE.format(marks=", ".join("?" * len(agents)))
+
+
 async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
     """End a turn: store the state the run is in now, and give the lease back. Nothing happens when another worker has the lease."""
-    known = {"error", "traceback", "result", "activity", "resuming"}
+    known = {"error", "traceback", "result", "activity", "resuming", "cut"}
     if not columns.keys() <= known:
         raise ValueError(f"no such columns: {columns.keys() - known}")
     if "result" in columns:
         columns["result"] = jsontext.dumps(columns["result"])
-    columns = {"activity": "", **columns, "state": state, "ended_at": time.time() if state in OVER else None}
+    columns = {"activity": "", "error": "", "cut": False, **columns, "state": state, "ended_at": time.time() if state in OVER else None}
     if state in OVER:
-        columns |= {"cancelling": False, "resuming": False, "crashes": 0}
+        columns |= {"cancelling": False, "resuming": False, "crashes": 0}  # `cut` stays: a retry must know
     sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
         cursor = await db.execute(
@@ -119,10 +132,18 @@ async def settle(store: Store, run: int, worker: str, state: RunState, **columns
             (*columns.values(), run, worker, worker),
         )
         if cursor.rowcount and state in OVER:
-            await db.execute(
-                "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')",
-                (f"the run is {state}", run),
-            )
+            await _close_reviews(db, run, state)
+
+
+async def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
+    """End what a run that is over still asked; what became of an answer on its way, nobody will see."""
+    await db.execute(
+        "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')", (f"the run is {state}", run)
+    )
+    await db.execute(
+        "UPDATE reviews SET state = 'failed', note = ? WHERE run = ? AND state = 'submitted'",
+        (MAY_HAVE_RUN.format("failed" if state is RunState.FAILED else f"was {state}"), run),
+    )
 
 
 async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
@@ -147,14 +168,12 @@ async def ask_cancel(store: Store, run: int) -> bool:
     """Ask for a run's end: at once when nothing drives it, else by its worker; False when it is over already."""
     async with store.transaction() as db:
         cursor = await db.execute(
-            "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0 "
+            "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0, resuming = 0 "
             "WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL",
             (time.time(), run),
         )
         if cursor.rowcount:
-            await db.execute(
-                "UPDATE reviews SET state = 'stale', note = 'the run is cancelled' WHERE run = ? AND state IN ('open', 'decided')", (run,)
-            )
+            await _close_reviews(db, run, RunState.CANCELLED)
             return True
         cursor = await db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
         return cursor.rowcount > 0
@@ -170,20 +189,33 @@ async def release(store: Store, worker: str, but: Sequence[int] = ()) -> list[in
     """Put back what this worker leased and no longer drives: all `but` these. Returns the runs."""
     rows = await store.all(f"SELECT id FROM runs WHERE worker = ? AND id NOT IN ({', '.join('?' * len(but))})", (worker, *but))
     for (run,) in rows:
-        await settle(store, run, worker, RunState.QUEUED, resuming=True)
+        await settle(store, run, worker, RunState.QUEUED, resuming=True, cut=True)
     return [int(row[0]) for row in rows]
 
 
-async def recover(store: Store, worker: str) -> list[int]:
-    """Put back what a dead worker drove, each run marked with one more crash, and forget the worker. Returns the runs."""
+async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:
+    """Put back, or end, what a process drove that is gone, and forget its worker. Returns the runs.
+
+    A run that was to be cancelled is; one that was marked as ended (`hangs.mark`) fails. Where there was such a run, the process was most
+    likely ended for its sake. Else, unless nobody is to `blame`, each run is marked with one more crash.
+    """
     async with store.transaction() as db:
+        due = await db.execute_fetchall("SELECT id, cancelling FROM runs WHERE worker = ? AND (cancelling OR error != '')", (worker,))
+        for run, cancelling in due:
+            state = RunState.CANCELLED if cancelling else RunState.FAILED
+            await db.execute(
+                f"UPDATE runs SET state = ?, ended_at = ?, {GIVE_BACK}, activity = '', "
+                "error = CASE WHEN cancelling THEN '' ELSE error END, cancelling = 0, resuming = 0, crashes = 0, cut = 1 WHERE id = ?",
+                (state, time.time(), run),
+            )
+            await _close_reviews(db, run, state)
         rows = await db.execute_fetchall(
-            f"UPDATE runs SET state = 'queued', {GIVE_BACK}, resuming = 1, crashes = crashes + 1, activity = '' WHERE worker = ? "
-            "RETURNING id",
-            (worker,),
+            f"UPDATE runs SET state = 'queued', {GIVE_BACK_LATE}, resuming = 1, cut = 1, crashes = crashes + ?, activity = '' "
+            "WHERE worker = ? RETURNING id",
+            (blame and not due, worker),
         )
         await db.execute("DELETE FROM workers WHERE id = ?", (worker,))
-        return [int(row[0]) for row in rows]
+        return [int(row[0]) for row in (*due, *rows)]
 
 
 async def work_left(store: Store, project: int, agents: Sequence[str]) -> bool:
@@ -218,9 +250,10 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
 def read_run(row: Any) -> Run:
     """A row of COLUMNS."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
         RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s),
+        bool(cut),
     )  # fmt: skip

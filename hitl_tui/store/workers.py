@@ -25,11 +25,6 @@ async def beat(store: Store, worker: str) -> None:
     await store.write("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
 
 
-async def retire(store: Store, worker: str) -> None:
-    """Forget the worker and what it held."""
-    await store.write("DELETE FROM workers WHERE id = ?", (worker,))
-
-
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:
     """Every known worker with its host, dead ones included until somebody recovers them."""
     rows = await store.all(

@@ -74,7 +74,7 @@ def argument_lines(review: Review, action: Action, seen: Beholder) -> Iterator[L
     """What is asked, in full."""
     yield from _note(review.row, seen)
     yield from _decided(review, action, seen)
-    if review.row.kind is PauseKind.QUESTION or not isinstance(action.args, dict):
+    if review.row.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION) or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
         yield from table(action.args.items())

@@ -12,6 +12,7 @@ KINDS = {
     PauseKind.TOOL_GATE: "tool call, stopped before its node",
     PauseKind.GATE: "gate: the graph stops here by design",
     PauseKind.AGENT_INBOX: "agent-inbox request",
+    PauseKind.MCP_ELICITATION: "question of an MCP server",
     PauseKind.QUESTION: "question",
 }
 DECIDED = {

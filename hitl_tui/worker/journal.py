@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from hitl_tui.errors import Busy
+from hitl_tui.errors import Storage
 from hitl_tui.model import Event
 from hitl_tui.store import Store, events, runs
 
@@ -39,7 +39,7 @@ class Journal:
         """Write until cancelled."""
         while True:
             await self._more.wait()
-            with contextlib.suppress(Busy):
+            with contextlib.suppress(Storage):
                 await self.flush()
             await asyncio.sleep(GATHER_S)
 
@@ -58,7 +58,7 @@ class Journal:
     async def _append(self, lines: dict[int, dict[int, Event]]) -> None:
         try:
             await events.append(self._store, {run: list(batch.values()) for run, batch in lines.items()})
-        except Busy:
+        except Storage:
             self._lines = {run: {**lines.get(run, {}), **self._lines.get(run, {})} for run in {**lines, **self._lines}}
             self._more.set()
             raise
@@ -72,5 +72,5 @@ class Journal:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            with contextlib.suppress(Busy):
+            with contextlib.suppress(Storage):
                 await self.flush()

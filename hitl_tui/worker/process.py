@@ -14,28 +14,29 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
-from hitl_tui.errors import HitlError
+from hitl_tui.errors import HitlError, Storage
 from hitl_tui.model import Worker
 from hitl_tui.settings import Home
-from hitl_tui.store import Store, agents, runs, workers
+from hitl_tui.store import Store, agents, hangs, runs, workers
+from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.output import RunOutput
+from hitl_tui.worker.successor import Successor
+from hitl_tui.worker.threads import AgentThreads
 from hitl_tui.worker.turns import Turns
+from hitl_tui.worker.watchdog import Watchdog
 
 NICENESS = 5
 ORPHAN_S = 10.0
 """How long a worker may take to stop by itself once its console is gone."""
-THREADS = 128
-"""For sync nodes: one that never returns keeps its thread, and must not starve the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class Options:
     """Load the project, store what it holds, and end."""
     doorbell: int | None = None
     """File descriptor of a socket to the console."""
+    time_limit_s: float = 0.0
+    """How long an agent may work on a run that has no limit of its own; 0 for as long as it likes."""
+    target: str = ""
+    """The target as it was given."""
 
 
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
@@ -57,9 +62,13 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.set_default_executor(ThreadPoolExecutor(THREADS, "agent"))
+    code_of_agents = AgentThreads()
+    loop.set_default_executor(code_of_agents)
+    successor = Successor(_command(home, options), options.doorbell)
     try:
-        code = _run(loop, _work(target, home, options, say))
+        if _run(loop, _work(target, home, options, say, code_of_agents, successor)):
+            successor.take_over()
+        code = 0
     except HitlError as error:
         say(f"hitl-tui: {error}")
         code = 1
@@ -69,6 +78,13 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads of agents that never return must not keep the process
+
+
+def _command(home: Home, options: Options) -> list[str]:
+    """What starts the same worker again."""
+    extra = ["--concurrency", str(options.concurrency), *(["--until-idle"] if options.until_idle else [])]
+    bell = ["--doorbell", str(options.doorbell)] if options.doorbell is not None else []
+    return [*worker_command(home.path), *extra, *bell, "--", options.target]
 
 
 def _die_with(console: int) -> None:
@@ -82,7 +98,8 @@ def _die_with(console: int) -> None:
 def _detach(home: Home) -> None:
     os.umask(0o077)
     with contextlib.suppress(OSError):
-        os.nice(NICENESS)
+        nicer = os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS  # not than itself: a successor must not be nicer still
+        os.setpriority(os.PRIO_PROCESS, 0, max(nicer, os.getpriority(os.PRIO_PROCESS, 0)))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.stdin = open(os.devnull)  # noqa: SIM115 - for the life of the process
@@ -90,7 +107,7 @@ def _detach(home: Home) -> None:
     sys.stderr = RunOutput(home, sys.stderr)
 
 
-def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, int]) -> int:
+def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bool:
     """Run to the end. A `sys.exit` inside a node is re-raised by asyncio through the loop; the node's own run gets it too."""
     task = loop.create_task(work)
     while not task.done():
@@ -99,7 +116,8 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, int]) -> int
     return task.result()
 
 
-async def _work(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
+async def _work(target: Target, home: Home, options: Options, say: Callable[[str], None], code: AgentThreads, successor: Successor) -> bool:
+    """Work until the end; whether a successor is to go on."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
@@ -108,21 +126,42 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
             await workers.register(store, me, HOST)
-            stack.push_async_callback(workers.retire, store, me.id)
+            stack.push_async_callback(_leave, store, me, successor)
+            await _succeed(store, me, options.time_limit_s)
+            Watchdog(home.database, me.id, options.time_limit_s, successor.take_over).start()
         project = await stack.enter_async_context(Project.open(target, home))
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
         gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
         if options.describe_only:
-            return 0
+            return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         journal = await stack.enter_async_context(Journal(traces, ring).running())
-        engine = Engine(store, me, project, Turns(store, me.id, project, journal), ring)
+        engine = Engine(store, me, project, Turns(store, me.id, project, journal, code), ring, options.time_limit_s)
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
-        await _report(store, project, say)
-        return 0
+        successor.wanted = engine.wants_successor
+        if not successor.wanted:
+            await _report(store, project, say)
+        return successor.wanted
+
+
+async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
+    """Take up what this very process drove before it was replaced."""
+    for other, host in await workers.list_workers(store):
+        if other.id != me.id and (host, other.pid) == (HOST, me.pid) and abs(other.started - me.started) <= 1:
+            await asyncio.to_thread(hangs.mark_all, store.path, other.id, limit_s)
+            await runs.recover(store, other.id, blame=False)
+
+
+async def _leave(store: Store, me: Worker, successor: Successor) -> None:
+    """Give back what is still held, and be forgotten; a successor does that itself, when the code that held it is no more."""
+    with contextlib.suppress(Storage):
+        if successor.wanted:
+            await workers.beat(store, me.id)
+        else:
+            await runs.recover(store, me.id, blame=False)
 
 
 def _listen(engine: Engine, bell: Doorbell | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 
 from hitl_tui import faultpoints, jsontext
@@ -14,17 +14,23 @@ from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
-from hitl_tui.errors import Busy, HitlError
+from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Pause, ReviewState, Run, RunState
 from hitl_tui.store import Store, events, reviews, runs
+from hitl_tui.store.hangs import Due
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.output import current_run
+from hitl_tui.worker.threads import AgentThreads
 
 CRASHES = 2
 """After so many deaths of the worker under it, alone the last time, a run is held to be their cause."""
 MAY_HAVE_RUN = "may have run once: a worker died while it was being applied"
+FAILED_ON_IT = "may have run once: the graph failed in that step, and all of it is asked anew"
+NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
 ASKED_AGAIN = "the answer was sent, and the graph asks the same again"
+
+GONE = ("its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run anew")
 
 Fate = dict[int, tuple[ReviewState, str]]
 
@@ -32,15 +38,16 @@ Fate = dict[int, tuple[ReviewState, str]]
 class Turns:
     """Drives runs of one project. Whatever an agent does, a turn ends with the run's state in the store."""
 
-    def __init__(self, store: Store, worker: str, project: Project, journal: Journal) -> None:
+    def __init__(self, store: Store, worker: str, project: Project, journal: Journal, code: AgentThreads) -> None:
         self._store = store
         self._worker = worker
         self._project = project
         self._journal = journal
+        self._code = code
         self._traces: dict[int, Trace] = {}
         self._threads: dict[int, Thread] = {}
-        self.cancelled: set[int] = set()
-        """Runs somebody wants ended; the others stop only with the worker, and go on with the next."""
+        self.due: dict[int, Due] = {}
+        """Runs that are to end; the others stop only with the worker, and go on with the next."""
 
     async def take(self, run: Run) -> None:
         """Begin a run that was just leased, or let it go on from its checkpoint."""
@@ -57,35 +64,59 @@ class Turns:
     async def resume(self, run: Run, decided: list[reviews.Answers]) -> None:
         """Send what was decided, if the graph still asks exactly what was shown."""
         async with self._guarded(run) as thread:
-            asks = await thread.asks()
+            asks = await thread.asks([said.interrupt for said in decided])
             leased = await reviews.submit(self._store, self._worker, decided)
             if not leased:
                 return  # another worker was first
             faultpoints.reached(Step.SUBMITTED)
+            if not asks and not _is_its_own(await thread.look(stopped=True), run):
+                raise _Gone(*GONE)
+            if thread.is_of_other_code and not _are_gates(decided):  # let the new code ask, and see whether it asks the same
+                thread.forbid(reviews.forbidden(self._store, run.id))
+                await self._stream(run, thread.proceed())
+                asks = await thread.asks()
             answered, stale = _match([said for said in decided if said.review in leased], asks)
             if stale:
                 await reviews.close(self._store, stale)
             if answered:
                 self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
-                thread.decided("+".join(said.key for _, said in answered))
+                thread.decided("+".join(dict.fromkeys(said.key for _, said in answered)))
+                thread.forbid(reviews.forbidden(self._store, run.id))
                 await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]), Step.RESUMED)
+            elif not _is_its_own(await thread.look(stopped=True), run):
+                raise _Gone(*GONE)
             await self._conclude(run, thread)
 
     async def _go_on(self, run: Run, thread: Thread) -> bool:
         """Continue an interrupted run; False when it had not begun."""
         look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
-        if not look.begun_by(run.id):
+        if not _is_its_own(look, run):
+            if await events.has_gone_on(self._store, run.id, run.cut):
+                raise _Gone(*GONE)
             return False
         unknown = await reviews.submitted(self._store, run.id)
-        thread.decided(await reviews.last_sent(self._store, run.id))
+        key, sent = await reviews.last_sent(self._store, run.id)
+        mended = await thread.mend(sent)
+        if mended:
+            look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
+        doubt = MAY_HAVE_RUN if run.cut else NOTHING_RAN
+        thread.decided(key)
+        thread.forbid(reviews.forbidden(self._store, run.id))
+        note = MAY_HAVE_RUN if run.cut else FAILED_ON_IT
+        answered = {said.interrupt for said in sent if said.review not in unknown}
+        if (run.cut or mended) and thread.may_repeat(look, sent):
+            held = await thread.stop_in_doubt(look, note, key)
+            await self._settle(run, held, unknown, MAY_HAVE_RUN, key)
+            return True
         if look.poisoned:
             await self._stream(run, thread.ask_again(look))
-        elif not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
-            await self._stream(run, thread.proceed())
-        else:
-            await self._settle(run, look, unknown, MAY_HAVE_RUN)
+            anew = await thread.look(stopped=True)
+            await self._settle(run, await thread.stop_in_doubt(anew, FAILED_ON_IT, key) if anew.pauses else anew, unknown, doubt, key)
             return True
-        await self._conclude(run, thread, MAY_HAVE_RUN)
+        if not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
+            await self._stream(run, thread.proceed())
+            look, unknown = await thread.look(stopped=True), await reviews.submitted(self._store, run.id)
+        await self._settle(run, _doubted(look, answered, note, key), unknown, doubt, key)
         return True
 
     async def _stream(self, run: Run, parts: AsyncIterator[Part], first: Step = Step.RUNNING) -> None:
@@ -99,12 +130,12 @@ class Turns:
                 faultpoints.reached(first)
         faultpoints.reached(Step.INTERRUPTED)
 
-    async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN) -> None:
-        await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt)
+    async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN, key: str | None = None) -> None:
+        await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt, key)
 
-    async def _settle(self, run: Run, look: Look, sent: Mapping[int, str], doubt: str) -> None:
-        """Store where the thread stands now."""
-        pauses, fate = _fates(look, sent, doubt)
+    async def _settle(self, run: Run, look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> None:
+        """Store where the thread stands now. `key` names the decisions that what comes back may have had the effect of."""
+        pauses, fate = _fates(look, sent, doubt, key)
         if look.finished:
             result = result_of(look.snapshot.values)
             self._say(run, "done", {})
@@ -116,7 +147,7 @@ class Turns:
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
-        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate)
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, key if doubt == MAY_HAVE_RUN else None)
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     @contextlib.asynccontextmanager
@@ -132,42 +163,64 @@ class Turns:
         except Drained:
             await self._put_back(run)
         except asyncio.CancelledError:
-            await (self._end(run) if run.id in self.cancelled else self._put_back(run))
-        except Busy:
-            raise  # no fault of the agent: the engine puts the run back
+            await self._cut_off(run)
+        except Storage as error:
+            await self._put_off(run, error)
+            raise  # no fault of the agent
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - an agent's errors are the agent's: stored, shown, retryable
-            await self._fail(run, error)
+            await (self._cut_off(run) if run.id in self.due else self._fail(run, error))
         finally:
             self._threads.pop(run.id, None)
             current_run.reset(token)
+
+    async def _cut_off(self, run: Run) -> None:
+        """Only when none of its code runs any more is the run what it was to become."""
+        await self._code.left(run.id)
+        due = self.due.get(run.id)
+        if due is None:
+            await self._put_back(run, cut=True)
+        elif due.why:
+            await self._fail(run, _OverTime(due.why), cut=True)
+        else:
+            await self._end(run)
 
     def drain(self) -> None:
         """Ask every run to stop at its next step's boundary."""
         for thread in self._threads.values():
             thread.control.request_drain()
 
-    async def _put_back(self, run: Run) -> None:
+    async def _put_off(self, run: Run, error: Storage) -> None:
+        """Put the run back, and say why; what cannot even be stored now is put back by the engine."""
+        if not isinstance(error, Damaged):
+            with contextlib.suppress(Storage):
+                await runs.settle(
+                    self._store, run.id, self._worker, RunState.QUEUED, resuming=True, cut=True, activity=f"waits: {error.happened}"
+                )
+
+    async def _put_back(self, run: Run, cut: bool = False) -> None:
         await self._journal.flush()
-        await runs.settle(self._store, run.id, self._worker, RunState.QUEUED, resuming=True)
+        await runs.settle(self._store, run.id, self._worker, RunState.QUEUED, resuming=True, cut=cut)
 
     async def _end(self, run: Run) -> None:
         self._say(run, "error", {"text": "cancelled"})
         await self._journal.flush()
-        note = "the run was cancelled while this was being applied; it may have run"
-        await reviews.close(self._store, {review: (ReviewState.FAILED, note) for review in await reviews.submitted(self._store, run.id)})
-        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED)
+        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED, cut=True)
         self._forget(run)
 
-    async def _fail(self, run: Run, error: BaseException) -> None:
+    async def _fail(self, run: Run, error: BaseException, cut: bool = False) -> None:
         sentence = explain(error)
-        trace = "" if isinstance(error, _Condemned) else "".join(traceback.format_exception(error))
+        trace = "" if isinstance(error, HitlError) else "".join(traceback.format_exception(error))
         self._say(run, "error", {"text": sentence})
         await self._journal.flush()
         sent = await reviews.submitted(self._store, run.id)
-        await reviews.close(self._store, await self._fate_after(run, sent, sentence))
+        fate = await self._fate_after(run, sent, sentence)
+        if cut:  # of the others nobody knows
+            fate = {review: known for review, known in fate.items() if known[0] is ReviewState.APPLIED}
+        await reviews.close(self._store, fate)
         await runs.settle(
-            self._store, run.id, self._worker, RunState.FAILED, error=jsontext.plain(sentence), traceback=jsontext.plain(trace)
-        )
+            self._store, run.id, self._worker, RunState.FAILED, error=jsontext.plain(sentence), traceback=jsontext.plain(trace),
+            cut=cut or (run.cut and isinstance(error, _Condemned)),
+        )  # fmt: skip
         self._forget(run)
 
     async def _fate_after(self, run: Run, sent: Mapping[int, str], sentence: str) -> Fate:
@@ -185,11 +238,25 @@ class Turns:
         }
 
     def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
-        self._journal.note(run.id, self._traces[run.id].line(kind, body))
+        if trace := self._traces.get(run.id):  # else it was cut off before it began
+            self._journal.note(run.id, trace.line(kind, body))
 
     def _forget(self, run: Run) -> None:
         self._traces.pop(run.id, None)
-        self.cancelled.discard(run.id)
+        self.due.pop(run.id, None)
+
+
+def _is_its_own(look: Look, run: Run) -> bool:
+    """Whether the run has a checkpoint: its own, or that of the lost run it was made for (`doctor --repair`)."""
+    return look.begun_by(run.id) or look.begun_by(run.input.get("adopted", run.id))
+
+
+class _Gone(HitlError):
+    """The run cannot go on, and must not begin again."""
+
+
+class _OverTime(HitlError):
+    """The run has worked for as long as it may."""
 
 
 class _Condemned(HitlError):
@@ -198,6 +265,16 @@ class _Condemned(HitlError):
 
 def _at_gate(look: Look) -> bool:
     return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
+
+
+def _doubted(look: Look, answered: Collection[str], note: str, key: str | None) -> Look:
+    """The look, where what was answered before, and is asked again by a run that failed or was cancelled over it, says so."""
+    pauses = (replace(pause, note=note, repeats=key) if pause.interrupt in answered else pause for pause in look.pauses)
+    return replace(look, pauses=tuple(pauses))
+
+
+def _are_gates(decided: list[reviews.Answers]) -> bool:
+    return any(said.interrupt.startswith("gate:") for said in decided)
 
 
 def _match(decided: list[reviews.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, reviews.Answers]], Fate]:
@@ -215,16 +292,16 @@ def _match(decided: list[reviews.Answers], asks: Mapping[str, Ask]) -> tuple[lis
     return answered, stale
 
 
-def _fates(look: Look, sent: Mapping[int, str], doubt: str) -> tuple[list[Pause], Fate]:
+def _fates(look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> tuple[list[Pause], Fate]:
     """What became of the answers sent; a gate that was left half-way comes back under a new id, with the same doubt."""
     pending = {pause.interrupt for pause in look.pauses}
     pauses, fate = list(look.pauses), Fate()
     for review, interrupt in sent.items():
         if interrupt in pending:
-            fate[review] = (ReviewState.OPEN, doubt)
-        elif doubt == MAY_HAVE_RUN and interrupt.startswith("gate:") and _at_gate(look):
+            fate[review] = (ReviewState.DECIDED, "") if doubt == NOTHING_RAN else (ReviewState.OPEN, doubt)
+        elif doubt != ASKED_AGAIN and interrupt.startswith("gate:") and _at_gate(look):
             fate[review] = (ReviewState.FAILED, doubt)
-            pauses = [replace(pause, note=doubt) for pause in pauses]
+            pauses = [replace(pause, note=doubt, repeats=key) for pause in pauses]
         else:
             fate[review] = (ReviewState.APPLIED, "")
     return pauses, fate
