@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.model import RunState, digest_of
-from tests.driving import Forge, Place, edit, reviewer
+from hitl_tui.model import Answer, ReviewState, RunState, digest_of
+from tests.driving import PATIENCE_S, Forge, Place, approve, edit, reject, reviewer
 from tests.driving import respond as responding
-from tests.soak.books import Books, Deed, Mark, Row, Stop
+from tests.soak.books import Books, Deed, Mark, Row, Stop, read_deeds
 from tests.soak.ledger import CHECKS, Ledger
 from tests.soak.report import report
 from tests.soak.soak import Size, soak
@@ -44,6 +46,34 @@ async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failur
         assert "may have run once" in again.row.note
         await someone.decide(again, responding("good"))
         await someone.done(run)
+
+
+@pytest.mark.parametrize("answer", [reject("no"), edit(ref="n2", note="changed"), approve()], ids=["reject", "edit", "approve"])
+async def test_a_call_that_had_ended_beside_one_that_was_cut_off_does_not_run_again(own: Callable[[str], Place], answer: Answer) -> None:
+    async with reviewer(own("soak")) as someone:
+        worker, journal = someone.place.start(), someone.place.journal
+        run = await someone.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2"})])
+        await someone.decide(await someone.one(run), approve(), approve())
+        await asyncio.to_thread(until_done, journal, {"send", "slow"})
+        await asyncio.sleep(0.25)  # send's result is written; slow takes longer
+        worker.kill()
+        someone.place.start()
+        again = await someone.one(run)
+        assert "may have run once" in again.row.note
+        await someone.decide(again, *(answer if action.name == "slow" else approve() for action in again.actions))
+        await someone.applied(again)
+        if (await someone.inbox.review(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
+            await someone.decide(await someone.one(run), answer)
+        await someone.done(run)
+        assert [deed.name for deed in read_deeds(journal)].count("send") == 1
+
+
+def until_done(journal: Path, names: set[str]) -> None:
+    """Wait until tools have acted."""
+    until = time.monotonic() + PATIENCE_S
+    while not journal.exists() or {deed.name for deed in read_deeds(journal)} != names:
+        assert time.monotonic() < until, f"{names} never acted"
+        time.sleep(0.01)
 
 
 # The checks, on books made by hand

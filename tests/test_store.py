@@ -189,3 +189,22 @@ async def test_a_worker_that_looks_does_not_read_what_waits(tmp_path: Path) -> N
     """Cost follows what is to be done, not what exists."""
     few = await steps_of_an_idle_look(tmp_path / "few.db", 100)
     assert await steps_of_an_idle_look(tmp_path / "many.db", 20_000) <= few * 2 + 5
+
+
+async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        inbox, project = Inbox(store, "ann"), await seed.project(store)
+        for _ in range(20):
+            await seed.ask(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+
+        async def read() -> None:
+            while True:
+                assert len(await inbox.waiting_ids()) == 20
+
+        reading = [asyncio.ensure_future(read()) for _ in range(4)]
+        for _ in range(100):
+            assert (await inbox.launch("later", given={}))[0].state is RunState.QUEUED
+        assert not any(one.done() for one in reading)
+        for one in reading:
+            one.cancel()
+        await asyncio.wait(reading)

@@ -215,13 +215,17 @@ class Thread:
         if message is None:
             raise RuntimeError("the gated message has gone")
         by_call = {action.tool_call: answers[action.slot] for action in pause.actions}
+        ended = _results(snapshot)
+        if ended:  # a worker died beside them: any other update would forget that they have run
+            await self._update({"messages": ended})
         edited: dict[str, Any] = (
             {EDITED: {}} if isinstance(snapshot.values, Mapping) and snapshot.values.get(EDITED) else {}
         )  # they go into the message
         proposed = _with_calls(message, pauses.as_edited(message.tool_calls, snapshot.values)) if edited else message
         whole = _edited(proposed, by_call)
         refused = [_refusal(call, by_call[call["id"]]) for call in message.tool_calls if _is_refused(by_call.get(call["id"]))]
-        kept = [call for call in whole.tool_calls if not _is_refused(by_call.get(call["id"]))]
+        over = {result.tool_call_id for result in ended}
+        kept = [call for call in whole.tool_calls if call["id"] not in over and not _is_refused(by_call.get(call["id"]))]
         if refused and kept:
             await self._update({"messages": [_with_calls(whole, kept)], **edited})
             async for part in self._stream(None, interrupt_after="*"):  # one step, wherever the shorter message leads
@@ -258,6 +262,12 @@ class Thread:
         head = await self._saver.aget_tuple(self._config) if failed else None
         writes = (head.pending_writes or ()) if head else ()
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
+
+
+def _results(snapshot: StateSnapshot) -> list[ToolMessage]:
+    """What calls of an unfinished step have brought already; the state does not hold it before the step's end."""
+    results = (messages_in(task.result) for task in snapshot.tasks if task.result is not None)
+    return [message for messages in results for message in messages if isinstance(message, ToolMessage)]
 
 
 def _ask(interrupt: Any) -> Ask:
