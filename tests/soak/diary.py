@@ -14,14 +14,15 @@ from hitl_tui.model import Answer, Review
 
 
 class Diary:
-    """One file of JSON lines."""
+    """A file of JSON lines."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._path = path
 
     def note(self, verb: str, phase: str, **more: Any) -> None:
         """Add a line."""
-        self._file.write(json.dumps({"verb": verb, "phase": phase, "at": time.time(), **more}).encode() + b"\n")
+        with self._path.open("ab", buffering=0) as file:
+            file.write(json.dumps({"verb": verb, "phase": phase, "at": time.time(), **more}).encode() + b"\n")
 
     async def decide(self, inbox: Inbox, review: Review, answers: Mapping[int, Answer]) -> bool:
         """Decide, and tell of it; whether it was accepted."""
