@@ -265,7 +265,7 @@ def test_damaged_checkpoints_are_a_sentence(own: Own) -> None:
     place = own("dotenv")
     place.home.checkpoints.write_bytes(b"nonsense " * 1000)
     done = place.cli("worker", place.target, "--until-idle", code=1)
-    assert "checkpoints.db cannot be used: file is not a database" in done.stderr
+    assert "checkpoints.db is damaged or no database: file is not a database" in done.stderr
 
 
 def test_home_and_reviewer_from_elsewhere(own: Own) -> None:

@@ -30,7 +30,8 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_PROTOCOL:
             if _is_full(path):
                 return Storage(f"the disk is full, and {path} must grow", f"make room; {AGAIN}")
-            return Storage(f"{path} cannot be used: {error}", f"check the disk and the permissions; {AGAIN}")
+            done = "opened" if code == sqlite3.SQLITE_CANTOPEN else "used"
+            return Storage(f"{path} cannot be {done}: {error}", f"check the disk and the permissions; {AGAIN}")
     return None
 
 

@@ -62,9 +62,13 @@ async def waiting_ids(store: Store, holding: str = "") -> array[int]:
     where, values = (
         ("", ()) if not holding else (" AND instr(lower(agent || char(10) || title || char(10) || summary), lower(?))", (holding,))
     )
-    async with store.db.execute(f"SELECT id FROM reviews WHERE state = 'open'{where} ORDER BY id", values) as cursor:
-        while batch := await cursor.fetchmany(20_000):
-            ids.extend(row[0] for row in batch)
+    last = 0
+    while True:  # a page at a time: a cursor kept open would hide from this connection what is written meanwhile
+        page = await store.all(f"SELECT id FROM reviews WHERE state = 'open' AND id > ?{where} ORDER BY id LIMIT 20000", (last, *values))
+        ids.extend(row[0] for row in page)
+        if len(page) < 20_000:
+            break
+        last = ids[-1]
     return ids
 
 
