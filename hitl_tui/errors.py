@@ -45,3 +45,15 @@ class BadTarget(HitlError):
 
 class BadHome(HitlError):
     """The home cannot be used: not writable, a newer or damaged database, a config file with a mistake."""
+
+
+class BadPolicy(HitlError):
+    """A policy.toml cannot be used: not TOML, an unknown key, an impossible value; with the line."""
+
+
+class BadExpression(HitlError):
+    """A rule's `when` cannot be read; `at` is the place in it, from 0."""
+
+    def __init__(self, happened: str, todo: str = "", at: int = 0) -> None:
+        super().__init__(happened, todo)
+        self.at = at

@@ -10,7 +10,7 @@ from hitl_tui import checks, faultpoints, jsontext
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunOptions, RunState, Worker
-from hitl_tui.store import Store, agents, changes, events, reviews, runs, workers
+from hitl_tui.store import Store, agents, changes, decisions, events, reviews, runs, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,10 @@ class Inbox:
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             checks.check(review.row.kind, shown[slot], answer)
-        digests = {slot: shown[slot].digest for slot in answers}
-        await reviews.decide(self.store, review.row.id, answers, digests, self.reviewer, self._grace_s, looked_ms)
+        await decisions.decide(self.store, review.row.id, answers, shown, self.reviewer, self._grace_s, looked_ms)
         faultpoints.reached(Step.DECIDED)
         self._ring()
-        return await reviews.state_of(self.store, review.row.id)
+        return await decisions.state_of(self.store, review.row.id)
 
     async def undo(self, review: int) -> None:
         """Take back what this reviewer decided last of a review: before its grace time is over, or while other actions are undecided.
@@ -126,7 +125,7 @@ class Inbox:
             Refused: nothing of it is theirs.
             Stale: it is too late; the sentence says why.
         """
-        await reviews.undo(self.store, review, self.reviewer)
+        await decisions.undo(self.store, review, self.reviewer)
         self._ring()
 
     # Agents and runs

@@ -108,6 +108,15 @@ class Answer:
     """With `reject`: the reason. With `respond`: the answer as text."""
 
 
+def effect_of(action: Action, answer: Answer) -> str:
+    """SHA-256 (hex) of what an answer makes happen: the same for an approval as proposed and an edit into the same arguments."""
+    if answer.kind is DecisionKind.APPROVE:
+        return action.digest
+    if answer.kind is DecisionKind.EDIT:
+        return digest_of(action.name, answer.args)
+    return digest_of(answer.kind, [answer.message, answer.args])
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A stored answer: who, when, how long they looked."""
@@ -220,7 +229,7 @@ class Pause:
     note: str = ""
     """A warning the reviewer must see, e.g. that this may have run once."""
     repeats: str | None = None
-    """Key of earlier decisions that may have had their effect already; an approval goes on with the same key."""
+    """At a gate that holds what may have run: the key of the decisions that led there, with which an approval goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,3 +364,95 @@ class Worker:
     concurrency: int
     beat_at: float
     running: int
+
+
+class Risk(StrEnum):
+    """What a tool call can do at worst."""
+
+    READ = "read"
+    REVERSIBLE = "reversible"
+    IRREVERSIBLE = "irreversible"
+
+
+class Outcome(StrEnum):
+    """Where policy sends an action."""
+
+    AUTO = "auto"
+    """It goes on by itself."""
+    ASK = "ask"
+    TAKEOVER = "takeover"
+    """It goes to a person entirely."""
+    DENY = "deny"
+    """It is rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What policy may know of one action."""
+
+    agent: str
+    tool: str
+    args: Json = None
+    kind: PauseKind = PauseKind.TOOL_CALLS
+    risk: Risk | None = None
+    """As the graph, the tool's metadata or its annotations tell it; None when nobody does."""
+    confidence: float | None = None
+    """From 0 to 1; None when unknown."""
+    findings: tuple[str, ...] = ()
+    """What is suspicious or doubtful about it, as clauses: unseen characters, that it may have run once …"""
+    known_shape: bool = True
+    """False when the payload could not be read as a call of a tool."""
+    tags: tuple[str, ...] = ()
+    """The run's."""
+    allowed: tuple[DecisionKind, ...] = tuple(DecisionKind)
+    """Decisions the graph accepts."""
+    age_s: float = 0.0
+    """Seconds since it was asked."""
+    id: str = ""
+    """Names the action for ever, e.g. `thread:interrupt:slot`: which ones are spot-checked depends on it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policy said about an action, and which rule spoke."""
+
+    outcome: Outcome
+    rule: str
+    """The rule's name, or `thresholds`, `safety` or `no policy`."""
+    reason: str
+    """One sentence for people."""
+    risk: Risk | None = None
+    """The tier it was judged by."""
+    reviewers: int = 1
+    """Different people who must approve."""
+    to: str = ""
+    """Group or person; empty for whoever comes first."""
+    deadline_s: float | None = None
+    """Seconds a person has, from when it was asked."""
+    then: str = "escalate"
+    """What the deadline's end does: `escalate` or `reject`."""
+    spot_check: bool = False
+    """It would have gone on by itself, and was picked for a person to look at first; `outcome` is `ask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An action of long ago and what was decided of it."""
+
+    review: int
+    slot: int
+    agent: str
+    tool: str
+    args: Json
+    kind: PauseKind
+    allowed: tuple[DecisionKind, ...]
+    risk: str | None
+    confidence: float | None
+    note: str
+    """The review's warning, if it had one."""
+    decision: DecisionKind
+    actor: str
+    """Who decided: a person's name, or `policy:<rule>`."""
+    opened_at: float
+    """Unix time, seconds."""
+    decided_at: float

@@ -49,5 +49,6 @@ def decision_key(config: RunnableConfig, tool_call_id: str | None) -> str | None
     A host that reviews calls may put the id of the person's decision into the config. After a crash between the act
     and its checkpoint, LangGraph runs the tool again with the same decision: a tool that remembers the key acts once.
     """
-    decision = config.get("configurable", {}).get("hitl_decision_id")
+    given = config.get("configurable", {})
+    decision = given.get("hitl_decision_ids", {}).get(tool_call_id) or given.get("hitl_decision_id")
     return f"{decision}/{tool_call_id}" if decision else None

@@ -240,3 +240,14 @@ def test_a_decision_that_dies_is_applied(own: Own) -> None:
     place.run_until_idle()
     assert place.json("runs")[0]["state"] == "done"
     assert len(place.journal.read_text().splitlines()) == 1
+
+
+async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key(alone: Reviewer) -> None:
+    run = await alone.launch("batched", [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    again = await killed_in_slow(alone, run, approve(), approve())
+    await alone.decide(again, edit(seconds=0.2), approve())
+    await alone.done(run)
+    begun = alone.keys(run, "slow begins")
+    assert len(begun) == 4
+    assert len(set(begun)) == 3, "the approved is the same act as before, the edited another"
+    assert [begun.count(key) for key in sorted(set(begun), key=begun.count)] == [1, 1, 2]

@@ -18,7 +18,7 @@ from pytest import MonkeyPatch
 from hitl_tui.agents.payloads import action
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState
-from hitl_tui.store import Store, agents, reviews, runs
+from hitl_tui.store import Store, agents, decisions, reviews, runs
 
 OPEN, DECIDED, SUBMITTED, APPLIED, STALE, FAILED = (
     ReviewState.OPEN, ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED, ReviewState.STALE, ReviewState.FAILED,
@@ -94,10 +94,10 @@ class Reviews(RuleBasedStateMachine):
         slots = [a.slot for a in found.actions]
         chosen = slots if both else [data.draw(st.sampled_from(slots))]
         answer = Answer(kind, {"to": 1} if kind is DecisionKind.EDIT else None, "why" if kind is DecisionKind.RESPOND else None)
-        digests = {a.slot: a.digest for a in found.actions if a.slot in chosen}
+        shown = {a.slot: a for a in found.actions}
         was = self.seen[review]
         try:
-            self.do(reviews.decide(self.store, review, dict.fromkeys(chosen, answer), digests, who, grace, None))
+            self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace, None))
         except Refused as refused:
             assert was is not OPEN, refused
         else:
@@ -109,7 +109,7 @@ class Reviews(RuleBasedStateMachine):
         review = data.draw(st.sampled_from(self.live))
         was = self.do(reviews.get(self.store, review))
         with contextlib.suppress(Refused):
-            self.do(reviews.undo(self.store, review, who))
+            self.do(decisions.undo(self.store, review, who))
             assert was.row.state in (OPEN, DECIDED)
             assert was.row.state is OPEN or was.row.effective_at > self.now, "nothing that takes effect is taken back"
             newest = max(was.decisions.values(), key=lambda d: d.at)
@@ -142,13 +142,13 @@ class Reviews(RuleBasedStateMachine):
     @precondition(lambda self: DECIDED in self.seen.values())
     @rule()
     def resume(self) -> None:
-        found = reviews.ready(self.store, self.project, ["a"], ())
+        found = decisions.ready(self.store, self.project, ["a"], ())
         if found:
             _, decided = found
             assert all(self.do(reviews.get(self.store, said.review)).row.effective_at <= self.now for said in decided)
-            leased = self.do(reviews.submit(self.store, WORKER, decided))
+            leased = self.do(decisions.submit(self.store, WORKER, decided))
             assert leased == {said.review for said in decided}
-            assert self.do(reviews.submit(self.store, "w2", decided)) == set(), "one decision, one resume"
+            assert self.do(decisions.submit(self.store, "w2", decided)) == set(), "one decision, one resume"
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data(), slots=st.integers(1, 2), fate=st.sampled_from([OPEN, APPLIED, DECIDED, FAILED]))

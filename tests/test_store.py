@@ -14,7 +14,7 @@ import pytest
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, RunState
-from hitl_tui.store import Store, connection, reviews, runs
+from hitl_tui.store import Store, connection, decisions, reviews, runs
 from hitl_tui.store.migrations import STEPS
 from tests.ui import seed
 
@@ -177,7 +177,7 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         assert store._own
         store._own.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
-        assert reviews.ready(store, 1, ["mail_assistant"], ()) is None
+        assert decisions.ready(store, 1, ["mail_assistant"], ()) is None
         assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
         assert not await runs.work_left(store, 1, ["mail_assistant"])
         assert await runs.cancelling(store, "w") == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langgraph.constants import START
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import jsontext
@@ -46,6 +47,8 @@ def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
 
 
 def _may_be_gated(node: str, path: tuple[str, ...], anatomy: Anatomy) -> bool:
+    if node == START:
+        return False  # a subgraph that was stopped before it began
     if path:
         return anatomy.gates_inside or path[0] not in anatomy.subgraphs
     return node in anatomy.gates_before or bool(anatomy.gates_after & set(anatomy.before(node)))

@@ -118,10 +118,11 @@ class Thread:
         configurable = self._config["configurable"]
         return bool(self._heads.code(configurable["thread_id"]) != configurable["hitl_code"])
 
-    def decided(self, key: str | None) -> None:
-        """Tell tools, by `hitl_decision_id`, which decisions the run goes on with; the same key when it must go on with them again."""
+    def decided(self, key: str | None, by_call: Mapping[str, str]) -> None:
+        """Tell tools which decisions the run goes on with, as a whole and by tool call; the same when it must go on with them again."""
         if key:
-            self._config = _with_configurable(self._config, {**self._config["configurable"], "hitl_decision_id": key})
+            told = {"hitl_decision_id": key, "hitl_decision_ids": dict(by_call)}
+            self._config = _with_configurable(self._config, {**self._config["configurable"], **told})
 
     async def mend(self, sent: Sequence[Sent]) -> bool:
         """Put back the refusals of a mixed decision at a tool gate that a worker left out when it died half-way; whether it had to."""

@@ -170,7 +170,11 @@ STEPS = (
     ALTER TABLE runs ADD COLUMN leased_at REAL;  -- when the lease was taken
     ALTER TABLE runs ADD COLUMN worked_s REAL NOT NULL DEFAULT 0;  -- time under earlier leases
     ALTER TABLE runs ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;  -- it was cut off inside a step, which may have done its work
-    ALTER TABLE reviews ADD COLUMN repeats TEXT;  -- key of the decisions whose effect may be had already: an approval repeats them
+    ALTER TABLE reviews ADD COLUMN repeats TEXT;  -- at a gate in doubt: key of the decisions that led there
+    ALTER TABLE decisions ADD COLUMN effect TEXT;  -- digest of what it makes happen
+    ALTER TABLE decisions ADD COLUMN doubtful INTEGER NOT NULL DEFAULT 0;  -- it may have had its effect, and that is asked again
+    ALTER TABLE decisions ADD COLUMN repeats INTEGER;  -- an earlier doubtful decision of the same effect: both are one act
+    CREATE INDEX decisions_doubtful ON decisions (review) WHERE doubtful;
     ALTER TABLE decisions ADD COLUMN undone_at REAL;  -- superseded because somebody took it back
 
     DROP TRIGGER decisions_whole;

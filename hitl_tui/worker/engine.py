@@ -14,7 +14,7 @@ from hitl_tui.agents.project import Project
 from hitl_tui.errors import Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changes, hangs, reviews, runs, workers
+from hitl_tui.store import Store, changes, decisions, hangs, runs, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
 from hitl_tui.worker.patience import Patience
@@ -104,7 +104,7 @@ class Engine:
         """Until something may have changed: a ring, a turn's end, another connection's commit, a grace time's end, or half a second."""
         until = time.monotonic() + 0.5
         with self._patience.later():
-            if (effective := reviews.next_effective(self._store)) is not None:
+            if (effective := decisions.next_effective(self._store)) is not None:
                 until = min(until, time.monotonic() + effective - time.time())
         while not await self._woken(until) and time.monotonic() < until:
             with self._patience.later():
@@ -129,7 +129,7 @@ class Engine:
             if held and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
                 self._start(suspect, self._turns.take(suspect))
                 return
-            if decided := reviews.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
+            if decided := decisions.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
                 self._start(decided[0], self._turns.resume(*decided))
                 await asyncio.sleep(ASIDE_S)
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import faultpoints, jsontext
@@ -16,8 +16,8 @@ from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Pause, ReviewState, Run, RunState
-from hitl_tui.store import Store, events, reviews, runs
+from hitl_tui.model import Pause, PauseKind, ReviewState, Run, RunState
+from hitl_tui.store import Store, decisions, events, reviews, runs
 from hitl_tui.store.hangs import Due
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.output import current_run
@@ -25,7 +25,7 @@ from hitl_tui.worker.threads import AgentThreads
 
 CRASHES = 2
 """After so many deaths of the worker under it, alone the last time, a run is held to be their cause."""
-MAY_HAVE_RUN = "may have run once: a worker died while it was being applied"
+MAY_HAVE_RUN = "may have run once: the run was cut off while this was being applied"
 FAILED_ON_IT = "may have run once: the graph failed in that step, and all of it is asked anew"
 NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
 ASKED_AGAIN = "the answer was sent, and the graph asks the same again"
@@ -61,18 +61,18 @@ class Turns:
             await self._stream(run, thread.begin(given))
             await self._conclude(run, thread)
 
-    async def resume(self, run: Run, decided: list[reviews.Answers]) -> None:
+    async def resume(self, run: Run, decided: list[decisions.Answers]) -> None:
         """Send what was decided, if the graph still asks exactly what was shown."""
         async with self._guarded(run) as thread:
             asks = await thread.asks([said.interrupt for said in decided])
-            leased = await reviews.submit(self._store, self._worker, decided)
+            leased = await decisions.submit(self._store, self._worker, decided)
             if not leased:
                 return  # another worker was first
             faultpoints.reached(Step.SUBMITTED)
             if not asks and not _is_its_own(await thread.look(stopped=True), run):
                 raise _Gone(*GONE)
             if thread.is_of_other_code and not _are_gates(decided):  # let the new code ask, and see whether it asks the same
-                thread.forbid(reviews.forbidden(self._store, run.id))
+                thread.forbid(decisions.forbidden(self._store, run.id))
                 await self._stream(run, thread.proceed())
                 asks = await thread.asks()
             answered, stale = _match([said for said in decided if said.review in leased], asks)
@@ -80,8 +80,9 @@ class Turns:
                 await reviews.close(self._store, stale)
             if answered:
                 self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
-                thread.decided("+".join(dict.fromkeys(said.key for _, said in answered)))
-                thread.forbid(reviews.forbidden(self._store, run.id))
+                keys = decisions.keys_of(said for _, said in answered)
+                thread.decided(keys.whole, keys.by_call)
+                thread.forbid(decisions.forbidden(self._store, run.id))
                 await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]), Step.RESUMED)
             elif not _is_its_own(await thread.look(stopped=True), run):
                 raise _Gone(*GONE)
@@ -95,28 +96,31 @@ class Turns:
                 raise _Gone(*GONE)
             return False
         unknown = await reviews.submitted(self._store, run.id)
-        key, sent = await reviews.last_sent(self._store, run.id)
+        keys, sent = await decisions.last_sent(self._store, run.id)
+        key, doubtful = keys.whole, [said.review for said in sent]
         mended = await thread.mend(sent)
         if mended:
             look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
         doubt = MAY_HAVE_RUN if run.cut else NOTHING_RAN
-        thread.decided(key)
-        thread.forbid(reviews.forbidden(self._store, run.id))
+        thread.decided(keys.whole, keys.by_call)
+        thread.forbid(decisions.forbidden(self._store, run.id))
         note = MAY_HAVE_RUN if run.cut else FAILED_ON_IT
         answered = {said.interrupt for said in sent if said.review not in unknown}
         if (run.cut or mended) and thread.may_repeat(look, sent):
             held = await thread.stop_in_doubt(look, note, key)
-            await self._settle(run, held, unknown, MAY_HAVE_RUN, key)
+            await self._settle(run, held, unknown, MAY_HAVE_RUN, key, doubtful)
             return True
         if look.poisoned:
             await self._stream(run, thread.ask_again(look))
             anew = await thread.look(stopped=True)
-            await self._settle(run, await thread.stop_in_doubt(anew, FAILED_ON_IT, key) if anew.pauses else anew, unknown, doubt, key)
+            await self._settle(
+                run, await thread.stop_in_doubt(anew, FAILED_ON_IT, key) if anew.pauses else anew, unknown, doubt, key, doubtful
+            )
             return True
         if not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
             await self._stream(run, thread.proceed())
             look, unknown = await thread.look(stopped=True), await reviews.submitted(self._store, run.id)
-        await self._settle(run, _doubted(look, answered, note, key), unknown, doubt, key)
+        await self._settle(run, _doubted(look, answered, note, key), unknown, doubt, key, doubtful)
         return True
 
     async def _stream(self, run: Run, parts: AsyncIterator[Part], first: Step = Step.RUNNING) -> None:
@@ -130,11 +134,16 @@ class Turns:
                 faultpoints.reached(first)
         faultpoints.reached(Step.INTERRUPTED)
 
-    async def _conclude(self, run: Run, thread: Thread, doubt: str = ASKED_AGAIN, key: str | None = None) -> None:
-        await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id), doubt, key)
+    async def _conclude(self, run: Run, thread: Thread) -> None:
+        await self._settle(run, await thread.look(stopped=True), await reviews.submitted(self._store, run.id))
 
-    async def _settle(self, run: Run, look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> None:
-        """Store where the thread stands now. `key` names the decisions that what comes back may have had the effect of."""
+    async def _settle(
+        self, run: Run, look: Look, sent: Mapping[int, str], doubt: str = ASKED_AGAIN, key: str | None = None, doubtful: Sequence[int] = ()
+    ) -> None:
+        """Store where the thread stands now.
+
+        The decisions of `doubtful` reviews, which `key` names, led to what comes back, and may have had their effect.
+        """
         pauses, fate = _fates(look, sent, doubt, key)
         if look.finished:
             result = result_of(look.snapshot.values)
@@ -147,7 +156,7 @@ class Turns:
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
-        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, key if doubt == MAY_HAVE_RUN else None)
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful)
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     @contextlib.asynccontextmanager
@@ -273,11 +282,11 @@ def _doubted(look: Look, answered: Collection[str], note: str, key: str | None) 
     return replace(look, pauses=tuple(pauses))
 
 
-def _are_gates(decided: list[reviews.Answers]) -> bool:
+def _are_gates(decided: list[decisions.Answers]) -> bool:
     return any(said.interrupt.startswith("gate:") for said in decided)
 
 
-def _match(decided: list[reviews.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, reviews.Answers]], Fate]:
+def _match(decided: list[decisions.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, decisions.Answers]], Fate]:
     """Decisions whose question is still pending, unchanged to the byte, and why the others are stale."""
     answered, stale = [], Fate()
     for said in decided:
@@ -293,13 +302,15 @@ def _match(decided: list[reviews.Answers], asks: Mapping[str, Ask]) -> tuple[lis
 
 
 def _fates(look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> tuple[list[Pause], Fate]:
-    """What became of the answers sent; a gate that was left half-way comes back under a new id, with the same doubt."""
-    pending = {pause.interrupt for pause in look.pauses}
+    """What became of the answers sent. A gate that was left half-way is asked anew: some of its calls may have their results by now."""
+    pending = {pause.interrupt: pause.kind for pause in look.pauses}
     pauses, fate = list(look.pauses), Fate()
     for review, interrupt in sent.items():
-        if interrupt in pending:
-            fate[review] = (ReviewState.DECIDED, "") if doubt == NOTHING_RAN else (ReviewState.OPEN, doubt)
-        elif doubt != ASKED_AGAIN and interrupt.startswith("gate:") and _at_gate(look):
+        if doubt == NOTHING_RAN and interrupt in pending:
+            fate[review] = (ReviewState.DECIDED, "")
+        elif interrupt in pending and pending[interrupt] is not PauseKind.TOOL_GATE:
+            fate[review] = (ReviewState.OPEN, doubt)
+        elif interrupt in pending or (doubt != ASKED_AGAIN and interrupt.startswith("gate:") and _at_gate(look)):
             fate[review] = (ReviewState.FAILED, doubt)
             pauses = [replace(pause, note=doubt, repeats=key) for pause in pauses]
         else:

@@ -7,8 +7,9 @@ from typing import Any
 from langgraph.config import get_config
 
 
-def note(did: str, **what: Any) -> None:
+def note(did: str, call: str | None = None, **what: Any) -> None:
     configurable = get_config()["configurable"]
-    line = json.dumps({"thread": configurable["thread_id"], "decision": configurable.get("hitl_decision_id"), "did": did, **what})
+    decision = configurable.get("hitl_decision_ids", {}).get(call) or configurable.get("hitl_decision_id")
+    line = json.dumps({"thread": configurable["thread_id"], "decision": decision, "did": did, **what})
     with open(os.environ["HITL_TEST_JOURNAL"], "a") as journal:
         journal.write(line + "\n")

@@ -1,9 +1,9 @@
 import os
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from diary import note
-from langchain_core.tools import tool
+from langchain_core.tools import InjectedToolCallId, tool
 
 
 @tool
@@ -35,9 +35,9 @@ def store(data: Any) -> str:
 
 
 @tool
-def slow(seconds: float) -> str:
+def slow(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
     """Take a while."""
-    note("slow begins", pid=os.getpid())
+    note("slow begins", call, pid=os.getpid())
     time.sleep(seconds)
     note("slow ends")
     return "slept"

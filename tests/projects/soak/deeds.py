@@ -21,16 +21,23 @@ def write(what: str, **more: Any) -> None:
         os.close(file)
 
 
+def decision_of(call: str) -> str | None:
+    """The decision that let a tool call run; the run's as a whole where calls are not known apart."""
+    configurable = get_config()["configurable"]
+    found = configurable.get("hitl_decision_ids", {}).get(call) or configurable.get("hitl_decision_id")
+    return None if found is None else str(found)
+
+
 def ran(name: str, args: dict[str, Any], call: str) -> None:
     """A gated tool acts, whoever asks."""
-    write("tool", name=name, args=args, call=call)
+    write("tool", name=name, args=args, call=call, key=decision_of(call))
 
 
 def ran_once(name: str, args: dict[str, Any], call: str) -> None:
     """A gated tool that acts once for a decision, as the README advises: the decision's id is its idempotency key."""
-    key = json.dumps([get_config()["configurable"].get("hitl_decision_id"), name, args, call])
+    key = json.dumps([decision_of(call), name, args, call])
     again = not _first(hashlib.sha256(key.encode()).hexdigest())
-    write("tool", name=name, args=args, call=call, once=True, again=again)
+    write("tool", name=name, args=args, call=call, key=decision_of(call), once=True, again=again)
 
 
 def heard(*pairs: tuple[Any, Any]) -> None:

@@ -1,0 +1,283 @@
+"""What people said of reviews: stored, taken back while there is time, and sent once, under a key that stays."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import Action, Answer, Ban, DecisionKind, Json, PauseKind, ReviewState, Run, Sent, effect_of
+from hitl_tui.store.connection import Store
+from hitl_tui.store.reviews import actions_of
+from hitl_tui.store.runs import COLUMNS as RUN
+from hitl_tui.store.runs import read_run
+
+DECIDE = (  # an earlier decision of the same effect on the same call, which may have had it already, lends its number
+    "INSERT INTO decisions (review, slot, digest, kind, args, message, actor, at, effective_at, looked_ms, effect, repeats) "
+    "SELECT v.id, a.slot, a.digest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT coalesce(o.repeats, o.id) FROM reviews w "
+    "JOIN decisions o ON o.review = w.id AND o.doubtful JOIN actions b ON b.review = o.review AND b.slot = o.slot "
+    "WHERE w.run = v.run AND o.effect = ?8 AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot)) "
+    "ORDER BY o.id DESC LIMIT 1) "
+    "FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?9 AND v.state = 'open' AND a.slot = ?10 AND a.digest = ?11"
+)
+SAID = (
+    "reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded JOIN actions a ON a.review = v.id AND a.slot = d.slot "
+    "JOIN decisions f ON f.id = coalesce(d.repeats, d.id) JOIN reviews q ON q.id = f.review"
+)
+ANSWERS = (
+    "v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, f.id, q.interrupt, d.kind, d.args, d.message, "
+    "d.digest"
+)
+
+# What a reviewer does
+
+
+async def decide(
+    store: Store,
+    review: int,
+    answers: Mapping[int, Answer],
+    shown: Mapping[int, Action],
+    actor: str,
+    grace_s: float,
+    looked_ms: int | None,
+) -> None:
+    """Store answers by slot, all or none; the last one missing makes the whole review `decided`. `shown` is what the reviewer saw.
+
+    Raises:
+        Stale: it is no longer open, or an action is not the one that was shown.
+    """
+    now = time.time()
+    digests = {slot: shown[slot].digest for slot in answers}
+    values = [
+        (a.kind, _args(a), a.message, actor, now, now + grace_s, looked_ms, effect_of(shown[slot], a), review, slot, digests[slot])
+        for slot, a in answers.items()
+    ]
+    if len(values) == 1:  # a transaction of its own
+        if not await store.write_soon(f"{DECIDE} RETURNING id", values[0]):
+            await _explain(store, review, digests)
+        return
+    async with store.transaction() as db:
+        slots = ", ".join("?" * len(answers))  # make way first: the one that completes the review closes it to the others
+        await db.execute(
+            f"UPDATE decisions SET superseded = 1 WHERE review = ? AND slot IN ({slots}) AND NOT superseded "
+            "AND (SELECT state FROM reviews WHERE id = review) = 'open'",
+            (review, *answers),
+        )
+        for one in values:
+            if not (await db.execute(DECIDE, one)).rowcount:
+                await _explain(store, review, digests)
+
+
+async def undo(store: Store, review: int, actor: str) -> None:
+    """Take back what this reviewer decided last of the review: while its grace time runs, or as long as other actions are undecided.
+
+    Raises:
+        Refused: there is nothing of theirs to take back.
+        Stale: it is too late.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        found = list(await db.execute_fetchall("SELECT state, effective_at FROM reviews WHERE id = ?", (review,)))
+        if not found:
+            raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+        state, effective_at = found[0]
+        mine = list(
+            await db.execute_fetchall(
+                "SELECT id, actor FROM decisions WHERE review = ?1 AND NOT superseded AND at = "
+                "(SELECT max(at) FROM decisions WHERE review = ?1 AND NOT superseded)",
+                (review,),
+            )
+        )
+        if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
+            await _too_late(store, review)
+        if not mine or mine[0][1] != actor:
+            whose = f"the last decision is {mine[0][1]}'s" if mine else "nothing is decided"
+            raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
+        await db.executemany("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", [(now, id_) for id_, _ in mine])
+        await db.execute(
+            "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL, decided = coalesce((SELECT count(*) || ' of ' || "
+            "slots || ' decided' FROM decisions WHERE review = ?1 AND NOT superseded HAVING count(*) > 0), '') WHERE id = ?1",
+            (review,),
+        )
+
+
+async def _too_late(store: Store, review: int) -> None:
+    state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
+    why = {
+        ReviewState.DECIDED: "its grace time is over and it is about to be applied",
+        ReviewState.SUBMITTED: "it is being applied now",
+        ReviewState.APPLIED: "it was applied",
+    }.get(state, f"it is {state}" + (f": {note}" if note else ""))
+    said = f"review {review} was {decided}{_when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    raise Stale(said + why, "nothing was changed")
+
+
+def _when(at: float | None) -> str:
+    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
+    if at is None:
+        return ""
+    then = time.localtime(at)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime(" at %H:%M:%S" if today else " on %Y-%m-%d at %H:%M:%S", then)
+
+
+async def state_of(store: Store, review: int) -> ReviewState:
+    """Where a known review is."""
+    return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
+
+
+def _args(answer: Answer) -> str | None:
+    return None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
+
+
+async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> None:
+    """Say why a decision was not stored."""
+    found = await store.all(
+        "SELECT v.state, v.note, v.decided, v.decided_at, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?",
+        (review,),
+    )
+    if not found:
+        raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+    state, note, decided, decided_at = found[0][:4]
+    if state != ReviewState.OPEN:
+        going = state in (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
+        why = f"{state}: {note}" if note and not going else (decided or state) + _when(decided_at)
+        raise Stale(f"review {review} is {why}", "nothing was changed")
+    live = {slot: digest for *_, slot, digest in found}
+    changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
+    if not changed:
+        raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")
+    raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
+
+
+# What the worker does
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was decided of one review, as the worker needs it."""
+
+    review: int
+    interrupt: str
+    node: str
+    decided_at: float
+    by_slot: Mapping[int, Answer]
+    digests: Mapping[int, str]
+    keys: Mapping[int, str]
+    """By slot, what names a decision everywhere and for ever: the question's own id, and the decision's number here.
+
+    Who says the same again of what may have run once means the same act: it has the same key, and a tool that remembers it acts once.
+    """
+    calls: Mapping[int, str]
+    """Ids of the tool calls, by slot, where they are known."""
+
+
+def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
+    """A waiting run of these agents of this project with its reviews whose decision is effective, or None.
+
+    `going` are runs the worker is at already.
+    """
+    now = time.time()
+    found = store.glance(
+        f"SELECT {ANSWERS}, {RUN} FROM {SAID} JOIN runs ON runs.id = v.run "
+        "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
+        "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
+        f"AND r.state = 'waiting' AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
+        "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
+        (now, now, project, *agents, *going),
+    )
+    return (read_run(found[0][14:]), _answers(found)) if found else None
+
+
+def next_effective(store: Store) -> float | None:
+    """When the next decision's grace time ends, as Unix time; None when no grace time runs."""
+    [(found,)] = store.glance("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
+    return found if found is None else float(found)
+
+
+def _answers(found: Sequence[Any]) -> list[Answers]:
+    by_review: dict[int, Answers] = {}
+    for review, kind, interrupt, node, decided_at, gate_key, slot, call, first, asked_as, said_as, args, message, digest, *_ in found:
+        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}, {}))
+        own = f"{asked_as.removeprefix('gate:')}.{first}"
+        by_review[review] = replace(
+            said,
+            by_slot={**said.by_slot, slot: Answer(DecisionKind(said_as), _json(args), message)},
+            digests={**said.digests, slot: digest},
+            keys={**said.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own},
+            calls=said.calls if call is None else {**said.calls, slot: call},
+        )
+    return list(by_review.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What names the decisions a run goes on with."""
+
+    whole: str | None = None
+    """All of them, joined by `+`."""
+    by_call: Mapping[str, str] = field(default_factory=dict)
+    """By tool call, where it is known."""
+
+
+def keys_of(answered: Iterable[Answers]) -> Keys:
+    """The keys of all these answers."""
+    said = list(answered)
+    whole = "+".join(dict.fromkeys(key for one in said for key in one.keys.values())) or None
+    return Keys(whole, {call: one.keys[slot] for one in said for slot, call in one.calls.items()})
+
+
+async def last_sent(store: Store, run: int) -> tuple[Keys, list[Sent]]:
+    """The decisions the run went on with last, with their keys; none when it never asked, or was asked the same again since."""
+    found = await store.all(
+        f"SELECT {ANSWERS} FROM {SAID} WHERE v.run = ?1 AND v.submitted_at = "
+        "(SELECT max(submitted_at) FROM reviews WHERE run = ?1) ORDER BY v.id, d.slot",
+        (run,),
+    )
+    kinds = {row[0]: PauseKind(row[1]) for row in found}
+    sent = _answers(found)
+    return keys_of(sent), [Sent(s.review, s.interrupt, kinds[s.review], s.node, await actions_of(store, s.review), s.by_slot) for s in sent]
+
+
+async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
+    """Write the ledger before LangGraph is called, and with it take the run's lease (by a trigger: one statement, one commit).
+
+    Returns the reviews that were still decided in these very words; none when another worker was first.
+    """
+    marks, pairs = ", ".join("?" * len(decided)), ", ".join(["(?, ?)"] * len(decided))
+    rows = await store.write_soon(
+        "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
+        f"WHERE state = 'decided' AND id IN ({marks}) AND (id, decided_at) IN (VALUES {pairs}) RETURNING id",
+        (time.time(), worker, *(said.review for said in decided), *(part for said in decided for part in (said.review, said.decided_at))),
+    )
+    return {int(row[0]) for row in rows}
+
+
+def forbidden(store: Store, run: int) -> list[Ban]:
+    """Tool calls that were refused or edited by whoever was asked last, or that nobody has decided yet."""
+    found = store.glance(
+        "SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor FROM ("
+        "SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id "
+        "WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name) AS last "
+        "JOIN reviews v ON v.id = last.review JOIN actions a ON a.review = v.id AND a.slot = last.slot "
+        "LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
+        "WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'",
+        (run,),
+    )
+    return [_ban(row) for row in found]
+
+
+def _ban(row: Any) -> Ban:
+    call, name, args, state, review, kind, instead, actor = row
+    if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
+        return Ban(call, name, _json(args), None, "its review waits for a decision", review)
+    did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
+    return Ban(call, name, _json(args), _json(instead) if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
+
+
+def _json(text: str | None) -> Json:
+    return None if text is None else json.loads(text)
