@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 OWN_OPTIONS = ("--home", "--reviewer")
 
 
-class Front(click.Group):
-    """Anything that is no command is a target for the console; `--home` and `--reviewer` may also come first."""
+class Group(click.Group):
+    """Commands, before which `--home` and `--reviewer` may come too."""
+
+    otherwise: tuple[str, ...] = ()
+    """What anything that is no command is given to."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = 0
@@ -33,8 +36,14 @@ class Front(click.Group):
         elif first < len(args) and args[first] in self.commands:
             args = [args[first], *args[:first], *args[first + 1 :]]
         else:
-            args = ["console", *args]
+            args = [*self.otherwise, *args]
         return super().parse_args(ctx, args)
+
+
+class Front(Group):
+    """Anything that is no command is a target for the console."""
+
+    otherwise = ("console",)
 
 
 class Sentences(click.Command):
@@ -57,7 +66,8 @@ class Sentences(click.Command):
             os._exit(0)
 
 
-Front.command_class = Sentences
+Group.command_class = Sentences
+Group.group_class = Group
 
 
 @click.group(cls=Front, context_settings={"help_option_names": ["-h", "--help"]})
@@ -378,6 +388,54 @@ def doctor(targets: tuple[str, ...], repair: bool, json_: bool, home: str | None
     else:
         click.echo(checks.report(findings))
     sys.exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@main.group()
+def policy() -> None:
+    """What goes on by itself, what asks, what a person takes over: policy.toml in the home, or in a project's folder."""
+
+
+@policy.command("init")
+@shared
+def policy_init(home: str | None, reviewer: str | None) -> None:
+    """Write a commented policy.toml into the home to start from; one that is there stays."""
+    from hitl_tui import policy_cli
+    from hitl_tui.agents.targets import sample_agents
+    from hitl_tui.safety import visible
+    from hitl_tui.settings import find_home
+
+    click.echo(visible(f"{policy_cli.init(find_home(home).prepare(), sample_agents() / 'policy.toml')} is there to be edited"))
+
+
+@policy.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+@shared
+def policy_check(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Say what is wrong with a policy, by default the home's. Exit 1 when it cannot be used."""
+    from hitl_tui import policy_cli, printing
+    from hitl_tui.policy import policy_paths
+    from hitl_tui.settings import find_home
+
+    path = file or policy_paths(find_home(home).path)[0]
+    found, problems = policy_cli.check(path)
+    told = policy_cli.check_json(path, found, problems)
+    click.echo(printing.as_json(told) if json_ else "\n".join(policy_cli.check_lines(path, found, problems)))
+    sys.exit(0 if told["good"] else 1)
+
+
+@policy.command("replay")
+@click.option("--since", metavar="TIME", default="30d", show_default=True, help="How far back, like 12h, 30d or 2w.")
+@click.option("--policy", "file", type=click.Path(path_type=Path), help="The policy to try; else the home's.")
+@json_option
+@shared
+def policy_replay(since: str, file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Judge past actions by a policy, and print what it would have decided otherwise. Changes nothing."""
+    from hitl_tui import policy_cli, printing
+    from hitl_tui.settings import find_home
+
+    found = policy_cli.replay(find_home(home).prepare(), since, file)
+    click.echo(printing.as_json(found.as_json()) if json_ else "\n".join(policy_cli.replay_lines(found, since)))
 
 
 def _parsed(targets: Sequence[str]) -> list[str]:

@@ -126,7 +126,9 @@ class Home:
 
 
 def _is_our_name(name: str) -> bool:
-    return name in ("logs", "work", "config.toml", "setup.lock") or name.startswith(("hitl.db", "checkpoints.db", "memory.db", ".room-"))
+    return name in ("logs", "work", "config.toml", "policy.toml", "setup.lock") or name.startswith(
+        ("hitl.db", "checkpoints.db", "memory.db", ".room-")
+    )
 
 
 def _is_open(path: Path) -> bool:

@@ -1,0 +1,49 @@
+"""Which hosts a text addresses: mail addresses, URLs, bare hosts. Read strictly: what could be read in two ways is not read at all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_MAIL = re.compile(rf"[A-Za-z0-9.!#$%&*+/=?^_`{{|}}~'-]+@({_HOST})")
+_NAMED = re.compile(r'[^<>@,;:"\\\x00-\x1f\x7f-\x9f]*<([^<>]*)>')
+_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://({_HOST})(?::[0-9]{{1,5}})?(?:[/?#][!-\[\]-~]*)?")
+LONGEST = 4000
+"""Characters of what is read as addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """`example.com` is that host alone; `*.example.com` is every host below it, and not itself."""
+
+    name: str
+
+    def holds(self, host: str) -> bool:
+        """Whether the host is of this domain."""
+        name = self.name.lower()
+        return host.endswith(name[1:]) if name.startswith("*.") else host == name
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Every host the text addresses, in lower case; empty when any part of it cannot be read for certain.
+
+    One URL, one host, or mail addresses separated by commas or semicolons, each bare or as `Name <address>`.
+    """
+    if len(text) > LONGEST:
+        return ()
+    url = _URL.fullmatch(text.strip(" "))
+    if url:
+        return (url[1].lower(),)
+    found = []
+    for part in re.split("[,;]", text):
+        named = _NAMED.fullmatch(part.strip(" "))
+        one = (named[1] if named else part).strip(" ")
+        mail = _MAIL.fullmatch(one)
+        if mail:
+            found.append(mail[1].lower())
+        elif not named and re.fullmatch(_HOST, one):
+            found.append(one.lower())
+        else:
+            return ()
+    return tuple(found)

@@ -1,0 +1,177 @@
+"""What becomes of an action: `judge(facts, policy, now)` → `Verdict`. Pure; the same facts, policy and time give the same verdict.
+
+What holds whatever the policy says:
+
+- without a policy, and while the file is broken, everything asks;
+- a safety finding, an unknown shape, a question or a gate goes to a person, whatever a rule says;
+- thresholds let nothing go on whose risk or confidence is unknown, or that is irreversible;
+- a rule lets something irreversible go on only when it names the tool, letter for letter, and says `outcome = "auto"`;
+- a rule lets something of unknown risk go on only when it names the tool so, or says which risk the tools of its glob have;
+- a rule that cannot be judged asks, and says why; it never counts as not matching.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, Risk, Verdict
+from hitl_tui.policy import globs
+from hitl_tui.policy.evaluation import Undecided, holds
+from hitl_tui.policy.rules import Policy, Rule
+
+PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION})
+"""Pauses that ask a person something, and are no calls of a tool."""
+_WORST = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
+
+
+def judge(facts: Facts, policy: Policy | None, now: float) -> Verdict:
+    """What becomes of an action at a Unix time; `policy` is None where there is none.
+
+    Of what would go on by itself, the policy's share is picked to go to a person first: then `outcome` is `ask` and `spot_check` true.
+    """
+    verdict = unsampled(facts, policy, now)
+    if verdict.outcome is not Outcome.AUTO or policy is None or not is_picked(facts.id, policy):
+        return verdict
+    reason = f"spot check: {verdict.reason}, and {policy.spot_check:.3g} of those go to a person first"
+    return replace(verdict, outcome=Outcome.ASK, reason=reason, spot_check=True)
+
+
+def is_picked(id_: str, policy: Policy) -> bool:
+    """Whether an action is one of the spot checks: a hash of its id and the policy's seed, so that it can be told again later."""
+    drawn = hashlib.sha256(f"{policy.seed}\0{id_}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(drawn[:8], "big") < policy.spot_check * 2**64
+
+
+def unsampled(facts: Facts, policy: Policy | None, now: float) -> Verdict:
+    """The verdict before any spot check."""
+    facts = _plain(facts)
+    if policy is None:
+        return Verdict(Outcome.ASK, "no policy", "there is no policy, so everything asks", facts.risk)
+    if policy.problem:
+        return Verdict(Outcome.ASK, "no policy", f"everything asks until the policy is corrected: {policy.problem}", facts.risk)
+    return _safe(facts, _by_rules(facts, policy, now))
+
+
+def risk_of(metadata: Json) -> Risk | None:
+    """The risk that a tool's metadata declares: its own key `risk`, else MCP's annotations, beside it or under `annotations`.
+
+    By MCP, a tool that changes things is destructive unless it says otherwise; of hints that contradict each other, the worse is believed.
+    """
+    if not isinstance(metadata, Mapping):
+        return None
+    own = metadata.get("risk")
+    if isinstance(own, str) and own in list(Risk):
+        return Risk(own)
+    return _by_hints(metadata) or _by_hints(metadata.get("annotations"))
+
+
+def _by_hints(hints: Json) -> Risk | None:
+    if not isinstance(hints, Mapping):
+        return None
+    reads, destroys = hints.get("readOnlyHint"), hints.get("destructiveHint")
+    if destroys is True or (reads is False and destroys is None):
+        return Risk.IRREVERSIBLE
+    if reads is True:
+        return Risk.READ
+    return Risk.REVERSIBLE if destroys is False else None
+
+
+def _plain(facts: Facts) -> Facts:
+    """Facts with what is no confidence and no risk made unknown: a caller's slip must not pass for high."""
+    given, risk = facts.confidence, facts.risk
+    sure = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
+    known = isinstance(risk, str) and risk in list(Risk)
+    if sure and isinstance(risk, Risk):
+        return facts
+    return replace(facts, confidence=given if sure else None, risk=Risk(risk) if known and risk else None)
+
+
+def _by_rules(facts: Facts, policy: Policy, now: float) -> Verdict:
+    for rule in policy.rules:
+        if not _concerns(rule, facts, now):
+            continue
+        found = holds(rule.when, facts) if rule.when else True
+        if isinstance(found, Undecided):
+            reason = f"rule {rule.name!r} could not be judged: {found.why}"
+            return _said(rule, Outcome.ASK, reason, _tier(rule, facts))
+        if found:
+            return _by_rule(rule, facts, policy)
+    return _by_thresholds(facts, policy)
+
+
+def _concerns(rule: Rule, facts: Facts, now: float) -> bool:
+    return (
+        any(globs.matches(glob, facts.tool) for glob in rule.tools)
+        and any(globs.matches(glob, facts.agent) for glob in rule.agents)
+        and all(tag in facts.tags for tag in rule.tags)
+        and (rule.hours is None or rule.hours.hold(now))
+    )
+
+
+def _tier(rule: Rule, facts: Facts) -> Risk | None:
+    """The risk it is judged by: a rule may lower what the tool declares only by naming it."""
+    if rule.risk is None or rule.names(facts.tool):
+        return rule.risk or facts.risk
+    return max(rule.risk, facts.risk, key=_WORST.index)
+
+
+def _by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
+    risk = _tier(rule, facts)
+    if rule.outcome is None:
+        verdict = _by_thresholds(replace(facts, risk=risk), policy)
+        return _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to the thresholds: {verdict.reason}", risk)
+    if rule.outcome is not Outcome.AUTO or rule.names(facts.tool):
+        return _said(rule, rule.outcome, f"rule {rule.name!r} says {rule.outcome}", risk)
+    if risk is Risk.IRREVERSIBLE:
+        reason = f"rule {rule.name!r} says auto, but {facts.tool} is irreversible and the rule does not name it"
+        return _said(rule, Outcome.ASK, reason, risk)
+    if risk is None or (facts.risk is None and all(not glob.strip("*?") for glob in rule.tools)):
+        reason = f"rule {rule.name!r} says auto, but the risk of {facts.tool} is unknown and the rule does not name it"
+        return _said(rule, Outcome.ASK, reason, facts.risk)
+    return _said(rule, Outcome.AUTO, f"rule {rule.name!r} says auto", risk)
+
+
+def _said(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
+    return Verdict(outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then)
+
+
+def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
+    sure, limits = facts.confidence, policy.thresholds
+
+    def verdict(outcome: Outcome, reason: str) -> Verdict:
+        return Verdict(outcome, "thresholds", reason, facts.risk)
+
+    if sure is None:
+        return verdict(Outcome.ASK, "its confidence is unknown")
+    if sure < limits.ask:
+        return verdict(Outcome.TAKEOVER, f"its confidence {sure:.3g} is below {limits.ask:g}")
+    if sure < limits.auto:
+        return verdict(Outcome.ASK, f"its confidence {sure:.3g} is below {limits.auto:g}")
+    if facts.risk is None:
+        return verdict(Outcome.ASK, f"its confidence is {sure:.3g}, but its risk is unknown")
+    if facts.risk is Risk.IRREVERSIBLE:
+        return verdict(Outcome.ASK, f"its confidence is {sure:.3g}, but it is irreversible and no rule names it")
+    return verdict(Outcome.AUTO, f"its confidence {sure:.3g} is at least {limits.auto:g}")
+
+
+def _safe(facts: Facts, verdict: Verdict) -> Verdict:
+    """The verdict, unless something about the action means that a person must see it, or the graph would not take it."""
+    if verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER):
+        return verdict
+    doubts = [*_strange(facts), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
+    wanted = DecisionKind.APPROVE if verdict.outcome is Outcome.AUTO else DecisionKind.REJECT
+    if wanted not in facts.allowed:
+        doubts.append(f"the graph does not accept {wanted}")
+    if not doubts:
+        return verdict
+    reason = f"{'; '.join(doubts)}: a person must look, though {verdict.reason}"
+    return replace(verdict, outcome=Outcome.ASK, rule="safety", reason=reason)
+
+
+def _strange(facts: Facts) -> Iterable[str]:
+    if facts.kind in PEOPLES:
+        yield "it asks a person and is no tool call"
+    elif not facts.known_shape:
+        yield "its shape is unknown"

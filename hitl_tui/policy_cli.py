@@ -1,0 +1,114 @@
+"""What `hitl-tui policy` does: writes a policy to start from, checks one, and replays one over what was decided before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hitl_tui import durations
+from hitl_tui.errors import BadHome, Refused
+from hitl_tui.policy import Policy, Problem, Replay, examine, policy_paths, read_policy, read_text
+from hitl_tui.printing import table
+from hitl_tui.safety import visible
+from hitl_tui.settings import Home
+from hitl_tui.store import Store, history
+
+
+def init(home: Home, starter: Path) -> Path:
+    """Write the commented policy of the sample agents into the home; the path.
+
+    Raises:
+        Refused: there is one already.
+        BadHome: it cannot be written.
+    """
+    path = policy_paths(home.path)[0]
+    text = read_text(starter)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(text)
+    except FileExistsError:
+        raise Refused(f"there is a {path} already", "edit it, or move it away") from None
+    except OSError as error:
+        raise BadHome(f"{path} cannot be written: {error.strerror}", "check the home's permissions") from None
+    return path
+
+
+def check(path: Path) -> tuple[Policy, list[Problem]]:
+    """The policy with all that is wrong with it.
+
+    Raises:
+        BadPolicy: it cannot be read at all.
+    """
+    return examine(read_text(path))
+
+
+def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:
+    """`{file, good, rules, problems: [{line, level, text, hint}]}`."""
+    listed = [{"line": p.line, "level": "error" if p.is_error else "warning", "text": p.text, "hint": p.hint} for p in problems]
+    good = not any(p.is_error for p in problems)
+    return {"file": str(path), "good": good, "rules": [rule.name for rule in policy.rules], "problems": listed}
+
+
+def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator[str]:
+    """The same for people."""
+    for problem in problems:
+        first, *caret = problem.text.split("\n")
+        hint = f"; {problem.hint}" if problem.hint else ""
+        yield visible(f"{path}:{problem.line}: {'error' if problem.is_error else 'warning'}: {first}{hint}")
+        yield from (f"    {visible(line)}" for line in caret)
+    errors = sum(problem.is_error for problem in problems)
+    if errors:
+        yield f"{errors} mistake{'s' * (errors > 1)}: everything asks until they are corrected"
+    else:
+        count, limits = len(policy.rules), policy.thresholds
+        yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}")
+
+
+def replay(home: Home, since: str, path: Path | None) -> Replay:
+    """Run a policy, by default the home's, over what was decided since that long ago.
+
+    Raises:
+        BadPolicy: it cannot be used.
+        Refused: `since` is no length of time.
+    """
+    if since.strip()[-1:].isdigit():
+        raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
+    after = time.time() - durations.seconds(since)
+    policy = read_policy(path or policy_paths(home.path)[0])
+
+    async def work() -> Replay:
+        found = Replay()
+        async with Store.open(home.database) as store, contextlib.aclosing(history.decided_since(store, after)) as batches:
+            async for batch in batches:
+                found.add(batch, policy)
+        return found
+
+    return asyncio.run(work())
+
+
+def replay_lines(found: Replay, since: str) -> Iterator[str]:
+    """What the replay came to, for people."""
+    told = found.as_json()
+    yield f"{found.actions:,} actions decided in the last {visible(since)}: {found.same:,} the same, {told['different']:,} otherwise"
+    if told["differences"]:
+        yield ""
+        yield "decided otherwise (was → would be):"
+        yield table(_cells(one) for one in told["differences"])
+    yield ""
+    if not told["let_through"]:
+        yield "nothing that was rejected would have been let through"
+        return
+    count = sum(one["count"] for one in told["let_through"])
+    yield f"{count:,} rejected action{'s' * (count > 1)} would have been LET THROUGH:"
+    yield table(_cells(one) for one in told["let_through"])
+
+
+def _cells(one: dict[str, Any]) -> tuple[str, ...]:
+    more = " …" if one["count"] > len(one["reviews"]) else ""
+    reviews = f"review{'s' * (len(one['reviews']) > 1)} {', '.join(one['reviews'])}{more}"
+    return (f"{one['count']:,} ×", f"{one['was']} → {one['would']}", one["tool"], f"by {one['rule']}", reviews)

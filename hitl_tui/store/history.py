@@ -1,0 +1,34 @@
+"""What was asked and decided before, read in order of reviews, a batch at a time: however much there is, little of it is in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from hitl_tui.model import DecisionKind, Past, PauseKind
+from hitl_tui.store.connection import Store
+
+BATCH = 500
+PAST = (
+    "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, v.risk, v.confidence, v.note, d.kind, d.actor, v.opened_at, d.at "
+    "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
+    "WHERE NOT d.superseded AND (d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
+)
+
+
+async def decided_since(store: Store, since: float) -> AsyncGenerator[list[Past], None]:
+    """Every action decided since that Unix time, with what was decided last of it; in batches, by review and slot."""
+    review, slot = 0, -1
+    while rows := await store.all(PAST, (review, slot, since, BATCH)):
+        batch = [_past(row) for row in rows]
+        yield batch
+        review, slot = batch[-1].review, batch[-1].slot
+
+
+def _past(row: Any) -> Past:
+    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at = row
+    return Past(
+        review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
+        DecisionKind(decision), actor, opened_at, at,
+    )  # fmt: skip
