@@ -251,3 +251,22 @@ async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key
     assert len(begun) == 4
     assert len(set(begun)) == 3, "the approved is the same act as before, the edited another"
     assert [begun.count(key) for key in sorted(set(begun), key=begun.count)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("agent", ["batched", "react", "gated_agent"])
+async def test_killed_twice_over_a_gate_what_ended_stays_ended(alone: Reviewer, agent: str) -> None:
+    run = await alone.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    again = await killed_in_slow(alone, run, approve(), approve(), approve())
+    ended = 3 - len(again.actions)
+    answers = [approve()] * (len(again.actions) - 1) + [reject("not that one")]
+    await alone.decide(again, *answers)
+    begun = len(alone.keys(run, "slow begins"))
+    while len(alone.keys(run, "slow begins")) == begun:  # noqa: ASYNC110 - another process makes it true
+        await asyncio.sleep(0.02)
+    alone.place.workers[-1].kill()
+    alone.place.start()
+    last = await alone.one(run)
+    assert MAY in last.row.note
+    await alone.decide(last, *(respond("enough") if a.name == "slow" else approve() for a in last.actions))
+    await alone.done(run)
+    assert [d["did"] for d in alone.did(run)].count("send") == 1 or not ended

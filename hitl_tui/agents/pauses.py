@@ -119,7 +119,7 @@ def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
     task, path, owner = leaf
     node, calls = task.name, unanswered(messages_in(owner.values))[1]
     if task.path[:1] != (PULL,) or not anatomy.is_tool_node(path, node):
-        if inside is None or not inside.pulled or not called_so(inside.nodes[0]):
+        if inside is None or not inside.pulled or not inside.nodes or not called_so(inside.nodes[0]):
             return ""
         node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
     if len(calls) < 2:

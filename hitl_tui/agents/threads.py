@@ -212,21 +212,20 @@ class Thread:
     async def _pass_tool_gate(self, pause: Asked, answers: Mapping[int, Answer]) -> AsyncIterator[Part]:
         """The recipes of CONTRACT 2.3, for any mix: refused calls get their result from the reviewer, the others run."""
         snapshot = await self._graph.aget_state(self._config)
-        message, _ = unanswered(messages_in(snapshot.values))
+        message, open_calls = unanswered(messages_in(snapshot.values))
         if message is None:
             raise RuntimeError("the gated message has gone")
         by_call = {action.tool_call: answers[action.slot] for action in pause.actions}
         ended = _results(snapshot)
         if ended:  # a worker died beside them: any other update would forget that they have run
             await self._update({"messages": ended})
-        edited: dict[str, Any] = (
-            {EDITED: {}} if isinstance(snapshot.values, Mapping) and snapshot.values.get(EDITED) else {}
-        )  # they go into the message
+        kept_apart = isinstance(snapshot.values, Mapping) and snapshot.values.get(EDITED)
+        edited: dict[str, Any] = {EDITED: {}} if kept_apart else {}  # they go into the message
         proposed = _with_calls(message, pauses.as_edited(message.tool_calls, snapshot.values)) if edited else message
         whole = _edited(proposed, by_call)
         refused = [_refusal(call, by_call[call["id"]]) for call in message.tool_calls if _is_refused(by_call.get(call["id"]))]
-        over = {result.tool_call_id for result in ended}
-        kept = [call for call in whole.tool_calls if call["id"] not in over and not _is_refused(by_call.get(call["id"]))]
+        waiting = {call["id"] for call in open_calls}
+        kept = [call for call in whole.tool_calls if call["id"] in waiting and not _is_refused(by_call.get(call["id"]))]
         if refused and kept:
             await self._update({"messages": [_with_calls(whole, kept)], **edited})
             async for part in self._stream(None, interrupt_after="*"):  # one step, wherever the shorter message leads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import faultpoints, jsontext
@@ -16,7 +16,7 @@ from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Pause, PauseKind, ReviewState, Run, RunState
+from hitl_tui.model import DecisionKind, Pause, PauseKind, ReviewState, Run, RunState, Sent
 from hitl_tui.store import Store, decisions, events, reviews, runs
 from hitl_tui.store.hangs import Due
 from hitl_tui.worker.journal import Journal
@@ -105,7 +105,7 @@ class Turns:
         thread.decided(keys.whole, keys.by_call)
         thread.forbid(decisions.forbidden(self._store, run.id))
         note = MAY_HAVE_RUN if run.cut else FAILED_ON_IT
-        answered = {said.interrupt for said in sent if said.review not in unknown}
+        settled = [said for said in sent if said.review not in unknown]
         if (run.cut or mended) and thread.may_repeat(look, sent):
             held = await thread.stop_in_doubt(look, note, key)
             await self._settle(run, held, unknown, MAY_HAVE_RUN, key, doubtful)
@@ -120,7 +120,7 @@ class Turns:
         if not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
             await self._stream(run, thread.proceed())
             look, unknown = await thread.look(stopped=True), await reviews.submitted(self._store, run.id)
-        await self._settle(run, _doubted(look, answered, note, key), unknown, doubt, key, doubtful)
+        await self._settle(run, _doubted(look, settled, note, key), unknown, doubt, key, doubtful)
         return True
 
     async def _stream(self, run: Run, parts: AsyncIterator[Part], first: Step = Step.RUNNING) -> None:
@@ -276,10 +276,15 @@ def _at_gate(look: Look) -> bool:
     return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
 
 
-def _doubted(look: Look, answered: Collection[str], note: str, key: str | None) -> Look:
+def _doubted(look: Look, sent: Sequence[Sent], note: str, key: str | None) -> Look:
     """The look, where what was answered before, and is asked again by a run that failed or was cancelled over it, says so."""
-    pauses = (replace(pause, note=note, repeats=key) if pause.interrupt in answered else pause for pause in look.pauses)
-    return replace(look, pauses=tuple(pauses))
+    answered = {said.interrupt for said in sent}
+    let = {a.tool_call for s in sent for a in s.actions if s.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)} - {None}
+
+    def again(pause: Pause) -> bool:
+        return pause.interrupt in answered or any(action.tool_call in let for action in pause.actions)
+
+    return replace(look, pauses=tuple(replace(pause, note=note, repeats=key) if again(pause) else pause for pause in look.pauses))
 
 
 def _are_gates(decided: list[decisions.Answers]) -> bool:
