@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hitl_tui.errors import BadExpression
 from hitl_tui.model import Facts, Risk
 from hitl_tui.policy.evaluation import Undecided, holds
-from hitl_tui.policy.language import FUNCTIONS, LENGTH, NAMES, caret, parse
+from hitl_tui.policy.language import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
 
 ARGS = {
     "amount": 501, "to": "Ann <ann@example.com>", "path": "/etc/passwd", "a": {"b": [1, {"c": "x"}]}, "two words": 2, "flag": True,
@@ -130,11 +130,7 @@ def test_an_expression_has_a_longest() -> None:
         parse("1 + " * LENGTH + "1 > 0")
 
 
-WORDS = [
-    *NAMES,
-    *FUNCTIONS,
-    *"and or not in contains startswith endswith matches true false null ( ) [ ] , . + - * / % < <= == != 1 0 2.5".split(),
-]
+WORDS = [*NAMES, *FUNCTIONS, *COMPARISONS, *"()[],.+-*/%10", "and", "or", "not", "true", "null", "2.5"]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(["a@b.c", "x" * 5000])
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner), max_leaves=6)
 TEXTS = st.text(max_size=60) | st.lists(st.sampled_from([*WORDS, '"a*b?"', "args.a", "args.b", 'domain("b.c")']), max_size=14).map(" ".join)
