@@ -70,8 +70,9 @@ async def launched(someone: Reviewer, agent: str, *calls: tuple[str, dict[str, A
 
 BEFORE_AND_AFTER = (Step.LEASED, Step.RUNNING, Step.INTERRUPTED, Step.OPENED, Step.APPLIED)
 DEATHS = [
-    *((agent, step) for agent in (*CALLS, *INPUTS) for step in (Step.SUBMITTED, Step.RESUMED)),
-    *((agent, step) for agent in ("batched", "react", "gate_inside", "fan_out") for step in BEFORE_AND_AFTER),
+    *((agent, Step.SUBMITTED) for agent in (*CALLS, "anything", "gate_inside", "function")),
+    *((agent, Step.RESUMED) for agent in (*CALLS, *INPUTS)),
+    *((agent, step) for agent in ("batched", "gate_inside") for step in BEFORE_AND_AFTER),
 ]
 
 
