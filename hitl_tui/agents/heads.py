@@ -29,6 +29,10 @@ WRITES = """
 """
 
 METADATA = "SELECT metadata FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns ORDER BY checkpoint_id DESC LIMIT 1"
+RUN = """
+    SELECT json_extract(CAST(metadata AS TEXT), '$.hitl_run') AS run FROM checkpoints
+    WHERE thread_id = :thread AND checkpoint_ns = :ns AND run IS NOT NULL ORDER BY checkpoint_id DESC LIMIT 1
+"""
 BELOW = "thread_id = :thread AND (checkpoint_ns = :ns OR checkpoint_ns >= :ns || '|' AND checkpoint_ns < :ns || '}')"
 """A namespace and those in it: their names go on after a `|`."""
 
@@ -76,6 +80,11 @@ class Heads:
     def agent(self, thread: str, namespace: str) -> str | None:
         """The name of the agent whose checkpoints these are, or of the one around it; None when it has none."""
         return self._metadata(thread, namespace, "lc_agent_name")
+
+    def run(self, thread: str) -> int | None:
+        """The last run of the console that wrote a checkpoint of the thread; None when none did."""
+        rows = self._rows(RUN, thread, "")
+        return int(rows[0][0]) if rows else None
 
     def _metadata(self, thread: str, namespace: str, name: str) -> str | None:
         rows = self._rows(METADATA, thread, namespace)

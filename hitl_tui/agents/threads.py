@@ -53,6 +53,8 @@ class Look:
     """What it waits for; empty while it could simply go on."""
     poisoned: bool
     """A saved answer makes its node fail again and again (CONTRACT 2.2); only asking anew helps."""
+    run: int | None = None
+    """Whose head it is: the run that wrote it, or, where somebody else's program did, the last that wrote in this thread."""
 
     @property
     def started(self) -> bool:
@@ -70,8 +72,8 @@ class Look:
         return any(not task.interrupts and task.result is None for task in self.snapshot.tasks)
 
     def begun_by(self, run: int) -> bool:
-        """Whether the head was written by this run; an older run's finished thread says nothing of a new input."""
-        return self.started and (self.snapshot.metadata or {}).get("hitl_run") == run
+        """Whether the head is this run's; an older run's finished thread says nothing of a new input."""
+        return self.started and self.run == run
 
 
 class Thread:
@@ -96,14 +98,15 @@ class Thread:
         was seen to stand before.
         """
         snapshot = await self._graph.aget_state(self._config, subgraphs=True)
+        run = self._run_of(snapshot)
         if snapshot.interrupts:
             found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._asking_inside(snapshot)))
             if found:  # else all are answered: LangGraph goes on to list them while a graph inside stands at a gate
-                return Look(snapshot, found, await self._is_poisoned(snapshot))
+                return Look(snapshot, found, await self._is_poisoned(snapshot), run)
         gate = pauses.gated(snapshot, self._anatomy, await self._stopped_inside(snapshot)) if snapshot.tasks else None
         if gate and snapshot.next and (stopped or gate.interrupt in gates or pauses.at_gate(snapshot, self._anatomy)):
-            return Look(snapshot, (gate,), False)
-        return Look(snapshot, (), False)
+            return Look(snapshot, (gate,), False, run)
+        return Look(snapshot, (), False, run)
 
     async def asks(self, wanted: Collection[str] = ()) -> dict[str, Ask]:
         """What the head asks right now, by interrupt id; `wanted` are those that it is about."""
@@ -256,6 +259,10 @@ class Thread:
         """By task id, where below the tasks of a snapshot graphs stand at gates that it does not show."""
         found = [(task, await self._insides.stopped(pauses.namespace(task, owner))) for task, _, owner in pauses.leaves(snapshot)]
         return {task.id: inside for task, inside in found if inside}
+
+    def _run_of(self, snapshot: StateSnapshot) -> int | None:
+        written = (snapshot.metadata or {}).get("hitl_run")
+        return written if isinstance(written, int) else self._heads.run(self._config["configurable"]["thread_id"])
 
     async def _is_poisoned(self, snapshot: StateSnapshot) -> bool:
         failed = {task.id for task in snapshot.tasks if task.error and task.interrupts}

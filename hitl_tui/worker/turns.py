@@ -11,6 +11,7 @@ from dataclasses import replace
 from hitl_tui import faultpoints, jsontext
 from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
+from hitl_tui.agents.pauses import is_gate
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
@@ -71,7 +72,7 @@ class Turns:
             faultpoints.reached(Step.SUBMITTED)
             if not asks and not _is_its_own(await thread.look(stopped=True), run):
                 raise _Gone(*GONE)
-            if thread.is_of_other_code and not _are_gates(decided):  # let the new code ask, and see whether it asks the same
+            if thread.is_of_other_code and not any(map(is_gate, asks)):  # let the new code ask, and see whether it asks the same
                 thread.forbid(decisions.forbidden(self._store, run.id))
                 await self._stream(run, thread.proceed())
                 asks = await thread.asks()
@@ -285,10 +286,6 @@ def _doubted(look: Look, sent: Sequence[Sent], note: str, key: str | None) -> Lo
         return pause.interrupt in answered or any(action.tool_call in let for action in pause.actions)
 
     return replace(look, pauses=tuple(replace(pause, note=note, repeats=key) if again(pause) else pause for pause in look.pauses))
-
-
-def _are_gates(decided: list[decisions.Answers]) -> bool:
-    return any(said.interrupt.startswith("gate:") for said in decided)
 
 
 def _match(decided: list[decisions.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, decisions.Answers]], Fate]:
