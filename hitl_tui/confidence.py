@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui import jsontext
-from hitl_tui.model import Json
+from hitl_tui.model import Confidence, Json
 
 STATE_KEY = "confidence"
 READ = 20_000
@@ -40,15 +40,6 @@ class Source(StrEnum):
 
 
 DEFAULT_ORDER = tuple(Source)
-LABELS = {
-    Source.INTERRUPT: "the graph's interrupt",
-    Source.METADATA: "the message's metadata",
-    Source.STATE: "the graph's state",
-    Source.LOGPROBS: "the model's log-probabilities",
-    Source.FIELD: "the agent's own field",
-    Source.WORDS: "the agent's own words",
-}
-"""Sources as people read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +54,6 @@ class Signals:
     """The message that made it: `{"content", "additional_kwargs", "response_metadata", "metadata"?}`."""
     state: Json = None
     state_key: str = STATE_KEY
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """How sure the agent is."""
-
-    value: float | None
-    """From 0 to 1; None when unknown."""
-    source: str = ""
-    """A `Source`; empty when none said anything."""
-    note: str = ""
-    """How the number came to be, or why there is none; a clause for people."""
 
 
 UNKNOWN = Confidence(None, "", "nobody said how sure the agent is")

@@ -65,6 +65,49 @@ class PauseKind(StrEnum):
     """Any other interrupt value."""
 
 
+class Outcome(StrEnum):
+    """Where policy sends an action."""
+
+    AUTO = "auto"
+    """It goes on by itself."""
+    ASK = "ask"
+    TAKEOVER = "takeover"
+    """It goes to a person entirely."""
+    DENY = "deny"
+    """It is rejected."""
+
+
+ROUTES = {Outcome.AUTO: "goes on by itself", Outcome.ASK: "asks", Outcome.TAKEOVER: "to take over", Outcome.DENY: "denied"}
+"""Outcomes as people read them."""
+SOURCES = {
+    "interrupt": "the graph's interrupt",
+    "metadata": "the message's metadata",
+    "state": "the graph's state",
+    "logprobs": "the model's log-probabilities",
+    "field": "the agent's own field",
+    "words": "the agent's own words",
+}
+"""Sources of confidence as people read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the agent is."""
+
+    value: float | None = None
+    """From 0 to 1; None when unknown."""
+    source: str = ""
+    """A `confidence.Source`; empty when none said anything."""
+    note: str = ""
+    """How the number came to be, or why there is none; a clause for people."""
+
+    def told(self) -> str:
+        """For people: `confidence 0.72, by the agent's own words (it says '72 % sure')`."""
+        number = "unknown" if self.value is None else f"{self.value:.3g}"
+        by = f", by {SOURCES.get(self.source, self.source)}" if self.source else ""
+        return f"confidence {number}{by}" + (f" ({self.note})" if self.note else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing asked inside a review: usually a tool call, else a question or a gate."""
@@ -90,6 +133,20 @@ class Action:
     """`digest_of(name, args)`: what the reviewer saw, checked again right before it runs."""
     means: Mapping[str, str] = field(default_factory=dict)
     """What a decision does here when that is not obvious, e.g. `approve` → "answers true"."""
+    confidence: Confidence = Confidence()
+    risk: str | None = None
+    """What it can do at worst: a `Risk`, or the word the graph gave; None when nobody says."""
+    outcome: Outcome | None = None
+    """What policy said when it was asked; None where there is no policy."""
+    rule: str = ""
+    """The rule that spoke."""
+    reason: str = ""
+    """Why, as a sentence for people."""
+
+    def routed(self) -> str:
+        """Why it is where it is: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty where there is no policy."""
+        rule = "" if not self.rule or repr(self.rule) in self.reason or self.rule in self.reason else f" ({self.rule})"
+        return f"{ROUTES[self.outcome]}: {self.reason}{rule}" if self.outcome else ""
 
 
 def digest_of(name: str, args: Json) -> str:
@@ -253,6 +310,8 @@ class ReviewRow:
     decided: str
     """What was decided, in a word or two; while open, how many of its actions are."""
     effective_at: float | None
+    route: Outcome | None = None
+    """Where policy sent what it left undecided, the worst of it; None where there is no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,18 +433,6 @@ class Risk(StrEnum):
     IRREVERSIBLE = "irreversible"
 
 
-class Outcome(StrEnum):
-    """Where policy sends an action."""
-
-    AUTO = "auto"
-    """It goes on by itself."""
-    ASK = "ask"
-    TAKEOVER = "takeover"
-    """It goes to a person entirely."""
-    DENY = "deny"
-    """It is rejected."""
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What policy may know of one action."""
@@ -433,6 +480,16 @@ class Verdict:
     """What the deadline's end does: `escalate` or `reject`."""
     spot_check: bool = False
     """It would have gone on by itself, and was picked for a person to look at first; `outcome` is `ask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What policy said about one pause."""
+
+    verdicts: Mapping[int, Verdict]
+    """By slot."""
+    note: str = ""
+    """What the reviewer must know of the policy itself, e.g. that it is broken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hitl_tui import durations
 from hitl_tui.errors import BadHome, Refused
-from hitl_tui.policy import Policy, Problem, Replay, examine, policy_paths, read_policy, read_text
+from hitl_tui.policy import Policy, Problem, Replay, examine, not_yet, policy_paths, read_policy, read_text
 from hitl_tui.printing import table
 from hitl_tui.safety import visible
 from hitl_tui.settings import Home
@@ -44,7 +44,10 @@ def check(path: Path) -> tuple[Policy, list[Problem]]:
     Raises:
         BadPolicy: it cannot be read at all.
     """
-    return examine(read_text(path))
+    text = read_text(path)
+    policy, problems = examine(text)
+    later = [] if any(problem.is_error for problem in problems) else not_yet(text, policy)
+    return policy, sorted([*problems, *later], key=lambda problem: problem.line)
 
 
 def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Agent, Context, Decision, Event, Review, ReviewRow, Run
+from hitl_tui.model import Action, Agent, Context, Decision, Event, Outcome, Review, ReviewRow, ReviewState, Run
 from hitl_tui.safety import visible
 
 
@@ -44,6 +44,11 @@ def action_json(action: Action) -> dict[str, Any]:
         "answer_schema": action.answer_schema,
         "choices": list(action.choices),
         "means": dict(action.means),
+        "risk": action.risk,
+        "confidence": {"value": action.confidence.value, "source": action.confidence.source or None, "note": action.confidence.note},
+        "route": action.outcome,
+        "rule": action.rule or None,
+        "reason": action.reason or None,
     }
 
 
@@ -64,6 +69,7 @@ def review_json(review: Review, now: float) -> dict[str, Any]:
         "note": row.note,
         "risk": row.risk,
         "confidence": row.confidence,
+        "route": row.route,
         "value": review.value,
         "actions": [action_json(action) for action in review.actions],
         "decisions": [
@@ -139,6 +145,12 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown)
 
 
+def state_of(row: ReviewRow) -> str:
+    """Where a review is, in a word or two; one that a person shall take over says so while it is open."""
+    takeover = row.state == ReviewState.OPEN and row.route == Outcome.TAKEOVER
+    return " · ".join(filter(None, ["take over" if takeover else "", row.decided])) or str(row.state)
+
+
 def queue_table(reviews: Iterable[ReviewRow]) -> str:
     """The queue for people."""
     now = time.time()
@@ -147,7 +159,7 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
             str(r.id),
             r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}",
             r.agent,
-            r.decided or r.state,
+            state_of(r),
             age(now - r.opened_at),
             r.summary[:80],
         )
@@ -176,6 +188,9 @@ def review_text(review: Review, context: Context) -> str:
 def _action_lines(action: Action, said: Decision | None) -> list[str]:
     lines = [f"#{action.slot} {action.name}"]
     lines += [f"  {line}" for line in jsontext.dumps(action.args, indent=2).splitlines()]
+    lines += [f"  risk: {action.risk}"] if action.risk else []
+    lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
+    lines += [f"  {action.routed()}"] if action.outcome else []
     lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
     if said:
         lines.append(f"  {said.answer.kind} by {said.actor}" + (f": {said.answer.message}" if said.answer.message else ""))

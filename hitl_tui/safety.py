@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _CLASS = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
@@ -25,6 +26,26 @@ def code(character: str) -> str:
 def visible(text: str) -> str:
     """The text with every unseen character as its code; tabs and newlines stay."""
     return UNSEEN.sub(lambda match: code(match[0]), text)
+
+
+def findings(name: str, args: Any) -> tuple[str, ...]:
+    """What is suspicious about a call, as clauses; `args` is any JSON value."""
+    codes = {code(character) for text in _texts(name, args) for character in UNSEEN.findall(text)}
+    listed = ", ".join(sorted(codes)[:3]) + (" …" if len(codes) > 3 else "")
+    return (f"it holds characters that cannot be seen: {listed}",) if codes else ()
+
+
+def _texts(*values: Any) -> list[str]:
+    found, left = [], list(values)
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
+    return found
 
 
 def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -12,6 +12,7 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
 
+from hitl_tui import jsontext
 from hitl_tui.errors import Refused
 from hitl_tui.model import Json
 
@@ -25,6 +26,8 @@ class Anatomy:
 
     tools: Mapping[str, Json] = field(default_factory=dict)
     """JSON Schema of the arguments, by tool name."""
+    metadata: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    """What each tool of a name says of itself: LangChain's `metadata`, where MCP's annotations are too."""
     nodes: frozenset[str] = frozenset()
     tool_nodes: frozenset[str] = frozenset()
     inner_tool_nodes: frozenset[tuple[str, ...]] = frozenset()
@@ -89,9 +92,13 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
     """Read a graph's parts. Never raises: what cannot be read is left out."""
     found = _tool_nodes(graph)
     inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}
-    tools = {name: _schema(tool) for node in (*found.values(), *inner.values()) for name, tool in node.tools_by_name.items()}
+    named = [item for node in (*found.values(), *inner.values()) for item in node.tools_by_name.items()]
+    metadata: dict[str, tuple[Json, ...]] = {}
+    for name, tool in named:
+        metadata[name] = (*metadata.get(name, ()), jsontext.safe(tool.metadata))
     return Anatomy(
-        tools,
+        {name: _schema(tool) for name, tool in named},
+        metadata,
         _every_node(graph),
         frozenset(found),
         frozenset(inner),

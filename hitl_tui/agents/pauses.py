@@ -14,6 +14,7 @@ from hitl_tui.agents.anatomy import Anatomy, called_so
 from hitl_tui.agents.conversation import context_of, messages_in, state_of, unanswered
 from hitl_tui.agents.inside import Inside
 from hitl_tui.agents.payloads import ALL, APPROVE, REJECT, action, normalise
+from hitl_tui.agents.signals import Hearing, rated
 from hitl_tui.model import Action, Context, Pause, PauseKind
 
 PULL = "__pregel_pull"
@@ -60,7 +61,7 @@ def namespace(task: PregelTask, owner: StateSnapshot) -> str:
     return f"{around}|{task.name}:{task.id}" if around else f"{task.name}:{task.id}"
 
 
-def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside]) -> list[Pause]:
+def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> list[Pause]:
     """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
     found: dict[str, Pause] = {}
@@ -68,7 +69,7 @@ def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str,
         for interrupt in task.interrupts:
             if interrupt.id in pending and interrupt.id not in found:
                 inside = insides.get(interrupt.id)
-                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy)
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy, hearing)
     beside = _held_beside(snapshot)
     return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]
 
@@ -95,17 +96,17 @@ def _place(leaf: Leaf, inside: Inside | None) -> _Place:
     return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
 
 
-def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> Pause:
+def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, hearing: Hearing) -> Pause:
     place = _place(leaf, inside)
     kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
     if kind is PauseKind.TOOL_CALLS:
         actions = _with_call_ids(actions, place.values)
     value = jsontext.safe(interrupt.value)
     error = str(leaf[0].error) if leaf[0].error else ""
-    return Pause(
-        interrupt.id, kind, place.node, place.path, value, actions, _context(place, error, anatomy),
-        _confidence(value), _risk(value), _mixed_up(leaf, inside, anatomy),
-    )  # fmt: skip
+    pause = Pause(
+        interrupt.id, kind, place.node, place.path, value, actions, _context(place, error, anatomy), note=_mixed_up(leaf, inside, anatomy)
+    )
+    return rated(pause, place.values, anatomy, hearing)
 
 
 def _context(place: _Place, error: str, anatomy: Anatomy) -> Context:
@@ -150,7 +151,7 @@ def _with_call(asked: Action, call: str | None) -> Action:
     )
 
 
-def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside]) -> Pause:
+def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> Pause:
     """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
 
     `insides` has, by task id, what is known of graphs that a snapshot does not show.
@@ -166,7 +167,8 @@ def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Insid
     tools = len(nodes) == 1 and not place.path and bool(calls) and anatomy.runs_tools(node)
     actions = _gated_calls(calls, anatomy) if tools else (_gate(node, place.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
-    return Pause(f"gate:{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", anatomy))
+    pause = Pause(f"gate:{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", anatomy))
+    return rated(pause, place.values, anatomy, hearing)
 
 
 def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
@@ -190,13 +192,3 @@ def _gate(node: str, values: Any, calls: Sequence[dict[str, Any]]) -> Action:
         state = {"tool calls": waiting, **(state if isinstance(state, dict) else {"state": state})}
     means = {"approve": f"lets {node} run", "reject": "ends the run here"}
     return action(0, node, state, (APPROVE, REJECT), description="a static gate: nothing runs until you say so", means=means)
-
-
-def _confidence(value: Any) -> float | None:
-    given = value.get("confidence") if isinstance(value, dict) else None
-    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1 else None
-
-
-def _risk(value: Any) -> str | None:
-    given = value.get("risk") if isinstance(value, dict) else None
-    return given[:40] if isinstance(given, str) and jsontext.encodable(given) else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import sqlite3
 import sys
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, 
 from hitl_tui.agents.checkpoints import Checkpoints, Memory, open_checkpoints, open_memory, probe
 from hitl_tui.agents.heads import Heads
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
+from hitl_tui.agents.signals import Hearing
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.threads import Thread
 from hitl_tui.errors import BadHome, BadTarget, Refused
@@ -30,13 +32,16 @@ from hitl_tui.settings import Home
 class Project:
     """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
 
-    def __init__(self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads) -> None:
+    def __init__(
+        self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads, hearing: Callable[[str], Hearing]
+    ) -> None:
         self.target = target
         self.agents: list[Agent] = []
         self.home = home
         self._saver = saver
         self._memory = memory
         self._heads = heads
+        self._hearing = hearing
         self._found: dict[str, Any] = {}
         self._code = ""
         self._anatomy: dict[str, Anatomy] = {}
@@ -44,8 +49,10 @@ class Project:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, target: Target, home: Home) -> AsyncIterator[Project]:
+    async def open(cls, target: Target, home: Home, hearing: Callable[[str], Hearing] = lambda _: Hearing()) -> AsyncIterator[Project]:
         """Open the checkpoints and load the graphs. A graph that fails is listed with its error.
+
+        `hearing` says of an agent, whenever it pauses, who is asked how sure it is.
 
         Raises:
             BadHome: LangGraph's databases cannot be used.
@@ -56,7 +63,7 @@ class Project:
                 await _set_up(home.memory, memory)
             report_foreign_types(_say)
             with Heads.open(home.checkpoints, saver.serde) as heads:
-                project = cls(target, home, saver, memory, heads)
+                project = cls(target, home, saver, memory, heads, hearing)
                 for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
                     project.agents.append(await project._describe(loaded))
                 project._code = loading.fingerprint(target)
@@ -98,13 +105,14 @@ class Project:
         configurable["hitl_code"] = self._code
         config: RunnableConfig = {"configurable": configurable}
         anatomy = self._anatomy[run.agent].gated(run.options.gates_before, run.options.gates_after)
+        hearing = functools.partial(self._hearing, run.agent)
         fixed = self._graphs.get(run.agent)
         if fixed is not None:
-            yield Thread(fixed, config, anatomy, self._saver, self._heads)
+            yield Thread(fixed, config, anatomy, self._saver, self._heads, hearing)
             return
         async with loading.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
             self._allow(graph)
-            yield Thread(graph, config, anatomy, self._saver, self._heads)
+            yield Thread(graph, config, anatomy, self._saver, self._heads, hearing)
 
     async def check_storage(self) -> None:
         """Whether runs could go on with what the disk gives now.

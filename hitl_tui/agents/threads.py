@@ -22,6 +22,7 @@ from hitl_tui.agents.heads import RESUME, Heads
 from hitl_tui.agents.inside import Inside, Insides
 from hitl_tui.agents.pauses import EDITED
 from hitl_tui.agents.payloads import normalise, resume_value
+from hitl_tui.agents.signals import Hearing
 from hitl_tui.model import Action, Answer, Ban, DecisionKind, Pause, PauseKind, Sent
 
 Part = tuple[tuple[str, ...], str, Any]
@@ -80,7 +81,13 @@ class Thread:
     """A graph bound to one thread id."""
 
     def __init__(
-        self, graph: Pregel[Any, Any, Any, Any], config: RunnableConfig, anatomy: Anatomy, saver: BaseCheckpointSaver[Any], heads: Heads
+        self,
+        graph: Pregel[Any, Any, Any, Any],
+        config: RunnableConfig,
+        anatomy: Anatomy,
+        saver: BaseCheckpointSaver[Any],
+        heads: Heads,
+        hearing: Callable[[], Hearing] = Hearing,
     ) -> None:
         self._graph = graph
         self._saver = saver
@@ -88,6 +95,7 @@ class Thread:
         self._insides = Insides(saver, heads, config["configurable"]["thread_id"])
         self._config = config
         self._anatomy = anatomy
+        self._hearing = hearing
         self.control = RunControl()
         """Ask it to drain, and the stream stops at the next step's boundary."""
 
@@ -100,10 +108,10 @@ class Thread:
         snapshot = await self._graph.aget_state(self._config, subgraphs=True)
         run = self._run_of(snapshot)
         if snapshot.interrupts:
-            found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._asking_inside(snapshot)))
+            found = tuple(pauses.interrupted(snapshot, self._anatomy, await self._asking_inside(snapshot), self._hearing()))
             if found:  # else all are answered: LangGraph goes on to list them while a graph inside stands at a gate
                 return Look(snapshot, found, await self._is_poisoned(snapshot), run)
-        gate = pauses.gated(snapshot, self._anatomy, await self._stopped_inside(snapshot)) if snapshot.tasks else None
+        gate = pauses.gated(snapshot, self._anatomy, await self._stopped_inside(snapshot), self._hearing()) if snapshot.tasks else None
         if gate and snapshot.next and (stopped or gate.interrupt in gates or pauses.at_gate(snapshot, self._anatomy)):
             return Look(snapshot, (gate,), False, run)
         return Look(snapshot, (), False, run)
@@ -147,7 +155,7 @@ class Thread:
 
     async def stop_in_doubt(self, look: Look, note: str, key: str | None) -> Look:
         """The same head, held until somebody says whether what may have run shall run (again)."""
-        found = look.pauses or (pauses.gated(look.snapshot, self._anatomy, await self._stopped_inside(look.snapshot)),)
+        found = look.pauses or (pauses.gated(look.snapshot, self._anatomy, await self._stopped_inside(look.snapshot), self._hearing()),)
         return replace(look, pauses=tuple(recovery.doubtful(pause, note, key) for pause in found))
 
     def forbid(self, bans: Sequence[Ban]) -> None:

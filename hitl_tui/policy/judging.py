@@ -23,6 +23,7 @@ from hitl_tui.policy.rules import Policy, Rule
 
 PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION})
 """Pauses that ask a person something, and are no calls of a tool."""
+BROKEN = "everything asks until the policy is corrected"
 _WORST = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
 
 
@@ -50,7 +51,7 @@ def unsampled(facts: Facts, policy: Policy | None, now: float) -> Verdict:
     if policy is None:
         return Verdict(Outcome.ASK, "no policy", "there is no policy, so everything asks", facts.risk)
     if policy.problem:
-        return Verdict(Outcome.ASK, "no policy", f"everything asks until the policy is corrected: {policy.problem}", facts.risk)
+        return Verdict(Outcome.ASK, "no policy", f"{BROKEN}: {policy.problem}", facts.risk)
     return _safe(facts, _by_rules(facts, policy, now))
 
 

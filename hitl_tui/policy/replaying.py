@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hitl_tui.model import DecisionKind, Facts, Json, Outcome, Past, Risk
-from hitl_tui.policy.judging import unsampled
+from hitl_tui.policy.judging import BROKEN, unsampled
 from hitl_tui.policy.rules import Policy
 
 EXAMPLES = 5
@@ -83,8 +83,9 @@ class Replay:
 def facts_of(past: Past) -> Facts:
     """What policy may know of an action of long ago: what is stored of it. A warning it had counts as a finding."""
     risk = Risk(past.risk) if past.risk in list(Risk) else None
+    note = past.note.partition(BROKEN)[0].removesuffix("; ")
     return Facts(
-        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
+        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (note,) if note else (), allowed=past.allowed,
         id=f"{past.review}:{past.slot}",
     )  # fmt: skip
 

@@ -8,22 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hitl_tui import jsontext
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Action, Answer, Ban, DecisionKind, Json, PauseKind, ReviewState, Run, Sent, effect_of
+from hitl_tui.model import Action, Answer, Ban, DecisionKind, Json, PauseKind, ReviewState, Run, Sent
+from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.connection import Store
 from hitl_tui.store.reviews import actions_of
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.runs import read_run
 
-DECIDE = (  # an earlier decision of the same effect on the same call, which may have had it already, lends its number
-    "INSERT INTO decisions (review, slot, digest, kind, args, message, actor, at, effective_at, looked_ms, effect, repeats) "
-    "SELECT v.id, a.slot, a.digest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT coalesce(o.repeats, o.id) FROM reviews w "
-    "JOIN decisions o ON o.review = w.id AND o.doubtful JOIN actions b ON b.review = o.review AND b.slot = o.slot "
-    "WHERE w.run = v.run AND o.effect = ?8 AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot)) "
-    "ORDER BY o.id DESC LIMIT 1) "
-    "FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?9 AND v.state = 'open' AND a.slot = ?10 AND a.digest = ?11"
-)
 SAID = (
     "reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded JOIN actions a ON a.review = v.id AND a.slot = d.slot "
     "JOIN decisions f ON f.id = coalesce(d.repeats, d.id) JOIN reviews q ON q.id = f.review"
@@ -52,10 +44,7 @@ async def decide(
     """
     now = time.time()
     digests = {slot: shown[slot].digest for slot in answers}
-    values = [
-        (a.kind, _args(a), a.message, actor, now, now + grace_s, looked_ms, effect_of(shown[slot], a), review, slot, digests[slot])
-        for slot, a in answers.items()
-    ]
+    values = [row_of(review, shown[slot], a, actor, now, now + grace_s, looked_ms) for slot, a in answers.items()]
     if len(values) == 1:  # a transaction of its own
         if not await store.write_soon(f"{DECIDE} RETURNING id", values[0]):
             await _explain(store, review, digests)
@@ -128,10 +117,6 @@ def _when(at: float | None) -> str:
 async def state_of(store: Store, review: int) -> ReviewState:
     """Where a known review is."""
     return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
-
-
-def _args(answer: Answer) -> str | None:
-    return None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
 
 
 async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> None:

@@ -11,7 +11,9 @@ from hitl_tui.store.connection import Store
 
 BATCH = 500
 PAST = (
-    "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, v.risk, v.confidence, v.note, d.kind, d.actor, v.opened_at, d.at "
+    "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, "
+    "CASE v.slots WHEN 1 THEN coalesce(a.risk, v.risk) ELSE a.risk END, coalesce(a.confidence, v.confidence), v.note, "
+    "d.kind, d.actor, v.opened_at, d.at "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
     "WHERE NOT d.superseded AND (d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
 )

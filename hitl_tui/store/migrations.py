@@ -176,6 +176,14 @@ STEPS = (
     ALTER TABLE decisions ADD COLUMN repeats INTEGER;  -- an earlier doubtful decision of the same effect: both are one act
     CREATE INDEX decisions_doubtful ON decisions (review) WHERE doubtful;
     ALTER TABLE decisions ADD COLUMN undone_at REAL;  -- superseded because somebody took it back
+    ALTER TABLE actions ADD COLUMN confidence REAL;
+    ALTER TABLE actions ADD COLUMN confidence_source TEXT NOT NULL DEFAULT '';
+    ALTER TABLE actions ADD COLUMN confidence_note TEXT NOT NULL DEFAULT '';
+    ALTER TABLE actions ADD COLUMN risk TEXT;
+    ALTER TABLE actions ADD COLUMN outcome TEXT;  -- what policy said; NULL without one
+    ALTER TABLE actions ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+    ALTER TABLE actions ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+    ALTER TABLE reviews ADD COLUMN route TEXT;  -- the worst outcome of the actions that policy left undecided
 
     DROP TRIGGER decisions_whole;
     CREATE TRIGGER decisions_counted AFTER INSERT ON decisions BEGIN

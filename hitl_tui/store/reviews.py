@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from hitl_tui import jsontext
@@ -14,25 +14,39 @@ from hitl_tui.model import (
     Action,
     Answer,
     Attempt,
+    Confidence,
     Context,
     Decision,
     DecisionKind,
     Json,
     Message,
+    Outcome,
     Pause,
     PauseKind,
     Review,
     ReviewRow,
     ReviewState,
+    Routed,
+    Verdict,
 )
+from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import GIVE_BACK
 
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
-    "v.effective_at"
+    "v.effective_at, v.route"
 )
-ACTION = "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest"
+ACTION = (
+    "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
+    "confidence_note, risk, outcome, rule, reason"
+)
+WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
+"""The further along, the more a person has to do."""
+ANSWERED = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
+"""What policy decides by itself, and how."""
+
+Judge = Callable[[Pause], Routed]
 
 
 # What the console reads
@@ -95,11 +109,11 @@ async def get(store: Store, review: int) -> Review | None:
     )
     if row is None:
         return None
-    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[14:]
+    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[15:]
     actions = await actions_of(store, review)
     decisions = {d.slot: d for d in await _decisions(store, review)}
     return Review(
-        _row(row[:14]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
+        _row(row[:15]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
         decided_at, submitted_at, applied_at,
     )  # fmt: skip
 
@@ -126,11 +140,13 @@ async def reconcile(
     pauses: Sequence[Pause],
     fate: Mapping[int, tuple[ReviewState, str]],
     doubtful: Sequence[int] = (),
+    judge: Judge | None = None,
 ) -> None:
     """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
 
     `fate` says what became of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
-    reviews may have had their effect, though that is asked again.
+    reviews may have had their effect, though that is asked again. `judge` says what policy makes of a pause that is new: what it decides
+    is stored with the review, or neither is.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
@@ -145,7 +161,7 @@ async def reconcile(
                 await db.execute("UPDATE reviews SET state = 'stale', note = 'answered elsewhere or superseded' WHERE id = ?", (review,))
         for pause in pauses:
             if pause.interrupt not in known:
-                await _open(db, run, agent, pause)
+                await _open(db, run, agent, pause, judge)
             elif pause.note:
                 await db.execute("UPDATE reviews SET note = ?1 WHERE id = ?2 AND note != ?1", (pause.note, known[pause.interrupt]))
         await db.execute(
@@ -185,19 +201,28 @@ async def _apply_fate(db: Transaction, fate: Mapping[int, tuple[ReviewState, str
         if state == ReviewState.OPEN:
             await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
             await db.execute(
-                "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL WHERE id = ?", (review,)
+                "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL, "
+                "route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = ?",
+                (review,),
+            )
+            await db.execute(  # what policy decided, a person decides now
+                "UPDATE actions SET outcome = 'ask', rule = 'safety', reason = ?1 || ': a person must look, though ' || reason "
+                "WHERE review = ?2 AND outcome IN ('auto', 'deny')",
+                (note, review),
             )
 
 
-async def _open(db: Transaction, run: int, agent: str, pause: Pause) -> None:
-    first, plain = pause.actions[0], jsontext.plain
-    note = pause.note or await _known_doubt(db, run, pause.interrupt)
+async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
+    first, plain, now = pause.actions[0], jsontext.plain, time.time()
+    pause = replace(pause, note=pause.note or await _known_doubt(db, run, pause.interrupt))
+    routed = judge(pause) if judge else Routed({})
+    note = plain("; ".join(filter(None, [pause.note, routed.note])))
     cursor = await db.execute(
         "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at, "
-        "repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "repeats, route) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
-         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, note, time.time(),
-         pause.repeats),
+         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, note, now,
+         pause.repeats, _route(routed.verdicts)),
     )  # fmt: skip
     review = cursor.lastrowid
     await db.execute(
@@ -205,9 +230,23 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause) -> None:
         (review, jsontext.dumps(pause.value), jsontext.dumps(asdict(pause.context))),
     )
     await db.executemany(
-        f"INSERT INTO actions (review, {ACTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(review, *_action_values(action)) for action in pause.actions],
+        f"INSERT INTO actions (review, {ACTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(review, *_action_values(_with(action, routed.verdicts.get(action.slot)))) for action in pause.actions],
     )
+    for action in pause.actions:
+        verdict = routed.verdicts.get(action.slot)
+        if verdict and (kind := ANSWERED.get(verdict.outcome)):
+            answer = Answer(kind, message=plain(verdict.reason) if kind is DecisionKind.REJECT else None)
+            await db.execute(DECIDE, row_of(int(review or 0), action, answer, f"policy:{verdict.rule}", now, now, None))
+
+
+def _with(action: Action, verdict: Verdict | None) -> Action:
+    return replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason) if verdict else action
+
+
+def _route(verdicts: Mapping[int, Verdict]) -> Outcome | None:
+    """The worst outcome: of what people have to decide, and where that is nothing, of what policy did."""
+    return max((verdict.outcome for verdict in verdicts.values()), key=WORSE.index, default=None)
 
 
 async def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
@@ -231,15 +270,18 @@ def _action_values(a: Action) -> tuple[Any, ...]:
     return (
         a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
         jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
-        a.digest,
+        a.digest, a.confidence.value, a.confidence.source, plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule),
+        plain(a.reason),
     )  # fmt: skip
 
 
 def _action(row: Any) -> Action:
-    slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row
+    slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row[:11]
+    confidence, source, why, risk, outcome, rule, reason = row[11:]
     return Action(
         slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
-        json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means),
+        json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
+        risk, outcome and Outcome(outcome), rule, reason,
     )  # fmt: skip
 
 
@@ -259,7 +301,7 @@ def _json(text: str | None) -> Json:
 
 
 def _row(row: Any) -> ReviewRow:
-    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at = row
+    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at, route = row
     return ReviewRow(
         id_,
         run,
@@ -275,6 +317,7 @@ def _row(row: Any) -> ReviewRow:
         note,
         decided,
         effective_at,
+        route and Outcome(route),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.safety import one_line
 from hitl_tui.ui import recent, words
 from hitl_tui.ui.ink import Piece
@@ -76,7 +76,7 @@ def _first(row: ReviewRow, width: int, age: str, ink: str = "strong") -> Iterato
 
 
 def _second(row: ReviewRow, width: int) -> Iterator[Piece]:
-    known: list[Piece] = []
+    known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
     if row.risk:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Context, DecisionKind, Json, Message, PauseKind, Review, ReviewRow, ReviewState
+from hitl_tui.model import Action, Context, DecisionKind, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.safety import one_line
 from hitl_tui.ui import recent, words
 from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
@@ -44,6 +44,8 @@ def facts(review: Review, context: Context, seen: Beholder) -> Content:
     parts: list[tuple[str, str]] = [(words.KINDS[row.kind], "$foreground 60%")]
     if row.risk:
         parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if words.risk_ink(row.risk) == 'error' else 'warning'}"))
+    if row.route == Outcome.TAKEOVER and row.state == ReviewState.OPEN:
+        parts.insert(0, ("take over", "bold $error"))
     if row.confidence is not None:
         parts.append((f"confidence {words.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
     if context.model:
@@ -121,8 +123,20 @@ def _question(action: Action) -> Iterator[Line]:
         yield from json_lines(action.answer_schema, "", 2)
 
 
+def _routed(action: Action) -> Iterator[Line]:
+    """Why policy sent it here, how sure the agent is, and who says so."""
+    if action.outcome:
+        ink = "error" if action.outcome is Outcome.TAKEOVER else "accent"
+        yield from paragraph(action.routed(), "", "⚖", 2, ink)
+    if action.confidence.source:
+        yield from paragraph(action.confidence.told(), "muted", "", 2)
+    if action.risk:
+        yield from paragraph(f"risk: {one_line(action.risk, 40)}", words.risk_ink(action.risk), "", 2)
+
+
 def why_lines(action: Action, context: Context) -> Iterator[Line]:
-    """Why the agent asks: what it said, what the graph's author wrote, and what went wrong before."""
+    """Why the agent asks: what policy says of it, what it said, what the graph's author wrote, and what went wrong before."""
+    yield from _routed(action)
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error")
     if context.reasoning.strip():

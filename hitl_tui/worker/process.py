@@ -29,6 +29,7 @@ from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.output import RunOutput
+from hitl_tui.worker.routing import Routing
 from hitl_tui.worker.successor import Successor
 from hitl_tui.worker.threads import AgentThreads
 from hitl_tui.worker.turns import Turns
@@ -129,7 +130,8 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
             stack.push_async_callback(_leave, store, me, successor)
             await _succeed(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, successor.take_over).start()
-        project = await stack.enter_async_context(Project.open(target, home))
+        routing = Routing(home.path, target.root)
+        project = await stack.enter_async_context(Project.open(target, home, routing.hearing))
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
         gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
@@ -137,7 +139,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
             return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         journal = await stack.enter_async_context(Journal(traces, ring).running())
-        engine = Engine(store, me, project, Turns(store, me.id, project, journal, code), ring, options.time_limit_s)
+        engine = Engine(store, me, project, Turns(store, me.id, project, journal, code, routing), ring, options.time_limit_s)
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)

@@ -22,6 +22,7 @@ from hitl_tui.store import Store, decisions, events, reviews, runs
 from hitl_tui.store.hangs import Due
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.output import current_run
+from hitl_tui.worker.routing import Routing
 from hitl_tui.worker.threads import AgentThreads
 
 CRASHES = 2
@@ -39,12 +40,13 @@ Fate = dict[int, tuple[ReviewState, str]]
 class Turns:
     """Drives runs of one project. Whatever an agent does, a turn ends with the run's state in the store."""
 
-    def __init__(self, store: Store, worker: str, project: Project, journal: Journal, code: AgentThreads) -> None:
+    def __init__(self, store: Store, worker: str, project: Project, journal: Journal, code: AgentThreads, routing: Routing) -> None:
         self._store = store
         self._worker = worker
         self._project = project
         self._journal = journal
         self._code = code
+        self._routing = routing
         self._traces: dict[int, Trace] = {}
         self._threads: dict[int, Thread] = {}
         self.due: dict[int, Due] = {}
@@ -157,7 +159,7 @@ class Turns:
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
-        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful)
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, self._routing.judge_of(run))
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     @contextlib.asynccontextmanager
