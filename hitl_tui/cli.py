@@ -88,6 +88,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+LONGEST_GRACE_S = 86_400
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON; its shape is in the README.")
 targets_argument = click.argument("targets", nargs=-1, metavar="[TARGET]...")
 
@@ -280,6 +281,8 @@ def decide(
         raise Refused("a response needs --message or --args", "say what to answer")
     number, _, slot = review.partition("#")
     grace_s = durations.seconds(grace)
+    if grace_s > LONGEST_GRACE_S:
+        raise Refused(f"{grace} is too long to hold a decision back", "at most a day: 24h")
     answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
 
     async def work(inbox: Inbox, _: Home) -> None:

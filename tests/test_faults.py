@@ -271,3 +271,32 @@ async def test_killed_twice_over_a_gate_what_ended_stays_ended(alone: Reviewer, 
     await alone.decide(last, *(respond("enough") if a.name == "slow" else approve() for a in last.actions))
     await alone.done(run)
     assert [d["did"] for d in alone.did(run)].count("send") == 1 or not ended
+
+
+@pytest.mark.parametrize("agent", ["batched", "per_call", "gated_agent"])
+async def test_killed_while_the_loop_is_blocked_a_person_is_asked(alone: Reviewer, agent: str) -> None:
+    run = await alone.launch(agent, [("block", {"seconds": 20})])
+    worker = alone.place.start()
+    await alone.decide(await alone.one(run), approve())
+    await alone.until_did(run, "block begins")
+    worker.kill()
+    alone.place.start()
+    again = await alone.one(run)
+    assert MAY in again.row.note and "block approved" in again.row.note
+    assert len(alone.keys(run, "block begins")) == 1, "it does not run again unasked"
+
+
+async def test_what_was_decided_is_told_to_whoever_is_asked_again(alone: Reviewer) -> None:
+    run = await alone.launch("react", [SLOW, ("send", {"to": "a"})])
+    again = await killed_in_slow(alone, run, edit(seconds=0.5), reject("not to a"))
+    assert 'slow edited to {"seconds": 0.5}' in again.row.note and "send rejected (not to a)" in again.row.note
+
+
+async def test_refusals_alone_are_sent_again_by_themselves(alone: Reviewer) -> None:
+    run = await alone.launch("batched", [("send", {"to": "a"})])
+    worker = alone.place.start(kill_at="submitted")
+    await alone.decide(await alone.one(run), reject("no"))
+    worker.wait()
+    alone.place.start()
+    assert "with reason: no" in results(await alone.done(run))["send"][0]
+    assert await alone.states(run) == ["applied"]

@@ -24,8 +24,8 @@ CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
 """Channels that do not say that a task has ended."""
 
 WRITES = """
-    SELECT task_id, channel, type, value FROM writes WHERE thread_id = :thread AND checkpoint_ns = '' AND checkpoint_id = (
-        SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = '')
+    SELECT task_id, channel, type, value FROM writes WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = (
+        SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns)
 """
 
 METADATA = "SELECT metadata FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns ORDER BY checkpoint_id DESC LIMIT 1"
@@ -61,14 +61,14 @@ class Heads:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)
 
-    def pending(self, thread: str) -> list[Interrupt]:
-        """The interrupts of the newest checkpoint whose task has not ended.
+    def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:
+        """The interrupts of a namespace's newest checkpoint whose task has not ended.
 
         Raises:
             Storage: the file cannot be read now.
         """
         with told(self._path):
-            writes = self._db.execute(WRITES, {"thread": thread}).fetchall()
+            writes = self._db.execute(WRITES, {"thread": thread, "ns": namespace}).fetchall()
         ended = {task for task, channel, *_ in writes if channel not in CONTROL}
         asking = [(type_, value) for task, channel, type_, value in writes if channel == INTERRUPT and task not in ended]
         return [interrupt for typed in asking for interrupt in self._serde.loads_typed(typed)]

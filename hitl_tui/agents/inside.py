@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
@@ -30,6 +30,8 @@ class Inside:
     pulled: bool
     """Whether the graph's edges led there, and nobody sent for it."""
     values: dict[str, Any]
+    has_answer: bool = False
+    """Whether the graph that asked has gone on with an answer: a worker died before the task around it was stored as ended."""
 
 
 class Insides:
@@ -50,7 +52,9 @@ class Insides:
         found = {}
         for interrupt, asking in deepest.items():
             if head := await self._head(asking.namespace):
-                found[interrupt] = self._inside(head, asking.namespace, functools.partial(_raised, asking))
+                inside = self._inside(head, asking.namespace, functools.partial(_raised, asking))
+                still = {pending.id for pending in self._heads.pending(self._thread, asking.namespace)}
+                found[interrupt] = replace(inside, has_answer=interrupt not in still)
         return found
 
     async def stopped(self, namespace: str) -> Inside | None:

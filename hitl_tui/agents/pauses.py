@@ -69,6 +69,8 @@ def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str,
         for interrupt in task.interrupts:
             if interrupt.id in pending and interrupt.id not in found:
                 inside = insides.get(interrupt.id)
+                if inside and inside.has_answer:
+                    continue  # only the task around it does not know yet
                 found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy, hearing)
     beside = _held_beside(snapshot)
     return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,13 @@ CALLS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL
 """Pauses whose actions are tool calls of the state's last message, so that their results can be found there."""
 
 
-def may_repeat(snapshot: StateSnapshot, sent: Sequence[Sent]) -> bool:
-    """Whether going on could do again what somebody approved: a step is unfinished, and no result of the approved is to be seen."""
+def may_repeat(snapshot: StateSnapshot, pending: Collection[str], sent: Sequence[Sent]) -> bool:
+    """Whether going on could do again what somebody approved: a step is unfinished, and no result of the approved is to be seen.
+
+    `pending` are the interrupts that wait still.
+    """
     if not any(task.result is None and not task.interrupts for task, _, _ in leaves(snapshot)):
         return False
-    pending = {interrupt.id for interrupt in snapshot.interrupts}
     done = set(_finished(snapshot))
     return any(
         _let_happen(said, action, said.by_slot[action.slot]) and not (said.kind in CALLS and action.tool_call in done)

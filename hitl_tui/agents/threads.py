@@ -68,6 +68,11 @@ class Look:
         return not self.snapshot.tasks
 
     @property
+    def at_step_end(self) -> bool:
+        """Whether every task of this step has ended: the next may have begun, though nothing of it is stored."""
+        return bool(self.snapshot.tasks) and all(task.result is not None for task in self.snapshot.tasks)
+
+    @property
     def unfinished(self) -> bool:
         """Whether some task of this step neither ended nor asks."""
         return any(not task.interrupts and task.result is None for task in self.snapshot.tasks)
@@ -151,7 +156,7 @@ class Thread:
 
     def may_repeat(self, look: Look, sent: Sequence[Sent]) -> bool:
         """Whether going on from here could do again what somebody approved."""
-        return recovery.may_repeat(look.snapshot, sent)
+        return recovery.may_repeat(look.snapshot, {pause.interrupt for pause in look.pauses}, sent)
 
     async def stop_in_doubt(self, look: Look, note: str, key: str | None) -> Look:
         """The same head, held until somebody says whether what may have run shall run (again)."""
@@ -170,6 +175,10 @@ class Thread:
     def proceed(self) -> AsyncIterator[Part]:
         """Go on from the checkpoint."""
         return self._stream(None)
+
+    def close_step(self) -> AsyncIterator[Part]:
+        """Store a step as ended whose tasks all have ended, and begin no other."""
+        return self._stream(None, interrupt_before="*")
 
     async def ask_again(self, look: Look) -> AsyncIterator[Part]:
         """Go back to the head itself, which drops a poisonous answer: the question comes again under a new id.
@@ -199,7 +208,11 @@ class Thread:
         return self._stream(Command(resume=resume), strict)
 
     def _stream(
-        self, given: Any, config: RunnableConfig | None = None, interrupt_after: Sequence[str] | None = None
+        self,
+        given: Any,
+        config: RunnableConfig | None = None,
+        interrupt_after: Sequence[str] | None = None,
+        interrupt_before: Sequence[str] | None = None,
     ) -> AsyncIterator[Part]:
         parts: AsyncIterator[Any] = self._graph.astream(
             given,
@@ -208,7 +221,7 @@ class Thread:
             subgraphs=True,
             durability="async",
             control=self.control,
-            interrupt_before=self._anatomy.own_before,
+            interrupt_before=interrupt_before or self._anatomy.own_before,
             interrupt_after=interrupt_after or self._anatomy.own_after,
         )
         return parts

@@ -150,7 +150,9 @@ async def reconcile(
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
-        await db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in doubtful])
+        if doubtful:
+            pauses = [replace(pause, note=pause.note or await _asked_before(db, run, pause)) for pause in pauses]
+        await _doubt(db, run, doubtful, [a.tool_call for pause in pauses if pause.note for a in pause.actions if a.tool_call])
         await _apply_fate(db, fate)
         live = await db.execute_fetchall(
             "SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,)
@@ -169,6 +171,26 @@ async def reconcile(
             "WHERE id = ? AND worker = ?",
             (run, worker),
         )
+
+
+async def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
+    """Mark decisions that may have had their effect: those of these reviews, and those about tool calls that are asked again."""
+    await db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in answered])
+    await db.executemany(
+        "UPDATE decisions SET doubtful = 1 WHERE NOT superseded AND (review, slot) IN (SELECT a.review, a.slot FROM reviews v "
+        "JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.submitted_at IS NOT NULL AND a.tool_call = ?)",
+        [(run, call) for call in calls],
+    )
+
+
+async def _asked_before(db: Transaction, run: int, pause: Pause) -> str:
+    """What a run that was cut off, or failed, and asks under a new id what it had an answer to, must say."""
+    found = await db.execute_fetchall(
+        "SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.node = ? AND v.interrupt != ? "
+        "AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1",
+        (run, jsontext.plain(pause.node), pause.interrupt, pause.actions[0].digest),
+    )
+    return "may have run once: the run was cut off, and asks again what it had an answer to" if found else ""
 
 
 async def gates(store: Store, run: int) -> set[str]:

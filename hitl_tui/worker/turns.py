@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import faultpoints, jsontext
@@ -15,9 +15,10 @@ from hitl_tui.agents.pauses import is_gate
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
 from hitl_tui.agents.trace import Trace
+from hitl_tui.checks import TOOL_KINDS, response_value
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import DecisionKind, Pause, PauseKind, ReviewState, Run, RunState, Sent
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Run, RunState, Sent
 from hitl_tui.store import Store, decisions, events, reviews, runs
 from hitl_tui.store.hangs import Due
 from hitl_tui.worker.journal import Journal
@@ -54,42 +55,46 @@ class Turns:
 
     async def take(self, run: Run) -> None:
         """Begin a run that was just leased, or let it go on from its checkpoint."""
-        async with self._guarded(run) as thread:
-            if run.crashes >= CRASHES:
-                raise _Condemned(f"the worker died {run.crashes} times while this run was going")
-            if run.resuming and await self._go_on(run, thread):
-                return
-            given = self._project.input_of(run)
-            self._say(run, "input", {"text": run.input["text"]} if "text" in run.input else {"input": given})
-            await self._stream(run, thread.begin(given))
-            await self._conclude(run, thread)
+        await self._guard(run, lambda thread: self._take(run, thread))
 
     async def resume(self, run: Run, decided: list[decisions.Answers]) -> None:
         """Send what was decided, if the graph still asks exactly what was shown."""
-        async with self._guarded(run) as thread:
-            asks = await thread.asks([said.interrupt for said in decided])
-            leased = await decisions.submit(self._store, self._worker, decided)
-            if not leased:
-                return  # another worker was first
-            faultpoints.reached(Step.SUBMITTED)
-            if not asks and not _is_its_own(await thread.look(stopped=True), run):
-                raise _Gone(*GONE)
-            if thread.is_of_other_code and not any(map(is_gate, asks)):  # let the new code ask, and see whether it asks the same
-                thread.forbid(decisions.forbidden(self._store, run.id))
-                await self._stream(run, thread.proceed())
-                asks = await thread.asks()
-            answered, stale = _match([said for said in decided if said.review in leased], asks)
-            if stale:
-                await reviews.close(self._store, stale)
-            if answered:
-                self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
-                keys = decisions.keys_of(said for _, said in answered)
-                thread.decided(keys.whole, keys.by_call)
-                thread.forbid(decisions.forbidden(self._store, run.id))
-                await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]), Step.RESUMED)
-            elif not _is_its_own(await thread.look(stopped=True), run):
-                raise _Gone(*GONE)
-            await self._conclude(run, thread)
+        await self._guard(run, lambda thread: self._resume(run, decided, thread))
+
+    async def _take(self, run: Run, thread: Thread) -> None:
+        if run.crashes >= CRASHES:
+            raise _Condemned(f"the worker died {run.crashes} times while this run was going")
+        if run.resuming and await self._go_on(run, thread):
+            return
+        given = self._project.input_of(run)
+        self._say(run, "input", {"text": run.input["text"]} if "text" in run.input else {"input": given})
+        await self._stream(run, thread.begin(given))
+        await self._conclude(run, thread)
+
+    async def _resume(self, run: Run, decided: list[decisions.Answers], thread: Thread) -> None:
+        asks = await thread.asks([said.interrupt for said in decided])
+        leased = await decisions.submit(self._store, self._worker, decided)
+        if not leased:
+            return  # another worker was first
+        faultpoints.reached(Step.SUBMITTED)
+        if not asks and not _is_its_own(await thread.look(stopped=True), run):
+            raise _Gone(*GONE)
+        if thread.is_of_other_code and not any(map(is_gate, asks)):  # let the new code ask, and see whether it asks the same
+            thread.forbid(decisions.forbidden(self._store, run.id))
+            await self._stream(run, thread.proceed())
+            asks = await thread.asks()
+        answered, stale = _match([said for said in decided if said.review in leased], asks)
+        if stale:
+            await reviews.close(self._store, stale)
+        if answered:
+            self._say(run, "decided", {"reviews": [said.review for _, said in answered]})
+            keys = decisions.keys_of(said for _, said in answered)
+            thread.decided(keys.whole, keys.by_call)
+            thread.forbid(decisions.forbidden(self._store, run.id))
+            await self._stream(run, thread.answer([(asked, said.by_slot) for asked, said in answered]), Step.RESUMED)
+        elif not _is_its_own(await thread.look(stopped=True), run):
+            raise _Gone(*GONE)
+        await self._conclude(run, thread)
 
     async def _go_on(self, run: Run, thread: Thread) -> bool:
         """Continue an interrupted run; False when it had not begun."""
@@ -102,22 +107,29 @@ class Turns:
         keys, sent = await decisions.last_sent(self._store, run.id)
         key, doubtful = keys.whole, [said.review for said in sent]
         mended = await thread.mend(sent)
-        if mended:
+        if closing := run.cut and bool(sent) and look.at_step_end:
+            await self._stream(run, thread.close_step())
+        if mended or closing:
             look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
-        doubt = MAY_HAVE_RUN if run.cut else NOTHING_RAN
+        doubt = _with_words(MAY_HAVE_RUN, sent) if run.cut and not all(map(_is_refusal, sent)) else NOTHING_RAN
         thread.decided(keys.whole, keys.by_call)
         thread.forbid(decisions.forbidden(self._store, run.id))
-        note = MAY_HAVE_RUN if run.cut else FAILED_ON_IT
+        note = _with_words(MAY_HAVE_RUN if run.cut else FAILED_ON_IT, sent)
         settled = [said for said in sent if said.review not in unknown]
         if (run.cut or mended) and thread.may_repeat(look, sent):
             held = await thread.stop_in_doubt(look, note, key)
-            await self._settle(run, held, unknown, MAY_HAVE_RUN, key, doubtful)
+            await self._settle(run, held, unknown, _with_words(MAY_HAVE_RUN, sent), key, doubtful)
             return True
         if look.poisoned:
             await self._stream(run, thread.ask_again(look))
             anew = await thread.look(stopped=True)
             await self._settle(
-                run, await thread.stop_in_doubt(anew, FAILED_ON_IT, key) if anew.pauses else anew, unknown, doubt, key, doubtful
+                run,
+                await thread.stop_in_doubt(anew, _with_words(FAILED_ON_IT, sent), key) if anew.pauses else anew,
+                unknown,
+                doubt,
+                key,
+                doubtful,
             )
             return True
         if not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
@@ -162,16 +174,15 @@ class Turns:
         await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, self._routing.judge_of(run))
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
-    @contextlib.asynccontextmanager
-    async def _guarded(self, run: Run) -> AsyncIterator[Thread]:
-        """A thread to work on; every way out of the block but success is stored as what it means for the run."""
+    async def _guard(self, run: Run, work: Callable[[Thread], Awaitable[None]]) -> None:
+        """Work on the run's thread; every way out of it but success is stored as what it means for the run."""
         token = current_run.set(run.id)
         try:
             if run.id not in self._traces:
                 self._traces[run.id] = Trace(await events.last_seq(self._store, run.id))
             async with self._project.thread(run) as thread:
                 self._threads[run.id] = thread
-                yield thread
+                await work(thread)
         except Drained:
             await self._put_back(run)
         except asyncio.CancelledError:
@@ -226,6 +237,8 @@ class Turns:
         await self._journal.flush()
         sent = await reviews.submitted(self._store, run.id)
         fate = await self._fate_after(run, sent, sentence)
+        if isinstance(error, _Gone):  # nothing was sent anywhere
+            fate = {review: (ReviewState.FAILED, jsontext.plain(error.happened)) for review in sent}
         if cut:  # of the others nobody knows
             fate = {review: known for review, known in fate.items() if known[0] is ReviewState.APPLIED}
         await reviews.close(self._store, fate)
@@ -288,6 +301,30 @@ def _doubted(look: Look, sent: Sequence[Sent], note: str, key: str | None) -> Lo
         return pause.interrupt in answered or any(action.tool_call in let for action in pause.actions)
 
     return replace(look, pauses=tuple(replace(pause, note=note, repeats=key) if again(pause) else pause for pause in look.pauses))
+
+
+def _with_words(note: str, sent: Sequence[Sent]) -> str:
+    """The note with what was decided before, so that whoever is asked again knows."""
+    said = [_in_words(action, one.by_slot[action.slot]) for one in sent for action in one.actions if action.slot in one.by_slot]
+    return f"{note}; before: {', '.join(said)}" if said else note
+
+
+def _in_words(action: Action, answer: Answer) -> str:
+    name = jsontext.one_line(action.name, 40)
+    match answer.kind:
+        case DecisionKind.APPROVE:
+            return f"{name} approved"
+        case DecisionKind.EDIT:
+            return f"{name} edited to {jsontext.plain(jsontext.dumps(answer.args)[:200])}"
+        case DecisionKind.REJECT:
+            return f"{name} rejected" + (f" ({jsontext.one_line(answer.message, 80)})" if answer.message else "")
+        case _:
+            return f"{name} answered {jsontext.one_line(response_value(answer), 80)}"
+
+
+def _is_refusal(said: Sent) -> bool:
+    """Whether an answer lets nothing run, so that sending it twice does no harm."""
+    return said.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in said.by_slot.values())
 
 
 def _match(decided: list[decisions.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, decisions.Answers]], Fate]:

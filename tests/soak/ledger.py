@@ -18,6 +18,9 @@ DRAIN_S = 15.0
 REFUSALS = ("reject", "respond")
 DOUBT = "may have run"
 
+ORPHANED_S = 30.0
+"""Within which the worker of a killed console has ended, and its runs were taken up again."""
+
 
 class Ledger:
     """The books, and what is wrong with them."""
@@ -318,8 +321,14 @@ def every_mark_is_explained(ledger: Ledger) -> Iterator[str]:
 
 
 def explained(ledger: Ledger, mark: Mark) -> bool:
-    """Whether before the mark was seen the worker under its run ended, or a person ended the run or tried it again."""
-    ended = any(mark.run in stop.runs and stop.at <= mark.at for stop in ledger.books.stops)
+    """Whether before the mark was seen the worker under its run ended, or a person ended the run or tried it again.
+
+    The worker of a killed console ends some seconds later, by itself: what it drives then, nobody could note.
+    """
+    ended = any(
+        (mark.run in stop.runs and stop.at <= mark.at) or (stop.who == "console" and stop.at <= mark.at <= stop.at + ORPHANED_S)
+        for stop in ledger.books.stops
+    )
     people = any(row["verb"] in ("cancel", "retry") and row.get("run") == mark.run and row["at"] <= mark.at for row in ledger.books.said)
     return ended or people
 

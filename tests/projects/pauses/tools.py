@@ -50,4 +50,12 @@ def burst(text: str) -> str:
     raise RuntimeError(text)
 
 
-ALL = [send, delete, look, store, slow, burst]
+@tool
+async def block(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
+    """Block the event loop, so that nothing of what went before is stored meanwhile."""
+    note("block begins", call)
+    time.sleep(seconds)
+    return "blocked"
+
+
+ALL = [send, delete, look, store, slow, burst, block]
