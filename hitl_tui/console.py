@@ -82,10 +82,13 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
     from hitl_tui.ui.app import HitlApp
 
     async with Store.open(home.database) as store:
-        app = HitlApp(Inbox(store, reviewer, workers.ring, settings.undo_s), settings, workers, home)
+        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s)
+        app = HitlApp(inbox, settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:
             await app.run_async()
         finally:
             await workers.stop()
+        if waiting := await inbox.unsent():
+            print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
     return app.return_code or 0

@@ -216,6 +216,10 @@ class Inbox:
         """Lines of the run's trace beyond `after`."""
         return await events.trace(self.store, run, after)
 
+    async def unsent(self) -> int:
+        """How many reviews are decided and not yet sent to their graphs."""
+        return await decisions.unsent(self.store)
+
     async def counts(self) -> dict[RunState, int]:
         """How many runs are queued, running and waiting."""
         return await runs.count(self.store)

@@ -114,6 +114,11 @@ def _when(at: float | None) -> str:
     return time.strftime(" at %H:%M:%S" if today else " on %Y-%m-%d at %H:%M:%S", then)
 
 
+async def unsent(store: Store) -> int:
+    """How many reviews are decided and not yet sent."""
+    return int((await store.one("SELECT count(*) FROM reviews WHERE state = 'decided'"))[0])
+
+
 async def state_of(store: Store, review: int) -> ReviewState:
     """Where a known review is."""
     return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
