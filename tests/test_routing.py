@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from hitl_tui.model import Outcome, Review, ReviewState, Run
+from hitl_tui.ui import review_lines
+from hitl_tui.ui.queue_list import QueueList
 from tests.driving import Place, Reviewer, approve, edit, reject, results, reviewer
 
 Own = Callable[[str], Place]
@@ -224,6 +227,19 @@ async def test_what_may_have_run_once_goes_to_a_person(alone: Reviewer, agent: s
     await alone.decide(review, approve())
     await alone.done(run)
     assert [did["did"] for did in alone.did(run)] == ["move"]
+
+
+async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over(alone: Reviewer) -> None:
+    policy(alone, EXACT)
+    run = await launch(alone, "per_call", ("I am 30 % sure", [MOVE]))
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    shown = [line.text for line in review_lines.why_lines(review.actions[0], await alone.inbox.context(review.row.id))]
+    assert "to take over: its confidence 0.3 is below 0.6 (thresholds)" in shown
+    assert any(text.startswith("confidence 0.3, by the agent's own words") for text in shown)
+    assert "risk: reversible" in shown
+    listed = QueueList(lambda ids: alone.inbox.rows(ids), lambda *_: None, time.time)
+    assert " take over" in [text for text, _ in listed.paint(review.row, 1, 60)]
 
 
 async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(alone: Reviewer) -> None:
