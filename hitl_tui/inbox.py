@@ -47,6 +47,8 @@ class Inbox:
     """One reviewer at the store."""
 
     def __init__(self, store: Store, reviewer: str, ring: Callable[[], None] = lambda: None, grace_s: float = 0.0) -> None:
+        if reviewer.startswith("policy:"):
+            raise Refused(f"{reviewer!r} is how policy signs", "choose another reviewer's name")
         self.store = store
         self.reviewer = reviewer
         self._ring = ring
