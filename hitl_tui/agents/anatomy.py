@@ -39,6 +39,8 @@ class Anatomy:
     gates_inside: bool = False
     """Whether such a subgraph has gates of its own."""
     edges: tuple[tuple[str, str], ...] = ()
+    forgetful: frozenset[str] = frozenset()
+    """Nodes that are subgraphs compiled with `checkpointer=False`: what they ask has another id each time (CONTRACT 3)."""
     own_before: tuple[str, ...] | None = None
     """Gates of one run, with those the graph was compiled with: LangGraph takes the former in place of the latter. None: the latter."""
     own_after: tuple[str, ...] | None = None
@@ -107,7 +109,12 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
         frozenset(name.partition("|")[0] for name, _ in _subgraphs(graph)),
         any(sub.interrupt_before_nodes or sub.interrupt_after_nodes for _, sub in _subgraphs(graph)),
         _edges(graph),
+        frozenset(name for name, node in graph.nodes.items() if any(map(_forgets, _steps(node.bound)))),
     )
+
+
+def _forgets(step: Any) -> bool:
+    return isinstance(step, Pregel) and step.checkpointer is False
 
 
 def called_so(node: str) -> bool:

@@ -106,7 +106,14 @@ def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, 
     value = jsontext.safe(interrupt.value)
     error = str(leaf[0].error) if leaf[0].error else ""
     pause = Pause(
-        interrupt.id, kind, place.node, place.path, value, actions, _context(place, error, anatomy), note=_mixed_up(leaf, inside, anatomy)
+        interrupt.id,
+        kind,
+        place.node,
+        place.path,
+        value,
+        actions,
+        _context(place, error, anatomy),
+        note=_lost(leaf[0], anatomy) or _mixed_up(leaf, inside, anatomy),
     )
     return rated(pause, place.values, anatomy, hearing)
 
@@ -115,6 +122,13 @@ def _context(place: _Place, error: str, anatomy: Anatomy) -> Context:
     """What surrounds it; only of the outer graph is it known what leads where."""
     around = () if place.path else (anatomy.before(place.node), anatomy.after(place.node))
     return context_of(place.values, error, *around)
+
+
+def _lost(task: PregelTask, anatomy: Anatomy) -> str:
+    """A warning where no answer arrives."""
+    if task.name not in anatomy.forgetful:
+        return ""
+    return f"{task.name} was compiled with checkpointer=False: LangGraph cannot bring it an answer by id, and it will ask again"
 
 
 def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:

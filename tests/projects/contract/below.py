@@ -59,6 +59,7 @@ def twice_into(graph: Any) -> Any:
 kept = twice_into(inner(checkpointer=True))
 own_saver = twice_into(inner(checkpointer=InMemorySaver()))
 no_saver = twice_into(inner(checkpointer=False))
+no_saver_node = StateGraph(Outer).add_node("sub", inner(checkpointer=False)).add_edge(START, "sub").add_edge("sub", END).compile()
 
 ELSEWHERE = inner(checkpointer=InMemorySaver())
 

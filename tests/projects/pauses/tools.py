@@ -54,7 +54,7 @@ def burst(text: str) -> str:
 async def block(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
     """Block the event loop, so that nothing of what went before is stored meanwhile."""
     note("block begins", call)
-    time.sleep(seconds)
+    time.sleep(seconds)  # noqa: ASYNC251 - that is the point
     return "blocked"
 
 
