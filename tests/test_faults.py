@@ -300,3 +300,15 @@ async def test_refusals_alone_are_sent_again_by_themselves(alone: Reviewer) -> N
     alone.place.start()
     assert "with reason: no" in results(await alone.done(run))["send"][0]
     assert await alone.states(run) == ["applied"]
+
+
+async def test_a_call_that_asks_beside_one_that_is_refused_is_not_lost(own: Own) -> None:
+    async with reviewer(own("soak")) as someone:
+        run = await someone.launch("asks_behind_gate", [("confirm", {"ref": "a", "note": "x"}), ("confirm", {"ref": "b", "note": "y"})])
+        someone.place.start()
+        await someone.decide(await someone.one(run), approve(), reject("not b"))
+        question = await someone.one(run)
+        assert question.value["ref"] == "a"
+        await someone.decide(question, respond("good"))
+        assert "confirm" in results(await someone.done(run))
+        assert await someone.states(run) == ["applied", "applied"]

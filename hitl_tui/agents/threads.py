@@ -252,9 +252,10 @@ class Thread:
         kept = [call for call in whole.tool_calls if call["id"] in waiting and not _is_refused(by_call.get(call["id"]))]
         if refused and kept:
             await self._update({"messages": [_with_calls(whole, kept)], **edited})
-            async for part in self._stream(None, interrupt_after="*"):  # one step, wherever the shorter message leads
-                if part[1] != "updates" or "__interrupt__" not in part[2]:
-                    yield part
+            async for part in self._one_step():
+                yield part
+            if (await self._graph.aget_state(self._config)).interrupts:
+                return  # a call that was let run asks something itself: the step has not ended, and the model is told of no refusal
             await self._update({"messages": [whole, *refused]}, as_node=pause.node)
         elif refused:
             await self._update({"messages": refused}, as_node=pause.node)
@@ -264,6 +265,12 @@ class Thread:
             return  # the tools' turn is over, and the next node has a gate of its own
         async for part in self._stream(None):
             yield part
+
+    async def _one_step(self) -> AsyncIterator[Part]:
+        """The next step, wherever it leads; that the graph stops behind it is no pause of its own."""
+        async for part in self._stream(None, interrupt_after="*"):
+            if part[1] != "updates" or "__interrupt__" not in part[2]:
+                yield part
 
     async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
         await self._graph.aupdate_state(self._config, values, as_node=as_node)
