@@ -257,9 +257,9 @@ def results(state: Any) -> dict[str, list[str]]:
     return found
 
 
-async def until_said(place: Place, what: str) -> None:
+async def until_said(place: Place, what: str, patience: float = PATIENCE_S) -> None:
     """Wait until a worker of the place has said that."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience
     while what not in place.said():
         assert time.monotonic() < until, place.said()
         await asyncio.sleep(0.05)

@@ -535,7 +535,7 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
     assert names(contract, run) == ["acts"]
     await contract.inbox.retry(run.id)
     again = await contract.one(run)
-    assert again.row.note == "may have run once: the graph failed in that step, and all of it is asked anew"
+    assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked anew")
     await contract.decide(again, respond("good"))
     assert (await contract.done(run))["answer"] == "good"
     assert names(contract, run) == ["acts", "acts"], "LangGraph knows no other way out"

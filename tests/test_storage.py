@@ -67,7 +67,7 @@ async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewe
     await alone.until_did(run, "one begins")
     with contextlib.closing(sqlite3.connect(alone.place.home.checkpoints, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await until_said(alone.place, "checkpoints.db is locked by another program")
+        await until_said(alone.place, "checkpoints.db is locked by another program", patience=120)  # LangGraph waits 5 s for each write
         assert (await alone.wait(run, RunState.QUEUED, RunState.RUNNING)).error == ""
         other.execute("ROLLBACK")
     assert (await alone.done(run))["log"] == ["one", "two", "three"]
