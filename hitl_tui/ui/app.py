@@ -156,8 +156,8 @@ class HitlApp(App[None]):
 
     async def _stand(self) -> None:
         standing = await read_standing(self._inbox, self._crew, self._clock())
-        if not self._up:
-            return
+        if not self.query(QueueView):
+            return  # the console is leaving
         queue = self.query_one(QueueView)
         surroundings = None if queue.waiting else await read_surroundings(self._inbox, self._crew)
         if not self._up:
