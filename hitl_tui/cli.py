@@ -138,11 +138,13 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
 @click.option("--gate", "gates", multiple=True, metavar="NODE", help="Stop before this node too, in these runs; * for every node.")
 @click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Stop after this node too.")
 @click.option("--time-limit", metavar="TIME", help="How long the agent may work, like 90s or 10m; waiting for people does not count.")
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A word by which policy knows these runs.")
 @json_option
 @shared
 def launch(
     agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
-    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, json_: bool, home: str | None, reviewer: str | None,
+    gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...], json_: bool,
+    home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Queue a run of AGENT with TEXT, or with JSON input."""
     from hitl_tui import durations, jsontext, printing
@@ -152,7 +154,8 @@ def launch(
         raise click.UsageError("give one of TEXT, --input JSON and --input-file F")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = jsontext.loads(source, "the input") if source is not None else None
-    options = RunOptions(gates, gates_after, durations.seconds(time_limit) if time_limit is not None else None)
+    limit_s = durations.seconds(time_limit) if time_limit is not None else None
+    options = RunOptions(gates, gates_after, limit_s, tags)
 
     async def work(inbox: Inbox, _: Home) -> None:
         others = await inbox.suggestions(agent)

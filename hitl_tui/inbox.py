@@ -172,7 +172,7 @@ class Inbox:
         from uuid import uuid4
 
         made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
-        ids = await runs.insert(self.store, made, options)
+        ids = await runs.insert(self.store, made, options, self.reviewer)
         faultpoints.reached(Step.LAUNCHED)
         self._ring()
         return [await self.run(id_) for id_ in ids]

@@ -61,6 +61,12 @@ class PauseKind(StrEnum):
     """The agent-inbox schema: `action_request` and `config`."""
     MCP_ELICITATION = "mcp_elicitation"
     """What an MCP server asks before it finishes a tool call, by `langchain.mcp`: one action per question."""
+    ESCALATION = "escalation"
+    """`hitl_tui.patterns.escalate`: the agent asks for a person."""
+    DRAFT = "draft"
+    """`hitl_tui.patterns.draft`: a text that goes to and fro until somebody accepts it."""
+    FAILURE = "failure"
+    """A run that failed, where policy escalates errors; no graph waits for its answer."""
     QUESTION = "question"
     """Any other interrupt value."""
 
@@ -142,6 +148,8 @@ class Action:
     """The rule that spoke."""
     reason: str = ""
     """Why, as a sentence for people."""
+    reviewers: int = 1
+    """Different people who must let it happen; one is enough to refuse it."""
 
     def routed(self) -> str:
         """Why it is where it is: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty where there is no policy."""
@@ -312,6 +320,20 @@ class ReviewRow:
     effective_at: float | None
     route: Outcome | None = None
     """Where policy sent what it left undecided, the worst of it; None where there is no policy."""
+    recipient: str = ""
+    """The group or person it is meant for; empty for whoever comes first."""
+    escalated: str = ""
+    """To whom it was escalated last; `anybody` where to nobody by name, empty when it was not."""
+    claimed_by: str | None = None
+    claimed_until: float | None = None
+    """Unix time; a claim that is over counts no more."""
+    deadline_at: float | None = None
+    deadline_then: str = ""
+    """What the deadline's end does: `escalate` or `reject`."""
+
+    def claimant(self, now: float) -> str | None:
+        """Who has it at that Unix time."""
+        return self.claimed_by if self.claimed_by and (self.claimed_until or 0.0) > now else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +374,8 @@ class Agent:
     error: str = ""
     """Why it cannot be loaded; empty when it can."""
     traceback: str = ""
+    state_schema: Json = None
+    """JSON Schema of the graph's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +388,8 @@ class RunOptions:
     """Nodes the run stops after."""
     time_limit_s: float | None = None
     """How long the agent may work, in seconds; waiting for people does not count."""
+    tags: tuple[str, ...] = ()
+    """Words by which policy knows this run."""
 
 
 @dataclass(frozen=True, slots=True)

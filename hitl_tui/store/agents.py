@@ -11,7 +11,7 @@ from hitl_tui import jsontext
 from hitl_tui.model import Agent
 from hitl_tui.store.connection import Store
 
-COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback"
+COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema"
 
 
 async def register_project(store: Store, target: str, label: str) -> int:
@@ -30,7 +30,8 @@ async def replace_agents(store: Store, project: int, agents: Sequence[Agent], er
         await db.execute("UPDATE projects SET error = ?, seen_at = ? WHERE id = ?", (error, time.time(), project))
         await db.execute("DELETE FROM agents WHERE project = ?", (project,))
         await db.executemany(
-            "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(project, *_values(agent)) for agent in agents],
         )
 
@@ -59,9 +60,17 @@ async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str
 
 def _values(a: Agent) -> tuple[Any, ...]:
     plain = jsontext.plain
-    return a.name, plain(a.description), jsontext.dumps(a.input_schema), a.takes_text, plain(a.error), plain(a.traceback)
+    return (
+        a.name,
+        plain(a.description),
+        jsontext.dumps(a.input_schema),
+        a.takes_text,
+        plain(a.error),
+        plain(a.traceback),
+        jsontext.dumps(a.state_schema),
+    )
 
 
 def _agent(row: Any) -> Agent:
-    project, name, label, description, schema, takes_text, error, traceback = row
-    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback)
+    project, name, label, description, schema, takes_text, error, traceback, state = row
+    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state and json.loads(state))

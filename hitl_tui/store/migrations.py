@@ -205,4 +205,155 @@ STEPS = (
         WHERE id = NEW.run;
     END;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE runs ADD COLUMN launched_by TEXT NOT NULL DEFAULT '';
+    ALTER TABLE agents ADD COLUMN state_schema TEXT;  -- JSON Schema of the graph's state
+    ALTER TABLE actions ADD COLUMN reviewers INTEGER NOT NULL DEFAULT 1;  -- different people who must let it happen
+    CREATE INDEX actions_name ON actions (name);
+    ALTER TABLE reviews ADD COLUMN recipient TEXT NOT NULL DEFAULT '';  -- the group or person it is meant for
+    ALTER TABLE reviews ADD COLUMN deadline_at REAL;
+    ALTER TABLE reviews ADD COLUMN deadline_then TEXT NOT NULL DEFAULT '';  -- `escalate` or `reject`
+    ALTER TABLE reviews ADD COLUMN deadline_rule TEXT NOT NULL DEFAULT '';
+    ALTER TABLE reviews ADD COLUMN claimed_by TEXT;
+    ALTER TABLE reviews ADD COLUMN claimed_until REAL;
+    ALTER TABLE reviews ADD COLUMN escalated TEXT NOT NULL DEFAULT '';  -- to whom it was escalated last, `anybody` where to nobody by name
+    CREATE INDEX reviews_deadline ON reviews (deadline_at) WHERE state = 'open' AND deadline_at IS NOT NULL;
+
+    CREATE TABLE endorsements (  -- what one of several people who are needed said; the last of them makes the decision
+        id INTEGER PRIMARY KEY,
+        review INTEGER NOT NULL REFERENCES reviews,
+        slot INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        args TEXT,
+        message TEXT,
+        actor TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        effect TEXT NOT NULL,  -- digest of what it makes happen: two people must mean the same
+        at REAL NOT NULL,
+        looked_ms INTEGER,
+        withdrawn_at REAL
+    );
+    CREATE UNIQUE INDEX endorsements_one ON endorsements (review, slot, actor) WHERE withdrawn_at IS NULL;
+
+    CREATE TABLE looks (  -- who has seen a review
+        id INTEGER PRIMARY KEY,
+        review INTEGER NOT NULL REFERENCES reviews,
+        reviewer TEXT NOT NULL,
+        first_at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        looked_ms INTEGER NOT NULL
+    );
+    CREATE UNIQUE INDEX looks_once ON looks (review, reviewer);
+
+    CREATE TABLE escalations (
+        id INTEGER PRIMARY KEY,
+        review INTEGER NOT NULL REFERENCES reviews,
+        run INTEGER NOT NULL REFERENCES runs,
+        at REAL NOT NULL,
+        recipient TEXT NOT NULL,  -- a group or a person; empty for anybody
+        actor TEXT NOT NULL,  -- a person, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`
+        why TEXT NOT NULL,
+        note TEXT NOT NULL DEFAULT '',
+        step INTEGER,  -- of the chain; NULL outside it
+        next_at REAL,  -- when the chain goes on unless somebody claims it
+        acknowledged_at REAL,
+        acknowledged_by TEXT
+    );
+    CREATE INDEX escalations_review ON escalations (review);
+    CREATE INDEX escalations_next ON escalations (next_at) WHERE acknowledged_at IS NULL AND next_at IS NOT NULL;
+
+    CREATE TABLE notices (  -- one for each way in which people are told of an escalation
+        id INTEGER PRIMARY KEY,
+        escalation INTEGER NOT NULL REFERENCES escalations,
+        channel TEXT NOT NULL,  -- `desktop`, `command`, or `url:` and a hash: an address holds secrets
+        state TEXT NOT NULL DEFAULT 'due',  -- `due → sending → sent`, with the exits `failed` and `dropped`
+        due_at REAL NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0,
+        error TEXT NOT NULL DEFAULT '',
+        worker TEXT,
+        ended_at REAL
+    );
+    CREATE UNIQUE INDEX notices_once ON notices (escalation, channel);
+    CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('due', 'sending');
+
+    CREATE TABLE takeovers (  -- a person in the agent's place
+        id INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs,
+        actor TEXT NOT NULL,
+        at REAL NOT NULL,
+        head TEXT NOT NULL,  -- the checkpoint that was shown
+        plan TEXT,  -- what to do before the agent goes on; NULL until it is handed back
+        state TEXT NOT NULL DEFAULT 'open',  -- `open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`
+        note TEXT NOT NULL DEFAULT '',
+        handed_back_at REAL,
+        submitted_by TEXT,
+        ended_at REAL
+    );
+    CREATE UNIQUE INDEX takeovers_one ON takeovers (run) WHERE state IN ('open', 'handed_back', 'submitted');
+
+    CREATE TABLE heads (  -- where a run stands that waits or failed, for who takes it over
+        run INTEGER PRIMARY KEY REFERENCES runs,
+        checkpoint TEXT NOT NULL,
+        nodes TEXT NOT NULL,
+        context TEXT NOT NULL
+    );
+
+    CREATE TABLE rule_counts (  -- how often each rule of the policy spoke
+        id INTEGER PRIMARY KEY,
+        rule TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        actions INTEGER NOT NULL,
+        last_at REAL NOT NULL
+    );
+    CREATE UNIQUE INDEX rule_counts_once ON rule_counts (rule, outcome);
+    CREATE TRIGGER actions_ruled AFTER INSERT ON actions WHEN NEW.outcome IS NOT NULL BEGIN
+        INSERT INTO rule_counts (rule, outcome, actions, last_at)
+        SELECT NEW.rule, NEW.outcome, 1, opened_at FROM reviews WHERE id = NEW.review
+        ON CONFLICT (rule, outcome) DO UPDATE SET actions = actions + 1, last_at = excluded.last_at;
+    END;
+
+    CREATE TABLE audit (  -- append only; each hash covers the row and the hash before it
+        seq INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        kind TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        run INTEGER,
+        review INTEGER,
+        body TEXT NOT NULL,
+        hash TEXT NOT NULL
+    );
+    CREATE INDEX audit_review ON audit (review) WHERE review IS NOT NULL;
+    CREATE INDEX audit_run ON audit (run) WHERE run IS NOT NULL;
+    CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+    CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+    CREATE VIEW log AS SELECT at, kind, actor, run, review, body FROM audit;  -- what is inserted here is chained
+    CREATE TRIGGER log_chained INSTEAD OF INSERT ON log BEGIN
+        INSERT INTO audit SELECT coalesce(max(seq), 0) + 1, NEW.at, NEW.kind, NEW.actor, NEW.run, NEW.review, NEW.body, chained(
+            coalesce((SELECT hash FROM audit ORDER BY seq DESC LIMIT 1), ''),
+            coalesce(max(seq), 0) + 1, NEW.at, NEW.kind, NEW.actor, NEW.run, NEW.review, NEW.body) FROM audit;
+    END;
+    CREATE TRIGGER runs_logged AFTER INSERT ON runs BEGIN
+        INSERT INTO log VALUES (NEW.created_at, 'launched', NEW.launched_by, NEW.id, NULL,
+            json_object('agent', NEW.agent, 'thread', NEW.thread, 'title', NEW.title));
+    END;
+    CREATE TRIGGER reviews_logged AFTER INSERT ON reviews BEGIN
+        INSERT INTO log VALUES (NEW.opened_at, 'opened', 'agent:' || NEW.agent, NEW.run, NEW.id,
+            json_object('kind', NEW.kind, 'title', NEW.title, 'interrupt', NEW.interrupt, 'route', NEW.route, 'note', NEW.note));
+    END;
+    CREATE TRIGGER reviews_ended AFTER UPDATE OF state ON reviews
+    WHEN NEW.state IN ('applied', 'stale', 'failed', 'expired') AND NEW.state != OLD.state BEGIN
+        INSERT INTO log VALUES (coalesce(NEW.applied_at, (julianday('now') - 2440587.5) * 86400.0), NEW.state, '', NEW.run, NEW.id,
+            json_object('note', NEW.note));
+    END;
+    CREATE TRIGGER decisions_logged AFTER INSERT ON decisions BEGIN
+        INSERT INTO log SELECT NEW.at, 'decided', NEW.actor, v.run, v.id, json_object('decision', NEW.id, 'slot', NEW.slot,
+            'kind', NEW.kind, 'digest', NEW.digest, 'args', NEW.args, 'message', NEW.message, 'looked_ms', NEW.looked_ms)
+        FROM reviews v WHERE v.id = NEW.review;
+    END;
+    CREATE TRIGGER decisions_undone AFTER UPDATE OF undone_at ON decisions WHEN NEW.undone_at IS NOT NULL AND OLD.undone_at IS NULL BEGIN
+        INSERT INTO log SELECT NEW.undone_at, 'undone', NEW.actor, v.run, v.id, json_object('decision', NEW.id)
+        FROM reviews v WHERE v.id = NEW.review;
+    END;
+    """,
 )

@@ -35,11 +35,12 @@ from hitl_tui.store.runs import GIVE_BACK
 
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
-    "v.effective_at, v.route"
+    "v.effective_at, v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then"
 )
+WIDTH = ROW.count(",") + 1
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
-    "confidence_note, risk, outcome, rule, reason"
+    "confidence_note, risk, outcome, rule, reason, reviewers"
 )
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
@@ -109,11 +110,11 @@ async def get(store: Store, review: int) -> Review | None:
     )
     if row is None:
         return None
-    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[15:]
+    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[WIDTH:]
     actions = await actions_of(store, review)
     decisions = {d.slot: d for d in await _decisions(store, review)}
     return Review(
-        _row(row[:15]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
+        _row(row[:WIDTH]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
         decided_at, submitted_at, applied_at,
     )  # fmt: skip
 
@@ -252,7 +253,7 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judg
         (review, jsontext.dumps(pause.value), jsontext.dumps(asdict(pause.context))),
     )
     await db.executemany(
-        f"INSERT INTO actions (review, {ACTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",
         [(review, *_action_values(_with(action, routed.verdicts.get(action.slot)))) for action in pause.actions],
     )
     for action in pause.actions:
@@ -263,7 +264,9 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judg
 
 
 def _with(action: Action, verdict: Verdict | None) -> Action:
-    return replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason) if verdict else action
+    if verdict is None:
+        return action
+    return replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
 
 
 def _route(verdicts: Mapping[int, Verdict]) -> Outcome | None:
@@ -293,17 +296,17 @@ def _action_values(a: Action) -> tuple[Any, ...]:
         a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
         jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
         a.digest, a.confidence.value, a.confidence.source, plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule),
-        plain(a.reason),
+        plain(a.reason), a.reviewers,
     )  # fmt: skip
 
 
 def _action(row: Any) -> Action:
     slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row[:11]
-    confidence, source, why, risk, outcome, rule, reason = row[11:]
+    confidence, source, why, risk, outcome, rule, reason, reviewers = row[11:]
     return Action(
         slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
         json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
-        risk, outcome and Outcome(outcome), rule, reason,
+        risk, outcome and Outcome(outcome), rule, reason, reviewers,
     )  # fmt: skip
 
 
@@ -323,7 +326,7 @@ def _json(text: str | None) -> Json:
 
 
 def _row(row: Any) -> ReviewRow:
-    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at, route = row
+    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at, route = row[:15]
     return ReviewRow(
         id_,
         run,
@@ -340,6 +343,7 @@ def _row(row: Any) -> ReviewRow:
         decided,
         effective_at,
         route and Outcome(route),
+        *row[15:],
     )
 
 

@@ -17,6 +17,7 @@ COLUMNS = ", ".join(
     for name in (
         "id", "project", "agent", "thread", "title", "input", "state", "activity", "error", "traceback", "result", "crashes",
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
+        "tags",
     )
 )  # fmt: skip
 BUSY = "('running', 'waiting')"
@@ -34,16 +35,18 @@ TAKEABLE = (
 )
 
 
-async def insert(store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]], options: RunOptions = RunOptions()) -> list[int]:
-    """Queue runs given as (project, agent, thread, title, input); all or none. Returns their ids."""
+async def insert(
+    store: Store, runs: Sequence[tuple[int | None, str, str, str, Json]], options: RunOptions = RunOptions(), by: str = ""
+) -> list[int]:
+    """Queue runs given as (project, agent, thread, title, input), by whom; all or none. Returns their ids."""
     made = []
-    extra = (jsontext.dumps(list(options.gates_before)), jsontext.dumps(list(options.gates_after)), options.time_limit_s)
+    lists = [jsontext.dumps(list(given)) for given in (options.gates_before, options.gates_after, options.tags)]
     async with store.transaction() as db:
         for project, agent, thread, title, given in runs:
             cursor = await db.execute(
-                "INSERT INTO runs (project, agent, thread, title, input, created_at, gates_before, gates_after, time_limit_s) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (project, agent, thread, title, jsontext.dumps(given), time.time(), *extra),
+                "INSERT INTO runs (project, agent, thread, title, input, created_at, gates_before, gates_after, tags, time_limit_s, "
+                "launched_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (project, agent, thread, title, jsontext.dumps(given), time.time(), *lists, options.time_limit_s, by),
             )
             made.append(int(cursor.lastrowid or 0))
     return made
@@ -250,10 +253,10 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
 def read_run(row: Any) -> Run:
     """A row of COLUMNS."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
-        RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s),
+        RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags))),
         bool(cut),
     )  # fmt: skip

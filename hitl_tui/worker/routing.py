@@ -48,6 +48,7 @@ def facts_of(run: Run, pause: Pause, action: Action) -> Facts:
         action.confidence.value,
         (*([pause.note] if pause.note else []), *safety.findings(action.name, action.args)),
         known_shape=isinstance(action.args, dict),
+        tags=run.options.tags,
         allowed=action.allowed,
         id=f"{run.thread}:{pause.interrupt}:{action.slot}",
     )
