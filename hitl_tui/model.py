@@ -539,3 +539,101 @@ class Past:
     opened_at: float
     """Unix time, seconds."""
     decided_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """What one of several people who are needed said of an action."""
+
+    slot: int
+    answer: Answer
+    actor: str
+    at: float
+    """Unix time, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Who has seen a review, and for how long."""
+
+    reviewer: str
+    first_at: float
+    last_at: float
+    looked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A review put before somebody in particular, and why."""
+
+    id: int
+    review: int
+    run: int
+    at: float
+    recipient: str
+    """A group or a person; empty for anybody."""
+    actor: str
+    """A person, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
+    why: str
+    """A clause for people."""
+    note: str
+    step: int | None
+    """Of the policy's chain; None outside it."""
+    next_at: float | None
+    """When the chain goes on unless somebody claims it."""
+    acknowledged_at: float | None
+    acknowledged_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a run stands that waits or failed, for who takes it over."""
+
+    checkpoint: str
+    nodes: tuple[str, ...]
+    """Nodes that would run next."""
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call as a person writes it in the agent's place."""
+
+    id: str
+    """The tool call's id; one that the agent did not propose gets a new one."""
+    name: str
+    args: Json
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """What a person did in the agent's place. All of it is applied, in this order, before the agent goes on."""
+
+    state: Mapping[str, Json] = field(default_factory=dict)
+    """New values of the state's keys; those that are not named stay."""
+    text: str | None = None
+    """The agent's last message, rewritten."""
+    calls: tuple[Call, ...] | None = None
+    """The tool calls of that message instead; they are asked again before they run."""
+    results: Mapping[str, str] = field(default_factory=dict)
+    """By tool call: what the tool would have said; those calls never run."""
+    guidance: str = ""
+    """What the agent is told; it tries again, and its open calls do not run."""
+    answer: str | None = None
+    """The last word of the conversation: the run ends with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A person in the agent's place."""
+
+    id: int
+    run: int
+    actor: str
+    at: float
+    head: str
+    """The checkpoint that was shown."""
+    plan: HandBack
+    state: str
+    """`open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`."""
+    note: str
