@@ -586,16 +586,6 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """Where a run stands that waits or failed, for who takes it over."""
-
-    checkpoint: str
-    nodes: tuple[str, ...]
-    """Nodes that would run next."""
-    context: Context
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """A tool call as a person writes it in the agent's place."""
 
@@ -603,6 +593,22 @@ class Call:
     """The tool call's id; one that the agent did not propose gets a new one."""
     name: str
     args: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a run stands that waits or failed, for who takes it over."""
+
+    checkpoint: str
+    nodes: tuple[str, ...]
+    """Nodes that would run next."""
+    context: Context
+    text: str | None = None
+    """The text of the agent's last message; None where no message of the agent stands at the end to be rewritten."""
+    calls: tuple[Call, ...] = ()
+    """The tool calls of the agent's last message that have no result yet."""
+    schemas: Mapping[str, Json] = field(default_factory=dict)
+    """By tool the JSON Schema of its arguments, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
