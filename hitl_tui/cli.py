@@ -444,6 +444,51 @@ def policy_replay(since: str, file: Path | None, json_: bool, home: str | None, 
     click.echo(printing.as_json(found.as_json()) if json_ else "\n".join(policy_cli.replay_lines(found, since)))
 
 
+@main.group()
+def audit() -> None:
+    """The chained log of everything that was launched, asked and decided."""
+
+
+@audit.command("verify")
+@click.option("--head", metavar="HEAD", help="What `audit head` printed earlier: shows whether entries were cut off or written anew since.")
+@click.option("--head-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The same, in a file.")
+@json_option
+@shared
+def audit_verify(head: str | None, head_file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Check every link, offline. Exit 1 when one is broken, or a decision is not what the log says."""
+    from hitl_tui import audit_cli, printing
+    from hitl_tui.safety import visible
+    from hitl_tui.settings import find_home
+
+    found = audit_cli.verify(find_home(home), head, head_file)
+    click.echo(printing.as_json(audit_cli.as_json(found)) if json_ else visible(audit_cli.told(found)))
+    sys.exit(1 if found.problem else 0)
+
+
+@audit.command("head")
+@shared
+def audit_head(home: str | None, reviewer: str | None) -> None:
+    """Where the log ends: keep it elsewhere, and give it to `audit verify` later."""
+    from hitl_tui.settings import find_home
+    from hitl_tui.store import audit as log
+
+    click.echo(str(log.head(find_home(home).database)))
+
+
+@audit.command("export")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@shared
+def audit_export(file: Path | None, home: str | None, reviewer: str | None) -> None:
+    """Write every entry as a line of JSON, to FILE (which must be new) or to the screen."""
+    from hitl_tui import audit_cli
+    from hitl_tui.safety import visible
+    from hitl_tui.settings import find_home
+
+    count = audit_cli.export(find_home(home), file)
+    if file:
+        click.echo(visible(f"{count:,} entries are in {file}"))
+
+
 def _parsed(targets: Sequence[str]) -> list[str]:
     """The targets, checked now so that a mistake is a sentence before anything starts; the sample agents for none."""
     from hitl_tui.agents import targets as parsing

@@ -1,0 +1,154 @@
+"""The chained log, read offline: whether every link holds, where it ends, and all of it for others to keep."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.errors import BadHome, Refused
+from hitl_tui.store.chain import chained
+from hitl_tui.store.connection import Transaction
+
+COLUMNS = "seq, at, kind, actor, run, review, body, hash"
+UNTOLD = (  # decisions that the log does not have, or has in other words, and then those that only the log has
+    "SELECT d.id, d.review, d.slot, 0 FROM decisions d LEFT JOIN told t ON t.decision = d.id "
+    "WHERE d.id >= (SELECT min(decision) FROM told) AND (t.decision IS NULL OR (t.slot, t.kind, t.digest, t.args, t.message, t.actor, "
+    "t.review) IS NOT (d.slot, d.kind, d.digest, d.args, d.message, d.actor, d.review)) "
+    "UNION ALL SELECT decision, review, slot, 1 FROM told WHERE decision NOT IN (SELECT id FROM decisions) LIMIT 1"
+)
+TOLD = (
+    "SELECT json_extract(body, '$.decision'), actor, review, json_extract(body, '$.slot'), json_extract(body, '$.kind'), "
+    "json_extract(body, '$.digest'), json_extract(body, '$.args'), json_extract(body, '$.message') FROM audit WHERE kind = 'decided'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How long the log was at some time, and the hash of its last entry: kept elsewhere, it shows later that nothing was cut off."""
+
+    seq: int
+    """0 for an empty log."""
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check of the whole log found."""
+
+    mark: Mark
+    """Up to where it holds."""
+    problem: str = ""
+    """What is wrong with the first entry that does not, as a sentence; empty when all do."""
+
+
+def read_mark(text: str) -> Mark:
+    """A mark as `audit head` prints it.
+
+    Raises:
+        Refused: it is none.
+    """
+    parts = text.split()
+    digits = parts[1] if len(parts) == 2 else ""
+    if not parts or not parts[0].isascii() or not parts[0].isdigit() or (len(digits) != 64 and parts != ["0"]):
+        raise Refused(f"{text.strip()[:100]!r} is no head of the audit", "give what `hitl-tui audit head` printed")
+    return Mark(int(parts[0]), digits)
+
+
+async def note(db: Transaction, at: float, kind: str, actor: str, body: Any, run: int | None = None, review: int | None = None) -> None:
+    """Log something within a transaction: what happened, at which Unix time, and who did it; the body is JSON."""
+    text = json.dumps(body, ensure_ascii=True, sort_keys=True)
+    await db.execute("INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, ?, ?, ?, ?, ?)", (at, kind, actor, run, review, text))
+
+
+def verify(database: Path, saved: Mark | None = None) -> Verified:
+    """Check every link, every decision against what the log says of it, and a mark that was saved earlier; nothing is written.
+
+    Raises:
+        BadHome: the file cannot be read as a database.
+    """
+    with _reading(database) as db:
+        try:
+            return _verify(db, saved)
+        except sqlite3.Error as error:
+            raise BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None
+
+
+def head(database: Path) -> Mark:
+    """Where the log ends now.
+
+    Raises:
+        BadHome: the file cannot be read as a database.
+    """
+    with _reading(database) as db:
+        row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return Mark(int(row[0]), str(row[1])) if row else Mark(0, "")
+
+
+def entries(database: Path) -> Iterator[dict[str, Any]]:
+    """Every entry as `{seq, at, kind, actor, run, review, body, hash}`, oldest first; `body` is the text that was hashed.
+
+    Raises:
+        BadHome: the file cannot be read as a database.
+    """
+    names = COLUMNS.split(", ")
+    with _reading(database) as db:
+        for row in db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq"):
+            yield dict(zip(names, row, strict=True))
+
+
+def _verify(db: sqlite3.Connection, saved: Mark | None) -> Verified:
+    good = Mark(0, "")
+    for row in db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq"):
+        seq, stored = row[0], row[-1]
+        if seq != good.seq + 1:
+            return Verified(good, f"entry {good.seq + 1} is missing: after entry {good.seq} comes {seq}")
+        if _hash(good.hash, row) != stored:
+            return Verified(good, f"entry {seq} is not what was written, or the one before it is not: its hash does not fit")
+        good = Mark(seq, stored)
+        if saved and saved.seq == seq and saved.hash != stored:
+            return Verified(good, f"entry {seq} has another hash than the head that was saved: the log was written anew")
+    if saved and saved.seq > good.seq:
+        return Verified(good, f"the log ends with entry {good.seq}, and had {saved.seq} when the head was saved: its tail was cut off")
+    return Verified(good, _untold(db))
+
+
+def _hash(previous: str, row: tuple[Any, ...]) -> str:
+    try:
+        return chained(previous, *row[:-1])
+    except (TypeError, ValueError):  # bytes where text was, or a number that is none
+        return ""
+
+
+def _untold(db: sqlite3.Connection) -> str:
+    """The first decision whose row says something else than the log; an empty sentence when there is none."""
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("CREATE TEMP TABLE told (decision INTEGER PRIMARY KEY, actor, review, slot, kind, digest, args, message)")
+    db.execute(f"INSERT OR REPLACE INTO told {TOLD}")
+    found = db.execute(UNTOLD).fetchone()
+    if found is None:
+        return ""
+    decision, review, slot, is_gone = found
+    which = f"decision {decision} (review {review}#{slot})"
+    return f"{which} is gone from its table" if is_gone else f"{which} is not what the log says of it: its row was changed"
+
+
+@contextlib.contextmanager
+def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+    if not database.exists():
+        raise BadHome(f"there is no {database}", "choose another home with --home DIR")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # no valid text: its hash will not fit
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone():
+                raise BadHome(f"{database} has no audit yet", "open it once with this version of hitl-tui")
+            yield db
+    except sqlite3.Error as error:
+        raise BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None
