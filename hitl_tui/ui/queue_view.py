@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 
 from textual import work
@@ -12,18 +11,16 @@ from textual.timer import Timer
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Context, DecisionKind, Review, ReviewRow, ReviewState
-from hitl_tui.safety import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui import review_lines
+from hitl_tui.ui.arrivals import Arrivals
 from hitl_tui.ui.asking import Desk
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.deciding import Decider
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.empty import Surroundings, empty_lines
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.lingering import Lingering
 from hitl_tui.ui.messages import HintsChanged, Opened
-from hitl_tui.ui.order import Order
 from hitl_tui.ui.queue_list import QueueList
 from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
@@ -47,17 +44,16 @@ class QueueView(Horizontal):
         self._clock = clock
         self._desk = Desk(self, settings)
         self._shelf = Shelf(inbox)
-        self._open = Order()
-        self._filter = ""
-        self._loaded = False
         self._recent = Recent(inbox.reviewer, clock)
-        self._lingering = Lingering(self, self._let_go, clock)
         self._counting: Timer | None = None
         self._decider = Decider(self, inbox, self._desk, self._recent, self)
+        self.items = QueueList(inbox.rows, self._moved, clock, inbox.reviewer)
+        self.pane = ReviewPane(inbox.reviewer, clock)
+        self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
 
     def compose(self) -> ComposeResult:
-        yield QueueList(self._inbox.rows, self._moved, self._clock, self._inbox.reviewer)
-        yield ReviewPane(self._inbox.reviewer, self._clock)
+        yield self.items
+        yield self.pane
         yield TracePane("queue-trace")
         yield Document(id="empty")
 
@@ -65,16 +61,6 @@ class QueueView(Horizontal):
         self.query_one("#queue-trace").border_title = "Trace"
         self.query_one("#empty", Document).display = False
         self.set_interval(1, self.items.refresh)
-
-    @property
-    def items(self) -> QueueList:
-        """The list."""
-        return self.query_one(QueueList)
-
-    @property
-    def pane(self) -> ReviewPane:
-        """The review."""
-        return self.query_one(ReviewPane)
 
     @property
     def cursor(self) -> int | None:
@@ -89,48 +75,28 @@ class QueueView(Horizontal):
     @property
     def waiting(self) -> int | None:
         """How many reviews are open; None until they have been counted."""
-        return len(self._open) if self._loaded else None
+        return self._arrivals.waiting
 
     # Rows coming in
 
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""
-        ids = await self._inbox.waiting_ids()
-        self._open, self._loaded = Order(ids), True
-        shown = await self._inbox.matching_ids(self._filter) if self._filter else array("q", ids)
-        order = Order(shown)
-        for id_ in self._lingering:
-            if id_ in self.items.rows and self._matches(self.items.rows[id_]):
-                order.add(id_)
-        self.items.load(order)
-        self._titles()
+        await self._arrivals.load()
         self._show_if_any()
 
     def apply(self, changed: Sequence[ReviewRow]) -> None:
         """Take in reviews that are new or changed."""
-        if not self._loaded:
+        if not self._arrivals.loaded:
             return
-        put: dict[int, ReviewRow] = {}
         for row in changed:
             self._shelf.forget(row.id)
             self._recent.apply(row)
-            if row.state == ReviewState.OPEN:
-                self._open.add(row.id)
-                self._lingering.stay(row.id)
-                if self._matches(row):
-                    put[row.id] = row
-            else:
-                self._open.drop(row.id)
-                if row.id in self.items.order:
-                    put[row.id] = row
-        self._lingering.put(row for row in put.values() if row.state != ReviewState.OPEN)
-        self.items.apply(put)
+        put = self._arrivals.apply(changed)
         if self.items.cursor in put:
             self._reread(self.items.cursor)
         elif self._desk.asks_about in put:
             self._retell(self._desk.asks_about)
         self._wait()
-        self._titles()
         self._show_if_any()
 
     def surround(self, surroundings: Surroundings) -> None:
@@ -160,22 +126,11 @@ class QueueView(Horizontal):
     def _let_go(self, ids: Sequence[int]) -> None:
         for id_ in ids:
             self._desk.forget(id_)
-        self.items.apply({}, ids)
-        self._titles()
+        self._arrivals.leave(ids)
         self._show_if_any()
 
-    def _matches(self, row: ReviewRow) -> bool:
-        wanted = self._filter.casefold()
-        return not wanted or any(wanted in text.casefold() for text in (row.agent, row.title, row.summary))
-
-    def _titles(self) -> None:
-        count = f"{len(self._open):,}" if not self._filter else f"{len(self.items.order):,} of {len(self._open):,}"
-        self.items.border_subtitle = ""
-        title = f"Waiting  {count}" if not self._filter else f"Waiting  {count}  /{one_line(self._filter, 20)}"
-        self.items.border_title = title.replace("[", "\\[")
-
     def _show_if_any(self) -> None:
-        any_ = len(self.items.order) > 0 or bool(self._filter)
+        any_ = self._arrivals.any
         had_focus = self.has_focus_within
         self.query_one("#empty").display = not any_
         self.set_class(not any_, "-empty")
@@ -278,9 +233,9 @@ class QueueView(Horizontal):
     @work(group=ASKING)
     @steady
     async def action_filter(self) -> None:
-        wanted = await self._desk.filter(self._filter)
-        if wanted is not None and wanted != self._filter:
-            self._filter = wanted
+        wanted = await self._desk.filter(self._arrivals.filter)
+        if wanted is not None and wanted != self._arrivals.filter:
+            self._arrivals.filter = wanted
             await self.load()
 
     # Deciding
@@ -322,14 +277,12 @@ class QueueView(Horizontal):
 
     def _advance(self, from_id: int) -> None:
         """On to the next open item, else to the one before."""
-        self._open.drop(from_id)
-        order = self.items.order
-        place = order.place(from_id)
-        for at in [*range(place + 1, min(place + 50, len(order))), *range(place - 1, max(-1, place - 50), -1)]:
-            if order.at(at) in self._open:
-                self.items.select(order.at(at), by_itself=True)
-                return
-        self._reread(from_id)
+        self._arrivals.decided(from_id)
+        following = self._arrivals.after(from_id)
+        if following is None:
+            self._reread(from_id)
+        else:
+            self.items.select(following, by_itself=True)
 
     # Words
 
