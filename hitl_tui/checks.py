@@ -11,6 +11,8 @@ from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 
 TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
 """Pauses whose actions are tool calls: edits are objects, responses are text."""
+PASSES = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
+"""Pauses whose agent reads why something was rejected, and can make another pass at it."""
 
 
 def check(kind: PauseKind, action: Action, answer: Answer) -> None:
@@ -29,11 +31,33 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
             _check_edit(action, answer)
         case DecisionKind.RESPOND:
             _check_response(kind, action, answer)
+        case DecisionKind.REJECT if answer.args is not None:
+            _check_pass(kind, action, answer)
         case _ if answer.args is not None:
             raise Refused(f"{answer.kind} takes no arguments", "to change the arguments, edit")
 
 
+def may_pass(kind: PauseKind, action: Action) -> bool:
+    """Whether a person can ask the agent for another pass at an action."""
+    return kind in PASSES and DecisionKind.REJECT in action.allowed
+
+
+def _check_pass(kind: PauseKind, action: Action, answer: Answer) -> None:
+    """A rejection with arguments is another pass: a note, and what the person made of the draft or arguments, which need not fit yet."""
+    if not may_pass(kind, action):
+        raise Refused(f"{action.name} takes no other pass: its graph does not read why it is rejected", "reject it without arguments")
+    if not (answer.message or "").strip():
+        raise Refused("another pass needs a note", "say what the agent shall do (--message)")
+    if not isinstance(answer.args, str if isinstance(action.args, str) else dict):
+        wanted = "a text" if isinstance(action.args, str) else 'an object, like {"name": value, …}'
+        raise Refused(f"what is left of {action.name} is not {wanted}", "correct it")
+
+
 def _check_edit(action: Action, answer: Answer) -> None:
+    if isinstance(action.args, str):
+        if not isinstance(answer.args, str):
+            raise Refused(f"{action.name} is a text, and the edited one is not", 'give a text; as JSON it stands in "quotes"')
+        return
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
     problem = schema_problem(answer.args, action.args_schema) or _unknown(answer.args, action)
@@ -71,6 +95,13 @@ def _no_form_data(value: Json) -> str:
         if not is_texts and not isinstance(part, str | int | float | None):
             return f"{name!r} is neither text, a number, true, false, null nor a list of texts"
     return ""
+
+
+def reason_of(proposed: Json, answer: Answer) -> str | None:
+    """What an agent reads of a rejection: the reason, and the arguments as the person left them if changed; None for nothing."""
+    if answer.args is None or answer.args == proposed:
+        return answer.message or None
+    return f"{answer.message}\n\nThe arguments as the reviewer left them: {jsontext.dumps(answer.args)}"
 
 
 def response_value(answer: Answer) -> Json:

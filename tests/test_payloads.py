@@ -30,9 +30,12 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
 KEYS = ANY_TEXT | st.sampled_from(
     ["action_requests", "review_configs", "action_request", "config", "type", "name", "args", "options", "allowed_decisions", "action",
      "allow_accept", "description", "tool_call_id", "properties", "discriminator", "mapping", "$ref", "enum", "const", "anyOf", "requests",
-     "key", "mode", "message", "requested_schema", "url", "tool_name"]
+     "key", "mode", "message", "requested_schema", "url", "tool_name", "draft", "answers", "note", "reason", "to"]
 )  # fmt: skip
-WORDS = st.sampled_from(["tool_approval", "mcp_elicitation", "form", "url", "approve", "edit", "reject", "respond", "object", "string"])
+WORDS = st.sampled_from(
+    ["tool_approval", "mcp_elicitation", "form", "url", "approve", "edit", "reject", "respond", "object", "string", "escalation", "draft",
+     "accept", "revise", "decline"]
+)  # fmt: skip
 JSON = st.recursive(LEAVES | WORDS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=12)
 ANSWERS = st.builds(Answer, st.sampled_from(DecisionKind), JSON, st.none() | ANY_TEXT)
 
@@ -71,7 +74,15 @@ DECISIONS = st.fixed_dictionaries({}, optional={"properties": JSON | TYPES, "dis
 ELICITATIONS = st.lists(VISITS | BLANKS, min_size=1, max_size=3, unique_by=lambda request: request["key"]).map(
     lambda requests: {"type": "mcp_elicitation", "tool_name": "book", "requests": requests}
 )
-SHAPES: st.SearchStrategy[Any] = CALLS | APPROVALS | LETTERS | LETTERS.map(json.dumps) | ELICITATIONS
+DRAFTS = st.builds(
+    lambda key, draft, answers, note: {"type": "draft", "key": key, "draft": draft, "answers": answers, "note": note},
+    ANY_TEXT, ANY_TEXT | ARGS, st.lists(st.sampled_from(["accept", "revise"]), min_size=1, unique=True), ANY_TEXT,
+)  # fmt: skip
+ESCALATIONS = st.builds(
+    lambda reason, to, answers: {"type": "escalation", "reason": reason, "to": to, **answers},
+    ANY_TEXT, ANY_TEXT, st.fixed_dictionaries({}, optional={"answers": st.lists(st.sampled_from(["respond", "decline"]), unique=True)}),
+)  # fmt: skip
+SHAPES: st.SearchStrategy[Any] = CALLS | APPROVALS | LETTERS | LETTERS.map(json.dumps) | ELICITATIONS | DRAFTS | ESCALATIONS
 
 
 @st.composite
@@ -356,6 +367,8 @@ def test_half_of_a_known_shape_gets_no_bare_true_or_false() -> None:
         {"action_requests": [{"name": "a", "args": {}}], "review_configs": [{"allowed_decisions": ["fly"]}]},
         {"action_request": {"action": "a", "args": {}}, "config": {}},
         {"type": "tool_approval", "name": "a", "args": {}},
+        {"type": "draft", "draft": 5, "answers": ["accept"]},
+        {"type": "escalation", "reason": 5, "answers": ["respond"]},
     ):
         _, (action,) = normalise(value, "node", {})
         assert action.allowed == (DecisionKind.RESPOND,)

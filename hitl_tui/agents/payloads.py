@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.checks import response_value, schema_problem
+from hitl_tui.checks import reason_of, response_value, schema_problem, unkeepable
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
 
 ALL = tuple(DecisionKind)
@@ -33,6 +33,10 @@ def normalise(value: Any, node: str, schemas: Schemas, response_schema: Json = N
             return PauseKind.TOOL_APPROVAL, actions
         if plain.get("type") == "mcp_elicitation" and (actions := _elicitation(plain)):
             return PauseKind.MCP_ELICITATION, actions
+        if plain.get("type") == "escalation" and (actions := _escalation(plain, node, response_schema)):
+            return PauseKind.ESCALATION, actions
+        if plain.get("type") == "draft" and (actions := _draft(plain)):
+            return PauseKind.DRAFT, actions
     if actions := _agent_inbox(plain, schemas):
         return PauseKind.AGENT_INBOX, actions
     return PauseKind.QUESTION, (_question(plain, node, response_schema),)
@@ -102,6 +106,38 @@ def _elicited(slot: int, tool: str, request: dict[str, Any]) -> Action | None:
     return action(slot, tool, shown, allowed, answer_schema=schema, means=means)
 
 
+def _escalation(value: dict[str, Any], node: str, response_schema: Json) -> tuple[Action, ...]:
+    """What `hitl_tui.patterns.escalate` asks; one written by hand needs a reason and no more, and takes any answer."""
+    reason = value.get("reason")
+    if not isinstance(reason, str) or not reason.strip() or not isinstance(value.get("to", ""), str):
+        return ()
+    schema = response_schema if isinstance(response_schema, dict) else None
+    allowed = [RESPOND, *([REJECT] if "decline" in _words(value.get("answers")) and not schema_problem(None, schema) else [])]
+    shown = {name: part for name, part in value.items() if name not in ("type", "answers")}
+    means = {"respond": "gives the agent this answer", "reject": "tells the agent that nobody can help"}
+    return (action(0, node, shown, allowed, answer_schema=schema, choices=_choices(value), means=means),)
+
+
+def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
+    """What `hitl_tui.patterns.draft` shows. Only what says which answers it takes is one: others mean something else by the word."""
+    name, shown, answers = value.get("key"), value.get("draft"), _words(value.get("answers"))
+    allowed = [APPROVE, EDIT] if "accept" in answers else []
+    allowed += [REJECT] if "revise" in answers else []
+    if not isinstance(name, str) or not name or not isinstance(shown, str | dict) or unkeepable(shown) or not allowed:
+        return ()
+    means = {
+        "approve": "accepts the draft as it is",
+        "edit": "accepts the draft with your changes",
+        "reject": "asks the agent for another pass",
+    }
+    said = "\n".join(filter(None, (_text(value.get(part)) for part in ("note", "instructions", "problem"))))
+    return (action(0, name, shown, allowed, description=said, means=means),)
+
+
+def _words(value: Json) -> list[str]:
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+
 def _agent_inbox(value: Json, schemas: Schemas) -> tuple[Action, ...]:
     if isinstance(value, str) and "action_request" in value:
         try:
@@ -146,6 +182,8 @@ def _question(value: Json, node: str, response_schema: Json) -> Action:
 def _half_known(value: Json) -> bool:
     """A known shape with a mistake in it: its graph expects that shape's answers, and a bare true or false would poison it."""
     known = ("tool_approval", "mcp_elicitation")
+    if isinstance(value, dict) and value.get("type") in ("escalation", "draft"):
+        return "answers" in value
     return isinstance(value, dict) and ("action_requests" in value or "action_request" in value or value.get("type") in known)
 
 
@@ -187,6 +225,10 @@ def resume_value(kind: PauseKind, actions: Sequence[Action], answers: Mapping[in
             return {"responses": {a.args["key"]: _elicitation_response(a, answers[a.slot]) for a in actions}}
         case PauseKind.QUESTION:
             return _plain_answer(answers[0])
+        case PauseKind.ESCALATION:
+            return None if answers[0].kind is DecisionKind.REJECT else response_value(answers[0])
+        case PauseKind.DRAFT:
+            return _draft_answer(actions[0], answers[0])
         case _:
             raise ValueError(f"a {kind} is not resumed with a value")
 
@@ -196,7 +238,8 @@ def _decision(asked: Action, answer: Answer) -> Json:
         case DecisionKind.EDIT:
             return {"type": "edit", "edited_action": {"name": asked.name, "args": answer.args}}
         case DecisionKind.REJECT:
-            return {"type": "reject", "message": answer.message} if answer.message else {"type": "reject"}
+            reason = reason_of(asked.args, answer)
+            return {"type": "reject", "message": reason} if reason else {"type": "reject"}
         case DecisionKind.RESPOND:
             return {"type": "respond", "message": answer.message}
         case _:
@@ -221,6 +264,14 @@ def _elicitation_response(asked: Action, answer: Answer) -> Json:
     if asked.args["mode"] == "url":
         return {"action": "accept"}
     return {"action": "accept", "content": answer.args if answer.kind is DecisionKind.RESPOND else {}}
+
+
+def _draft_answer(asked: Action, answer: Answer) -> Json:
+    """The draft goes with every answer: what is accepted is what was shown, whatever the node makes of it when it runs again."""
+    left = asked.args if answer.args is None else answer.args
+    if answer.kind is DecisionKind.REJECT:
+        return {"type": "revise", "draft": left, "note": answer.message or ""}
+    return {"type": "accept", "draft": left}
 
 
 def _plain_answer(answer: Answer) -> Json:

@@ -37,7 +37,7 @@ def may_repeat(snapshot: StateSnapshot, pending: Collection[str], sent: Sequence
 def _let_happen(said: Sent, action: Action, answer: Answer) -> bool:
     if said.kind is PauseKind.GATE:
         return False  # its node has finished: else the thread would stand there still
-    if said.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION):
+    if said.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION):
         return answer.kind is not DecisionKind.REJECT
     return answer.kind in (DecisionKind.APPROVE, DecisionKind.EDIT)
 

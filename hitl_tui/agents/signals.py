@@ -17,7 +17,7 @@ from hitl_tui.policy import risk_of
 
 KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
 """What is read of a message."""
-NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION)
+NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
 _RANK = {Risk.READ.value: 0, Risk.REVERSIBLE.value: 1, Risk.IRREVERSIBLE.value: 3}
 _FOREIGN = 2
 
