@@ -16,6 +16,7 @@ from hitl_tui import __version__
 
 if TYPE_CHECKING:
     from hitl_tui.inbox import Inbox
+    from hitl_tui.policy import Policies
     from hitl_tui.settings import Home, Settings
 
 OWN_OPTIONS = ("--home", "--reviewer")
@@ -550,11 +551,19 @@ def _with_inbox(
 async def _inbox(place: Home, reviewer: str | None, grace_s: float) -> AsyncIterator[Inbox]:
     from hitl_tui.inbox import Inbox
     from hitl_tui.settings import login, read_settings
-    from hitl_tui.store import Store
+    from hitl_tui.store import Store, agents
 
     settings: Settings = read_settings(place)
     async with Store.open(place.database) as store:
-        yield Inbox(store, reviewer or settings.reviewer or login(), grace_s=grace_s)
+        known = await agents.targets(store)
+        yield Inbox(store, reviewer or settings.reviewer or login(), grace_s=grace_s, policies=lambda: _policies(place, known))
+
+
+def _policies(place: Home, known: Sequence[str]) -> Policies:
+    from hitl_tui.agents.targets import root_of
+    from hitl_tui.policy import Policies
+
+    return Policies(place.path, root_of, known)
 
 
 def _number(text: str, expected: str) -> int:

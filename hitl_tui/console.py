@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from hitl_tui.agents import targets as parsing
 from hitl_tui.errors import HitlError
@@ -14,6 +15,9 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Home, Settings, find_home, login, read_settings
 from hitl_tui.store import Store
 from hitl_tui.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from hitl_tui.policy import Policies
 
 
 class Workers:
@@ -78,11 +82,17 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
     return asyncio.run(_show(place, settings, workers, reviewer or settings.reviewer or login()))
 
 
+def _policies(home: Home, workers: Workers) -> Policies:
+    from hitl_tui.policy import Policies  # the first frame waits for none
+
+    return Policies(home.path, parsing.root_of, workers.targets)
+
+
 async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str) -> int:
     from hitl_tui.ui.app import HitlApp
 
     async with Store.open(home.database) as store:
-        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s)
+        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers))
         app = HitlApp(inbox, settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hitl_tui import checks, faultpoints, jsontext
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, Run, RunOptions, RunState, Worker
-from hitl_tui.store import Store, agents, changes, decisions, events, reviews, runs, workers
+from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, RuleCount, Run, RunOptions, RunState, Worker
+from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, workers
+
+if TYPE_CHECKING:
+    from hitl_tui.policy import Policies, Policy, PolicyNow
+    from hitl_tui.policy.explaining import Explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,23 @@ def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
 class Inbox:
     """One reviewer at the store."""
 
-    def __init__(self, store: Store, reviewer: str, ring: Callable[[], None] = lambda: None, grace_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        reviewer: str,
+        ring: Callable[[], None] = lambda: None,
+        grace_s: float = 0.0,
+        policies: Callable[[], Policies] | None = None,
+    ) -> None:
+        """`policies` is called when one is first asked for: the first frame waits for none."""
         if reviewer.startswith("policy:"):
             raise Refused(f"{reviewer!r} is how policy signs", "choose another reviewer's name")
         self.store = store
         self.reviewer = reviewer
         self._ring = ring
         self._grace_s = grace_s
+        self._find_policies = policies
+        self._policies: Policies | None = None
 
     # The queue
 
@@ -251,3 +266,39 @@ class Inbox:
     async def workers(self) -> list[Worker]:
         """Workers known here; one that was killed stays listed until another recovers its runs."""
         return [worker for worker, _ in await workers.list_workers(self.store)]
+
+    # Policy
+
+    def policy(self, target: str = "") -> Policy | None:
+        """The policy in force as its file is now, of a project where one is named; None where there is none. Costs a `stat` or two."""
+        return self.policy_now(target).policy
+
+    def policy_now(self, target: str = "") -> PolicyNow:
+        """The same with its file and what is wrong with it; the same object while the file does not change."""
+        if self._policies is None and self._find_policies:
+            self._policies = self._find_policies()
+        if self._policies is None:
+            from hitl_tui.policy import PolicyNow
+
+            return PolicyNow()
+        return self._policies.of(target).now()
+
+    async def rule_counts(self) -> list[RuleCount]:
+        """How often each rule of the policy spoke, by outcome."""
+        return await rules.counts(self.store)
+
+    async def explain(self, review: int) -> Explained:
+        """Why the actions of a review are where they are, by the policy as it is now and as of when they were asked.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        from hitl_tui import facts
+        from hitl_tui.policy.explaining import Explained, explain
+
+        found = await self.review(review)
+        run = await self.run(found.row.run)
+        now = self.policy_now(await agents.target_of(self.store, run.project))
+        note = facts.note_of(found)
+        walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note) for a in found.actions}
+        return Explained(found, now, walks)

@@ -519,6 +519,18 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How often a rule of the policy came to an outcome."""
+
+    rule: str
+    """Its name, or `thresholds`, `safety` or `no policy`."""
+    outcome: Outcome
+    actions: int
+    last_at: float
+    """Unix time, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """An action of long ago and what was decided of it."""
 
@@ -593,6 +605,31 @@ class Call:
     """The tool call's id; one that the agent did not propose gets a new one."""
     name: str
     args: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One way in which people are told of an escalation, and what became of it."""
+
+    id: int
+    escalation: int
+    review: int
+    channel: str
+    """`desktop`, `command`, or `url:` and a hash: an address holds secrets."""
+    state: str
+    """`due → sending → sent`, with the exits `failed` and `dropped`."""
+    due_at: float
+    """Unix time, seconds: when it is sent, or tried again."""
+    tries: int
+    """How often it was tried."""
+    error: str
+    """Why it failed last, as a sentence."""
+    ended_at: float | None
+
+    def told(self) -> str:
+        """A sentence about one that failed, or is tried again; empty where all is well."""
+        again = "" if self.state == "failed" else ", and is tried again"
+        return f"a notice by {self.channel} failed{again}: {self.error}" if self.error and self.state != "sent" else ""
 
 
 @dataclass(frozen=True, slots=True)

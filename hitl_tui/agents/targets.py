@@ -12,6 +12,7 @@ from hitl_tui import jsontext
 from hitl_tui.errors import BadTarget
 
 MANIFEST = "langgraph.json"
+SAMPLE = "sample agents"
 FORMS = "give a langgraph.json, a folder holding one, file.py:graph, or package.module:graph"
 
 
@@ -64,11 +65,21 @@ def parse(target: str, cwd: Path | None = None) -> Target:
         raise BadTarget(f"{target[:200]!r} cannot be read: {error if isinstance(error, ValueError) else error.strerror}", FORMS) from None
 
 
+def root_of(key: str) -> Path | None:
+    """The folder of a project, from its key alone; None when it is none of this machine's."""
+    if key == SAMPLE:
+        return sample_agents().resolve()
+    folder, module, _ = key.partition("::")
+    file = key if key.endswith(".json") else key.rpartition(":")[0]
+    root = Path(folder) if module else Path(file).parent
+    return root if root.is_absolute() else None
+
+
 def _parse(target: str, cwd: Path) -> Target:
     path = (cwd / Path(target).expanduser()).resolve()
     sample = sample_agents().resolve() / MANIFEST
     if path in (sample, sample.parent):
-        return replace(_manifest(sample), key="sample agents", label="sample agents")  # the same wherever they are installed
+        return replace(_manifest(sample), key=SAMPLE, label=SAMPLE)  # the same wherever they are installed
     if path.is_dir():
         path = path / MANIFEST
         if not path.is_file():

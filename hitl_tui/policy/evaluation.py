@@ -7,7 +7,7 @@ Text is never taken for a number, nor 1 for true; what the action does not have 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from hitl_tui import jsontext
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
 from hitl_tui.policy.addresses import Domain, hosts
-from hitl_tui.policy.language import Binary, Call, Constant, Expression, Items, Logic, Name, Node, Part, Unary
+from hitl_tui.policy.language import NAMES, Binary, Call, Constant, Expression, Items, Logic, Name, Node, Part, Unary
 
 WORK = 1_000_000
 """Characters and items one judgement may go through."""
+SHORT = 60
+"""Characters of a value that is told to people."""
 BITS = 1024
 """The longest whole number that arithmetic makes."""
 
@@ -39,6 +41,46 @@ def holds(expression: Expression, facts: Facts) -> bool | Undecided:
     if isinstance(found, bool | Undecided):
         return found
     return Undecided(f"the condition is {_kind(found)} and not true or false")
+
+
+def inquired(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
+    """What the condition asks of the action, as it writes it, and what is there, short and for people; each once."""
+    judge = _Judge(facts)
+    found: dict[str, str] = {}
+    for node in _asked(expression.tree):
+        try:
+            value = judge.value(node)
+        except _Stop:
+            break
+        found.setdefault(_path(node), "not there" if isinstance(value, Undecided) else _short(value))
+    return list(found.items())
+
+
+def _asked(node: Node) -> Iterator[Name | Part]:
+    if isinstance(node, Name):
+        yield node
+    elif isinstance(node, Part):
+        yield from (node,) if _path(node).startswith(NAMES) else _asked(node.whole)
+    else:
+        for part in _parts(node):
+            yield from _asked(part)
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Logic):
+        return node.operands
+    if isinstance(node, Binary):
+        return node.left, node.right
+    if isinstance(node, Items):
+        return node.items
+    if isinstance(node, Unary):
+        return (node.operand,)
+    return (node.argument,) if isinstance(node, Call) else ()
+
+
+def _short(value: Any) -> str:
+    text = jsontext.dumps(value[:SHORT] if isinstance(value, str) else value)
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
 
 
 class _Stop(Exception):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hitl_tui.errors import BadPolicy, HitlError
-from hitl_tui.policy.reading import LONGEST, parse
+from hitl_tui.errors import BadPolicy
+from hitl_tui.policy.reading import LONGEST, Problem, examine, parse, refusal
 from hitl_tui.policy.rules import Policy
 
 NAME = "policy.toml"
@@ -47,6 +48,19 @@ def read_policy(path: Path) -> Policy:
     return parse(read_text(path), str(path))
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyNow:
+    """A policy as its file is now."""
+
+    path: Path | None = None
+    """The file that counts; None when there is none."""
+    policy: Policy | None = None
+    digest: str = ""
+    """SHA-256 (hex) of its text; empty where that cannot be read."""
+    problems: tuple[Problem, ...] = ()
+    """Mistakes and warnings, in order of lines."""
+
+
 class PolicyFile:
     """A policy that is read again when its file changes.
 
@@ -55,27 +69,59 @@ class PolicyFile:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = tuple(paths)
+        self.paths = tuple(paths)
+        """Where it may be; the first that exists counts."""
         self._seen: tuple[object, ...] | None = None
         self._good = Policy()
-        self._now: Policy | None = None
+        self._now = PolicyNow()
 
     def current(self) -> Policy | None:
         """The policy as the file is now; None when there is none. Costs one or two `stat` while nothing changes."""
-        found = next(filter(None, map(_looks, self._paths)), None)
-        if found is None:
-            self._seen = self._now = None
-        elif found != self._seen:
-            self._now = self._read(Path(str(found[0])))
+        return self.now().policy
+
+    def now(self) -> PolicyNow:
+        """The same with all that is known of the file; the same object while nothing changes."""
+        found = next(filter(None, map(_looks, self.paths)), None)
+        if found != self._seen:
+            self._now = self._read(Path(str(found[0]))) if found else PolicyNow()
             self._seen = found
         return self._now
 
-    def _read(self, path: Path) -> Policy:
+    def absent(self) -> tuple[Path, ...]:
+        """Places where there is none."""
+        return tuple(path for path in self.paths if _looks(path) is None)
+
+    def _read(self, path: Path) -> PolicyNow:
         try:
-            self._good = read_policy(path)
-        except HitlError as error:
-            return replace(self._good, problem=str(error))
-        return self._good
+            text = read_text(path)
+        except BadPolicy as error:
+            problem = Problem(1, error.happened, error.todo)
+            return PolicyNow(path, replace(self._good, problem=str(error)), problems=(problem,))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        policy, problems = examine(text)
+        if refused := refusal(problems, str(path)):
+            return PolicyNow(path, replace(self._good, problem=str(refused)), digest, tuple(problems))
+        self._good = policy
+        return PolicyNow(path, policy, digest, tuple(problems))
+
+
+class Policies:
+    """The policies of a home and of the projects whose runs are looked at."""
+
+    def __init__(self, home: Path, root_of: Callable[[str], Path | None], targets: Sequence[str] = ()) -> None:
+        """`root_of` gives the folder of a project as it is registered; `targets` are those that are meant when none is named."""
+        self._home = home
+        self._root_of = root_of
+        self._targets = tuple(targets)
+        self._files: dict[str, PolicyFile] = {}
+
+    def of(self, target: str = "") -> PolicyFile:
+        """The policy of a project: the home's, else that of its folder."""
+        if target not in self._files:
+            folders = [root for one in ((target,) if target else self._targets) if (root := self._root_of(one))]
+            project = [path for folder in folders for path in policy_paths(self._home, folder)[1:]]
+            self._files[target] = PolicyFile((*policy_paths(self._home), *project))
+        return self._files[target]
 
 
 def _looks(path: Path) -> tuple[object, ...] | None:

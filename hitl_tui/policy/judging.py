@@ -21,7 +21,7 @@ from hitl_tui.policy import globs
 from hitl_tui.policy.evaluation import Undecided, holds
 from hitl_tui.policy.rules import Policy, Rule
 
-PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION})
+PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
 """Pauses that ask a person something, and are no calls of a tool."""
 BROKEN = "everything asks until the policy is corrected"
 _WORST = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
@@ -47,12 +47,12 @@ def is_picked(id_: str, policy: Policy) -> bool:
 
 def unsampled(facts: Facts, policy: Policy | None, now: float) -> Verdict:
     """The verdict before any spot check."""
-    facts = _plain(facts)
+    facts = plain(facts)
     if policy is None:
         return Verdict(Outcome.ASK, "no policy", "there is no policy, so everything asks", facts.risk)
     if policy.problem:
         return Verdict(Outcome.ASK, "no policy", f"{BROKEN}: {policy.problem}", facts.risk)
-    return _safe(facts, _by_rules(facts, policy, now))
+    return safe(facts, _by_rules(facts, policy, now))
 
 
 def risk_of(metadata: Json) -> Risk | None:
@@ -79,7 +79,7 @@ def _by_hints(hints: Json) -> Risk | None:
     return Risk.REVERSIBLE if destroys is False else None
 
 
-def _plain(facts: Facts) -> Facts:
+def plain(facts: Facts) -> Facts:
     """Facts with what is no confidence and no risk made unknown: a caller's slip must not pass for high."""
     given, risk = facts.confidence, facts.risk
     sure = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
@@ -91,18 +91,23 @@ def _plain(facts: Facts) -> Facts:
 
 def _by_rules(facts: Facts, policy: Policy, now: float) -> Verdict:
     for rule in policy.rules:
-        if not _concerns(rule, facts, now):
+        if not concerns(rule, facts, now):
             continue
         found = holds(rule.when, facts) if rule.when else True
         if isinstance(found, Undecided):
-            reason = f"rule {rule.name!r} could not be judged: {found.why}"
-            return _said(rule, Outcome.ASK, reason, _tier(rule, facts))
+            return undecided(rule, facts, found)
         if found:
-            return _by_rule(rule, facts, policy)
-    return _by_thresholds(facts, policy)
+            return by_rule(rule, facts, policy)
+    return by_thresholds(facts, policy)
 
 
-def _concerns(rule: Rule, facts: Facts, now: float) -> bool:
+def undecided(rule: Rule, facts: Facts, found: Undecided) -> Verdict:
+    """What a rule says whose condition cannot be judged."""
+    return _said(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {found.why}", _tier(rule, facts))
+
+
+def concerns(rule: Rule, facts: Facts, now: float) -> bool:
+    """Whether its globs, tags and hours fit; its condition is not asked yet."""
     return (
         any(globs.matches(glob, facts.tool) for glob in rule.tools)
         and any(globs.matches(glob, facts.agent) for glob in rule.agents)
@@ -118,10 +123,11 @@ def _tier(rule: Rule, facts: Facts) -> Risk | None:
     return max(rule.risk, facts.risk, key=_WORST.index)
 
 
-def _by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
+def by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
+    """What a rule says that matches."""
     risk = _tier(rule, facts)
     if rule.outcome is None:
-        verdict = _by_thresholds(replace(facts, risk=risk), policy)
+        verdict = by_thresholds(replace(facts, risk=risk), policy)
         return _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to the thresholds: {verdict.reason}", risk)
     if rule.outcome is not Outcome.AUTO or rule.names(facts.tool):
         return _said(rule, rule.outcome, f"rule {rule.name!r} says {rule.outcome}", risk)
@@ -138,7 +144,8 @@ def _said(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdi
     return Verdict(outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then)
 
 
-def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
+def by_thresholds(facts: Facts, policy: Policy) -> Verdict:
+    """What the confidence says where no rule says otherwise."""
     sure, limits = facts.confidence, policy.thresholds
 
     def verdict(outcome: Outcome, reason: str) -> Verdict:
@@ -157,7 +164,7 @@ def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
     return verdict(Outcome.AUTO, f"its confidence {sure:.3g} is at least {limits.auto:g}")
 
 
-def _safe(facts: Facts, verdict: Verdict) -> Verdict:
+def safe(facts: Facts, verdict: Verdict) -> Verdict:
     """The verdict, unless something about the action means that a person must see it, or the graph would not take it."""
     if verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER):
         return verdict
@@ -176,3 +183,10 @@ def _strange(facts: Facts) -> Iterable[str]:
         yield "it asks a person and is no tool call"
     elif not facts.known_shape:
         yield "its shape is unknown"
+
+
+def careful(verdict: Verdict, note: str) -> Verdict:
+    """The verdict; but a call with a warning, that it may have run or that its answer may reach another, is not even refused alone."""
+    if not note or verdict.outcome not in (Outcome.AUTO, Outcome.DENY):
+        return verdict
+    return replace(verdict, outcome=Outcome.ASK, rule="safety", reason=f"{note}: a person must look, though {verdict.reason}")

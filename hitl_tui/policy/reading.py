@@ -53,11 +53,18 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
         BadPolicy: it has a mistake; the first is told, and how many there are.
     """
     policy, problems = examine(text)
-    errors = [problem for problem in problems if problem.is_error]
-    if errors:
-        first, more = errors[0], f" (and {len(errors) - 1} more; `hitl-tui policy check` lists them)" if errors[1:] else ""
-        raise BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
+    if refused := refusal(problems, name):
+        raise refused
     return policy
+
+
+def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
+    """The first mistake as an error, which says how many there are; None where there are only warnings."""
+    errors = [problem for problem in problems if problem.is_error]
+    if not errors:
+        return None
+    first, more = errors[0], f" (and {len(errors) - 1} more; `hitl-tui policy check` lists them)" if errors[1:] else ""
+    return BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
 
 
 def examine(text: str) -> tuple[Policy, list[Problem]]:

@@ -51,6 +51,17 @@ async def of_project(store: Store, target: str) -> list[Agent]:
     return [_agent(row) for row in rows]
 
 
+async def targets(store: Store) -> list[str]:
+    """Every project's target, the one seen last first."""
+    return [str(row[0]) for row in await store.all("SELECT target FROM projects ORDER BY seen_at DESC, id DESC")]
+
+
+async def target_of(store: Store, project: int | None) -> str:
+    """A project's target; empty for none."""
+    row = await store.one("SELECT target FROM projects WHERE id = ?", (project,))
+    return str(row[0]) if row else ""
+
+
 async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str, str]]:
     """Label and error of those of the targets that cannot be read."""
     marks = ", ".join("?" * len(targets))

@@ -139,6 +139,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
             return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         journal = await stack.enter_async_context(Journal(traces, ring).running())
+        await routing.note(store)
         engine = Engine(store, me, project, Turns(store, me.id, project, journal, code, routing), ring, options.time_limit_s)
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from hitl_tui import safety
+from hitl_tui import facts
 from hitl_tui.agents.signals import Hearing
-from hitl_tui.model import Action, Facts, Outcome, Pause, Risk, Routed, Run, Verdict
-from hitl_tui.policy import BROKEN, Policy, PolicyFile, judge, policy_paths
+from hitl_tui.model import Pause, Routed, Run
+from hitl_tui.policy import BROKEN, Policy, PolicyFile, PolicyNow, careful, judge, policy_paths
+from hitl_tui.store import Store, rules
 
 
 class Routing:
@@ -19,6 +19,19 @@ class Routing:
 
     def __init__(self, home: Path, project: Path) -> None:
         self._file = PolicyFile(policy_paths(home, project))
+        self._noted: PolicyNow | None = None
+
+    async def note(self, store: Store) -> None:
+        """Have it in the history that the policy is another than before, or gone."""
+        now = self._file.now()
+        if now is self._noted:
+            return
+        if now.policy:
+            problem = next((str(one) for one in now.problems if one.is_error), "")
+            await rules.note_policy(store, str(now.path), now.digest or "unreadable", 0 if problem else len(now.policy.rules), problem)
+        for path in self._file.absent():
+            await rules.note_policy(store, str(path), "", 0, "")
+        self._noted = now
 
     def hearing(self, agent: str) -> Hearing:
         """Who is asked how sure an agent is."""
@@ -33,29 +46,5 @@ class Routing:
 
 def route(policy: Policy, run: Run, pause: Pause, now: float) -> Routed:
     """Where each action of a pause goes, and what the reviewer must be told of the policy itself."""
-    verdicts = {action.slot: _careful(pause, judge(facts_of(run, pause, action), policy, now)) for action in pause.actions}
+    verdicts = {action.slot: careful(judge(facts.asked(run, pause, action), policy, now), pause.note) for action in pause.actions}
     return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")
-
-
-def facts_of(run: Run, pause: Pause, action: Action) -> Facts:
-    """What policy may know of an action."""
-    return Facts(
-        run.agent,
-        action.name,
-        action.args,
-        pause.kind,
-        Risk(action.risk) if action.risk in list(Risk) else None,
-        action.confidence.value,
-        (*([pause.note] if pause.note else []), *safety.findings(action.name, action.args)),
-        known_shape=isinstance(action.args, dict),
-        tags=run.options.tags,
-        allowed=action.allowed,
-        id=f"{run.thread}:{pause.interrupt}:{action.slot}",
-    )
-
-
-def _careful(pause: Pause, verdict: Verdict) -> Verdict:
-    """A call that may have run, or whose answer may reach another, is not even refused without a person."""
-    if not pause.note or verdict.outcome not in (Outcome.AUTO, Outcome.DENY):
-        return verdict
-    return replace(verdict, outcome=Outcome.ASK, rule="safety", reason=f"{pause.note}: a person must look, though {verdict.reason}")

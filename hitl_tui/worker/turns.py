@@ -171,6 +171,7 @@ class Turns:
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
+        await self._routing.note(self._store)
         await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, self._routing.judge_of(run))
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
