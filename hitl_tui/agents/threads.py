@@ -23,6 +23,7 @@ from hitl_tui.agents.inside import Inside, Insides
 from hitl_tui.agents.pauses import EDITED
 from hitl_tui.agents.payloads import normalise, resume_value
 from hitl_tui.agents.signals import Hearing
+from hitl_tui.checks import reason_of
 from hitl_tui.model import Action, Answer, Ban, DecisionKind, Pause, PauseKind, Sent
 
 Part = tuple[tuple[str, ...], str, Any]
@@ -329,7 +330,7 @@ def _refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
     """What the model reads in the tool's place."""
     if answer.kind is DecisionKind.RESPOND:
         return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
-    text = answer.message or f"A reviewer rejected the call of {call['name']}; it did not run."
+    text = reason_of(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
     return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
 
 
