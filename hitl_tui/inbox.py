@@ -10,8 +10,23 @@ from typing import TYPE_CHECKING
 from hitl_tui import checks, faultpoints, jsontext
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Agent, Answer, Context, Event, Json, Review, ReviewRow, ReviewState, RuleCount, Run, RunOptions, RunState, Worker
-from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, workers
+from hitl_tui.model import (
+    Agent,
+    Answer,
+    Context,
+    Event,
+    Json,
+    Review,
+    ReviewRow,
+    ReviewState,
+    RuleCount,
+    Run,
+    RunOptions,
+    RunState,
+    Version,
+    Worker,
+)
+from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, versions, workers
 
 if TYPE_CHECKING:
     from hitl_tui.policy import Policies, Policy, PolicyNow
@@ -115,6 +130,10 @@ class Inbox:
     async def context(self, review: int) -> Context:
         """Conversation, reasoning, attempts and state around a review."""
         return await reviews.context(self.store, review)
+
+    async def versions(self, review: int) -> list[Version]:
+        """What went to and fro before: the drafts, or calls of the same tools, that were sent back for another pass, oldest first."""
+        return await versions.versions(self.store, review)
 
     async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
         """Check the answers, by slot, against what was shown, and store them, all or none.

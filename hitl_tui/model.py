@@ -554,6 +554,25 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A draft, or the arguments of a call, that a person sent back for another pass."""
+
+    review: int
+    slot: int
+    name: str
+    """The draft's key, or the tool's name."""
+    proposal: Json
+    """As the agent proposed it."""
+    left: Json
+    """As the person left it; the proposal where they changed nothing."""
+    note: str
+    """What the next pass was to do."""
+    actor: str
+    at: float
+    """Unix time, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endorsement:
     """What one of several people who are needed said of an action."""
 
