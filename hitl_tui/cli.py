@@ -236,8 +236,14 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
     async def show_review(inbox: Inbox, _: Home) -> None:
         review = await inbox.review(_number(what, "a review, like 12, nor a run, like r3"))
         context = await inbox.context(review.row.id)
-        whole = {**printing.review_json(review, time.time()), "context": printing.context_json(context)}
-        click.echo(printing.as_json(whole) if json_ else printing.review_text(review, context))
+        versions = await inbox.versions(review.row.id)
+        whole = {
+            **printing.review_json(review, time.time()),
+            "context": printing.context_json(context),
+            "versions": [printing.version_json(version) for version in versions],
+        }
+        told = [printing.review_text(review, context), *([printing.versions_text(versions)] if versions else [])]
+        click.echo(printing.as_json(whole) if json_ else "\n".join(told))
 
     async def show_run(inbox: Inbox, _: Home) -> None:
         run = await inbox.run(_run_number(what))
@@ -256,8 +262,8 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 @main.command()
 @click.argument("review", metavar="REVIEW[#SLOT]")
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
-@click.option("--args", "args_", metavar="JSON", help="With edit: the arguments to run instead. With respond: a JSON answer.")
-@click.option("--message", metavar="TEXT", help="With reject: the reason. With respond: the answer.")
+@click.option("--args", "args_", metavar="JSON", help="With edit: what runs. With respond: a JSON answer. With reject: another pass at this.")
+@click.option("--message", metavar="TEXT", help="With reject: the reason, or what the next pass shall do. With respond: the answer.")
 @click.option("--digest", metavar="HEX", help="Refuse unless the action is still the one with this digest.")
 @click.option("--grace", metavar="TIME", default="0", help="How long it can be taken back (`undo`) before it takes effect, like 30s.")
 @json_option

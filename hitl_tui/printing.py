@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Agent, Context, Decision, Event, Outcome, Review, ReviewRow, ReviewState, Run
+from hitl_tui.model import Action, Agent, Context, Decision, Event, Json, Outcome, Review, ReviewRow, ReviewState, Run, Version
 from hitl_tui.safety import visible
 
 
@@ -187,7 +187,7 @@ def review_text(review: Review, context: Context) -> str:
 
 def _action_lines(action: Action, said: Decision | None) -> list[str]:
     lines = [f"#{action.slot} {action.name}"]
-    lines += [f"  {line}" for line in jsontext.dumps(action.args, indent=2).splitlines()]
+    lines += [f"  {line}" for line in _value_lines(action.args)]
     lines += [f"  risk: {action.risk}"] if action.risk else []
     lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
     lines += [f"  {action.routed()}"] if action.outcome else []
@@ -195,8 +195,37 @@ def _action_lines(action: Action, said: Decision | None) -> list[str]:
     if said:
         lines.append(f"  {said.answer.kind} by {said.actor}" + (f": {said.answer.message}" if said.answer.message else ""))
         if said.answer.args is not None:
-            lines += [f"  {line}" for line in jsontext.dumps(said.answer.args, indent=2).splitlines()]
+            lines += [f"  {line}" for line in _value_lines(said.answer.args)]
     return lines
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    """One version that was sent back, as `show REVIEW --json` adds it."""
+    return {
+        "review": str(version.review),
+        "slot": version.slot,
+        "name": version.name,
+        "proposal": version.proposal,
+        "left": version.left,
+        "note": version.note,
+        "by": version.actor,
+        "at": version.at,
+    }
+
+
+def versions_text(versions: Iterable[Version]) -> str:
+    """What went to and fro before a review, for people: each version as it was left, and what was to be done about it."""
+    lines: list[str] = []
+    for number, version in enumerate(versions, 1):
+        note = f": {version.note}" if version.note else ""
+        lines += ["", f"version {number} of {version.name} (review {version.review}), sent back by {version.actor}{note}"]
+        lines += [f"  {line}" for line in _value_lines(version.left)]
+    return "\n".join(visible(line) for line in lines)
+
+
+def _value_lines(value: Json) -> list[str]:
+    """A text with its line breaks, anything else as JSON."""
+    return value.split("\n") if isinstance(value, str) else jsontext.dumps(value, indent=2).splitlines()
 
 
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
