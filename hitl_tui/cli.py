@@ -262,7 +262,7 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 @main.command()
 @click.argument("review", metavar="REVIEW[#SLOT]")
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
-@click.option("--args", "args_", metavar="JSON", help="With edit: what runs. With respond: a JSON answer. With reject: another pass at this.")
+@click.option("--args", "args_", metavar="JSON", help="With edit: what runs. With respond: a JSON answer. With reject: another pass.")
 @click.option("--message", metavar="TEXT", help="With reject: the reason, or what the next pass shall do. With respond: the answer.")
 @click.option("--digest", metavar="HEX", help="Refuse unless the action is still the one with this digest.")
 @click.option("--grace", metavar="TIME", default="0", help="How long it can be taken back (`undo`) before it takes effect, like 30s.")
