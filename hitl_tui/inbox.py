@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hitl_tui import checks, faultpoints, jsontext
+from hitl_tui import checks, faultpoints, jsontext, plans
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import (
@@ -15,6 +15,8 @@ from hitl_tui.model import (
     Answer,
     Context,
     Event,
+    HandBack,
+    Head,
     Json,
     Review,
     ReviewRow,
@@ -23,10 +25,11 @@ from hitl_tui.model import (
     Run,
     RunOptions,
     RunState,
+    TakeOver,
     Version,
     Worker,
 )
-from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, versions, workers
+from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, takeovers, versions, workers
 
 if TYPE_CHECKING:
     from hitl_tui.policy import Policies, Policy, PolicyNow
@@ -149,6 +152,7 @@ class Inbox:
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             checks.check(review.row.kind, shown[slot], answer)
+        self._must_be_with_its_agent(review.row.run)
         await decisions.decide(self.store, review.row.id, answers, shown, self.reviewer, self._grace_s, looked_ms)
         faultpoints.reached(Step.DECIDED)
         self._ring()
@@ -267,6 +271,7 @@ class Inbox:
             Stale: it is neither.
         """
         found = await self.run(run)
+        self._must_be_with_its_agent(run)
         if not await runs.requeue(self.store, run):
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._ring()
@@ -281,6 +286,92 @@ class Inbox:
         if not await runs.ask_cancel(self.store, run):
             raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
         self._ring()
+
+    # In an agent's place
+
+    async def take_over(self, run: int, reason: str = "") -> TakeOver:
+        """Put a run that waits, failed or was cancelled into this reviewer's hands: until it is handed back or given up, nobody else
+        decides what it asks. The same again for who has it already. `reason` takes it from somebody else.
+
+        Raises:
+            Refused: it moves, is done, or is in somebody else's hands.
+        """
+        await self.run(run)
+        made = await takeovers.take(self.store, run, self.reviewer, jsontext.plain(reason))
+        self._ring()
+        return made
+
+    async def takeover_of(self, run: int) -> TakeOver | None:
+        """The run's last take-over, live or ended (`TakeOver.is_live`); None when there never was one."""
+        return await takeovers.newest(self.store, run)
+
+    async def head(self, run: int) -> Head:
+        """Where a run stands that waits, failed or was cancelled.
+
+        Raises:
+            Refused: nobody knows.
+        """
+        found = await takeovers.head(self.store, run)
+        if found is None:
+            raise Refused(f"nobody knows where run r{run} stands", "take it over when it waits or has failed")
+        return found
+
+    async def state_schema(self, run: int) -> Json:
+        """JSON Schema of the state of a run's graph; None when it is not known."""
+        found = await self.run(run)
+        known = [a for a in await agents.list_agents(self.store, found.agent) if found.project in (None, a.project)]
+        return known[0].state_schema if known else None
+
+    async def save_plan(self, takeover: int, plan: HandBack) -> None:
+        """Keep what is planned so far; it need not fit yet.
+
+        Raises:
+            Refused: there is no such take-over.
+            Stale: the run is no longer in this reviewer's hands.
+        """
+        if not await takeovers.keep(self.store, takeover, self.reviewer, plan):
+            await self._gone(takeover)
+
+    async def hand_back(self, takeover: int, plan: HandBack) -> None:
+        """Leave the run to its agent again, which goes on once the plan is carried out: `applied`, or `stale` or `failed` with a note.
+
+        Raises:
+            Refused: the plan does nothing or does not fit where the run stands.
+            Stale: the run is no longer in this reviewer's hands.
+        """
+        found = await takeovers.get(self.store, takeover)
+        plans.check(plan, await self.head(found.run), await self.state_schema(found.run))
+        if not await takeovers.hand_back(self.store, takeover, self.reviewer, plan):
+            await self._gone(takeover)
+        self._ring()
+
+    async def give_up(self, takeover: int) -> None:
+        """Let the run be as it was before it was taken over.
+
+        Raises:
+            Refused: there is no such take-over.
+            Stale: it is another's, or over.
+        """
+        if not await takeovers.give_up(self.store, takeover, self.reviewer):
+            await self._gone(takeover)
+        self._ring()
+
+    def _must_be_with_its_agent(self, run: int) -> None:
+        held = takeovers.holder(self.store, run)
+        if held:
+            mine = held.actor.casefold() == self.reviewer.casefold()
+            whose = "your" if mine else f"{held.actor}'s"
+            raise Stale(
+                f"run r{run} is in {whose} hands",
+                "hand it back or give it up first" if mine else "wait until it is handed back, or take it with a reason",
+            )
+
+    async def _gone(self, takeover: int) -> None:
+        found = await takeovers.get(self.store, takeover)
+        why = f": {found.note}" if found.note else ""
+        if found.is_live and found.actor.casefold() != self.reviewer.casefold():
+            raise Stale(f"run r{found.run} is in {found.actor}'s hands", "take it from them with a reason")
+        raise Stale(f"the take-over of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")
 
     async def workers(self) -> list[Worker]:
         """Workers known here; one that was killed stays listed until another recovers its runs."""

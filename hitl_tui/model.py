@@ -696,6 +696,13 @@ class TakeOver:
     head: str
     """The checkpoint that was shown."""
     plan: HandBack
+    """What was kept or handed back of it; nothing yet: `HandBack()`."""
     state: str
     """`open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`."""
     note: str
+    """How it ended, as a clause; why it was stale or failed."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the run is in this person's hands still, or on its way back."""
+        return self.state in ("open", "handed_back", "submitted")

@@ -1,0 +1,264 @@
+"""Runs in a person's hands: taken from their agents, handed back with what was done in the agent's place, and what came of that."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hitl_tui import jsontext, plans
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import Call, Context, HandBack, Head, Run, RunState, TakeOver
+from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.reviews import read_context
+from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
+from hitl_tui.store.runs import COLUMNS as RUN
+
+COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note"
+LIVE = "state IN ('open', 'handed_back', 'submitted')"
+AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
+UNTIL_HANDED_BACK = 4_102_444_800.0
+"""Unix time at which a claim of a run's reviews ends that only its hand-back ends: the year 2100."""
+
+# What a person does
+
+
+async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver:
+    """Put a run that rests into a person's hands, its open reviews with it; the same again for who has it already.
+
+    Raises:
+        Refused: it moves, is over, or is somebody else's and there is no reason to take it from them.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        await _must_rest(db, run)
+        head = await db.execute_fetchall("SELECT checkpoint FROM heads WHERE run = ?", (run,))
+        if not head:
+            raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
+        before = await _live(db, run)
+        if before and before.state != "open":
+            raise Stale(f"run r{run} is moving: {before.actor} has handed it back", "wait for what it does then")
+        if before and before.actor.casefold() == actor.casefold():
+            return before
+        await _must_be_free(db, run, actor, before, reason)
+        if before:
+            await _end(db, before.id, "given_up", f"taken by {actor}: {reason}")
+        plan = await db.execute_fetchall(  # what could not be done is not lost
+            "SELECT plan FROM takeovers WHERE id = (SELECT max(id) FROM takeovers WHERE run = ?) AND state = 'failed' "
+            "AND actor = ? COLLATE NOCASE",
+            (run, actor),
+        )
+        cursor = await db.execute(
+            "INSERT INTO takeovers (run, actor, at, head, reason, plan) VALUES (?, ?, ?, ?, ?, ?)",
+            (run, actor, now, head[0][0], reason, plan[0][0] if plan else None),
+        )
+        made = int(cursor.lastrowid or 0)
+        await db.execute(
+            "UPDATE reviews SET claimed_by = ?, claimed_until = ? WHERE run = ? AND state = 'open'", (actor, UNTIL_HANDED_BACK, run)
+        )
+        rows = await db.execute_fetchall(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (made,))
+        return _read(rows[0])
+
+
+async def _must_rest(db: Transaction, run: int) -> None:
+    [(state, activity)] = await db.execute_fetchall("SELECT state, activity FROM runs WHERE id = ?", (run,))
+    if state == RunState.DONE:
+        raise Refused(f"run r{run} is done: there is nothing left to take over", "launch another in its thread to go on")
+    if state not in AT_REST:
+        doing = f" ({jsontext.one_line(activity, 60)})" if activity else ""
+        raise Refused(f"run r{run} is moving: it is {state}{doing}", "take it over when it waits or has failed")
+    moving = await db.execute_fetchall(
+        "SELECT id, decided FROM reviews WHERE run = ? AND state IN ('decided', 'submitted') AND kind != 'failure' LIMIT 1", (run,)
+    )
+    for review, decided in moving:
+        raise Refused(f"run r{run} is moving: review {review} was {decided}", "undo that, or wait for what the agent does then")
+
+
+async def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver | None, reason: str) -> None:
+    """Nobody has it or one of its reviews, or there is a reason to take it from them."""
+    if reason.strip():
+        return
+    if before:
+        raise Refused(f"{before.actor} took run r{run} over {_since(before.at)}", "take it from them with a reason (--reason)")
+    claimed = await db.execute_fetchall(
+        "SELECT id, claimed_by FROM reviews WHERE run = ? AND state = 'open' AND claimed_until > ? AND claimed_by != ? COLLATE NOCASE",
+        (run, time.time(), actor),
+    )
+    for review, by in claimed:
+        raise Refused(f"{by} has claimed review {review} of run r{run}", "take the run from them with a reason (--reason)")
+
+
+def _since(at: float) -> str:
+    then = time.localtime(at)
+    return time.strftime("at %H:%M" if then[:3] == time.localtime()[:3] else "on %Y-%m-%d at %H:%M", then)
+
+
+async def newest(store: Store, run: int) -> TakeOver | None:
+    """The run's last take-over, whatever became of it."""
+    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? ORDER BY t.id DESC LIMIT 1", (run,))
+    return _read(row) if row else None
+
+
+async def get(store: Store, takeover: int) -> TakeOver:
+    """One take-over.
+
+    Raises:
+        Refused: there is none of that id.
+    """
+    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (takeover,))
+    if row is None:
+        raise Refused(f"there is no take-over {takeover}", "take a run over first")
+    return _read(row)
+
+
+def holder(store: Store, run: int) -> TakeOver | None:
+    """Who has the run in their hands now."""
+    rows = store.glance(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
+    return _read(rows[0]) if rows else None
+
+
+async def keep(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
+    """Store what is planned so far; False when it is no longer in this person's hands."""
+    return await _change(store, takeover, actor, "plan = ?", jsontext.dumps(plans.as_json(plan)))
+
+
+async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
+    """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
+    values = (jsontext.dumps(plans.as_json(plan)), time.time())
+    return await _change(store, takeover, actor, "plan = ?, state = 'handed_back', handed_back_at = ?", *values)
+
+
+async def _change(store: Store, takeover: int, actor: str, sets: str, *values: Any) -> bool:
+    where = "WHERE id = ? AND actor = ? COLLATE NOCASE AND state = 'open'"
+    return bool(await store.write(f"UPDATE takeovers SET {sets} {where}", (*values, takeover, actor)))
+
+
+async def give_up(store: Store, takeover: int, actor: str) -> bool:
+    """Let the run be as it was; False when it is no longer in this person's hands."""
+    async with store.transaction() as db:
+        rows = await db.execute_fetchall(
+            "SELECT 1 FROM takeovers WHERE id = ? AND actor = ? COLLATE NOCASE AND state IN ('open', 'handed_back')", (takeover, actor)
+        )
+        if rows:
+            await _end(db, takeover, "given_up", "")
+        return bool(rows)
+
+
+# What the worker does
+
+
+async def put_head(db: Transaction, run: int, head: Head | None) -> None:
+    """Store where a run stands; None when nobody knows. A context that is that of its newest review is not stored twice."""
+    await db.execute("DELETE FROM heads WHERE run = ?", (run,))
+    if head is None:
+        return
+    context = None if head.context == Context() else jsontext.dumps(asdict(head.context))
+    calls = jsontext.dumps([asdict(call) for call in head.calls])
+    await db.execute(
+        "INSERT INTO heads (run, checkpoint, nodes, context, words, calls, schemas) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (run, head.checkpoint, jsontext.dumps(list(head.nodes)), context, head.text, calls, jsontext.dumps(dict(head.schemas))),
+    )
+
+
+async def head(store: Store, run: int) -> Head | None:
+    """Where a run stands that rests; None when nobody knows."""
+    row = await store.one(
+        "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM reviews v JOIN details d ON d.review = v.id "
+        "WHERE v.run = h.run ORDER BY v.kind = 'failure', v.id DESC LIMIT 1)), h.words, h.calls, h.schemas FROM heads h WHERE h.run = ?",
+        (run,),
+    )
+    if row is None:
+        return None
+    checkpoint, nodes, context, words, calls, schemas = row
+    around = read_context(json.loads(context)) if context else Context()
+    return Head(checkpoint, tuple(json.loads(nodes)), around, words, tuple(Call(**c) for c in json.loads(calls)), json.loads(schemas))
+
+
+def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, TakeOver] | None:
+    """A run of these agents of this project that was handed back, or None. `going` are runs the worker is at already."""
+    marks, others = ", ".join("?" * len(agents)), ", ".join("?" * len(going))
+    rows = store.glance(
+        f"SELECT {COLUMNS}, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
+        f"AND runs.worker IS NULL AND runs.agent IN ({marks}) AND runs.id NOT IN ({others}) AND NOT EXISTS (SELECT 1 FROM runs o "
+        f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) ORDER BY t.id LIMIT 1",
+        (project, *agents, *going),
+    )
+    return (read_run(rows[0][8:]), _read(rows[0][:8])) if rows else None
+
+
+async def submit(store: Store, worker: str, takeover: int) -> bool:
+    """Write the ledger before LangGraph is called, and with it take the run's lease; False when another worker was first."""
+    now, mine = time.time(), "(SELECT run FROM takeovers WHERE id = ? AND state = 'handed_back')"
+    async with store.transaction() as db:
+        rows = await db.execute_fetchall(
+            f"SELECT id, state, error, traceback FROM runs WHERE id = {mine} AND worker IS NULL "
+            "AND state IN ('waiting', 'failed', 'cancelled')",
+            (takeover,),
+        )
+        for run, *was in rows:
+            await db.execute(
+                "UPDATE takeovers SET state = 'submitted', submitted_by = ?, was = ?, was_error = ?, was_traceback = ? WHERE id = ?",
+                (worker, *was, takeover),
+            )
+            await db.execute(
+                "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, ended_at = NULL, activity = 'handed back', error = '', "
+                "traceback = '' WHERE id = ?",
+                (worker, now, run),
+            )
+        return bool(rows)
+
+
+async def submitted(store: Store, run: int) -> TakeOver | None:
+    """A take-over that was being applied, and nobody has seen what came of it."""
+    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.state = 'submitted'", (run,))
+    return _read(row) if row else None
+
+
+async def applied(store: Store, takeover: TakeOver, note: str = "") -> None:
+    """The graph has what was done in the agent's place: whatever the run asked is settled by it."""
+    now = time.time()
+    async with store.transaction() as db:
+        await _end(db, takeover.id, "applied", note)
+        await db.execute(
+            "UPDATE reviews SET state = 'applied', decided = ?, applied_at = ? WHERE run = ? AND state IN ('open', 'decided') "
+            "AND kind != 'failure'",
+            (f"taken over by {takeover.actor}", now, takeover.run),
+        )
+
+
+async def put_back(store: Store, worker: str, takeover: TakeOver, state: str, note: str) -> None:
+    """Nothing of it was done: end it as `stale` or `failed`, and let the run be as it was."""
+    async with store.transaction() as db:
+        await _end(db, takeover.id, state, note)
+        [(was, error, trace)] = await db.execute_fetchall(
+            "SELECT was, was_error, was_traceback FROM takeovers WHERE id = ?", (takeover.id,)
+        )
+        waits = was == RunState.WAITING
+        await db.execute(
+            f"UPDATE runs SET state = ?, error = ?, traceback = ?, ended_at = ?, cut = cut AND ?, {GIVE_BACK}, activity = '', "
+            "resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
+            (was, error, trace, None if waits else time.time(), not waits, takeover.run, worker),
+        )
+
+
+async def _end(db: Transaction, takeover: int, state: str, note: str) -> None:
+    await db.execute(
+        "UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, jsontext.plain(note), time.time(), takeover)
+    )
+    await db.execute(
+        "UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE run = (SELECT run FROM takeovers WHERE id = ?) "
+        "AND state = 'open' AND claimed_until = ?",
+        (takeover, UNTIL_HANDED_BACK),
+    )
+
+
+async def _live(db: Transaction, run: int) -> TakeOver | None:
+    rows = await db.execute_fetchall(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
+    return _read(rows[0]) if rows else None
+
+
+def _read(row: Any) -> TakeOver:
+    id_, run, actor, at, head_, plan, state, note = row
+    return TakeOver(id_, run, actor, at, head_, plans.read(json.loads(plan)) if plan else HandBack(), state, note)
