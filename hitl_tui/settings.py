@@ -13,7 +13,7 @@ from typing import Any
 from hitl_tui.errors import BadHome
 
 HOME_VARIABLE = "HITL_TUI_HOME"
-LONGEST_S = {"undo_s": 3600.0, "time_limit_s": 1e8}
+LONGEST_S = {"undo_s": 3600.0, "claim_s": 86_400.0, "time_limit_s": 1e8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Settings:
     """Runs one worker drives at a time."""
     undo_s: float = 3.0
     """Seconds for which a decision made in the console can be taken back before it takes effect."""
+    claim_s: float = 900.0
+    """Seconds for which a claim keeps the others from deciding a review; with 0 a claim only stops its escalation."""
     time_limit_s: float = 0.0
     """Seconds an agent may work on a run, waiting for people not counted; 0 for no limit. A launch may say otherwise."""
     reject_reasons: tuple[str, ...] = (
@@ -190,7 +192,7 @@ def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901 - one case 
         case "concurrency":
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
                 raise wrong("a number from 1 to 1000")
-        case "undo_s" | "time_limit_s":
+        case "undo_s" | "claim_s" | "time_limit_s":
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LONGEST_S[key]:
                 raise wrong(f"a number of seconds from 0 to {LONGEST_S[key]:,.0f}")
             return float(value)

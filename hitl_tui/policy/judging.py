@@ -169,6 +169,8 @@ def safe(facts: Facts, verdict: Verdict) -> Verdict:
     if verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER):
         return verdict
     doubts = [*_strange(facts), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
+    if verdict.outcome is Outcome.AUTO and verdict.reviewers > 1:
+        doubts.append(f"{verdict.reviewers} people must approve it")
     wanted = DecisionKind.APPROVE if verdict.outcome is Outcome.AUTO else DecisionKind.REJECT
     if wanted not in facts.allowed:
         doubts.append(f"the graph does not accept {wanted}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Action, Answer, Ban, DecisionKind, Json, PauseKind, ReviewState, Run, Sent
-from hitl_tui.store.answers import DECIDE, row_of
-from hitl_tui.store.connection import Store
+from hitl_tui.model import Action, Answer, Ban, DecisionKind, PauseKind, ReviewState, Run, Sent
+from hitl_tui.store import endorsements, why
+from hitl_tui.store.answers import DECIDE, ENDORSE, SAID_ALREADY, answer_of, parsed, row_of
+from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import actions_of
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.runs import read_run
@@ -39,30 +39,36 @@ async def decide(
 ) -> None:
     """Store answers by slot, all or none; the last one missing makes the whole review `decided`. `shown` is what the reviewer saw.
 
+    Where an action needs several people, the first of them endorse it, and the last one's word is the decision.
+
     Raises:
+        Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
         Stale: it is no longer open, or an action is not the one that was shown.
     """
     now = time.time()
     digests = {slot: shown[slot].digest for slot in answers}
-    values = [row_of(review, shown[slot], a, actor, now, now + grace_s, looked_ms) for slot, a in answers.items()]
-    if len(values) == 1:  # a transaction of its own
-        if not await store.write_soon(f"{DECIDE} RETURNING id", values[0]):
-            await _explain(store, review, digests)
+    values = {slot: row_of(review, shown[slot], a, actor, now, now + grace_s, looked_ms) for slot, a in answers.items()}
+    if len(values) == 1 and await store.write_soon(f"{DECIDE} RETURNING id", *values.values()):  # a transaction of its own
         return
     async with store.transaction() as db:
-        slots = ", ".join("?" * len(answers))  # make way first: the one that completes the review closes it to the others
+        endorsed = {slot for slot, one in values.items() if (await db.execute(ENDORSE, one)).rowcount}
+        said = {slot for slot in values if slot not in endorsed and await db.execute_fetchall(SAID_ALREADY, values[slot])}
+        if len(said) == len(values):
+            await _explain(store, review, digests, actor, now)
+        deciding = [slot for slot in values if slot not in endorsed | said]
+        slots = ", ".join("?" * len(deciding))  # make way first: the one that completes the review closes it to the others
         await db.execute(
             f"UPDATE decisions SET superseded = 1 WHERE review = ? AND slot IN ({slots}) AND NOT superseded "
             "AND (SELECT state FROM reviews WHERE id = review) = 'open'",
-            (review, *answers),
+            (review, *deciding),
         )
-        for one in values:
-            if not (await db.execute(DECIDE, one)).rowcount:
-                await _explain(store, review, digests)
+        for slot in deciding:
+            if not (await db.execute(DECIDE, values[slot])).rowcount:
+                await _explain(store, review, digests, actor, now)
 
 
 async def undo(store: Store, review: int, actor: str) -> None:
-    """Take back what this reviewer decided last of the review: while its grace time runs, or as long as other actions are undecided.
+    """Take back what this reviewer said last of the review: while its grace time runs, or as long as it leaves actions undecided.
 
     Raises:
         Refused: there is nothing of theirs to take back.
@@ -72,46 +78,46 @@ async def undo(store: Store, review: int, actor: str) -> None:
     async with store.transaction() as db:
         found = list(await db.execute_fetchall("SELECT state, effective_at FROM reviews WHERE id = ?", (review,)))
         if not found:
-            raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+            raise why.unknown(review)
         state, effective_at = found[0]
-        mine = list(
-            await db.execute_fetchall(
-                "SELECT id, actor FROM decisions WHERE review = ?1 AND NOT superseded AND at = "
-                "(SELECT max(at) FROM decisions WHERE review = ?1 AND NOT superseded)",
-                (review,),
-            )
-        )
         if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
             await _too_late(store, review)
-        if not mine or mine[0][1] != actor:
-            whose = f"the last decision is {mine[0][1]}'s" if mine else "nothing is decided"
+        mine, whose = await _last_decided(db, review, actor)
+        spoke_at = await endorsements.last_of(db, review, actor) if state == ReviewState.OPEN else None
+        if not mine and spoke_at is None:
             raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
+        if spoke_at is not None and not (mine and mine[0][1] > spoke_at):
+            await endorsements.withdraw(db, review, now, actor, spoke_at)
+            mine = [(id_, at) for id_, at in mine if at == spoke_at]
         await db.executemany("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", [(now, id_) for id_, _ in mine])
         await db.execute(
-            "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL, decided = coalesce((SELECT count(*) || ' of ' || "
-            "slots || ' decided' FROM decisions WHERE review = ?1 AND NOT superseded HAVING count(*) > 0), '') WHERE id = ?1",
+            "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL, "
+            "decided = (SELECT told FROM progress WHERE review = ?1) WHERE id = ?1",
             (review,),
         )
 
 
+async def _last_decided(db: Transaction, review: int, actor: str) -> tuple[list[tuple[int, float]], str]:
+    """The last decisions, with their times, when they are this person's; and whose they are, as a clause."""
+    last = await db.execute_fetchall(
+        "SELECT id, at, actor, actor = ?2 COLLATE NOCASE FROM decisions WHERE review = ?1 AND NOT superseded AND at = "
+        "(SELECT max(at) FROM decisions WHERE review = ?1 AND NOT superseded)",
+        (review, actor),
+    )
+    if not last:
+        return [], "nothing is decided"
+    return [(id_, at) for id_, at, _, is_mine in last if is_mine], f"the last decision is {last[0][2]}'s"
+
+
 async def _too_late(store: Store, review: int) -> None:
     state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
-    why = {
+    because = {
         ReviewState.DECIDED: "its grace time is over and it is about to be applied",
         ReviewState.SUBMITTED: "it is being applied now",
         ReviewState.APPLIED: "it was applied",
     }.get(state, f"it is {state}" + (f": {note}" if note else ""))
-    said = f"review {review} was {decided}{_when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
-    raise Stale(said + why, "nothing was changed")
-
-
-def _when(at: float | None) -> str:
-    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
-    if at is None:
-        return ""
-    then = time.localtime(at)
-    today = then[:3] == time.localtime()[:3]
-    return time.strftime(" at %H:%M:%S" if today else " on %Y-%m-%d at %H:%M:%S", then)
+    said = f"review {review} was {decided}{why.when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    raise Stale(said + because, "nothing was changed")
 
 
 async def unsent(store: Store) -> int:
@@ -124,24 +130,27 @@ async def state_of(store: Store, review: int) -> ReviewState:
     return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
 
 
-async def _explain(store: Store, review: int, digests: Mapping[int, str]) -> None:
+async def _explain(store: Store, review: int, digests: Mapping[int, str], actor: str, now: float) -> None:
     """Say why a decision was not stored."""
     found = await store.all(
-        "SELECT v.state, v.note, v.decided, v.decided_at, a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?",
-        (review,),
+        "SELECT v.state, v.note, v.decided, v.decided_at, v.claimed_by, v.claimed_until, v.claimed_by = ?2 COLLATE NOCASE, "
+        "a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?1",
+        (review, actor),
     )
     if not found:
-        raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
-    state, note, decided, decided_at = found[0][:4]
+        raise why.unknown(review)
+    state, note, decided, decided_at, holder, until, is_mine = found[0][:7]
     if state != ReviewState.OPEN:
-        going = state in (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
-        why = f"{state}: {note}" if note and not going else (decided or state) + _when(decided_at)
-        raise Stale(f"review {review} is {why}", "nothing was changed")
+        raise why.closed(review, state, note, decided, decided_at)
     live = {slot: digest for *_, slot, digest in found}
     changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
-    if not changed:
-        raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")
-    raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
+    if changed:
+        raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
+    if holder and until > now and not is_mine:
+        raise why.held(review, holder, until)
+    if any(one.slot in digests and one.actor.lower() == actor.lower() for one in await endorsements.of(store, review)):
+        raise Refused(f"you said so of review {review} already: it has {decided}", "another person must approve the same")
+    raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")
 
 
 # What the worker does
@@ -196,7 +205,7 @@ def _answers(found: Sequence[Any]) -> list[Answers]:
         own = f"{asked_as.removeprefix('gate:')}.{first}"
         by_review[review] = replace(
             said,
-            by_slot={**said.by_slot, slot: Answer(DecisionKind(said_as), _json(args), message)},
+            by_slot={**said.by_slot, slot: answer_of(said_as, args, message)},
             digests={**said.digests, slot: digest},
             keys={**said.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own},
             calls=said.calls if call is None else {**said.calls, slot: call},
@@ -264,10 +273,6 @@ def forbidden(store: Store, run: int) -> list[Ban]:
 def _ban(row: Any) -> Ban:
     call, name, args, state, review, kind, instead, actor = row
     if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
-        return Ban(call, name, _json(args), None, "its review waits for a decision", review)
+        return Ban(call, name, parsed(args), None, "its review waits for a decision", review)
     did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
-    return Ban(call, name, _json(args), _json(instead) if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
-
-
-def _json(text: str | None) -> Json:
-    return None if text is None else json.loads(text)
+    return Ban(call, name, parsed(args), parsed(instead) if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)

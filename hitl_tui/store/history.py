@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from hitl_tui.model import DecisionKind, Past, PauseKind
 from hitl_tui.store.connection import Store
 
 BATCH = 500
-PAST = (
+LAST = 20
+ACTION = (
     "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, "
     "CASE v.slots WHEN 1 THEN coalesce(a.risk, v.risk) ELSE a.risk END, coalesce(a.confidence, v.confidence), v.note, "
     "d.kind, d.actor, v.opened_at, d.at "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
-    "WHERE NOT d.superseded AND (d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
+    "WHERE NOT d.superseded AND "
 )
+PAST = f"{ACTION}(d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
+SIMILAR = f"{ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d.id DESC LIMIT {LAST}"
 
 
 async def decided_since(store: Store, since: float) -> AsyncGenerator[list[Past], None]:
@@ -26,6 +29,12 @@ async def decided_since(store: Store, since: float) -> AsyncGenerator[list[Past]
         batch = [_past(row) for row in rows]
         yield batch
         review, slot = batch[-1].review, batch[-1].slot
+
+
+async def similar(store: Store, review: int, agent: str, tools: Collection[str]) -> list[Past]:
+    """The last actions of these tools of the agent that were decided, but for those of one review; newest first."""
+    found = [_past(row) for tool in tools for row in await store.all(SIMILAR, (agent, tool, review))]
+    return sorted(found, key=lambda past: past.decided_at, reverse=True)[:LAST]
 
 
 def _past(row: Any) -> Past:

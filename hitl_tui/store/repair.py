@@ -14,6 +14,8 @@ MAY_HAVE_RUN = "may have run once: its run stopped while it was being applied"
 QUEUE = f"state = 'queued', {GIVE_BACK}, resuming = 1, activity = ''"
 LIVE = "('open', 'decided', 'submitted')"
 OVER = "('done', 'failed', 'cancelled')"
+ASKS_GRAPH = "(kind != 'failure' OR run NOT IN (SELECT id FROM runs WHERE state = 'failed'))"
+"""A review of why a run failed is open while it stays so."""
 
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -28,12 +30,12 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "{rows} live though the run is over: closed",
-        f"SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN {LIVE} AND r.state IN {OVER}",
+        f"SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN {LIVE} AND r.state IN {OVER} AND {ASKS_GRAPH}",
         (
             "UPDATE reviews SET state = 'failed', note = 'the run is over; this may have run' "
             f"WHERE state = 'submitted' AND run IN (SELECT id FROM runs WHERE state IN {OVER})",
             "UPDATE reviews SET state = 'stale', note = 'the run is ' || (SELECT state FROM runs WHERE id = run) "
-            f"WHERE state IN ('open', 'decided') AND run IN (SELECT id FROM runs WHERE state IN {OVER})",
+            f"WHERE state IN ('open', 'decided') AND run IN (SELECT id FROM runs WHERE state IN {OVER}) AND {ASKS_GRAPH}",
         ),
     ),
     (
@@ -41,6 +43,8 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting'",
         (
             "UPDATE decisions SET superseded = 1 WHERE review IN "
+            "(SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting')",
+            "UPDATE endorsements SET withdrawn_at = (julianday('now') - 2440587.5) * 86400.0 WHERE withdrawn_at IS NULL AND review IN "
             "(SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting')",
             f"UPDATE reviews SET state = 'open', note = '{MAY_HAVE_RUN}', decided = '', decided_at = NULL, effective_at = NULL, "
             "submitted_by = NULL WHERE state = 'submitted' AND run IN (SELECT id FROM runs WHERE state = 'waiting')",

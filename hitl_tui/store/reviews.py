@@ -18,7 +18,6 @@ from hitl_tui.model import (
     Context,
     Decision,
     DecisionKind,
-    Json,
     Message,
     Outcome,
     Pause,
@@ -29,7 +28,9 @@ from hitl_tui.model import (
     Routed,
     Verdict,
 )
-from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.policy import escalating
+from hitl_tui.store import endorsements, escalations
+from hitl_tui.store.answers import DECIDE, answer_of, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import GIVE_BACK
 
@@ -122,7 +123,7 @@ async def get(store: Store, review: int) -> Review | None:
 async def context(store: Store, review: int) -> Context:
     """What surrounds a review; empty when it is unknown."""
     row = await store.one("SELECT context FROM details WHERE review = ?", (review,))
-    return _context(json.loads(row[0])) if row else Context()
+    return read_context(json.loads(row[0])) if row else Context()
 
 
 # What the worker does
@@ -131,6 +132,16 @@ async def context(store: Store, review: int) -> Context:
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
     """Every action of a review, in order."""
     return tuple(_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+
+
+async def undecided_actions(db: Transaction, review: int) -> list[Action]:
+    """Within a transaction: the actions of a review that have no decision."""
+    found = await db.execute_fetchall(
+        f"SELECT {ACTION} FROM actions a WHERE review = ? AND NOT EXISTS "
+        "(SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded) ORDER BY slot",
+        (review,),
+    )
+    return [_action(row) for row in found]
 
 
 async def reconcile(
@@ -223,6 +234,7 @@ async def _apply_fate(db: Transaction, fate: Mapping[int, tuple[ReviewState, str
             await db.execute("UPDATE reviews SET submitted_at = NULL, submitted_by = NULL WHERE id = ?", (review,))
         if state == ReviewState.OPEN:
             await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+            await endorsements.withdraw(db, review, now, note=note)
             await db.execute(
                 "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL, "
                 "route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = ?",
@@ -236,18 +248,33 @@ async def _apply_fate(db: Transaction, fate: Mapping[int, tuple[ReviewState, str
 
 
 async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
-    first, plain, now = pause.actions[0], jsontext.plain, time.time()
     pause = replace(pause, note=pause.note or await _known_doubt(db, run, pause.interrupt))
     routed = judge(pause) if judge else Routed({})
+    review, now = await insert(db, run, agent, pause, routed)
+    for action in pause.actions:
+        verdict = routed.verdicts.get(action.slot)
+        if verdict and (kind := ANSWERED.get(verdict.outcome)):
+            answer = Answer(kind, message=jsontext.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
+            await db.execute(DECIDE, row_of(review, action, answer, f"policy:{verdict.rule}", now, now, None))
+    if call := escalating.called(agent, pause, routed.verdicts):
+        await escalations.add(db, review, call.to, call.actor, call.why, now)
+
+
+async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
+    """Store a new review within a transaction, with what policy says of it; its id, and when it was opened."""
+    first, plain, now = pause.actions[0], jsontext.plain, time.time()
     note = plain("; ".join(filter(None, [pause.note, routed.note])))
+    due = escalating.soonest(routed.verdicts)
     cursor = await db.execute(
         "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at, "
-        "repeats, route) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "repeats, route, recipient, deadline_at, deadline_then, deadline_rule) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
          jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, note, now,
-         pause.repeats, _route(routed.verdicts)),
+         pause.repeats, _route(routed.verdicts), plain(escalating.recipient(routed.verdicts)),
+         now + (due.deadline_s or 0.0) if due else None, due.then if due else "", due.rule if due else ""),
     )  # fmt: skip
-    review = cursor.lastrowid
+    review = int(cursor.lastrowid or 0)
     await db.execute(
         "INSERT INTO details (review, value, context) VALUES (?, ?, ?)",
         (review, jsontext.dumps(pause.value), jsontext.dumps(asdict(pause.context))),
@@ -256,11 +283,7 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judg
         f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",
         [(review, *_action_values(_with(action, routed.verdicts.get(action.slot)))) for action in pause.actions],
     )
-    for action in pause.actions:
-        verdict = routed.verdicts.get(action.slot)
-        if verdict and (kind := ANSWERED.get(verdict.outcome)):
-            answer = Answer(kind, message=plain(verdict.reason) if kind is DecisionKind.REJECT else None)
-            await db.execute(DECIDE, row_of(int(review or 0), action, answer, f"policy:{verdict.rule}", now, now, None))
+    return review, now
 
 
 def _with(action: Action, verdict: Verdict | None) -> Action:
@@ -316,13 +339,9 @@ async def _decisions(store: Store, review: int) -> list[Decision]:
         (review,),
     )
     return [
-        Decision(id_, review, slot, Answer(DecisionKind(kind), _json(args), message), actor, digest, at, looked_ms)
+        Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
         for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in found
     ]
-
-
-def _json(text: str | None) -> Json:
-    return None if text is None else json.loads(text)
 
 
 def _row(row: Any) -> ReviewRow:
@@ -347,7 +366,8 @@ def _row(row: Any) -> ReviewRow:
     )
 
 
-def _context(raw: dict[str, Any]) -> Context:
+def read_context(raw: dict[str, Any]) -> Context:
+    """A stored context."""
     return Context(
         conversation=tuple(Message(**{**m, "calls": tuple((name, args) for name, args in m["calls"])}) for m in raw["conversation"]),
         reasoning=raw["reasoning"],

@@ -1,0 +1,39 @@
+"""Why nothing was stored, in sentences."""
+
+from __future__ import annotations
+
+import time
+
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import ReviewState
+
+GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
+
+
+def unknown(review: int) -> Refused:
+    """There is no such review."""
+    return Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+
+
+def closed(review: int, state: str, note: str, decided: str, decided_at: float | None) -> Stale:
+    """It is no longer open."""
+    going = state in GOING
+    why = f"{state}: {note}" if note and not going else (decided or state) + when(decided_at)
+    return Stale(f"review {review} is {why}", "nothing was changed")
+
+
+def held(review: int, who: str, until: float) -> Refused:
+    """Somebody else has claimed it."""
+    return Refused(
+        f"{who} has review {review}{when(until, 'until', 'until')}", f'take it with a reason: `hitl-tui claim {review} --reason "…"`'
+    )
+
+
+def when(at: float | None, today: str = "at", another_day: str = "on") -> str:
+    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
+    if at is None:
+        return ""
+    then = time.localtime(at)
+    if then[:3] == time.localtime()[:3]:
+        return time.strftime(f" {today} %H:%M:%S", then)
+    return time.strftime(f" {another_day} %Y-%m-%d at %H:%M:%S", then)
