@@ -237,13 +237,15 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
         review = await inbox.review(_number(what, "a review, like 12, nor a run, like r3"))
         context = await inbox.context(review.row.id)
         versions = await inbox.versions(review.row.id)
+        notices = await inbox.notices(review.row.id)
         whole = {
             **printing.review_json(review, time.time()),
             "context": printing.context_json(context),
             "versions": [printing.version_json(version) for version in versions],
+            "notices": [printing.notice_json(notice) for notice in notices],
         }
-        told = [printing.review_text(review, context), *([printing.versions_text(versions)] if versions else [])]
-        click.echo(printing.as_json(whole) if json_ else "\n".join(told))
+        told = [printing.review_text(review, context), printing.versions_text(versions), printing.notices_text(notices)]
+        click.echo(printing.as_json(whole) if json_ else "\n".join(filter(None, told)))
 
     async def show_run(inbox: Inbox, _: Home) -> None:
         run = await inbox.run(_run_number(what))
@@ -437,6 +439,21 @@ def policy_check(file: Path | None, json_: bool, home: str | None, reviewer: str
     sys.exit(0 if told["good"] else 1)
 
 
+@policy.command("notify-test")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+@shared
+def policy_notify_test(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Send a test by every channel of a policy, by default the home's. Exit 1 when one fails."""
+    from hitl_tui import policy_cli, printing
+    from hitl_tui.policy import policy_paths
+    from hitl_tui.settings import find_home
+
+    told = policy_cli.notify_test(file or policy_paths(find_home(home).path)[0])
+    click.echo(printing.as_json(told) if json_ else policy_cli.notify_lines(told))
+    sys.exit(0 if all(one["sent"] for one in told) else 1)
+
+
 @policy.command("replay")
 @click.option("--since", metavar="TIME", default="30d", show_default=True, help="How far back, like 12h, 30d or 2w.")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="The policy to try; else the home's.")
@@ -494,6 +511,28 @@ def audit_export(file: Path | None, home: str | None, reviewer: str | None) -> N
     count = audit_cli.export(find_home(home), file)
     if file:
         click.echo(visible(f"{count:,} entries are in {file}"))
+
+
+@policy.command("explain")
+@click.argument("review", metavar="REVIEW[#SLOT]")
+@json_option
+@shared
+def policy_explain(review: str, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Say of each rule why it does or does not speak for a review's actions, by the policy as it is now."""
+    from hitl_tui import policy_cli, printing
+    from hitl_tui.errors import Refused
+
+    number, _, slot = review.partition("#")
+
+    async def work(inbox: Inbox, _: Home) -> None:
+        found = await inbox.explain(_number(number, "a review, like 12"))
+        slots = {_number(slot, "an action's slot, like 12#0")} if slot else set(found.walks)
+        if not slots <= found.walks.keys():
+            raise Refused(f"review {number} has no action {slot}", f"it has {', '.join(map(str, found.walks))}")
+        told = policy_cli.explained_json(found, slots)
+        click.echo(printing.as_json(told) if json_ else "\n".join(policy_cli.explained_lines(found, slots)))
+
+    _with_inbox(work, home, reviewer)
 
 
 def _parsed(targets: Sequence[str]) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from hitl_tui import durations
+from hitl_tui import durations, notify
 from hitl_tui.errors import BadHome, Refused
-from hitl_tui.policy import Policy, Problem, Replay, examine, not_yet, policy_paths, read_policy, read_text
+from hitl_tui.policy import Policy, Problem, Replay, examine, policy_paths, read_policy, read_text
+from hitl_tui.policy.explaining import Explained, told, walk_json
+from hitl_tui.policy.places import line_of, places
+from hitl_tui.policy.telling import ways
 from hitl_tui.printing import table
 from hitl_tui.safety import visible
 from hitl_tui.settings import Home
@@ -46,8 +49,15 @@ def check(path: Path) -> tuple[Policy, list[Problem]]:
     """
     text = read_text(path)
     policy, problems = examine(text)
-    later = [] if any(problem.is_error for problem in problems) else not_yet(text, policy)
+    later = [] if any(problem.is_error for problem in problems) else list(_untold(text, policy))
     return policy, sorted([*problems, *later], key=lambda problem: problem.line)
+
+
+def _untold(text: str, policy: Policy) -> Iterator[Problem]:
+    """Warnings of channels that cannot work on this machine."""
+    lines = places(text)
+    for key, what, todo in notify.problems(policy.notify):
+        yield Problem(line_of(lines, ("notify", key)), what, todo, is_error=False)
 
 
 def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:
@@ -70,6 +80,32 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
     else:
         count, limits = len(policy.rules), policy.thresholds
         yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}")
+
+
+def notify_test(path: Path) -> list[dict[str, Any]]:
+    """Send a test by every channel of a policy now, however quiet it shall be: `[{channel, service, sent, error}]`.
+
+    Raises:
+        BadPolicy: it cannot be used.
+        Refused: it has no channel.
+    """
+    wanted = read_policy(path).notify
+    names = ways(wanted)
+    if not names:
+        raise Refused(f"{path} has no channel by which anybody could be told", "give [notify] a desktop, a command or urls")
+
+    async def work() -> list[notify.Outcome]:
+        return await asyncio.gather(*(notify.deliver(name, wanted, notify.trial_message()) for name in names))
+
+    return [
+        {"channel": name, "service": notify.service_of(name, wanted), "sent": not outcome.error, "error": outcome.error or None}
+        for name, outcome in zip(names, asyncio.run(work()), strict=True)
+    ]
+
+
+def notify_lines(told: list[dict[str, Any]]) -> str:
+    """The same for people."""
+    return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in told)
 
 
 def replay(home: Home, since: str, path: Path | None) -> Replay:
@@ -115,3 +151,36 @@ def _cells(one: dict[str, Any]) -> tuple[str, ...]:
     more = " …" if one["count"] > len(one["reviews"]) else ""
     reviews = f"review{'s' * (len(one['reviews']) > 1)} {', '.join(one['reviews'])}{more}"
     return (f"{one['count']:,} ×", f"{one['was']} → {one['would']}", one["tool"], f"by {one['rule']}", reviews)
+
+
+def explained_json(found: Explained, slots: Collection[int]) -> dict[str, Any]:
+    """`{review, policy, problem, actions: [{slot, name, facts, steps, verdict, spot_check, when_asked}]}`."""
+    return {
+        "review": str(found.review.row.id),
+        "policy": str(found.file.path) if found.file.path else None,
+        "problem": (found.file.policy.problem or None) if found.file.policy else None,
+        "actions": [
+            {
+                "slot": action.slot,
+                "name": action.name,
+                **walk_json(found.walks[action.slot]),
+                "when_asked": {"outcome": action.outcome, "rule": action.rule, "reason": action.reason} if action.outcome else None,
+            }
+            for action in found.review.actions
+            if action.slot in slots
+        ],
+    }
+
+
+def explained_lines(found: Explained, slots: Collection[int]) -> Iterator[str]:
+    """The same for people."""
+    yield visible(f"review {found.review.row.id} · {found.review.row.agent} · by {found.file.path or 'no policy'}")
+    for action in found.review.actions:
+        if action.slot in slots:
+            walk = found.walks[action.slot]
+            yield visible(f"\n#{action.slot} {action.name} · {told(walk.facts)}")
+            cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
+            yield from (f"  {line}" for line in table(cells).splitlines())
+            yield visible(f"  → {walk.said()}")
+            if changed := walk.changed_since(action):
+                yield visible(f"  when it was asked: {changed}")

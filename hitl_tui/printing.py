@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Agent, Context, Decision, Event, Json, Outcome, Review, ReviewRow, ReviewState, Run, Version
+from hitl_tui.model import Action, Agent, Context, Decision, Event, Json, Notice, Outcome, Review, ReviewRow, ReviewState, Run, Version
 from hitl_tui.safety import visible
 
 
@@ -108,6 +108,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "thread": run.thread,
         "state": run.state,
         "title": run.title,
+        "tags": list(run.options.tags),
         "error": run.error or None,
         "result": run.result,
         "activity": run.activity,
@@ -223,6 +224,23 @@ def versions_text(versions: Iterable[Version]) -> str:
     return "\n".join(visible(line) for line in lines)
 
 
+def notice_json(notice: Notice) -> dict[str, Any]:
+    """One notice, as `show REVIEW --json` adds it."""
+    return {
+        "escalation": notice.escalation,
+        "channel": notice.channel,
+        "state": notice.state,
+        "due_at": notice.due_at,
+        "tries": notice.tries,
+        "error": notice.error or None,
+    }
+
+
+def notices_text(notices: Iterable[Notice]) -> str:
+    """Notices that did not get through, for people."""
+    return "\n".join(f"note: {visible(told)}" for told in map(Notice.told, notices) if told)
+
+
 def _value_lines(value: Json) -> list[str]:
     """A text with its line breaks, anything else as JSON."""
     return value.split("\n") if isinstance(value, str) else jsontext.dumps(value, indent=2).splitlines()
@@ -231,6 +249,7 @@ def _value_lines(value: Json) -> list[str]:
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
     """One run for people: its state, what happened, how it ended."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
+    lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
     lines += [f"  {e.kind:8} {'/'.join((*e.path, e.node)):20} {jsontext.one_line(e.body, 100)}" for e in trace]
     lines += [f"review {r.id}: {r.title} · {r.decided or r.state}" for r in reviews]
     lines += ["result:", *jsontext.dumps(run.result, indent=2).splitlines()] if run.result is not None else []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hitl_tui.model import Facts, Json, Outcome, Review, Verdict
+from hitl_tui.model import ROUTES, Action, Facts, Json, Outcome, Review, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.evaluation import Undecided, holds, inquired
 from hitl_tui.policy.files import PolicyNow
@@ -53,6 +53,22 @@ class Walk:
     drawn: bool = False
     """It would go on by itself, and is one of those that a person looks at first."""
 
+    @property
+    def outcome(self) -> Outcome:
+        """Where it goes in the end."""
+        return Outcome.ASK if self.drawn else self.verdict.outcome
+
+    def said(self) -> str:
+        """The end of it, for people: `asks: rule 'mail' says ask`."""
+        drawn = "spot check: " if self.drawn else ""
+        rule = "" if self.verdict.rule in self.verdict.reason else f" ({self.verdict.rule})"
+        return f"{ROUTES[self.outcome]}: {drawn}{self.verdict.reason}{rule}"
+
+    def changed_since(self, action: Action) -> str:
+        """What policy said of it when it was asked, where that was something else."""
+        same = (action.outcome, action.rule) == (self.outcome, self.verdict.rule)
+        return "" if same else action.routed() or "there was no policy, and everything asked"
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -62,6 +78,14 @@ class Explained:
     file: PolicyNow
     walks: Mapping[int, Walk]
     """By slot."""
+
+
+def told(facts: Facts) -> str:
+    """What is known of an action besides its arguments, in one line for people."""
+    parts = [f"risk {facts.risk}" if facts.risk else "risk unknown"]
+    parts.append("confidence unknown" if facts.confidence is None else f"confidence {facts.confidence:.3g}")
+    parts += [f"tags {', '.join(facts.tags)}"] if facts.tags else []
+    return " · ".join([*parts, *facts.findings])
 
 
 def explain(facts: Facts, policy: Policy | None, now: float, note: str = "") -> Walk:
