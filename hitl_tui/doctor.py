@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from hitl_tui import __version__, printing
+from hitl_tui import __version__, notify, printing
 from hitl_tui.agents import archive
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Agent
+from hitl_tui.policy import policy_paths, read_policy
 from hitl_tui.settings import Home, read_settings
 from hitl_tui.store import Store, agents, health, repair, salvage, workers
 from hitl_tui.worker.liveness import is_gone
@@ -48,6 +49,7 @@ def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str]
     except HitlError as error:
         return [*findings, Finding("home", False, str(error))]
     findings.append(_privacy(home))
+    findings += _policies(home, targets)
     files = [_mended_file(home.path / name) for name in DATABASES] if mend else []
     databases = [_database(home, name) for name in DATABASES]
     rows = _rows(home, mend) if databases[0].good else []
@@ -91,6 +93,22 @@ def _privacy(home: Home) -> Finding:
         return Finding("privacy", False, f"other users can read {', '.join(map(str, found[:5]))}; `chmod go=` them")
     whose = "it has no database yet" if not home.database.exists() else "it holds what is not hitl-tui's"
     return Finding("privacy", True, f"other users can enter {home.path}, which is left as it is: {whose}; the files in it are private")
+
+
+def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
+    """The policies in force, and ways of telling people that cannot work here."""
+    roots = [None, *(parse(target).root for target in targets)]
+    found = (next((path for path in policy_paths(home.path, root) if path.exists()), None) for root in roots)
+    findings = []
+    for path in dict.fromkeys(filter(None, found)):
+        try:
+            policy = read_policy(path)
+        except HitlError as error:
+            findings.append(Finding("policy", False, str(error)))
+            continue
+        findings.append(Finding("policy", True, str(path)))
+        findings += [Finding("notices", False, f"{what}; {todo}") for _, what, todo in notify.problems(policy.notify)]
+    return findings
 
 
 def _mended_file(path: Path) -> list[Finding]:

@@ -14,10 +14,14 @@ from hitl_tui.model import (
     Agent,
     Answer,
     Context,
+    Endorsement,
     Event,
     HandBack,
     Head,
     Json,
+    Look,
+    Notice,
+    Past,
     Review,
     ReviewRow,
     ReviewState,
@@ -29,7 +33,24 @@ from hitl_tui.model import (
     Version,
     Worker,
 )
-from hitl_tui.store import Store, agents, changes, decisions, events, reviews, rules, runs, takeovers, versions, workers
+from hitl_tui.store import (
+    Store,
+    agents,
+    changes,
+    claims,
+    decisions,
+    endorsements,
+    events,
+    history,
+    looks,
+    notices,
+    reviews,
+    rules,
+    runs,
+    takeovers,
+    versions,
+    workers,
+)
 
 if TYPE_CHECKING:
     from hitl_tui.policy import Policies, Policy, PolicyNow
@@ -76,12 +97,14 @@ class Inbox:
         ring: Callable[[], None] = lambda: None,
         grace_s: float = 0.0,
         policies: Callable[[], Policies] | None = None,
+        claim_s: float = 900.0,
     ) -> None:
         """`policies` is called when one is first asked for: the first frame waits for none."""
-        if reviewer.startswith("policy:"):
-            raise Refused(f"{reviewer!r} is how policy signs", "choose another reviewer's name")
+        self.reviewer = " ".join(reviewer.split())
+        if self.reviewer.lower().startswith(("policy:", "timeout:", "agent:")):
+            raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
         self.store = store
-        self.reviewer = reviewer
+        self._claim_s = claim_s
         self._ring = ring
         self._grace_s = grace_s
         self._find_policies = policies
@@ -138,13 +161,17 @@ class Inbox:
         """What went to and fro before: the drafts, or calls of the same tools, that were sent back for another pass, oldest first."""
         return await versions.versions(self.store, review)
 
+    async def notices(self, review: int) -> list[Notice]:
+        """By which ways people were told of the review's escalations, and what became of that."""
+        return await notices.of_review(self.store, review)
+
     async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
         """Check the answers, by slot, against what was shown, and store them, all or none.
 
-        Returns `open` while other slots are undecided, else `decided`.
+        Returns `open` while other slots are undecided, or another person must say the same, else `decided`.
 
         Raises:
-            Refused: an answer does not fit its action.
+            Refused: an answer does not fit its action, somebody else has claimed the review, or this person has said so already.
             Stale: the review is no longer open, or has changed since it was shown.
         """
         shown = {action.slot: action for action in review.actions}
@@ -159,7 +186,7 @@ class Inbox:
         return await decisions.state_of(self.store, review.row.id)
 
     async def undo(self, review: int) -> None:
-        """Take back what this reviewer decided last of a review: before its grace time is over, or while other actions are undecided.
+        """Take back what this reviewer said last of a review: before its grace time is over, or while some action is undecided.
 
         Raises:
             Refused: nothing of it is theirs.
@@ -167,6 +194,50 @@ class Inbox:
         """
         await decisions.undo(self.store, review, self.reviewer)
         self._ring()
+
+    async def claim(self, review: int, reason: str = "") -> None:
+        """Have a review for the time `config.toml` gives a claim: meanwhile nobody else decides it, and its escalation goes no further.
+
+        Claiming one's own again renews it.
+
+        Raises:
+            Refused: somebody else has it, and no reason is given to take it from them.
+            Stale: it is no longer open.
+        """
+        await claims.claim(self.store, review, self.reviewer, self._claim_s, reason.strip())
+
+    async def release(self, review: int) -> None:
+        """Give a claimed review back.
+
+        Raises:
+            Refused: this reviewer does not have it.
+        """
+        await claims.release(self.store, review, self.reviewer)
+
+    async def saw(self, review: int, ms: int) -> None:
+        """Note that this reviewer looked at a review for so many milliseconds more.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        await looks.saw(self.store, review, self.reviewer, ms)
+
+    async def looks(self, review: int) -> list[Look]:
+        """Who has seen a review, in order of the first look."""
+        return await looks.of(self.store, review)
+
+    async def endorsements(self, review: int) -> list[Endorsement]:
+        """What people said of actions that need several, as long as it stands; oldest first."""
+        return await endorsements.of(self.store, review)
+
+    async def similar(self, review: int) -> list[Past]:
+        """The last 20 actions of the same agent and tools that were decided, newest first.
+
+        Raises:
+            Refused: there is none of that id.
+        """
+        found = await self.review(review)
+        return await history.similar(self.store, review, found.row.agent, {action.name for action in found.actions})
 
     # Agents and runs
 

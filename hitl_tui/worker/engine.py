@@ -14,7 +14,7 @@ from hitl_tui.agents.project import Project
 from hitl_tui.errors import Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changes, decisions, hangs, runs, workers
+from hitl_tui.store import Store, changes, decisions, hangs, notices, runs, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
 from hitl_tui.worker.patience import Patience
@@ -232,7 +232,8 @@ class Engine:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
     async def _work_left(self) -> bool:
-        return await runs.work_left(self._store, self._me.project, self._project.names)
+        on_their_way = notices.unsettled(self._store, self._me.project, time.time())
+        return on_their_way or await runs.work_left(self._store, self._me.project, self._project.names)
 
 
 def _complain(sentence: str) -> None:

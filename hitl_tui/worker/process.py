@@ -25,6 +25,7 @@ from hitl_tui.model import Worker
 from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, hangs, runs, workers
 from hitl_tui.supervisor import worker_command
+from hitl_tui.worker.courier import Courier
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.liveness import HOST, started
@@ -141,6 +142,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
         journal = await stack.enter_async_context(Journal(traces, ring).running())
         await routing.note(store)
         engine = Engine(store, me, project, Turns(store, me.id, project, journal, code, routing), ring, options.time_limit_s)
+        await stack.enter_async_context(Courier(store, me.id, number, routing.current, ring).running())
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)

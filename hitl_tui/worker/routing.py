@@ -33,6 +33,10 @@ class Routing:
             await rules.note_policy(store, str(path), "", 0, "")
         self._noted = now
 
+    def current(self) -> Policy | None:
+        """The policy as its file is now; None when there is none."""
+        return self._file.current()
+
     def hearing(self, agent: str) -> Hearing:
         """Who is asked how sure an agent is."""
         policy = self._file.current()

@@ -1,0 +1,34 @@
+"""The child process that hands one message to Apprise: `{"url", "title", "body", "timeout_s"}` as JSON on its standard input.
+
+The address is in nobody's list of processes, and a service that hangs is ended with the process. What went wrong is said on its standard
+error; who reads that takes the secrets out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+
+from hitl_tui.notify.channels import NO_SERVICE, NOT_INSTALLED
+
+
+def main() -> int:
+    """Send it; 0 when it was sent."""
+    given = json.load(sys.stdin)
+    signal.alarm(int(given["timeout_s"]) + 5)  # should nobody be left to end it
+    try:
+        import apprise
+    except ImportError:
+        return NOT_INSTALLED
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    logging.captureWarnings(True)
+    told = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+    if not told.add(given["url"]):
+        return NO_SERVICE
+    return 0 if told.notify(body=given["body"], title=given["title"], body_format=apprise.NotifyFormat.TEXT) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The channels: how each hands a message over, and what went wrong, said without the secrets of an address."""
+
+from __future__ import annotations
+
+import base64
+import html
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, unquote_plus
+
+from hitl_tui.notify.programs import Failed, run
+from hitl_tui.notify.wording import Message
+from hitl_tui.policy.rules import Notify
+from hitl_tui.policy.telling import COMMAND, DESKTOP, channel_of
+from hitl_tui.safety import one_line
+
+TRIES_AGAIN_S = (5.0, 30.0, 120.0, 600.0)
+"""How long after each failed try the next one comes; the last of them for all that follow."""
+NO_SERVICE, NOT_INSTALLED = 64, 65
+"""Exit codes of the child that hands a message to Apprise."""
+CHILD = (sys.executable, "-P", "-m", "hitl_tui.notify")
+GONE = "the policy has this channel no more"
+NO_EXTRA = ("notices by URL need Apprise, which is not installed here", 'install it with `pip install "hitl-tui[notify]"`')
+NO_DESKTOP = ("there is neither notify-send nor osascript here", "install libnotify, or take desktop out of [notify]")
+SCRIPT = ("-e", "on run argv", "-e", "display notification (item 2 of argv) with title (item 1 of argv)", "-e", "end run")
+LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try."""
+
+    error: str = ""
+    """Why it failed, without secrets; empty when it got through."""
+    lasting: bool = False
+    """Trying again would not help."""
+
+
+def again_at(outcome: Outcome, tries: int, retries: int, now: float) -> float | None:
+    """The Unix time of the next try after so many; None when there is none."""
+    if outcome.lasting or tries > retries:
+        return None
+    return now + TRIES_AGAIN_S[min(tries, len(TRIES_AGAIN_S)) - 1]
+
+
+def service_of(channel: str, notify: Notify) -> str:
+    """A channel for people: a URL's with the service it is of, but for its secrets."""
+    url = _url_of(channel, notify)
+    return f"{_scheme(url)} ({channel})" if url else channel
+
+
+def _url_of(channel: str, notify: Notify) -> str:
+    return next((url for url in notify.urls if channel_of(url) == channel), "")
+
+
+def _scheme(url: str) -> str:
+    return one_line(url.partition("://")[0], 20)
+
+
+async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
+    """Hand a message over by a channel, within the policy's time for that. Never raises; cancelled, it ends what it started."""
+    url = _url_of(channel, notify)
+    try:
+        if channel == DESKTOP and notify.desktop:
+            await run(_desktop(message), "", {}, notify.timeout_s)
+        elif channel == COMMAND and notify.command:
+            env = {"HITL_TITLE": message.title, "HITL_BODY": message.body, "HITL_LINK": message.link, "HITL_REVIEW": message.review}
+            await run(notify.command, f"{message.body}\n", env, notify.timeout_s)
+        elif url:
+            given = {"url": url, "title": message.title, "body": message.body, "timeout_s": notify.timeout_s}
+            await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s)
+        else:
+            return Outcome(GONE, lasting=True)
+    except Failed as failed:
+        return _by_url(url, failed) if url else Outcome(_told(failed.said, ""), failed.lasting)
+    return Outcome()
+
+
+def _desktop(message: Message) -> Sequence[str]:
+    if program := shutil.which("notify-send"):
+        return program, "--app-name=hitl-tui", "--", message.title, html.escape(message.body, quote=False)  # bodies are markup
+    if program := shutil.which("osascript"):
+        return program, *SCRIPT, message.title, message.body
+    raise Failed("; ".join(NO_DESKTOP), lasting=True)
+
+
+def _by_url(url: str, failed: Failed) -> Outcome:
+    if failed.code == NOT_INSTALLED:
+        return Outcome("; ".join(NO_EXTRA), lasting=True)
+    if failed.code == NO_SERVICE:
+        return Outcome(f"Apprise cannot use this {_scheme(url)}:// address; correct it in [notify]", lasting=True)
+    return Outcome(f"{_scheme(url)}: {_told(failed.said, url)}")
+
+
+def _told(said: str, url: str) -> str:
+    """The last line of what was said, without any address, and without any part of this one in any form in which it may come back."""
+    said = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+    said = re.sub(r"\S+://\S+", "…", said.replace(url, "…") if url else said)
+    for part in sorted(_parts(url), key=len, reverse=True):
+        whole = re.escape(part) if len(part) > 3 else rf"(?<!\w){re.escape(part)}(?!\w)"
+        said = re.sub(whole, "…", said, flags=re.IGNORECASE)
+    return one_line(said, LONGEST)
+
+
+def _parts(url: str) -> set[str]:
+    rest = url.partition("://")[2]
+    split = {part for part in re.split(r"[/:@?&=#,;+\s]+", rest) if part}
+    account = rest.partition("@")[0].partition("/")[0] if "@" in rest else ""
+    coded = {base64.b64encode(unquote(text).encode()).decode().rstrip("=") for text in (account, *account.split(":")) if text}
+    forms = {form for part in split for form in (part, unquote(part), unquote_plus(part))}
+    return {form for form in forms | coded if form.strip()}
+
+
+def problems(notify: Notify) -> Iterator[tuple[str, str, str]]:
+    """What of the configured channels cannot work on this machine: the key in `[notify]`, what is wrong, and what to do."""
+    if notify.urls and importlib.util.find_spec("apprise") is None:
+        yield "urls", *NO_EXTRA
+    if notify.desktop and not (shutil.which("notify-send") or shutil.which("osascript")):
+        yield "desktop", *NO_DESKTOP
+    if notify.command and not shutil.which(notify.command[0]):
+        yield "command", f"there is no program {notify.command[0]!r} here", "correct command in [notify]"
