@@ -7,13 +7,14 @@ import contextlib
 import itertools
 import sqlite3
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, RunState
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState
 from hitl_tui.store import Store, connection, decisions, reviews, runs
 from hitl_tui.store.migrations import STEPS
 from tests.ui import seed
@@ -208,3 +209,20 @@ async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tm
         for one in reading:
             one.cancel()
         await asyncio.wait(reading)
+
+
+async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_path: Path) -> None:
+    question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
+    gate = Pause("g", PauseKind.GATE, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="g"),), Context())
+    fate: dict[int, tuple[ReviewState, str]] = {}
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        (run,) = await ann.launch("a", text="x")
+        for number, pause in enumerate((question, gate, question, replace(gate, note="may have run once: cut off"), question), 1):
+            await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+            await reviews.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
+            review = await ann.review(number)
+            assert review.row.note.startswith("may have run once") is (number > 3)
+            await ann.decide(review, {0: Answer(DecisionKind.APPROVE)})
+            await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1.0, submitted_by = 'w' WHERE id = ?", (number,))
+            fate = {number: (ReviewState.APPLIED, "")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -47,6 +47,9 @@ WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
 ANSWERED = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
 """What policy decides by itself, and how."""
+
+ASKED_AGAIN = "may have run once: the run was cut off, and asks again what it had an answer to"
+LET_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
 
 Judge = Callable[[Pause], Routed]
 
@@ -162,8 +165,9 @@ async def reconcile(
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
-        if doubtful:
-            pauses = [replace(pause, note=pause.note or await _asked_before(db, run, pause)) for pause in pauses]
+        again = ASKED_AGAIN if doubtful else LET_AGAIN if await _let_again(db, fate) else ""
+        if again:
+            pauses = [replace(pause, note=pause.note or await _asked_before(db, run, pause, again)) for pause in pauses]
         await _doubt(db, run, doubtful, [a.tool_call for pause in pauses if pause.note for a in pause.actions if a.tool_call])
         await _apply_fate(db, fate)
         live = await db.execute_fetchall(
@@ -195,14 +199,21 @@ async def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequ
     )
 
 
-async def _asked_before(db: Transaction, run: int, pause: Pause) -> str:
-    """What a run that was cut off, or failed, and asks under a new id what it had an answer to, must say."""
+async def _let_again(db: Transaction, answered: Collection[int]) -> bool:
+    """Whether somebody has just answered what may have run once: what happens now may have happened."""
+    marks = ", ".join("?" * len(answered))
+    found = await db.execute_fetchall(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND note LIKE 'may have run once%'", (*answered,))
+    return bool(found)
+
+
+async def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
+    """The note, where a run asks under a new id what it had an answer to; else none."""
     found = await db.execute_fetchall(
         "SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.node = ? AND v.interrupt != ? "
         "AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1",
         (run, jsontext.plain(pause.node), pause.interrupt, pause.actions[0].digest),
     )
-    return "may have run once: the run was cut off, and asks again what it had an answer to" if found else ""
+    return note if found else ""
 
 
 async def gates(store: Store, run: int) -> set[str]:
