@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from random import Random
 
 from tests.driving import Place, Worker
@@ -77,7 +78,14 @@ class Wrecker:
         await asyncio.sleep(self._random.uniform(*AWAY_S))
         self.start_worker()
         if how == "SIGTERM":
-            await asyncio.to_thread(worker.wait)
+            await self._rested(worker, len(self.stops) - 1)
+
+    async def _rested(self, worker: Worker, stop: int) -> None:
+        """Until it has ended by itself; what it took up before it heard of it counts too."""
+        while worker.poll() is None:
+            known = self.stops[stop]
+            self.stops[stop] = replace(known, runs=tuple({*known.runs, *self._driven_by(worker.pid)}))
+            await asyncio.sleep(0.05)
 
     def _end(self, worker: Worker, how: str) -> None:
         if how == "kill -9":
