@@ -209,18 +209,9 @@ def worker(
 @shared
 def queue(limit: int, json_: bool, home: str | None, reviewer: str | None) -> None:
     """List what waits for a decision, oldest first."""
-    import time
+    from hitl_tui import review_cli
 
-    from hitl_tui import printing
-
-    async def work(inbox: Inbox, _: Home) -> None:
-        rows = await inbox.waiting(limit)
-        if json_:
-            click.echo(printing.as_json([printing.review_json(await inbox.review(row.id), time.time()) for row in rows]))
-        else:
-            click.echo(printing.queue_table(rows) or "nothing waits")
-
-    _with_inbox(work, home, reviewer)
+    _tell(lambda inbox: review_cli.listed(inbox, limit, json_), home, reviewer)
 
 
 @main.command()
@@ -229,23 +220,12 @@ def queue(limit: int, json_: bool, home: str | None, reviewer: str | None) -> No
 @shared
 def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Show a review (12) or a run (r3) whole."""
-    import time
+    from hitl_tui import printing, review_cli
 
-    from hitl_tui import printing
-
-    async def show_review(inbox: Inbox, _: Home) -> None:
-        review = await inbox.review(_number(what, "a review, like 12, nor a run, like r3"))
-        context = await inbox.context(review.row.id)
-        versions = await inbox.versions(review.row.id)
-        notices = await inbox.notices(review.row.id)
-        whole = {
-            **printing.review_json(review, time.time()),
-            "context": printing.context_json(context),
-            "versions": [printing.version_json(version) for version in versions],
-            "notices": [printing.notice_json(notice) for notice in notices],
-        }
-        told = [printing.review_text(review, context), printing.versions_text(versions), printing.notices_text(notices)]
-        click.echo(printing.as_json(whole) if json_ else "\n".join(filter(None, told)))
+    if not what.startswith("r"):
+        number = _number(what, "a review, like 12, nor a run, like r3")
+        _tell(lambda inbox: review_cli.shown(inbox, number, json_), home, reviewer)
+        return
 
     async def show_run(inbox: Inbox, _: Home) -> None:
         run = await inbox.run(_run_number(what))
@@ -258,7 +238,7 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
         }
         click.echo(printing.as_json(whole) if json_ else printing.run_text(run, trace, reviews))
 
-    _with_inbox(show_run if what.startswith("r") else show_review, home, reviewer)
+    _with_inbox(show_run, home, reviewer)
 
 
 @main.command()
@@ -281,13 +261,10 @@ def decide(
     home: str | None,
     reviewer: str | None,
 ) -> None:
-    """Decide a review, or one action of it: 12 or 12#0."""
-    import time
-
-    from hitl_tui import durations, jsontext, printing
-    from hitl_tui.errors import Refused, Stale
+    """Decide a review, or one action of it: 12 or 12#0. Where two people are needed, the second to say the same decides."""
+    from hitl_tui import durations, jsontext, review_cli
+    from hitl_tui.errors import Refused
     from hitl_tui.model import Answer, DecisionKind
-    from hitl_tui.safety import visible
 
     if decision == "respond" and args_ is None and message is None:
         raise Refused("a response needs --message or --args", "say what to answer")
@@ -297,30 +274,43 @@ def decide(
         raise Refused(f"{grace} is too long to hold a decision back", "at most a day: 24h")
     answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
 
-    async def work(inbox: Inbox, _: Home) -> None:
-        found = await inbox.review(_number(number, "a review, like 12"))
-        slots = [_number(slot, "an action's slot, like 12#0")] if slot else [action.slot for action in found.actions]
-        if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
-            raise Stale(f"review {number} no longer has an action with that digest", "look at it again")
-        await inbox.decide(found, dict.fromkeys(slots, answer))
-        now = await inbox.review(found.row.id)
-        if json_:
-            click.echo(printing.as_json(printing.review_json(now, time.time())))
-        else:
-            left = f"; still undecided: {', '.join(f'{number}#{s}' for s in now.undecided)}" if now.undecided else ""
-            click.echo(visible(f"review {number} is {now.row.decided or now.row.state}{left}"))
-
-    _with_inbox(work, home, reviewer, grace_s)
+    id_ = _number(number, "a review, like 12")
+    place = _number(slot, "an action's slot, like 12#0") if slot else None
+    _tell(lambda inbox: review_cli.decide(inbox, id_, place, answer, digest, json_), home, reviewer, grace_s)
 
 
 @main.command()
 @click.argument("review", metavar="REVIEW")
 @shared
 def undo(review: str, home: str | None, reviewer: str | None) -> None:
-    """Take back what you decided last of a review, before its grace time is over."""
+    """Take back what you said last of a review, before its grace time is over."""
+    from hitl_tui import review_cli
+
     number = _number(review, "a review, like 12")
-    _with_inbox(lambda inbox, _: inbox.undo(number), home, reviewer)
-    click.echo(f"review {number} is open again")
+    _tell(lambda inbox: review_cli.undo(inbox, number), home, reviewer)
+
+
+@main.command()
+@click.argument("review", metavar="REVIEW")
+@click.option("--reason", metavar="TEXT", default="", help="Why you take it, when somebody else has it.")
+@shared
+def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> None:
+    """Have a review for a while: nobody else decides it, and its escalation goes no further."""
+    from hitl_tui import review_cli
+
+    number = _number(review, "a review, like 12")
+    _tell(lambda inbox: review_cli.claim(inbox, number, reason), home, reviewer)
+
+
+@main.command()
+@click.argument("review", metavar="REVIEW")
+@shared
+def release(review: str, home: str | None, reviewer: str | None) -> None:
+    """Give a review back that you claimed."""
+    from hitl_tui import review_cli
+
+    number = _number(review, "a review, like 12")
+    _tell(lambda inbox: review_cli.release(inbox, number), home, reviewer)
 
 
 @main.command()
@@ -592,6 +582,13 @@ def _with_inbox(
     asyncio.run(run())
 
 
+def _tell(work: Callable[[Inbox], Coroutine[Any, Any, str]], home: str | None, reviewer: str | None, grace_s: float = 0.0) -> None:
+    async def told(inbox: Inbox, _: Home) -> None:
+        click.echo(await work(inbox))
+
+    _with_inbox(told, home, reviewer, grace_s)
+
+
 @contextlib.asynccontextmanager
 async def _inbox(place: Home, reviewer: str | None, grace_s: float) -> AsyncIterator[Inbox]:
     from hitl_tui.inbox import Inbox
@@ -601,7 +598,8 @@ async def _inbox(place: Home, reviewer: str | None, grace_s: float) -> AsyncIter
     settings: Settings = read_settings(place)
     async with Store.open(place.database) as store:
         known = await agents.targets(store)
-        yield Inbox(store, reviewer or settings.reviewer or login(), grace_s=grace_s, policies=lambda: _policies(place, known))
+        who = reviewer or settings.reviewer or login()
+        yield Inbox(store, who, grace_s=grace_s, policies=lambda: _policies(place, known), claim_s=settings.claim_s)
 
 
 def _policies(place: Home, known: Sequence[str]) -> Policies:

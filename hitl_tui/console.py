@@ -92,7 +92,7 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
     from hitl_tui.ui.app import HitlApp
 
     async with Store.open(home.database) as store:
-        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers))
+        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers), settings.claim_s)
         app = HitlApp(inbox, settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Agent, Context, Decision, Event, Json, Notice, Outcome, Review, ReviewRow, ReviewState, Run, Version
+from hitl_tui.model import (
+    Action,
+    Agent,
+    Answer,
+    Context,
+    Decision,
+    Endorsement,
+    Event,
+    Json,
+    Look,
+    Notice,
+    Outcome,
+    Review,
+    ReviewRow,
+    ReviewState,
+    Run,
+    Version,
+)
 from hitl_tui.safety import visible
 
 
@@ -49,6 +66,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "route": action.outcome,
         "rule": action.rule or None,
         "reason": action.reason or None,
+        "reviewers": action.reviewers,
     }
 
 
@@ -70,6 +88,10 @@ def review_json(review: Review, now: float) -> dict[str, Any]:
         "risk": row.risk,
         "confidence": row.confidence,
         "route": row.route,
+        "claim": {"by": row.claimed_by, "until": row.claimed_until} if row.claimant(now) else None,
+        "deadline": {"at": row.deadline_at, "then": row.deadline_then} if row.deadline_at is not None else None,
+        "recipient": row.recipient or None,
+        "escalated_to": row.escalated or None,
         "value": review.value,
         "actions": [action_json(action) for action in review.actions],
         "decisions": [
@@ -85,6 +107,17 @@ def review_json(review: Review, now: float) -> dict[str, Any]:
             }
             for d in review.decisions.values()
         ],
+    }
+
+
+def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> dict[str, Any]:
+    """What people said of actions that need several, and who has seen the review, as `queue` and `show` add it."""
+    return {
+        "endorsements": [
+            {"slot": e.slot, "decision": e.answer.kind, "args": e.answer.args, "message": e.answer.message, "by": e.actor, "at": e.at}
+            for e in endorsements
+        ],
+        "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "looked_ms": s.looked_ms} for s in looks],
     }
 
 
@@ -146,10 +179,25 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown)
 
 
-def state_of(row: ReviewRow) -> str:
-    """Where a review is, in a word or two; one that a person shall take over says so while it is open."""
-    takeover = row.state == ReviewState.OPEN and row.route == Outcome.TAKEOVER
-    return " · ".join(filter(None, ["take over" if takeover else "", row.decided])) or str(row.state)
+def state_of(row: ReviewRow, now: float) -> str:
+    """Where a review is, in a few words; an open one says whose it is, and until when."""
+    if row.state != ReviewState.OPEN:
+        return row.decided or str(row.state)
+    takeover = "take over" if row.route == Outcome.TAKEOVER else ""
+    return " · ".join(filter(None, [takeover, row.decided, *_whose(row, now)])) or str(row.state)
+
+
+def _whose(row: ReviewRow, now: float) -> Iterator[str]:
+    if claimant := row.claimant(now):
+        yield f"{claimant} has it"
+    if row.escalated:
+        yield f"escalated to {row.escalated}"
+    elif row.recipient:
+        yield f"for {row.recipient}"
+    if row.deadline_at is not None:
+        left = row.deadline_at - now
+        then = "is rejected" if row.deadline_then == "reject" else "escalates"
+        yield f"{then} in {age(left)}" if left > 0 else "its deadline is over"
 
 
 def queue_table(reviews: Iterable[ReviewRow]) -> str:
@@ -160,7 +208,7 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
             str(r.id),
             r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}",
             r.agent,
-            state_of(r),
+            state_of(r, now),
             age(now - r.opened_at),
             r.summary[:80],
         )
@@ -174,13 +222,18 @@ def runs_table(runs: Iterable[Run]) -> str:
     return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
 
 
-def review_text(review: Review, context: Context) -> str:
-    """One review for people: what would run, why, and what may be said of it."""
-    row = review.row
+def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), looks: Sequence[Look] = ()) -> str:
+    """One review for people: whose it is, what would run, why, and what may be said of it."""
+    row, now = review.row, time.time()
     lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
     lines += [f"note: {row.note}"] if row.note else []
+    lines += [state_of(row, now)] if state_of(row, now) != row.state else []
+    lines += ["seen by " + ", ".join(f"{look.reviewer} ({age(look.looked_ms / 1000)})" for look in looks)] if looks else []
     for action in review.actions:
         lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
+        lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
+        for one in endorsements:
+            lines += _said_lines(one.answer, one.actor) if one.slot == action.slot else []
     lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
     lines += ["", f"error before: {context.error}"] if context.error else []
     return "\n".join(visible(line) for line in lines)
@@ -193,11 +246,12 @@ def _action_lines(action: Action, said: Decision | None) -> list[str]:
     lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
     lines += [f"  {action.routed()}"] if action.outcome else []
     lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
-    if said:
-        lines.append(f"  {said.answer.kind} by {said.actor}" + (f": {said.answer.message}" if said.answer.message else ""))
-        if said.answer.args is not None:
-            lines += [f"  {line}" for line in _value_lines(said.answer.args)]
-    return lines
+    return lines + (_said_lines(said.answer, said.actor) if said else [])
+
+
+def _said_lines(answer: Answer, actor: str) -> list[str]:
+    lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
+    return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
 
 
 def version_json(version: Version) -> dict[str, Any]:
