@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hitl_tui import checks, faultpoints, jsontext, plans
+from hitl_tui import checks, escalating, faultpoints, jsontext, plans
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import (
@@ -15,6 +16,7 @@ from hitl_tui.model import (
     Answer,
     Context,
     Endorsement,
+    Escalation,
     Event,
     HandBack,
     Head,
@@ -40,10 +42,12 @@ from hitl_tui.store import (
     claims,
     decisions,
     endorsements,
+    escalations,
     events,
     history,
     looks,
     notices,
+    people,
     reviews,
     rules,
     runs,
@@ -213,6 +217,28 @@ class Inbox:
             Refused: this reviewer does not have it.
         """
         await claims.release(self.store, review, self.reviewer)
+
+    async def escalate(self, review: int, to: str, note: str = "") -> None:
+        """Put an open review before a group or a person, or with an empty `to` before anybody, with a note; a claim on it is given back.
+
+        Raises:
+            Refused: somebody else has it, or nobody can be meant by that name.
+            Stale: it is no longer open.
+        """
+        to = " ".join(to.split())
+        policy = self.policy()
+        if problem := escalating.unknown(to, self.reviewer, policy.groups if policy else {}):
+            raise Refused(*problem)
+        await escalations.escalate(self.store, review, to, self.reviewer, note.strip(), time.time())
+        self._ring()
+
+    async def people(self) -> list[tuple[str, float]]:
+        """Who had to do with reviews lately, and when each was last here in Unix time; the latest first."""
+        return await people.recent(self.store, 20)
+
+    async def escalations(self, review: int) -> list[Escalation]:
+        """Every escalation of a review, oldest first: to whom, why, and who has claimed it then."""
+        return await escalations.of_review(self.store, review)
 
     async def saw(self, review: int, ms: int) -> None:
         """Note that this reviewer looked at a review for so many milliseconds more.
@@ -479,7 +505,8 @@ class Inbox:
 
         found = await self.review(review)
         run = await self.run(found.row.run)
-        now = self.policy_now(await agents.target_of(self.store, run.project))
+        target = await agents.target_of(self.store, run.project)
+        now = self.policy_now(target)
         note = facts.note_of(found)
         walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note) for a in found.actions}
-        return Explained(found, now, walks)
+        return Explained(found, target, now, walks)

@@ -2,12 +2,11 @@
 
 from hitl_tui.policy.files import Policies, PolicyFile, PolicyNow, policy_paths, read_policy, read_text
 from hitl_tui.policy.judging import BROKEN, careful, is_picked, judge, risk_of, unsampled
-from hitl_tui.policy.pending import not_yet
 from hitl_tui.policy.reading import Problem, examine, parse
 from hitl_tui.policy.replaying import Replay
 from hitl_tui.policy.rules import Hours, Notify, Policy, Rule, Step, Thresholds
 
 __all__ = [
     "BROKEN", "Hours", "Notify", "Policies", "Policy", "PolicyFile", "PolicyNow", "Problem", "Replay", "Rule", "Step", "Thresholds",
-    "careful", "examine", "is_picked", "judge", "not_yet", "parse", "policy_paths", "read_policy", "read_text", "risk_of", "unsampled",
+    "careful", "examine", "is_picked", "judge", "parse", "policy_paths", "read_policy", "read_text", "risk_of", "unsampled",
 ]  # fmt: skip

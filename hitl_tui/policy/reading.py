@@ -21,7 +21,7 @@ from hitl_tui.policy.rules import Hours, Notify, Policy, Rule, Sources, Step, Th
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
-RESERVED = ("thresholds", "safety", "no policy")
+RESERVED = ("thresholds", "safety", "no policy", "escalation", "errors")
 """What verdicts without a rule are by; no rule is called so."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: what nobody looked at would run, and waiting would be a way past people"
 LONGEST = 1_000_000
@@ -79,7 +79,7 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
     reader = _Reader(raw, places(text))
     policy = reader.policy()
-    problems = reader.problems or [*_never_speak(policy.rules), *_constant(policy.rules)]
+    problems = reader.problems or [*_never_speak(policy.rules), *_constant(policy.rules), *_idle(policy.rules)]
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -199,6 +199,7 @@ class _Reader:
         self._groups = self._read((), raw, "groups", self._read_groups, {})
         rules = self._read((), raw, "rule", self._rules, ())
         notify = self._read((), raw, "notify", self._notify, Notify())
+        chain, errors = self._read((), raw, "escalation", self._escalation, ((), False))
         return Policy(
             rules,
             self._read((), raw, "thresholds", self._thresholds, Thresholds()),
@@ -206,7 +207,8 @@ class _Reader:
             self._read((), raw, "seed", self._text, ""),
             self._groups,
             self._read((), raw, "confidence", self._sources, Sources()),
-            self._read((), raw, "escalation", self._chain, ()),
+            chain,
+            errors,
             notify,
         )
 
@@ -252,9 +254,9 @@ class _Reader:
             raise self._wrong(path, f"{_name(path)} names a source twice", "the first that says anything decides")
         return tuple(Source(name) for name in names)
 
-    def _chain(self, path: Path, value: Any) -> tuple[Step, ...]:
-        raw = self._table(path, value, ("step",))
-        return self._read(path, raw, "step", self._steps, ())
+    def _escalation(self, path: Path, value: Any) -> tuple[tuple[Step, ...], bool]:
+        raw = self._table(path, value, ("step", "errors"))
+        return self._read(path, raw, "step", self._steps, ()), self._read(path, raw, "errors", self._truth, False)
 
     def _steps(self, path: Path, value: Any) -> tuple[Step, ...]:
         steps = []
@@ -264,7 +266,10 @@ class _Reader:
             for key in ("to",) if number == 0 else ("to", "after"):
                 if key not in raw:
                     self._wrong(where, f"step {number + 1} of the escalation has no {key!r}", 'write to = "group", after = "10m"')
-            steps.append(Step(self._read(where, raw, "to", self._whom, ""), self._read(where, raw, "after", self._time, 0.0)))
+            after_s = self._read(where, raw, "after", self._time, None)
+            if number and after_s == 0:
+                self._wrong((*where, "after"), "nobody can claim anything within no time", 'write it like "10m"')
+            steps.append(Step(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
         return tuple(steps)
 
     def _tables(self, path: Path, value: Any, header: str) -> list[Any]:
@@ -275,6 +280,8 @@ class _Reader:
     def _notify(self, path: Path, value: Any) -> Notify:
         raw = self._table(path, value, ("bell", "desktop", "command", "urls", "quiet", "content", "timeout", "retries"))
         usual = Notify()
+        if self._read(path, raw, "timeout", self._time, usual.timeout_s) == 0:
+            self._wrong((*path, "timeout"), "nobody can be told within no time", 'write it like "10s"')
         return Notify(
             self._read(path, raw, "bell", self._truth, usual.bell),
             self._read(path, raw, "desktop", self._truth, usual.desktop),
@@ -406,3 +413,14 @@ def _constant(rules: Sequence[Rule]) -> list[Problem]:
                 text = f"the condition of rule {rule.name!r} is always {'true' if answer else 'false'}"
                 found.append(Problem(rule.line, text, "let it ask something of args, or leave it out", is_error=False))
     return found
+
+
+def _idle(rules: Sequence[Rule]) -> list[Problem]:
+    """What is said of people though nobody is asked."""
+    return [
+        Problem(rule.line, f"rule {rule.name!r} denies, which asks nobody: its {what} means little", f"leave {what} out", is_error=False)
+        for rule in rules
+        if rule.outcome is Outcome.DENY
+        for what, used in (("deadline", rule.deadline_s is not None), ("to", rule.to))
+        if used
+    ]

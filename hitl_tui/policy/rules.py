@@ -141,6 +141,8 @@ class Policy:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: Sources = Sources()
     chain: tuple[Step, ...] = ()
+    errors: bool = False
+    """Whether a run that fails is put before a person."""
     notify: Notify = Notify()
     problem: str = ""
     """Why the file as it is now cannot be used: until it can, everything asks, and the rest is of the last one that could."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import escalating, jsontext
 from hitl_tui.model import (
     Action,
     Answer,
@@ -28,7 +28,6 @@ from hitl_tui.model import (
     Routed,
     Verdict,
 )
-from hitl_tui.policy import escalating
 from hitl_tui.store import endorsements, escalations
 from hitl_tui.store.answers import DECIDE, answer_of, row_of
 from hitl_tui.store.connection import Store, Transaction

@@ -12,6 +12,7 @@ from hitl_tui import jsontext
 from hitl_tui.model import Json, Run, RunOptions, RunState
 from hitl_tui.store.connection import Store, Transaction
 
+TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
 COLUMNS = ", ".join(
     f"runs.{name}"
     for name in (
@@ -19,7 +20,7 @@ COLUMNS = ", ".join(
         "created_at", "started_at", "ended_at", "resuming", "cancelling", "gates_before", "gates_after", "time_limit_s", "cut",
         "tags",
     )
-)  # fmt: skip
+) + f", {TAKEN_BY}"  # fmt: skip
 BUSY = "('running', 'waiting')"
 OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 NOW = "((julianday('now') - 2440587.5) * 86400.0)"
@@ -27,6 +28,10 @@ GIVE_BACK = f"worker = NULL, leased_at = NULL, worked_s = worked_s + max(0.0, co
 """The end of a lease, and of the time the run worked under it."""
 GIVE_BACK_LATE = GIVE_BACK.replace(NOW, f"min({NOW}, coalesce((SELECT beat_at FROM workers w WHERE w.id = runs.worker), 0.0))")
 """The same for a process that is gone, nobody knows since when: it worked until it last said so."""
+REQUEUE = (
+    "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL "
+    "WHERE id = ? AND state IN ('failed', 'cancelled')"
+)
 MAY_HAVE_RUN = "the run {} while this was being applied; it may have run"
 TAKEABLE = (
     "state = 'queued' AND NOT cancelling AND agent IN ({marks}) AND (project = ? OR project IS NULL) "
@@ -159,12 +164,7 @@ async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
 
 async def requeue(store: Store, run: int) -> bool:
     """Let a failed or cancelled run go on from its checkpoint; False when it is neither."""
-    changed_rows = await store.write(
-        "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL "
-        "WHERE id = ? AND state IN ('failed', 'cancelled')",
-        (run,),
-    )
-    return changed_rows > 0
+    return await store.write(REQUEUE, (run,)) > 0
 
 
 async def ask_cancel(store: Store, run: int) -> bool:
@@ -253,10 +253,10 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
 def read_run(row: Any) -> Run:
     """A row of COLUMNS."""
     (id_, project, agent, thread, title, given, state, activity, error, traceback, result, crashes, created, started, ended, resuming,
-     cancelling, gates_before, gates_after, time_limit_s, cut, tags) = row  # fmt: skip
+     cancelling, gates_before, gates_after, time_limit_s, cut, tags, taken_by) = row  # fmt: skip
     return Run(
         id_, project, agent, thread, title, json.loads(given), RunState(state), activity, error, traceback,
         json.loads(result) if result is not None else None, crashes, created, started, ended, bool(resuming), bool(cancelling),
         RunOptions(tuple(json.loads(gates_before)), tuple(json.loads(gates_after)), time_limit_s, tuple(json.loads(tags))),
-        bool(cut),
+        bool(cut), taken_by,
     )  # fmt: skip

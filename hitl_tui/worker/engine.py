@@ -15,6 +15,7 @@ from hitl_tui.errors import Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
 from hitl_tui.store import Store, changes, decisions, hangs, notices, runs, workers
+from hitl_tui.worker.duties import Duties
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
 from hitl_tui.worker.patience import Patience
@@ -51,11 +52,14 @@ class _Turn:
 class Engine:
     """Keeps up to `concurrency` runs of one project going."""
 
-    def __init__(self, store: Store, me: Worker, project: Project, turns: Turns, ring: Callable[[], None], limit_s: float) -> None:
+    def __init__(
+        self, store: Store, me: Worker, project: Project, turns: Turns, duties: Duties, ring: Callable[[], None], limit_s: float
+    ) -> None:
         self._store = store
         self._me = me
         self._project = project
         self._turns = turns
+        self._duties = duties
         self._ring = ring
         self._going: dict[int, _Turn] = {}
         self._wake = asyncio.Event()
@@ -88,6 +92,7 @@ class Engine:
                 with self._patience.later():
                     await self._pump()
                     await self._cut()
+                    await self._do_duties()
                     if until_idle and not self._going and not await self._work_left():
                         break
                 await self._wait()
@@ -106,6 +111,8 @@ class Engine:
         with self._patience.later():
             if (effective := decisions.next_effective(self._store)) is not None:
                 until = min(until, time.monotonic() + effective - time.time())
+            if (wait_s := self._duties.wait_s()) is not None:
+                until = min(until, time.monotonic() + wait_s)
         while not await self._woken(until) and time.monotonic() < until:
             with self._patience.later():
                 if (version := await self._store.version()) != self._seen:
@@ -138,6 +145,11 @@ class Engine:
                 return
             faultpoints.reached(Step.LEASED)
             self._start(run, self._turns.take(run))
+
+    async def _do_duties(self) -> None:
+        if await self._duties.do():
+            self._ring()
+            self._wake.set()  # a rejected call, or a run to try again, is work
 
     @property
     def _mine(self) -> tuple[Store, str, int, list[str]]:
@@ -233,7 +245,7 @@ class Engine:
 
     async def _work_left(self) -> bool:
         on_their_way = notices.unsettled(self._store, self._me.project, time.time())
-        return on_their_way or await runs.work_left(self._store, self._me.project, self._project.names)
+        return on_their_way or self._duties.left() or await runs.work_left(self._store, self._me.project, self._project.names)
 
 
 def _complain(sentence: str) -> None:

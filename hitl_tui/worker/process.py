@@ -26,6 +26,7 @@ from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, hangs, runs, workers
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.courier import Courier
+from hitl_tui.worker.duties import Duties
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.liveness import HOST, started
@@ -141,7 +142,8 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         journal = await stack.enter_async_context(Journal(traces, ring).running())
         await routing.note(store)
-        engine = Engine(store, me, project, Turns(store, me.id, project, journal, code, routing), ring, options.time_limit_s)
+        turns, duties = Turns(store, me.id, project, journal, code, routing), Duties(store, number, routing.current)
+        engine = Engine(store, me, project, turns, duties, ring, options.time_limit_s)
         await stack.enter_async_context(Courier(store, me.id, number, routing.current, ring).running())
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")

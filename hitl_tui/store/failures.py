@@ -1,0 +1,79 @@
+"""Runs that failed, put before a person who says whether they are tried again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from hitl_tui.model import Action, Context, DecisionKind, Pause, PauseKind, Routed, digest_of
+from hitl_tui.store import escalations, reviews
+from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.runs import REQUEUE
+
+ACTOR = "policy:errors"
+APPROVE, REJECT = DecisionKind.APPROVE, DecisionKind.REJECT
+MEANS = {"approve": "tries it again, from its last checkpoint", "reject": "leaves it failed"}
+RUN = "SELECT agent, error, ended_at FROM runs WHERE id = ? AND state = 'failed'"
+HEAD = (  # a context that is not there is that of the run's newest review
+    "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM details d JOIN reviews v ON v.id = d.review "
+    "WHERE v.run = h.run ORDER BY v.id DESC LIMIT 1)) FROM heads h WHERE h.run = ?"
+)
+DECIDED = (
+    "reviews v INDEXED BY reviews_decided JOIN runs r ON r.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? "
+    "AND v.kind = 'failure' AND r.project = ?"
+)
+
+
+def new(store: Store, project: int) -> list[int]:
+    """Runs of this project that failed and of which policy has not been asked."""
+    found = store.glance("SELECT f.run FROM failures f JOIN runs r ON r.id = f.run WHERE r.project = ? ORDER BY f.run", (project,))
+    return [int(row[0]) for row in found]
+
+
+async def settle(store: Store, run: int, wanted: bool) -> bool:
+    """See to a run that failed: when policy wants it, open an escalated review of it; once, whoever else does the same.
+
+    False when none was opened.
+    """
+    async with store.transaction() as db:
+        if not (await db.execute("DELETE FROM failures WHERE run = ?", (run,))).rowcount:
+            return False
+        failed = await db.execute_fetchall(RUN, (run,))
+        if not failed or not wanted:
+            return False
+        agent, error, ended_at = failed[0]
+        pause = await _pause(db, run, agent, error, ended_at)
+        review, now = await reviews.insert(db, run, agent, pause, Routed({}))
+        await escalations.add(db, review, "", ACTOR, f"the run failed: {error}", now)
+        return True
+
+
+async def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -> Pause:
+    """A failed run as what it asks: whether to try again."""
+    head: list[Any] = await db.execute_fetchall(HEAD, (run,))
+    checkpoint, nodes, known = head[0] if head else (f"{run}:{ended_at:.3f}", "[]", None)
+    context = replace(reviews.read_context(json.loads(known)) if known else Context(), error=error)
+    node = next(iter(json.loads(nodes)), agent)
+    args = {"error": error}
+    action = Action(0, node, args, (APPROVE, REJECT), digest=digest_of(node, args), means=MEANS)
+    return Pause(f"failed:{checkpoint}", PauseKind.FAILURE, node, (), args, (action,), context)
+
+
+def decided(store: Store, project: int, now: float) -> list[int]:
+    """Reviews of this project's failed runs whose decision is effective."""
+    return [int(row[0]) for row in store.glance(f"SELECT v.id FROM {DECIDED} ORDER BY v.effective_at", (now, project))]
+
+
+async def apply(store: Store, review: int, now: float) -> bool:
+    """Do what was decided of a failed run; once, whoever else does the same. False when there was nothing to do any more."""
+    async with store.transaction() as db:
+        found = await db.execute_fetchall(
+            "UPDATE reviews SET state = 'applied', applied_at = ?1, note = '' WHERE id = ?2 AND state = 'decided' AND effective_at <= ?1 "
+            "RETURNING run, (SELECT kind FROM decisions WHERE review = ?2 AND NOT superseded)",
+            (now, review),
+        )
+        for run, kind in found:
+            if kind == APPROVE:
+                await db.execute(REQUEUE, (run,))
+        return bool(found)

@@ -1,0 +1,47 @@
+"""What a worker does because of the time, or because nobody else does: deadlines, escalations and their chain, runs that failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hitl_tui.policy import Policy
+from hitl_tui.policy.telling import channels
+from hitl_tui.store import Store, deadlines, escalations, failures
+
+
+class Duties:
+    """The duties of one project's runs. Any number of workers may have them: each is done by whoever comes first."""
+
+    def __init__(self, store: Store, project: int, policy: Callable[[], Policy | None], clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._project = project
+        self._policy = policy
+        self._clock = clock
+
+    async def do(self) -> bool:
+        """Do what is due now; whether that was anything.
+
+        Raises:
+            Storage: the disk is in the way; what is left is due the next time.
+        """
+        policy, now = self._policy() or Policy(), self._clock()
+        store, project = self._store, self._project
+        done = [await failures.settle(store, run, policy.errors) for run in failures.new(store, project)]
+        done += [await failures.apply(store, review, now) for review in failures.decided(store, project, now)]
+        done += [await deadlines.enforce(store, review, now) for review in deadlines.overdue(store, project, now)]
+        done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
+        if new := escalations.new(store, project):  # last: what went on just now is among them
+            ways, due_at = channels(policy, now)
+            done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now) for one in new]
+        return any(done)
+
+    def wait_s(self) -> float | None:
+        """Seconds until something is due; None while nothing is going to be."""
+        now = self._clock()
+        due = (deadlines.next_due(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
+        return min((at - now for at in due if at is not None), default=None)
+
+    def left(self) -> bool:
+        """Whether something is due that does not wait for any time."""
+        return bool(failures.new(self._store, self._project) or escalations.new(self._store, self._project))
