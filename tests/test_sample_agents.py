@@ -466,7 +466,7 @@ async def test_streaming_gives_each_message_one_id(name: str, request_text: str,
         assert chunks.response_metadata["model_name"] == "scripted (offline)"
 
 
-@pytest.mark.parametrize("name", ["mail_assistant", "sql_steward"])
+@pytest.mark.parametrize("name", ["mail_assistant", "sql_steward", "support_desk", "writing_room"])
 async def test_an_agent_describes_its_input(name: str) -> None:
     assert "messages" in load(name).get_input_jsonschema()["properties"]
 
@@ -517,5 +517,8 @@ def test_parallel_calls_fill_a_folder_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["inbox"]
 
 
-def test_the_agents_know_nothing_of_the_console() -> None:
-    assert not [path for path in PROJECT.rglob("*.py") if "hitl_tui" in path.read_text(encoding="utf-8")]
+def test_the_agents_know_nothing_of_the_console_but_the_patterns_for_graphs() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in PROJECT.rglob("*.py")}
+    using = {path.parent.name for path, text in texts.items() if "hitl_tui" in text.replace("hitl_tui.patterns", "")}
+    assert not using
+    assert {path.parent.name for path, text in texts.items() if "hitl_tui.patterns" in text} == {"support_desk", "writing_room"}

@@ -1,0 +1,58 @@
+"""The support desk: how sure the agent is decides who acts.
+
+agent ──▶ reads ──▶ agent            looking things up is free
+agent ──▶ act ──▶ agent              it is sure: the refund or answer goes out by itself
+agent ──▶ [gate] ask ──▶ agent       it is less sure: a person approves, edits or rejects the calls
+agent ──▶ stuck ──▶ agent            it is not: a person says what to do, and the agent goes on with that
+"""
+
+from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+
+from hitl_tui.patterns import confidence_router, escalate, extract_confidence
+from scripted_model import chat_model
+from support_desk.desk_script import desk_script
+from support_desk.desk_tools import ACTS, READS
+from support_desk.prompt import STUCK, SYSTEM_PROMPT
+
+model = chat_model(desk_script).bind_tools([*READS, *ACTS])
+by_confidence = confidence_router(auto=0.9, approve=0.6)
+
+
+async def call_model(state: MessagesState) -> dict[str, list[AnyMessage]]:
+    return {"messages": [await model.ainvoke([SystemMessage(SYSTEM_PROMPT), *state["messages"]])]}
+
+
+def next_node(state: MessagesState) -> str:
+    last = state["messages"][-1]
+    calls = last.tool_calls if isinstance(last, AIMessage) else []
+    if not calls:
+        return END
+    return by_confidence(state) if {call["name"] for call in calls} & {tool.name for tool in ACTS} else "reads"
+
+
+def stuck(state: MessagesState) -> dict[str, list[AnyMessage]]:
+    """A person answers in place of the calls, which do not run; what they say is what the agent goes on with."""
+    last = state["messages"][-1]
+    assert isinstance(last, AIMessage)
+    proposed = [{"name": call["name"], "args": call["args"]} for call in last.tool_calls]
+    sure = extract_confidence(last)
+    answer = escalate(last.text.split("\n")[0], question=STUCK, context={"it would have done": proposed, "how sure it is": sure.told()})
+    text = "Nobody can help with this ticket." if answer is None else f"Not run. A person answered: {answer}"
+    status = "error" if answer is None else "success"
+    return {"messages": [ToolMessage(text, tool_call_id=call["id"], name=call["name"], status=status) for call in last.tool_calls]}
+
+
+builder = StateGraph(MessagesState)
+builder.add_node("agent", call_model)
+builder.add_node("reads", ToolNode(READS, name="reads"))
+builder.add_node("act", ToolNode([*READS, *ACTS], name="act"))
+builder.add_node("ask", ToolNode([*READS, *ACTS], name="ask"))
+builder.add_node("stuck", stuck)
+builder.add_edge(START, "agent")
+builder.add_conditional_edges("agent", next_node, {"reads": "reads", "auto": "act", "approve": "ask", "takeover": "stuck", END: END})
+for node in ("reads", "act", "ask", "stuck"):
+    builder.add_edge(node, "agent")
+
+agent = builder.compile(interrupt_before=["ask"], name="support_desk")
