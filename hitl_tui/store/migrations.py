@@ -209,6 +209,7 @@ STEPS = (
     ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE runs ADD COLUMN launched_by TEXT NOT NULL DEFAULT '';
     ALTER TABLE agents ADD COLUMN state_schema TEXT;  -- JSON Schema of the graph's state
+    ALTER TABLE agents ADD COLUMN tools TEXT NOT NULL DEFAULT '{}';  -- JSON Schemas of arguments, by tool
     ALTER TABLE actions ADD COLUMN reviewers INTEGER NOT NULL DEFAULT 1;  -- different people who must let it happen
     ALTER TABLE reviews ADD COLUMN recipient TEXT NOT NULL DEFAULT '';  -- the group or person it is meant for
     ALTER TABLE reviews ADD COLUMN deadline_at REAL;
@@ -407,8 +408,7 @@ STEPS = (
         nodes TEXT NOT NULL,
         context TEXT,  -- NULL where it is that of the run's newest review
         words TEXT,  -- of the agent's last message
-        calls TEXT NOT NULL,
-        schemas TEXT NOT NULL
+        calls TEXT NOT NULL
     );
 
     CREATE TABLE rule_counts (  -- how often each rule of the policy spoke
@@ -467,6 +467,57 @@ STEPS = (
     CREATE TRIGGER decisions_undone AFTER UPDATE OF undone_at ON decisions WHEN NEW.undone_at IS NOT NULL AND OLD.undone_at IS NULL BEGIN
         INSERT INTO log SELECT NEW.undone_at, 'undone', NEW.actor, v.run, v.id, json_object('decision', NEW.id)
         FROM reviews v WHERE v.id = NEW.review;
+    END;
+    """,
+    """
+    CREATE TABLE history (  -- one row for each decision, with all that people look for
+        decision INTEGER PRIMARY KEY REFERENCES decisions,
+        at REAL NOT NULL,
+        run INTEGER NOT NULL,
+        review INTEGER NOT NULL,
+        slot INTEGER NOT NULL,
+        agent TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        confidence REAL,
+        opened_at REAL NOT NULL,
+        looked_ms INTEGER,
+        standing INTEGER NOT NULL  -- 0 once it was taken back or decided anew
+    );
+    CREATE INDEX history_at ON history (at);
+    CREATE TABLE history_names (id INTEGER PRIMARY KEY, field TEXT NOT NULL, name TEXT NOT NULL);  -- what a glob may mean
+    CREATE UNIQUE INDEX history_names_once ON history_names (field, name);
+    CREATE VIRTUAL TABLE history_text USING fts5 (facets, words, content = '', prefix = '2 3');
+    CREATE VIEW remembered AS
+    SELECT d.id AS decision, d.at, v.run, v.id AS review, d.slot, v.agent, a.name AS tool, d.kind, d.actor, a.rule,
+        coalesce(a.confidence, CASE v.slots WHEN 1 THEN v.confidence END) AS confidence, v.opened_at, d.looked_ms,
+        NOT d.superseded AS standing,
+        'agent' || hex(lower(v.agent)) || ' tool' || hex(lower(a.name)) || ' by' || hex(lower(d.actor)) || ' rule' || hex(lower(a.rule))
+            || ' run' || v.run || ' review' || v.id || ' decided' || d.kind || ' kind' || hex(v.kind)
+            || ' risk' || hex(coalesce(a.risk, v.risk, 'unknown')) || ' outcome' || coalesce(a.outcome, 'none') AS facets,
+        v.agent || ' ' || a.name || ' ' || d.actor || ' ' || substr(a.args, 1, 4000) || ' ' || substr(coalesce(d.args, ''), 1, 4000)
+            || ' ' || substr(coalesce(d.message, ''), 1, 4000) AS words
+    FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot;
+    INSERT INTO history
+        SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing FROM remembered;
+    INSERT OR IGNORE INTO history_names (field, name)
+        SELECT 'agent', lower(agent) FROM history UNION SELECT 'tool', lower(tool) FROM history
+        UNION SELECT 'actor', lower(actor) FROM history UNION SELECT 'rule', lower(rule) FROM history;
+    INSERT INTO history_text (rowid, facets, words) SELECT decision, facets, words FROM remembered;
+    CREATE TRIGGER history_named AFTER INSERT ON history BEGIN
+        INSERT OR IGNORE INTO history_names (field, name)
+        VALUES ('agent', lower(NEW.agent)), ('tool', lower(NEW.tool)), ('actor', lower(NEW.actor)), ('rule', lower(NEW.rule));
+    END;
+    CREATE TRIGGER decisions_remembered AFTER INSERT ON decisions BEGIN
+        INSERT INTO history
+            SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing
+            FROM remembered WHERE decision = NEW.id;
+        INSERT INTO history_text (rowid, facets, words) SELECT decision, facets, words FROM remembered WHERE decision = NEW.id;
+    END;
+    CREATE TRIGGER decisions_fallen AFTER UPDATE OF superseded ON decisions WHEN NEW.superseded != OLD.superseded BEGIN
+        UPDATE history SET standing = NOT NEW.superseded WHERE decision = NEW.id;
     END;
     """,
 )

@@ -1,0 +1,196 @@
+"""Filters at work: the reviews that wait, and a million decisions of long ago, found while somebody types."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui.filters import GLOBS, Filter, Limit, Term
+from hitl_tui.model import DecisionKind
+from hitl_tui.store.connection import Store
+
+PAGE = 50
+HISTORY = (
+    "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
+    "h.looked_ms, h.standing"
+)
+WAITING = {
+    "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
+    "by": "coalesce(v.claimed_by, '')", "run": "v.run", "review": "v.id", "kind": "v.kind", "risk": "coalesce(v.risk, 'unknown')",
+    "outcome": "coalesce(v.route, 'none')", "decided": "''",
+}  # fmt: skip
+"""Where the fields of a filter are found on a review that waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A decision as the history lists it."""
+
+    decision: int
+    at: float
+    """Unix time, seconds."""
+    run: int
+    review: int
+    slot: int
+    agent: str
+    tool: str
+    kind: DecisionKind
+    actor: str
+    rule: str
+    """The policy's rule that spoke of the action, whoever decided."""
+    confidence: float | None
+    opened_at: float
+    looked_ms: int | None
+    standing: bool
+    """False once it was taken back or decided anew."""
+
+    @property
+    def waited_s(self) -> float:
+        """From when it was asked until it was decided."""
+        return max(0.0, self.at - self.opened_at)
+
+
+async def history(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[Remembered]:
+    """Decisions that fit, the newest first; `before` is the last one's number of the page before.
+
+    Cost follows what is asked for, not what there is: words and fields are looked up in an index, newest first.
+    """
+    match = await _match(store, wanted)
+    if match is None:
+        return []
+    where, values = _bounds(wanted)
+    if before is not None:
+        where.append("h.decision < ?")
+        values.append(before)
+    source = "history h"
+    if match:
+        source = "history_text t CROSS JOIN history h ON h.decision = t.rowid"
+        where.insert(0, "history_text MATCH ?")
+        values.insert(0, match)
+        if before is not None:
+            where.append("t.rowid < ?")
+            values.append(before)
+    order = "t.rowid" if match else "h.decision"
+    clause = f"WHERE {' AND '.join(where)} " if where else ""
+    found = await store.all(f"SELECT {HISTORY} FROM {source} {clause}ORDER BY {order} DESC LIMIT ?", (*values, limit))
+    return [_remembered(row) for row in found]
+
+
+def _bounds(wanted: Filter) -> tuple[list[str], list[Any]]:
+    where, values = [], []
+    if wanted.since is not None:
+        where += ["h.at >= ?", "h.decision >= coalesce((SELECT min(decision) FROM history WHERE at >= ?), 9223372036854775807)"]
+        values += [wanted.since, wanted.since]
+    if wanted.until is not None:
+        where.append("h.at <= ?")
+        values.append(wanted.until)
+    for limit in wanted.confidence:
+        where.append(f"h.confidence {_sign(limit)} ?")
+        values.append(limit.value)
+    return where, values
+
+
+async def _match(store: Store, wanted: Filter) -> str | None:
+    """What the index of words is asked; empty when nothing, None when nothing can fit."""
+    asked: list[str] = []
+    but: list[str] = []
+    for term in wanted.terms:
+        tokens = [token async for token in _tokens(store, term)]
+        if not tokens and not term.negated:
+            return None
+        if tokens:
+            (but if term.negated else asked).append(f"facets : ({' OR '.join(tokens)})")
+    asked += [f"words : {phrase}" for word in wanted.words if (phrase := _phrase(word))]
+    but += [f"words : {phrase}" for word in wanted.without if (phrase := _phrase(word))]
+    if but and not asked:
+        asked = ["facets : agent *"]  # every row has one
+    return "".join([" AND ".join(asked), *(f" NOT ({one})" for one in but)])
+
+
+def _phrase(word: str) -> str:
+    """The word as FTS5 quotes it, the beginning of a longer one; empty when it holds nothing that the index knows."""
+    return f'"{word.replace(chr(34), "")}" *' if re.search(r"\w", word) else ""
+
+
+async def _tokens(store: Store, term: Term) -> AsyncIterator[str]:
+    for value in term.values:
+        if term.field not in GLOBS:
+            yield f"{term.field}{value.encode().hex().upper()}" if term.field in ("kind", "risk") else f"{term.field}{value}"
+        elif "*" not in value and "?" not in value:
+            yield f"{term.field}{_lower(value).encode().hex().upper()}"
+        else:
+            column = {"by": "actor"}.get(term.field, term.field)
+            async for name in _names(store, column, value):
+                yield f"{term.field}{name.encode().hex().upper()}"
+
+
+async def _names(store: Store, column: str, glob: str) -> AsyncIterator[str]:
+    for (name,) in await store.all("SELECT name FROM history_names WHERE field = ? AND name GLOB ?", (column, _glob(glob))):
+        yield name
+
+
+def _lower(text: str) -> str:
+    """As SQLite's lower(): of ASCII letters alone."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def _glob(glob: str) -> str:
+    """For SQLite, where brackets would mean something."""
+    return _lower(glob).replace("[", "[[]")
+
+
+def _sign(limit: Limit) -> str:
+    return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
+
+
+def _remembered(row: Sequence[Any]) -> Remembered:
+    decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing = row
+    return Remembered(
+        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing)
+    )
+
+
+async def waiting_ids(store: Store, wanted: Filter) -> array[int]:
+    """Ids of the open reviews that fit, oldest first; eight bytes each."""
+    where = ["v.state = 'open'"]
+    values: list[Any] = []
+    for clause, given in _waiting(wanted):
+        where.append(clause)
+        values += given
+    ids = array("q")
+    last = 0
+    while True:  # a page at a time: a cursor kept open would hide from this connection what is written meanwhile
+        page = await store.all(
+            f"SELECT v.id FROM reviews v WHERE v.id > ? AND {' AND '.join(where)} ORDER BY v.id LIMIT 20000", (last, *values)
+        )
+        ids.extend(row[0] for row in page)
+        if len(page) < 20_000:
+            return ids
+        last = ids[-1]
+
+
+def _waiting(wanted: Filter) -> Iterator[tuple[str, list[Any]]]:
+    """Clauses about an open review `v`, with their values."""
+    for term in wanted.terms:
+        column = WAITING[term.field]
+        if term.field in GLOBS:
+            clause = " OR ".join(f"lower({column}) GLOB ?" for _ in term.values)
+            given: list[Any] = [_glob(value) for value in term.values]
+        else:
+            clause = f"{column} IN ({', '.join('?' * len(term.values))})"
+            given = [int(value) if term.field in ("run", "review") else value for value in term.values]
+        yield (f"NOT ({clause})" if term.negated else f"({clause})"), given
+    text = "lower(v.agent || char(10) || v.title || char(10) || v.summary)"
+    for word in wanted.words:
+        yield f"instr({text}, lower(?))", [word]
+    for word in wanted.without:
+        yield f"NOT instr({text}, lower(?))", [word]
+    for limit in wanted.confidence:
+        yield f"v.confidence {_sign(limit)} ?", [limit.value]
+    if wanted.since is not None:
+        yield "v.opened_at >= ?", [wanted.since]
+    if wanted.until is not None:
+        yield "v.opened_at <= ?", [wanted.until]
