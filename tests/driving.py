@@ -129,10 +129,14 @@ class Place:
         for worker in self.workers:
             worker.kill()
 
+    def begin(self, *args: str, **env: str) -> tuple[Worker, str]:
+        """Start the command line on this home; the process, and the name of the files with what it says."""
+        name = f"cli{next(self._numbers)}"
+        return self._forge.fork([*args, "--home", str(self.home.path)], {**self.env, **env}, self.folder, name), name
+
     def cli(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the command line on this home, and check its exit code."""
-        name = f"cli{next(self._numbers)}"
-        process = self._forge.fork([*args, "--home", str(self.home.path)], {**self.env, **env}, self.folder, name)
+        process, name = self.begin(*args, **env)
         out, err = (self.folder / f"{name}.{end}" for end in ("out", "err"))
         done = subprocess.CompletedProcess(args, process.wait(), out.read_text(), err.read_text())
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from pytest import MonkeyPatch
 
 from hitl_tui.agents.payloads import action
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState
-from hitl_tui.store import Store, agents, decisions, reviews, runs
+from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState, effect_of
+from hitl_tui.store import Store, agents, claims, decisions, endorsements, reviews, runs
 
 OPEN, DECIDED, SUBMITTED, APPLIED, STALE, FAILED = (
     ReviewState.OPEN, ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED, ReviewState.STALE, ReviewState.FAILED,
@@ -64,7 +65,7 @@ class Reviews(RuleBasedStateMachine):
         self.loop.close()
 
     def pauses(self, ids: set[int], slots: int) -> list[Pause]:
-        ask = tuple(action(slot, "send", {"to": slot}, list(DecisionKind)) for slot in range(slots))
+        ask = tuple(replace(action(slot, "send", {"to": slot}, list(DecisionKind)), reviewers=1 + slot) for slot in range(slots))
         return [Pause(f"i{n}", PauseKind.TOOL_CALLS, "tools", (), {}, ask, Context()) for n in sorted(ids)]
 
     @property
@@ -95,25 +96,48 @@ class Reviews(RuleBasedStateMachine):
         chosen = slots if both else [data.draw(st.sampled_from(slots))]
         answer = Answer(kind, {"to": 1} if kind is DecisionKind.EDIT else None, "why" if kind is DecisionKind.RESPOND else None)
         shown = {a.slot: a for a in found.actions}
-        was = self.seen[review]
+        was, holder = self.seen[review], found.row.claimant(self.now)
+        said = [one for one in self.do(endorsements.of(self.store, review)) if one.actor == who and one.slot in chosen]
         try:
             self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace, None))
         except Refused as refused:
-            assert was is not OPEN, refused
+            assert was is not OPEN or (holder and holder != who) or said, refused
         else:
             assert was is OPEN
+            assert holder in (None, who), "what somebody has, nobody else decides"
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), who=PEOPLE, reason=st.sampled_from(["", "", "urgent"]))
+    def claim(self, data: st.DataObject, who: str, reason: str) -> None:
+        review = data.draw(st.sampled_from(self.live))
+        before = self.do(reviews.get(self.store, review)).row
+        try:
+            self.do(claims.claim(self.store, review, who, 3.0, reason))
+        except Refused as refused:
+            assert before.state is not OPEN or (not reason and before.claimant(self.now) not in (None, who)), refused
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), who=PEOPLE)
+    def release(self, data: st.DataObject, who: str) -> None:
+        review = data.draw(st.sampled_from(self.live))
+        holder = self.do(reviews.get(self.store, review)).row.claimant(self.now)
+        try:
+            self.do(claims.release(self.store, review, who))
+        except Refused:
+            assert holder != who
 
     @precondition(lambda self: not {OPEN, DECIDED}.isdisjoint(self.seen.values()))
     @rule(data=st.data(), who=PEOPLE)
     def undo(self, data: st.DataObject, who: str) -> None:
         review = data.draw(st.sampled_from(self.live))
         was = self.do(reviews.get(self.store, review))
+        spoke = [one.actor for one in self.do(endorsements.of(self.store, review)) if one.slot in was.undecided]
         with contextlib.suppress(Refused):
             self.do(decisions.undo(self.store, review, who))
             assert was.row.state in (OPEN, DECIDED)
             assert was.row.state is OPEN or was.row.effective_at > self.now, "nothing that takes effect is taken back"
-            newest = max(was.decisions.values(), key=lambda d: d.at)
-            assert newest.actor == who
+            newest = max(was.decisions.values(), key=lambda d: d.at, default=None)
+            assert (newest and newest.actor == who) or who in spoke, "only one's own word is taken back"
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 4.0]))
     def wait(self, seconds: float) -> None:
@@ -192,6 +216,20 @@ class Reviews(RuleBasedStateMachine):
                 assert found.undecided and row.effective_at is None and found.decided_at is None
             if row.state in (DECIDED, SUBMITTED):
                 assert not found.undecided and row.effective_at is not None and found.decided_at is not None
+
+    @invariant()
+    def what_needs_two_people_has_two(self) -> None:
+        for row in self.rows():
+            found, said = self.do(reviews.get(self.store, row.id)), self.do(endorsements.of(self.store, row.id))
+            for slot, decision in found.decisions.items():
+                asked = found.actions[slot]
+                if asked.reviewers == 2 and decision.answer.kind is not DecisionKind.REJECT:
+                    assert any(
+                        one.slot == slot
+                        and one.actor != decision.actor
+                        and effect_of(asked, one.answer) == effect_of(asked, decision.answer)
+                        for one in said
+                    )
 
     @invariant()
     def the_queue_has_no_dead(self) -> None:
