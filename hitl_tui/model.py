@@ -297,6 +297,10 @@ class Pause:
     """At a gate that holds what may have run: the key of the decisions that led there, with which an approval goes on."""
 
 
+UNTIL_HANDED_BACK = 4_102_444_800.0
+"""Unix time at which a claim of a run's reviews ends that only its hand-back ends: the year 2100."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
     """A review as the queue shows it."""
@@ -334,6 +338,11 @@ class ReviewRow:
     def claimant(self, now: float) -> str | None:
         """Who has it at that Unix time."""
         return self.claimed_by if self.claimed_by and (self.claimed_until or 0.0) > now else None
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether who has it has the whole run."""
+        return self.claimed_until is not None and self.claimed_until >= UNTIL_HANDED_BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +385,8 @@ class Agent:
     traceback: str = ""
     state_schema: Json = None
     """JSON Schema of the graph's state."""
+    tools: Mapping[str, Json] = field(default_factory=dict)
+    """By tool the JSON Schema of its arguments, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +432,8 @@ class Run:
     options: RunOptions = RunOptions()
     cut: bool = False
     """It was cut off inside a step: what was going on then may have done its work."""
+    taken_by: str | None = None
+    """Who has it in the agent's place, or has just handed it back."""
 
 
 @dataclass(frozen=True, slots=True)

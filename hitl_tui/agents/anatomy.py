@@ -9,8 +9,11 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.tools import BaseTool
+from langgraph.channels import EphemeralValue, UntrackedValue
+from langgraph.channels.base import BaseChannel
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
+from pydantic import TypeAdapter
 
 from hitl_tui import jsontext
 from hitl_tui.errors import Refused
@@ -182,6 +185,40 @@ def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
     if '"#/$defs/' not in str({k: v for k, v in lenient.items() if k != "$defs"}).replace("'", '"'):
         lenient.pop("$defs", None)
     return lenient
+
+
+def state_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
+    """JSON Schema of what the state of a graph holds; what has no readable type takes anything. None for a graph without named state."""
+    kept = state_channels(graph)
+    if not kept:
+        return None
+    properties: dict[str, Json] = {}
+    definitions: dict[str, Json] = {}
+    for name, channel in kept.items():
+        shape: dict[str, Any] = {"title": "Messages", "type": "array"} if name == "messages" else _shape(channel.ValueType)
+        definitions |= shape.pop("$defs", {})
+        properties[name] = shape
+    return {"type": "object", "properties": properties, **({"$defs": definitions} if definitions else {})}
+
+
+def state_channels(graph: Pregel[Any, Any, Any, Any]) -> dict[str, BaseChannel[Any, Any, Any]]:
+    """What the state of a graph is kept in, by key; nothing for a graph without named state, as those of the functional API are."""
+    builder = getattr(graph, "builder", None)
+    named = builder.channels if builder is not None else {}
+    return {
+        name: channel
+        for name, channel in named.items()
+        if isinstance(channel, BaseChannel) and not isinstance(channel, EphemeralValue | UntrackedValue) and not name.startswith("__")
+    }
+
+
+def _shape(hint: Any) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return TypeAdapter(hint).json_schema()
+    except Exception:  # noqa: BLE001 - pydantic knows no schema of some types
+        return {}
 
 
 def takes_text(schema: Json) -> bool:

@@ -33,6 +33,10 @@ RUN = """
     SELECT json_extract(CAST(metadata AS TEXT), '$.hitl_run') AS run FROM checkpoints
     WHERE thread_id = :thread AND checkpoint_ns = :ns AND run IS NOT NULL ORDER BY checkpoint_id DESC LIMIT 1
 """
+TAKEOVER = """
+    SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = :thread
+    AND json_extract(CAST(metadata AS TEXT), '$.hitl_takeover') = :takeover)
+"""
 BELOW = "thread_id = :thread AND (checkpoint_ns = :ns OR checkpoint_ns >= :ns || '|' AND checkpoint_ns < :ns || '}')"
 """A namespace and those in it: their names go on after a `|`."""
 
@@ -85,6 +89,12 @@ class Heads:
         """The last run of the console that wrote a checkpoint of the thread; None when none did."""
         rows = self._rows(RUN, thread, "")
         return int(rows[0][0]) if rows else None
+
+    def has_takeover(self, thread: str, takeover: int) -> bool:
+        """Whether a checkpoint of the thread carries out that take-over."""
+        with told(self._path):
+            found = self._db.execute(TAKEOVER, {"thread": thread, "takeover": takeover}).fetchone()
+        return bool(found[0])
 
     def _metadata(self, thread: str, namespace: str, name: str) -> str | None:
         rows = self._rows(METADATA, thread, namespace)

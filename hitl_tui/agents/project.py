@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
 from hitl_tui.agents import loading
-from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, takes_text, text_input
+from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, state_schema, takes_text, text_input
 from hitl_tui.agents.checkpoints import Checkpoints, Memory, open_checkpoints, open_memory, probe
 from hitl_tui.agents.heads import Heads
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
@@ -77,12 +77,12 @@ class Project:
 
     async def _describe(self, loaded: loading.Loaded) -> Agent:
         spec = loaded.spec
-        error, trace, schema = loaded.error, loaded.traceback, None
+        error, trace, schema, state = loaded.error, loaded.traceback, None, None
         if not error:
             try:
                 async with loading.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
                     self._allow(graph)
-                    schema = input_schema(graph)
+                    schema, state = input_schema(graph), state_schema(graph)
                     self._anatomy[spec.name] = examine(graph)
                     if graph_is_fixed(loaded.found):
                         self._graphs[spec.name] = graph
@@ -92,7 +92,8 @@ class Project:
             except (Exception, SystemExit) as problem:  # noqa: BLE001 - the factory is user code: its error is shown
                 error, trace = loading.describe(problem), traceback.format_exc()
         description = spec.description or _docstring(loaded.found)
-        return Agent(spec.name, 0, self.target.label, description, schema, takes_text(schema), error, trace)
+        tools = self._anatomy[spec.name].tools if spec.name in self._anatomy else {}
+        return Agent(spec.name, 0, self.target.label, description, schema, takes_text(schema), error, trace, state, tools)
 
     @contextlib.asynccontextmanager
     async def thread(self, run: Run) -> AsyncIterator[Thread]:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END
@@ -14,17 +13,16 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot, StreamMode
 
-from hitl_tui.agents import pauses, recovery
+from hitl_tui.agents import handing_back, pauses, recovery, tool_gates
 from hitl_tui.agents.anatomy import Anatomy
-from hitl_tui.agents.conversation import messages_in, unanswered
 from hitl_tui.agents.guard import Guard
+from hitl_tui.agents.handing_back import Moves
 from hitl_tui.agents.heads import RESUME, Heads
 from hitl_tui.agents.inside import Inside, Insides
-from hitl_tui.agents.pauses import EDITED
 from hitl_tui.agents.payloads import normalise, resume_value
 from hitl_tui.agents.signals import Hearing
-from hitl_tui.checks import reason_of
-from hitl_tui.model import Action, Answer, Ban, DecisionKind, Pause, PauseKind, Sent
+from hitl_tui.errors import Refused
+from hitl_tui.model import Action, Answer, Ban, DecisionKind, HandBack, Head, Pause, PauseKind, Sent
 
 Part = tuple[tuple[str, ...], str, Any]
 """What LangGraph streams: namespace, mode, chunk."""
@@ -57,6 +55,17 @@ class Look:
     """A saved answer makes its node fail again and again (CONTRACT 2.2); only asking anew helps."""
     run: int | None = None
     """Whose head it is: the run that wrote it, or, where somebody else's program did, the last that wrote in this thread."""
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The head's id; None where there is none."""
+        found = self.snapshot.config["configurable"].get("checkpoint_id")
+        return None if found is None else str(found)
+
+    @property
+    def is_update(self) -> bool:
+        """Whether nothing has run since the state was updated from outside."""
+        return (self.snapshot.metadata or {}).get("source") == "update"
 
     @property
     def started(self) -> bool:
@@ -148,9 +157,9 @@ class Thread:
             values = (await self._graph.aget_state(self._config)).values
             if message := recovery.lost_refusals(values, said):
                 calls = recovery.calls_of(said)
-                refusals = [_refusal(call, said.by_slot[slot]) for slot, call in calls.items() if _is_refused(said.by_slot[slot])]
+                refusals = [tool_gates.refusal(call, a) for slot, call in calls.items() if tool_gates.is_refused(a := said.by_slot[slot])]
                 done = recovery.answered(values, said)
-                whole = _with_calls(message, list(calls.values()))
+                whole = tool_gates.with_calls(message, list(calls.values()))
                 await self._update({"messages": [whole, *refusals] if done else [whole]}, as_node=said.node if done else None)
                 mended = True
         return mended
@@ -168,6 +177,51 @@ class Thread:
         """Stop these calls should they be about to run. A graph's own callbacks stay."""
         if bans:
             self._config = {**self._config, "callbacks": [Guard(bans)]}
+
+    async def stand(self, run: int, error: str = "") -> Head | None:
+        """Where the thread stands, if it stands where this run left it: for who takes the run over that ended with an error."""
+        snapshot = await self._graph.aget_state(self._config, subgraphs=True)
+        return self.head(Look(snapshot, (), False), error) if snapshot.created_at and self._run_of(snapshot) == run else None
+
+    def head(self, look: Look, error: str = "") -> Head:
+        """The same of a head that was looked at."""
+        return handing_back.head_of(look.snapshot, self._anatomy, look.pauses, error)
+
+    async def moves(self, look: Look, plan: HandBack, by: str, failed: bool) -> Moves:
+        """What carries out what a person did in the agent's place.
+
+        Raises:
+            Refused: it cannot be done here. Nothing was changed.
+        """
+        head = await self._saver.aget_tuple(self._config)
+        if head is None:
+            raise Refused("its checkpoint is gone", "launch the run anew")
+        place = handing_back.Place(self._graph, self._anatomy, look.snapshot, head, look.pauses, failed)
+        return handing_back.moves(place, plan, by)
+
+    async def carry_out(self, moves: Moves, takeover: int) -> None:
+        """Do it. The last checkpoint that this writes bears the take-over's number, so that it can be told whether it was done."""
+        for left, step in zip(range(len(moves.steps) - 1, -1, -1), moves.steps, strict=True):
+            marks: dict[str, Any] = {handing_back.AS_NODE: step[0].as_node} if len(step) == 1 else {}
+            marks |= {} if left else {handing_back.TAKEOVER: takeover}
+            config = _with_configurable(self._config, {**self._config["configurable"], **marks})
+            await self._graph.abulk_update_state(config, [step])
+
+    def was_carried_out(self, takeover: int) -> bool:
+        """Whether all of it was done, before a worker died."""
+        return self._heads.has_takeover(self._config["configurable"]["thread_id"], takeover)
+
+    async def look_after(self, moves: Moves) -> Look:
+        """The head behind a hand-back. What was asked there before is asked again, and so are calls that nobody has let run."""
+        look = await self.look(stopped=moves.at_gate)
+        if look.finished or look.pauses or not moves.asks or moves.asks_itself:
+            return look
+        return await self.look(stopped=True) if all(map(self._anatomy.runs_tools, look.snapshot.next)) else look
+
+    def go_on_after(self, moves: Moves) -> AsyncIterator[Part]:
+        """Let the agent go on, as far as the node that runs calls which nobody has let run; where that node asks itself, it does."""
+        tools = filter(self._anatomy.runs_tools, self._anatomy.nodes) if moves.asks and not moves.asks_itself else ()
+        return self._stream(None, interrupt_before=sorted({*self._anatomy.gates_before, *tools}) or None)
 
     def begin(self, given: Any) -> AsyncIterator[Part]:
         """Run from an input."""
@@ -236,32 +290,21 @@ class Thread:
 
     async def _pass_tool_gate(self, pause: Asked, answers: Mapping[int, Answer]) -> AsyncIterator[Part]:
         """The recipes of CONTRACT 2.3, for any mix: refused calls get their result from the reviewer, the others run."""
-        snapshot = await self._graph.aget_state(self._config)
-        message, open_calls = unanswered(messages_in(snapshot.values))
-        if message is None:
-            raise RuntimeError("the gated message has gone")
-        by_call = {action.tool_call: answers[action.slot] for action in pause.actions}
-        ended = _results(snapshot)
-        if ended:  # a worker died beside them: any other update would forget that they have run
-            await self._update({"messages": ended})
-        kept_apart = isinstance(snapshot.values, Mapping) and snapshot.values.get(EDITED)
-        edited: dict[str, Any] = {EDITED: {}} if kept_apart else {}  # they go into the message
-        proposed = _with_calls(message, pauses.as_edited(message.tool_calls, snapshot.values)) if edited else message
-        whole = _edited(proposed, by_call)
-        refused = [_refusal(call, by_call[call["id"]]) for call in message.tool_calls if _is_refused(by_call.get(call["id"]))]
-        waiting = {call["id"] for call in open_calls}
-        kept = [call for call in whole.tool_calls if call["id"] in waiting and not _is_refused(by_call.get(call["id"]))]
-        if refused and kept:
-            await self._update({"messages": [_with_calls(whole, kept)], **edited})
+        passage = tool_gates.passage(await self._graph.aget_state(self._config), pause.actions, answers)
+        refused = passage.refused
+        if passage.ended:  # a worker died beside them
+            await self._update({"messages": passage.ended})
+        if refused and passage.kept:
+            await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.beside})
             async for part in self._one_step():
                 yield part
             if (await self._graph.aget_state(self._config)).interrupts:
                 return  # a call that was let run asks something itself: the step has not ended, and the model is told of no refusal
-            await self._update({"messages": [whole, *refused]}, as_node=pause.node)
+            await self._update({"messages": [passage.message, *refused]}, as_node=pause.node)
         elif refused:
             await self._update({"messages": refused}, as_node=pause.node)
-        elif whole is not proposed:
-            await self._update({"messages": [whole], **edited})
+        elif passage.is_changed:
+            await self._update({"messages": [passage.message], **passage.beside})
         if refused and pauses.at_gate(await self._graph.aget_state(self._config), self._anatomy):
             return  # the tools' turn is over, and the next node has a gate of its own
         async for part in self._stream(None):
@@ -300,12 +343,6 @@ class Thread:
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
 
 
-def _results(snapshot: StateSnapshot) -> list[ToolMessage]:
-    """What calls of an unfinished step have brought already; the state does not hold it before the step's end."""
-    results = (messages_in(task.result) for task in snapshot.tasks if task.result is not None)
-    return [message for messages in results for message in messages if isinstance(message, ToolMessage)]
-
-
 def _ask(interrupt: Any) -> Ask:
     def read(node: str) -> Asked:
         kind, actions = normalise(interrupt.value, node, {}, interrupt.response_schema)
@@ -320,36 +357,3 @@ def _gate(pause: Pause) -> Ask:
 
 def _with_configurable(config: RunnableConfig, configurable: dict[str, Any]) -> RunnableConfig:
     return {**config, "configurable": configurable}
-
-
-def _is_refused(answer: Answer | None) -> bool:
-    return answer is not None and answer.kind in (DecisionKind.REJECT, DecisionKind.RESPOND)
-
-
-def _refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
-    """What the model reads in the tool's place."""
-    if answer.kind is DecisionKind.RESPOND:
-        return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
-    text = reason_of(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
-    return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
-
-
-def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessage:
-    edits = {call: a.args for call, a in answers.items() if a.kind is DecisionKind.EDIT}
-    if not edits:
-        return message
-    return _with_calls(message, [{**call, "args": edits.get(call["id"], call["args"])} for call in message.tool_calls])
-
-
-def _with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
-    """The same message, by id, making these calls; providers' own copies of the calls in its content follow."""
-    args = {call["id"]: call["args"] for call in calls}
-    content = message.content
-    if isinstance(content, list):
-        content = [
-            {**block, "input": args[block["id"]]} if isinstance(block, dict) and block.get("type") == "tool_use" else block
-            for block in content
-            if not (isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in args)
-        ]
-    extra = {key: value for key, value in message.additional_kwargs.items() if key not in ("tool_calls", "function_call")}
-    return message.model_copy(update={"tool_calls": list(calls), "content": content, "additional_kwargs": extra})

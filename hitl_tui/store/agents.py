@@ -11,7 +11,7 @@ from hitl_tui import jsontext
 from hitl_tui.model import Agent
 from hitl_tui.store.connection import Store
 
-COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema"
+COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema, a.tools"
 
 
 async def register_project(store: Store, target: str, label: str) -> int:
@@ -30,8 +30,8 @@ async def replace_agents(store: Store, project: int, agents: Sequence[Agent], er
         await db.execute("UPDATE projects SET error = ?, seen_at = ? WHERE id = ?", (error, time.time(), project))
         await db.execute("DELETE FROM agents WHERE project = ?", (project,))
         await db.executemany(
-            "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(project, *_values(agent)) for agent in agents],
         )
 
@@ -79,9 +79,13 @@ def _values(a: Agent) -> tuple[Any, ...]:
         plain(a.error),
         plain(a.traceback),
         jsontext.dumps(a.state_schema),
+        jsontext.dumps(dict(a.tools)),
     )
 
 
 def _agent(row: Any) -> Agent:
-    project, name, label, description, schema, takes_text, error, traceback, state = row
-    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state and json.loads(state))
+    project, name, label, description, schema, takes_text, error, traceback, state, tools = row
+    state_schema = state and json.loads(state)
+    return Agent(
+        name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools)
+    )

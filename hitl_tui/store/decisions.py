@@ -186,6 +186,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
         "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
         f"AND r.state = 'waiting' AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
+        "AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = r.id AND t.state IN ('open', 'handed_back', 'submitted')) "
         "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
         (now, now, project, *agents, *going),
     )
@@ -259,7 +260,7 @@ async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[i
 def forbidden(store: Store, run: int) -> list[Ban]:
     """Tool calls that were refused or edited by whoever was asked last, or that nobody has decided yet."""
     found = store.glance(
-        "SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor FROM ("
+        "SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, v.decided FROM ("
         "SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id "
         "WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name) AS last "
         "JOIN reviews v ON v.id = last.review JOIN actions a ON a.review = v.id AND a.slot = last.slot "
@@ -271,7 +272,9 @@ def forbidden(store: Store, run: int) -> list[Ban]:
 
 
 def _ban(row: Any) -> Ban:
-    call, name, args, state, review, kind, instead, actor = row
+    call, name, args, state, review, kind, instead, actor, decided = row
+    if kind is None and state == ReviewState.APPLIED:
+        return Ban(call, name, parsed(args), None, f"it was {decided}", review)
     if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
         return Ban(call, name, parsed(args), None, "its review waits for a decision", review)
     did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")

@@ -18,6 +18,7 @@ from hitl_tui.model import (
     Context,
     Decision,
     DecisionKind,
+    Head,
     Message,
     Outcome,
     Pause,
@@ -28,7 +29,7 @@ from hitl_tui.model import (
     Routed,
     Verdict,
 )
-from hitl_tui.store import endorsements, escalations
+from hitl_tui.store import endorsements, escalations, heads
 from hitl_tui.store.answers import DECIDE, answer_of, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import GIVE_BACK
@@ -155,12 +156,13 @@ async def reconcile(
     fate: Mapping[int, tuple[ReviewState, str]],
     doubtful: Sequence[int] = (),
     judge: Judge | None = None,
+    head: Head | None = None,
 ) -> None:
     """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
 
     `fate` says what became of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
     reviews may have had their effect, though that is asked again. `judge` says what policy makes of a pause that is new: what it decides
-    is stored with the review, or neither is.
+    is stored with the review, or neither is. `head` is where the run stands.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
@@ -186,6 +188,7 @@ async def reconcile(
             "WHERE id = ? AND worker = ?",
             (run, worker),
         )
+        await heads.put(db, run, head)
 
 
 async def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Json, Run, RunOptions, RunState
+from hitl_tui.model import Head, Json, Run, RunOptions, RunState
+from hitl_tui.store import heads
 from hitl_tui.store.connection import Store, Transaction
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -123,8 +124,11 @@ def _takeable(agents: Sequence[str]) -> str:
     return TAKEABLE.format(marks=", ".join("?" * len(agents)))
 
 
-async def settle(store: Store, run: int, worker: str, state: RunState, **columns: Any) -> None:
-    """End a turn: store the state the run is in now, and give the lease back. Nothing happens when another worker has the lease."""
+async def settle(store: Store, run: int, worker: str, state: RunState, head: Head | None = None, **columns: Any) -> None:
+    """End a turn: store the state the run is in now, and give the lease back. Nothing happens when another worker has the lease.
+
+    `head` is where a run stands that is over.
+    """
     known = {"error", "traceback", "result", "activity", "resuming", "cut"}
     if not columns.keys() <= known:
         raise ValueError(f"no such columns: {columns.keys() - known}")
@@ -141,6 +145,7 @@ async def settle(store: Store, run: int, worker: str, state: RunState, **columns
         )
         if cursor.rowcount and state in OVER:
             await _close_reviews(db, run, state)
+            await heads.put(db, run, head)
 
 
 async def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
@@ -233,8 +238,10 @@ async def work_left(store: Store, project: int, agents: Sequence[str]) -> bool:
         f"SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'running' AND {mine}) "
         f"OR EXISTS (SELECT 1 FROM runs q WHERE state = 'queued' AND {mine} AND NOT EXISTS ("
         "SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND o.state = 'waiting')) "
-        f"OR {unapplied} 'decided') OR {unapplied} 'submitted')",
-        (*agents, project) * 4,
+        f"OR {unapplied} 'decided') OR {unapplied} 'submitted') "
+        f"OR EXISTS (SELECT 1 FROM takeovers t JOIN runs r ON r.id = t.run WHERE t.state = 'handed_back' AND r.agent IN ({marks}) "
+        "AND r.project = ?)",
+        (*agents, project) * 5,
     )
     return bool(row[0])
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from hitl_tui import jsontext, plans
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Call, Context, HandBack, Head, Run, RunState, TakeOver
+from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, Run, RunState, TakeOver
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import read_context
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
@@ -19,8 +18,6 @@ from hitl_tui.store.runs import COLUMNS as RUN
 COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note"
 LIVE = "state IN ('open', 'handed_back', 'submitted')"
 AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
-UNTIL_HANDED_BACK = 4_102_444_800.0
-"""Unix time at which a claim of a run's reviews ends that only its hand-back ends: the year 2100."""
 
 # What a person does
 
@@ -149,31 +146,20 @@ async def give_up(store: Store, takeover: int, actor: str) -> bool:
 # What the worker does
 
 
-async def put_head(db: Transaction, run: int, head: Head | None) -> None:
-    """Store where a run stands; None when nobody knows. A context that is that of its newest review is not stored twice."""
-    await db.execute("DELETE FROM heads WHERE run = ?", (run,))
-    if head is None:
-        return
-    context = None if head.context == Context() else jsontext.dumps(asdict(head.context))
-    calls = jsontext.dumps([asdict(call) for call in head.calls])
-    await db.execute(
-        "INSERT INTO heads (run, checkpoint, nodes, context, words, calls, schemas) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (run, head.checkpoint, jsontext.dumps(list(head.nodes)), context, head.text, calls, jsontext.dumps(dict(head.schemas))),
-    )
-
-
 async def head(store: Store, run: int) -> Head | None:
     """Where a run stands that rests; None when nobody knows."""
     row = await store.one(
         "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM reviews v JOIN details d ON d.review = v.id "
-        "WHERE v.run = h.run ORDER BY v.kind = 'failure', v.id DESC LIMIT 1)), h.words, h.calls, h.schemas FROM heads h WHERE h.run = ?",
+        "WHERE v.run = h.run ORDER BY v.kind = 'failure', v.id DESC LIMIT 1)), h.words, h.calls, (SELECT a.tools FROM runs r "
+        "JOIN agents a ON a.project = r.project AND a.name = r.agent WHERE r.id = h.run) FROM heads h WHERE h.run = ?",
         (run,),
     )
     if row is None:
         return None
-    checkpoint, nodes, context, words, calls, schemas = row
+    checkpoint, nodes, context, words, calls, tools = row
     around = read_context(json.loads(context)) if context else Context()
-    return Head(checkpoint, tuple(json.loads(nodes)), around, words, tuple(Call(**c) for c in json.loads(calls)), json.loads(schemas))
+    open_calls = tuple(Call(**call) for call in json.loads(calls))
+    return Head(checkpoint, tuple(json.loads(nodes)), around, words, open_calls, json.loads(tools) if tools else {})
 
 
 def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, TakeOver] | None:

@@ -14,7 +14,7 @@ from hitl_tui.agents.project import Project
 from hitl_tui.errors import Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changes, decisions, hangs, notices, runs, workers
+from hitl_tui.store import Store, changes, decisions, hangs, notices, runs, takeovers, workers
 from hitl_tui.worker.duties import Duties
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
@@ -138,6 +138,10 @@ class Engine:
                 return
             if decided := decisions.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
                 self._start(decided[0], self._turns.resume(*decided))
+                await asyncio.sleep(ASIDE_S)
+                continue
+            if handed := takeovers.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
+                self._start(handed[0], self._turns.hand_back(*handed))
                 await asyncio.sleep(ASIDE_S)
                 continue
             run = await runs.take_next(*self._mine, alone)

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from hitl_tui import faultpoints, jsontext
+from hitl_tui import faultpoints, jsontext, plans
 from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.pauses import is_gate
@@ -18,9 +18,10 @@ from hitl_tui.agents.trace import Trace
 from hitl_tui.checks import TOOL_KINDS, response_value
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Run, RunState, Sent
-from hitl_tui.store import Store, decisions, events, reviews, runs
+from hitl_tui.model import Action, Answer, DecisionKind, Head, Pause, PauseKind, ReviewState, Run, RunState, Sent, TakeOver
+from hitl_tui.store import Store, decisions, events, reviews, runs, takeovers
 from hitl_tui.store.hangs import Due
+from hitl_tui.worker.hand_backs import MAY_BE_DONE, HandBacks
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.output import current_run
 from hitl_tui.worker.routing import Routing
@@ -48,6 +49,7 @@ class Turns:
         self._journal = journal
         self._code = code
         self._routing = routing
+        self._hand_backs = HandBacks(store, worker)
         self._traces: dict[int, Trace] = {}
         self._threads: dict[int, Thread] = {}
         self.due: dict[int, Due] = {}
@@ -60,6 +62,45 @@ class Turns:
     async def resume(self, run: Run, decided: list[decisions.Answers]) -> None:
         """Send what was decided, if the graph still asks exactly what was shown."""
         await self._guard(run, lambda thread: self._resume(run, decided, thread))
+
+    async def hand_back(self, run: Run, takeover: TakeOver) -> None:
+        """Do what a person did in the agent's place, and let it go on from there."""
+        await self._guard(run, lambda thread: self._hand_back(run, takeover, thread))
+
+    async def _hand_back(self, run: Run, takeover: TakeOver, thread: Thread) -> None:
+        if not await takeovers.submit(self._store, self._worker, takeover.id):
+            return  # another worker was first
+        faultpoints.reached(Step.SUBMITTED)
+        carried = await self._hand_backs.carry_out(run, takeover, thread)
+        if isinstance(carried, str):
+            await self._is_as_it_was(run, takeover, carried)
+            return
+        self._say(run, "decided", {f"handed back by {takeover.actor}": plans.as_json(takeover.plan)})
+        look = carried.look
+        keys, sent = await decisions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (decisions.Keys(), [])
+        if carried.parts and run.cut and thread.may_repeat(look, sent):
+            look = await thread.stop_in_doubt(look, _with_words(MAY_HAVE_RUN, sent), keys.whole)
+        elif carried.parts:
+            await self._stream(run, carried.parts)
+            look = await thread.look(stopped=True)
+        await self._settle(run, _doubted(look, sent, _with_words(FAILED_ON_IT, sent), keys.whole), {})
+
+    async def _is_as_it_was(self, run: Run, takeover: TakeOver, why: str) -> None:
+        self._say(run, "error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
+        await self._journal.flush()
+        self._forget(run)
+
+    async def _after_crash(self, run: Run, takeover: TakeOver, look: Look, thread: Thread) -> bool:
+        """Whether all there is to do is done, for a run whose worker died while it carried out a take-over."""
+        why = await self._hand_backs.after_crash(takeover, look, thread)
+        if why is not None:
+            await self._is_as_it_was(run, takeover, why)
+            return True
+        if not look.is_update:
+            return False  # the agent had gone on already
+        held = look if look.finished else await thread.stop_in_doubt(look, MAY_BE_DONE.format(takeover.actor), None)
+        await self._settle(run, held, {})
+        return True
 
     async def _take(self, run: Run, thread: Thread) -> None:
         if run.crashes >= CRASHES:
@@ -103,6 +144,9 @@ class Turns:
             if await events.has_gone_on(self._store, run.id, run.cut):
                 raise _Gone(*GONE)
             return False
+        handed_back = await takeovers.submitted(self._store, run.id)
+        if handed_back and await self._after_crash(run, handed_back, look, thread):
+            return True
         unknown = await reviews.submitted(self._store, run.id)
         keys, sent = await decisions.last_sent(self._store, run.id)
         key, doubtful = keys.whole, [said.review for said in sent]
@@ -172,7 +216,9 @@ class Turns:
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
         await self._journal.flush()
         await self._routing.note(self._store)
-        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, self._routing.judge_of(run))
+        head = self._threads[run.id].head(replace(look, pauses=tuple(pauses)))
+        judge = self._routing.judge_of(run)
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, judge, head)
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     async def _guard(self, run: Run, work: Callable[[Thread], Awaitable[None]]) -> None:
@@ -228,7 +274,7 @@ class Turns:
     async def _end(self, run: Run) -> None:
         self._say(run, "error", {"text": "cancelled"})
         await self._journal.flush()
-        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED, cut=True)
+        await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED, await self._head_of(run, ""), cut=True)
         self._forget(run)
 
     async def _fail(self, run: Run, error: BaseException, cut: bool = False) -> None:
@@ -244,10 +290,18 @@ class Turns:
             fate = {review: known for review, known in fate.items() if known[0] is ReviewState.APPLIED}
         await reviews.close(self._store, fate)
         await runs.settle(
-            self._store, run.id, self._worker, RunState.FAILED, error=jsontext.plain(sentence), traceback=jsontext.plain(trace),
-            cut=cut or (run.cut and isinstance(error, _Condemned)),
+            self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=jsontext.plain(sentence),
+            traceback=jsontext.plain(trace), cut=cut or (run.cut and isinstance(error, _Condemned)),
         )  # fmt: skip
         self._forget(run)
+
+    async def _head_of(self, run: Run, sentence: str) -> Head | None:
+        """Where a run stands that ended with an error, for who takes it over; None when it has not begun."""
+        try:
+            async with self._project.thread(run) as thread:
+                return await thread.stand(run.id, sentence)
+        except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; nobody can take it over
+            return None
 
     async def _fate_after(self, run: Run, sent: Mapping[int, str], sentence: str) -> Fate:
         """What became of answers whose run then failed: taken, unless the graph still asks."""

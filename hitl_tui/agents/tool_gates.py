@@ -1,0 +1,93 @@
+"""What a decision at a gate before tools comes to: which calls run, with what arguments, and what the model reads of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.types import StateSnapshot
+
+from hitl_tui.agents.conversation import messages_in, unanswered
+from hitl_tui.agents.pauses import EDITED, as_edited
+from hitl_tui.checks import reason_of
+from hitl_tui.model import Action, Answer, DecisionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The recipe of CONTRACT 2.3 for one mix of answers: refused calls get their result from the reviewer, the others run."""
+
+    ended: list[ToolMessage]
+    """What calls of this step have brought already: any other update would forget that they have run."""
+    message: AIMessage
+    """The gated message, with all its calls as they were decided."""
+    is_changed: bool
+    """Whether anybody edited one."""
+    kept: list[dict[str, Any]]
+    """The calls that run now."""
+    refused: list[ToolMessage]
+    beside: dict[str, Any]
+    """What else of the state changes with the message: edits that were kept apart go into it."""
+
+
+def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Passage:
+    """What the answers, by slot, come to for the last message of a thread that stands before its tools."""
+    message, open_calls = unanswered(messages_in(snapshot.values))
+    if message is None:
+        raise RuntimeError("the gated message has gone")
+    by_call = {action.tool_call: answers[action.slot] for action in actions}
+    proposed, beside = as_proposed(message, snapshot.values)
+    whole = _edited(proposed, by_call)
+    refused = [refusal(call, by_call[call["id"]]) for call in message.tool_calls if is_refused(by_call.get(call["id"]))]
+    waiting = {call["id"] for call in open_calls}
+    kept = [dict(call) for call in whole.tool_calls if call["id"] in waiting and not is_refused(by_call.get(call["id"]))]
+    return Passage(results(snapshot), whole, whole is not proposed, kept, refused, beside)
+
+
+def as_proposed(message: AIMessage, values: Any) -> tuple[AIMessage, dict[str, Any]]:
+    """The message with the edits in it that LangChain's middleware keeps apart, and what then becomes of those in the state."""
+    if not (isinstance(values, Mapping) and values.get(EDITED)):
+        return message, {}
+    return with_calls(message, as_edited(message.tool_calls, values)), {EDITED: {}}
+
+
+def results(snapshot: StateSnapshot) -> list[ToolMessage]:
+    """What calls of an unfinished step have brought already; the state does not hold it before the step's end."""
+    found = (messages_in(task.result) for task in snapshot.tasks if task.result is not None)
+    return [message for messages in found for message in messages if isinstance(message, ToolMessage)]
+
+
+def is_refused(answer: Answer | None) -> bool:
+    """Whether the call does not run."""
+    return answer is not None and answer.kind in (DecisionKind.REJECT, DecisionKind.RESPOND)
+
+
+def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
+    """What the model reads in the tool's place."""
+    if answer.kind is DecisionKind.RESPOND:
+        return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
+    text = reason_of(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
+    return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
+    """The same message, by id, making these calls; providers' own copies of the calls in its content follow."""
+    args = {call["id"]: call["args"] for call in calls}
+    content = message.content
+    if isinstance(content, list):
+        content = [
+            {**block, "input": args[block["id"]]} if isinstance(block, dict) and block.get("type") == "tool_use" else block
+            for block in content
+            if not (isinstance(block, dict) and block.get("type") == "tool_use" and block.get("id") not in args)
+        ]
+    extra = {key: value for key, value in message.additional_kwargs.items() if key not in ("tool_calls", "function_call")}
+    return message.model_copy(update={"tool_calls": list(calls), "content": content, "additional_kwargs": extra})
+
+
+def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessage:
+    edits = {call: a.args for call, a in answers.items() if a.kind is DecisionKind.EDIT}
+    if not edits:
+        return message
+    return with_calls(message, [{**call, "args": edits.get(call["id"], call["args"])} for call in message.tool_calls])
