@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ TRIES_AGAIN_S = (5.0, 30.0, 120.0, 600.0)
 """How long after each failed try the next one comes; the last of them for all that follow."""
 NO_SERVICE, NOT_INSTALLED = 64, 65
 """Exit codes of the child that hands a message to Apprise."""
+STARTING_S = 20.0
+"""How long that child may take before it hands anything over."""
 CHILD = (sys.executable, "-P", "-m", "hitl_tui.notify")
 GONE = "the policy has this channel no more"
 NO_EXTRA = ("notices by URL need Apprise, which is not installed here", 'install it with `pip install "hitl-tui[notify]"`')
@@ -73,11 +76,11 @@ async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
             await run(notify.command, f"{message.body}\n", env, notify.timeout_s)
         elif url:
             given = {"url": url, "title": message.title, "body": message.body, "timeout_s": notify.timeout_s}
-            await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s)
+            await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s + STARTING_S)
         else:
             return Outcome(GONE, lasting=True)
     except Failed as failed:
-        return _by_url(url, failed) if url else Outcome(_told(failed.said, ""), failed.lasting)
+        return _by_url(url, failed, notify.timeout_s) if url else Outcome(_told(failed.said, ""), failed.lasting)
     return Outcome()
 
 
@@ -89,12 +92,13 @@ def _desktop(message: Message) -> Sequence[str]:
     raise Failed("; ".join(NO_DESKTOP), lasting=True)
 
 
-def _by_url(url: str, failed: Failed) -> Outcome:
+def _by_url(url: str, failed: Failed, timeout_s: float) -> Outcome:
     if failed.code == NOT_INSTALLED:
         return Outcome("; ".join(NO_EXTRA), lasting=True)
     if failed.code == NO_SERVICE:
         return Outcome(f"Apprise cannot use this {_scheme(url)}:// address; correct it in [notify]", lasting=True)
-    return Outcome(f"{_scheme(url)}: {_told(failed.said, url)}")
+    said = f"it did not answer within {timeout_s:g} s" if failed.code == -signal.SIGALRM else _told(failed.said, url)
+    return Outcome(f"{_scheme(url)}: {said}")
 
 
 def _told(said: str, url: str) -> str:
