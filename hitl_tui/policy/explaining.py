@@ -75,6 +75,8 @@ class Explained:
     """Why the actions of a review are where they are, by the policy as it is now."""
 
     review: Review
+    target: str
+    """Its project, by which the policy is found."""
     file: PolicyNow
     walks: Mapping[int, Walk]
     """By slot."""

@@ -1,4 +1,4 @@
-"""A list of two-row items drawn on Textual's line API: it holds all ids, and rows only for what is in view."""
+"""A list of items of two rows or so drawn on Textual's line API: it holds all ids, and rows only for what is in view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hitl_tui.ui.paper import Paper
 from hitl_tui.ui.trouble import steady
 
 HEIGHT = 2
-"""Rows of an item."""
+"""Rows of an item, where its list does not say otherwise."""
 MARGIN = 40
 """Items fetched beyond the view, each way."""
 KEPT = 400
@@ -30,6 +30,8 @@ class ItemList(Paper, Generic[T]):
     """The cursor is an id, not a place: nothing that arrives or leaves moves it to another item."""
 
     BINDINGS = group("list")
+    rows_each = HEIGHT
+    """Rows of an item."""
 
     def __init__(self, fetch: Callable[[Sequence[int]], Awaitable[list[T]]], moved: Callable[[int | None, bool], None], *, id: str) -> None:
         super().__init__(id=id)
@@ -84,11 +86,11 @@ class ItemList(Paper, Generic[T]):
         """Scroll as little as needed to see the cursor's item."""
         if self.cursor is None or not self.size.height:
             return
-        top = self.order.place(self.cursor) * HEIGHT
+        top = self._row_of(self.cursor)
         if top < self.scroll_offset.y:
             self.scroll_to(y=top, animate=False)
-        elif top + HEIGHT > self.scroll_offset.y + self.size.height:
-            self.scroll_to(y=top + HEIGHT - self.size.height, animate=False)
+        elif top + self.rows_each > self.scroll_offset.y + self.size.height:
+            self.scroll_to(y=top + self.rows_each - self.size.height, animate=False)
 
     def neighbours(self, reach: int) -> list[int]:
         """Ids around the cursor, the next ones first."""
@@ -101,7 +103,7 @@ class ItemList(Paper, Generic[T]):
         self._go((self.order.place(self.cursor) if self.cursor is not None else 0) + by)
 
     def action_page(self, direction: int) -> None:
-        self.action_move(direction * max(1, self.size.height // HEIGHT - 1))
+        self.action_move(direction * max(1, self.size.height // self.rows_each - 1))
 
     def action_first(self) -> None:
         self._go(0)
@@ -117,7 +119,7 @@ class ItemList(Paper, Generic[T]):
         inside = event.get_content_offset(self)
         if inside is None:
             return
-        self._go((inside.y + self.scroll_offset.y) // HEIGHT, within=True)
+        self._go((inside.y + self.scroll_offset.y) // self.rows_each, within=True)
         if event.chain > 1:
             self.action_open()
 
@@ -130,7 +132,7 @@ class ItemList(Paper, Generic[T]):
         self._want()
 
     def render_line(self, y: int) -> Strip:
-        place, part = divmod(y + self.scroll_offset.y, HEIGHT)
+        place, part = divmod(y + self.scroll_offset.y, self.rows_each)
         width = self.size.width
         if place >= len(self.order):
             return self.strip([], width)
@@ -157,21 +159,24 @@ class ItemList(Paper, Generic[T]):
     def _holding_still(self) -> Iterator[None]:
         top = self.scroll_offset.y
         anchor = self.cursor
-        if len(self.order) and (anchor is None or not top - HEIGHT < self.order.place(anchor) * HEIGHT < top + self.size.height):
-            anchor = self.order.at(min(top // HEIGHT, len(self.order) - 1))
-        lines_down = self.order.place(anchor) * HEIGHT - top if anchor is not None else 0
+        if len(self.order) and (anchor is None or not top - self.rows_each < self._row_of(anchor) < top + self.size.height):
+            anchor = self.order.at(min(top // self.rows_each, len(self.order) - 1))
+        lines_down = self._row_of(anchor) - top if anchor is not None else 0
         yield
         self._measure()
         if anchor is not None and anchor in self.order:
-            self.scroll_to(y=max(0, self.order.place(anchor) * HEIGHT - lines_down), animate=False)
+            self.scroll_to(y=max(0, self._row_of(anchor) - lines_down), animate=False)
+
+    def _row_of(self, id_: int) -> int:
+        return self.order.place(id_) * self.rows_each
 
     def _measure(self) -> None:
-        self.measure(len(self.order) * HEIGHT)
+        self.measure(len(self.order) * self.rows_each)
         self._want()
 
     def _window(self, margin: int) -> list[int]:
-        top = self.scroll_offset.y // HEIGHT
-        return self.order.slice(top - margin, top + (self.size.height or 50) // HEIGHT + 1 + margin)
+        top = self.scroll_offset.y // self.rows_each
+        return self.order.slice(top - margin, top + (self.size.height or 50) // self.rows_each + 1 + margin)
 
     def _want(self) -> None:
         if any(id_ not in self.rows for id_ in self._window(1)):

@@ -1,4 +1,4 @@
-"""Hands a text to $VISUAL or $EDITOR, and takes it back."""
+"""Hands a text or a file to $VISUAL or $EDITOR, and takes it back."""
 
 from __future__ import annotations
 
@@ -13,31 +13,43 @@ from textual.app import App
 from hitl_tui.errors import Refused
 
 
-def edit_outside(app: App[object], text: str) -> str:
-    """The text as the editor left it. The file is private and removed afterwards.
+def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> str:
+    """The text as the editor left it. The file, whose name tells the editor what it is, is private and removed afterwards.
 
     Raises:
         Refused: there is no such editor, it failed, or it left no text.
     """
-    command = _command()
     with tempfile.TemporaryDirectory(prefix="hitl-tui-") as folder:
-        path = Path(folder) / "arguments.json"
+        path = Path(folder) / name
         path.touch(mode=0o600)
         path.write_text(text + "\n", "utf-8", newline="\n")
-        code = 0
-        with app.suspend():  # nothing may be raised in here: the screen would not come back
-            try:
-                code = subprocess.run([*command, str(path)], check=False).returncode
-            except OSError:
-                code = -1
-        if code == -1:
-            raise Refused(f"the editor {command[0]} cannot be started", "set EDITOR")
-        if code:
-            raise Refused(f"the editor {command[0]} ended with exit code {code}", "the arguments are as they were")
+        _edit(app, path, "the arguments are as they were")
         try:
             return path.read_text("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"what the editor left cannot be read: {error}", "the arguments are as they were") from None
+
+
+def edit_file(app: App[object], path: Path) -> None:
+    """Let the person edit a file where it is.
+
+    Raises:
+        Refused: there is no such editor, or it failed.
+    """
+    _edit(app, path, "the file is as it left it")
+
+
+def _edit(app: App[object], path: Path, failed: str) -> None:
+    command, code = _command(), 0
+    with app.suspend():  # nothing may be raised in here: the screen would not come back
+        try:
+            code = subprocess.run([*command, str(path)], check=False).returncode
+        except OSError:
+            code = -1
+    if code == -1:
+        raise Refused(f"the editor {command[0]} cannot be started", "set EDITOR")
+    if code:
+        raise Refused(f"the editor {command[0]} ended with exit code {code}", failed)
 
 
 def _command() -> list[str]:

@@ -68,7 +68,8 @@ class TopLine(Inked):
 
     def _views(self) -> list[tuple[str, str, str]]:
         waiting = "" if self._standing.waiting is None else f"{self._standing.waiting:,}"
-        return [("queue", "Queue", waiting), ("runs", "Runs", str(self._standing.runs) if self._standing.runs else "")]
+        runs = str(self._standing.runs) if self._standing.runs else ""
+        return [("queue", "Queue", waiting), ("runs", "Runs", runs), ("policy", "Policy", "")]
 
 
 def _cells(pieces: list[Piece]) -> int:

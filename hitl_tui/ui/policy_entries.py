@@ -1,0 +1,152 @@
+"""A policy as a list: every rule in order, then what else its file says, each in three short rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hitl_tui.model import SOURCES, Outcome, RuleCount
+from hitl_tui.policy import Policy, Rule
+from hitl_tui.ui import words
+from hitl_tui.ui.ink import Piece
+
+INKS = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
+SETTINGS = ("thresholds", "safety", "spot check", "confidence", "groups", "escalation", "notify")
+"""What comes after the rules."""
+GONE = "other rules"
+"""Those that spoke once and are no longer in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of the list."""
+
+    id: int
+    name: str
+    rule: Rule | None
+    """None for what is no rule."""
+    mark: Piece
+    """The outcome, at the right of the first row."""
+    about: str
+    """What it matches, or says."""
+    terms: str
+    """What comes with it: risk, people, deadline."""
+    counts: tuple[RuleCount, ...]
+    muted: bool = False
+    """It does not count now: the file is broken."""
+
+
+def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
+    """The list."""
+    made = [
+        Entry(number, rule.name, rule, outcome(rule), matches(rule), terms(rule), _of(rule.name, counts), bool(policy.problem))
+        for number, rule in enumerate(policy.rules)
+    ]
+    for name in SETTINGS:
+        about, more = _SETTINGS[name](policy)
+        made.append(Entry(len(made), name, None, ("", ""), about, more, _of(name, counts), bool(policy.problem)))
+    known = {entry.name for entry in made}
+    gone = tuple(count for count in counts if count.rule not in known)
+    if gone:
+        names = ", ".join(dict.fromkeys(count.rule for count in gone))
+        made.append(Entry(len(made), GONE, None, ("", ""), names, "spoke before, and are no longer here", gone))
+    return made
+
+
+def _of(name: str, counts: Sequence[RuleCount]) -> tuple[RuleCount, ...]:
+    return tuple(count for count in counts if count.rule == name)
+
+
+def outcome(rule: Rule) -> Piece:
+    """The word of the file, and its ink."""
+    return (rule.outcome.value, INKS[rule.outcome]) if rule.outcome else ("by confidence", "muted")
+
+
+def matches(rule: Rule) -> str:
+    """What it speaks for, on one line."""
+    parts = ["any tool" if rule.tools == ("*",) else ", ".join(rule.tools)]
+    parts += [f"of {', '.join(rule.agents)}"] if rule.agents != ("*",) else []
+    parts += [f"tagged {', '.join(rule.tags)}"] if rule.tags else []
+    parts += [rule.hours.text] if rule.hours else []
+    parts += [f"when {' '.join(rule.when.text.split())}"] if rule.when else []
+    return " ".join(parts)
+
+
+def terms(rule: Rule) -> str:
+    """What it asks for besides its outcome, on one line."""
+    asked = asked_for(rule.reviewers, rule.to, rule.deadline_s, rule.then)
+    return " · ".join(filter(None, [str(rule.risk or ""), asked]))
+
+
+def asked_for(reviewers: int, to: str, deadline_s: float | None, then: str) -> str:
+    """What is asked of people: how many, who, and by when; empty where it is nothing in particular."""
+    people = " ".join([*([f"{reviewers} people"] if reviewers > 1 else []), *([f"to {to}"] if to else [])])
+    return " · ".join(filter(None, [people, "" if deadline_s is None else deadline(deadline_s, then)]))
+
+
+def deadline(seconds: float, then: str) -> str:
+    """How long people have, and what then."""
+    return f"within {words.span(seconds)}, else {'rejected' if then == 'reject' else 'escalated'}"
+
+
+def spoken(counts: Sequence[RuleCount], now: float) -> str:
+    """How often it spoke, by outcome, and when last: `42 auto, 2 ask · 3 h ago`."""
+    if not counts:
+        return ""
+    each = ", ".join(f"{count.actions:,} {count.outcome}" for count in sorted(counts, key=lambda one: -one.actions))
+    return f"{each} · {words.ago(now - max(count.last_at for count in counts))} ago"
+
+
+def _thresholds(policy: Policy) -> tuple[str, str]:
+    limits = policy.thresholds
+    return f"auto from {limits.auto:g}, ask from {limits.ask:g}, below takeover", "where no rule says otherwise"
+
+
+def _safety(policy: Policy) -> tuple[str, str]:
+    return "what is suspicious, of unknown shape or a question", "asks, whatever a rule says"
+
+
+def _spot_check(policy: Policy) -> tuple[str, str]:
+    seed = f"drawn by seed {policy.seed}" if policy.seed else ""
+    return f"{100 * policy.spot_check:.3g} % of what would go on by itself asks first", seed
+
+
+def _confidence(policy: Policy) -> tuple[str, str]:
+    sources = policy.sources
+    own = f"otherwise for {', '.join(sources.agents)}" if sources.agents else ""
+    return ", ".join(sources.order) or "nobody is believed", own
+
+
+def _groups(policy: Policy) -> tuple[str, str]:
+    listed = (f"{name}: {', '.join(people)}" for name, people in policy.groups.items())
+    return "; ".join(listed) or "none", ""
+
+
+def _escalation(policy: Policy) -> tuple[str, str]:
+    steps = [f"{step.to} after {words.span(step.after_s)}" if step.after_s else step.to for step in policy.chain]
+    return ", then ".join(steps) or "to whoever comes first", ""
+
+
+def _notify(policy: Policy) -> tuple[str, str]:
+    return ", ".join(ways(policy)) or "nobody but by the queue", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
+
+
+def ways(policy: Policy) -> Iterator[str]:
+    """How people are told of an escalation; never an address, which may hold secrets."""
+    notify = policy.notify
+    yield from ["bell"] * notify.bell + ["desktop"] * notify.desktop
+    if notify.command:
+        yield f"command {notify.command[0]}"
+    if notify.urls:
+        yield f"{len(notify.urls)} URL{'s' * (len(notify.urls) > 1)}"
+
+
+_SETTINGS = {
+    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "confidence": _confidence, "groups": _groups,
+    "escalation": _escalation, "notify": _notify,
+}  # fmt: skip
+
+
+def sources_told(order: Sequence[str]) -> str:
+    """Sources of confidence as people read them, in order."""
+    return ", then ".join(SOURCES.get(source, source) for source in order) or "nobody: it is unknown"

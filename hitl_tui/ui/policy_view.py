@@ -1,0 +1,183 @@
+"""F5: the rules of the policy on the left, the one under the cursor beside it, and why the chosen review is where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import RuleCount
+from hitl_tui.policy import PolicyNow
+from hitl_tui.policy.explaining import Explained
+from hitl_tui.safety import visible
+from hitl_tui.ui.bindings import group
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.messages import HintsChanged, Opened
+from hitl_tui.ui.order import Order
+from hitl_tui.ui.outside import edit_file
+from hitl_tui.ui.policy_entries import entries
+from hitl_tui.ui.policy_lines import absent_lines, problem_lines
+from hitl_tui.ui.policy_list import PolicyList
+from hitl_tui.ui.policy_pane import PolicyPane
+from hitl_tui.ui.trouble import steady
+
+LOOK_S = 1.0
+"""How often the file is looked at while it is on the screen."""
+
+
+class PolicyView(Vertical):
+    """Shows the policy as its file is now."""
+
+    BINDINGS = group("policy", "pane")
+
+    def __init__(self, inbox: Inbox, home: Path, clock: Callable[[], float]) -> None:
+        super().__init__(id="policy-view")
+        self._home = home
+        self._inbox = inbox
+        self._clock = clock
+        self._now = PolicyNow()
+        self._counts: Sequence[RuleCount] = ()
+        self._review: int | None = None
+        self._explained: Explained | None = None
+        self._loaded = False
+
+    def compose(self) -> ComposeResult:
+        yield Document(id="policy-problems")
+        with Horizontal():
+            yield PolicyList(self._moved, self._clock)
+            yield PolicyPane(self._home, self._clock)
+        yield Document(id="no-policy")
+
+    def on_mount(self) -> None:
+        self.query_one("#no-policy", Document).show(absent_lines())
+        self.query_one("#policy-problems", Document).display = False
+        self.set_interval(LOOK_S, self._look)
+
+    @property
+    def items(self) -> PolicyList:
+        """The list."""
+        return self.query_one(PolicyList)
+
+    @property
+    def pane(self) -> PolicyPane:
+        """The rule and the walk."""
+        return self.query_one(PolicyPane)
+
+    @property
+    def first(self) -> PolicyList | Document:
+        """What has the keys when the view is shown."""
+        return self.items if self._now.policy else self.query_one("#no-policy", Document)
+
+    @work(group="policy", exclusive=True)
+    @steady
+    async def about(self, review: int | None, slot: int) -> None:
+        """Show which rule speaks for an action of a review."""
+        self._review = review
+        await self.follow(slot)
+
+    async def follow(self, slot: int | None = None) -> None:
+        """Read the file, the counts and the review again, and show what is other than it was."""
+        explained = await self._inbox.explain(self._review) if self._review is not None else None
+        counts = await self._inbox.rule_counts()
+        now = explained.file if explained else self._inbox.policy_now()
+        if (now, counts) != (self._now, self._counts) or not self._loaded:
+            self._now, self._counts, self._loaded = now, counts, True
+            self._draw()
+        if explained != self._explained or slot is not None:
+            self._explained = explained
+            self.pane.show_walk(explained, slot)
+        self.post_message(HintsChanged())
+
+    @work(group="policy", exclusive=True)
+    @steady
+    async def _look(self) -> None:
+        target = self._explained.target if self._explained else ""
+        if self.display and self._loaded and self._inbox.policy_now(target) is not self._now:
+            await self.follow()
+
+    def _draw(self) -> None:
+        now, items = self._now, self.items
+        kept = items.rows[items.cursor].name if items.cursor in items.rows else ""
+        made = entries(now.policy, self._counts) if now.policy else []
+        items.rows = {entry.id: entry for entry in made}
+        items.cursor = next((entry.id for entry in made if entry.name == kept), None)  # a rule keeps the cursor wherever it goes
+        items.load(Order(sorted(items.rows)))
+        items.border_title = f"Rules  {len(now.policy.rules):,}" if now.policy else "Rules"
+        self._show_problems()
+        self._show_if_any()
+        self.pane.show_entry(items.rows.get(items.cursor) if items.cursor is not None else None, now)
+
+    def _show_problems(self) -> None:
+        problems = self.query_one("#policy-problems", Document)
+        problems.display = bool(self._now.problems)
+        problems.show(problem_lines(self._now))
+
+    def _show_if_any(self) -> None:
+        had_focus = self.has_focus_within
+        self.set_class(self._now.policy is None, "-empty")
+        if had_focus and self._now.policy is None:
+            self.screen.set_focus(self.first)
+        elif had_focus and self.query_one("#no-policy").has_focus:
+            self.screen.set_focus(self.items)
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        self.pane.show_entry(self.items.rows.get(id_) if id_ is not None else None, self._now)
+        self.post_message(HintsChanged())
+
+    def on_opened(self, message: Opened) -> None:
+        message.stop()
+        self.add_class("-detail")
+        self.screen.set_focus(self.pane.query_one("#walk" if self._explained else "#rule-text"))
+        self.post_message(HintsChanged())
+
+    def action_back(self) -> None:
+        self.remove_class("-detail")
+        self.screen.set_focus(self.first)
+        self.post_message(HintsChanged())
+
+    def action_tab(self, by: int) -> None:
+        self.pane.step_tab(by)
+
+    def action_scroll_details(self, direction: int) -> None:
+        self.pane.scroll_half(direction)
+
+    @steady
+    async def action_edit_policy(self) -> None:
+        path = self._now.path
+        if path is None:
+            raise Refused("there is no policy.toml", "`hitl-tui policy init` writes one to start from")
+        edit_file(self.app, path)
+        await self.follow()
+        self._say()
+
+    def _say(self) -> None:
+        """What the editor left, in a sentence."""
+        now = self._now
+        mistakes = sum(problem.is_error for problem in now.problems)
+        if now.policy is None:
+            self.notify("the policy is gone: everything asks", severity="warning", timeout=8, markup=False)
+        elif mistakes:
+            text = f"{mistakes} mistake{'s' * (mistakes > 1)}: everything asks until they are corrected"
+            self.notify(visible(text), title="policy", severity="error", timeout=8, markup=False)
+        else:
+            count = len(now.policy.rules)
+            self.notify(f"the policy is good: {count} rule{'s' * (count != 1)}", timeout=3, markup=False)
+
+    def pressing(self) -> list[Hint]:
+        """Nothing here is only for a moment."""
+        return []
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        if self._now.policy is None:
+            return []
+        inside = self.has_class("-detail") or self.pane.has_focus_within
+        hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
+        hints.append(("edit_policy", "edit the file"))
+        return [*hints, ("next_tab", "next call")] if self.pane.calls > 1 else hints
