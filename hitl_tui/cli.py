@@ -304,6 +304,19 @@ def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> N
 
 @main.command()
 @click.argument("review", metavar="REVIEW")
+@click.option("--to", metavar="WHO", default="", help="A group of the policy or a person; else anybody, along the policy's chain.")
+@click.option("--note", metavar="TEXT", default="", help="What they need to know.")
+@shared
+def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | None) -> None:
+    """Put a review before somebody else; a claim of yours on it is given back."""
+    from hitl_tui import review_cli
+
+    number = _number(review, "a review, like 12")
+    _tell(lambda inbox: review_cli.escalate(inbox, number, to, note), home, reviewer)
+
+
+@main.command()
+@click.argument("review", metavar="REVIEW")
 @shared
 def release(review: str, home: str | None, reviewer: str | None) -> None:
     """Give a review back that you claimed."""

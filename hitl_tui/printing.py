@@ -15,6 +15,7 @@ from hitl_tui.model import (
     Context,
     Decision,
     Endorsement,
+    Escalation,
     Event,
     Json,
     Look,
@@ -275,6 +276,31 @@ def versions_text(versions: Iterable[Version]) -> str:
         note = f": {version.note}" if version.note else ""
         lines += ["", f"version {number} of {version.name} (review {version.review}), sent back by {version.actor}{note}"]
         lines += [f"  {line}" for line in _value_lines(version.left)]
+    return "\n".join(visible(line) for line in lines)
+
+
+def escalation_json(one: Escalation) -> dict[str, Any]:
+    """One escalation, as `show REVIEW --json` adds it."""
+    return {
+        "escalation": one.id,
+        "at": one.at,
+        "to": one.recipient or None,
+        "by": one.actor,
+        "why": one.why,
+        "note": one.note or None,
+        "step": one.step,
+        "next_at": one.next_at,
+        "acknowledged": {"by": one.acknowledged_by, "at": one.acknowledged_at} if one.acknowledged_at is not None else None,
+    }
+
+
+def escalations_text(escalations: Iterable[Escalation], now: float) -> str:
+    """To whom a review was escalated and why, for people."""
+    lines = []
+    for one in escalations:
+        has_it = f"; {one.acknowledged_by} has it" if one.acknowledged_by else ""
+        lines += [f"escalated to {one.recipient or 'anybody'} {age(now - one.at)} ago by {one.actor}: {one.why}{has_it}"]
+        lines += [f"  {line}" for line in one.note.splitlines()]
     return "\n".join(visible(line) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""What the commands on reviews do: list and show them, decide, take back, claim and release."""
+"""What the commands on reviews do: list and show them, decide, take back, claim, release and escalate."""
 
 from __future__ import annotations
 
@@ -29,15 +29,22 @@ async def shown(inbox: Inbox, review: int, as_json: bool) -> str:
     """
     found = await inbox.review(review)
     context, versions, notices = await inbox.context(review), await inbox.versions(review), await inbox.notices(review)
+    escalations = await inbox.escalations(review)
     if as_json:
         more = {
             "context": printing.context_json(context),
             "versions": [printing.version_json(version) for version in versions],
+            "escalations": [printing.escalation_json(one) for one in escalations],
             "notices": [printing.notice_json(notice) for notice in notices],
         }
         return printing.as_json({**await _json(inbox, found), **more})
     people = await inbox.endorsements(review), await inbox.looks(review)
-    told = [printing.review_text(found, context, *people), printing.versions_text(versions), printing.notices_text(notices)]
+    told = [
+        printing.review_text(found, context, *people),
+        printing.versions_text(versions),
+        printing.escalations_text(escalations, time.time()),
+        printing.notices_text(notices),
+    ]
     return "\n".join(filter(None, told))
 
 
@@ -93,6 +100,16 @@ async def release(inbox: Inbox, review: int) -> str:
     """
     await inbox.release(review)
     return f"review {review} is anybody's again"
+
+
+async def escalate(inbox: Inbox, review: int, to: str, note: str) -> str:
+    """Put a review before somebody; before whom.
+
+    Raises:
+        Refused: nobody can be meant by that name, somebody else has the review, or it is no longer open.
+    """
+    await inbox.escalate(review, to, note)
+    return visible(f"review {review} is escalated to {(await inbox.review(review)).row.escalated}")
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Agents that say how sure they are, with tools that say what they can do at worst, in every shape in which policy may act."""
 
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from diary import note
@@ -12,6 +14,7 @@ from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 
+from hitl_tui.patterns import draft, escalate
 from scripted_model import ScriptedChatModel
 
 
@@ -98,3 +101,16 @@ def graph(node: Any, **options: Any) -> Any:
 inbox = graph(_inbox)
 question = graph(_question)
 stop = graph(lambda state: {"answer": note("passed")}, interrupt_before=["ask"])
+
+
+def _shaky(state: Asked) -> Asked:
+    note("tries")
+    if not Path(os.environ["HITL_TEST_JOURNAL"] + ".mended").exists():
+        raise ConnectionError("the line is dead")
+    return {"answer": "went through"}
+
+
+stuck = graph(lambda state: {"answer": escalate("the order is in no system", to="leads", question="where is it?")})
+must_know = graph(lambda state: {"answer": escalate("nobody else can know", may_decline=False)})
+writer = graph(lambda state: {"answer": draft("Dear all").draft})
+shaky = graph(_shaky)
