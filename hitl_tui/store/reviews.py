@@ -80,7 +80,7 @@ async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
     """These reviews as the queue shows them, in order of id."""
     marks = ", ".join("?" * len(ids))
     found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({marks}) ORDER BY v.id", tuple(ids))
-    return [_row(row) for row in found]
+    return [read_row(row) for row in found]
 
 
 async def waiting(store: Store, limit: int) -> list[ReviewRow]:
@@ -91,18 +91,18 @@ async def waiting(store: Store, limit: int) -> list[ReviewRow]:
         "UNION ALL SELECT id FROM reviews INDEXED BY reviews_submitted WHERE state = 'submitted'"
     )
     found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({live}) ORDER BY v.id LIMIT :limit", {"limit": limit})
-    return [_row(row) for row in found]
+    return [read_row(row) for row in found]
 
 
 async def of_run(store: Store, run: int) -> list[ReviewRow]:
     """Every review a run ever opened."""
-    return [_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
+    return [read_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
 
 
 async def changed(store: Store, after: int) -> list[ReviewRow]:
     """Reviews that changed after that number."""
     found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN (SELECT review FROM changes WHERE seq > ?) ORDER BY v.id", (after,))
-    return [_row(row) for row in found]
+    return [read_row(row) for row in found]
 
 
 async def get(store: Store, review: int) -> Review | None:
@@ -118,7 +118,7 @@ async def get(store: Store, review: int) -> Review | None:
     actions = await actions_of(store, review)
     decisions = {d.slot: d for d in await _decisions(store, review)}
     return Review(
-        _row(row[:WIDTH]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
+        read_row(row[:WIDTH]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
         decided_at, submitted_at, applied_at,
     )  # fmt: skip
 
@@ -134,7 +134,7 @@ async def context(store: Store, review: int) -> Context:
 
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
     """Every action of a review, in order."""
-    return tuple(_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+    return tuple(read_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
 
 
 async def undecided_actions(db: Transaction, review: int) -> list[Action]:
@@ -144,7 +144,7 @@ async def undecided_actions(db: Transaction, review: int) -> list[Action]:
         "(SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded) ORDER BY slot",
         (review,),
     )
-    return [_action(row) for row in found]
+    return [read_action(row) for row in found]
 
 
 async def reconcile(
@@ -336,7 +336,7 @@ def _action_values(a: Action) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _action(row: Any) -> Action:
+def read_action(row: Any) -> Action:
     slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row[:11]
     confidence, source, why, risk, outcome, rule, reason, reviewers = row[11:]
     return Action(
@@ -357,7 +357,7 @@ async def _decisions(store: Store, review: int) -> list[Decision]:
     ]
 
 
-def _row(row: Any) -> ReviewRow:
+def read_row(row: Any) -> ReviewRow:
     id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at, route = row[:15]
     return ReviewRow(
         id_,

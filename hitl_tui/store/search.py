@@ -58,25 +58,43 @@ async def history(store: Store, wanted: Filter, before: int | None = None, limit
 
     Cost follows what is asked for, not what there is: words and fields are looked up in an index, newest first.
     """
+    asked = await _asked(store, wanted, "h.decision < ?", before)
+    if asked is None:
+        return []
+    source, key, values = asked
+    found = await store.all(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?", (*values, limit))
+    return [_remembered(row) for row in found]
+
+
+async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
+    """The review of every standing decision that fits, the oldest first; one with several comes several times."""
+    last = 0
+    while asked := await _asked(store, wanted, "h.decision > ?", last):
+        source, key, values = asked
+        page = await store.all(f"SELECT h.decision, h.review, h.standing {source} ORDER BY {key} LIMIT 2000", values)
+        for _, review, standing in page:
+            if standing:
+                yield int(review)
+        if len(page) < 2000:
+            return
+        last = page[-1][0]
+
+
+async def _asked(store: Store, wanted: Filter, where: str, number: int | None) -> tuple[str, str, list[Any]] | None:
+    """From where and by which key in order, and values; None when nothing can fit. `where` bounds the page, unless the number is None."""
     match = await _match(store, wanted)
     if match is None:
-        return []
-    where, values = _bounds(wanted)
-    if before is not None:
-        where.append("h.decision < ?")
-        values.append(before)
-    source = "history h"
+        return None
+    clauses, values = _bounds(wanted)
+    source, key = "FROM history h", "h.decision"
     if match:
-        source = "history_text t CROSS JOIN history h ON h.decision = t.rowid"
-        where.insert(0, "history_text MATCH ?")
-        values.insert(0, match)
-        if before is not None:
-            where.append("t.rowid < ?")
-            values.append(before)
-    order = "t.rowid" if match else "h.decision"
-    clause = f"WHERE {' AND '.join(where)} " if where else ""
-    found = await store.all(f"SELECT {HISTORY} FROM {source} {clause}ORDER BY {order} DESC LIMIT ?", (*values, limit))
-    return [_remembered(row) for row in found]
+        source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
+        clauses.append("history_text MATCH ?")
+        values.append(match)
+    if number is not None:
+        clauses.append(where.replace("h.decision", key))
+        values.append(number)
+    return f"{source} WHERE {' AND '.join(clauses)}" if clauses else source, key, values
 
 
 def _bounds(wanted: Filter) -> tuple[list[str], list[Any]]:

@@ -1,0 +1,65 @@
+"""Decided reviews with all that surrounded them, streamed: a million of them take no more memory than a thousand."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+
+from hitl_tui.filters import Filter
+from hitl_tui.model import Action, Context, Decision, Review
+from hitl_tui.store.answers import answer_of
+from hitl_tui.store.connection import Store
+from hitl_tui.store.reviews import ACTION, ROW, WIDTH, read_action, read_context, read_row
+from hitl_tui.store.search import decided
+
+BATCH = 200
+
+
+async def cases(store: Store, wanted: Filter) -> AsyncIterator[tuple[Review, Context]]:
+    """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
+    seen = bytearray()  # a bit for each review: one with several actions is met several times
+    batch: list[int] = []
+    async for review in decided(store, wanted):
+        place, bit = divmod(review, 8)
+        if place >= len(seen):
+            seen.extend(bytes(place - len(seen) + 1))
+        if seen[place] & (1 << bit):
+            continue
+        seen[place] |= 1 << bit
+        batch.append(review)
+        if len(batch) == BATCH:
+            for case in await _whole(store, batch):
+                yield case
+            batch = []
+    for case in await _whole(store, batch):
+        yield case
+
+
+async def _whole(store: Store, ids: Sequence[int]) -> list[tuple[Review, Context]]:
+    marks, values = ", ".join("?" * len(ids)), tuple(ids)
+    rows = await store.all(
+        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context "
+        f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
+        values,
+    )
+    actions: dict[int, list[Action]] = defaultdict(list)
+    for review, *row in await store.all(f"SELECT review, {ACTION} FROM actions WHERE review IN ({marks}) ORDER BY review, slot", values):
+        actions[review].append(read_action(row))
+    decisions: dict[int, dict[int, Decision]] = defaultdict(dict)
+    for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in await store.all(
+        "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions "
+        f"WHERE review IN ({marks}) AND NOT superseded",
+        values,
+    ):
+        decisions[review][slot] = Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
+    found = {}
+    for row in rows:
+        short = read_row(row[:WIDTH])
+        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context = row[WIDTH:]
+        review = Review(
+            short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
+            decided_at, submitted_at, applied_at,
+        )  # fmt: skip
+        found[short.id] = (review, read_context(json.loads(context)))
+    return [found[id_] for id_ in ids if id_ in found]

@@ -1,0 +1,95 @@
+"""A decided review with what surrounded it, and whether it says anything about what a person wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hitl_tui import jsontext
+from hitl_tui.model import Context, DecisionKind, Review
+
+READING_CPS = 250.0
+"""Characters a second that nobody reads: about 2,500 words a minute."""
+LEAST_MS = 300
+MOST_MS = 10_000
+"""However long it is: people look for what they know."""
+NOT_PEOPLE = ("policy:", "timeout:", "agent:")
+
+
+class Left(StrEnum):
+    """Why a case is left out."""
+
+    UNDECIDED = "not decided by people, or taken back"
+    POLICY = "decided by policy or a timeout"
+    FAST = "decided faster than it can be read"
+    NO_CALL = "no tool call"
+    MAY_HAVE_RUN = "asked again after a crash"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is left out."""
+
+    policy: bool = False
+    """Keep what policy and timeouts decided."""
+    fast: bool = False
+    """Keep what was decided faster than it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One review, decided."""
+
+    review: Review
+    context: Context
+    disliked: frozenset[int] = frozenset()
+    """Slots whose decision somebody gave a thumb down later."""
+
+    @property
+    def final(self) -> tuple[tuple[str, object], ...]:
+        """The calls that people let run, by name and arguments, in order."""
+        made = []
+        for action in self.review.actions:
+            decision = self.review.decisions.get(action.slot)
+            if decision is None or action.slot in self.disliked:
+                continue
+            if decision.answer.kind is DecisionKind.APPROVE:
+                made.append((action.name, action.args))
+            elif decision.answer.kind is DecisionKind.EDIT:
+                made.append((action.name, decision.answer.args))
+        return tuple(made)
+
+    @property
+    def proposed(self) -> tuple[tuple[str, object], ...]:
+        """The calls that the agent proposed, in order."""
+        return tuple((action.name, action.args) for action in self.review.actions)
+
+    @property
+    def good(self) -> bool:
+        """Whether everything runs as it was proposed, and nobody regretted it."""
+        return self.final == self.proposed
+
+
+def why_left_out(case: Case, rules: Rules) -> Left | None:
+    """Why a case says nothing to learn from; None when it does."""
+    decisions = case.review.decisions
+    if len(decisions) < len(case.review.actions) or not decisions:
+        return Left.UNDECIDED
+    if not all(isinstance(action.args, dict) for action in case.review.actions):
+        return Left.NO_CALL
+    if not rules.policy and any(decision.actor.startswith(NOT_PEOPLE) for decision in decisions.values()):
+        return Left.POLICY
+    if not rules.fast and any(_too_fast(case, decision.looked_ms) for decision in decisions.values()):
+        return Left.FAST
+    return None
+
+
+def _too_fast(case: Case, looked_ms: int | None) -> bool:
+    """A decision of the command line has no time in view, and is believed."""
+    return looked_ms is not None and looked_ms < least_ms(case.review)
+
+
+def least_ms(review: Review) -> float:
+    """Milliseconds below which nobody can have read what was asked."""
+    size = sum(len(jsontext.dumps(action.args)) for action in review.actions)
+    return min(MOST_MS, LEAST_MS + size / READING_CPS * 1000)

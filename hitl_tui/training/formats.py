@@ -1,0 +1,115 @@
+"""A case as examples, in the shapes that trainers read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hitl_tui.model import DecisionKind
+from hitl_tui.training.cases import Case
+from hitl_tui.training.messages import chat, prompt_of, proposal, tools_of, with_text_arguments
+
+Example = dict[str, Any]
+
+
+def sft(case: Case) -> Iterator[Example]:
+    """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
+    if case.final:
+        prompt = prompt_of(case)
+        yield {"messages": [*prompt, proposal(prompt, case.final)], "tools": tools_of(case)}
+
+
+def dpo(case: Case) -> Iterator[Example]:
+    """TRL's `{prompt, chosen, rejected, tools}`, from corrections: what people made of it against what was proposed."""
+    if case.final and not case.good and len(case.final) == len(case.proposed):
+        prompt = prompt_of(case)
+        yield {
+            "prompt": prompt,
+            "chosen": [proposal(prompt, case.final)],
+            "rejected": [proposal(prompt, case.proposed)],
+            "tools": tools_of(case),
+        }
+
+
+def kto(case: Case) -> Iterator[Example]:
+    """TRL's `{prompt, completion, label, tools}`: what was proposed, good when it was let run unchanged; a correction is a good one too."""
+    prompt, tools = prompt_of(case), tools_of(case)
+    yield {"prompt": prompt, "completion": [proposal(prompt, case.proposed)], "label": case.good, "tools": tools}
+    if case.final and not case.good:
+        yield {"prompt": prompt, "completion": [proposal(prompt, case.final)], "label": True, "tools": tools}
+
+
+def openai_dpo(case: Case) -> Iterator[Example]:
+    """OpenAI's `{input: {messages, tools, parallel_tool_calls}, preferred_output, non_preferred_output}`."""
+    for one in dpo(case):
+        yield {
+            "input": {"messages": with_text_arguments(one["prompt"]), "tools": one["tools"], "parallel_tool_calls": True},
+            "preferred_output": with_text_arguments(one["chosen"]),
+            "non_preferred_output": with_text_arguments(one["rejected"]),
+        }
+
+
+def jsonl(case: Case) -> Iterator[Example]:
+    """Everything that is known of each decision, for programs of one's own."""
+    row = case.review.row
+    for action in case.review.actions:
+        decision = case.review.decisions[action.slot]
+        yield {
+            **_facts(case, action.slot),
+            "args": action.args,
+            "final": _final(case, action.slot),
+            "conversation": chat(case.context.conversation),
+            "reasoning": case.context.reasoning,
+            "digest": decision.digest,
+            "note": row.note,
+        }
+
+
+def csv(case: Case) -> Iterator[Example]:
+    """One flat row for each decision; arguments are JSON text."""
+    for action in case.review.actions:
+        yield {
+            **_facts(case, action.slot),
+            "args": json.dumps(action.args, ensure_ascii=False, sort_keys=True),
+            "final": json.dumps(_final(case, action.slot), ensure_ascii=False, sort_keys=True),
+        }
+
+
+def _facts(case: Case, slot: int) -> Example:
+    row, action, decision = case.review.row, case.review.actions[slot], case.review.decisions[slot]
+    return {
+        "review": row.id,
+        "slot": slot,
+        "run": row.run,
+        "agent": row.agent,
+        "tool": action.name,
+        "decision": str(decision.answer.kind),
+        "by": decision.actor,
+        "reason": decision.answer.message,
+        "opened_at": row.opened_at,
+        "decided_at": decision.at,
+        "looked_ms": decision.looked_ms,
+        "confidence": action.confidence.value,
+        "risk": action.risk,
+        "rule": action.rule,
+        "disliked": slot in case.disliked,
+    }
+
+
+def _final(case: Case, slot: int) -> Any:
+    """The arguments that ran; None where nothing did."""
+    answer = case.review.decisions[slot].answer
+    if answer.kind is DecisionKind.APPROVE:
+        return case.review.actions[slot].args
+    return answer.args if answer.kind is DecisionKind.EDIT else None
+
+
+FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
+    "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": openai_dpo, "jsonl": jsonl, "csv": csv,
+}  # fmt: skip
+
+
+def examples(case: Case, format_: str) -> Iterator[Example]:
+    """A case in one of `FORMATS`; none where it has nothing for that format."""
+    return FORMATS[format_](case)

@@ -1,0 +1,90 @@
+"""Secrets and personal data, replaced before anything leaves: by patterns, in every string of an example, with a count of each."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui.errors import Refused
+
+LONGEST = 20_000
+"""Characters looked at in one piece; longer texts are cut at blanks, so that no pattern takes forever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What is looked for, and what is written in its place: `[name]`."""
+
+    name: str
+    pattern: re.Pattern[str]
+
+
+def _mask(name: str, pattern: str) -> Mask:
+    return Mask(name, re.compile(pattern))
+
+
+DEFAULT = (
+    _mask("private key", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,8000}-----END [A-Z ]{0,30}PRIVATE KEY-----"),
+    _mask("token", r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs])[-_][A-Za-z0-9_-]{12,200}|\bAKIA[0-9A-Z]{16}\b|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    _mask("password", r"(?i:\b(?:password|passwd|secret|api[_-]?key|token)\b[\"']?\s{0,3}[:=]\s{0,3})[\"']?[^\s\"',;]{4,200}"),
+    _mask("e-mail", r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}\b"),
+    _mask("IBAN", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    _mask("card number", r"\b(?:\d[ -]?){13,18}\d\b"),
+    _mask("telephone", r"(?<![\w.])\+\d{1,3}[ /-]?(?:\(?\d{1,5}\)?[ /-]?){2,5}\d{2,6}\b"),
+)  # fmt: skip
+
+
+class Masker:
+    """Masks examples, and counts what it masked."""
+
+    def __init__(self, masks: Sequence[Mask] = DEFAULT) -> None:
+        self._masks = masks
+        self.counts: Counter[str] = Counter()
+
+    def mask(self, value: Any) -> Any:
+        """The same value with every string in it masked, keys too."""
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [self.mask(part) for part in value]
+        if isinstance(value, dict):
+            return {self._text(str(key)): self.mask(part) for key, part in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        if len(text) > LONGEST:
+            cut = text.rfind(" ", 0, LONGEST) + 1 or LONGEST
+            return self._text(text[:cut]) + self._text(text[cut:])
+        for mask in self._masks:
+            text, count = mask.pattern.subn(f"[{mask.name}]", text)
+            if count:
+                self.counts[mask.name] += count
+        return text
+
+
+def read_masks(text: str, place: str) -> tuple[Mask, ...]:
+    """Masks of a TOML file: `defaults = true`, and a table `[masks]` of names and regular expressions.
+
+    Raises:
+        Refused: it is not of this form; with the place.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(f"{place} is not TOML: {error}", "correct it") from None
+    if unknown := set(table) - {"defaults", "masks"}:
+        raise Refused(f"{place} has an unknown key {sorted(unknown)[0]!r}", "known keys: defaults, masks")
+    own, defaults = table.get("masks", {}), table.get("defaults", True)
+    if not isinstance(own, dict) or not all(isinstance(pattern, str) for pattern in own.values()) or not isinstance(defaults, bool):
+        raise Refused(f"{place}: masks is not a table of regular expressions", 'write it like customer = "C-[0-9]{6}"')
+    made = []
+    for name, pattern in own.items():
+        try:
+            made.append(Mask(name, re.compile(pattern)))
+        except re.error as error:
+            raise Refused(f"{place}: the pattern of {name} is no regular expression: {error}", "correct it") from None
+    return (*made, *(DEFAULT if defaults else ()))
