@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.widget import Widget
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Answer, DecisionKind, Json, Review, ReviewState
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Review, ReviewRow, ReviewState, Version
 from hitl_tui.settings import Settings
 from hitl_tui.ui import review_lines
 from hitl_tui.ui.type_ahead import ask
 
 if TYPE_CHECKING:
-    from hitl_tui.ui.dialogs.frame import AnswerScreen
+    from hitl_tui.ui.dialogs.escalate import Names
+    from hitl_tui.ui.dialogs.frame import AnswerScreen, ReviewScreen
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a decision is asked for."""
+
+    outside: bool = False
+    """In $EDITOR first."""
+    again: bool = False
+    """Not to refuse it for good: the agent shall make another pass."""
+    versions: Sequence[Version] = ()
+    """What went to and fro before."""
 
 
 @dataclass
@@ -44,7 +60,7 @@ class Desk:
         self._owner = owner
         self._settings = settings
         self._drafts = Drafts()
-        self._open: tuple[int, AnswerScreen] | None = None
+        self._open: tuple[int, ReviewScreen[Any]] | None = None
 
     @property
     def asks_about(self) -> int | None:
@@ -56,21 +72,27 @@ class Desk:
         if self._open and self._open[0] == review.row.id:
             self._open[1].tell("" if review.row.state == ReviewState.OPEN else review_lines.outcome(review, seen))
 
-    async def ask(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> Answer | None:
+    async def ask(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
         """The whole answer, or None when the person went back."""
+        if manner.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
+            return await self._refine(review, action, kind, manner)
         match kind:
             case DecisionKind.APPROVE:
                 return Answer(DecisionKind.APPROVE)
             case DecisionKind.REJECT:
                 return await self._reject(review, action)
             case DecisionKind.EDIT:
-                return await self._edit(review, action, outside)
+                return await self._edit(review, action, manner.outside)
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
     def forget(self, review: int) -> None:
         """Drafts of what is over are no longer wanted."""
         self._drafts.forget(review)
+
+    def done(self, review: int, what: str) -> None:
+        """What was typed was stored."""
+        self._drafts.texts.pop((review, 0, what), None)
 
     def show_difference(self, action: Action, final: Json) -> None:
         """Proposal against decision, to read."""
@@ -102,16 +124,38 @@ class Desk:
         screen = EditScreen(review.row.kind, action, text)
         return await self._answer(review, action, "edit", screen)
 
+    async def _refine(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
+        from hitl_tui.ui.dialogs.another_pass import DraftScreen
+
+        what = "pass" if kind is DecisionKind.REJECT else "accept"
+        draft = self._drafts.get(review.row.id, action.slot, what)
+        return await self._answer(review, action, what, DraftScreen(review.row.kind, action, kind, manner, draft))
+
     async def _respond(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.respond import RespondScreen
 
         screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
         return await self._answer(review, action, "respond", screen)
 
+    async def why_claim(self, row: ReviewRow, seen: review_lines.Beholder) -> str | None:
+        """Why what somebody else has claimed is taken, or None when the person went back."""
+        from hitl_tui.ui.dialogs.claim import ClaimScreen
+
+        return await self._about(row.id, 0, "claim", ClaimScreen(row, seen.now, self._drafts.get(row.id, 0, "claim")))
+
+    async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
+        """To whom it shall go and a note, or None when the person went back."""
+        from hitl_tui.ui.dialogs.escalate import EscalateScreen
+
+        return await self._about(row.id, 0, "escalate", EscalateScreen(row, names, self._drafts.get(row.id, 0, "escalate")))
+
     async def _answer(self, review: Review, action: Action, what: str, screen: AnswerScreen) -> Answer | None:
-        self._open = (review.row.id, screen)
+        return await self._about(review.row.id, action.slot, what, screen)
+
+    async def _about(self, review: int, slot: int, what: str, screen: ReviewScreen[T]) -> T | None:
+        self._open = (review, screen)
         try:
             return await ask(self._owner, screen)
         finally:
             self._open = None
-            self._drafts.keep(review.row.id, action.slot, what, screen.draft)
+            self._drafts.keep(review, slot, what, screen.draft)

@@ -24,6 +24,8 @@ class Command:
     """A sentence, for help, palette and tooltips."""
     group: str
     """Where it works."""
+    typing: bool = False
+    """Heard while a text is typed, too."""
 
 
 GROUPS = {
@@ -31,8 +33,10 @@ GROUPS = {
     "queue": "Queue: the review under the cursor",
     "list": "Lists",
     "runs": "Runs",
+    "policy": "Policy",
     "text": "Texts (enter goes into one, tab to the next)",
     "pane": "Details, in the queue and in runs",
+    "takeover": "Take over: a run in your hands",
 }
 """Group → its heading in the help."""
 
@@ -41,8 +45,16 @@ COMMANDS = (
     Command("edit", "e", "edit", "edit", "Change the arguments, see the difference, and let the call run with them.", "queue"),
     Command("edit_outside", "E", "edit_outside", "$EDITOR", "Change the arguments in $EDITOR.", "queue"),
     Command("reject", "r", "reject", "reject", "Refuse the call and say why; the agent reads the reason.", "queue"),
+    Command(
+        "another_pass", "w", "another_pass", "another pass", "Change it, say what the agent shall do, and see its next version.", "queue"
+    ),
     Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
     Command("undo", "u", "undo", "undo", "Take back what you decided last, while its grace time runs, and go back to it.", "queue"),
+    Command(
+        "claim", "c", "claim", "claim", "Have it for yourself, or give it back; what another has is taken with a reason.", "queue"
+    ),
+    Command("escalate", "exclamation_mark", "escalate", "escalate", "Put it before a person or a group, with a note.", "queue"),
+    Command("take_over", "t", "take_over", "take over", "Take the whole run over: act in its agent's place, and hand it back.", "queue"),
     Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
     Command(
         "context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"
@@ -53,6 +65,9 @@ COMMANDS = (
     Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
+    Command(
+        "policy", "f5", "show('policy')", "Policy", "The rules, how often each spoke, and which one speaks for the selected review.", "app"
+    ),
     Command(
         "restart",
         "R",
@@ -72,6 +87,18 @@ COMMANDS = (
     Command("open", "enter", "open", "details", "Go into the details; on a waiting run, to its review.", "list"),
     Command("retry", "ctrl+r", "retry", "retry", "Let a failed or cancelled run go on from its checkpoint.", "runs"),
     Command("cancel", "ctrl+x", "cancel", "cancel", "End a run; what it asked is no longer open.", "runs"),
+    Command("take_over_run", "t", "take_over", "take over", "Take a run over that waits, failed or was cancelled.", "runs"),
+    Command("way_result", "1", "way('result')", "answer for the tool", "Write what the tool would have said; it does not run.", "takeover"),
+    Command("way_rewrite", "2", "way('rewrite')", "rewrite", "Rewrite the agent's last message or its calls.", "takeover"),
+    Command("way_guidance", "3", "way('guidance')", "guide", "Tell the agent something, and let it try again.", "takeover"),
+    Command("way_state", "4", "way('state')", "state", "Edit the graph's state as JSON, and see the difference.", "takeover"),
+    Command("way_answer", "5", "way('answer')", "finish", "Finish the conversation with your own answer.", "takeover"),
+    Command("way_stop", "6", "way('stop')", "stop", "Stop the run.", "takeover"),
+    Command("hand_back", "ctrl+b", "hand_back", "hand back", "Do what is planned and let the agent go on from there.", "takeover", True),
+    Command("give_up", "ctrl+g", "give_up", "give up", "Let the run be as it was; what was written is thrown away.", "takeover", True),
+    Command("other_side", "ctrl+o", "other_side", "other side", "Go to the run's side, or back to your own.", "takeover", True),
+    Command("outside", "ctrl+e", "outside", "$EDITOR", "Write the text at hand in $EDITOR.", "takeover", True),
+    Command("edit_policy", "e", "edit_policy", "edit the file", "Open policy.toml in $EDITOR; then it is checked.", "policy"),
     Command("next_tab", "right_square_bracket", "tab(1)", "next tab", "Next tab of the details.", "pane"),
     Command("previous_tab", "left_square_bracket", "tab(-1)", "previous tab", "Previous tab of the details.", "pane"),
     Command("back", "escape", "back", "back", "Go back to the list.", "pane"),
@@ -85,11 +112,12 @@ COMMANDS = (
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
-APART = (frozenset({"list", "text"}), frozenset({"queue", "runs"}))
+APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "policy", "takeover"}))
 """Groups of which only one can hear a key, so that both may use it."""
 SHOWN = {
     "question_mark": "?",
     "slash": "/",
+    "exclamation_mark": "!",
     "right_square_bracket": "]",
     "left_square_bracket": "[",
     "right": "→",
@@ -100,7 +128,8 @@ SHOWN = {
 
 def group(*names: str) -> list[BindingType]:
     """The bindings of groups, for the widget that has their actions."""
-    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=False) for c in COMMANDS if c.group in names]
+    heard = [c for c in COMMANDS if c.group in names]
+    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=c.typing) for c in heard]
 
 
 def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:

@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from textual.widget import Widget
 
+from hitl_tui.checks import may_pass
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
 from hitl_tui.safety import visible
-from hitl_tui.ui import review_lines
-from hitl_tui.ui.asking import Desk
+from hitl_tui.ui import hands, review_lines, words
+from hitl_tui.ui.asking import Desk, Manner
+from hitl_tui.ui.hands import Said
 from hitl_tui.ui.messages import Acted
 from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
@@ -40,6 +43,9 @@ class Then(Protocol):
 
     def over(self, review: int, whole: bool) -> None:
         """A decision was stored, or refused; `whole` when nothing of the review is left to decide."""
+
+    def passed_on(self, review: int) -> None:
+        """This person has said of the review what they can; it waits for others."""
 
     async def back(self, review: int) -> None:
         """A decision was taken back: the review is open again."""
@@ -68,8 +74,8 @@ class Decider:
         """Something else came under the cursor: for a moment no key decides."""
         self._armed_at = time.monotonic() + DEAD_S
 
-    def decide(self, kind: DecisionKind, outside: bool = False) -> None:
-        """A person pressed the key of a decision."""
+    def decide(self, kind: DecisionKind, outside: bool = False, again: bool = False) -> None:
+        """A person pressed the key of a decision; `again` when the agent shall make another pass at it."""
         pane = self._pane
         if self._owner.has_class("-empty"):
             return
@@ -80,7 +86,7 @@ class Decider:
             pane.zoom()
             self._first("see the arguments first: the same key decides here")
         elif pane.review and pane.action and pane.seen and not self.busy and time.monotonic() >= self._armed_at:
-            self._begin(pane.review, pane.action, kind, outside)
+            self._begin(pane.review, pane.action, kind, Manner(outside, again, pane.versions))
 
     @property
     def _pane(self) -> ReviewPane:
@@ -90,24 +96,30 @@ class Decider:
         self.disarm()
         self._tell(text)
 
-    def _begin(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
+    def _begin(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
+        seen = self._pane.beholder
         if review.row.state != ReviewState.OPEN:
-            self._tell(f"review {review.row.id} is {review_lines.outcome(review, self._pane.beholder)}")
+            self._tell(f"review {review.row.id} is {review_lines.outcome(review, seen)}")
+        elif hands.others(review.row, seen.reviewer, seen.now):
+            who, until = review.row.claimed_by, words.until(review.row.claimed_until or 0.0, seen.now)
+            self._tell(f"{who} has it {until}: claim it first, and say why you take it")
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
+        elif manner.again and not may_pass(review.row.kind, action):
+            self._tell("its graph takes no other pass: it does not read why it is rejected")
         else:
             self._asking = True
-            self._owner.run_worker(self._answer(review, action, kind, outside), group="send" if kind == DecisionKind.APPROVE else ASKING)
+            self._owner.run_worker(self._answer(review, action, kind, manner), group="send" if kind == DecisionKind.APPROVE else ASKING)
 
-    async def _answer(self, review: Review, action: Action, kind: DecisionKind, outside: bool) -> None:
+    async def _answer(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
         try:
             looked = self._pane.looked_ms
-            answer = await self._desk.ask(review, action, kind, outside)
+            answer = await self._desk.ask(review, action, kind, manner)
             while answer is not None and (lost := await self._lost(review, action, answer, looked)):
                 if kind == DecisionKind.APPROVE:
                     raise lost
                 report(self._owner, lost)
-                answer = await self._desk.ask(review, action, kind, outside=False)  # what was typed is not taken away with it
+                answer = await self._desk.ask(review, action, kind, replace(manner, outside=False))  # with what was typed
         except TROUBLE as error:
             report(self._owner, error)
         finally:
@@ -131,7 +143,23 @@ class Decider:
             raise
         self._recent.decided(review.row.id)
         self.disarm()
-        self._then.over(review.row.id, state != ReviewState.OPEN)
+        if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
+            await self._not_enough(review.row.id, action)
+        else:
+            self._then.over(review.row.id, state != ReviewState.OPEN)
+
+    async def _not_enough(self, review: int, action: Action) -> None:
+        """Say who else must say the same before it happens; what waits for others alone needs nobody here."""
+        said = Said(await self._inbox.endorsements(review))
+        undecided = (await self._inbox.review(review)).undecided
+        mine = {one.slot: one for one in said.endorsements if hands.is_me(one.actor, self._inbox.reviewer)}
+        if action.slot in undecided and action.slot in mine:
+            told = hands.agreed(action, said, self._inbox.reviewer)
+            self._tell(f"{told}: another person must {words.AGAIN[mine[action.slot].answer.kind]}")
+        if set(undecided) <= set(mine):
+            self._then.passed_on(review)
+        else:
+            self._then.over(review, False)
 
     async def undo(self) -> None:
         """Take back the newest decision that can be; keys pressed meanwhile decide nothing."""

@@ -8,11 +8,13 @@ from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.safety import one_line
-from hitl_tui.ui import recent, words
+from hitl_tui.ui import hands, recent, words
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.item_list import ItemList
 
 AGE = 5
+LONGEST = 20
+"""Cells that the tool's name may have before the agent's name gives way to the time."""
 
 
 class QueueList(ItemList[ReviewRow]):
@@ -35,16 +37,19 @@ class QueueList(ItemList[ReviewRow]):
         return row.id
 
     def paint(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+        now = self._clock()
         if row.state != ReviewState.OPEN:
             yield from self._decided(row, part, width)
         elif part == 0:
-            yield from _first(row, width, words.ago(self._clock() - row.opened_at))
+            deadline = hands.deadline(row, now)
+            when = deadline if deadline[0] else (words.ago(now - row.opened_at), "muted")
+            yield from _first(row, width, when, "muted" if hands.others(row, self._reviewer, now) else "strong")
         else:
-            yield from _second(row, width)
+            yield from _second(row, width, hands.phrases(row, self._reviewer, now))
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if part == 0:
-            yield from _first(row, width, "", "muted")
+            yield from _first(row, width, ("", ""), "muted")
             return
         glyph, word, ink = words.closing(row, self._reviewer)
         seconds = recent.left(row, self._reviewer, self._clock())
@@ -64,18 +69,21 @@ def fit(text: str, cells: int) -> str:
     return set_cell_size(text, max(0, cells))
 
 
-def _first(row: ReviewRow, width: int, age: str, ink: str = "strong") -> Iterator[Piece]:
+def _first(row: ReviewRow, width: int, when: Piece, ink: str) -> Iterator[Piece]:
     mark = f" ×{row.slots}" if row.slots > 1 else ""
-    agent = min(cell_len(one_line(row.agent)), max(8, width // 3))
-    name = width - 1 - agent - 1 - AGE - 1
+    arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
+    time = max(AGE, cell_len(when[0]) + 1)
+    wanted = min(cell_len(one_line(row.title)) + len(mark), LONGEST)
+    agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - 4))
+    name = width - cell_len(arrow) - agent - 1 - time - 1
     title = fit(row.title, name - len(mark)).rstrip() + mark
-    yield " ", ""
+    yield arrow, "warning"
     yield set_cell_size(title, name), ink
     yield f" {fit(row.agent, agent)}", "muted"
-    yield f"{age:>{AGE}} ", "muted"
+    yield f"{when[0]:>{time}} ", when[1]
 
 
-def _second(row: ReviewRow, width: int) -> Iterator[Piece]:
+def _second(row: ReviewRow, width: int, said: Sequence[hands.Phrase]) -> Iterator[Piece]:
     known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
@@ -83,10 +91,14 @@ def _second(row: ReviewRow, width: int) -> Iterator[Piece]:
         known.append((f" {one_line(row.risk, 14)}", words.risk_ink(row.risk)))
     if row.confidence is not None:
         known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
-    begun = f"{row.decided} · " if row.decided else ""
-    taken = sum(cell_len(text) for text, _ in known) + cell_len(begun)
+    least = cell_len(said[0].forms[-1]) + len(" · ") if said else 0
+    while known and width - 2 - sum(cell_len(text) for text, _ in known) < least:
+        known.pop()  # what people have done comes before what is known
+    room = width - 2 - sum(cell_len(text) for text, _ in known)
     yield " ", ""
-    yield begun, "warning"
-    yield fit(row.summary, width - 2 - taken), "muted"
+    for text, ink in hands.fitted(said, room):
+        yield f"{text} · ", ink
+        room -= cell_len(text) + len(" · ")
+    yield fit(row.summary, room), "muted"
     yield from known
     yield " ", ""

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Context, DecisionKind, Review, ReviewRow, ReviewState
+from hitl_tui.model import DecisionKind, ReviewRow, ReviewState
 from hitl_tui.settings import Settings
 from hitl_tui.ui import review_lines
 from hitl_tui.ui.arrivals import Arrivals
@@ -19,12 +19,14 @@ from hitl_tui.ui.bindings import group
 from hitl_tui.ui.deciding import Decider
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.empty import Surroundings, empty_lines
+from hitl_tui.ui.handing import Handing
 from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.looking import Looking
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.queue_list import QueueList
 from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
-from hitl_tui.ui.shelf import Shelf
+from hitl_tui.ui.shelf import Held, Shelf
 from hitl_tui.ui.trace_pane import TracePane
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING
@@ -50,6 +52,8 @@ class QueueView(Horizontal):
         self.items = QueueList(inbox.rows, self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
         self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
+        self._looking = Looking(self, self.pane, inbox, self._shelf)
+        self._handing = Handing(self, inbox, self._desk, self)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -60,12 +64,25 @@ class QueueView(Horizontal):
     def on_mount(self) -> None:
         self.query_one("#queue-trace").border_title = "Trace"
         self.query_one("#empty", Document).display = False
-        self.set_interval(1, self.items.refresh)
+        self.set_interval(1, self._tick)
+
+    async def on_unmount(self) -> None:
+        await self._looking.leave()
 
     @property
     def cursor(self) -> int | None:
         """The review under the cursor."""
         return self.items.cursor
+
+    @property
+    def row(self) -> ReviewRow | None:
+        """What is known of the review under the cursor."""
+        return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
+
+    @property
+    def beholder(self) -> review_lines.Beholder:
+        """Who looks, now."""
+        return self.pane.beholder
 
     @property
     def busy(self) -> bool:
@@ -117,6 +134,12 @@ class QueueView(Horizontal):
         wait = self._recent.next_tick()
         self._counting = None if wait is None else self.set_timer(wait, self._count_down)
 
+    def _tick(self) -> None:
+        """Once a second: ages, deadlines and claims go on."""
+        self.items.refresh()
+        if self.row is not None and (self.row.deadline_at or self.row.claimed_until):
+            self.pane.count_down()
+
     def _count_down(self) -> None:
         self._wait()
         self.items.refresh()
@@ -152,18 +175,19 @@ class QueueView(Horizontal):
             self._decider.disarm()
         held = self._shelf.get(id_) if id_ is not None else None
         if held:
-            self._show(*held)
+            self._show(held)
         else:
             self.pane.wait(self.items.rows.get(id_) if id_ is not None else None)
             if id_ is not None:
                 self._reread(id_)
+        self._looking.at(id_)
         self._read_ahead()
         self.post_message(HintsChanged())
 
-    def _show(self, review: Review, context: Context) -> None:
-        same = self.pane.review is not None and self.pane.review.row.id == review.row.id
-        self.pane.show(review, context, self.pane.slot if same and self.pane.slot in review.undecided else None)
-        self.query_one(TracePane).follow(review.row.run)
+    def _show(self, held: Held) -> None:
+        self.pane.show(held)
+        self.query_one(TracePane).follow(held.review.row.run)
+        self._looking.at(held.review.row.id)
         self.post_message(HintsChanged())
 
     def _reread(self, id_: int) -> None:
@@ -178,15 +202,15 @@ class QueueView(Horizontal):
         finally:
             slow.stop()
             self.pane.loading = False
-        self._desk.tell(held[0], self.pane.beholder)
+        self._desk.tell(held.review, self.pane.beholder)
         if id_ == self.items.cursor:
-            self._show(*held)
+            self._show(held)
             await self.follow()
 
     @work(group="told", exclusive=True)
     @steady
     async def _retell(self, id_: int) -> None:
-        self._desk.tell((await self._shelf.read(id_))[0], self.pane.beholder)
+        self._desk.tell((await self._shelf.read(id_)).review, self.pane.beholder)
 
     @work(group="ahead", exclusive=True)
     @steady
@@ -202,11 +226,14 @@ class QueueView(Horizontal):
         """Bring the details on the screen."""
         self.add_class("-detail")
         self.screen.set_focus(self.pane.query_one("#arguments"))
+        self._looking.at(self.items.cursor)
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
         self.remove_class("-detail")
         self.screen.set_focus(self.items)
+        if self.app.screen_stack[0].has_class("-one"):
+            self._looking.away()
         self.post_message(HintsChanged())
 
     def action_call(self, by: int) -> None:
@@ -252,8 +279,16 @@ class QueueView(Horizontal):
     def action_reject(self) -> None:
         self._decider.decide(DecisionKind.REJECT)
 
+    def action_another_pass(self) -> None:
+        self._decider.decide(DecisionKind.REJECT, again=True)
+
     def action_respond(self) -> None:
         self._decider.decide(DecisionKind.RESPOND)
+
+    async def action_take_over(self) -> None:
+        row = self.items.rows.get(self.items.cursor or 0)
+        if row is not None:
+            await self.run_action(f"app.take_over({row.run})")
 
     @work(group="send")
     @steady
@@ -275,14 +310,33 @@ class QueueView(Horizontal):
         elif self.items.cursor == review:
             self._advance(review)
 
+    def passed_on(self, review: int) -> None:
+        """This person has said what they can; it waits for others, and stays open."""
+        self._shelf.forget(review)
+        if self.items.cursor == review:
+            self._on_from(review)
+
     def _advance(self, from_id: int) -> None:
-        """On to the next open item, else to the one before."""
+        """It is decided: on to the next open item, else to the one before."""
         self._arrivals.decided(from_id)
+        self._on_from(from_id)
+
+    def _on_from(self, from_id: int) -> None:
         following = self._arrivals.after(from_id)
         if following is None:
             self._reread(from_id)
         else:
             self.items.select(following, by_itself=True)
+
+    # Whose it is
+
+    @work(group=ASKING)
+    async def action_claim(self) -> None:
+        await self._handing.claim()
+
+    @work(group=ASKING)
+    async def action_escalate(self) -> None:
+        await self._handing.escalate()
 
     # Words
 
@@ -296,9 +350,10 @@ class QueueView(Horizontal):
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN:
-            hints += review_lines.decision_hints(action)
+            hints += review_lines.decision_hints(review, action)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
+            hints += [("take_over", "take over"), ("escalate", "escalate"), ("claim", self._handing.claim_does)]
         if self.has_class("-detail") or self.pane.has_focus_within:
             hints.append(("back", "back"))
         elif self.items.cursor is not None:

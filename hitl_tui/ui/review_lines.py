@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from hitl_tui import jsontext
-from hitl_tui.model import Action, Context, DecisionKind, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
+from hitl_tui.checks import may_pass
+from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.safety import one_line
 from hitl_tui.ui import recent, words
+from hitl_tui.ui.around import Around, people_lines, people_title, similar_lines, similar_title
+from hitl_tui.ui.hands import NOTHING, Said
 from hitl_tui.ui.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
 
-TABS = ("Conversation", "Done so far", "Graph", "State", "Raw")
+TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
 SPEAKER = 14
 """Cells of the column that says who speaks."""
 GONE = (ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED)
@@ -72,10 +75,11 @@ def sources(row: ReviewRow, review: Review | None) -> list[str]:
     return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
 
-def argument_lines(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
+def argument_lines(review: Review, action: Action, seen: Beholder, said: Said = NOTHING) -> Iterator[Line]:
     """What is asked, in full."""
     yield from _note(review.row, seen)
     yield from _decided(review, action, seen)
+    yield from _endorsed(review, action, seen, said)
     if review.row.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION) or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
@@ -112,6 +116,21 @@ def _decided(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
     yield BLANK
 
 
+def _endorsed(review: Review, action: Action, seen: Beholder, said: Said) -> Iterator[Line]:
+    """What others said of it, one of whom is not enough; the next person sees exactly what they let happen."""
+    if action.slot in review.decisions or review.row.state != ReviewState.OPEN:
+        return
+    for one in said.endorsements:
+        if one.slot == action.slot:
+            glyph, word, ink = words.DECIDED[one.answer.kind]
+            text = f"{word} by {words.actor(one.actor, seen.reviewer)} {words.when(one.at, seen.now)}"
+            need = f"{'another person' if action.reviewers == 2 else 'other people'} must {words.AGAIN[one.answer.kind]}"
+            yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, ink)
+            if one.answer.args is not None:
+                yield from value_lines(one.answer.args, "", 2)
+            yield BLANK
+
+
 def _question(action: Action) -> Iterator[Line]:
     if isinstance(action.args, dict) and action.args:
         yield from table(action.args.items())
@@ -134,11 +153,13 @@ def _routed(action: Action) -> Iterator[Line]:
         yield from paragraph(f"risk: {one_line(action.risk, 40)}", words.risk_ink(action.risk), "", 2)
 
 
-def why_lines(action: Action, context: Context) -> Iterator[Line]:
-    """Why the agent asks: what policy says of it, what it said, what the graph's author wrote, and what went wrong before."""
-    yield from _routed(action)
+def why_lines(action: Action, context: Context, seen: Beholder | None = None, said: Said = NOTHING) -> Iterator[Line]:
+    """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote."""
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error")
+    if said.escalations and seen:
+        yield from _escalated(said.escalations[-1], seen)
+    yield from _routed(action)
     if context.reasoning.strip():
         yield from paragraph(context.reasoning.strip())
     description = action.description.strip()
@@ -146,19 +167,35 @@ def why_lines(action: Action, context: Context) -> Iterator[Line]:
         yield from paragraph(description, "muted")
 
 
+def _escalated(last: Escalation, seen: Beholder) -> Iterator[Line]:
+    """Who put it before whom, and why; the tab has all of them."""
+    to = words.actor(last.recipient, seen.reviewer) if last.recipient else "anybody"
+    why = f": {last.why}" if last.why and ":" in last.actor else ""  # of a person it only says who
+    told = f"escalated by {words.actor(last.actor, seen.reviewer)} to {to} {words.when(last.at, seen.now)}{why}"
+    yield from paragraph(told, "", "↑", 2, "warning")
+    if last.note.strip():
+        yield from paragraph(last.note.strip(), "strong", "", 2)
+
+
 def _repeats(description: str, action: Action) -> bool:
     """LangChain's default description only says name and arguments again."""
     return action.name in description and "Args:" in description
 
 
-def tab_lines(tab: str, review: Review, context: Context) -> Iterator[Line]:
+def tab_lines(tab: str, review: Review, action: Action, context: Context, around: Around | None, seen: Beholder) -> Iterator[Line]:
     """The lines of one of the lower tabs."""
     match tab:
         case "Conversation":
             for message in context.conversation:
                 yield from message_lines(message)
         case "Done so far":
-            yield from _attempts(context)
+            yield from attempt_lines(context)
+        case "Similar" | "People" if around is None:
+            yield line("…", "muted")
+        case "Similar" if around:
+            yield from similar_lines(action, around, seen.reviewer, seen.now)
+        case "People" if around:
+            yield from people_lines(review.row, around, seen.reviewer, seen.now)
         case "Graph":
             yield from _graph(review, context)
         case "State":
@@ -167,10 +204,11 @@ def tab_lines(tab: str, review: Review, context: Context) -> Iterator[Line]:
             yield from json_lines(review.value)
 
 
-def tab_titles(context: Context) -> dict[str, str]:
+def tab_titles(context: Context, row: ReviewRow | None, around: Around | None, seen: Beholder) -> dict[str, str]:
     """Tab → its title, with a count where that says something."""
     counts = {"Conversation": len(context.conversation), "Done so far": len(context.attempts)}
-    return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
+    titles = {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
+    return {**titles, "Similar": similar_title(around), "People": people_title(row, around, seen.reviewer, seen.now)}
 
 
 def message_lines(message: Message) -> Iterator[Line]:
@@ -197,7 +235,8 @@ def call_text(name: str, args: Json) -> str:
     return f"{name}({jsontext.dumps(args)})"
 
 
-def _attempts(context: Context) -> Iterator[Line]:
+def attempt_lines(context: Context) -> Iterator[Line]:
+    """The calls that were made, and what came of each."""
     if not context.attempts:
         yield line("nothing yet: this is the first thing it wants to do", "muted")
     for attempt in context.attempts:
@@ -216,7 +255,12 @@ def _graph(review: Review, context: Context) -> Iterator[Line]:
     yield line(review.interrupt, "", "interrupt", SPEAKER)
 
 
-def decision_hints(action: Action) -> list[tuple[str, str]]:
+def decision_hints(review: Review, action: Action) -> list[tuple[str, str]]:
     """Command id and what its key does here, for the allowed decisions only."""
     plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
-    return [(str(kind), words.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
+    if review.row.kind is PauseKind.DRAFT:
+        drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),
+                   DecisionKind.REJECT: ("another_pass", "another pass")}  # fmt: skip
+        return [hint for kind, hint in drafted.items() if kind in action.allowed]
+    hints = [(str(kind), words.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
+    return [*hints, *([("another_pass", "another pass")] if may_pass(review.row.kind, action) else [])]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 from rich.cells import cell_len
@@ -13,13 +14,16 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Action, Context, Review, ReviewRow
+from hitl_tui.model import Action, Context, Review, ReviewRow, Version
 from hitl_tui.safety import one_line
-from hitl_tui.ui import review_lines
+from hitl_tui.ui import hands, review_lines, versions
+from hitl_tui.ui.around import Around
 from hitl_tui.ui.calls_line import CallsLine
 from hitl_tui.ui.document import Document
+from hitl_tui.ui.hands import NOTHING
 from hitl_tui.ui.lines import Line, line
 from hitl_tui.ui.messages import CallChosen, TabChosen
+from hitl_tui.ui.shelf import Held
 from hitl_tui.ui.tab_line import TabLine
 from hitl_tui.ui.wrap import row_starts
 
@@ -29,6 +33,8 @@ LEAST = 3
 """Rows that reasons and surroundings keep when the arguments need all there is."""
 SHARE = 0.36
 """Of the pane, for the surroundings, when the arguments need less."""
+STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$foreground 60%"}
+"""Ink → style of a piece of the first line."""
 
 
 class ReviewPane(Vertical):
@@ -40,6 +46,8 @@ class ReviewPane(Vertical):
         self._clock = clock
         self.review: Review | None = None
         self.surroundings = Context()
+        self._said = NOTHING
+        self.around: Around | None = None
         self.slot = 0
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
@@ -47,17 +55,18 @@ class ReviewPane(Vertical):
         self._bare = True
 
     def compose(self) -> ComposeResult:
+        yield Static(id="hands")
         yield Static(id="facts")
         yield CallsLine()
         yield Document(id="arguments")
         yield TabLine({"Why": "Why"}, id="why-rule")
         yield Document(id="why")
-        yield TabLine(review_lines.tab_titles(self.surroundings), id="tabs")
+        yield TabLine(self._titles(), id="tabs")
         yield Document(id="surroundings")
 
     def on_mount(self) -> None:
         self.query_one("#arguments", Document).can_focus = True
-        self.show(None, Context())
+        self._draw()
 
     @property
     def action(self) -> Action | None:
@@ -70,24 +79,61 @@ class ReviewPane(Vertical):
         return self.review is not None and self.query_one("#arguments", Document).painted
 
     @property
+    def versions(self) -> list[Version]:
+        """What went to and fro before the action that is shown."""
+        return versions.of(self._said.versions, self.action)
+
+    @property
     def looked_ms(self) -> int:
         """How long the review has been in view."""
         return int((time.monotonic() - self._shown_at) * 1000)
 
-    def show(self, review: Review | None, context: Context, slot: int | None = None) -> None:
-        """Show a review at its first undecided action, or at the one given."""
-        if review is None or self.review is None or review.row.id != self.review.row.id:
+    def show(self, held: Held) -> None:
+        """Show a review at the first action that this person has something to say of; one that is shown stays until they have."""
+        review, as_before, slot = held.review, self._shows(held), self._slot_of(held)
+        another = self.review is None or review.row.id != self.review.row.id
+        if another:
             self._shown_at = time.monotonic()
-        self.review, self.surroundings = review, context
-        self._row = review.row if review else None
+        if self._row is None or review.row.id != self._row.id:
+            self.around = None
+        self.review, self.surroundings, self._said = review, held.context, held.said
+        self._row = review.row
         self.loading = False
-        if review:
-            self.slot = slot if slot is not None else next(iter(review.undecided), 0)
-        self._draw()
+        if as_before and slot == self.slot:
+            self.count_down()  # what is read stays where it is
+        else:
+            self.slot = slot
+            self._draw()
+        if another and self.versions:  # what became of what this person wrote, before anything else
+            self.query_one("#tabs", TabLine).choose(versions.TAB)
+            self._draw_tab()
+
+    def _slot_of(self, held: Held) -> int:
+        undecided, mine = held.review.undecided, hands.mine(held.said, self._reviewer)
+        same = self.review is not None and self.review.row.id == held.review.row.id
+        if same and self.slot in undecided and self.slot not in mine - hands.mine(self._said, self._reviewer):
+            return self.slot
+        return next((slot for slot in undecided if slot not in mine), next(iter(undecided), 0))
+
+    def _shows(self, held: Held) -> bool:
+        """Whether it is on the screen already, but for who has it and until when."""
+        if self.review is None or (held.context, held.said) != (self.surroundings, self._said):
+            return False
+        now, row = self.review.row, held.review.row
+        same = (row.id, row.state, row.note, row.decided) == (now.id, now.state, now.note, now.decided)
+        return same and replace(held.review, row=now) == self.review
+
+    def surround(self, review: int, around: Around) -> None:
+        """What was read meanwhile of what surrounds it."""
+        if self.review is not None and self.review.row.id == review and around != self.around:
+            self.around = around
+            self.query_one("#tabs", TabLine).retitle(self._titles())
+            if self.query_one("#tabs", TabLine).chosen in ("Similar", "People"):
+                self._draw_tab()
 
     def wait(self, row: ReviewRow | None) -> None:
         """Nothing to see yet: the review is being read."""
-        self.review, self._row = None, row
+        self.review, self._row, self.around, self._said = None, row, None, NOTHING
         self._draw()
 
     def show_loading(self) -> None:
@@ -100,9 +146,20 @@ class ReviewPane(Vertical):
         return review_lines.Beholder(self._reviewer, self._clock())
 
     def count_down(self) -> None:
-        """Say anew how long it can be taken back."""
+        """Say anew how long it can be taken back, who has it, and when its time is over."""
         facts = review_lines.facts(self.review, self.surroundings, self.beholder) if self.review else Content("")
         self.query_one("#facts", Static).update(facts, layout=False)
+        line_, told = self.query_one("#hands", Static), self._hands()
+        shown, line_.display = line_.display, bool(told)
+        line_.update(Content.assemble(*[piece for part in told for piece in (part, "   ")]), layout=False)
+        if shown != line_.display:
+            self._fit()
+
+    def _hands(self) -> list[tuple[str, str]]:
+        if not self.review or not self.action:
+            return []
+        told = hands.told(self.review, self.action, self._said, self._reviewer, self._clock())
+        return [(text, STYLES.get(ink, "")) for text, ink in told]
 
     def say(self, text: str) -> None:
         """What goes on with it, on the lower border."""
@@ -150,22 +207,33 @@ class ReviewPane(Vertical):
         self.query_one(CallsLine).show(review, self.slot)
         self.count_down()
         seen = self.beholder
-        self.query_one("#arguments", Document).show(review_lines.argument_lines(review, action, seen) if review and action else ())
+        lines = review_lines.argument_lines(review, action, seen, self._said) if review and action else ()
+        self.query_one("#arguments", Document).show(lines)
         self._draw_why(action)
-        if not only_action:
-            self.query_one("#tabs", TabLine).retitle(review_lines.tab_titles(self.surroundings))
+        if not only_action or self._said.versions:
+            self.query_one("#tabs", TabLine).retitle(self._titles())
             self._draw_tab()
 
     def _draw_why(self, action: Action | None) -> None:
         why, rule = self.query_one("#why", Document), self.query_one("#why-rule", TabLine)
-        lines = list(review_lines.why_lines(action, self.surroundings)) if action else []
+        lines = list(self._why(action)) if action else []
         why.show(lines)
         why.display = rule.display = bool(lines)
         self._fit()
 
+    def _why(self, action: Action) -> Iterator[Line]:
+        return review_lines.why_lines(action, self.surroundings, self.beholder, self._said)
+
+    def _titles(self) -> dict[str, str]:
+        return {**versions.titles(self.versions), **review_lines.tab_titles(self.surroundings, self._row, self.around, self.beholder)}
+
     def _draw_tab(self) -> None:
         tabs = self.query_one("#tabs", TabLine)
-        lines = review_lines.tab_lines(tabs.chosen, self.review, self.surroundings) if self.review else iter(())
+        review, action, around = self.review, self.action, self.around
+        told = review_lines.tab_lines(tabs.chosen, review, action, self.surroundings, around, self.beholder) if review and action else ()
+        if action and tabs.chosen == versions.TAB:
+            told = versions.lines(self.versions, action, self._reviewer, self._clock())
+        lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
         self.query_one("#surroundings", Document).show(chain([first or line("nothing", "muted")], lines))
@@ -179,10 +247,10 @@ class ReviewPane(Vertical):
         if not review or not action or not self.size.height or self.zoomed:
             surroundings.styles.height = "1fr" if self.zoomed else None
             return
-        heads = [one for one in (self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
+        heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
         room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
-        reasons = list(review_lines.why_lines(action, self.surroundings)) if why.display else []
-        asked = self._rows(review_lines.argument_lines(review, action, self.beholder), room)
+        reasons = list(self._why(action)) if why.display else []
+        asked = self._rows(review_lines.argument_lines(review, action, self.beholder, self._said), room)
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))

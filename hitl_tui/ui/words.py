@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from math import ceil
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState
+from hitl_tui.safety import one_line
 
 KINDS = {
     PauseKind.TOOL_CALLS: "tool call",
@@ -13,6 +15,9 @@ KINDS = {
     PauseKind.GATE: "gate: the graph stops here by design",
     PauseKind.AGENT_INBOX: "agent-inbox request",
     PauseKind.MCP_ELICITATION: "question of an MCP server",
+    PauseKind.ESCALATION: "the agent asks for a person",
+    PauseKind.DRAFT: "draft: it goes to and fro until a version is accepted",
+    PauseKind.FAILURE: "failed run",
     PauseKind.QUESTION: "question",
 }
 DECIDED = {
@@ -22,6 +27,13 @@ DECIDED = {
     DecisionKind.RESPOND: ("↩", "answered", "accent"),
 }
 """Decision → glyph, word, ink."""
+AGAIN = {
+    DecisionKind.APPROVE: "approve the same",
+    DecisionKind.EDIT: "edit it into the same",
+    DecisionKind.REJECT: "reject it too",
+    DecisionKind.RESPOND: "answer the same",
+}
+"""What the next of several people must do."""
 RUNS = {
     RunState.QUEUED: ("◌", "muted"),
     RunState.RUNNING: ("●", "accent"),
@@ -43,6 +55,24 @@ def ago(seconds: float) -> str:
     return f"{seconds} s"
 
 
+def left(seconds: float) -> str:
+    """The time until something happens, in one unit that does not promise more than there is by much."""
+    seconds = max(0, ceil(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds > 2 * size:
+            return f"{ceil(seconds / size)} {unit}"
+    return f"{seconds} s"
+
+
+def span(seconds: float) -> str:
+    """A length of time, exactly: `4 h`, `1 h 30 m`."""
+    parts, left = [], round(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        count, left = divmod(left, size)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts) or "0 s"
+
+
 def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
     """Glyph, words and ink of a review that is no longer open."""
     gone = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state)
@@ -62,10 +92,26 @@ def by_you(decided: str, reviewer: str) -> str:
     return decided if other == decided else f"{other} by you"
 
 
+def actor(name: str, reviewer: str) -> str:
+    """Who did something, as the subject of a sentence."""
+    kind, _, rest = name.partition(":")
+    if rest and kind in ("policy", "timeout"):
+        return f"{'policy' if kind == 'policy' else 'its deadline'} ({one_line(rest, 40)})"
+    if rest and kind == "agent":
+        return "the agent"
+    return "you" if name == reviewer else one_line(name, 40)
+
+
 def when(at: float, now: float) -> str:
     """`at 14:03:22`, with the date when it is another day's."""
     then = time.localtime(at)
     return time.strftime("at %H:%M:%S" if then[:3] == time.localtime(now)[:3] else "on %Y-%m-%d at %H:%M:%S", then)
+
+
+def until(at: float, now: float) -> str:
+    """`until 14:20`, with the date when it is another day's."""
+    then = time.localtime(at)
+    return time.strftime("until %H:%M" if then[:3] == time.localtime(now)[:3] else "until %Y-%m-%d %H:%M", then)
 
 
 def gauge(confidence: float) -> str:
@@ -100,4 +146,5 @@ def options(asked: RunOptions) -> str:
     stops = [f"{where} {'every node' if '*' in nodes else ', '.join(nodes)}" for where, nodes in gates if nodes]
     parts = [f"stops {' and '.join(stops)}"] if stops else []
     parts += [f"works {asked.time_limit_s:g} s at most"] if asked.time_limit_s is not None else []
+    parts += [f"tags {', '.join(asked.tags)}"] if asked.tags else []
     return " · ".join(parts)

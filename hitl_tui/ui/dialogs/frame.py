@@ -56,8 +56,8 @@ class DialogScreen(TakesKeys[T | None]):
         self.dismiss(None)
 
 
-class AnswerScreen(DialogScreen[Answer]):
-    """Asks for the answer to one action of a review, and says when somebody else has given one meanwhile."""
+class ReviewScreen(DialogScreen[T]):
+    """Asks for something about a review, and says when somebody else has decided it meanwhile."""
 
     draft: str
     """What is typed, as it is."""
@@ -71,6 +71,10 @@ class AnswerScreen(DialogScreen[Answer]):
         self._told = text
         for frame in self.query("#dialog"):
             frame.border_subtitle = Content.styled(visible(text), "$text-warning")
+
+
+class AnswerScreen(ReviewScreen[Answer]):
+    """Asks for the answer to one action of a review."""
 
 
 def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
