@@ -95,10 +95,7 @@ def following(chain: Sequence[Step], step: int | None) -> tuple[int, float] | No
 def unknown(to: str, own: str, groups: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
     """Why somebody cannot escalate to that name, and what to do; None when they can: who is in no group may be a person all the same."""
     if len(to) > LONGEST_NAME or not to.isprintable():
-        return (
-            f"that is no name of a group or a person: it has more than {LONGEST_NAME} characters, or some that are not printed",
-            "correct it",
-        )
+        return "that is no name of a group or a person", f"give one of up to {LONGEST_NAME} characters, all of them visible"
     if to and to.casefold() == own.casefold():
         return f"{to} is you", "claim the review instead, or name somebody else"
     people = {person.casefold() for members in groups.values() for person in members}
