@@ -21,6 +21,8 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Notice, PauseKind
 from hitl_tui.policy.telling import channel_of, loud_from
 from hitl_tui.store import Store
+from hitl_tui.ui.around import people_lines
+from hitl_tui.ui.shelf import Shelf
 from hitl_tui.worker.courier import Courier
 from hitl_tui.worker.duties import Duties
 from tests.driving import PATIENCE_S, Place, Reviewer, approve, reviewer
@@ -200,6 +202,8 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     assert (notice.state, notice.tries) == ("failed", 2)
     assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
     assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
+    row, around = (await office.inbox.review(review)).row, await Shelf(office.inbox).around(review)
+    assert notice.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
     await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
 
