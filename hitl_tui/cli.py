@@ -538,6 +538,44 @@ def policy_explain(review: str, json_: bool, home: str | None, reviewer: str | N
     _with_inbox(work, home, reviewer)
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "format_", type=click.Choice(["sft", "dpo", "kto", "openai-dpo", "jsonl", "csv"]), default="sft", show_default=True
+)
+@click.option("--filter", "wanted", metavar="FILTER", default="", help='Like "agent:mail* decided:edit since:30d"; else everything.')
+@click.option("--keep-policy", is_flag=True, help="Keep what policy and timeouts decided.")
+@click.option("--keep-fast", is_flag=True, help="Keep what was decided faster than it can be read.")
+@click.option(
+    "--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file with patterns of your own to mask."
+)
+@click.option("--no-masks", is_flag=True, help="Mask nothing: secrets and personal data stay in.")
+@json_option
+@shared
+def export(
+    file: Path, format_: str, wanted: str, keep_policy: bool, keep_fast: bool, masks: Path | None, no_masks: bool, json_: bool,
+    home: str | None, reviewer: str | None,
+) -> None:  # fmt: skip
+    """Write what people decided into FILE (which must be new) as training data, with a manifest beside it."""
+    from hitl_tui import export_cli, printing
+    from hitl_tui.safety import visible
+    from hitl_tui.settings import find_home, login, read_settings
+    from hitl_tui.training import Masker, Rules, read_masks
+
+    place = find_home(home).prepare()
+    masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
+    who = reviewer or read_settings(place).reviewer or login()
+    bar: Any
+    with click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def told(done: int, most: int) -> None:
+            bar.length = most
+            bar.update(done - bar.pos)
+
+        done = export_cli.export(place, file, format_, wanted, Rules(keep_policy, keep_fast), masker, who, told)
+    click.echo(printing.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
+
+
 def _parsed(targets: Sequence[str]) -> list[str]:
     """The targets, checked now so that a mistake is a sentence before anything starts; the sample agents for none."""
     from hitl_tui.agents import targets as parsing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from hitl_tui.filters import Filter
 from hitl_tui.model import Action, Context, Decision, Review
@@ -16,7 +16,7 @@ from hitl_tui.store.search import decided
 BATCH = 200
 
 
-async def cases(store: Store, wanted: Filter) -> AsyncIterator[tuple[Review, Context]]:
+async def cases(store: Store, wanted: Filter) -> AsyncGenerator[tuple[Review, Context], None]:
     """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
     seen = bytearray()  # a bit for each review: one with several actions is met several times
     batch: list[int] = []

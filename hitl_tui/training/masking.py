@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ def _mask(name: str, pattern: str) -> Mask:
 
 DEFAULT = (
     _mask("private key", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,8000}-----END [A-Z ]{0,30}PRIVATE KEY-----"),
-    _mask("token", r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs])[-_][A-Za-z0-9_-]{12,200}|\bAKIA[0-9A-Z]{16}\b|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    _mask("access key", r"\bAKIA[0-9A-Z]{16}\b|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    _mask("token", r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs])[-_][A-Za-z0-9_-]{12,200}"),
     _mask("password", r"(?i:\b(?:password|passwd|secret|api[_-]?key|token)\b[\"']?\s{0,3}[:=]\s{0,3})[\"']?[^\s\"',;]{4,200}"),
     _mask("e-mail", r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}\b"),
     _mask("IBAN", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
@@ -57,13 +58,23 @@ class Masker:
 
     def _text(self, text: str) -> str:
         if len(text) > LONGEST:
-            cut = text.rfind(" ", 0, LONGEST) + 1 or LONGEST
-            return self._text(text[:cut]) + self._text(text[cut:])
+            return "".join(map(self._text, _pieces(text)))
         for mask in self._masks:
             text, count = mask.pattern.subn(f"[{mask.name}]", text)
             if count:
                 self.counts[mask.name] += count
         return text
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Pieces that are short enough, cut at a blank where there is one."""
+    at = 0
+    while at < len(text):
+        end = at + LONGEST
+        if end < len(text):
+            end = text.rfind(" ", at, end) + 1 or end
+        yield text[at:end]
+        at = end
 
 
 def read_masks(text: str, place: str) -> tuple[Mask, ...]:

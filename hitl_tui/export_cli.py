@@ -1,0 +1,138 @@
+"""What `hitl-tui export` does: writes what people decided as training data, with a manifest that says what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hitl_tui import __version__, files, filters
+from hitl_tui.settings import Home
+from hitl_tui.store import Store, audit
+from hitl_tui.store.cases import cases
+from hitl_tui.training import Case, Masker, Rules, examples, why_left_out
+
+Told = Callable[[int, int], None]
+"""Hears how many reviews are done, of at most how many."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would run."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export came to."""
+
+    format: str
+    wanted: str
+    """The filter, as it was given."""
+    head: str
+    """Where the audit ended when it began."""
+    seen: int = 0
+    """Reviews that fit the filter."""
+    reviews: int = 0
+    """Those of them that gave examples."""
+    examples: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)
+    sha256: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The manifest."""
+        return {
+            "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
+            "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())), "sha256": self.sha256,
+            "audit_head": self.head,
+        }  # fmt: skip
+
+    def lines(self, path: Path) -> Iterator[str]:
+        """For people."""
+        yield f"{self.examples:,} examples of {self.reviews:,} reviews are in {path}, and what they are in {manifest_of(path).name}"
+        for why, count in sorted(self.left_out.items()):
+            yield f"  left out: {count:,} {why}"
+        for name, count in sorted(self.masked.items()):
+            yield f"  masked: {count:,} × {name}"
+
+
+def manifest_of(path: Path) -> Path:
+    """Where the manifest of a file is."""
+    return path.with_name(f"{path.name}.manifest.json")
+
+
+def export(
+    home: Home,
+    path: Path,
+    format_: str,
+    wanted: str,
+    rules: Rules,
+    masker: Masker | None,
+    reviewer: str,
+    told: Told = lambda done, most: None,
+) -> Exported:
+    """Write what people decided into a new file. The same decisions give the same bytes; however many, they take no more memory.
+
+    Raises:
+        Refused: there is such a file, it cannot be written, or the filter has a slip; nothing is left under that name.
+    """
+    return asyncio.run(_export(home, path, format_, wanted, rules, masker, reviewer, told))
+
+
+async def _export(
+    home: Home, path: Path, format_: str, wanted: str, rules: Rules, masker: Masker | None, reviewer: str, told: Told
+) -> Exported:
+    asked = filters.parse(wanted, time.time())
+    async with Store.open(home.database) as store:
+        done = Exported(format_, wanted, str(audit.head(home.database)))
+        hashed = hashlib.sha256()
+        with files.whole(manifest_of(path)) as manifest:
+            with files.whole(path) as file:
+                encode = _table if format_ == "csv" else _line
+                [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
+                async with contextlib.aclosing(cases(store, asked)) as found:
+                    async for review, context in found:
+                        done.seen += 1
+                        for text in _texts(Case(review, context), done, rules, masker, encode):
+                            file.write(text)
+                            hashed.update(text.encode("utf-8", "surrogatepass"))
+                        told(done.seen, most)
+                done.sha256 = hashed.hexdigest()
+                done.masked = masker.counts if masker else Counter()
+            manifest.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False) + "\n")
+        async with store.transaction() as db:
+            await audit.note(db, time.time(), "exported", reviewer, done.as_json())
+    return done
+
+
+def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Callable[[dict[str, Any], bool], str]) -> Iterator[str]:
+    if left := why_left_out(case, rules):
+        done.left_out[left] += 1
+        return
+    made = 0
+    for example in examples(case, done.format):
+        yield encode(masker.mask(example) if masker else example, done.examples == 0)
+        done.examples += 1
+        made = 1
+    done.reviews += made
+    if not made:
+        done.left_out[f"nothing for {done.format}"] += 1
+
+
+def _line(example: dict[str, Any], first: bool) -> str:
+    return json.dumps(example, ensure_ascii=False) + "\n"
+
+
+def _table(example: dict[str, Any], first: bool) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    if first:
+        table.writerow(example)
+    table.writerow(f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values())
+    return text.getvalue()

@@ -1,0 +1,234 @@
+"""Decisions as training data: in every format, without what teaches nothing, masked, and never half a file."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from hitl_tui.cli import main
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Message, Pause, PauseKind, digest_of
+from hitl_tui.store import Store, audit, reviews
+from hitl_tui.training import Masker, read_masks
+
+SCHEMA = {"type": "object", "description": "Send a mail.", "properties": {"to": {"type": "string"}, "body": {"type": "string"}}}
+YES, NO = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="not him")
+TO_ANN, TO_BOB = {"to": "Ann", "body": "Grüße ✓"}, {"to": "Bob", "body": "hi"}
+
+
+def said(calls: Sequence[tuple[str, Json]]) -> tuple[Message, ...]:
+    return (
+        Message("system", "Be brief."),
+        Message("user", "Answer Ann."),
+        Message("agent", "", calls=(("read_mail", {"id": "m1"}),)),
+        Message("tool", "When?", name="read_mail"),
+        Message("agent", "I write to her.", calls=tuple(calls)),
+    )
+
+
+async def ask(store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], looked_ms: int | None = 9000) -> int:
+    """Have calls asked and decided; the review's id."""
+    (run,) = await who.launch("mail", text="x")
+    await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
+    actions = tuple(
+        Action(slot, name, args, tuple(DecisionKind), digest=digest_of(name, args), args_schema=SCHEMA)
+        for slot, (name, args) in enumerate(calls)
+    )
+    pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "tools", (), {}, actions, Context(said(calls), "I write to her."))
+    await reviews.reconcile(store, run.id, "mail", "w", [pause], {})
+    ((review,),) = await store.all("SELECT max(id) FROM reviews")
+    await who.decide(await who.review(review), dict(enumerate(answers)), looked_ms)
+    return int(review)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An approval, a correction, a rejection, a batch of both, and what teaches nothing: too fast, by policy, taken back."""
+    (tmp_path / "home").mkdir(mode=0o700)
+    asyncio.run(fill(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+async def fill(home: Path) -> None:
+    async with Store.open(home / "hitl.db") as store:
+        ann = Inbox(store, "ann", grace_s=60)
+        await ask(store, ann, [("send_mail", TO_ANN)], [YES])
+        await ask(store, ann, [("send_mail", TO_BOB)], [Answer(DecisionKind.EDIT, TO_ANN)])
+        await ask(store, ann, [("send_mail", TO_BOB)], [NO])
+        await ask(store, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
+        await ask(store, ann, [("send_mail", TO_ANN)], [YES], looked_ms=20)
+        taken_back = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
+        await ann.undo(taken_back)
+        by_policy = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
+        await store.write("UPDATE decisions SET actor = 'policy:reading' WHERE review = ?", (by_policy,))
+
+
+async def one_more(home: Path, *calls: tuple[str, Json]) -> None:
+    async with Store.open(home / "hitl.db") as store:
+        await ask(store, Inbox(store, "ann"), calls, [YES])
+
+
+def hitl(*args: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, list(args))
+    return done.exit_code, done.output
+
+
+def export(home: Path, format_: str, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The examples and the manifest."""
+    path = home.parent / f"{format_}-{time.monotonic_ns()}.jsonl"
+    code, out = hitl("export", str(path), "--format", format_, "--home", str(home), "--json", *options)
+    assert code == 0, out
+    manifest = json.loads(path.with_name(path.name + ".manifest.json").read_text())
+    assert json.loads(out) == manifest
+    return [json.loads(line) for line in path.read_text().splitlines()], manifest
+
+
+def call(number: int, args: Json, name: str = "send_mail") -> dict[str, Any]:
+    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": args}}
+
+
+PROMPT = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Answer Ann."},
+    {"role": "assistant", "content": "", "tool_calls": [call(1, {"id": "m1"}, "read_mail")]},
+    {"role": "tool", "content": "When?", "tool_call_id": "call_1", "name": "read_mail"},
+]
+TOOLS = [{"type": "function", "function": {"name": "send_mail", "description": "Send a mail.", "parameters": SCHEMA}}]
+
+
+def speaks(*calls: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": "", "tool_calls": list(calls)}
+
+
+def test_sft_is_what_people_let_run(home: Path) -> None:
+    found, manifest = export(home, "sft")
+    good = {"messages": [*PROMPT, speaks(call(2, TO_ANN))], "tools": TOOLS}
+    assert found == [good, good, good]  # approved, corrected, and what was left of the batch
+    assert manifest["left_out"] == {
+        "decided by policy or a timeout": 1,
+        "decided faster than it can be read": 1,
+        "nothing for sft": 1,
+    }
+    assert (manifest["reviews"], manifest["examples"]) == (3, 3)
+
+
+def test_dpo_is_made_of_corrections(home: Path) -> None:
+    found, _ = export(home, "dpo")
+    assert found == [{"prompt": PROMPT, "chosen": [speaks(call(2, TO_ANN))], "rejected": [speaks(call(2, TO_BOB))], "tools": TOOLS}]
+    (same,), _ = export(home, "openai-dpo")
+    assert same["input"]["tools"] == TOOLS
+    assert json.loads(same["preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_ANN
+    assert json.loads(same["non_preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_BOB
+
+
+def test_kto_labels_what_was_proposed(home: Path) -> None:
+    found, _ = export(home, "kto")
+    labels = [(one["label"], [c["function"]["arguments"] for c in one["completion"][0]["tool_calls"]]) for one in found]
+    assert labels == [
+        (True, [TO_ANN]),
+        (False, [TO_BOB]),
+        (True, [TO_ANN]),
+        (False, [TO_BOB]),
+        (False, [TO_ANN, TO_BOB]),
+        (True, [TO_ANN]),
+    ]
+
+
+def test_everything_can_be_kept(home: Path) -> None:
+    found, manifest = export(home, "jsonl", "--keep-policy", "--keep-fast")
+    assert [one["decision"] for one in found] == ["approve", "edit", "reject", "approve", "reject", "approve", "approve"]
+    assert manifest["left_out"] == {}
+    assert found[2]["reason"] == "not him"
+    assert found[1]["final"] == TO_ANN and found[2]["final"] is None
+
+
+def test_the_filter_chooses(home: Path) -> None:
+    found, manifest = export(home, "jsonl", "--filter", "decided:edit,reject agent:mail")
+    assert {one["review"] for one in found} == {2, 3, 4}
+    assert manifest["filter"] == "decided:edit,reject agent:mail"
+    code, out = hitl("export", str(home.parent / "x"), "--filter", "agnet:mail", "--home", str(home))
+    assert code == 1
+    assert "did you mean agent?" in out
+    assert not (home.parent / "x").exists()
+
+
+def test_it_is_deterministic_and_its_hash_is_in_the_audit(home: Path) -> None:
+    paths = [home.parent / name for name in ("a", "b")]
+    for path in paths:
+        assert hitl("export", str(path), "--home", str(home))[0] == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    manifest = json.loads((home.parent / "a.manifest.json").read_text())
+    assert manifest["sha256"] == hashlib.sha256(paths[0].read_bytes()).hexdigest()
+    logged = [json.loads(one["body"]) for one in audit.entries(home / "hitl.db") if one["kind"] == "exported"]
+    assert logged[0] == manifest
+    assert hitl("audit", "verify", "--home", str(home), "--head", manifest["audit_head"])[0] == 1  # the fixture forged one by hand
+
+
+def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("mine")
+    code, out = hitl("export", str(path), "--home", str(home))
+    assert code == 1
+    assert "already" in out
+    assert path.read_text() == "mine"
+    code, out = hitl("export", str(tmp_path / "none" / "out.jsonl"), "--home", str(home))
+    assert code == 1
+    assert "cannot be written" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "out.jsonl"]
+
+
+def test_secrets_stay_here(home: Path, tmp_path: Path) -> None:
+    secret = {"to": "cleo@example.com", "body": "password: hunter2222, key sk-abcdefghijklmnop, customer C-123456"}
+    asyncio.run(one_more(home, ("send_mail", secret)))
+    (tmp_path / "masks.toml").write_text('[masks]\ncustomer = "C-[0-9]{6}"\n')
+    found, manifest = export(home, "sft", "--filter", "customer", "--masks", str(tmp_path / "masks.toml"))
+    args = found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]
+    assert args == {"to": "[e-mail]", "body": "[password], key [token], customer [customer]"}
+    assert manifest["masked"] == {"customer": 1, "e-mail": 1, "password": 1, "token": 1}
+    bare, manifest = export(home, "sft", "--filter", "customer", "--no-masks")
+    assert bare[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"] == secret
+    assert manifest["masked"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("masks = 1", "not a table"), ('[masks]\nx = "("', "no regular expression"), ("[mask]", "unknown key"), ("x =", "not TOML")],
+)
+def test_a_slip_in_the_masks_is_a_sentence(home: Path, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "masks.toml").write_text(text)
+    code, out = hitl("export", str(tmp_path / "x"), "--home", str(home), "--masks", str(tmp_path / "masks.toml"))
+    assert code == 1
+    assert said in out
+
+
+def test_a_long_text_is_masked_to_its_end() -> None:
+    masker = Masker(read_masks("", "none"))
+    text = "word " * 50_000 + "ann@example.com"
+    assert masker.mask({"a": [text]})["a"][0].endswith("word [e-mail]")
+    assert masker.counts == {"e-mail": 1}
+
+
+def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:
+    asyncio.run(one_more(home, ("=cmd|' /C calc'!A0", {"x": "a,b\nc"})))
+    path = tmp_path / "t.csv"
+    assert hitl("export", str(path), "--format", "csv", "--home", str(home))[0] == 0
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[-1]["tool"] == "'=cmd|' /C calc'!A0"
+    assert json.loads(rows[-1]["args"]) == {"x": "a,b\nc"}
+    assert len(rows) == 6
+
+
+def test_an_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
+    code, out = hitl("export", str(tmp_path / "none.jsonl"), "--home", str(tmp_path / "home"))
+    assert code == 0, out
+    assert (tmp_path / "none.jsonl").read_text() == ""
