@@ -18,7 +18,7 @@ def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(own: Own)
     assert "there is no" in place.refused("policy", "check")
     place.cli("policy", "init")
     assert path.stat().st_mode & 0o077 == 0
-    assert "is good: 5 rules" in place.cli("policy", "check").stdout
+    assert "is good: 6 rules" in place.cli("policy", "check").stdout
     assert place.home.is_ours() or not place.home.database.exists()
     path.write_text("mine")
     assert "already" in place.refused("policy", "init")
