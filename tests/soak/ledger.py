@@ -243,8 +243,23 @@ def what_was_approved_ran(ledger: Ledger) -> Iterator[str]:
             continue
         if ledger.action_of(decision)["name"] in ASKING_TOOLS:
             continue
-        if not any(_is_of(ledger, decision, deed) for deed in done[run["thread"]]):
+        if not any(_is_of(ledger, decision, deed) for deed in done[run["thread"]]) and not _node_asked(ledger, review):
             yield f"r{run['id']} ({run['agent']}) is done, and {_names(decision)} had no effect"
+
+
+def _node_asked(ledger: Ledger, gate: Row) -> bool:
+    """Whether a gate held a node in doubt that then asked, as it does before it acts: what it does after that, the answer allows."""
+    return (
+        gate["kind"] == "gate"
+        and gate["repeats"] is not None
+        and any(
+            row["run"] == gate["run"]
+            and row["node"] == gate["node"]
+            and row["kind"] == "question"
+            and row["opened_at"] >= gate["applied_at"]
+            for row in ledger.books.reviews.values()
+        )
+    )
 
 
 def _is_of(ledger: Ledger, decision: Row, deed: Deed) -> bool:
