@@ -13,10 +13,10 @@ COMPARED = 4000
 """Lines beyond which a difference is only counted."""
 
 
-def difference_lines(before: Json, after: Json) -> Iterator[Line]:
-    """Only what differs; whole values by name, texts line by line."""
+def difference_lines(before: Json, after: Json, same: str = "no difference to the proposal") -> Iterator[Line]:
+    """Only what differs, or `same`; whole values by name, texts line by line."""
     if _same(before, after):
-        yield line("no difference to the proposal", "muted")
+        yield line(same, "muted")
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
         yield from _lines(_rows(before), _rows(after))
