@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, TakeOver
+from tests.conftest import Keep
 from tests.driving import PATIENCE_S, Place, Reviewer, approve, reject, respond, results, reviewer
 
 LETTER = ("send", {"to": "bob", "body": "hello"})
@@ -58,7 +59,7 @@ def said(state: Any) -> list[tuple[str, str]]:
 def paired(state: Any) -> bool:
     """Whether every call of a conversation has its result, as providers demand."""
     calls = sum(len(m["calls"]) for m in state["messages"])
-    return calls == sum(m["role"] == "tool" for m in state["messages"])
+    return bool(calls == sum(m["role"] == "tool" for m in state["messages"]))
 
 
 # What can be done in an agent's place, at each kind of pause
@@ -143,3 +144,242 @@ async def test_a_person_has_the_last_word(pauses: Reviewer, agent: str) -> None:
     assert pauses.did(run) == []
     assert paired(state)
     assert await pauses.states(run) == ["applied"]
+
+
+@pytest.fixture
+async def hands(keep: Keep) -> AsyncIterator[Reviewer]:
+    """A reviewer of tests/projects/hands."""
+    async with reviewer(keep("hands")) as someone:
+        yield someone
+
+
+# The state
+
+
+async def test_the_state_is_edited_and_the_gate_asked_again(hands: Reviewer) -> None:
+    run = await hands.launch("spender", given={"amount": 100})
+    await hands.wait(run, RunState.WAITING)
+    head = await hands.inbox.head(run.id)
+    assert (head.nodes, head.text, head.calls) == (("spend",), None, ())
+    assert head.context.state["amount"] == 100
+    schema = await hands.inbox.state_schema(run.id)
+    assert schema["properties"]["amount"] == {"type": "integer"}
+    edits = {"amount": 5, "tags": ["mine"], "address": {"street": "Side", "number": 2}, "limit": "high"}
+    assert (await handed_back(hands, run, state=edits)).state == "applied"
+    review = await hands.one(run)
+    assert review.row.kind is PauseKind.GATE
+    assert review.value == {"next": ["spend"]}
+    assert review.actions[0].args["amount"] == 5
+    assert [d["did"] for d in hands.did(run)] == ["plan"], "what ran does not run again"
+    await hands.decide(review, approve())
+    state = await hands.done(run)
+    assert hands.did(run)[1:] == [{"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}]
+    assert state["tags"] == ["mine", "spent"], "the new value stands in the old one's place"
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ({"amount": "five"}, "the state does not fit the graph: amount: 'five' is not of type 'integer'"),
+        ({"amount": None}, "the state does not fit the graph: amount: None is not of type 'integer'"),
+        ({"sum": 5}, "the graph's state has no 'sum'; it has amount, tags, address, limit"),
+        ({"address": {"street": "x"}}, "the state does not fit the graph: address: 'number' is a required property"),
+        ({"address": {"street": "x", "number": 0}}, "address.number: 0 is less than the minimum of 1"),
+        ({"limit": "none"}, "limit: 'none' is not one of"),
+        ({"tags": [1]}, "tags.0: 1 is not of type 'string'"),
+        ({"amount": 2**70}, "whole number of more than 64 bits"),
+        ({"messages": []}, "the messages are not edited as a state"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state: dict[str, Any], why: str) -> None:
+    run = await hands.launch("spender", given={"amount": 100})
+    takeover = await taken(hands, run)
+    with pytest.raises(Refused) as refused:
+        await hands.inbox.hand_back(takeover.id, HandBack(state=state))
+    assert why in str(refused.value)
+    assert await hands.inbox.takeover_of(run.id) == takeover, "it is in the same hands still"
+    await hands.inbox.give_up(takeover.id)
+    await hands.decide(await hands.one(run), approve())
+    assert (await hands.done(run))["amount"] == 100
+
+
+async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(hands: Reviewer) -> None:
+    run = await hands.launch("fickle", text="hello")
+    done = await handed_back(hands, run, state={"mood": "bad"})
+    assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
+    review = await hands.one(run)
+    assert review.row.claimed_by is None
+    again = await hands.inbox.take_over(run.id)
+    assert again.id != done.id
+    assert again.plan == HandBack(state={"mood": "bad"}), "what could not be done is not lost"
+    await hands.inbox.hand_back(again.id, HandBack(state={"mood": "good"}))
+    assert (await ended(hands, again)).state == "applied"
+    await hands.decide(await hands.one(run), approve())
+    assert (await hands.done(run))["mood"] == "good"
+
+
+async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -> None:
+    run = await hands.launch("first_fails", text="call")
+    takeover = await taken(hands, run, RunState.FAILED)
+    head = await hands.inbox.head(run.id)
+    assert head.nodes == ("dial",)
+    assert "the line is dead" in head.context.error
+    await hands.inbox.hand_back(takeover.id, HandBack(state={"up": True}))
+    await ended(hands, takeover)
+    state = await hands.done(run)
+    assert hands.did(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
+    assert state == {"text": "call", "up": True}
+    assert (await hands.inbox.run(run.id)).error == ""
+
+
+async def test_a_step_that_was_gone_to_goes_on_with_another_state(hands: Reviewer) -> None:
+    run = await hands.launch("goes_to", given={"text": "x"})
+    await hands.wait(run, RunState.FAILED)
+    done = await handed_back(hands, run, state={"mood": "good"})
+    assert (done.state, done.note) == ("applied", "")
+    await hands.done(run)
+    assert hands.did(run) == [{"did": "act"}]
+
+
+async def test_a_question_is_asked_again_with_another_state(hands: Reviewer) -> None:
+    run = await hands.launch("anything", given={"value": "red or blue?"})
+    await handed_back(hands, run, state={"value": "red or green?"})
+    review = await hands.one(run)
+    assert review.value == "red or green?"
+    await hands.decide(review, respond("green"))
+    assert (await hands.done(run))["answer"] == "green"
+
+
+async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Reviewer) -> None:
+    run = await hands.launch("beside", given={"text": "x"})
+    done = await handed_back(hands, run, state={"text": "y"})
+    assert done.state == "failed"
+    assert done.note == "quick has ended beside what waits, and would run again; decide what waits first"
+    await hands.decide(await hands.one(run), respond("yes"))
+    await hands.done(run)
+    assert [d["did"] for d in hands.did(run)] == ["quick"]
+
+
+# Other places to stand
+
+
+async def test_a_failed_tool_is_answered_for(hands: Reviewer) -> None:
+    run = await hands.launch("plain_agent", [("burst", {"text": "bang"}), ("look", {"path": "p"})])
+    await hands.wait(run, RunState.FAILED)
+    (call,) = [c for c in await calls_of(hands, run) if c.name == "burst"]
+    await handed_back(hands, run, results={call.id: "it works by hand", **{c.id: "seen" for c in await calls_of(hands, run) if c != call}})
+    state = await hands.done(run)
+    assert results(state)["burst"] == ["it works by hand"]
+    assert [d["did"] for d in hands.did(run)].count("burst") == 1
+    assert paired(state), state["messages"]
+
+
+async def test_rewritten_calls_are_asked_even_where_the_graph_never_asks(hands: Reviewer) -> None:
+    run = await hands.launch("plain_agent", [("burst", {"text": "bang"})])
+    (call,) = await calls_of(hands, run)
+    await handed_back(hands, run, calls=(Call(call.id, "send", {"to": "bob"}),))
+    review = await hands.one(run)
+    assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "send")
+    assert [d["did"] for d in hands.did(run)] == ["burst"]
+    await hands.decide(review, approve())
+    state = await hands.done(run)
+    assert results(state) == {"send": ["sent to bob"]}
+
+
+@pytest.mark.parametrize("agent", ["batched", "per_call"])
+async def test_a_call_to_a_tool_that_asks_nobody_is_asked_when_a_person_wrote_it(hands: Reviewer, agent: str) -> None:
+    run = await hands.launch(agent, [LETTER])
+    (call,) = await calls_of(hands, run)
+    await handed_back(hands, run, calls=(Call(call.id, "look", {"path": "x"}),))
+    review = await hands.one(run)
+    assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "look")
+    assert hands.did(run) == []
+    await hands.decide(review, reject("no need"))
+    assert results(await hands.done(run)) == {"look": ["no need"]}
+
+
+async def test_an_agent_that_takes_no_calls_any_more_is_at_its_end(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    await handed_back(hands, run, text="There is nothing to do.", calls=())
+    assert said(await hands.done(run)) == [("agent", "There is nothing to do.")]
+
+
+async def test_a_gate_behind_the_tools_is_stood_at(hands: Reviewer) -> None:
+    run = await hands.launch("react_twice", [LETTER])
+    gate = await hands.one(run)
+    await hands.decide(gate, approve())
+    await hands.applied(gate)
+    (call,) = await calls_of(hands, run)
+    await handed_back(hands, run, results={call.id: "told"})
+    review = await hands.one(run)
+    assert (review.row.kind, review.node) == (PauseKind.GATE, "talk")
+    await hands.decide(review, approve())
+    assert results(await hands.done(run)) == {"send": ["told"]}
+
+
+async def test_a_model_that_failed_reads_the_guidance(hands: Reviewer) -> None:
+    run = await hands.launch("talker", text="hello")
+    await hands.wait(run, RunState.FAILED)
+    await handed_back(hands, run, guidance="say it twice")
+    assert said(await hands.done(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
+
+
+async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
+    run = await hands.launch("asks_in_talk", text="hello")
+    takeover = await taken(hands, run)
+    assert (await hands.inbox.head(run.id)).text == "I heard 1"
+    with pytest.raises(Refused, match="no tool call 'x' waits for a result; none does"):
+        await hands.inbox.hand_back(takeover.id, HandBack(results={"x": "y"}))
+    await hands.inbox.hand_back(takeover.id, HandBack(guidance="think first"))
+    await ended(hands, takeover)
+    review = await hands.one(run)
+    context = await hands.inbox.context(review.row.id)
+    assert [m.text for m in context.conversation] == ["hello", "I heard 1", "think first", "I heard 3"]
+    await handed_back(hands, run, answer="No, you shall not.")
+    assert said(await hands.done(run))[-1] == ("agent", "No, you shall not.")
+    assert hands.did(run) == []
+
+
+async def test_a_poisoned_thread_is_freed(hands: Reviewer) -> None:
+    run = await hands.launch("fussy", given={"value": 1})
+    await hands.decide(await hands.one(run), respond("bad"))
+    await hands.wait(run, RunState.FAILED)
+    await handed_back(hands, run, state={"value": 2})
+    review = await hands.one(run)
+    assert "may have run once" in review.row.note
+    await hands.decide(review, respond("good"))
+    assert (await hands.done(run))["answer"] == "good"
+
+
+async def test_inside_a_subgraph_a_person_can_guide_and_answer(hands: Reviewer) -> None:
+    run = await hands.launch("deep_talk", [LETTER])
+    done = await handed_back(hands, run, answer="That will do.")
+    assert (done.state, done.note) == ("applied", "")
+    assert said(await hands.done(run)) == [("agent", "That will do.")]
+    run = await hands.launch("inside", given={"text": "x"})
+    done = await handed_back(hands, run, state={"text": "y"})
+    assert done.state == "failed"
+    assert "it stands inside inner, which would begin again" in done.note
+    await hands.decide(await hands.one(run), approve())
+    assert [d["did"] for d in hands.did(run)] != []
+
+
+async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer) -> None:
+    run = await hands.launch("tool1", [("delegate", {"text": "x"})])
+    (call,) = await calls_of(hands, run)
+    assert call.name == "delegate"
+    await handed_back(hands, run, results={call.id: "I asked myself"})
+    assert results(await hands.done(run)) == {"delegate": ["I asked myself"]}
+    assert hands.did(run) == []
+
+
+async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
+    run = await hands.launch("functional", given={"text": "a"})
+    takeover = await taken(hands, run)
+    await hands.inbox.hand_back(takeover.id, HandBack(state={"x": 1}))
+    done = await ended(hands, takeover)
+    assert (done.state, done.note) == (
+        "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
+    )  # fmt: skip
+    await hands.decide(await hands.one(run), respond("yes"))

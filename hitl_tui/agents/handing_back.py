@@ -7,6 +7,7 @@ old one.
 
 from __future__ import annotations
 
+import operator
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.graph import END, START
 from langgraph.pregel import Pregel
-from langgraph.types import Overwrite, StateSnapshot, StateUpdate
+from langgraph.types import Command, Overwrite, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
 from hitl_tui import jsontext
 from hitl_tui.agents.anatomy import Anatomy, state_channels
 from hitl_tui.agents.conversation import context_of, messages_in, text_of
-from hitl_tui.agents.pauses import as_edited, is_gate, leaves
+from hitl_tui.agents.pauses import PULL, as_edited, is_gate, leaves
 from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
 from hitl_tui.errors import Refused
 from hitl_tui.model import Ban, Call, Context, HandBack, Head, Json, Pause, PauseKind
@@ -109,8 +110,9 @@ class _Recipe:
         self._channels = state_channels(place.graph)
         values = place.snapshot.values
         self._before = messages_in(values)
-        self._ended = results(place.snapshot)
-        self._messages: list[BaseMessage] = [*self._before, *self._ended]
+        ended = results(place.snapshot)  # a snapshot's values may have them already, its checkpoint has them not
+        self._messages: list[BaseMessage] = [*self._before, *(message for message in ended if message not in self._before)]
+        self._is_ahead = bool(ended)
         self._message = _spoken(self._before)
         self._beside: dict[str, Any] = {}
         self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
@@ -121,7 +123,8 @@ class _Recipe:
         if (plan.text, plan.calls, plan.answer) != (None, None, None) or plan.results or plan.guidance:
             self._speak()
         values = {name: self._stored(name, value) for name, value in plan.state.items()} | self._beside
-        if len(self._messages) != len(self._before) or any(a is not b for a, b in zip(self._messages, self._before, strict=False)):
+        is_same = len(self._messages) == len(self._before) and all(map(operator.is_, self._messages, self._before))
+        if self._is_ahead or not is_same:
             values["messages"] = _put(self._channels["messages"], self._messages)
         stays = False
         if plan.answer is not None:
@@ -235,20 +238,33 @@ class _Recipe:
         if others := [task.name for task in self._place.snapshot.tasks if task.result is not None and not messages_in(task.result)]:
             raise Refused(f"{others[0]} has ended beside what waits, and would run again", "decide what waits first")
         nodes = _led_by(self._place)
+        if not nodes:
+            return self._gone_to(values)
         if nodes == (START,) and not values.keys() <= self._input_keys():
             return [*self._quietly(values), [StateUpdate({}, START, None)]]
         return [[StateUpdate(values if number == 0 else None, node, None) for number, node in enumerate(nodes)]]
 
+    def _gone_to(self, values: dict[str, Any]) -> Steps:
+        """By a command of one's own, as a node from which no edge leads on beside it."""
+        place = self._place
+        ends = [node for node in sorted(place.anatomy.nodes) if not set(place.anatomy.after(node)) - {END} and node in self._plain_nodes()]
+        if not ends or any(task.path[0] != PULL for task in place.snapshot.tasks):
+            raise Refused("nobody knows which node of its graph led to where it stands", "guide the agent, or answer in its place")
+        return [[StateUpdate(Command(update=values, goto=list(place.snapshot.next)), ends[0], None)]]  # type: ignore[arg-type]
+
     def _quietly(self, values: dict[str, Any]) -> Steps:
         """As a node without conditions: where the thread goes from there is decided by the next step."""
-        builder = getattr(self._place.graph, "builder", None)
-        nodes = [node for node in self._place.anatomy.nodes if self._place.graph.nodes[node].flat_writers]
-        plain = [node for node in nodes if builder is None or not builder.branches.get(node)]
-        return [[StateUpdate(values, sorted(plain or nodes)[0], None)]]
+        return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.anatomy.nodes))[0], None)]]
+
+    def _plain_nodes(self) -> list[str]:
+        return sorted(node for node in self._place.anatomy.nodes if not self._builder.branches.get(node))
 
     def _input_keys(self) -> set[str]:
-        builder = self._place.graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
-        return set(builder.schemas[builder.input_schema])
+        return set(self._builder.schemas[self._builder.input_schema])
+
+    @property
+    def _builder(self) -> Any:
+        return self._place.graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
 
     def _tool_nodes(self) -> list[str]:
         found = sorted(filter(self._place.anatomy.runs_tools, self._place.anatomy.nodes))
@@ -299,12 +315,14 @@ class _Recipe:
 def _led_by(place: Place) -> tuple[str, ...]:
     """The nodes whose edges led to where a thread stands: those that ran, or were written as, last.
 
-    What a `Send` called leaves no trace of its own; then the edges tell, and that the last message is a tool's result.
+    What a `Send` called leaves no trace of its own; then the edges tell, and that the last message is a tool's result. None where no edge
+    led there, but a node's own `Command`.
     """
-    metadata: Mapping[str, Any] = place.checkpoint.metadata
-    if metadata.get("source") == "update" and isinstance(named := metadata.get(AS_NODE), str):
-        return (named,)
     wanted, anatomy = set(place.snapshot.next), place.anatomy
+    metadata: Mapping[str, Any] = place.checkpoint.metadata
+    named = metadata.get(AS_NODE) if metadata.get("source") == "update" else None
+    if named and wanted & set(anatomy.after(named)):
+        return (named,)
     messages = messages_in(place.snapshot.values)
     if messages and isinstance(messages[-1], ToolMessage):
         tools = [node for node in sorted(anatomy.nodes) if anatomy.runs_tools(node) and wanted & set(anatomy.after(node))]
@@ -313,9 +331,7 @@ def _led_by(place: Place) -> tuple[str, ...]:
     seen = place.checkpoint.checkpoint["versions_seen"]
     newest = {node: max(map(str, versions.values())) for node, versions in seen.items() if versions and node in place.graph.nodes}
     leading = {node: version for node, version in newest.items() if wanted & set(anatomy.after(node))}
-    if not leading:
-        raise Refused("nobody knows which node of its graph led to where it stands", "guide the agent, or answer in its place")
-    last = max(leading.values())
+    last = max(leading.values(), default="")
     return tuple(sorted(node for node, version in leading.items() if version == last))
 
 

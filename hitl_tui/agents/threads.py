@@ -317,7 +317,9 @@ class Thread:
                 yield part
 
     async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
-        await self._graph.aupdate_state(self._config, values, as_node=as_node)
+        marks = {handing_back.AS_NODE: as_node} if as_node else {}
+        config = _with_configurable(self._config, {**self._config["configurable"], **marks})
+        await self._graph.aupdate_state(config, values, as_node=as_node)
 
     async def _asking_inside(self, snapshot: StateSnapshot) -> dict[str, Inside]:
         """By interrupt id, where below the tasks of a snapshot graphs ask that it does not show."""

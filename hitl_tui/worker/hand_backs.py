@@ -26,6 +26,8 @@ class Carried:
     look: Look
     parts: AsyncIterator[Part] | None
     """How the agent goes on; None while it waits, or when it is done."""
+    was_poisoned: bool
+    """Whether an answer was saved that its node failed on."""
 
 
 class HandBacks:
@@ -56,7 +58,7 @@ class HandBacks:
         after = await thread.look_after(moves)
         thread.forbid([*decisions.forbidden(self._store, run.id), *bans(moves.asks, takeover.actor)])
         goes_on = not after.finished and not after.pauses
-        return Carried(after, thread.go_on_after(moves) if goes_on else None)
+        return Carried(after, thread.go_on_after(moves) if goes_on else None, look.poisoned)
 
     async def after_crash(self, takeover: TakeOver, look: Look, thread: Thread) -> str | None:
         """What to say of a take-over that a worker died over: why the run is as it was, or None, and the take-over was carried out."""

@@ -83,7 +83,10 @@ class Turns:
         elif carried.parts:
             await self._stream(run, carried.parts)
             look = await thread.look(stopped=True)
-        await self._settle(run, _doubted(look, sent, _with_words(FAILED_ON_IT, sent), keys.whole), {})
+        note = _with_words(FAILED_ON_IT, sent)
+        if carried.was_poisoned and look.pauses:
+            look = await thread.stop_in_doubt(look, note, keys.whole)
+        await self._settle(run, _doubted(look, sent, note, keys.whole), {})
 
     async def _is_as_it_was(self, run: Run, takeover: TakeOver, why: str) -> None:
         self._say(run, "error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
