@@ -42,7 +42,9 @@ def rule(**keys: Any) -> str:
 def test_the_starter_is_read_whole_and_without_complaint() -> None:
     policy, problems = examine((sample_agents() / "policy.toml").read_text())
     assert problems == []
-    assert [one.name for one in policy.rules] == ["reading", "no mass changes", "mail leaves the house", "deletes", "archive"]
+    assert [one.name for one in policy.rules] == [
+        "reading", "large refunds", "no mass changes", "mail leaves the house", "deletes", "archive",
+    ]  # fmt: skip
 
     def said(tool: str, **facts: Any) -> Outcome:
         return unsampled(Facts("sql_steward", tool, **facts), policy, NOON).outcome
