@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hitl_tui.model import SOURCES, Outcome, RuleCount
 from hitl_tui.policy import Policy, Rule
@@ -13,6 +14,7 @@ from hitl_tui.ui.ink import Piece
 INKS = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
 SETTINGS = ("thresholds", "safety", "spot check", "confidence", "groups", "escalation", "notify")
 """What comes after the rules."""
+NO_POLICY = "no policy"
 GONE = "other rules"
 """Those that spoke once and are no longer in the file."""
 
@@ -37,15 +39,18 @@ class Entry:
 
 
 def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
-    """The list."""
+    """The list; of a file that could not be read yet, only what is counted."""
     made = [
         Entry(number, rule.name, rule, outcome(rule), matches(rule), terms(rule), _of(rule.name, counts), bool(policy.problem))
         for number, rule in enumerate(policy.rules)
     ]
-    for name in SETTINGS:
+    for name in () if policy.problem and replace(policy, problem="") == Policy() else SETTINGS:
         about, more = _SETTINGS[name](policy)
         made.append(Entry(len(made), name, None, ("", ""), about, more, _of(name, counts), bool(policy.problem)))
-    known = {entry.name for entry in made}
+    if unusable := _of(NO_POLICY, counts):
+        about = "while the file could not be used, everything asked"
+        made.append(Entry(len(made), NO_POLICY, None, ("", ""), about, "", unusable))
+    known = {*(entry.name for entry in made), *SETTINGS}
     gone = tuple(count for count in counts if count.rule not in known)
     if gone:
         names = ", ".join(dict.fromkeys(count.rule for count in gone))
@@ -93,7 +98,10 @@ def spoken(counts: Sequence[RuleCount], now: float) -> str:
     """How often it spoke, by outcome, and when last: `42 auto, 2 ask · 3 h ago`."""
     if not counts:
         return ""
-    each = ", ".join(f"{count.actions:,} {count.outcome}" for count in sorted(counts, key=lambda one: -one.actions))
+    total = Counter[Outcome]()
+    for count in counts:
+        total[count.outcome] += count.actions
+    each = ", ".join(f"{actions:,} {outcome}" for outcome, actions in total.most_common())
     return f"{each} · {words.ago(now - max(count.last_at for count in counts))} ago"
 
 

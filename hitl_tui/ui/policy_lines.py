@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from rich.cells import cell_len
 
 from hitl_tui.model import Action, Outcome, Verdict
-from hitl_tui.policy import Policy, PolicyNow, Problem, Rule
+from hitl_tui.policy import BROKEN, Policy, PolicyNow, Problem, Rule
 from hitl_tui.policy.explaining import Explained, Mark, Walk, WalkStep, told
 from hitl_tui.ui import words
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table
-from hitl_tui.ui.policy_entries import GONE, INKS, Entry, asked_for, deadline, sources_told, ways
+from hitl_tui.ui.policy_entries import GONE, INKS, NO_POLICY, Entry, asked_for, deadline, sources_told, ways
 
 STEP = 24
 """Cells that names of rules have beside what they say."""
@@ -128,7 +128,7 @@ def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _counted(entry: Entry, now: float) -> Iterator[Line]:
-    if entry.rule is None and entry.name not in ("thresholds", "safety", GONE):
+    if entry.rule is None and entry.name not in ("thresholds", "safety", NO_POLICY, GONE):
         return
     yield BLANK
     if not entry.counts:
@@ -149,16 +149,17 @@ def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
         yield line("Put the cursor on a review in the queue and come back: here is which rule speaks for it, and why.", "muted")
         return
     walk = found.walks[slot]
-    yield from _verdict(walk, action)
-    yield from paragraph(told(walk.facts), "muted", "", 2)
+    yield from _verdict(walk, action, bool(found.file.policy and found.file.policy.problem))
+    judged = "" if walk.verdict.risk == walk.facts.risk else f" · judged as {walk.verdict.risk}"
+    yield from paragraph(told(walk.facts) + judged, "muted", "", 2)
     if walk.steps:
         yield BLANK
     yield from _steps(walk.steps)
 
 
-def _verdict(walk: Walk, action: Action) -> Iterator[Line]:
-    ink = INKS[walk.outcome]
-    yield from paragraph(walk.said(), "strong", "⚖", 2, "accent" if walk.outcome is Outcome.ASK else ink)
+def _verdict(walk: Walk, action: Action, is_broken: bool) -> Iterator[Line]:
+    text = f"asks: {BROKEN}" if is_broken else walk.said()  # what is wrong with the file stands above
+    yield from paragraph(text, "strong", "⚖", 2, INKS[walk.outcome])
     if terms := _terms(walk.verdict):
         yield from paragraph(terms, "", "", 2)
     if changed := walk.changed_since(action):

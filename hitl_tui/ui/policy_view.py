@@ -26,7 +26,12 @@ from hitl_tui.ui.policy_lines import absent_lines, problem_lines
 from hitl_tui.ui.policy_list import PolicyList
 from hitl_tui.ui.policy_pane import PolicyPane
 from hitl_tui.ui.trouble import steady
+from hitl_tui.ui.wrap import row_starts
 
+PROBLEM_ROWS = 6
+"""Rows of what is wrong with the file; more can be scrolled to."""
+BESIDE = 5
+"""Cells beside it that are no text: margins and scrollbar."""
 LOOK_S = 1.0
 """How often the file is looked at while it is on the screen."""
 
@@ -108,7 +113,8 @@ class PolicyView(Vertical):
         items.rows = {entry.id: entry for entry in made}
         items.cursor = next((entry.id for entry in made if entry.name == kept), None)  # a rule keeps the cursor wherever it goes
         items.load(Order(sorted(items.rows)))
-        items.border_title = f"Rules  {len(now.policy.rules):,}" if now.policy else "Rules"
+        as_read = "  as last read" if now.policy and now.policy.problem else ""
+        items.border_title = f"Rules  {len(now.policy.rules):,}{as_read}" if now.policy else "Rules"
         self._show_problems()
         self._show_if_any()
         self.pane.show_entry(items.rows.get(items.cursor) if items.cursor is not None else None, now)
@@ -116,7 +122,15 @@ class PolicyView(Vertical):
     def _show_problems(self) -> None:
         problems = self.query_one("#policy-problems", Document)
         problems.display = bool(self._now.problems)
-        problems.show(problem_lines(self._now))
+        lines = list(problem_lines(self._now))
+        room = max(1, self.app.size.width - BESIDE)
+        rows = sum(1 for line in lines for _ in row_starts(line.text, room - line.indent))
+        problems.styles.height = min(rows, PROBLEM_ROWS)
+        problems.show(lines)
+
+    def on_resize(self) -> None:
+        if self._loaded:
+            self._show_problems()
 
     def _show_if_any(self) -> None:
         had_focus = self.has_focus_within

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from hitl_tui.agents.targets import root_of
 from hitl_tui.inbox import Inbox
+from hitl_tui.policy import Policies
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
@@ -102,7 +104,9 @@ def console(tmp_path: Path) -> Console:
             ids = await seed.variety_of(store, project, time.time()) if what == "variety" else []
             if what == "runs":
                 await seed.other_runs(store, project, time.time())
-            app = HitlApp(Inbox(mine, "ann", grace_s=grace_s), settings or Settings(), crew or NoCrew(), home, clock)
+            policies = Policies(home.path, root_of)
+            inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies)
+            app = HitlApp(inbox, settings or Settings(), crew or NoCrew(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
                 await desk.armed()
