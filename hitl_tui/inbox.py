@@ -105,6 +105,8 @@ class Inbox:
     ) -> None:
         """`policies` is called when one is first asked for: the first frame waits for none."""
         self.reviewer = " ".join(reviewer.split())
+        if not self.reviewer:
+            raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
         if self.reviewer.lower().startswith(("policy:", "timeout:", "agent:")):
             raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
         self.store = store

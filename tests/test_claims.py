@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Revi
 from hitl_tui.settings import Home, read_settings
 from hitl_tui.store import Store, history, reviews, runs
 from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.store.migrations import STEPS
 from tests.driving import Place, approve, edit, reject
 from tests.ui import seed
 
@@ -207,6 +210,29 @@ async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first
     assert same[0] not in [past.review for past in await desk.ann.similar(same[0])]
 
 
+async def test_what_was_decided_before_this_version_is_the_like_too(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for number, step in enumerate(STEPS[:2], 1):
+            db.executescript(f"{step}; PRAGMA user_version = {number}")
+        db.execute(
+            "INSERT INTO runs (id, agent, thread, title, input, state, created_at) VALUES (1, 'mail_assistant', 't', '', '{}', 'done', 1)"
+        )
+        db.execute(
+            "INSERT INTO reviews (id, run, agent, interrupt, kind, node, path, title, summary, slots, note, opened_at) "
+            "VALUES (1, 1, 'mail_assistant', 'i', 'tool_calls', 'n', '[]', 'send_email', '', 1, '', 1)"
+        )
+        db.execute(
+            "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) "
+            "VALUES (1, 0, 'send_email', '{}', '[]', '', '[]', '{}', 'd')"
+        )
+        db.execute("INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) VALUES (1, 0, 'reject', 'zed', 'd', 2, 2)")
+        db.commit()
+    async with Store.open(path) as store:
+        (past,) = await history.similar(store, 9, "mail_assistant", ["send_email"])
+        assert (past.review, past.decision, past.actor) == (1, "reject", "zed")
+
+
 async def test_the_like_is_found_by_an_index(desk: Desk) -> None:
     plan = [str(row[3]) for row in await desk.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
     assert any("USING INDEX decisions_alike (agent=? AND tool=?)" in step for step in plan)
@@ -273,6 +299,11 @@ async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(desk: Desk) ->
 async def test_nobody_signs_as_policy_or_an_agent(desk: Desk, name: str) -> None:
     with pytest.raises(Refused, match="how policy and agents sign"):
         Inbox(desk.store, name)
+
+
+async def test_nobody_signs_with_nothing(desk: Desk) -> None:
+    with pytest.raises(Refused, match="a reviewer needs a name"):
+        Inbox(desk.store, "  ")
 
 
 async def test_answers_of_all_kinds_are_kept_off(desk: Desk) -> None:

@@ -18,23 +18,20 @@ async def of(store: Store, review: int) -> list[Endorsement]:
     return [Endorsement(slot, answer_of(kind, args, message), actor, at) for slot, kind, args, message, actor, at in found]
 
 
-async def withdraw(db: Transaction, review: int, now: float, actor: str = "", at: float | None = None, note: str = "") -> int:
-    """Within a transaction: what somebody said at that time of undecided actions stands no more; without an actor nobody's word does.
-
-    Returns how many there were.
-    """
+async def withdraw(db: Transaction, review: int, now: float, actor: str | None = None, at: float | None = None, note: str = "") -> None:
+    """Within a transaction: what somebody said at that time of undecided actions stands no more; without an actor nobody's word does."""
     found = await db.execute_fetchall(
         "SELECT e.id, e.slot, v.run FROM endorsements e JOIN reviews v ON v.id = e.review WHERE e.review = ?1 AND e.withdrawn_at IS NULL "
-        f"AND (?2 = '' OR (e.actor = ?2 COLLATE NOCASE AND e.at = ?3 AND {UNDECIDED}))",
+        f"AND (?2 IS NULL OR (e.actor = ?2 COLLATE NOCASE AND e.at = ?3 AND {UNDECIDED}))",
         (review, actor, at),
     )
     for id_, slot, run in found:
         await db.execute("UPDATE endorsements SET withdrawn_at = ? WHERE id = ?", (now, id_))
         body = jsontext.dumps({"endorsement": id_, "slot": slot, "note": note or None})
         await db.execute(
-            "INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, 'withdrawn', ?, ?, ?, ?)", (now, actor, run, review, body)
+            "INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, 'withdrawn', ?, ?, ?, ?)",
+            (now, actor or "", run, review, body),
         )
-    return len(found)
 
 
 async def last_of(db: Transaction, review: int, actor: str) -> float | None:
