@@ -362,6 +362,53 @@ def cancel(run: str, home: str | None, reviewer: str | None) -> None:
     click.echo(f"run {run} is being cancelled")
 
 
+@main.command("take-over")
+@click.argument("run", metavar="RUN")
+@click.option("--reason", metavar="TEXT", default="", help="Why you take it, when somebody else has it.")
+@json_option
+@shared
+def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Be in the agent's place: the run waits for what you hand back, and nobody else decides what it asks."""
+    from hitl_tui import run_cli
+
+    _tell(lambda inbox: run_cli.take_over(inbox, _run_number(run), reason, json_), home, reviewer)
+
+
+@main.command("hand-back")
+@click.argument("run", metavar="RUN")
+@click.option("--plan", metavar="JSON", help="What is done in the agent's place, each part or none; else what was kept of it.")
+@click.option("--plan-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the plan.")
+@shared
+def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | None, reviewer: str | None) -> None:
+    """Let the agent go on from what you did in its place.
+
+    \b
+    A plan is an object with any of these, done in this order:
+      "state": {KEY: VALUE}        new values of the graph's state
+      "text": TEXT                 the agent's last message instead
+      "calls": [{"id", "name", "args"}]  its calls instead, asked before they run
+      "results": {CALL: TEXT}      what the tool would have said
+      "guidance": TEXT             what the agent is told before it tries again
+      "answer": TEXT               the last word: the run ends with it
+    """
+    from hitl_tui import run_cli
+
+    if plan is not None and plan_file is not None:
+        raise click.UsageError("give one of --plan JSON and --plan-file F")
+    given = run_cli.plan_of(plan_file.read_text("utf-8", "replace") if plan_file else plan)
+    _tell(lambda inbox: run_cli.hand_back(inbox, _run_number(run), given), home, reviewer)
+
+
+@main.command("give-up")
+@click.argument("run", metavar="RUN")
+@shared
+def give_up(run: str, home: str | None, reviewer: str | None) -> None:
+    """Let a run that you took over be as it was."""
+    from hitl_tui import run_cli
+
+    _tell(lambda inbox: run_cli.give_up(inbox, _run_number(run)), home, reviewer)
+
+
 @main.command()
 @click.option("--older-than", metavar="TIME", required=True, help="How long every run of a thread must be over, like 30d, 12h or 2w.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and delete nothing.")

@@ -14,6 +14,7 @@ from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import read_context
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
+from hitl_tui.store.why import when
 
 COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note"
 LIVE = "state IN ('open', 'handed_back', 'submitted')"
@@ -78,18 +79,13 @@ async def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver 
     if reason.strip():
         return
     if before:
-        raise Refused(f"{before.actor} took run r{run} over {_since(before.at)}", "take it from them with a reason (--reason)")
+        raise Refused(f"{before.actor} took run r{run} over{when(before.at)}", "take it from them with a reason (--reason)")
     claimed = await db.execute_fetchall(
         "SELECT id, claimed_by FROM reviews WHERE run = ? AND state = 'open' AND claimed_until > ? AND claimed_by != ? COLLATE NOCASE",
         (run, time.time(), actor),
     )
     for review, by in claimed:
         raise Refused(f"{by} has claimed review {review} of run r{run}", "take the run from them with a reason (--reason)")
-
-
-def _since(at: float) -> str:
-    then = time.localtime(at)
-    return time.strftime("at %H:%M" if then[:3] == time.localtime()[:3] else "on %Y-%m-%d at %H:%M", then)
 
 
 async def newest(store: Store, run: int) -> TakeOver | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import ReviewState
+from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
 
 GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
 
@@ -24,6 +24,8 @@ def closed(review: int, state: str, note: str, decided: str, decided_at: float |
 
 def held(review: int, who: str, until: float) -> Refused:
     """Somebody else has claimed it."""
+    if until >= UNTIL_HANDED_BACK:
+        return Refused(f"{who} has taken over the run that asks review {review}", "wait until it is handed back")
     return Refused(
         f"{who} has review {review}{when(until, 'until', 'until')}", f'take it with a reason: `hitl-tui claim {review} --reason "…"`'
     )
