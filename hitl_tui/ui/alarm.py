@@ -16,7 +16,7 @@ from hitl_tui.ui.trouble import TROUBLE, report
 if TYPE_CHECKING:
     from hitl_tui.policy.rules import Content
 
-LONGEST = 160
+LONGEST = 300
 """Characters of a notice; terminals cut longer ones anyway."""
 
 

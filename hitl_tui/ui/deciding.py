@@ -101,8 +101,7 @@ class Decider:
         if review.row.state != ReviewState.OPEN:
             self._tell(f"review {review.row.id} is {review_lines.outcome(review, seen)}")
         elif hands.others(review.row, seen.reviewer, seen.now):
-            who, until = review.row.claimed_by, words.until(review.row.claimed_until or 0.0, seen.now)
-            self._tell(f"{who} has it {until}: claim it first, and say why you take it")
+            self._tell(hands.first_claim(review.row, seen.now))
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         elif manner.again and not may_pass(review.row.kind, action):

@@ -64,7 +64,10 @@ class Handing:
 
     async def escalate(self) -> None:
         """Put it before somebody; what was typed stays until it is stored. For workers of the asking group."""
-        row, _ = self._open()
+        row, seen = self._open()
+        if row is not None and hands.others(row, seen.reviewer, seen.now):
+            self._tell(hands.first_claim(row, seen.now))
+            row = None
         if row is None:
             return
         while (asked := await self._desk.escalation(row, self._names)) is not None:

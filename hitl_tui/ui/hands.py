@@ -55,6 +55,12 @@ def others(row: ReviewRow, reviewer: str, now: float) -> bool:
     return row.state == ReviewState.OPEN and not is_me(row.claimant(now) or reviewer, reviewer)
 
 
+def first_claim(row: ReviewRow, now: float) -> str:
+    """What keeps others from acting on what somebody has, and how to go on."""
+    who, until = one_line(row.claimed_by or "", NAME), words.until(row.claimed_until or now, now)
+    return f"{who} has it {until}: claim it first, and say why you take it"
+
+
 def is_me(name: str, reviewer: str) -> bool:
     """Whether that is this reviewer; nobody is two people by a capital letter."""
     return name.casefold() == reviewer.casefold()

@@ -15,6 +15,8 @@ from hitl_tui.ui.item_list import ItemList
 AGE = 5
 LONGEST = 20
 """Cells that the tool's name may have before the agent's name gives way to the time."""
+WORTH = 6
+"""Cells below which a beginning of the summary says nothing."""
 
 
 class QueueList(ItemList[ReviewRow]):
@@ -72,7 +74,7 @@ def fit(text: str, cells: int) -> str:
 def _first(row: ReviewRow, width: int, when: Piece, ink: str) -> Iterator[Piece]:
     mark = f" ×{row.slots}" if row.slots > 1 else ""
     arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
-    time = max(AGE, cell_len(when[0]) + 1)
+    time = AGE if cell_len(when[0]) <= AGE else cell_len(when[0]) + 2
     wanted = min(cell_len(one_line(row.title)) + len(mark), LONGEST)
     agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - 4))
     name = width - cell_len(arrow) - agent - 1 - time - 1
@@ -96,9 +98,11 @@ def _second(row: ReviewRow, width: int, said: Sequence[hands.Phrase]) -> Iterato
         known.pop()  # what people have done comes before what is known
     room = width - 2 - sum(cell_len(text) for text, _ in known)
     yield " ", ""
-    for text, ink in hands.fitted(said, room):
-        yield f"{text} · ", ink
-        room -= cell_len(text) + len(" · ")
-    yield fit(row.summary, room), "muted"
+    told = hands.fitted(said, room)
+    room -= sum(cell_len(text) + len(" · ") for text, _ in told)
+    for place, (text, ink) in enumerate(told, 1):
+        yield text, ink
+        yield " · " if place < len(told) or room >= WORTH else "   ", ink
+    yield fit(row.summary if not told or room >= WORTH else "", room), "muted"
     yield from known
     yield " ", ""

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import DecisionKind, ReviewRow, ReviewState
 from hitl_tui.settings import Settings
-from hitl_tui.ui import review_lines
+from hitl_tui.ui import hands, review_lines
 from hitl_tui.ui.arrivals import Arrivals
 from hitl_tui.ui.asking import Desk
 from hitl_tui.ui.bindings import group
@@ -353,7 +353,10 @@ class QueueView(Horizontal):
             hints += review_lines.decision_hints(review, action)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
-            hints += [("take_over", "take over"), ("escalate", "escalate"), ("claim", self._handing.claim_does)]
+            claim = [("claim", self._handing.claim_does)]
+            given = [("take_over", "take over"), ("escalate", "escalate")]
+            seen = self.beholder
+            hints = [*claim, *hints, *given] if hands.others(review.row, seen.reviewer, seen.now) else [*hints, *given, *claim]
         if self.has_class("-detail") or self.pane.has_focus_within:
             hints.append(("back", "back"))
         elif self.items.cursor is not None:

@@ -22,6 +22,8 @@ class Terminal:
         self.began = began
         self._fd = fd
         self._seen = b""
+        self.before = b""
+        """What was drawn before the last marker."""
 
     def send(self, keys: bytes) -> float:
         """Type; the moment it was typed."""
@@ -38,7 +40,7 @@ class Terminal:
                 raise TimeoutError(f"{marker!r} was never drawn; the last was {self._seen[-500:]!r}")
             self._seen += os.read(self._fd, 1 << 16)
         now = time.perf_counter()
-        self._seen = self._seen.partition(marker)[2]
+        self.before, _, self._seen = self._seen.partition(marker)
         return now
 
     def drain(self, seconds: float) -> None:

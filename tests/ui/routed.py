@@ -12,7 +12,7 @@ from tests.ui import seed
 
 
 async def routed_of(store: Store, of: int, now: float) -> list[int]:
-    """What people and policy have done with reviews: one escalated, claimed and with a deadline, one that needs two, one for a group, a failed run."""
+    """What people and policy have done with reviews: one escalated, claimed and with a deadline, one that needs two, one for a group, a stuck agent."""
     refund = seed.action(
         "issue_refund", {"order": "9912", "amount": 420.0}, confidence=Confidence(0.31, "words", "it says 'I am not sure'")
     )

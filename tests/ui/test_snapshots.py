@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from hitl_tui.agents.targets import root_of
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.policy import Policies
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.crew import NoCrew
-from tests.ui import seed
+from tests.ui import routed, seed
 from tests.ui.conftest import NOW
 
 Compare = Callable[..., bool]
@@ -26,7 +28,8 @@ class Pictured(HitlApp):
     """A console that opens its own store when it starts, as `snap_compare` runs the loop itself."""
 
     def __init__(self, home: Home, theme: str) -> None:
-        super().__init__(Inbox(Store.__new__(Store), "ann"), Settings(theme=theme), NoCrew(), home, clock=lambda: NOW)
+        inbox = Inbox(Store.__new__(Store), "ann", policies=lambda: Policies(home.path, root_of))
+        super().__init__(inbox, Settings(theme=theme), NoCrew(), home, clock=lambda: NOW)
 
     async def on_load(self) -> None:
         self._opened = Store.open(self._home.database)
@@ -42,6 +45,8 @@ async def fill(home: Home, what: str) -> None:
         of = await seed.project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
         if what == "variety":
             await seed.variety_of(store, of, NOW)
+        if what == "routed":
+            await routed.routed_of(store, of, NOW)
         await seed.other_runs(store, of, NOW)
 
 
@@ -73,6 +78,13 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("undo", "variety", (120, 36), "", ["decided"]),
     ("undo_80x24", "variety", (80, 24), "", ["decided"]),
     ("elsewhere", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2", "decided"]),
+    ("routed_80x24", "routed", (80, 24), "", []),
+    ("routed_review_80x24", "routed", (80, 24), "", ["enter", "wait:500"]),
+    ("routed_120x36", "routed", (120, 36), "", ["right_square_bracket", "right_square_bracket", "wait:500"]),
+    ("routed_light", "routed", (120, 36), "hitl-light", ["wait:500", *["right_square_bracket"] * 3]),
+    ("routed_200x50", "routed", (200, 50), "", ["j", "wait:500"]),
+    ("claim", "routed", (120, 36), "", ["wait:500", "c", *"she waits"]),
+    ("escalate", "routed", (120, 36), "", ["wait:500", "j", "exclamation_mark", "wait:300", "down"]),
     ("runs", "variety", (120, 36), "", ["f2", "j"]),
     ("choices", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2"]),
     ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:500", "m"]),
