@@ -276,7 +276,10 @@ STEPS = (
         WHERE id = NEW.review AND slots > (SELECT count(*) FROM decisions WHERE review = NEW.review AND NOT superseded);
         UPDATE reviews SET state = 'decided', decided_at = NEW.at, effective_at = NEW.effective_at, decided = (
             SELECT CASE WHEN count(DISTINCT kind) > 1 THEN 'decided' ELSE CASE max(kind)
-                WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN 'rejected' ELSE 'answered' END END
+                WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited' WHEN 'reject' THEN
+                    CASE WHEN min(args IS NOT NULL) OR (SELECT kind FROM reviews WHERE id = NEW.review) = 'draft'
+                    THEN 'sent back' ELSE 'rejected' END
+                ELSE 'answered' END END
             FROM decisions WHERE review = NEW.review AND NOT superseded)
             || coalesce(' with ' || (SELECT group_concat(actor, ' and ') FROM (
                 SELECT DISTINCT e.actor FROM endorsements e JOIN decisions d ON d.review = e.review AND d.slot = e.slot
@@ -470,7 +473,7 @@ STEPS = (
     END;
     """,
     """
-    CREATE TABLE history (  -- one row for each decision, with all that people look for
+    CREATE TABLE history (  -- one row for each decision, with all that people look for; filled by who looks, not by who decides
         decision INTEGER PRIMARY KEY REFERENCES decisions,
         at REAL NOT NULL,
         run INTEGER NOT NULL,
@@ -500,21 +503,9 @@ STEPS = (
         v.agent || ' ' || a.name || ' ' || d.actor || ' ' || substr(a.args, 1, 4000) || ' ' || substr(coalesce(d.args, ''), 1, 4000)
             || ' ' || substr(coalesce(d.message, ''), 1, 4000) AS words
     FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot;
-    INSERT INTO history
-        SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing FROM remembered;
-    INSERT OR IGNORE INTO history_names (field, name)
-        SELECT 'agent', lower(agent) FROM history UNION SELECT 'tool', lower(tool) FROM history
-        UNION SELECT 'actor', lower(actor) FROM history UNION SELECT 'rule', lower(rule) FROM history;
-    INSERT INTO history_text (rowid, facets, words) SELECT decision, facets, words FROM remembered;
     CREATE TRIGGER history_named AFTER INSERT ON history BEGIN
         INSERT OR IGNORE INTO history_names (field, name)
         VALUES ('agent', lower(NEW.agent)), ('tool', lower(NEW.tool)), ('actor', lower(NEW.actor)), ('rule', lower(NEW.rule));
-    END;
-    CREATE TRIGGER decisions_remembered AFTER INSERT ON decisions BEGIN
-        INSERT INTO history
-            SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing
-            FROM remembered WHERE decision = NEW.id;
-        INSERT INTO history_text (rowid, facets, words) SELECT decision, facets, words FROM remembered WHERE decision = NEW.id;
     END;
     CREATE TRIGGER decisions_fallen AFTER UPDATE OF superseded ON decisions WHEN NEW.superseded != OLD.superseded BEGIN
         UPDATE history SET standing = NOT NEW.superseded WHERE decision = NEW.id;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -13,6 +14,16 @@ from hitl_tui.model import DecisionKind
 from hitl_tui.store.connection import Store
 
 PAGE = 50
+BATCH = 2000
+REMEMBER = (
+    "INSERT INTO history "
+    "SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing "
+    "FROM remembered WHERE decision > ? ORDER BY decision LIMIT ?"
+)
+INDEX = (
+    "INSERT INTO history_text (rowid, facets, words) "
+    "SELECT decision, facets, words FROM remembered WHERE decision > ? ORDER BY decision LIMIT ?"
+)
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
     "h.looked_ms, h.standing"
@@ -53,6 +64,18 @@ class Remembered:
         return max(0.0, self.at - self.opened_at)
 
 
+async def catch_up(store: Store) -> None:
+    """Take into the index what was decided since it was looked at last; whoever decides does not wait for it."""
+    while store.glance("SELECT 1 FROM decisions WHERE id > (SELECT coalesce(max(decision), 0) FROM history) LIMIT 1"):
+        async with store.transaction() as db:
+            [(last,)] = await db.execute_fetchall("SELECT coalesce(max(decision), 0) FROM history")
+            taken = (await db.execute(REMEMBER, (last, BATCH))).rowcount
+            await db.execute(INDEX, (last, BATCH))
+        if taken < BATCH:
+            return
+        await asyncio.sleep(0)  # others may write
+
+
 async def history(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[Remembered]:
     """Decisions that fit, the newest first; `before` is the last one's number of the page before.
 
@@ -82,6 +105,7 @@ async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
 
 async def _asked(store: Store, wanted: Filter, where: str, number: int | None) -> tuple[str, str, list[Any]] | None:
     """From where and by which key in order, and values; None when nothing can fit. `where` bounds the page, unless the number is None."""
+    await catch_up(store)
     match = await _match(store, wanted)
     if match is None:
         return None
