@@ -107,7 +107,7 @@ def _decided(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
     decision = review.decisions.get(action.slot)
     if decision is None:
         return
-    glyph, word, ink = words.DECIDED[decision.answer.kind]
+    glyph, word, ink = words.decided(review.row.kind, decision.answer)
     who = "you" if decision.actor == seen.reviewer else decision.actor
     text = f"{word} by {who} {words.when(decision.at, seen.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), ink, glyph, 2, ink)

@@ -27,6 +27,8 @@ DECIDED = {
     DecisionKind.RESPOND: ("↩", "answered", "accent"),
 }
 """Decision → glyph, word, ink."""
+SENT_BACK = ("↻", "sent back", "accent")
+"""The same for a rejection that asks for another pass."""
 AGAIN = {
     DecisionKind.APPROVE: "approve the same",
     DecisionKind.EDIT: "edit it into the same",
@@ -80,10 +82,16 @@ def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
         word = gone or str(row.state)
         return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
     decided = by_you(row.decided, reviewer)
-    for glyph, word, ink in DECIDED.values():
+    for glyph, word, ink in (*DECIDED.values(), SENT_BACK):
         if row.decided.startswith(word):
             return glyph, decided, ink
     return "✓", decided, "success"
+
+
+def decided(kind: PauseKind, answer: Answer) -> tuple[str, str, str]:
+    """Glyph, word and ink of a decision."""
+    back = answer.kind is DecisionKind.REJECT and (answer.args is not None or kind is PauseKind.DRAFT)
+    return SENT_BACK if back else DECIDED[answer.kind]
 
 
 def by_you(decided: str, reviewer: str) -> str:

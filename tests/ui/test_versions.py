@@ -78,6 +78,7 @@ async def test_a_draft_goes_to_and_fro_and_a_version_is_accepted(at_work: Open) 
         await desk.press("enter")
         ((slot, kind, args, message),) = await desk.decided(desk.ids[0])
         assert (slot, kind, message) == (0, "reject", "shorter") and "279 EUR" in str(args)
+        assert "↻ sent back by you" in desk.screen()
 
         await asked_again(desk)
         screen = await desk.seen("Versions 2")

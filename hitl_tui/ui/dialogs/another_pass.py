@@ -25,7 +25,7 @@ from hitl_tui.ui.differ import difference_lines
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.outside import edit_outside
 
-DONE = {DecisionKind.EDIT: "accept it like this", DecisionKind.REJECT: "another pass"}
+DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "another pass"}
 
 
 class TextEdit(TextArea):
@@ -45,10 +45,11 @@ class DraftScreen(AnswerScreen):
     ]
 
     def __init__(self, kind: PauseKind, action: Action, decision: DecisionKind, manner: Manner, draft: str) -> None:
-        older = [("ctrl+o", "older version")] if manner.versions else []
+        older = [("ctrl+o", "older")] if manner.versions else []
+        fields = [("tab", "draft, note")] if decision == DecisionKind.REJECT else []
         super().__init__(
             f"{'Another pass at' if decision == DecisionKind.REJECT else 'Accept'} {action.name}",
-            [("ctrl+s", DONE[decision]), ("tab", "other field"), *older, ("ctrl+e", "$EDITOR"), ("esc", "back, keeps it")],
+            [("ctrl+s", DONE[decision]), *fields, *older, ("ctrl+e", "$EDITOR"), ("esc", "back")],
         )
         self._kind = kind
         self._action = action
