@@ -73,6 +73,9 @@ def check(plan: HandBack, head: Head, schema: Json) -> None:
     if plan.answer is not None and (plan.guidance or not plan.answer.strip()):
         why = "an answer ends the run, and guidance lets the agent go on" if plan.guidance else "the answer is empty"
         raise Refused(why, "give one of them")
+    if plan.calls and (plan.answer is not None or plan.guidance):
+        why = "an answer ends the run" if plan.answer is not None else "with guidance the agent tries again"
+        raise Refused(f"{why}: the rewritten calls would never run", "take one of the two away")
     speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
     if speaks and not _has_messages(head, schema):
         raise Refused(f"its graph keeps no messages, so there is no place for {speaks[0]!r}", "edit its state, or decide what it asks")

@@ -21,6 +21,7 @@ from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import ReviewState
 from hitl_tui.safety import visible
 from hitl_tui.settings import Home, Settings
+from hitl_tui.ui.alarm import Alarm
 from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
 from hitl_tui.ui.crew import Crew
 from hitl_tui.ui.key_line import KeyLine
@@ -32,9 +33,12 @@ from hitl_tui.ui.themes import OWN
 from hitl_tui.ui.top_line import TopLine
 from hitl_tui.ui.trouble import TROUBLE, report, steady
 from hitl_tui.ui.type_ahead import ASKING, TakesKeys, ask, opened
+from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
+    from hitl_tui.ui.policy_view import PolicyView
     from hitl_tui.ui.runs_view import RunsView
+    from hitl_tui.ui.takeover.opening import TypedInPlaces
 
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
@@ -63,9 +67,12 @@ class HitlApp(App[None]):
         self._home = home
         self._clock = clock
         self._live = Live(inbox, self._take, self._report)
+        self._alarm = Alarm(self, inbox, clock)
         self._runs: RunsView | None = None
+        self._policy: PolicyView | None = None
         self._begun = asyncio.Event()
         self._drafts: dict[tuple[int, str, str], str] = {}
+        self._typed: TypedInPlaces = {}
         self.keymap = read_keymap(settings.keys)
         self._choose_theme(settings.theme)
         self.set_keymap(self.keymap)
@@ -90,10 +97,15 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _view(self) -> QueueView | RunsView:
+    def _view(self) -> QueueView | RunsView | PolicyView:
         """The view that is shown."""
-        queue = self.query_one(QueueView)
-        return queue if queue.display or self._runs is None else self._runs
+        others = [view for view in (self._runs, self._policy) if view and view.display]
+        return others[0] if others else self.query_one(QueueView)
+
+    @property
+    def _shown(self) -> str:
+        """Its name, which is that of its keys too."""
+        return "queue" if isinstance(self._view, QueueView) else "runs" if self._view is self._runs else "policy"
 
     @property
     def _up(self) -> bool:
@@ -143,9 +155,12 @@ class HitlApp(App[None]):
         if not changes.whole:
             await queue.load()
         queue.apply(changes.reviews)
+        self._alarm.hear(changes.reviews)
         if self._runs:
             self._runs.apply(changes.runs)
             await self._runs.follow()
+        if self._policy and self._policy.display:
+            await self._policy.follow()
         await queue.follow()
         await self._stand()
 
@@ -162,7 +177,7 @@ class HitlApp(App[None]):
         surroundings = None if queue.waiting else await read_surroundings(self._inbox, self._crew)
         if not self._up:
             return
-        self.query_one(TopLine).show(replace(standing, view="queue" if queue.display else "runs", waiting=queue.waiting))
+        self.query_one(TopLine).show(replace(standing, view=self._shown, waiting=queue.waiting))
         if surroundings:
             queue.surround(surroundings)
 
@@ -184,12 +199,16 @@ class HitlApp(App[None]):
         return bound is not None and bool(await self.run_action(bound.binding.action, bound.node))
 
     async def action_show(self, name: str) -> None:
+        if isinstance(self.screen, Workplace):
+            await self.screen.leave()
         runs = await self._runs_view() if name == "runs" else self._runs
-        queue = self.query_one(QueueView)
-        queue.display = name == "queue"
+        policy = await self._policy_view() if name == "policy" else self._policy
+        self.query_one(QueueView).display = name == "queue"
         if runs:
             runs.display = name == "runs"
-        self.screen_stack[0].set_focus(self._view.items)
+        if policy:
+            policy.display = name == "policy"
+        self.screen_stack[0].set_focus(policy.first if policy and name == "policy" else self._view.items)
         self._live.ring()
         self.post_message(HintsChanged())
 
@@ -202,6 +221,25 @@ class HitlApp(App[None]):
             await self.mount(self._runs, after=self.query_one(QueueView))
             self._runs.load()
         return self._runs
+
+    async def _policy_view(self) -> PolicyView:
+        """Made when it is first asked for; it tells about the review under the queue's cursor."""
+        queue = self.query_one(QueueView)
+        if self._policy is None:
+            from hitl_tui.ui.policy_view import PolicyView
+
+            self._policy = PolicyView(self._inbox, self._home.path, self._clock)
+            await self.mount(self._policy, after=queue)
+        self._policy.about(queue.cursor, queue.pane.slot)
+        return self._policy
+
+    @work(group=ASKING)
+    @steady
+    async def action_take_over(self, run: int) -> None:
+        from hitl_tui.ui.takeover.opening import open_workspace
+
+        await open_workspace(self, self._inbox, run, self._typed, self.keymap, self._clock)
+        self._live.ring()
 
     @work(group=ASKING)
     async def action_new_run(self) -> None:
@@ -226,7 +264,9 @@ class HitlApp(App[None]):
         self.push_screen(HelpScreen(self.keymap))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        here: dict[str, DOMNode] = {"app": self, "queue" if isinstance(self._view, QueueView) else "runs": self._view}
+        here: dict[str, DOMNode] = {"app": self, self._shown: self._view}
+        if isinstance(screen, Workplace):
+            here = {"app": self, screen.GROUP: screen}
         for command in COMMANDS:
             node = here.get(command.group)
             if node is not None and command.id != "quit":

@@ -45,6 +45,8 @@ class RunsList(ItemList[Run]):
 
 def _about(run: Run) -> str:
     """What a person wants to know of it now."""
+    if run.taken_by:
+        return f"taken over by {run.taken_by} · {run.error or run.title}"
     if run.state == RunState.FAILED:
         return run.error
     if run.state == RunState.RUNNING and run.activity:

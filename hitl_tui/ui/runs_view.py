@@ -148,6 +148,10 @@ class RunsView(Horizontal):
         if self.pane.run and self.pane.run.state not in OVER:
             self._cancel(self.pane.run)
 
+    async def action_take_over(self) -> None:
+        if self.pane.run:
+            await self.run_action(f"app.take_over({self.pane.run.id})")
+
     @work(group=ASKING)
     @steady
     async def _cancel(self, run: Run) -> None:
@@ -175,6 +179,8 @@ class RunsView(Horizontal):
             hints.append(("open", "review" if run.state == RunState.WAITING else "details"))
         if run.state in (RunState.FAILED, RunState.CANCELLED):
             hints.append(("retry", "retry"))
+        if run.state in (RunState.WAITING, RunState.FAILED, RunState.CANCELLED):
+            hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
         return [*hints, ("next_tab", "next tab")]

@@ -1,0 +1,18 @@
+"""A full screen above the views, with keys of its own: leaving it keeps what was done on it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.screen import Screen
+
+
+class Workplace(Screen[None]):
+    """Whoever goes to another view leaves it first."""
+
+    GROUP: ClassVar[str]
+    """The group of its commands, for the palette."""
+
+    async def leave(self) -> None:
+        """Keep what was done, and go."""
+        raise NotImplementedError
