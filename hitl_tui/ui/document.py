@@ -123,6 +123,8 @@ class Document(Paper):
         """Lay out up to so many rows, and beyond them until the time is up; then go on when idle."""
         if self._whole or not self._width:
             return
+        if len(self._row_line) < self.scroll_offset.y + self.size.height:
+            self.refresh()  # the mark of what was missing is in view
         for count, (index, start) in enumerate(self._layout):
             self._row_line.append(index)
             self._row_start.append(start)
