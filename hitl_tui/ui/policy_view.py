@@ -88,8 +88,11 @@ class PolicyView(Vertical):
 
     async def follow(self, slot: int | None = None) -> None:
         """Read the file, the counts and the review again, and show what is other than it was."""
-        explained = await self._inbox.explain(self._review) if self._review is not None else None
+        review = self._review
+        explained = await self._inbox.explain(review) if review is not None else None
         counts = await self._inbox.rule_counts()
+        if review != self._review:
+            return  # another one was chosen meanwhile, and is being read
         now = explained.file if explained else self._inbox.policy_now()
         if (now, counts) != (self._now, self._counts) or not self._loaded:
             self._now, self._counts, self._loaded = now, counts, True
@@ -99,7 +102,7 @@ class PolicyView(Vertical):
             self.pane.show_walk(explained, slot)
         self.post_message(HintsChanged())
 
-    @work(group="policy", exclusive=True)
+    @work(group="policy-file", exclusive=True)
     @steady
     async def _look(self) -> None:
         target = self._explained.target if self._explained else ""
@@ -177,7 +180,8 @@ class PolicyView(Vertical):
         if now.policy is None:
             self.notify("the policy is gone: everything asks", severity="warning", timeout=8, markup=False)
         elif mistakes:
-            text = f"{mistakes} mistake{'s' * (mistakes > 1)}: everything asks until they are corrected"
+            text = f"{mistakes} mistakes" if mistakes > 1 else "a mistake"
+            text += ": everything asks until the policy is corrected"
             self.notify(visible(text), title="policy", severity="error", timeout=8, markup=False)
         else:
             count = len(now.policy.rules)

@@ -177,7 +177,7 @@ async def test_e_opens_the_file_in_the_editor_and_checks_what_it_left(console: C
         await desk.press("f5")
         monkeypatch.setenv("EDITOR", "sed -i s/spot_check/spot_chek/")
         await desk.press("e")
-        assert "1 mistake: everything asks until they are corrected" in desk.notices()
+        assert "a mistake: everything asks until the policy is corrected" in desk.notices()
         assert "unknown key 'spot_chek'" in desk.screen()
         monkeypatch.setenv("EDITOR", "sed -i s/spot_chek/spot_check/")
         await desk.press("e")
@@ -256,6 +256,10 @@ def test_screen(
         await pilot.pause(0.3)
         for key in keys:
             await pilot.press(key)
-            await pilot.pause(0.2)
+            await pilot.pause()
+            while any(worker.is_running and worker.group in ("policy", "review", "rows") for worker in pilot.app.workers):
+                await pilot.pause(0.02)
+        await pilot.app.catch_up()
+        await pilot.pause(0.3)
 
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
