@@ -25,7 +25,7 @@ from hitl_tui.ui.differ import difference_lines
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.outside import edit_outside
 
-DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "another pass"}
+DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "send it"}
 
 
 class TextEdit(TextArea):
@@ -46,7 +46,7 @@ class DraftScreen(AnswerScreen):
 
     def __init__(self, kind: PauseKind, action: Action, decision: DecisionKind, manner: Manner, draft: str) -> None:
         older = [("ctrl+o", "older")] if manner.versions else []
-        fields = [("tab", "draft, note")] if decision == DecisionKind.REJECT else []
+        fields = [("tab", "draft")] if decision == DecisionKind.REJECT else []
         super().__init__(
             f"{'Another pass at' if decision == DecisionKind.REJECT else 'Accept'} {action.name}",
             [("ctrl+s", DONE[decision]), *fields, *older, ("ctrl+e", "$EDITOR"), ("esc", "back")],
