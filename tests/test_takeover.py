@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.errors import Refused, Stale
+from hitl_tui.inbox import Inbox
 from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, TakeOver
+from hitl_tui.store import audit
 from tests.conftest import Keep
 from tests.driving import PATIENCE_S, Place, Reviewer, approve, reject, respond, results, reviewer
 
@@ -60,6 +65,11 @@ def paired(state: Any) -> bool:
     """Whether every call of a conversation has its result, as providers demand."""
     calls = sum(len(m["calls"]) for m in state["messages"])
     return bool(calls == sum(m["role"] == "tool" for m in state["messages"]))
+
+
+def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
+    """The history of a run."""
+    return [entry for entry in audit.entries(who.place.home.database) if entry["run"] == run.id]
 
 
 # What can be done in an agent's place, at each kind of pause
@@ -383,3 +393,199 @@ async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
         "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
     )  # fmt: skip
     await hands.decide(await hands.one(run), respond("yes"))
+
+
+async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
+    run = await pauses.launch("letters", given={"text": "hello"})
+    review = await pauses.one(run)
+    assert review.row.kind is PauseKind.AGENT_INBOX
+    takeover = await pauses.inbox.take_over(run.id)
+    with pytest.raises(Refused, match="its graph keeps no messages, so there is no place for 'answer'"):
+        await pauses.inbox.hand_back(takeover.id, HandBack(answer="I wrote it."))
+    await pauses.inbox.hand_back(takeover.id, HandBack(state={"text": "good day"}))
+    assert (await ended(pauses, takeover)).state == "applied"
+    review = await pauses.one(run)
+    assert review.actions[0].args == {"to": "ann", "content": "good day"}
+    await pauses.inbox.cancel(run.id)
+
+
+async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: Reviewer) -> None:
+    run = await hands.launch("deep_talk", [LETTER])
+    await handed_back(hands, run, guidance=json.dumps([[["look", {"path": "p"}]]]))
+    review = await hands.one(run)
+    assert [a.name for a in review.actions[:1]] != ["send"]
+    await hands.decide(review, approve())
+    await hands.done(run)
+    assert [d["did"] for d in hands.did(run)] == ["look"]
+
+
+# What stands in the way
+
+
+async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    review = await hands.one(run)
+    takeover = await hands.inbox.take_over(run.id)
+    await hands.store.write(
+        "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'letters' WHERE id = ?", (review.row.id,)
+    )
+    other = await hands.launch("talker", text="meanwhile")
+    await hands.wait(other, RunState.FAILED)
+    assert (await hands.inbox.review(review.row.id)).row.state == "open"
+    await hands.inbox.give_up(takeover.id)
+    await hands.done(run)
+    assert (await hands.inbox.review(review.row.id)).row.decided == "rejected by timeout:letters"
+
+
+async def test_a_run_that_moves_is_not_taken_over(hands: Reviewer) -> None:
+    run = await hands.launch("slow", given={"text": "x", "seconds": 1})
+    await hands.until_did(run, "slow_sync begins")
+    with pytest.raises(Refused, match=f"run r{run.id} is moving: it is running"):
+        await hands.inbox.take_over(run.id)
+    await hands.done(run)
+    with pytest.raises(Refused, match=f"run r{run.id} is done: there is nothing left to take over"):
+        await hands.inbox.take_over(run.id)
+    with pytest.raises(Refused, match="there is no run r999"):
+        await hands.inbox.take_over(999)
+
+
+async def test_what_is_decided_already_is_not_taken_over(own: Callable[[str], Place]) -> None:
+    place = own("hands")
+    place.start()
+    async with reviewer(place) as ann:
+        run = await ann.launch("batched", [LETTER])
+        review = await ann.one(run)
+        bob = Inbox(ann.store, "bob", grace_s=600)
+        await bob.decide(review, {0: approve()})
+        with pytest.raises(Refused, match=f"run r{run.id} is moving: review {review.row.id} was approved by bob"):
+            await ann.inbox.take_over(run.id)
+        await bob.undo(review.row.id)
+        assert (await ann.inbox.take_over(run.id)).is_live
+
+
+async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    review = await hands.one(run)
+    bob = Inbox(hands.store, "bob")
+    takeover = await hands.inbox.take_over(run.id)
+    assert await hands.inbox.take_over(run.id) == takeover
+    for who in (bob, hands.inbox):
+        with pytest.raises(Stale, match="hands"):
+            await who.decide(review, {0: approve()})
+    with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
+        await bob.take_over(run.id)
+    for verb in (bob.save_plan(takeover.id, HandBack()), bob.hand_back(takeover.id, HandBack(guidance="x")), bob.give_up(takeover.id)):
+        with pytest.raises(Stale, match=f"run r{run.id} is in ann's hands"):
+            await verb
+    with pytest.raises(Refused, match="nothing is done in the agent's place"):
+        await hands.inbox.hand_back(takeover.id, HandBack())
+    await hands.inbox.save_plan(takeover.id, HandBack(guidance="ha"))
+    theirs = await bob.take_over(run.id, "ann is on holiday")
+    assert (theirs.actor, theirs.plan) == ("bob", HandBack())
+    with pytest.raises(Stale, match=f"the take-over of run r{run.id} is given up: taken by bob: ann is on holiday"):
+        await hands.inbox.hand_back(takeover.id, HandBack(guidance="x"))
+    assert (await hands.inbox.review(review.row.id)).row.claimed_by == "bob"
+    await bob.give_up(theirs.id)
+    await hands.decide(review, approve())
+    await hands.done(run)
+    kinds = [entry["kind"] for entry in logged(hands, run)]
+    assert [k for k in kinds if "taken" in k or "given" in k] == ["taken_over", "given_up", "taken_over", "given_up"]
+
+
+async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[str], Place]) -> None:
+    place = own("hands")
+    worker = place.start()
+    async with reviewer(place) as ann:
+        run = await ann.launch("batched", [LETTER])
+        takeover = await taken(ann, run)
+        worker.kill()
+        async with AsyncSqliteSaver.from_conn_string(str(place.home.checkpoints)) as saver:
+            graph = create_agent(FakeListChatModel(responses=["x"]), []).copy(update={"checkpointer": saver})
+            await graph.aupdate_state({"configurable": {"thread_id": run.thread}}, {"messages": [("ai", "elsewhere")]}, as_node="model")
+        await ann.inbox.hand_back(takeover.id, HandBack(answer="Too late."))
+        place.start()
+        done = await ended(ann, takeover)
+        assert done.state == "stale"
+        assert "the run has moved since it was taken over, and nothing was done" in done.note
+        assert (await ann.inbox.run(run.id)).state is RunState.WAITING
+
+
+async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    takeover = await taken(hands, run)
+    await hands.inbox.cancel(run.id)
+    now = await ended(hands, takeover)
+    assert (now.state, now.note) == ("given_up", "the run was cancelled")
+    await handed_back(hands, run, guidance="[]")
+    assert "done: " in said(await hands.done(run))[-1][1], "one that was cancelled can go on as well"
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "note"),
+    [("submitted", "failed", "the worker died before anything of it was done"), ("resumed", "applied", "may have been applied")],
+)
+async def test_a_worker_dies_over_a_hand_back(own: Callable[[str], Place], step: str, state: str, note: str) -> None:
+    place = own("hands")
+    worker = place.start()
+    async with reviewer(place) as ann:
+        run = await ann.launch("batched", [LETTER, SECOND])
+        (call, _) = await calls_of(ann, run)
+        takeover = await taken(ann, run)
+        worker.kill()
+        await ann.inbox.hand_back(takeover.id, HandBack(calls=(Call(call.id, "send", {"to": "zoe"}),)))
+        place.start(kill_at=step).wait()
+        place.start()
+        done = await ended(ann, takeover)
+        assert (done.state, note in done.note) == (state, True), done
+        review = await ann.one(run)
+        assert ann.did(run) == []
+        if step == "resumed":
+            assert note in review.row.note
+            await ann.decide(review, approve())
+            await ann.applied(review)
+            review = await ann.one(run)
+            assert [a.args for a in review.actions] == [{"to": "zoe"}], "it is asked before it runs"
+        else:
+            assert len(review.actions) == 2, "the run is as it was"
+        await ann.decide(review, *[approve()] * len(review.actions))
+        await ann.done(run)
+        assert sorted(d["to"] for d in ann.did(run)) == (["zoe"] if step == "resumed" else ["bob", "eve"])
+
+
+async def test_all_of_it_is_in_the_history(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    (call,) = await calls_of(hands, run)
+    await handed_back(hands, run, results={call.id: "told"})
+    await hands.done(run)
+    found = [entry for entry in logged(hands, run) if "take" in entry["kind"] or "hand" in entry["kind"]]
+    assert [(entry["kind"], entry["actor"]) for entry in found] == [
+        ("taken_over", "ann"),
+        ("handed_back", "ann"),
+        ("take_over_applied", ""),
+    ]
+    assert json.loads(found[1]["body"])["plan"] == {"results": {call.id: "told"}}
+
+
+def test_the_command_line_takes_over(own: Callable[[str], Place]) -> None:
+    place = own("hands")
+    place.cli("launch", "react_twice", json.dumps([[LETTER]]))
+    place.cli("launch", "batched", json.dumps([[LETTER]]))
+    assert place.run_until_idle() == 0
+    told = place.json("take-over", "r2")
+    (call,) = told["head"]["calls"]
+    assert (call["name"], call["args"]) == (LETTER[0], LETTER[1])
+    assert told["state_schema"]["properties"]["messages"]
+    assert "in your hands" in place.cli("take-over", "r2").stdout
+    assert "in your hands" not in place.refused("take-over", "r2", "--reviewer", "eve")
+    assert place.refused("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
+    assert place.refused("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")
+    assert place.refused("hand-back", "r2").startswith("nothing is done in the agent's place")
+    assert place.refused("give-up", "r1") == "run r1 is in nobody's hands; `hitl-tui take-over r1` puts it into yours"
+    plan = place.folder / "plan.json"
+    plan.write_text(json.dumps({"results": {call["id"]: "told"}}))
+    place.cli("hand-back", "r2", "--plan-file", str(plan))
+    assert place.run_until_idle() == 0
+    run = next(run for run in place.json("runs") if run["run"] == "r2")
+    assert run["state"] == "done"
+    assert results(run["result"]) == {"send": ["told"]}
+    assert place.refused("give-up", "r2").startswith("run r2 is in nobody's hands: the last take-over was applied")

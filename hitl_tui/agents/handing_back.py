@@ -129,7 +129,7 @@ class _Recipe:
         stays = False
         if plan.answer is not None:
             steps = [*self._quietly(values), [StateUpdate(None, END, None)]]
-        elif plan.guidance and not (self._place.failed and not self._had_calls):
+        elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
             steps = self._goes_again(values)
         elif plan.results and not self._open:
             steps = [[StateUpdate(values, self._tool_node(), None)]]
@@ -284,13 +284,17 @@ class _Recipe:
         asked = {action.name for p in self._place.pauses if p.kind is PauseKind.TOOL_APPROVAL for action in p.actions}
         return {call.name for call in self._asks} <= asked
 
+    @property
+    def _inside(self) -> tuple[str, ...]:
+        """Names of the graphs below the outermost one in which it stands; empty in that itself."""
+        below = next((path for task, path, _ in leaves(self._place.snapshot) if path and task.result is None), ())
+        return below or next((pause.path for pause in self._place.pauses if pause.path), ())
+
     def _must_be_outside(self) -> None:
         """What waits inside a subgraph begins from the front when the state around it is another."""
-        inside = next((path for task, path, _ in leaves(self._place.snapshot) if path and task.result is None), ())
-        inside = inside or next((pause.path for pause in self._place.pauses if pause.path), ())
-        if inside:
+        if self._inside:
             raise Refused(
-                f"it stands inside {' › '.join(inside)}, which would begin again if the state around it were edited",
+                f"it stands inside {' › '.join(self._inside)}, which would begin again if the state around it were edited",
                 "guide the agent, answer in its place, or decide what it asks",
             )
 

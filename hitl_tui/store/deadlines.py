@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hitl_tui import durations, jsontext
-from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
 from hitl_tui.store import escalations
 from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.connection import Store, Transaction
@@ -13,8 +13,9 @@ from hitl_tui.store.reviews import undecided_actions
 
 OPEN = (
     "reviews v INDEXED BY reviews_deadline JOIN runs r ON r.id = v.run WHERE v.state = 'open' AND v.deadline_at IS NOT NULL "
-    "AND r.project = ?"
+    f"AND coalesce(v.claimed_until, 0) < {UNTIL_HANDED_BACK} AND r.project = ?"
 )
+"""Whoever has taken a run over is not hurried."""
 
 
 def overdue(store: Store, project: int, now: float) -> list[int]:
@@ -39,8 +40,8 @@ async def enforce(store: Store, review: int, now: float) -> bool:
     async with store.transaction() as db:
         found: list[Any] = await db.execute_fetchall(
             "SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind FROM reviews "
-            "WHERE id = ? AND state = 'open' AND deadline_at <= ?",
-            (review, now),
+            "WHERE id = ? AND state = 'open' AND deadline_at <= ? AND coalesce(claimed_until, 0) < ?",
+            (review, now, UNTIL_HANDED_BACK),
         )
         if not found:
             return False

@@ -393,7 +393,7 @@ STEPS = (
         INSERT INTO log SELECT coalesce(NEW.ended_at, NEW.handed_back_at), CASE NEW.state WHEN 'handed_back' THEN 'handed_back'
             WHEN 'given_up' THEN 'given_up' ELSE 'take_over_' || NEW.state END, CASE NEW.state WHEN 'handed_back' THEN NEW.actor
             WHEN 'given_up' THEN NEW.actor ELSE '' END, NEW.run, NULL, json_object('takeover', NEW.id, 'note', NEW.note,
-            'plan', CASE NEW.state WHEN 'handed_back' THEN json(NEW.plan) END)
+            'plan', json(CASE NEW.state WHEN 'handed_back' THEN NEW.plan ELSE 'null' END))
         WHERE NEW.state != 'submitted';
     END;
     CREATE TRIGGER takeovers_passed AFTER UPDATE OF state ON runs WHEN NEW.state != OLD.state BEGIN  -- what moves by other means
