@@ -228,7 +228,7 @@ class Inbox:
             Stale: it is no longer open.
         """
         to = " ".join(to.split())
-        policy = self.policy()
+        policy = await self.policy_of(review)
         if problem := escalating.unknown(to, self.reviewer, policy.groups if policy else {}):
             raise Refused(*problem)
         await escalations.escalate(self.store, review, to, self.reviewer, note.strip(), time.time())
@@ -492,6 +492,10 @@ class Inbox:
             return PolicyNow()
         return self._policies.of(target).now()
 
+    async def policy_of(self, review: int) -> Policy | None:
+        """The policy of a review's own project; a home's comes before it. What a name means in it is asked here."""
+        return self.policy(await agents.target_of(self.store, review))
+
     async def rule_counts(self) -> list[RuleCount]:
         """How often each rule of the policy spoke, by outcome."""
         return await rules.counts(self.store)
@@ -507,7 +511,7 @@ class Inbox:
 
         found = await self.review(review)
         run = await self.run(found.row.run)
-        target = await agents.target_of(self.store, run.project)
+        target = await agents.target_of(self.store, review)
         now = self.policy_now(target)
         note = facts.note_of(found)
         walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note) for a in found.actions}

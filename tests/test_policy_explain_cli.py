@@ -95,11 +95,13 @@ def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(own: O
     project.mkdir()
     (project / "asks.py").write_text(ASKS)
     (project / "langgraph.json").write_text('{"graphs": {"asks": "./asks.py:graph"}}')
-    (project / "policy.toml").write_text(POLICY)
+    (project / "policy.toml").write_text('groups = { leads = ["cleo"] }\n' + POLICY)
     place = own(str(project))
     place.cli("launch", "asks", "--input", '{"text": "x"}')
     assert place.run_until_idle() == 0
     assert place.json("policy", "explain", "1")["policy"] == str(project / "policy.toml")
+    assert "leeds" in place.refused("escalate", "1", "--to", "leeds")
+    place.cli("escalate", "1", "--to", "leads")
     (place.home.path / "policy.toml").write_text("")
     assert place.json("policy", "explain", "1")["policy"] == str(place.home.path / "policy.toml")
 

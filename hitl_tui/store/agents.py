@@ -56,9 +56,11 @@ async def targets(store: Store) -> list[str]:
     return [str(row[0]) for row in await store.all("SELECT target FROM projects ORDER BY seen_at DESC, id DESC")]
 
 
-async def target_of(store: Store, project: int | None) -> str:
-    """A project's target; empty for none."""
-    row = await store.one("SELECT target FROM projects WHERE id = ?", (project,))
+async def target_of(store: Store, review: int) -> str:
+    """The target of a review's project; empty where nobody knows."""
+    row = await store.one(
+        "SELECT p.target FROM reviews v JOIN runs r ON r.id = v.run JOIN projects p ON p.id = r.project WHERE v.id = ?", (review,)
+    )
     return str(row[0]) if row else ""
 
 

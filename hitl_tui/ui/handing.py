@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol
 
 from textual.widget import Widget
@@ -70,7 +71,7 @@ class Handing:
             row = None
         if row is None:
             return
-        while (asked := await self._desk.escalation(row, self._names)) is not None:
+        while (asked := await self._desk.escalation(row, functools.partial(self._names, row.id))) is not None:
             try:
                 await self._inbox.escalate(row.id, *asked)
             except TROUBLE as error:
@@ -83,9 +84,9 @@ class Handing:
             break
         self._owner.post_message(Acted())
 
-    async def _names(self) -> list[tuple[str, str]]:
+    async def _names(self, review: int) -> list[tuple[str, str]]:
         """The policy's groups and then people, those who were here last first, each with what to say of them."""
-        policy = self._inbox.policy()
+        policy = await self._inbox.policy_of(review)
         groups = dict(policy.groups) if policy else {}
         found = {name: ", ".join(people) for name, people in groups.items()}
         now = self._here.beholder.now
