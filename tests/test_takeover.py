@@ -285,6 +285,17 @@ async def test_a_failed_tool_is_answered_for(hands: Reviewer) -> None:
     assert paired(state), state["messages"]
 
 
+async def test_what_a_call_beside_the_failed_one_brought_is_kept(hands: Reviewer) -> None:
+    run = await hands.launch("counting", [("add", {"number": 5}), ("burst", {"text": "bang"})])
+    (call,) = await calls_of(hands, run)
+    assert call.name == "burst"
+    await handed_back(hands, run, results={call.id: "by hand"})
+    state = await hands.done(run)
+    assert results(state) == {"add": ["added"], "burst": ["by hand"]}
+    assert state["count"] == 5
+    assert [d["did"] for d in hands.did(run)].count("add") == 1
+
+
 async def test_rewritten_calls_are_asked_even_where_the_graph_never_asks(hands: Reviewer) -> None:
     run = await hands.launch("plain_agent", [("burst", {"text": "bang"})])
     (call,) = await calls_of(hands, run)

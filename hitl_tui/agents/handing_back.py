@@ -132,7 +132,7 @@ class _Recipe:
         elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
             steps = self._goes_again(values)
         elif plan.results and not self._open:
-            steps = [[StateUpdate(values, self._tool_node(), None)]]
+            steps = self._behind_tools(values)
         else:
             self._must_be_outside()
             steps, stays = self._where_it_stands(values), True
@@ -228,14 +228,27 @@ class _Recipe:
     def _goes_again(self, values: dict[str, Any]) -> Steps:
         """Let the agent read what it was told: after its tools where it had called some, else from the graph's beginning."""
         if self._had_calls and self._tool_nodes():
-            return [[StateUpdate(values, self._tool_node(), None)]]
+            return self._behind_tools(values)
         if values.keys() <= self._input_keys():
             return [[StateUpdate(values, START, None)]]
         return [*self._quietly(values), [StateUpdate({}, START, None)]]
 
+    def _behind_tools(self, values: dict[str, Any]) -> Steps:
+        """As the node that runs the tools, with what calls that have ended brought beside their messages."""
+        node = self._tool_node()
+        brought = [
+            {k: v for k, v in result.items() if k not in ("messages", *values)} for _, result in self._results() if messages_in(result)
+        ]
+        return [[StateUpdate(values, node, None), *(StateUpdate(others, node, None) for others in brought if others)]]
+
+    def _results(self) -> list[tuple[str, dict[str, Any]]]:
+        """What tasks of this step that have ended brought, by name."""
+        found = [(task.name, task.result) for task in self._place.snapshot.tasks if task.result is not None]
+        return [(name, result if isinstance(result, dict) else {}) for name, result in found]
+
     def _where_it_stands(self, values: dict[str, Any]) -> Steps:
         """As the nodes that led here, so that the same comes next, or what their edges make of the new values."""
-        if others := [task.name for task in self._place.snapshot.tasks if task.result is not None and not messages_in(task.result)]:
+        if others := [name for name, result in self._results() if result.keys() != {"messages"}]:
             raise Refused(f"{others[0]} has ended beside what waits, and would run again", "decide what waits first")
         nodes = _led_by(self._place)
         if not nodes:

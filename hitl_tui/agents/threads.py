@@ -202,7 +202,7 @@ class Thread:
     async def carry_out(self, moves: Moves, takeover: int) -> None:
         """Do it. The last checkpoint that this writes bears the take-over's number, so that it can be told whether it was done."""
         for left, step in zip(range(len(moves.steps) - 1, -1, -1), moves.steps, strict=True):
-            marks: dict[str, Any] = {handing_back.AS_NODE: step[0].as_node} if len(step) == 1 else {}
+            marks: dict[str, Any] = {handing_back.AS_NODE: step[0].as_node} if len({one.as_node for one in step}) == 1 else {}
             marks |= {} if left else {handing_back.TAKEOVER: takeover}
             config = _with_configurable(self._config, {**self._config["configurable"], **marks})
             await self._graph.abulk_update_state(config, [step])

@@ -6,10 +6,14 @@ from typing import Annotated, Any, Literal, NotRequired
 import pydantic
 from diary import note
 from gates import Talk, react_loop
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain.agents import AgentState, create_agent
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
+from script import model
+from tools import burst
 from typing_extensions import TypedDict
 
 
@@ -154,3 +158,17 @@ _fickle.add_node("end", lambda state: note("end"))
 _fickle.add_edge(START, "hear")
 _fickle.add_conditional_edges("hear", route, ["end", END])
 fickle = _fickle.compile(interrupt_before=["end"])
+
+
+class Counted(AgentState[Any]):
+    count: NotRequired[Annotated[int, operator.add]]
+
+
+@tool
+async def add(number: int, call: Annotated[str, InjectedToolCallId]) -> Command[Any]:
+    """Add a number to the count."""
+    note("add", number=number)
+    return Command(update={"count": number, "messages": [ToolMessage("added", tool_call_id=call, name="add")]})
+
+
+counting = create_agent(model, [add, burst], state_schema=Counted)
