@@ -6,22 +6,26 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Call, HandBack, Run, RunState, TakeOver
-from hitl_tui.settings import Settings
+from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.crew import NoCrew
 from hitl_tui.ui.runs_view import RunsView
 from tests.driving import Place, Reviewer, approve, results, reviewer, rounds
 from tests.ui import seed
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import NOW, Console, Desk
 from tests.ui.heads import heads_of
+from tests.ui.test_snapshots import Pictured
 from tests.ui.test_two_reviewers import second
 
 ONE, TWO = 1, 4
@@ -301,6 +305,60 @@ async def test_a_plan_too_long_for_the_screen_is_written_outside(console: Consol
         await tells(desk, "1 state key changed")
         await desk.press("escape")
         assert (await over(desk)).plan == HandBack(state={"unread": 3})
+
+
+# Pictures: after a change on purpose pytest --snapshot-update, then look at them
+
+SCREENS: list[tuple[str, tuple[int, int], str, list[str]]] = [
+    ("run_80x24", (80, 24), "", ["t"]),
+    ("place_80x24", (80, 24), "", ["t", "3"]),
+    ("results_120x36", (120, 36), "", ["j", "j", "j", "t", "1"]),
+    ("state_120x36", (120, 36), "hitl-light", ["t", "4"]),
+    ("failed_120x36", (120, 36), "", ["f2", "g", "j", "t", "5"]),
+    ("rewrite_200x50", (200, 50), "", ["t", "2"]),
+]
+
+
+async def fill(home: Home) -> None:
+    """Runs that wait and one that failed, all in ann's hands since the picture's time."""
+    async with Store.open(home.database) as store:
+        of = await seed.project(store)
+        await seed.variety_of(store, of, NOW)
+        await seed.other_runs(store, of, NOW)
+        await heads_of(store)
+        for (run,) in await store.all("SELECT run FROM heads"):
+            taken = await Inbox(store, "ann").take_over(run)
+            await Inbox(store, "ann").save_plan(taken.id, HandBack(guidance="Ask her first.", state={"unread": 0} if run == ONE else {}))
+        await store.write("UPDATE takeovers SET at = ?", (NOW,))
+
+
+@pytest.mark.parametrize(("name", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+def test_screen(
+    name: str,
+    size: tuple[int, int],
+    theme: str,
+    keys: list[str],
+    tmp_path: Path,
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    home = Home(tmp_path).prepare()
+    asyncio.run(fill(home))
+
+    async def drive(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app, Pictured)
+        await pilot.app.catch_up()
+        await pilot.pause(0.5)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.5)
+        for area in pilot.app.screen.query(TextArea):
+            area.cursor_blink = False
+        await pilot.pause(0.5)
+
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
 
 
 # Handed back to real agents

@@ -52,7 +52,7 @@ class Editor(Vertical):
 
     def compose(self) -> ComposeResult:
         closed = self.draft.closed(self.way)
-        yield Static(Content(closed or SAYS[self.way]), classes="says")
+        yield Static(Content(closed or SAYS[self.way]), classes="says" if closed else "says about")
         if not closed:
             yield from self._fields()
 

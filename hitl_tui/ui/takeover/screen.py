@@ -112,8 +112,9 @@ class TakeOverScreen(Workplace):
     def _heading(self) -> Content:
         run = self._whole.run
         since = words.when(self._over.at, self._clock())
-        what = f"{one_line(run.agent, 40)} · run r{run.id} · {one_line(run.title, 60)}"
-        return Content.assemble((" Take over ", "bold $text-accent"), (what, ""), (f"   taken over by you {since}", "$foreground 60%"))
+        what = f"{one_line(run.agent, 40)} · run r{run.id}"
+        muted = f"   taken over by you {since}   {one_line(run.title, 120)}"
+        return Content.assemble((" Take over ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))
 
     # Moving about
 
