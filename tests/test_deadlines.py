@@ -151,10 +151,13 @@ async def test_what_is_undone_after_its_deadline_is_rejected_then(alone: Reviewe
 async def test_a_run_that_somebody_has_taken_over_is_not_rejected_under_their_hands(alone: Reviewer) -> None:
     policy(alone.place, REJECTS)
     run, review = await asked(alone, "per_call", ("a letter", [SEND]))
-    await alone.inbox.take_over(run.id)
-    assert await duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + 4 * HOURS)).do()
-    assert "for ann has taken the run over" in (await alone.inbox.escalations(review.row.id))[-1].why
+    taken = await alone.inbox.take_over(run.id)
+    work = duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + 4 * HOURS))
+    assert not await work.do() and work.wait_s() is None
     assert (await alone.one(run)).undecided == (0,)
+    await alone.inbox.give_up(taken.id)
+    assert await work.do()
+    assert (await alone.inbox.review(review.row.id)).decisions[0].actor == "timeout:letters"
 
 
 async def test_a_real_worker_keeps_a_deadline_while_nothing_else_happens(alone: Reviewer) -> None:
