@@ -19,6 +19,8 @@ DMS_BYTE = 128
 """The byte of the `-shm` file on which every process that uses the database holds a lock (SQLite's UNIX_SHM_DMS)."""
 GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
+HOPELESS = 300
+"""So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
 SIDES = ("-wal", "-shm", "-journal")
 
 
@@ -109,7 +111,8 @@ def _schema(old: sqlite3.Connection) -> int:
 
 def _tables(db: sqlite3.Connection) -> list[str]:
     found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
-    return [str(row[0]) for row in found if row[0] not in ("changes", "workers")]
+    names = [str(row[0]) for row in found]
+    return [name for name in names if name not in ("changes", "workers") and not name.startswith("history")]  # who looks fills that anew
 
 
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
@@ -142,8 +145,21 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
         yield from _by_first_key(old, table, listed, order[0])
         return
     low, high = (first[0] if first else 0), (last[0] if last else (first[0] if first else 0) + GAP)
+    try:
+        old.execute(f"SELECT {listed} FROM {table} LIMIT 0")
+    except sqlite3.Error:
+        return  # the schema itself is bad: no row can be found
+    bad = 0
     for number in range(int(low) + 1, min(int(high), int(low) + GAP)):
-        yield from _until_bad(old, f"SELECT {listed} FROM {table} WHERE {order[0]} = {number}")
+        try:
+            found = old.execute(f"SELECT {listed} FROM {table} WHERE {order[0]} = ?", (number,)).fetchall()
+        except sqlite3.Error:
+            bad += 1
+            if bad == HOPELESS:
+                return
+            continue
+        bad = 0
+        yield from found
 
 
 def _by_first_key(old: sqlite3.Connection, table: str, listed: str, key: str) -> Iterator[Any]:
