@@ -158,7 +158,7 @@ def why_lines(action: Action, context: Context, seen: Beholder | None = None, sa
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error")
     if said.escalations and seen:
-        yield from _escalated(said.escalations[-1], seen)
+        yield from _escalated(said.escalations[-1], context, seen)
     yield from _routed(action)
     if context.reasoning.strip():
         yield from paragraph(context.reasoning.strip())
@@ -167,10 +167,11 @@ def why_lines(action: Action, context: Context, seen: Beholder | None = None, sa
         yield from paragraph(description, "muted")
 
 
-def _escalated(last: Escalation, seen: Beholder) -> Iterator[Line]:
+def _escalated(last: Escalation, context: Context, seen: Beholder) -> Iterator[Line]:
     """Who put it before whom, and why; the tab has all of them."""
     to = words.actor(last.recipient, seen.reviewer) if last.recipient else "anybody"
-    why = f": {last.why}" if last.why and ":" in last.actor else ""  # of a person it only says who
+    repeats = ":" not in last.actor or (context.error and context.error in last.why)  # who it was, or the error above
+    why = f": {last.why}" if last.why and not repeats else ""
     told = f"escalated by {words.actor(last.actor, seen.reviewer)} to {to} {words.when(last.at, seen.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")
     if last.note.strip():
