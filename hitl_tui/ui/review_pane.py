@@ -202,6 +202,8 @@ class ReviewPane(Vertical):
         self.call_after_refresh(self._fit)
 
     def _draw(self, only_action: bool = False) -> None:
+        if not self.query(CallsLine):
+            return  # the console is leaving
         review, action = self.review, self.action
         self._draw_title()
         self.query_one(CallsLine).show(review, self.slot)
