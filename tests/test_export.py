@@ -72,9 +72,9 @@ async def fill(home: Path) -> None:
         await store.write("UPDATE decisions SET actor = 'policy:reading' WHERE review = ?", (by_policy,))
 
 
-async def one_more(home: Path, *calls: tuple[str, Json]) -> None:
+async def one_more(home: Path, *calls: tuple[str, Json], answer: Answer = YES) -> None:
     async with Store.open(home / "hitl.db") as store:
-        await ask(store, Inbox(store, "ann"), calls, [YES])
+        await ask(store, Inbox(store, "ann"), calls, [answer])
 
 
 def hitl(*args: str) -> tuple[int, str]:
@@ -128,6 +128,13 @@ def test_dpo_is_made_of_corrections(home: Path) -> None:
     assert same["input"]["tools"] == TOOLS
     assert json.loads(same["preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_ANN
     assert json.loads(same["non_preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_BOB
+
+
+def test_what_was_sent_back_changed_is_a_correction(home: Path) -> None:
+    asyncio.run(one_more(home, ("send_mail", TO_BOB), answer=Answer(DecisionKind.REJECT, TO_ANN, "to Ann, please")))
+    found, _ = export(home, "dpo", "--filter", "decided:reject")
+    assert [one["chosen"] for one in found] == [[speaks(call(2, TO_ANN))]]
+    assert export(home, "sft", "--filter", '"to Ann, please"')[0] == []
 
 
 def test_kto_labels_what_was_proposed(home: Path) -> None:

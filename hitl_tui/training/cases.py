@@ -60,6 +60,20 @@ class Case:
         return tuple(made)
 
     @property
+    def wanted(self) -> tuple[tuple[str, object], ...]:
+        """The calls as people wanted them, also where they sent them back changed; empty when one of them was not wanted at all."""
+        made = []
+        for action in self.review.actions:
+            answer = self.review.decisions[action.slot].answer
+            if answer.kind is DecisionKind.APPROVE and action.slot not in self.disliked:
+                made.append((action.name, action.args))
+            elif answer.kind is not DecisionKind.RESPOND and isinstance(answer.args, dict):
+                made.append((action.name, answer.args))
+            else:
+                return ()
+        return tuple(made)
+
+    @property
     def proposed(self) -> tuple[tuple[str, object], ...]:
         """The calls that the agent proposed, in order."""
         return tuple((action.name, action.args) for action in self.review.actions)

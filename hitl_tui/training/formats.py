@@ -22,11 +22,11 @@ def sft(case: Case) -> Iterator[Example]:
 
 def dpo(case: Case) -> Iterator[Example]:
     """TRL's `{prompt, chosen, rejected, tools}`, from corrections: what people made of it against what was proposed."""
-    if case.final and not case.good and len(case.final) == len(case.proposed):
+    if case.wanted and case.wanted != case.proposed:
         prompt = prompt_of(case)
         yield {
             "prompt": prompt,
-            "chosen": [proposal(prompt, case.final)],
+            "chosen": [proposal(prompt, case.wanted)],
             "rejected": [proposal(prompt, case.proposed)],
             "tools": tools_of(case),
         }
