@@ -1,0 +1,154 @@
+"""What decisions say about agents and reviewers: rates with their certainty, times, calibration, pace. Pure, over counts.
+
+Every figure that there is too little for is None, never NaN and never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+GROWTH = 1.1
+"""Each bucket of a histogram of times is a tenth wider than the one before: a quantile is off by no more than that."""
+LEAST = 0.01
+"""Seconds; shorter times are in the first bucket."""
+Z = 1.959963984540054
+"""The normal distribution's 97.5 % quantile: intervals hold in 95 of 100 cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What became of actions, as counts."""
+
+    approved: int = 0
+    edited: int = 0
+    rejected: int = 0
+    answered: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.approved + self.edited + self.rejected + self.answered
+
+    def share(self, count: int) -> float | None:
+        """A count's share of all; None of nothing."""
+        return count / self.total if self.total else None
+
+    @property
+    def unchanged(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the share approved unchanged; None of nothing."""
+        return wilson(self.approved, self.total)
+
+
+def wilson(good: int, total: int, z: float = Z) -> tuple[float, float] | None:
+    """Wilson's score interval (1927) of a share; None of nothing."""
+    if total <= 0:
+        return None
+    share, square = good / total, z * z
+    middle = (share + square / (2 * total)) / (1 + square / total)
+    half = z / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+# Times
+
+
+def bucket(seconds: float) -> int:
+    """The bucket of a time; a clock that jumped back gives the first."""
+    return 0 if not seconds > LEAST else math.ceil(math.log(seconds / LEAST, GROWTH))
+
+
+def quantile(buckets: Mapping[int, int], q: float) -> float | None:
+    """The time in seconds that a share `q` of them is not above, by the geometric middle of its bucket; None of nothing."""
+    total = sum(buckets.values())
+    if not total:
+        return None
+    wanted, seen = max(1, math.ceil(q * total)), 0
+    for number in sorted(buckets):
+        seen += buckets[number]
+        if seen >= wanted:
+            return LEAST * GROWTH ** (number - 0.5) if number else LEAST
+    return None
+
+
+# Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """Actions whose confidence was about the same, and how many of them people approved unchanged."""
+
+    count: int
+    confidence: float
+    """Sum of what was stated."""
+    squares: float
+    """Sum of its squares."""
+    good: int
+    believed_good: float
+    """Sum of the confidence of the good ones."""
+
+
+def brier(bins: Sequence[Believed]) -> float | None:
+    """The Brier score (1950): mean squared difference of stated confidence and what came of it, 0 is best; exact whatever the bins."""
+    total = sum(one.count for one in bins)
+    if not total:
+        return None
+    return sum(one.squares - 2 * one.believed_good + one.good for one in bins) / total
+
+
+def calibration_error(bins: Sequence[Believed]) -> float | None:
+    """Expected calibration error (Naeini et al. 2015): mean difference of confidence and share of good ones, by the size of the bins."""
+    total = sum(one.count for one in bins)
+    if not total:
+        return None
+    return sum(abs(one.confidence - one.good) for one in bins) / total
+
+
+def reliability(bins: Sequence[Believed]) -> list[tuple[float, float, int]]:
+    """For a plot: mean confidence, share of good ones, and count of every bin that has any; by confidence."""
+    return sorted((one.confidence / one.count, one.good / one.count, one.count) for one in bins if one.count)
+
+
+def supported_threshold(bins: Sequence[Believed], wanted: float, least: int = 30) -> float | None:
+    """The lowest confidence from which on the data supports acting: Wilson's lower bound of the good ones above it is at least `wanted`.
+
+    None when there are fewer than `least` anywhere above, or no threshold does. The value is the lowest mean of a bin.
+    """
+    found, count, good = None, 0, 0
+    for one in sorted((one for one in bins if one.count), key=lambda one: one.confidence / one.count, reverse=True):
+        count, good = count + one.count, good + one.good
+        bounds = wilson(good, count)
+        if count >= least and bounds and bounds[0] >= wanted:
+            found = one.confidence / one.count
+    return found
+
+
+# Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How somebody reads."""
+
+    decided: int
+    fast: int
+    """Decided faster than it can be read."""
+    streak: int
+    """Fast approvals in a row, up to now."""
+
+    @property
+    def too_fast(self) -> bool:
+        """Whether they should be told, calmly: five in a row, or half of at least twenty."""
+        return self.streak >= 5 or (self.decided >= 20 and self.fast * 2 >= self.decided)
+
+
+def pace(looks: Sequence[tuple[float | None, float, bool]]) -> Pace:
+    """From decisions in order of time: seconds looked at (None when unknown), seconds it takes to read, and whether it was approved."""
+    known = [(looked, needed, approved) for looked, needed, approved in looks if looked is not None]
+    streak = 0
+    for looked, needed, approved in reversed(known):
+        if not (approved and looked < needed):
+            break
+        streak += 1
+    return Pace(len(known), sum(looked < needed for looked, needed, _ in known), streak)
