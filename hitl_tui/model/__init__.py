@@ -1,0 +1,17 @@
+"""The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
+
+from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict
+from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
+from hitl_tui.model.people import Endorsement, Escalation, Look, Notice
+from hitl_tui.model.reviews import UNTIL_HANDED_BACK, Ban, Decision, Past, Review, ReviewRow, ReviewState, Sent, Version
+from hitl_tui.model.runs import Agent, Event, Run, RunOptions, RunState, Worker
+from hitl_tui.model.takeovers import Call, HandBack, Head, TakeOver
+from hitl_tui.model.values import Json
+
+__all__ = [
+    "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Ban", "Call", "Confidence", "Context", "Decision",
+    "DecisionKind", "Endorsement", "Escalation", "Event", "Facts", "HandBack", "Head", "Json", "Look", "Message", "Notice", "Outcome",
+    "Past", "Pause", "PauseKind", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run", "RunOptions", "RunState",
+    "Sent", "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of",
+]  # fmt: skip

@@ -1,0 +1,106 @@
+"""What a graph waits for, and what surrounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hitl_tui.model.actions import Action
+from hitl_tui.model.values import Json
+
+
+class PauseKind(StrEnum):
+    """The shapes in which a graph asks (CONTRACT 1.1)."""
+
+    TOOL_CALLS = "tool_calls"
+    """LangChain's HITL middleware, batched: one interrupt, one action per gated call."""
+    TOOL_APPROVAL = "tool_approval"
+    """LangChain's HITL middleware, per_call: one interrupt for one call."""
+    TOOL_GATE = "tool_gate"
+    """A static gate before a node that runs the tool calls of the last message."""
+    GATE = "gate"
+    """Any other static gate, before or after a node."""
+    AGENT_INBOX = "agent_inbox"
+    """The agent-inbox schema: `action_request` and `config`."""
+    MCP_ELICITATION = "mcp_elicitation"
+    """What an MCP server asks before it finishes a tool call, by `langchain.mcp`: one action per question."""
+    ESCALATION = "escalation"
+    """`hitl_tui.patterns.escalate`: the agent asks for a person."""
+    DRAFT = "draft"
+    """`hitl_tui.patterns.draft`: a text that goes to and fro until somebody accepts it."""
+    FAILURE = "failure"
+    """A run that failed, where policy escalates errors; no graph waits for its answer."""
+    QUESTION = "question"
+    """Any other interrupt value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as a person reads it."""
+
+    role: str
+    """`user`, `agent`, `tool`, `system`, or the message type LangChain gives."""
+    text: str
+    name: str = ""
+    """The tool's or speaker's name."""
+    calls: tuple[tuple[str, Json], ...] = ()
+    """Tool calls the message makes: name and arguments."""
+    failed: bool = False
+    """A tool result that reports an error."""
+
+    def as_json(self) -> Json:
+        """The message for scripts."""
+        calls = [{"name": name, "args": args} for name, args in self.calls]
+        return {"role": self.role, "text": self.text, "name": self.name, "calls": calls, "failed": self.failed}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A tool call the agent already made, and what came of it."""
+
+    name: str
+    args: Json
+    result: str | None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reviewer needs to know around the thing to decide."""
+
+    conversation: tuple[Message, ...] = ()
+    reasoning: str = ""
+    """What the agent said right before it asked."""
+    attempts: tuple[Attempt, ...] = ()
+    error: str = ""
+    """What went wrong before, if anything."""
+    state: Json = None
+    """The graph's state without its messages."""
+    before: tuple[str, ...] = ()
+    """Nodes that lead here."""
+    after: tuple[str, ...] = ()
+    """Nodes that may come next."""
+    model: str = ""
+    """Name of the model that spoke last, as it gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One thing a graph waits for, normalised: what a review is made of."""
+
+    interrupt: str
+    """LangGraph's interrupt id; `gate:<checkpoint id>` for a static gate."""
+    kind: PauseKind
+    node: str
+    path: tuple[str, ...]
+    """Names of the subgraphs around the node, outermost first."""
+    value: Json
+    """The raw value, JSON-safe."""
+    actions: tuple[Action, ...]
+    context: Context
+    confidence: float | None = None
+    risk: str | None = None
+    note: str = ""
+    """A warning the reviewer must see, e.g. that this may have run once."""
+    repeats: str | None = None
+    """At a gate that holds what may have run: the key of the decisions that led there, with which an approval goes on."""

@@ -1,0 +1,116 @@
+"""Agents, their runs, and the workers that drive them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hitl_tui.model.values import Json
+
+
+class RunState(StrEnum):
+    """Where a run is: `queued → running ⇄ waiting → done`, with the exits `failed` and `cancelled`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A graph that can be launched."""
+
+    name: str
+    project: int
+    label: str
+    """The project's name, for people."""
+    description: str
+    input_schema: Json
+    takes_text: bool
+    """A plain sentence is input enough: the state has messages, or wants one string."""
+    error: str = ""
+    """Why it cannot be loaded; empty when it can."""
+    traceback: str = ""
+    state_schema: Json = None
+    """JSON Schema of the graph's state."""
+    tools: Mapping[str, Json] = field(default_factory=dict)
+    """By tool the JSON Schema of its arguments, where it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What one launch asks for beyond the graph's own ways."""
+
+    gates_before: tuple[str, ...] = ()
+    """Nodes the run stops before, besides those the graph was compiled with; `*` for all."""
+    gates_after: tuple[str, ...] = ()
+    """Nodes the run stops after."""
+    time_limit_s: float | None = None
+    """How long the agent may work, in seconds; waiting for people does not count."""
+    tags: tuple[str, ...] = ()
+    """Words by which policy knows this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One conversation of an agent."""
+
+    id: int
+    project: int | None
+    """None until a worker that has the agent takes it."""
+    agent: str
+    thread: str
+    title: str
+    input: Json
+    """`{"text": …}` or `{"input": …}`."""
+    state: RunState
+    activity: str
+    """What it does now."""
+    error: str
+    traceback: str
+    result: Json
+    crashes: int
+    """How often a worker died while this run was running."""
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    resuming: bool
+    """Whether it goes on from its checkpoint when next leased."""
+    cancelling: bool
+    options: RunOptions = RunOptions()
+    cut: bool = False
+    """It was cut off inside a step: what was going on then may have done its work."""
+    taken_by: str | None = None
+    """Who has it in the agent's place, or has just handed it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a run's trace."""
+
+    seq: int
+    at: float
+    kind: str
+    """`input`, `start`, `end`, `message`, `call`, `result`, `custom`, `paused`, `decided`, `error`, `done`."""
+    node: str
+    path: tuple[str, ...]
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that runs one project's agents."""
+
+    id: str
+    project: int
+    label: str
+    pid: int
+    started: float
+    """The process's creation time: with the pid, its identity."""
+    concurrency: int
+    beat_at: float
+    running: int
