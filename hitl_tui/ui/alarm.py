@@ -14,7 +14,7 @@ from hitl_tui.ui import hands, words
 from hitl_tui.ui.trouble import TROUBLE, report
 
 if TYPE_CHECKING:
-    from hitl_tui.policy.rules import Content
+    from hitl_tui.policy.rules import Content, Policy
 
 LONGEST = 300
 """Characters of a notice; terminals cut longer ones anyway."""
@@ -40,25 +40,29 @@ class Alarm:
         try:
             for row in rows:
                 for escalation in await self._inbox.escalations(row.id):
-                    if escalation.id not in self._told and escalation.at >= self._since and self._concerns_me(escalation):
-                        self._told.add(escalation.id)
-                        await self._tell(row, escalation)
+                    if escalation.id not in self._told and escalation.at >= self._since:
+                        await self._hear(row, escalation)
         except TROUBLE as error:
             report(self._app, error)
 
-    def _concerns_me(self, one: Escalation) -> bool:
+    async def _hear(self, row: ReviewRow, one: Escalation) -> None:
+        policy = await self._inbox.policy_of(row.id)
+        if self._concerns_me(one, policy) and one.id not in self._told:
+            self._told.add(one.id)
+            await self._tell(row, one, policy)
+
+    def _concerns_me(self, one: Escalation, policy: Policy | None) -> bool:
         me = self._inbox.reviewer
         if one.acknowledged_at is not None or hands.is_me(one.actor, me):
             return False
-        policy = self._inbox.policy()
         people = policy.people(one.recipient) if policy else (one.recipient,)
         return not one.recipient or any(hands.is_me(person, me) for person in people)
 
-    async def _tell(self, row: ReviewRow, one: Escalation) -> None:
+    async def _tell(self, row: ReviewRow, one: Escalation, policy: Policy | None) -> None:
         from hitl_tui.policy.rules import Notify
         from hitl_tui.policy.telling import loud_from
 
-        policy, now = self._inbox.policy(), self._clock()
+        now = self._clock()
         notify = policy.notify if policy else Notify()
         to = one_line(one.recipient or hands.ANYBODY, 40)
         who = words.actor(one.actor, self._inbox.reviewer)

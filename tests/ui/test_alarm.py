@@ -76,3 +76,16 @@ async def test_each_is_said_once_and_only_to_whom_it_concerns(console: Console) 
         await ann.other.escalate(ann.ids[SQL], "eve")
         await ann.settle()
         assert ann.notices().count("to anybody by bob") == 1 and "eve" not in ann.notices() and bob.notices() == ""
+
+
+async def test_a_groups_people_are_those_of_the_reviews_own_project(console: Console, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "policy.toml").write_text(POLICY)
+    async with console() as ann:
+        await ann.store.write("UPDATE projects SET target = ?", (str(folder / "langgraph.json"),))
+        await ann.other.escalate(ann.ids[SQL], "others")
+        await ann.other.escalate(ann.ids[MAIL], "leads")
+        await ann.settle()
+        await ann.seen("review 1, to leads by bob")
+        assert "to others" not in ann.notices()
