@@ -80,6 +80,16 @@ async def test_an_agent_that_is_stuck_asks_for_a_group_by_itself_with_or_without
     assert (await alone.done(run))["answer"] == "in Kiel"
 
 
+@pytest.mark.parametrize("chain", ["", '[[escalation.step]]\nto = "finance"\n'])
+async def test_an_agent_that_asks_for_a_group_that_there_is_not_is_heard_by_others_and_it_is_said(alone: Reviewer, chain: str) -> None:
+    policy(alone.place, '[groups]\nfinance = ["bob"]\n' + chain)
+    _, review = await asked(alone, "stuck")
+    only = await last(alone, review)
+    assert (only.recipient, only.step, review.row.escalated) == (("finance", 0, "finance") if chain else ("", None, "anybody"))
+    assert only.note == "it asked for 'leads', and there is no such group, nor is anybody of that name in one"
+    assert only.note in alone.place.cli("show", str(review.row.id)).stdout
+
+
 # The chain
 
 

@@ -150,3 +150,7 @@ class Policy:
     def people(self, to: str) -> tuple[str, ...]:
         """Who is meant by a group or a person's name."""
         return self.groups.get(to, (to,) if to else ())
+
+    def knows(self, to: str) -> bool:
+        """Whether a name can mean anybody; without groups any may be a person's."""
+        return not self.groups or to in self.groups or any(to in people for people in self.groups.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hitl_tui import durations, jsontext
@@ -16,6 +16,8 @@ ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowle
 ANYBODY = "anybody"
 CHAIN = "policy:escalation"
 """Who escalates when nobody claimed something."""
+AGENT = "agent:"
+"""Agents sign so."""
 
 
 # What people do
@@ -89,23 +91,37 @@ def next_due(store: Store, project: int, now: float) -> float | None:
     return float(found[0][0]) if found else None
 
 
-async def take_up(store: Store, escalation: int, chain: Sequence[Step], channels: Sequence[str], due_at: float, now: float) -> bool:
+async def take_up(
+    store: Store,
+    escalation: int,
+    chain: Sequence[Step],
+    channels: Sequence[str],
+    due_at: float,
+    now: float,
+    knows: Callable[[str], bool] = lambda _: True,
+) -> bool:
     """Put a new escalation to the chain, and have people told of it by these channels from that Unix time on; once, whoever else does
-    the same. False when somebody else has.
+    the same. `knows` says whether a name can mean anybody: what an agent asks for by another goes where the chain begins.
+
+    False when somebody else has.
     """
     async with store.transaction() as db:
         found = await db.execute_fetchall(
-            "UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up RETURNING review, recipient, step, acknowledged_at",
+            "UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up RETURNING review, recipient, step, acknowledged_at, actor",
             (escalation,),
         )
         if not found:
             return False
-        review, to, step, acknowledged_at = found[0]
+        review, to, step, acknowledged_at, actor = found[0]
         if not await db.execute_fetchall("SELECT 1 FROM reviews WHERE id = ? AND state = 'open'", (review,)):
             return True
         await add_notices(db, escalation, channels, due_at)
         newer = await db.execute_fetchall("SELECT 1 FROM escalations WHERE review = ? AND id > ? LIMIT 1", (review, escalation))
         if not newer and acknowledged_at is None:
+            if to and actor.startswith(AGENT) and not knows(to):
+                note = f"it asked for {to!r}, and there is no such group, nor is anybody of that name in one"
+                await db.execute("UPDATE escalations SET note = ? WHERE id = ?", (note, escalation))
+                to = ""
             await _put_to_chain(db, escalation, review, to, step, chain, now)
         return True
 

@@ -33,7 +33,7 @@ class Duties:
         done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: what went on just now is among them
             ways, due_at = channels(policy, now)
-            done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now) for one in new]
+            done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
         return any(done)
 
     def wait_s(self) -> float | None:
