@@ -16,6 +16,7 @@ from hitl_tui.model import (
     Answer,
     Context,
     Endorsement,
+    Entry,
     Escalation,
     Event,
     HandBack,
@@ -24,6 +25,7 @@ from hitl_tui.model import (
     Look,
     Notice,
     Past,
+    Remembered,
     Review,
     ReviewRow,
     ReviewState,
@@ -123,8 +125,26 @@ class Inbox:
         return await reviews.waiting_ids(self.store)
 
     async def matching_ids(self, text: str) -> array[int]:
-        """Ids of the open reviews whose agent, tool or summary holds the text, oldest first."""
-        return await reviews.waiting_ids(self.store, text)
+        """Ids of the open reviews that fit a line of the filter language, oldest first.
+
+        Raises:
+            Refused: the line has a slip.
+        """
+        from hitl_tui import filters
+        from hitl_tui.store import search
+
+        return await search.waiting_ids(self.store, filters.parse(text, time.time()))
+
+    def fitting(self, text: str, ids: Sequence[int]) -> set[int]:
+        """Those of a few reviews that fit a line of the filter language, open or not; at once.
+
+        Raises:
+            Refused: the line has a slip.
+        """
+        from hitl_tui import filters
+        from hitl_tui.store import search
+
+        return search.fitting(self.store, filters.parse(text, time.time()), ids)
 
     async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
         """These reviews as the queue shows them, in order of id."""
@@ -266,6 +286,48 @@ class Inbox:
         """
         found = await self.review(review)
         return await history.similar(self.store, review, found.row.agent, {action.name for action in found.actions})
+
+    # History
+
+    async def history(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Remembered]:
+        """Decisions that fit a line of the filter language, newest first; `before` is the last one's number of the page before.
+
+        Raises:
+            Refused: the line has a slip.
+        """
+        from hitl_tui import filters
+        from hitl_tui.store import search
+
+        return await search.history(self.store, filters.parse(text, time.time()), before, limit)
+
+    async def history_rows(self, decisions: Sequence[int]) -> list[Remembered]:
+        """These decisions as the history lists them."""
+        from hitl_tui.store import search
+
+        return await search.rows(self.store, decisions)
+
+    async def remembered(self, decision: int) -> Entry:
+        """A decision of the history with everything around it, as it was.
+
+        Raises:
+            Refused: there is none of that number.
+        """
+        from hitl_tui.store import audit, search
+
+        await search.catch_up(self.store)
+        found, rows = await search.decision(self.store, decision), await search.rows(self.store, [decision])
+        if found is None or not rows:
+            raise Refused(f"there is no decision {decision}", "F3 lists them")
+        return Entry(
+            rows[0],
+            found,
+            await self.review(found.review),
+            await self.context(found.review),
+            await self.looks(found.review),
+            await self.endorsements(found.review),
+            await self.escalations(found.review),
+            await audit.of_review(self.store, found.review),
+        )
 
     # Agents and runs
 

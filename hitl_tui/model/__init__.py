@@ -1,6 +1,7 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.history import Entry, Logged, Remembered
 from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict
 from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.people import Endorsement, Escalation, Look, Notice
@@ -10,8 +11,8 @@ from hitl_tui.model.takeovers import Call, HandBack, Head, TakeOver
 from hitl_tui.model.values import Json
 
 __all__ = [
-    "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Ban", "Call", "Confidence", "Context", "Decision",
-    "DecisionKind", "Endorsement", "Escalation", "Event", "Facts", "HandBack", "Head", "Json", "Look", "Message", "Notice", "Outcome",
-    "Past", "Pause", "PauseKind", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run", "RunOptions", "RunState",
-    "Sent", "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of",
+    "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Ban", "Call", "Confidence", "Context",
+    "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Facts", "HandBack", "Head", "Json", "Logged", "Look",
+    "Message", "Notice", "Outcome", "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed",
+    "RuleCount", "Run", "RunOptions", "RunState", "Sent", "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import BadHome, Refused
+from hitl_tui.model import Json, Logged
 from hitl_tui.store.chain import chained
-from hitl_tui.store.connection import Transaction
+from hitl_tui.store.connection import Store, Transaction
 
 COLUMNS = "seq, at, kind, actor, run, review, body, hash"
 UNTOLD = (  # decisions that the log does not have, or has in other words, and then those that only the log has
@@ -66,6 +67,20 @@ async def note(db: Transaction, at: float, kind: str, actor: str, body: Any, run
     """Log something within a transaction: what happened, at which Unix time, and who did it; the body is JSON."""
     text = json.dumps(body, ensure_ascii=True, sort_keys=True)
     await db.execute("INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, ?, ?, ?, ?, ?)", (at, kind, actor, run, review, text))
+
+
+async def of_review(store: Store, review: int) -> list[Logged]:
+    """What the log says of a review, oldest first."""
+    found = await store.all("SELECT seq, at, kind, actor, body, hash FROM audit WHERE review = ? ORDER BY seq", (review,))
+    return [Logged(seq, at, kind, actor, _body(body), hash_) for seq, at, kind, actor, body, hash_ in found]
+
+
+def _body(text: Any) -> Json:
+    """What an entry carries; as it is where somebody has made it unreadable."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return str(text)
 
 
 def verify(database: Path, saved: Mark | None = None) -> Verified:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.filters import GLOBS, Filter, Limit, Term
-from hitl_tui.model import DecisionKind
+from hitl_tui.model import Decision, DecisionKind, Remembered
+from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
 PAGE = 50
@@ -26,7 +27,8 @@ INDEX = (
 )
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
-    "h.looked_ms, h.standing"
+    "h.looked_ms, h.standing, (SELECT undone_at FROM decisions d WHERE d.id = h.decision), h.kind = 'reject' AND EXISTS "
+    "(SELECT 1 FROM decisions d JOIN reviews v ON v.id = d.review WHERE d.id = h.decision AND (d.args IS NOT NULL OR v.kind = 'draft'))"
 )
 WAITING = {
     "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
@@ -34,34 +36,6 @@ WAITING = {
     "outcome": "coalesce(v.route, 'none')", "decided": "''",
 }  # fmt: skip
 """Where the fields of a filter are found on a review that waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A decision as the history lists it."""
-
-    decision: int
-    at: float
-    """Unix time, seconds."""
-    run: int
-    review: int
-    slot: int
-    agent: str
-    tool: str
-    kind: DecisionKind
-    actor: str
-    rule: str
-    """The policy's rule that spoke of the action, whoever decided."""
-    confidence: float | None
-    opened_at: float
-    looked_ms: int | None
-    standing: bool
-    """False once it was taken back or decided anew."""
-
-    @property
-    def waited_s(self) -> float:
-        """From when it was asked until it was decided."""
-        return max(0.0, self.at - self.opened_at)
 
 
 async def catch_up(store: Store) -> None:
@@ -87,6 +61,21 @@ async def history(store: Store, wanted: Filter, before: int | None = None, limit
     source, key, values = asked
     found = await store.all(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?", (*values, limit))
     return [_remembered(row) for row in found]
+
+
+async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
+    """These decisions as the history lists them, in no order."""
+    found = await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+    return [_remembered(row) for row in found]
+
+
+async def decision(store: Store, number: int) -> Decision | None:
+    """One decision, whether or not it stands; None when there is none of that number."""
+    row = await store.one("SELECT review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions WHERE id = ?", (number,))
+    if row is None:
+        return None
+    review, slot, kind, args, message, actor, digest, at, looked_ms = row
+    return Decision(number, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
 
 
 async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
@@ -189,24 +178,21 @@ def _sign(limit: Limit) -> str:
 
 
 def _remembered(row: Sequence[Any]) -> Remembered:
-    decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing = row
+    decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, undone_at, back = row
     return Remembered(
-        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing)
-    )
+        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
+        undone_at, bool(back),
+    )  # fmt: skip
 
 
 async def waiting_ids(store: Store, wanted: Filter) -> array[int]:
     """Ids of the open reviews that fit, oldest first; eight bytes each."""
-    where = ["v.state = 'open'"]
-    values: list[Any] = []
-    for clause, given in _waiting(wanted):
-        where.append(clause)
-        values += given
+    where, values = _where(wanted)
     ids = array("q")
     last = 0
     while True:  # a page at a time: a cursor kept open would hide from this connection what is written meanwhile
         page = await store.all(
-            f"SELECT v.id FROM reviews v WHERE v.id > ? AND {' AND '.join(where)} ORDER BY v.id LIMIT 20000", (last, *values)
+            f"SELECT v.id FROM reviews v WHERE v.state = 'open' AND v.id > ? AND {where} ORDER BY v.id LIMIT 20000", (last, *values)
         )
         ids.extend(row[0] for row in page)
         if len(page) < 20_000:
@@ -214,8 +200,20 @@ async def waiting_ids(store: Store, wanted: Filter) -> array[int]:
         last = ids[-1]
 
 
+def fitting(store: Store, wanted: Filter, ids: Sequence[int]) -> set[int]:
+    """Those of these few reviews that fit, open or not; at once."""
+    where, values = _where(wanted)
+    asked = f"SELECT v.id FROM reviews v WHERE v.id IN (SELECT value FROM json_each(?)) AND {where}"
+    return {int(row[0]) for row in store.glance(asked, (json.dumps(list(ids)), *values))}
+
+
+def _where(wanted: Filter) -> tuple[str, list[Any]]:
+    found = list(_waiting(wanted))
+    return " AND ".join(clause for clause, _ in found) or "TRUE", [value for _, given in found for value in given]
+
+
 def _waiting(wanted: Filter) -> Iterator[tuple[str, list[Any]]]:
-    """Clauses about an open review `v`, with their values."""
+    """Clauses about a review `v`, with their values."""
     for term in wanted.terms:
         column = WAITING[term.field]
         if term.field in GLOBS:

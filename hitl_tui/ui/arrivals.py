@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from textual.widget import Widget
 
@@ -29,7 +29,7 @@ class Arrivals:
         self._open = Order()
         self._lingering = Lingering(owner, let_go, clock)
         self.filter = ""
-        """What agent, tool or summary must hold."""
+        """A line of the filter language; empty for everything."""
         self.loaded = False
 
     @property
@@ -48,20 +48,20 @@ class Arrivals:
         self._open, self.loaded = Order(ids), True
         shown = await self._inbox.matching_ids(self.filter) if self.filter else array("q", ids)
         order = Order(shown)
-        for id_ in self._lingering:
-            if id_ in self._items.rows and self._matches(self._items.rows[id_]):
-                order.add(id_)
+        for id_ in self._fitting([id_ for id_ in self._lingering if id_ in self._items.rows]):
+            order.add(id_)
         self._items.load(order)
         self.title()
 
     def apply(self, changed: Sequence[ReviewRow]) -> dict[int, ReviewRow]:
         """Take in reviews that are new or changed; those that the list shows."""
         put: dict[int, ReviewRow] = {}
+        fitting = self._fitting([row.id for row in changed if row.state == ReviewState.OPEN])
         for row in changed:
             if row.state == ReviewState.OPEN:
                 self._open.add(row.id)
                 self._lingering.stay(row.id)
-                if self._matches(row):
+                if row.id in fitting or row.id in self._items.order:  # what is shown stays where it is, and is told as it is
                     put[row.id] = row
             else:
                 self._open.drop(row.id)
@@ -94,6 +94,5 @@ class Arrivals:
         title = f"Waiting  {count}" if not self.filter else f"Waiting  {count}  /{one_line(self.filter, 20)}"
         self._items.border_title = title.replace("[", "\\[")
 
-    def _matches(self, row: ReviewRow) -> bool:
-        wanted = self.filter.casefold()
-        return not wanted or any(wanted in text.casefold() for text in (row.agent, row.title, row.summary))
+    def _fitting(self, ids: Sequence[int]) -> Collection[int]:
+        return self._inbox.fitting(self.filter, ids) if self.filter and ids else ids

@@ -105,7 +105,7 @@ class Desk:
         """Another filter, or None when the person went back."""
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
-        return await ask(self._owner, FilterScreen(now))
+        return await ask(self._owner, FilterScreen("queue", now))
 
     async def _reject(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.reject import RejectScreen

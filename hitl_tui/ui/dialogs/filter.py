@@ -1,27 +1,55 @@
-"""A text that agent, tool or summary must hold."""
+"""A line of the filter language, for the queue or for the history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
+from hitl_tui import filters
+from hitl_tui.errors import Refused
 from hitl_tui.ui.dialogs.frame import DialogScreen
+
+FIELDS = (
+    "agent:mail*  tool:  by:  rule:  run:r3  review:12  decided:reject  kind:  risk:  outcome:\n"
+    'confidence:<0.6  since:7d  until:2026-03-31  word  "words with: a colon"  -leaves:out'
+)
 
 
 class FilterScreen(DialogScreen[str]):
-    """Comes back with the text; an empty one shows everything again."""
+    """Comes back with the line; an empty one shows everything again. One with a slip stays, and the slip is said."""
 
-    def __init__(self, now: str) -> None:
-        super().__init__("Filter the queue", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
+    def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None) -> None:
+        """`tried` gets every line without a slip while it is typed; what it finds is seen behind the dialog."""
+        super().__init__(f"Filter the {what}", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
         self._now = now
+        self._tried = tried
+        self.set_class(tried is not None, "-live")
 
     def body(self) -> Iterable[Widget]:
-        yield Input(self._now, placeholder="agent, tool or summary holds …")
+        yield Input(self._now, placeholder="words, or agent: tool: by: since: …")
+        yield Static(FIELDS, classes="label gap", markup=False)
 
     def field(self) -> Widget | None:
         return self.query_one(Input)
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if self._tried is None:
+            self.complain("")
+        elif self._fits(event.value):
+            self._tried(event.value.strip())
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip())
+        if self._fits(event.value):
+            self.dismiss(event.value.strip())
+
+    def _fits(self, text: str) -> bool:
+        try:
+            filters.parse(text, time.time())
+        except Refused as slip:
+            self.complain(str(slip))
+            return False
+        self.complain("")
+        return True

@@ -1,0 +1,78 @@
+"""What was decided, looked back at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hitl_tui.model.actions import Action, DecisionKind
+from hitl_tui.model.pauses import Context
+from hitl_tui.model.people import Endorsement, Escalation, Look
+from hitl_tui.model.reviews import Decision, Review
+from hitl_tui.model.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A decision as the history lists it."""
+
+    decision: int
+    at: float
+    """Unix time, seconds."""
+    run: int
+    review: int
+    slot: int
+    agent: str
+    tool: str
+    kind: DecisionKind
+    actor: str
+    rule: str
+    """The policy's rule that spoke of the action, whoever decided."""
+    confidence: float | None
+    opened_at: float
+    looked_ms: int | None
+    standing: bool
+    """False once it was taken back or decided anew."""
+    undone_at: float | None = None
+    """When it was taken back, as Unix time."""
+    sent_back: bool = False
+    """A rejection that asked for another pass."""
+
+    @property
+    def waited_s(self) -> float:
+        """From when it was asked until it was decided."""
+        return max(0.0, self.at - self.opened_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry of the chained log."""
+
+    seq: int
+    at: float
+    """Unix time, seconds."""
+    kind: str
+    actor: str
+    body: Json
+    hash: str
+    """SHA-256 (hex) of this entry and the hash before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decision of the history, opened: all that is known of it, as it was."""
+
+    row: Remembered
+    decision: Decision
+    review: Review
+    context: Context
+    looks: Sequence[Look]
+    endorsements: Sequence[Endorsement]
+    escalations: Sequence[Escalation]
+    log: Sequence[Logged]
+    """What the log says of the review, oldest first."""
+
+    @property
+    def action(self) -> Action:
+        """What was decided of."""
+        return next(action for action in self.review.actions if action.slot == self.row.slot)
