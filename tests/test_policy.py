@@ -57,6 +57,18 @@ def test_the_starter_is_read_whole_and_without_complaint() -> None:
     assert said("archive_mail", confidence=0.5) == Outcome.TAKEOVER
 
 
+def test_the_policy_of_the_readme_is_read_whole_and_does_what_its_comments_say() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (text,) = [part.split("```")[0] for part in readme.split("```toml\n") if part.startswith("# policy.toml")]
+    policy, problems = examine(text)
+    assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
+    refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
+    assert (refund.outcome, refund.risk, refund.reviewers, refund.to) == (Outcome.ASK, Risk.IRREVERSIBLE, 2, "finance")
+    assert (refund.deadline_s, refund.then) == (4 * 3600.0, "reject")
+    assert unsampled(Facts("desk", "read_mail"), policy, NOON).outcome is Outcome.AUTO
+    assert unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
+
+
 def test_everything_a_policy_can_say_is_read() -> None:
     policy = parse(
         'spot_check = 0.5\nseed = "x"\n[thresholds]\nauto = 0.8\nask = 0.3\n[confidence]\nsources = ["words"]\nstate_key = "sure"\n'
@@ -113,6 +125,8 @@ def test_everything_a_policy_can_say_is_read() -> None:
         ('[notify]\ncommand = "rm -rf /"', 2, "no shell reads it"),
         ('[notify]\nurls = ["nowhere"]', 2, "no URL"),
         ('[groups]\na = ["b"]\nb = ["c"]', 3, "is a group and a person"),
+        ("[groups]\nleads = []", 2, "nobody is in group 'leads'"),
+        ('[groups]\nleads = ["cleo", "Cleo"]', 2, "somebody is in group 'leads' twice"),
         ("rule = 1", 1, "write [[rule]]"),
     ],
 )  # fmt: skip
@@ -142,6 +156,14 @@ def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -
     assert (problem.line, problem.text) == (5, "rule 'one' can never speak: rule 'all' on line 1 matches all that it does")
     assert wrong(rule(name="a", outcome="ask", when="args.x > 1") + rule(name="b", outcome="ask")) == []
     assert "always true" in wrong(rule(outcome="ask", when="1 < 2"))[0]
+
+
+def test_a_rule_that_says_auto_of_what_it_does_not_name_is_warned_of() -> None:
+    (problem,) = examine(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
+    assert (problem.line, problem.is_error) == (1, False)
+    assert problem.text == "rule 'r' never lets delete_* go on by itself: that is irreversible, and it is not named letter for letter"
+    assert wrong(rule(tool="delete_draft", risk="irreversible", outcome="auto")) == []
+    assert wrong(rule(tool="delete_*", risk="reversible", outcome="auto")) == []
 
 
 GLOBS = st.text("ab*?", max_size=6)

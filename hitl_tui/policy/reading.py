@@ -14,7 +14,7 @@ from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.model import Facts, Outcome, Risk
 from hitl_tui.policy import language, week
 from hitl_tui.policy.evaluation import Undecided, holds
-from hitl_tui.policy.globs import all_covered
+from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.nearest import nearest
 from hitl_tui.policy.places import Path, line_of, places
 from hitl_tui.policy.rules import Hours, Notify, Policy, Rule, Sources, Step, Thresholds
@@ -79,7 +79,7 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
     reader = _Reader(raw, places(text))
     policy = reader.policy()
-    problems = reader.problems or [*_never_speak(policy.rules), *_constant(policy.rules), *_idle(policy.rules)]
+    problems = reader.problems or [*_never_speak(policy.rules), *_constant(policy.rules), *_idle(policy.rules), *_unnamed(policy.rules)]
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -216,14 +216,19 @@ class _Reader:
         groups: dict[str, tuple[str, ...]] = {}
         for name, members in self._table(path, value).items():
             where = (*path, name)
-            people = self._read(path, {name: members}, name, self._texts, ())
-            if len(set(people)) < len(people):
+            people = self._read(path, {name: members}, name, self._people, ())
+            if len({person.casefold() for person in people}) < len(people):  # nobody is two people by a capital letter
                 self._wrong(where, f"somebody is in group {name!r} twice", "name everybody once")
             groups[name] = people
         for name in groups:
             if any(name in people for people in groups.values()):
                 self._wrong((*path, name), f"{name!r} is a group and a person", "call the group something else")
         return groups
+
+    def _people(self, path: Path, value: Any) -> tuple[str, ...]:
+        if value == []:
+            raise self._wrong(path, f"nobody is in group {path[-1]!r}", "name its people, or leave it out")
+        return self._texts(path, value)
 
     def _thresholds(self, path: Path, value: Any) -> Thresholds:
         raw = self._table(path, value, ("auto", "ask"))
@@ -424,3 +429,14 @@ def _idle(rules: Sequence[Rule]) -> list[Problem]:
         for what, used in (("deadline", rule.deadline_s is not None), ("to", rule.to))
         if used
     ]
+
+
+def _unnamed(rules: Sequence[Rule]) -> list[Problem]:
+    """Rules that say auto of something irreversible, and name only globs: they always ask."""
+    found = []
+    for rule in rules:
+        if rule.outcome is Outcome.AUTO and rule.risk is Risk.IRREVERSIBLE and not any(map(is_plain, rule.tools)):
+            tools = ", ".join(rule.tools)
+            text = f"rule {rule.name!r} never lets {tools} go on by itself: that is irreversible, and it is not named letter for letter"
+            found.append(Problem(rule.line, text, 'name the tools, or write outcome = "ask"', is_error=False))
+    return found
