@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl_tui import insights
 from hitl_tui.errors import Refused
 from hitl_tui.filters import Filter, Limit, Term, parse
 from hitl_tui.inbox import Inbox
+from hitl_tui.insights import Rates
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
-from hitl_tui.store import Store, reviews, search
+from hitl_tui.store import Store, reviews, search, tallies
 
 NOW = 1_795_000_000.0
 
@@ -168,3 +170,20 @@ async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: 
             pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context(), confidence=sure)
             await reviews.reconcile(store, run.id, agent, "w", [pause], {})
         assert list(await search.waiting_ids(store, parse(text, time.time()))) == ids
+
+
+async def test_figures_follow_what_stands(past: Store) -> None:
+    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
+    assert by_tool["mail_assistant send_mail"].rates == Rates(approved=1, rejected=1)
+    assert by_tool["sql_steward run_sql"].rates == Rates(edited=1, rejected=1)
+    assert sum(by_tool["sql_steward run_sql"].waited.values()) == 2
+    assert {one.name: one.rates.total for one in await tallies.tallies(past, "reviewer")} == {"ann": 3, "Bob [x]": 2}
+    bins = await tallies.beliefs(past)
+    assert insights.brier(bins) == pytest.approx(((0.95 - 1) ** 2 + 0.4**2 + (0.7 - 1) ** 2) / 3)
+    assert (await tallies.beliefs(past, agent="sql_steward")) == []
+    await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
+    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
+    assert by_tool["mail_assistant send_mail"].rates == Rates(rejected=1)
+    assert sum(by_tool["mail_assistant send_mail"].waited.values()) == 1
+    assert insights.brier(await tallies.beliefs(past)) == pytest.approx((0.4**2 + (0.7 - 1) ** 2) / 2)
+    assert await tallies.tallies(past, "agent", since=time.time() + 2 * 86_400) == []

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import aiosqlite
 
 from hitl_tui.errors import BadHome
+from hitl_tui.insights import bucket
 from hitl_tui.store.chain import chained
 from hitl_tui.store.faults import fault, told
 from hitl_tui.store.migrations import STEPS
@@ -71,6 +72,7 @@ class Store:
             await db.execute(f"PRAGMA synchronous = {synchronous}")
             await db.execute("PRAGMA foreign_keys = ON")
             await db.create_function("chained", 8, chained, deterministic=True)
+            await db.create_function("bucket", 1, bucket, deterministic=True)
             await _migrate(db, path)
             store = cls(db, path, synchronous)
             try:
@@ -169,6 +171,7 @@ class Store:
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
         db.execute("PRAGMA foreign_keys = ON")
         db.create_function("chained", 8, chained, deterministic=True)
+        db.create_function("bucket", 1, bucket, deterministic=True)
         return db
 
     async def one(self, sql: str, values: Any = ()) -> Any:

@@ -21,6 +21,8 @@ GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 HOPELESS = 300
 """So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
+ANEW = ("changes", "workers", "tallies", "times", "beliefs")
+"""Tables that are filled anew by who needs them, as the history and its figures are by who looks."""
 SIDES = ("-wal", "-shm", "-journal")
 
 
@@ -112,7 +114,7 @@ def _schema(old: sqlite3.Connection) -> int:
 def _tables(db: sqlite3.Connection) -> list[str]:
     found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
     names = [str(row[0]) for row in found]
-    return [name for name in names if name not in ("changes", "workers") and not name.startswith("history")]  # who looks fills that anew
+    return [name for name in names if name not in ANEW and not name.startswith("history")]
 
 
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:

@@ -35,3 +35,65 @@ END;
 CREATE TRIGGER decisions_fallen AFTER UPDATE OF superseded ON decisions WHEN NEW.superseded != OLD.superseded BEGIN
     UPDATE history SET standing = NOT NEW.superseded WHERE decision = NEW.id;
 END;
+
+CREATE TABLE tallies (  -- what became of actions, counted as history grows: nobody scans it for a figure
+    id INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,  -- since 1970, UTC
+    agent TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    count INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX tallies_once ON tallies (day, agent, tool, actor, rule, kind);
+CREATE TABLE times (  -- histograms of how long actions waited, and were looked at
+    id INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    measure TEXT NOT NULL,  -- `waited` or `looked`
+    bucket INTEGER NOT NULL,
+    count INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX times_once ON times (day, agent, tool, actor, measure, bucket);
+CREATE TABLE beliefs (  -- stated confidence against what people decided, in twentieths
+    id INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    bin INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    confidence REAL NOT NULL,
+    squares REAL NOT NULL,
+    good INTEGER NOT NULL,
+    believed_good REAL NOT NULL
+);
+CREATE UNIQUE INDEX beliefs_once ON beliefs (day, agent, tool, bin);
+CREATE VIEW counting AS SELECT decision, standing AS sign FROM history;  -- what is inserted here is counted, or with -1 counted no more
+CREATE TRIGGER history_tallied INSTEAD OF INSERT ON counting BEGIN
+    INSERT INTO tallies (day, agent, tool, actor, rule, kind, count)
+        SELECT CAST(at / 86400 AS INTEGER), agent, tool, actor, rule, kind, NEW.sign FROM history WHERE decision = NEW.decision
+        ON CONFLICT (day, agent, tool, actor, rule, kind) DO UPDATE SET count = count + excluded.count;
+    INSERT INTO times (day, agent, tool, actor, measure, bucket, count)
+        SELECT CAST(at / 86400 AS INTEGER), agent, tool, actor, 'waited', bucket(at - opened_at), NEW.sign FROM history
+        WHERE decision = NEW.decision
+        ON CONFLICT (day, agent, tool, actor, measure, bucket) DO UPDATE SET count = count + excluded.count;
+    INSERT INTO times (day, agent, tool, actor, measure, bucket, count)
+        SELECT CAST(at / 86400 AS INTEGER), agent, tool, actor, 'looked', bucket(looked_ms / 1000.0), NEW.sign FROM history
+        WHERE decision = NEW.decision AND looked_ms IS NOT NULL
+        ON CONFLICT (day, agent, tool, actor, measure, bucket) DO UPDATE SET count = count + excluded.count;
+    INSERT INTO beliefs (day, agent, tool, bin, count, confidence, squares, good, believed_good)
+        SELECT CAST(at / 86400 AS INTEGER), agent, tool, min(19, CAST(confidence * 20 AS INTEGER)), NEW.sign, NEW.sign * confidence,
+            NEW.sign * confidence * confidence, NEW.sign * (kind = 'approve'), NEW.sign * confidence * (kind = 'approve')
+        FROM history WHERE decision = NEW.decision AND confidence BETWEEN 0 AND 1 AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*'
+        ON CONFLICT (day, agent, tool, bin) DO UPDATE SET count = count + excluded.count, confidence = confidence + excluded.confidence,
+            squares = squares + excluded.squares, good = good + excluded.good, believed_good = believed_good + excluded.believed_good;
+END;
+CREATE TRIGGER history_counted AFTER INSERT ON history WHEN NEW.standing BEGIN
+    INSERT INTO counting (decision, sign) VALUES (NEW.decision, 1);
+END;
+CREATE TRIGGER history_recounted AFTER UPDATE OF standing ON history WHEN NEW.standing != OLD.standing BEGIN
+    INSERT INTO counting (decision, sign) VALUES (NEW.decision, NEW.standing - OLD.standing);
+END;
