@@ -483,14 +483,14 @@ class Inbox:
         known = [a for a in await agents.list_agents(self.store, found.agent) if found.project in (None, a.project)]
         return known[0].state_schema if known else None
 
-    async def save_plan(self, takeover: int, plan: HandBack) -> None:
-        """Keep what is planned so far; it need not fit yet.
+    async def save_plan(self, takeover: int, plan: HandBack, typed: Mapping[str, str] | None = None) -> None:
+        """Keep what is planned so far, which need not fit yet, and by part the texts that cannot be read yet.
 
         Raises:
             Refused: there is no such take-over.
             Stale: the run is no longer in this reviewer's hands.
         """
-        if not await takeovers.keep(self.store, takeover, self.reviewer, plan):
+        if not await takeovers.keep(self.store, takeover, self.reviewer, plan, typed or {}):
             await self._gone(takeover)
 
     async def hand_back(self, takeover: int, plan: HandBack) -> None:

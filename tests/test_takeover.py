@@ -496,11 +496,31 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     with pytest.raises(Stale, match=f"the take-over of run r{run.id} is given up: taken by bob: ann is on holiday"):
         await hands.inbox.hand_back(takeover.id, HandBack(guidance="x"))
     assert (await hands.inbox.review(review.row.id)).row.claimed_by == "bob"
+    mine = await hands.inbox.take_over(run.id, "I am back")
+    assert mine.plan == HandBack(guidance="ha"), "what somebody took from under it is there again"
+    await hands.inbox.give_up(mine.id)
+    assert (await hands.inbox.take_over(run.id)).plan == HandBack(), "what was given up is not"
+    theirs = await bob.take_over(run.id, "ann is on holiday")
     await bob.give_up(theirs.id)
     await hands.decide(review, approve())
     await hands.done(run)
     kinds = [entry["kind"] for entry in logged(hands, run)]
-    assert [k for k in kinds if "taken" in k or "given" in k] == ["taken_over", "given_up", "taken_over", "given_up"]
+    assert [k for k in kinds if "taken" in k or "given" in k] == ["taken_over", "given_up"] * 5
+
+
+async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(hands: Reviewer) -> None:
+    run = await hands.launch("batched", [LETTER])
+    review = (await hands.one(run)).row.id
+    takeover = await hands.inbox.take_over(run.id)
+    for who, sentence in ((hands.inbox, "you have"), (Inbox(hands.store, "bob"), "ann has")):
+        for verb in (who.claim(review, "mine now"), who.release(review), who.escalate(review, "leads", "please")):
+            with pytest.raises(Stale, match=f"{sentence} taken over the run that asks review {review}"):
+                await verb
+    row = (await hands.inbox.review(review)).row
+    assert (row.claimed_by, row.is_taken_over, row.escalated) == ("ann", True, "")
+    await hands.inbox.give_up(takeover.id)
+    await hands.inbox.claim(review)
+    await hands.inbox.cancel(run.id)
 
 
 async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[str], Place]) -> None:
@@ -519,6 +539,7 @@ async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[st
         assert done.state == "stale"
         assert "the run has moved since it was taken over, and nothing was done" in done.note
         assert (await ann.inbox.run(run.id)).state is RunState.WAITING
+        assert (await ann.inbox.take_over(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
 
 
 async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
@@ -587,6 +608,7 @@ def test_the_command_line_takes_over(own: Callable[[str], Place]) -> None:
     assert (call["name"], call["args"]) == (LETTER[0], LETTER[1])
     assert told["state_schema"]["properties"]["messages"]
     assert "in your hands" in place.cli("take-over", "r2").stdout
+    assert place.json("take-over", "r2")["typed"] == {}
     assert "in your hands" not in place.refused("take-over", "r2", "--reviewer", "eve")
     assert place.refused("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
     assert place.refused("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")

@@ -69,6 +69,8 @@ class TakeOver:
     """`open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`."""
     note: str
     """How it ended, as a clause; why it was stale or failed."""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """Texts that are no part of the plan yet, because they cannot be read: by the name of the part."""
 
     @property
     def is_live(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hitl_tui import jsontext
 from hitl_tui.errors import Refused
-from hitl_tui.model import ReviewState
+from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
 from hitl_tui.store import why
 from hitl_tui.store.connection import Store, Transaction
 
@@ -19,7 +19,7 @@ async def claim(store: Store, review: int, actor: str, for_s: float, reason: str
 
     Raises:
         Refused: somebody else has it, and there is no reason to take it.
-        Stale: it is no longer open.
+        Stale: it is no longer open, or its run is in somebody's hands.
     """
     now = time.time()
     async with store.transaction() as db:
@@ -40,6 +40,7 @@ async def release(store: Store, review: int, actor: str) -> None:
 
     Raises:
         Refused: it is not theirs.
+        Stale: its run is in somebody's hands.
     """
     now = time.time()
     async with store.transaction() as db:
@@ -81,4 +82,6 @@ async def _holder(db: Transaction, review: int, actor: str, now: float, is_open:
     state, note, decided, decided_at, name, until, mine = found[0]
     if is_open and state != ReviewState.OPEN:
         raise why.closed(review, state, note, decided, decided_at)
+    if name and until >= UNTIL_HANDED_BACK:
+        raise why.in_hands(review, name, bool(mine))
     return _Holder(name, until, bool(mine)) if name and until > now else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext, plans
@@ -16,7 +16,8 @@ from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.why import when
 
-COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note"
+COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed"
+WIDTH = COLUMNS.count(",") + 1
 LIVE = "state IN ('open', 'handed_back', 'submitted')"
 AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
 
@@ -43,14 +44,9 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver:
         await _must_be_free(db, run, actor, before, reason)
         if before:
             await _end(db, before.id, "given_up", f"taken by {actor}: {reason}")
-        plan = await db.execute_fetchall(  # what could not be done is not lost
-            "SELECT plan FROM takeovers WHERE id = (SELECT max(id) FROM takeovers WHERE run = ?) AND state = 'failed' "
-            "AND actor = ? COLLATE NOCASE",
-            (run, actor),
-        )
         cursor = await db.execute(
-            "INSERT INTO takeovers (run, actor, at, head, reason, plan) VALUES (?, ?, ?, ?, ?, ?)",
-            (run, actor, now, head[0][0], reason, plan[0][0] if plan else None),
+            "INSERT INTO takeovers (run, actor, at, head, reason, plan, typed) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (run, actor, now, head[0][0], reason, *await _left_over(db, run, actor)),
         )
         made = int(cursor.lastrowid or 0)
         await db.execute(
@@ -58,6 +54,17 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver:
         )
         rows = await db.execute_fetchall(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (made,))
         return _read(rows[0])
+
+
+async def _left_over(db: Transaction, run: int, actor: str) -> tuple[str | None, str | None]:
+    """What this person wrote for the run before and nobody carried out, unless they gave it up themselves."""
+    found = await db.execute_fetchall(
+        "SELECT t.plan, t.typed FROM takeovers t WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = ? AND actor = ? COLLATE NOCASE) "
+        "AND (t.state IN ('failed', 'stale') OR t.state = 'given_up' AND t.note != '') "
+        "AND NOT EXISTS (SELECT 1 FROM takeovers o WHERE o.run = t.run AND o.id > t.id AND o.state = 'applied')",
+        (run, actor),
+    )
+    return next(((plan, typed) for plan, typed in found), (None, None))
 
 
 async def _must_rest(db: Transaction, run: int) -> None:
@@ -112,15 +119,16 @@ def holder(store: Store, run: int) -> TakeOver | None:
     return _read(rows[0]) if rows else None
 
 
-async def keep(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
-    """Store what is planned so far; False when it is no longer in this person's hands."""
-    return await _change(store, takeover, actor, "plan = ?", jsontext.dumps(plans.as_json(plan)))
+async def keep(store: Store, takeover: int, actor: str, plan: HandBack, typed: Mapping[str, str]) -> bool:
+    """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
+    values = (jsontext.dumps(plans.as_json(plan)), jsontext.dumps(dict(typed)) if typed else None)
+    return await _change(store, takeover, actor, "plan = ?, typed = ?", *values)
 
 
 async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
     """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
     values = (jsontext.dumps(plans.as_json(plan)), time.time())
-    return await _change(store, takeover, actor, "plan = ?, state = 'handed_back', handed_back_at = ?", *values)
+    return await _change(store, takeover, actor, "plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ?", *values)
 
 
 async def _change(store: Store, takeover: int, actor: str, sets: str, *values: Any) -> bool:
@@ -167,7 +175,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) ORDER BY t.id LIMIT 1",
         (project, *agents, *going),
     )
-    return (read_run(rows[0][8:]), _read(rows[0][:8])) if rows else None
+    return (read_run(rows[0][WIDTH:]), _read(rows[0][:WIDTH])) if rows else None
 
 
 async def submit(store: Store, worker: str, takeover: int) -> bool:
@@ -242,5 +250,6 @@ async def _live(db: Transaction, run: int) -> TakeOver | None:
 
 
 def _read(row: Any) -> TakeOver:
-    id_, run, actor, at, head_, plan, state, note = row
-    return TakeOver(id_, run, actor, at, head_, plans.read(json.loads(plan)) if plan else HandBack(), state, note)
+    id_, run, actor, at, head_, plan, state, note, typed = row
+    planned = plans.read(json.loads(plan)) if plan else HandBack()
+    return TakeOver(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})

@@ -25,10 +25,17 @@ def closed(review: int, state: str, note: str, decided: str, decided_at: float |
 def held(review: int, who: str, until: float) -> Refused:
     """Somebody else has claimed it."""
     if until >= UNTIL_HANDED_BACK:
-        return Refused(f"{who} has taken over the run that asks review {review}", "wait until it is handed back")
+        return in_hands(review, who, False)
     return Refused(
         f"{who} has review {review}{when(until, 'until', 'until')}", f'take it with a reason: `hitl-tui claim {review} --reason "…"`'
     )
+
+
+def in_hands(review: int, who: str, is_mine: bool) -> Stale:
+    """The run that asks it is taken over."""
+    if is_mine:
+        return Stale(f"you have taken over the run that asks review {review}", "hand it back or give it up first")
+    return Stale(f"{who} has taken over the run that asks review {review}", "wait until it is handed back, or take the run with a reason")
 
 
 def when(at: float | None, today: str = "at", another_day: str = "on") -> str:

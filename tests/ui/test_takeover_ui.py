@@ -122,6 +122,15 @@ async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(
             await tells(desk, problem)
             await desk.press("ctrl+b")
             assert (await over(desk)).state == "open"
+        await put(desk, '{"folder": "half')
+        await desk.press("escape", "ctrl+g")
+        await desk.seen("What you wrote is thrown away")
+        await desk.press("escape", "escape")
+        assert (await over(desk)).typed == {"state": '{"folder": "half'}, "another console shows it"
+        desk.app._typed.clear()
+        await desk.press("t", "4")
+        area = desk.app.screen.focused
+        assert isinstance(area, TextArea) and area.text == '{"folder": "half'
         await put(desk, '{"folder": "inbox", "unread": 0, "note": "by hand"}')
         await tells(desk, "2 state keys changed; 1 call is asked again before it runs")
         assert "note added" in on_one_line(desk) and "- 2" in on_one_line(desk)

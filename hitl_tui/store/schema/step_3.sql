@@ -163,6 +163,7 @@ CREATE TABLE takeovers (  -- a person in the agent's place
     reason TEXT NOT NULL DEFAULT '',  -- why it was taken from somebody else
     head TEXT NOT NULL,  -- the checkpoint that was shown
     plan TEXT,  -- what to do before the agent goes on
+    typed TEXT,  -- texts that are no part of a plan yet, by the part they are to be
     state TEXT NOT NULL DEFAULT 'open',  -- `open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`
     note TEXT NOT NULL DEFAULT '',
     handed_back_at REAL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -57,9 +57,9 @@ class Draft:
     answer: str = ""
 
     @classmethod
-    def of(cls, head: Head, schema: Json, plan: HandBack, ended: str = "") -> Draft:
-        """The texts to begin with: the run as it stands, and over it what was planned before."""
-        return cls(
+    def of(cls, head: Head, schema: Json, plan: HandBack, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
+        """The texts to begin with: the run as it stands, over it what was planned before, and over that what was only typed."""
+        made = cls(
             head,
             schema,
             ended,
@@ -70,6 +70,10 @@ class Draft:
             jsontext.dumps({**head.context.state, **plan.state} if isinstance(head.context.state, dict) else head.context.state, indent=2),
             plan.answer or "",
         )
+        for name, text in (typed or {}).items():
+            if name in CHECKED:
+                setattr(made, name, text)
+        return made
 
     # What stands in the way
 
@@ -111,6 +115,10 @@ class Draft:
     def kept(self) -> HandBack:
         """As much of it as can be read: what a store can hold of it."""
         return HandBack(**{name: value for name, read in self._parts() if (value := _tried(read)) is not None})
+
+    def unread(self) -> dict[str, str]:
+        """The texts that are no part of a plan as they are, by part."""
+        return {name: str(getattr(self, name)) for name in self.problems()}
 
     def problems(self) -> dict[str, str]:
         """What is wrong with a part, as a sentence, by its name; only those that have something wrong."""

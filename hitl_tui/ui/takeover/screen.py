@@ -50,8 +50,10 @@ def draft_of(typed: TypedInPlaces, over: TakeOver, whole: Whole) -> Draft:
     """What was typed before, as far as the store's plan is no newer; laid over where the run stands now."""
     before, draft = typed.get(whole.run.id, (0, None))
     if draft is None or draft.head != whole.head or (before == over.id and draft.kept() != over.plan):
-        plan = over.plan if draft is None or before == over.id else draft.kept()
-        draft = Draft.of(whole.head, whole.schema, plan, "" if whole.run.state == RunState.WAITING else str(whole.run.state))
+        is_stored = draft is None or before == over.id
+        plan, unread = (over.plan, over.typed) if draft is None or is_stored else (draft.kept(), draft.unread())
+        ended = "" if whole.run.state == RunState.WAITING else str(whole.run.state)
+        draft = Draft.of(whole.head, whole.schema, plan, ended, unread)
     typed[whole.run.id] = (over.id, draft)
     return draft
 
@@ -81,7 +83,7 @@ class TakeOverScreen(Workplace):
         self._keymap = keymap
         self._clock = clock
         self.draft = draft
-        self._saved = over.plan
+        self._saved = self._tried = (over.plan, dict(over.typed))
         self._left = False
 
     def compose(self) -> ComposeResult:
@@ -207,17 +209,19 @@ class TakeOverScreen(Workplace):
         return Content.styled(f" ⚠ {what}; what you wrote stays here as long as this is open", "bold $text-warning")
 
     async def _save(self) -> None:
-        """What can be read of it goes to the store; the rest is kept by the console."""
-        kept = self.draft.kept()
+        """All of it goes to the store: what can be read as the plan, the rest as it is typed."""
+        kept = (self.draft.kept(), self.draft.unread())
         if self._left or kept == self._saved:
             return
-        self._saved = kept
+        is_news, self._tried = kept != self._tried, kept
         try:
-            await self._inbox.save_plan(self._over.id, kept)
+            await self._inbox.save_plan(self._over.id, *kept)
+            self._saved = kept
         except Stale:
-            return  # said on the first row
+            self._saved = kept  # said on the first row
         except TROUBLE as error:
-            report(self, error)
+            if is_news:
+                report(self, error)
 
     async def leave(self) -> None:
         """Go, and stay in the agent's place: what was typed is there again."""
@@ -238,7 +242,7 @@ class TakeOverScreen(Workplace):
     @steady
     async def action_give_up(self) -> None:
         run = self._whole.run
-        if self.draft.kept() != HandBack():
+        if self.draft.kept() != HandBack() or self.draft.unread():
             question = f"Give run r{run.id} up? What you wrote is thrown away; the run stands as it did before."
             if not await ask(self, ConfirmScreen("Give up the take-over", question, yes="give it up", no="keep it")):
                 return
@@ -265,7 +269,7 @@ class TakeOverScreen(Workplace):
         self._place.disabled = True
         try:
             self._place.say("handing back …")
-            self._saved = plan
+            self._saved = (plan, {})
             await self._inbox.hand_back(self._over.id, plan)
             await self._until_done(told)
         except TROUBLE as error:
@@ -303,7 +307,7 @@ class TakeOverScreen(Workplace):
         except TROUBLE as error:
             self._go(f"the plan was not carried out: {ended.note or ended.state}; {sentence(error)}", keep=True)
             return
-        self._saved = self._over.plan
+        self._saved = (self._over.plan, dict(self._over.typed))
         del self._typed[run]
         self.draft = draft_of(self._typed, replace(self._over, plan=plan), self._whole)
         await self._place.remove()
