@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click import Context, Group
+
+from hitl_tui.cli import FAMILIES, main
 
 LANGGRAPH = ("langgraph", "langchain", "langchain_core")
 TEXTUAL = ("textual",)
@@ -32,6 +35,15 @@ def test_the_agents_side_imports_no_textual(module: str) -> None:
 def test_the_command_line_imports_neither_until_it_must() -> None:
     heavy = (*LANGGRAPH, *TEXTUAL, "aiosqlite", "asyncio", "jsonschema")
     assert imported_by("import hitl_tui.cli", heavy) == []
+
+
+def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> None:
+    run = "from hitl_tui.cli import main; main(['--help'], standalone_mode=False)"
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.printing"))[-1] == "console."
+    listed = {name: sentence for names in FAMILIES.values() for name, sentence in names.items()}
+    called = {name: main.resolve_command(Context(main), [name])[1] for name in main.commands}
+    assert {name: command.get_short_help_str(1000) for name, command in called.items() if command} == listed
+    assert all(isinstance(command, Group) or command.callback for command in called.values() if command)
 
 
 def test_a_verb_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `hitl-tui export` does: writes what people decided as training data, with a manifest that says what it is."""
+"""`hitl-tui export`: writes what people decided as training data, with a manifest that says what it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,16 +16,54 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hitl_tui import __version__, files, filters
-from hitl_tui.settings import Home
+import click
+
+from hitl_tui import __version__, files, filters, printing
+from hitl_tui.cli.groups import command
+from hitl_tui.cli.options import json_option, shared
+from hitl_tui.safety import visible
+from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
-from hitl_tui.training import Case, Masker, Rules, examples, why_left_out
+from hitl_tui.training import Case, Masker, Rules, examples, read_masks, why_left_out
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
+
+
+@command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "format_", type=click.Choice(["sft", "dpo", "kto", "openai-dpo", "jsonl", "csv"]), default="sft", show_default=True
+)
+@click.option("--filter", "wanted", metavar="FILTER", default="", help='Like "agent:mail* decided:edit since:30d"; else everything.')
+@click.option("--keep-policy", is_flag=True, help="Keep what policy and timeouts decided.")
+@click.option("--keep-fast", is_flag=True, help="Keep what was decided faster than it can be read.")
+@click.option(
+    "--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file with patterns of your own to mask."
+)
+@click.option("--no-masks", is_flag=True, help="Mask nothing: secrets and personal data stay in.")
+@json_option
+@shared
+def export(
+    file: Path, format_: str, wanted: str, keep_policy: bool, keep_fast: bool, masks: Path | None, no_masks: bool, json_: bool,
+    home: str | None, reviewer: str | None,
+) -> None:  # fmt: skip
+    """Write what people decided into FILE (which must be new) as training data, with a manifest beside it."""
+    place = find_home(home).prepare()
+    masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
+    who = reviewer or read_settings(place).reviewer or login()
+    bar: Any
+    with click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def told(done: int, most: int) -> None:
+            bar.length = most
+            bar.update(done - bar.pos)
+
+        done = asyncio.run(_export(place, file, format_, wanted, Rules(keep_policy, keep_fast), masker, who, told))
+    click.echo(printing.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
 
 @dataclass(slots=True)
@@ -67,27 +106,10 @@ def manifest_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
-def export(
-    home: Home,
-    path: Path,
-    format_: str,
-    wanted: str,
-    rules: Rules,
-    masker: Masker | None,
-    reviewer: str,
-    told: Told = lambda done, most: None,
-) -> Exported:
-    """Write what people decided into a new file. The same decisions give the same bytes; however many, they take no more memory.
-
-    Raises:
-        Refused: there is such a file, it cannot be written, or the filter has a slip; nothing is left under that name.
-    """
-    return asyncio.run(_export(home, path, format_, wanted, rules, masker, reviewer, told))
-
-
 async def _export(
     home: Home, path: Path, format_: str, wanted: str, rules: Rules, masker: Masker | None, reviewer: str, told: Told
 ) -> Exported:
+    """Write what people decided into a new file. The same decisions give the same bytes; however many, they take no more memory."""
     asked = filters.parse(wanted, time.time())
     async with Store.open(home.database) as store:
         done = Exported(format_, wanted, str(audit.head(home.database)))

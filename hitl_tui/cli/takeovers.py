@@ -1,0 +1,119 @@
+"""The commands that put a person in an agent's place: take a run over, hand it back, give it up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hitl_tui import jsontext, plans, printing
+from hitl_tui.cli.groups import command
+from hitl_tui.cli.opening import tell
+from hitl_tui.cli.options import json_option, run_number, shared
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import HandBack, Head, Json, TakeOver
+from hitl_tui.safety import visible
+
+
+@command("take-over")
+@click.argument("run", metavar="RUN")
+@click.option("--reason", metavar="TEXT", default="", help="Why you take it, when somebody else has it.")
+@json_option
+@shared
+def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: str | None) -> None:
+    """Be in the agent's place: the run waits for what you hand back, and nobody else decides what it asks."""
+
+    async def work(inbox: Inbox) -> str:
+        id_ = run_number(run)
+        made = await inbox.take_over(id_, reason)
+        head = await inbox.head(id_)
+        if json_:
+            return printing.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.state_schema(id_)})
+        return "\n".join(visible(line) for line in _lines(made, head))
+
+    tell(work, home, reviewer)
+
+
+@command("hand-back")
+@click.argument("run", metavar="RUN")
+@click.option("--plan", metavar="JSON", help="What is done in the agent's place, each part or none; else what was kept of it.")
+@click.option("--plan-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the plan.")
+@shared
+def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | None, reviewer: str | None) -> None:
+    """Let the agent go on from what you did in its place.
+
+    \b
+    A plan is an object with any of these, done in this order:
+      "state": {KEY: VALUE}        new values of the graph's state
+      "text": TEXT                 the agent's last message instead
+      "calls": [{"id", "name", "args"}]  its calls instead, asked before they run
+      "results": {CALL: TEXT}      what the tool would have said
+      "guidance": TEXT             what the agent is told before it tries again
+      "answer": TEXT               the last word: the run ends with it
+    """
+    if plan is not None and plan_file is not None:
+        raise click.UsageError("give one of --plan JSON and --plan-file F")
+    text = plan_file.read_text("utf-8", "replace") if plan_file else plan
+    given: Json = None if text is None else jsontext.loads(text, "the plan")
+
+    async def work(inbox: Inbox) -> str:
+        id_ = run_number(run)
+        found = await _live(inbox, id_)
+        if given is None and found.typed:
+            raise Refused(f"what you typed for {' and '.join(found.typed)} cannot be read yet", "correct it on screen, or give --plan JSON")
+        await inbox.hand_back(found.id, found.plan if given is None else plans.read(given))
+        return f"run {printing.run_id(id_)} is handed back; `hitl-tui show {printing.run_id(id_)}` tells what came of it"
+
+    tell(work, home, reviewer)
+
+
+@command("give-up")
+@click.argument("run", metavar="RUN")
+@shared
+def give_up(run: str, home: str | None, reviewer: str | None) -> None:
+    """Let a run that you took over be as it was."""
+
+    async def work(inbox: Inbox) -> str:
+        id_ = run_number(run)
+        await inbox.give_up((await _live(inbox, id_)).id)
+        return f"run {printing.run_id(id_)} is as it was before"
+
+    tell(work, home, reviewer)
+
+
+async def _live(inbox: Inbox, run: int) -> TakeOver:
+    await inbox.run(run)
+    found = await inbox.takeover_of(run)
+    if found is None or not found.is_live:
+        how = f": the last take-over was {found.state.replace('_', ' ')}" if found else ""
+        raise Refused(f"run r{run} is in nobody's hands{how}", f"`hitl-tui take-over r{run}` puts it into yours")
+    return found
+
+
+def _json(made: TakeOver) -> dict[str, Any]:
+    return {
+        "takeover": made.id, "run": printing.run_id(made.run), "by": made.actor, "at": made.at, "state": made.state,
+        "note": made.note or None, "plan": plans.as_json(made.plan), "typed": dict(made.typed),
+    }  # fmt: skip
+
+
+def _head_json(head: Head) -> dict[str, Any]:
+    calls = [{"id": call.id, "name": call.name, "args": call.args} for call in head.calls]
+    context = printing.context_json(head.context)
+    return {"checkpoint": head.checkpoint, "nodes": list(head.nodes), "text": head.text, "calls": calls, "context": context}
+
+
+def _lines(made: TakeOver, head: Head) -> list[str]:
+    lines = [f"run {printing.run_id(made.run)} is in your hands; it stands before {', '.join(head.nodes) or 'its end'}"]
+    lines += [f"error: {head.context.error}"] if head.context.error else []
+    lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []
+    lines += [f"call {call.id}: {call.name} {json.dumps(call.args, ensure_ascii=False)}" for call in head.calls]
+    state = head.context.state
+    lines += ["state:", *(f"  {line}" for line in jsontext.dumps(state, indent=2).splitlines())] if state else []
+    kept = jsontext.dumps(plans.as_json(made.plan))
+    lines += [f"kept of your plan: {kept}"] if made.plan != HandBack() else []
+    lines += [f"typed for {name}, and not readable yet: {text}" for name, text in made.typed.items()]
+    return [*lines, f"hand it back with: hitl-tui hand-back {printing.run_id(made.run)} --plan '{plans.SHAPE}'"]
