@@ -1,4 +1,4 @@
-"""One turn of a run: from where it stands to its next pause, its end, or its failure; and what became of the answers it was sent."""
+"""One turn of a run: from where it stands to its next pause, its end, or its failure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,26 @@ from hitl_tui.agents.conversation import result_of
 from hitl_tui.agents.faults import Drained, explain
 from hitl_tui.agents.pauses import is_gate
 from hitl_tui.agents.project import Project
-from hitl_tui.agents.threads import Ask, Asked, Look, Part, Thread
+from hitl_tui.agents.threads import Look, Part, Thread
 from hitl_tui.agents.trace import Trace
-from hitl_tui.checks import TOOL_KINDS, response_value
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.faultpoints import Step
-from hitl_tui.model import Action, Answer, DecisionKind, Head, Pause, PauseKind, ReviewState, Run, RunState, Sent, TakeOver
+from hitl_tui.model import Head, ReviewState, Run, RunState, TakeOver
 from hitl_tui.store import Store, decisions, events, reviews, runs, takeovers
 from hitl_tui.store.hangs import Due
+from hitl_tui.worker.fates import (
+    ASKED_AGAIN,
+    FAILED_ON_IT,
+    MAY_HAVE_RUN,
+    NOTHING_RAN,
+    Fate,
+    at_gate,
+    doubted,
+    fates_of,
+    is_refusal,
+    matched,
+    with_words,
+)
 from hitl_tui.worker.hand_backs import MAY_BE_DONE, HandBacks
 from hitl_tui.worker.journal import Journal
 from hitl_tui.worker.output import current_run
@@ -29,14 +41,7 @@ from hitl_tui.worker.threads import AgentThreads
 
 CRASHES = 2
 """After so many deaths of the worker under it, alone the last time, a run is held to be their cause."""
-MAY_HAVE_RUN = "may have run once: the run was cut off while this was being applied"
-FAILED_ON_IT = "may have run once: the graph failed in that step, and all of it is asked anew"
-NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
-ASKED_AGAIN = "the answer was sent, and the graph asks the same again"
-
 GONE = ("its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run anew")
-
-Fate = dict[int, tuple[ReviewState, str]]
 
 
 class Turns:
@@ -79,14 +84,14 @@ class Turns:
         look = carried.look
         keys, sent = await decisions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (decisions.Keys(), [])
         if carried.parts and run.cut and thread.may_repeat(look, sent):
-            look = await thread.stop_in_doubt(look, _with_words(MAY_HAVE_RUN, sent), keys.whole)
+            look = await thread.stop_in_doubt(look, with_words(MAY_HAVE_RUN, sent), keys.whole)
         elif carried.parts:
             await self._stream(run, carried.parts)
             look = await thread.look(stopped=True)
-        note = _with_words(FAILED_ON_IT, sent)
+        note = with_words(FAILED_ON_IT, sent)
         if carried.was_poisoned and look.pauses:
             look = await thread.stop_in_doubt(look, note, keys.whole)
-        await self._settle(run, _doubted(look, sent, note, keys.whole), {})
+        await self._settle(run, doubted(look, sent, note, keys.whole), {})
 
     async def _is_as_it_was(self, run: Run, takeover: TakeOver, why: str) -> None:
         self._say(run, "error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
@@ -127,7 +132,7 @@ class Turns:
             thread.forbid(decisions.forbidden(self._store, run.id))
             await self._stream(run, thread.proceed())
             asks = await thread.asks()
-        answered, stale = _match([said for said in decided if said.review in leased], asks)
+        answered, stale = matched([said for said in decided if said.review in leased], asks)
         if stale:
             await reviews.close(self._store, stale)
         if answered:
@@ -158,31 +163,31 @@ class Turns:
             await self._stream(run, thread.close_step())
         if mended or closing:
             look = await thread.look(stopped=False, gates=await reviews.gates(self._store, run.id))
-        doubt = _with_words(MAY_HAVE_RUN, sent) if run.cut and not all(map(_is_refusal, sent)) else NOTHING_RAN
+        doubt = with_words(MAY_HAVE_RUN, sent) if run.cut and not all(map(is_refusal, sent)) else NOTHING_RAN
         thread.decided(keys.whole, keys.by_call)
         thread.forbid(decisions.forbidden(self._store, run.id))
-        note = _with_words(MAY_HAVE_RUN if run.cut else FAILED_ON_IT, sent)
+        note = with_words(MAY_HAVE_RUN if run.cut else FAILED_ON_IT, sent)
         settled = [said for said in sent if said.review not in unknown]
         if (run.cut or mended) and thread.may_repeat(look, sent):
             held = await thread.stop_in_doubt(look, note, key)
-            await self._settle(run, held, unknown, _with_words(MAY_HAVE_RUN, sent), key, doubtful)
+            await self._settle(run, held, unknown, with_words(MAY_HAVE_RUN, sent), key, doubtful)
             return True
         if look.poisoned:
             await self._stream(run, thread.ask_again(look))
             anew = await thread.look(stopped=True)
             await self._settle(
                 run,
-                await thread.stop_in_doubt(anew, _with_words(FAILED_ON_IT, sent), key) if anew.pauses else anew,
+                await thread.stop_in_doubt(anew, with_words(FAILED_ON_IT, sent), key) if anew.pauses else anew,
                 unknown,
                 doubt,
                 key,
                 doubtful,
             )
             return True
-        if not look.finished and (look.unfinished or not look.pauses) and not _at_gate(look):
+        if not look.finished and (look.unfinished or not look.pauses) and not at_gate(look):
             await self._stream(run, thread.proceed())
             look, unknown = await thread.look(stopped=True), await reviews.submitted(self._store, run.id)
-        await self._settle(run, _doubted(look, settled, note, key), unknown, doubt, key, doubtful)
+        await self._settle(run, doubted(look, settled, note, key), unknown, doubt, key, doubtful)
         return True
 
     async def _stream(self, run: Run, parts: AsyncIterator[Part], first: Step = Step.RUNNING) -> None:
@@ -206,7 +211,7 @@ class Turns:
 
         The decisions of `doubtful` reviews, which `key` names, led to what comes back, and may have had their effect.
         """
-        pauses, fate = _fates(look, sent, doubt, key)
+        pauses, fate = fates_of(look, sent, doubt, key)
         if look.finished:
             result = result_of(look.snapshot.values)
             self._say(run, "done", {})
@@ -344,74 +349,3 @@ class _OverTime(HitlError):
 
 class _Condemned(HitlError):
     """The run itself is what kills the worker."""
-
-
-def _at_gate(look: Look) -> bool:
-    return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
-
-
-def _doubted(look: Look, sent: Sequence[Sent], note: str, key: str | None) -> Look:
-    """The look, where what was answered before, and is asked again by a run that failed or was cancelled over it, says so."""
-    answered = {said.interrupt for said in sent}
-    let = {a.tool_call for s in sent for a in s.actions if s.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)} - {None}
-
-    def again(pause: Pause) -> bool:
-        return pause.interrupt in answered or any(action.tool_call in let for action in pause.actions)
-
-    return replace(look, pauses=tuple(replace(pause, note=note, repeats=key) if again(pause) else pause for pause in look.pauses))
-
-
-def _with_words(note: str, sent: Sequence[Sent]) -> str:
-    """The note with what was decided before, so that whoever is asked again knows."""
-    said = [_in_words(action, one.by_slot[action.slot]) for one in sent for action in one.actions if action.slot in one.by_slot]
-    return f"{note}; before: {', '.join(said)}" if said else note
-
-
-def _in_words(action: Action, answer: Answer) -> str:
-    name = jsontext.one_line(action.name, 40)
-    match answer.kind:
-        case DecisionKind.APPROVE:
-            return f"{name} approved"
-        case DecisionKind.EDIT:
-            return f"{name} edited to {jsontext.plain(jsontext.dumps(answer.args)[:200])}"
-        case DecisionKind.REJECT:
-            return f"{name} rejected" + (f" ({jsontext.one_line(answer.message, 80)})" if answer.message else "")
-        case _:
-            return f"{name} answered {jsontext.one_line(response_value(answer), 80)}"
-
-
-def _is_refusal(said: Sent) -> bool:
-    """Whether an answer lets nothing run, so that sending it twice does no harm."""
-    return said.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in said.by_slot.values())
-
-
-def _match(decided: list[decisions.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, decisions.Answers]], Fate]:
-    """Decisions whose question is still pending, unchanged to the byte, and why the others are stale."""
-    answered, stale = [], Fate()
-    for said in decided:
-        ask = asks.get(said.interrupt)
-        asked = ask(said.node) if ask else None
-        if asked is None:
-            stale[said.review] = (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
-        elif {action.slot: action.digest for action in asked.actions} != dict(said.digests):
-            stale[said.review] = (ReviewState.STALE, "what would run is no longer what was shown")
-        else:
-            answered.append((asked, said))
-    return answered, stale
-
-
-def _fates(look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> tuple[list[Pause], Fate]:
-    """What became of the answers sent. A gate that was left half-way is asked anew: some of its calls may have their results by now."""
-    pending = {pause.interrupt: pause.kind for pause in look.pauses}
-    pauses, fate = list(look.pauses), Fate()
-    for review, interrupt in sent.items():
-        if doubt == NOTHING_RAN and interrupt in pending:
-            fate[review] = (ReviewState.DECIDED, "")
-        elif interrupt in pending and pending[interrupt] is not PauseKind.TOOL_GATE:
-            fate[review] = (ReviewState.OPEN, doubt)
-        elif interrupt in pending or (doubt != ASKED_AGAIN and interrupt.startswith("gate:") and _at_gate(look)):
-            fate[review] = (ReviewState.FAILED, doubt)
-            pauses = [replace(pause, note=doubt, repeats=key) for pause in pauses]
-        else:
-            fate[review] = (ReviewState.APPLIED, "")
-    return pauses, fate
