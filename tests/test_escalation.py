@@ -323,6 +323,14 @@ async def test_a_run_that_fails_asks_whether_to_try_again_and_does(alone: Review
     assert [did["did"] for did in alone.did(run)] == ["tries", "tries"]
 
 
+async def test_a_policy_that_is_broken_from_the_start_still_says_whom_to_ask(alone: Reviewer) -> None:
+    policy(alone.place, GROUPS + CHAIN + rule("letters", "send", 'outcom = "ask"'))
+    _, review = await failed(alone)
+    only = await last(alone, review)
+    assert (review.row.kind, only.recipient, only.step) == (PauseKind.FAILURE, "finance", 0)
+    assert only.next_at is not None
+
+
 async def test_a_failure_that_is_left_stays_failed_and_the_next_one_asks_anew(alone: Reviewer) -> None:
     policy(alone.place, ERRORS)
     run, review = await failed(alone)

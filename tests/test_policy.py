@@ -354,6 +354,17 @@ def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_
 # Files
 
 
+def test_of_a_file_that_was_never_good_only_whom_it_means_is_believed(tmp_path: Path) -> None:
+    told = '[escalation]\nerrors = false\n[[escalation.step]]\nto = "finance"\n[notify]\ndesktop = true\ncontent = "summary"\n'
+    (tmp_path / "policy.toml").write_text(GROUPS + told + rule(tool="t", outcome="auto") + "[thresholds]\nauto = 0.1\nask = 0.2\n")
+    found = PolicyFile(policy_paths(tmp_path)).current() or Policy()
+    assert (found.people("finance"), [step.to for step in found.chain], found.errors) == (("ann", "bob"), ["finance"], True)
+    assert (found.notify.desktop, found.notify.content, found.rules) == (True, "nothing", ())
+    assert judge(Facts("a", "t", risk=Risk.READ, confidence=1.0), found, NOON).outcome == Outcome.ASK
+    (tmp_path / "policy.toml").write_text(GROUPS + '[[escalation.step]]\nto = "ann"\n[[escalation.step]]\nto = "bob"\nafter = "soon"\n')
+    assert (PolicyFile(policy_paths(tmp_path)).current() or Policy()).chain == ()
+
+
 def test_a_policy_is_read_again_when_it_changes_and_while_it_is_broken_everything_asks(tmp_path: Path) -> None:
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()

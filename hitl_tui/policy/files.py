@@ -65,14 +65,15 @@ class PolicyFile:
     """A policy that is read again when its file changes.
 
     While the file is broken, everything asks: the policy it then gives has a `problem`, and its groups, chain and notices are those of
-    the last one that could be read. A file that is gone is no policy, and everything asks too.
+    the last one that could be read, or where there was none, what of them can be read of this one. A file that is gone is no policy,
+    and everything asks too.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
         """Where it may be; the first that exists counts."""
         self._seen: tuple[object, ...] | None = None
-        self._good = Policy()
+        self._good: Policy | None = None
         self._now = PolicyNow()
 
     def current(self) -> Policy | None:
@@ -96,13 +97,20 @@ class PolicyFile:
             text = read_text(path)
         except BadPolicy as error:
             problem = Problem(1, error.happened, error.todo)
-            return PolicyNow(path, replace(self._good, problem=str(error)), problems=(problem,))
+            return PolicyNow(path, replace(self._good or _believed(Policy()), problem=str(error)), problems=(problem,))
         digest = hashlib.sha256(text.encode()).hexdigest()
         policy, problems = examine(text)
         if refused := refusal(problems, str(path)):
-            return PolicyNow(path, replace(self._good, problem=str(refused)), digest, tuple(problems))
+            return PolicyNow(path, replace(self._good or _believed(policy), problem=str(refused)), digest, tuple(problems))
         self._good = policy
         return PolicyNow(path, policy, digest, tuple(problems))
+
+
+def _believed(read: Policy) -> Policy:
+    """What of a file with mistakes still holds: who is asked. No more is let out than the link, and a run that fails asks too."""
+    whole = all(step.to and (step.after_s or not number) for number, step in enumerate(read.chain))
+    notify = replace(read.notify, content="nothing")
+    return Policy(groups=read.groups, chain=read.chain if whole else (), errors=True, notify=notify)
 
 
 class Policies:

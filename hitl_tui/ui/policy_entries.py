@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hitl_tui.model import SOURCES, Outcome, RuleCount
-from hitl_tui.policy import Policy, Rule
+from hitl_tui.policy import Notify, Policy, Rule
 from hitl_tui.ui import words
 from hitl_tui.ui.ink import Piece
 
@@ -44,7 +44,7 @@ def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
         Entry(number, rule.name, rule, outcome(rule), matches(rule), terms(rule), _of(rule.name, counts), bool(policy.problem))
         for number, rule in enumerate(policy.rules)
     ]
-    for name in () if policy.problem and replace(policy, problem="") == Policy() else SETTINGS:
+    for name in () if policy.problem and _rules_nothing(policy) else SETTINGS:
         about, more = _SETTINGS[name](policy)
         made.append(Entry(len(made), name, None, ("", ""), about, more, _of(name, counts), bool(policy.problem)))
     if unusable := _of(NO_POLICY, counts):
@@ -56,6 +56,11 @@ def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
         names = ", ".join(dict.fromkeys(count.rule for count in gone))
         made.append(Entry(len(made), GONE, None, ("", ""), names, "spoke before, and are no longer here", gone))
     return made
+
+
+def _rules_nothing(policy: Policy) -> bool:
+    """Whether it says no more than who is asked, as one does whose file was never good."""
+    return replace(policy, problem="", groups={}, chain=(), errors=False, notify=Notify()) == Policy()
 
 
 def _of(name: str, counts: Sequence[RuleCount]) -> tuple[RuleCount, ...]:
