@@ -433,7 +433,7 @@ class Inbox:
         """
         found = await self.run(run)
         self._must_be_with_its_agent(run)
-        if not await runs.requeue(self.store, run):
+        if not await runs.requeue(self.store, run, self.reviewer):
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._ring()
 
@@ -444,7 +444,7 @@ class Inbox:
             Stale: it is over.
         """
         found = await self.run(run)
-        if not await runs.ask_cancel(self.store, run):
+        if not await runs.ask_cancel(self.store, run, self.reviewer):
             raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
         self._ring()
 

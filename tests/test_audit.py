@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action as Asked
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, digest_of
-from hitl_tui.store import Store, audit, reviews
+from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, RunState, digest_of
+from hitl_tui.store import Store, audit, reviews, runs
 from hitl_tui.store.chain import chained
 
 COLUMNS = ("seq", "at", "kind", "actor", "run", "review", "body", "hash")
@@ -86,6 +86,39 @@ def test_everything_has_an_entry(history: Path) -> None:
     decided = [entry for entry in entries if entry["kind"] == "decided"]
     assert [entry["actor"] for entry in decided] == ["ann"] * 3
     assert json.loads(json.loads(decided[2]["body"])["args"]) == EDITED.args
+
+
+def test_who_cancels_tries_again_and_prunes_has_an_entry(tmp_path: Path) -> None:
+    at = ("--home", str(tmp_path))
+    assert hitl("launch", "mail", "hello", *at)[0] == 0
+    for verb, who in (("cancel", "ann"), ("retry", "bob"), ("cancel", "cyn")):
+        assert hitl(verb, "r1", "--reviewer", who, *at)[0] == 0
+    assert hitl("retry", "r7", *at)[0] == hitl("cancel", "r1", *at)[0] == 1
+    thread = json.loads(hitl("show", "r1", "--json", *at)[1])["thread"]
+    for dry in (("--dry-run",), ()):
+        assert hitl("prune", "--older-than", "0s", "--reviewer", "dan", *dry, *at)[0] == 0
+    assert "nothing is that old" in hitl("prune", "--older-than", "0s", *at)[1]
+    said = [(one["kind"], one["actor"], one["run"], json.loads(one["body"])) for one in audit.entries(tmp_path / "hitl.db")]
+    assert said[1:] == [
+        ("cancelled", "ann", 1, {"at_once": True}),
+        ("retried", "bob", 1, {}),
+        ("cancelled", "cyn", 1, {"at_once": True}),
+        ("pruned", "dan", None, {"thread": thread, "runs": [1]}),
+    ]
+    assert not audit.verify(tmp_path / "hitl.db").problem
+
+
+async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        await ann.launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await ann.cancel(1)
+        await runs.settle(store, 1, "w", RunState.WAITING)
+        assert await runs.cancelling(store, "w") == [1]
+        assert await runs.ask_cancel(store, 1)
+    said = [(one["kind"], one["actor"], json.loads(one["body"])) for one in audit.entries(tmp_path / "hitl.db")]
+    assert said[1:] == [("cancelled", "ann", {"at_once": False})]
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET actor = 'bob' WHERE seq = 2"])

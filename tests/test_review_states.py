@@ -153,7 +153,7 @@ class Reviews(RuleBasedStateMachine):
     @precondition(lambda self: self.state in OVER)
     @rule()
     def retry(self) -> None:
-        self.do(runs.requeue(self.store, self.run))
+        self.do(runs.requeue(self.store, self.run, "ann"))
 
     # What the worker does
 

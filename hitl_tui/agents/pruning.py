@@ -47,8 +47,10 @@ class Freed:
         return f"{counts}; {self.bytes / 1000:,.1f} kB {'would be ' if dry_run else ''}free{held}"
 
 
-async def prune_threads(store: Store, home: Home, before: float, dry_run: bool) -> Freed:
-    """Forget threads all of whose runs were over before that time. A kill in the middle leaves a thread whole, or to the next prune.
+async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, by: str) -> Freed:
+    """Forget threads all of whose runs were over before that time, as somebody wants.
+
+    A kill in the middle leaves a thread whole, or to the next prune.
 
     Raises:
         BadHome: `checkpoints.db` cannot be used.
@@ -60,7 +62,7 @@ async def prune_threads(store: Store, home: Home, before: float, dry_run: bool) 
     async with _saver(home) as saver:
         for thread in await prune.old_threads(store, before):
             try:
-                await _prune_thread(store, home, saver, thread, before, dry_run, freed)
+                await _prune_thread(store, home, saver, thread, before, dry_run, freed, by)
             except Busy:
                 freed.skipped += 1
     return freed
@@ -77,7 +79,7 @@ async def _saver(home: Home) -> AsyncIterator[Checkpoints | None]:
 
 
 async def _prune_thread(
-    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: Freed
+    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: Freed, by: str
 ) -> None:
     runs = await prune.runs_of(store, thread)
     lines, room = await prune.size_of(store, thread)
@@ -86,7 +88,7 @@ async def _prune_thread(
     room += more + await asyncio.to_thread(_size, [*logs, home.workdir(thread)])
     if not dry_run:
         going = home.workdir(thread).with_name(GOING + home.workdir(thread).name)
-        async with prune.forgetting(store, thread, before) as still_old:
+        async with prune.forgetting(store, thread, before, by) as still_old:
             if not still_old:
                 return
             if saver:

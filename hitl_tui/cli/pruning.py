@@ -33,7 +33,7 @@ def prune(older_than: str, dry_run: bool, json_: bool, home: str | None, reviewe
     before = time.time() - durations.seconds(older_than)
 
     async def work(inbox: Inbox, place: Home) -> None:
-        freed = await prune_threads(inbox.store, place, before, dry_run)
+        freed = await prune_threads(inbox.store, place, before, dry_run, inbox.reviewer)
         click.echo(printing.as_json({**freed.as_dict(), "dry_run": dry_run}) if json_ else freed.sentence(dry_run))
 
     with_inbox(work, home, reviewer)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from hitl_tui import jsontext
 from hitl_tui.model import Context
+from hitl_tui.store import audit
 from hitl_tui.store.connection import Store
 
 PRUNED = '{"pruned": true, "input": null}'
 """In place of the input of a run whose reviews are kept: there is nothing left that it could go on from."""
+RUNS = "SELECT id FROM runs WHERE thread = ? ORDER BY id"
 OLD = (
     "SELECT thread FROM runs {where} GROUP BY thread HAVING max(state IN ('queued', 'running', 'waiting') OR worker IS NOT NULL) = 0 "
     "AND max(coalesce(ended_at, created_at)) < ? AND max(input != ?) ORDER BY min(id)"
@@ -25,7 +28,7 @@ async def old_threads(store: Store, before: float) -> list[str]:
 
 async def runs_of(store: Store, thread: str) -> list[int]:
     """Every run of a thread."""
-    return [int(row[0]) for row in await store.all("SELECT id FROM runs WHERE thread = ? ORDER BY id", (thread,))]
+    return [int(row[0]) for row in await store.all(RUNS, (thread,))]
 
 
 async def size_of(store: Store, thread: str) -> tuple[int, int]:
@@ -42,16 +45,19 @@ async def size_of(store: Store, thread: str) -> tuple[int, int]:
 
 
 @contextlib.asynccontextmanager
-async def forgetting(store: Store, thread: str, before: float) -> AsyncIterator[bool]:
+async def forgetting(store: Store, thread: str, before: float, by: str) -> AsyncIterator[bool]:
     """Drop the thread's rows at the end of the block, in which the rest of it goes; while it lasts nobody can take up a run of the thread.
 
-    Yields False, and drops nothing, when the thread is no longer old. A block that fails leaves every row.
+    Yields False, and drops nothing, when the thread is no longer old. A block that fails leaves every row. The log says `by` whom, and
+    which runs the thread had: some of them are nowhere else any more.
     """
     async with store.transaction() as db:
         found = list(await db.execute_fetchall(OLD.format(where="WHERE thread = ?"), (thread, before, PRUNED)))
         yield bool(found)
         if not found:
             return
+        body = {"thread": thread, "runs": [row[0] for row in await db.execute_fetchall(RUNS, (thread,))]}
+        await audit.note(db, time.time(), "pruned", by, body)
         mine = "(SELECT id FROM runs WHERE thread = ?)"
         empty = jsontext.dumps(asdict(Context()))
         await db.execute(f"DELETE FROM events WHERE run IN {mine}", (thread,))

@@ -10,7 +10,7 @@ from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Head, Json, Run, RunOptions, RunState
-from hitl_tui.store import heads
+from hitl_tui.store import audit, heads
 from hitl_tui.store.connection import Store, Transaction
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -167,23 +167,34 @@ async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
         )
 
 
-async def requeue(store: Store, run: int) -> bool:
-    """Let a failed or cancelled run go on from its checkpoint; False when it is neither."""
-    return await store.write(REQUEUE, (run,)) > 0
+async def requeue(store: Store, run: int, by: str) -> bool:
+    """Let a failed or cancelled run go on from its checkpoint, as somebody wants; False when it is neither."""
+    async with store.transaction() as db:
+        cursor = await db.execute(REQUEUE, (run,))
+        if cursor.rowcount:
+            await audit.note(db, time.time(), "retried", by, {}, run)
+        return cursor.rowcount > 0
 
 
-async def ask_cancel(store: Store, run: int) -> bool:
-    """Ask for a run's end: at once when nothing drives it, else by its worker; False when it is over already."""
+async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
+    """Ask for a run's end: at once when nothing drives it, else by its worker; False when it is over already.
+
+    The log says `by` whom; a worker that does what somebody asked before names nobody.
+    """
+    now = time.time()
     async with store.transaction() as db:
         cursor = await db.execute(
             "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0, resuming = 0 "
             "WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL",
-            (time.time(), run),
+            (now, run),
         )
-        if cursor.rowcount:
+        at_once = cursor.rowcount > 0
+        if not at_once:
+            cursor = await db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
+        if cursor.rowcount and by:
+            await audit.note(db, now, "cancelled", by, {"at_once": at_once}, run)
+        if at_once:
             await _close_reviews(db, run, RunState.CANCELLED)
-            return True
-        cursor = await db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
         return cursor.rowcount > 0
 
 
