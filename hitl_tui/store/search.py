@@ -65,7 +65,8 @@ async def history(store: Store, wanted: Filter, before: int | None = None, limit
 
 async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
     """These decisions as the history lists them, in no order."""
-    found = await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+    wanted = json.dumps(list(ids))
+    found = await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (wanted,))
     return [_remembered(row) for row in found]
 
 

@@ -36,6 +36,7 @@ from hitl_tui.ui.type_ahead import ASKING, TakesKeys, ask, opened
 from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
+    from hitl_tui.ui.history_view import HistoryView
     from hitl_tui.ui.policy_view import PolicyView
     from hitl_tui.ui.runs_view import RunsView
     from hitl_tui.ui.takeover.opening import TypedInPlaces
@@ -69,6 +70,7 @@ class HitlApp(App[None]):
         self._live = Live(inbox, self._take, self._report)
         self._alarm = Alarm(self, inbox, clock)
         self._runs: RunsView | None = None
+        self._history: HistoryView | None = None
         self._policy: PolicyView | None = None
         self._begun = asyncio.Event()
         self._drafts: dict[tuple[int, str, str], str] = {}
@@ -97,15 +99,16 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _view(self) -> QueueView | RunsView | PolicyView:
+    def _view(self) -> QueueView | RunsView | HistoryView | PolicyView:
         """The view that is shown."""
-        others = [view for view in (self._runs, self._policy) if view and view.display]
+        others = [view for view in (self._runs, self._history, self._policy) if view and view.display]
         return others[0] if others else self.query_one(QueueView)
 
     @property
     def _shown(self) -> str:
         """Its name, which is that of its keys too."""
-        return "queue" if isinstance(self._view, QueueView) else "runs" if self._view is self._runs else "policy"
+        others = {self._runs: "runs", self._history: "history", self._policy: "policy"}
+        return "queue" if isinstance(self._view, QueueView) else others[self._view]
 
     @property
     def _up(self) -> bool:
@@ -159,6 +162,8 @@ class HitlApp(App[None]):
         if self._runs:
             self._runs.apply(changes.runs)
             await self._runs.follow()
+        if self._history and self._history.display and (changes.reviews or not changes.whole):
+            await self._history.follow()
         if self._policy and self._policy.display:
             await self._policy.follow()
         await queue.follow()
@@ -202,13 +207,17 @@ class HitlApp(App[None]):
         if isinstance(self.screen, Workplace):
             await self.screen.leave()
         runs = await self._runs_view() if name == "runs" else self._runs
+        history = await self._history_view() if name == "history" else self._history
         policy = await self._policy_view() if name == "policy" else self._policy
         self.query_one(QueueView).display = name == "queue"
         if runs:
             runs.display = name == "runs"
+        if history:
+            history.display = name == "history"
         if policy:
             policy.display = name == "policy"
-        self.screen_stack[0].set_focus(policy.first if policy and name == "policy" else self._view.items)
+        firsts = {"history": history and history.first, "policy": policy and policy.first}
+        self.screen_stack[0].set_focus(firsts.get(name) or self._view.items)
         self._live.ring()
         self.post_message(HintsChanged())
 
@@ -221,6 +230,16 @@ class HitlApp(App[None]):
             await self.mount(self._runs, after=self.query_one(QueueView))
             self._runs.load()
         return self._runs
+
+    async def _history_view(self) -> HistoryView:
+        """Made when it is first asked for; what was decided while it was not shown is read then."""
+        if self._history is None:
+            from hitl_tui.ui.history_view import HistoryView
+
+            self._history = HistoryView(self._inbox, self._clock)
+            await self.mount(self._history, after=self.query_one(QueueView))
+        self._history.load()
+        return self._history
 
     async def _policy_view(self) -> PolicyView:
         """Made when it is first asked for; it tells about the review under the queue's cursor."""

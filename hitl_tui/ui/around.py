@@ -90,7 +90,7 @@ def people_lines(row: ReviewRow, around: Around, reviewer: str, now: float) -> I
         yield BLANK
     lead = "seen"
     for look in around.looks:
-        told = f"by {words.actor(look.reviewer, reviewer)} for {_spent(look.looked_ms)}, last {words.when(look.last_at, now)}"
+        told = f"by {words.actor(look.reviewer, reviewer)} for {spent(look.looked_ms)}, last {words.when(look.last_at, now)}"
         yield line(told, "", lead, LEAD)
         lead = ""
     if not around.looks:
@@ -119,6 +119,7 @@ def _notice_lines(notices: Sequence[Notice]) -> Iterator[Line]:
         yield from paragraph(told, "warning", "", LEAD)
 
 
-def _spent(ms: int) -> str:
+def spent(ms: int) -> str:
+    """How long somebody looked."""
     seconds = ms / 1000
     return f"{seconds:.1f} s" if seconds < 10 else words.ago(seconds)

@@ -33,9 +33,10 @@ GROUPS = {
     "queue": "Queue: the review under the cursor",
     "list": "Lists",
     "runs": "Runs",
+    "history": "History",
     "policy": "Policy",
     "text": "Texts (enter goes into one, tab to the next)",
-    "pane": "Details, in the queue and in runs",
+    "pane": "Details",
     "takeover": "Take over: a run in your hands",
 }
 """Group → its heading in the help."""
@@ -65,6 +66,7 @@ COMMANDS = (
     Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
+    Command("history", "f3", "show('history')", "History", "What was decided by whom, and everything around it as it was.", "app"),
     Command(
         "policy", "f5", "show('policy')", "Policy", "The rules, how often each spoke, and which one speaks for the selected review.", "app"
     ),
@@ -98,6 +100,7 @@ COMMANDS = (
     Command("give_up", "ctrl+g", "give_up", "give up", "Let the run be as it was; what was written is thrown away.", "takeover", True),
     Command("other_side", "ctrl+o", "other_side", "other side", "Go to the run's side, or back to your own.", "takeover", True),
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Write the text at hand in $EDITOR.", "takeover", True),
+    Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
     Command("edit_policy", "e", "edit_policy", "edit the file", "Open policy.toml in $EDITOR; then it is checked.", "policy"),
     Command("next_tab", "right_square_bracket", "tab(1)", "next tab", "Next tab of the details.", "pane"),
     Command("previous_tab", "left_square_bracket", "tab(-1)", "previous tab", "Previous tab of the details.", "pane"),
@@ -112,7 +115,7 @@ COMMANDS = (
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
-APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "policy", "takeover"}))
+APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "history", "policy", "takeover"}))
 """Groups of which only one can hear a key, so that both may use it."""
 SHOWN = {
     "question_mark": "?",

@@ -1,4 +1,4 @@
-"""The console on a home made up for pictures: `tests.ui.demo [variety|routed|empty|loading|broken|many|huge] [theme] [undo_s]`."""
+"""The console on a home made up for pictures: `tests.ui.demo [variety|routed|decided|empty|loading|broken|many|huge] [theme] [undo_s]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.crew import NoCrew
-from tests.ui import heads, routed, seed
+from tests.ui import decided, heads, routed, seed
 
 
 async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> None:
@@ -39,6 +39,8 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
                     await seed.ask(store, of, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write_file", big)))
                 if what == "routed":
                     await routed.routed_of(store, of, time.time())
+                if what == "decided":
+                    await decided.decided_of(store, of, time.time())
                 if what in ("variety", "huge"):
                     await seed.variety_of(store, of, time.time())
                 await seed.other_runs(store, of, time.time())

@@ -13,8 +13,9 @@ from hitl_tui.errors import Refused
 from hitl_tui.ui.dialogs.frame import DialogScreen
 
 FIELDS = (
-    "agent:mail*  tool:  by:  rule:  run:r3  review:12  decided:reject  kind:  risk:  outcome:\n"
-    'confidence:<0.6  since:7d  until:2026-03-31  word  "words with: a colon"  -leaves:out'
+    "agent:mail*  tool:  by:  rule:  run:r3  review:12\n"
+    "decided:reject  kind:  risk:  outcome:  confidence:<0.6  since:7d\n"
+    'until:2026-03-31  word  "words with: a colon"  -tool:send_*  -word'
 )
 
 

@@ -1,0 +1,175 @@
+"""F3: what was decided, found while one types, and opened as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from hitl_tui.errors import Refused
+from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.history_view import HistoryView
+from tests.ui import decided, seed
+from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.test_snapshots import Pictured
+
+
+def view(desk: Desk) -> HistoryView:
+    return desk.app.query_one(HistoryView)
+
+
+def listed(desk: Desk) -> list[str]:
+    items = view(desk).items
+    return [items.rows[id_].tool for id_ in items.order.slice(0, 99) if id_ in items.rows]
+
+
+def text(desk: Desk, selector: str) -> str:
+    """All of a document, whether or not it is in view."""
+    document = desk.app.query_one(selector, Document)
+    return "\n".join(f"{line.lead} {line.text}".strip() for line in [*document._lines, *document._source])
+
+
+async def filled(desk: Desk) -> list[int]:
+    made = await decided.decided_of(desk.store, desk.project, time.time())
+    await desk.settle()
+    return made
+
+
+async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(console: Console) -> None:
+    async with console("") as desk:
+        await filled(desk)
+        await desk.press("f3")
+        assert listed(desk)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(desk)) == 11
+        shown = await desk.seen("edited by bob · waited 1 h · looked 7.4 s", "taken back", "History  11")
+        assert "rejected by policy (no mass changes)" in shown
+        told = text(desk, "#memory-text")
+        assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
+        assert "subject Re: invoice 4711" in told.partition("what was proposed")[2]
+        log = text(desk, "#memory-tab")
+        assert "opened by the agent" in log and "to bob · why ann escalated it · note please look at the date" in log
+        assert "decided by bob" in log and len([row for row in log.split() if len(row) == 64]) >= 4
+        await desk.press("right_square_bracket")
+        assert "seen by bob for 7.4 s" in text(desk, "#memory-tab")
+        await desk.press("right_square_bracket")
+        assert "I asked last week already." in text(desk, "#memory-tab")
+        await desk.press("j", "j")
+        assert "taken back at" in text(desk, "#memory-text")
+
+
+async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(console: Console) -> None:
+    async with console("") as desk:
+        await filled(desk)
+        await desk.press("f3", "slash", *"agent:mail* decided:rejec")
+        assert "did you mean reject?" in desk.screen()
+        await desk.press("t")
+        await desk.seen("History  2")
+        assert listed(desk) == ["send_email", "delete_mail"]
+        await desk.press("escape")
+        await desk.seen("History  11")
+        await desk.press("slash", *"astoria", "enter")
+        await desk.seen("History  1 ", "/astoria")
+        assert view(desk).items.has_focus and listed(desk) == ["ask"]
+        await desk.press("slash", *"by:nobody", "enter")
+        await desk.seen("nothing that was decided fits")
+
+
+async def test_what_is_decided_and_taken_back_meanwhile_is_shown(console: Console) -> None:
+    async with console(grace_s=60) as desk:
+        await desk.press("f3")
+        assert "Nothing was decided yet." in desk.screen()
+        await desk.other.decide(await desk.other.review(desk.ids[0]), {0: Answer(DecisionKind.APPROVE)})
+        await desk.seen("approved by bob", "History  1 ")
+        await desk.press("f1", "j")
+        await desk.armed()
+        await desk.press("a", "f3")
+        await desk.seen("approved by you", "History  2 ")
+        await desk.press("f1", "u", "f3")
+        await desk.seen("approved by you · taken back")
+
+
+async def test_it_reads_on_as_one_scrolls(console: Console) -> None:
+    async with console("") as desk:
+        await seed.many(desk.store, 300)
+        await desk.store.db.execute(
+            "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) "
+            "SELECT id, 0, 'approve', 'bob', '', opened_at, opened_at FROM reviews ORDER BY id"
+        )
+        await desk.settle()
+        await desk.press("f3")
+        items = view(desk).items
+        assert 50 <= len(items.order) <= 150
+        for _ in range(6):
+            await desk.press("G")
+        await desk.seen("History  300 ")
+        assert items.cursor == items.order.at(299) == 1 and len(items.rows) <= 400
+
+
+async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(console: Console) -> None:
+    async with console("", size=(80, 24)) as desk:
+        await filled(desk)
+        await desk.press("f3")
+        assert "History  11" in desk.screen() and "what was changed" not in desk.screen()
+        await desk.press("enter")
+        assert "what was changed" in desk.screen() and "History  11" not in desk.screen()
+        await desk.press("escape", "j")
+        assert listed(desk)[1] == "run_sql" and view(desk).items.cursor == view(desk).items.order.at(1)
+
+
+async def test_a_decision_that_is_not_there_is_a_sentence(console: Console) -> None:
+    async with console("") as desk:
+        with pytest.raises(Refused, match="there is no decision 99"):
+            await desk.other.remembered(99)
+
+
+async def fill(home: Home) -> None:
+    """The home of a picture."""
+    async with Store.open(home.database) as store:
+        await decided.decided_of(store, await seed.project(store), NOW)
+
+
+SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [
+    ("history_80x24", (80, 24), "", ["f3"]),
+    ("history_details_80x24", (80, 24), "", ["f3", "enter"]),
+    ("history_120x36", (120, 36), "", ["f3"]),
+    ("history_light", (120, 36), "hitl-light", ["f3", "j", "j", "j", "right_square_bracket"]),
+    ("history_filter", (120, 36), "", ["f3", "slash", *"mail decided:reject"]),
+]
+
+
+@pytest.mark.parametrize(("name", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+def test_screen(
+    name: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    home = Home(tmp_path).prepare()
+    ticks = itertools.count()
+    with monkeypatch.context() as still:  # what is logged is chained: the hashes in the picture are those of these times
+        still.setattr(time, "time", lambda: NOW)
+        still.setattr(time, "monotonic_ns", lambda: next(ticks))
+        asyncio.run(fill(home))
+
+    async def drive(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app, Pictured)
+        await pilot.app.catch_up()
+        await pilot.pause(0.3)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            while any(worker.is_running and worker.group in ("history", "entry", "rows", "page") for worker in pilot.app.workers):
+                await pilot.pause(0.02)
+        for focused in [pilot.app.screen.focused]:
+            if focused is not None and hasattr(focused, "cursor_blink"):
+                focused.cursor_blink = False
+        await pilot.pause(0.3)
+
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
