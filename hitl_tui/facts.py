@@ -12,12 +12,12 @@ GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 
 def asked(run: Run, pause: Pause, action: Action) -> Facts:
     """Of an action that is about to be put before policy."""
-    return _facts(run, action, pause.kind, pause.note, pause.interrupt)
+    return _facts(run, action, action.risk, pause.kind, pause.note, pause.interrupt)
 
 
 def stored(run: Run, review: Review, action: Action) -> Facts:
     """Of one that was, as far as its rows tell."""
-    return _facts(run, action, review.row.kind, note_of(review), review.interrupt)
+    return _facts(run, action, action.declared, review.row.kind, note_of(review), review.interrupt)
 
 
 def note_of(review: Review) -> str:
@@ -25,13 +25,13 @@ def note_of(review: Review) -> str:
     return "" if review.row.state in GONE else review.row.note.partition(BROKEN)[0].removesuffix("; ")
 
 
-def _facts(run: Run, action: Action, kind: PauseKind, note: str, interrupt: str) -> Facts:
+def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: str, interrupt: str) -> Facts:
     return Facts(
         run.agent,
         action.name,
         action.args,
         kind,
-        Risk(action.risk) if action.risk in list(Risk) else None,
+        Risk(risk) if risk in list(Risk) else None,
         action.confidence.value,
         (*([note] if note else []), *safety.findings(action.name, action.args)),
         known_shape=isinstance(action.args, dict),

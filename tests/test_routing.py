@@ -242,6 +242,17 @@ async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over
     assert " take over" in [text for text, _ in listed.paint(review.row, 1, 60)]
 
 
+async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_kept(alone: Reviewer) -> None:
+    policy(alone, '[[rule]]\nname = "careful"\ntool = "read"\nrisk = "irreversible"\noutcome = "ask"\n')
+    run = await launch(alone, "per_call", ("I am 95 % sure", [READ]))
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    assert (review.row.risk, review.actions[0].risk, review.actions[0].declared) == ("irreversible", "irreversible", "read")
+    assert "risk: irreversible" in alone.place.cli("show", str(review.row.id)).stdout
+    walk = (await alone.inbox.explain(review.row.id)).walks[0]
+    assert walk.facts.risk == "read", "another policy judges by what the tool tells"
+
+
 async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(alone: Reviewer) -> None:
     run = await launch(alone, "per_call", ("I am 95 % sure", [READ]))
     assert alone.place.run_until_idle() == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,12 @@ from hitl_tui import jsontext
 from hitl_tui.agents.anatomy import Anatomy
 from hitl_tui.agents.conversation import messages_in, unanswered
 from hitl_tui.confidence import DEFAULT_ORDER, STATE_KEY, Signals, Source, assess
-from hitl_tui.model import Action, Json, Pause, PauseKind, Risk
+from hitl_tui.model import Action, Json, Pause, PauseKind, worst
 from hitl_tui.policy import risk_of
 
 KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
 """What is read of a message."""
 NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
-_RANK = {Risk.READ.value: 0, Risk.REVERSIBLE.value: 1, Risk.IRREVERSIBLE.value: 3}
-_FOREIGN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,6 @@ def lowest(actions: Sequence[Action]) -> float | None:
     """The lowest confidence; None when that of any is unknown."""
     known = [action.confidence.value for action in actions]
     return None if None in known else min(value for value in known if value is not None)
-
-
-def worst(risks: Iterable[str | None]) -> str | None:
-    """The worst of the risks that are known; a graph's own word is worse than what can be reversed."""
-    return max((risk for risk in risks if risk), key=lambda risk: _RANK.get(risk, _FOREIGN), default=None)
 
 
 def _risk(pause: Pause, action: Action, anatomy: Anatomy) -> str | None:

@@ -2,7 +2,7 @@
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
 from hitl_tui.model.history import Entry, Logged, Remembered
-from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict
+from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict, worst
 from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.people import Endorsement, Escalation, Look, Notice
 from hitl_tui.model.reviews import UNTIL_HANDED_BACK, Ban, Decision, Past, Review, ReviewRow, ReviewState, Sent, Version
@@ -15,4 +15,5 @@ __all__ = [
     "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Facts", "HandBack", "Head", "Json", "Logged", "Look",
     "Message", "Notice", "Outcome", "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed",
     "RuleCount", "Run", "RunOptions", "RunState", "Sent", "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of",
+    "worst",
 ]  # fmt: skip

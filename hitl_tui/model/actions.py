@@ -90,7 +90,7 @@ class Action:
     """What a decision does here when that is not obvious, e.g. `approve` → "answers true"."""
     confidence: Confidence = Confidence()
     risk: str | None = None
-    """What it can do at worst: a `Risk`, or the word the graph gave; None when nobody says."""
+    """What it can do at worst: a `Risk`, by a rule, the tool or MCP, or the word the graph gave; None when nobody says."""
     outcome: Outcome | None = None
     """What policy said when it was asked; None where there is no policy."""
     rule: str = ""
@@ -99,6 +99,8 @@ class Action:
     """Why, as a sentence for people."""
     reviewers: int = 1
     """Different people who must let it happen; one is enough to refuse it."""
+    declared: str | None = None
+    """The risk that the graph or the tool told, whatever a rule says of it; known of what is stored."""
 
     def routed(self) -> str:
         """Why it is where it is: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty where there is no policy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +17,15 @@ class Risk(StrEnum):
     READ = "read"
     REVERSIBLE = "reversible"
     IRREVERSIBLE = "irreversible"
+
+
+_RANK = {Risk.READ.value: 0, Risk.REVERSIBLE.value: 1, Risk.IRREVERSIBLE.value: 3}
+_FOREIGN = 2
+
+
+def worst(risks: Iterable[str | None]) -> str | None:
+    """The worst of the risks that are known; a graph's own word is worse than what can be reversed."""
+    return max((risk for risk in risks if risk), key=lambda risk: _RANK.get(risk, _FOREIGN), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ BATCH = 500
 LAST = 20
 ACTION = (
     "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, "
-    "CASE v.slots WHEN 1 THEN coalesce(a.risk, v.risk) ELSE a.risk END, coalesce(a.confidence, v.confidence), v.note, "
+    "coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note, "
     "d.kind, d.actor, v.opened_at, d.at "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
     "WHERE NOT d.superseded AND "

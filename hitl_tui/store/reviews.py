@@ -7,42 +7,30 @@ import time
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 from hitl_tui import escalating, jsontext
 from hitl_tui.model import (
     Action,
     Answer,
-    Attempt,
-    Confidence,
     Context,
     Decision,
     DecisionKind,
     Head,
-    Message,
     Outcome,
     Pause,
-    PauseKind,
     Review,
     ReviewRow,
     ReviewState,
     Routed,
     Verdict,
+    worst,
 )
 from hitl_tui.store import endorsements, escalations, heads
 from hitl_tui.store.answers import DECIDE, answer_of, row_of
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, action_values, read_action, read_context, read_row
 from hitl_tui.store.runs import GIVE_BACK
 
-ROW = (
-    "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.decided, "
-    "v.effective_at, v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then"
-)
-WIDTH = ROW.count(",") + 1
-ACTION = (
-    "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
-    "confidence_note, risk, outcome, rule, reason, reviewers"
-)
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
 ANSWERED = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
@@ -273,6 +261,8 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judg
 async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
     """Store a new review within a transaction, with what policy says of it; its id, and when it was opened."""
     first, plain, now = pause.actions[0], jsontext.plain, time.time()
+    actions = [_with(action, routed.verdicts.get(action.slot)) for action in pause.actions]
+    risk = worst([action.risk for action in actions]) if routed.verdicts else pause.risk
     note = plain("; ".join(filter(None, [pause.note, routed.note])))
     due = escalating.soonest(routed.verdicts)
     cursor = await db.execute(
@@ -280,7 +270,7 @@ async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Ro
         "repeats, route, recipient, deadline_at, deadline_then, deadline_rule) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
-         jsontext.one_line(first.args), len(pause.actions), pause.risk, pause.confidence, note, now,
+         jsontext.one_line(first.args), len(pause.actions), risk, pause.confidence, note, now,
          pause.repeats, _route(routed.verdicts), plain(escalating.recipient(routed.verdicts)),
          now + (due.deadline_s or 0.0) if due else None, due.then if due else "", due.rule if due else ""),
     )  # fmt: skip
@@ -291,15 +281,17 @@ async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Ro
     )
     await db.executemany(
         f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",
-        [(review, *_action_values(_with(action, routed.verdicts.get(action.slot)))) for action in pause.actions],
+        [(review, *action_values(action)) for action in actions],
     )
     return review, now
 
 
 def _with(action: Action, verdict: Verdict | None) -> Action:
+    action = replace(action, declared=action.risk)
     if verdict is None:
         return action
-    return replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
+    said = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
+    return replace(said, risk=verdict.risk or action.risk)
 
 
 def _route(verdicts: Mapping[int, Verdict]) -> Outcome | None:
@@ -323,26 +315,6 @@ async def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
     return "may have run once: what was decided of this run was lost with an earlier hitl.db" if adopted else ""
 
 
-def _action_values(a: Action) -> tuple[Any, ...]:
-    plain = jsontext.plain
-    return (
-        a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
-        jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
-        a.digest, a.confidence.value, a.confidence.source, plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule),
-        plain(a.reason), a.reviewers,
-    )  # fmt: skip
-
-
-def read_action(row: Any) -> Action:
-    slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row[:11]
-    confidence, source, why, risk, outcome, rule, reason, reviewers = row[11:]
-    return Action(
-        slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
-        json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
-        risk, outcome and Outcome(outcome), rule, reason, reviewers,
-    )  # fmt: skip
-
-
 async def _decisions(store: Store, review: int) -> list[Decision]:
     found = await store.all(
         "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions WHERE review = ? AND NOT superseded",
@@ -352,39 +324,3 @@ async def _decisions(store: Store, review: int) -> list[Decision]:
         Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
         for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in found
     ]
-
-
-def read_row(row: Any) -> ReviewRow:
-    id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, decided, effective_at, route = row[:15]
-    return ReviewRow(
-        id_,
-        run,
-        agent,
-        PauseKind(kind),
-        ReviewState(state),
-        title,
-        summary,
-        slots,
-        opened_at,
-        risk,
-        confidence,
-        note,
-        decided,
-        effective_at,
-        route and Outcome(route),
-        *row[15:],
-    )
-
-
-def read_context(raw: dict[str, Any]) -> Context:
-    """A stored context."""
-    return Context(
-        conversation=tuple(Message(**{**m, "calls": tuple((name, args) for name, args in m["calls"])}) for m in raw["conversation"]),
-        reasoning=raw["reasoning"],
-        attempts=tuple(Attempt(**a) for a in raw["attempts"]),
-        error=raw["error"],
-        state=raw["state"],
-        before=tuple(raw["before"]),
-        after=tuple(raw["after"]),
-        model=raw["model"],
-    )

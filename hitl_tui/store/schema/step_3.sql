@@ -2,6 +2,8 @@ ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE runs ADD COLUMN launched_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE agents ADD COLUMN state_schema TEXT;  -- JSON Schema of the graph's state
 ALTER TABLE agents ADD COLUMN tools TEXT NOT NULL DEFAULT '{}';  -- JSON Schemas of arguments, by tool
+ALTER TABLE actions ADD COLUMN declared TEXT;  -- the risk that the graph or the tool told; `risk` is what policy judged by
+UPDATE actions SET declared = risk;
 ALTER TABLE actions ADD COLUMN reviewers INTEGER NOT NULL DEFAULT 1;  -- different people who must let it happen
 ALTER TABLE reviews ADD COLUMN recipient TEXT NOT NULL DEFAULT '';  -- the group or person it is meant for
 ALTER TABLE reviews ADD COLUMN deadline_at REAL;
