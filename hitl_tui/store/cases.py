@@ -10,7 +10,7 @@ from hitl_tui.filters import Filter
 from hitl_tui.model import Action, Context, Decision, Review
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
-from hitl_tui.store.reviews import ACTION, ROW, WIDTH, read_action, read_context, read_row
+from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
 from hitl_tui.store.search import decided
 
 BATCH = 200

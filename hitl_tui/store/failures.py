@@ -9,6 +9,7 @@ from typing import Any
 from hitl_tui.model import Action, Context, DecisionKind, Pause, PauseKind, Routed, digest_of
 from hitl_tui.store import escalations, reviews
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.review_rows import read_context
 from hitl_tui.store.runs import REQUEUE
 
 ACTOR = "policy:errors"
@@ -53,7 +54,7 @@ async def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: fl
     """A failed run as what it asks: whether to try again."""
     head: list[Any] = await db.execute_fetchall(HEAD, (run,))
     checkpoint, nodes, known = head[0] if head else (f"{run}:{ended_at:.3f}", "[]", None)
-    context = replace(reviews.read_context(json.loads(known)) if known else Context(), error=error)
+    context = replace(read_context(json.loads(known)) if known else Context(), error=error)
     node = next(iter(json.loads(nodes)), agent)
     args = {"error": error}
     action = Action(0, node, args, (APPROVE, REJECT), digest=digest_of(node, args), means=MEANS)

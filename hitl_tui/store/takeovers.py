@@ -11,7 +11,7 @@ from hitl_tui import jsontext, plans
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, Run, RunState, TakeOver
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.reviews import read_context
+from hitl_tui.store.review_rows import read_context
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.why import when
