@@ -120,6 +120,7 @@ async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent
     for row in asked:
         review = await pauses.inbox.review(row.id)
         actions += [(a.name, a.args) for a in review.actions]
+        assert all(a.confidence.value is None and "a person rewrote it" in a.confidence.note for a in review.actions)
         await pauses.decide(review, *[approve()] * len(review.actions))
     assert actions == [("send", {"to": "zoe"}), ("send", {"to": "joe", "body": "new"})]
     state = await pauses.done(run)

@@ -12,7 +12,7 @@ from hitl_tui import jsontext
 from hitl_tui.agents.anatomy import Anatomy
 from hitl_tui.agents.conversation import messages_in, unanswered
 from hitl_tui.confidence import DEFAULT_ORDER, STATE_KEY, Signals, Source, assess
-from hitl_tui.model import Action, Json, Pause, PauseKind, worst
+from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
 from hitl_tui.policy import risk_of
 
 KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
@@ -28,6 +28,9 @@ class Hearing:
     state_key: str = STATE_KEY
 
 
+REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
+
+
 def rated(pause: Pause, values: Any, anatomy: Anatomy, hearing: Hearing) -> Pause:
     """The pause, each of its actions with its confidence and risk. `values` is the state it happened in."""
     message, calls = unanswered(messages_in(values))
@@ -38,8 +41,15 @@ def rated(pause: Pause, values: Any, anatomy: Anatomy, hearing: Hearing) -> Paus
     for action in pause.actions:
         call = None if pause.kind in NO_CALLS else _call_of(action, left)
         signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, hearing.state_key)
-        actions.append(replace(action, confidence=assess(signals, hearing.order), risk=_risk(pause, action, anatomy)))
+        sure = REWRITTEN if _is_rewritten(message) else assess(signals, hearing.order)
+        actions.append(replace(action, confidence=sure, risk=_risk(pause, action, anatomy)))
     return replace(pause, actions=tuple(actions), confidence=lowest(actions), risk=worst(action.risk for action in actions))
+
+
+def _is_rewritten(message: AIMessage | None) -> bool:
+    """Whether a person wrote it in the agent's place: how sure the agent was of its own words says nothing of these."""
+    signed = message.additional_kwargs.get("hitl") if message else None
+    return isinstance(signed, Mapping) and signed.get("did") == "rewrote"
 
 
 def lowest(actions: Sequence[Action]) -> float | None:
