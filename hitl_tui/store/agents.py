@@ -88,6 +88,4 @@ def _values(a: Agent) -> tuple[Any, ...]:
 def _agent(row: Any) -> Agent:
     project, name, label, description, schema, takes_text, error, traceback, state, tools = row
     state_schema = state and json.loads(state)
-    return Agent(
-        name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools)
-    )
+    return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools))

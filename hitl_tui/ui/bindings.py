@@ -51,9 +51,7 @@ COMMANDS = (
     ),
     Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
     Command("undo", "u", "undo", "undo", "Take back what you decided last, while its grace time runs, and go back to it.", "queue"),
-    Command(
-        "claim", "c", "claim", "claim", "Have it for yourself, or give it back; what another has is taken with a reason.", "queue"
-    ),
+    Command("claim", "c", "claim", "claim", "Have it for yourself, or give it back; what another has is taken with a reason.", "queue"),
     Command("escalate", "exclamation_mark", "escalate", "escalate", "Put it before a person or a group, with a note.", "queue"),
     Command("take_over", "t", "take_over", "take over", "Take the whole run over: act in its agent's place, and hand it back.", "queue"),
     Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
