@@ -234,7 +234,6 @@ CREATE TABLE audit (  -- append only; each hash covers the row and the hash befo
     hash TEXT NOT NULL
 );
 CREATE INDEX audit_review ON audit (review) WHERE review IS NOT NULL;
-CREATE INDEX audit_run ON audit (run) WHERE run IS NOT NULL;
 CREATE INDEX audit_policies ON audit (seq) WHERE kind = 'policy';
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
