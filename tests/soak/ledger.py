@@ -241,10 +241,24 @@ def what_was_approved_ran(ledger: Ledger) -> Iterator[str]:
         question = review["kind"] in ("question", "agent_inbox")
         if not question and (decision["kind"] in REFUSALS or (review["kind"] == "gate" and decision["kind"] != "approve")):
             continue
-        if ledger.action_of(decision)["name"] in ASKING_TOOLS:
+        if ledger.action_of(decision)["name"] in ASKING_TOOLS or _asked_of_somebody_again(ledger, decision):
             continue
         if not any(_is_of(ledger, decision, deed) for deed in done[run["thread"]]) and not _node_asked(ledger, review):
             yield f"r{run['id']} ({run['agent']}) is done, and {_names(decision)} had no effect"
+
+
+def _asked_of_somebody_again(ledger: Ledger, decision: Row) -> bool:
+    """Whether its step failed or was cut off, perhaps before it began, and somebody was asked of the same call once more: theirs holds."""
+    call = ledger.action_of(decision)["tool_call"]
+    return (
+        bool(decision["doubtful"])
+        and call is not None
+        and any(
+            ledger.action_of(later)["tool_call"] == call and not later["superseded"]
+            for later in ledger.books.decisions.values()
+            if later["review"] > decision["review"] and ledger.books.run_of(later)["id"] == ledger.books.run_of(decision)["id"]
+        )
+    )
 
 
 def _node_asked(ledger: Ledger, gate: Row) -> bool:
