@@ -324,6 +324,14 @@ FACTS = st.builds(
 )
 
 
+def test_a_name_and_a_lower_risk_let_nothing_irreversible_go_on_unless_the_rule_says_auto() -> None:
+    facts = Facts("desk", "pay_in", risk=Risk.IRREVERSIBLE, confidence=1.0)
+    lowered, _ = examine(rule(name="r", tool="pay_in", risk="read"))
+    assert judge(facts, lowered, NOON).outcome is Outcome.ASK
+    said, _ = examine("spot_check = 0\n" + rule(name="r", tool="pay_in", risk="read", outcome="auto"))
+    assert judge(facts, said, NOON).outcome is Outcome.AUTO
+
+
 @settings(max_examples=600)
 @given(st.lists(RULES, max_size=4), FACTS, st.sampled_from([0.0, 0.5]), st.floats(0.01, 1), st.floats(0, 2e9))
 def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_naming_it(

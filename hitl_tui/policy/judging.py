@@ -127,6 +127,7 @@ def by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
     """What a rule says that matches."""
     risk = _tier(rule, facts)
     if rule.outcome is None:
+        risk = max(risk, facts.risk, key=_WORST.index)  # only a rule that says auto lets go what its tool calls worse
         verdict = by_thresholds(replace(facts, risk=risk), policy)
         return _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to the thresholds: {verdict.reason}", risk)
     if rule.outcome is not Outcome.AUTO or rule.names(facts.tool):

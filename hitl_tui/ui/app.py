@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Static
+from textual.worker import WorkerFailed
 
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Changes, Inbox
@@ -73,6 +75,7 @@ class HitlApp(App[None]):
         self._history: HistoryView | None = None
         self._policy: PolicyView | None = None
         self._begun = asyncio.Event()
+        self._was_ready = False
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._typed: TypedInPlaces = {}
         self.keymap = read_keymap(settings.keys)
@@ -90,6 +93,7 @@ class HitlApp(App[None]):
         self.call_after_refresh(self._begin)  # the first frame waits for no row
 
     def on_ready(self) -> None:
+        self._was_ready = True
         self._crew.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
 
     def get_theme(self, theme_name: str) -> Theme | None:
@@ -114,6 +118,12 @@ class HitlApp(App[None]):
     def _up(self) -> bool:
         """Whether the widgets are still there: rows may come in while the console leaves."""
         return self.is_running and bool(self.query(TopLine)) and bool(self.query("#surroundings"))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's last word on an error. What was still on its way to a widget when the console was left finds nothing."""
+        leaving = self._exit or (self._was_ready and not self.is_running)
+        if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches)):
+            super()._handle_exception(error)
 
     # What others call
 
