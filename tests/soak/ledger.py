@@ -249,12 +249,12 @@ def what_was_approved_ran(ledger: Ledger) -> Iterator[str]:
 
 def _asked_of_somebody_again(ledger: Ledger, decision: Row) -> bool:
     """Whether its step failed or was cut off, perhaps before it began, and somebody was asked of the same call once more: theirs holds."""
-    call = ledger.action_of(decision)["tool_call"]
+    call = ledger.action_of(decision).get("tool_call")
     return (
-        bool(decision["doubtful"])
+        bool(decision.get("doubtful"))
         and call is not None
         and any(
-            ledger.action_of(later)["tool_call"] == call and not later["superseded"]
+            ledger.action_of(later).get("tool_call") == call and not later["superseded"]
             for later in ledger.books.decisions.values()
             if later["review"] > decision["review"] and ledger.books.run_of(later)["id"] == ledger.books.run_of(decision)["id"]
         )
@@ -265,7 +265,7 @@ def _node_asked(ledger: Ledger, gate: Row) -> bool:
     """Whether a gate held a node in doubt that then asked, as it does before it acts: what it does after that, the answer allows."""
     return (
         gate["kind"] == "gate"
-        and gate["repeats"] is not None
+        and gate.get("repeats") is not None
         and any(
             row["run"] == gate["run"]
             and row["node"] == gate["node"]
