@@ -152,3 +152,97 @@ def pace(looks: Sequence[tuple[float | None, float, bool]]) -> Pace:
             break
         streak += 1
     return Pace(len(known), sum(looked < needed for looked, needed, _ in known), streak)
+
+
+# All of it, as it is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long something took, in seconds; None of nothing."""
+
+    median: float | None
+    p90: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One day or week of a trend."""
+
+    began: float
+    """Unix time, seconds."""
+    rates: Rates
+    waited: float | None
+    """Median seconds from being asked to being decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What people decided of one agent, tool, reviewer or rule."""
+
+    name: str
+    rates: Rates
+    waited: Times
+    """From being asked to being decided."""
+    looked: Times
+    """Time in view."""
+    trend: Sequence[Span]
+    """Oldest first; of every day, or week of a long period, in which anything was decided."""
+    edited: Sequence[tuple[str, int]]
+    """Arguments that were changed, with how often; the most first."""
+    reasons: Sequence[tuple[str, int]]
+    """Why it was rejected, with how often; the most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Stated confidence against what people decided."""
+
+    bins: Sequence[Believed]
+    brier: float | None
+    error: float | None
+    """Expected calibration error."""
+    auto: float | None
+    """The lowest confidence from which on the data supports that it goes on by itself; None when none or too little does."""
+
+    @property
+    def count(self) -> int:
+        """How many decisions it is from."""
+        return sum(one.count for one in self.bins)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one reviewer reads: the guard against fatigue."""
+
+    reviewer: str
+    pace: Pace
+    looked: Times
+    per_1000: float | None
+    """Median seconds in view for 1,000 characters."""
+    unchanged: float | None
+    """Share approved as proposed."""
+    shown: int
+    """Attention checks that were put before them."""
+    caught: int
+    """Of those, the ones they did not approve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insights:
+    """Everything of a period."""
+
+    since: float
+    """Unix time, seconds; 0 for all there is."""
+    decisions: int
+    """By people."""
+    by_itself: int
+    """What policy let go on or denied, without a person."""
+    overall: Figures
+    agents: Sequence[Figures]
+    tools: Sequence[Figures]
+    """Named `agent tool`."""
+    reviewers: Sequence[Figures]
+    rules: Sequence[Figures]
+    calibration: Calibration
+    readers: Sequence[Reader]

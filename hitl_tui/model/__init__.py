@@ -1,8 +1,11 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, Standing
+from hitl_tui.model.feedback import Feedback, Subject, Thumb
 from hitl_tui.model.history import Entry, Logged, Remembered
 from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict, worst
+from hitl_tui.model.lessons import Lesson, LessonState
 from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.people import Endorsement, Escalation, Look, Notice
 from hitl_tui.model.reviews import UNTIL_HANDED_BACK, Ban, Decision, Past, Review, ReviewRow, ReviewState, Sent, Version
@@ -12,8 +15,9 @@ from hitl_tui.model.values import Json
 
 __all__ = [
     "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Ban", "Call", "Confidence", "Context",
-    "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Facts", "HandBack", "Head", "Json", "Logged", "Look",
-    "Message", "Notice", "Outcome", "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed",
-    "RuleCount", "Run", "RunOptions", "RunState", "Sent", "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of",
-    "worst",
+    "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack",
+    "Head", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice", "Outcome",
+    "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run",
+    "RunOptions", "RunState", "Sent", "Standing", "Subject", "TakeOver", "Thumb", "Verdict", "Version", "Worker", "digest_of",
+    "effect_of", "worst",
 ]  # fmt: skip

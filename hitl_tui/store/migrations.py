@@ -8,9 +8,9 @@ from pathlib import Path
 SCHEMA = Path(__file__).with_name("schema")
 
 
-def _step(number: int) -> str:
+def _step(path: Path) -> str:
     """The SQL of one step, to the byte as it shipped: indented, for SQLite keeps the text of every statement."""
-    return textwrap.indent((SCHEMA / f"step_{number}.sql").read_text("utf-8"), "    ")
+    return textwrap.indent(path.read_text("utf-8"), "    ")
 
 
-STEPS = tuple(map(_step, range(1, 5)))
+STEPS = tuple(map(_step, sorted(SCHEMA.glob("*.sql"), key=lambda path: int(path.name.partition("_")[0]))))

@@ -18,7 +18,7 @@ PAGE = 50
 BATCH = 2000
 REMEMBER = (
     "INSERT INTO history "
-    "SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing "
+    "SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, size, spot_check, standing "
     "FROM remembered WHERE decision > ? ORDER BY decision LIMIT ?"
 )
 INDEX = (

@@ -1,7 +1,8 @@
-"""The reviewer's verbs, the same for the console, the command line and scripts. It knows rows, and neither screens nor LangGraph."""
+"""One reviewer at the store: what waits, what was decided, agents and runs, and the desks of this room."""
 
 from __future__ import annotations
 
+import functools
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,10 @@ from hitl_tui.store import (
 )
 
 if TYPE_CHECKING:
+    from hitl_tui.inbox.autonomy import AutonomyDesk
+    from hitl_tui.inbox.insights import InsightsDesk
+    from hitl_tui.inbox.lessons import LessonsDesk
+    from hitl_tui.inbox.ratings import RatingsDesk
     from hitl_tui.policy import Policies, Policy, PolicyNow
     from hitl_tui.policy.explaining import Explained
 
@@ -117,6 +122,36 @@ class Inbox:
         self._grace_s = grace_s
         self._find_policies = policies
         self._policies: Policies | None = None
+
+    # What reviews teach; each has a desk of its own, made when it is first gone to
+
+    @functools.cached_property
+    def ratings(self) -> RatingsDesk:
+        """Thumbs, and the reasons people give."""
+        from hitl_tui.inbox.ratings import RatingsDesk
+
+        return RatingsDesk(self.store, self.reviewer, self._ring)
+
+    @functools.cached_property
+    def insights(self) -> InsightsDesk:
+        """What the decisions say about agents and reviewers."""
+        from hitl_tui.inbox.insights import InsightsDesk
+
+        return InsightsDesk(self.store, self.reviewer)
+
+    @functools.cached_property
+    def autonomy(self) -> AutonomyDesk:
+        """How far each tool goes by itself."""
+        from hitl_tui.inbox.autonomy import AutonomyDesk
+
+        return AutonomyDesk(self.store, self.reviewer, self.policy_now, self._ring)
+
+    @functools.cached_property
+    def lessons(self) -> LessonsDesk:
+        """What rejections and corrections come to."""
+        from hitl_tui.inbox.lessons import LessonsDesk
+
+        return LessonsDesk(self.store, self.reviewer, self._ring)
 
     # The queue
 

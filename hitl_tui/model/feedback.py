@@ -1,0 +1,33 @@
+"""What people think of it afterwards, or at once: a thumb with a comment and tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Thumb = Literal[-1, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a thumb is about: a decision (`review` and `slot`), a message of a run's trace (`event`), or the whole run (neither)."""
+
+    run: int
+    review: int | None = None
+    slot: int | None = None
+    event: int | None = None
+    """The number of the trace's line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A thumb that stands: a person has one at most on a subject."""
+
+    id: int
+    subject: Subject
+    thumb: Thumb
+    comment: str
+    tags: tuple[str, ...]
+    actor: str
+    at: float
+    """Unix time, seconds."""
