@@ -13,7 +13,7 @@ CHECKS = (
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
     ("imports", ("lint-imports",)),
-    ("tests", (sys.executable, "-m", "pytest", "-n", "3", "--dist", "loadgroup", *sys.argv[1:])),
+    ("tests", (sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadgroup", *sys.argv[1:])),
 )
 
 

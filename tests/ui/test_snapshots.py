@@ -16,6 +16,7 @@ from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.policy import Policies
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
+from hitl_tui.ui import looking
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.crew import NoCrew
 from tests.ui import routed, seed
@@ -105,6 +106,7 @@ def test_screen(
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+    monkeypatch.setattr(looking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
 
