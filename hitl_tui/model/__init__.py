@@ -1,6 +1,7 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.attention import Attention
 from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, Standing
 from hitl_tui.model.feedback import Feedback, Subject, Thumb
 from hitl_tui.model.history import Entry, Logged, Remembered
@@ -14,7 +15,7 @@ from hitl_tui.model.takeovers import Call, HandBack, Head, TakeOver
 from hitl_tui.model.values import Json
 
 __all__ = [
-    "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Ban", "Call", "Confidence", "Context",
+    "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Attention", "Ban", "Call", "Confidence", "Context",
     "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack",
     "Head", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice", "Outcome",
     "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import aiosqlite
 
+from hitl_tui.attention import still_wrong
 from hitl_tui.errors import BadHome
 from hitl_tui.insights import bucket
 from hitl_tui.store.chain import chained
@@ -73,6 +74,7 @@ class Store:
             await db.execute("PRAGMA foreign_keys = ON")
             await db.create_function("chained", 8, chained, deterministic=True)
             await db.create_function("bucket", 1, bucket, deterministic=True)
+            await db.create_function("still_wrong", 3, still_wrong, deterministic=True)
             await _migrate(db, path)
             store = cls(db, path, synchronous)
             try:
@@ -172,6 +174,7 @@ class Store:
         db.execute("PRAGMA foreign_keys = ON")
         db.create_function("chained", 8, chained, deterministic=True)
         db.create_function("bucket", 1, bucket, deterministic=True)
+        db.create_function("still_wrong", 3, still_wrong, deterministic=True)
         return db
 
     async def one(self, sql: str, values: Any = ()) -> Any:

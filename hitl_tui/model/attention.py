@@ -1,0 +1,28 @@
+"""Attention checks: a clearly wrong action, put before people now and then, that nobody could ever run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What became of an attention check."""
+
+    review: int
+    wrong: str
+    """What was clearly wrong about it, as a clause."""
+    actor: str
+    """Who said anything of it."""
+    said: str
+    """What they did: `approved`, `edited`, `rejected`, `answered`, `escalated to bob`, `took it over` or `cancelled`."""
+    caught: bool
+    """Whether it did not pass."""
+    at: float
+    """Unix time, seconds."""
+
+    def told(self, reviewer: str) -> str:
+        """For whoever reads it: `that was an attention check: you caught it (…); nothing was going to run`."""
+        who = "you" if self.actor.casefold() == reviewer.casefold() else self.actor
+        did = "caught it" if self.caught else "missed it"
+        return f"that was an attention check: {who} {did} ({self.wrong}); nothing was going to run"
