@@ -39,6 +39,7 @@ from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
     from hitl_tui.ui.history_view import HistoryView
+    from hitl_tui.ui.lessons_view import LessonsView
     from hitl_tui.ui.policy_view import PolicyView
     from hitl_tui.ui.runs_view import RunsView
     from hitl_tui.ui.takeover.opening import TypedInPlaces
@@ -74,6 +75,7 @@ class HitlApp(App[None]):
         self._runs: RunsView | None = None
         self._history: HistoryView | None = None
         self._policy: PolicyView | None = None
+        self._lessons: LessonsView | None = None
         self._begun = asyncio.Event()
         self._was_ready = False
         self._drafts: dict[tuple[int, str, str], str] = {}
@@ -103,15 +105,15 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _view(self) -> QueueView | RunsView | HistoryView | PolicyView:
+    def _view(self) -> QueueView | RunsView | HistoryView | PolicyView | LessonsView:
         """The view that is shown."""
-        others = [view for view in (self._runs, self._history, self._policy) if view and view.display]
+        others = [view for view in (self._runs, self._history, self._policy, self._lessons) if view and view.display]
         return others[0] if others else self.query_one(QueueView)
 
     @property
     def _shown(self) -> str:
         """Its name, which is that of its keys too."""
-        others = {self._runs: "runs", self._history: "history", self._policy: "policy"}
+        others = {self._runs: "runs", self._history: "history", self._policy: "policy", self._lessons: "lessons"}
         return "queue" if isinstance(self._view, QueueView) else others[self._view]
 
     @property
@@ -176,6 +178,8 @@ class HitlApp(App[None]):
             await self._history.follow()
         if self._policy and self._policy.display:
             await self._policy.follow()
+        if self._lessons and self._lessons.display and (changes.reviews or not changes.whole):
+            await self._lessons.follow()
         await queue.follow()
         await self._stand()
 
@@ -219,6 +223,7 @@ class HitlApp(App[None]):
         runs = await self._runs_view() if name == "runs" else self._runs
         history = await self._history_view() if name == "history" else self._history
         policy = await self._policy_view() if name == "policy" else self._policy
+        lessons = await self._lessons_view() if name == "lessons" else self._lessons
         self.query_one(QueueView).display = name == "queue"
         if runs:
             runs.display = name == "runs"
@@ -226,7 +231,9 @@ class HitlApp(App[None]):
             history.display = name == "history"
         if policy:
             policy.display = name == "policy"
-        firsts = {"history": history and history.first, "policy": policy and policy.first}
+        if lessons:
+            lessons.display = name == "lessons"
+        firsts = {"history": history and history.first, "policy": policy and policy.first, "lessons": lessons and lessons.first}
         self.screen_stack[0].set_focus(firsts.get(name) or self._view.items)
         self._live.ring()
         self.post_message(HintsChanged())
@@ -261,6 +268,16 @@ class HitlApp(App[None]):
             await self.mount(self._policy, after=queue)
         self._policy.about(queue.cursor, queue.pane.slot)
         return self._policy
+
+    async def _lessons_view(self) -> LessonsView:
+        """Made when it is first asked for; those that wait for a word are first each time it is shown."""
+        if self._lessons is None:
+            from hitl_tui.ui.lessons_view import LessonsView
+
+            self._lessons = LessonsView(self._inbox, self._clock)
+            await self.mount(self._lessons, after=self.query_one(QueueView))
+        self._lessons.load()
+        return self._lessons
 
     @work(group=ASKING)
     @steady

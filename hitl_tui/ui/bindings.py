@@ -35,6 +35,7 @@ GROUPS = {
     "runs": "Runs",
     "history": "History",
     "policy": "Policy",
+    "lessons": "Lessons: the one under the cursor",
     "text": "Texts (enter goes into one, tab to the next)",
     "pane": "Details",
     "takeover": "Take over: a run in your hands",
@@ -69,6 +70,9 @@ COMMANDS = (
         "policy", "f5", "show('policy')", "Policy", "The rules, how often each spoke, and which one speaks for the selected review.", "app"
     ),
     Command(
+        "lessons", "L", "show('lessons')", "Lessons", "What rejections and edits come to: sentences for agents, to accept or drop.", "app"
+    ),
+    Command(
         "restart",
         "R",
         "restart",
@@ -100,6 +104,13 @@ COMMANDS = (
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Write the text at hand in $EDITOR.", "takeover", True),
     Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
     Command("edit_policy", "e", "edit_policy", "edit the file", "Open policy.toml in $EDITOR; then it is checked.", "policy"),
+    Command("accept_level", "a", "accept_level", "accept", "Let a tool go the step up that is proposed; it asks once.", "policy"),
+    Command("set_level", "s", "set_level", "set its level", "Put a tool on any step of the ladder, and say why.", "policy"),
+    Command("next_proposal", "p", "next_proposal", "next proposal", "Go to the next tool that could go a step up.", "policy"),
+    Command("accept", "a", "accept", "accept", "Let the agent read the lesson from now on.", "lessons"),
+    Command("drop", "d", "drop", "drop", "Put the lesson away; no agent reads it.", "lessons"),
+    Command("edit_lesson", "e", "edit", "edit", "Change the lesson's text.", "lessons"),
+    Command("edit_lesson_outside", "E", "edit_outside", "$EDITOR", "Change the lesson's text in $EDITOR.", "lessons"),
     Command("next_tab", "right_square_bracket", "tab(1)", "next tab", "Next tab of the details.", "pane"),
     Command("previous_tab", "left_square_bracket", "tab(-1)", "previous tab", "Previous tab of the details.", "pane"),
     Command("back", "escape", "back", "back", "Go back to the list.", "pane"),
@@ -113,7 +124,7 @@ COMMANDS = (
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
-APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "history", "policy", "takeover"}))
+APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "history", "policy", "lessons", "takeover"}))
 """Groups of which only one can hear a key, so that both may use it."""
 SHOWN = {
     "question_mark": "?",
