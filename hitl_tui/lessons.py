@@ -1,1 +1,305 @@
-"""What rejections and corrections of a tool have in common, and the sentence that an agent shall read of it. Pure."""
+"""What rejections and corrections of a tool have in common, and the sentence that an agent shall read of it. Pure.
+
+The rules are plain: the same argument changed in the same way, or the same reason given, at least twice. An argument that was changed in
+ways that have nothing in common makes a lesson from three changes on, for it says little. Each is proposed only; a person accepts it.
+
+What an agent or a person wrote stands in a lesson as a JSON string, in one line, of bounded length, with control characters visible: it is
+quoted, and never reads like a sentence of the lesson itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hitl_tui import jsontext
+from hitl_tui.errors import Refused
+from hitl_tui.model import Json
+from hitl_tui.safety import visible
+
+LEAST = 2
+"""So many calls that were corrected alike, or rejected for the same reason, make a lesson."""
+LEAST_UNALIKE = 3
+"""So many changes of one argument that have nothing in common make one."""
+QUOTED = 300
+"""Characters of somebody's text that a lesson quotes."""
+LONGEST = 1000
+"""Characters of a lesson."""
+SHORTENED_FROM = 80
+"""A text of fewer characters is not said to be shortened."""
+WORDS = 150
+"""Words that differ, on either side, beyond which two texts are not compared word by word."""
+_MISSING = object()
+
+
+class Rank(IntEnum):
+    """What a change has of others, the most telling first: of two that as many calls share, the first is said."""
+
+    LEFT_OUT = 0
+    SET = 1
+    ALSO = 2
+    NOT = 3
+    END = 4
+    BEGINNING = 5
+    INSTEAD = 6
+    WITHOUT = 7
+    SHORTER = 8
+    SAME = 9
+    """The same value as before was changed into the same one each time: that may be chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A call that a person changed."""
+
+    decision: int
+    proposed: Json
+    final: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A call that a person rejected."""
+
+    decision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A lesson as the rules draw it."""
+
+    topic: str
+    gist: str
+    """What to do, without figures."""
+    text: str
+    """As the agent reads it: the gist, and what it was drawn from."""
+    examples: tuple[int, ...]
+    """Decisions, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """Something that a change has in common with others: a rank, and the canonical JSON of the one or two values that belong to it."""
+
+    rank: Rank
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one argument; `_MISSING` where it was not there."""
+
+    decision: int
+    before: object
+    after: object
+
+
+def draw(tool: str, calls: Sequence[Corrected | Rejected]) -> list[Drawn]:
+    """The lessons of one tool's rejections and corrections, by topic; the same whatever the order they come in."""
+    ordered = sorted(calls, key=lambda call: call.decision)
+    corrected = [call for call in ordered if isinstance(call, Corrected)]
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for call in corrected:
+        for name, change in _changes(call):
+            changes[name].append(change)
+    reasons: dict[str, list[Rejected]] = defaultdict(list)
+    for call in ordered:
+        if isinstance(call, Rejected) and (reason := normal(call.reason)):
+            reasons[reason].append(call)
+    found = [_of_changes(tool, name, made, len(corrected)) for name, made in changes.items()]
+    found += [_of_reason(tool, reason, made) for reason, made in reasons.items() if len(made) >= LEAST]
+    return sorted((one for one in found if one), key=lambda one: one.topic)
+
+
+def checked(text: str) -> str:
+    """A lesson as a person wrote it: one line, nothing in it unseen.
+
+    Raises:
+        Refused: it is empty or too long.
+    """
+    line = " ".join(visible(jsontext.plain(text)).split())
+    if not line:
+        raise Refused("a lesson needs a text", "say what the agent shall do the next time")
+    if len(line) > LONGEST:
+        raise Refused(f"the lesson has {len(line):,} characters", f"say it in {LONGEST:,}: every call of the model reads it")
+    return line
+
+
+def normal(reason: str) -> str:
+    """A reason as it is compared with others: no capitals, one space between words, no full stop at its end."""
+    return " ".join(visible(jsontext.plain(reason)).casefold().split()).strip(" .!,;:")
+
+
+def quoted(value: object) -> str:
+    """A value as a lesson quotes it: JSON in one line; a long text is cut, and says so."""
+    if isinstance(value, str):
+        text = visible(value)
+        return json.dumps(text, ensure_ascii=False) if len(text) <= QUOTED else f"{json.dumps(text[:QUOTED], ensure_ascii=False)} (cut)"
+    text = visible(jsontext.canonical(value))
+    return text if len(text) <= QUOTED else f"{json.dumps(text[:QUOTED], ensure_ascii=False)} (cut)"
+
+
+def name_of(name: str) -> str:
+    """A tool's or an argument's name: as it is where it is one, else quoted."""
+    return name if re.fullmatch(r"[\w.\-]{1,80}", name) else quoted(name)
+
+
+# Differences
+
+
+def _changes(call: Corrected) -> Iterator[tuple[str, Change]]:
+    """What changed, by argument; what is no object is one argument without a name."""
+    before: Mapping[str, object] = call.proposed if isinstance(call.proposed, dict) else {"": call.proposed}
+    after: Mapping[str, object] = call.final if isinstance(call.final, dict) else {"": call.final}
+    for name in sorted({*before, *after}):
+        change = Change(call.decision, before.get(name, _MISSING), after.get(name, _MISSING))
+        if _key(change.before) != _key(change.after):
+            yield name, change
+
+
+def _key(value: object) -> str:
+    return "" if value is _MISSING else jsontext.canonical(value)
+
+
+def _is_blank(value: object) -> bool:
+    return value is _MISSING or value is None or value in ("", [], {})
+
+
+def traits(before: object, after: object) -> set[Trait]:
+    """All that can be said of a change and may be the same in others."""
+    if after is _MISSING:
+        return {Trait(Rank.LEFT_OUT)}
+    found = {Trait(Rank.SET, (_key(after),))}
+    if isinstance(before, list) and isinstance(after, list):
+        was, now = {_key(one) for one in before}, {_key(one) for one in after}
+        found |= {Trait(Rank.ALSO, (one,)) for one in now - was} | {Trait(Rank.NOT, (one,)) for one in was - now}
+    elif isinstance(before, str) and isinstance(after, str) and before:
+        found |= set(_of_texts(before, after))
+    return found
+
+
+def _of_texts(before: str, after: str) -> Iterator[Trait]:
+    if after and len(before) >= SHORTENED_FROM and len(after) * 2 <= len(before):
+        yield Trait(Rank.SHORTER)
+    stem = before.rstrip()
+    if stem and after.startswith(stem) and (rest := after[len(before) :] if after.startswith(before) else after[len(stem) :]).strip():
+        yield Trait(Rank.END, (_key(rest),))
+    elif before.strip() and after.endswith(before) and after[: -len(before)].strip():
+        yield Trait(Rank.BEGINNING, (_key(after[: -len(before)]),))
+    else:
+        yield from _of_words(before, after)
+
+
+def _of_words(before: str, after: str) -> Iterator[Trait]:
+    """Pieces that were replaced or taken out."""
+    was, now = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
+    first = next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
+    last = 0
+    while last < min(len(was), len(now)) - first and was[-1 - last] == now[-1 - last]:
+        last += 1
+    was, now = was[first : len(was) - last], now[first : len(now) - last]
+    if max(len(was), len(now)) > WORDS:
+        return
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        old, new = "".join(was[a:b]).strip(), "".join(now[c:d]).strip()
+        if kind == "replace" and old and new:
+            yield Trait(Rank.INSTEAD, (_key(old), _key(new)))
+        elif kind in ("delete", "replace") and old:
+            yield Trait(Rank.WITHOUT, (_key(old),))
+
+
+def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:
+    """What most of an argument's changes have in common, and the decisions that have it: at least two, and half of them."""
+    having: dict[Trait, list[Change]] = defaultdict(list)
+    for change in changes:
+        for trait in traits(change.before, change.after):
+            having[trait].append(change)
+    ranked = sorted(
+        ((-len(made), _rank(trait, made), trait.values, trait) for trait, made in having.items() if _is_enough(made, changes)),
+        key=lambda one: one[:3],
+    )
+    if not ranked:
+        return None
+    _, rank, values, trait = ranked[0]
+    return Trait(rank, values), tuple(change.decision for change in having[trait])
+
+
+def _is_enough(made: Sequence[Change], changes: Sequence[Change]) -> bool:
+    return len(made) >= LEAST and len(made) * 2 >= len(changes)
+
+
+def _rank(trait: Trait, made: Sequence[Change]) -> Rank:
+    """A value that took the place of one and the same is less telling than what the two differ in."""
+    if trait.rank is not Rank.SET:
+        return trait.rank
+    was = {_key(change.before) for change in made}
+    return Rank.SET if len(was) > 1 or all(_is_blank(change.before) for change in made) else Rank.SAME
+
+
+# Sentences
+
+
+def _of_changes(tool: str, name: str, changes: Sequence[Change], of: int) -> Drawn | None:
+    place = f"`{name_of(name)}`" if name else "it"
+    topic = f"edit:{name[:100]}"
+    shared = common(changes)
+    if shared:
+        trait, decisions = shared
+        gist = f"When you call {name_of(tool)}, {_what_to_do(trait, place)}."
+        count = len(decisions)
+    elif len(changes) >= LEAST_UNALIKE:
+        last = changes[-1]
+        gist = f"When you call {name_of(tool)}, look twice at {place}: people change it."
+        told = f"from {_told(last.before)} to {_told(last.after)}"
+        decisions, count = tuple(change.decision for change in changes), len(changes)
+        return Drawn(topic, gist, f"{gist} They did in {_share(count, of)}, last {told}.", decisions)
+    else:
+        return None
+    return Drawn(topic, gist, f"{gist} People did so in {_share(count, of)}.", decisions)
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} of the {of} calls they corrected" if count < of else f"all {of} calls they corrected"
+
+
+def _told(value: object) -> str:
+    return "nothing" if value is _MISSING else quoted(value)
+
+
+def _what_to_do(trait: Trait, place: str) -> str:
+    values = [quoted(json.loads(value)) for value in trait.values]
+    match trait.rank:
+        case Rank.LEFT_OUT:
+            return f"leave {place} out"
+        case Rank.SET | Rank.SAME:
+            return f"put {values[0]} into {place}"
+        case Rank.ALSO:
+            return f"put {values[0]} into {place} too"
+        case Rank.NOT:
+            return f"keep {values[0]} out of {place}"
+        case Rank.END:
+            return f"add {values[0]} at the end of {place}"
+        case Rank.BEGINNING:
+            return f"add {values[0]} at the beginning of {place}"
+        case Rank.INSTEAD:
+            return f"write {values[1]} instead of {values[0]} in {place}"
+        case Rank.WITHOUT:
+            return f"do not write {values[0]} in {place}"
+        case Rank.SHORTER:
+            return f"keep {place} short, half as long as you would"
+
+
+def _of_reason(tool: str, reason: str, made: Sequence[Rejected]) -> Drawn:
+    """In the words that were used most; of those used as often, the last."""
+    used = Counter(" ".join(visible(jsontext.plain(one.reason)).split()) for one in made)
+    last = {" ".join(visible(jsontext.plain(one.reason)).split()): place for place, one in enumerate(made)}
+    words = max(used, key=lambda one: (used[one], last[one]))
+    name = name_of(tool)
+    gist = f"Before you call {name}, think of why people rejected it: {quoted(words)}."
+    return Drawn(f"reject:{reason[:100]}", gist, f"{gist} They gave that reason {len(made)} times.", tuple(one.decision for one in made))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
+from hitl_tui.errors import Refused
+from hitl_tui.insights import Rates
+from hitl_tui.lessons import checked
+from hitl_tui.model import Entry, Lesson, LessonState
 from hitl_tui.store import Store
+from hitl_tui.store import lessons as kept
+
+EXAMPLES = 20
+Entries: TypeAlias = list[Entry]  # where `list` is the desk's
 
 
 class LessonsDesk:
@@ -14,3 +23,65 @@ class LessonsDesk:
         self._store = store
         self._reviewer = reviewer
         self._ring = ring
+
+    async def list(self, states: Sequence[LessonState] = ()) -> list[Lesson]:
+        """Lessons in these states, or all: first what is proposed, which is brought up to date, then accepted, then dropped ones."""
+        await kept.propose(self._store)
+        return await kept.listed(self._store, states)
+
+    async def get(self, id: int) -> Lesson:
+        """One lesson.
+
+        Raises:
+            Refused: there is none of that number.
+        """
+        found = await kept.get(self._store, id)
+        if found is None:
+            raise Refused(f"there is no lesson {id}", "`hitl-tui lessons --all` lists them")
+        return found
+
+    async def accept(self, id: int, text: str | None = None) -> Lesson:
+        """Have agents read a lesson from now on, one that was dropped too; with a text, in these words.
+
+        Raises:
+            Refused: there is none of that number, or the text is empty or too long.
+        """
+        found = await self.get(id)
+        return await self._decide(found, LessonState.ACCEPTED, text)
+
+    async def edit(self, id: int, text: str) -> Lesson:
+        """Say a lesson in other words; agents read an accepted one so from now on.
+
+        Raises:
+            Refused: there is none of that number, it was dropped, or the text is empty or too long.
+        """
+        found = await self.get(id)
+        if found.state is LessonState.DROPPED:
+            raise Refused(f"lesson {id} is dropped", "accept it with the text")
+        return await self._decide(found, found.state, text)
+
+    async def drop(self, id: int) -> Lesson:
+        """Have no agent read a lesson any more. It is proposed again only when many more examples of it come in.
+
+        Raises:
+            Refused: there is none of that number.
+        """
+        return await self._decide(await self.get(id), LessonState.DROPPED, None)
+
+    async def effects(self, lesson: Lesson) -> tuple[Rates, Rates] | None:
+        """What people did with the tool's calls before it was accepted, and since, of 200 on either side; None unless it is accepted."""
+        return await kept.effects(self._store, lesson.id)
+
+    async def examples(self, lesson: Lesson) -> Entries:
+        """The last 20 decisions that it was drawn from, the newest first."""
+        from hitl_tui.inbox.inbox import Inbox  # which has this desk
+
+        inbox = Inbox(self._store, self._reviewer)
+        return [await inbox.remembered(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
+
+    async def _decide(self, found: Lesson, state: LessonState, text: str | None) -> Lesson:
+        said = found.text if text is None else checked(text)
+        if (state, said) != (found.state, found.text):
+            await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._reviewer)
+            self._ring()
+        return await self.get(found.id)

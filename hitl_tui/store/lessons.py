@@ -1,0 +1,187 @@
+"""Lessons: drawn anew when something they come from has changed, and never over what a person made of one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.insights import Rates
+from hitl_tui.lessons import Corrected, Drawn, Rejected, draw
+from hitl_tui.model import DecisionKind, Lesson, LessonState
+from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.search import catch_up
+
+READ = 200
+"""The last rejections and corrections of a tool that lessons are drawn from."""
+COMPARED = 200
+"""Decisions on either side of a lesson's acceptance whose rates are compared."""
+LOOKED_THROUGH = 5000
+"""Decisions among which those of people are looked for."""
+BACK = (5, 50)
+"""A dropped lesson comes back when as many examples again have come in as it had: at least, and at most."""
+LESSON = "id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at"
+BY_PEOPLE = "actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*'"
+REFUSED = (  # by the index `history_refused`
+    "SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (SELECT decision, review, slot, kind FROM history "
+    f"WHERE agent = ? AND tool = ? AND standing AND kind IN ('edit', 'reject') AND {BY_PEOPLE} ORDER BY decision DESC LIMIT {READ}) h "
+    "JOIN decisions d ON d.id = h.decision JOIN actions a ON a.review = h.review AND a.slot = h.slot"
+)
+RATES = (
+    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor, standing FROM history "
+    f"WHERE agent = ? AND tool = ? AND decision {{}} ? ORDER BY decision DESC LIMIT {LOOKED_THROUGH}) "
+    f"WHERE standing AND {BY_PEOPLE} LIMIT {COMPARED}) GROUP BY kind"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """All lessons of some agents, as of a revision."""
+
+    rev: int
+    lessons: Sequence[Lesson]
+
+
+async def propose(store: Store) -> bool:
+    """Draw lessons from what was rejected and corrected since that was done last; whether there was anything."""
+    await catch_up(store)
+    for agent, tool, news in (found := store.glance("SELECT agent, tool, news FROM unlearnt")):
+        calls = [_call(*row) for row in await store.all(REFUSED, (agent, tool))]
+        drawn = {one.topic: one for one in await asyncio.to_thread(draw, tool, calls)}
+        async with store.transaction() as db:
+            await _keep(db, agent, tool, drawn)
+            await db.execute("DELETE FROM unlearnt WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
+    return bool(found)
+
+
+def _call(decision: int, kind: str, proposed: str, final: str | None, message: str) -> Corrected | Rejected:
+    if kind == DecisionKind.REJECT:
+        return Rejected(decision, message)
+    return Corrected(decision, json.loads(proposed), json.loads(final or "null"))
+
+
+async def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, Drawn]) -> None:
+    now = time.time()
+    known = await db.execute_fetchall("SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = ? AND tool = ?",
+                                      (agent, tool))  # fmt: skip
+    for id_, topic, gist, wording, examples, state, actor in known:
+        new = drawn.pop(topic, None)
+        if state == LessonState.PROPOSED and new is None and wording != "person":  # what it came from was taken back
+            await db.execute("UPDATE lessons SET state = 'dropped', actor = '', changed_at = ? WHERE id = ?", (now, id_))
+        elif new and (state == LessonState.PROPOSED or (state == LessonState.DROPPED and _comes_back(json.loads(examples), new, actor))):
+            await _renew(
+                db, id_, new, now, keeps_words=state == LessonState.PROPOSED and (wording == "person" or _same(wording, gist, new))
+            )
+    for new in drawn.values():
+        await db.execute(
+            "INSERT INTO lessons (agent, tool, topic, gist, text, examples, made_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (agent, tool, new.topic, new.gist, new.text, json.dumps(new.examples), now, now),
+        )
+
+
+def _same(wording: str, gist: str, new: Drawn) -> bool:
+    """Whether a model's words for it still hold."""
+    return wording != "rules" and gist == new.gist
+
+
+def _comes_back(examples: Sequence[int], new: Drawn, dropped_by: str) -> bool:
+    """One that nobody dropped comes back at once; one that a person did not want, only with many more examples."""
+    last = max(examples, default=0)
+    least, most = BACK
+    return not dropped_by or sum(one > last for one in new.examples) >= min(max(len(examples), least), most)
+
+
+async def _renew(db: Transaction, id_: int, new: Drawn, now: float, keeps_words: bool) -> None:
+    if keeps_words:
+        await db.execute("UPDATE lessons SET gist = ?, examples = ? WHERE id = ?", (new.gist, json.dumps(new.examples), id_))
+        return
+    await db.execute(
+        "UPDATE lessons SET asked = CASE gist WHEN ?1 THEN asked ELSE '' END, gist = ?1, text = ?2, wording = 'rules', examples = ?3, "
+        "state = 'proposed', actor = '', decided_at = NULL, decided_after = NULL, changed_at = ?4 WHERE id = ?5",
+        (new.gist, new.text, json.dumps(new.examples), now, id_),
+    )
+
+
+async def listed(store: Store, states: Sequence[LessonState] = ()) -> list[Lesson]:
+    """Lessons in these states, or all: first what is proposed, then what was accepted, the newest first."""
+    wanted = json.dumps([str(state) for state in states or LessonState])
+    found = await store.all(
+        f"SELECT {LESSON} FROM lessons WHERE state IN (SELECT value FROM json_each(?)) "
+        "ORDER BY CASE state WHEN 'proposed' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, coalesce(decided_at, made_at) DESC, id DESC",
+        (wanted,),
+    )
+    return [_lesson(row) for row in found]
+
+
+async def get(store: Store, id_: int) -> Lesson | None:
+    """One lesson; None when there is none of that number."""
+    row = await store.one(f"SELECT {LESSON} FROM lessons WHERE id = ?", (id_,))
+    return row and _lesson(row)
+
+
+async def decide(store: Store, id_: int, state: LessonState, text: str, wording: str, actor: str) -> None:
+    """Store what a person made of a lesson; when it was accepted or dropped stays when it was so already."""
+    await store.write(
+        "UPDATE lessons SET decided_at = CASE state WHEN ?1 THEN decided_at ELSE ?5 END, "
+        "decided_after = CASE state WHEN ?1 THEN decided_after ELSE (SELECT coalesce(max(id), 0) FROM decisions) END, "
+        "state = ?1, text = ?2, wording = ?3, actor = ?4, changed_at = ?5 WHERE id = ?6",
+        (state, jsontext.plain(text), wording, actor, time.time(), id_),
+    )
+
+
+async def effects(store: Store, id_: int) -> tuple[Rates, Rates] | None:
+    """What became of the tool's last calls before a lesson was accepted, and of the last since; None unless it is accepted."""
+    row = await store.one("SELECT agent, tool, decided_after FROM lessons WHERE id = ? AND state = 'accepted'", (id_,))
+    if row is None:
+        return None
+    await catch_up(store)
+    agent, tool, after = row
+    before, since = [dict(await store.all(RATES.format(sign), (agent, tool, after))) for sign in ("<=", ">")]
+    return _rates(before), _rates(since)
+
+
+def _rates(by_kind: dict[str, int]) -> Rates:
+    return Rates(by_kind.get("approve", 0), by_kind.get("edit", 0), by_kind.get("reject", 0), by_kind.get("respond", 0))
+
+
+# For whoever gives them to agents
+
+
+def taught(store: Store, after: int, agents: Sequence[str]) -> Taught | None:
+    """All lessons of these agents, dropped ones among them; None when none changed after that revision. Costs next to nothing then."""
+    [(rev,)] = store.glance("SELECT coalesce(max(rev), 0) FROM lessons")
+    if rev == after:
+        return None
+    rows = store.glance(f"SELECT {LESSON} FROM lessons WHERE agent IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(agents),))
+    return Taught(rev, [_lesson(row) for row in rows])
+
+
+def to_word(store: Store, agents: Sequence[str], model: str) -> Lesson | None:
+    """The first proposed lesson that only the rules have worded, and that this model was not asked about in vain."""
+    rows = store.glance(
+        f"SELECT {LESSON} FROM lessons WHERE state = 'proposed' AND wording = 'rules' AND asked != ? "
+        "AND agent IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1",
+        (model, json.dumps(agents)),
+    )
+    return _lesson(rows[0]) if rows else None
+
+
+async def word(store: Store, lesson: Lesson, model: str, text: str) -> None:
+    """Put a model's words in the place of the rules', unless something has changed meanwhile; with an empty text, note that it had none."""
+    same = "WHERE id = ? AND state = 'proposed' AND wording = 'rules' AND text = ?"
+    if text:
+        await store.write(
+            f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}",
+            (jsontext.plain(text), model, time.time(), lesson.id, lesson.text),
+        )
+    else:
+        await store.write(f"UPDATE lessons SET asked = ? {same}", (model, lesson.id, lesson.text))
+
+
+def _lesson(row: Any) -> Lesson:
+    id_, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at = row
+    return Lesson(id_, agent, tool, topic, text, wording, tuple(json.loads(examples)), LessonState(state), made_at, actor, decided_at)

@@ -1,0 +1,292 @@
+"""Lessons: what the rules make of differences, how they stand in the store, and what people make of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.insights import Rates
+from hitl_tui.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
+from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
+from hitl_tui.safety import UNSEEN
+from hitl_tui.store import Store, lessons
+from tests.test_search import decided
+
+YES = Answer(DecisionKind.APPROVE)
+LONG = "We are sorry for the delay and shall look into it as soon as we can. " * 4
+
+
+def edit(args: Json) -> Answer:
+    return Answer(DecisionKind.EDIT, args)
+
+
+def no(reason: str) -> Answer:
+    return Answer(DecisionKind.REJECT, message=reason)
+
+
+def corrected(*pairs: tuple[Json, Json]) -> list[Corrected | Rejected]:
+    return [Corrected(number, before, after) for number, (before, after) in enumerate(pairs, 1)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([({}, {"cc": "b@x"}), ({"cc": None}, {"cc": "b@x"}), ({"cc": "c@x"}, {"cc": "b@x"})], 'put "b@x" into `cc`'),
+        ([({"cc": ["a"]}, {"cc": ["a", "b"]}), ({"cc": []}, {"cc": ["b"]})], 'put "b" into `cc` too'),
+        ([({"cc": ["a", "b"]}, {"cc": ["b"]}), ({"cc": ["a"]}, {"cc": []})], 'keep "a" out of `cc`'),
+        ([({"cc": "a"}, {}), ({"cc": "b"}, {})], "leave `cc` out"),
+        ([({"n": 1}, {"n": 10}), ({"n": 2}, {"n": 10})], "put 10 into `n`"),
+        ([({"t": "Hello Ann"}, {"t": "Hello Ann\nKim"}), ({"t": "Bye"}, {"t": "Bye\nKim"})], 'add "\\nKim" at the end of `t`'),
+        ([({"t": "a"}, {"t": "Re: a"}), ({"t": "b c"}, {"t": "Re: b c"})], 'add "Re: " at the beginning of `t`'),
+        ([({"t": "Hi Ann, ok"}, {"t": "Dear Ann, ok"}), ({"t": "Hi Bob"}, {"t": "Dear Bob"})], 'write "Dear" instead of "Hi" in `t`'),
+        ([({"t": "It is very nice here"}, {"t": "It is nice here"}), ({"t": "a very b"}, {"t": "a b"})], 'do not write "very" in `t`'),
+        ([({"t": LONG}, {"t": "Sorry."}), ({"t": LONG + "!"}, {"t": "We shall see."})], "keep `t` short"),
+        ([("Hi Ann", "Dear Ann"), ("Hi Bob", "Dear Bob")], 'write "Dear" instead of "Hi" in it'),
+        ([({"t": "Bye"}, {"t": "Bye, Kim"})] * 2, 'add ", Kim" at the end of `t`'),
+        ([({"t": "x"}, {"t": "y"})] * 2, 'write "y" instead of "x" in `t`'),
+    ],
+)
+def test_what_changes_have_in_common_is_said(pairs: list[tuple[Json, Json]], said: str) -> None:
+    (lesson,) = draw("send", corrected(*pairs))
+    assert lesson.gist == f"When you call send, {said}." or (said.startswith("keep `t` short") and said in lesson.gist)
+    assert lesson.text == f"{lesson.gist} People did so in all {len(pairs)} calls they corrected."
+    assert lesson.examples == tuple(range(1, len(pairs) + 1))
+
+
+def test_a_lesson_needs_two_alike_or_three_of_any_kind() -> None:
+    assert draw("send", corrected(({"t": "a"}, {"t": "b"}))) == []
+    assert draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}))) == []
+    (lesson,) = draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}), ({"u": 1, "t": "e"}, {"u": 2})))
+    assert lesson.text == (
+        "When you call send, look twice at `t`: people change it. They did in all 3 calls they corrected, last from \"e\" to nothing."
+    )  # fmt: skip
+    pairs = [({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(3)]
+    (lesson,) = draw("send", corrected(*pairs, ({"t": "x"}, {"t": "y"}), ({"u": 1}, {"u": 2})))
+    assert (lesson.examples, lesson.text[-45:]) == ((1, 2, 3), "People did so in 3 of the 5 calls they corrected."[-45:])
+    assert draw("send", corrected(*[({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(2)], *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
+
+
+def test_rejections_for_the_same_reason_make_a_lesson() -> None:
+    calls = [
+        Rejected(3, "Too long!"),
+        Rejected(1, " too\nLONG"),
+        Rejected(2, "Too long!"),
+        Rejected(4, "no"),
+        Rejected(5, ""),
+        Rejected(6, ""),
+    ]
+    (lesson,) = draw("send", calls)
+    assert (lesson.topic, lesson.examples) == ("reject:too long", (1, 2, 3))
+    assert lesson.text == 'Before you call send, think of why people rejected it: "Too long!". They gave that reason 3 times.'
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=30), lambda inner: st.lists(inner, max_size=3), max_leaves=4
+)
+arguments = st.dictionaries(st.sampled_from(["to", "cc", "bo dy", "`x`\n# y"]), values, max_size=3)
+
+
+@given(st.lists(st.tuples(arguments, arguments), max_size=6), st.lists(st.text(max_size=20), max_size=4), st.randoms())
+def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: list[str], chance: Any) -> None:
+    calls = [*corrected(*pairs), *(Rejected(100 + number, reason) for number, reason in enumerate(reasons))]
+    drawn = draw("se`nd\u202e\n- do", calls)
+    shuffled = list(calls)
+    chance.shuffle(shuffled)
+    assert draw("se`nd\u202e\n- do", shuffled) == drawn
+    for lesson in drawn:
+        assert "\n" not in lesson.text
+        assert not UNSEEN.search(lesson.text)
+        assert lesson.text.startswith(lesson.gist)
+        assert len(lesson.text) <= LONGEST + 3 * QUOTED
+        assert set(lesson.examples) <= {call.decision for call in calls}
+        assert len(lesson.examples) >= 2
+
+
+texts = st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="\u00a0"), min_size=1, max_size=40).filter(str.strip)
+
+
+@given(st.lists(texts, min_size=2, max_size=4, unique=True), texts, st.sampled_from(["end", "beginning", "cc", "set"]))
+def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: str, way: str) -> None:
+    """Following the lesson gives each call as the person left it."""
+    after = {"end": lambda b: f"{b}\n{piece}", "beginning": lambda b: f"{piece}\n{b}", "cc": lambda b: [b, piece], "set": lambda b: piece}[
+        way
+    ]
+    before = (lambda b: [b]) if way == "cc" else (lambda b: b)
+    pairs = [({"t": before(b)}, {"t": after(b)}) for b in befores if piece != b]
+    found = draw("send", corrected(*pairs))
+    if len(pairs) < 2:
+        return
+    (lesson,) = found
+    match = re.fullmatch(r"When you call send, (put|add) (\".*\") (into|at the end of|at the beginning of) `t`( too)?\.", lesson.gist)
+    assert match, lesson.gist
+    value = json.loads(match[2])
+    for proposed, final in pairs:
+        was: Any = proposed["t"]
+        followed = {
+            "into": value, "at the end of": f"{was}{value}", "at the beginning of": f"{value}{was}"
+        }[match[3]]  # fmt: skip
+        assert ([*was, value] if match[4] else followed) == final["t"]
+
+
+@given(st.text())
+def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
+    said = quoted(text)
+    assert "\n" not in said
+    assert not UNSEEN.search(said)
+    assert isinstance(json.loads(said.removesuffix(" (cut)")), str)
+    assert normal(normal(text)) == normal(text)
+
+
+def test_what_people_write_is_one_line() -> None:
+    assert checked(" Add\n\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
+    for text in ("", " \n", "x" * (LONGEST + 1)):
+        with pytest.raises(Refused):
+            checked(text)
+
+
+# In the store
+
+
+@pytest.fixture
+async def ann(tmp_path: Path) -> AsyncIterator[Inbox]:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        yield Inbox(store, "ann")
+
+
+async def corrects(ann: Inbox, number: int, piece: str = " Kim") -> int:
+    """Have a mail corrected at its end; the review."""
+    text = f"mail {number}"
+    return await decided(ann.store, "mail", "send", {"text": text}, ann, edit({"text": text + piece}))
+
+
+async def proposed(ann: Inbox) -> Lesson:
+    for number in range(2):
+        await corrects(ann, number)
+    (lesson,) = await ann.lessons.list()
+    return lesson
+
+
+async def logged(ann: Inbox) -> list[tuple[str, str]]:
+    rows = await ann.store.all("SELECT actor, json_extract(body, '$.state') FROM audit WHERE kind = 'lesson' ORDER BY seq")
+    return [(actor, state) for actor, state in rows]
+
+
+async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
+    await corrects(ann, 0)
+    assert await ann.lessons.list() == []
+    first = await proposed(ann)
+    assert (first.agent, first.tool, first.topic, first.wording, first.state) == ("mail", "send", "edit:text", "rules", "proposed")
+    assert first.text == 'When you call send, add " Kim" at the end of `text`. People did so in all 3 calls they corrected.'
+    review = await corrects(ann, 9)
+    (now,) = await ann.lessons.list()
+    assert (now.id, len(now.examples)) == (first.id, 4)
+    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+    (now,) = await ann.lessons.list()
+    assert now.examples == first.examples
+    assert [entry.row.decision for entry in await ann.lessons.examples(now)] == [3, 2, 1]
+    assert not await lessons.propose(ann.store)
+
+
+async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
+    for number in range(3):
+        await corrects(ann, number)
+    await ann.store.write("UPDATE decisions SET actor = 'policy:x' WHERE id != 1")
+    assert await ann.lessons.list() == []
+
+
+async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    edited = await ann.lessons.edit(lesson.id, "Sign  with\nKim.")
+    assert (edited.text, edited.wording, edited.state, edited.actor) == ("Sign with Kim.", "person", "proposed", "ann")
+    await corrects(ann, 3)
+    (now,) = await ann.lessons.list()
+    assert (now.text, len(now.examples)) == ("Sign with Kim.", 3)
+    accepted = await ann.lessons.accept(lesson.id, now.text)
+    assert (accepted.state, accepted.wording, accepted.text) == (LessonState.ACCEPTED, "person", "Sign with Kim.")
+    for number in range(8):
+        await corrects(ann, number, " Lee")
+    (now,) = await ann.lessons.list([LessonState.ACCEPTED])
+    assert now == accepted
+    again = await ann.lessons.edit(lesson.id, "Sign with Lee.")
+    assert (again.state, again.decided_at) == (LessonState.ACCEPTED, accepted.decided_at)
+    assert await ann.lessons.accept(lesson.id) == again
+    assert await logged(ann) == [("", "proposed"), ("ann", "proposed"), ("ann", "accepted"), ("ann", "accepted")]
+
+
+async def test_a_dropped_lesson_comes_back_with_many_more_examples(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    await ann.lessons.drop(lesson.id)
+    for number in range(4):
+        await corrects(ann, number)
+    (now,) = await ann.lessons.list()
+    assert now.state is LessonState.DROPPED
+    with pytest.raises(Refused, match="dropped"):
+        await ann.lessons.edit(lesson.id, "x")
+    await corrects(ann, 5)
+    (now,) = await ann.lessons.list()
+    assert (now.state, now.actor, now.decided_at, len(now.examples)) == (LessonState.PROPOSED, "", None, 7)
+    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE id > 1")  # what it came from is taken back, and made again
+    assert [one.state for one in await ann.lessons.list()] == [LessonState.DROPPED]
+    await corrects(ann, 6)
+    assert [one.state for one in await ann.lessons.list()] == [LessonState.PROPOSED]
+
+
+async def test_its_effect_is_what_came_before_and_since(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    assert await ann.lessons.effects(lesson) is None
+    accepted = await ann.lessons.accept(lesson.id)
+    assert await ann.lessons.effects(accepted) == (Rates(edited=2), Rates())
+    for answer in (YES, YES, no("not now")):
+        await decided(ann.store, "mail", "send", {"text": "x"}, ann, answer)
+    await decided(ann.store, "mail", "other", {"text": "x"}, ann, YES)
+    assert await ann.lessons.effects(accepted) == (Rates(edited=2), Rates(approved=2, rejected=1))
+
+
+async def test_bad_requests_are_sentences(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    for work in (ann.lessons.accept(99), ann.lessons.edit(99, "x"), ann.lessons.drop(99), ann.lessons.accept(lesson.id, " ")):
+        with pytest.raises(Refused):
+            await work
+
+
+async def test_a_models_words_stay_while_they_say_the_same(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    agents = ["mail"]
+    assert lessons.to_word(ann.store, agents, "m") == lesson
+    await lessons.word(ann.store, lesson, "m", "")
+    assert lessons.to_word(ann.store, agents, "m") is None
+    assert lessons.to_word(ann.store, agents, "n") == lesson
+    assert lessons.to_word(ann.store, ["other"], "n") is None
+    await lessons.word(ann.store, lesson, "n", "Always sign.")
+    await corrects(ann, 3)
+    (now,) = await ann.lessons.list()
+    assert (now.text, now.wording, len(now.examples)) == ("Always sign.", "n", 3)
+    for number in range(8):
+        await corrects(ann, number, " Lee")
+    (now,) = await ann.lessons.list()
+    assert (now.wording, '" Lee"' in now.text) == ("rules", True)
+    await lessons.word(ann.store, lesson, "n", "Too late.")
+    assert (await ann.lessons.get(lesson.id)).text == now.text
+
+
+async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
+    """The last corrections of a tool are read by an index of corrections alone, however many calls were approved."""
+    plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", ("a", "t")))
+    assert "history_refused" in plan
+    assert "TEMP B-TREE" not in plan
+    rev = -1
+    for _ in range(2):
+        await proposed(ann)
+        new = lessons.taught(ann.store, rev, ["mail"])
+        assert new and new.rev > rev
+        rev = new.rev
+    assert lessons.taught(ann.store, rev, ["mail"]) is None
