@@ -13,12 +13,15 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
 from hitl_tui.policy.nearest import nearest
 
-Name = Literal["agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "confidence", "since", "until"]
+Name = Literal[
+    "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "thumb", "confidence", "since", "until"
+]  # fmt: skip
 WORDS: Mapping[str, tuple[str, ...]] = {
     "decided": tuple(DecisionKind),
     "kind": tuple(PauseKind),
     "risk": (*Risk, "unknown"),
     "outcome": (*Outcome, "none"),
+    "thumb": ("up", "down"),
 }
 """Fields that take one of a few words."""
 GLOBS = ("agent", "tool", "by", "rule")

@@ -119,9 +119,9 @@ async def _export(
                 encode = _table if format_ == "csv" else _line
                 [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
                 async with contextlib.aclosing(cases(store, asked)) as found:
-                    async for review, context in found:
+                    async for one in found:
                         done.seen += 1
-                        for text in _texts(Case(review, context), done, rules, masker, encode):
+                        for text in _texts(Case(*one), done, rules, masker, encode):
                             file.write(text)
                             hashed.update(text.encode("utf-8", "surrogatepass"))
                         told(done.seen, most)

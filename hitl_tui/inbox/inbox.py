@@ -362,6 +362,7 @@ class Inbox:
             await self.endorsements(found.review),
             await self.escalations(found.review),
             await audit.of_review(self.store, found.review),
+            [one for one in await self.ratings.of_run(rows[0].run) if one.subject.is_of(found.review, found.slot)],
         )
 
     # Agents and runs

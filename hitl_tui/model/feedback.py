@@ -18,6 +18,15 @@ class Subject:
     event: int | None = None
     """The number of the trace's line."""
 
+    @property
+    def is_whole_run(self) -> bool:
+        """Whether it is the run itself, and nothing in it."""
+        return self.review is None and self.event is None
+
+    def is_of(self, review: int, slot: int) -> bool:
+        """Whether it is that decision of its run, or the whole run."""
+        return self.is_whole_run or (self.review, self.slot) == (review, slot)
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:

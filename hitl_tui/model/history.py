@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Action, DecisionKind
+from hitl_tui.model.feedback import Feedback, Thumb
 from hitl_tui.model.pauses import Context
 from hitl_tui.model.people import Endorsement, Escalation, Look
 from hitl_tui.model.reviews import Decision, Review
@@ -37,6 +38,8 @@ class Remembered:
     """When it was taken back, as Unix time."""
     sent_back: bool = False
     """A rejection that asked for another pass."""
+    thumb: Thumb | None = None
+    """What people think of it: down when that is anybody's last word of it or of its whole run, else up; None when nobody has said."""
 
     @property
     def waited_s(self) -> float:
@@ -71,6 +74,8 @@ class Entry:
     escalations: Sequence[Escalation]
     log: Sequence[Logged]
     """What the log says of the review, oldest first."""
+    feedback: Sequence[Feedback] = ()
+    """The thumbs on it and on its whole run, oldest first."""
 
     @property
     def action(self) -> Action:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from hitl_tui.filters import Filter
 from hitl_tui.model import Action, Context, Decision, Review
+from hitl_tui.store import feedback
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
@@ -16,7 +17,11 @@ from hitl_tui.store.search import decided
 BATCH = 200
 
 
-async def cases(store: Store, wanted: Filter) -> AsyncGenerator[tuple[Review, Context], None]:
+Found = tuple[Review, Context, frozenset[int]]
+"""A review, what surrounded it, and the slots of which somebody's last word is a thumb down."""
+
+
+async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Found, None]:
     """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
     seen = bytearray()  # a bit for each review: one with several actions is met several times
     batch: list[int] = []
@@ -36,7 +41,7 @@ async def cases(store: Store, wanted: Filter) -> AsyncGenerator[tuple[Review, Co
         yield case
 
 
-async def _whole(store: Store, ids: Sequence[int]) -> list[tuple[Review, Context]]:
+async def _whole(store: Store, ids: Sequence[int]) -> list[Found]:
     marks, values = ", ".join("?" * len(ids)), tuple(ids)
     rows = await store.all(
         f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context "
@@ -53,6 +58,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[tuple[Review, Context
         values,
     ):
         decisions[review][slot] = Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
+    thumbs = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
     found = {}
     for row in rows:
         short = read_row(row[:WIDTH])
@@ -61,5 +67,6 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[tuple[Review, Context
             short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
             decided_at, submitted_at, applied_at,
         )  # fmt: skip
-        found[short.id] = (review, read_context(json.loads(context)))
+        disliked = frozenset(slot for slot, one in decisions[short.id].items() if thumbs.get(one.id) == -1)
+        found[short.id] = (review, read_context(json.loads(context)), disliked)
     return [found[id_] for id_ in ids if id_ in found]

@@ -64,7 +64,8 @@ async def forgetting(store: Store, thread: str, before: float, by: str) -> Async
         await db.execute(f"UPDATE details SET context = ? WHERE review IN (SELECT id FROM reviews WHERE run IN {mine})", (empty, thread))
         await db.execute(f"DELETE FROM heads WHERE run IN {mine}", (thread,))
         await db.execute(f"UPDATE takeovers SET plan = NULL, typed = NULL WHERE run IN {mine}", (thread,))
-        await db.execute("DELETE FROM runs WHERE thread = ? AND NOT EXISTS (SELECT 1 FROM reviews WHERE run = runs.id)", (thread,))
+        kept = "EXISTS (SELECT 1 FROM reviews WHERE run = runs.id) OR EXISTS (SELECT 1 FROM feedback WHERE run = runs.id)"
+        await db.execute(f"DELETE FROM runs WHERE thread = ? AND NOT ({kept})", (thread,))
         await db.execute("INSERT INTO changes (run) VALUES (NULL), (NULL)")  # what is gone cannot be told by its row:
         await db.execute("DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)")  # readers fall behind, and read all anew
         await db.execute("UPDATE runs SET input = ?, result = NULL, traceback = '' WHERE thread = ?", (PRUNED, thread))

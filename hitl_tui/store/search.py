@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from hitl_tui.filters import GLOBS, Filter, Limit, Term
-from hitl_tui.model import Decision, DecisionKind, Remembered
+from hitl_tui.model import Decision, DecisionKind, Remembered, Thumb
+from hitl_tui.store import feedback
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
@@ -33,7 +34,7 @@ HISTORY = (
 WAITING = {
     "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
     "by": "coalesce(v.claimed_by, '')", "run": "v.run", "review": "v.id", "kind": "v.kind", "risk": "coalesce(v.risk, 'unknown')",
-    "outcome": "coalesce(v.route, 'none')", "decided": "''",
+    "outcome": "coalesce(v.route, 'none')", "decided": "''", "thumb": "''",
 }  # fmt: skip
 """Where the fields of a filter are found on a review that waits."""
 
@@ -59,15 +60,15 @@ async def history(store: Store, wanted: Filter, before: int | None = None, limit
     if asked is None:
         return []
     source, key, values = asked
-    found = await store.all(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?", (*values, limit))
-    return [_remembered(row) for row in found]
+    return await _thumbed(store, await store.all(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?", (*values, limit)))
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
     """These decisions as the history lists them, in no order."""
     wanted = json.dumps(list(ids))
-    found = await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (wanted,))
-    return [_remembered(row) for row in found]
+    return await _thumbed(
+        store, await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (wanted,))
+    )
 
 
 async def decision(store: Store, number: int) -> Decision | None:
@@ -122,6 +123,11 @@ def _bounds(wanted: Filter) -> tuple[list[str], list[Any]]:
     for limit in wanted.confidence:
         where.append(f"h.confidence {_sign(limit)} ?")
         values.append(limit.value)
+    for term in wanted.terms:
+        if term.field == "thumb":
+            thumbs = ", ".join({"up": "1", "down": "-1"}[value] for value in term.values)
+            said = f"SELECT decision FROM ({feedback.ON_ANY}) WHERE thumb IN ({thumbs})"
+            where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
     return where, values
 
 
@@ -130,6 +136,8 @@ async def _match(store: Store, wanted: Filter) -> str | None:
     asked: list[str] = []
     but: list[str] = []
     for term in wanted.terms:
+        if term.field == "thumb":
+            continue  # given after the words were indexed
         tokens = [token async for token in _tokens(store, term)]
         if not tokens and not term.negated:
             return None
@@ -178,11 +186,16 @@ def _sign(limit: Limit) -> str:
     return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
 
 
-def _remembered(row: Sequence[Any]) -> Remembered:
+async def _thumbed(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
+    thumbs = await feedback.opinions(store, [row[0] for row in found])
+    return [_remembered(row, thumbs.get(row[0])) for row in found]
+
+
+def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:
     decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, undone_at, back = row
     return Remembered(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
-        undone_at, bool(back),
+        undone_at, bool(back), thumb,
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class Case:
     review: Review
     context: Context
     disliked: frozenset[int] = frozenset()
-    """Slots whose decision somebody gave a thumb down later."""
+    """Slots of whose decision, or whole run, somebody's last word is a thumb down."""
 
     @property
     def final(self) -> tuple[tuple[str, object], ...]:
@@ -65,7 +65,9 @@ class Case:
         made = []
         for action in self.review.actions:
             answer = self.review.decisions[action.slot].answer
-            if answer.kind is DecisionKind.APPROVE and action.slot not in self.disliked:
+            if action.slot in self.disliked:
+                return ()
+            if answer.kind is DecisionKind.APPROVE:
                 made.append((action.name, action.args))
             elif answer.kind is not DecisionKind.RESPOND and isinstance(answer.args, dict):
                 made.append((action.name, answer.args))

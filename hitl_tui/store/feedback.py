@@ -1,0 +1,152 @@
+"""Thumbs: given, replaced and taken back, what they come to for a decision, and the reasons that people gave for rejections."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.errors import Refused
+from hitl_tui.model import Feedback, Subject, Thumb
+from hitl_tui.store import why
+from hitl_tui.store.connection import Store, Transaction
+
+COLUMNS = "id, run, review, slot, event, thumb, comment, tags, actor, at"
+MINE = (
+    "run = ? AND coalesce(review, 0) = coalesce(?, 0) AND coalesce(slot, -1) = coalesce(?, -1) AND coalesce(event, -1) = coalesce(?, -1) "
+    "AND actor = ? COLLATE NOCASE AND withdrawn_at IS NULL"
+)
+WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
+OPINIONS = "SELECT decision, thumb, max(id) FROM ({thumbs}) GROUP BY decision, actor COLLATE NOCASE"
+"""What each person said last of a decision, or of its whole run."""
+ON_ANY = OPINIONS.format(  # CROSS JOIN: from the thumbs, which are few, to the decisions
+    thumbs="SELECT decision, actor, thumb, id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
+    f"CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE {WHOLE_RUN}"
+)
+ON_SOME = OPINIONS.format(  # the other way round
+    thumbs="SELECT decision, actor, thumb, id FROM feedback WHERE decision IN ({marks}) AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
+    f"CROSS JOIN feedback f ON f.run = v.run WHERE d.id IN ({{marks}}) AND NOT d.superseded AND {WHOLE_RUN}"
+)
+BY_PEOPLE = "d.actor NOT GLOB 'policy:*' AND d.actor NOT GLOB 'timeout:*' AND d.actor NOT GLOB 'agent:*'"
+LAST_REASONS = 300
+
+
+async def rate(store: Store, subject: Subject, thumb: Thumb, comment: str, tags: Sequence[str], actor: str) -> Feedback:
+    """A thumb in place of what the same person gave the subject before.
+
+    Raises:
+        Refused: there is no such subject, or nothing of it that a thumb could be on.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        decision = await _decision(db, subject)
+        await _withdraw(db, subject, actor, now)
+        tagged = jsontext.dumps(list(tags))
+        made = await db.execute(
+            "INSERT INTO feedback (run, review, slot, event, decision, thumb, comment, tags, actor, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (subject.run, subject.review, subject.slot, subject.event, decision, thumb, comment, tagged, actor, now),
+        )
+        return Feedback(int(made.lastrowid or 0), subject, thumb, comment, tuple(tags), actor, now)
+
+
+async def withdraw(store: Store, subject: Subject, actor: str) -> bool:
+    """Take a person's thumb back; whether there was one."""
+    async with store.transaction() as db:
+        return await _withdraw(db, subject, actor, time.time())
+
+
+def of(store: Store, subject: Subject, actor: str) -> Feedback | None:
+    """The thumb that a person has on the subject, at once; None when there is none."""
+    found = store.glance(f"SELECT {COLUMNS} FROM feedback WHERE {MINE}", _mine(subject, actor))
+    return _feedback(found[0]) if found else None
+
+
+async def of_run(store: Store, run: int) -> list[Feedback]:
+    """Every thumb on a run, its messages and decisions, oldest first."""
+    return await _standing(store, "run = ?", run)
+
+
+async def of_review(store: Store, review: int) -> list[Feedback]:
+    """Every thumb on what was decided of a review, oldest first."""
+    return await _standing(store, "run = (SELECT run FROM reviews WHERE id = ?1) AND review = ?1", review)
+
+
+async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Thumb]:
+    """What people think of these decisions, as far as anybody has said: down when that is somebody's last word, else up."""
+    marks = ", ".join("?" * len(decisions))
+    words = ON_SOME.format(marks=marks)
+    found = await store.all(f"SELECT decision, min(thumb) FROM ({words}) GROUP BY decision", (*decisions, *decisions))
+    return {int(decision): thumb for decision, thumb in found}
+
+
+def reasons(store: Store, agent: str, tool: str) -> list[str]:
+    """What people wrote when they rejected the last calls of an agent's tool for good, newest first; at once."""
+    found = store.glance(
+        "SELECT d.message FROM decisions d WHERE d.agent = ? AND d.tool = ? AND d.kind = 'reject' AND d.message IS NOT NULL "
+        f"AND NOT d.superseded AND d.args IS NULL AND {BY_PEOPLE} AND d.review NOT IN (SELECT review FROM attention) "
+        "ORDER BY d.id DESC LIMIT ?",
+        (agent, tool, LAST_REASONS),
+    )
+    return [str(message) for (message,) in found]
+
+
+async def _decision(db: Transaction, subject: Subject) -> int | None:
+    """The decision that a thumb on the subject is on; None where it is on a message or a whole run.
+
+    Raises:
+        Refused: no thumb can be on it.
+    """
+    [*run] = await db.execute_fetchall("SELECT attention FROM runs WHERE id = ?", (subject.run,))
+    if not run:
+        raise Refused(f"there is no run r{subject.run}", "`hitl-tui runs` lists them")
+    if subject.review is not None:
+        return await _decided(db, subject.run, subject.review, subject.slot)
+    if run[0][0]:
+        raise Refused(f"run r{subject.run} carries an attention check", "no agent made it: there is nothing to rate")
+    if subject.event is not None and not await db.execute_fetchall(
+        "SELECT 1 FROM events WHERE run = ? AND seq = ?", (subject.run, subject.event)
+    ):
+        raise Refused(f"the trace of run r{subject.run} has no line {subject.event}", "`hitl-tui show` lists them, unless they were pruned")
+    return None
+
+
+async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
+    [*found] = await db.execute_fetchall(
+        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention WHERE review = a.review) FROM reviews v JOIN actions a ON a.review = v.id "
+        "LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded WHERE v.id = ? AND v.run = ?",
+        (review, run),
+    )
+    if not found:
+        raise why.unknown(review)
+    decisions = {known: decision for known, decision, _ in found}
+    if slot not in decisions:
+        raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")
+    if decisions[slot] is None:
+        raise Refused(f"{review}#{slot} is not decided", "a thumb is on what was decided: decide it first")
+    if found[0][2]:
+        raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
+    return int(decisions[slot])
+
+
+async def _withdraw(db: Transaction, subject: Subject, actor: str, now: float) -> bool:
+    gone = await db.execute(f"UPDATE feedback SET withdrawn_at = ? WHERE {MINE}", (now, *_mine(subject, actor)))
+    return gone.rowcount > 0
+
+
+async def _standing(store: Store, where: str, number: int) -> list[Feedback]:
+    found = await store.all(f"SELECT {COLUMNS} FROM feedback WHERE {where} AND withdrawn_at IS NULL ORDER BY id", (number,))
+    return [_feedback(row) for row in found]
+
+
+def _mine(subject: Subject, actor: str) -> tuple[Any, ...]:
+    return subject.run, subject.review, subject.slot, subject.event, actor
+
+
+def _feedback(row: Any) -> Feedback:
+    id_, run, review, slot, event, thumb, comment, tags, actor, at = row
+    return Feedback(id_, Subject(run, review, slot, event), thumb, comment, tuple(json.loads(tags)), actor, at)
