@@ -104,17 +104,18 @@ def draw(tool: str, calls: Sequence[Corrected | Rejected]) -> list[Drawn]:
     """The lessons of one tool's rejections and corrections, by topic; the same whatever the order they come in."""
     ordered = sorted(calls, key=lambda call: call.decision)
     corrected = [call for call in ordered if isinstance(call, Corrected)]
+    rejected = [call for call in ordered if isinstance(call, Rejected)]
     changes: dict[str, list[Change]] = defaultdict(list)
-    for call in corrected:
-        for name, change in _changes(call):
+    for one in corrected:
+        for name, change in _changes(one):
             changes[name].append(change)
     reasons: dict[str, list[Rejected]] = defaultdict(list)
-    for call in ordered:
-        if isinstance(call, Rejected) and (reason := normal(call.reason)):
-            reasons[reason].append(call)
+    for each in rejected:
+        if reason := normal(each.reason):
+            reasons[reason].append(each)
     found = [_of_changes(tool, name, made, len(corrected)) for name, made in changes.items()]
     found += [_of_reason(tool, reason, made) for reason, made in reasons.items() if len(made) >= LEAST]
-    return sorted((one for one in found if one), key=lambda one: one.topic)
+    return sorted((lesson for lesson in found if lesson), key=lambda lesson: lesson.topic)
 
 
 def checked(text: str) -> str:

@@ -117,11 +117,13 @@ texts = st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characte
 @given(st.lists(texts, min_size=2, max_size=4, unique=True), texts, st.sampled_from(["end", "beginning", "cc", "set"]))
 def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: str, way: str) -> None:
     """Following the lesson gives each call as the person left it."""
-    after = {"end": lambda b: f"{b}\n{piece}", "beginning": lambda b: f"{piece}\n{b}", "cc": lambda b: [b, piece], "set": lambda b: piece}[
-        way
-    ]
-    before = (lambda b: [b]) if way == "cc" else (lambda b: b)
-    pairs = [({"t": before(b)}, {"t": after(b)}) for b in befores if piece != b]
+
+    def pair(text: str) -> tuple[Any, Any]:
+        if way == "cc":
+            return [text], [text, piece]
+        return text, {"end": f"{text}\n{piece}", "beginning": f"{piece}\n{text}", "set": piece}[way]
+
+    pairs = [({"t": before}, {"t": after}) for before, after in map(pair, befores) if before != after]
     found = draw("send", corrected(*pairs))
     if len(pairs) < 2:
         return

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+def lessons_namespace(agent: str) -> tuple[str, str, str]:
+    """Where an agent's lessons are in LangGraph's store, which bears no dot in a name."""
+    return ("hitl", "lessons", agent.replace("%", "%25").replace(".", "%2E"))
+
+
 class LessonState(StrEnum):
     """What a person made of a lesson."""
 
