@@ -134,6 +134,8 @@ def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | 
 
     async def work(inbox: Inbox) -> str:
         await inbox.escalate(id_, to, note)
+        if check := inbox.attention(id_):
+            return visible(check.told(inbox.reviewer))
         return visible(f"review {id_} is escalated to {(await inbox.review(id_)).row.escalated}")
 
     tell(work, home, reviewer)
@@ -151,8 +153,9 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
             "notices": [printing.notice_json(notice) for notice in notices],
         }
         return printing.as_json({**await _json(inbox, found), **more})
-    people = await inbox.endorsements(review), await inbox.looks(review)
+    people, check = (await inbox.endorsements(review), await inbox.looks(review)), inbox.attention(review)
     told = [
+        visible(check.told(inbox.reviewer)) if check else "",
         printing.review_text(found, context, *people),
         printing.versions_text(versions),
         printing.escalations_text(escalations, time.time()),
@@ -171,6 +174,8 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
     now = await inbox.review(review)
     if as_json:
         return printing.as_json(await _json(inbox, now))
+    if check := inbox.attention(review):
+        return visible(check.told(inbox.reviewer))
     if any(one.slot in now.undecided and one.slot in slots for one in await inbox.endorsements(review)):
         return visible(f"review {review} has {now.row.decided}; another person must approve the same{_left(now, slots)}")
     return visible(f"review {review} is {now.row.decided or now.row.state}{_left(now, [])}")
@@ -178,7 +183,9 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
     people = printing.people_json(await inbox.endorsements(review.row.id), await inbox.looks(review.row.id))
-    return {**printing.review_json(review, time.time()), **people}
+    check = inbox.attention(review.row.id)
+    told = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
+    return {**printing.review_json(review, time.time()), **people, "attention_check": told}
 
 
 def _left(review: Review, said: list[int]) -> str:

@@ -12,6 +12,7 @@ from hitl_tui.cli.opening import tell
 from hitl_tui.cli.options import json_option, run_number, shared
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
+from hitl_tui.safety import visible
 
 
 @command()
@@ -92,7 +93,8 @@ def cancel(run: str, home: str | None, reviewer: str | None) -> None:
 
     async def work(inbox: Inbox) -> str:
         await inbox.cancel(run_number(run))
-        return f"run {run} is being cancelled"
+        check = inbox.attention_of(run_number(run))
+        return visible(check.told(inbox.reviewer)) if check else f"run {run} is being cancelled"
 
     tell(work, home, reviewer)
 

@@ -15,6 +15,7 @@ from hitl_tui.faultpoints import Step
 from hitl_tui.model import (
     Agent,
     Answer,
+    Attention,
     Context,
     Endorsement,
     Entry,
@@ -41,6 +42,7 @@ from hitl_tui.model import (
 from hitl_tui.store import (
     Store,
     agents,
+    attention,
     changes,
     claims,
     decisions,
@@ -229,7 +231,8 @@ class Inbox:
     async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
         """Check the answers, by slot, against what was shown, and store them, all or none.
 
-        Returns `open` while other slots are undecided, or another person must say the same, else `decided`.
+        Returns `open` while other slots are undecided, or another person must say the same, else `decided`; at once `applied` when it was
+        an attention check (`attention` tells).
 
         Raises:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has said so already.
@@ -245,6 +248,14 @@ class Inbox:
         faultpoints.reached(Step.DECIDED)
         self._ring()
         return await decisions.state_of(self.store, review.row.id)
+
+    def attention(self, review: int) -> Attention | None:
+        """What became of a review that was an attention check; None while it waits, and of every other. At once."""
+        return attention.of_review(self.store, review)
+
+    def attention_of(self, run: int) -> Attention | None:
+        """The same of the one review of a run."""
+        return attention.of_run(self.store, run)
 
     async def undo(self, review: int) -> None:
         """Take back what this reviewer said last of a review: before its grace time is over, or while some action is undecided.
@@ -491,11 +502,14 @@ class Inbox:
         decides what it asks. The same again for who has it already. `reason` takes it from somebody else.
 
         Raises:
-            Refused: it moves, is done, or is in somebody else's hands.
+            Refused: it moves, is done, or is in somebody else's hands; or it was an attention check, which this ends.
         """
         await self.run(run)
         made = await takeovers.take(self.store, run, self.reviewer, jsontext.plain(reason))
         self._ring()
+        if made is None:
+            found = self.attention_of(run)
+            raise Refused(found.told(self.reviewer) if found else f"run r{run} cannot be taken over")
         return made
 
     async def takeover_of(self, run: int) -> TakeOver | None:
@@ -606,11 +620,12 @@ class Inbox:
         """
         from hitl_tui import facts
         from hitl_tui.policy.explaining import Explained, explain
+        from hitl_tui.store import autonomy
 
         found = await self.review(review)
         run = await self.run(found.row.run)
         target = await agents.target_of(self.store, review)
         now = self.policy_now(target)
-        note = facts.note_of(found)
-        walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note) for a in found.actions}
+        note, levels = facts.note_of(found), autonomy.levels(self.store, run.agent)
+        walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
         return Explained(found, target, now, walks)

@@ -15,7 +15,7 @@ class Attention:
     actor: str
     """Who said anything of it."""
     said: str
-    """What they did: `approved`, `edited`, `rejected`, `answered`, `escalated to bob`, `took it over` or `cancelled`."""
+    """What they did: `approved`, `edited`, `rejected`, `answered`, `escalated to bob`, `taken over` or `cancelled`."""
     caught: bool
     """Whether it did not pass."""
     at: float

@@ -1,125 +1,24 @@
-"""Attention checks as rows: put into the queue, ended by whoever says anything of them, and told about only afterwards.
+"""Attention checks in the queue: ended by whoever says anything of them, and told about only afterwards.
 
 What keeps them from ever running is in the schema itself: no worker, no program and no mistake here gets past those triggers.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from hitl_tui import attention, jsontext
-from hitl_tui.model import Attention, Pause, PauseKind, Review, Routed
-from hitl_tui.store import reviews
+from hitl_tui import jsontext
+from hitl_tui.model import Attention
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.prune import PRUNED
 
-LAST = 20
-"""A check is made after one of so many last approved calls."""
-EVENTS = 500
-CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
-PEOPLE = "NOT (d.actor GLOB 'policy:*' OR d.actor GLOB 'timeout:*')"
-SINCE = (
-    "FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run "
-    f"WHERE d.id > ? AND r.project = ? AND NOT r.attention AND {PEOPLE}"
-)
 COLUMNS = "review, wrong, actor, said, caught, found_at"
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
-    """Where a project stands since its last check."""
-
-    checks: int
-    """How many there were."""
-    last: int
-    """The newest decision when the last one was made; 0 before any."""
-    is_open: bool
-    """Whether one waits for people now."""
-
-
-def newest_decision(store: Store) -> int:
-    """The number of the last decision of all; 0 before any."""
-    return int(store.glance("SELECT coalesce(max(id), 0) FROM decisions")[0][0])
-
-
-def since(store: Store, project: int) -> Since:
-    """Where a project stands."""
-    [(checks, last, waiting)] = store.glance(
-        "SELECT count(*), coalesce(max(t.last), 0), coalesce(max(v.state = 'open'), 0) FROM attention t JOIN reviews v ON v.id = t.review "
-        "JOIN runs r ON r.id = v.run WHERE r.project = ?",
-        (project,),
-    )
-    return Since(int(checks), int(last), bool(waiting))
-
-
-async def decided(store: Store, project: int, last: int, most: int) -> int:
-    """How often people decided something of a project's runs since that decision, counted up to `most`."""
-    return int((await store.one(f"SELECT count(*) FROM (SELECT 1 {SINCE} LIMIT ?)", (last, project, most)))[0])
-
-
-async def home_of(store: Store) -> str:
-    """What tells this home from others, and nobody has in their head: the hash of the log's first entry."""
-    row = await store.one("SELECT hash FROM audit WHERE seq = 1")
-    return str(row[0]) if row else ""
-
-
-async def sources(store: Store, project: int) -> list[Review]:
-    """The last single tool calls of a project that policy asked people about and they approved as they were; the newest first."""
-    marks = ", ".join("?" * len(CALLS))
-    found = await store.all(
-        f"SELECT v.id {SINCE} AND d.kind = 'approve' AND NOT d.superseded AND v.slots = 1 AND v.kind IN ({marks}) AND v.note = '' "
-        "AND v.state = 'applied' AND coalesce(v.route, 'ask') = 'ask' AND v.escalated = '' AND r.input != ? ORDER BY d.id DESC LIMIT ?",
-        (0, project, *CALLS, PRUNED, LAST),
-    )
-    made = [await reviews.get(store, int(row[0])) for row in found]
-    return [review for review in made if review is not None]
-
-
-async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention.Wrong, seed: str) -> int | None:
-    """Put a check into the queue, as a review of a run of its own that looks like the source's; None when one waits already."""
-    now, correct = time.time(), source.actions[0].args
-    async with store.transaction() as db:
-        waiting = await db.execute_fetchall(
-            "SELECT 1 FROM runs r WHERE r.attention AND r.state = 'waiting' AND r.project = (SELECT project FROM runs WHERE id = ?)",
-            (source.row.run,),
-        )
-        if waiting:
-            return None
-        cursor = await db.execute(
-            "INSERT INTO runs (project, agent, thread, title, input, state, attention, tags, created_at, started_at) "
-            "SELECT project, agent, ?1, title, input, 'waiting', 1, tags, ?2, ?2 FROM runs WHERE id = ?3",
-            (attention.other_id(source.thread, seed), now, source.row.run),
-        )
-        run = int(cursor.lastrowid or 0)
-        review, _ = await reviews.insert(db, run, source.row.agent, pause, routed)
-        await db.execute(
-            "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
-            "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
-            (review, source.row.id, wrong.clause, jsontext.dumps(correct), now),
-        )
-        await _copy_trace(db, source, run, now - source.row.opened_at, wrong)
-        return review
-
-
-async def _copy_trace(db: Transaction, source: Review, run: int, later_s: float, wrong: attention.Wrong) -> None:
-    """What led to the source led to this one too."""
-    rows = await db.execute_fetchall(
-        "SELECT seq, at, kind, node, path, body FROM events WHERE run = ? AND at <= ? ORDER BY seq LIMIT ?",
-        (source.row.run, source.row.opened_at + 1, EVENTS),
-    )
-    until = next((number for number, row in enumerate(rows, 1) if row[2] == "paused"), len(rows))
-    for seq, at, kind, node, path, body in rows[:until]:
-        changed = attention.alike(json.loads(body), source.actions[0].args, wrong.args)
-        await db.execute(
-            "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (run, seq, at + later_s, kind, node, path, jsontext.dumps(changed)),
-        )
-
-
-# What people do
+async def waits(db: Transaction, run: int) -> bool:
+    """Within a transaction: whether the run only carries a check, of which nobody has said anything."""
+    return bool(await db.execute_fetchall("SELECT 1 FROM runs WHERE id = ? AND attention AND state = 'waiting'", (run,)))
 
 
 async def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, review: int | None = None) -> bool:
@@ -143,5 +42,5 @@ def of_run(store: Store, run: int) -> Attention | None:
     return _read(store.glance(asked, (run,)))
 
 
-def _read(rows: Sequence[tuple[int, str, str, str, int, float]]) -> Attention | None:
+def _read(rows: Sequence[Any]) -> Attention | None:
     return next((Attention(review, wrong, actor, said, bool(found), at) for review, wrong, actor, said, found, at in rows), None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Action, Answer, Ban, DecisionKind, PauseKind, ReviewState, Run, Sent
-from hitl_tui.store import endorsements, why
+from hitl_tui.store import attention, endorsements, why
 from hitl_tui.store.answers import DECIDE, ENDORSE, SAID_ALREADY, answer_of, parsed, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import actions_of
@@ -110,6 +110,8 @@ async def _last_decided(db: Transaction, review: int, actor: str) -> tuple[list[
 
 
 async def _too_late(store: Store, review: int) -> None:
+    if attention.of_review(store, review):
+        raise Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
     state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
     because = {
         ReviewState.DECIDED: "its grace time is over and it is about to be applied",
@@ -185,7 +187,8 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         f"SELECT {ANSWERS}, {RUN} FROM {SAID} JOIN runs ON runs.id = v.run "
         "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
         "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
-        f"AND r.state = 'waiting' AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
+        "AND r.state = 'waiting' AND NOT r.attention "
+        f"AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
         "AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = r.id AND t.state IN ('open', 'handed_back', 'submitted')) "
         "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
         (now, now, project, *agents, *going),

@@ -8,6 +8,7 @@ from typing import Any
 from hitl_tui import durations, jsontext
 from hitl_tui.escalating import Step, following, started
 from hitl_tui.model import Escalation
+from hitl_tui.store import attention
 from hitl_tui.store.claims import keep_off
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.notices import add as add_notices
@@ -32,6 +33,8 @@ async def escalate(store: Store, review: int, to: str, actor: str, note: str, no
     """
     async with store.transaction() as db:
         await keep_off(db, review, actor, now)
+        if await attention.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
+            return
         await _give_back(db, review, actor, now)
         await add(db, review, to, actor, f"{actor} escalated it", now, note)
 

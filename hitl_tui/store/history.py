@@ -16,7 +16,7 @@ ACTION = (
     "coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note, "
     "d.kind, d.actor, v.opened_at, d.at "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
-    "WHERE NOT d.superseded AND "
+    "WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention) AND "
 )
 PAST = f"{ACTION}(d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
 SIMILAR = f"{ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d.id DESC LIMIT {LAST}"

@@ -71,10 +71,10 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "{rows} waiting for nothing: queued, so that a worker looks what {their} checkpoint asks",
-        "SELECT 'r' || id FROM runs WHERE state = 'waiting' AND NOT EXISTS "
+        "SELECT 'r' || id FROM runs WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
         f"(SELECT 1 FROM reviews WHERE run = runs.id AND state IN {LIVE})",
         (
-            f"UPDATE runs SET {QUEUE} WHERE state = 'waiting' AND NOT EXISTS "
+            f"UPDATE runs SET {QUEUE} WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
             f"(SELECT 1 FROM reviews WHERE run = runs.id AND state IN {LIVE})",
         ),
     ),

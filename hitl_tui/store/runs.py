@@ -10,7 +10,7 @@ from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Head, Json, Run, RunOptions, RunState
-from hitl_tui.store import audit, heads
+from hitl_tui.store import attention, audit, heads
 from hitl_tui.store.connection import Store, Transaction
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -31,7 +31,7 @@ GIVE_BACK_LATE = GIVE_BACK.replace(NOW, f"min({NOW}, coalesce((SELECT beat_at FR
 """The same for a process that is gone, nobody knows since when: it worked until it last said so."""
 REQUEUE = (
     "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL "
-    "WHERE id = ? AND state IN ('failed', 'cancelled')"
+    "WHERE id = ? AND state IN ('failed', 'cancelled') AND NOT attention"
 )
 MAY_HAVE_RUN = "the run {} while this was being applied; it may have run"
 TAKEABLE = (
@@ -183,6 +183,8 @@ async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
     """
     now = time.time()
     async with store.transaction() as db:
+        if by and await attention.caught(db, by, "cancelled", run=run):
+            return True
         cursor = await db.execute(
             "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0, resuming = 0 "
             "WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL",

@@ -26,6 +26,10 @@ INDEX = (
     "INSERT INTO history_text (rowid, facets, words) "
     "SELECT decision, facets, words FROM remembered WHERE decision > ? ORDER BY decision LIMIT ?"
 )
+NEW = (
+    "SELECT 1 FROM decisions WHERE id > (SELECT coalesce(max(decision), 0) FROM history) "
+    "AND review NOT IN (SELECT review FROM attention) LIMIT 1"
+)
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
     "h.looked_ms, h.standing, (SELECT undone_at FROM decisions d WHERE d.id = h.decision), h.kind = 'reject' AND EXISTS "
@@ -41,7 +45,7 @@ WAITING = {
 
 async def catch_up(store: Store) -> None:
     """Take into the index what was decided since it was looked at last; whoever decides does not wait for it."""
-    while store.glance("SELECT 1 FROM decisions WHERE id > (SELECT coalesce(max(decision), 0) FROM history) LIMIT 1"):
+    while store.glance(NEW):
         async with store.transaction() as db:
             [(last,)] = await db.execute_fetchall("SELECT coalesce(max(decision), 0) FROM history")
             taken = (await db.execute(REMEMBER, (last, BATCH))).rowcount

@@ -10,6 +10,7 @@ from typing import Any
 from hitl_tui import jsontext, plans
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, Run, RunState, TakeOver
+from hitl_tui.store import attention
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.review_rows import read_context
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
@@ -24,8 +25,10 @@ AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
 # What a person does
 
 
-async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver:
+async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | None:
     """Put a run that rests into a person's hands, its open reviews with it; the same again for who has it already.
+
+    None when it was an attention check, which ends with that.
 
     Raises:
         Refused: it moves, is over, or is somebody else's and there is no reason to take it from them.
@@ -33,6 +36,10 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver:
     now = time.time()
     async with store.transaction() as db:
         await _must_rest(db, run)
+        if await attention.waits(db, run):
+            await _must_be_free(db, run, actor, None, reason)
+            await attention.caught(db, actor, "taken over", run=run)
+            return None
         head = await db.execute_fetchall("SELECT checkpoint FROM heads WHERE run = ?", (run,))
         if not head:
             raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")

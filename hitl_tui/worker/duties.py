@@ -1,4 +1,4 @@
-"""What a worker does because of the time, or because nobody else does: deadlines, escalations and their chain, runs that failed."""
+"""What a worker does because of the time, or because nobody else does: deadlines, escalations, runs that failed, attention checks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hitl_tui.policy import Policy
 from hitl_tui.policy.telling import channels
 from hitl_tui.store import Store, deadlines, escalations, failures
+from hitl_tui.worker.attention import Checks
 
 
 class Duties:
@@ -18,6 +19,7 @@ class Duties:
         self._project = project
         self._policy = policy
         self._clock = clock
+        self._checks = Checks(store, project)
 
     async def do(self) -> bool:
         """Do what is due now; whether that was anything.
@@ -34,7 +36,7 @@ class Duties:
         if new := escalations.new(store, project):  # last: what went on just now is among them
             ways, due_at = channels(policy, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
-        return any(done)
+        return await self._checks.make(policy, now) or any(done)
 
     def wait_s(self) -> float | None:
         """Seconds until something is due; None while nothing is going to be."""

@@ -1,5 +1,6 @@
 ALTER TABLE actions ADD COLUMN spot_check INTEGER NOT NULL DEFAULT 0;  -- it would have gone on by itself, and was picked for a person
 ALTER TABLE runs ADD COLUMN attention INTEGER NOT NULL DEFAULT 0;  -- no agent's: it only carries an attention check
+CREATE INDEX runs_attention ON runs (project) WHERE attention;
 
 CREATE TABLE attention (  -- reviews that are attention checks: clearly wrong, and nothing that anybody could ever run
     review INTEGER PRIMARY KEY REFERENCES reviews,
