@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
     from hitl_tui.ui.history_view import HistoryView
+    from hitl_tui.ui.insights_view import InsightsView
     from hitl_tui.ui.lessons_view import LessonsView
     from hitl_tui.ui.policy_view import PolicyView
     from hitl_tui.ui.runs_view import RunsView
@@ -74,6 +75,7 @@ class HitlApp(App[None]):
         self._alarm = Alarm(self, inbox, clock)
         self._runs: RunsView | None = None
         self._history: HistoryView | None = None
+        self._insights: InsightsView | None = None
         self._policy: PolicyView | None = None
         self._lessons: LessonsView | None = None
         self._begun = asyncio.Event()
@@ -105,16 +107,22 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _view(self) -> QueueView | RunsView | HistoryView | PolicyView | LessonsView:
+    def _others(self) -> dict[str, RunsView | HistoryView | InsightsView | PolicyView | LessonsView]:
+        """The views that were asked for, by name."""
+        named = {
+            "runs": self._runs, "history": self._history, "insights": self._insights, "policy": self._policy, "lessons": self._lessons,
+        }  # fmt: skip
+        return {name: view for name, view in named.items() if view}
+
+    @property
+    def _view(self) -> QueueView | RunsView | HistoryView | InsightsView | PolicyView | LessonsView:
         """The view that is shown."""
-        others = [view for view in (self._runs, self._history, self._policy, self._lessons) if view and view.display]
-        return others[0] if others else self.query_one(QueueView)
+        return self._others.get(self._shown) or self.query_one(QueueView)
 
     @property
     def _shown(self) -> str:
         """Its name, which is that of its keys too."""
-        others = {self._runs: "runs", self._history: "history", self._policy: "policy", self._lessons: "lessons"}
-        return "queue" if isinstance(self._view, QueueView) else others[self._view]
+        return next((name for name, view in self._others.items() if view.display), "queue")
 
     @property
     def _up(self) -> bool:
@@ -176,6 +184,8 @@ class HitlApp(App[None]):
             await self._runs.follow()
         if self._history and self._history.display and (changes.reviews or not changes.whole):
             await self._history.follow()
+        if self._insights and self._insights.display and (changes.reviews or not changes.whole):
+            self._insights.follow()
         if self._policy and self._policy.display:
             await self._policy.follow()
         if self._lessons and self._lessons.display and (changes.reviews or not changes.whole):
@@ -220,21 +230,17 @@ class HitlApp(App[None]):
     async def action_show(self, name: str) -> None:
         if isinstance(self.screen, Workplace):
             await self.screen.leave()
-        runs = await self._runs_view() if name == "runs" else self._runs
-        history = await self._history_view() if name == "history" else self._history
-        policy = await self._policy_view() if name == "policy" else self._policy
-        lessons = await self._lessons_view() if name == "lessons" else self._lessons
+        made: dict[str, Callable[[], Awaitable[object]]] = {
+            "runs": self._runs_view, "history": self._history_view, "insights": self._insights_view, "policy": self._policy_view,
+            "lessons": self._lessons_view,
+        }  # fmt: skip
+        if name in made:
+            await made[name]()
         self.query_one(QueueView).display = name == "queue"
-        if runs:
-            runs.display = name == "runs"
-        if history:
-            history.display = name == "history"
-        if policy:
-            policy.display = name == "policy"
-        if lessons:
-            lessons.display = name == "lessons"
-        firsts = {"history": history and history.first, "policy": policy and policy.first, "lessons": lessons and lessons.first}
-        self.screen_stack[0].set_focus(firsts.get(name) or self._view.items)
+        for other, view in self._others.items():
+            view.display = other == name
+        shown = self._view
+        self.screen_stack[0].set_focus(shown.items if isinstance(shown, QueueView) else shown.first)
         self._live.ring()
         self.post_message(HintsChanged())
 
@@ -257,6 +263,16 @@ class HitlApp(App[None]):
             await self.mount(self._history, after=self.query_one(QueueView))
         self._history.load()
         return self._history
+
+    async def _insights_view(self) -> InsightsView:
+        """Made when it is first asked for; what was decided while it was not shown is counted then."""
+        if self._insights is None:
+            from hitl_tui.ui.insights_view import InsightsView
+
+            self._insights = InsightsView(self._inbox, self._clock)
+            await self.mount(self._insights, after=self.query_one(QueueView))
+        self._insights.load()
+        return self._insights
 
     async def _policy_view(self) -> PolicyView:
         """Made when it is first asked for; it tells about the review under the queue's cursor."""

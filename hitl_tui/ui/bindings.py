@@ -34,6 +34,8 @@ GROUPS = {
     "list": "Lists",
     "runs": "Runs",
     "history": "History",
+    "insights": "Insights",
+    "thumbs": "Thumbs, on a decision in the queue or the history, and on a whole run",
     "policy": "Policy",
     "lessons": "Lessons: the one under the cursor",
     "text": "Texts (enter goes into one, tab to the next)",
@@ -66,6 +68,7 @@ COMMANDS = (
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
     Command("history", "f3", "show('history')", "History", "What was decided by whom, and everything around it as it was.", "app"),
+    Command("insights", "f4", "show('insights')", "Insights", "What the decisions say about agents, tools, rules and reviewers.", "app"),
     Command(
         "policy", "f5", "show('policy')", "Policy", "The rules, how often each spoke, and which one speaks for the selected review.", "app"
     ),
@@ -103,6 +106,11 @@ COMMANDS = (
     Command("other_side", "ctrl+o", "other_side", "other side", "Go to the run's side, or back to your own.", "takeover", True),
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Write the text at hand in $EDITOR.", "takeover", True),
     Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
+    Command("thumb_up", "plus", "rate(1)", "thumb up", "It was good. The same key again adds a comment and tags.", "thumbs"),
+    Command("thumb_down", "minus", "rate(-1)", "thumb down", "It was not good; exports take it for a bad example.", "thumbs"),
+    Command("thumb_none", "equals_sign", "rate(0)", "no thumb", "Take your thumb back.", "thumbs"),
+    Command("period", "p", "tab(1)", "period", "Look at 7 days, 30 days, 90 days or all there is.", "insights"),
+    Command("numbers", "t", "numbers", "table", "Show the numbers as a table in place of the plots, or the plots again.", "insights"),
     Command("edit_policy", "e", "edit_policy", "edit the file", "Open policy.toml in $EDITOR; then it is checked.", "policy"),
     Command("accept_level", "a", "accept_level", "accept", "Let a tool go the step up that is proposed; it asks once.", "policy"),
     Command("set_level", "s", "set_level", "set its level", "Put a tool on any step of the ladder, and say why.", "policy"),
@@ -124,11 +132,18 @@ COMMANDS = (
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
-APART = (frozenset({"list", "text"}), frozenset({"queue", "runs", "history", "policy", "lessons", "takeover"}))
+APART = (
+    frozenset({"list", "text"}),
+    frozenset({"queue", "runs", "history", "insights", "policy", "lessons", "takeover"}),
+    frozenset({"thumbs", "insights", "policy", "lessons", "takeover"}),
+)
 """Groups of which only one can hear a key, so that both may use it."""
 SHOWN = {
     "question_mark": "?",
     "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
     "exclamation_mark": "!",
     "right_square_bracket": "]",
     "left_square_bracket": "[",

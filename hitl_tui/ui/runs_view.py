@@ -57,6 +57,11 @@ class RunsView(Horizontal):
         return self.query_one(RunsList)
 
     @property
+    def first(self) -> RunsList:
+        """What has the keys when the view is shown."""
+        return self.items
+
+    @property
     def pane(self) -> RunPane:
         """The run."""
         return self.query_one(RunPane)

@@ -69,7 +69,7 @@ class TopLine(Inked):
     def _views(self) -> list[tuple[str, str, str]]:
         waiting = "" if self._standing.waiting is None else f"{self._standing.waiting:,}"
         runs = str(self._standing.runs) if self._standing.runs else ""
-        return [("queue", "Queue", waiting), ("runs", "Runs", runs), ("history", "History", ""), ("policy", "Policy", "")]
+        return [("queue", "Queue", waiting), ("runs", "Runs", runs), ("history", "History", ""), ("insights", "Insights", ""), ("policy", "Policy", "")]
 
 
 def _cells(pieces: list[Piece]) -> int:

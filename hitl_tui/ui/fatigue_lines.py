@@ -1,0 +1,86 @@
+"""How reviewers read, as lines: who goes too fast, in a calm sentence, and each one's time, share approved and attention checks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hitl_tui.insights import Reader
+from hitl_tui.ui import words
+from hitl_tui.ui.amounts import UNKNOWN, counted, percent, took
+from hitl_tui.ui.figure_lines import Frame
+from hitl_tui.ui.insights_entries import Period
+from hitl_tui.ui.lines import BLANK, Line, line, paragraph
+from hitl_tui.ui.plots import bar, grid, inked
+from hitl_tui.ui.queue_list import fit
+
+NAME = 14
+MEANING = (
+    "Faster than it can be read counts as fast. Nobody is kept from deciding: who goes too fast sees a notice, and scrolls what is "
+    "irreversible to its end. Attention checks are opt-in, never run, and are in no rate."
+)
+
+
+def fatigue_lines(readers: Sequence[Reader], period: Period, frame: Frame) -> Iterator[Line]:
+    """Sentences first, then the plot or its numbers."""
+    yield line(f"How reviewers read, {period.told}".replace(", of", ": decisions of"), "strong")
+    yield BLANK
+    if not readers:
+        yield line("Not enough yet: nobody's time in view is known of these decisions.", "muted")
+        return
+    yield from _sentences(readers, frame.reviewer)
+    yield BLANK
+    yield from _table(readers, frame) if frame.is_table else _plot(readers, frame)
+    yield BLANK
+    yield from paragraph(MEANING, "muted")
+
+
+def _sentences(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
+    told = False
+    for reader in readers:
+        who, pace = words.actor(reader.reviewer, reviewer), reader.pace
+        if pace.too_fast:
+            told = True
+            if pace.streak >= 2:
+                text = f"{who} approved {pace.streak} in a row faster than they can be read; a longer look at the next ones helps"
+            else:
+                text = f"{who} decided {pace.fast:,} of {pace.decided:,} faster than they can be read; a longer look helps"
+            yield from paragraph(text, "", "⚠", 2, "warning")
+        if reader.caught < reader.shown:
+            told = True
+            missed = reader.shown - reader.caught
+            yield from paragraph(f"{who} let {missed} of {counted(reader.shown, 'attention check')} pass", "", "⚠", 2, "warning")
+    if not told:
+        yield line("Nobody goes too fast.", "", "✓", 2, "success")
+
+
+def _plot(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
+    cells = max(4, min(30, (frame.room - NAME - 23) // 2))
+    name = f"{'':<{NAME}}"
+    yield inked([(f"{name} {'looked at, per 1,000 characters':<{cells + 8}} {'approved unchanged':<{cells + 6}} checks", "muted")])
+    slowest = max((reader.per_1000 for reader in readers if reader.per_1000 is not None), default=0.0)
+    for reader in readers:
+        share = (reader.per_1000 or 0.0) / slowest if slowest else 0.0
+        looked, left = bar(share, cells)
+        agreed, other = bar(reader.unchanged or 0.0, cells)
+        warns = reader.pace.too_fast
+        yield inked([
+            (fit(words.actor(reader.reviewer, frame.reviewer), NAME), "strong"), (" ", ""),
+            (looked, "warning" if warns else "accent"), (left, "faint"), (f"{took(reader.per_1000):>7}  ", ""),
+            (agreed, "success"), (other, "faint"), (f"{percent(reader.unchanged):>6} ", ""), (f" {_checks(reader):>6}", ""),
+        ])  # fmt: skip
+
+
+def _checks(reader: Reader) -> str:
+    return f"{reader.caught}/{reader.shown}" if reader.shown else UNKNOWN
+
+
+def _table(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
+    head = ("reviewer", "decided", "fast", "streak", "looked at", "per 1,000", "unchanged", "checks")
+    rows = [
+        (
+            fit(words.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.decided:,}", f"{reader.pace.fast:,}",
+            str(reader.pace.streak), took(reader.looked.median), took(reader.per_1000), percent(reader.unchanged), _checks(reader),
+        )
+        for reader in readers
+    ]  # fmt: skip
+    yield from grid(head, rows, frame.room)
