@@ -116,7 +116,7 @@ class Inbox:
         self.reviewer = " ".join(reviewer.split())
         if not self.reviewer:
             raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
-        if self.reviewer.lower().startswith(("policy:", "timeout:", "agent:")):
+        if self.reviewer.lower().startswith(("policy:", "timeout:", "agent:")) or self.reviewer.lower() == "autonomy":
             raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
         self.store = store
         self._claim_s = claim_s

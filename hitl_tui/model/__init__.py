@@ -2,7 +2,7 @@
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
 from hitl_tui.model.attention import Attention
-from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, Standing
+from hitl_tui.model.autonomy import Evidence, Held, Level, LevelChange, Levels, Standing
 from hitl_tui.model.feedback import Feedback, Subject, Thumb
 from hitl_tui.model.history import Entry, Logged, Remembered
 from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict, worst
@@ -17,7 +17,7 @@ from hitl_tui.model.values import Json
 __all__ = [
     "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Attention", "Ban", "Call", "Confidence", "Context",
     "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack",
-    "Head", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice", "Outcome",
+    "Head", "Held", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice", "Outcome",
     "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run",
     "RunOptions", "RunState", "Sent", "Standing", "Subject", "TakeOver", "Thumb", "Verdict", "Version", "Worker", "digest_of",
     "effect_of", "worst",

@@ -101,6 +101,8 @@ class Action:
     """Different people who must let it happen; one is enough to refuse it."""
     declared: str | None = None
     """The risk that the graph or the tool told, whatever a rule says of it; known of what is stored."""
+    spot_check: bool = False
+    """It would have gone on by itself, and was picked for a person to look at first."""
 
     def routed(self) -> str:
         """Why it is where it is: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty where there is no policy."""

@@ -19,8 +19,24 @@ class Level(StrEnum):
     ACT = "act"
     """It goes on by itself."""
 
+    @property
+    def rank(self) -> int:
+        """0 for the lowest."""
+        return list(Level).index(self)
 
-Levels = Mapping[tuple[str, str], Level]
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A level that an agent's tool is at."""
+
+    level: Level = Level.ASK
+    since: float | None = None
+    """When it came there, as Unix time; None from the start."""
+    by: str = ""
+    """Who put it there; empty from the start."""
+
+
+Levels = Mapping[tuple[str, str], Held]
 """By agent and tool; what is not in it is at the start."""
 
 
@@ -59,6 +75,8 @@ class Evidence:
     """Of the attention checks put before those who decided these."""
     spot_checked: int = 0
     """Of the decisions, spot checks."""
+    since_level: int = 0
+    """Of the decisions, those since it came to its level; all of them from the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class Verdict:
     """What the deadline's end does: `escalate` or `reject`."""
     spot_check: bool = False
     """It would have gone on by itself, and was picked for a person to look at first; `outcome` is `ask`."""
+    sampled: bool = True
+    """Spot checks may pick it; False where its tool has earned to act without."""
 
 
 @dataclass(frozen=True, slots=True)

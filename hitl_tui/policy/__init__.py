@@ -4,9 +4,9 @@ from hitl_tui.policy.files import Policies, PolicyFile, PolicyNow, policy_paths,
 from hitl_tui.policy.judging import BROKEN, careful, is_picked, judge, risk_of, unsampled
 from hitl_tui.policy.reading import Problem, examine, parse
 from hitl_tui.policy.replaying import Replay
-from hitl_tui.policy.rules import Hours, Notify, Policy, Rule, Step, Thresholds
+from hitl_tui.policy.rules import Hours, Ladder, Notify, Policy, Rule, Step, Thresholds
 
 __all__ = [
-    "BROKEN", "Hours", "Notify", "Policies", "Policy", "PolicyFile", "PolicyNow", "Problem", "Replay", "Rule", "Step", "Thresholds",
-    "careful", "examine", "is_picked", "judge", "parse", "policy_paths", "read_policy", "read_text", "risk_of", "unsampled",
+    "BROKEN", "Hours", "Ladder", "Notify", "Policies", "Policy", "PolicyFile", "PolicyNow", "Problem", "Replay", "Rule", "Step",
+    "Thresholds", "careful", "examine", "is_picked", "judge", "parse", "policy_paths", "read_policy", "read_text", "risk_of", "unsampled",
 ]  # fmt: skip

@@ -9,11 +9,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hitl_tui.model import ROUTES, Action, Facts, Json, Outcome, Review, Verdict
+from hitl_tui.model import ROUTES, Action, Facts, Json, Level, Levels, Outcome, Review, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.evaluation import Undecided, holds, inquired
 from hitl_tui.policy.files import PolicyNow
-from hitl_tui.policy.judging import by_rule, by_thresholds, careful, concerns, is_picked, plain, safe, undecided, unsampled
+from hitl_tui.policy.judging import (
+    AUTONOMY,
+    NO_LEVELS,
+    START,
+    by_level,
+    by_rule,
+    by_thresholds,
+    careful,
+    concerns,
+    is_picked,
+    plain,
+    safe,
+    stands,
+    undecided,
+    unsampled,
+)
 from hitl_tui.policy.rules import Policy, Rule
 
 
@@ -33,7 +48,7 @@ class WalkStep:
     """One rule, or what comes after the rules."""
 
     name: str
-    """The rule's name, or `thresholds`, `safety` or `spot check`."""
+    """The rule's name, or `autonomy`, `thresholds`, `safety` or `spot check`."""
     line: int | None
     """Where the rule is in its file."""
     mark: Mark
@@ -47,7 +62,7 @@ class Walk:
 
     facts: Facts
     steps: tuple[WalkStep, ...]
-    """Every rule in order, then thresholds, safety and spot check; none where there is no policy that can be used."""
+    """Every rule in order, then autonomy where there is a ladder, thresholds, safety and spot check; none where no policy can be used."""
     verdict: Verdict
     """Before any spot check."""
     drawn: bool = False
@@ -90,23 +105,23 @@ def told(facts: Facts) -> str:
     return " · ".join([*parts, *facts.findings])
 
 
-def explain(facts: Facts, policy: Policy | None, now: float, note: str = "") -> Walk:
+def explain(facts: Facts, policy: Policy | None, now: float, note: str = "", levels: Levels = NO_LEVELS) -> Walk:
     """The walk at a Unix time; `note` is the warning of the pause itself, for which a person is asked before anything is refused."""
     if policy is None or policy.problem:
         return Walk(facts, (), unsampled(facts, policy, now))
     facts = plain(facts)
-    verdict, steps = _by_rules(facts, policy, now)
+    verdict, steps = _by_rules(facts, policy, now, levels)
     checked = careful(safe(facts, verdict), note)
     changed = checked != verdict
     to_people = checked.outcome in (Outcome.ASK, Outcome.TAKEOVER)
     calm = "a person looks anyway" if to_people else "nothing about it means that a person must look"
     steps.append(WalkStep("safety", None, Mark.SPEAKS if changed else Mark.AGREES, checked.reason if changed else calm))
-    drawn = checked.outcome is Outcome.AUTO and is_picked(facts.id, policy)
+    drawn = checked.outcome is Outcome.AUTO and checked.sampled and is_picked(facts.id, policy)
     steps.append(_spot_check(checked, policy, drawn))
     return Walk(facts, tuple(steps), checked, drawn)
 
 
-def _by_rules(facts: Facts, policy: Policy, now: float) -> tuple[Verdict, list[WalkStep]]:
+def _by_rules(facts: Facts, policy: Policy, now: float, levels: Levels) -> tuple[Verdict, list[WalkStep]]:
     steps: list[WalkStep] = []
     verdict: Verdict | None = None
     spoke: Rule | None = None
@@ -120,24 +135,36 @@ def _by_rules(facts: Facts, policy: Policy, now: float) -> tuple[Verdict, list[W
             continue
         spoke = rule
         found = holds(rule.when, facts) if rule.when else True
-        verdict = undecided(rule, facts, found) if isinstance(found, Undecided) else by_rule(rule, facts, policy)
+        verdict = undecided(rule, facts, found) if isinstance(found, Undecided) else by_rule(rule, facts, policy, levels)
         steps.append(WalkStep(rule.name, rule.line, Mark.SPEAKS, verdict.reason + _seen(rule, facts)))
-    steps.append(_thresholds(facts, policy, spoke, verdict))
-    return verdict or by_thresholds(facts, policy), steps
+    if spoke is None or verdict is None:
+        return by_level(facts, policy, levels), [*steps, *_unruled(facts, policy, levels)]
+    if spoke.outcome is None and not verdict.reason.startswith(f"rule {spoke.name!r} could not"):
+        return verdict, [*steps, *_unruled(replace(facts, risk=verdict.risk), policy, levels)]
+    later = [AUTONOMY] * (policy.ladder is not None) + ["thresholds"]
+    return verdict, [*steps, *(WalkStep(name, None, Mark.UNASKED, f"rule {spoke.name!r} decides") for name in later)]
 
 
-def _thresholds(facts: Facts, policy: Policy, spoke: Rule | None, verdict: Verdict | None) -> WalkStep:
-    if spoke is None:
-        return WalkStep("thresholds", None, Mark.SPEAKS, by_thresholds(facts, policy).reason)
-    if spoke.outcome is None and verdict and not verdict.reason.startswith(f"rule {spoke.name!r} could not"):
-        return WalkStep("thresholds", None, Mark.SPEAKS, by_thresholds(replace(facts, risk=verdict.risk), policy).reason)
-    return WalkStep("thresholds", None, Mark.UNASKED, f"rule {spoke.name!r} decides")
+def _unruled(facts: Facts, policy: Policy, levels: Levels) -> Iterator[WalkStep]:
+    """What comes after the rules, when none of them decides."""
+    held = levels.get((facts.agent, facts.tool), START)
+    verdict = by_level(facts, policy, levels)
+    if verdict.rule == AUTONOMY:
+        yield WalkStep(AUTONOMY, None, Mark.SPEAKS, verdict.reason)
+        yield WalkStep("thresholds", None, Mark.UNASKED, "autonomy comes before them")
+        return
+    if policy.ladder is not None:
+        asked = "the thresholds decide" if held.level is Level.THRESHOLD else "but its confidence is too low for any level"
+        yield WalkStep(AUTONOMY, None, Mark.AGREES, f"{stands(facts, held)}: {asked}")
+    yield WalkStep("thresholds", None, Mark.SPEAKS, by_thresholds(facts, policy).reason)
 
 
 def _spot_check(verdict: Verdict, policy: Policy, drawn: bool) -> WalkStep:
     share = f"{100 * policy.spot_check:.3g} %"
     if verdict.outcome is not Outcome.AUTO:
         return WalkStep("spot check", None, Mark.UNASKED, "only what would go on by itself is drawn")
+    if not verdict.sampled:
+        return WalkStep("spot check", None, Mark.UNASKED, "its level is above spot checks")
     why = f"it is one of the {share} that go to a person first" if drawn else f"it is none of the {share} that go to a person first"
     return WalkStep("spot check", None, Mark.SPEAKS if drawn else Mark.AGREES, why)
 

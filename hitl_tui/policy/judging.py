@@ -1,10 +1,11 @@
-"""What becomes of an action: `judge(facts, policy, now)` → `Verdict`. Pure; the same facts, policy and time give the same verdict.
+"""What becomes of an action: `judge(facts, policy, now, levels)` → `Verdict`. Pure; the same of them give the same verdict.
 
 What holds whatever the policy says:
 
 - without a policy, and while the file is broken, everything asks;
 - a safety finding, an unknown shape, a question or a gate goes to a person, whatever a rule says;
 - thresholds let nothing go on whose risk or confidence is unknown, or that is irreversible;
+- nor does a level that a tool has earned, however high; what its agent is very unsure of is taken over at every level;
 - a rule lets something irreversible go on only when it names the tool, letter for letter, and says `outcome = "auto"`;
 - a rule lets something of unknown risk go on only when it names the tool so, or says which risk the tools of its glob have;
 - a rule that cannot be judged asks, and says why; it never counts as not matching.
@@ -12,11 +13,12 @@ What holds whatever the policy says:
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from hitl_tui.model import DecisionKind, Facts, Json, Outcome, PauseKind, Risk, Verdict
+from hitl_tui.model import DecisionKind, Facts, Held, Json, Level, Levels, Outcome, PauseKind, Risk, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.evaluation import Undecided, holds
 from hitl_tui.policy.rules import Policy, Rule
@@ -24,16 +26,27 @@ from hitl_tui.policy.rules import Policy, Rule
 PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
 """Pauses that ask a person something, and are no calls of a tool."""
 BROKEN = "everything asks until the policy is corrected"
+AUTONOMY = "autonomy"
+"""What the verdicts of the ladder are by."""
+NO_LEVELS: Levels = {}
+START = Held()
+DOES = {
+    Level.ASK: "asks",
+    Level.THRESHOLD: "asks below the threshold",
+    Level.SPOT_CHECKS: "acts, with spot checks",
+    Level.ACT: "acts",
+}
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WORST = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
 
 
-def judge(facts: Facts, policy: Policy | None, now: float) -> Verdict:
-    """What becomes of an action at a Unix time; `policy` is None where there is none.
+def judge(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS) -> Verdict:
+    """What becomes of an action at a Unix time; `policy` is None where there is none. `levels` are what the agent's tools have earned.
 
     Of what would go on by itself, the policy's share is picked to go to a person first: then `outcome` is `ask` and `spot_check` true.
     """
-    verdict = unsampled(facts, policy, now)
-    if verdict.outcome is not Outcome.AUTO or policy is None or not is_picked(facts.id, policy):
+    verdict = unsampled(facts, policy, now, levels)
+    if verdict.outcome is not Outcome.AUTO or policy is None or not verdict.sampled or not is_picked(facts.id, policy):
         return verdict
     reason = f"spot check: {verdict.reason}, and {policy.spot_check:.3g} of those go to a person first"
     return replace(verdict, outcome=Outcome.ASK, reason=reason, spot_check=True)
@@ -45,14 +58,14 @@ def is_picked(id_: str, policy: Policy) -> bool:
     return int.from_bytes(drawn[:8], "big") < policy.spot_check * 2**64
 
 
-def unsampled(facts: Facts, policy: Policy | None, now: float) -> Verdict:
+def unsampled(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS) -> Verdict:
     """The verdict before any spot check."""
     facts = plain(facts)
     if policy is None:
         return Verdict(Outcome.ASK, "no policy", "there is no policy, so everything asks", facts.risk)
     if policy.problem:
         return Verdict(Outcome.ASK, "no policy", f"{BROKEN}: {policy.problem}", facts.risk)
-    return safe(facts, _by_rules(facts, policy, now))
+    return safe(facts, _by_rules(facts, policy, now, levels))
 
 
 def risk_of(metadata: Json) -> Risk | None:
@@ -89,7 +102,7 @@ def plain(facts: Facts) -> Facts:
     return replace(facts, confidence=given if sure else None, risk=Risk(risk) if known and risk else None)
 
 
-def _by_rules(facts: Facts, policy: Policy, now: float) -> Verdict:
+def _by_rules(facts: Facts, policy: Policy, now: float, levels: Levels) -> Verdict:
     for rule in policy.rules:
         if not concerns(rule, facts, now):
             continue
@@ -97,13 +110,13 @@ def _by_rules(facts: Facts, policy: Policy, now: float) -> Verdict:
         if isinstance(found, Undecided):
             return undecided(rule, facts, found)
         if found:
-            return by_rule(rule, facts, policy)
-    return by_thresholds(facts, policy)
+            return by_rule(rule, facts, policy, levels)
+    return by_level(facts, policy, levels)
 
 
 def undecided(rule: Rule, facts: Facts, found: Undecided) -> Verdict:
     """What a rule says whose condition cannot be judged."""
-    return _said(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {found.why}", _tier(rule, facts))
+    return _said(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {found.why}", tier(rule, facts))
 
 
 def concerns(rule: Rule, facts: Facts, now: float) -> bool:
@@ -116,20 +129,22 @@ def concerns(rule: Rule, facts: Facts, now: float) -> bool:
     )
 
 
-def _tier(rule: Rule, facts: Facts) -> Risk | None:
+def tier(rule: Rule, facts: Facts) -> Risk | None:
     """The risk it is judged by: a rule may lower what the tool declares only by naming it."""
     if rule.risk is None or rule.names(facts.tool):
         return rule.risk or facts.risk
     return max(rule.risk, facts.risk, key=_WORST.index)
 
 
-def by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
+def by_rule(rule: Rule, facts: Facts, policy: Policy, levels: Levels) -> Verdict:
     """What a rule says that matches."""
-    risk = _tier(rule, facts)
+    risk = tier(rule, facts)
     if rule.outcome is None:
         risk = max(risk, facts.risk, key=_WORST.index)  # only a rule that says auto lets go what its tool calls worse
-        verdict = by_thresholds(replace(facts, risk=risk), policy)
-        return _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to the thresholds: {verdict.reason}", risk)
+        verdict = by_level(replace(facts, risk=risk), policy, levels)
+        by = "" if verdict.rule == AUTONOMY else "the thresholds: "
+        said = _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to {by}{verdict.reason}", risk)
+        return replace(said, sampled=verdict.sampled)
     if rule.outcome is not Outcome.AUTO or rule.names(facts.tool):
         return _said(rule, rule.outcome, f"rule {rule.name!r} says {rule.outcome}", risk)
     if risk is Risk.IRREVERSIBLE:
@@ -143,6 +158,31 @@ def by_rule(rule: Rule, facts: Facts, policy: Policy) -> Verdict:
 
 def _said(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
     return Verdict(outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then)
+
+
+def by_level(facts: Facts, policy: Policy, levels: Levels) -> Verdict:
+    """What becomes of what no rule decides: by the level that the tool has earned, or without a ladder by the thresholds alone."""
+    by_confidence = by_thresholds(facts, policy)
+    held = levels.get((facts.agent, facts.tool), START)
+    if policy.ladder is None or held.level is Level.THRESHOLD or by_confidence.outcome is Outcome.TAKEOVER:
+        return by_confidence
+    does = stands(facts, held)
+    if held.level is Level.ASK:
+        return Verdict(Outcome.ASK, AUTONOMY, does, facts.risk)
+    if facts.risk is None:
+        return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but the risk of this call is unknown", facts.risk)
+    if facts.risk is Risk.IRREVERSIBLE:
+        return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but this call is irreversible and no rule names it", facts.risk)
+    return Verdict(Outcome.AUTO, AUTONOMY, does, facts.risk, sampled=held.level is not Level.ACT)
+
+
+def stands(facts: Facts, held: Held) -> str:
+    """Where a tool stands on the ladder: `autonomy: support_desk's look_up acts, with spot checks (since 3 Nov 2026, by ann)`."""
+    since = "until it has earned more"
+    if held.since is not None:
+        day = dt.datetime.fromtimestamp(held.since, dt.UTC).astimezone()
+        since = f"(since {day.day} {MONTHS[day.month - 1]} {day.year}, by {held.by})"
+    return f"{AUTONOMY}: {facts.agent}'s {facts.tool} {DOES[held.level]} {since}"
 
 
 def by_thresholds(facts: Facts, policy: Policy) -> Verdict:

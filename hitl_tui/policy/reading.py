@@ -17,16 +17,20 @@ from hitl_tui.policy.evaluation import Undecided, holds
 from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.nearest import nearest
 from hitl_tui.policy.places import Path, line_of, places
-from hitl_tui.policy.rules import Hours, Notify, Policy, Rule, Sources, Step, Thresholds
+from hitl_tui.policy.rules import Hours, Ladder, Notify, Policy, Rule, Sources, Step, Thresholds
 
-TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify")
+TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
-RESERVED = ("thresholds", "safety", "no policy", "escalation", "errors")
+RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """What verdicts without a rule are by; no rule is called so."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: what nobody looked at would run, and waiting would be a way past people"
 LONGEST = 1_000_000
 """Characters of a policy."""
-LONGEST_S = 366 * 86_400.0
+DAY = 86_400.0
+LONGEST_S = 366 * DAY
+MOST_DECISIONS = 10_000
+Z_SQUARED = 1.959963984540054**2
+"""Of the 95 % interval: of n decisions that all approve, n / (n + z²) is Wilson's lower bound."""
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -210,6 +214,8 @@ class _Reader:
             chain,
             errors,
             notify,
+            self._read((), raw, "autonomy", self._ladder, None),
+            attention=self._read((), raw, "attention", self._attention, 0),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -241,6 +247,27 @@ class _Reader:
             raise self._wrong((*path, "ask" if "ask" in raw else "auto"), text, "let auto be the higher one")
         return found
 
+    def _ladder(self, path: Path, value: Any) -> Ladder:
+        raw = self._table(path, value, ("decisions", "window", "window_days", "approved", "quiet", "calibration"))
+        usual, many = Ladder(), self._whole(1, MOST_DECISIONS)
+        found = Ladder(
+            self._read(path, raw, "decisions", many, usual.decisions),
+            self._read(path, raw, "window", many, usual.window),
+            self._read(path, raw, "window_days", self._whole(1, 3660), usual.window_s / DAY) * DAY,
+            self._read(path, raw, "approved", self._share, usual.approved),
+            self._read(path, raw, "quiet", self._whole(0, MOST_DECISIONS), usual.quiet),
+            self._read(path, raw, "calibration", self._share, usual.calibration),
+        )
+        for key, wanted in (("decisions", found.decisions), ("quiet", found.quiet)):
+            if wanted > found.window:
+                text = f"{key} = {wanted} is more than the window of {found.window} decisions: nothing could ever be proposed"
+                raise self._wrong((*path, key if key in raw else "window"), text, "let the window be the larger one")
+        best = found.window / (found.window + Z_SQUARED)
+        if found.approved > best:
+            text = f"approved = {found.approved:g} is out of reach: {found.window} decisions that all approve show no more than {best:.3f}"
+            raise self._wrong((*path, "approved" if "approved" in raw else "window"), text, "ask for less, or look at more decisions")
+        return found
+
     def _sources(self, path: Path, value: Any) -> Sources:
         raw = self._table(path, value, ("sources", "state_key", "agents"))
         usual = Sources()
@@ -258,6 +285,12 @@ class _Reader:
         if len(set(names)) < len(names):
             raise self._wrong(path, f"{_name(path)} names a source twice", "the first that says anything decides")
         return tuple(Source(name) for name in names)
+
+    def _attention(self, path: Path, value: Any) -> int:
+        raw = self._table(path, value, ("every",))
+        if "every" not in raw:
+            raise self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
+        return self._read(path, raw, "every", self._whole(2, 100_000), 0)
 
     def _escalation(self, path: Path, value: Any) -> tuple[tuple[Step, ...], bool]:
         raw = self._table(path, value, ("step", "errors"))

@@ -85,6 +85,24 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Ladder:
+    """`[autonomy]`: what an agent's tool must have shown before its next level is proposed."""
+
+    decisions: int = 30
+    """By people, in the window."""
+    window: int = 100
+    """How many of their last decisions are looked at."""
+    window_s: float = 90 * 86_400.0
+    """How far back."""
+    approved: float = 0.85
+    """Wilson's lower bound of the share approved unchanged: 30 of 30 reach it, 29 of 30 do not, 34 of 35 do."""
+    quiet: int = 20
+    """Decisions since one was rejected or edited, and since it came to its level."""
+    calibration: float = 0.1
+    """The largest expected calibration error with which its confidence may decide."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of the escalation chain."""
 
@@ -144,6 +162,10 @@ class Policy:
     errors: bool = False
     """Whether a run that fails is put before a person."""
     notify: Notify = Notify()
+    ladder: Ladder | None = None
+    """None where no tool can earn anything: the thresholds hold for all."""
+    attention: int = 0
+    """After about how many decisions by people an attention check comes; 0 for never."""
     problem: str = ""
     """Why the file as it is now cannot be used: until it can, everything asks, and the rest is of the last one that could."""
 

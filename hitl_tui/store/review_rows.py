@@ -15,7 +15,7 @@ ROW = (
 WIDTH = ROW.count(",") + 1
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
-    "confidence_note, risk, outcome, rule, reason, reviewers, declared"
+    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
 )
 
 
@@ -26,18 +26,18 @@ def action_values(a: Action) -> tuple[Any, ...]:
         a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
         jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
         a.digest, a.confidence.value, a.confidence.source, plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule),
-        plain(a.reason), a.reviewers, a.declared and plain(a.declared),
+        plain(a.reason), a.reviewers, a.declared and plain(a.declared), a.spot_check,
     )  # fmt: skip
 
 
 def read_action(row: Any) -> Action:
     """The action of such a row."""
     slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest = row[:11]
-    confidence, source, why, risk, outcome, rule, reason, reviewers, declared = row[11:]
+    confidence, source, why, risk, outcome, rule, reason, reviewers, declared, spot_check = row[11:]
     return Action(
         slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
         json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
-        risk, outcome and Outcome(outcome), rule, reason, reviewers, declared,
+        risk, outcome and Outcome(outcome), rule, reason, reviewers, declared, bool(spot_check),
     )  # fmt: skip
 
 

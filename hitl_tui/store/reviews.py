@@ -291,7 +291,7 @@ def _with(action: Action, verdict: Verdict | None) -> Action:
     if verdict is None:
         return action
     said = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
-    return replace(said, risk=verdict.risk or action.risk)
+    return replace(said, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
 
 
 def _route(verdicts: Mapping[int, Verdict]) -> Outcome | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from hitl_tui import facts
 from hitl_tui.agents.signals import Hearing
-from hitl_tui.model import Pause, Routed, Run
+from hitl_tui.model import Levels, Pause, Routed, Run
 from hitl_tui.policy import BROKEN, Policy, PolicyFile, PolicyNow, careful, judge, policy_paths
-from hitl_tui.store import Store, rules
+from hitl_tui.policy.judging import NO_LEVELS
+from hitl_tui.store import Store, autonomy, rules
 
 
 class Routing:
@@ -42,13 +42,20 @@ class Routing:
         policy = self._file.current()
         return Hearing(policy.sources.of(agent), policy.sources.state_key) if policy else Hearing()
 
-    def judge_of(self, run: Run) -> Callable[[Pause], Routed] | None:
-        """What says of a pause of the run where its actions go; None where there is no policy."""
-        policy = self._file.current()
-        return functools.partial(route, policy, run, now=time.time()) if policy else None
+    def judge_of(self, run: Run, store: Store) -> Callable[[Pause], Routed] | None:
+        """What says of a pause of the run where its actions go; None where there is no policy.
+
+        What the agent's tools have earned is read when it is asked: a level that falls holds from the next pause on.
+        """
+        policy, now = self._file.current(), time.time()
+        if policy is None:
+            return None
+        if policy.ladder is None:
+            return lambda pause: route(policy, run, pause, now)
+        return lambda pause: route(policy, run, pause, now, autonomy.levels(store, run.agent))
 
 
-def route(policy: Policy, run: Run, pause: Pause, now: float) -> Routed:
+def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
     """Where each action of a pause goes, and what the reviewer must be told of the policy itself."""
-    verdicts = {action.slot: careful(judge(facts.asked(run, pause, action), policy, now), pause.note) for action in pause.actions}
+    verdicts = {action.slot: careful(judge(facts.asked(run, pause, action), policy, now, levels), pause.note) for action in pause.actions}
     return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")

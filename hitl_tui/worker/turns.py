@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -225,7 +226,7 @@ class Turns:
         await self._journal.flush()
         await self._routing.note(self._store)
         head = self._threads[run.id].head(replace(look, pauses=tuple(pauses)))
-        judge = self._routing.judge_of(run)
+        judge = self._routing.judge_of(run, self._store)
         await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, judge, head)
         faultpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
@@ -237,6 +238,7 @@ class Turns:
                 self._traces[run.id] = Trace(await events.last_seq(self._store, run.id))
             async with self._project.thread(run) as thread:
                 self._threads[run.id] = thread
+                await self._teach(run, thread)
                 await work(thread)
         except Drained:
             await self._put_back(run)
@@ -250,6 +252,11 @@ class Turns:
         finally:
             self._threads.pop(run.id, None)
             current_run.reset(token)
+
+    async def _teach(self, run: Run, thread: Thread) -> None:
+        if problem := await self._project.teach(run, thread):
+            self._say(run, "error", {"text": problem})
+            print(f"hitl-tui: {problem}", file=sys.stderr, flush=True)
 
     async def _cut_off(self, run: Run) -> None:
         """Only when none of its code runs any more is the run what it was to become."""

@@ -12,8 +12,43 @@ CREATE TABLE autonomy (  -- every change of a level; the last one of an agent's 
     feedback INTEGER  -- by which it fell
 );
 CREATE INDEX autonomy_of ON autonomy (agent, tool, id);
+CREATE INDEX autonomy_decision ON autonomy (decision) WHERE decision IS NOT NULL;
 CREATE VIEW levels AS SELECT * FROM autonomy a WHERE id = (SELECT max(id) FROM autonomy WHERE agent = a.agent AND tool = a.tool);
+CREATE INDEX history_people ON history (agent, tool, decision)  -- of a million calls that went on by themselves, the few that were asked
+    WHERE standing AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*';
 CREATE TRIGGER autonomy_logged AFTER INSERT ON autonomy BEGIN
     INSERT INTO log VALUES (NEW.at, 'autonomy', NEW.actor, NULL, NULL, json_object('agent', NEW.agent, 'tool', NEW.tool, 'was', NEW.was,
         'level', NEW.level, 'why', NEW.why, 'evidence', json(NEW.evidence), 'decision', NEW.decision, 'feedback', NEW.feedback));
+END;
+
+-- What a level let go on or had checked, and a person finds wrong, lowers it by one: with the decision or the thumb, in one commit.
+CREATE VIEW falls AS SELECT decision, feedback, at, why FROM autonomy;  -- what is inserted here lowers, once for each decision
+CREATE TRIGGER falls_happen INSTEAD OF INSERT ON falls BEGIN
+    INSERT INTO autonomy (agent, tool, was, level, actor, at, why, decision, feedback)
+    SELECT l.agent, l.tool, l.level, CASE l.level WHEN 'act' THEN 'spot checks' WHEN 'spot checks' THEN 'threshold' ELSE 'ask' END,
+        'autonomy', NEW.at, NEW.why, d.id, NEW.feedback
+    FROM decisions d JOIN levels l ON l.agent = d.agent AND l.tool = d.tool
+    WHERE d.id = NEW.decision AND l.level != 'ask' AND NOT EXISTS (SELECT 1 FROM autonomy WHERE decision = d.id);
+END;
+CREATE TRIGGER decisions_lower AFTER INSERT ON decisions
+WHEN NEW.kind != 'approve' AND NEW.actor NOT GLOB 'policy:*' AND NEW.actor NOT GLOB 'timeout:*'
+    AND (SELECT spot_check FROM actions WHERE review = NEW.review AND slot = NEW.slot) BEGIN
+    INSERT INTO falls (decision, at, why) VALUES (NEW.id, NEW.at, NEW.actor || CASE NEW.kind WHEN 'edit' THEN ' edited'
+        WHEN 'reject' THEN ' rejected' ELSE ' answered in place of' END || ' a spot check, review ' || NEW.review);
+END;
+CREATE TRIGGER feedback_lowers AFTER INSERT ON feedback WHEN NEW.thumb < 0 AND NEW.decision IS NOT NULL BEGIN
+    INSERT INTO falls (decision, feedback, at, why)
+    SELECT d.id, NEW.id, NEW.at, NEW.actor || ' put a thumb down on '
+        || CASE a.spot_check WHEN 1 THEN 'a spot check' ELSE 'what went on by itself' END || ', review ' || d.review
+    FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
+    WHERE d.id = NEW.decision AND d.kind = 'approve' AND (d.actor GLOB 'policy:*' OR a.spot_check);
+END;
+CREATE TRIGGER decisions_raise AFTER UPDATE OF undone_at ON decisions  -- what was taken back lowers nothing, unless a person has spoken since
+WHEN NEW.undone_at IS NOT NULL AND OLD.undone_at IS NULL AND EXISTS (SELECT 1 FROM autonomy WHERE decision = NEW.id) BEGIN
+    INSERT INTO autonomy (agent, tool, was, level, actor, at, why, decision)
+    SELECT l.agent, l.tool, l.level, CASE l.level WHEN 'ask' THEN 'threshold' WHEN 'threshold' THEN 'spot checks' ELSE 'act' END,
+        'autonomy', NEW.undone_at, 'the decision was taken back', NEW.id
+    FROM autonomy f JOIN levels l ON l.agent = f.agent AND l.tool = f.tool
+    WHERE f.decision = NEW.id AND NOT EXISTS
+        (SELECT 1 FROM autonomy p WHERE p.agent = f.agent AND p.tool = f.tool AND p.id > f.id AND p.decision IS NULL);
 END;

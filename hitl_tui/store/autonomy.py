@@ -1,0 +1,124 @@
+"""Levels that agents' tools are at, how they came there, and what people decided of their last calls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.autonomy import Weighed, evidence
+from hitl_tui.model import Evidence, Facts, Held, Level, LevelChange, PauseKind, Risk
+from hitl_tui.policy import Ladder
+from hitl_tui.policy.judging import PEOPLES
+from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.search import catch_up
+
+CHANGE = "id, agent, tool, was, level, actor, at, why"
+DECIDED = (  # the terms are those of the index history_people
+    "SELECT h.at, h.kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
+    "AND f.withdrawn_at IS NULL), h.confidence, h.spot_check, h.actor FROM history h WHERE h.agent = ? AND h.tool = ? AND h.standing "
+    "AND h.actor NOT GLOB 'policy:*' AND h.actor NOT GLOB 'timeout:*' AND h.at >= ? ORDER BY h.decision DESC LIMIT ?"
+)
+LAST = (
+    "SELECT v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END) FROM history h "
+    "JOIN reviews v ON v.id = h.review JOIN actions a ON a.review = h.review AND a.slot = h.slot "
+    "WHERE h.agent = ? AND h.tool = ? ORDER BY h.decision DESC LIMIT 1"
+)
+CAME_AT = (  # a fall that was taken back, and its being taken back, are no change
+    "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? "
+    "AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.id = a.decision AND d.undone_at IS NOT NULL)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Climber:
+    """An agent's tool that is, or may be, on the ladder."""
+
+    facts: Facts
+    """Of its last call, without arguments."""
+    held: Held
+    why: str
+    """Why it is at its level; empty from the start."""
+    evidence: Evidence
+
+
+def levels(store: Store, agent: str) -> dict[tuple[str, str], Held]:
+    """What the tools of an agent have earned, at once."""
+    found = store.glance("SELECT agent, tool, level, at, actor FROM levels WHERE agent = ?", (jsontext.plain(agent),))
+    return {(agent, tool): Held(Level(level), at, actor) for _, tool, level, at, actor in found}
+
+
+async def every_level(store: Store) -> dict[tuple[str, str], Held]:
+    """The same of all agents."""
+    found = await store.all("SELECT agent, tool, level, at, actor FROM levels")
+    return {(agent, tool): Held(Level(level), at, actor) for agent, tool, level, at, actor in found}
+
+
+async def climbers(store: Store, ladder: Ladder, now: float) -> list[Climber]:
+    """Every tool that anybody decided a call of, by agent and tool, with the evidence; cost follows the window, not the history."""
+    await catch_up(store)
+    names = await store.all("SELECT agent, tool FROM tallies UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool")
+    held = {(agent, tool): (Held(Level(level), at, actor), why) for agent, tool, level, at, actor, why in await store.all(
+        "SELECT agent, tool, level, at, actor, why FROM levels"
+    )}  # fmt: skip
+    found = []
+    for agent, tool in names:
+        facts = await _last_call(store, agent, tool)
+        if facts.kind not in PEOPLES and facts.kind is not PauseKind.FAILURE:
+            stands, why = held.get((agent, tool), (Held(), ""))
+            found.append(Climber(facts, stands, why, await _evidence(store, agent, tool, ladder, now)))
+    return found
+
+
+async def _last_call(store: Store, agent: str, tool: str) -> Facts:
+    row = await store.one(LAST, (agent, tool))
+    kind, risk = row or (PauseKind.TOOL_CALLS, None)
+    return Facts(agent, tool, kind=PauseKind(kind), risk=Risk(risk) if risk in list(Risk) else None)
+
+
+async def _evidence(store: Store, agent: str, tool: str, ladder: Ladder, now: float) -> Evidence:
+    rows = await store.all(DECIDED, (agent, tool, now - ladder.window_s, ladder.window))
+    (came_at,) = await store.one(CAME_AT, (agent, tool))
+    decided = [Weighed(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
+    return evidence(decided, came_at, await _attention(store, {row[4] for row in rows}, rows[-1][0]) if rows else (0, 0))
+
+
+async def _attention(store: Store, people: set[str], since: float) -> tuple[int, int]:
+    """How many attention checks these people were shown since that Unix time, and how many they caught."""
+    who = json.dumps([person.lower() for person in people])
+    asked = "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE caught IS NOT NULL AND found_at >= ? "
+    shown, caught = await store.one(f"{asked} AND lower(actor) IN (SELECT value FROM json_each(?))", (since, who))
+    return int(shown), int(caught)
+
+
+async def changes(store: Store, agent: str, tool: str) -> list[LevelChange]:
+    """How a tool came to its level, newest first."""
+    found = await store.all(f"SELECT {CHANGE} FROM autonomy WHERE agent = ? AND tool = ? ORDER BY id DESC", (agent, tool))
+    return [_change(row) for row in found]
+
+
+async def put(
+    store: Store, agent: str, tool: str, was: Level, level: Level, actor: str, why: str, found: Evidence, now: float
+) -> LevelChange | None:
+    """Put a tool on a level, with the evidence as it was; None when it is no longer where it was."""
+    body = jsontext.dumps(asdict(found))
+    async with store.transaction() as db:
+        if await _level(db, agent, tool) is not was:
+            return None
+        cursor = await db.execute(
+            "INSERT INTO autonomy (agent, tool, was, level, actor, at, why, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (agent, tool, was, level, actor, now, jsontext.plain(why), body),
+        )
+        [row] = await db.execute_fetchall(f"SELECT {CHANGE} FROM autonomy WHERE id = ?", (cursor.lastrowid,))
+    return _change(row)
+
+
+async def _level(db: Transaction, agent: str, tool: str) -> Level:
+    found = await db.execute_fetchall("SELECT level FROM levels WHERE agent = ? AND tool = ?", (agent, tool))
+    return Level(found[0][0]) if found else Level.ASK
+
+
+def _change(row: Any) -> LevelChange:
+    id_, agent, tool, was, level, actor, at, why = row
+    return LevelChange(id_, agent, tool, Level(was), Level(level), actor, at, why)
