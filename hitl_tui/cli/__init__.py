@@ -32,6 +32,7 @@ FAMILIES = {
         "escalate": "Put a review before somebody else; a claim of yours on it is given back.",
     },
     "policy": {"policy": "What goes on by itself, what asks, what a person takes over: policy.toml in the home, or in a project's folder."},
+    "autonomy": {"autonomy": "How far each agent's tool goes by itself: lists the levels with their evidence, and sets them."},
     "audit": {"audit": "The chained log of everything that was launched, asked and decided."},
     "export": {"export": "Write what people decided into FILE (which must be new) as training data, with a manifest beside it."},
     "health": {"doctor": "Check versions, paths, the databases, stuck rows, and that each target loads."},

@@ -20,12 +20,14 @@ from hitl_tui.cli.opening import tell
 from hitl_tui.cli.options import json_option, review_number, shared, slot_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.inbox import Inbox
+from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
+from hitl_tui.model import Levels
 from hitl_tui.policy import Policy, Problem, Replay, examine, policy_paths, read_policy, read_text
 from hitl_tui.policy.places import line_of, places
 from hitl_tui.policy.telling import ways
 from hitl_tui.safety import visible
 from hitl_tui.settings import find_home
-from hitl_tui.store import Store, history
+from hitl_tui.store import Store, autonomy, history
 
 
 @click.group(cls=Group)
@@ -77,17 +79,21 @@ def notify_test(file: Path | None, json_: bool, home: str | None, reviewer: str 
 @policy.command("replay")
 @click.option("--since", metavar="TIME", default="30d", show_default=True, help="How far back, like 12h, 30d or 2w.")
 @click.option("--policy", "file", type=click.Path(path_type=Path), help="The policy to try; else the home's.")
+@click.option("--proposed", is_flag=True, help="As if every level that is proposed was accepted (`hitl-tui autonomy` lists them).")
 @json_option
 @shared
-def replay(since: str, file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
+def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Judge past actions by a policy, and print what it would have decided otherwise. Changes nothing."""
     place = find_home(home).prepare()
     if since.strip()[-1:].isdigit():
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
     after = time.time() - durations.seconds(since)
     judge = read_policy(file or policy_paths(place.path)[0])
-    found = asyncio.run(_replayed(place.database, after, judge))
-    click.echo(printing.as_json(found.as_json()) if json_ else "\n".join(policy_text.replay_lines(found, since)))
+    if proposed and judge.ladder is None:
+        raise Refused(*OFF)
+    found, levels = asyncio.run(_replayed(place.database, after, judge, proposed))
+    told = policy_text.replay_json(found, levels, proposed)
+    click.echo(printing.as_json(told) if json_ else "\n".join(policy_text.replay_lines(found, since, levels, proposed)))
 
 
 @policy.command("explain")
@@ -144,9 +150,17 @@ def _tried(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-async def _replayed(database: Path, after: float, judge: Policy) -> Replay:
+async def _replayed(database: Path, after: float, judge: Policy, proposed: bool) -> tuple[Replay, Levels | None]:
+    """What came of it, and the levels it was judged on; None without a ladder."""
     found = Replay()
     async with Store.open(database) as store, contextlib.aclosing(history.decided_since(store, after)) as batches:
+        levels = await _levels(store, judge, proposed)
         async for batch in batches:
-            found.add(batch, judge)
-    return found
+            found.add(batch, judge, levels or {})
+    return found, levels
+
+
+async def _levels(store: Store, judge: Policy, proposed: bool) -> Levels | None:
+    if judge.ladder is None:
+        return None
+    return as_proposed(await standings(store, judge), time.time()) if proposed else await autonomy.every_level(store)

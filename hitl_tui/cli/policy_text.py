@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from hitl_tui.model import Levels
 from hitl_tui.policy import Policy, Problem, Replay
 from hitl_tui.policy.explaining import Explained, told, walk_json
 from hitl_tui.printing import table
@@ -31,7 +32,8 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
         yield f"{errors} mistake{'s' * (errors > 1)}: everything asks until they are corrected"
     else:
         count, limits = len(policy.rules), policy.thresholds
-        yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}")
+        ladder = ", autonomy is earned" if policy.ladder else ""
+        yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{ladder}")
 
 
 def notify_table(told: list[dict[str, Any]]) -> str:
@@ -39,10 +41,22 @@ def notify_table(told: list[dict[str, Any]]) -> str:
     return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in told)
 
 
-def replay_lines(found: Replay, since: str) -> Iterator[str]:
-    """What the replay came to, for people."""
-    told = found.as_json()
+def replay_json(found: Replay, levels: Levels | None, proposed: bool) -> dict[str, Any]:
+    """What the replay came to; with a ladder also on which levels: `{judged: "now" | "proposed", above_ask: [{agent, tool, level}]}`."""
+    if levels is None:
+        return found.as_json()
+    above = [{"agent": agent, "tool": tool, "level": held.level} for (agent, tool), held in sorted(levels.items()) if held.level.rank]
+    return {**found.as_json(), "levels": {"judged": "proposed" if proposed else "now", "above_ask": above}}
+
+
+def replay_lines(found: Replay, since: str, levels: Levels | None, proposed: bool) -> Iterator[str]:
+    """The same for people."""
+    told = replay_json(found, levels, proposed)
     yield f"{found.actions:,} actions decided in the last {visible(since)}: {found.same:,} the same, {told['different']:,} otherwise"
+    if levels is not None:
+        listed = ", ".join(f"{one['agent']}'s {one['tool']} {one['level']}" for one in told["levels"]["above_ask"])
+        which = "as if every proposal was accepted" if proposed else "as they are now"
+        yield visible(f"judged on the levels of autonomy {which}: {listed or 'everything asks'}")
     if told["differences"]:
         yield ""
         yield "decided otherwise (was → would be):"

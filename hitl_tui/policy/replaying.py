@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hitl_tui.model import DecisionKind, Facts, Json, Outcome, Past, Risk
-from hitl_tui.policy.judging import BROKEN, unsampled
+from hitl_tui.model import DecisionKind, Facts, Json, Levels, Outcome, Past, Risk
+from hitl_tui.policy.judging import BROKEN, NO_LEVELS, unsampled
 from hitl_tui.policy.rules import Policy
 
 EXAMPLES = 5
@@ -55,10 +55,13 @@ class Replay:
     let_through: dict[Turn, Group] = field(default_factory=dict)
     """Those of the differences where a person rejected what would have gone on by itself."""
 
-    def add(self, pasts: Iterable[Past], policy: Policy | None) -> None:
-        """Judge these by the policy as of when they were asked. Spot checks are left out: chance would hide what a rule lets through."""
+    def add(self, pasts: Iterable[Past], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
+        """Judge these by the policy as of when they were asked, on these levels of the ladder, whatever they were then.
+
+        Spot checks are left out: chance would hide what a rule lets through.
+        """
         for past in pasts:
-            verdict = unsampled(facts_of(past), policy, past.opened_at)
+            verdict = unsampled(facts_of(past), policy, past.opened_at, levels)
             was = _was(past)
             self.actions += 1
             if _is_same(was, verdict.outcome):
@@ -69,7 +72,7 @@ class Replay:
             if was == "rejected" and verdict.outcome is Outcome.AUTO:
                 self.let_through.setdefault(turn, Group()).add(past.review)
 
-    def as_json(self) -> Json:
+    def as_json(self) -> dict[str, Json]:
         """For scripts: `{actions, same, different, let_through, differences: [{was, would, rule, tool, count, reviews}], …}`."""
         return {
             "actions": self.actions,
