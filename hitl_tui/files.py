@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
+
+import psutil
 
 from hitl_tui.errors import Refused
 
@@ -21,6 +24,7 @@ def whole(path: Path) -> Iterator[TextIO]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     if path.exists() or path.is_symlink():
         raise _exists(path)
+    _sweep(path)
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
@@ -37,6 +41,15 @@ def whole(path: Path) -> Iterator[TextIO]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _sweep(path: Path) -> None:
+    """Take away what programs left that were killed while they wrote this file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = left.suffixes[-2].removeprefix(".")
+        if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            with contextlib.suppress(OSError):
+                left.unlink()
 
 
 def _exists(path: Path) -> Refused:

@@ -12,6 +12,7 @@ import click
 from hitl_tui import files, printing
 from hitl_tui.cli.groups import Group
 from hitl_tui.cli.options import json_option, shared
+from hitl_tui.cli.stopping import in_order
 from hitl_tui.safety import visible
 from hitl_tui.settings import find_home
 from hitl_tui.store import audit as log
@@ -51,7 +52,7 @@ def export(file: Path | None, home: str | None, reviewer: str | None) -> None:
     if file is None:
         _write(entries, sys.stdout.write)
         return
-    with files.whole(file) as out:
+    with in_order(), files.whole(file) as out:
         count = _write(entries, out.write)
     click.echo(visible(f"{count:,} entries are in {file}"))
 

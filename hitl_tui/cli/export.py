@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -21,14 +22,17 @@ import click
 from hitl_tui import __version__, files, filters, printing
 from hitl_tui.cli.groups import command
 from hitl_tui.cli.options import json_option, shared
+from hitl_tui.cli.stopping import in_order
 from hitl_tui.safety import visible
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
-from hitl_tui.training import Case, Masker, Rules, examples, read_masks, why_left_out
+from hitl_tui.training import Case, Masker, Rules, examples, features, read_masks, why_left_out
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
+UNPAIRED = re.compile("[\ud800-\udfff]")
+"""Halves of a character: no text in UTF-8 has them, and no reader of training data takes them."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
 
@@ -56,7 +60,7 @@ def export(
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
     who = reviewer or read_settings(place).reviewer or login()
     bar: Any
-    with click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+    with in_order(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def told(done: int, most: int) -> None:
             bar.length = most
@@ -86,10 +90,11 @@ class Exported:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest."""
+        columns = features(self.format)
         return {
             "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
             "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())), "sha256": self.sha256,
-            "audit_head": self.head,
+            "audit_head": self.head, **({"features": columns} if columns else {}),
         }  # fmt: skip
 
     def lines(self, path: Path) -> Iterator[str]:
@@ -114,22 +119,21 @@ async def _export(
     async with Store.open(home.database) as store:
         done = Exported(format_, wanted, str(audit.head(home.database)))
         hashed = hashlib.sha256()
-        with files.whole(manifest_of(path)) as manifest:
-            with files.whole(path) as file:
-                encode = _table if format_ == "csv" else _line
-                [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
-                async with contextlib.aclosing(cases(store, asked)) as found:
-                    async for one in found:
-                        done.seen += 1
-                        for text in _texts(Case(*one), done, rules, masker, encode):
-                            file.write(text)
-                            hashed.update(text.encode("utf-8", "surrogatepass"))
-                        told(done.seen, most)
-                done.sha256 = hashed.hexdigest()
-                done.masked = masker.counts if masker else Counter()
+        with files.whole(manifest_of(path)) as manifest, files.whole(path) as file:
+            encode = _table if format_ == "csv" else _line
+            [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
+            async with contextlib.aclosing(cases(store, asked)) as found:
+                async for case in found:
+                    done.seen += 1
+                    for text in _texts(case, done, rules, masker, encode):
+                        file.write(text)
+                        hashed.update(text.encode())
+                    told(done.seen, most)
+            done.sha256 = hashed.hexdigest()
+            done.masked = masker.counts if masker else Counter()
             manifest.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False) + "\n")
-        async with store.transaction() as db:
-            await audit.note(db, time.time(), "exported", reviewer, done.as_json())
+            async with store.transaction() as db:  # before the files get their names: nothing leaves that the log does not know of
+                await audit.note(db, time.time(), "exported", reviewer, done.as_json())
     return done
 
 
@@ -148,7 +152,7 @@ def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, enco
 
 
 def _line(example: dict[str, Any], first: bool) -> str:
-    return json.dumps(example, ensure_ascii=False) + "\n"
+    return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)) + "\n"
 
 
 def _table(example: dict[str, Any], first: bool) -> str:
@@ -157,4 +161,4 @@ def _table(example: dict[str, Any], first: bool) -> str:
     if first:
         table.writerow(example)
     table.writerow(f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values())
-    return text.getvalue()
+    return UNPAIRED.sub("\ufffd", text.getvalue())

@@ -7,21 +7,18 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
 from hitl_tui.filters import Filter
-from hitl_tui.model import Action, Context, Decision, Review
+from hitl_tui.model import Action, Decision, Review
 from hitl_tui.store import feedback
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
 from hitl_tui.store.search import decided
+from hitl_tui.training import Case
 
 BATCH = 200
 
 
-Found = tuple[Review, Context, frozenset[int]]
-"""A review, what surrounded it, and the slots of which somebody's last word is a thumb down."""
-
-
-async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Found, None]:
+async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
     """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
     seen = bytearray()  # a bit for each review: one with several actions is met several times
     batch: list[int] = []
@@ -41,10 +38,11 @@ async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Found, None]:
         yield case
 
 
-async def _whole(store: Store, ids: Sequence[int]) -> list[Found]:
+async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     marks, values = ", ".join("?" * len(ids)), tuple(ids)
     rows = await store.all(
-        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context "
+        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
+        "(SELECT min(first_at) FROM looks l WHERE l.review = v.id) "
         f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
         values,
     )
@@ -62,11 +60,11 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Found]:
     found = {}
     for row in rows:
         short = read_row(row[:WIDTH])
-        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context = row[WIDTH:]
+        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context, seen = row[WIDTH:]
         review = Review(
             short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
             decided_at, submitted_at, applied_at,
         )  # fmt: skip
         disliked = frozenset(slot for slot, one in decisions[short.id].items() if thumbs.get(one.id) == -1)
-        found[short.id] = (review, read_context(json.loads(context)), disliked)
+        found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen)
     return [found[id_] for id_ in ids if id_ in found]

@@ -23,7 +23,6 @@ class Left(StrEnum):
     POLICY = "decided by policy or a timeout"
     FAST = "decided faster than it can be read"
     NO_CALL = "no tool call"
-    MAY_HAVE_RUN = "asked again after a crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,8 @@ class Case:
     context: Context
     disliked: frozenset[int] = frozenset()
     """Slots of whose decision, or whole run, somebody's last word is a thumb down."""
+    first_viewed_at: float | None = None
+    """When anybody saw it first, as Unix time; None when it was decided unseen here, as by the command line."""
 
     @property
     def final(self) -> tuple[tuple[str, object], ...]:

@@ -1,4 +1,4 @@
-"""A case as examples, in the shapes that trainers read."""
+"""A case as examples, in the shapes that trainers read. Where nothing was said before, or it was pruned, there is none to chat from."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Example = dict[str, Any]
 
 def sft(case: Case) -> Iterator[Example]:
     """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
-    if case.final:
-        prompt = prompt_of(case)
+    prompt = prompt_of(case)
+    if prompt and case.final:
         yield {"messages": [*prompt, proposal(prompt, case.final)], "tools": tools_of(case)}
 
 
 def dpo(case: Case) -> Iterator[Example]:
     """TRL's `{prompt, chosen, rejected, tools}`, from corrections: what people made of it against what was proposed."""
-    if case.wanted and case.wanted != case.proposed:
-        prompt = prompt_of(case)
+    prompt = prompt_of(case)
+    if prompt and case.wanted and case.wanted != case.proposed:
         yield {
             "prompt": prompt,
             "chosen": [proposal(prompt, case.wanted)],
@@ -35,6 +35,8 @@ def dpo(case: Case) -> Iterator[Example]:
 def kto(case: Case) -> Iterator[Example]:
     """TRL's `{prompt, completion, label, tools}`: what was proposed, good when it was let run unchanged; a correction is a good one too."""
     prompt, tools = prompt_of(case), tools_of(case)
+    if not prompt:
+        return
     yield {"prompt": prompt, "completion": [proposal(prompt, case.proposed)], "label": case.good, "tools": tools}
     if case.final and not case.good:
         yield {"prompt": prompt, "completion": [proposal(prompt, case.final)], "label": True, "tools": tools}
@@ -88,6 +90,7 @@ def _facts(case: Case, slot: int) -> Example:
         "by": decision.actor,
         "reason": decision.answer.message,
         "opened_at": row.opened_at,
+        "first_viewed_at": case.first_viewed_at,
         "decided_at": decision.at,
         "looked_ms": decision.looked_ms,
         "confidence": action.confidence.value,
@@ -108,6 +111,18 @@ def _final(case: Case, slot: int) -> Any:
 FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
     "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": openai_dpo, "jsonl": jsonl, "csv": csv,
 }  # fmt: skip
+
+
+def features(format_: str) -> Example | None:
+    """What `datasets.Features.from_dict` takes, so that `load_dataset` keeps every call's arguments as they are; None where it need not.
+
+    Without it the library guesses at the columns from the first 10 MB: it takes a text for a time, and stops at a tool it meets later.
+    """
+    columns = {"sft": ("messages", "tools"), "dpo": ("prompt", "chosen", "rejected", "tools"), "kto": ("prompt", "completion", "tools")}
+    if format_ not in columns:
+        return None
+    objects: Example = {name: {"_type": "List", "feature": {"_type": "Json"}} for name in columns[format_]}
+    return {**objects, "label": {"_type": "Value", "dtype": "bool"}} if format_ == "kto" else objects
 
 
 def examples(case: Case, format_: str) -> Iterator[Example]:

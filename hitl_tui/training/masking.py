@@ -13,6 +13,8 @@ from hitl_tui.errors import Refused
 
 LONGEST = 20_000
 """Characters looked at in one piece; longer texts are cut at blanks, so that no pattern takes forever."""
+KNOWN, SHORT = 10_000, 40
+"""So many texts of so few characters are remembered to have nothing to mask: keys, roles, names of tools come in every example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Mask:
 
     name: str
     pattern: re.Pattern[str]
+
+    @property
+    def instead(self) -> str:
+        """As `re` takes it."""
+        return f"[{self.name}]".replace("\\", r"\\")
 
 
 def _mask(name: str, pattern: str) -> Mask:
@@ -45,6 +52,7 @@ class Masker:
     def __init__(self, masks: Sequence[Mask] = DEFAULT) -> None:
         self._masks = masks
         self.counts: Counter[str] = Counter()
+        self._clean: set[str] = set()
 
     def mask(self, value: Any) -> Any:
         """The same value with every string in it masked, keys too."""
@@ -57,13 +65,18 @@ class Masker:
         return value
 
     def _text(self, text: str) -> str:
+        if text in self._clean:
+            return text
         if len(text) > LONGEST:
             return "".join(map(self._text, _pieces(text)))
+        masked = text
         for mask in self._masks:
-            text, count = mask.pattern.subn(f"[{mask.name}]", text)
+            masked, count = mask.pattern.subn(mask.instead, masked)
             if count:
                 self.counts[mask.name] += count
-        return text
+        if masked == text and len(text) <= SHORT and len(self._clean) < KNOWN:
+            self._clean.add(text)
+        return masked
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -98,4 +111,6 @@ def read_masks(text: str, place: str) -> tuple[Mask, ...]:
             made.append(Mask(name, re.compile(pattern)))
         except re.error as error:
             raise Refused(f"{place}: the pattern of {name} is no regular expression: {error}", "correct it") from None
+        if made[-1].pattern.search(""):
+            raise Refused(f"{place}: the pattern of {name} finds nothing at all everywhere", "let it ask for one character at least")
     return (*made, *(DEFAULT if defaults else ()))
