@@ -1,4 +1,6 @@
-"""For people who write graphs: how sure an agent is, where that sends it, and three ways to ask a person. Needs LangGraph only.
+"""For people who write graphs: how sure an agent is, where that sends it, three ways to ask a person, and what people have taught.
+
+Needs LangGraph only.
 
 Nothing here needs the console. What is asked is an ordinary `interrupt()` with plain JSON, which any program can answer with
 `Command(resume=…)`; each function says with what.
@@ -9,13 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hitl_tui import jsontext
 from hitl_tui.confidence import DEFAULT_ORDER, UNKNOWN, Signals, Source, assess
 from hitl_tui.model import Confidence, Json
+from hitl_tui.model.lessons import lessons_namespace
 
-__all__ = ["Confidence", "Reviewed", "Route", "arefine", "confidence_router", "draft", "escalate", "extract_confidence", "refine"]
+if TYPE_CHECKING:
+    from langgraph.store.base import BaseStore
+
+__all__ = [
+    "Confidence", "Reviewed", "Route", "alessons", "arefine", "confidence_router", "draft", "escalate", "extract_confidence", "lessons",
+    "refine",
+]  # fmt: skip
 
 Route: TypeAlias = Literal["auto", "approve", "takeover"]
 Content: TypeAlias = str | dict[str, Any]
@@ -242,3 +251,56 @@ def _kept(revise: Callable[[Any, str], Any]) -> Any:
 
     as_task: Any = task(name="revise")
     return as_task(revise)
+
+
+# What reviewers have taught
+
+PAGE = 100
+
+
+def lessons(store: BaseStore | None, agent: str, tool: str | None = None) -> str:
+    """The lessons that people accepted for an agent, or for one tool of it, as a block of text for its prompt; empty when there are none.
+
+    `store` is LangGraph's, which the console keeps filled while it runs the agent: `get_store()` or `runtime.store` in a node. Under
+    `agent` stands the agent's name in `langgraph.json`. A graph that runs without a store has no lessons.
+
+        def write(state, runtime):
+            system = f"{PROMPT}\\n\\n{lessons(runtime.store, 'mail_assistant')}"
+            return {"messages": [model.invoke([SystemMessage(system), *state["messages"]])]}
+
+    Where code is `async`, await `alessons`: LangGraph's asynchronous stores refuse to be waited for there.
+    """
+    found: list[Any] = []
+    while store is not None:
+        page = store.search(lessons_namespace(agent), limit=PAGE, offset=len(found))
+        found += page
+        if len(page) < PAGE:
+            break
+    return _block(found, agent, tool)
+
+
+async def alessons(store: BaseStore | None, agent: str, tool: str | None = None) -> str:
+    """`lessons` for `async` code, like the middleware that gives an agent of `create_agent` its prompt.
+
+    @dynamic_prompt
+    async def prompt(request):
+        return f"{PROMPT}\\n\\n{await alessons(request.runtime.store, 'mail_assistant')}"
+
+    agent = create_agent(model, tools, middleware=[prompt, review])
+    """
+    found: list[Any] = []
+    while store is not None:
+        page = await store.asearch(lessons_namespace(agent), limit=PAGE, offset=len(found))
+        found += page
+        if len(page) < PAGE:
+            break
+    return _block(found, agent, tool)
+
+
+def _block(found: Sequence[Any], agent: str, tool: str | None) -> str:
+    """A line for each, the oldest first; stores also find what is in namespaces whose names only begin so."""
+    own = [item for item in found if item.namespace == lessons_namespace(agent) and isinstance(item.value.get("text"), str)]
+    wanted = [item for item in own if tool in (None, item.value.get("tool"))]
+    ordered = sorted(wanted, key=lambda item: (item.value.get("accepted_at") or 0.0, item.key))
+    lines = [f"- {' '.join(item.value['text'].split())}" for item in ordered]
+    return "\n".join(["What reviewers have taught:", *lines]) if lines else ""

@@ -20,6 +20,7 @@ from hitl_tui.agents import loading
 from hitl_tui.agents.anatomy import Anatomy, examine, input_schema, state_schema, takes_text, text_input
 from hitl_tui.agents.checkpoints import Checkpoints, Memory, open_checkpoints, open_memory, probe
 from hitl_tui.agents.heads import Heads
+from hitl_tui.agents.lessons import Lessons
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.signals import Hearing
 from hitl_tui.agents.targets import Target
@@ -27,14 +28,16 @@ from hitl_tui.agents.threads import Thread
 from hitl_tui.errors import BadHome, BadTarget, Refused
 from hitl_tui.model import Agent, Json, Run
 from hitl_tui.settings import Home
+from hitl_tui.store.lessons import Taught
 
 
 class Project:
     """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
 
     def __init__(
-        self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads, hearing: Callable[[str], Hearing]
-    ) -> None:
+        self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads, hearing: Callable[[str], Hearing],
+        lessons: Lessons,
+    ) -> None:  # fmt: skip
         self.target = target
         self.agents: list[Agent] = []
         self.home = home
@@ -42,6 +45,7 @@ class Project:
         self._memory = memory
         self._heads = heads
         self._hearing = hearing
+        self._lessons = lessons
         self._found: dict[str, Any] = {}
         self._code = ""
         self._anatomy: dict[str, Anatomy] = {}
@@ -49,10 +53,14 @@ class Project:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, target: Target, home: Home, hearing: Callable[[str], Hearing] = lambda _: Hearing()) -> AsyncIterator[Project]:
+    async def open(
+        cls, target: Target, home: Home, hearing: Callable[[str], Hearing] = lambda _: Hearing(),
+        taught: Callable[[int], Taught | None] = lambda _: None,
+    ) -> AsyncIterator[Project]:  # fmt: skip
         """Open the checkpoints and load the graphs. A graph that fails is listed with its error.
 
-        `hearing` says of an agent, whenever it pauses, who is asked how sure it is.
+        `hearing` says of an agent, whenever it pauses, who is asked how sure it is; `taught` gives the lessons, when some have changed
+        since a revision.
 
         Raises:
             BadHome: LangGraph's databases cannot be used.
@@ -63,7 +71,7 @@ class Project:
                 await _set_up(home.memory, memory)
             report_foreign_types(_say)
             with Heads.open(home.checkpoints, saver.serde) as heads:
-                project = cls(target, home, saver, memory, heads, hearing)
+                project = cls(target, home, saver, memory, heads, hearing, Lessons(memory, taught))
                 for loaded in await asyncio.to_thread(loading.load, target):  # in a thread: user code may call asyncio.run
                     project.agents.append(await project._describe(loaded))
                 project._code = loading.fingerprint(target)
@@ -114,6 +122,23 @@ class Project:
         async with loading.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
             self._allow(graph)
             yield Thread(graph, config, anatomy, self._saver, self._heads, hearing)
+
+    async def learn(self) -> None:
+        """Have in the long-term store what reviewers have taught by now.
+
+        Raises:
+            Storage: it cannot be written.
+        """
+        await self._lessons.keep(self.names)
+
+    async def teach(self, run: Run, thread: Thread) -> str:
+        """The same for the run's graph, where that has a store of its own; why it does not take it, as a sentence, or nothing.
+
+        Raises:
+            Storage: the console's own cannot be written.
+        """
+        await self.learn()
+        return await self._lessons.lend(thread.store, run.agent)
 
     async def check_storage(self) -> None:
         """Whether runs could go on with what the disk gives now.

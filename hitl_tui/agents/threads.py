@@ -11,6 +11,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END
 from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.store.base import BaseStore
 from langgraph.types import Command, StateSnapshot, StreamMode
 
 from hitl_tui.agents import handing_back, pauses, recovery, tool_gates
@@ -113,6 +114,11 @@ class Thread:
         self._hearing = hearing
         self.control = RunControl()
         """Ask it to drain, and the stream stops at the next step's boundary."""
+
+    @property
+    def store(self) -> BaseStore | None:
+        """LangGraph's long-term store, as the graph's nodes get it."""
+        return self._graph.store
 
     async def look(self, stopped: bool, gates: Collection[str] = ()) -> Look:
         """Read the head.

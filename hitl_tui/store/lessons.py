@@ -40,10 +40,14 @@ RATES = (
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """All lessons of some agents, as of a revision."""
+    """All lessons, as of a revision."""
 
     rev: int
     lessons: Sequence[Lesson]
+
+    def of(self, agent: str) -> list[Lesson]:
+        """Those of one agent."""
+        return [one for one in self.lessons if one.agent == agent]
 
 
 async def propose(store: Store) -> bool:
@@ -151,13 +155,12 @@ def _rates(by_kind: dict[str, int]) -> Rates:
 # For whoever gives them to agents
 
 
-def taught(store: Store, after: int, agents: Sequence[str]) -> Taught | None:
-    """All lessons of these agents, dropped ones among them; None when none changed after that revision. Costs next to nothing then."""
+def taught(store: Store, known: int) -> Taught | None:
+    """All lessons, dropped ones among them; None when that revision is the last. Costs next to nothing then."""
     [(rev,)] = store.glance("SELECT coalesce(max(rev), 0) FROM lessons")
-    if rev == after:
+    if rev == known:
         return None
-    rows = store.glance(f"SELECT {LESSON} FROM lessons WHERE agent IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(agents),))
-    return Taught(rev, [_lesson(row) for row in rows])
+    return Taught(rev, [_lesson(row) for row in store.glance(f"SELECT {LESSON} FROM lessons ORDER BY id")])
 
 
 def to_word(store: Store, agents: Sequence[str], model: str) -> Lesson | None:

@@ -14,7 +14,7 @@ from hitl_tui.agents.project import Project
 from hitl_tui.errors import Storage
 from hitl_tui.faultpoints import Step
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changes, decisions, hangs, notices, runs, search, takeovers, workers
+from hitl_tui.store import Store, changes, decisions, hangs, lessons, notices, runs, search, takeovers, workers
 from hitl_tui.worker.duties import Duties
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output import trim
@@ -90,6 +90,7 @@ class Engine:
         try:
             while not self._stopping and not self._replacing and not beating.done() and not self._patience.damaged:
                 with self._patience.later():
+                    await self._project.learn()
                     await self._pump()
                     await self._cut()
                     await self._do_duties()
@@ -226,6 +227,7 @@ class Engine:
                 await self._look_for_suspect()
                 await changes.prune(self._store)
                 await search.catch_up(self._store)
+                await lessons.propose(self._store)
             await asyncio.to_thread(trim, self._project.home)
             await asyncio.sleep(BEAT_S)
 

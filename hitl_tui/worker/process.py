@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -17,13 +18,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hitl_tui.agents.lessons import model_name
 from hitl_tui.agents.project import Project
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
 from hitl_tui.model import Worker
 from hitl_tui.settings import Home
-from hitl_tui.store import Store, agents, hangs, runs, workers
+from hitl_tui.store import Store, agents, hangs, lessons, runs, workers
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.courier import Courier
 from hitl_tui.worker.duties import Duties
@@ -36,6 +38,7 @@ from hitl_tui.worker.successor import Successor
 from hitl_tui.worker.threads import AgentThreads
 from hitl_tui.worker.turns import Turns
 from hitl_tui.worker.watchdog import Watchdog
+from hitl_tui.worker.wording import Wording
 
 NICENESS = 5
 ORPHAN_S = 10.0
@@ -133,7 +136,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
             await _succeed(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, successor.take_over).start()
         routing = Routing(home.path, target.root)
-        project = await stack.enter_async_context(Project.open(target, home, routing.hearing))
+        project = await stack.enter_async_context(Project.open(target, home, routing.hearing, functools.partial(lessons.taught, store)))
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
         gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
@@ -145,6 +148,7 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
         turns, duties = Turns(store, me.id, project, journal, code, routing), Duties(store, number, routing.current)
         engine = Engine(store, me, project, turns, duties, ring, options.time_limit_s)
         await stack.enter_async_context(Courier(store, me.id, number, routing.current, ring).running())
+        await stack.enter_async_context(Wording(store, project.names, model_name(), ring).running())
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)

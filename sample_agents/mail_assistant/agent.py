@@ -3,9 +3,13 @@
 The middleware pauses once for each turn of the model, with all gated calls of that turn in one question.
 """
 
-from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from collections.abc import Awaitable, Callable
 
+from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware, ModelRequest, ModelResponse
+from langchain_core.messages import SystemMessage
+
+from hitl_tui.patterns import alessons, lessons
 from mail_assistant.mail_script import mail_script
 from mail_assistant.mail_tools import TOOLS
 from scripted_model import chat_model
@@ -36,10 +40,25 @@ review = HumanInTheLoopMiddleware(
     }
 )
 
+
+class Taught(AgentMiddleware):
+    """Puts what reviewers have taught under the prompt, in graphs that are invoked and in those that are awaited."""
+
+    def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
+        return handler(told(request, lessons(request.runtime.store, "mail_assistant")))
+
+    async def awrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]) -> ModelResponse:
+        return await handler(told(request, await alessons(request.runtime.store, "mail_assistant")))
+
+
+def told(request: ModelRequest, taught: str) -> ModelRequest:
+    return request.override(system_message=SystemMessage(f"{SYSTEM_PROMPT}\n\n{taught}")) if taught else request
+
+
 agent = create_agent(
     model=chat_model(mail_script),
     tools=TOOLS,
     system_prompt=SYSTEM_PROMPT,
-    middleware=[review],
+    middleware=[Taught(), review],
     name="mail_assistant",
 )

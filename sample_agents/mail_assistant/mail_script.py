@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
+from lessons_learnt import as_taught
 from mail_assistant.delivery import reply_subject
 from mail_assistant.mail_requests import Job, NewMail, jobs, new_mail
 from mail_assistant.replies import Mail, parse_mail, reply_to
@@ -40,7 +41,10 @@ class Proposal:
 
 
 def mail_script(messages: Sequence[BaseMessage]) -> AIMessage:
-    turn = current_turn(messages)
+    return as_taught(messages, _next(current_turn(messages)))
+
+
+def _next(turn: Turn) -> AIMessage:
     if acted := turn.calls(*ACTIONS):
         return AIMessage(_report(acted))
     if new := new_mail(turn.request):

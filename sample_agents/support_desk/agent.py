@@ -9,8 +9,9 @@ agent ──▶ stuck ──▶ agent            it is not: a person says what t
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
 
-from hitl_tui.patterns import confidence_router, escalate, extract_confidence
+from hitl_tui.patterns import alessons, confidence_router, escalate, extract_confidence
 from scripted_model import chat_model
 from support_desk.desk_script import desk_script
 from support_desk.desk_tools import ACTS, READS
@@ -20,8 +21,9 @@ model = chat_model(desk_script).bind_tools([*READS, *ACTS])
 by_confidence = confidence_router(auto=0.9, approve=0.6)
 
 
-async def call_model(state: MessagesState) -> dict[str, list[AnyMessage]]:
-    return {"messages": [await model.ainvoke([SystemMessage(SYSTEM_PROMPT), *state["messages"]])]}
+async def call_model(state: MessagesState, runtime: Runtime) -> dict[str, list[AnyMessage]]:
+    system = f"{SYSTEM_PROMPT}\n\n{await alessons(runtime.store, 'support_desk')}".strip()
+    return {"messages": [await model.ainvoke([SystemMessage(system), *state["messages"]])]}
 
 
 def next_node(state: MessagesState) -> str:

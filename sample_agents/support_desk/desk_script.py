@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from lessons_learnt import as_taught
 from polishing import polish
 from scripted_model import tool_call
 from scripted_turn import AnsweredCall, Turn, current_turn
@@ -26,7 +27,10 @@ What I am sure of I do; what I am less sure of a person approves; and where I am
 
 
 def desk_script(messages: Sequence[BaseMessage]) -> AIMessage:
-    turn = current_turn(messages)
+    return as_taught(messages, _next(current_turn(messages)))
+
+
+def _next(turn: Turn) -> AIMessage:
     named = re.findall(r"\bT-\d+\b", turn.request.upper())
     if not named and "ticket" not in turn.request.lower():
         return AIMessage(HELP)
