@@ -46,8 +46,8 @@ def whole(path: Path) -> Iterator[TextIO]:
 def _sweep(path: Path) -> None:
     """Take away what programs left that were killed while they wrote this file."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        pid = left.suffixes[-2].removeprefix(".")
-        if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        pid = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             with contextlib.suppress(OSError):
                 left.unlink()
 

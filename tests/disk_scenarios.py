@@ -88,6 +88,26 @@ async def test_runs_wait_for_room_and_go_on_by_themselves(cramped: Reviewer, dis
     assert cramped.place.said().count("the disk is full") <= 4
 
 
+async def test_an_export_that_does_not_fit_leaves_nothing(cramped: Reviewer, disk: SmallDisk) -> None:
+    place = cramped.place
+    run = await cramped.launch("batched", [("send", {"to": "x" * 200_000})])
+    place.start()
+    await cramped.decide(await cramped.one(run), approve())
+    await cramped.done(run)
+    place.end()
+    folder = disk.path / "exports"
+    folder.mkdir()
+    place.cli("export", str(folder / "before.jsonl"), "--format", "jsonl")
+    disk.fill()
+    for command in (("export", str(folder / "a.jsonl"), "--format", "jsonl"), ("audit", "export", str(folder / "audit.jsonl"))):
+        said = place.refused(*command)
+        assert "No space left" in said or "the disk is full" in said, said
+    assert sorted(one.name for one in folder.iterdir()) == ["before.jsonl", "before.jsonl.manifest.json"]
+    disk.empty()
+    place.cli("export", str(folder / "a.jsonl"), "--format", "jsonl")
+    assert (folder / "a.jsonl").read_bytes() == (folder / "before.jsonl").read_bytes()
+
+
 async def test_a_read_only_disk_is_a_sentence_and_then_it_goes_on(disk: SmallDisk, tmp_path: Path, forge: Forge) -> None:
     place = Place(tmp_path, str(PROJECTS / "trouble"), forge)
     place.home = Home(disk.path / tmp_path.name).prepare()

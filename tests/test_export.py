@@ -6,6 +6,10 @@ import asyncio
 import csv
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +23,9 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Message, Pause, PauseKind, digest_of
 from hitl_tui.store import Store, audit, reviews
 from hitl_tui.training import Masker, read_masks
+from tests.benchmarks import million
 
+ROOT = Path(__file__).parents[1]
 SCHEMA = {"type": "object", "description": "Send a mail.", "properties": {"to": {"type": "string"}, "body": {"type": "string"}}}
 YES, NO = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="not him")
 TO_ANN, TO_BOB = {"to": "Ann", "body": "Grüße ✓"}, {"to": "Bob", "body": "hi"}
@@ -196,11 +202,11 @@ def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
 def test_secrets_stay_here(home: Path, tmp_path: Path) -> None:
     secret = {"to": "cleo@example.com", "body": "password: hunter2222, key sk-abcdefghijklmnop, customer C-123456"}
     asyncio.run(one_more(home, ("send_mail", secret)))
-    (tmp_path / "masks.toml").write_text('[masks]\ncustomer = "C-[0-9]{6}"\n')
+    (tmp_path / "masks.toml").write_text('[masks]\n"customer \\\\1" = "C-[0-9]{6}"\n')
     found, manifest = export(home, "sft", "--filter", "customer", "--masks", str(tmp_path / "masks.toml"))
     args = found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]
-    assert args == {"to": "[e-mail]", "body": "[password], key [token], customer [customer]"}
-    assert manifest["masked"] == {"customer": 1, "e-mail": 1, "password": 1, "token": 1}
+    assert args == {"to": "[e-mail]", "body": "[password], key [token], customer [customer \\1]"}
+    assert manifest["masked"] == {"customer \\1": 1, "e-mail": 1, "password": 1, "token": 1}
     bare, manifest = export(home, "sft", "--filter", "customer", "--no-masks")
     assert bare[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"] == secret
     assert manifest["masked"] == {}
@@ -208,7 +214,13 @@ def test_secrets_stay_here(home: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("masks = 1", "not a table"), ('[masks]\nx = "("', "no regular expression"), ("[mask]", "unknown key"), ("x =", "not TOML")],
+    [
+        ("masks = 1", "not a table"),
+        ('[masks]\nx = "("', "no regular expression"),
+        ('[masks]\nx = "a*"', "finds nothing at all everywhere"),
+        ("[mask]", "unknown key"),
+        ("x =", "not TOML"),
+    ],
 )
 def test_a_slip_in_the_masks_is_a_sentence(home: Path, tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "masks.toml").write_text(text)
@@ -239,3 +251,95 @@ def test_an_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
     code, out = hitl("export", str(tmp_path / "none.jsonl"), "--home", str(tmp_path / "home"))
     assert code == 0, out
     assert (tmp_path / "none.jsonl").read_text() == ""
+
+
+def loaded(files: dict[Path, Any], cache: Path) -> list[Any]:
+    """The rows of each file as trainers get them, with these features, without a look at any network."""
+    script = (
+        "import datasets, json, sys\n"
+        "def load(path, features):\n"
+        "    columns = {'features': datasets.Features.from_dict(features)} if features else {}\n"
+        "    return list(datasets.load_dataset('json', data_files=path, split='train', **columns))\n"
+        "print(json.dumps([load(*one) for one in json.loads(sys.argv[1])]))"
+    )
+    asked = json.dumps([(str(path), features) for path, features in files.items()])
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache)}
+    done = subprocess.run([sys.executable, "-c", script, asked], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+ODD = {
+    "when": "2026-03-01T10:00:00Z",
+    "n": 2**53 + 1,
+    "x": 0.1,
+    "deep": {"a": [1, "b", None, {"c": {}}], "": False},
+    "ünï": "\u202e✓\x00 \u2028",
+}
+"""What a reader that guesses at columns takes for something else: a text for a time, a missing key for null."""
+
+
+def test_trainers_load_every_call_as_it_was(home: Path, tmp_path: Path) -> None:
+    asyncio.run(one_more(home, ("plan", ODD), answer=Answer(DecisionKind.EDIT, {"when": "2026-03-02T10:00:00Z"})))
+    asyncio.run(one_more(home, ("plan", {}), ("send_mail", {"to": 7})))
+    files, wanted = {}, []
+    for format_ in ("sft", "dpo", "kto", "openai-dpo"):
+        found, manifest = export(home, format_, "--no-masks")
+        (path,) = tmp_path.glob(f"{format_}-*.jsonl")
+        assert format_ == "sft" or ODD in _arguments(found)
+        files[path] = manifest.get("features")
+        wanted.append(found)
+    assert loaded(files, tmp_path / "cache") == wanted
+
+
+def _arguments(value: Any) -> list[Any]:
+    """The arguments of every call in it, as objects."""
+    if isinstance(value, list):
+        return [found for part in value for found in _arguments(part)]
+    if isinstance(value, dict):
+        own = value.get("arguments")
+        return [json.loads(own) if isinstance(own, str) else own] if own is not None else _arguments(list(value.values()))
+    return []
+
+
+def test_half_a_character_does_not_spoil_the_file(home: Path) -> None:
+    asyncio.run(one_more(home, ("send_mail", {"to": "Ann", "body": "half \ud83d of it"})))
+    found, manifest = export(home, "sft", "--filter", "half")
+    assert found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]["body"] == "half \ufffd of it"
+    assert manifest["examples"] == 1
+
+
+def test_when_it_was_asked_seen_and_decided(home: Path) -> None:
+    async def look() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            await Inbox(store, "ann").saw(2, 1500)
+
+    asyncio.run(look())
+    (row,), _ = export(home, "jsonl", "--filter", "review:2")
+    assert row["opened_at"] < row["decided_at"] < row["first_viewed_at"]
+    assert row["looked_ms"] == 9000
+    shown = json.loads(hitl("show", "2", "--json", "--home", str(home))[1])
+    (remembered,) = json.loads(hitl("history", "review:2", "--json", "--home", str(home))[1])
+    names = ("opened_at", "first_viewed_at", "decided_at", "looked_ms")
+    assert [[one[name] for name in names] for one in (shown["actions"][0], remembered)] == [[row[name] for name in names]] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_export_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    million.fill(tmp_path / "hitl.db", 2_000)
+    out = tmp_path / "out"
+    out.mkdir()
+    path = out / "x.jsonl"
+    command = [sys.executable, "-m", "hitl_tui", "export", str(path), "--home", str(tmp_path), "--format", "jsonl"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not any(one.stat().st_size for one in out.glob(".x.jsonl.*.part")):
+        time.sleep(0.001)
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode
+    assert "Traceback" not in said
+    left = [one.name for one in out.iterdir()]
+    assert not left or (number is signal.SIGKILL and all(name.startswith(".") for name in left))
+    assert "exported" not in {one["kind"] for one in audit.entries(tmp_path / "hitl.db")}
+    assert hitl("export", str(path), "--home", str(tmp_path), "--format", "jsonl")[0] == 0
+    assert sorted(one.name for one in out.iterdir()) == ["x.jsonl", "x.jsonl.manifest.json"]

@@ -58,7 +58,7 @@ def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewer) -> None:

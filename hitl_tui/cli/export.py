@@ -33,6 +33,8 @@ Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
 UNPAIRED = re.compile("[\ud800-\udfff]")
 """Halves of a character: no text in UTF-8 has them, and no reader of training data takes them."""
+LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
+"""What some readers take for the end of a line, escaped."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
 
@@ -152,7 +154,7 @@ def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, enco
 
 
 def _line(example: dict[str, Any], first: bool) -> str:
-    return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)) + "\n"
+    return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)).translate(LINE_ENDS) + "\n"
 
 
 def _table(example: dict[str, Any], first: bool) -> str:
