@@ -288,8 +288,8 @@ class _Reader:
 
     def _attention(self, path: Path, value: Any) -> int:
         raw = self._table(path, value, ("every",))
-        if "every" not in raw:
-            raise self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
+        if "every" not in raw and isinstance(value, dict):
+            self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
         return self._read(path, raw, "every", self._whole(2, 100_000), 0)
 
     def _escalation(self, path: Path, value: Any) -> tuple[tuple[Step, ...], bool]:
