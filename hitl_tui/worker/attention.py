@@ -63,6 +63,7 @@ class Checks:
 def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) -> Pause:
     """The source's pause, with other ids and the wrong arguments wherever the right ones stand."""
     was = source.actions[0]
+    declared = was.declared or (source.row.risk if was.risk is None else None)
     action = Action(
         0,
         was.name,
@@ -76,7 +77,7 @@ def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) 
         digest_of(was.name, wrong.args),
         was.means,
         was.confidence,
-        was.declared,
+        declared,
     )
     around = attention.alike(json.loads(jsontext.dumps(asdict(context))), was.args, wrong.args)
     return Pause(
@@ -88,5 +89,5 @@ def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) 
         (action,),
         read_context(around),
         source.row.confidence,
-        was.declared,
+        declared,
     )
