@@ -5,16 +5,36 @@ Every figure that there is too little for is None, never NaN and never a guess.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui import jsontext
+from hitl_tui.safety import visible
 
 GROWTH = 1.1
 """Each bucket of a histogram of times is a tenth wider than the one before: a quantile is off by no more than that."""
+ABOUT = 4
+"""So many buckets are one where a trend says about how long something took: off by a quarter or so."""
 LEAST = 0.01
 """Seconds; shorter times are in the first bucket."""
 Z = 1.959963984540054
 """The normal distribution's 97.5 % quantile: intervals hold in 95 of 100 cases."""
+READING_CPS = 250.0
+"""Characters a second that nobody reads: about 2,500 words a minute."""
+LEAST_READING_S = 0.3
+MOST_READING_S = 10.0
+"""However long it is: people look for what they know."""
+NAME_LENGTH = 80
+"""Characters that an argument's name is counted by."""
+REASON_LENGTH = 120
+"""Characters that a reason is counted by."""
+MOST_NAMES = 50
+"""Arguments that one edit is counted for."""
+WHOLE = "(all of it)"
+"""What was edited where there are no arguments, but a text or a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,53 @@ def quantile(buckets: Mapping[int, int], q: float) -> float | None:
     return None
 
 
+def about(buckets: Mapping[int, int]) -> float | None:
+    """The median in seconds of a histogram whose buckets are `ABOUT` of the others together; None of nothing."""
+    return quantile({number * ABOUT + ABOUT // 2 if number else 0: count for number, count in buckets.items()}, 0.5)
+
+
+# What was edited, and why it was rejected
+
+
+def edited(proposed: str | None, final: str | None) -> str:
+    """Which arguments two JSON texts differ in, also by having one that the other has not: a JSON list of their names."""
+    before, after = _read(proposed), _read(final)
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return json.dumps([] if _form(before) == _form(after) else [WHOLE])
+    names = [
+        name
+        for name in before.keys() | after.keys()
+        if name not in before or name not in after or _form(before[name]) != _form(after[name])
+    ]
+    return json.dumps(sorted({_bounded(name, NAME_LENGTH) for name in names})[:MOST_NAMES])
+
+
+def worded(reason: str | None) -> str:
+    """A reason as it is counted: no capitals, one space between words, no full stop at its end, of bounded length."""
+    return _bounded(" ".join((reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return text
+
+
+def _form(value: Any) -> str:
+    """The one text of a value, by which it is compared: `true` is not 1."""
+    try:
+        return jsontext.canonical(value)
+    except RecursionError:
+        return repr(value)
+
+
+def _bounded(text: str, limit: int) -> str:
+    """A text that can be stored, shown and counted: nothing that acts on a terminal, and of bounded length."""
+    shown = visible(jsontext.plain(text))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
 # Calibration
 
 
@@ -94,7 +161,7 @@ def brier(bins: Sequence[Believed]) -> float | None:
     total = sum(one.count for one in bins)
     if not total:
         return None
-    return sum(one.squares - 2 * one.believed_good + one.good for one in bins) / total
+    return max(0.0, sum(one.squares - 2 * one.believed_good + one.good for one in bins) / total)
 
 
 def calibration_error(bins: Sequence[Believed]) -> float | None:
@@ -125,6 +192,11 @@ def supported_threshold(bins: Sequence[Believed], wanted: float, least: int = 30
 
 
 # Pace
+
+
+def needed_s(size: int) -> float:
+    """Seconds below which nobody can have read so many characters."""
+    return min(MOST_READING_S, LEAST_READING_S + size / READING_CPS)
 
 
 @dataclass(frozen=True, slots=True)

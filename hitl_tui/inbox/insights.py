@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from hitl_tui.insights import Calibration, Figures, Insights, Rates, Reader, Times, brier, calibration_error, quantile, supported_threshold
-from hitl_tui.store import Store, tallies
+from collections.abc import Mapping
+
+from hitl_tui.insights import Calibration, Figures, Insights, Reader, brier, calibration_error, supported_threshold
+from hitl_tui.store import Store, readers, tallies
+from hitl_tui.store.tallies import Counted, Only
 
 TRUSTED = 0.9
 """What Wilson's lower bound must reach before the data supports that a call goes on by itself."""
@@ -16,35 +19,34 @@ class InsightsDesk:
         self._store = store
         self._reviewer = reviewer
 
-    async def read(self, since: float = 0.0) -> Insights:
-        """Everything of a period; in no time, however many decisions there were."""
-        reviewers, tools, agents = [
-            [_figures(one) for one in await tallies.tallies(self._store, group, since)] for group in ("reviewer", "tool", "agent")
-        ]
-        bins = await tallies.beliefs(self._store, since)
-        rates = [one.rates for one in reviewers]
-        overall = Rates(*(sum(getattr(one, name) for one in rates) for name in ("approved", "edited", "rejected", "answered")))
+    async def read(self, since: float = 0.0, only: Only | None = None) -> Insights:
+        """Everything since the day (UTC) of that Unix time, or `only` of some of it; in no time, however many decisions there were.
+
+        How somebody reads is told by their last decisions, whatever `only` says.
+        """
+        found = await tallies.everything(self._store, since, only)
+        overall = found.overall.figures("")
+        people = _busiest(found.reviewers)
         return Insights(
             since,
-            overall.total,
-            0,
-            Figures("", overall, Times(None, None), Times(None, None), (), (), ()),
-            agents,
-            tools,
-            reviewers,
-            (),
-            Calibration(bins, brier(bins), calibration_error(bins), supported_threshold(bins, TRUSTED)),
-            (),
+            overall.rates.total,
+            found.by_itself,
+            overall,
+            _busiest(found.agents),
+            _busiest(found.tools),
+            people,
+            _busiest(found.rules),
+            Calibration(found.bins, brier(found.bins), calibration_error(found.bins), supported_threshold(found.bins, TRUSTED)),
+            [await readers.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
         )
 
     async def pace(self) -> Reader | None:
         """How this reviewer reads; None when there is nothing to tell it by."""
-        return None
+        found = await tallies.of_reviewer(self._store, self._reviewer)
+        return await readers.reader(self._store, self._reviewer, found) if found.rates.total else None
 
 
-def _figures(one: tallies.Tally) -> Figures:
-    return Figures(one.name, one.rates, _times(one.waited), _times(one.looked), (), (), ())
-
-
-def _times(buckets: object) -> Times:
-    return Times(quantile(buckets, 0.5), quantile(buckets, 0.9))  # type: ignore[arg-type]
+def _busiest(groups: Mapping[str, Counted]) -> list[Figures]:
+    """Those of which anything was decided, the busiest first."""
+    made = [one.figures(name) for name, one in groups.items() if one.rates.total]
+    return sorted(made, key=lambda one: (-one.rates.total, one.name))

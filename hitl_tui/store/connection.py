@@ -14,13 +14,15 @@ import aiosqlite
 
 from hitl_tui.attention import still_wrong
 from hitl_tui.errors import BadHome
-from hitl_tui.insights import bucket
+from hitl_tui.insights import bucket, edited, worded
 from hitl_tui.store.chain import chained
 from hitl_tui.store.faults import fault, told
 from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0
 BUSY_LOOK_S = 0.003
+FUNCTIONS = (("chained", 8, chained), ("bucket", 1, bucket), ("edited", 2, edited), ("worded", 1, worded))
+"""What the schema's triggers call: name, number of values, function."""
 
 
 class Transaction:
@@ -72,8 +74,8 @@ class Store:
             await db.execute("PRAGMA journal_mode = WAL")
             await db.execute(f"PRAGMA synchronous = {synchronous}")
             await db.execute("PRAGMA foreign_keys = ON")
-            await db.create_function("chained", 8, chained, deterministic=True)
-            await db.create_function("bucket", 1, bucket, deterministic=True)
+            for name, values, function in FUNCTIONS:
+                await db.create_function(name, values, function, deterministic=True)
             await db.create_function("still_wrong", 3, still_wrong, deterministic=True)
             await _migrate(db, path)
             store = cls(db, path, synchronous)
@@ -172,8 +174,8 @@ class Store:
         db = sqlite3.connect(self.path, isolation_level=None, timeout=0)
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
         db.execute("PRAGMA foreign_keys = ON")
-        db.create_function("chained", 8, chained, deterministic=True)
-        db.create_function("bucket", 1, bucket, deterministic=True)
+        for name, values, function in FUNCTIONS:
+            db.create_function(name, values, function, deterministic=True)
         db.create_function("still_wrong", 3, still_wrong, deterministic=True)
         return db
 

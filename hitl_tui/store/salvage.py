@@ -21,7 +21,7 @@ GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 HOPELESS = 300
 """So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
-ANEW = ("changes", "workers", "tallies", "times", "beliefs", "unlearnt")
+ANEW = ("changes", "workers", "cells", "tallies", "beliefs", "unlearnt")
 """Tables that are filled anew by who needs them, as the history and its figures are by who looks."""
 SIDES = ("-wal", "-shm", "-journal")
 

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui import jsontext
+from hitl_tui.insights import needed_s
 from hitl_tui.model import Context, DecisionKind, Review
 
-READING_CPS = 250.0
-"""Characters a second that nobody reads: about 2,500 words a minute."""
-LEAST_MS = 300
-MOST_MS = 10_000
-"""However long it is: people look for what they know."""
 NOT_PEOPLE = ("policy:", "timeout:", "agent:")
 
 
@@ -109,4 +105,4 @@ def _too_fast(case: Case, looked_ms: int | None) -> bool:
 def least_ms(review: Review) -> float:
     """Milliseconds below which nobody can have read what was asked."""
     size = sum(len(jsontext.dumps(action.args)) for action in review.actions)
-    return min(MOST_MS, LEAST_MS + size / READING_CPS * 1000)
+    return needed_s(size) * 1000
