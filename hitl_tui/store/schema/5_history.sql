@@ -145,7 +145,8 @@ CREATE TRIGGER tallied_beliefs INSTEAD OF INSERT ON tallying WHEN NEW.confidence
             NEW.sign * NEW.confidence * (NEW.kind = 'approve')
         FROM (SELECT 0 AS grain, 0 AS day UNION ALL SELECT 1, NEW.day UNION ALL SELECT 7, NEW.week) g WHERE TRUE
         ON CONFLICT (scope, grain, day, cell, bin) DO UPDATE SET count = count + excluded.count,
-            confidence = confidence + excluded.confidence, squares = squares + excluded.squares, good = good + excluded.good, believed_good = believed_good + excluded.believed_good;
+            confidence = confidence + excluded.confidence, squares = squares + excluded.squares, good = good + excluded.good,
+            believed_good = believed_good + excluded.believed_good;
 END;
 CREATE TRIGGER history_counted AFTER INSERT ON history WHEN NEW.standing BEGIN
     INSERT INTO counting SELECT 1, * FROM countable WHERE decision = NEW.decision;
