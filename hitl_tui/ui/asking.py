@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from hitl_tui.ui.dialogs.frame import AnswerScreen, ReviewScreen
 
 T = TypeVar("T")
+Reasons = Callable[[str, str], Awaitable[Sequence[str]]]
+"""Why people rejected calls of an agent's tool lately; read at once."""
+PRESETS = 9
+"""As many reasons as there are number keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,10 @@ class Drafts:
 class Desk:
     """Where a view asks; every answer comes back as a value, never as a side effect."""
 
-    def __init__(self, owner: Widget, settings: Settings) -> None:
+    def __init__(self, owner: Widget, settings: Settings, reasons: Reasons) -> None:
         self._owner = owner
         self._settings = settings
+        self._reasons = reasons
         self._drafts = Drafts()
         self._open: tuple[int, ReviewScreen[Any]] | None = None
 
@@ -110,7 +115,10 @@ class Desk:
     async def _reject(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.reject import RejectScreen
 
-        screen = RejectScreen(action, self._settings.reject_reasons, self._drafts.get(review.row.id, action.slot, "reject"))
+        learned = await self._reasons(review.row.agent, action.name)
+        known = {reason.casefold() for reason in learned}
+        presets = [*learned, *(reason for reason in self._settings.reject_reasons if reason.casefold() not in known)]
+        screen = RejectScreen(action, presets[:PRESETS], self._drafts.get(review.row.id, action.slot, "reject"))
         return await self._answer(review, action, "reject", screen)
 
     async def _edit(self, review: Review, action: Action, outside: bool) -> Answer | None:

@@ -12,6 +12,7 @@ from hitl_tui.ui.differ import difference_lines
 from hitl_tui.ui.history_list import fate
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.review_lines import Beholder
+from hitl_tui.ui.thumb_lines import thumb_lines
 
 TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
 CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
@@ -47,6 +48,7 @@ def entry_lines(entry: Entry, seen: Beholder) -> Iterator[Line]:
     yield line(f"waited {words.ago(row.waited_s)}{looked}{_became(entry, seen)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
+    yield from thumb_lines(entry.feedback, seen)
     yield from _why(entry, answer)
     yield from _changed(entry, answer)
     yield BLANK

@@ -72,7 +72,7 @@ class HistoryList(ItemList[Remembered]):
 
     def _told(self, row: Remembered, word: str, room: int) -> str:
         """As much as there is room for, what matters least last."""
-        parts = [f"{word} by {words.actor(row.actor, self._reviewer)}", fate(row), f"waited {words.ago(row.waited_s)}"]
+        parts = [f"{word} by {words.actor(row.actor, self._reviewer)}", _thumb(row), fate(row), f"waited {words.ago(row.waited_s)}"]
         parts.append("" if row.looked_ms is None else f"looked {spent(row.looked_ms)}")
         parts = list(filter(None, parts))
         while len(parts) > 1 and cell_len(" · ".join(parts)) > room:
@@ -83,6 +83,11 @@ class HistoryList(ItemList[Remembered]):
 def decided(row: Remembered) -> tuple[str, str, str]:
     """Glyph, word and ink of what was decided."""
     return words.SENT_BACK if row.sent_back else words.DECIDED[DecisionKind(row.kind)]
+
+
+def _thumb(row: Remembered) -> str:
+    glyph, word, _ = words.THUMBS[row.thumb] if row.thumb else ("", "", "")
+    return f"{glyph} {word}".strip()
 
 
 def fate(row: Remembered) -> str:

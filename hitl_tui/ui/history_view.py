@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Remembered
+from hitl_tui.model import Remembered, Subject
 from hitl_tui.safety import one_line
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
@@ -20,6 +20,7 @@ from hitl_tui.ui.history_pane import HistoryPane
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.order import Order
+from hitl_tui.ui.rating import PRESS, Rater, Step
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING, ask
 
@@ -30,9 +31,9 @@ STILL_S = 0.04
 
 
 class HistoryView(Horizontal):
-    """Shows what was decided; nothing here changes it."""
+    """Shows what was decided. Nothing here changes it; thumbs say what somebody thinks of it."""
 
-    BINDINGS = group("history", "pane")
+    BINDINGS = group("history", "thumbs", "pane")
 
     def __init__(self, inbox: Inbox, clock: Callable[[], float]) -> None:
         super().__init__(id="history-view")
@@ -42,6 +43,7 @@ class HistoryView(Horizontal):
         self._loaded = False
         self.items = HistoryList(inbox.history_rows, self._moved, self._more, inbox.reviewer, clock)
         self.pane = HistoryPane(inbox.reviewer, clock)
+        self._rater = Rater(self, inbox)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -159,6 +161,15 @@ class HistoryView(Horizontal):
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)
 
+    def action_rate(self, thumb: Step) -> None:
+        row = self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
+        if row is None:
+            return
+        if not row.standing:
+            self.notify("it was taken back or decided anew: a thumb is on what stands", timeout=3, markup=False)
+            return
+        self._rater.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", thumb)
+
     # The filter
 
     @work(group=ASKING)
@@ -193,4 +204,4 @@ class HistoryView(Horizontal):
             return []
         inside = self.has_class("-detail") or self.pane.has_focus_within
         hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
-        return [*hints, ("filter_history", "filter"), ("next_tab", "next tab")]
+        return [*hints, ("filter_history", "filter"), *PRESS, ("next_tab", "next tab")]

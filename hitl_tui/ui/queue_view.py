@@ -10,7 +10,8 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import DecisionKind, ReviewRow, ReviewState
+from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
+from hitl_tui.safety import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui import hands, review_lines
 from hitl_tui.ui.arrivals import Arrivals
@@ -24,6 +25,7 @@ from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.looking import Looking
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.rating import PRESS, Rater, Step
 from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.shelf import Held, Shelf
@@ -38,13 +40,13 @@ AHEAD = 2
 class QueueView(Horizontal):
     """Decides nothing that has not been on the screen."""
 
-    BINDINGS = group("queue", "pane")
+    BINDINGS = group("queue", "thumbs", "pane")
 
     def __init__(self, inbox: Inbox, settings: Settings, clock: Callable[[], float]) -> None:
         super().__init__(id="queue-view")
         self._inbox = inbox
         self._clock = clock
-        self._desk = Desk(self, settings)
+        self._desk = Desk(self, settings, lambda agent, tool: inbox.ratings.reasons(agent, tool))
         self._shelf = Shelf(inbox)
         self._recent = Recent(inbox.reviewer, clock)
         self._counting: Timer | None = None
@@ -54,6 +56,7 @@ class QueueView(Horizontal):
         self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
         self._looking = Looking(self, self.pane, inbox, self._shelf)
         self._handing = Handing(self, inbox, self._desk, self)
+        self._rater = Rater(self, inbox)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -328,6 +331,12 @@ class QueueView(Horizontal):
         else:
             self.items.select(following, by_itself=True)
 
+    def action_rate(self, thumb: Step) -> None:
+        review, action = self.pane.review, self.pane.action
+        if review and action and not self.has_class("-empty"):
+            subject = Subject(review.row.run, review.row.id, action.slot)
+            self._rater.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
+
     # Whose it is
 
     @work(group=ASKING)
@@ -361,6 +370,8 @@ class QueueView(Horizontal):
             hints.append(("back", "back"))
         elif self.items.cursor is not None:
             hints.append(("open", "details"))
+        if action and review and action.slot in review.decisions:
+            hints += PRESS
         if self.items.cursor is not None:
             hints += [("context", "context"), ("filter", "filter")]
         return hints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Json, Message, Run, RunState
+from hitl_tui.model import Feedback, Json, Message, Run, RunState
 from hitl_tui.safety import one_line
-from hitl_tui.ui import review_lines, words
+from hitl_tui.ui import review_lines, thumb_lines, words
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.messages import TabChosen
@@ -28,10 +28,12 @@ TABS = {"Trace": "Trace", "Result": "Result", "Input": "Input", "Log": "Log"}
 class RunPane(Vertical):
     """Shows the run under the cursor."""
 
-    def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
+    def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float], reviewer: str) -> None:
         super().__init__(id="run")
         self._log_path = log_path
         self._clock = clock
+        self._reviewer = reviewer
+        self._feedback: Sequence[Feedback] = ()
         self.run: Run | None = None
 
     def compose(self) -> ComposeResult:
@@ -54,6 +56,7 @@ class RunPane(Vertical):
         ended = run is not None and self.run is not None and run.state != self.run.state
         unchanged = run == self.run
         self.run = run
+        self._feedback = () if other else self._feedback
         self._draw_title()
         self.query_one("#run-facts", Static).update(self._facts(run) if run else Content(""))
         self.trace.follow(run.id if run else None)
@@ -65,6 +68,12 @@ class RunPane(Vertical):
             tabs.choose("Trace")
         if other or not unchanged:
             self._draw_tab()
+
+    def rate(self, feedback: Sequence[Feedback]) -> None:
+        """The thumbs on the run, its messages and decisions."""
+        if self.run and feedback != self._feedback:
+            self._feedback = feedback
+            self.query_one("#run-facts", Static).update(self._facts(self.run))
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
@@ -95,7 +104,18 @@ class RunPane(Vertical):
         if run.crashes:
             parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
         asked = words.options(run.options)
-        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"))
+        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"), *self._thumbs())
+
+    def _thumbs(self) -> Iterator[tuple[str, str]]:
+        """Each thumb on the whole run on a line, and how many there are on what is in it."""
+        seen = review_lines.Beholder(self._reviewer, self._clock())
+        for one in self._feedback:
+            if one.subject.is_whole_run:
+                glyph, _, ink = words.THUMBS[one.thumb]
+                yield f"\n{glyph} {one_line(thumb_lines.said(one, seen), 200)}", f"$text-{ink}"
+                yield f"  {one_line(one.comment, 200)}" if one.comment else "", "$foreground"
+        if told := thumb_lines.counted(self._feedback):
+            yield f"\n{told}", "$foreground 60%"
 
     def _draw_tab(self) -> None:
         chosen = self.query_one("#run-tabs", TabLine).chosen

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewState, Run, RunState
+from hitl_tui.model import ReviewState, Run, RunState, Subject
 from hitl_tui.safety import one_line
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
@@ -20,6 +20,7 @@ from hitl_tui.ui.lines import line
 from hitl_tui.ui.live import AGAIN_S
 from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
 from hitl_tui.ui.order import Order
+from hitl_tui.ui.rating import PRESS, Rater, Step
 from hitl_tui.ui.run_pane import RunPane
 from hitl_tui.ui.runs_list import RunsList
 from hitl_tui.ui.trouble import TROUBLE, report, steady
@@ -31,7 +32,7 @@ OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 class RunsView(Horizontal):
     """Watches, cancels and retries runs."""
 
-    BINDINGS = group("runs", "pane")
+    BINDINGS = group("runs", "thumbs", "pane")
 
     def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
         super().__init__(id="runs-view")
@@ -39,10 +40,11 @@ class RunsView(Horizontal):
         self._log_path = log_path
         self._clock = clock
         self._loaded = False
+        self._rater = Rater(self, inbox)
 
     def compose(self) -> ComposeResult:
         yield RunsList(self._inbox.run_rows, self._moved, self._clock)
-        yield RunPane(self._log_path, self._clock)
+        yield RunPane(self._log_path, self._clock, self._inbox.reviewer)
         yield Document(id="no-runs")
 
     def on_mount(self) -> None:
@@ -95,6 +97,7 @@ class RunsView(Horizontal):
         trace = self.pane.trace
         if self.display and trace.run is not None:
             trace.take(await self._inbox.trace(trace.run, trace.after))
+            self.pane.rate(await self._inbox.ratings.of_run(trace.run))
 
     def go_to(self, run: int) -> None:
         """Put the cursor on a run."""
@@ -153,6 +156,10 @@ class RunsView(Horizontal):
         if self.pane.run and self.pane.run.state not in OVER:
             self._cancel(self.pane.run)
 
+    def action_rate(self, thumb: Step) -> None:
+        if self.pane.run:
+            self._rater.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
+
     async def action_take_over(self) -> None:
         if self.pane.run:
             await self.run_action(f"app.take_over({self.pane.run.id})")
@@ -188,4 +195,4 @@ class RunsView(Horizontal):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        return [*hints, ("next_tab", "next tab")]
+        return [*hints, *PRESS, ("next_tab", "next tab")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from math import ceil
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb
 from hitl_tui.safety import one_line
 
 KINDS = {
@@ -29,6 +29,8 @@ DECIDED = {
 """Decision → glyph, word, ink."""
 SENT_BACK = ("↻", "sent back", "accent")
 """The same for a rejection that asks for another pass."""
+THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumb up", "success"), -1: ("▼", "thumb down", "error")}
+"""Thumb → glyph, words, ink."""
 AGAIN = {
     DecisionKind.APPROVE: "approve the same",
     DecisionKind.EDIT: "edit it into the same",
@@ -45,6 +47,8 @@ RUNS = {
     RunState.CANCELLED: ("⊘", "muted"),
 }
 """State of a run → glyph and ink."""
+PROPOSED = "◇"
+"""What the console proposes and a person has not said anything about yet: a step up the ladder, a lesson."""
 RISKY = frozenset({"high", "critical", "irreversible"})
 
 

@@ -1,0 +1,101 @@
+"""From a key to a thumb: the first press gives it, the same key again asks for words, another one replaces it or takes it back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.widget import Widget
+
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Subject, Thumb
+from hitl_tui.safety import visible
+from hitl_tui.ui import words
+from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.messages import Acted
+from hitl_tui.ui.trouble import TROUBLE, report
+from hitl_tui.ui.type_ahead import ASKING, ask
+
+Step = Literal[-1, 0, 1]
+"""What the keys do: 0 takes a thumb back."""
+PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"))
+"""For the key line."""
+
+
+class Rater:
+    """Gives the thumbs of a view, and keeps what was typed and not sent."""
+
+    def __init__(self, owner: Widget, inbox: Inbox) -> None:
+        self._owner = owner
+        self._inbox = inbox
+        self._drafts: dict[tuple[Subject, int], str] = {}
+        self._giving: dict[Subject, Thumb] = {}
+        """What is on its way to the rows: keys may come faster."""
+
+    def press(self, subject: Subject, about: str, thumb: Step) -> None:
+        """The key of a thumb was pressed, of 0 to take it back; `about` says of what, as in "send_email of r12"."""
+        try:
+            if thumb == 0:
+                self._owner.run_worker(self._withdraw(subject, about), group="send")
+            elif self._has(subject, thumb):
+                self._owner.run_worker(self._say(subject, about, thumb), group=ASKING)
+            else:
+                self._giving[subject] = thumb
+                self._owner.run_worker(self._give(subject, about, thumb), group="send")
+        except TROUBLE as error:
+            report(self._owner, error)
+
+    def _has(self, subject: Subject, thumb: Thumb) -> bool:
+        if subject in self._giving:
+            return self._giving[subject] == thumb
+        mine = self._inbox.ratings.mine(subject)
+        return mine is not None and mine.thumb == thumb
+
+    async def _give(self, subject: Subject, about: str, thumb: Thumb) -> None:
+        try:
+            await self._inbox.ratings.rate(subject, thumb)
+            self._tell(f"{words.THUMBS[thumb][1]} on {about}; the same key again adds words")
+        except TROUBLE as error:
+            report(self._owner, error)
+        finally:
+            if self._giving.get(subject) == thumb:
+                del self._giving[subject]
+
+    async def _withdraw(self, subject: Subject, about: str) -> None:
+        try:
+            await self._inbox.ratings.withdraw(subject)
+            self._tell(f"your thumb on {about} is taken back")
+        except TROUBLE as error:
+            report(self._owner, error)
+
+    async def _say(self, subject: Subject, about: str, thumb: Thumb) -> None:
+        from hitl_tui.ui.dialogs.thumb import ThumbScreen
+
+        try:
+            mine = self._inbox.ratings.mine(subject)
+            given = f"{', '.join(mine.tags)}\n{mine.comment}" if mine and mine.thumb == thumb else "\n"
+            while True:
+                screen = ThumbScreen(f"{words.THUMBS[thumb][1].capitalize()} on {about}", self._drafts.pop((subject, thumb), given))
+                said = await ask(self._owner, screen)
+                if said is None:
+                    self._drafts[subject, thumb] = screen.draft
+                    return
+                if await self._stored(subject, thumb, *said):
+                    self._tell(f"{words.THUMBS[thumb][1]} on {about}, with words")
+                    return
+                self._drafts[subject, thumb] = screen.draft
+        except TROUBLE as error:
+            report(self._owner, error)
+
+    async def _stored(self, subject: Subject, thumb: Thumb, comment: str, tags: str) -> bool:
+        """Whether the words could be taken; if not, why is said, and they are asked for again."""
+        try:
+            await self._inbox.ratings.rate(subject, thumb, comment, [tags])
+        except Refused as error:
+            report(self._owner, error)
+            return False
+        return True
+
+    def _tell(self, text: str) -> None:
+        self._owner.notify(visible(text), timeout=3, markup=False)
+        self._owner.post_message(Acted())

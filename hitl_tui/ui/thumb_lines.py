@@ -1,0 +1,34 @@
+"""Thumbs as lines: who gave which, when, and with which words. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from hitl_tui.model import Feedback
+from hitl_tui.ui import words
+from hitl_tui.ui.lines import Line, line, paragraph
+from hitl_tui.ui.review_lines import Beholder
+
+
+def thumb_lines(feedback: Iterable[Feedback], seen: Beholder) -> Iterator[Line]:
+    """Each thumb with its words."""
+    for one in feedback:
+        glyph, _, ink = words.THUMBS[one.thumb]
+        yield line(said(one, seen), ink, glyph, 2, ink)
+        if one.comment:
+            yield from paragraph(one.comment, "", "", 2)
+
+
+def said(one: Feedback, seen: Beholder) -> str:
+    """Which thumb, whose, when, and its tags."""
+    about = " on the whole run" if one.subject.is_whole_run else ""
+    tags = "".join(f" · {tag}" for tag in one.tags)
+    return f"{words.THUMBS[one.thumb][1]}{about} by {words.actor(one.actor, seen.reviewer)} {words.when(one.at, seen.now)}{tags}"
+
+
+def counted(feedback: Iterable[Feedback]) -> str:
+    """How many thumbs there are on what is in a run; empty for none."""
+    counts = Counter(one.thumb for one in feedback if not one.subject.is_whole_run)
+    parts = [f"{counts[thumb]} {word}" for thumb, (_, word, _) in words.THUMBS.items() if counts[thumb]]
+    return f"{', '.join(parts)} on its decisions and messages" if parts else ""
