@@ -17,6 +17,7 @@ from hitl_tui.model import (
     Endorsement,
     Escalation,
     Event,
+    Feedback,
     Json,
     Look,
     Notice,
@@ -71,7 +72,18 @@ def action_json(action: Action) -> dict[str, Any]:
     }
 
 
-def review_json(review: Review, now: float) -> dict[str, Any]:
+def times_json(review: Review, slot: int, looks: Sequence[Look]) -> dict[str, Any]:
+    """When an action was asked, seen by anybody first and decided, as Unix times, and how long whoever decided had it in view."""
+    said = review.decisions.get(slot)
+    return {
+        "opened_at": review.row.opened_at,
+        "first_viewed_at": min((look.first_at for look in looks), default=None),
+        "decided_at": said.at if said else None,
+        "looked_ms": said.looked_ms if said else None,
+    }
+
+
+def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[str, Any]:
     """One review, as `queue --json` lists it."""
     row = review.row
     return {
@@ -94,7 +106,7 @@ def review_json(review: Review, now: float) -> dict[str, Any]:
         "recipient": row.recipient or None,
         "escalated_to": row.escalated or None,
         "value": review.value,
-        "actions": [action_json(action) for action in review.actions],
+        "actions": [{**action_json(action), **times_json(review, action.slot, looks)} for action in review.actions],
         "decisions": [
             {
                 "slot": d.slot,
@@ -120,6 +132,39 @@ def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> d
         ],
         "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "looked_ms": s.looked_ms} for s in looks],
     }
+
+
+def feedback_json(one: Feedback) -> dict[str, Any]:
+    """One thumb, as `show --json` and `rate --json` give it: on a decision, a line of a run's trace, or the whole run."""
+    subject = one.subject
+    return {
+        "run": run_id(subject.run),
+        "review": None if subject.review is None else str(subject.review),
+        "slot": subject.slot,
+        "line": subject.event,
+        "thumb": "up" if one.thumb > 0 else "down",
+        "comment": one.comment,
+        "tags": list(one.tags),
+        "by": one.actor,
+        "at": one.at,
+    }
+
+
+def feedback_text(feedback: Iterable[Feedback]) -> str:
+    """Thumbs for people."""
+    lines = []
+    for one in feedback:
+        subject = one.subject
+        on = (
+            f"{subject.review}#{subject.slot}"
+            if subject.review is not None
+            else "the run"
+            if subject.event is None
+            else f"line {subject.event}"
+        )
+        words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
+        lines.append(visible(f"thumb {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
+    return "\n".join(lines)
 
 
 def context_json(context: Context) -> dict[str, Any]:

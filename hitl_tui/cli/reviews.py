@@ -23,16 +23,17 @@ LONGEST_GRACE_S = 86_400
 
 @command()
 @click.option("--limit", type=click.IntRange(1), default=1000, help="At most so many, the oldest.")
+@click.option("--filter", "wanted", metavar="FILTER", default="", help='Only what waits and fits, like "tool:send_* risk:high since:2h".')
 @json_option
 @shared
-def queue(limit: int, json_: bool, home: str | None, reviewer: str | None) -> None:
+def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str | None) -> None:
     """List what waits for a decision, oldest first."""
 
     async def work(inbox: Inbox) -> str:
-        rows = await inbox.waiting(limit)
+        rows = await inbox.rows((await inbox.matching_ids(wanted))[:limit]) if wanted.strip() else await inbox.waiting(limit)
         if json_:
             return printing.as_json([await _json(inbox, await inbox.review(row.id)) for row in rows])
-        return printing.queue_table(rows) or "nothing waits"
+        return printing.queue_table(rows) or "nothing waits" + (" that fits" if wanted.strip() else "")
 
     tell(work, home, reviewer)
 
@@ -144,13 +145,14 @@ def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | 
 async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
     found = await inbox.review(review)
     context, versions, notices = await inbox.context(review), await inbox.versions(review), await inbox.notices(review)
-    escalations = await inbox.escalations(review)
+    escalations, feedback = await inbox.escalations(review), await inbox.ratings.of_review(review)
     if as_json:
         more = {
             "context": printing.context_json(context),
             "versions": [printing.version_json(version) for version in versions],
             "escalations": [printing.escalation_json(one) for one in escalations],
             "notices": [printing.notice_json(notice) for notice in notices],
+            "feedback": [printing.feedback_json(one) for one in feedback],
         }
         return printing.as_json({**await _json(inbox, found), **more})
     people, check = (await inbox.endorsements(review), await inbox.looks(review)), inbox.attention(review)
@@ -160,6 +162,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
         printing.versions_text(versions),
         printing.escalations_text(escalations, time.time()),
         printing.notices_text(notices),
+        printing.feedback_text(feedback),
     ]
     return "\n".join(filter(None, told))
 
@@ -182,10 +185,11 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
-    people = printing.people_json(await inbox.endorsements(review.row.id), await inbox.looks(review.row.id))
+    looks = await inbox.looks(review.row.id)
+    people = printing.people_json(await inbox.endorsements(review.row.id), looks)
     check = inbox.attention(review.row.id)
     told = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
-    return {**printing.review_json(review, time.time()), **people, "attention_check": told}
+    return {**printing.review_json(review, time.time(), looks), **people, "attention_check": told}
 
 
 def _left(review: Review, said: list[int]) -> str:

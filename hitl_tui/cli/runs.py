@@ -107,11 +107,13 @@ async def shown(inbox: Inbox, number: int, as_json: bool) -> str:
     """
     run = await inbox.run(number)
     trace, reviews = await inbox.trace(run.id), await inbox.reviews_of(run.id)
+    feedback = await inbox.ratings.of_run(run.id)
     if not as_json:
-        return printing.run_text(run, trace, reviews)
+        return "\n".join(filter(None, [printing.run_text(run, trace, reviews), printing.feedback_text(feedback)]))
     more = {
         "traceback": run.traceback or None,
         "reviews": [str(review.id) for review in reviews],
         "trace": [printing.event_json(event) for event in trace],
+        "feedback": [printing.feedback_json(one) for one in feedback],
     }
     return printing.as_json({**printing.run_json(run), **more})
