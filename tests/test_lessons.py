@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -9,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
+from hitl_tui.cli import main
+from hitl_tui.cli.lessons import markdown
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.insights import Rates
 from hitl_tui.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
 from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
-from hitl_tui.safety import UNSEEN
+from hitl_tui.safety import UNSEEN, visible
+from hitl_tui.settings import Home
 from hitl_tui.store import Store, lessons
 from tests.test_search import decided
 
@@ -292,3 +298,59 @@ async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
         assert new and new.rev > rev
         rev = new.rev
     assert lessons.taught(ann.store, rev) is None
+
+
+# On the command line
+
+
+@given(
+    st.text(min_size=1).filter(lambda text: visible(text).split())
+    | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "*b* <i>", "&lt;", "[x](y)"])
+)
+def test_no_lesson_is_markdown_structure(text: str) -> None:
+    lesson = Lesson(1, text, text, "edit:x", text, "rules", (1,), LessonState.ACCEPTED, 1.0, "ann", 2.0)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
+    kinds = [token.tag for token in tokens if token.nesting == 1]
+    assert kinds == ["h1", "h2", "h3", "ul", "li", "p", "li", "p"]
+    said = " ".join(visible(text).split())
+    inline = [token.children or [] for token in tokens if token.type == "inline"]
+    assert {child.type for children in inline for child in children} == {"text"}
+    assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4
+
+
+def test_lessons_are_judged_and_written_out_by_commands(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").prepare()
+
+    def cli(*args: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, ["lessons", *args, "--home", str(home.path)])
+        assert done.exit_code == code, done.output
+        return str(done.output)
+
+    async def seed() -> Lesson:
+        async with Store.open(home.database) as store:
+            return await proposed(Inbox(store, "ann"))
+
+    assert "no lessons yet" in cli()
+    assert "no lesson is accepted" in cli("export", code=1)
+    lesson = asyncio.run(seed())
+    (listed,) = json.loads(cli("--json"))
+    assert (listed["lesson"], listed["state"], listed["examples"], listed["effect"]) == (lesson.id, "proposed", [1, 2], None)
+    assert "there is no lesson 9" in cli("drop", "9", code=1)
+    assert "is not a lesson" in cli("accept", "x", code=1)
+    assert "needs a text" in cli("edit", "1", " ", code=1)
+    cli("accept", "1", "--text", "Sign *all* mails.", "--reviewer", "bob")
+    (listed,) = json.loads(cli("--json"))
+    none = {"approved": 0, "edited": 0, "rejected": 0, "answered": 0}
+    assert (listed["by"], listed["wording"], listed["effect"]) == ("bob", "person", {"before": {**none, "edited": 2}, "since": none})
+    assert "before: 2 edited and 0 rejected of 2; since: nothing decided" in cli()
+    file = tmp_path / "lessons.md"
+    assert "1 lesson is in" in cli("export", "-o", str(file))
+    assert file.read_text() == "# What reviewers have taught\n\n## mail\n\n### send\n\n- Sign \\*all\\* mails.\n"
+    cli("edit", "1", "Sign them.")
+    assert "already" in cli("export", "-o", str(file), code=1)
+    cli("export", "--force", "-o", str(file))
+    assert file.read_text().endswith("- Sign them.\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "lessons.md"}
+    assert json.loads(cli("drop", "1", "--json"))["state"] == "dropped"
+    assert json.loads(cli("--json")) == []
+    assert [one["state"] for one in json.loads(cli("--json", "--all"))] == ["dropped"]
