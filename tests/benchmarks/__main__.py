@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import keys, queue_list, replay, resume, startup
+from tests.benchmarks import keys, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
@@ -15,6 +15,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "keys": keys.measure,
     "resume": lambda: [asyncio.run(resume.measure())],
     "replay": lambda: [asyncio.run(replay.measure())],
+    "past": past.measure,
 }
 
 

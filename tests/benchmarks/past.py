@@ -1,0 +1,26 @@
+"""What a million decisions cost whoever looks back at them: insights and the history, of homes that are filled once for both.
+
+The rows are written past the triggers that log; the triggers that count them work as ever, as the history is caught up with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks import history, insights, million
+from tests.benchmarks.ratio import Ratio
+
+MANY, FEW, FEWEST = 1_000_000, 10_000, 1_000
+
+
+def measure() -> Iterator[Ratio]:
+    """Two ratios; filling the homes takes minutes, and 3 GB while it lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        homes = {count: Path(folder) / f"{count}.db" for count in (FEWEST, FEW, MANY)}
+        for count, path in homes.items():
+            million.fill(path, count)
+        yield asyncio.run(insights.measure(homes[MANY], homes[FEW], (MANY, FEW)))
+        yield asyncio.run(history.measure(homes[MANY], homes[FEWEST], (MANY, FEWEST)))
