@@ -83,7 +83,8 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
     reader = _Reader(raw, places(text))
     policy = reader.policy()
-    problems = reader.problems or [*_never_speak(policy.rules), *_constant(policy.rules), *_idle(policy.rules), *_unnamed(policy.rules)]
+    rules = policy.rules
+    problems = reader.problems or [*_never_speak(rules), *_constant(rules), *_idle(rules), *_unnamed(rules), *reader.unchecked(policy)]
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -267,6 +268,13 @@ class _Reader:
             text = f"approved = {found.approved:g} is out of reach: {found.window} decisions that all approve show no more than {best:.3f}"
             raise self._wrong((*path, "approved" if "approved" in raw else "window"), text, "ask for less, or look at more decisions")
         return found
+
+    def unchecked(self, policy: Policy) -> list[Problem]:
+        """That what has earned to act with spot checks has none."""
+        if policy.ladder is None or policy.spot_check > 0:
+            return []
+        text = "spot_check = 0: what has earned to go on by itself is checked by nobody, and earns no more"
+        return [Problem(line_of(self._lines, ("spot_check",)), text, "let a share of it ask, like 0.05", is_error=False)]
 
     def _sources(self, path: Path, value: Any) -> Sources:
         raw = self._table(path, value, ("sources", "state_key", "agents"))

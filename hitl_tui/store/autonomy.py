@@ -15,10 +15,12 @@ from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.search import catch_up
 
 CHANGE = "id, agent, tool, was, level, actor, at, why"
+HELD = "agent, tool, level, at, actor"
+NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
 DECIDED = (  # the terms are those of the index history_people
-    "SELECT h.at, h.kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
-    "AND f.withdrawn_at IS NULL), h.confidence, h.spot_check, h.actor FROM history h WHERE h.agent = ? AND h.tool = ? AND h.standing "
-    "AND h.actor NOT GLOB 'policy:*' AND h.actor NOT GLOB 'timeout:*' AND h.at >= ? ORDER BY h.decision DESC LIMIT ?"
+    "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
+    "AND f.withdrawn_at IS NULL), confidence, spot_check, actor FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND standing "
+    "AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*' ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"
 )
 LAST = (
     "SELECT v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END) FROM history h "
@@ -45,29 +47,30 @@ class Climber:
 
 def levels(store: Store, agent: str) -> dict[tuple[str, str], Held]:
     """What the tools of an agent have earned, at once."""
-    found = store.glance("SELECT agent, tool, level, at, actor FROM levels WHERE agent = ?", (jsontext.plain(agent),))
-    return {(agent, tool): Held(Level(level), at, actor) for _, tool, level, at, actor in found}
+    return dict(map(_held, store.glance(f"SELECT {HELD} FROM levels WHERE agent = ?", (agent,))))
 
 
 async def every_level(store: Store) -> dict[tuple[str, str], Held]:
     """The same of all agents."""
-    found = await store.all("SELECT agent, tool, level, at, actor FROM levels")
-    return {(agent, tool): Held(Level(level), at, actor) for agent, tool, level, at, actor in found}
+    return dict(map(_held, await store.all(f"SELECT {HELD} FROM levels")))
+
+
+def _held(row: Any) -> tuple[tuple[str, str], Held]:
+    agent, tool, level, at, actor, *_ = row
+    return (agent, tool), Held(Level(level), at, actor)
 
 
 async def climbers(store: Store, ladder: Ladder, now: float) -> list[Climber]:
     """Every tool that anybody decided a call of, by agent and tool, with the evidence; cost follows the window, not the history."""
     await catch_up(store)
-    names = await store.all("SELECT agent, tool FROM tallies UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool")
-    held = {(agent, tool): (Held(Level(level), at, actor), why) for agent, tool, level, at, actor, why in await store.all(
-        "SELECT agent, tool, level, at, actor, why FROM levels"
-    )}  # fmt: skip
+    rows = await store.all(f"SELECT {HELD}, why FROM levels")
+    held, why = dict(map(_held, rows)), {(row[0], row[1]): str(row[-1]) for row in rows}
     found = []
-    for agent, tool in names:
+    for agent, tool in await store.all(NAMES):
         facts = await _last_call(store, agent, tool)
         if facts.kind not in PEOPLES and facts.kind is not PauseKind.FAILURE:
-            stands, why = held.get((agent, tool), (Held(), ""))
-            found.append(Climber(facts, stands, why, await _evidence(store, agent, tool, ladder, now)))
+            seen = await _evidence(store, agent, tool, ladder, now)
+            found.append(Climber(facts, held.get((agent, tool), Held()), why.get((agent, tool), ""), seen))
     return found
 
 
@@ -78,7 +81,7 @@ async def _last_call(store: Store, agent: str, tool: str) -> Facts:
 
 
 async def _evidence(store: Store, agent: str, tool: str, ladder: Ladder, now: float) -> Evidence:
-    rows = await store.all(DECIDED, (agent, tool, now - ladder.window_s, ladder.window))
+    rows = await store.all(DECIDED, (agent, tool, ladder.window, now - ladder.window_s))
     (came_at,) = await store.one(CAME_AT, (agent, tool))
     decided = [Weighed(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
     return evidence(decided, came_at, await _attention(store, {row[4] for row in rows}, rows[-1][0]) if rows else (0, 0))

@@ -32,7 +32,8 @@ CREATE TRIGGER falls_happen INSTEAD OF INSERT ON falls BEGIN
 END;
 CREATE TRIGGER decisions_lower AFTER INSERT ON decisions
 WHEN NEW.kind != 'approve' AND NEW.actor NOT GLOB 'policy:*' AND NEW.actor NOT GLOB 'timeout:*'
-    AND (SELECT spot_check FROM actions WHERE review = NEW.review AND slot = NEW.slot) BEGIN
+    AND (SELECT spot_check FROM actions WHERE review = NEW.review AND slot = NEW.slot)
+    AND NOT EXISTS (SELECT 1 FROM attention WHERE review = NEW.review) BEGIN
     INSERT INTO falls (decision, at, why) VALUES (NEW.id, NEW.at, NEW.actor || CASE NEW.kind WHEN 'edit' THEN ' edited'
         WHEN 'reject' THEN ' rejected' ELSE ' answered in place of' END || ' a spot check, review ' || NEW.review);
 END;
