@@ -27,6 +27,7 @@ from hitl_tui.model import (
     Look,
     Notice,
     Past,
+    Recalled,
     Remembered,
     Review,
     ReviewRow,
@@ -346,6 +347,14 @@ class Inbox:
 
         return await search.history(self.store, filters.parse(text, time.time()), before, limit)
 
+    async def recall(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Recalled]:
+        """The same with what was proposed, and what was said of it.
+
+        Raises:
+            Refused: the line has a slip.
+        """
+        return await history.recalled(self.store, await self.history(text, before, limit))
+
     async def history_rows(self, decisions: Sequence[int]) -> list[Remembered]:
         """These decisions as the history lists them."""
         from hitl_tui.store import search
@@ -363,7 +372,7 @@ class Inbox:
         await search.catch_up(self.store)
         found, rows = await search.decision(self.store, decision), await search.rows(self.store, [decision])
         if found is None or not rows:
-            raise Refused(f"there is no decision {decision}", "F3 lists them")
+            raise Refused(f"there is no decision {decision}", "F3 and `hitl-tui history` list them")
         return Entry(
             rows[0],
             found,

@@ -4,7 +4,7 @@ from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, 
 from hitl_tui.model.attention import Attention
 from hitl_tui.model.autonomy import Evidence, Held, Level, LevelChange, Levels, Standing
 from hitl_tui.model.feedback import Feedback, Subject, Thumb
-from hitl_tui.model.history import Entry, Logged, Remembered
+from hitl_tui.model.history import Entry, Logged, Recalled, Remembered
 from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict, worst
 from hitl_tui.model.lessons import Lesson, LessonState
 from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
@@ -18,7 +18,7 @@ __all__ = [
     "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Attention", "Ban", "Call", "Confidence", "Context",
     "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack",
     "Head", "Held", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice", "Outcome",
-    "Past", "Pause", "PauseKind", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run",
+    "Past", "Pause", "PauseKind", "Recalled", "Remembered", "Review", "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run",
     "RunOptions", "RunState", "Sent", "Standing", "Subject", "TakeOver", "Thumb", "Verdict", "Version", "Worker", "digest_of",
     "effect_of", "worst",
 ]  # fmt: skip

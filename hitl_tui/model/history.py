@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hitl_tui.model.actions import Action, DecisionKind
+from hitl_tui.model.actions import Action, Answer, DecisionKind
 from hitl_tui.model.feedback import Feedback, Thumb
 from hitl_tui.model.pauses import Context
 from hitl_tui.model.people import Endorsement, Escalation, Look
@@ -45,6 +45,18 @@ class Remembered:
     def waited_s(self) -> float:
         """From when it was asked until it was decided."""
         return max(0.0, self.at - self.opened_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A decision of the history with what was proposed and what was said of it."""
+
+    row: Remembered
+    args: Json
+    """As they were proposed."""
+    answer: Answer
+    first_viewed_at: float | None
+    """When anybody saw it first, as Unix time; None when nobody did here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 
-from hitl_tui.model import DecisionKind, Past, PauseKind
+from hitl_tui.model import DecisionKind, Past, PauseKind, Recalled, Remembered
+from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
 BATCH = 500
@@ -35,6 +36,17 @@ async def similar(store: Store, review: int, agent: str, tools: Collection[str])
     """The last actions of these tools of the agent that were decided, but for those of one review; newest first."""
     found = [_past(row) for tool in tools for row in await store.all(SIMILAR, (agent, tool, review))]
     return sorted(found, key=lambda past: past.decided_at, reverse=True)[:LAST]
+
+
+async def recalled(store: Store, rows: Sequence[Remembered]) -> list[Recalled]:
+    """These decisions with what was proposed and said, in the same order."""
+    found = await store.all(
+        "SELECT d.id, a.args, d.kind, d.args, d.message, (SELECT min(first_at) FROM looks l WHERE l.review = d.review) "
+        "FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id IN (SELECT value FROM json_each(?))",
+        (json.dumps([row.decision for row in rows]),),
+    )
+    said = {number: (json.loads(proposed), answer_of(kind, args, message), seen) for number, proposed, kind, args, message, seen in found}
+    return [Recalled(row, *said[row.decision]) for row in rows]
 
 
 def _past(row: Any) -> Past:

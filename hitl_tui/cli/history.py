@@ -1,0 +1,174 @@
+"""`hitl-tui history`: what was decided, newest first, and any decision opened as it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from hitl_tui import jsontext, printing
+from hitl_tui.cli.groups import command
+from hitl_tui.cli.opening import tell
+from hitl_tui.cli.options import json_option, number, shared
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Entry, Json, Recalled, Remembered
+from hitl_tui.safety import visible
+
+DID = {
+    DecisionKind.APPROVE: "approved",
+    DecisionKind.EDIT: "edited",
+    DecisionKind.REJECT: "rejected",
+    DecisionKind.RESPOND: "answered",
+}
+BRIEF = 60
+"""Characters of a value on a line."""
+
+
+@command()
+@click.argument("filter_", metavar="[FILTER]", required=False, default="")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option("--before", metavar="DECISION", help="Only what was decided before this one: the next page after the last number shown.")
+@click.option("--show", "shown", metavar="DECISION", help="Open one decision instead: all that was known when it was made.")
+@json_option
+@shared
+def history(
+    filter_: str, limit: int, before: str | None, shown: str | None, json_: bool, home: str | None, reviewer: str | None
+) -> None:  # fmt: skip
+    """List what was decided, newest first: all, or what fits FILTER, like "agent:mail* decided:reject since:7d"."""
+    if shown is not None:
+        one = _number(shown)
+        tell(lambda inbox: _opened(inbox, one, json_), home, reviewer)
+        return
+    last = None if before is None else _number(before)
+
+    async def work(inbox: Inbox) -> str:
+        found = await inbox.recall(filter_, last, limit)
+        if json_:
+            return printing.as_json([recalled_json(one) for one in found])
+        return printing.table(map(_line, found)) or "nothing was decided" + (" that fits" if filter_.strip() else "")
+
+    tell(work, home, reviewer)
+
+
+def _number(text: str) -> int:
+    return number(text, "a decision, like 12")
+
+
+async def _opened(inbox: Inbox, decision: int, as_json: bool) -> str:
+    entry = await inbox.remembered(decision)
+    return printing.as_json(_entry_json(entry)) if as_json else _entry_text(entry)
+
+
+def recalled_json(one: Recalled) -> dict[str, Any]:
+    """A decision, under the names that `export --format jsonl` has."""
+    row = one.row
+    return {
+        "number": row.decision,
+        "review": str(row.review),
+        "slot": row.slot,
+        "run": printing.run_id(row.run),
+        "agent": row.agent,
+        "tool": row.tool,
+        "decision": row.kind,
+        "by": row.actor,
+        "reason": one.answer.message,
+        "args": one.args,
+        "final": _final(one.args, one.answer),
+        "opened_at": row.opened_at,
+        "first_viewed_at": one.first_viewed_at,
+        "decided_at": row.at,
+        "looked_ms": row.looked_ms,
+        "waited_s": round(row.waited_s, 3),
+        "confidence": row.confidence,
+        "rule": row.rule or None,
+        "standing": row.standing,
+        "taken_back_at": row.undone_at,
+        "thumb": row.thumb,
+    }
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    seen = min((look.first_at for look in entry.looks), default=None)
+    return {
+        **recalled_json(Recalled(entry.row, entry.action.args, entry.decision.answer, seen)),
+        "digest": entry.decision.digest,
+        **printing.people_json(entry.endorsements, entry.looks),
+        "escalations": [printing.escalation_json(one) for one in entry.escalations],
+        "context": printing.context_json(entry.context),
+        "log": [
+            {"seq": one.seq, "at": one.at, "kind": one.kind, "by": one.actor or None, "body": one.body, "hash": one.hash}
+            for one in entry.log
+        ],
+    }
+
+
+def _entry_text(entry: Entry) -> str:
+    row, answer = entry.row, entry.decision.answer
+    lines = [f"decision {row.decision} · {_said(row)} {_when(row.at)}", ", ".join(filter(None, _times(row)))]
+    lines += [f"reason: {answer.message}"] if answer.message else []
+    lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
+    told = [
+        "\n".join(visible(line) for line in lines),
+        printing.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
+        printing.escalations_text(entry.escalations, time.time()),
+        "\n".join(visible(f"{one.seq:>8}  {_when(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log),
+    ]
+    return "\n\n".join(filter(None, told))
+
+
+def _line(one: Recalled) -> tuple[str, ...]:
+    row, answer = one.row, one.answer
+    changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
+    proposed = jsontext.one_line(one.args, BRIEF)
+    reason = f"“{jsontext.one_line(answer.message, BRIEF)}”" if answer.message else ""
+    ago = printing.age(time.time() - row.at)
+    return (
+        str(row.decision),
+        f"{ago} ago",
+        row.tool,
+        row.agent,
+        _said(row),
+        *_times(row),
+        "  ".join(filter(None, (changed or proposed, reason))),
+    )
+
+
+def _said(row: Remembered) -> str:
+    word = "sent back" if row.sent_back else DID[row.kind]
+    fate = "" if row.standing else ", taken back" if row.undone_at is not None else ", decided anew"
+    return f"{word} by {row.actor}{fate}"
+
+
+def _times(row: Remembered) -> tuple[str, str]:
+    return f"waited {printing.age(row.waited_s)}", "" if row.looked_ms is None else f"looked {printing.age(row.looked_ms / 1000)}"
+
+
+def _when(at: float) -> str:
+    return dt.datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _is_change(answer: Answer) -> bool:
+    """Whether the answer's arguments are the proposal as the person left it."""
+    return answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) and answer.args is not None
+
+
+def _final(args: Json, answer: Answer) -> Json:
+    """The arguments that ran; None where nothing did."""
+    return args if answer.kind is DecisionKind.APPROVE else answer.args if answer.kind is DecisionKind.EDIT else None
+
+
+def changes(before: Json, after: Json) -> Iterator[str]:
+    """What differs, argument by argument: `to: Bob → Ann`, `cc added: Eve`, `bcc removed`."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield f"{jsontext.one_line(before, BRIEF)} → {jsontext.one_line(after, BRIEF)}"
+        return
+    for name in [*before, *(name for name in after if name not in before)]:
+        if name not in after:
+            yield f"{name} removed"
+        elif name not in before:
+            yield f"{name} added: {jsontext.one_line(after[name], BRIEF)}"
+        elif jsontext.canonical(before[name]) != jsontext.canonical(after[name]):
+            yield f"{name}: {jsontext.one_line(before[name], BRIEF)} → {jsontext.one_line(after[name], BRIEF)}"
