@@ -52,6 +52,10 @@ LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
 
 LOW = 30
 """Rows below which there are none to spare."""
+PROPOSALS_S = 30.0
+"""How often it is looked whether a tool could go a step up: evidence comes in slowly, and weighing it is not free."""
+NEARBY = {"queue": ("runs", "Runs"), "insights": ("lessons", "Lessons"), "lessons": ("insights", "Insights")}
+"""View → the one that the key line leads to; from all others to the queue."""
 
 
 class HitlApp(App[None]):
@@ -78,6 +82,7 @@ class HitlApp(App[None]):
         self._insights: InsightsView | None = None
         self._policy: PolicyView | None = None
         self._lessons: LessonsView | None = None
+        self._proposed = 0
         self._begun = asyncio.Event()
         self._was_ready = False
         self._drafts: dict[tuple[int, str, str], str] = {}
@@ -93,7 +98,7 @@ class HitlApp(App[None]):
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
     def on_mount(self) -> None:
-        self.query_one(QueueView).items.focus()
+        self.screen.set_focus(self.query_one(QueueView).items)  # at once: a key that comes early may want another view
         self.call_after_refresh(self._begin)  # the first frame waits for no row
 
     def on_ready(self) -> None:
@@ -166,6 +171,7 @@ class HitlApp(App[None]):
                 self._report(error)
                 await asyncio.sleep(AGAIN_S)
         self.set_interval(1, self._stand_again)
+        self.set_interval(PROPOSALS_S, self._look_for_proposals)
         await self._live.run()
 
     def _report(self, error: Exception) -> None:
@@ -198,6 +204,11 @@ class HitlApp(App[None]):
     async def _stand_again(self) -> None:
         await self._stand()
 
+    @work(group="proposals", exclusive=True)
+    @steady
+    async def _look_for_proposals(self) -> None:
+        self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.standings())
+
     async def _stand(self) -> None:
         standing = await read_standing(self._inbox, self._crew, self._clock())
         if not self.query(QueueView):
@@ -206,7 +217,9 @@ class HitlApp(App[None]):
         surroundings = None if queue.waiting else await read_surroundings(self._inbox, self._crew)
         if not self._up:
             return
-        self.query_one(TopLine).show(replace(standing, view=self._shown, waiting=queue.waiting))
+        if self._policy and self._policy.display:
+            self._proposed = self._policy.proposed
+        self.query_one(TopLine).show(replace(standing, view=self._shown, waiting=queue.waiting, proposed=self._proposed))
         if surroundings:
             queue.surround(surroundings)
 
@@ -327,6 +340,8 @@ class HitlApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         here: dict[str, DOMNode] = {"app": self, self._shown: self._view}
+        if self._shown in ("queue", "runs", "history"):
+            here["thumbs"] = self._view
         if isinstance(screen, Workplace):
             here = {"app": self, screen.GROUP: screen}
         for command in COMMANDS:
@@ -356,7 +371,7 @@ class HitlApp(App[None]):
         self._live.ring()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
-        other = ("runs", "Runs") if isinstance(self._view, QueueView) else ("queue", "Queue")
+        other = NEARBY.get(self._shown, ("queue", "Queue"))
         self.query_one(KeyLine).show(self._view.hints(), [*self._view.pressing(), other, ("new", "new run"), ("help", "help")])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

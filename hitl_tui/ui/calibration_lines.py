@@ -15,8 +15,12 @@ from hitl_tui.ui.plots import UP, Point, grid, inked, plane
 SIDE = 7
 """Cells beside the plane for its scale."""
 WIDEST = 60
-AS_SAID, LESS, MORE = ("●", "accent"), ("▼", "warning"), ("▲", "success")
-NAMES = {"●": "as stated", "▼": "approved less often than stated", "▲": "more often"}
+FEW = 10
+"""Decisions below which a point says little: it is drawn without how far off it may be."""
+AS_SAID, LESS, MORE, LITTLE = ("●", "accent"), ("▼", "warning"), ("▲", "success"), ("○", "muted")
+NAMES = {
+    AS_SAID: "as stated", LESS: "approved less often than stated", MORE: "approved more often", LITTLE: f"fewer than {FEW} decisions",
+}  # fmt: skip
 
 
 def calibration_lines(found: Calibration, period: Period, frame: Frame) -> Iterator[Line]:
@@ -36,11 +40,11 @@ def _sentences(found: Calibration) -> Iterator[Line]:
     stated = sum(one.confidence for one in found.bins) / found.count
     good = sum(one.good for one in found.bins)
     share = good / found.count
-    yield from _said("stated", f"{stated:.2f} on average; people approved {good:,} of {found.count:,} unchanged, {percent(share)}")
+    yield from _said("stated", f"{stated:.2f} on average; people approved {percent(share)} unchanged")
     if found.error is not None:
-        yield from _said("off by", f"{found.error:.3f} on average, confidence against share approved (expected calibration error)")
+        yield from _said("off by", f"{found.error:.3f} on average (expected calibration error; 0 is best)")
     if found.brier is not None:
-        yield from _said("Brier", f"{found.brier:.3f}, where 0 is best; always saying {share:.2f} would get {share * (1 - share):.3f}")
+        yield from _said("Brier", f"{found.brier:.3f} (0 is best; always saying {share:.2f} has {share * (1 - share):.3f})")
     yield from _said("threshold", _threshold(found))
 
 
@@ -50,7 +54,7 @@ def _said(name: str, text: str) -> Iterator[Line]:
 
 def _threshold(found: Calibration) -> str:
     if found.auto is None:
-        return "none yet: nowhere are there enough decisions of which nearly all were approved unchanged"
+        return "none yet: too few decisions, or too many of them no approval"
     above = [one for one in found.bins if one.count and one.confidence / one.count >= found.auto - 1e-9]
     good, count = sum(one.good for one in above), sum(one.count for one in above)
     bounds = wilson(good, count)
@@ -59,7 +63,7 @@ def _threshold(found: Calibration) -> str:
 
 
 def _plot(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
-    cells, height = min(WIDEST, frame.room - SIDE), frame.height * 2 + 3
+    cells, height = min(WIDEST, frame.room - SIDE), frame.height * 2 + 1
     points = [point for one in bins if (point := _point(one))]
     yield line("approved unchanged", "muted")
     for row, drawn in enumerate(plane(points, cells, height)):
@@ -69,17 +73,18 @@ def _plot(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
     yield inked([(" " * SIDE + "0" + f"{'0.5':^{cells - 2}}" + "1", "muted")])
     yield _sizes(bins, cells)
     yield BLANK
-    yield inked(list(_legend({point.mark for point in points})))
-    yield line("│ where it is in 95 of 100 cases   · where it would be exact   ▁▃█ how many decisions", "muted")
+    yield from _legend({point.mark for point in points})
 
 
 def _point(one: Believed) -> Point | None:
     bounds = wilson(one.good, one.count)
     if bounds is None:
         return None
-    stated = one.confidence / one.count
+    stated, share = one.confidence / one.count, one.good / one.count
+    if one.count < FEW:
+        return Point(stated, share, share, share, LITTLE)
     mark = LESS if stated > bounds[1] else MORE if stated < bounds[0] else AS_SAID
-    return Point(stated, one.good / one.count, *bounds, mark)
+    return Point(stated, share, *bounds, mark)
 
 
 def _sizes(bins: Sequence[Believed], cells: int) -> Line:
@@ -90,11 +95,13 @@ def _sizes(bins: Sequence[Believed], cells: int) -> Line:
     return inked([(" " * SIDE, ""), ("".join(drawn), "accent")])
 
 
-def _legend(marks: set[Piece]) -> Iterator[Piece]:
-    for mark in (AS_SAID, LESS, MORE):
+def _legend(marks: set[Piece]) -> Iterator[Line]:
+    for mark, name in NAMES.items():
         if mark in marks:
-            yield mark
-            yield f" {NAMES[mark[0]]}   ", "muted"
+            yield inked([mark, (f" {name}", "muted")])
+    yield line("│ where it is in 95 of 100 cases", "muted")
+    yield line("· where it would be if it were exact", "muted")
+    yield line("▁▃█ how many decisions", "muted")
 
 
 def _table(bins: Sequence[Believed], room: int) -> Iterator[Line]:

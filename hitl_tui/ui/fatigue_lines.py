@@ -13,16 +13,18 @@ from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import bar, grid, inked
 from hitl_tui.ui.queue_list import fit
 
-NAME = 14
+NAME = 12
+STREAK = 5
+"""Fast approvals in a row that are told as such."""
 MEANING = (
-    "Faster than it can be read counts as fast. Nobody is kept from deciding: who goes too fast sees a notice, and scrolls what is "
-    "irreversible to its end. Attention checks are opt-in, never run, and are in no rate."
+    "Fast is less time in view than it takes to read, of somebody's last decisions. Nobody is kept from deciding: who goes too fast sees "
+    "a notice, and scrolls what is irreversible to its end. Attention checks are opt-in, never run, and are in no rate."
 )
 
 
 def fatigue_lines(readers: Sequence[Reader], period: Period, frame: Frame) -> Iterator[Line]:
     """Sentences first, then the plot or its numbers."""
-    yield line(f"How reviewers read, {period.told}".replace(", of", ": decisions of"), "strong")
+    yield line(f"How reviewers read what they decide; shares and times {period.told}", "strong")
     yield BLANK
     if not readers:
         yield line("Not enough yet: nobody's time in view is known of these decisions.", "muted")
@@ -40,10 +42,10 @@ def _sentences(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
         who, pace = words.actor(reader.reviewer, reviewer), reader.pace
         if pace.too_fast:
             told = True
-            if pace.streak >= 2:
-                text = f"{who} approved {pace.streak} in a row faster than they can be read; a longer look at the next ones helps"
+            if pace.streak >= STREAK:
+                text = f"{who} approved {pace.streak} in a row faster than they can be read; a longer look helps"
             else:
-                text = f"{who} decided {pace.fast:,} of {pace.decided:,} faster than they can be read; a longer look helps"
+                text = f"{who} decided {pace.fast} of the last {pace.decided} faster than they can be read; a longer look helps"
             yield from paragraph(text, "", "⚠", 2, "warning")
         if reader.caught < reader.shown:
             told = True
@@ -54,9 +56,9 @@ def _sentences(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
 
 
 def _plot(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
-    cells = max(4, min(30, (frame.room - NAME - 23) // 2))
-    name = f"{'':<{NAME}}"
-    yield inked([(f"{name} {'looked at, per 1,000 characters':<{cells + 8}} {'approved unchanged':<{cells + 6}} checks", "muted")])
+    cells = max(4, min(30, (frame.room - NAME - 24) // 2))
+    head = f"{'':<{NAME}} {fit('per 1,000 characters', cells + 8)} {fit('unchanged', cells + 6)}  checks"
+    yield inked([(head, "muted")])
     slowest = max((reader.per_1000 for reader in readers if reader.per_1000 is not None), default=0.0)
     for reader in readers:
         share = (reader.per_1000 or 0.0) / slowest if slowest else 0.0
@@ -75,10 +77,10 @@ def _checks(reader: Reader) -> str:
 
 
 def _table(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
-    head = ("reviewer", "decided", "fast", "streak", "looked at", "per 1,000", "unchanged", "checks")
+    head = ("reviewer", "fast", "in a row", "looked at", "per 1,000", "unchanged", "checks")
     rows = [
         (
-            fit(words.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.decided:,}", f"{reader.pace.fast:,}",
+            fit(words.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.fast} of {reader.pace.decided}",
             str(reader.pace.streak), took(reader.looked.median), took(reader.per_1000), percent(reader.unchanged), _checks(reader),
         )
         for reader in readers

@@ -91,7 +91,7 @@ def _became(rates: Rates, frame: Frame) -> Iterator[Line]:
     bounds = rates.unchanged
     if bounds:
         between = f"between {percent(bounds[0])} and {percent(bounds[1])}"
-        yield from paragraph(f"From so many, the share approved unchanged is {between}, in 95 of 100 cases.", "muted")
+        yield from paragraph(f"95 % sure: {between} are approved unchanged.", "muted")
 
 
 def _times(waited: Times, looked: Times) -> Iterator[Line]:
@@ -99,7 +99,7 @@ def _times(waited: Times, looked: Times) -> Iterator[Line]:
         if found.median is None:
             yield line("nobody knows how long", "muted", name, 11, "")
         else:
-            yield line(f"{took(found.median):<7} half of them no longer, nine of ten no longer than {took(found.p90)}", "", name, 11, "")
+            yield line(f"half within {took(found.median)}, nine of ten within {took(found.p90)}", "", name, 11, "")
 
 
 # Day by day
@@ -121,7 +121,7 @@ def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
     longest = max((wait for wait in waits if wait is not None), default=0.0)
     yield from _chart(f"decisions {trend.each}", totals, top, f"{top:,.0f}", "accent", cells, frame)
     yield from _chart("approved unchanged", shares, 1.0, "100 %", "success", cells, frame)
-    yield from _chart("waiting, median", waits, longest, took(longest), "warning", cells, frame)
+    yield from _chart("waiting, median", waits, longest, took(longest), "accent", cells, frame)
     yield _dates(trend, cells)
     yield BLANK
 

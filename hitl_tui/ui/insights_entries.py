@@ -79,7 +79,7 @@ def _entries(now: Insights, reviewer: str) -> Iterator[Entry]:
     said = "no confidence" if not now.calibration.count else f"off by {percent(off)}"
     yield Entry(0, "", "Calibration", "", now.calibration, now.calibration.count or None, None, said)
     fast = [reader for reader in now.readers if reader.pace.too_fast]
-    said = "" if not now.readers else "nobody is too fast" if not fast else f"⚠ {len(fast)} too fast"
+    said = "not enough yet" if not now.readers else "nobody is too fast" if not fast else f"⚠ {len(fast)} too fast"
     yield Entry(0, "", "Fatigue", "", tuple(now.readers), None, None, said, bool(fast))
     for section, found in (("agent", now.agents), ("tool", now.tools), ("reviewer", now.reviewers), ("rule", now.rules)):
         if found:

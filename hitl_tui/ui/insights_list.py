@@ -16,6 +16,8 @@ from hitl_tui.ui.queue_list import fit
 SHARE = 6
 COUNT = 10
 BAR = 10
+WORTH = 8
+"""Cells below which the beginning of what is beside a name says nothing."""
 ROOMY = 42
 """Cells from which on there is room for bars."""
 
@@ -69,4 +71,5 @@ def _named(row: Entry, cells: int) -> Iterator[Piece]:
     name = fit(f" {row.name}", cells).rstrip()
     room = cells - cell_len(name)
     yield name, "strong" if not row.section else ""
-    yield fit(f"  {row.beside}" if row.beside and room > 6 else "", room), "muted"
+    beside = row.beside if room > WORTH else ""
+    yield " " * min(room, 2) + fit(beside, max(0, room - 2)), "muted"

@@ -26,12 +26,12 @@ class Trend:
 
 
 def trend_of(spans: Sequence[Span], room: int) -> Trend | None:
-    """The spans in at most `room` steps where that can be; None of nothing."""
-    if not spans:
+    """The spans in at most `room` steps where that can be; one alone is no trend, and None."""
+    if len(spans) < 2:
         return None
     first, last = spans[0].began, spans[-1].began
     gaps = [(b.began - a.began) / DAY for a, b in itertools.pairwise(spans)]
-    least = 7 if gaps and all(round(gap) % 7 == 0 for gap in gaps) else 1
+    least = 7 if all(round(gap) % 7 == 0 for gap in gaps) else 1
     days, each = next((step for step in STEPS if step[0] >= least and (last - first) / (step[0] * DAY) < room), STEPS[-1])
     steps: list[list[Span]] = [[] for _ in range(round((last - first) // (days * DAY)) + 1)]
     for span in spans:
