@@ -22,13 +22,13 @@ def mail(number: int = 0) -> Pause:
     )
 
 
-async def decided(store: Store, project: int, count: int, by: str = "ann") -> None:
-    """So many mails that were approved and sent."""
-    inbox = Inbox(store, by)
+async def decided(store: Store, project: int, count: int, looked_ms: int = 9000) -> None:
+    """So many mails that ann approved, and that were sent."""
+    inbox = Inbox(store, "ann")
     for number in range(count):
         review = await inbox.review(await seed.ask(store, project, "mail_assistant", mail(number)))
         await seed.trace_of(store, review.row.run, review.row.opened_at - 1)
-        await inbox.decide(review, {0: Answer(DecisionKind.APPROVE)}, 9000)
+        await inbox.decide(review, {0: Answer(DecisionKind.APPROVE)}, looked_ms)
         await store.write(
             "UPDATE reviews SET state = 'applied', submitted_at = ?1, submitted_by = NULL, applied_at = ?1 WHERE id = ?2",
             (time.time(), review.row.id),

@@ -18,6 +18,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
 from hitl_tui.safety import visible
 from hitl_tui.ui import hands, review_lines, words
 from hitl_tui.ui.asking import Desk, Manner
+from hitl_tui.ui.fatigue import Fatigue
 from hitl_tui.ui.hands import Said
 from hitl_tui.ui.messages import Acted
 from hitl_tui.ui.recent import Recent
@@ -60,6 +61,7 @@ class Decider:
         self._desk = desk
         self._recent = recent
         self._then = then
+        self._fatigue = Fatigue(owner, inbox)
         self._armed_at = 0.0
         self._asking = False
         self._undoing = 0
@@ -106,6 +108,8 @@ class Decider:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         elif manner.again and not may_pass(review.row.kind, action):
             self._tell("its graph takes no other pass: it does not read why it is rejected")
+        elif kind == DecisionKind.APPROVE and (first := self._fatigue.first(self._pane)):
+            self._tell(first)
         else:
             self._asking = True
             self._owner.run_worker(self._answer(review, action, kind, manner), group="send" if kind == DecisionKind.APPROVE else ASKING)
@@ -141,11 +145,21 @@ class Decider:
             self._then.over(review.row.id, False)
             raise
         self._recent.decided(review.row.id)
+        self._fatigue.decided(action, answer.kind, looked)
         self.disarm()
         if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
             await self._not_enough(review.row.id, action)
         else:
             self._then.over(review.row.id, state != ReviewState.OPEN)
+        if state == ReviewState.APPLIED:
+            self._tell_check(review.row.id)
+
+    def _tell_check(self, review: int) -> None:
+        """Say so, if it was an attention check."""
+        if check := self._inbox.attention(review):
+            from hitl_tui.ui.dialogs.check import tell
+
+            tell(self._owner, check)
 
     async def _not_enough(self, review: int, action: Action) -> None:
         """Say who else must say the same before it happens; what waits for others alone needs nobody here."""

@@ -43,11 +43,13 @@ class Document(Paper):
         self._slicing = False
         self.painted = False
         """Whether what is shown now has been on the screen."""
+        self.ended = False
+        """Whether its last row has been."""
 
     def show(self, lines: Iterable[Line]) -> None:
         """Show another text from its top."""
         self._source, self._lines = iter(lines), []
-        self.painted = False
+        self.painted = self.ended = False
         self._restart()
         self.scroll_to(y=0, animate=False)
 
@@ -86,6 +88,7 @@ class Document(Paper):
     def render_line(self, y: int) -> Strip:
         self.painted = True
         row = y + self.scroll_offset.y
+        self.ended = self.ended or (self._whole and row >= len(self._row_line) - 1)
         width = self.size.width
         if row >= len(self._row_line):
             return self.strip([("  …", "muted")] if not self._whole and row == len(self._row_line) else [], width)

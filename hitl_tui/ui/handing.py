@@ -80,6 +80,11 @@ class Handing:
                     continue
                 break
             self._desk.done(row.id, "escalate")
+            if check := self._inbox.attention(row.id):
+                from hitl_tui.ui.dialogs.check import tell
+
+                tell(self._owner, check)
+                break
             self._tell(f"escalated to {asked[0] or hands.ANYBODY}")
             break
         self._owner.post_message(Acted())

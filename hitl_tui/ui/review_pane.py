@@ -79,6 +79,16 @@ class ReviewPane(Vertical):
         return self.review is not None and self.query_one("#arguments", Document).painted
 
     @property
+    def read_to_end(self) -> bool:
+        """Whether the end of what is asked has been on the screen."""
+        return self.review is not None and self.query_one("#arguments", Document).ended
+
+    @property
+    def fits(self) -> bool:
+        """Whether all that is asked is on the screen at once."""
+        return self.query_one("#arguments", Document).max_scroll_y == 0
+
+    @property
     def versions(self) -> list[Version]:
         """What went to and fro before the action that is shown."""
         return versions.of(self._said.versions, self.action)

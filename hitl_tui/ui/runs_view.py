@@ -167,12 +167,14 @@ class RunsView(Horizontal):
     @work(group=ASKING)
     @steady
     async def _cancel(self, run: Run) -> None:
+        from hitl_tui.ui.dialogs.check import tell
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
         if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
             await self._inbox.cancel(run.id)
+            tell(self, self._inbox.attention_of(run.id))
             self.post_message(Acted())
 
     def pressing(self) -> list[Hint]:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from textual.app import App
 from textual.worker import get_current_worker
 
+from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState
 from hitl_tui.safety import one_line
 from hitl_tui.ui import hands
+from hitl_tui.ui.dialogs.check import CheckScreen
 from hitl_tui.ui.dialogs.reason import ReasonScreen
 from hitl_tui.ui.takeover.screen import TakeOverScreen, TypedInPlaces, draft_of
 from hitl_tui.ui.takeover.whole_run import read_whole
@@ -36,7 +38,14 @@ async def open_workspace(
         )
     if reason is None:
         return
-    over = await inbox.take_over(run, reason)
+    try:
+        over = await inbox.take_over(run, reason)
+    except Refused:
+        if (check := inbox.attention_of(run)) is None or check.actor != inbox.reviewer:
+            raise
+        await app.push_screen(CheckScreen(check))
+        get_current_worker().advance()
+        return
     whole = await read_whole(inbox, run)
     await app.push_screen(TakeOverScreen(inbox, whole, over, draft_of(typed, over, whole), typed, keymap, clock))
     get_current_worker().advance()
