@@ -155,13 +155,8 @@ def feedback_text(feedback: Iterable[Feedback]) -> str:
     lines = []
     for one in feedback:
         subject = one.subject
-        on = (
-            f"{subject.review}#{subject.slot}"
-            if subject.review is not None
-            else "the run"
-            if subject.event is None
-            else f"line {subject.event}"
-        )
+        inside = f"line {subject.event}" if subject.review is None else f"{subject.review}#{subject.slot}"
+        on = "the whole run" if subject.is_whole_run else inside
         words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
         lines.append(visible(f"thumb {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
     return "\n".join(lines)

@@ -101,12 +101,12 @@ async def _decision(db: Transaction, subject: Subject) -> int | None:
     Raises:
         Refused: no thumb can be on it.
     """
-    [*run] = await db.execute_fetchall("SELECT attention FROM runs WHERE id = ?", (subject.run,))
+    [*run] = await db.execute_fetchall("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
     if not run:
         raise Refused(f"there is no run r{subject.run}", "`hitl-tui runs` lists them")
     if subject.review is not None:
         return await _decided(db, subject.run, subject.review, subject.slot)
-    if run[0][0]:
+    if run[0][0]:  # while it waits, nothing tells it from others
         raise Refused(f"run r{subject.run} carries an attention check", "no agent made it: there is nothing to rate")
     if subject.event is not None and not await db.execute_fetchall(
         "SELECT 1 FROM events WHERE run = ? AND seq = ?", (subject.run, subject.event)
@@ -117,8 +117,9 @@ async def _decision(db: Transaction, subject: Subject) -> int | None:
 
 async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
     [*found] = await db.execute_fetchall(
-        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention WHERE review = a.review) FROM reviews v JOIN actions a ON a.review = v.id "
-        "LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded WHERE v.id = ? AND v.run = ?",
+        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention WHERE review = v.id AND caught IS NOT NULL) FROM reviews v "
+        "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
+        "WHERE v.id = ? AND v.run = ?",
         (review, run),
     )
     if not found:
@@ -126,10 +127,10 @@ async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> 
     decisions = {known: decision for known, decision, _ in found}
     if slot not in decisions:
         raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")
-    if decisions[slot] is None:
-        raise Refused(f"{review}#{slot} is not decided", "a thumb is on what was decided: decide it first")
     if found[0][2]:
         raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
+    if decisions[slot] is None:
+        raise Refused(f"{review}#{slot} is not decided", "a thumb is on what was decided: decide it first")
     return int(decisions[slot])
 
 
