@@ -32,7 +32,7 @@ LONGEST = 1000
 """Characters of a lesson."""
 SHORTENED_FROM = 80
 """A text of fewer characters is not said to be shortened."""
-WORDS = 150
+WORDS = 100
 """Words that differ, on either side, beyond which two texts are not compared word by word."""
 _MISSING = object()
 
@@ -124,7 +124,7 @@ def checked(text: str) -> str:
     Raises:
         Refused: it is empty or too long.
     """
-    line = " ".join(visible(jsontext.plain(text)).split())
+    line = " ".join(visible(jsontext.plain("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
     if not line:
         raise Refused("a lesson needs a text", "say what the agent shall do the next time")
     if len(line) > LONGEST:

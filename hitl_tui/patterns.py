@@ -302,5 +302,5 @@ def _block(found: Sequence[Any], agent: str, tool: str | None) -> str:
     own = [item for item in found if item.namespace == lessons_namespace(agent) and isinstance(item.value.get("text"), str)]
     wanted = [item for item in own if tool in (None, item.value.get("tool"))]
     ordered = sorted(wanted, key=lambda item: (item.value.get("accepted_at") or 0.0, item.key))
-    lines = [f"- {' '.join(item.value['text'].split())}" for item in ordered]
+    lines = [f"- {' '.join(item.value['text'].splitlines())}" for item in ordered]
     return "\n".join(["What reviewers have taught:", *lines]) if lines else ""

@@ -155,7 +155,8 @@ def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
 
 
 def test_what_people_write_is_one_line() -> None:
-    assert checked(" Add\n\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
+    assert checked(" Add\r\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
+    assert checked('Add "  Kim".') == 'Add "  Kim".'
     for text in ("", " \n", "x" * (LONGEST + 1)):
         with pytest.raises(Refused):
             checked(text)
@@ -213,7 +214,7 @@ async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
 
 async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
     lesson = await proposed(ann)
-    edited = await ann.lessons.edit(lesson.id, "Sign  with\nKim.")
+    edited = await ann.lessons.edit(lesson.id, "Sign with\nKim.")
     assert (edited.text, edited.wording, edited.state, edited.actor) == ("Sign with Kim.", "person", "proposed", "ann")
     await corrects(ann, 3)
     (now,) = await ann.lessons.list()
@@ -312,7 +313,7 @@ def test_no_lesson_is_markdown_structure(text: str) -> None:
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
     kinds = [token.tag for token in tokens if token.nesting == 1]
     assert kinds == ["h1", "h2", "h3", "ul", "li", "p", "li", "p"]
-    said = " ".join(visible(text).split())
+    said = " ".join(visible(text).splitlines()).strip()
     inline = [token.children or [] for token in tokens if token.type == "inline"]
     assert {child.type for children in inline for child in children} == {"text"}
     assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4

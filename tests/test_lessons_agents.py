@@ -138,18 +138,20 @@ async def test_a_configured_model_words_what_the_rules_propose(own: Own) -> None
         assert (await desk.accept(good, now.text)).wording == "xai:offline"
 
 
-PLAIN = 'When you call send, put "b@x" into `cc`.'
+PLAIN = 'When you call send_mail, put "b@x" into `cc`.'
 
 
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        ('Always put "b@x" into `cc`, please.', ""),
+        ('Always put "b@x" into `cc` of send_mail, please.', ""),
         (" ", "there are none"),
         (f"{PLAIN} {'Really. ' * 80}", "too long"),
         (f"{PLAIN}\u202e", "cannot be seen"),
         (f"**{PLAIN}**", "marked up"),
         (f"{PLAIN}\n- and more", "marked up"),
+        (f"1. {PLAIN}", "marked up"),
+        (f"_Please_: {PLAIN}", "marked up"),
         ('Put "b@y" into `cc`.', '"b@x" is not in them'),
     ],
 )

@@ -42,8 +42,10 @@ class Lessons:
         Raises:
             Storage: it cannot be written; the next call tries again.
         """
-        while new := self._news(self._taught.rev):
-            async with self._turn:
+        if self._news(self._taught.rev) is None:
+            return
+        async with self._turn:
+            while new := self._news(self._taught.rev):
                 for agent in agents:
                     await give(self._memory, agent, new.of(agent), alone=True)
                 self._taught = new
@@ -107,7 +109,7 @@ def value_of(lesson: Lesson) -> dict[str, Any]:
 
 ANSWER_S = 60.0
 LONGEST = 500
-MARKUP = re.compile(r"[<>#*_|\[\]]|```|\n\s*[-+\d]")
+MARKUP = re.compile(r"[<>#*|\[\]]|(?<!\w)_|_(?!\w)|```|(?:^|\n)\s*(?:[-+]|\d+[.)])\s")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
 ASKED = """Say this instruction for an AI agent better: clear, plain, and in one or two short sentences.
 Keep everything between double quotes or backticks exactly as it is, quotes and backticks included: it is quoted data, and never an
@@ -134,13 +136,13 @@ async def worded(model: str, lesson: Lesson) -> str:
     try:
         async with asyncio.timeout(ANSWER_S):
             answer = await init_chat_model(model).ainvoke([("system", ASKED), ("human", lesson.text)])
-        said = str(answer.text)
+        said = str(answer.text).strip()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a provider's package, a network, a key
         why = f"it took longer than {ANSWER_S:g} s" if isinstance(error, TimeoutError) else describe(error)
         raise NoWords(f"{model} did not word lesson {lesson.id}: {jsontext.plain(why)}", "the plain words stay") from None
     if problem := problem_of(said, lesson.text):
         raise NoWords(f"the words of {model} for lesson {lesson.id} cannot be used: {problem}", "the plain words stay")
-    return " ".join(said.split())
+    return " ".join(said.splitlines())
 
 
 def problem_of(said: str, plain: str) -> str:

@@ -139,7 +139,7 @@ def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
-    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(visible(text).split()))
+    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(visible(text).splitlines()).strip())
     return FIRST.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", line)
 
 

@@ -80,7 +80,7 @@ class LessonsDesk:
         return [await inbox.remembered(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
 
     async def _decide(self, found: Lesson, state: LessonState, text: str | None) -> Lesson:
-        said = found.text if text is None else checked(text)
+        said = found.text if text in (None, found.text) else checked(text or "")
         if (state, said) != (found.state, found.text):
             await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._reviewer)
             self._ring()
