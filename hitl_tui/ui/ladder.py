@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.model import Evidence, Level, LevelChange, Standing
@@ -13,7 +14,7 @@ from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table
 STEPS = tuple(Level)
 """Lowest first."""
 INKS = {Level.ASK: "accent", Level.THRESHOLD: "muted", Level.SPOT_CHECKS: "success", Level.ACT: "success"}
-PROPOSED, HERE, OTHER = "▲", "▶", "·"
+HERE, OTHER = "▶", "·"
 STEP = 16
 """Cells of the column with the steps' names."""
 BY_ITSELF = "autonomy"
@@ -30,7 +31,7 @@ def does(level: Level, policy: Policy) -> str:
         case Level.SPOT_CHECKS:
             return f"it goes on by itself; {checked(policy)} still asks"
         case Level.ACT:
-            return "it goes on by itself, and none is asked to check"
+            return "it goes on by itself, without spot checks"
 
 
 def from_now_on(standing: Standing, level: Level, policy: Policy) -> str:
@@ -44,7 +45,7 @@ def from_now_on(standing: Standing, level: Level, policy: Policy) -> str:
         case Level.SPOT_CHECKS:
             return f"From now on, {name} goes on by itself; {checked(policy)} is still asked."
         case Level.ACT:
-            return f"From now on, {name} goes on by itself, and none is asked to check."
+            return f"From now on, {name} goes on by itself, without spot checks."
 
 
 def asked(standing: Standing, level: Level, policy: Policy) -> tuple[str, str, str]:
@@ -71,8 +72,8 @@ def approved(evidence: Evidence) -> str:
 def weighed(evidence: Evidence) -> str:
     """The evidence in a sentence, for who agrees to a step."""
     parts = [approved(evidence)]
-    parts += [f"at least {_percent(evidence.lower)} by what can be known"] if evidence.lower is not None else []
-    parts += [f"{evidence.since_refused:,} since the last that was not"] if evidence.since_refused < evidence.decisions else []
+    parts += [f"at least {_percent(evidence.lower)} by Wilson's lower bound"] if evidence.lower is not None else []
+    parts += [f"{evidence.since_refused:,} since the last that was refused"] if evidence.since_refused < evidence.decisions else []
     parts += [f"attention checks caught: {_caught(evidence)}"] if evidence.attention_shown else []
     return ", ".join(parts) + "."
 
@@ -87,7 +88,7 @@ def standing_lines(
         yield _step(level, standing, policy)
     yield BLANK
     if standing.proposed:
-        yield from paragraph(f"{standing.proposed} is proposed: {standing.says}", "accent", PROPOSED, 2, "accent")
+        yield from paragraph(f"{standing.proposed} is proposed: {standing.says}", "accent", words.PROPOSED, 2, "accent")
     elif standing.says:
         yield from paragraph(standing.says, "", OTHER, 2)
     yield BLANK
@@ -101,7 +102,7 @@ def standing_lines(
 
 def _step(level: Level, standing: Standing, policy: Policy) -> Line:
     here, proposed = level is standing.level, level is standing.proposed
-    glyph = HERE if here else PROPOSED if proposed else OTHER
+    glyph = HERE if here else words.PROPOSED if proposed else OTHER
     ink = "strong" if here else "accent" if proposed else "muted"
     return line(does(level, policy) + ("  (proposed)" if proposed else ""), ink, f"{glyph} {level}", STEP, ink)
 
@@ -119,13 +120,14 @@ def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "confidence", f"off by {error:.2f} on average" if error is not None else "not enough that stated any"
     yield "attention", f"{_caught(evidence)} checks caught" if evidence.attention_shown else "no checks were shown"
     yield "spot checks", f"{evidence.spot_checked:,} of these decisions"
+    yield "on this step", f"{evidence.since_level:,} of these decisions"
 
 
 def _history(changes: Sequence[LevelChange], reviewer: str, now: float) -> Iterator[Line]:
     if not changes:
         yield line("it has been there from the start", "muted")
     for one in changes:
-        up = STEPS.index(one.level) > STEPS.index(one.was)
+        up = one.level.rank > one.was.rank
         glyph, ink = ("↑", "accent") if up else ("↓", "warning")
         yield line(f"{one.was} → {one.level} {_by(one.actor, reviewer)}, {words.ago(now - one.at)} ago", "", glyph, 2, ink)
         if one.why:
@@ -141,5 +143,5 @@ def _caught(evidence: Evidence) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """Whole percents, and 100 only of all."""
-    return "" if share is None else "100 %" if share == 1 else f"{min(99.0, round(100 * share)):.0f} %"
+    """Whole percents, never more than there are."""
+    return "" if share is None else f"{math.floor(100 * share + 1e-9)} %"

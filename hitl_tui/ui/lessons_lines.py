@@ -13,7 +13,7 @@ from hitl_tui.ui.differ import difference_lines
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 
 STATES = {
-    LessonState.PROPOSED: ("▲", "accent"),
+    LessonState.PROPOSED: (words.PROPOSED, "accent"),
     LessonState.ACCEPTED: ("✓", "success"),
     LessonState.DROPPED: ("⊘", "muted"),
 }
@@ -57,7 +57,9 @@ def lesson_lines(lesson: Lesson, around: Around | None, reviewer: str, now: floa
     yield BLANK
     yield line(f"drawn {drawn_from(lesson)}", "title")
     for entry in around.examples:
-        yield from _example(entry, reviewer, now)
+        yield BLANK
+        told = list(_example(entry, reviewer, now))
+        yield from told[:-1] if told[-1] == BLANK else told
 
 
 def _state(lesson: Lesson, reviewer: str, now: float) -> Iterator[Line]:
@@ -79,7 +81,7 @@ def _wording(lesson: Lesson, reviewer: str) -> str:
     if lesson.wording == "person":
         return f"Its words are {'yours' if lesson.actor == reviewer else 'of ' + words.actor(lesson.actor or 'a person', reviewer)}."
     by = "rules" if lesson.wording == "rules" else lesson.wording
-    return f"Worded by {by} out of calls and reasons; it is written for the agent, and asks nothing of you."
+    return f"Worded by {by} for the agent: it asks nothing of you."
 
 
 def _as_data(text: str) -> Iterator[Line]:
@@ -101,7 +103,6 @@ def _rates(rates: Rates) -> str:
 def _example(entry: Entry, reviewer: str, now: float) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
     glyph, word, ink = words.decided(entry.review.row.kind, answer)
-    yield BLANK
     yield line(f"{word} by {words.actor(row.actor, reviewer)} {words.ago(now - row.at)} ago · review {row.review}", "", glyph, 2, ink)
     if answer.message and answer.message.strip():
         yield from paragraph(answer.message, "muted", "", 2)

@@ -37,11 +37,8 @@ class LessonsList(ItemList[Lesson]):
         """Show lessons as they are now, in the order given where there are others than before, or `anew`."""
         known = {lesson.id: place for place, lesson in enumerate(self.listed or ())}
         kept = self.chosen
-        if anew or known.keys() != {lesson.id for lesson in found}:
-            made = list(found)
-        else:
-            made = sorted(found, key=lambda one: known[one.id])
-        self.listed = made
+        others = anew or known.keys() != {lesson.id for lesson in found}
+        self.listed = made = list(found) if others else sorted(found, key=lambda one: known[one.id])
         self.rows = dict(enumerate(made))
         self.cursor = next((place for place, one in enumerate(made) if kept and one.id == kept.id), None)
         self.load(Order(range(len(made))))
@@ -57,7 +54,7 @@ class LessonsList(ItemList[Lesson]):
             yield fit(row.tool, width - 5 - cell_len(row.state)), "muted" if gone else "strong"
             yield f" {row.state} ", ink
         else:
-            told = f"{row.agent} · {drawn_from(row)} · {words.ago(self._clock() - row.made_at)} ago" if part == 1 else row.text
+            told = f"{row.agent} · {drawn_from(row)} · {words.ago(self._clock() - row.made_at)}" if part == 1 else row.text
             yield "   ", ""
             yield fit(told, width - 4), "" if part == 2 and not gone else "muted"
             yield " ", ""

@@ -17,7 +17,7 @@ from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.lessons_lines import Around, none_lines
 from hitl_tui.ui.lessons_list import LessonsList
 from hitl_tui.ui.lessons_pane import LessonsPane
-from hitl_tui.ui.messages import Acted, HintsChanged, Opened
+from hitl_tui.ui.messages import Acted, HintsChanged, Opened, Pressed
 from hitl_tui.ui.outside import edit_outside
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING, ask
@@ -101,6 +101,9 @@ class LessonsView(Horizontal):
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
+        if not self.has_class("-detail") and not self.pane.has_focus_within:
+            self.post_message(Pressed("insights"))
+            return
         self.remove_class("-detail")
         self.screen.set_focus(self.first)
         self.post_message(HintsChanged())

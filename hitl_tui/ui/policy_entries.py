@@ -1,4 +1,4 @@
-"""A policy as a list: every rule in order, then what else its file says, each in three short rows. Pure."""
+"""A policy as a list: every rule in order, what else its file says, and where each tool stands, each in three short rows. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hitl_tui.model import SOURCES, Outcome, RuleCount
+from hitl_tui.model import SOURCES, Outcome, RuleCount, Standing
 from hitl_tui.policy import Notify, Policy, Rule
-from hitl_tui.ui import words
+from hitl_tui.ui import ladder, words
 from hitl_tui.ui.ink import Piece
 
 INKS = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
-SETTINGS = ("thresholds", "safety", "spot check", "confidence", "groups", "escalation", "notify")
+SETTINGS = ("thresholds", "safety", "spot check", "autonomy", "confidence", "groups", "escalation", "notify")
 """What comes after the rules."""
 NO_POLICY = "no policy"
 GONE = "other rules"
@@ -36,9 +36,16 @@ class Entry:
     counts: tuple[RuleCount, ...]
     muted: bool = False
     """It does not count now: the file is broken."""
+    standing: Standing | None = None
+    """Of a tool on the ladder."""
+
+    @property
+    def same(self) -> tuple[str, str]:
+        """What it is known by wherever it stands in the list."""
+        return (self.name, self.standing.agent if self.standing else "")
 
 
-def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
+def entries(policy: Policy, counts: Sequence[RuleCount], standings: Sequence[Standing] = ()) -> list[Entry]:
     """The list; of a file that could not be read yet, only what is counted."""
     made = [
         Entry(number, rule.name, rule, outcome(rule), matches(rule), terms(rule), _of(rule.name, counts), bool(policy.problem))
@@ -55,7 +62,15 @@ def entries(policy: Policy, counts: Sequence[RuleCount]) -> list[Entry]:
     if gone:
         names = ", ".join(dict.fromkeys(count.rule for count in gone))
         made.append(Entry(len(made), GONE, None, ("", ""), names, "spoke before, and are no longer here", gone))
+    made += [_stands(len(made) + place, one, bool(policy.problem)) for place, one in enumerate(standings)]
     return made
+
+
+def _stands(id_: int, one: Standing, muted: bool) -> Entry:
+    up = f" {words.PROPOSED}" if one.proposed else ""
+    about = f"of {one.agent} · {ladder.approved(one.evidence)}"
+    says = f"{one.proposed} is proposed" if one.proposed else one.says
+    return Entry(id_, one.tool, None, (f"{one.level}{up}", ladder.INKS[one.level]), about, says, (), muted, one)
 
 
 def _rules_nothing(policy: Policy) -> bool:
@@ -124,6 +139,14 @@ def _spot_check(policy: Policy) -> tuple[str, str]:
     return f"{100 * policy.spot_check:.3g} % of what would go on by itself asks first", seed
 
 
+def _autonomy(policy: Policy) -> tuple[str, str]:
+    needs = policy.ladder
+    if needs is None:
+        return "off: no tool earns to go on by itself", "[autonomy] in the file switches it on"
+    about = f"a step up from {needs.decisions:,} decisions on, {100 * needs.approved:.3g} % approved"
+    return about, f"none of the last {needs.quiet:,} refused"
+
+
 def _confidence(policy: Policy) -> tuple[str, str]:
     sources = policy.sources
     own = f"otherwise for {', '.join(sources.agents)}" if sources.agents else ""
@@ -155,8 +178,8 @@ def ways(policy: Policy) -> Iterator[str]:
 
 
 _SETTINGS = {
-    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "confidence": _confidence, "groups": _groups,
-    "escalation": _escalation, "notify": _notify,
+    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "confidence": _confidence,
+    "groups": _groups, "escalation": _escalation, "notify": _notify,
 }  # fmt: skip
 
 

@@ -10,11 +10,14 @@ from hitl_tui.model import Action, Outcome, Verdict
 from hitl_tui.policy import BROKEN, Policy, PolicyNow, Problem, Rule
 from hitl_tui.policy.explaining import Explained, Mark, Walk, WalkStep, told
 from hitl_tui.ui import words
+from hitl_tui.ui.ladder import checked
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph, table
 from hitl_tui.ui.policy_entries import GONE, INKS, NO_POLICY, Entry, asked_for, deadline, sources_told, ways
 
 STEP = 24
 """Cells that names of rules have beside what they say."""
+SPEAKING = frozenset({"thresholds", "safety", "autonomy", NO_POLICY, GONE})
+"""Entries besides rules that verdicts are by."""
 MARKS = {Mark.NO: ("·", "muted"), Mark.SPEAKS: ("▶", "accent"), Mark.AGREES: ("✓", "muted"), Mark.UNASKED: ("–", "faint")}
 OUTCOMES = {
     Outcome.AUTO: "it goes on by itself",
@@ -101,6 +104,8 @@ def _setting(entry: Entry, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "auto", f"confidence from {limits.auto:g} on; not where it is irreversible, or its risk unknown"
             yield "ask", f"from {limits.ask:g} on, and where the confidence is unknown"
             yield "takeover", f"below {limits.ask:g}"
+        case "autonomy":
+            yield from _autonomy(policy)
         case "confidence":
             yield "everybody", sources_told(policy.sources.order)
             yield from ((agent, sources_told(order)) for agent, order in policy.sources.agents.items())
@@ -118,6 +123,26 @@ def _setting(entry: Entry, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "", f"{entry.about}{f'; {entry.terms}' if entry.terms and entry.name != GONE else ''}"
 
 
+def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
+    needs = policy.ladder
+    if needs is None:
+        yield "off", "Every tool stays where rules and thresholds put it."
+        yield "on", "Write [autonomy] on a line of its own into the file. Each tool of an agent then starts with asking for every call,"
+        yield "", "and earns step by step to go on by itself: the decisions of people are the evidence, and a person accepts each step."
+        return
+    yield "decisions", f"{needs.decisions:,} by people at least, among the last {needs.window:,} of {words.span(needs.window_s)}"
+    yield "unchanged", f"{100 * needs.approved:.3g} % at least, by Wilson's lower bound"
+    yield "last refused", f"{needs.quiet:,} decisions ago at least"
+    yield "confidence", f"off by {needs.calibration:g} at most on average, before it may decide"
+    yield "spot checks", f"{checked(policy)} on the step where most goes on by itself"
+    yield (
+        "never",
+        f"what is irreversible, of unknown risk, or below confidence {policy.thresholds.ask:g}: that goes to a person on every step",
+    )
+    yield "up", "is proposed here, and a person accepts it or not"
+    yield "down", "at once and by itself, when somebody rejects or corrects what ran or was spot-checked"
+
+
 def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
     notify = policy.notify
     yield "told by", ", ".join(ways(policy)) or "nothing but the queue"
@@ -128,7 +153,7 @@ def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _counted(entry: Entry, now: float) -> Iterator[Line]:
-    if entry.rule is None and entry.name not in ("thresholds", "safety", NO_POLICY, GONE):
+    if entry.rule is None and entry.name not in SPEAKING:
         return
     yield BLANK
     if not entry.counts:

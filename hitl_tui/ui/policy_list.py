@@ -1,4 +1,4 @@
-"""The list of a policy's rules: name and outcome, what it matches, what it asks for and how often it spoke."""
+"""The list of a policy's rules, settings and tools: name and outcome, what it matches, what it asks for and how often it spoke."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.item_list import ItemList
+from hitl_tui.ui.order import Order
 from hitl_tui.ui.policy_entries import Entry, spoken
 from hitl_tui.ui.queue_list import fit
 
@@ -23,6 +24,21 @@ class PolicyList(ItemList[Entry]):
     def __init__(self, moved: Callable[[int | None, bool], None], clock: Callable[[], float]) -> None:
         super().__init__(self._at_hand, moved, id="policy-list")
         self._clock = clock
+        self.entries: Sequence[Entry] = ()
+        """All of them, by id."""
+
+    def put(self, made: Sequence[Entry]) -> None:
+        """Show other entries; what the cursor is on keeps it wherever it goes."""
+        kept = self.entries[self.cursor].same if self.cursor is not None and self.cursor < len(self.entries) else None
+        self.entries = made
+        self.rows = {entry.id: entry for entry in made}
+        self.cursor = next((entry.id for entry in made if entry.same == kept), None)
+        self.load(Order(range(len(made))))
+
+    @property
+    def chosen(self) -> Entry | None:
+        """What the cursor is on."""
+        return self.entries[self.cursor] if self.cursor is not None else None
 
     def key_of(self, row: Entry) -> int:
         return row.id
@@ -33,7 +49,7 @@ class PolicyList(ItemList[Entry]):
         if part == 0:
             mark, ink = row.mark
             yield number, "muted"
-            yield fit(row.name, room - cell_len(mark) - 1), "muted" if row.muted else "strong" if row.rule else "title"
+            yield fit(row.name, room - cell_len(mark) - 1), "muted" if row.muted else "strong" if row.rule or row.standing else "title"
             yield f" {mark} ", "muted" if row.muted else ink
         elif part == 1:
             yield " " * len(number), ""
@@ -43,7 +59,7 @@ class PolicyList(ItemList[Entry]):
             yield from _last(row, room, self._clock())
 
     async def _at_hand(self, ids: Sequence[int]) -> list[Entry]:
-        return [self.rows[id_] for id_ in ids if id_ in self.rows]
+        return [self.entries[id_] for id_ in ids if id_ < len(self.entries)]
 
 
 def _last(row: Entry, room: int, now: float) -> Iterator[Piece]:
@@ -52,5 +68,5 @@ def _last(row: Entry, room: int, now: float) -> Iterator[Piece]:
         said = said.partition(" · ")[0].removesuffix(" spoke")
     said = fit(said, room).rstrip() if cell_len(said) > room else said
     left = room - cell_len(said)
-    yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "muted"
+    yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "accent" if row.standing and row.standing.proposed else "muted"
     yield said, "muted" if row.counts else "faint"

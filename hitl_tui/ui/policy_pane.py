@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
+from hitl_tui.model import LevelChange
 from hitl_tui.policy import PolicyNow
 from hitl_tui.policy.explaining import Explained
 from hitl_tui.safety import one_line, visible
 from hitl_tui.ui.document import Document
+from hitl_tui.ui.ladder import standing_lines
+from hitl_tui.ui.lines import Line
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.policy_entries import Entry
 from hitl_tui.ui.policy_lines import entry_lines, walk_lines
@@ -24,9 +27,10 @@ NOBODY = {"": "Why"}
 class PolicyPane(Vertical):
     """One entry and one walk."""
 
-    def __init__(self, home: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, home: Path, reviewer: str, clock: Callable[[], float]) -> None:
         super().__init__(id="policy")
         self._home = home
+        self._reviewer = reviewer
         self._clock = clock
         self._explained: Explained | None = None
         self._path: Path | None = None
@@ -42,9 +46,16 @@ class PolicyPane(Vertical):
         """How many calls of the review have a walk of their own."""
         return len(self._explained.walks) if self._explained else 0
 
-    def show_entry(self, entry: Entry | None, now: PolicyNow) -> None:
-        """Show a rule, or what is none."""
-        lines = entry_lines(entry, now.policy, self._clock()) if entry and now.policy else ()
+    def show_entry(self, entry: Entry | None, now: PolicyNow, changes: Sequence[LevelChange] | None = None) -> None:
+        """Show a rule, or what is none; of a tool on the ladder with how it came there, once that is known."""
+        standing, at = entry.standing if entry else None, self._clock()
+        self.set_class(standing is not None, "-standing")
+        if entry is None or now.policy is None:
+            lines: Iterable[Line] = ()
+        elif standing:
+            lines = standing_lines(standing, changes, now.policy, self._reviewer, at)
+        else:
+            lines = entry_lines(entry, now.policy, at)
         self.query_one("#rule-text", Document).show(lines)
         self._path = now.path
         self._draw_title()
@@ -75,9 +86,9 @@ class PolicyPane(Vertical):
         self._draw_walk()
 
     def scroll_half(self, direction: int) -> None:
-        """Scroll the walk by half its height."""
-        walk = self.query_one("#walk", Document)
-        walk.scroll_relative(y=direction * max(1, walk.size.height // 2), animate=False)
+        """Scroll the walk, or a tool's standing, by half its height."""
+        text = self.query_one("#rule-text" if self.has_class("-standing") else "#walk", Document)
+        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()

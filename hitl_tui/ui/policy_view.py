@@ -1,7 +1,9 @@
-"""F5: the rules of the policy on the left, the one under the cursor beside it, and why the chosen review is where it is."""
+"""F5: rules, settings and tools on the ladder at the left, what the cursor is on beside them, and why a review is where it is."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,21 +13,22 @@ from textual.containers import Horizontal, Vertical
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import RuleCount
-from hitl_tui.policy import PolicyNow
+from hitl_tui.model import Level, LevelChange, RuleCount, Standing
+from hitl_tui.policy import Policy, PolicyNow
 from hitl_tui.policy.explaining import Explained
-from hitl_tui.safety import visible
+from hitl_tui.safety import one_line, visible
+from hitl_tui.ui import ladder
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.messages import HintsChanged, Opened
-from hitl_tui.ui.order import Order
+from hitl_tui.ui.messages import Acted, HintsChanged, Opened
 from hitl_tui.ui.outside import edit_file
 from hitl_tui.ui.policy_entries import entries
 from hitl_tui.ui.policy_lines import absent_lines, problem_lines
 from hitl_tui.ui.policy_list import PolicyList
 from hitl_tui.ui.policy_pane import PolicyPane
 from hitl_tui.ui.trouble import steady
+from hitl_tui.ui.type_ahead import ASKING, ask
 from hitl_tui.ui.wrap import row_starts
 
 PROBLEM_ROWS = 6
@@ -33,7 +36,7 @@ PROBLEM_ROWS = 6
 BESIDE = 5
 """Cells beside it that are no text: margins and scrollbar."""
 LOOK_S = 1.0
-"""How often the file is looked at while it is on the screen."""
+"""How often the file, and what people decided, is looked at while it is on the screen."""
 
 
 class PolicyView(Vertical):
@@ -48,6 +51,9 @@ class PolicyView(Vertical):
         self._clock = clock
         self._now = PolicyNow()
         self._counts: Sequence[RuleCount] = ()
+        self._standings: Sequence[Standing] = ()
+        self._weighed_at = -math.inf
+        self._is_late = False
         self._review: int | None = None
         self._explained: Explained | None = None
         self._loaded = False
@@ -56,7 +62,7 @@ class PolicyView(Vertical):
         yield Document(id="policy-problems")
         with Horizontal():
             yield PolicyList(self._moved, self._clock)
-            yield PolicyPane(self._home, self._clock)
+            yield PolicyPane(self._home, self._inbox.reviewer, self._clock)
         yield Document(id="no-policy")
 
     def on_mount(self) -> None:
@@ -94,33 +100,66 @@ class PolicyView(Vertical):
         if review != self._review:
             return  # another one was chosen meanwhile, and is being read
         now = explained.file if explained else self._inbox.policy_now()
-        if (now, counts) != (self._now, self._counts) or not self._loaded:
-            self._now, self._counts, self._loaded = now, counts, True
+        standings = await self._weigh(now)
+        if (now, counts, standings) != (self._now, self._counts, self._standings) or not self._loaded:
+            self._now, self._counts, self._standings, self._loaded = now, counts, standings, True
             self._draw()
         if explained != self._explained or slot is not None:
             self._explained = explained
             self.pane.show_walk(explained, slot)
         self.post_message(HintsChanged())
 
+    async def _weigh(self, now: PolicyNow) -> Sequence[Standing]:
+        """Where each tool stands; weighed anew once in a while only, for it takes some queries a tool."""
+        if now.policy is None or now.policy.ladder is None:
+            return ()
+        if now is self._now and time.monotonic() - self._weighed_at < LOOK_S:
+            self._is_late = True
+            return self._standings
+        self._weighed_at, self._is_late = time.monotonic(), False
+        return await self._inbox.autonomy.standings()
+
     @work(group="policy-file", exclusive=True)
     @steady
     async def _look(self) -> None:
         target = self._explained.target if self._explained else ""
-        if self.display and self._loaded and self._inbox.policy_now(target) is not self._now:
+        if self.display and self._loaded and (self._is_late or self._inbox.policy_now(target) is not self._now):
             await self.follow()
 
     def _draw(self) -> None:
         now, items = self._now, self.items
-        kept = items.rows[items.cursor].name if items.cursor in items.rows else ""
-        made = entries(now.policy, self._counts) if now.policy else []
-        items.rows = {entry.id: entry for entry in made}
-        items.cursor = next((entry.id for entry in made if entry.name == kept), None)  # a rule keeps the cursor wherever it goes
-        items.load(Order(sorted(items.rows)))
+        items.put(entries(now.policy, self._counts, self._standings) if now.policy else [])
         as_read = "  as last read" if now.policy and now.policy.problem else ""
-        items.border_title = f"Rules  {len(now.policy.rules):,}{as_read}" if now.policy else "Rules"
+        proposed = f"  {self.proposed:,} proposed" if self.proposed else ""
+        items.border_title = f"Rules  {len(now.policy.rules):,}{as_read}{proposed}" if now.policy else "Rules"
         self._show_problems()
         self._show_if_any()
-        self.pane.show_entry(items.rows.get(items.cursor) if items.cursor is not None else None, now)
+        self._show_entry()
+
+    @property
+    def proposed(self) -> int:
+        """How many tools could go a step up."""
+        return sum(one.proposed is not None for one in self._standings)
+
+    def _show_entry(self) -> None:
+        """Show what the cursor is on; how a tool came where it stands is read first."""
+        chosen = self.items.chosen
+        self.pane.show_entry(chosen, self._now)
+        if chosen and chosen.standing:
+            self._read_changes(chosen.standing)
+
+    @work(group="policy-changes", exclusive=True)
+    @steady
+    async def _read_changes(self, standing: Standing) -> None:
+        changes = await self._inbox.autonomy.changes(standing.agent, standing.tool)
+        if standing is self._standing:
+            self.pane.show_entry(self.items.chosen, self._now, changes)
+
+    @property
+    def _standing(self) -> Standing | None:
+        """Of the tool under the cursor."""
+        chosen = self.items.chosen
+        return chosen.standing if chosen else None
 
     def _show_problems(self) -> None:
         problems = self.query_one("#policy-problems", Document)
@@ -144,13 +183,13 @@ class PolicyView(Vertical):
             self.screen.set_focus(self.items)
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
-        self.pane.show_entry(self.items.rows.get(id_) if id_ is not None else None, self._now)
+        self._show_entry()
         self.post_message(HintsChanged())
 
     def on_opened(self, message: Opened) -> None:
         message.stop()
         self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#walk" if self._explained else "#rule-text"))
+        self.screen.set_focus(self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text"))
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
@@ -163,6 +202,66 @@ class PolicyView(Vertical):
 
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)
+
+    # The ladder
+
+    def action_next_proposal(self) -> None:
+        items = self.items
+        listed = [entry.id for entry in items.entries if entry.standing and entry.standing.proposed]
+        after = [id_ for id_ in listed if items.cursor is not None and id_ > items.cursor]
+        if listed:
+            items.select((after or listed)[0])
+        else:
+            self._tell("no tool could go a step up now")
+
+    @work(group=ASKING)
+    @steady
+    async def action_accept_level(self) -> None:
+        one, policy = self._standing, self._now.policy
+        if one is None or policy is None:
+            self._tell("put the cursor on a tool that a step is proposed for")
+        elif one.proposed is None:
+            self._tell(f"no step is proposed for {one_line(one.tool, 40)}{f': {one.says}' if one.says else ''}")
+        else:
+            await self._agree(one, one.proposed, policy)
+
+    @work(group=ASKING)
+    @steady
+    async def action_set_level(self) -> None:
+        from hitl_tui.ui.dialogs.level import LevelScreen
+        from hitl_tui.ui.dialogs.reason import ReasonScreen
+
+        one, policy = self._standing, self._now.policy
+        if one is None or policy is None:
+            self._tell("put the cursor on a tool of the ladder")
+            return
+        level = await ask(self, LevelScreen(one, policy))
+        if level is not None and level is one.proposed:
+            await self._agree(one, level, policy)
+        elif level is not None:
+            title, question, about = ladder.asked(one, level, policy)
+            why = await ask(self, ReasonScreen(title, f"{question}\n\n{about}", f"set it to {level}"))
+            if why is not None:
+                await self._set(one, level, why)
+
+    async def _agree(self, one: Standing, level: Level, policy: Policy) -> None:
+        """The evidence stands for a step that is proposed; no other reason is asked for."""
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+        if await ask(self, ConfirmScreen(*ladder.asked(one, level, policy))):
+            await self._set(one, level, "")
+
+    async def _set(self, one: Standing, level: Level, why: str) -> None:
+        change: LevelChange = await self._inbox.autonomy.set(one.agent, one.tool, level, why)
+        self._tell(f"{one_line(one.tool, 40)} of {one_line(one.agent, 40)}: {change.was} → {change.level}")
+        self._weighed_at = -math.inf
+        await self.follow()
+        self.post_message(Acted())
+
+    def _tell(self, text: str) -> None:
+        self.notify(visible(text), timeout=3, markup=False)
+
+    # The file
 
     @steady
     async def action_edit_policy(self) -> None:
@@ -197,5 +296,10 @@ class PolicyView(Vertical):
             return []
         inside = self.has_class("-detail") or self.pane.has_focus_within
         hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
+        if one := self._standing:
+            hints += [("accept_level", f"accept {one.proposed}")] if one.proposed else []
+            hints.append(("set_level", "set its level"))
+        elif self.proposed:
+            hints.append(("next_proposal", f"{self.proposed:,} proposed"))
         hints.append(("edit_policy", "edit the file"))
-        return [*hints, ("next_tab", "next call")] if self.pane.calls > 1 else hints
+        return [*hints, ("next_tab", "next call")] if self.pane.calls > 1 and not one else hints

@@ -10,8 +10,13 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
+from hitl_tui.ui import words
 from hitl_tui.ui.ink import Inked, Piece
 from hitl_tui.ui.messages import Pressed
+from hitl_tui.ui.queue_list import fit
+
+UNDER = {"lessons": "insights"}
+"""Views that have no name of their own in the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Standing:
     worker: str = ""
     worker_ink: str = "muted"
     reviewer: str = ""
+    proposed: int = 0
+    """Tools that could go a step up the ladder."""
 
 
 class TopLine(Inked):
@@ -46,13 +53,15 @@ class TopLine(Inked):
         width, now = self.size.width, self._standing
         left: list[Piece] = [(" hitl-tui ", "title"), ("  ", "")]
         for view, label, count in self._views():
-            here = view == now.view
+            here = view == UNDER.get(now.view, now.view)
             left += [(label, "title" if here else "muted"), (f" {count}" if count else "", "accent" if here else "muted"), ("   ", "")]
         worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
         right: list[Piece] = [*worker, (f"   {now.reviewer}", "muted"), (f"   {self._time()} ", "muted")]
         room = width - _cells(left)
-        while right and _cells(right) > room:
+        while len(right) > len(worker) and _cells(right) > room:
             right.pop()
+        if worker and _cells(right) > room:  # no trouble of it is told by silence
+            right = [("worker ", "muted"), (fit(now.worker, max(0, room - 8)), now.worker_ink)] if room > 12 else []
         return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
 
     def _time(self) -> str:
@@ -69,7 +78,11 @@ class TopLine(Inked):
     def _views(self) -> list[tuple[str, str, str]]:
         waiting = "" if self._standing.waiting is None else f"{self._standing.waiting:,}"
         runs = str(self._standing.runs) if self._standing.runs else ""
-        return [("queue", "Queue", waiting), ("runs", "Runs", runs), ("history", "History", ""), ("insights", "Insights", ""), ("policy", "Policy", "")]
+        proposed = f"{words.PROPOSED}{self._standing.proposed}" if self._standing.proposed else ""
+        return [
+            ("queue", "Queue", waiting), ("runs", "Runs", runs), ("history", "History", ""), ("insights", "Insights", ""),
+            ("policy", "Policy", proposed),
+        ]  # fmt: skip
 
 
 def _cells(pieces: list[Piece]) -> int:
