@@ -137,7 +137,7 @@ def _chart(
 
 def _dates(trend: Trend, cells: int) -> Line:
     first, last = _day(trend.began), _day(trend.ended)
-    room = len(trend.steps) * cells
+    room = len(trend.steps) * cells - int(cells > 1)
     if first == last or room < len(first) + len(last) + 2:
         return inked([(" " * AXIS + first, "muted")])
     return inked([(" " * AXIS + first + f"{last:>{room - len(first)}}", "muted")])

@@ -12,7 +12,7 @@ from hitl_tui.ui.lines import Line
 
 ACROSS = " ▏▎▍▌▋▊▉█"
 UP = " ▁▂▃▄▅▆▇█"
-WIDEST = 5
+WIDEST = 8
 """Cells of a column, with the gap after it."""
 
 

@@ -1,0 +1,270 @@
+"""F4: what the decisions say, drawn from real rows; plots that keep their promises; and too little said as too little."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+
+from hitl_tui.insights import Believed, Calibration, Figures, Insights, Pace, Rates, Reader, Span, Times, brier, calibration_error
+from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from hitl_tui.ui.amounts import percent, took, top_of
+from hitl_tui.ui.calibration_lines import calibration_lines
+from hitl_tui.ui.document import Document
+from hitl_tui.ui.fatigue_lines import fatigue_lines
+from hitl_tui.ui.figure_lines import Frame, figure_lines
+from hitl_tui.ui.insights_entries import PERIODS
+from hitl_tui.ui.insights_view import InsightsView
+from hitl_tui.ui.lines import Line
+from hitl_tui.ui.plots import Point, bar, column_cells, columns, plane
+from hitl_tui.ui.trend import trend_of
+from tests.ui import judged, seed
+from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.test_snapshots import Pictured
+
+DAY = 86_400.0
+MONTH, FRAME = PERIODS["30d"], Frame(75, 4, False, "ann")
+
+
+def view(desk: Desk) -> InsightsView:
+    return desk.app.query_one(InsightsView)
+
+
+def said(lines: Iterable[Line]) -> str:
+    return "\n".join(f"{line.lead} {line.text}".strip() for line in lines)
+
+
+def text(desk: Desk, selector: str = "#figures") -> str:
+    """All of a document, whether or not it is in view."""
+    document = desk.app.query_one(selector, Document)
+    return said([*document._lines, *document._source])
+
+
+def on(desk: Desk) -> str:
+    """The name under the cursor."""
+    items = view(desk).items
+    assert items.cursor is not None
+    return items.rows[items.cursor].name
+
+
+async def filled(desk: Desk) -> None:
+    await judged.judged_of(desk.store, desk.project, time.time(), 150)
+    await desk.press("f4")
+    await desk.seen("Insights  30 days")
+
+
+async def test_what_was_decided_is_counted_for_everything_and_each_group(console: Console) -> None:
+    async with console("") as desk:
+        await filled(desk)
+        first = time.time() // DAY * DAY - 30 * DAY
+        rows = await desk.store.all(
+            "SELECT d.kind, d.actor, v.agent FROM decisions d JOIN reviews v ON v.id = d.review "
+            "WHERE d.at >= ? AND d.actor NOT LIKE 'policy:%'",
+            (first,),
+        )
+        approved = sum(kind == "approve" for kind, *_ in rows)
+        shown = " ".join(text(desk).split())
+        assert f"{len(rows)} decisions of the last 30 days" in shown
+        assert f"✓ approved {approved} {percent(approved / len(rows))}" in shown
+        low, high = Rates(approved, rejected=len(rows) - approved).unchanged or (0, 0)
+        assert f"95 % sure: between {percent(low)} and {percent(high)} are approved unchanged." in shown
+        assert "decisions a day" in shown and "waiting, median" in shown and "× body" in shown and "× not asked for" in shown
+        by_name = {(row.section, row.name): row for row in view(desk).items.rows.values() if not row.is_heading}
+        assert by_name["reviewer", "you"].count == sum(actor == "ann" for _, actor, _ in rows)
+        assert by_name["agent", "sql_steward"].count == sum(agent == "sql_steward" for *_, agent in rows)
+        assert by_name["tool", "issue_refund"].beside == "support_desk" and ("rule", "large refunds") in by_name
+
+
+async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_and_the_period(console: Console) -> None:
+    async with console("") as desk:
+        await filled(desk)
+        assert on(desk) == "Overall"
+        await desk.press("j", "j", "j")
+        assert on(desk) == "mail_assistant"
+        await desk.press("k")
+        assert on(desk) == "Fatigue"
+        await desk.press("G")
+        assert on(desk) == "large refunds"
+        await desk.press("t")
+        assert "unchanged   waited" in text(desk) and "█" not in text(desk).partition("unchanged   waited")[2]
+        await desk.press("p")
+        await desk.seen("Insights  90 days")
+        assert on(desk) == "large refunds" and "of the last 90 days" in text(desk)
+        await desk.press("left_square_bracket", "left_square_bracket")
+        await desk.seen("Insights  7 days")
+        await desk.press("left_square_bracket")
+        await desk.seen("Insights  all")
+        assert "of all time" in text(desk)
+
+
+async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(console: Console) -> None:
+    async with console("", size=(80, 24)) as desk:
+        await filled(desk)
+        await desk.press("j", "enter")
+        assert "with a stated confidence" in desk.screen() and "Insights  30" not in desk.screen()
+        await desk.press("escape", "j", "j")
+        assert on(desk) == "mail_assistant" and view(desk).items.has_focus
+        await desk.press("f1", "f4")
+        assert on(desk) == "mail_assistant" and view(desk).items.has_focus
+
+
+async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_itself(console: Console) -> None:
+    async with console() as desk:
+        await desk.press("f4")
+        await desk.seen("Nothing was decided by a person yet.", "F1", "which arguments are edited")
+        for place, wanted in ((0, "Not enough yet: one decision"), (1, "2 decisions of the last 30 days")):
+            await desk.other.decide(await desk.other.review(desk.ids[place]), {0: Answer(DecisionKind.APPROVE)})
+            await desk.seen(wanted)
+        assert view(desk).items.has_focus and "nan" not in desk.screen().lower()
+        await desk.press("j", "j", "j")
+        assert "1 decision of the last 30 days" in text(desk) and "Not enough yet" in text(desk)
+
+
+# What is said, from figures made by hand
+
+
+def believed(stated: float, count: int, good: int) -> Believed:
+    return Believed(count, stated * count, stated * stated * count, good, stated * good)
+
+
+def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
+    bins = [believed(0.42, 40, 18), believed(0.72, 60, 30), believed(0.87, 50, 48), believed(0.93, 48, 47)]
+    told = said(calibration_lines(Calibration(bins, brier(bins), calibration_error(bins), 0.87), MONTH, FRAME))
+    assert "198 decisions of the last 30 days with a stated confidence" in told
+    assert "at 0.87 and above, people approved 95 of 98 unchanged, 91 % or more in truth: it could go on by itself there" in told
+    assert "stated 0.75 on average; people approved 72 % unchanged" in told
+    assert "off by 0.107 on average" in told and "Brier 0.158 (0 is best; always saying 0.72 has 0.201)" in told
+    assert "▼ approved less often than stated" in told and "● as stated" in told and "▲" not in told
+    table = said(calibration_lines(Calibration(bins, None, None, None), MONTH, Frame(75, 4, True, "ann")))
+    assert "0.72" in table and "38 % to 62 %" in table and "none yet" in table and "●" not in table
+    assert "Not enough yet" in said(calibration_lines(Calibration((), None, None, None), MONTH, FRAME))
+    assert "Not enough yet" in said(calibration_lines(Calibration([believed(0.5, 1, 1)], 0.25, 0.5, None), MONTH, FRAME))
+
+
+def test_fatigue_is_said_calmly_and_by_name() -> None:
+    known = Times(7.4, 31.0)
+    careful = Reader("ann", Pace(50, 2, 0), known, 14.2, 0.8, 3, 3)
+    hasty = Reader("bob", Pace(50, 40, 7), known, 1.9, 0.99, 5, 3)
+    unknown = Reader("[b]x[/]", Pace(0, 0, 0), Times(None, None), None, None, 0, 0)
+    told = said(fatigue_lines([careful, hasty, unknown], MONTH, FRAME))
+    assert "⚠ bob approved 7 in a row faster than they can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
+    assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
+    assert "✓ Nobody goes too fast." in said(fatigue_lines([careful, unknown], MONTH, FRAME))
+    table = said(fatigue_lines([hasty], MONTH, Frame(75, 4, True, "bob")))
+    assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
+    assert "Not enough yet" in said(fatigue_lines([], MONTH, FRAME))
+
+
+def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
+    of = Figures("x", Rates(1, 1, 1, 0), Times(None, None), Times(None, None), (), [("\x1b[31mto", 1)],
+                 [(f"reason {number}\n[red]", 9 - number) for number in range(9)])  # fmt: skip
+    now = Insights(0, 3, 0, of, (), (), (), (), Calibration((), None, None, None), ())
+    told = said(figure_lines(of, now, MONTH, FRAME, is_overall=True))
+    assert "\x1b" not in told and "1 × ⟨U+001B⟩[31mto" in told and "9 × reason 0" in told and "[red]" in told
+    assert "and 1 reason more" in told and "waited nobody knows how long" in told
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(None, "–"), (0.0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.994, "99 %"), (0.9999, ">99 %"), (1.0, "100 %")],
+)
+def test_a_share_is_neither_all_nor_nothing_unless_it_is(share: float | None, told: str) -> None:
+    assert percent(share) == told
+
+
+def test_times_are_told_in_one_unit() -> None:
+    assert [took(seconds) for seconds in (None, 0.0, 0.44, 9.94, 9.96, 59.0, 90.0, 3600.0, 40 * DAY)] == [
+        "–", "0.0 s", "0.4 s", "9.9 s", "10 s", "59 s", "1.5 m", "1.0 h", "40 d",
+    ]  # fmt: skip
+
+
+# Laws of the plots
+
+
+@given(st.floats(0, 1), st.integers(1, 80))
+def test_a_bar_fills_its_cells_and_what_is_not_nothing_is_seen(share: float, cells: int) -> None:
+    drawn, left = bar(share, cells)
+    assert len(drawn) + len(left) == cells
+    assert bool(drawn) == (share > 0) and (share < 1 or not left)
+
+
+@given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=200), st.integers(10, 150), st.integers(1, 9))
+def test_columns_are_even_and_the_highest_is_full(values: list[float | None], room: int, height: int) -> None:
+    top, cells = top_of([value for value in values if value]), column_cells(len(values), room)
+    rows = list(columns(values, top, cells, height))
+    assert len(rows) == height and {len(row) for row in rows} == {len(values) * cells}
+    assert all((rows[-1][place * cells] != " ") == bool(value) for place, value in enumerate(values))
+    assert top == 0 or max(value for value in values if value) <= top * (1 + 1e-9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=20), st.integers(8, 60), st.integers(2, 20))
+def test_every_point_is_on_its_plane(places: list[tuple[float, float, float]], cells: int, height: int) -> None:
+    made = [Point(x, sorted(ys)[0], sorted(ys)[0], sorted(ys)[1], ("●", "accent")) for x, *ys in places]
+    rows = list(plane(made, cells, height))
+    assert len(rows) == height and all(len(row) == cells for row in rows)
+    assert ("●" in {mark for row in rows for mark, _ in row}) == bool(made)
+
+
+@given(st.sets(st.integers(0, 1200), min_size=2, max_size=90), st.integers(12, 120))
+def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> None:
+    spans = [Span(day * DAY, Rates(day % 5, 1), float(day)) for day in sorted(days)]
+    trend = trend_of(spans, room)
+    assert trend is not None and len(trend.steps) <= room
+    assert sum(step.rates.total for step in trend.steps if step) == sum(span.rates.total for span in spans)
+    assert all(step is None or step.waited in {span.waited for span in spans} for step in trend.steps)
+
+
+# Pictures
+
+
+async def fill(home: Home, count: int) -> None:
+    """The home of a picture."""
+    async with Store.open(home.database) as store:
+        of = await seed.project(store)
+        if count:
+            await judged.judged_of(store, of, NOW, count)
+
+
+SCREENS: list[tuple[str, int, tuple[int, int], str, Sequence[str]]] = [
+    ("insights_80x24", 320, (80, 24), "", ["f4"]),
+    ("insights_details_80x24", 320, (80, 24), "", ["f4", "p", "enter"]),
+    ("insights_120x36", 320, (120, 36), "", ["f4"]),
+    ("insights_numbers_120x36", 320, (120, 36), "", ["f4", "t", "j", "j", "j"]),
+    ("insights_calibration_80x24", 320, (80, 24), "", ["f4", "p", "j", "enter"]),
+    ("insights_calibration_light", 320, (120, 36), "hitl-light", ["f4", "p", "j"]),
+    ("insights_fatigue_120x36", 320, (120, 36), "", ["f4", "j", "j"]),
+    ("insights_none_80x24", 0, (80, 24), "", ["f4"]),
+]
+
+
+@pytest.mark.parametrize(("name", "count", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+def test_screen(
+    name: str, count: int, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: NOW)  # a trend goes up to today
+    home = Home(tmp_path).prepare()
+    asyncio.run(fill(home, count))
+
+    async def drive(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app, Pictured)
+        await pilot.app.catch_up()
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            while any(worker.is_running and worker.group in ("insights", "rows") for worker in pilot.app.workers):
+                await pilot.pause(0.05)
+        await pilot.app.catch_up()
+        await pilot.pause(0.3)
+
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
