@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.safety import visible
+from hitl_tui.safety import one_line
 
 GROWTH = 1.1
 """Each bucket of a histogram of times is a tenth wider than the one before: a quantile is off by no more than that."""
@@ -110,12 +110,12 @@ def edited(proposed: str | None, final: str | None) -> str:
         for name in before.keys() | after.keys()
         if name not in before or name not in after or _form(before[name]) != _form(after[name])
     ]
-    return json.dumps(sorted({_bounded(name, NAME_LENGTH) for name in names})[:MOST_NAMES])
+    return json.dumps(sorted({one_line(jsontext.plain(name), NAME_LENGTH) for name in names})[:MOST_NAMES])
 
 
 def worded(reason: str | None) -> str:
     """A reason as it is counted: no capitals, one space between words, no full stop at its end, of bounded length."""
-    return _bounded(" ".join((reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
+    return one_line(" ".join(jsontext.plain(reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
 
 
 def _read(text: str | None) -> Any:
@@ -131,12 +131,6 @@ def _form(value: Any) -> str:
         return jsontext.canonical(value)
     except RecursionError:
         return repr(value)
-
-
-def _bounded(text: str, limit: int) -> str:
-    """A text that can be stored, shown and counted: nothing that acts on a terminal, and of bounded length."""
-    shown = visible(jsontext.plain(text))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 # Calibration

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest  # type: ignore[import-untyped]
+from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
+from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
 from hitl_tui import insights
 from hitl_tui.insights import Believed, Rates
+from hitl_tui.safety import UNSEEN
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,13 @@ def test_wilson(good: int, total: int, low: float, high: float) -> None:
     found = insights.wilson(good, total)
     assert found is not None
     assert found == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 1_000_000), st.floats(0, 1))
+def test_wilson_is_scipys(total: int, share: float) -> None:
+    good = round(total * share)
+    exact = binomtest(good, total).proportion_ci(0.95, method="wilson")
+    assert insights.wilson(good, total) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
 def test_nothing_says_nothing() -> None:
@@ -45,9 +58,16 @@ def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> 
     for time in times:
         buckets[insights.bucket(time)] = buckets.get(insights.bucket(time), 0) + 1
     exact = sorted(times)[max(1, math.ceil(q * len(times))) - 1]
+    assert exact == np.quantile(times, q, method="inverted_cdf")
     found = insights.quantile(buckets, q)
     assert found is not None
     assert exact / insights.GROWTH <= found <= exact * insights.GROWTH
+    coarse: dict[int, int] = {}
+    for number, count in buckets.items():
+        coarse[number // insights.ABOUT] = coarse.get(number // insights.ABOUT, 0) + count
+    median, about = np.quantile(times, 0.5, method="inverted_cdf"), insights.about(coarse)
+    assert about is not None
+    assert median / insights.GROWTH**3 <= about <= median * insights.GROWTH**3
 
 
 @pytest.mark.parametrize("jumped", [-3600.0, 0.0, float("nan")])
@@ -86,6 +106,18 @@ def test_the_brier_score_does_not_depend_on_the_bins(pairs: list[tuple[float, bo
     assert insights.brier(believed(pairs)) == pytest.approx(exact, abs=1e-9)
 
 
+def test_calibration_is_scikit_learns() -> None:
+    drawn = random.Random(7)
+    pairs = [(p, drawn.random() < p * p) for p in (drawn.random() for _ in range(3000))]
+    stated, good = np.array([p for p, _ in pairs]), np.array([g for _, g in pairs])
+    bins = believed(pairs, 20)
+    assert insights.brier(bins) == pytest.approx(brier_score_loss(good, stated))
+    happened, said = calibration_curve(good, stated, n_bins=20)
+    assert [(a, b) for a, b, _ in insights.reliability(bins)] == [pytest.approx(pair) for pair in zip(said, happened, strict=True)]
+    weights = [count for _, _, count in insights.reliability(bins)]
+    assert insights.calibration_error(bins) == pytest.approx(np.average(np.abs(said - happened), weights=weights))
+
+
 def test_a_threshold_needs_support() -> None:
     drawn = random.Random(4)
     pairs = [(p, drawn.random() < p) for p in (drawn.random() for _ in range(4000))]
@@ -104,3 +136,43 @@ def test_pace() -> None:
     assert not insights.pace([*[fast] * 4, (0.4, 3.0, False)]).too_fast  # a quick no harms nobody
     assert insights.pace([slow, fast] * 10).too_fast
     assert insights.pace([(None, 3.0, True)] * 9).decided == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"),
+    [(0, 0.3), (250, 1.3), (1000, 4.3), (1_000_000, 10.0)],
+)
+def test_what_it_takes_to_read(size: int, seconds: float) -> None:
+    assert insights.needed_s(size) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "final", "names"),
+    [
+        ('{"a": 1, "b": {"x": 1, "y": [2]}}', '{"b": {"y": [2], "x": 1}, "a": 1}', []),
+        ('{"a": 1, "b": {"x": 1, "y": [2]}}', '{"a": 1, "b": {"x": 1, "y": [3]}}', ["b"]),
+        ('{"a": 1, "gone": null}', '{"a": 1, "new": null}', ["gone", "new"]),
+        ('{"a": 1}', '{"a": true}', ["a"]),
+        ('{"a": 1}', '"a text"', [insights.WHOLE]),
+        ('"a text"', '"a text"', []),
+        ("[1]", "[2]", [insights.WHOLE]),
+        (None, '{"a": 1}', [insights.WHOLE]),
+        ('{"\\ud83d\\u0000": 1}', "{}", ["\\ud83d⟨U+0000⟩"]),
+        ("[" * 100_000, "{}", [insights.WHOLE]),
+    ],
+)
+def test_which_arguments_were_edited(proposed: str | None, final: str | None, names: list[str]) -> None:
+    assert json.loads(insights.edited(proposed, final)) == names
+
+
+def test_reasons_that_mean_the_same_are_one() -> None:
+    assert {insights.worded(one) for one in ("Too late", " too  LATE. ", "too\nlate!")} == {"too late"}
+    assert (insights.worded(None), insights.worded(" . ")) == ("", "")
+    assert len(insights.worded("x\x1b" * 1000)) == insights.REASON_LENGTH
+
+
+@given(st.text(), st.text())
+def test_any_text_is_counted_by_something_that_can_be_shown(one: str, other: str) -> None:
+    for name in (*json.loads(insights.edited(json.dumps({one: 1}), json.dumps({other: 1}))), insights.worded(one)):
+        assert len(name) <= insights.REASON_LENGTH
+        assert not UNSEEN.search(name) and not {"\n", "\t"} & {*name}

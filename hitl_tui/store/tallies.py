@@ -41,12 +41,11 @@ WORDS = (
     "SELECT cell, measure, value, sum(count) FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
     "AND measure IN ('edited', 'reason') AND day >= ? GROUP BY cell, measure, value HAVING sum(count) > 0"
 )
-MOST = (  # of all time: the fifty most, from an index
+MOST = (  # of all time: those that are there most, from an index
     'SELECT c.id, m.value, t.value, t.count FROM cells c CROSS JOIN json_each(\'["edited", "reason"]\') m CROSS JOIN tallies t '
-    "WHERE c.scope IN (SELECT value FROM json_each(?)) AND t.scope = c.scope AND t.grain = 0 AND t.measure IN ('edited', 'reason') "
-    "AND t.measure = m.value AND t.cell = c.id AND t.count > coalesce((SELECT count FROM tallies x WHERE x.grain = 0 "
-    "AND x.measure IN ('edited', 'reason') AND x.scope = c.scope AND x.measure = m.value AND x.cell = c.id "
-    "ORDER BY count DESC LIMIT 1 OFFSET 50), 0)"
+    "WHERE c.scope IN (SELECT value FROM json_each(?)) AND t.scope = c.scope AND t.grain = 0 AND t.measure = m.value AND t.day = 0 "
+    "AND t.cell = c.id AND t.value IN (SELECT x.value FROM tallies x WHERE x.grain = 0 AND x.measure IN ('edited', 'reason') "
+    "AND x.scope = c.scope AND x.measure = m.value AND x.cell = c.id AND x.count > 0 ORDER BY x.count DESC LIMIT 50)"
 )
 BELIEFS = (
     "SELECT sum(b.count), sum(b.confidence), sum(b.squares), sum(b.good), sum(b.believed_good) FROM beliefs b "
