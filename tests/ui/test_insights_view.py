@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -225,36 +226,43 @@ def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> No
 # Pictures
 
 
-async def fill(home: Home, count: int) -> None:
-    """The home of a picture."""
+async def fill(home: Home) -> None:
+    """The home of the pictures."""
     async with Store.open(home.database) as store:
-        of = await seed.project(store)
-        if count:
-            await judged.judged_of(store, of, NOW, count)
+        await judged.judged_of(store, await seed.project(store), NOW)
 
 
-SCREENS: list[tuple[str, int, tuple[int, int], str, Sequence[str]]] = [
-    ("insights_80x24", 320, (80, 24), "", ["f4"]),
-    ("insights_details_80x24", 320, (80, 24), "", ["f4", "p", "enter"]),
-    ("insights_120x36", 320, (120, 36), "", ["f4"]),
-    ("insights_numbers_120x36", 320, (120, 36), "", ["f4", "t", "j", "j", "j"]),
-    ("insights_calibration_80x24", 320, (80, 24), "", ["f4", "p", "j", "enter"]),
-    ("insights_calibration_light", 320, (120, 36), "hitl-light", ["f4", "p", "j"]),
-    ("insights_fatigue_120x36", 320, (120, 36), "", ["f4", "j", "j"]),
-    ("insights_none_80x24", 0, (80, 24), "", ["f4"]),
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all pictures; each takes a copy."""
+    made = tmp_path_factory.mktemp("pictured")
+    asyncio.run(fill(Home(made).prepare()))
+    return made
+
+
+SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
+    ("insights_80x24", True, (80, 24), "", ["f4"]),
+    ("insights_details_80x24", True, (80, 24), "", ["f4", "p", "enter"]),
+    ("insights_120x36", True, (120, 36), "", ["f4"]),
+    ("insights_numbers_120x36", True, (120, 36), "", ["f4", "t", "j", "j", "j"]),
+    ("insights_calibration_80x24", True, (80, 24), "", ["f4", "p", "j", "enter"]),
+    ("insights_calibration_light", True, (120, 36), "hitl-light", ["f4", "p", "j"]),
+    ("insights_fatigue_120x36", True, (120, 36), "", ["f4", "j", "j"]),
+    ("insights_none_80x24", False, (80, 24), "", ["f4"]),
 ]
 
 
-@pytest.mark.parametrize(("name", "count", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+@pytest.mark.parametrize(("name", "any_", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
 def test_screen(
-    name: str, count: int, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, any_: bool, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
+    pictured: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(time, "time", lambda: NOW)  # a trend goes up to today
+    if any_:
+        shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
     home = Home(tmp_path).prepare()
-    asyncio.run(fill(home, count))
 
     async def drive(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app, Pictured)
@@ -262,7 +270,8 @@ def test_screen(
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.1)
-            while any(worker.is_running and worker.group in ("insights", "rows") for worker in pilot.app.workers):
+            view = pilot.app.query_one(InsightsView)
+            while view.pane.period.id not in view._known:
                 await pilot.pause(0.05)
         await pilot.app.catch_up()
         await pilot.pause(0.3)
