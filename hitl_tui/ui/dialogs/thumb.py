@@ -20,7 +20,7 @@ class ThumbScreen(DialogScreen[tuple[str, str]]):
 
     def body(self) -> Iterable[Widget]:
         tags, _, comment = self.draft.partition("\n")
-        yield Static(Content("It is kept with the history, the log and exports; agents do not see it."), classes="label")
+        yield Static(Content("It is kept with its history and exported; agents do not see it."), classes="label")
         yield Static(Content.styled("comment", "$foreground 60%"))
         yield Input(comment, placeholder="what was good or not", id="comment", select_on_focus=False)
         yield Static(Content.styled("tags", "$foreground 60%"), classes="gap")

@@ -1,0 +1,106 @@
+"""Thumbs at the screen: one key gives one, the same again asks for words, another replaces it; and learned reasons in the reject dialog."""
+
+from __future__ import annotations
+
+import time
+
+from hitl_tui.model import Answer, DecisionKind, Subject
+from hitl_tui.settings import Settings
+from hitl_tui.ui.dialogs.reject import RejectScreen
+from hitl_tui.ui.dialogs.thumb import ThumbScreen
+from tests.ui import decided
+from tests.ui.conftest import Console, Desk
+from tests.ui.test_typing_ahead import burst
+
+MAIL = Subject(6, 6, 0)
+"""The newest of the decided ones."""
+
+
+async def thumbs(desk: Desk, run: int) -> list[tuple[object, ...]]:
+    """Whose, on which slot, which, and the words."""
+    found = await desk.other.ratings.of_run(run)
+    return [(one.actor, one.subject.slot, one.thumb, one.comment, one.tags) for one in found]
+
+
+async def in_history(desk: Desk) -> None:
+    await decided.decided_of(desk.store, desk.project, time.time())
+    await desk.press("f3")
+    await desk.seen("History  11", "what was changed" if desk.app.size.width > 80 else "edited by bob")
+
+
+async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decided(console: Console) -> None:
+    async with console(grace_s=60) as desk:
+        await desk.press("plus")
+        assert "1#0 is not decided" in desk.notices() and "thumb up" not in desk.screen()
+        await desk.press("a", "k")
+        await desk.seen("+ thumb up  - thumb down")
+        await desk.press("plus")
+        assert "thumb up on send_email of r1; the same key again adds words" in desk.notices()
+        assert await thumbs(desk, 1) == [("ann", 0, 1, "", ())]
+        await desk.armed()
+        await desk.press("u")
+        assert (await desk.other.review(1)).row.state == "open"
+
+
+async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_them(console: Console) -> None:
+    async with console("") as desk:
+        await in_history(desk)
+        await burst(desk, "minus", "minus", *"not to her")
+        assert isinstance(desk.app.screen, ThumbScreen)
+        await desk.press("escape")
+        assert await thumbs(desk, 6) == [("ann", 0, -1, "", ())]
+        await desk.press("minus", "tab")
+        await burst(desk, *"Tone,a,b,c,d,e,f,g,h,i,j", "enter")
+        assert "11 tags are too many" in desk.notices() and isinstance(desk.app.screen, ThumbScreen)
+        assert "not to her" in desk.screen()
+        await desk.press("tab")
+        await burst(desk, *["backspace"] * 4, "enter")
+        assert await thumbs(desk, 6) == [("ann", 0, -1, "not to her", ("tone", *"abcdefgh"))]
+        await desk.seen("edited by bob · ▼ thumb down", "▼ thumb down by you at", "tone · a", "not to her")
+
+
+async def test_the_other_key_replaces_it_and_another_takes_it_back(console: Console) -> None:
+    async with console("", size=(80, 24)) as desk:
+        await in_history(desk)
+        await desk.other.ratings.rate(MAIL, 1, "[red]kind[/]\x1b words")
+        await desk.seen("edited by bob · ▲ thumb up")
+        await desk.press("enter", "minus")
+        await desk.seen("▲ thumb up by bob at", "[red]kind[/]⟨U+001B⟩ words", "▼ thumb down by you at")
+        await desk.press("minus")
+        assert "such as tone, wrong person" in desk.screen()
+        await desk.press("escape", "plus", "escape")
+        assert [one[:3] for one in await thumbs(desk, 6)] == [("bob", 0, 1), ("ann", 0, 1)]
+        await desk.press("equals_sign", "equals_sign")
+        assert "your thumb on send_email of r6 is taken back" in desk.notices()
+        assert "there is no thumb of yours here" in desk.notices()
+        assert [one[0] for one in await thumbs(desk, 6)] == ["bob"]
+        await desk.press("j", "j", "plus")
+        assert "it was taken back or decided anew" in desk.notices()
+        await burst(desk, "slash", *"thumb:up", "enter")
+        await desk.seen("History  1 ", "/thumb:up")
+
+
+async def test_a_whole_run_is_rated_among_the_runs(console: Console) -> None:
+    async with console("runs") as desk:
+        await desk.press("f2", "minus")
+        await desk.seen("▼ thumb down on the whole run by you at")
+        await burst(desk, "minus", *"it never ended", "enter")
+        await desk.seen("it never ended")
+        await desk.other.ratings.rate(Subject((await desk.other.run_ids())[-1]), 1)
+        await desk.seen("▲ thumb up on the whole run by bob", "▼ thumb down on the whole run by you")
+        await desk.press("j")
+        assert "thumb down on the whole" not in desk.screen()
+
+
+async def test_what_people_say_of_a_tool_comes_first_in_the_reject_dialog(console: Console) -> None:
+    async with console(settings=Settings(reject_reasons=("too risky", "Keep it", "not needed"))) as desk:
+        batch = await desk.other.review(4)
+        for slot, message in enumerate(["keep  it", "she left"]):
+            await desk.other.decide(batch, {slot: Answer(DecisionKind.REJECT, message=message)})
+        await desk.armed()
+        await desk.press("r")
+        assert isinstance(desk.app.screen, RejectScreen)
+        places = [desk.screen().index(preset) for preset in (" 1  she left", " 2  keep it", " 3  too risky", " 4  not needed")]
+        assert places == sorted(places) and " 5  " not in desk.screen()
+        await desk.press("1", "enter")
+        assert await desk.decided(1) == [(0, "reject", None, "she left")]
