@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import keys, past, queue_list, replay, resume, startup
+from tests.benchmarks import decision, export, keys, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
@@ -16,6 +16,8 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "resume": lambda: [asyncio.run(resume.measure())],
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,
+    "decision": lambda: [asyncio.run(decision.measure())],
+    "export": export.measure,
 }
 
 
