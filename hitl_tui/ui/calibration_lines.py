@@ -15,6 +15,9 @@ from hitl_tui.ui.plots import UP, Point, grid, inked, plane
 SIDE = 7
 """Cells beside the plane for its scale."""
 WIDEST = 60
+HIGHEST = 23
+AROUND = 22
+"""Rows of a pane that the plane does not get."""
 FEW = 10
 """Decisions below which a point says little: it is drawn without how far off it may be."""
 AS_SAID, LESS, MORE, LITTLE = ("●", "accent"), ("▼", "warning"), ("▲", "success"), ("○", "muted")
@@ -63,7 +66,7 @@ def _threshold(found: Calibration) -> str:
 
 
 def _plot(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
-    cells, height = min(WIDEST, frame.room - SIDE), frame.height * 2 + 1
+    cells, height = min(WIDEST, frame.room - SIDE), max(9, min(HIGHEST, frame.rows - AROUND)) // 2 * 2 + 1
     points = [point for one in bins if (point := _point(one))]
     yield line("approved unchanged", "muted")
     for row, drawn in enumerate(plane(points, cells, height)):

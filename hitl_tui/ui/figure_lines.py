@@ -21,6 +21,8 @@ ENOUGH = 2
 LONGEST_BAR = 60
 MOST = 8
 """Arguments and reasons that are listed."""
+TALL = 40
+"""Rows of a pane from which on plots are higher."""
 AXIS = 8
 """Cells beside a plot for its scale."""
 
@@ -31,11 +33,16 @@ class Frame:
 
     room: int
     """Cells."""
-    height: int
-    """Rows of a small plot."""
+    rows: int
+    """Rows of the pane."""
     is_table: bool
     """Numbers in place of plots."""
     reviewer: str
+
+    @property
+    def height(self) -> int:
+        """Rows of a small plot."""
+        return 6 if self.rows >= TALL else 4
 
 
 def not_enough_lines(ever: Insights) -> Iterator[Line]:
@@ -43,7 +50,7 @@ def not_enough_lines(ever: Insights) -> Iterator[Line]:
     one = ever.decisions == 1
     yield line("Not enough yet: one decision says nothing about the next." if one else "Nothing was decided by a person yet.", "strong")
     yield BLANK
-    yield line("Here will be what the decisions say, for each agent, tool, reviewer and rule:")
+    yield line("What the decisions say will be here, by agent, tool, reviewer and rule:")
     yield BLANK
     for name, what in (
         ("shares", "how much is approved unchanged, edited, rejected and answered, and how sure that is"),

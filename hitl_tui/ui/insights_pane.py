@@ -21,8 +21,6 @@ from hitl_tui.ui.tab_line import TabLine
 
 BESIDE = 3
 """Cells beside the text: its padding and the scrollbar."""
-TALL = 40
-"""Rows of a pane from which on plots are higher."""
 
 
 class InsightsPane(Vertical):
@@ -85,7 +83,7 @@ class InsightsPane(Vertical):
         if entry is None or now is None:
             yield line("reading what was decided …", "muted")
             return
-        frame = Frame(room, 6 if self.size.height >= TALL else 4, self.is_table, self._reviewer)
+        frame = Frame(room, self.size.height, self.is_table, self._reviewer)
         subject = entry.subject
         if isinstance(subject, Calibration):
             yield from calibration_lines(subject, self.period, frame)

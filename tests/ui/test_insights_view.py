@@ -32,7 +32,7 @@ from tests.ui.conftest import NOW, Console, Desk
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
-MONTH, FRAME = PERIODS["30d"], Frame(75, 4, False, "ann")
+MONTH, FRAME = PERIODS["30d"], Frame(75, 22, False, "ann")
 
 
 def view(desk: Desk) -> InsightsView:
@@ -144,7 +144,7 @@ def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
     assert "stated 0.75 on average; people approved 72 % unchanged" in told
     assert "off by 0.107 on average" in told and "Brier 0.158 (0 is best; always saying 0.72 has 0.201)" in told
     assert "▼ approved less often than stated" in told and "● as stated" in told and "▲" not in told
-    table = said(calibration_lines(Calibration(bins, None, None, None), MONTH, Frame(75, 4, True, "ann")))
+    table = said(calibration_lines(Calibration(bins, None, None, None), MONTH, Frame(75, 22, True, "ann")))
     assert "0.72" in table and "38 % to 62 %" in table and "none yet" in table and "●" not in table
     assert "Not enough yet" in said(calibration_lines(Calibration((), None, None, None), MONTH, FRAME))
     assert "Not enough yet" in said(calibration_lines(Calibration([believed(0.5, 1, 1)], 0.25, 0.5, None), MONTH, FRAME))
@@ -159,7 +159,7 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
     assert "⚠ bob approved 7 in a row faster than they can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
     assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
     assert "✓ Nobody goes too fast." in said(fatigue_lines([careful, unknown], MONTH, FRAME))
-    table = said(fatigue_lines([hasty], MONTH, Frame(75, 4, True, "bob")))
+    table = said(fatigue_lines([hasty], MONTH, Frame(75, 22, True, "bob")))
     assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
     assert "Not enough yet" in said(fatigue_lines([], MONTH, FRAME))
 
