@@ -16,7 +16,7 @@ from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
 PAGE = 50
-BATCH = 2000
+BATCH = 500
 REMEMBER = (
     "INSERT INTO history "
     "SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, size, spot_check, standing "
