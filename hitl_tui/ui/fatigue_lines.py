@@ -8,7 +8,6 @@ from hitl_tui.insights import Reader
 from hitl_tui.ui import words
 from hitl_tui.ui.amounts import UNKNOWN, counted, percent, took
 from hitl_tui.ui.figure_lines import Frame
-from hitl_tui.ui.insights_entries import Period
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import bar, grid, inked
 from hitl_tui.ui.queue_list import fit
@@ -17,14 +16,15 @@ NAME = 12
 STREAK = 5
 """Fast approvals in a row that are told as such."""
 MEANING = (
-    "Fast is less time in view than it takes to read, of somebody's last decisions. Nobody is kept from deciding: who goes too fast sees "
-    "a notice, and scrolls what is irreversible to its end. Attention checks are opt-in, never run, and are in no rate."
+    "Fast is less time in view than it takes to read, of somebody's last decisions; shares are those of the period. Nobody is kept from "
+    "deciding: who goes too fast sees a notice, and scrolls what is irreversible to its end. Attention checks are opt-in, never run, and "
+    "are in no rate."
 )
 
 
-def fatigue_lines(readers: Sequence[Reader], period: Period, frame: Frame) -> Iterator[Line]:
+def fatigue_lines(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
     """Sentences first, then the plot or its numbers."""
-    yield line(f"How reviewers read what they decide; shares and times {period.told}", "strong")
+    yield line("How reviewers read what they decide", "strong")
     yield BLANK
     if not readers:
         yield line("Not enough yet: nobody's time in view is known of these decisions.", "muted")
@@ -43,9 +43,9 @@ def _sentences(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
         if pace.too_fast:
             told = True
             if pace.streak >= STREAK:
-                text = f"{who} approved {pace.streak} in a row faster than they can be read; a longer look helps"
+                text = f"{who} approved {pace.streak} in a row faster than can be read; a longer look helps"
             else:
-                text = f"{who} decided {pace.fast} of the last {pace.decided} faster than they can be read; a longer look helps"
+                text = f"{who} decided {pace.fast} of the last {pace.decided} faster than can be read; a longer look helps"
             yield from paragraph(text, "", "⚠", 2, "warning")
         if reader.caught < reader.shown:
             told = True

@@ -90,7 +90,7 @@ class InsightsPane(Vertical):
         elif isinstance(subject, Figures):
             yield from figure_lines(subject, now, self.period, frame, is_overall=not entry.section)
         elif subject is not None:
-            yield from fatigue_lines(subject, self.period, frame)
+            yield from fatigue_lines(subject, frame)
 
     def _draw_title(self) -> None:
         entry = self._entry

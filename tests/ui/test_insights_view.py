@@ -155,13 +155,13 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
     careful = Reader("ann", Pace(50, 2, 0), known, 14.2, 0.8, 3, 3)
     hasty = Reader("bob", Pace(50, 40, 7), known, 1.9, 0.99, 5, 3)
     unknown = Reader("[b]x[/]", Pace(0, 0, 0), Times(None, None), None, None, 0, 0)
-    told = said(fatigue_lines([careful, hasty, unknown], MONTH, FRAME))
-    assert "⚠ bob approved 7 in a row faster than they can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
+    told = said(fatigue_lines([careful, hasty, unknown], FRAME))
+    assert "⚠ bob approved 7 in a row faster than can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
     assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
-    assert "✓ Nobody goes too fast." in said(fatigue_lines([careful, unknown], MONTH, FRAME))
-    table = said(fatigue_lines([hasty], MONTH, Frame(75, 22, True, "bob")))
+    assert "✓ Nobody goes too fast." in said(fatigue_lines([careful, unknown], FRAME))
+    table = said(fatigue_lines([hasty], Frame(75, 22, True, "bob")))
     assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
-    assert "Not enough yet" in said(fatigue_lines([], MONTH, FRAME))
+    assert "Not enough yet" in said(fatigue_lines([], FRAME))
 
 
 def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
