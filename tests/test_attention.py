@@ -23,7 +23,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
 from hitl_tui.policy import Policy, examine
 from hitl_tui.settings import Home
-from hitl_tui.store import Store, audit, cases, decisions, history, repair, reviews, runs, search, takeovers, tallies, workers
+from hitl_tui.store import Store, audit, cases, decisions, history, repair, reviews, runs, salvage, search, takeovers, tallies, workers
 from hitl_tui.store.answers import DECIDE, row_of
 from tests.attentive import decided, duties, made
 from tests.driving import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
@@ -266,6 +266,18 @@ async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: 
         await ann.take_over(check.row.run)
 
 
+async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_agents(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
+    salvage.rebuild(store.path)
+    async with Store.open(store.path) as mended:
+        assert await repair.mend(mended, lambda *_: True, [], keep=True)
+        with pytest.raises(Stale, match="only carried an attention check"):
+            await Inbox(mended, "ann").retry(check.row.run)
+        assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
+
+
 async def test_nothing_is_learned_from_it(store: Store) -> None:
     project = await seed.project(store)
     check = await made(store, project)
@@ -314,7 +326,7 @@ async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
         assert (said["state"], said["attention_check"]["caught"], said["attention_check"]["said"]) == ("applied", False, "approved")
         first.kill()
         place.cli("doctor", "--repair")
-        assert "done" in place.refused("retry", f"r{check.row.run}")
+        assert "only carried an attention check" in place.refused("retry", f"r{check.row.run}")
         assert "that was an attention check" in place.cli("show", str(check.row.id)).stdout
         await nothing_runs(ann.store, check)
         place.end()

@@ -490,6 +490,8 @@ class Inbox:
         found = await self.run(run)
         self._must_be_with_its_agent(run)
         if not await runs.requeue(self.store, run, self.reviewer):
+            if attention.carried(self.store, run):
+                raise Stale(f"run r{run} only carried an attention check", "there is nothing to try again")
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._ring()
 

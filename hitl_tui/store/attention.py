@@ -31,6 +31,11 @@ async def caught(db: Transaction, actor: str, said: str, *, run: int | None = No
     return cursor.rowcount > 0
 
 
+def carried(store: Store, run: int) -> bool:
+    """Whether a run only carried a check, and is over."""
+    return bool(store.glance("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))
+
+
 def of_review(store: Store, review: int) -> Attention | None:
     """What became of a review that was an attention check; None while it waits, and of every other review."""
     return _read(store.glance(f"SELECT {COLUMNS} FROM attention WHERE review = ? AND caught IS NOT NULL", (review,)))

@@ -196,6 +196,8 @@ def _give_owners(db: sqlite3.Connection) -> None:
         "FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run",
         (PRUNED,),
     )
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attention'").fetchone():  # none of those was an agent's
+        db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
     while found := db.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, owner, number in found:
             if rowid is not None:
