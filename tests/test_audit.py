@@ -165,6 +165,57 @@ def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> N
     assert not audit.verify(path).problem
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_other_order_or_number_of_entries_is_found(tampered: Path, data: st.DataObject) -> None:
+    path = tampered / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        true = db.execute("SELECT * FROM audit ORDER BY seq").fetchall()
+        place, other = data.draw(st.lists(st.integers(0, len(true) - 1), min_size=2, max_size=2, unique=True))
+        forged = list(true)
+        match data.draw(st.sampled_from(["swapped", "taken out", "put in again"])):
+            case "swapped":
+                forged[place], forged[other] = forged[other], forged[place]
+            case "taken out":
+                del forged[place]
+            case _:
+                forged.insert(other, forged[place])
+        if data.draw(st.booleans()):  # numbered anew, so that no gap shows it
+            forged = [(seq, *row[1:]) for seq, row in enumerate(forged, 1)]
+        else:
+            forged = sorted({row[0]: row for row in forged}.values())
+        first = next((at for at, (one, was) in enumerate(zip(forged, true, strict=False)) if one != was), min(len(forged), len(true)))
+        head = audit.Mark(true[-1][0], true[-1][-1])
+        try:
+            _rewrite(db, forged)
+            found = audit.verify(path, head)
+            assert bool(found.problem) is (forged != true)
+            assert found.mark.seq == first
+        finally:
+            _rewrite(db, true)
+    assert not audit.verify(path, head).problem
+
+
+def _rewrite(db: sqlite3.Connection, rows: list[Any]) -> None:
+    db.execute("BEGIN")
+    db.execute("DELETE FROM audit")
+    db.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.execute("COMMIT")
+
+
+@pytest.mark.parametrize("column", ["seq", "at", "run", "review", "body", "hash"])
+def test_a_value_of_another_type_that_looks_the_same_is_found(history: Path, tmp_path: Path, column: str) -> None:
+    home = copy(history, tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+        rows = db.execute("SELECT * FROM audit").fetchall()
+        db.executescript("DROP VIEW log; DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, run, review, body, hash)")
+        _rewrite(db, rows)  # columns without a type keep what they are given
+        same = f"CAST({column} AS {'BLOB' if column in ('body', 'hash') else 'TEXT'})"
+        assert db.execute(f"UPDATE audit SET {column} = {same} WHERE seq = 2").rowcount
+    found = audit.verify(home / "hitl.db")
+    assert found.problem and found.mark.seq == 1
+
+
 def test_what_is_cut_off_or_left_out_is_found(history: Path, tmp_path: Path) -> None:
     code, head = hitl("audit", "head", "--home", str(history))
     (tmp_path / "head").write_text(head)
