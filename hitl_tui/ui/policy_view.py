@@ -211,7 +211,7 @@ class PolicyView(Vertical):
         after = [id_ for id_ in listed if items.cursor is not None and id_ > items.cursor]
         if listed:
             items.select((after or listed)[0])
-        else:
+        elif self._loaded:
             self._tell("no tool could go a step up now")
 
     @work(group=ASKING)

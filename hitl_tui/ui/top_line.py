@@ -55,14 +55,19 @@ class TopLine(Inked):
         for view, label, count in self._views():
             here = view == UNDER.get(now.view, now.view)
             left += [(label, "title" if here else "muted"), (f" {count}" if count else "", "accent" if here else "muted"), ("   ", "")]
-        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
-        right: list[Piece] = [*worker, (f"   {now.reviewer}", "muted"), (f"   {self._time()} ", "muted")]
         room = width - _cells(left)
-        while len(right) > len(worker) and _cells(right) > room:
-            right.pop()
-        if worker and _cells(right) > room:  # no trouble of it is told by silence
-            right = [("worker ", "muted"), (fit(now.worker, max(0, room - 8)), now.worker_ink)] if room > 12 else []
+        right = self._right(room)
         return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
+
+    def _right(self, room: int) -> list[Piece]:
+        """Worker, reviewer and time, as far as there is room; of what is wrong with a worker at least the beginning."""
+        now = self._standing
+        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
+        for more in ([(f"   {now.reviewer}", "muted"), (f"   {self._time()} ", "muted")], [(f"   {now.reviewer}", "muted")], []):
+            if _cells([*worker, *more]) <= room:
+                return [*worker, *more]
+        told = max(0, room - cell_len("worker ") - 1)
+        return [("worker ", "muted"), (fit(now.worker, told), now.worker_ink)] if now.worker_ink == "error" and told else []
 
     def _time(self) -> str:
         return time.strftime("%H:%M", time.localtime(self._clock()))
