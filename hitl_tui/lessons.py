@@ -198,7 +198,7 @@ def _of_texts(before: str, after: str) -> Iterator[Trait]:
 
 
 def _of_words(before: str, after: str) -> Iterator[Trait]:
-    """Pieces that were replaced or taken out."""
+    """Pieces that were replaced, taken out or put in."""
     was, now = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
     first = next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
     last = 0
@@ -207,12 +207,14 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
     was, now = was[first : len(was) - last], now[first : len(now) - last]
     if max(len(was), len(now)) > WORDS:
         return
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+    for _, a, b, c, d in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
         old, new = "".join(was[a:b]).strip(), "".join(now[c:d]).strip()
-        if kind == "replace" and old and new:
+        if old and new and old != new:
             yield Trait(Rank.INSTEAD, (_key(old), _key(new)))
-        elif kind in ("delete", "replace") and old:
+        elif old and not new:
             yield Trait(Rank.WITHOUT, (_key(old),))
+        elif new and not old:
+            yield Trait(Rank.ALSO, (_key(new),))
 
 
 def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:
