@@ -16,7 +16,7 @@ from hitl_tui.store.tallies import Only
 
 
 @command()
-@click.option("--since", metavar="TIME", help="Of so long, like 7d, by whole days (UTC); else of all time.")
+@click.option("--since", metavar="TIME", help="Of so long, like 7d, by whole days (UTC), beyond a month by weeks; else of all time.")
 @click.option("--agent", metavar="GLOB", default="*", help="Only of these agents.")
 @click.option("--tool", metavar="GLOB", default="*", help="Only of these tools.")
 @click.option("--reviewer", metavar="NAME", default="*", help="Only what this person decided; may be a glob.")

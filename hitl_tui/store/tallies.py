@@ -6,6 +6,7 @@ time. So what is read follows how many tools, people and rules there are, and ho
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter, defaultdict
@@ -22,11 +23,11 @@ Group = Literal["agent", "tool", "reviewer", "rule"]
 SCOPES: Mapping[Group, str] = {"agent": "tool", "tool": "tool", "reviewer": "reviewer", "rule": "rule"}
 DAY = 86_400
 DAILY = 31
-"""A trend is told by the day for so many days, and by the week beyond."""
-BY_DAY = 100
-"""Days of a period that are counted one by one; a longer one begins on a Monday."""
+"""A period of so many days is counted by the day; a longer one by the week, and begins on a Monday."""
 SPANS = 53
 """Weeks of a trend, up to now."""
+AT_ONCE = 2000
+"""Rows that are counted before others have a turn: somebody may be typing."""
 LISTED = 20
 """Arguments, and reasons, that are listed of one thing."""
 TOTALS = (
@@ -187,7 +188,9 @@ async def _count(store: Store, homes: Mapping[int, Sequence[Counted]], scopes: S
         for home in homes.get(cell, ()):
             (home.edited if measure == "edited" else home.reasons)[value] += count
     measure = "waited" if scopes == ["each"] else "about"
-    for cell, measured, began, value, count in await store.all(TREND, (listed, *_trend(since, measure))):
+    for number, (cell, measured, began, value, count) in enumerate(await store.all(TREND, (listed, *_trend(since, measure)))):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
         for home in homes.get(cell, ()):
             kinds, waited = home.spans[began]
             if measured == "decided":
@@ -252,7 +255,7 @@ def _period(since: float) -> tuple[int, int]:
     day = int(since // DAY)
     if day <= 0:
         return 0, 0
-    return (1, day) if _today() - day <= BY_DAY else (7, _monday(day))
+    return (1, day) if _today() - day <= DAILY else (7, _monday(day))
 
 
 def _trend(since: float, measure: str) -> tuple[int, str, int, int]:
