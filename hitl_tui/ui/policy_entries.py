@@ -12,7 +12,7 @@ from hitl_tui.ui import ladder, words
 from hitl_tui.ui.ink import Piece
 
 INKS = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
-SETTINGS = ("thresholds", "safety", "spot check", "autonomy", "confidence", "groups", "escalation", "notify")
+SETTINGS = ("thresholds", "safety", "spot check", "autonomy", "attention", "confidence", "groups", "escalation", "notify")
 """What comes after the rules."""
 NO_POLICY = "no policy"
 GONE = "other rules"
@@ -147,6 +147,12 @@ def _autonomy(policy: Policy) -> tuple[str, str]:
     return about, f"none of the last {needs.quiet:,} refused"
 
 
+def _attention(policy: Policy) -> tuple[str, str]:
+    if not policy.attention:
+        return "off: no check whether reviewers read", "[attention] in the file switches it on"
+    return f"one check after about {policy.attention:,} decisions", "clearly wrong, and never run"
+
+
 def _confidence(policy: Policy) -> tuple[str, str]:
     sources = policy.sources
     own = f"otherwise for {', '.join(sources.agents)}" if sources.agents else ""
@@ -178,8 +184,8 @@ def ways(policy: Policy) -> Iterator[str]:
 
 
 _SETTINGS = {
-    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "confidence": _confidence,
-    "groups": _groups, "escalation": _escalation, "notify": _notify,
+    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "attention": _attention,
+    "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
 }  # fmt: skip
 
 

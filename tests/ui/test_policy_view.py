@@ -49,7 +49,7 @@ async def test_the_rules_are_there_in_order_with_how_often_each_spoke(console: C
         names = [view(desk).items.rows[id_].name for id_ in range(len(view(desk).items.order))]
         assert names == [
             "reading", "no mass changes", "large refunds", "refunds", "mail leaves the house", "thresholds", "safety", "spot check",
-            "autonomy", "confidence", "groups", "escalation", "notify",
+            "autonomy", "attention", "confidence", "groups", "escalation", "notify",
         ]  # fmt: skip
         shown = desk.screen()
         assert "Rules  5" in shown and "policy.toml  of the home" in shown
@@ -90,7 +90,7 @@ async def test_each_entry_is_told_in_full_and_no_secret_with_it(console: Console
         await filled(desk)
         await desk.press("f5")
         told, shown = [], []
-        for _ in range(13):
+        for _ in range(14):
             told.append(text(desk, "#rule-text"))
             shown.append(desk.screen())
             await desk.press("j")
@@ -99,9 +99,9 @@ async def test_each_entry_is_told_in_full_and_no_secret_with_it(console: Console
         assert "outcome by confidence: the thresholds decide" in told[3] and "it has not spoken yet" in told[3]
         assert "takeover below 0.6" in told[5] and "takeover 1 time, last 1 m ago" in told[5]
         assert "10 % of what would go on by itself asks first; drawn by seed x" in told[7]
-        assert "sql_* the graph's state, then the agent's own words" in told[9]
-        assert "step 2 leads: cleo, dora" in told[11] and "when nobody has claimed it for 15 m" in told[11]
-        assert "told by bell, desktop, command say-it, 1 URL" in told[12] and "quiet 22:00-07:00" in told[12]
+        assert "sql_* the graph's state, then the agent's own words" in told[10]
+        assert "step 2 leads: cleo, dora" in told[12] and "when nobody has claimed it for 15 m" in told[12]
+        assert "told by bell, desktop, command say-it, 1 URL" in told[13] and "quiet 22:00-07:00" in told[13]
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
 
