@@ -107,7 +107,10 @@ async def _asked(store: Store, wanted: Filter, where: str, number: int | None) -
     clauses, values = _bounds(wanted)
     source, key = "FROM history h", "h.decision"
     if match:
-        source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
+        if any(term.field == "thumb" and not term.negated for term in wanted.terms):  # they are fewer than what any word is in
+            source = "FROM history h CROSS JOIN history_text t ON t.rowid = h.decision"
+        else:
+            source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
         clauses.append("history_text MATCH ?")
         values.append(match)
     if number is not None:
