@@ -49,7 +49,7 @@ def spoil(path: Path, every: int = 1, first: int = 1) -> None:
 def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
     """tests/disk_scenarios.py, on a disk of a few megabytes in a mount namespace of its own, which needs no root."""
     unshare = shutil.which("unshare")
-    mounting = 'mount -t tmpfs -o size=16m,mode=700 tmpfs "$1"'
+    mounting = 'mount -t tmpfs -o size=24m,mode=700 tmpfs "$1"'
     if not unshare or subprocess.run([unshare, "-rm", "sh", "-c", mounting, "sh", tmp_path], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace of one's own is allowed here")
     command = f'{mounting} && HITL_TEST_DISK="$1" exec "$2" -m pytest -q -p no:cacheprovider -p no:xdist tests/disk_scenarios.py'
