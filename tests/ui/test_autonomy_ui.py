@@ -37,6 +37,12 @@ async def climbing(desk: Desk, count: int = taught.LOOKUPS) -> None:
     await desk.seen("Rules  5")
 
 
+async def typed(desk: Desk, *keys: str) -> None:
+    """Keys as fast as somebody types them."""
+    await desk.pilot.press(*keys)
+    await desk.settle()
+
+
 async def level(desk: Desk) -> Level:
     """Where the tool stands, as it is stored."""
     row = await desk.store.one("SELECT level FROM levels WHERE agent = ? AND tool = ?", TOOL)
@@ -80,17 +86,17 @@ async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(c
 async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(console: Console) -> None:
     async with console("") as desk:
         await climbing(desk)
-        await desk.press("a", "s")
+        await typed(desk, "a", "s")
         assert "put the cursor on a tool" in desk.notices()
-        await desk.press("G", "k", "a")
+        await typed(desk, "G", "k", "a")
         assert "no step is proposed for close_ticket: 3 of 10 decisions" in desk.notices()
-        await desk.press("j", "s")
+        await typed(desk, "j", "s")
         assert isinstance(desk.app.screen, LevelScreen) and "▶ ask" in desk.screen()
-        await desk.press("enter", "1", "enter")
+        await typed(desk, "enter", "1", "enter")
         assert isinstance(desk.app.screen, LevelScreen) and "it is at ask already" in desk.screen()
-        await desk.press("2", "enter")
+        await typed(desk, "2", "enter")
         assert isinstance(desk.app.screen, ConfirmScreen)  # the evidence is the reason for a step that is proposed
-        await desk.press("n", "s", "3", "enter", "enter")
+        await typed(desk, "n", "s", "3", "enter", "enter")
         assert "From now on, lookup_order of support_desk goes on by itself; 1 in 10 is still" in desk.screen()
         assert "say why" in desk.screen()
         desk.app.screen.query_one(Input).value = "it only reads"
@@ -98,7 +104,7 @@ async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(
         assert await level(desk) is Level.SPOT_CHECKS
         assert [(one.actor, one.why) for one in await other(desk).changes(*TOOL)] == [("ann", "it only reads")]
         assert "↑ ask → spot checks by you" in text(desk, "#rule-text") and "it only reads" in text(desk, "#rule-text")
-        await desk.press("s", "1", "enter", "n", "o", "enter")
+        await typed(desk, "s", "1", "enter", "n", "o", "enter")
         assert await level(desk) is Level.ASK and "↓ spot checks → ask by you" in text(desk, "#rule-text")
 
 
