@@ -17,7 +17,7 @@ from hitl_tui.autonomy import Weighed, barred, evidence, proposal
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.insights import wilson
-from hitl_tui.model import Answer, Facts, Held, Level, Outcome, Pause, PauseKind, Risk, Routed, Subject, Verdict
+from hitl_tui.model import Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
 from hitl_tui.policy import Ladder, Policies, careful, examine, judge, parse, unsampled
 from hitl_tui.policy.explaining import Mark, explain
 from hitl_tui.store import Store, audit, reviews, runs
@@ -355,6 +355,25 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     await desk.bob.autonomy.set("desk", "move", Level.ASK)
     await desk.ann.undo(third)
     assert await desk.level() is Level.ASK
+
+
+async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    actions = [seed.action("move", {"path": path}, slot, risk="reversible") for slot, path in enumerate("ab")]
+    review = await seed.ask(desk.store, desk.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
+    await desk.store.write("UPDATE actions SET spot_check = 1 WHERE review = ?", (review,))
+    seen = await desk.ann.review(review)
+    for answer, level in ((reject(), Level.SPOT_CHECKS), (edit(path="c"), Level.SPOT_CHECKS), (approve(), Level.ACT)):
+        await desk.ann.decide(seen, {0: answer})
+        assert await desk.level() is level, "as if nothing had been said before"
+    (one,) = await desk.ann.autonomy.standings()
+    assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
+
+    sent = await desk.decide(reject(), spot_check=True)
+    await reviews.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
+    assert await desk.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
+    await desk.ann.decide(await desk.ann.review(sent), {0: reject()})
+    assert await desk.level() is Level.SPOT_CHECKS
 
 
 async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(desk: Desk) -> None:

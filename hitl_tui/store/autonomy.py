@@ -29,7 +29,7 @@ LAST = (
 )
 CAME_AT = (  # a fall that was taken back, and its being taken back, are no change
     "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? "
-    "AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.id = a.decision AND d.undone_at IS NOT NULL)"
+    "AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2"
 )
 
 

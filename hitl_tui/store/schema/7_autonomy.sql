@@ -22,13 +22,15 @@ CREATE TRIGGER autonomy_logged AFTER INSERT ON autonomy BEGIN
 END;
 
 -- What a level let go on or had checked, and a person finds wrong, lowers it by one: with the decision or the thumb, in one commit.
-CREATE VIEW falls AS SELECT decision, feedback, at, why FROM autonomy;  -- what is inserted here lowers, once for each decision
+CREATE VIEW falls AS SELECT decision, feedback, at, why FROM autonomy;  -- what is inserted here lowers, once for each call
 CREATE TRIGGER falls_happen INSTEAD OF INSERT ON falls BEGIN
     INSERT INTO autonomy (agent, tool, was, level, actor, at, why, decision, feedback)
     SELECT l.agent, l.tool, l.level, CASE l.level WHEN 'act' THEN 'spot checks' WHEN 'spot checks' THEN 'threshold' ELSE 'ask' END,
         'autonomy', NEW.at, NEW.why, d.id, NEW.feedback
     FROM decisions d JOIN levels l ON l.agent = d.agent AND l.tool = d.tool
-    WHERE d.id = NEW.decision AND l.level != 'ask' AND NOT EXISTS (SELECT 1 FROM autonomy WHERE decision = d.id);
+    WHERE d.id = NEW.decision AND l.level != 'ask' AND NOT EXISTS (SELECT 1 FROM autonomy WHERE decision = d.id)
+        AND NOT EXISTS (SELECT 1 FROM decisions o JOIN autonomy f ON f.decision = o.id  -- sent, come back, and refused again: the same call
+            WHERE o.review = d.review AND o.slot = d.slot GROUP BY o.id HAVING count(*) = 1 AND o.undone_at IS NULL);
 END;
 CREATE TRIGGER decisions_lower AFTER INSERT ON decisions
 WHEN NEW.kind != 'approve' AND NEW.actor NOT GLOB 'policy:*' AND NEW.actor NOT GLOB 'timeout:*'
@@ -44,11 +46,12 @@ CREATE TRIGGER feedback_lowers AFTER INSERT ON feedback WHEN NEW.thumb < 0 AND N
     FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
     WHERE d.id = NEW.decision AND d.kind = 'approve' AND (d.actor GLOB 'policy:*' OR a.spot_check);
 END;
-CREATE TRIGGER decisions_raise AFTER UPDATE OF undone_at ON decisions  -- what was taken back lowers nothing, unless a person has spoken since
-WHEN NEW.undone_at IS NOT NULL AND OLD.undone_at IS NULL AND EXISTS (SELECT 1 FROM autonomy WHERE decision = NEW.id) BEGIN
+CREATE TRIGGER decisions_raise AFTER UPDATE OF superseded ON decisions  -- taken back, or said anew while it could be: that lowers nothing,
+WHEN NEW.superseded AND NOT OLD.superseded AND EXISTS (SELECT 1 FROM autonomy WHERE decision = NEW.id)  -- unless a person has spoken since
+    AND (NEW.undone_at IS NOT NULL OR (SELECT state FROM reviews WHERE id = NEW.review) = 'open') BEGIN
     INSERT INTO autonomy (agent, tool, was, level, actor, at, why, decision)
     SELECT l.agent, l.tool, l.level, CASE l.level WHEN 'ask' THEN 'threshold' WHEN 'threshold' THEN 'spot checks' ELSE 'act' END,
-        'autonomy', NEW.undone_at, 'the decision was taken back', NEW.id
+        'autonomy', coalesce(NEW.undone_at, (julianday('now') - 2440587.5) * 86400.0), 'the decision was taken back', NEW.id
     FROM autonomy f JOIN levels l ON l.agent = f.agent AND l.tool = f.tool
     WHERE f.decision = NEW.id AND NOT EXISTS
         (SELECT 1 FROM autonomy p WHERE p.agent = f.agent AND p.tool = f.tool AND p.id > f.id AND p.decision IS NULL);
