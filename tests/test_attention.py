@@ -21,11 +21,11 @@ from hitl_tui import attention, checks, filters, jsontext
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
-from hitl_tui.policy import Policy, examine
+from hitl_tui.policy import Ladder, Policy, examine
 from hitl_tui.settings import Home
 from hitl_tui.store import Store, audit, cases, decisions, history, repair, reviews, runs, salvage, search, takeovers, tallies, workers
 from hitl_tui.store.answers import DECIDE, row_of
-from tests.attentive import decided, duties, made
+from tests.attentive import EVERY, decided, duties, made
 from tests.driving import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
 from tests.ui import seed
 
@@ -163,6 +163,27 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     assert not await duties(store, project).do()
     shown = json.dumps([kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ?", (id_,))])
     assert shown == '["opened"]' and Inbox(store, "ann").attention(id_) is None
+
+
+async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_none(store: Store) -> None:
+    project = await seed.project(store)
+    await decided(store, project, 8)
+    await store.write("UPDATE runs SET launched_by = 'bob', gates_before = '[\"tools\"]', time_limit_s = 60")
+    await store.write("UPDATE events SET at = at + seq / 100.0")
+    await store.write("UPDATE actions SET declared = 'reversible'")
+    fell = "INSERT INTO autonomy (agent, tool, was, level, actor, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 0, '')"
+    policy = Policy(attention=EVERY, ladder=Ladder())
+    await store.write(fell, ("act",))
+    assert not await duties(store, project, policy).do(), "such a call asks nobody: this one would be told by that"
+    await store.write(fell, ("threshold",))
+    assert await duties(store, project, policy).do()
+    ann = Inbox(store, "ann")
+    check = await ann.review((await ann.waiting(1))[0].id)
+    assert check.actions[0].reason == "its confidence is unknown"
+    run, first = check.row.run, (await ann.trace(check.row.run))[0]
+    assert await store.one("SELECT launched_by, gates_before, time_limit_s FROM runs WHERE id = ?", (run,)) == ("bob", '["tools"]', 60)
+    began, opened = await store.one("SELECT r.created_at, v.opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
+    assert began <= first.at < opened, "nothing happens before its run was launched"
 
 
 ENDINGS: dict[str, tuple[str, bool]] = {

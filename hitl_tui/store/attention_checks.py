@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from hitl_tui import attention, jsontext
 from hitl_tui.model import Pause, PauseKind, Review, Routed
@@ -85,10 +86,13 @@ async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong:
         )
         if known != number:
             return None
+        trace = await _trace(db, source)
+        later_s = now - trace[-1][1] if trace else 0.0
         cursor = await db.execute(
-            "INSERT INTO runs (project, agent, thread, title, input, state, attention, tags, created_at, started_at) "
-            "SELECT project, agent, ?1, title, input, 'waiting', 1, tags, ?2, ?2 FROM runs WHERE id = ?3",
-            (attention.other_id(source.thread, seed), now, source.row.run),
+            "INSERT INTO runs (project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, "
+            "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
+            "time_limit_s, launched_by, ?2, ?2 FROM runs WHERE id = ?3",
+            (attention.other_id(source.thread, seed), trace[0][1] + later_s if trace else now, source.row.run),
         )
         run = int(cursor.lastrowid or 0)
         review, _ = await reviews.insert(db, run, source.row.agent, pause, routed)
@@ -97,20 +101,20 @@ async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong:
             "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
             (review, source.row.id, wrong.clause, jsontext.dumps(correct), now),
         )
-        await _copy_trace(db, source, run, now - source.row.opened_at, wrong)
+        for seq, at, kind, node, path, body in trace:
+            changed = jsontext.dumps(attention.alike(json.loads(body), source.actions[0].args, wrong.args))
+            await db.execute(
+                "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run, seq, at + later_s, kind, node, path, changed),
+            )
         return review
 
 
-async def _copy_trace(db: Transaction, source: Review, run: int, later_s: float, wrong: attention.Wrong) -> None:
-    """What led to the source led to this one too."""
+async def _trace(db: Transaction, source: Review) -> list[Any]:
+    """What led to the source, up to its run's first pause: it led to the check too, as long ago as that was."""
     rows = await db.execute_fetchall(
         "SELECT seq, at, kind, node, path, body FROM events WHERE run = ? AND at <= ? ORDER BY seq LIMIT ?",
         (source.row.run, source.row.opened_at + 1, EVENTS),
     )
     until = next((number for number, row in enumerate(rows, 1) if row[2] == "paused"), len(rows))
-    for seq, at, kind, node, path, body in rows[:until]:
-        changed = attention.alike(json.loads(body), source.actions[0].args, wrong.args)
-        await db.execute(
-            "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (run, seq, at + later_s, kind, node, path, jsontext.dumps(changed)),
-        )
+    return rows[:until]

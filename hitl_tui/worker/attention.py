@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from hitl_tui import attention, facts, jsontext
 from hitl_tui.model import Action, Context, Outcome, Pause, Review, Routed, digest_of
 from hitl_tui.policy import Policy, judge
-from hitl_tui.store import Store, reviews, runs
+from hitl_tui.store import Store, autonomy, reviews, runs
 from hitl_tui.store import attention_checks as rows
 from hitl_tui.store.review_rows import read_context
 
@@ -56,7 +56,7 @@ class Checks:
         run = await runs.get(self._store, source.row.run)
         if run is None:
             return None
-        verdict = judge(facts.asked(run, pause, pause.actions[0]), policy, now)
+        verdict = judge(facts.asked(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
         return Routed({0: replace(verdict, reviewers=1, deadline_s=None)}) if verdict.outcome is Outcome.ASK else None
 
 
