@@ -48,7 +48,7 @@ CREATE TRIGGER feedback_lowers AFTER INSERT ON feedback WHEN NEW.thumb < 0 AND N
 END;
 CREATE TRIGGER decisions_raise AFTER UPDATE OF superseded ON decisions  -- taken back, or said anew while it could be: that lowers nothing,
 WHEN NEW.superseded AND NOT OLD.superseded AND EXISTS (SELECT 1 FROM autonomy WHERE decision = NEW.id)  -- unless a person has spoken since
-    AND (NEW.undone_at IS NOT NULL OR (SELECT state FROM reviews WHERE id = NEW.review) = 'open') BEGIN
+    AND (NEW.undone_at IS NOT NULL OR (SELECT state = 'open' AND decided_at IS NULL FROM reviews WHERE id = NEW.review)) BEGIN
     INSERT INTO autonomy (agent, tool, was, level, actor, at, why, decision)
     SELECT l.agent, l.tool, l.level, CASE l.level WHEN 'ask' THEN 'threshold' WHEN 'threshold' THEN 'spot checks' ELSE 'act' END,
         'autonomy', coalesce(NEW.undone_at, (julianday('now') - 2440587.5) * 86400.0), 'the decision was taken back', NEW.id
