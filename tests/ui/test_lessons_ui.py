@@ -184,6 +184,9 @@ def test_screen(
                 await pilot.pause(0.02)
         if len(pilot.app.screen_stack) == 1:
             await pilot.app.catch_up()
+        for focused in [pilot.app.screen.focused]:
+            if focused is not None and hasattr(focused, "cursor_blink"):
+                focused.cursor_blink = False
         await pilot.pause(0.3)
 
     assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
