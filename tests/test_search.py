@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.insights import Rates
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
 from hitl_tui.store import Store, reviews, search, tallies
+from tests.ui import seed
 
 NOW = 1_795_000_000.0
 
@@ -187,3 +189,23 @@ async def test_figures_follow_what_stands(past: Store) -> None:
     assert sum(by_tool["mail_assistant send_mail"].waited.values()) == 1
     assert insights.brier(await tallies.beliefs(past)) == pytest.approx((0.4**2 + (0.7 - 1) ** 2) / 2)
     assert await tallies.tallies(past, "agent", since=time.time() + 2 * 86_400) == []
+
+
+async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    async with Store.open(path, "NORMAL") as store, Store.open(path) as other:
+        review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+        async with store.transaction() as db:  # decided again and again, as nobody ever did
+            for number in range(3000):
+                await db.execute(
+                    "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at, superseded, agent, tool) "
+                    "VALUES (?, 0, 'approve', 'bob', '', ?, 0, 1, 'mail_assistant', 'send_email')",
+                    (review, number),
+                )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(search.catch_up(store))
+            written = tasks.create_task(other.write("INSERT INTO changes (run) VALUES (NULL)"))
+            await written
+            done = store.glance("SELECT count(*) FROM history")[0][0]
+        assert done < 2000, "who writes waits for a step or some, and not for the whole past"
+        assert not store.glance(search.NEW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
@@ -16,7 +17,8 @@ from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
 PAGE = 50
-BATCH = 500
+BATCH = 100
+"""So few that neither the keys nor another program that writes wait for long."""
 REMEMBER = (
     "INSERT INTO history "
     "SELECT decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, size, spot_check, standing "
@@ -47,12 +49,13 @@ async def catch_up(store: Store) -> None:
     """Take into the index what was decided since it was looked at last; whoever decides does not wait for it."""
     while store.glance(NEW):
         async with store.transaction() as db:
+            began = time.monotonic()
             [(last,)] = await db.execute_fetchall("SELECT coalesce(max(decision), 0) FROM history")
             taken = (await db.execute(REMEMBER, (last, BATCH))).rowcount
             await db.execute(INDEX, (last, BATCH))
         if taken < BATCH:
             return
-        await asyncio.sleep(0)  # others may write
+        await asyncio.sleep((time.monotonic() - began) / 2)  # others may write: they look again and again, and must find it free
 
 
 async def history(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[Remembered]:
