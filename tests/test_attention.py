@@ -299,6 +299,19 @@ async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_ag
         assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
 
 
+async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_one(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        db.execute("DROP TRIGGER attention_kept")
+        db.execute("DELETE FROM attention")
+    salvage.rebuild(store.path)
+    async with Store.open(store.path) as mended:
+        ann = Inbox(mended, "ann")
+        assert await ann.decide(await ann.review(check.row.id), {0: approve()}, 9000) == "applied"
+        assert ann.attention(check.row.id)
+        assert check.row.id not in {one.review for one in await search.history(mended, filters.parse("", 0.0))}
+
+
 async def test_nothing_is_learned_from_it(store: Store) -> None:
     project = await seed.project(store)
     check = await made(store, project)

@@ -198,6 +198,11 @@ def _give_owners(db: sqlite3.Connection) -> None:
     )
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attention'").fetchone():  # none of those was an agent's
         db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
+        db.execute(  # also where what was wrong is lost: nobody's rates and no training data have them
+            "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
+            "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
+            "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention)"
+        )
     while found := db.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, owner, number in found:
             if rowid is not None:
