@@ -182,8 +182,8 @@ async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_n
     assert check.actions[0].reason == "its confidence is unknown"
     run, first = check.row.run, (await ann.trace(check.row.run))[0]
     assert await store.one("SELECT launched_by, gates_before, time_limit_s FROM runs WHERE id = ?", (run,)) == ("bob", '["tools"]', 60)
-    began, opened = await store.one("SELECT r.created_at, v.opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
-    assert began <= first.at < opened, "nothing happens before its run was launched"
+    times = await store.one("SELECT created_at, started_at, opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
+    assert times[0] <= times[1] <= first.at < times[2], "nothing happens before its run was launched"
 
 
 ENDINGS: dict[str, tuple[str, bool]] = {
@@ -354,6 +354,10 @@ async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
         check = await until_check(ann)
         sent = place.journal.read_text()
         (listed,) = place.json("queue")
+        asked = (await reviews.context(ann.store, check.row.id)).conversation[0].text
+        assert "ann@example.com" in asked, "nobody has asked for what is wrong"
+        (entry,) = [event.body for event in await ann.inbox.trace(check.row.run) if event.kind == "input"]
+        assert "ann@example.com" in json.dumps(entry)
         assert listed["attention_check"] is None and "attention" not in place.cli("show", str(check.row.id)).stdout
 
         said = json.loads(place.cli("decide", str(check.row.id), "approve", "--grace", "30s", "--json").stdout)

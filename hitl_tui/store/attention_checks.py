@@ -91,8 +91,9 @@ async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong:
         cursor = await db.execute(
             "INSERT INTO runs (project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, "
             "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
-            "time_limit_s, launched_by, ?2, ?2 FROM runs WHERE id = ?3",
-            (attention.other_id(source.thread, seed), trace[0][1] + later_s if trace else now, source.row.run),
+            "time_limit_s, launched_by, min(max(created_at, ?2 - 1), ?2) + ?3, min(max(coalesce(started_at, ?2), ?2 - 1), ?2) + ?3 "
+            "FROM runs WHERE id = ?4",
+            (attention.other_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
         )
         run = int(cursor.lastrowid or 0)
         review, _ = await reviews.insert(db, run, source.row.agent, pause, routed)
@@ -102,7 +103,7 @@ async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong:
             (review, source.row.id, wrong.clause, jsontext.dumps(correct), now),
         )
         for seq, at, kind, node, path, body in trace:
-            changed = jsontext.dumps(attention.alike(json.loads(body), source.actions[0].args, wrong.args))
+            changed = body if kind == "input" else jsontext.dumps(attention.alike(json.loads(body), correct, wrong.args))
             await db.execute(
                 "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run, seq, at + later_s, kind, node, path, changed),

@@ -61,7 +61,7 @@ class Checks:
 
 
 def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) -> Pause:
-    """The source's pause, with other ids and the wrong arguments wherever the right ones stand."""
+    """The source's pause, with other ids and the wrong arguments wherever the agent wrote the right ones: no person asked for them."""
     was = source.actions[0]
     declared = was.declared or (source.row.risk if was.risk is None else None)
     action = Action(
@@ -79,7 +79,10 @@ def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) 
         was.confidence,
         declared,
     )
-    around = attention.alike(json.loads(jsontext.dumps(asdict(context))), was.args, wrong.args)
+    before = json.loads(jsontext.dumps(asdict(context)))
+    around = attention.alike(before, was.args, wrong.args)
+    said = zip(before["conversation"], around["conversation"], strict=True)
+    around["conversation"] = [as_it_was if as_it_was["role"] == "user" else one for as_it_was, one in said]
     return Pause(
         attention.other_id(source.interrupt, f"{seed}\0interrupt"),
         source.row.kind,
