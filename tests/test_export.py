@@ -122,7 +122,7 @@ def test_sft_is_what_people_let_run(home: Path) -> None:
     assert manifest["left_out"] == {
         "decided by policy or a timeout": 1,
         "decided faster than it can be read": 1,
-        "nothing for sft": 1,
+        "nothing for sft: no call to learn from, or no conversation": 1,
     }
     assert (manifest["reviews"], manifest["examples"]) == (3, 3)
 

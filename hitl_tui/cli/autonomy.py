@@ -43,7 +43,8 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
         found = await inbox.autonomy.standings()
         if json_:
             return printing.as_json([_json(one) for one in found])
-        return printing.table(_cells(one) for one in found) or "nobody has decided any call of a tool yet"
+        accept = "\n\n`hitl-tui autonomy accept AGENT TOOL` takes what is proposed" if any(one.proposed for one in found) else ""
+        return printing.table(_cells(one) for one in found) + accept if found else "nobody has decided any call of a tool yet"
 
     tell(work, home, reviewer)
 

@@ -28,6 +28,7 @@ from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
 from hitl_tui.training import Case, Masker, Rules, examples, features, read_masks, why_left_out
+from hitl_tui.ui.amounts import counted
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
@@ -35,6 +36,13 @@ UNPAIRED = re.compile("[\ud800-\udfff]")
 """Halves of a character: no text in UTF-8 has them, and no reader of training data takes them."""
 LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
 """What some readers take for the end of a line, escaped."""
+NOTHING = {
+    "sft": "no call to learn from, or no conversation",
+    "dpo": "no correction, a call that was refused, or no conversation",
+    "openai-dpo": "no correction, a call that was refused, or no conversation",
+    "kto": "no conversation",
+}
+"""Why a review has nothing for a format; the others take every one."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
 
@@ -101,7 +109,9 @@ class Exported:
 
     def lines(self, path: Path) -> Iterator[str]:
         """For people."""
-        yield f"{self.examples:,} examples of {self.reviews:,} reviews are in {path}, and what they are in {manifest_of(path).name}"
+        are = "is" if self.examples == 1 else "are"
+        made = f"{counted(self.examples, 'example')} of {counted(self.reviews, 'review')} {are} in {path}"
+        yield f"{made}, and what they are in {manifest_of(path).name}"
         for why, count in sorted(self.left_out.items()):
             yield f"  left out: {count:,} {why}"
         for name, count in sorted(self.masked.items()):
@@ -150,7 +160,7 @@ def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, enco
         made = 1
     done.reviews += made
     if not made:
-        done.left_out[f"nothing for {done.format}"] += 1
+        done.left_out[f"nothing for {done.format}: {NOTHING.get(done.format, 'no call')}"] += 1
 
 
 def _line(example: dict[str, Any], first: bool) -> str:

@@ -18,6 +18,7 @@ ROWS = 20
 NAME = 26
 SHORT = 20
 """Characters of a name beside many columns."""
+LEAST_AGENT = 4
 READER = 12
 WORDS = 60
 RECENT = 14
@@ -99,8 +100,9 @@ def lines(found: Insights, when: str) -> Iterator[str]:
     yield from _titled("what became of them", _rates_rows([("all", found.overall)] if found.decisions else []))
     for title, group in (("by agent", found.agents), ("by tool", found.tools), ("by reviewer", found.reviewers), ("by rule", found.rules)):
         if group:
-            yield from _titled(title, _rates_rows([(one.name, one) for one in group]))
-    every = [("all", found.overall), *((one.name, one) for one in (*found.tools, *found.reviewers))]
+            name = _tool if group is found.tools else one_line
+            yield from _titled(title, _rates_rows([(name(one.name, SHORT), one) for one in group]))
+    every = [("all", found.overall), *((_tool(one.name, NAME), one) for one in found.tools), *((one.name, one) for one in found.reviewers)]
     yield from _titled("how long it took: half of them no longer, nine of ten no longer", _times_rows(every if found.decisions else []))
     yield from _titled("lately", _trend_rows(found.overall.trend[-RECENT:]))
     enough = found.decisions >= ENOUGH
@@ -131,7 +133,13 @@ def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
         enough = rates.total >= ENOUGH
         shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
         sure = f"{bounds[0]:.0%}–{bounds[1]:.0%}".replace("%–", "–").replace("%", " %") if enough and bounds else UNKNOWN
-        yield (one_line(name, SHORT), f"{rates.total:,}", *shares, sure)
+        yield (name, f"{rates.total:,}", *shares, sure)
+
+
+def _tool(name: str, cells: int) -> str:
+    """An agent and its tool; where they do not fit, less of the agent."""
+    agent, _, tool = name.partition(" ")
+    return one_line(f"{one_line(agent, max(LEAST_AGENT, cells - len(tool) - 1))} {tool}", cells)
 
 
 def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:

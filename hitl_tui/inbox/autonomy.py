@@ -12,7 +12,10 @@ from hitl_tui.policy import Ladder, Policy, PolicyNow
 from hitl_tui.store import Store
 from hitl_tui.store import autonomy as rows
 
-OFF = ("no tool can earn anything: the policy has no [autonomy]", "add that table to policy.toml")
+OFF = (
+    "no tool can earn anything: the policy has no [autonomy]",
+    "add that table to policy.toml; `hitl-tui policy init` writes one into the home",
+)
 
 
 class AutonomyDesk:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from hitl_tui.insights import Believed, Calibration, reliability, wilson
 from hitl_tui.ui.amounts import counted, percent
-from hitl_tui.ui.figure_lines import ENOUGH, Frame
+from hitl_tui.ui.figure_lines import Frame
 from hitl_tui.ui.ink import Piece
-from hitl_tui.ui.insights_entries import Period
+from hitl_tui.ui.insights_entries import ENOUGH, Period
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import UP, Point, grid, inked, plane
 

@@ -11,13 +11,11 @@ from hitl_tui.model import DecisionKind
 from hitl_tui.safety import one_line
 from hitl_tui.ui import words
 from hitl_tui.ui.amounts import counted, percent, took, top_of
-from hitl_tui.ui.insights_entries import Period
+from hitl_tui.ui.insights_entries import ENOUGH, Period
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import bar, column_cells, columns, grid, inked
 from hitl_tui.ui.trend import Trend, trend_of
 
-ENOUGH = 2
-"""Decisions below which shares say nothing."""
 LONGEST_BAR = 60
 MOST = 8
 """Arguments and reasons that are listed."""

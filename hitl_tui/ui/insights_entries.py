@@ -9,6 +9,9 @@ from hitl_tui.insights import Calibration, Figures, Insights, Reader
 from hitl_tui.ui import words
 from hitl_tui.ui.amounts import percent
 
+ENOUGH = 2
+"""Decisions below which shares say nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -52,7 +55,7 @@ class Entry:
     """What is told of it; None for the heading of a section."""
     count: int | None = None
     share: float | None = None
-    """Approved unchanged."""
+    """Approved unchanged; None of too few."""
     said: str = ""
     """In place of the share."""
     warns: bool = False
@@ -95,4 +98,5 @@ def _entries(now: Insights, reviewer: str) -> Iterator[Entry]:
 
 def _figures(section: str, name: str, beside: str, figures: Figures) -> Entry:
     rates = figures.rates
-    return Entry(0, section, name, beside, figures, rates.total, rates.share(rates.approved))
+    share = rates.share(rates.approved) if rates.total >= ENOUGH else None
+    return Entry(0, section, name, beside, figures, rates.total, share)

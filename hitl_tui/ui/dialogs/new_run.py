@@ -24,8 +24,8 @@ from hitl_tui.ui.document import Document
 from hitl_tui.ui.lines import BLANK, Line, paragraph
 from hitl_tui.ui.trouble import TROUBLE, sentence, steady
 
-TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "agents"), ("esc", "back")]
-JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "agents"), ("esc", "back")]
+TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "other side"), ("esc", "back")]
+JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other side"), ("esc", "back")]
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
 
 NO_AGENT = "no agent is known yet; those that are being loaded appear here by themselves"
