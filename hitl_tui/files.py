@@ -22,10 +22,10 @@ def whole(path: Path) -> Iterator[TextIO]:
         Refused: there is such a file already, the folder cannot be written, or the disk is full.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    if path.exists() or path.is_symlink():
-        raise _exists(path)
-    _sweep(path)
     try:
+        if path.exists() or path.is_symlink():
+            raise _exists(path)
+        _sweep(path)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
             yield file

@@ -196,6 +196,8 @@ def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
     code, out = hitl("export", str(tmp_path / "none" / "out.jsonl"), "--home", str(home))
     assert code == 1
     assert "cannot be written" in out
+    code, out = hitl("export", str(tmp_path / ("n" * 250)), "--home", str(home))
+    assert (code, "cannot be written: File name too long" in out) == (1, True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "out.jsonl"]
 
 
@@ -234,6 +236,15 @@ def test_a_long_text_is_masked_to_its_end() -> None:
     text = "word " * 50_000 + "ann@example.com"
     assert masker.mask({"a": [text]})["a"][0].endswith("word [e-mail]")
     assert masker.counts == {"e-mail": 1}
+
+
+def test_what_only_its_name_tells_is_masked_too() -> None:
+    masker = Masker()
+    secret = {"db_password": "hunter2 or so", "apiKey": "abc-12345", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
+    told = {"db_password": "[password]", "apiKey": "[password]", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
+    assert masker.mask(secret) == told
+    assert masker.mask("DB_PASSWORD=hunter2222") == "DB_[password]"
+    assert masker.counts == {"password": 3}
 
 
 def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:

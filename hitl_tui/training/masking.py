@@ -38,7 +38,7 @@ DEFAULT = (
     _mask("private key", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,8000}-----END [A-Z ]{0,30}PRIVATE KEY-----"),
     _mask("access key", r"\bAKIA[0-9A-Z]{16}\b|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
     _mask("token", r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs])[-_][A-Za-z0-9_-]{12,200}"),
-    _mask("password", r"(?i:\b(?:password|passwd|secret|api[_-]?key|token)\b[\"']?\s{0,3}[:=]\s{0,3})[\"']?[^\s\"',;]{4,200}"),
+    _mask("password", r"(?i:(?:password|passwd|secret|api[_-]?key|token)\b[\"']?\s{0,3}[:=]\s{0,3})[\"']?[^\s\"',;]{4,200}"),
     _mask("e-mail", r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}\b"),
     _mask("IBAN", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
     _mask("card number", r"\b(?:\d[ -]?){13,18}\d\b"),
@@ -61,8 +61,19 @@ class Masker:
         if isinstance(value, list):
             return [self.mask(part) for part in value]
         if isinstance(value, dict):
-            return {self._text(str(key)): self.mask(part) for key, part in value.items()}
+            return {self._text(str(key)): self._named(str(key), part) for key, part in value.items()}
         return value
+
+    def _named(self, key: str, value: Any) -> Any:
+        """A value under a key, which may be what tells that it is secret."""
+        masked = self.mask(value)
+        if masked == value and isinstance(value, str) and len(key) <= SHORT:
+            beginning = f"{key}={value[:SHORT]}"
+            for mask in self._masks:
+                if (found := mask.pattern.search(beginning)) and found.end() > len(key) + 1:
+                    self.counts[mask.name] += 1
+                    return f"[{mask.name}]"
+        return masked
 
     def _text(self, text: str) -> str:
         if text in self._clean:
