@@ -21,7 +21,7 @@ from hitl_tui import attention, checks, filters, jsontext
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
-from hitl_tui.policy import Ladder, Policy, examine
+from hitl_tui.policy import Ladder, Policy, examine, parse
 from hitl_tui.settings import Home
 from hitl_tui.store import Store, audit, cases, decisions, history, repair, reviews, runs, salvage, search, takeovers, tallies, workers
 from hitl_tui.store.answers import DECIDE, row_of
@@ -125,9 +125,9 @@ async def nothing_runs(store: Store, check: Review) -> None:
     """Whatever was done: nobody has driven or sent it, or ever could."""
     run = check.row.run
     state, worker, cut = await store.one("SELECT state, worker, cut FROM runs WHERE id = ?", (run,))
-    assert (state in ("waiting", "done"), worker, cut) == (True, None, 0)
+    assert (state in ("waiting", "done", "cancelled"), worker, cut) == (True, None, 0)
     submitted, by, now = await store.one("SELECT submitted_at, submitted_by, state FROM reviews WHERE id = ?", (check.row.id,))
-    assert (submitted, by, now in ("open", "applied")) == (None, None, True)
+    assert (submitted, by, now in ("open", "applied", "expired")) == (None, None, True)
     for table in ("takeovers", "heads", "failures", "escalations"):
         assert await store.one(f"SELECT count(*) FROM {table} WHERE run = ?", (run,)) == (0,)
     assert await store.one("SELECT count(*) FROM endorsements WHERE review = ?", (check.row.id,)) == (0,)
@@ -244,10 +244,11 @@ def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_en
                 with contextlib.suppress(HitlError):
                     await step(store, ann, check, what)
                 await nothing_runs(store, check)
-            first = next((what for what in steps if what in ENDINGS), None)
+            state = (await ann.review(check.row.id)).row.state
+            first = None if state == "expired" else next((what for what in steps if what in ENDINGS), None)
             found = ann.attention(check.row.id)
             assert (found and (found.said, found.caught, found.actor)) == (first and (*ENDINGS[first], "ann"))
-            assert (await ann.review(check.row.id)).row.state == ("applied" if first else "open")
+            assert state in (("applied",) if first else ("open", "expired"))
             kinds = [kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ? AND kind = 'attention'", (check.row.id,))]
             assert len(kinds) == bool(first)
         assert not audit.verify(home / "hitl.db").problem
@@ -272,6 +273,24 @@ async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store)
     with pytest.raises(Stale):
         await ann.decide(check, {0: reject("no")})
     assert (await ann.run(check.row.run)).result == {"attention_check": f"missed: {found.wrong}"}
+
+
+async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(store: Store) -> None:
+    project, timed = (
+        await seed.project(store),
+        parse("attention.every = 2\n[[rule]]\nname = 'soon'\ntool = 'send_*'\noutcome = 'ask'\ndeadline = '1h'"),
+    )
+    await decided(store, project, 8)
+    two = parse("attention.every = 2\n[[rule]]\nname = 'two'\ntool = 'send_*'\noutcome = 'ask'\nreviewers = 2")
+    assert not await duties(store, project, two).do(), "one person's word would be enough for it, which tells it from others"
+    assert await duties(store, project, timed).do()
+    ann = Inbox(store, "ann")
+    (row,) = await ann.waiting(2)
+    assert row.deadline_at and row.deadline_at - row.opened_at == pytest.approx(3600, abs=1)
+    await store.write("UPDATE reviews SET deadline_at = 1 WHERE id = ?", (row.id,))
+    assert await duties(store, project, timed).do()
+    assert (await ann.review(row.id)).row.state == "expired" and ann.attention(row.id) is None
+    assert (await ann.insights.read()).readers[0].shown == 0
 
 
 async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: Store) -> None:

@@ -31,6 +31,15 @@ async def caught(db: Transaction, actor: str, said: str, *, run: int | None = No
     return cursor.rowcount > 0
 
 
+async def lapsed(db: Transaction, review: int, note: str) -> bool:
+    """Within a transaction: nobody said anything of a check in time, which ends it unsaid; False when it is none that waits."""
+    cursor = await db.execute(
+        "UPDATE reviews SET state = 'expired', note = ? WHERE id = ? AND state = 'open' AND id IN (SELECT review FROM attention)",
+        (jsontext.plain(note), review),
+    )
+    return cursor.rowcount > 0
+
+
 def carried(store: Store, run: int) -> bool:
     """Whether a run only carried a check, and is over."""
     return bool(store.glance("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from hitl_tui import durations, jsontext
 from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
-from hitl_tui.store import escalations
+from hitl_tui.store import attention, escalations
 from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import undecided_actions
@@ -48,6 +48,8 @@ async def enforce(store: Store, review: int, now: float) -> bool:
         length_s, then, rule, to, note, kind = found[0]
         await db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
         why = f"nobody decided it within {durations.told(round(length_s, 3))}"
+        if await attention.lapsed(db, review, why):
+            return True
         actor = f"timeout:{rule}"
         keeps = await _keeps_from_rejecting(db, review, note, kind) if then == "reject" else ""
         if then == "reject" and not keeps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from hitl_tui import attention, facts, jsontext
 from hitl_tui.model import Action, Context, Outcome, Pause, Review, Routed, digest_of
@@ -52,12 +52,12 @@ class Checks:
         return False
 
     async def _asked(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
-        """What policy says of it, as of any other; None where it would not put it before people. No time runs out for it."""
+        """What policy says of it, as of any other; None where it would not put it before one person."""
         run = await runs.get(self._store, source.row.run)
         if run is None:
             return None
         verdict = judge(facts.asked(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
-        return Routed({0: replace(verdict, reviewers=1, deadline_s=None)}) if verdict.outcome is Outcome.ASK else None
+        return Routed({0: verdict}) if verdict.outcome is Outcome.ASK and verdict.reviewers < 2 else None
 
 
 def _pause(source: Review, context: Context, wrong: attention.Wrong, seed: str) -> Pause:
