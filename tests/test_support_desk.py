@@ -71,6 +71,18 @@ def test_where_nobody_can_help_the_apology_is_approved(desk: Callable[[str], Job
     assert "will call you as soon as we have one" in job.files()["replies/T-105.txt"]
 
 
+@pytest.mark.parametrize("plan", ["results", "guidance"])
+def test_a_person_takes_over_though_three_nodes_run_tools(desk: Callable[[str], Job], plan: str) -> None:
+    job = desk("answer T-105")
+    job.asked()
+    (call,) = job.place.json("take-over", job.run)["head"]["calls"]
+    done = {"results": {call["id"]: "they are told by telephone"}} if plan == "results" else {"guidance": "answer T-101"}
+    job.place.cli("hand-back", job.run, "--plan", json.dumps(done))
+    said = [message["text"] for message in job.done()["messages"]]
+    assert any("they are told by telephone" in text if plan == "results" else "took over" in text for text in said)
+    assert set(job.files()) == (set() if plan == "results" else {"replies/T-101.txt"})
+
+
 def test_a_call_that_is_sent_back_comes_again_as_it_was_left(desk: Callable[[str], Job]) -> None:
     job = desk("answer T-102")
     left = {"order": "9912", "amount": 380.0, "reason": "arrived   broken, shade missing"}

@@ -287,10 +287,16 @@ class _Recipe:
         nodes = self._tool_nodes()
         if not nodes and len(waiting := sorted(set(self._place.snapshot.next))) == 1:
             nodes = waiting
+        if len(nodes) > 1 and self._lead_alike(nodes):
+            nodes = nodes[:1]
         if len(nodes) != 1:
             why = f"{', '.join(nodes)} do" if nodes else "none looks as if it did"
             raise Refused(f"nobody knows which node of its graph runs these calls: {why}", "guide the agent, or answer in its place")
         return nodes[0]
+
+    def _lead_alike(self, nodes: list[str]) -> bool:
+        """Whether it is the same which of them brought results: from each the graph goes on to the same, without conditions."""
+        return set(nodes) <= set(self._plain_nodes()) and len({frozenset(self._place.anatomy.after(node)) for node in nodes}) == 1
 
     def _tools_ask(self) -> bool:
         """Whether the calls were asked by the node that runs them, one by one, and all that are left are of those tools."""
