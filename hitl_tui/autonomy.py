@@ -45,6 +45,7 @@ def evidence(decided: Sequence[Weighed], came_at: float | None, attention: tuple
 
     `attention` is how many checks were shown to those who decided, and how many of them they caught.
     """
+    bins = _bins(decided)
     count, good = len(decided), sum(one.unchanged for one in decided)
     bounds = insights.wilson(good, count)
     return Evidence(
@@ -52,21 +53,23 @@ def evidence(decided: Sequence[Weighed], came_at: float | None, attention: tuple
         good,
         bounds[0] if bounds else None,
         next((ago for ago, one in enumerate(decided) if not one.unchanged), count),
-        _calibration_error(decided),
+        insights.calibration_error(bins) if bins else None,
+        insights.overconfidence(bins) if bins else None,
         *attention,
         sum(one.spot_check for one in decided),
         count if came_at is None else sum(one.at > came_at for one in decided),
     )
 
 
-def _calibration_error(decided: Sequence[Weighed]) -> float | None:
+def _bins(decided: Sequence[Weighed]) -> list[Believed]:
+    """Of the confidence that was stated; none when that was too seldom."""
     stated = [(one.confidence, one.unchanged) for one in decided if one.confidence is not None and 0 <= one.confidence <= 1]
     if not stated or len(stated) * 2 < len(decided):
-        return None
+        return []
     bins: dict[int, list[tuple[float, bool]]] = {}
     for confidence, unchanged in stated:
         bins.setdefault(min(BINS - 1, math.floor(confidence * BINS)), []).append((confidence, unchanged))
-    return insights.calibration_error([_believed(one) for one in bins.values()])
+    return [_believed(one) for one in bins.values()]
 
 
 def _believed(stated: Sequence[tuple[float, bool]]) -> Believed:
@@ -109,10 +112,10 @@ def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tu
     supports += f"none of the last {found.since_refused} refused"
     if level is not Level.ASK:
         return (Level.SPOT_CHECKS if level is Level.THRESHOLD else Level.ACT), supports
-    if found.calibration_error is None:
+    if found.calibration_error is None or found.overconfidence is None:
         return Level.SPOT_CHECKS, f"{supports}; it states no confidence to ask by"
-    if found.calibration_error > ladder.calibration:
-        return None, f"its confidence is off by {found.calibration_error:.2f} on average, {ladder.calibration:g} is the most"
+    if found.overconfidence > ladder.calibration:
+        return None, f"its confidence is {found.overconfidence:.2f} too high on average, {ladder.calibration:g} is the most"
     return Level.THRESHOLD, f"{supports}; its confidence is off by {found.calibration_error:.2f}"
 
 

@@ -166,6 +166,14 @@ def calibration_error(bins: Sequence[Believed]) -> float | None:
     return sum(abs(one.confidence - one.good) for one in bins) / total
 
 
+def overconfidence(bins: Sequence[Believed]) -> float | None:
+    """The part of the calibration error that is too much confidence: stated too low, it only asks more often than it need."""
+    total = sum(one.count for one in bins)
+    if not total:
+        return None
+    return sum(max(0.0, one.confidence - one.good) for one in bins) / total
+
+
 def reliability(bins: Sequence[Believed]) -> list[tuple[float, float, int]]:
     """For a plot: mean confidence, share of good ones, and count of every bin that has any; by confidence."""
     return sorted((one.confidence / one.count, one.good / one.count, one.count) for one in bins if one.count)

@@ -188,12 +188,14 @@ def traits(before: object, after: object) -> set[Trait]:
 def _of_texts(before: str, after: str) -> Iterator[Trait]:
     if after and len(before) >= SHORTENED_FROM and len(after) * 2 <= len(before):
         yield Trait(Rank.SHORTER)
-    stem = before.rstrip()
+    stem, is_more = before.rstrip(), False
     if stem and after.startswith(stem) and (rest := after[len(before) :] if after.startswith(before) else after[len(stem) :]).strip():
+        is_more = True
         yield Trait(Rank.END, (_key(rest),))
-    elif before.strip() and after.endswith(before) and after[: -len(before)].strip():
+    if before.strip() and after.endswith(before) and after[: -len(before)].strip():
+        is_more = True
         yield Trait(Rank.BEGINNING, (_key(after[: -len(before)]),))
-    else:
+    if not is_more:
         yield from _of_words(before, after)
 
 
@@ -207,7 +209,7 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
     was, now = was[first : len(was) - last], now[first : len(now) - last]
     if max(len(was), len(now)) > WORDS:
         return
-    for _, a, b, c, d in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+    for a, b, c, d in _joined(difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes(), was):
         old, new = "".join(was[a:b]).strip(), "".join(now[c:d]).strip()
         if old and new and old != new:
             yield Trait(Rank.INSTEAD, (_key(old), _key(new)))
@@ -215,6 +217,20 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
             yield Trait(Rank.WITHOUT, (_key(old),))
         elif new and not old:
             yield Trait(Rank.ALSO, (_key(new),))
+
+
+def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """The places that differ; those with nothing but blanks between them are one."""
+    open_: tuple[int, int, int, int] | None = None
+    for place, (tag, a, b, c, d) in enumerate(codes):
+        if tag == "equal" and (open_ is None or place == len(codes) - 1 or "".join(was[a:b]).strip()):
+            if open_:
+                yield open_
+            open_ = None
+        else:
+            open_ = (open_[0], b, open_[2], d) if open_ else (a, b, c, d)
+    if open_:
+        yield open_
 
 
 def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:

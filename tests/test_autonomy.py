@@ -17,10 +17,11 @@ from hitl_tui.autonomy import Weighed, barred, evidence, proposal
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.insights import wilson
-from hitl_tui.model import Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
+from hitl_tui.model import Agent, Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
 from hitl_tui.policy import Ladder, Policies, careful, examine, judge, parse, unsampled
 from hitl_tui.policy.explaining import Mark, explain
-from hitl_tui.store import Store, audit, reviews, runs
+from hitl_tui.store import Store, agents, audit, reviews, runs
+from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
 from tests.driving import Place, Reviewer, approve, edit, reject, reviewer
 from tests.test_policy import FACTS, NOON, RULES, rule, wrong
@@ -108,7 +109,12 @@ def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
     sure = [Weighed(1.0, True, 0.95)] * 30
     supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
     assert says(sure) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.05")
-    assert says([Weighed(1.0, True, 0.6)] * 30) == (None, "its confidence is off by 0.40 on average, 0.1 is the most")
+    assert says([Weighed(1.0, True, 0.6)] * 30) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.40"), "too low only asks"
+    high = [GOOD, *[Weighed(1.0, True, 0.96)] * 30, *[Weighed(1.0, False, 0.96)] * 3]
+    assert says(high, ladder=Ladder(approved=0.7, calibration=0.05)) == (
+        None,
+        "its confidence is 0.05 too high on average, 0.05 is the most",
+    )
     assert says(sure[:15] + [GOOD] * 15)[0] is Level.THRESHOLD
     assert says(sure[:14] + [GOOD] * 16)[0] is Level.SPOT_CHECKS, "half of the calls would ask for ever"
 
@@ -263,6 +269,19 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with Store.open(tmp_path / "hitl.db", "NORMAL") as store:
         yield Desk(tmp_path, store, await seed.project(store))
     assert audit.verify(tmp_path / "hitl.db").problem == ""
+
+
+async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    assert autonomy_rows.levels(desk.store, "desk")["desk", "move"].level is Level.ACT
+    one, other = [await agents.register_project(desk.store, name, name) for name in ("one", "other")]
+    twin = Agent("desk", one, "one", "", None, True)
+    await agents.replace_agents(desk.store, one, [twin])
+    assert autonomy_rows.levels(desk.store, "desk")
+    await agents.replace_agents(desk.store, other, [dataclasses.replace(twin, project=other)])
+    assert autonomy_rows.levels(desk.store, "desk") == {}
+    (standing,) = await desk.ann.autonomy.standings()
+    assert (standing.proposed, standing.says) == (None, "several projects have an agent of this name: none of their levels counts")
 
 
 async def test_nobody_signs_as_the_ladder_does(desk: Desk) -> None:

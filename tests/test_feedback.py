@@ -208,7 +208,8 @@ async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store:
             given[key] = at, thumb
         elif given.pop(key, None):
             await desk(store, who).withdraw(subject)
-    last = [max(said for (name, _), said in given.items() if name == who)[1] for who in {who for who, _ in given}]
+    own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
+    last = [said[min(said)] for said in own]  # of the decision itself, else of its run
     [row] = await Inbox(store, "ann").history("review:1")
     assert row.thumb == (min(last) if last else None)
     assert await numbers(store, "thumb:down") == ([1] if -1 in last else [])

@@ -57,6 +57,10 @@ def corrected(*pairs: tuple[Json, Json]) -> list[Corrected | Rejected]:
         ([({"t": "It is very nice here"}, {"t": "It is nice here"}), ({"t": "a very b"}, {"t": "a b"})], 'do not write "very" in `t`'),
         ([({"t": LONG}, {"t": "Sorry."}), ({"t": LONG + "!"}, {"t": "We shall see."})], "keep `t` short"),
         ([({"t": "a b"}, {"t": "a PS b"}), ({"t": "c d"}, {"t": "c PS d"})], 'put "PS" into `t` too'),
+        (
+            [({"t": f"{who}, it is done. Kind regards, Ann"}, {"t": f"{who}, it is done. Best wishes, Ann"}) for who in ("Bob", "Cleo")],
+            'write "Best wishes," instead of "Kind regards," in `t`',
+        ),
         ([("Hi Ann", "Dear Ann"), ("Hi Bob", "Dear Bob")], 'write "Dear" instead of "Hi" in it'),
         ([({"t": "Bye"}, {"t": "Bye, Kim"})] * 2, 'add ", Kim" at the end of `t`'),
         ([({"t": "x"}, {"t": "y"})] * 2, 'write "y" instead of "x" in `t`'),

@@ -12,6 +12,7 @@ from hitl_tui.policy import Ladder, Policy, PolicyNow
 from hitl_tui.store import Store
 from hitl_tui.store import autonomy as rows
 
+SHARED = "several projects have an agent of this name: none of their levels counts"
 OFF = (
     "no tool can earn anything: the policy has no [autonomy]",
     "add that table to policy.toml; `hitl-tui policy init` writes one into the home",
@@ -94,9 +95,10 @@ async def standings(store: Store, policy: Policy) -> list[Standing]:
     """Where every tool stands by a policy; none where it has no ladder."""
     if policy.ladder is None:
         return []
-    made = []
+    made, shared = [], await rows.shared_names(store)
     for one in await rows.climbers(store, policy.ladder, time.time()):
-        proposed, says = ladder.proposal(one.held.level, one.evidence, policy.ladder, ladder.barred(one.facts, policy))
+        bar = SHARED if one.facts.agent in shared else ladder.barred(one.facts, policy)
+        proposed, says = ladder.proposal(one.held.level, one.evidence, policy.ladder, bar)
         held = one.held
         made.append(Standing(one.facts.agent, one.facts.tool, held.level, held.since, held.by, one.why, one.evidence, proposed, says))
     return made

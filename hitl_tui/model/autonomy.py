@@ -70,6 +70,8 @@ class Evidence:
     """Decisions since the last one that was rejected or edited; all of them when none was."""
     calibration_error: float | None = None
     """Of the confidence it stated; None when it stated too little."""
+    overconfidence: float | None = None
+    """The part of that error by which it was too high."""
     attention_shown: int = 0
     attention_caught: int = 0
     """Of the attention checks put before those who decided these."""

@@ -99,7 +99,7 @@ class Ladder:
     quiet: int = 20
     """Decisions since one was rejected or edited, and since it came to its level."""
     calibration: float = 0.1
-    """The largest expected calibration error with which its confidence may decide."""
+    """By how much its confidence may be too high on average, for it to decide."""
 
 
 @dataclass(frozen=True, slots=True)

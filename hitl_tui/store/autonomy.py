@@ -28,9 +28,12 @@ LAST = (
     "WHERE h.agent = ? AND h.tool = ? ORDER BY h.decision DESC LIMIT 1"
 )
 CAME_AT = (  # a fall that was taken back, and its being taken back, are no change
-    "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? "
-    "AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2"
+    "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2"
 )
+
+
+ONE_AGENT = "(SELECT count(*) FROM agents WHERE name = ?1) < 2"
+"""Levels go by an agent's name: while several projects have one of that name, no level counts for any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,12 @@ class Climber:
 
 def levels(store: Store, agent: str) -> dict[tuple[str, str], Held]:
     """What the tools of an agent have earned, at once."""
-    return dict(map(_held, store.glance(f"SELECT {HELD} FROM levels WHERE agent = ?", (agent,))))
+    return dict(map(_held, store.glance(f"SELECT {HELD} FROM levels WHERE agent = ?1 AND {ONE_AGENT}", (agent,))))
+
+
+async def shared_names(store: Store) -> set[str]:
+    """Names of agents that several projects have."""
+    return {str(name) for (name,) in await store.all("SELECT name FROM agents GROUP BY name HAVING count(*) > 1")}
 
 
 async def every_level(store: Store) -> dict[tuple[str, str], Held]:

@@ -20,14 +20,16 @@ MINE = (
 )
 WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
 OPINIONS = "SELECT decision, thumb, max(id) FROM ({thumbs}) GROUP BY decision, actor COLLATE NOCASE"
-"""What each person said last of a decision, or of its whole run."""
+"""What each person says of a decision: of itself, or else of its whole run."""
+OWN = "id + 4611686018427387904"
+"""The rank of a thumb on the decision itself: above any on its run."""
 ON_ANY = OPINIONS.format(  # CROSS JOIN: from the thumbs, which are few, to the decisions
-    thumbs="SELECT decision, actor, thumb, id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
+    thumbs=f"SELECT decision, actor, thumb, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
     "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
     f"CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE {WHOLE_RUN}"
 )
 ON_SOME = OPINIONS.format(  # the other way round
-    thumbs="SELECT decision, actor, thumb, id FROM feedback WHERE decision IN ({marks}) AND withdrawn_at IS NULL "
+    thumbs=f"SELECT decision, actor, thumb, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
     "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
     f"CROSS JOIN feedback f ON f.run = v.run WHERE d.id IN ({{marks}}) AND NOT d.superseded AND {WHOLE_RUN}"
 )

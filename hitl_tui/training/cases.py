@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hitl_tui import jsontext
 from hitl_tui.insights import needed_s
-from hitl_tui.model import Context, DecisionKind, Review
+from hitl_tui.model import Context, Decision, DecisionKind, Review
 
 NOT_PEOPLE = ("policy:", "timeout:", "agent:")
 
@@ -92,17 +92,12 @@ def why_left_out(case: Case, rules: Rules) -> Left | None:
         return Left.NO_CALL
     if not rules.policy and any(decision.actor.startswith(NOT_PEOPLE) for decision in decisions.values()):
         return Left.POLICY
-    if not rules.fast and any(_too_fast(case, decision.looked_ms) for decision in decisions.values()):
+    if not rules.fast and any(_too_fast(case, decision) for decision in decisions.values()):
         return Left.FAST
     return None
 
 
-def _too_fast(case: Case, looked_ms: int | None) -> bool:
-    """A decision of the command line has no time in view, and is believed."""
-    return looked_ms is not None and looked_ms < least_ms(case.review)
-
-
-def least_ms(review: Review) -> float:
-    """Milliseconds below which nobody can have read what was asked."""
-    size = sum(len(jsontext.dumps(action.args)) for action in review.actions)
-    return needed_s(size) * 1000
+def _too_fast(case: Case, decision: Decision) -> bool:
+    """Whether nobody can have read the call in that time; a decision of the command line has no time in view, and is believed."""
+    size = next(len(jsontext.dumps(action.args)) for action in case.review.actions if action.slot == decision.slot)
+    return decision.looked_ms is not None and decision.looked_ms < needed_s(size) * 1000

@@ -133,7 +133,7 @@ def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "decisions", f"{needs.decisions:,} by people at least, among the last {needs.window:,} of {words.span(needs.window_s)}"
     yield "unchanged", f"{100 * needs.approved:.3g} % at least, by Wilson's lower bound"
     yield "last refused", f"{needs.quiet:,} decisions ago at least"
-    yield "confidence", f"off by {needs.calibration:g} at most on average, before it may decide"
+    yield "confidence", f"{needs.calibration:g} too high at most on average, before it may decide"
     yield "spot checks", f"{checked(policy)} on the step where most goes on by itself"
     yield (
         "never",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -51,6 +52,7 @@ class ReviewPane(Vertical):
         self.slot = 0
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
+        self._looked_s: defaultdict[int, float] = defaultdict(float)
         self.zoomed = False
         self._bare = True
 
@@ -95,14 +97,20 @@ class ReviewPane(Vertical):
 
     @property
     def looked_ms(self) -> int:
-        """How long the review has been in view."""
-        return int((time.monotonic() - self._shown_at) * 1000)
+        """How long the action that is shown has been in view, with the times before it was turned away from."""
+        return int((self._looked_s[self.slot] + time.monotonic() - self._shown_at) * 1000)
+
+    def _turn_to(self, slot: int) -> None:
+        now = time.monotonic()
+        self._looked_s[self.slot] += now - self._shown_at
+        self.slot, self._shown_at = slot, now
 
     def show(self, held: Held) -> None:
         """Show a review at the first action that this person has something to say of; one that is shown stays until they have."""
         review, as_before, slot = held.review, self._shows(held), self._slot_of(held)
         another = self.review is None or review.row.id != self.review.row.id
         if another:
+            self._looked_s.clear()
             self._shown_at = time.monotonic()
         if self._row is None or review.row.id != self._row.id:
             self.around = None
@@ -112,7 +120,7 @@ class ReviewPane(Vertical):
         if as_before and slot == self.slot:
             self.count_down()  # what is read stays where it is
         else:
-            self.slot = slot
+            self._turn_to(slot)
             self._draw()
         if another and self.versions:  # what became of what this person wrote, before anything else
             self.query_one("#tabs", TabLine).choose(versions.TAB)
@@ -179,7 +187,7 @@ class ReviewPane(Vertical):
         """Go to another call of the review; whether there is one."""
         if self.review is None or len(self.review.actions) < 2:
             return False
-        self.slot = (self.slot + by) % len(self.review.actions)
+        self._turn_to((self.slot + by) % len(self.review.actions))
         self._draw(only_action=True)
         return True
 
