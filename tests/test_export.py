@@ -198,6 +198,8 @@ def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
     assert "cannot be written" in out
     code, out = hitl("export", str(tmp_path / ("n" * 250)), "--home", str(home))
     assert (code, "cannot be written: File name too long" in out) == (1, True)
+    code, out = hitl("export", str(tmp_path / "new"), "--home", str(home), "--reviewer", "policy:mail")
+    assert (code, "is how policy and agents sign" in out) == (1, True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "out.jsonl"]
 
 

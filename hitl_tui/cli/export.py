@@ -23,6 +23,7 @@ from hitl_tui import __version__, files, filters, printing
 from hitl_tui.cli.groups import command
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.cli.stopping import in_order
+from hitl_tui.inbox import signature
 from hitl_tui.safety import visible
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
@@ -68,7 +69,7 @@ def export(
     """Write what people decided into FILE (which must be new) as training data, with a manifest beside it."""
     place = find_home(home).prepare()
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
-    who = reviewer or read_settings(place).reviewer or login()
+    who = signature(reviewer or read_settings(place).reviewer or login())
     bar: Any
     with in_order(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 

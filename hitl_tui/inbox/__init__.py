@@ -1,5 +1,5 @@
 """The reviewer's verbs, the same for the console, the command line and scripts. They know rows, and neither screens nor LangGraph."""
 
-from hitl_tui.inbox.inbox import Changes, Inbox, new_run_input
+from hitl_tui.inbox.inbox import Changes, Inbox, new_run_input, signature
 
-__all__ = ["Changes", "Inbox", "new_run_input"]
+__all__ = ["Changes", "Inbox", "new_run_input", "signature"]

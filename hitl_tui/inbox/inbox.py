@@ -101,6 +101,20 @@ def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
     return {"input": given}
 
 
+def signature(reviewer: str) -> str:
+    """The name as it signs what a person does.
+
+    Raises:
+        Refused: it is none, or not a person's.
+    """
+    name = " ".join(reviewer.split())
+    if not name:
+        raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
+    if name.lower().startswith(("policy:", "timeout:", "agent:")) or name.lower() == "autonomy":
+        raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
+    return name
+
+
 class Inbox:
     """One reviewer at the store."""
 
@@ -114,11 +128,7 @@ class Inbox:
         claim_s: float = 900.0,
     ) -> None:
         """`policies` is called when one is first asked for: the first frame waits for none."""
-        self.reviewer = " ".join(reviewer.split())
-        if not self.reviewer:
-            raise Refused("a reviewer needs a name", "give one with --reviewer, or in config.toml")
-        if self.reviewer.lower().startswith(("policy:", "timeout:", "agent:")) or self.reviewer.lower() == "autonomy":
-            raise Refused(f"{reviewer!r} is how policy and agents sign", "choose another reviewer's name")
+        self.reviewer = signature(reviewer)
         self.store = store
         self._claim_s = claim_s
         self._ring = ring
