@@ -17,6 +17,8 @@ DRAIN_S = 15.0
 """How long a worker told to stop may still begin a step's tools."""
 REFUSALS = ("reject", "respond")
 DOUBT = "may have run"
+TALKERS = ("model",)
+"""Nodes that only talk to the model."""
 
 ORPHANED_S = 30.0
 """Within which the worker of a killed console has ended, and its runs were taken up again."""
@@ -243,7 +245,7 @@ def what_was_approved_ran(ledger: Ledger) -> Iterator[str]:
             continue
         if ledger.action_of(decision)["name"] in ASKING_TOOLS or _asked_of_somebody_again(ledger, decision):
             continue
-        if not any(_is_of(ledger, decision, deed) for deed in done[run["thread"]]) and not _node_asked(ledger, review):
+        if not any(_is_of(ledger, decision, deed) for deed in done[run["thread"]]) and not _shows_otherwise(ledger, review):
             yield f"r{run['id']} ({run['agent']}) is done, and {_names(decision)} had no effect"
 
 
@@ -261,17 +263,23 @@ def _asked_of_somebody_again(ledger: Ledger, decision: Row) -> bool:
     )
 
 
-def _node_asked(ledger: Ledger, gate: Row) -> bool:
-    """Whether a gate held a node in doubt that then asked, as it does before it acts: what it does after that, the answer allows."""
+def _shows_otherwise(ledger: Ledger, gate: Row) -> bool:
+    """Whether a gate held a node in doubt that shows in another way that it ran.
+
+    One that then asked, as it does before it acts, acts by the answer; one that only talks to the model leaves no deed.
+    """
     return (
         gate["kind"] == "gate"
         and gate.get("repeats") is not None
-        and any(
-            row["run"] == gate["run"]
-            and row["node"] == gate["node"]
-            and row["kind"] == "question"
-            and row["opened_at"] >= gate["applied_at"]
-            for row in ledger.books.reviews.values()
+        and (
+            gate["node"] in TALKERS
+            or any(
+                row["run"] == gate["run"]
+                and row["node"] == gate["node"]
+                and row["kind"] == "question"
+                and row["opened_at"] >= gate["applied_at"]
+                for row in ledger.books.reviews.values()
+            )
         )
     )
 

@@ -285,9 +285,9 @@ async def test_the_console_can_be_left_from_here(console: Console) -> None:
         assert len(desk.app.screen_stack) == 1 and "taken over by ann" in desk.screen()
         await desk.press("f1", "t", "3", *" or never", "escape")
         await desk.pilot.press("q")
-        while desk.app.is_running:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        assert (await over(desk)).plan == HandBack(guidance="later or never")
+    async with Store.open(desk.home.database) as store:  # when it has been left, and not before
+        found = await Inbox(store, "ann").takeover_of(ONE)
+    assert found and found.plan == HandBack(guidance="later or never")
 
 
 async def test_keys_typed_ahead_arrive_in_it(console: Console) -> None:
