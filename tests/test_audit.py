@@ -60,7 +60,7 @@ def copy(home: Path, to: Path) -> Path:
     """A copy of the home that may be tampered with: its log lets itself be changed."""
     shutil.copytree(home, to)
     with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
-        for trigger in ("audit_kept", "audit_fixed", "decisions_logged", "decisions_undone"):
+        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_undone"):
             db.execute(f"DROP TRIGGER {trigger}")
     return to
 

@@ -14,7 +14,7 @@ import pytest
 
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, RunState
 from hitl_tui.store import Store, connection, decisions, reviews, runs
 from hitl_tui.store.migrations import STEPS
 from tests.ui import seed
@@ -133,6 +133,36 @@ async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
         assert len(stale) == 19
         (decision,) = (await ann.review(row.id)).decisions.values()
         assert all(f"by {decision.actor}" in str(error) for error in stale)
+
+
+async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
+    question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await seed.many(store, 1)
+        async with store.transaction() as db:
+            first, _ = await reviews.insert(db, 1, "a", question, Routed({}))
+        for state in ("open", "decided", "submitted"):
+            await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first))
+            with pytest.raises(sqlite3.IntegrityError, match="in review already"):
+                async with store.transaction() as db:
+                    await reviews.insert(db, 1, "a", question, Routed({}))
+        for number, state in enumerate(("applied", "stale", "expired", "failed")):
+            await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first + number))
+            async with store.transaction() as db:
+                assert await reviews.insert(db, 1, "a", question, Routed({})) > (first + number, 0.0)
+
+
+async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        await seed.many(mine, 2)
+        ann, bob = Inbox(mine, "ann", grace_s=60), Inbox(theirs, "bob")
+        rev = await bob.now()
+        await ann.decide(await ann.review(2), {0: Answer(DecisionKind.APPROVE)})
+        seen = await bob.changes(rev)
+        assert [(row.id, row.state) for row in seen.reviews] == [(2, ReviewState.DECIDED)]
+        assert not (await bob.changes(seen.rev)).reviews
+        await ann.undo(2)
+        assert [(row.id, row.state) for row in (await bob.changes(seen.rev)).reviews] == [(2, ReviewState.OPEN)]
 
 
 async def test_a_run_is_taken_once(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ from hitl_tui.store import (
     versions,
     workers,
 )
+from hitl_tui.store.changes import Rev
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.autonomy import AutonomyDesk
@@ -75,8 +76,8 @@ if TYPE_CHECKING:
 class Changes:
     """What changed since the last look."""
 
-    rev: int
-    """Number of the last change; give it to the next call."""
+    rev: Rev
+    """How far they go; give it to the next call."""
     reviews: list[ReviewRow]
     runs: list[Run]
     whole: bool = True
@@ -202,16 +203,16 @@ class Inbox:
         """The oldest reviews not yet applied."""
         return await reviews.waiting(self.store, limit)
 
-    async def changes(self, rev: int) -> Changes:
+    async def changes(self, rev: Rev) -> Changes:
         """What changed after `rev`. A caller that starts gets its first `rev` from `now`, before it reads anything else."""
         now = await changes.now(self.store)  # first: what changes meanwhile comes twice, never not at all
         if now == rev:
             return Changes(now, [], [])
-        whole = rev >= await changes.reach(self.store)
+        whole = rev.change >= await changes.reach(self.store)
         return Changes(now, await reviews.changed(self.store, rev), await runs.changed(self.store, rev), whole)
 
-    async def now(self) -> int:
-        """Number of the last change."""
+    async def now(self) -> Rev:
+        """How far things have come."""
         return await changes.now(self.store)
 
     # A review

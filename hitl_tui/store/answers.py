@@ -25,11 +25,14 @@ SAID = (
 )
 DECIDE = (  # an earlier decision of the same effect on the same call, which may have had it already, lends its number
     "INSERT INTO decisions (review, slot, digest, kind, args, message, actor, at, effective_at, looked_ms, effect, agent, tool, repeats) "
-    "SELECT v.id, a.slot, a.digest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, v.agent, a.name, (SELECT coalesce(o.repeats, o.id) FROM reviews w "
-    "JOIN decisions o ON o.review = w.id AND o.doubtful JOIN actions b ON b.review = o.review AND b.slot = o.slot "
-    "WHERE w.run = v.run AND o.effect = ?8 AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot)) "
-    f"ORDER BY o.id DESC LIMIT 1) {ASKED} AND (a.reviewers < 2 OR ?1 = 'reject' OR (NOT {BY_ITSELF} AND {SUPPORTED}))"
+    f"VALUES ((SELECT v.id {ASKED} AND (a.reviewers < 2 OR ?1 = 'reject' OR (NOT {BY_ITSELF} AND {SUPPORTED}))), "
+    "?10, ?11, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT agent FROM reviews WHERE id = ?9), "
+    "(SELECT name FROM actions WHERE review = ?9 AND slot = ?10), (SELECT coalesce(o.repeats, max(o.id)) FROM reviews v "
+    "JOIN actions a ON a.review = v.id JOIN reviews w ON w.run = v.run JOIN decisions o ON o.review = w.id AND o.doubtful "
+    "JOIN actions b ON b.review = o.review AND b.slot = o.slot WHERE v.id = ?9 AND a.slot = ?10 AND o.effect = ?8 "
+    "AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot))))"
 )
+"""Without a review, where there is none to decide so: a trigger passes over such a row."""
 ENDORSE = (  # not what this person has said already, and not what the others' word is enough for
     "INSERT INTO endorsements (review, slot, digest, kind, args, message, actor, at, looked_ms, effect) "
     f"SELECT v.id, a.slot, a.digest, ?1, ?2, ?3, ?4, ?5, ?7, ?8 {ASKED} AND a.reviewers > 1 AND ?1 != 'reject' AND NOT {BY_ITSELF} "

@@ -1,6 +1,8 @@
-"""The log of what changed, written by triggers: whoever shows rows asks only for what is newer than its last look."""
+"""What changed, told by triggers: whoever shows rows asks only for what is newer than its last look."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from hitl_tui.store.connection import Store
 
@@ -8,13 +10,22 @@ KEPT = 200_000
 """Entries kept; a reader that fell further behind reads everything anew."""
 
 
-async def now(store: Store) -> int:
+class Rev(NamedTuple):
+    """How far a reader has come."""
+
+    change: int = 0
     """Number of the last change."""
-    return int((await store.one("SELECT coalesce(max(seq), 0) FROM changes"))[0])
+    entry: int = 0
+    """Number of the last entry of the audit: a decision is written there, and to no second list, for its commit is waited for."""
+
+
+async def now(store: Store) -> Rev:
+    """How far things have come."""
+    return Rev(*await store.one("SELECT (SELECT coalesce(max(seq), 0) FROM changes), (SELECT coalesce(max(seq), 0) FROM audit)"))
 
 
 async def reach(store: Store) -> int:
-    """The oldest number from which on no change is missing."""
+    """The oldest number of a change from which on none is missing."""
     return int((await store.one("SELECT coalesce(min(seq), 1) - 1 FROM changes"))[0])
 
 

@@ -143,11 +143,18 @@ class Store:
         with told(self.path):
             return self._at_hand().execute(sql, values).fetchall()
 
-    async def write_soon(self, sql: str, values: Any = ()) -> list[Any]:
-        """`write_rows`, but at once where nobody else is writing: for the few statements that somebody waits for."""
+    async def write_soon(self, sql: str, values: Any = ()) -> int:
+        """`write`, but at once where nobody else is writing: for the few statements that somebody waits for."""
+        try:
+            return self._at_hand().execute(sql, values).rowcount
+        except sqlite3.OperationalError:  # somebody is: wait for a turn, off the event loop
+            return await self.write(sql, values)
+
+    async def write_rows_soon(self, sql: str, values: Any = ()) -> list[Any]:
+        """`write_rows` in the same way."""
         try:
             return self._at_hand().execute(sql, values).fetchall()
-        except sqlite3.OperationalError:  # somebody is: wait for a turn, off the event loop
+        except sqlite3.OperationalError:
             return await self.write_rows(sql, values)
 
     def _at_hand(self) -> sqlite3.Connection:

@@ -48,7 +48,7 @@ async def decide(
     now = time.time()
     digests = {slot: shown[slot].digest for slot in answers}
     values = {slot: row_of(review, shown[slot], a, actor, now, now + grace_s, looked_ms) for slot, a in answers.items()}
-    if len(values) == 1 and await store.write_soon(f"{DECIDE} RETURNING id", *values.values()):  # a transaction of its own
+    if len(values) == 1 and await store.write_soon(DECIDE, *values.values()):  # a transaction of its own
         return
     async with store.transaction() as db:
         endorsed = {slot for slot, one in values.items() if (await db.execute(ENDORSE, one)).rowcount}
@@ -252,7 +252,7 @@ async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[i
     Returns the reviews that were still decided in these very words; none when another worker was first.
     """
     marks, pairs = ", ".join("?" * len(decided)), ", ".join(["(?, ?)"] * len(decided))
-    rows = await store.write_soon(
+    rows = await store.write_rows_soon(
         "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
         f"WHERE state = 'decided' AND id IN ({marks}) AND (id, decided_at) IN (VALUES {pairs}) RETURNING id",
         (time.time(), worker, *(said.review for said in decided), *(part for said in decided for part in (said.review, said.decided_at))),

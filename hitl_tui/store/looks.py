@@ -15,13 +15,12 @@ async def saw(store: Store, review: int, reviewer: str, ms: int) -> None:
     Raises:
         Refused: there is no such review.
     """
-    rows = await store.write_soon(
+    added = await store.write_soon(
         "INSERT INTO looks (review, reviewer, first_at, last_at, looked_ms) SELECT id, ?1, ?2, ?2, ?3 FROM reviews WHERE id = ?4 "
-        "ON CONFLICT (review, reviewer) DO UPDATE SET last_at = excluded.last_at, looked_ms = looked_ms + excluded.looked_ms "
-        "RETURNING id",
+        "ON CONFLICT (review, reviewer) DO UPDATE SET last_at = excluded.last_at, looked_ms = looked_ms + excluded.looked_ms",
         (reviewer, time.time(), max(0, ms), review),
     )
-    if not rows:
+    if not added:
         raise why.unknown(review)
 
 

@@ -27,6 +27,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.store import endorsements, escalations, heads
 from hitl_tui.store.answers import DECIDE, answer_of, row_of
+from hitl_tui.store.changes import Rev
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, action_values, read_action, read_context, read_row
 from hitl_tui.store.runs import GIVE_BACK
@@ -84,9 +85,10 @@ async def of_run(store: Store, run: int) -> list[ReviewRow]:
     return [read_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
 
 
-async def changed(store: Store, after: int) -> list[ReviewRow]:
-    """Reviews that changed after that number."""
-    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN (SELECT review FROM changes WHERE seq > ?) ORDER BY v.id", (after,))
+async def changed(store: Store, after: Rev) -> list[ReviewRow]:
+    """Reviews that changed since then."""
+    ids = "SELECT review FROM changes WHERE seq > ? UNION SELECT review FROM audit WHERE seq > ? AND kind = 'decided'"
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({ids}) ORDER BY v.id", after)
     return [read_row(row) for row in found]
 
 

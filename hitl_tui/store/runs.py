@@ -11,6 +11,7 @@ from typing import Any
 from hitl_tui import jsontext
 from hitl_tui.model import Head, Json, Run, RunOptions, RunState
 from hitl_tui.store import attention, audit, heads
+from hitl_tui.store.changes import Rev
 from hitl_tui.store.connection import Store, Transaction
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -82,9 +83,9 @@ async def rows(store: Store, ids: Sequence[int]) -> list[Run]:
     return [read_run(row) for row in await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN ({marks}) ORDER BY id", tuple(ids))]
 
 
-async def changed(store: Store, after: int) -> list[Run]:
-    """Runs that changed after that number."""
-    rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN (SELECT run FROM changes WHERE seq > ?) ORDER BY id", (after,))
+async def changed(store: Store, after: Rev) -> list[Run]:
+    """Runs that changed since then."""
+    rows = await store.all(f"SELECT {COLUMNS} FROM runs WHERE id IN (SELECT run FROM changes WHERE seq > ?) ORDER BY id", (after.change,))
     return [read_run(row) for row in rows]
 
 

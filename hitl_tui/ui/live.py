@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from hitl_tui.inbox import Changes, Inbox
+from hitl_tui.inbox import Changes, Inbox, Rev
 from hitl_tui.ui.trouble import TROUBLE
 
 POLL_S = 0.05
@@ -22,7 +22,7 @@ class Live:
         self._apply = apply
         self._trouble = trouble
         self._rung = asyncio.Event()
-        self._rev = 0
+        self._rev = Rev()
         self._version = -1
         self._turn = asyncio.Lock()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from hitl_tui.errors import Storage
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Inbox, Rev
 from hitl_tui.model import Review, ReviewState, RunState
 from hitl_tui.store import Store
 from tests.soak.answers import answer, whole
@@ -31,7 +31,7 @@ class Reviewer:
         self._colleague = Inbox(other, f"{name}-colleague")
         self._open: set[int] = set()
         self._failed: set[int] = set()
-        self._rev = 0
+        self._rev = Rev()
 
     async def work(self) -> None:
         """Review until ended."""

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from hitl_tui.errors import HitlError
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Inbox, Rev
 from hitl_tui.model import ReviewState, RunState
 from hitl_tui.store import Store
 from tests.driving import PROJECTS, Forge, Place
@@ -157,7 +157,7 @@ async def _tell(inbox: Inbox, say: Callable[[str], None]) -> None:
 
 async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
     """Decide what is open, kindly, until every run is over or nothing changes any more."""
-    seen, since = -1, time.monotonic()
+    seen, since = Rev(-1), time.monotonic()
     while time.monotonic() - since < STILL_S:
         for review in await inbox.waiting_ids():
             with contextlib.suppress(HitlError):
