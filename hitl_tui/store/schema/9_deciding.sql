@@ -27,7 +27,7 @@ CREATE TRIGGER decisions_made AFTER INSERT ON decisions BEGIN
         decided = CASE NEW.kind WHEN 'approve' THEN 'approved' WHEN 'edit' THEN 'edited'
             WHEN 'reject' THEN CASE WHEN NEW.args IS NOT NULL OR kind = 'draft' THEN 'sent back' ELSE 'rejected' END
             ELSE 'answered' END || ' by ' || NEW.actor
-    WHERE id = NEW.review AND slots = 1 AND NOT EXISTS (SELECT 1 FROM endorsements WHERE review = NEW.review);
+    WHERE id = NEW.review AND state = 'open' AND slots = 1 AND NOT EXISTS (SELECT 1 FROM endorsements WHERE review = NEW.review);
 END;
 CREATE VIEW shared AS SELECT id AS decision FROM decisions;  -- of one of several actions, or where others had a word before
 CREATE TRIGGER decisions_shared AFTER INSERT ON decisions
