@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from hitl_tui import __version__, files, filters, printing
+from hitl_tui.amounts import counted
 from hitl_tui.cli.groups import command
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.cli.stopping import in_order
@@ -29,7 +30,6 @@ from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
 from hitl_tui.training import Case, Masker, Rules, examples, features, read_masks, why_left_out
-from hitl_tui.ui.amounts import counted
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from hitl_tui.amounts import UNKNOWN, counted, percent, took
 from hitl_tui.insights import Calibration, Figures, Insights, Rates, Reader, Span, Times, reliability
 from hitl_tui.printing import table
 from hitl_tui.safety import one_line
-from hitl_tui.ui.amounts import UNKNOWN, counted, percent, took
 
 ENOUGH = 2
 """Decisions below which a figure says nothing."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hitl_tui.amounts import counted, percent
 from hitl_tui.insights import Believed, Calibration, reliability, wilson
-from hitl_tui.ui.amounts import counted, percent
 from hitl_tui.ui.figure_lines import Frame
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.insights_entries import ENOUGH, Period

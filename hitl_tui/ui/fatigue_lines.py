@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hitl_tui.amounts import UNKNOWN, counted, percent, took
 from hitl_tui.insights import Reader
 from hitl_tui.ui import words
-from hitl_tui.ui.amounts import UNKNOWN, counted, percent, took
 from hitl_tui.ui.figure_lines import Frame
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import bar, grid, inked

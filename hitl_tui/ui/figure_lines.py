@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hitl_tui.amounts import counted, percent, took, top_of
 from hitl_tui.insights import Figures, Insights, Rates, Span, Times
 from hitl_tui.model import DecisionKind
 from hitl_tui.safety import one_line
 from hitl_tui.ui import words
-from hitl_tui.ui.amounts import counted, percent, took, top_of
 from hitl_tui.ui.insights_entries import ENOUGH, Period
 from hitl_tui.ui.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.plots import bar, column_cells, columns, grid, inked

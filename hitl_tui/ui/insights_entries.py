@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from hitl_tui.amounts import percent
 from hitl_tui.insights import Calibration, Figures, Insights, Reader
 from hitl_tui.ui import words
-from hitl_tui.ui.amounts import percent
 
 ENOUGH = 2
 """Decisions below which shares say nothing."""

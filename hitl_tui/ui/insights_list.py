@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 
-from hitl_tui.ui.amounts import percent
+from hitl_tui.amounts import percent
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.insights_entries import Entry
 from hitl_tui.ui.item_list import ItemList

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
+from hitl_tui.amounts import percent, took, top_of
 from hitl_tui.insights import Believed, Calibration, Figures, Insights, Pace, Rates, Reader, Span, Times, brier, calibration_error
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
-from hitl_tui.ui.amounts import percent, took, top_of
 from hitl_tui.ui.calibration_lines import calibration_lines
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.fatigue_lines import fatigue_lines

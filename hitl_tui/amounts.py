@@ -1,4 +1,4 @@
-"""Shares, counts and times of insights as people read them. Pure."""
+"""Shares, counts and times of insights as people read them. Pure: the console and the command line say them alike."""
 
 from __future__ import annotations
 
