@@ -58,7 +58,7 @@ async def ask(store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answe
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An approval, a correction, a rejection, a batch of both, and what teaches nothing: too fast, by policy, taken back."""
+    """An approval, a correction, a rejection, a batch of both, and what teaches nothing: too fast, taken back or still to be, by policy."""
     (tmp_path / "home").mkdir(mode=0o700)
     asyncio.run(fill(tmp_path / "home"))
     return tmp_path / "home"
@@ -66,21 +66,22 @@ def home(tmp_path: Path) -> Path:
 
 async def fill(home: Path) -> None:
     async with Store.open(home / "hitl.db") as store:
-        ann = Inbox(store, "ann", grace_s=60)
+        ann, thinking = Inbox(store, "ann"), Inbox(store, "ann", grace_s=600)
         await ask(store, ann, [("send_mail", TO_ANN)], [YES])
         await ask(store, ann, [("send_mail", TO_BOB)], [Answer(DecisionKind.EDIT, TO_ANN)])
         await ask(store, ann, [("send_mail", TO_BOB)], [NO])
         await ask(store, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
         await ask(store, ann, [("send_mail", TO_ANN)], [YES], looked_ms=20)
-        taken_back = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
+        taken_back = await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
         await ann.undo(taken_back)
         by_policy = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
         await store.write("UPDATE decisions SET actor = 'policy:reading' WHERE review = ?", (by_policy,))
+        await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
 
 
 async def one_more(home: Path, *calls: tuple[str, Json], answer: Answer = YES) -> None:
     async with Store.open(home / "hitl.db") as store:
-        await ask(store, Inbox(store, "ann"), calls, [answer])
+        await ask(store, Inbox(store, "ann"), calls, [answer] * len(calls))
 
 
 def hitl(*args: str) -> tuple[int, str]:
@@ -120,6 +121,7 @@ def test_sft_is_what_people_let_run(home: Path) -> None:
     good = {"messages": [*PROMPT, speaks(call(2, TO_ANN))], "tools": TOOLS}
     assert found == [good, good, good]  # approved, corrected, and what was left of the batch
     assert manifest["left_out"] == {
+        "can still be taken back": 1,
         "decided by policy or a timeout": 1,
         "decided faster than it can be read": 1,
         "nothing for sft: no call to learn from, or no conversation": 1,
@@ -157,8 +159,8 @@ def test_kto_labels_what_was_proposed(home: Path) -> None:
 
 
 def test_everything_can_be_kept(home: Path) -> None:
-    found, manifest = export(home, "jsonl", "--keep-policy", "--keep-fast")
-    assert [one["decision"] for one in found] == ["approve", "edit", "reject", "approve", "reject", "approve", "approve"]
+    found, manifest = export(home, "jsonl", "--keep-policy", "--keep-fast", "--keep-undoable")
+    assert [one["decision"] for one in found] == ["approve", "edit", "reject", "approve", "reject", *["approve"] * 3]
     assert manifest["left_out"] == {}
     assert found[2]["reason"] == "not him"
     assert found[1]["final"] == TO_ANN and found[2]["final"] is None
@@ -249,6 +251,32 @@ def test_what_only_its_name_tells_is_masked_too() -> None:
     assert masker.counts == {"password": 3}
 
 
+def test_what_is_secret_in_a_number_is_masked_too() -> None:
+    masker = Masker(read_masks('[masks]\n"salary" = "[0-9]{5}\\\\.[0-9]{2}"\npin = "^77"', "none"))
+    card, broken = 4111111111111111, 0.3333333333333333
+    args = [card, float(card), -5, 0, True, None, broken, 12345.67, {"phone": 4915112345678, "hotel": 4915112345678}]
+    masked = ["[card number]", "[card number]", -5, 0, True, None, broken, "[salary]", {"phone": "[telephone]", "hotel": 4915112345678}]
+    assert masker.mask(args) == masked
+    assert masker.mask({"token": 123456, "PIN": 7712, "x": broken, "n": 2**70}) == {
+        "token": "[password]",
+        "PIN": "[pin]",
+        "x": broken,
+        "n": 2**70,
+    }
+    assert masker.counts == {"card number": 2, "salary": 1, "telephone": 1, "password": 1, "pin": 1}
+    bound = {"parameters": {"n": {"maximum": 2**53 - 1}}}
+    assert masker.example({"review": 7712, "tools": [bound], "x": [card]}) == {"review": 7712, "tools": [bound], "x": ["[card number]"]}
+
+
+def test_a_mask_does_not_spoil_what_is_json_in_a_text(home: Path, tmp_path: Path) -> None:
+    secret = {"body": 'api_key = "hunter2222"', "card": 4111111111111111, "to": {"password": 'hunter"2 \\'}}
+    asyncio.run(one_more(home, ("send_mail", secret), answer=Answer(DecisionKind.EDIT, {"body": "now"})))
+    kept = {"body": '[password]"', "card": "[card number]", "to": {"password": "[password]"}}
+    assert kept in _arguments(export(home, "openai-dpo")[0])
+    assert hitl("export", str(tmp_path / "t.csv"), "--format", "csv", "--home", str(home))[0] == 0
+    assert kept in [json.loads(row["args"]) for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())]
+
+
 def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:
     asyncio.run(one_more(home, ("=cmd|' /C calc'!A0", {"x": "a,b\nc"})))
     path = tmp_path / "t.csv"
@@ -285,21 +313,27 @@ def loaded(files: dict[Path, Any], cache: Path) -> list[Any]:
 ODD = {
     "when": "2026-03-01T10:00:00Z",
     "n": 2**53 + 1,
+    "m": [2**63 - 1, -(2**63), 2**64 - 1, {"": -5}],
     "x": 0.1,
     "deep": {"a": [1, "b", None, {"c": {}}], "": False},
     "ünï": "\u202e✓\x00 \u2028",
 }
 """What a reader that guesses at columns takes for something else: a text for a time, a missing key for null."""
+HUGE, AS_TEXT = {"a": 2**70, "b": {"c": [10**300, -(2**63) - 1]}}, {"a": str(2**70), "b": {"c": [str(10**300), str(-(2**63) - 1)]}}
+"""Whole numbers that JSON has and `datasets` stops at."""
 
 
 def test_trainers_load_every_call_as_it_was(home: Path, tmp_path: Path) -> None:
     asyncio.run(one_more(home, ("plan", ODD), answer=Answer(DecisionKind.EDIT, {"when": "2026-03-02T10:00:00Z"})))
-    asyncio.run(one_more(home, ("plan", {}), ("send_mail", {"to": 7})))
+    asyncio.run(one_more(home, ("plan", {}), ("send_mail", {"to": 7}), ("plan", HUGE)))
+    asyncio.run(one_more(home, ("plan", HUGE), answer=Answer(DecisionKind.EDIT, {"a": True})))
     files, wanted = {}, []
     for format_ in ("sft", "dpo", "kto", "openai-dpo"):
         found, manifest = export(home, format_, "--no-masks")
         (path,) = tmp_path.glob(f"{format_}-*.jsonl")
         assert format_ == "sft" or ODD in _arguments(found)
+        assert (HUGE if format_ == "openai-dpo" else AS_TEXT) in _arguments(found)
+        assert manifest["numbers_as_text"] == {"sft": 3, "dpo": 3, "kto": 6, "openai-dpo": 0}[format_]
         files[path] = manifest.get("features")
         wanted.append(found)
     assert loaded(files, tmp_path / "cache") == wanted

@@ -27,7 +27,7 @@ EDIT = Answer(DecisionKind.EDIT, TO_ANN)
 
 async def fill(opened: Store) -> None:
     """Ann approved a mail (r1), rejected one (r2), and approved one call of two (r3)."""
-    ann = Inbox(opened, "ann", grace_s=600)
+    ann = Inbox(opened, "ann")
     await ask(opened, ann, [("send_mail", TO_ANN)], [YES])
     await ask(opened, ann, [("send_mail", TO_BOB)], [NO])
     await ask(opened, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -29,7 +30,7 @@ from hitl_tui.safety import visible
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
-from hitl_tui.training import Case, Masker, Rules, examples, features, read_masks, why_left_out
+from hitl_tui.training import Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
@@ -56,6 +57,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.option("--filter", "wanted", metavar="FILTER", default="", help='Like "agent:mail* decided:edit since:30d"; else everything.')
 @click.option("--keep-policy", is_flag=True, help="Keep what policy and timeouts decided.")
 @click.option("--keep-fast", is_flag=True, help="Keep what was decided faster than it can be read.")
+@click.option("--keep-undoable", is_flag=True, help="Keep what can still be taken back.")
 @click.option(
     "--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file with patterns of your own to mask."
 )
@@ -63,8 +65,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @json_option
 @shared
 def export(
-    file: Path, format_: str, wanted: str, keep_policy: bool, keep_fast: bool, masks: Path | None, no_masks: bool, json_: bool,
-    home: str | None, reviewer: str | None,
+    file: Path, format_: str, wanted: str, keep_policy: bool, keep_fast: bool, keep_undoable: bool, masks: Path | None, no_masks: bool,
+    json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
     """Write what people decided into FILE (which must be new) as training data, with a manifest beside it."""
     place = find_home(home).prepare()
@@ -77,7 +79,8 @@ def export(
             bar.length = most
             bar.update(done - bar.pos)
 
-        done = asyncio.run(_export(place, file, format_, wanted, Rules(keep_policy, keep_fast), masker, who, told))
+        rules = Rules(keep_policy, keep_fast, keep_undoable)
+        done = asyncio.run(_export(place, file, format_, wanted, rules, masker, who, told))
     click.echo(printing.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
 
@@ -90,6 +93,8 @@ class Exported:
     """The filter, as it was given."""
     head: str
     """Where the audit ended when it began."""
+    began: float
+    """When that was, as Unix time."""
     seen: int = 0
     """Reviews that fit the filter."""
     reviews: int = 0
@@ -97,6 +102,8 @@ class Exported:
     examples: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
+    as_text: int = 0
+    """Whole numbers that no typed column holds, written as text."""
     sha256: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -104,8 +111,8 @@ class Exported:
         columns = features(self.format)
         return {
             "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
-            "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())), "sha256": self.sha256,
-            "audit_head": self.head, **({"features": columns} if columns else {}),
+            "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())),
+            "numbers_as_text": self.as_text, "sha256": self.sha256, "audit_head": self.head, **({"features": columns} if columns else {}),
         }  # fmt: skip
 
     def lines(self, path: Path) -> Iterator[str]:
@@ -117,6 +124,8 @@ class Exported:
             yield f"  left out: {count:,} {why}"
         for name, count in sorted(self.masked.items()):
             yield f"  masked: {count:,} × {name}"
+        if self.as_text:
+            yield f"  written as text: {counted(self.as_text, 'whole number')} beyond 64 bits"
 
 
 def manifest_of(path: Path) -> Path:
@@ -128,9 +137,10 @@ async def _export(
     home: Home, path: Path, format_: str, wanted: str, rules: Rules, masker: Masker | None, reviewer: str, told: Told
 ) -> Exported:
     """Write what people decided into a new file. The same decisions give the same bytes; however many, they take no more memory."""
-    asked = filters.parse(wanted, time.time())
+    now = time.time()
+    asked = filters.parse(wanted, now)
     async with Store.open(home.database) as store:
-        done = Exported(format_, wanted, str(audit.head(home.database)))
+        done = Exported(format_, wanted, str(audit.head(home.database)), now)
         hashed = hashlib.sha256()
         with files.whole(manifest_of(path)) as manifest, files.whole(path) as file:
             encode = _table if format_ == "csv" else _line
@@ -145,18 +155,25 @@ async def _export(
             done.sha256 = hashed.hexdigest()
             done.masked = masker.counts if masker else Counter()
             manifest.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False) + "\n")
+            for one in (file, manifest):  # both are on the disk before either has its name
+                one.flush()
+                os.fsync(one.fileno())
             async with store.transaction() as db:  # before the files get their names: nothing leaves that the log does not know of
                 await audit.note(db, time.time(), "exported", reviewer, done.as_json())
     return done
 
 
 def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Callable[[dict[str, Any], bool], str]) -> Iterator[str]:
-    if left := why_left_out(case, rules):
+    if left := why_left_out(case, rules, done.began):
         done.left_out[left] += 1
         return
     made = 0
     for example in examples(case, done.format):
-        yield encode(masker.mask(example) if masker else example, done.examples == 0)
+        whole = written(masker.example(example) if masker else example, done.format)
+        if features(done.format):
+            whole, count = loadable(whole)
+            done.as_text += count
+        yield encode(whole, done.examples == 0)
         done.examples += 1
         made = 1
     done.reviews += made

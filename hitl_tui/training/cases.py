@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hitl_tui import jsontext
 from hitl_tui.insights import needed_s
-from hitl_tui.model import Context, Decision, DecisionKind, Review
+from hitl_tui.model import Context, Decision, DecisionKind, Review, ReviewState
 
 NOT_PEOPLE = ("policy:", "timeout:", "agent:")
 
@@ -18,6 +18,7 @@ class Left(StrEnum):
     UNDECIDED = "not decided by people, or taken back"
     POLICY = "decided by policy or a timeout"
     FAST = "decided faster than it can be read"
+    UNDOABLE = "can still be taken back"
     NO_CALL = "no tool call"
 
 
@@ -29,6 +30,8 @@ class Rules:
     """Keep what policy and timeouts decided."""
     fast: bool = False
     """Keep what was decided faster than it can be read."""
+    undoable: bool = False
+    """Keep what can still be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ class Case:
         return self.final == self.proposed
 
 
-def why_left_out(case: Case, rules: Rules) -> Left | None:
-    """Why a case says nothing to learn from; None when it does."""
+def why_left_out(case: Case, rules: Rules, now: float) -> Left | None:
+    """Why a case says nothing to learn from at a Unix time; None when it does."""
     decisions = case.review.decisions
     if len(decisions) < len(case.review.actions) or not decisions:
         return Left.UNDECIDED
@@ -94,6 +97,9 @@ def why_left_out(case: Case, rules: Rules) -> Left | None:
         return Left.POLICY
     if not rules.fast and any(_too_fast(case, decision) for decision in decisions.values()):
         return Left.FAST
+    row = case.review.row
+    if not rules.undoable and row.state is ReviewState.DECIDED and (row.effective_at or 0.0) > now:
+        return Left.UNDOABLE
     return None
 
 

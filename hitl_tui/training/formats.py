@@ -42,16 +42,6 @@ def kto(case: Case) -> Iterator[Example]:
         yield {"prompt": prompt, "completion": [proposal(prompt, case.final)], "label": True, "tools": tools}
 
 
-def openai_dpo(case: Case) -> Iterator[Example]:
-    """OpenAI's `{input: {messages, tools, parallel_tool_calls}, preferred_output, non_preferred_output}`."""
-    for one in dpo(case):
-        yield {
-            "input": {"messages": with_text_arguments(one["prompt"]), "tools": one["tools"], "parallel_tool_calls": True},
-            "preferred_output": with_text_arguments(one["chosen"]),
-            "non_preferred_output": with_text_arguments(one["rejected"]),
-        }
-
-
 def jsonl(case: Case) -> Iterator[Example]:
     """Everything that is known of each decision, for programs of one's own."""
     row = case.review.row
@@ -69,13 +59,9 @@ def jsonl(case: Case) -> Iterator[Example]:
 
 
 def csv(case: Case) -> Iterator[Example]:
-    """One flat row for each decision; arguments are JSON text."""
+    """One flat row for each decision."""
     for action in case.review.actions:
-        yield {
-            **_facts(case, action.slot),
-            "args": json.dumps(action.args, ensure_ascii=False, sort_keys=True),
-            "final": json.dumps(_final(case, action.slot), ensure_ascii=False, sort_keys=True),
-        }
+        yield {**_facts(case, action.slot), "args": action.args, "final": _final(case, action.slot)}
 
 
 def _facts(case: Case, slot: int) -> Example:
@@ -109,8 +95,26 @@ def _final(case: Case, slot: int) -> Any:
 
 
 FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
-    "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": openai_dpo, "jsonl": jsonl, "csv": csv,
+    "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": dpo, "jsonl": jsonl, "csv": csv,
 }  # fmt: skip
+
+
+def written(example: Example, format_: str) -> Example:
+    """An example as its format has it: arguments become JSON text where it wants text. Only now, as a mask in JSON text would spoil it."""
+    if format_ == "openai-dpo":
+        return _openai(example)
+    if format_ == "csv":
+        return {**example, **{name: json.dumps(example[name], ensure_ascii=False, sort_keys=True) for name in ("args", "final")}}
+    return example
+
+
+def _openai(one: Example) -> Example:
+    """OpenAI's `{input: {messages, tools, parallel_tool_calls}, preferred_output, non_preferred_output}`."""
+    return {
+        "input": {"messages": with_text_arguments(one["prompt"]), "tools": one["tools"], "parallel_tool_calls": True},
+        "preferred_output": with_text_arguments(one["chosen"]),
+        "non_preferred_output": with_text_arguments(one["rejected"]),
+    }
 
 
 def features(format_: str) -> Example | None:

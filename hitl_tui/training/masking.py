@@ -1,4 +1,4 @@
-"""Secrets and personal data, replaced before anything leaves: by patterns, in every string of an example, with a count of each."""
+"""Secrets and personal data, replaced before anything leaves: by patterns, in an example's strings and numbers, with a count of each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ LONGEST = 20_000
 """Characters looked at in one piece; longer texts are cut at blanks, so that no pattern takes forever."""
 KNOWN, SHORT = 10_000, 40
 """So many texts of so few characters are remembered to have nothing to mask: keys, roles, names of tools come in every example."""
+NUMBERS = (int, float)
+EXACT = 10**22
+"""Floats below this are written as the whole number that they are, if they are one."""
+CALLED = re.compile(r"(?i)(?:phone|mobile|fax|(?<![a-z])tel)(?:[_ -]?(?:number|no|nr))?$")
+"""Keys of telephone numbers: as a number one has lost the plus that it is known by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +59,48 @@ class Masker:
         self.counts: Counter[str] = Counter()
         self._clean: set[str] = set()
 
-    def mask(self, value: Any) -> Any:
-        """The same value with every string in it masked, keys too."""
+    def example(self, example: dict[str, Any]) -> dict[str, Any]:
+        """An example masked: but not its own numbers, which are ids and times, nor those of a tool's schema, which are bounds."""
+        return {key: part if type(part) in NUMBERS else self._named(key, part, key != "tools") for key, part in example.items()}
+
+    def mask(self, value: Any, numbers: bool = True) -> Any:
+        """The same value with every string in it masked, keys too, and every number; a masked number becomes a string."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
-            return [self.mask(part) for part in value]
+            return [self.mask(part, numbers) for part in value]
         if isinstance(value, dict):
-            return {self._text(str(key)): self._named(str(key), part) for key, part in value.items()}
-        return value
+            return {self._text(str(key)): self._named(str(key), part, numbers) for key, part in value.items()}
+        return self._number(value) if numbers and type(value) in NUMBERS else value
 
-    def _named(self, key: str, value: Any) -> Any:
+    def _named(self, key: str, value: Any, numbers: bool) -> Any:
         """A value under a key, which may be what tells that it is secret."""
-        masked = self.mask(value)
-        if masked == value and isinstance(value, str) and len(key) <= SHORT:
-            beginning = f"{key}={value[:SHORT]}"
-            for mask in self._masks:
-                if (found := mask.pattern.search(beginning)) and found.end() > len(key) + 1:
-                    self.counts[mask.name] += 1
-                    return f"[{mask.name}]"
+        masked = self.mask(value, numbers)
+        if isinstance(value, list | dict) or masked != value or len(key) > SHORT:
+            return masked
+        if isinstance(value, str):
+            return self._told(key, value) or masked
+        if numbers and type(value) in NUMBERS and _is_whole(value):
+            return self._told(key, "+" * bool(CALLED.search(key)) + _digits(value)) or masked
         return masked
+
+    def _told(self, key: str, text: str) -> str:
+        """What is written for a text that is secret under this key; empty when it is not."""
+        beginning = f"{key}={text[:SHORT]}"
+        for mask in self._masks:
+            if (found := mask.pattern.search(beginning)) and found.end() > len(key) + 1:
+                self.counts[mask.name] += 1
+                return f"[{mask.name}]"
+        return ""
+
+    def _number(self, value: float) -> Any:
+        """A whole number in which anything is found, or a broken one that is altogether what is looked for, as the mask's string."""
+        text, whole = _digits(value), _is_whole(value)
+        for mask in self._masks:
+            if mask.pattern.search(text) if whole else mask.pattern.fullmatch(text):
+                self.counts[mask.name] += 1
+                return f"[{mask.name}]"
+        return value
 
     def _text(self, text: str) -> str:
         if text in self._clean:
@@ -88,6 +115,15 @@ class Masker:
         if masked == text and len(text) <= SHORT and len(self._clean) < KNOWN:
             self._clean.add(text)
         return masked
+
+
+def _digits(value: float) -> str:
+    """A number as people write it: `4111.0` is `4111`."""
+    return str(int(value)) if _is_whole(value) else repr(value)
+
+
+def _is_whole(value: float) -> bool:
+    return isinstance(value, int) or (abs(value) < EXACT and value.is_integer())
 
 
 def _pieces(text: str) -> Iterator[str]:
