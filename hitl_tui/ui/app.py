@@ -230,7 +230,7 @@ class HitlApp(App[None]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             await opened(self)
             if isinstance(self.screen, TakesKeys):
-                if self.screen.take(event):
+                if self.screen.take(event) or (self.screen.acts_at_once and await self._act(event.key)):
                     return
             elif len(self.screen_stack) == 1 and await self._act(event.key):
                 return

@@ -43,7 +43,7 @@ class HistoryView(Horizontal):
         self._loaded = False
         self.items = HistoryList(inbox.history_rows, self._moved, self._more, inbox.reviewer, clock)
         self.pane = HistoryPane(inbox.reviewer, clock)
-        self._rater = Rater(self, inbox)
+        self._rater = Rater(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -169,6 +169,11 @@ class HistoryView(Horizontal):
             self.notify("it was taken back or decided anew: a thumb is on what stands", timeout=3, markup=False)
             return
         self._rater.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", thumb)
+
+    def action_rate_message(self) -> None:
+        row = self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
+        if row is not None:
+            self._rater.pick(row.run)
 
     # The filter
 

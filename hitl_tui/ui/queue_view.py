@@ -56,7 +56,7 @@ class QueueView(Horizontal):
         self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
         self._looking = Looking(self, self.pane, inbox, self._shelf)
         self._handing = Handing(self, inbox, self._desk, self)
-        self._rater = Rater(self, inbox)
+        self._rater = Rater(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -128,6 +128,7 @@ class QueueView(Horizontal):
         """Read on in the trace of the run at hand, where there is room for it."""
         trace = self.query_one(TracePane)
         if trace.display and trace.size.width and trace.run is not None:
+            trace.rate(await self._inbox.ratings.of_run(trace.run), self.beholder)
             trace.take(await self._inbox.trace(trace.run, trace.after))
 
     def _wait(self) -> None:
@@ -336,6 +337,10 @@ class QueueView(Horizontal):
         if review and action and not self.has_class("-empty"):
             subject = Subject(review.row.run, review.row.id, action.slot)
             self._rater.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
+
+    def action_rate_message(self) -> None:
+        if self.row and not self.has_class("-empty"):
+            self._rater.pick(self.row.run)
 
     # Whose it is
 

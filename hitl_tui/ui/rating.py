@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
+from textual.app import App
 from textual.widget import Widget
 
 from hitl_tui.errors import Refused
@@ -11,23 +13,37 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Subject, Thumb
 from hitl_tui.safety import visible
 from hitl_tui.ui import words
+from hitl_tui.ui.bindings import SHOWN
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.messages import Acted
+from hitl_tui.ui.review_lines import Beholder
+from hitl_tui.ui.trace_lines import said
 from hitl_tui.ui.trouble import TROUBLE, report
 from hitl_tui.ui.type_ahead import ASKING, ask
 
+if TYPE_CHECKING:
+    from hitl_tui.ui.dialogs.messages import MessagesScreen
+
 Step = Literal[-1, 0, 1]
 """What the keys do: 0 takes a thumb back."""
-PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"))
+PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"), ("rate_message", "on a message"))
 """For the key line."""
+
+
+def heard(app: App[Any], id_: str) -> str:
+    """The key that a command has here and now, as people write it."""
+    return next((SHOWN.get(key, key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
 
 
 class Rater:
     """Gives the thumbs of a view, and keeps what was typed and not sent."""
 
-    def __init__(self, owner: Widget, inbox: Inbox) -> None:
+    def __init__(self, owner: Widget, inbox: Inbox, clock: Callable[[], float]) -> None:
         self._owner = owner
         self._inbox = inbox
+        self._clock = clock
+        self._messages: MessagesScreen | None = None
+        """Where they are picked from, while it is open."""
         self._drafts: dict[tuple[Subject, int], str] = {}
         self._giving: dict[Subject, Thumb] = {}
         """What is on its way to the rows: keys may come faster."""
@@ -45,16 +61,36 @@ class Rater:
         except TROUBLE as error:
             report(self._owner, error)
 
+    def pick(self, run: int) -> None:
+        """The key for the messages of a run was pressed."""
+        self._owner.run_worker(self._pick(run), group=ASKING)
+
     def _has(self, subject: Subject, thumb: Thumb) -> bool:
         if subject in self._giving:
             return self._giving[subject] == thumb
         mine = self._inbox.ratings.mine(subject)
         return mine is not None and mine.thumb == thumb
 
+    async def _pick(self, run: int) -> None:
+        from hitl_tui.ui.dialogs.messages import MessagesScreen
+
+        try:
+            messages = [event for event in await self._inbox.trace(run) if said(event)]
+            seen = Beholder(self._inbox.reviewer, self._clock())
+            self._messages = MessagesScreen(run, messages, await self._inbox.ratings.of_run(run), seen, self.press)
+            await ask(self._owner, self._messages)
+        except TROUBLE as error:
+            report(self._owner, error)
+        finally:
+            self._messages = None
+
     async def _give(self, subject: Subject, about: str, thumb: Thumb) -> None:
         try:
             await self._inbox.ratings.rate(subject, thumb)
-            self._tell(f"{words.THUMBS[thumb][1]} on {about}; the same key again adds words")
+            await self._tell(subject, f"{words.THUMBS[thumb][1]} on {about}; the same key again adds words")
+        except Refused as error:
+            other = f"; {heard(self._owner.app, 'rate_message')} rates what was said in its run" if subject.review is not None else ""
+            report(self._owner, Refused(error.happened, f"{error.todo}{other}"))
         except TROUBLE as error:
             report(self._owner, error)
         finally:
@@ -64,7 +100,7 @@ class Rater:
     async def _withdraw(self, subject: Subject, about: str) -> None:
         try:
             await self._inbox.ratings.withdraw(subject)
-            self._tell(f"your thumb on {about} is taken back")
+            await self._tell(subject, f"your thumb on {about} is taken back")
         except TROUBLE as error:
             report(self._owner, error)
 
@@ -81,7 +117,7 @@ class Rater:
                     self._drafts[subject, thumb] = screen.draft
                     return
                 if await self._stored(subject, thumb, *said):
-                    self._tell(f"{words.THUMBS[thumb][1]} on {about}, with words")
+                    await self._tell(subject, f"{words.THUMBS[thumb][1]} on {about}, with words")
                     return
                 self._drafts[subject, thumb] = screen.draft
         except TROUBLE as error:
@@ -96,6 +132,8 @@ class Rater:
             return False
         return True
 
-    def _tell(self, text: str) -> None:
+    async def _tell(self, subject: Subject, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)
         self._owner.post_message(Acted())
+        if self._messages:
+            self._messages.know(await self._inbox.ratings.of_run(subject.run))

@@ -71,6 +71,7 @@ class RunPane(Vertical):
 
     def rate(self, feedback: Sequence[Feedback]) -> None:
         """The thumbs on the run, its messages and decisions."""
+        self.trace.rate(feedback, review_lines.Beholder(self._reviewer, self._clock()))
         if self.run and feedback != self._feedback:
             self._feedback = feedback
             self.query_one("#run-facts", Static).update(self._facts(self.run))

@@ -40,7 +40,7 @@ class RunsView(Horizontal):
         self._log_path = log_path
         self._clock = clock
         self._loaded = False
-        self._rater = Rater(self, inbox)
+        self._rater = Rater(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield RunsList(self._inbox.run_rows, self._moved, self._clock)
@@ -96,8 +96,8 @@ class RunsView(Horizontal):
         """Read on in the trace of the run under the cursor."""
         trace = self.pane.trace
         if self.display and trace.run is not None:
-            trace.take(await self._inbox.trace(trace.run, trace.after))
             self.pane.rate(await self._inbox.ratings.of_run(trace.run))
+            trace.take(await self._inbox.trace(trace.run, trace.after))
 
     def go_to(self, run: int) -> None:
         """Put the cursor on a run."""
@@ -159,6 +159,10 @@ class RunsView(Horizontal):
     def action_rate(self, thumb: Step) -> None:
         if self.pane.run:
             self._rater.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
+
+    def action_rate_message(self) -> None:
+        if self.pane.run:
+            self._rater.pick(self.pane.run.id)
 
     async def action_take_over(self) -> None:
         if self.pane.run:

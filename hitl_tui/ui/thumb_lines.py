@@ -11,13 +11,13 @@ from hitl_tui.ui.lines import Line, line, paragraph
 from hitl_tui.ui.review_lines import Beholder
 
 
-def thumb_lines(feedback: Iterable[Feedback], seen: Beholder) -> Iterator[Line]:
-    """Each thumb with its words."""
+def thumb_lines(feedback: Iterable[Feedback], seen: Beholder, indent: int = 2) -> Iterator[Line]:
+    """Each thumb with its words, so many cells from the left."""
     for one in feedback:
         glyph, _, ink = words.THUMBS[one.thumb]
-        yield line(said(one, seen), ink, glyph, 2, ink)
+        yield line(said(one, seen), ink, glyph.rjust(indent - 1), indent, ink)
         if one.comment:
-            yield from paragraph(one.comment, "", "", 2)
+            yield from paragraph(one.comment, "", "", indent)
 
 
 def said(one: Feedback, seen: Beholder) -> str:

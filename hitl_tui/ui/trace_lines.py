@@ -49,6 +49,19 @@ def event_lines(event: Event) -> Iterator[Line]:
             yield from _other(event.kind, where, body)
 
 
+def said(event: Event) -> tuple[str, str] | None:
+    """Who says what, where a line of the trace is a message: of the agent, a call of its, or what a tool came back with."""
+    body: dict[str, Any] = event.body if isinstance(event.body, dict) else {"value": event.body}
+    match event.kind:
+        case "message":
+            return event.node or "agent", _text(body.get("text"))
+        case "call":
+            return event.node or "agent", "→ " + call_text(_text(body.get("name")), body.get("args"))
+        case "result":
+            return _text(body.get("name")), f"← {_text(body.get('text'))}"
+    return None
+
+
 def _other(kind: str, where: str, body: dict[str, Any]) -> Iterator[Line]:
     glyph, ink = GLYPHS.get(kind, ("·", "muted"))
     lead = glyph if len(glyph) > 1 else f"{glyph} {kind}"

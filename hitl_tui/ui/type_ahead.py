@@ -29,14 +29,24 @@ async def opened(app: App[None]) -> None:
     """Wait until a dialog that a key has asked for has the keys."""
     while any(worker.group == ASKING and worker.is_running and not worker.completed_steps for worker in app.workers):  # noqa: ASYNC110
         await asyncio.sleep(0)
+    while isinstance(app.screen, TakesKeys) and app.screen.acts_at_once and not app.screen.is_shown:  # noqa: ASYNC110
+        await asyncio.sleep(0)
 
 
 class TakesKeys(ModalScreen[T]):
     """A dialog that keeps what is typed before it can show it."""
 
+    acts_at_once = False
+    """Whether its keys are heard one after another, as those of the views are, for they open other dialogs."""
+
     def __init__(self) -> None:
         super().__init__()
         self._early: list[events.Key] | None = []
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether what was typed before has been handed on, and keys may act."""
+        return self._early is None
 
     def field(self) -> Widget | None:
         """Where letters go while something that takes no letters has the focus."""

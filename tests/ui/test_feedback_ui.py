@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-from hitl_tui.model import Answer, DecisionKind, Subject
+from hitl_tui.model import Answer, DecisionKind, Event, Feedback, Subject
 from hitl_tui.settings import Settings
+from hitl_tui.store import events
 from hitl_tui.ui.dialogs.reject import RejectScreen
 from hitl_tui.ui.dialogs.thumb import ThumbScreen
+from hitl_tui.ui.queue_view import QueueView
 from tests.ui import decided
 from tests.ui.conftest import Console, Desk
 from tests.ui.test_typing_ahead import burst
@@ -90,6 +93,35 @@ async def test_a_whole_run_is_rated_among_the_runs(console: Console) -> None:
         await desk.seen("▲ thumb up on the whole run by bob", "▼ thumb down on the whole run by you")
         await desk.press("j")
         assert "thumb down on the whole" not in desk.screen()
+
+
+async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(console: Console) -> None:
+    def on_lines(found: Sequence[Feedback]) -> list[tuple[object, ...]]:
+        return [(one.subject.event, one.thumb, one.comment, one.tags) for one in found]
+
+    async with console(size=(200, 50)) as desk:
+        lines = [Event(13, 0.0, "message", "a[b]", (), {"text": "[red]Sorry[/]\x1b\nagain"}), Event(14, 0.0, "end", "agent", (), {"ms": 3})]
+        await events.append(desk.store, {1: lines})
+        await desk.press("plus")
+        assert "decide it first; * rates what was said in its run" in desk.notices()
+        await burst(desk, "asterisk", "minus", "minus", *"rude")  # the newest the agent said
+        await desk.press("tab")
+        await burst(desk, *"Tone", "enter")
+        await desk.seen("▼ a[b]", "[red]Sorry[/]⟨U+001B⟩ again", "▼ thumb down by you at", "tone", "rude", "= take it back")
+        assert on_lines(await desk.other.ratings.of_run(1)) == [(13, -1, "rude", ("tone",))]
+        await burst(desk, "j", "plus", "j", "plus", "equals_sign", "g", "minus", "escape")  # an older one, a result, the run
+        assert on_lines(await desk.other.ratings.of_run(1)) == [(13, -1, "rude", ("tone",)), (11, 1, "", ()), (None, -1, "", ())]
+        assert desk.app.focused is desk.app.query_one(QueueView).items and "thumb up on “Ann asked twice" in desk.notices()
+        await desk.other.ratings.rate(Subject(1, event=3), 1, "well begun")
+        trace = await desk.seen("well begun")
+        order = ("I look for her", "▲ thumb up by bob", "well begun", "⟨U+001B⟩", "▼ thumb down by you", "rude")
+        places = [trace.index(text) for text in order]
+        assert places == sorted(places) and await desk.decided(1) == []
+        await desk.press("f2", "G", "asterisk", "j", "equals_sign", "escape")
+        await desk.seen("▼ thumb down on the whole run by you", "1 thumb up, 1 thumb down on its decisions", "▲ thumb up by bob at")
+        assert "there is no thumb of yours here" not in desk.notices()
+        await desk.press("k", "asterisk")
+        assert "the whole run" in desk.screen() and "no message" in desk.screen()
 
 
 async def test_what_people_say_of_a_tool_comes_first_in_the_reject_dialog(console: Console) -> None:
