@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -188,7 +189,7 @@ def test_it_is_deterministic_and_its_hash_is_in_the_audit(home: Path) -> None:
     assert hitl("audit", "verify", "--home", str(home), "--head", manifest["audit_head"])[0] == 1  # the fixture forged one by hand
 
 
-def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
+def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("mine")
     code, out = hitl("export", str(path), "--home", str(home))
@@ -202,6 +203,17 @@ def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path) -> None:
     assert (code, "cannot be written: File name too long" in out) == (1, True)
     code, out = hitl("export", str(tmp_path / "new"), "--home", str(home), "--reviewer", "policy:mail")
     assert (code, "is how policy and agents sign" in out) == (1, True)
+    synced = set()
+
+    def full(descriptor: int) -> None:
+        synced.add(descriptor)
+        if len(synced) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)  # the examples still fit on the disk, the manifest does not
+    code, out = hitl("export", str(tmp_path / "new"), "--home", str(home))
+    assert (code, "cannot be written: No space left on device" in out) == (1, True)
+    assert "exported" not in {one["kind"] for one in audit.entries(home / "hitl.db")}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "out.jsonl"]
 
 
