@@ -20,7 +20,7 @@ from hitl_tui.ui.history_pane import HistoryPane
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.order import Order
-from hitl_tui.ui.rating import PRESS, Rater, Step
+from hitl_tui.ui.rating import MESSAGE, PRESS, Rater, Step
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING, ask
 
@@ -209,4 +209,4 @@ class HistoryView(Horizontal):
             return []
         inside = self.has_class("-detail") or self.pane.has_focus_within
         hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
-        return [*hints, ("filter_history", "filter"), *PRESS, ("next_tab", "next tab")]
+        return [*hints, ("filter_history", "filter"), *PRESS, MESSAGE, ("next_tab", "next tab")]

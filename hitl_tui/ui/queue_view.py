@@ -25,7 +25,7 @@ from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.looking import Looking
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.queue_list import QueueList
-from hitl_tui.ui.rating import PRESS, Rater, Step
+from hitl_tui.ui.rating import MESSAGE, PRESS, Rater, Step
 from hitl_tui.ui.recent import Recent
 from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.shelf import Held, Shelf
@@ -378,5 +378,5 @@ class QueueView(Horizontal):
         if action and review and action.slot in review.decisions:
             hints += PRESS
         if self.items.cursor is not None:
-            hints += [("context", "context"), ("filter", "filter")]
+            hints += [("context", "context"), ("filter", "filter"), MESSAGE]
         return hints

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 Step = Literal[-1, 0, 1]
 """What the keys do: 0 takes a thumb back."""
-PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"), ("rate_message", "on a message"))
+PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"))
 """For the key line."""
+MESSAGE: Hint = ("rate_message", "rate a message")
+"""For the key line, too: that of the run at hand."""
 
 
 def heard(app: App[Any], id_: str) -> str:

@@ -20,7 +20,7 @@ from hitl_tui.ui.lines import line
 from hitl_tui.ui.live import AGAIN_S
 from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
 from hitl_tui.ui.order import Order
-from hitl_tui.ui.rating import PRESS, Rater, Step
+from hitl_tui.ui.rating import MESSAGE, PRESS, Rater, Step
 from hitl_tui.ui.run_pane import RunPane
 from hitl_tui.ui.runs_list import RunsList
 from hitl_tui.ui.trouble import TROUBLE, report, steady
@@ -201,4 +201,4 @@ class RunsView(Horizontal):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        return [*hints, *PRESS, ("next_tab", "next tab")]
+        return [*hints, *PRESS, MESSAGE, ("next_tab", "next tab")]
