@@ -25,9 +25,9 @@ from tests.test_export import NO, TO_ANN, TO_BOB, YES, ask, export
 EDIT = Answer(DecisionKind.EDIT, TO_ANN)
 
 
-async def fill(opened: Store) -> None:
+async def fill(opened: Store, grace_s: float = 600) -> None:
     """Ann approved a mail (r1), rejected one (r2), and approved one call of two (r3)."""
-    ann = Inbox(opened, "ann")
+    ann = Inbox(opened, "ann", grace_s=grace_s)
     await ask(opened, ann, [("send_mail", TO_ANN)], [YES])
     await ask(opened, ann, [("send_mail", TO_BOB)], [NO])
     await ask(opened, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
@@ -47,7 +47,7 @@ def home(tmp_path: Path) -> Path:
 
     async def made() -> None:
         async with Store.open(tmp_path / "home" / "hitl.db") as opened:
-            await fill(opened)
+            await fill(opened, 0)
             await ask(opened, Inbox(opened, "ann"), [("send_mail", TO_BOB)], [EDIT])
             await events.append(opened, {1: [Event(2, 0.0, "message", "agent", (), {"text": "I write."})]})
 
