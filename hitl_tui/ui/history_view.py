@@ -18,7 +18,8 @@ from hitl_tui.ui.history_lines import none_lines
 from hitl_tui.ui.history_list import HistoryList
 from hitl_tui.ui.history_pane import HistoryPane
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.messages import HintsChanged, Opened
+from hitl_tui.ui.list_and_details import ListAndDetails
+from hitl_tui.ui.messages import HintsChanged
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.rating import MESSAGE, PRESS, Rater, Step
 from hitl_tui.ui.trouble import steady
@@ -30,7 +31,7 @@ STILL_S = 0.04
 """How long no key is pressed before what was typed is looked for."""
 
 
-class HistoryView(Horizontal):
+class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
     """Shows what was decided. Nothing here changes it; thumbs say what somebody thinks of it."""
 
     BINDINGS = group("history", "thumbs", "pane")
@@ -58,6 +59,11 @@ class HistoryView(Horizontal):
     def first(self) -> HistoryList | Document:
         """What has the keys when the view is shown."""
         return self.query_one("#no-history", Document) if self.has_class("-empty") else self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#memory-text", Document)
 
     # Rows coming in
 
@@ -144,22 +150,8 @@ class HistoryView(Horizontal):
         if id_ == self.items.cursor:
             self.pane.show(entry)
 
-    def on_opened(self, message: Opened) -> None:
-        message.stop()
-        self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#memory-text"))
-        self.post_message(HintsChanged())
-
-    def action_back(self) -> None:
-        self.remove_class("-detail")
-        self.screen.set_focus(self.first)
-        self.post_message(HintsChanged())
-
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
-
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
 
     def action_rate(self, thumb: Step) -> None:
         row = self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
@@ -199,14 +191,8 @@ class HistoryView(Horizontal):
 
     # Words
 
-    def pressing(self) -> list[Hint]:
-        """Nothing here is only for a moment."""
-        return []
-
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         if self.has_class("-empty"):
             return []
-        inside = self.has_class("-detail") or self.pane.has_focus_within
-        hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
-        return [*hints, ("filter_history", "filter"), *PRESS, MESSAGE, ("next_tab", "next tab")]
+        return [self.way, ("filter_history", "filter"), *PRESS, MESSAGE, ("next_tab", "next tab")]

@@ -19,7 +19,8 @@ from hitl_tui.ui.insights_entries import Period, entries
 from hitl_tui.ui.insights_list import InsightsList
 from hitl_tui.ui.insights_pane import InsightsPane
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.messages import HintsChanged, Opened, TabChosen
+from hitl_tui.ui.list_and_details import ListAndDetails
+from hitl_tui.ui.messages import HintsChanged, TabChosen
 from hitl_tui.ui.order import Order
 from hitl_tui.ui.trouble import steady
 
@@ -29,7 +30,7 @@ REST_S = 1.0
 """How long after reading it is read again at the soonest, however fast people decide."""
 
 
-class InsightsView(Horizontal):
+class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
     """Reads figures in the background, and draws those of a period at once when they were read before."""
 
     BINDINGS = group("insights", "pane")
@@ -53,6 +54,11 @@ class InsightsView(Horizontal):
     def first(self) -> InsightsList | Document:
         """What has the keys when the view is shown."""
         return self.query_one("#no-insights", Document) if self.has_class("-empty") else self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#figures", Document)
 
     # Figures coming in
 
@@ -115,17 +121,6 @@ class InsightsView(Horizontal):
 
     # Keys
 
-    def on_opened(self, message: Opened) -> None:
-        message.stop()
-        self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#figures"))
-        self.post_message(HintsChanged())
-
-    def action_back(self) -> None:
-        self.remove_class("-detail")
-        self.screen.set_focus(self.first)
-        self.post_message(HintsChanged())
-
     def action_tab(self, by: int) -> None:
         self.pane.step_period(by)
         self._turn_to_period()
@@ -142,23 +137,14 @@ class InsightsView(Horizontal):
             self._show_entry()
         self.load()
 
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
-
     def action_numbers(self) -> None:
         self.pane.turn()
         self.post_message(HintsChanged())
 
     # Words
 
-    def pressing(self) -> list[Hint]:
-        """Nothing here is only for a moment."""
-        return []
-
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         if self.has_class("-empty"):
             return []
-        inside = self.has_class("-detail") or self.pane.has_focus_within
-        hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
-        return [*hints, ("period", "period"), ("numbers", "plots" if self.pane.is_table else "table")]
+        return [self.way, ("period", "period"), ("numbers", "plots" if self.pane.is_table else "table")]

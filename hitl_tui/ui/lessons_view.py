@@ -17,13 +17,14 @@ from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.lessons_lines import Around, none_lines
 from hitl_tui.ui.lessons_list import LessonsList
 from hitl_tui.ui.lessons_pane import LessonsPane
-from hitl_tui.ui.messages import Acted, HintsChanged, Opened, Pressed
+from hitl_tui.ui.list_and_details import ListAndDetails
+from hitl_tui.ui.messages import Acted, HintsChanged, Pressed
 from hitl_tui.ui.outside import edit_outside
 from hitl_tui.ui.trouble import steady
 from hitl_tui.ui.type_ahead import ASKING, ask
 
 
-class LessonsView(Horizontal):
+class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
     """Shows lessons as they are now; nothing reaches an agent before a person accepts it."""
 
     BINDINGS = group("lessons", "pane")
@@ -48,6 +49,11 @@ class LessonsView(Horizontal):
     def first(self) -> LessonsList | Document:
         """What has the keys when the view is shown."""
         return self.query_one("#no-lessons", Document) if self.has_class("-empty") else self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#lesson-text", Document)
 
     @work(group="lessons", exclusive=True)
     @steady
@@ -91,28 +97,14 @@ class LessonsView(Horizontal):
         if lesson == self.items.chosen:
             self.pane.show(lesson, around)
 
-    def on_opened(self, message: Opened) -> None:
-        message.stop()
-        self._enter()
-
-    def _enter(self) -> None:
-        self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#lesson-text"))
-        self.post_message(HintsChanged())
-
     def action_back(self) -> None:
-        if not self.has_class("-detail") and not self.pane.has_focus_within:
+        if self.is_inside:
+            super().action_back()
+        else:
             self.post_message(Pressed("insights"))
-            return
-        self.remove_class("-detail")
-        self.screen.set_focus(self.first)
-        self.post_message(HintsChanged())
 
     def action_tab(self, by: int) -> None:
         """There is one text only."""
-
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
 
     # A person's word
 
@@ -135,7 +127,7 @@ class LessonsView(Horizontal):
         if lesson.state is state:
             self._tell(f"it is {state} already")
         elif not self.pane.shows(lesson):
-            self._enter()
+            self.enter()
             self._tell(f"read it first: the same key {does} it here")
         elif lesson != await self._inbox.lessons.get(lesson.id):
             await self._said("somebody changed it meanwhile: read it again")
@@ -188,17 +180,12 @@ class LessonsView(Horizontal):
 
     # Words
 
-    def pressing(self) -> list[Hint]:
-        """Nothing here is only for a moment."""
-        return []
-
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         lesson = self.items.chosen
         if lesson is None:
             return []
-        inside = self.has_class("-detail") or self.pane.has_focus_within
         hints: list[Hint] = [("accept", "accept")] if lesson.state is not LessonState.ACCEPTED else []
         if lesson.state is not LessonState.DROPPED:
             hints += [("drop", "drop"), ("edit_lesson", "edit"), ("edit_lesson_outside", "$EDITOR")]
-        return [*hints, ("back", "back") if inside else ("open", "details")]
+        return [*hints, self.way]

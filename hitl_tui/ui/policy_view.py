@@ -21,7 +21,8 @@ from hitl_tui.ui import ladder
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
-from hitl_tui.ui.messages import Acted, HintsChanged, Opened
+from hitl_tui.ui.list_and_details import ListAndDetails
+from hitl_tui.ui.messages import Acted, HintsChanged
 from hitl_tui.ui.outside import edit_file
 from hitl_tui.ui.policy_entries import entries
 from hitl_tui.ui.policy_lines import absent_lines, problem_lines
@@ -39,16 +40,14 @@ LOOK_S = 1.0
 """How often the file, and what people decided, is looked at while it is on the screen."""
 
 
-class PolicyView(Vertical):
+class PolicyView(Vertical, ListAndDetails[PolicyPane]):
     """Shows the policy as its file is now."""
 
     BINDINGS = group("policy", "pane")
 
     def __init__(self, inbox: Inbox, home: Path, clock: Callable[[], float]) -> None:
         super().__init__(id="policy-view")
-        self._home = home
         self._inbox = inbox
-        self._clock = clock
         self._now = PolicyNow()
         self._counts: Sequence[RuleCount] = ()
         self._standings: Sequence[Standing] = ()
@@ -57,12 +56,14 @@ class PolicyView(Vertical):
         self._review: int | None = None
         self._explained: Explained | None = None
         self._loaded = False
+        self.items = PolicyList(self._moved, clock)
+        self.pane = PolicyPane(home, inbox.reviewer, clock)
 
     def compose(self) -> ComposeResult:
         yield Document(id="policy-problems")
         with Horizontal():
-            yield PolicyList(self._moved, self._clock)
-            yield PolicyPane(self._home, self._inbox.reviewer, self._clock)
+            yield self.items
+            yield self.pane
         yield Document(id="no-policy")
 
     def on_mount(self) -> None:
@@ -71,19 +72,14 @@ class PolicyView(Vertical):
         self.set_interval(LOOK_S, self._look)
 
     @property
-    def items(self) -> PolicyList:
-        """The list."""
-        return self.query_one(PolicyList)
-
-    @property
-    def pane(self) -> PolicyPane:
-        """The rule and the walk."""
-        return self.query_one(PolicyPane)
-
-    @property
     def first(self) -> PolicyList | Document:
         """What has the keys when the view is shown."""
         return self.items if self._now.policy else self.query_one("#no-policy", Document)
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text", Document)
 
     @work(group="policy", exclusive=True)
     @steady
@@ -186,22 +182,8 @@ class PolicyView(Vertical):
         self._show_entry()
         self.post_message(HintsChanged())
 
-    def on_opened(self, message: Opened) -> None:
-        message.stop()
-        self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text"))
-        self.post_message(HintsChanged())
-
-    def action_back(self) -> None:
-        self.remove_class("-detail")
-        self.screen.set_focus(self.first)
-        self.post_message(HintsChanged())
-
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
-
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
 
     # The ladder
 
@@ -286,16 +268,11 @@ class PolicyView(Vertical):
             count = len(now.policy.rules)
             self.notify(f"the policy is good: {count} rule{'s' * (count != 1)}", timeout=3, markup=False)
 
-    def pressing(self) -> list[Hint]:
-        """Nothing here is only for a moment."""
-        return []
-
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         if self._now.policy is None:
             return []
-        inside = self.has_class("-detail") or self.pane.has_focus_within
-        hints: list[Hint] = [("back", "back")] if inside else [("open", "details")]
+        hints = [self.way]
         if one := self._standing:
             hints += [("accept_level", f"accept {one.proposed}")] if one.proposed else []
             hints.append(("set_level", "set its level"))

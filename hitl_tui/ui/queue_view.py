@@ -22,8 +22,9 @@ from hitl_tui.ui.document import Document
 from hitl_tui.ui.empty import Surroundings, empty_lines
 from hitl_tui.ui.handing import Handing
 from hitl_tui.ui.key_line import Hint
+from hitl_tui.ui.list_and_details import ListAndDetails
 from hitl_tui.ui.looking import Looking
-from hitl_tui.ui.messages import HintsChanged, Opened
+from hitl_tui.ui.messages import HintsChanged
 from hitl_tui.ui.queue_list import QueueList
 from hitl_tui.ui.rating import MESSAGE, PRESS, Rater, Step
 from hitl_tui.ui.recent import Recent
@@ -37,7 +38,7 @@ AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
 
-class QueueView(Horizontal):
+class QueueView(Horizontal, ListAndDetails[ReviewPane]):
     """Decides nothing that has not been on the screen."""
 
     BINDINGS = group("queue", "thumbs", "pane")
@@ -71,6 +72,16 @@ class QueueView(Horizontal):
 
     async def on_unmount(self) -> None:
         await self._looking.leave()
+
+    @property
+    def first(self) -> QueueList:
+        """What has the keys when the view is shown."""
+        return self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#arguments", Document)
 
     @property
     def cursor(self) -> int | None:
@@ -222,23 +233,15 @@ class QueueView(Horizontal):
         await self._shelf.read_ahead(self.items.neighbours(AHEAD))
         await self.follow()
 
-    def on_opened(self, message: Opened) -> None:
-        message.stop()
-        self.enter()
-
     def enter(self) -> None:
         """Bring the details on the screen."""
-        self.add_class("-detail")
-        self.screen.set_focus(self.pane.query_one("#arguments"))
+        super().enter()
         self._looking.at(self.items.cursor)
-        self.post_message(HintsChanged())
 
     def action_back(self) -> None:
-        self.remove_class("-detail")
-        self.screen.set_focus(self.items)
+        super().action_back()
         if self.app.screen_stack[0].has_class("-one"):
             self._looking.away()
-        self.post_message(HintsChanged())
 
     def action_call(self, by: int) -> None:
         if self.pane.turn(by):
@@ -246,9 +249,6 @@ class QueueView(Horizontal):
 
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
-
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
 
     def action_context(self) -> None:
         self.pane.zoom()
@@ -371,10 +371,8 @@ class QueueView(Horizontal):
             given = [("take_over", "take over"), ("escalate", "escalate")]
             seen = self.beholder
             hints = [*claim, *hints, *given] if hands.others(review.row, seen.reviewer, seen.now) else [*hints, *given, *claim]
-        if self.has_class("-detail") or self.pane.has_focus_within:
-            hints.append(("back", "back"))
-        elif self.items.cursor is not None:
-            hints.append(("open", "details"))
+        if self.is_inside or self.items.cursor is not None:
+            hints.append(self.way)
         if action and review and action.slot in review.decisions:
             hints += PRESS
         if self.items.cursor is not None:

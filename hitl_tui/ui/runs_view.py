@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -17,6 +17,7 @@ from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.lines import line
+from hitl_tui.ui.list_and_details import ListAndDetails
 from hitl_tui.ui.live import AGAIN_S
 from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
 from hitl_tui.ui.order import Order
@@ -29,7 +30,7 @@ from hitl_tui.ui.type_ahead import ASKING, ask
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
 
-class RunsView(Horizontal):
+class RunsView(Horizontal, ListAndDetails[RunPane]):
     """Watches, cancels and retries runs."""
 
     BINDINGS = group("runs", "thumbs", "pane")
@@ -37,14 +38,14 @@ class RunsView(Horizontal):
     def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
         super().__init__(id="runs-view")
         self._inbox = inbox
-        self._log_path = log_path
-        self._clock = clock
         self._loaded = False
+        self.items = RunsList(inbox.run_rows, self._moved, clock)
+        self.pane = RunPane(log_path, clock, inbox.reviewer)
         self._rater = Rater(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
-        yield RunsList(self._inbox.run_rows, self._moved, self._clock)
-        yield RunPane(self._log_path, self._clock, self._inbox.reviewer)
+        yield self.items
+        yield self.pane
         yield Document(id="no-runs")
 
     def on_mount(self) -> None:
@@ -54,19 +55,14 @@ class RunsView(Horizontal):
         self.set_interval(1, self.items.refresh)
 
     @property
-    def items(self) -> RunsList:
-        """The list."""
-        return self.query_one(RunsList)
-
-    @property
     def first(self) -> RunsList:
         """What has the keys when the view is shown."""
         return self.items
 
     @property
-    def pane(self) -> RunPane:
-        """The run."""
-        return self.query_one(RunPane)
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return next(document for document in self.pane.query(Document) if document.display)
 
     @work(group="load", exclusive=True)
     async def load(self) -> None:
@@ -123,27 +119,19 @@ class RunsView(Horizontal):
         await self.follow()
         self.post_message(HintsChanged())
 
+    @on(Opened)
     @steady
-    async def on_opened(self, message: Opened) -> None:
-        message.stop()
+    async def _go_in(self, message: Opened) -> None:
+        """Into the review that it waits for, else into its details."""
+        message.prevent_default().stop()
         run = self.pane.run
         if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews_of(run.id)):
             self.post_message(RunChosen(run.id))
             return
-        self.add_class("-detail")
-        self.screen.set_focus(next(document for document in self.pane.query(Document) if document.display))
-        self.post_message(HintsChanged())
-
-    def action_back(self) -> None:
-        self.remove_class("-detail")
-        self.screen.set_focus(self.items)
-        self.post_message(HintsChanged())
+        self.enter()
 
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
-
-    def action_scroll_details(self, direction: int) -> None:
-        self.pane.scroll_half(direction)
 
     @work(group="send")
     @steady
@@ -181,17 +169,13 @@ class RunsView(Horizontal):
             tell(self, self._inbox.attention_of(run.id))
             self.post_message(Acted())
 
-    def pressing(self) -> list[Hint]:
-        """Nothing here is only for a moment."""
-        return []
-
     def hints(self) -> list[Hint]:
         """The keys that do something now."""
         run = self.pane.run
         hints: list[Hint] = []
         if run is None:
             return hints
-        if self.has_class("-detail") or self.pane.has_focus_within:
+        if self.is_inside:
             hints.append(("back", "back"))
         else:
             hints.append(("open", "review" if run.state == RunState.WAITING else "details"))
