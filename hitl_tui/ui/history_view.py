@@ -195,4 +195,4 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         """The keys that do something now."""
         if self.has_class("-empty"):
             return []
-        return [self.way, ("filter_history", "filter"), *PRESS, MESSAGE, ("next_tab", "next tab")]
+        return [self.way, ("filter_history", "filter"), *PRESS, ("next_tab", "next tab"), MESSAGE]

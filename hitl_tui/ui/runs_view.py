@@ -185,4 +185,4 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        return [*hints, *PRESS, MESSAGE, ("next_tab", "next tab")]
+        return [*hints, *PRESS, ("next_tab", "next tab"), MESSAGE]
