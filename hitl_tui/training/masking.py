@@ -76,13 +76,13 @@ class Masker:
     def _named(self, key: str, value: Any, numbers: bool) -> Any:
         """A value under a key, which may be what tells that it is secret."""
         masked = self.mask(value, numbers)
-        if isinstance(value, list | dict) or masked != value or len(key) > SHORT:
-            return masked
         if isinstance(value, str):
-            return self._told(key, value) or masked
-        if numbers and type(value) in NUMBERS and _is_whole(value):
-            return self._told(key, "+" * bool(CALLED.search(key)) + _digits(value)) or masked
-        return masked
+            text = value
+        elif numbers and type(value) in NUMBERS and _is_whole(value):
+            text = "+" * bool(CALLED.search(key)) + _digits(value)
+        else:
+            return masked
+        return masked if masked != value or len(key) > SHORT else self._told(key, text) or masked
 
     def _told(self, key: str, text: str) -> str:
         """What is written for a text that is secret under this key; empty when it is not."""
