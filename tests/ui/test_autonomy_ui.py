@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Input
 
 from hitl_tui.agents.targets import root_of
@@ -22,6 +21,7 @@ from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.dialogs.level import LevelScreen
 from tests.ui import ruled, seed, taught
 from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.pictures import in_utc, pressing
 from tests.ui.test_policy_view import text, view
 from tests.ui.test_snapshots import Pictured
 
@@ -172,26 +172,8 @@ def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    in_utc(monkeypatch)
     monkeypatch.setattr(time, "time", lambda: NOW)  # the evidence is of the last days before
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
-
-    async def drive(pilot: Pilot[None]) -> None:
-        assert isinstance(pilot.app, Pictured)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            while any(worker.is_running and worker.group in ("policy", "policy-changes", "review", "rows") for worker in pilot.app.workers):
-                await pilot.pause(0.02)
-        if len(pilot.app.screen_stack) == 1:
-            await pilot.app.catch_up()
-        for focused in [pilot.app.screen.focused]:
-            if focused is not None and hasattr(focused, "cursor_blink"):
-                focused.cursor_blink = False
-        await pilot.pause(0.3)
-
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))

@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
-from hitl_tui.ui.document import Document
 from hitl_tui.ui.history_view import HistoryView
 from tests.ui import decided, seed
 from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.pictures import in_utc, pressing
+from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
 
@@ -29,12 +29,6 @@ def view(desk: Desk) -> HistoryView:
 def listed(desk: Desk) -> list[str]:
     items = view(desk).items
     return [items.rows[id_].tool for id_ in items.order.slice(0, 99) if id_ in items.rows]
-
-
-def text(desk: Desk, selector: str) -> str:
-    """All of a document, whether or not it is in view."""
-    document = desk.app.query_one(selector, Document)
-    return "\n".join(f"{line.lead} {line.text}".strip() for line in [*document._lines, *document._source])
 
 
 async def filled(desk: Desk) -> list[int]:
@@ -149,27 +143,11 @@ def test_screen(
     name: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    in_utc(monkeypatch)
     home = Home(tmp_path).prepare()
     ticks = itertools.count()
     with monkeypatch.context() as still:  # what is logged is chained: the hashes in the picture are those of these times
         still.setattr(time, "time", lambda: NOW)
         still.setattr(time, "monotonic_ns", lambda: next(ticks))
         asyncio.run(fill(home))
-
-    async def drive(pilot: Pilot[None]) -> None:
-        assert isinstance(pilot.app, Pictured)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause(0.1)
-            while any(worker.is_running and worker.group in ("history", "entry", "rows", "page") for worker in pilot.app.workers):
-                await pilot.pause(0.02)
-        for focused in [pilot.app.screen.focused]:
-            if focused is not None and hasattr(focused, "cursor_blink"):
-                focused.cursor_blink = False
-        await pilot.pause(0.3)
-
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))

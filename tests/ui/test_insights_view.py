@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.pilot import Pilot
 
 from hitl_tui.amounts import percent, took, top_of
 from hitl_tui.insights import Believed, Calibration, Figures, Insights, Pace, Rates, Reader, Span, Times, brier, calibration_error
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
+from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.calibration_lines import calibration_lines
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.fatigue_lines import fatigue_lines
@@ -29,6 +29,7 @@ from hitl_tui.ui.plots import Point, bar, column_cells, columns, plane
 from hitl_tui.ui.trend import trend_of
 from tests.ui import judged, seed
 from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.pictures import in_utc, pressing
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
@@ -240,6 +241,12 @@ def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def figures_are_read(app: HitlApp) -> bool:
+    """Whether those of the period are there; their reader rests before it ends."""
+    view = app.query_one(InsightsView)
+    return view.pane.period.id in view._known
+
+
 SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [
     ("insights_80x24", True, (80, 24), "", ["f4"]),
     ("insights_details_80x24", True, (80, 24), "", ["f4", "p", "enter"]),
@@ -257,23 +264,9 @@ def test_screen(
     name: str, any_: bool, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     pictured: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    in_utc(monkeypatch)
     monkeypatch.setattr(time, "time", lambda: NOW)  # a trend goes up to today
     if any_:
         shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
     home = Home(tmp_path).prepare()
-
-    async def drive(pilot: Pilot[None]) -> None:
-        assert isinstance(pilot.app, Pictured)
-        await pilot.app.catch_up()
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause(0.1)
-            view = pilot.app.query_one(InsightsView)
-            while view.pane.period.id not in view._known:
-                await pilot.pause(0.05)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys, figures_are_read))

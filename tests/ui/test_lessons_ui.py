@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from hitl_tui.model import Answer, DecisionKind, LessonState
@@ -21,6 +20,7 @@ from hitl_tui.ui.insights_view import InsightsView
 from hitl_tui.ui.lessons_view import LessonsView
 from tests.ui import seed, taught
 from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.pictures import in_utc, pressing
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -168,25 +168,7 @@ def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    in_utc(monkeypatch)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
-
-    async def drive(pilot: Pilot[None]) -> None:
-        assert isinstance(pilot.app, Pictured)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            while any(worker.is_running and worker.group in ("lessons", "lesson", "rows") for worker in pilot.app.workers):
-                await pilot.pause(0.02)
-        if len(pilot.app.screen_stack) == 1:
-            await pilot.app.catch_up()
-        for focused in [pilot.app.screen.focused]:
-            if focused is not None and hasattr(focused, "cursor_blink"):
-                focused.cursor_blink = False
-        await pilot.pause(0.3)
-
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))

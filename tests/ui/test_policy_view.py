@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
@@ -19,6 +18,7 @@ from hitl_tui.ui.document import Document
 from hitl_tui.ui.policy_view import PolicyView
 from tests.ui import ruled, seed
 from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.pictures import in_utc, pressing
 from tests.ui.test_snapshots import Pictured
 
 REFUND = ("issue_refund", {"order": "9912", "amount": 420.0})
@@ -245,21 +245,7 @@ def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    in_utc(monkeypatch)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
-
-    async def drive(pilot: Pilot[None]) -> None:
-        assert isinstance(pilot.app, Pictured)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-            while any(worker.is_running and worker.group in ("policy", "review", "rows") for worker in pilot.app.workers):
-                await pilot.pause(0.02)
-        await pilot.app.catch_up()
-        await pilot.pause(0.3)
-
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=drive)
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))
