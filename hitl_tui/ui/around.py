@@ -33,9 +33,11 @@ class Around:
 
 
 def similar_title(around: Around | None) -> str:
-    """How many of the similar ones were approved as they were."""
+    """How many of the similar ones were approved as they were; of what can only be answered, how many there are."""
     if around is None or not around.similar:
         return "Similar"
+    if not any({DecisionKind.APPROVE, DecisionKind.REJECT} & set(past.allowed) for past in around.similar):
+        return f"Similar {len(around.similar)}"
     approved = sum(past.decision is DecisionKind.APPROVE for past in around.similar)
     return f"Similar {approved} of {len(around.similar)} approved"
 

@@ -28,6 +28,8 @@ from hitl_tui.ui.type_ahead import ASKING
 
 DEAD_S = 0.4
 """How long decision keys do nothing after the item under the cursor changed by itself."""
+TOLD_S = 3.0
+"""How long a notice stands on the screen."""
 SLOW_S = 0.3
 """Storing a decision that takes longer says so."""
 
@@ -63,6 +65,7 @@ class Decider:
         self._then = then
         self._fatigue = Fatigue(owner, inbox)
         self._armed_at = 0.0
+        self._told, self._told_until = "", 0.0
         self._asking = False
         self._undoing = 0
         self._storing = asyncio.Lock()
@@ -212,4 +215,8 @@ class Decider:
             self._owner.post_message(Acted())
 
     def _tell(self, text: str) -> None:
-        self._owner.notify(visible(text), timeout=3, markup=False)
+        """Say it, unless it was said just now and still stands there."""
+        now = time.monotonic()
+        if text != self._told or now >= self._told_until:
+            self._told, self._told_until = text, now + TOLD_S
+            self._owner.notify(visible(text), timeout=TOLD_S, markup=False)

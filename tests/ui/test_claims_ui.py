@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from textual.widgets import Input
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
+from hitl_tui.ui.around import Around, similar_title
 from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.review_pane import ReviewPane
 from hitl_tui.ui.tab_line import TabLine
 from tests.ui import routed, seed
 from tests.ui.conftest import Console, Desk
@@ -223,6 +226,9 @@ async def test_similar_ones_and_people(console: Console) -> None:
         assert re.search(r"✎ edited by bob 1 d ago +│", ann.screen()) and "amount: 10.0 → 5.0" in ann.screen()
         await ann.press("right_square_bracket")
         assert re.search(r"seen +by eve for 42 s", ann.screen()) and "taken up by eve" in ann.screen()
+        around = ann.app.query_one(ReviewPane).around
+        answered = [replace(past, allowed=(DecisionKind.RESPOND,)) for past in around.similar] if around else []
+        assert similar_title(Around(answered)) == "Similar 3"  # nothing to approve there
 
 
 async def test_a_claim_elsewhere_moves_nothing_that_is_read(console: Console) -> None:

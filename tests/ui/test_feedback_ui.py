@@ -41,6 +41,8 @@ async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decide
         assert "thumb up on send_email of r1; the same key again adds words" in desk.notices()
         assert await thumbs(desk, 1) == [("ann", 0, 1, "", ())]
         await desk.armed()
+        await burst(desk, "a", "a", "a")  # it is said once
+        assert desk.notices().count("review 1 is approved by you") == 1
         await desk.press("u")
         assert (await desk.other.review(1)).row.state == "open"
 
@@ -112,9 +114,10 @@ async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(console:
         await burst(desk, "j", "plus", "j", "plus", "equals_sign", "g", "minus", "escape")  # an older one, a result, the run
         assert on_lines(await desk.other.ratings.of_run(1)) == [(13, -1, "rude", ("tone",)), (11, 1, "", ()), (None, -1, "", ())]
         assert desk.app.focused is desk.app.query_one(QueueView).items and "thumb up on “Ann asked twice" in desk.notices()
+        desk.app.clear_notifications()  # they lie over the trace
         await desk.other.ratings.rate(Subject(1, event=3), 1, "well begun")
-        trace = await desk.seen("well begun")
         order = ("I look for her", "▲ thumb up by bob", "well begun", "⟨U+001B⟩", "▼ thumb down by you", "rude")
+        trace = await desk.seen(*order)
         places = [trace.index(text) for text in order]
         assert places == sorted(places) and await desk.decided(1) == []
         await desk.press("f2", "G", "asterisk", "j", "equals_sign", "escape")

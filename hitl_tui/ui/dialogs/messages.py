@@ -102,11 +102,11 @@ class MessagesScreen(DialogScreen[None]):
     def know(self, feedback: Sequence[Feedback]) -> None:
         """The thumbs on the run and what is in it, as they are now."""
         self._feedback = feedback
-        items = self.query_one(MessageList)
-        own = (one for one in feedback if one.actor.casefold() == self._seen.reviewer.casefold() and one.subject.review is None)
-        items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
-        items.refresh()
-        self._draw(items)
+        own = [one for one in feedback if one.actor.casefold() == self._seen.reviewer.casefold() and one.subject.review is None]
+        for items in self.query(MessageList):  # none when the person has gone back meanwhile
+            items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
+            items.refresh()
+            self._draw(items)
 
     def action_rate(self, thumb: Step) -> None:
         event = self.query_one(MessageList).event
