@@ -17,7 +17,7 @@ from hitl_tui.ui.bindings import SHOWN
 from hitl_tui.ui.key_line import Hint
 from hitl_tui.ui.messages import Acted
 from hitl_tui.ui.review_lines import Beholder
-from hitl_tui.ui.trace_lines import said
+from hitl_tui.ui.trace_lines import SAID
 from hitl_tui.ui.trouble import TROUBLE, report
 from hitl_tui.ui.type_ahead import ASKING, ask
 
@@ -77,7 +77,7 @@ class Rater:
         from hitl_tui.ui.dialogs.messages import MessagesScreen
 
         try:
-            messages = [event for event in await self._inbox.trace(run) if said(event)]
+            messages = [event for event in await self._inbox.trace(run) if event.kind in SAID]
             seen = Beholder(self._inbox.reviewer, self._clock())
             self._messages = MessagesScreen(run, messages, await self._inbox.ratings.of_run(run), seen, self.press)
             await ask(self._owner, self._messages)

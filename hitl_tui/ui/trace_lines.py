@@ -23,6 +23,8 @@ GLYPHS = {
     "error": ("✗", "error"),
     "done": ("✓", "success"),
 }
+SAID = frozenset({"message", "call", "result"})
+"""Kinds of lines that are messages: of the agent, calls of its, and what tools came back with."""
 
 
 def event_lines(event: Event) -> Iterator[Line]:
@@ -50,7 +52,7 @@ def event_lines(event: Event) -> Iterator[Line]:
 
 
 def said(event: Event) -> tuple[str, str] | None:
-    """Who says what, where a line of the trace is a message: of the agent, a call of its, or what a tool came back with."""
+    """Who says what, where a line of the trace is a message."""
     body: dict[str, Any] = event.body if isinstance(event.body, dict) else {"value": event.body}
     match event.kind:
         case "message":
