@@ -70,6 +70,21 @@ def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_throug
     assert "there is no" in place.refused("policy", "replay")
 
 
+def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_same(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text('[[rule]]\nname = "letters"\ntool = "send"\noutcome = "takeover"\n[[rule]]\nname = "rest"\noutcome = "ask"\n')
+    place.cli("launch", "batched", SENDS)
+    assert place.run_until_idle() == 0
+    place.cli("decide", "1#0", "approve")
+    place.cli("decide", "1#1", "reject")
+    told = place.json("policy", "replay")
+    assert (told["actions"], told["same"], told["differences"]) == (2, 2, [])
+    path.write_text(path.read_text().replace("takeover", "ask"))
+    (turn,) = place.json("policy", "replay")["differences"]
+    assert (turn["was"], turn["would"], turn["rule"]) == ("takeover", "ask", "letters")
+
+
 def test_the_command_line_and_the_console_start_without_policies() -> None:
     script = "import sys, hitl_tui.cli, hitl_tui.console; print([m for m in sys.modules if m in ('tomllib', 'hitl_tui.policy')])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"

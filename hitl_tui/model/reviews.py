@@ -158,6 +158,8 @@ class Past:
     opened_at: float
     """Unix time, seconds."""
     decided_at: float
+    outcome: Outcome | None = None
+    """What policy said of it then; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A policy over past actions: what it would have decided otherwise than it was, and which rejected ones it would have let through."""
+"""A policy over past actions: of which it would say otherwise than policy said then, and which rejected ones it would have let through."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Turn:
     """A way in which an action fares otherwise: what was, what would be, by which rule, for which tool."""
 
     was: str
-    """`approved`, `edited`, `rejected` or `answered` by a person, or policy's `auto` or `deny`."""
+    """`approved`, `edited`, `rejected` or `answered` by a person; what policy said where it decided, or where a person would be asked now."""
     would: Outcome
     rule: str
     tool: str
@@ -53,7 +53,7 @@ class Replay:
     same: int = 0
     differences: dict[Turn, Group] = field(default_factory=dict)
     let_through: dict[Turn, Group] = field(default_factory=dict)
-    """Those of the differences where a person rejected what would have gone on by itself."""
+    """Where a person rejected what would have gone on by itself, were it by the same verdict as then."""
 
     def add(self, pasts: Iterable[Past], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
         """Judge these by the policy as of when they were asked, on these levels of the ladder, whatever they were then.
@@ -62,14 +62,13 @@ class Replay:
         """
         for past in pasts:
             verdict = unsampled(facts_of(past), policy, past.opened_at, levels)
-            was = _was(past)
+            turn = Turn(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
             self.actions += 1
-            if _is_same(was, verdict.outcome):
+            if _then(past) is verdict.outcome:
                 self.same += 1
-                continue
-            turn = Turn(was, verdict.outcome, verdict.rule, past.tool)
-            self.differences.setdefault(turn, Group()).add(past.review)
-            if was == "rejected" and verdict.outcome is Outcome.AUTO:
+            else:
+                self.differences.setdefault(turn, Group()).add(past.review)
+            if turn.was == "rejected" and verdict.outcome is Outcome.AUTO:
                 self.let_through.setdefault(turn, Group()).add(past.review)
 
     def as_json(self) -> dict[str, Json]:
@@ -93,15 +92,16 @@ def facts_of(past: Past) -> Facts:
     )  # fmt: skip
 
 
-def _was(past: Past) -> str:
+def _then(past: Past) -> Outcome:
+    """What policy said of it then; without one everything asked."""
     if past.actor.startswith(BY_POLICY):
-        return Outcome.DENY.value if past.decision is DecisionKind.REJECT else Outcome.AUTO.value
-    return _DID[past.decision]
+        return Outcome.DENY if past.decision is DecisionKind.REJECT else Outcome.AUTO
+    return past.outcome or Outcome.ASK
 
 
-def _is_same(was: str, would: Outcome) -> bool:
-    """Whether a person was asked then and would be now, or policy did the same."""
-    return was == would.value or (was not in (Outcome.AUTO.value, Outcome.DENY.value) and would is Outcome.ASK)
+def _was(past: Past, would: Outcome) -> str:
+    """What to call what was: a person who is asked now as well may do the same again, so there it is what policy said."""
+    return _then(past) if would is Outcome.ASK or past.actor.startswith(BY_POLICY) else _DID[past.decision]
 
 
 def _listed(groups: Mapping[Turn, Group]) -> list[Json]:

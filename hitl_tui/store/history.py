@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 
-from hitl_tui.model import DecisionKind, Past, PauseKind, Recalled, Remembered
+from hitl_tui.model import DecisionKind, Outcome, Past, PauseKind, Recalled, Remembered
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 
@@ -15,7 +15,7 @@ LAST = 20
 ACTION = (
     "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, "
     "coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note, "
-    "d.kind, d.actor, v.opened_at, d.at "
+    "d.kind, d.actor, v.opened_at, d.at, a.outcome "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
     "WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention) AND "
 )
@@ -50,8 +50,8 @@ async def recalled(store: Store, rows: Sequence[Remembered]) -> list[Recalled]:
 
 
 def _past(row: Any) -> Past:
-    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at = row
+    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome = row
     return Past(
         review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
-        DecisionKind(decision), actor, opened_at, at,
+        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome),
     )  # fmt: skip
