@@ -1,4 +1,4 @@
-"""A policy over past actions: of which it would say otherwise than policy said then, and which rejected ones it would have let through."""
+"""A policy over past actions: what it would say otherwise than was said then, and which rejected ones it would have let through."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Turn:
     """A way in which an action fares otherwise: what was, what would be, by which rule, for which tool."""
 
     was: str
-    """`approved`, `edited`, `rejected` or `answered` by a person; what policy said where it decided, or where a person would be asked now."""
+    """`approved`, `edited`, `rejected` or `answered` by a person; what policy said where it decided, or where it would ask now."""
     would: Outcome
     rule: str
     tool: str
