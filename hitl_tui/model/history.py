@@ -40,6 +40,12 @@ class Remembered:
     """A rejection that asked for another pass."""
     thumb: Thumb | None = None
     """What people think of it: down when that is anybody's last word of it or of its whole run, else up; None when nobody has said."""
+    said: str = ""
+    """The beginning of the reason or the answer."""
+    changed: tuple[str, ...] = ()
+    """The arguments that an edit changed, by name."""
+    summary: str = ""
+    """The beginning of the arguments as they were proposed, on one line."""
 
     @property
     def waited_s(self) -> float:

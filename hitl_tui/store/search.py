@@ -10,6 +10,7 @@ from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+from hitl_tui import jsontext
 from hitl_tui.filters import GLOBS, Filter, Limit, Term
 from hitl_tui.model import Decision, DecisionKind, Remembered, Thumb
 from hitl_tui.store import feedback
@@ -34,9 +35,21 @@ NEW = (
 )
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
-    "h.looked_ms, h.standing, (SELECT undone_at FROM decisions d WHERE d.id = h.decision), h.kind = 'reject' AND EXISTS "
-    "(SELECT 1 FROM decisions d JOIN reviews v ON v.id = d.review WHERE d.id = h.decision AND (d.args IS NOT NULL OR v.kind = 'draft'))"
+    "h.looked_ms, h.standing"
 )
+BEGINNING = 400
+"""Characters of a reason, or of arguments that no queue has shown, that are read for a list."""
+COMPARED = 20_000
+"""Characters of edited arguments beyond which a list does not say what was changed."""
+PROPOSED = "SELECT {} FROM actions a WHERE a.review = h.review AND a.slot = h.slot"
+LISTED = (
+    "SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft'), "
+    f"substr(coalesce(d.message, ''), 1, {BEGINNING}), "
+    f"CASE WHEN h.kind = 'edit' AND length(d.args) <= {COMPARED} THEN edited(({PROPOSED.format('a.args')}), d.args) ELSE '[]' END, "
+    f"coalesce(CASE h.slot WHEN 0 THEN v.summary ELSE ({PROPOSED.format(f'substr(a.args, 1, {BEGINNING})')}) END, '') "
+    "FROM ({}) h LEFT JOIN decisions d ON d.id = h.decision LEFT JOIN reviews v ON v.id = h.review ORDER BY h.decision DESC"
+)
+"""A page with what tells its decisions apart. Of the first action there is a summary already; its arguments are not read."""
 WAITING = {
     "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
     "by": "coalesce(v.claimed_by, '')", "run": "v.run", "review": "v.id", "kind": "v.kind", "risk": "coalesce(v.risk, 'unknown')",
@@ -67,15 +80,13 @@ async def history(store: Store, wanted: Filter, before: int | None = None, limit
     if asked is None:
         return []
     source, key, values = asked
-    return await _thumbed(store, await store.all(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?", (*values, limit)))
+    return await _thumbed(store, await store.all(LISTED.format(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?"), (*values, limit)))
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
-    """These decisions as the history lists them, in no order."""
-    wanted = json.dumps(list(ids))
-    return await _thumbed(
-        store, await store.all(f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))", (wanted,))
-    )
+    """These decisions as the history lists them, the newest first."""
+    these = f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))"
+    return await _thumbed(store, await store.all(LISTED.format(these), (json.dumps(list(ids)),)))
 
 
 async def decision(store: Store, number: int) -> Decision | None:
@@ -202,11 +213,20 @@ async def _thumbed(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembe
 
 
 def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:
-    decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, undone_at, back = row
+    decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing = row[:14]
+    undone_at, back, said, changed, summary = row[14:]
     return Remembered(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
-        undone_at, bool(back), thumb,
+        undone_at, bool(back), thumb, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
     )  # fmt: skip
+
+
+def _summary(beginning: str) -> str:
+    """Arguments as the queue lists them; as JSON where they are cut."""
+    try:
+        return jsontext.one_line(json.loads(beginning))
+    except ValueError:
+        return jsontext.one_line(beginning)
 
 
 async def waiting_ids(store: Store, wanted: Filter) -> array[int]:

@@ -1,4 +1,4 @@
-"""The list of what was decided, newest first: tool, agent and age on one row, what was decided by whom after how long on the other."""
+"""The list of what was decided, newest first: tool, agent and age on one row, what was decided by whom, and of what, on the other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from hitl_tui.ui.around import spent
 from hitl_tui.ui.ink import Piece
 from hitl_tui.ui.item_list import MARGIN, ItemList
 from hitl_tui.ui.queue_list import AGE, LONGEST, fit
+
+GAP = "  "
+WORTH = 24
+"""Cells of what a decision is about that are worth more than how long it waited and was looked at."""
+LEAST = 6
+"""Cells below which a beginning of them says nothing."""
 
 
 class HistoryList(ItemList[Remembered]):
@@ -56,7 +62,7 @@ class HistoryList(ItemList[Remembered]):
             yield f"{words.ago(self._clock() - row.at):>{AGE}} ", "muted"
         else:
             yield "   ", ""
-            yield fit(self._told(row, word, width - 4), width - 4), "muted"
+            yield _line(self._told(row, word), _times(row), _about(row), width - 4), "muted"
             yield " ", ""
 
     def render_line(self, y: int) -> Strip:
@@ -70,19 +76,42 @@ class HistoryList(ItemList[Remembered]):
         if self.near_end:
             self._more()
 
-    def _told(self, row: Remembered, word: str, room: int) -> str:
-        """As much as there is room for, what matters least last."""
-        parts = [f"{word} by {words.actor(row.actor, self._reviewer)}", _thumb(row), fate(row), f"waited {words.ago(row.waited_s)}"]
-        parts.append("" if row.looked_ms is None else f"looked {spent(row.looked_ms)}")
-        parts = list(filter(None, parts))
-        while len(parts) > 1 and cell_len(" · ".join(parts)) > room:
-            parts.pop()
-        return " · ".join(parts)
+    def _told(self, row: Remembered, word: str) -> list[str]:
+        """Who did what, what people think of it and what became of it."""
+        return list(filter(None, [f"{word} by {words.actor(row.actor, self._reviewer)}", _thumb(row), fate(row)]))
+
+
+def _line(told: list[str], times: list[str], about: str, room: int) -> str:
+    """In exactly so many cells: what was told, the times where they leave room for enough of what it is about, and that."""
+    while len(told) > 1 and cell_len(" · ".join(told)) > room:
+        told.pop()
+    spare = room - cell_len(GAP) - min(cell_len(about), WORTH) if about else room
+    for time in times:
+        if cell_len(" · ".join([*told, time])) > spare:
+            break
+        told.append(time)
+    line = " · ".join(told)
+    left = room - cell_len(line) - cell_len(GAP)
+    return f"{line}{GAP}{fit(about, left)}" if about and left >= LEAST else fit(line, room)
 
 
 def decided(row: Remembered) -> tuple[str, str, str]:
     """Glyph, word and ink of what was decided."""
     return words.SENT_BACK if row.sent_back else words.DECIDED[DecisionKind(row.kind)]
+
+
+def _times(row: Remembered) -> list[str]:
+    """How long it waited and was looked at."""
+    return [f"waited {words.ago(row.waited_s)}", *([] if row.looked_ms is None else [f"looked {spent(row.looked_ms)}"])]
+
+
+def _about(row: Remembered) -> str:
+    """What tells it from others: what an edit changed, why a person said so, or else the arguments."""
+    if row.changed:
+        return one_line(f"changed {', '.join(row.changed)}")
+    if ":" not in row.actor and (said := one_line(row.said)):
+        return f"“{said}”"
+    return one_line(row.summary)
 
 
 def _thumb(row: Remembered) -> str:
