@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ from hitl_tui.safety import visible
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.cases import cases
-from hitl_tui.training import Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
+from hitl_tui.training import CHATS, COLUMNS, Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
+Encode = Callable[[dict[str, Any]], str]
+"""Makes the text of an example."""
 UNPAIRED = re.compile("[\ud800-\udfff]")
 """Halves of a character: no text in UTF-8 has them, and no reader of training data takes them."""
 LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
@@ -143,14 +145,20 @@ async def _export(
         done = Exported(format_, wanted, str(audit.head(home.database)), now)
         hashed = hashlib.sha256()
         with files.whole(manifest_of(path)) as manifest, files.whole(path) as file:
-            encode = _table if format_ == "csv" else _line
+            table = format_ == "csv"
+
+            def write(text: str) -> None:
+                file.write(text)
+                hashed.update(text.encode())
+
+            if table:
+                write(_cells(COLUMNS))
             [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
             async with contextlib.aclosing(cases(store, asked)) as found:
                 async for case in found:
                     done.seen += 1
-                    for text in _texts(case, done, rules, masker, encode):
-                        file.write(text)
-                        hashed.update(text.encode())
+                    for text in _texts(case, done, rules, masker, _row if table else _line):
+                        write(text)
                     told(done.seen, most)
             done.sha256 = hashed.hexdigest()
             done.masked = masker.counts if masker else Counter()
@@ -163,8 +171,8 @@ async def _export(
     return done
 
 
-def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Callable[[dict[str, Any], bool], str]) -> Iterator[str]:
-    if left := why_left_out(case, rules, done.began):
+def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Encode) -> Iterator[str]:
+    if left := why_left_out(case, rules, done.began, done.format in CHATS):
         done.left_out[left] += 1
         return
     made = 0
@@ -173,7 +181,7 @@ def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, enco
         if features(done.format):
             whole, count = loadable(whole)
             done.as_text += count
-        yield encode(whole, done.examples == 0)
+        yield encode(whole)
         done.examples += 1
         made = 1
     done.reviews += made
@@ -181,14 +189,15 @@ def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, enco
         done.left_out[f"nothing for {done.format}: {NOTHING.get(done.format, 'no call')}"] += 1
 
 
-def _line(example: dict[str, Any], first: bool) -> str:
+def _line(example: dict[str, Any]) -> str:
     return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)).translate(LINE_ENDS) + "\n"
 
 
-def _table(example: dict[str, Any], first: bool) -> str:
+def _row(example: dict[str, Any]) -> str:
+    return _cells([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values()])
+
+
+def _cells(cells: Sequence[Any]) -> str:
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    if first:
-        table.writerow(example)
-    table.writerow(f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values())
+    csv.writer(text, lineterminator="\n").writerow(cells)
     return UNPAIRED.sub("\ufffd", text.getvalue())

@@ -13,7 +13,7 @@ from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
 from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
 from hitl_tui.store.search import decided
-from hitl_tui.training import Case
+from hitl_tui.training import Asked, Case, Thread
 
 BATCH = 200
 
@@ -57,6 +57,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     ):
         decisions[review][slot] = Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
     thumbs = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
+    threads = await _asked(store, sorted({row[WIDTH] for row in rows}))
     found = {}
     for row in rows:
         short = read_row(row[:WIDTH])
@@ -66,5 +67,18 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
             decided_at, submitted_at, applied_at,
         )  # fmt: skip
         disliked = frozenset(slot for slot, one in decisions[short.id].items() if thumbs.get(one.id) == -1)
-        found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen)
+        found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen, threads[thread])
     return [found[id_] for id_ in ids if id_ in found]
+
+
+async def _asked(store: Store, threads: Sequence[str]) -> dict[str, Thread]:
+    """What was asked on each thread."""
+    found: dict[str, list[Asked]] = {thread: [] for thread in threads}
+    for thread, review, digest, tool_call, kind, *answer in await store.all(
+        "SELECT r.thread, v.id, a.digest, a.tool_call, d.kind, d.args, d.message FROM runs r JOIN reviews v ON v.run = r.id "
+        "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded "
+        f"WHERE r.thread IN ({', '.join('?' * len(threads))}) ORDER BY v.id, a.slot",
+        tuple(threads),
+    ):
+        found[thread].append(Asked(review, digest, tool_call, answer_of(kind, *answer) if kind else None))
+    return {thread: Thread(asked) for thread, asked in found.items()}

@@ -1,10 +1,12 @@
 """What people decided, as examples to train on. Pure: a case in, examples out."""
 
 from hitl_tui.training.cases import Case, Left, Rules, why_left_out
-from hitl_tui.training.formats import FORMATS, examples, features, written
+from hitl_tui.training.formats import CHATS, COLUMNS, FORMATS, examples, features, written
 from hitl_tui.training.masking import Mask, Masker, read_masks
 from hitl_tui.training.numbers import loadable
+from hitl_tui.training.turns import Asked, Thread
 
 __all__ = [
-    "FORMATS", "Case", "Left", "Mask", "Masker", "Rules", "examples", "features", "loadable", "read_masks", "why_left_out", "written",
+    "CHATS", "COLUMNS", "FORMATS", "Asked", "Case", "Left", "Mask", "Masker", "Rules", "Thread", "examples", "features", "loadable",
+    "read_masks", "why_left_out", "written",
 ]  # fmt: skip

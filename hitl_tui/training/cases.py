@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hitl_tui import jsontext
 from hitl_tui.insights import needed_s
-from hitl_tui.model import Context, Decision, DecisionKind, Review, ReviewState
+from hitl_tui.model import Context, Decision, DecisionKind, Json, Review, ReviewState
+from hitl_tui.training.turns import Thread, made_by_agent, overruled
 
+Calls = Mapping[int, tuple[str, Json]]
+"""Calls by slot: name and arguments."""
 NOT_PEOPLE = ("policy:", "timeout:", "agent:")
 
 
 class Left(StrEnum):
     """Why a case is left out."""
 
+    OPEN = "not decided yet"
     UNDECIDED = "not decided by people, or taken back"
     POLICY = "decided by policy or a timeout"
     FAST = "decided faster than it can be read"
     UNDOABLE = "can still be taken back"
-    NO_CALL = "no tool call"
+    NO_CALL = "no tool call that an agent made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +49,48 @@ class Case:
     """Slots of whose decision, or whole run, somebody's last word is a thumb down."""
     first_viewed_at: float | None = None
     """When anybody saw it first, as Unix time; None when it was decided unseen here, as by the command line."""
+    thread: Thread = field(default_factory=Thread)
+    """What people were asked, and answered, on the same thread."""
 
     @property
-    def final(self) -> tuple[tuple[str, object], ...]:
-        """The calls that people let run, by name and arguments, in order."""
-        made = []
+    def regretted(self) -> frozenset[int]:
+        """Slots that somebody disliked or overruled later."""
+        return self.disliked | overruled(self.review, self.thread)
+
+    @property
+    def final(self) -> Calls:
+        """The calls that people let run."""
+        made, regretted = {}, self.regretted
         for action in self.review.actions:
             decision = self.review.decisions.get(action.slot)
-            if decision is None or action.slot in self.disliked:
+            if decision is None or action.slot in regretted:
                 continue
             if decision.answer.kind is DecisionKind.APPROVE:
-                made.append((action.name, action.args))
+                made[action.slot] = (action.name, action.args)
             elif decision.answer.kind is DecisionKind.EDIT:
-                made.append((action.name, decision.answer.args))
-        return tuple(made)
+                made[action.slot] = (action.name, decision.answer.args)
+        return made
 
     @property
-    def wanted(self) -> tuple[tuple[str, object], ...]:
+    def wanted(self) -> Calls:
         """The calls as people wanted them, also where they sent them back changed; empty when one of them was not wanted at all."""
-        made = []
+        made: dict[int, tuple[str, Json]] = {}
+        if self.regretted:
+            return made
         for action in self.review.actions:
             answer = self.review.decisions[action.slot].answer
-            if action.slot in self.disliked:
-                return ()
             if answer.kind is DecisionKind.APPROVE:
-                made.append((action.name, action.args))
+                made[action.slot] = (action.name, action.args)
             elif answer.kind is not DecisionKind.RESPOND and isinstance(answer.args, dict):
-                made.append((action.name, answer.args))
+                made[action.slot] = (action.name, answer.args)
             else:
-                return ()
-        return tuple(made)
+                return {}
+        return made
 
     @property
-    def proposed(self) -> tuple[tuple[str, object], ...]:
-        """The calls that the agent proposed, in order."""
-        return tuple((action.name, action.args) for action in self.review.actions)
+    def proposed(self) -> Calls:
+        """The calls that the agent proposed."""
+        return {action.slot: (action.name, action.args) for action in self.review.actions}
 
     @property
     def good(self) -> bool:
@@ -86,12 +98,12 @@ class Case:
         return self.final == self.proposed
 
 
-def why_left_out(case: Case, rules: Rules, now: float) -> Left | None:
-    """Why a case says nothing to learn from at a Unix time; None when it does."""
+def why_left_out(case: Case, rules: Rules, now: float, chat: bool) -> Left | None:
+    """Why a case says nothing to learn from at a Unix time, in a chat only calls do; None when it does."""
     decisions = case.review.decisions
     if len(decisions) < len(case.review.actions) or not decisions:
-        return Left.UNDECIDED
-    if not all(isinstance(action.args, dict) for action in case.review.actions):
+        return Left.OPEN if case.review.row.state is ReviewState.OPEN else Left.UNDECIDED
+    if chat and not made_by_agent(case.review, case.context):
         return Left.NO_CALL
     if not rules.policy and any(decision.actor.startswith(NOT_PEOPLE) for decision in decisions.values()):
         return Left.POLICY

@@ -17,7 +17,7 @@ def sft(case: Case) -> Iterator[Example]:
     """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
     prompt = prompt_of(case)
     if prompt and case.final:
-        yield {"messages": [*prompt, proposal(prompt, case.final)], "tools": tools_of(case)}
+        yield {"messages": [*prompt, proposal(case, prompt, case.final)], "tools": tools_of(case)}
 
 
 def dpo(case: Case) -> Iterator[Example]:
@@ -26,8 +26,8 @@ def dpo(case: Case) -> Iterator[Example]:
     if prompt and case.wanted and case.wanted != case.proposed:
         yield {
             "prompt": prompt,
-            "chosen": [proposal(prompt, case.wanted)],
-            "rejected": [proposal(prompt, case.proposed)],
+            "chosen": [proposal(case, prompt, case.wanted)],
+            "rejected": [proposal(case, prompt, case.proposed)],
             "tools": tools_of(case),
         }
 
@@ -37,9 +37,18 @@ def kto(case: Case) -> Iterator[Example]:
     prompt, tools = prompt_of(case), tools_of(case)
     if not prompt:
         return
-    yield {"prompt": prompt, "completion": [proposal(prompt, case.proposed)], "label": case.good, "tools": tools}
+    yield {"prompt": prompt, "completion": [proposal(case, prompt, case.proposed)], "label": case.good, "tools": tools}
     if case.final and not case.good:
-        yield {"prompt": prompt, "completion": [proposal(prompt, case.final)], "label": True, "tools": tools}
+        yield {"prompt": prompt, "completion": [proposal(case, prompt, case.final)], "label": True, "tools": tools}
+
+
+CHATS = ("sft", "dpo", "kto", "openai-dpo")
+"""Formats of nothing but calls that an agent made; the others say of questions too what people decided."""
+COLUMNS = (
+    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "looked_ms",
+    "confidence", "risk", "rule", "disliked", "args", "final",
+)  # fmt: skip
+"""Of `csv`, in order."""
 
 
 def jsonl(case: Case) -> Iterator[Example]:
@@ -51,7 +60,7 @@ def jsonl(case: Case) -> Iterator[Example]:
             **_facts(case, action.slot),
             "args": action.args,
             "final": _final(case, action.slot),
-            "conversation": chat(case.context.conversation),
+            "conversation": chat(case.context.conversation, case.context.attempts),
             "reasoning": case.context.reasoning,
             "digest": decision.digest,
             "note": row.note,

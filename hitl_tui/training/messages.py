@@ -6,46 +6,41 @@ from collections.abc import Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Json, Message
-from hitl_tui.training.cases import Case
+from hitl_tui.model import Attempt, Json, Message
+from hitl_tui.training.cases import Calls, Case
+from hitl_tui.training.turns import Place, answered, before, beside, turn_of
 
 ROLES = {"user": "user", "agent": "assistant", "tool": "tool", "system": "system"}
 Chat = list[dict[str, Any]]
 
 
 def prompt_of(case: Case) -> Chat:
-    """What was said before the agent proposed these calls: `[{role, content, tool_calls?, tool_call_id?}]`."""
-    said = list(case.context.conversation)
-    proposed = [name for name, _ in case.proposed]
-    for index in range(len(said) - 1, -1, -1):
-        if said[index].role == "agent" and [name for name, _ in said[index].calls][-len(proposed) :] == proposed:
-            return chat(said[:index])
-    return chat(said)
+    """What was said before the message in which the agent proposed these calls: `[{role, content, tool_calls?, tool_call_id?}]`.
+
+    Nothing of that message is in it, nor any call that people refused before; those that they corrected are as they ran.
+    """
+    return chat(before(case.review, case.context, case.thread), case.context.attempts)
 
 
-def chat(said: Sequence[Message]) -> Chat:
-    """Messages in order; a tool's result answers the oldest open call of its name."""
+def chat(said: Sequence[Message], attempts: Sequence[Attempt] = ()) -> Chat:
+    """Messages in order, each tool's result with the id of the call it answers."""
     made: Chat = []
-    waiting: list[tuple[str, str]] = []
+    ids: dict[Place, str] = {}
+    results = answered(said, attempts)
     count = 0
-    for message in said:
+    for index, message in enumerate(said):
         role = ROLES.get(message.role, "user")
         one: dict[str, Any] = {"role": role, "content": message.text}
         if message.calls:
-            calls = []
-            for name, args in message.calls:
+            for number in range(len(message.calls)):
                 count += 1
-                calls.append(call(f"call_{count}", name, args))
-                waiting.append((f"call_{count}", name))
-            one["tool_calls"] = calls
+                ids[index, number] = f"call_{count}"
+            one["tool_calls"] = [call(ids[index, number], *made_call) for number, made_call in enumerate(message.calls)]
         if role == "tool":
-            answered = next((open_ for open_ in waiting if open_[1] == message.name), waiting[0] if waiting else None)
-            if answered is None:
-                count += 1
-                answered = (f"call_{count}", message.name)
-            else:
-                waiting.remove(answered)
-            one |= {"tool_call_id": answered[0], "name": message.name or answered[1]}
+            place = results.get(index)
+            count += place is None
+            known = said[place[0]].calls[place[1]][0] if place else ""
+            one |= {"tool_call_id": ids[place] if place else f"call_{count}", "name": message.name or known}
         made.append(one)
     return made
 
@@ -55,12 +50,17 @@ def call(id_: str, name: str, args: Json) -> dict[str, Any]:
     return {"id": id_, "type": "function", "function": {"name": name, "arguments": args}}
 
 
-def proposal(prompt: Chat, calls: Sequence[tuple[str, Any]], text: str = "") -> dict[str, Any]:
-    """The agent's message that makes these calls; without any it only speaks."""
-    before = sum(len(message.get("tool_calls", ())) for message in prompt)
-    made = [call(f"call_{before + number}", name, args) for number, (name, args) in enumerate(calls, 1)]
-    message: dict[str, Any] = {"role": "assistant", "content": text}
-    return {**message, "tool_calls": made} if made else message
+def proposal(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
+    """The agent's message that makes these calls, in the order in which it made them.
+
+    What it called beside them without asking belongs to it too, as it was made: the trainer learns the whole turn. It is left out where
+    nobody can know that it went unasked, as where each call is asked about by itself.
+    """
+    turn = turn_of(case.review, case.context)
+    by_place = {turn.places[slot] if turn else slot: one for slot, one in calls.items()} | beside(case.review, case.context, case.thread)
+    count = sum(len(message.get("tool_calls", ())) for message in prompt)
+    made = [call(f"call_{count + number}", *by_place[place]) for number, place in enumerate(sorted(by_place), 1)]
+    return {"role": "assistant", "content": "", "tool_calls": made}
 
 
 def tools_of(case: Case) -> list[dict[str, Any]]:

@@ -1,0 +1,207 @@
+"""Where in a conversation an agent made the calls of a review, and what people made of its calls before. Messages know no ids of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hitl_tui.model import Answer, Attempt, Context, DecisionKind, Json, Message, PauseKind, Review, digest_of
+
+CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
+"""What asks about calls; everything else asks a question of its own, under the name of a node."""
+Place = tuple[int, int]
+"""Which message of a conversation, and which of its calls, both from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """That people were asked about a call, and their answer if there is one."""
+
+    review: int
+    digest: str
+    """Of the call's name and arguments."""
+    tool_call: str | None
+    answer: Answer | None
+
+
+class Thread:
+    """What was asked on a thread, in order."""
+
+    def __init__(self, asked: Iterable[Asked] = ()) -> None:
+        self.by_digest: dict[str, list[Asked]] = {}
+        self.by_id: dict[str, list[Asked]] = {}
+        for one in asked:
+            self.by_digest.setdefault(one.digest, []).append(one)
+            if one.tool_call is not None:
+                self.by_id.setdefault(one.tool_call, []).append(one)
+
+    def again(self, one: Asked) -> list[Asked]:
+        """Everything that was asked about the same call: again where its review went stale, or another gate stood behind it."""
+        return self.by_id[one.tool_call] if one.tool_call is not None else [one]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The message in which an agent made the calls of a review."""
+
+    index: int
+    """Its place in the conversation."""
+    places: Mapping[int, int]
+    """Which of its calls each slot of the review is about."""
+    exact: bool
+    """Whether each call is there with its very arguments, not only its name."""
+
+
+def turn_of(review: Review, context: Context) -> Turn | None:
+    """The newest message that makes all the review's calls; None when there is none.
+
+    Arguments may differ only where the newest message with calls still waits for results: a graph may have changed them since.
+    """
+    said = context.conversation
+    open_, newest = open_calls(context), True
+    for index in range(len(said) - 1, -1, -1):
+        if said[index].role != "agent" or not said[index].calls:
+            continue
+        if places := _places(review, said[index], exact=True):
+            return Turn(index, places, True)
+        if newest and any(place[0] == index for place in open_) and (places := _places(review, said[index], exact=False)):
+            return Turn(index, places, False)
+        newest = False
+    return None
+
+
+def _places(review: Review, message: Message, exact: bool) -> dict[int, int] | None:
+    """A call of the message for each slot; None unless there is one for each."""
+    left = dict(enumerate(message.calls))
+    found = {}
+    for action in review.actions:
+        same = [number for number, call in left.items() if call[0] == action.name and (not exact or _same(call[1], action.args))]
+        if not same:
+            return None
+        found[action.slot] = same[0]
+        del left[same[0]]
+    return found
+
+
+def _same(one: Json, other: Json) -> bool:
+    return digest_of("", one) == digest_of("", other)
+
+
+def made_by_agent(review: Review, context: Context) -> bool:
+    """Whether an agent's model made the review's calls, as far as can be known: none is a question, nor a name that a graph made up."""
+    if review.row.kind not in CALLS or not all(isinstance(action.args, dict) for action in review.actions):
+        return False
+    if not context.conversation or turn_of(review, context):
+        return True
+    if _waits(context):
+        return False  # the model called something else, and that asks
+    called = {name for message in context.conversation if message.role == "agent" for name, _ in message.calls}
+    return all(action.name in called or isinstance(action.args_schema, dict) for action in review.actions)
+
+
+def _waits(context: Context) -> bool:
+    """Whether the newest message with calls still waits for results."""
+    calling = [index for index, message in enumerate(context.conversation) if message.calls]
+    return bool(calling) and any(place[0] == calling[-1] for place in open_calls(context))
+
+
+def open_calls(context: Context) -> set[Place]:
+    """The calls without a result."""
+    said = context.conversation
+    made = {(index, number) for index, message in enumerate(said) for number in range(len(message.calls))}
+    return made - set(answered(said, context.attempts).values())
+
+
+def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, Place]:
+    """Which call each tool result answers: the one with that very result, else the oldest open one of its name, else the oldest."""
+    known = {(digest_of(one.name, one.args), one.result, one.failed) for one in attempts}
+    waiting: dict[Place, tuple[str, Json]] = {}
+    found = {}
+    for index, message in enumerate(said):
+        waiting.update({(index, number): call for number, call in enumerate(message.calls)})
+        if message.role != "tool" or not waiting:
+            continue
+        alike = [place for place, (name, _) in waiting.items() if name == message.name] or list(waiting)
+        sure = [place for place in alike if (digest_of(*waiting[place]), message.text, message.failed) in known] if len(alike) > 1 else []
+        found[index] = (sure or alike)[0]
+        del waiting[found[index]]
+    return found
+
+
+def before(review: Review, context: Context, thread: Thread) -> list[Message]:
+    """What was said before the review's calls, as people wanted it: calls they corrected as they ran, and none that they refused."""
+    said, turn = context.conversation, turn_of(review, context)
+    answers = _answers(review, said, turn, thread)
+    refused = {place for place, answer in answers.items() if answer.kind is DecisionKind.REJECT}
+    results = answered(said, context.attempts)
+    made = []
+    for index, message in enumerate(said[: turn.index] if turn else said):
+        calls = tuple(
+            (name, _ran(args, answers.get((index, number))))
+            for number, (name, args) in enumerate(message.calls)
+            if (index, number) not in refused
+        )
+        if results.get(index) not in refused and (calls or not message.calls):
+            made.append(replace(message, calls=calls))
+    return made
+
+
+def _ran(args: Json, answer: Answer | None) -> Json:
+    return answer.args if answer and answer.kind is DecisionKind.EDIT else args
+
+
+def _answers(review: Review, said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[Place, Answer]:
+    """What people answered to calls of the conversation in reviews before this one, the newest call first."""
+    mine = {(turn.index, number) for number in turn.places.values()} if turn else set()
+    asked: dict[str, list[Asked]] = {}
+    found = {}
+    for index in range(len(said) - 1, -1, -1):
+        for number in range(len(said[index].calls) - 1, -1, -1):
+            digest = digest_of(*said[index].calls[number])
+            if (index, number) in mine or digest not in thread.by_digest:
+                continue
+            if digest not in asked:
+                asked[digest] = _each_once([one for one in thread.by_digest[digest] if one.review < review.row.id])
+            if asked[digest] and (answer := _last_word(asked[digest].pop(), thread, review.row.id)):
+                found[index, number] = answer
+    return found
+
+
+def _each_once(asked: Sequence[Asked]) -> list[Asked]:
+    """What was asked about each call last, in order."""
+    last: dict[str | int, Asked] = {}
+    for number, one in enumerate(asked):
+        last[number if one.tool_call is None else one.tool_call] = one
+    return list(last.values())
+
+
+def _last_word(asked: Asked, thread: Thread, until: int) -> Answer | None:
+    """What counts of all the answers about a call before a review: to let a corrected call run is no word against the correction."""
+    word = None
+    for one in thread.again(asked):
+        if one.answer and one.review < until and (one.digest == asked.digest or one.answer.kind is not DecisionKind.APPROVE):
+            word = one.answer
+    return word
+
+
+def overruled(review: Review, thread: Thread) -> frozenset[int]:
+    """Slots whose call people did not let run as it was when they were asked about it again later."""
+    return frozenset(
+        action.slot
+        for action in review.actions
+        for one in thread.by_id.get(action.tool_call or "", ())
+        if one.review > review.row.id and one.answer and one.answer.kind is not DecisionKind.APPROVE
+    )
+
+
+def beside(review: Review, context: Context, thread: Thread) -> dict[int, tuple[str, Json]]:
+    """The calls of the same message about which nobody is asked, by place.
+
+    Known only where one review asks about all of a message: elsewhere a call beside it may be asked about later, and is left out.
+    """
+    turn = turn_of(review, context)
+    if turn is None or not turn.exact or review.row.kind is not PauseKind.TOOL_CALLS:
+        return {}
+    mine = set(turn.places.values())
+    others = {number: call for number, call in enumerate(context.conversation[turn.index].calls) if number not in mine}
+    return {number: call for number, call in others.items() if digest_of(*call) not in thread.by_digest}
