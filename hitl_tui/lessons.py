@@ -1,10 +1,11 @@
 """What rejections and corrections of a tool have in common, and the sentence that an agent shall read of it. Pure.
 
-The rules are plain: the same argument changed in the same way, or the same reason given, at least twice. An argument that was changed in
-ways that have nothing in common makes a lesson from three changes on, for it says little. Each is proposed only; a person accepts it.
+The rules are plain: the same argument changed in the same way, or the same reason given, at least twice. What was changed alike of late
+is said before what was changed otherwise earlier. An argument that was changed in ways that have nothing in common makes a lesson from
+three changes on, for it says little. Each is proposed only; a person accepts it.
 
-What an agent or a person wrote stands in a lesson as a JSON string, in one line, of bounded length, with control characters visible: it is
-quoted, and never reads like a sentence of the lesson itself.
+What an agent or a person wrote stands in a lesson as a JSON string, in one line, of bounded length, with control characters spelt out as
+codes: it is quoted, and never reads like a sentence of the lesson itself. What holds emoji and letters together stays as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from enum import IntEnum
 from hitl_tui import jsontext
 from hitl_tui.errors import Refused
 from hitl_tui.model import Json
-from hitl_tui.safety import visible
+from hitl_tui.safety import spelt
 
 LEAST = 2
 """So many calls that were corrected alike, or rejected for the same reason, make a lesson."""
@@ -28,12 +29,19 @@ LEAST_UNALIKE = 3
 """So many changes of one argument that have nothing in common make one."""
 QUOTED = 300
 """Characters of somebody's text that a lesson quotes."""
+EXCERPT = 60
+"""Characters of a text that are shown around what was changed in it."""
+BEFORE = 15
+"""Characters of them that stand before it."""
+TOPIC = 100
+"""Characters of a name or reason that a topic bears."""
 LONGEST = 1000
 """Characters of a lesson."""
 SHORTENED_FROM = 80
 """A text of fewer characters is not said to be shortened."""
 WORDS = 100
 """Words that differ, on either side, beyond which two texts are not compared word by word."""
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 _MISSING = object()
 
 
@@ -124,7 +132,7 @@ def checked(text: str) -> str:
     Raises:
         Refused: it is empty or too long.
     """
-    line = " ".join(visible(jsontext.plain("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
+    line = " ".join(spelt(jsontext.plain("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
     if not line:
         raise Refused("a lesson needs a text", "say what the agent shall do the next time")
     if len(line) > LONGEST:
@@ -133,17 +141,22 @@ def checked(text: str) -> str:
 
 
 def normal(reason: str) -> str:
-    """A reason as it is compared with others: no capitals, one space between words, no full stop at its end."""
-    return " ".join(visible(jsontext.plain(reason)).casefold().split()).strip(" .!,;:")
+    """A reason as it is compared with others: no capitals, one space between words, no full stop at its end, nothing unseen."""
+    words = " ".join(jsontext.plain(reason).casefold().split())
+    return " ".join(spelt(words, lambda _: "").split()).strip(" .!,;:")
 
 
 def quoted(value: object) -> str:
     """A value as a lesson quotes it: JSON in one line; a long text is cut, and says so."""
-    if isinstance(value, str):
-        text = visible(value)
-        return json.dumps(text, ensure_ascii=False) if len(text) <= QUOTED else f"{json.dumps(text[:QUOTED], ensure_ascii=False)} (cut)"
-    text = visible(jsontext.canonical(value))
-    return text if len(text) <= QUOTED else f"{json.dumps(text[:QUOTED], ensure_ascii=False)} (cut)"
+    text = spelt(value if isinstance(value, str) else jsontext.canonical(value))
+    if len(text) > QUOTED:
+        return f"{json.dumps(_cut(text, QUOTED), ensure_ascii=False)} (cut)"
+    return json.dumps(text, ensure_ascii=False) if isinstance(value, str) else text
+
+
+def _cut(text: str, limit: int) -> str:
+    """Its beginning, which ends neither in a piece of a code nor with what joins it to nothing."""
+    return text if len(text) <= limit else re.sub(r"⟨(U(\+\w*)?)?$", "", text[:limit]).rstrip(_JOINERS)
 
 
 def name_of(name: str) -> str:
@@ -202,7 +215,7 @@ def _of_texts(before: str, after: str) -> Iterator[Trait]:
 def _of_words(before: str, after: str) -> Iterator[Trait]:
     """Pieces that were replaced, taken out or put in."""
     was, now = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
-    first = next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
+    first = _alike(was, now)
     last = 0
     while last < min(len(was), len(now)) - first and was[-1 - last] == now[-1 - last]:
         last += 1
@@ -217,6 +230,11 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
             yield Trait(Rank.WITHOUT, (_key(old),))
         elif new and not old:
             yield Trait(Rank.ALSO, (_key(new),))
+
+
+def _alike(was: Sequence[str], now: Sequence[str]) -> int:
+    """The place up to which the two are the same."""
+    return next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
 
 
 def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
@@ -234,23 +252,30 @@ def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str])
 
 
 def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:
-    """What most of an argument's changes have in common, and the decisions that have it: at least two, and half of them."""
-    having: dict[Trait, list[Change]] = defaultdict(list)
-    for change in changes:
+    """What an argument's changes, the oldest first, have in common, and the decisions that have it.
+
+    At least two must have it, and from some change on half of them: two out of a hundred may be chance, the last two are not. What neither
+    of the last two has is said only where nothing else is; then what more have is said, then the more telling, then the later.
+    """
+    having: dict[Trait, list[int]] = defaultdict(list)
+    for place, change in enumerate(changes):
         for trait in traits(change.before, change.after):
-            having[trait].append(change)
-    ranked = sorted(
-        ((-len(made), _rank(trait, made), trait.values, trait) for trait, made in having.items() if _is_enough(made, changes)),
-        key=lambda one: one[:3],
-    )
+            having[trait].append(place)
+    ranked = []
+    for trait, places in having.items():
+        if _is_enough(places, len(changes)):
+            rank, last = _rank(trait, [changes[place] for place in places]), places[-1]
+            ranked.append((last < len(changes) - LEAST, -len(places), rank, -last, trait.values, trait))
     if not ranked:
         return None
-    _, rank, values, trait = ranked[0]
-    return Trait(rank, values), tuple(change.decision for change in having[trait])
+    _, _, rank, _, values, trait = min(ranked, key=lambda one: one[:-1])
+    return Trait(rank, values), tuple(changes[place].decision for place in having[trait])
 
 
-def _is_enough(made: Sequence[Change], changes: Sequence[Change]) -> bool:
-    return len(made) >= LEAST and len(made) * 2 >= len(changes)
+def _is_enough(places: Sequence[int], count: int) -> bool:
+    """Whether from some of these places on there are two of them, and half of all."""
+    left = len(places)
+    return any(left - nth >= LEAST and (left - nth) * 2 >= count - place for nth, place in enumerate(places))
 
 
 def _rank(trait: Trait, made: Sequence[Change]) -> Rank:
@@ -266,18 +291,16 @@ def _rank(trait: Trait, made: Sequence[Change]) -> Rank:
 
 def _of_changes(tool: str, name: str, changes: Sequence[Change], of: int) -> Drawn | None:
     place = f"`{name_of(name)}`" if name else "it"
-    topic = f"edit:{name[:100]}"
+    topic = f"edit:{_cut(spelt(name), TOPIC)}"
     shared = common(changes)
     if shared:
         trait, decisions = shared
         gist = f"When you call {name_of(tool)}, {_what_to_do(trait, place)}."
         count = len(decisions)
     elif len(changes) >= LEAST_UNALIKE:
-        last = changes[-1]
         gist = f"When you call {name_of(tool)}, look twice at {place}: people change it."
-        told = f"from {_told(last.before)} to {_told(last.after)}"
         decisions, count = tuple(change.decision for change in changes), len(changes)
-        return Drawn(topic, gist, f"{gist} They did in {_share(count, of)}, last {told}.", decisions)
+        return Drawn(topic, gist, f"{gist} They did in {_share(count, of)}, last {_from_to(changes[-1])}.", decisions)
     else:
         return None
     return Drawn(topic, gist, f"{gist} People did so in {_share(count, of)}.", decisions)
@@ -287,8 +310,21 @@ def _share(count: int, of: int) -> str:
     return f"{count} of the {of} calls they corrected" if count < of else f"all {of} calls they corrected"
 
 
-def _told(value: object) -> str:
-    return "nothing" if value is _MISSING else quoted(value)
+def _from_to(change: Change) -> str:
+    """What it was and became, a long text no further than around the first difference."""
+    was, now = (value if isinstance(value, str) else _key(value) for value in (change.before, change.after))
+    place = _alike(was, now)
+    return f"from {_excerpt(change.before, was, place)} to {_excerpt(change.after, now, place)}"
+
+
+def _excerpt(value: object, text: str, place: int) -> str:
+    if value is _MISSING:
+        return "nothing"
+    if len(text) <= EXCERPT:
+        return quoted(value)
+    start = max(0, min(place - BEFORE, len(text) - EXCERPT))
+    end = start + EXCERPT
+    return quoted(f"{'…' * (start > 0)}{text[start:end].strip(_JOINERS)}{'…' * (end < len(text))}")
 
 
 def _what_to_do(trait: Trait, place: str) -> str:
@@ -316,9 +352,11 @@ def _what_to_do(trait: Trait, place: str) -> str:
 
 def _of_reason(tool: str, reason: str, made: Sequence[Rejected]) -> Drawn:
     """In the words that were used most; of those used as often, the last."""
-    used = Counter(" ".join(visible(jsontext.plain(one.reason)).split()) for one in made)
-    last = {" ".join(visible(jsontext.plain(one.reason)).split()): place for place, one in enumerate(made)}
+    used = Counter(" ".join(spelt(jsontext.plain(one.reason)).split()) for one in made)
+    last = {" ".join(spelt(jsontext.plain(one.reason)).split()): place for place, one in enumerate(made)}
     words = max(used, key=lambda one: (used[one], last[one]))
     name = name_of(tool)
     gist = f"Before you call {name}, think of why people rejected it: {quoted(words)}."
-    return Drawn(f"reject:{reason[:100]}", gist, f"{gist} They gave that reason {len(made)} times.", tuple(one.decision for one in made))
+    return Drawn(
+        f"reject:{_cut(reason, TOPIC)}", gist, f"{gist} They gave that reason {len(made)} times.", tuple(one.decision for one in made)
+    )

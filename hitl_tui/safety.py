@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 _CLASS = (
@@ -15,6 +17,10 @@ _CLASS = (
 )
 UNSEEN = re.compile(f"[{_CLASS}]")
 _UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
+_UNSEEN_RUN = re.compile(f"[{_CLASS}]+")
+_FIRM_BLANKS = "\u00a0\u202f"
+_HOLDING = re.compile("[\ufe0e\ufe0f]?[\u200c\u200d]?")
+"""What makes a character an emoji, and what joins it to the next or keeps it apart."""
 TAB = 4
 
 
@@ -26,6 +32,22 @@ def code(character: str) -> str:
 def visible(text: str) -> str:
     """The text with every unseen character as its code; tabs and newlines stay."""
     return UNSEEN.sub(lambda match: code(match[0]), text)
+
+
+def spelt(text: str, others: Callable[[str], str] = code) -> str:
+    """The text for who does not read it on a screen: unseen characters as their codes, but for those that belong to its spelling.
+
+    These are blanks that do not break, and behind a letter, mark, number or symbol one selector of an emoji and one joiner or non-joiner.
+    `others` writes the rest.
+    """
+
+    def spelt_run(run: re.Match[str]) -> str:
+        before = run.string[run.start() - 1] if run.start() else " "
+        holding = _HOLDING.match(run[0]) if unicodedata.category(before)[0] in "LMNS" or before in "‼⁉#*" else None
+        kept = holding[0] if holding else ""
+        return kept + "".join(one if one in _FIRM_BLANKS else others(one) for one in run[0][len(kept) :])
+
+    return _UNSEEN_RUN.sub(spelt_run, text)
 
 
 def findings(name: str, args: Any) -> tuple[str, ...]:

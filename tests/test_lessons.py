@@ -22,7 +22,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.insights import Rates
 from hitl_tui.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
 from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
-from hitl_tui.safety import UNSEEN, visible
+from hitl_tui.safety import spelt
 from hitl_tui.settings import Home
 from hitl_tui.store import Store, lessons
 from tests.test_search import decided
@@ -83,7 +83,51 @@ def test_a_lesson_needs_two_alike_or_three_of_any_kind() -> None:
     pairs = [({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(3)]
     (lesson,) = draw("send", corrected(*pairs, ({"t": "x"}, {"t": "y"}), ({"u": 1}, {"u": 2})))
     assert (lesson.examples, lesson.text[-45:]) == ((1, 2, 3), "People did so in 3 of the 5 calls they corrected."[-45:])
-    assert draw("send", corrected(*[({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(2)], *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
+    (lesson,) = draw("send", corrected(*signed("!", "!"), *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
+    assert "look twice" in lesson.gist  # two of five, and not the last
+
+
+def otherwise(count: int) -> list[tuple[Json, Json]]:
+    """Changes that have nothing in common."""
+    return [({"t": f"{n} {n}"}, {"t": f"x{n} y{n}"}) for n in range(count)]
+
+
+def signed(*pieces: str) -> list[tuple[Json, Json]]:
+    """Texts that something was put at the end of."""
+    return [({"t": f"mail {number}"}, {"t": f"mail {number}{piece}"}) for number, piece in enumerate(pieces)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said", "examples"),
+    [
+        ([*otherwise(3), *signed(" Kim", " Kim")], 'add " Kim" at the end', (4, 5)),
+        ([*otherwise(6), *signed(" Kim", " Kim"), *otherwise(1)], 'add " Kim" at the end', (7, 8)),
+        ([*signed(" Kim"), *otherwise(6), *signed(" Kim", " Kim")], 'add " Kim" at the end', (1, 8, 9)),
+        ([*signed(" Kim", " Kim", " Lee", " Lee")], 'add " Lee" at the end', (3, 4)),
+        ([*signed(*[" Kim"] * 5, " Lee", " Lee")], 'add " Lee" at the end', (6, 7)),
+        ([*signed(*[" Kim"] * 5, " Lee", " Lee", " Kim")], 'add " Kim" at the end', (1, 2, 3, 4, 5, 8)),
+        ([*signed(" Kim", " Lee", " Kim", " Lee")], 'add " Lee" at the end', (2, 4)),
+        ([*signed(*[" Kim"] * 3), *otherwise(2)], 'add " Kim" at the end', (1, 2, 3)),
+        ([*signed(" Kim", " Kim"), *otherwise(3)], "look twice", (1, 2, 3, 4, 5)),
+    ],
+)
+def test_what_was_done_alike_of_late_is_said_before_what_was_done_otherwise(
+    pairs: list[tuple[Json, Json]], said: str, examples: tuple[int, ...]
+) -> None:
+    (lesson,) = draw("send", corrected(*pairs))
+    assert said in lesson.gist
+    assert lesson.examples == examples
+
+
+def test_looking_twice_shows_no_more_than_where_the_difference_is() -> None:
+    letters = [({"t": f"{LONG}{n} {n} end"}, {"t": f"{LONG}{'now ' * n}{n * 2}\nx{n}{LONG}"}) for n in range(3, 6)]
+    (lesson,) = draw("send", corrected(*letters))
+    told = lesson.text.removeprefix(lesson.gist)
+    assert 'last from "…' in told and '5 5 end" to "…' in told and "now now" in told
+    assert "\n" not in told and LONG[:40] not in told and len(told) < 250
+    lists = [({"t": [n] * 50}, {"t": [n] * 50 + [{"n": n}] * 50}) for n in range(3)]
+    (lesson,) = draw("send", corrected(*lists))
+    assert len(lesson.text) < 300
 
 
 def test_rejections_for_the_same_reason_make_a_lesson() -> None:
@@ -115,14 +159,16 @@ def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: l
     assert draw("se`nd\u202e\n- do", shuffled) == drawn
     for lesson in drawn:
         assert "\n" not in lesson.text
-        assert not UNSEEN.search(lesson.text)
+        assert spelt(lesson.text) == lesson.text
         assert lesson.text.startswith(lesson.gist)
         assert len(lesson.text) <= LONGEST + 3 * QUOTED
         assert set(lesson.examples) <= {call.decision for call in calls}
         assert len(lesson.examples) >= 2
 
 
-texts = st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="\u00a0"), min_size=1, max_size=40).filter(str.strip)
+texts = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=40).filter(
+    lambda text: text.strip() and spelt(text) == text
+)
 
 
 @given(st.lists(texts, min_size=2, max_size=4, unique=True), texts, st.sampled_from(["end", "beginning", "cc", "set"]))
@@ -134,7 +180,7 @@ def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: s
             return [text], [text, piece]
         return text, {"end": f"{text}\n{piece}", "beginning": f"{piece}\n{text}", "set": piece}[way]
 
-    pairs = [({"t": before}, {"t": after}) for before, after in map(pair, befores) if before != after]
+    pairs = [({"t": before}, {"t": after}) for before, after in map(pair, befores) if before not in (piece, [piece])]
     found = draw("send", corrected(*pairs))
     if len(pairs) < 2:
         return
@@ -154,7 +200,7 @@ def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: s
 def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
     said = quoted(text)
     assert "\n" not in said
-    assert not UNSEEN.search(said)
+    assert spelt(said) == said
     assert isinstance(json.loads(said.removesuffix(" (cut)")), str)
     assert normal(normal(text)) == normal(text)
 
@@ -165,6 +211,39 @@ def test_what_people_write_is_one_line() -> None:
     for text in ("", " \n", "x" * (LONGEST + 1)):
         with pytest.raises(Refused):
             checked(text)
+
+
+FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അവന\u200d"
+"""What is held together by characters that cannot be seen: emoji, Persian and Malayalam."""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FAMILY, FAMILY),
+        ("Merci\u00a0! 1\u202f000", "Merci\u00a0! 1\u202f000"),
+        ("\u200dx \u200cy.\u200d", "⟨U+200D⟩x ⟨U+200C⟩y.⟨U+200D⟩"),
+        ("a\u200d\u200d\u202eb", "a\u200d⟨U+200D⟩⟨U+202E⟩b"),
+        ("a\u200b\u200d\x1b[1m", "a⟨U+200B⟩⟨U+200D⟩⟨U+001B⟩[1m"),
+        ("❤\ufe0f\ufe0f\ufe01", "❤\ufe0f⟨U+FE0F⟩⟨U+FE01⟩"),
+        ("a\U000e0041\ud800", "a⟨U+E0041⟩⟨U+D800⟩"),
+    ],
+)
+def test_what_holds_letters_and_emoji_together_stays_and_nothing_else_unseen(text: str, said: str) -> None:
+    assert spelt(text) == spelt(said) == said
+
+
+def test_a_lesson_keeps_emoji_and_other_scripts_and_names_them_whole() -> None:
+    (edited,) = draw("send", corrected(*[({"t": f"{n}"}, {"t": f"{n} {FAMILY}\u202e"}) for n in range(2)]))
+    assert f'add " {FAMILY}⟨U+202E⟩" at the end' in edited.text
+    (rejected,) = draw("send", [Rejected(n, f"Everything {FAMILY}\u200b \x1b") for n in (1, 2)])
+    assert f'"Everything {FAMILY}⟨U+200B⟩ ⟨U+001B⟩"' in rejected.text
+    assert rejected.topic == f"reject:everything {FAMILY}"
+    assert checked(FAMILY) == FAMILY
+    for number in range(90, 100):
+        (cut,) = draw("send", [Rejected(n, f"{'x' * number}👩\u200d👧\u202e") for n in (1, 2)])
+        assert not cut.topic.endswith("\u200d") and "⟨" not in cut.topic
+        assert re.search(r'(x|👩|👧|U\+202E⟩)" \(cut\)$', quoted(f"{'x' * (200 + number)}👩\u200d👧\u202e{LONG}"))
 
 
 # In the store
@@ -310,7 +389,7 @@ async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
 
 
 @given(
-    st.text(min_size=1).filter(lambda text: visible(text).split())
+    st.text(min_size=1).filter(lambda text: spelt(text).split())
     | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "*b* <i>", "&lt;", "[x](y)"])
 )
 def test_no_lesson_is_markdown_structure(text: str) -> None:
@@ -318,7 +397,7 @@ def test_no_lesson_is_markdown_structure(text: str) -> None:
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
     kinds = [token.tag for token in tokens if token.nesting == 1]
     assert kinds == ["h1", "h2", "h3", "ul", "li", "p", "li", "p"]
-    said = " ".join(visible(text).splitlines()).strip()
+    said = " ".join(spelt(text).splitlines()).strip()
     inline = [token.children or [] for token in tokens if token.type == "inline"]
     assert {child.type for children in inline for child in children} == {"text"}
     assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4
@@ -357,6 +436,9 @@ def test_lessons_are_judged_and_written_out_by_commands(tmp_path: Path) -> None:
     cli("export", "--force", "-o", str(file))
     assert file.read_text().endswith("- Sign them.\n")
     assert {path.name for path in tmp_path.iterdir()} == {"home", "lessons.md"}
+    cli("edit", "1", f"Sign {FAMILY}\u202e.")
+    assert f"- Sign {FAMILY}⟨U+202E⟩.\n" in cli("export")
+    assert "Sign 👩⟨U+200D⟩👩" in cli() and "\u200d" not in cli()
     assert json.loads(cli("drop", "1", "--json"))["state"] == "dropped"
     assert json.loads(cli("--json")) == []
     assert [one["state"] for one in json.loads(cli("--json", "--all"))] == ["dropped"]

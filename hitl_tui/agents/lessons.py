@@ -17,7 +17,7 @@ from hitl_tui.agents.loading import describe
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
-from hitl_tui.safety import UNSEEN
+from hitl_tui.safety import spelt
 from hitl_tui.store.lessons import Taught
 
 PAGE = 100
@@ -152,7 +152,7 @@ def problem_of(said: str, plain: str) -> str:
         return "there are none"
     if len(said) > max(LONGEST, 2 * len(plain)):
         return "they are too long"
-    if UNSEEN.search(said):
+    if spelt(said) != said:
         return "they hold characters that cannot be seen"
     if MARKUP.search(outside):
         return "they are marked up"

@@ -20,7 +20,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.insights import Rates
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.safety import visible
+from hitl_tui.safety import spelt, visible
 from hitl_tui.store import audit
 
 Effect = tuple[Rates, Rates] | None
@@ -121,7 +121,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
             _write(output, text, force)
         async with inbox.store.transaction() as db:
             await audit.note(db, time.time(), "exported", inbox.reviewer, {"format": "lessons", "lessons": len(found)})
-        return visible(f"{_count(len(found))} in {output}" if output else text.rstrip("\n"))
+        return visible(f"{_count(len(found))} in {output}") if output else text.rstrip("\n")
 
     tell(work, home, reviewer)
 
@@ -139,7 +139,7 @@ def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
-    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(visible(text).splitlines()).strip())
+    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(spelt(text).splitlines()).strip())
     return FIRST.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", line)
 
 

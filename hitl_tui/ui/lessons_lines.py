@@ -114,7 +114,9 @@ def none_lines() -> Iterator[Line]:
     """What is shown where there is none yet."""
     yield line("There are no lessons yet.", "strong")
     yield BLANK
-    yield line("Where people reject or edit the calls of a tool in the same way again and again, what they wanted is proposed here")
-    yield line("as a sentence for the agent. You edit, accept or drop it; the agent reads what was accepted.")
+    yield line(
+        "Where people reject or edit the calls of a tool in the same way again and again, what they wanted is proposed here "
+        "as a sentence for the agent. You edit, accept or drop it; the agent reads what was accepted."
+    )
     yield BLANK
     yield line("Press F1 to see what waits, or F3 for what was decided.")

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.safety import one_line, visible
+from hitl_tui.safety import one_line, spelt, visible
 from hitl_tui.ui.bindings import group
 from hitl_tui.ui.document import Document
 from hitl_tui.ui.key_line import Hint
@@ -143,18 +143,18 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         lesson = self.items.chosen
         if lesson is None or self._is_away(lesson):
             return
-        dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, visible(lesson.text)))
+        dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, spelt(lesson.text)))
         text = await ask(self, dialog)
         if text is not None:
             await self._edited(lesson, text)
-        elif dialog.draft != visible(lesson.text):
+        elif dialog.draft != spelt(lesson.text):
             self._drafts[lesson.id] = dialog.draft
 
     @steady
     async def action_edit_outside(self) -> None:
         lesson = self.items.chosen
         if lesson and not self._is_away(lesson):
-            await self._edited(lesson, edit_outside(self.app, visible(lesson.text), "lesson.txt"))
+            await self._edited(lesson, edit_outside(self.app, spelt(lesson.text), "lesson.txt"))
 
     def _is_away(self, lesson: Lesson) -> bool:
         """Whether it was dropped, and said that it must be accepted first."""

@@ -29,8 +29,11 @@ CONTENTS = {"nothing": "nothing but a line that leads here", "names": "names of 
 ABSENT = (
     ("There is no policy, so everything asks.", "strong"),
     ("", ""),
-    ("A policy says what goes on by itself, what asks, what a person takes over and what is denied:", ""),
-    ("by tool, agent, arguments, risk, confidence and time. It is a file, policy.toml, in the home or in the project.", ""),
+    (
+        "A policy says what goes on by itself, what asks, what a person takes over and what is denied: "
+        "by tool, agent, arguments, risk, confidence and time. It is a file, policy.toml, in the home or in the project.",
+        "",
+    ),
     ("", ""),
     ("hitl-tui policy init       writes a commented one into the home", ""),
     ("hitl-tui policy replay     tells what it would have decided of what was decided before", ""),

@@ -81,16 +81,16 @@ async def test_its_text_is_edited_here_or_in_the_editor_and_nothing_typed_is_los
         area.text = " "
         await desk.press("ctrl+s")
         assert "nothing is left of it" in desk.screen()
-        area.text = "Say Receipt, [b]not[/b] Re."
+        area.text = "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("escape", "e")
-        assert desk.app.screen.query_one(TextArea).text == "Say Receipt, [b]not[/b] Re."
+        assert desk.app.screen.query_one(TextArea).text == "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("ctrl+s")
-        assert (await desk.other.lessons.get(lesson.id)).text == "Say Receipt, [b]not[/b] Re."
+        assert (await desk.other.lessons.get(lesson.id)).text == "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         shown = text(desk, "#lesson-text")
-        assert "│ Say Receipt, [b]not[/b] Re." in shown and "Its words are yours." in shown
+        assert "│ Say Receipt, [b]not[/b] Re. 👩⟨U+200D⟩👧" in shown and "Its words are yours." in shown
         monkeypatch.setenv("EDITOR", "sed -i s/Receipt/Bill/")
         await desk.press("E")
-        assert (await desk.other.lessons.get(lesson.id)).text == "Say Bill, [b]not[/b] Re."
+        assert (await desk.other.lessons.get(lesson.id)).text == "Say Bill, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("E")
         assert "its text is as it was" in desk.notices()
 
