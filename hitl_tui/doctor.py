@@ -167,7 +167,7 @@ def _rows(home: Home, mend: bool) -> list[Finding]:
 async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
     async with Store.open(home.database) as store:
         said = await repair.mend(store, is_gone, await workers.list_workers(store), mend)
-        return said + await repair.adopt(store, waiting, mend)
+        return said + await repair.adopt(store, waiting, mend) + await repair.remember(store, mend)
 
 
 def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[Finding]:

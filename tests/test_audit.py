@@ -6,6 +6,8 @@ import contextlib
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
+from hitl_tui.filters import Filter, parse
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action as Asked
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, RunState, digest_of
-from hitl_tui.store import Store, audit, reviews, runs
+from hitl_tui.model import Answer, Context, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, RunState, Verdict, digest_of
+from hitl_tui.store import Store, audit, repair, reviews, runs, search
 from hitl_tui.store.chain import chained
+from hitl_tui.store.tallies import everything
 
 COLUMNS = ("seq", "at", "kind", "actor", "run", "review", "body", "hash")
 
@@ -60,7 +64,7 @@ def copy(home: Path, to: Path) -> Path:
     """A copy of the home that may be tampered with: its log lets itself be changed."""
     shutil.copytree(home, to)
     with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
-        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_undone"):
+        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_undone", "history_recounted"):
             db.execute(f"DROP TRIGGER {trigger}")
     return to
 
@@ -256,12 +260,91 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(history: Path, tmp_pat
         ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#0) is not what the log says"),
         ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
         ("DELETE FROM decisions WHERE id = 2", "decision 2 (review 2#0) is gone"),
+        ("UPDATE actions SET args = replace(args, 'ann1', 'eve1')", "the action of decision 2 (review 2#0) is not what was decided"),
+        ("UPDATE actions SET name = 'send_male' WHERE review = 3", "the action of decision 3 (review 3#0) is not what was decided"),
+        (f"UPDATE actions SET args = '{{}}', digest = '{digest_of('send_mail', {})}'", "decision 1 (review 1#0) is not what was decided"),
+        ("UPDATE actions SET args = 'no JSON' WHERE review = 1", "decision 1 (review 1#0) is not what was decided"),
+        ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#0) is gone"),
     ],
 )
-def test_a_changed_decision_is_found(history: Path, tmp_path: Path, sql: str, said: str) -> None:
+def test_a_changed_decision_or_action_is_found(history: Path, tmp_path: Path, sql: str, said: str) -> None:
     home = copy(history, tmp_path / "home")
     change(home, sql)
     assert said in audit.verify(home / "hitl.db").problem
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("tool", {"Zürich": ["✓", "😀", 1e300, -0.0, 2**70, None, True, {"": {}}], "a": [], "A": "\x00\x7f\u2028"}),
+        ("tool\ud800 \\d", {"x\udfff": "\ud800 😀"}),
+        ("tool", {"\ud83d\ude00": "from two halves: \ud83d\ude00", "\uff00": [1]}),
+        ("node", "a question"),
+        ("node", None),
+    ],
+)
+async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, name: str, args: Any) -> None:
+    action = Asked(0, name, args, tuple(DecisionKind), digest=digest_of(name, args))
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await Inbox(store, "ann").launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await reviews.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
+        assert audit.verify(store.path).problem == ""
+        await store.write("UPDATE actions SET args = '[1]'")
+        assert audit.verify(store.path).problem == "the action of review 1#0 is not what was asked: its row was changed"
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE history SET kind = 'approve'", "decision 2 (review 2#0) is not in the history as it was made"),
+        ("UPDATE history SET standing = 1", "decision 3 (review 3#0) is not in the history as it was made"),
+        ("UPDATE history SET decision = 7 WHERE decision = 3", "decision 7 (review 3#0) is not in the history as it was made"),
+        ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
+    ],
+)
+async def test_a_changed_history_is_found_and_made_anew(history: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(history, tmp_path / "home")
+    async with Store.open(home / "hitl.db") as store:
+        before, figures = await search.history(store, Filter()), await everything(store)
+        assert audit.verify(store.path).problem == "" == "".join(await repair.remember(store, keep=True))
+        change(home, sql)
+        told = audit.verify(store.path).problem
+        assert said in told and "doctor --repair" in told
+        assert "the history was changed" in "".join(await repair.remember(store, keep=True))
+        assert (await search.history(store, Filter()), await everything(store)) == (before, figures)
+        assert [row.decision for row in await search.history(store, parse("by:ann ann1", 0))] == [2]
+        assert audit.verify(store.path).problem == ""
+
+
+async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(tmp_path: Path) -> None:
+    verdict = Routed({0: Verdict(Outcome.AUTO, "reading", "it only reads")})
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        await ann.launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await reviews.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
+        await search.catch_up(store)
+        await reviews.close(store, {1: (ReviewState.OPEN, "may have run once")})
+        await ann.decide(await ann.review(1), {0: Answer(DecisionKind.APPROVE)})
+        assert audit.verify(store.path).problem == ""
+        await search.catch_up(store)
+        assert audit.verify(store.path).problem == ""
+        assert await repair.remember(store, keep=False) == []
+
+
+def test_a_full_disk_is_a_sentence(history: Path, tmp_path: Path) -> None:
+    mounting = 'mount -t tmpfs -o size=3m,mode=700 tmpfs "$1"'
+    verifying = '"$3" -m hitl_tui audit verify --home "$1"'
+    command = f'{mounting} && cp "$2/hitl.db" "$1" && {{ head -c 4000000 /dev/zero >"$1/ballast" 2>&-; {verifying}; }}'
+    unshare = shutil.which("unshare")
+    if not unshare or subprocess.run([unshare, "-rm", "sh", "-c", mounting, "sh", tmp_path], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace of one's own is allowed here")
+    done = subprocess.run(
+        [unshare, "-rm", "sh", "-c", command, "sh", tmp_path, history, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"the disk is full, and {tmp_path / 'hitl.db'} must grow; make room" in done.stderr
 
 
 def test_the_log_is_written_out_whole_or_not_at_all(history: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def audit() -> None:
 @json_option
 @shared
 def verify(head: str | None, head_file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Check every link, offline. Exit 1 when one is broken, or a decision is not what the log says."""
+    """Check every link, offline. Exit 1 when one is broken, or a decision, an action or the history is not what the log says."""
     text = head_file.read_text("utf-8", "replace") if head_file else head
     found = log.verify(find_home(home).database, log.read_mark(text) if text is not None else None)
     click.echo(printing.as_json(_json(found)) if json_ else visible(_told(found)))

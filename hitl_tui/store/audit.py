@@ -12,20 +12,12 @@ from typing import Any
 
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.model import Json, Logged
+from hitl_tui.store import tampering
 from hitl_tui.store.chain import chained
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.faults import fault
 
 COLUMNS = "seq, at, kind, actor, run, review, body, hash"
-UNTOLD = (  # decisions that the log does not have, or has in other words, and then those that only the log has
-    "SELECT d.id, d.review, d.slot, 0 FROM decisions d LEFT JOIN told t ON t.decision = d.id "
-    "WHERE d.id >= (SELECT min(decision) FROM told) AND (t.decision IS NULL OR (t.slot, t.kind, t.digest, t.args, t.message, t.actor, "
-    "t.review) IS NOT (d.slot, d.kind, d.digest, d.args, d.message, d.actor, d.review)) "
-    "UNION ALL SELECT decision, review, slot, 1 FROM told WHERE decision NOT IN (SELECT id FROM decisions) LIMIT 1"
-)
-TOLD = (
-    "SELECT json_extract(body, '$.decision'), actor, review, json_extract(body, '$.slot'), json_extract(body, '$.kind'), "
-    "json_extract(body, '$.digest'), json_extract(body, '$.args'), json_extract(body, '$.message') FROM audit WHERE kind = 'decided'"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +76,15 @@ def _body(text: Any) -> Json:
 
 
 def verify(database: Path, saved: Mark | None = None) -> Verified:
-    """Check every link, every decision against what the log says of it, and a mark that was saved earlier; nothing is written.
+    """Check every link, decisions, actions and history against what the log says, and a mark that was saved earlier; nothing is written.
 
     Raises:
         BadHome: the file cannot be read as a database.
+        Storage: the disk is full or broken.
     """
     with _reading(database) as db:
-        try:
-            return _verify(db, saved)
-        except sqlite3.Error as error:
-            raise BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None
+        db.execute("BEGIN")  # all of it as it is now, whoever decides meanwhile
+        return _verify(db, saved)
 
 
 def head(database: Path) -> Mark:
@@ -101,6 +92,7 @@ def head(database: Path) -> Mark:
 
     Raises:
         BadHome: the file cannot be read as a database.
+        Storage: the disk is full or broken.
     """
     with _reading(database) as db:
         row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
@@ -112,6 +104,7 @@ def entries(database: Path) -> Iterator[dict[str, Any]]:
 
     Raises:
         BadHome: the file cannot be read as a database.
+        Storage: the disk is full or broken.
     """
     names = COLUMNS.split(", ")
     with _reading(database) as db:
@@ -132,7 +125,7 @@ def _verify(db: sqlite3.Connection, saved: Mark | None) -> Verified:
             return Verified(good, f"entry {seq} has another hash than the head that was saved: the log was written anew")
     if saved and saved.seq > good.seq:
         return Verified(good, f"the log ends with entry {good.seq}, and had {saved.seq} when the head was saved: its tail was cut off")
-    return Verified(good, _untold(db))
+    return Verified(good, tampering.found(db))
 
 
 def _hash(previous: str, row: tuple[Any, ...]) -> str:
@@ -140,19 +133,6 @@ def _hash(previous: str, row: tuple[Any, ...]) -> str:
         return chained(previous, *row[:-1])
     except (TypeError, ValueError):  # bytes where text was, or a number that is none
         return ""
-
-
-def _untold(db: sqlite3.Connection) -> str:
-    """The first decision whose row says something else than the log; an empty sentence when there is none."""
-    db.execute("PRAGMA temp_store = MEMORY")
-    db.execute("CREATE TEMP TABLE told (decision INTEGER PRIMARY KEY, actor, review, slot, kind, digest, args, message)")
-    db.execute(f"INSERT OR REPLACE INTO told {TOLD}")
-    found = db.execute(UNTOLD).fetchone()
-    if found is None:
-        return ""
-    decision, review, slot, is_gone = found
-    which = f"decision {decision} (review {review}#{slot})"
-    return f"{which} is gone from its table" if is_gone else f"{which} is not what the log says of it: its row was changed"
 
 
 @contextlib.contextmanager
@@ -166,4 +146,4 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
                 raise BadHome(f"{database} has no audit yet", "open it once with this version of hitl-tui")
             yield db
     except sqlite3.Error as error:
-        raise BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None
+        raise fault(database, error) or BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None

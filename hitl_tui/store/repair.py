@@ -7,6 +7,7 @@ from typing import Any
 
 from hitl_tui import jsontext
 from hitl_tui.model import Worker
+from hitl_tui.store import tampering
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import GIVE_BACK
 
@@ -81,6 +82,16 @@ STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 
+FORGET = (
+    "DELETE FROM history",
+    "DELETE FROM history_names",
+    "INSERT INTO history_text (history_text) VALUES ('delete-all')",
+    "DELETE FROM tallies",
+    "DELETE FROM beliefs",
+    "DELETE FROM cells",
+)
+
+
 class _LookOnly(Exception):
     """Takes everything back."""
 
@@ -113,6 +124,17 @@ async def _forget(db: Transaction, worker: Worker) -> str:
     await db.execute("DELETE FROM workers WHERE id = ?", (worker.id,))
     runs = f"; what it drove is queued: {_listed([f'r{row[0]}' for row in rows])}" if rows else ""
     return f"the worker of {worker.label} (process {worker.pid}) is gone{runs}"
+
+
+async def remember(store: Store, keep: bool) -> list[str]:
+    """Forget a history that is not what was decided, with its figures: whoever looks next makes them anew. Without `keep` only say it."""
+    if not (await store.one(tampering.MISREMEMBERED) or await store.one(tampering.FORGOTTEN)):
+        return []
+    if keep:
+        async with store.transaction() as db:
+            for statement in FORGET:
+                await db.execute(statement)
+    return ["the history was changed, and is not what was decided: it is made anew, with its figures, when somebody looks at it next"]
 
 
 async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool) -> list[str]:

@@ -1,0 +1,120 @@
+"""The tables held against the log, and the history against the tables: the first row that was changed, as a sentence.
+
+Rows are read one after the other by their keys: it takes as long as there are decisions, and no memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from typing import Any
+
+from hitl_tui.model import Json, digest_of
+
+GONE = (
+    "SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit "
+    "WHERE kind = 'decided' AND json_extract(body, '$.decision') NOT IN (SELECT id FROM decisions) LIMIT 1"
+)
+UNTOLD = (  # older ones are from before there was a log
+    "SELECT d.id, d.review, d.slot FROM decisions d "
+    "WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1) AND NOT EXISTS ("
+    "SELECT 1 FROM audit t WHERE t.review = d.review AND t.kind = 'decided' AND t.actor IS d.actor "
+    "AND (json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), "
+    "json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'), json_extract(t.body, '$.message')) "
+    "IS (d.id, d.slot, d.kind, d.digest, d.args, d.message)) LIMIT 1"
+)
+UNLIKE = (
+    "SELECT d.id, d.review, d.slot, a.review IS NULL FROM decisions d LEFT JOIN actions a ON a.review = d.review AND a.slot = d.slot "
+    "WHERE a.digest IS NOT d.digest LIMIT 1"
+)
+ACTIONS = "SELECT review, slot, name, args, digest FROM actions"
+DECISION = "SELECT id FROM decisions WHERE review = ? AND slot = ? ORDER BY id DESC LIMIT 1"
+COLUMNS = "at, run, review, slot, agent, tool, kind, actor, confidence, opened_at, looked_ms, size, spot_check, standing"
+MISREMEMBERED = (  # what policy decided and a person must decide after all has another rule now: `reviews._apply_fate`
+    f"SELECT decision, review, slot FROM history h WHERE ({COLUMNS}, rule) IS NOT (SELECT {COLUMNS}, "
+    "CASE WHEN rule = 'safety' AND NOT standing THEN h.rule ELSE rule END FROM remembered r WHERE r.decision = h.decision) LIMIT 1"
+)
+FORGOTTEN = (
+    "SELECT decision, review, slot FROM remembered r WHERE decision <= (SELECT max(decision) FROM history) "
+    "AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1"
+)
+HISTORY_SCHEMA = 5
+"""The first schema with a history."""
+ANEW = "it is only an index; `hitl-tui doctor --repair` makes it anew"
+HALF = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
+
+
+def found(db: sqlite3.Connection) -> str:
+    """What was changed of decisions, of actions and of the history; an empty sentence when nothing was."""
+    for look in (_decisions, _actions, _history):
+        if said := look(db):
+            return said
+    return ""
+
+
+def _decisions(db: sqlite3.Connection) -> str:
+    if row := db.execute(GONE).fetchone():
+        return f"{_decision(*row)} is gone from its table"
+    if row := db.execute(UNTOLD).fetchone():
+        return f"{_decision(*row)} is not what the log says of it: its row was changed"
+    return ""
+
+
+def _actions(db: sqlite3.Connection) -> str:
+    if row := db.execute(UNLIKE).fetchone():
+        return _changed_action(*row)
+    for review, slot, name, args, digest in db.execute(ACTIONS):
+        if not _fits(name, args, digest):
+            decided = db.execute(DECISION, (review, slot)).fetchone()
+            if decided:
+                return _changed_action(decided[0], review, slot, False)
+            return f"the action of review {review}#{slot} is not what was asked: its row was changed"
+    return ""
+
+
+def _history(db: sqlite3.Connection) -> str:
+    if db.execute("PRAGMA user_version").fetchone()[0] < HISTORY_SCHEMA:
+        return ""  # no version that has a history opened it yet
+    if row := db.execute(MISREMEMBERED).fetchone():
+        return f"{_decision(*row)} is not in the history as it was made: the history was changed; {ANEW}"
+    if row := db.execute(FORGOTTEN).fetchone():
+        return f"{_decision(*row)} is gone from the history: the history was changed; {ANEW}"
+    return ""
+
+
+def _decision(decision: int, review: int, slot: int) -> str:
+    return f"decision {decision} (review {review}#{slot})"
+
+
+def _changed_action(decision: int, review: int, slot: int, is_gone: bool) -> str:
+    which = f"the action of {_decision(decision, review, slot)}"
+    return f"{which} is gone from its table" if is_gone else f"{which} is not what was decided: its row was changed after that"
+
+
+def _fits(name: Any, args: Any, digest: Any) -> bool:
+    """Whether the digest was taken of the action that is stored in these words."""
+    try:
+        value = json.loads(args)
+        return digest_of(name, value) == digest or digest_of(_unescaped(name), value) == digest or _fits_in_halves(name, args, digest)
+    except (TypeError, ValueError, RecursionError):  # no JSON, or no text
+        return False
+
+
+def _fits_in_halves(name: str, args: str, digest: str) -> bool:
+    """The same of an agent that joined a character's two halves of UTF-16 itself: stored, they are one."""
+    return bool(HALF.search(args)) and digest_of(_unescaped(name), _in_halves(json.loads(args))) == digest
+
+
+def _unescaped(name: str) -> str:
+    """The name with those halves of characters that `jsontext.plain` wrote as escapes."""
+    return HALF.sub(lambda found: chr(int(found[1], 16)), name)
+
+
+def _in_halves(value: Json) -> Json:
+    if isinstance(value, str):
+        units = value.encode("utf-16-be", "surrogatepass")
+        return "".join(chr(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2))
+    if isinstance(value, list):
+        return [_in_halves(item) for item in value]
+    return {_in_halves(key): _in_halves(item) for key, item in value.items()} if isinstance(value, dict) else value
