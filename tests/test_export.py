@@ -42,15 +42,20 @@ def said(calls: Sequence[tuple[str, Json]]) -> tuple[Message, ...]:
     )
 
 
-async def ask(store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], looked_ms: int | None = 9000) -> int:
+async def ask(
+    store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], looked_ms: int | None = 9000,
+    kind: PauseKind = PauseKind.TOOL_CALLS, around: Sequence[Message] | None = None, schema: Json = SCHEMA, thread: str | None = None,
+) -> int:  # fmt: skip
     """Have calls asked and decided; the review's id."""
-    (run,) = await who.launch("mail", text="x")
+    (run,) = await who.launch("mail", text="x", thread=thread)
+    await store.write("UPDATE runs SET worker = NULL WHERE thread = ?", (thread,))
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     actions = tuple(
-        Action(slot, name, args, tuple(DecisionKind), digest=digest_of(name, args), args_schema=SCHEMA)
+        Action(slot, name, args, tuple(DecisionKind), digest=digest_of(name, args), args_schema=schema)
         for slot, (name, args) in enumerate(calls)
     )
-    pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "tools", (), {}, actions, Context(said(calls), "I write to her."))
+    context = Context(said(calls) if around is None else tuple(around), "I write to her.")
+    pause = Pause(f"i{run.id}", kind, "tools", (), {}, actions, context)
     await reviews.reconcile(store, run.id, "mail", "w", [pause], {})
     ((review,),) = await store.all("SELECT max(id) FROM reviews")
     await who.decide(await who.review(review), dict(enumerate(answers)), looked_ms)
@@ -137,6 +142,63 @@ def test_dpo_is_made_of_corrections(home: Path) -> None:
     assert same["input"]["tools"] == TOOLS
     assert json.loads(same["preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_ANN
     assert json.loads(same["non_preferred_output"][0]["tool_calls"][0]["function"]["arguments"]) == TO_BOB
+
+
+WRITE, SQL, READ = ("write_file", {"path": "a"}), ("execute_sql", {"query": "DROP"}), ("read_data", {"n": 1})
+BETTER = {"path": "b"}
+
+
+def test_the_turn_that_proposed_the_calls_is_no_prompt(home: Path) -> None:
+    asked = (Message("user", "Do it."), Message("agent", "", calls=(WRITE, SQL, READ)))
+    since = (
+        *asked, Message("tool", "Not that.", "execute_sql", failed=True), Message("tool", "written", "write_file"),
+        Message("tool", "1", "read_data"), Message("user", "And now?"), Message("agent", "", calls=(SQL, WRITE)),
+    )  # fmt: skip
+
+    async def decide() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            ann = Inbox(store, "ann")
+            await ask(store, ann, [WRITE, SQL], [Answer(DecisionKind.EDIT, BETTER), NO], around=asked, thread="t")
+            await ask(store, ann, [SQL], [YES], around=since, thread="t", kind=PauseKind.TOOL_APPROVAL)
+
+    asyncio.run(decide())
+    first, second = export(home, "sft", "--filter", "tool:write_file,execute_sql")[0]
+    mended, read = call(1, BETTER, "write_file"), call(2, READ[1], "read_data")
+    assert first["messages"] == [{"role": "user", "content": "Do it."}, speaks(mended, read)]
+    results = [("write_file", "written", "call_1"), ("read_data", "1", "call_2")]
+    assert second["messages"] == [
+        *first["messages"],
+        *({"role": "tool", "content": text, "tool_call_id": id_, "name": name} for name, text, id_ in results),
+        {"role": "user", "content": "And now?"},
+        speaks(call(3, SQL[1], "execute_sql")),  # who asks about each call by itself may yet ask about the other
+    ]
+    labels = [(one["label"], _arguments(one["completion"])) for one in export(home, "kto", "--filter", "tool:write_file")[0]]
+    assert labels == [(False, [WRITE[1], SQL[1], READ[1]]), (True, [BETTER, READ[1]])]
+    assert export(home, "dpo", "--filter", "tool:write_file")[0] == []
+
+
+def test_what_is_no_call_of_an_agent_is_in_no_chat(home: Path) -> None:
+    waits = (Message("user", "Send it."), Message("agent", "", calls=(("send_email", TO_ANN),)))
+    spoken = (Message("user", "Send it."), Message("agent", "I do."))
+
+    async def decide() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            ann = Inbox(store, "ann")
+            question, inbox = PauseKind.QUESTION, PauseKind.AGENT_INBOX
+            await ask(
+                store, ann, [("tools", {"to": "Ann"})], [Answer(DecisionKind.RESPOND, {"action": "approve"})], kind=question, around=waits
+            )
+            await ask(store, ann, [("tools", "Shall I?")], [YES], kind=question, around=waits)
+            await ask(store, ann, [("tool_execution", {})], [YES], kind=inbox, around=waits, schema=None)
+            await ask(store, ann, [("tool_execution", {})], [YES], kind=inbox, around=spoken, schema=None)
+            await ask(store, ann, [("send_email", TO_BOB)], [YES], kind=inbox, around=waits, schema=None)
+
+    asyncio.run(decide())
+    for format_, count in (("sft", 1), ("dpo", 0), ("kto", 1), ("openai-dpo", 0)):
+        found, manifest = export(home, format_, "--filter", "tool:tools,tool_execution,send_email")
+        assert (len(found), manifest["left_out"]["no tool call that an agent made"]) == (count, 4)
+        assert all(call(1, TO_BOB, "send_email") in one.get("messages", one.get("completion"))[-1]["tool_calls"] for one in found)
+    assert len(export(home, "jsonl", "--filter", "tool:tools,tool_execution")[0]) == 4
 
 
 def test_what_was_sent_back_changed_is_a_correction(home: Path) -> None:
@@ -298,12 +360,24 @@ def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:
     assert rows[-1]["tool"] == "'=cmd|' /C calc'!A0"
     assert json.loads(rows[-1]["args"]) == {"x": "a,b\nc"}
     assert len(rows) == 6
+    assert list(rows[0]) == [*list(export(home, "jsonl")[0][0])[:16], "args", "final"]
 
 
 def test_an_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
     code, out = hitl("export", str(tmp_path / "none.jsonl"), "--home", str(tmp_path / "home"))
     assert code == 0, out
     assert (tmp_path / "none.jsonl").read_text() == ""
+    assert hitl("export", str(tmp_path / "none.csv"), "--format", "csv", "--home", str(tmp_path / "home"))[0] == 0
+    assert (tmp_path / "none.csv").read_text().startswith("review,slot,run,agent,tool,decision,by,")
+
+
+def test_a_review_that_waits_for_more_is_not_decided_yet(home: Path) -> None:
+    async def begin() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            await ask(store, Inbox(store, "ann"), [WRITE, SQL], [YES])
+
+    asyncio.run(begin())
+    assert export(home, "jsonl", "--filter", "tool:write_file")[1]["left_out"] == {"not decided yet": 1}
 
 
 def loaded(files: dict[Path, Any], cache: Path) -> list[Any]:

@@ -151,19 +151,30 @@ def _ran(args: Json, answer: Answer | None) -> Json:
 
 
 def _answers(review: Review, said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[Place, Answer]:
-    """What people answered to calls of the conversation in reviews before this one, the newest call first."""
-    mine = {(turn.index, number) for number in turn.places.values()} if turn else set()
-    asked: dict[str, list[Asked]] = {}
+    """What people answered to calls of the conversation in reviews before this one.
+
+    Equal calls are told apart by their order, from the newest back, as a conversation may have lost its beginning. Where fewer were asked
+    about than are there, those beside this review's are still to come.
+    """
     found = {}
-    for index in range(len(said) - 1, -1, -1):
-        for number in range(len(said[index].calls) - 1, -1, -1):
-            digest = digest_of(*said[index].calls[number])
-            if (index, number) in mine or digest not in thread.by_digest:
-                continue
-            if digest not in asked:
-                asked[digest] = _each_once([one for one in thread.by_digest[digest] if one.review < review.row.id])
-            if asked[digest] and (answer := _last_word(asked[digest].pop(), thread, review.row.id)):
-                found[index, number] = answer
+    for digest, places in _alike(said, turn, thread).items():
+        asked = _each_once([one for one in thread.by_digest[digest] if one.review < review.row.id])
+        late = sum(turn is not None and index >= turn.index for index, _ in places)
+        skipped = max(0, min(late, len(places) - len(asked)))
+        for place, one in zip(reversed(places[: len(places) - skipped]), reversed(asked), strict=False):
+            if answer := _last_word(one, thread, review.row.id):
+                found[place] = answer
+    return found
+
+
+def _alike(said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[str, list[Place]]:
+    """Where each call of the thread stands in the conversation, in order, without those that the turn's review is about."""
+    mine = {(turn.index, number) for number in turn.places.values()} if turn else set()
+    found: dict[str, list[Place]] = {}
+    for index, message in enumerate(said):
+        for number, call in enumerate(message.calls):
+            if (index, number) not in mine and (digest := digest_of(*call)) in thread.by_digest:
+                found.setdefault(digest, []).append((index, number))
     return found
 
 
