@@ -42,7 +42,7 @@ async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(conso
         await filled(desk)
         await desk.press("f3")
         assert listed(desk)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(desk)) == 11
-        shown = await desk.seen("edited by bob · waited 1 h · looked 7.4 s", "taken back", "History  11")
+        shown = await desk.seen("edited by bob · waited 1 h  changed body", "“she left the company”", "taken back", "History  11")
         assert "rejected by policy (no mass changes)" in shown
         told = text(desk, "#memory-text")
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
