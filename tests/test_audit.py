@@ -64,7 +64,7 @@ def copy(home: Path, to: Path) -> Path:
     """A copy of the home that may be tampered with: its log lets itself be changed."""
     shutil.copytree(home, to)
     with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
-        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_undone", "history_recounted"):
+        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_raise", "decisions_undone", "history_recounted"):
             db.execute(f"DROP TRIGGER {trigger}")
     return to
 
@@ -259,6 +259,10 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(history: Path, tmp_pat
     [
         ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#0) is not what the log says"),
         ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("UPDATE decisions SET at = at - 3600, looked_ms = 60000 WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0 WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 1, undone_at = at WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
         ("DELETE FROM decisions WHERE id = 2", "decision 2 (review 2#0) is gone"),
         ("UPDATE actions SET args = replace(args, 'ann1', 'eve1')", "the action of decision 2 (review 2#0) is not what was decided"),
         ("UPDATE actions SET name = 'send_male' WHERE review = 3", "the action of decision 3 (review 3#0) is not what was decided"),

@@ -18,11 +18,13 @@ GONE = (
 )
 UNTOLD = (  # older ones are from before there was a log
     "SELECT d.id, d.review, d.slot FROM decisions d "
-    "WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1) AND NOT EXISTS ("
-    "SELECT 1 FROM audit t WHERE t.review = d.review AND t.kind = 'decided' AND t.actor IS d.actor "
+    "WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1) AND NOT (EXISTS ("
+    "SELECT 1 FROM audit t WHERE t.review = d.review AND t.kind = 'decided' AND t.actor IS d.actor AND t.at IS d.at "
     "AND (json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), "
-    "json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'), json_extract(t.body, '$.message')) "
-    "IS (d.id, d.slot, d.kind, d.digest, d.args, d.message)) LIMIT 1"
+    "json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), "
+    "json_extract(t.body, '$.looked_ms')) IS (d.id, d.slot, d.kind, d.digest, d.args, d.message, d.looked_ms)) "
+    "AND (d.undone_at IS NULL OR d.superseded) AND d.undone_at IS (SELECT t.at FROM audit t WHERE t.review = d.review "
+    "AND t.kind = 'undone' AND json_extract(t.body, '$.decision') = d.id)) LIMIT 1"
 )
 UNLIKE = (
     "SELECT d.id, d.review, d.slot, a.review IS NULL FROM decisions d LEFT JOIN actions a ON a.review = d.review AND a.slot = d.slot "
