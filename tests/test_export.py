@@ -12,18 +12,36 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Message, Pause, PauseKind, digest_of
+from hitl_tui.model import (
+    Action,
+    Answer,
+    Attempt,
+    Context,
+    Decision,
+    DecisionKind,
+    Json,
+    Message,
+    Pause,
+    PauseKind,
+    Review,
+    ReviewRow,
+    ReviewState,
+    digest_of,
+)
 from hitl_tui.store import Store, audit, reviews
-from hitl_tui.training import Masker, read_masks
+from hitl_tui.training import Asked, Case, Masker, Thread, examples, read_masks
 from tests.benchmarks import million
 
 ROOT = Path(__file__).parents[1]
@@ -175,6 +193,95 @@ def test_the_turn_that_proposed_the_calls_is_no_prompt(home: Path) -> None:
     labels = [(one["label"], _arguments(one["completion"])) for one in export(home, "kto", "--filter", "tool:write_file")[0]]
     assert labels == [(False, [WRITE[1], SQL[1], READ[1]]), (True, [BETTER, READ[1]])]
     assert export(home, "dpo", "--filter", "tool:write_file")[0] == []
+
+
+GATED = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["free", "approve", "edit", "reject", "better"])), min_size=1, max_size=4
+)
+BY = {"approve": YES, "reject": NO, "better": Answer(DecisionKind.REJECT, {"sent": "back"})}
+
+
+def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterator[Case]:
+    """A thread's reviews as LangChain's middleware asks, one for a turn or one per call: it keeps corrections out of the conversation."""
+    said = [Message("user", "Go on.")]
+    found: list[tuple[Context, PauseKind, list[tuple[Action, Answer]]]] = []
+    for turn, (batched, calls) in enumerate(turns):
+        made = [(name, {"call": [turn, place]}) for place, (name, _) in enumerate(calls)]
+        said.append(Message("agent", "", calls=tuple(made)))
+        context = Context(tuple(said))
+        asked: list[tuple[Action, Answer]] = []
+        for (name, args), (_, fate) in zip(made, calls, strict=True):
+            action = Action(len(asked) if batched else 0, name, args, (), digest=digest_of(name, args), args_schema={})
+            if fate != "free":
+                asked.append((action, BY.get(fate) or Answer(DecisionKind.EDIT, {"mended": args})))
+        if asked:
+            found += [(context, PauseKind.TOOL_CALLS, asked)] if batched else [(context, PauseKind.TOOL_APPROVAL, [one]) for one in asked]
+        results = [
+            Message("tool", json.dumps(call[1]), call[0], failed=kept[1] in ("reject", "better"))
+            for call, kept in zip(made, calls, strict=True)
+        ]
+        said += sorted(results, key=lambda one: not one.failed)
+    thread = Thread(Asked(id_, a.digest, None, answer) for id_, (_, _, asked) in enumerate(found) for a, answer in asked)
+    for id_, (context, kind, asked) in enumerate(found):
+        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", "", None)
+        decisions = {a.slot: Decision(id_, id_, a.slot, answer, "ann", a.digest, 0.0) for a, answer in asked}
+        review = Review(row, "t", "i", "tools", (), {}, tuple(a for a, _ in asked), decisions, 0.0, 0.0, 0.0)
+        yield Case(review, replace(context, attempts=attempts(context)), thread=thread)
+
+
+def attempts(context: Context) -> tuple[Attempt, ...]:
+    results = {one.text: one for one in context.conversation if one.role == "tool"}
+    made = [call for message in context.conversation for call in message.calls]
+    return tuple(Attempt(*call, text, results[text].failed) for call in made if (text := json.dumps(call[1])) in results)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), GATED), min_size=1, max_size=4))
+def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, list[tuple[str, str]]]]) -> None:
+    fates = {(turn, place): fate for turn, (_, calls) in enumerate(turns) for place, (_, fate) in enumerate(calls)}
+    good = {at: {"mended": {"call": list(at)}} if fate == "edit" else {"call": list(at)} for at, fate in fates.items()}
+    kept = [at for at in good if fates[at] not in ("reject", "better")]
+    for case in scripted(turns):
+        (turn, _) = now = tuple(case.review.actions[0].args["call"])
+        mine = [(turn, place) for _, place in (action.args["call"] for action in case.review.actions)]
+        if case.review.row.kind is PauseKind.TOOL_CALLS:
+            mine = [at for at in good if at[0] == now[0]]
+        before = [good[at] for at in kept if at[0] < turn]
+        for one in examples(case, "sft"):
+            assert _arguments(one["messages"]) == before + [good[at] for at in mine if at in kept]
+            ids = {made["id"]: made["function"] for message in one["messages"] for made in message.get("tool_calls", ())}
+            for result in one["messages"]:
+                if result["role"] == "tool":
+                    made = ids[result["tool_call_id"]]
+                    assert made["name"] == result["name"]
+                    assert made["arguments"] in (json.loads(result["content"]), {"mended": json.loads(result["content"])})
+        for one in examples(case, "kto"):
+            assert _arguments(one["prompt"]) == before
+            as_made = [{"call": list(at)} for at in mine]
+            assert _arguments(one["completion"]) == ([good[at] for at in mine if at in kept] if one["label"] else as_made)
+        for one in examples(case, "dpo"):
+            assert _arguments(one["prompt"]) == before
+            assert _arguments(one["chosen"]) == [{"sent": "back"} if fates[at] == "better" else good[at] for at in mine]
+
+
+def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
+    """A static gate behind the middleware asks about the corrected call, which the conversation does not have, and there it is refused."""
+    asked = [(*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS), (SQL[0], BETTER, NO, PauseKind.TOOL_GATE)]
+    thread = Thread(Asked(id_, digest_of(name, args), "c1", answer) for id_, (name, args, answer, _) in enumerate(asked))
+    done = (Message("user", "Do it."), Message("agent", "", calls=(SQL,)))
+    later = (*done, Message("tool", "Not that.", SQL[0], failed=True), Message("user", "Read."), Message("agent", "", calls=(READ,)))
+    asked.append((*READ, YES, PauseKind.TOOL_CALLS))
+    found = []
+    for id_, (name, args, answer, kind) in enumerate(asked):
+        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", 1, 0.0, None, None, "", "", None)
+        action = Action(0, name, args, (), digest=digest_of(name, args), tool_call="c1" if name == SQL[0] else "c2")
+        decision = Decision(id_, id_, 0, answer, "ann", action.digest, 0.0)
+        review = Review(row, "t", "i", "tools", (), {}, (action,), {0: decision}, 0.0, 0.0, 0.0)
+        found.append(Case(review, Context(done if id_ < 2 else later), thread=thread))
+    user, asking = {"role": "user", "content": "Do it."}, {"role": "user", "content": "Read."}
+    assert [one["messages"] for case in found for one in examples(case, "sft")] == [[user, asking, speaks(call(1, READ[1], READ[0]))]]
+    labels = [(one["prompt"], one["label"]) for case in found for one in examples(case, "kto")]
+    assert labels == [([user], False), ([user], False), ([user, asking], True)]
 
 
 def test_what_is_no_call_of_an_agent_is_in_no_chat(home: Path) -> None:
