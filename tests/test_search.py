@@ -139,6 +139,18 @@ async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Sto
     assert first[0].waited_s >= 0
 
 
+async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
+    archived, edited, deleted, *_ = await search.history(past, Filter())
+    assert (archived.said, archived.changed, archived.summary) == ("", (), "m-7")
+    assert (edited.changed, edited.summary) == (("sql",), "SELECT 1")
+    assert (deleted.said, deleted.summary) == ("Grüße an die falsche Person", "DELETE FROM customers")
+    long = '{"to": "eve", "body": "' + "x" * 1000
+    for args, summary in (('{"to": "eve", "sure": true}', "eve · true"), (long + '"}', long[:199] + "…")):
+        await past.write("UPDATE actions SET slot = 1, args = ? WHERE review = 5", (args,))
+        await past.write("UPDATE history SET slot = 1 WHERE decision = 5")
+        assert [row.summary for row in await search.rows(past, [5])] == [summary]
+
+
 @pytest.mark.parametrize("text", ["agent:mail*", "invoice decided:reject", "-tool:run_sql", ""])
 async def test_a_page_is_not_sorted_together(past: Store, text: str) -> None:
     """Cost follows the page: rows come newest first from an index, and no plan sorts or scans the decisions."""

@@ -47,7 +47,7 @@ LISTED = (
     f"substr(coalesce(d.message, ''), 1, {BEGINNING}), "
     f"CASE WHEN h.kind = 'edit' AND length(d.args) <= {COMPARED} THEN edited(({PROPOSED.format('a.args')}), d.args) ELSE '[]' END, "
     f"coalesce(CASE h.slot WHEN 0 THEN v.summary ELSE ({PROPOSED.format(f'substr(a.args, 1, {BEGINNING})')}) END, '') "
-    "FROM ({}) h LEFT JOIN decisions d ON d.id = h.decision LEFT JOIN reviews v ON v.id = h.review ORDER BY h.decision DESC"
+    "FROM ({}) h LEFT JOIN decisions d ON d.id = h.decision LEFT JOIN reviews v ON v.id = h.review"
 )
 """A page with what tells its decisions apart. Of the first action there is a summary already; its arguments are not read."""
 WAITING = {
@@ -209,7 +209,7 @@ def _sign(limit: Limit) -> str:
 
 async def _thumbed(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
     thumbs = await feedback.opinions(store, [row[0] for row in found])
-    return [_remembered(row, thumbs.get(row[0])) for row in found]
+    return [_remembered(row, thumbs.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
 
 
 def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:

@@ -44,6 +44,7 @@ async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(conso
         assert listed(desk)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(desk)) == 11
         shown = await desk.seen("edited by bob · waited 1 h  changed body", "“she left the company”", "taken back", "History  11")
         assert "rejected by policy (no mass changes)" in shown
+        assert "approved by you  bob@example.com" in shown and "“rule" not in shown
         told = text(desk, "#memory-text")
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
         assert "subject Re: invoice 4711" in told.partition("what was proposed")[2]
