@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ TOLD_S = 3.0
 """How long a notice stands on the screen."""
 SLOW_S = 0.3
 """Storing a decision that takes longer says so."""
+SURE_S = 1.0
+"""Whoever typed for a dialog that did not open approves only with a key that comes so long after the one before."""
 
 
 class Then(Protocol):
@@ -68,6 +71,8 @@ class Decider:
         self._told, self._told_until = "", 0.0
         self._asking = False
         self._undoing = 0
+        self._behind: Review | None = None
+        self._unheard, self._sure_at = "", 0.0
         self._storing = asyncio.Lock()
 
     @property
@@ -81,25 +86,43 @@ class Decider:
 
     def decide(self, kind: DecisionKind, outside: bool = False, again: bool = False) -> None:
         """A person pressed the key of a decision; `again` when the agent shall make another pass at it."""
-        pane = self._pane
+        pane, what = self._pane, "another pass" if again else str(kind)
         if self._owner.has_class("-empty"):
             return
-        if not pane.display or not pane.size.width:
+        if not pane.loading and (not pane.display or not pane.size.width):
             self._then.enter()
-            self._first("read it first: the same key decides here")
+            self.disarm()
+            self._not_heard(kind, what, "read it first: the same key decides here")
         elif pane.zoomed:
             pane.zoom()
-            self._first("see the arguments first: the same key decides here")
-        elif pane.review and pane.action and pane.seen and not self.busy and time.monotonic() >= self._armed_at:
+            self.disarm()
+            self._not_heard(kind, what, "see the arguments first: the same key decides here")
+        elif not pane.review or not pane.action or not self._is_heard:
+            self._not_heard(kind, what, "that key came too early: see what is shown, then press it again")
+        elif kind == DecisionKind.APPROVE and self._unheard and time.monotonic() < self._sure_at:
+            self._sure_at = time.monotonic() + SURE_S
+            self._tell(f"{self._unheard} was not done; to approve instead, wait a second and press the key again")
+        else:
             self._begin(pane.review, pane.action, kind, Manner(outside, again, pane.versions))
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether a key decides now: what is shown is as the rows are, has been on the screen, and did not come there just now."""
+        pane = self._pane
+        return pane.review is not self._behind and pane.seen and not self.busy and time.monotonic() >= self._armed_at
+
+    def _not_heard(self, kind: DecisionKind, what: str, why: str) -> None:
+        """Say why a key did nothing. What was typed for the dialog that it did not open approves nothing."""
+        self._not_done(kind, what)
+        self._tell(why)
+
+    def _not_done(self, kind: DecisionKind, what: str) -> None:
+        if kind != DecisionKind.APPROVE:
+            self._unheard, self._sure_at = what, math.inf
 
     @property
     def _pane(self) -> ReviewPane:
         return self._owner.query_one(ReviewPane)
-
-    def _first(self, text: str) -> None:
-        self.disarm()
-        self._tell(text)
 
     def _begin(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
         seen = self._pane.beholder
@@ -114,19 +137,25 @@ class Decider:
         elif kind == DecisionKind.APPROVE and (first := self._fatigue.first(self._pane)):
             self._tell(first)
         else:
-            self._asking = True
+            self._asking, self._unheard = True, ""
             self._owner.run_worker(self._answer(review, action, kind, manner), group="send" if kind == DecisionKind.APPROVE else ASKING)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
+        looked, asked = self._pane.looked_ms, time.monotonic()
+
+        def so_far() -> int:
+            """A dialog is open over the call: that is looking at it."""
+            return looked + int((time.monotonic() - asked) * 1000)
+
         try:
-            looked = self._pane.looked_ms
             answer = await self._desk.ask(review, action, kind, manner)
-            while answer is not None and (lost := await self._lost(review, action, answer, looked)):
+            while answer is not None and (lost := await self._lost(review, action, answer, so_far())):
                 if kind == DecisionKind.APPROVE:
                     raise lost
                 report(self._owner, lost)
                 answer = await self._desk.ask(review, action, kind, replace(manner, outside=False))  # with what was typed
         except TROUBLE as error:
+            self._not_done(kind, str(kind))
             report(self._owner, error)
         finally:
             self._asking = False
@@ -147,6 +176,7 @@ class Decider:
         except HitlError:
             self._then.over(review.row.id, False)
             raise
+        self._behind = review
         self._recent.decided(review.row.id)
         self._fatigue.decided(action, answer.kind, looked)
         self.disarm()

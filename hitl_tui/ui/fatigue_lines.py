@@ -52,7 +52,15 @@ def _sentences(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
             missed = reader.shown - reader.caught
             yield from paragraph(f"{who} let {missed} of {counted(reader.shown, 'attention check')} pass", "", "⚠", 2, "warning")
     if not told:
-        yield line("Nobody goes too fast.", "", "✓", 2, "success")
+        yield from paragraph(_nobody(sum(reader.pace.fast for reader in readers)), "", "✓", 2, "success")
+
+
+def _nobody(fast: int) -> str:
+    """What is to say when no one goes too fast: still the same figures as everywhere."""
+    if not fast:
+        return "Nobody goes too fast."
+    were = "was" if fast == 1 else "were"
+    return f"{counted(fast, 'decision')} {were} faster than can be read; nobody makes a habit of it yet"
 
 
 def _plot(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:

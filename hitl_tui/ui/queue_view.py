@@ -368,9 +368,14 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
             claim = [("claim", self._handing.claim_does)]
-            given = [("take_over", "take over"), ("escalate", "escalate")]
+            taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
             seen = self.beholder
-            hints = [*claim, *hints, *given] if hands.others(review.row, seen.reviewer, seen.now) else [*hints, *given, *claim]
+            if hands.others(review.row, seen.reviewer, seen.now):
+                hints = [*claim, *hints, *taken, *escalated]
+            elif review.row.is_taken_over:  # by this person, who left it in between
+                hints = [("take_over", "back to it"), *hints, *escalated, *claim]
+            else:
+                hints = [*hints, *taken, *escalated, *claim]
         if self.is_inside or self.items.cursor is not None:
             hints.append(self.way)
         if action and review and action.slot in review.decisions:

@@ -155,8 +155,8 @@ class ReviewPane(Vertical):
         self._draw()
 
     def show_loading(self) -> None:
-        """Reading takes long enough to say so."""
-        self.loading = True
+        """Reading takes long enough to say so; what is read anew stays before one's eyes meanwhile."""
+        self.loading = self.review is None
 
     @property
     def beholder(self) -> review_lines.Beholder:

@@ -159,7 +159,8 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
     told = said(fatigue_lines([careful, hasty, unknown], FRAME))
     assert "⚠ bob approved 7 in a row faster than can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
     assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
-    assert "✓ Nobody goes too fast." in said(fatigue_lines([careful, unknown], FRAME))
+    assert "✓ 2 decisions were faster than can be read; nobody makes a habit of it yet" in said(fatigue_lines([careful, unknown], FRAME))
+    assert "✓ Nobody goes too fast." in said(fatigue_lines([unknown], FRAME))
     table = said(fatigue_lines([hasty], Frame(75, 22, True, "bob")))
     assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
     assert "Not enough yet" in said(fatigue_lines([], FRAME))
