@@ -140,6 +140,7 @@ async def test_a_tool_node_with_one_call_is_not(pauses: Reviewer, agent: str) ->
     run = await pauses.launch(agent, [("confirm", {"what": "a"})], [("look", {"path": "p"})])
     review = await pauses.one(run)
     assert review.row.note == ""
+    assert review.actions[0].description == ("" if agent == "classic_hidden" else "asked while confirm runs")
     await pauses.decide(review, respond("sure"))
     assert results(await pauses.done(run))["confirm"] == ["a: sure"]
 
@@ -148,6 +149,7 @@ async def test_one_task_for_each_call_mixes_up_nothing(pauses: Reviewer) -> None
     run = await pauses.launch("fanned_out", [("confirm", {"what": "a"}), ("look", {"path": "p"}), ("confirm", {"what": "b"})])
     reviews = await pauses.asked(run, 2)
     assert {review.row.note for review in reviews} == {""}
+    assert {review.actions[0].description for review in reviews} == {""}, "of several tools nobody can tell which asks"
     for review in reversed(reviews):
         await pauses.decide(review, respond(f"for {review.value['question']}"))
         await pauses.applied(review)

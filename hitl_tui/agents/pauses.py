@@ -103,6 +103,8 @@ def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, 
     kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
     if kind is PauseKind.TOOL_CALLS:
         actions = _with_call_ids(actions, place.values)
+    if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, anatomy)):
+        actions = tuple(replace(asked, description=f"asked while {tool} runs") for asked in actions)
     value = jsontext.safe(interrupt.value)
     error = str(leaf[0].error) if leaf[0].error else ""
     pause = Pause(
@@ -146,6 +148,20 @@ def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
         f"one of {len(calls)} calls that {node} runs in one task asks this; LangGraph may hand your answer to another of them, "
         f"and runs those that are done again: {names}"
     )
+
+
+def _running(leaf: Leaf, anatomy: Anatomy) -> str:
+    """The tool that a ToolNode's task runs; empty where the last message leaves that open.
+
+    It is told beside the question, which keeps its node's name: an answer says nothing of the call, and must not count for the tool when
+    autonomy is earned; and the name, which the digest is taken of, stays what it is however the message's other calls end.
+    """
+    task, path, owner = leaf
+    message, _ = unanswered(messages_in(owner.values))
+    if message is None or not anatomy.is_tool_node(path, task.name) or (isinstance(owner.values, Mapping) and owner.values.get(EDITED)):
+        return ""
+    names = {str(call["name"]) for call in message.tool_calls}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
