@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 
 import pytest
 
-from hitl_tui.model import Answer, DecisionKind, PauseKind
+from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
 from hitl_tui.ui import deciding
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.areas import JsonArea
 from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.queue_view import QueueView
+from hitl_tui.ui.shelf import Held, Shelf
 from tests.ui import seed
 from tests.ui.conftest import Console, Desk
 
@@ -94,7 +97,9 @@ async def test_reject_in_own_words_kept_over_escape(console: Console) -> None:
 
 async def test_edit_arrives_exactly(console: Console) -> None:
     async with console() as desk:
+        before = desk.app.query_one(QueueView).pane.looked_ms
         await desk.press("e")
+        await desk.pilot.pause(0.4)
         edited = '{"to": "x@example.com", "subject": "\\u202e é\\n", "body": "1.0"}'
         put(desk, "#edit-text", edited)
         await desk.pilot.pause(0.3)
@@ -103,6 +108,8 @@ async def test_edit_arrives_exactly(console: Console) -> None:
         ((slot, kind, args, _),) = await desk.decided(desk.ids[MAIL])
         assert (slot, kind) == (0, "edit")
         assert json.loads(str(args)) == json.loads(edited)
+        (looked,) = await desk.store.one("SELECT looked_ms FROM decisions")
+        assert looked >= before + 700  # time in the dialog is looking, too
 
 
 async def test_bad_edits_are_kept_and_explained(console: Console) -> None:
@@ -158,6 +165,37 @@ async def test_a_batch_is_decided_call_by_call(console: Console) -> None:
         await desk.press("a")
         assert [row[:2] for row in await desk.decided(review)] == [(0, "reject"), (1, "approve")]
         assert await desk.store.one("SELECT state FROM reviews WHERE id = ?", (review,)) == ("decided",)
+
+
+async def test_keys_while_the_next_call_is_still_read_approve_nothing(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with console() as desk:
+        review = await go_to(desk, BATCH)
+        may_read, read = asyncio.Event(), Shelf.read
+
+        async def slowly(shelf: Shelf, id_: int) -> Held:
+            await may_read.wait()
+            return await read(shelf, id_)
+
+        monkeypatch.setattr(Shelf, "read", slowly)
+        await desk.press("a")
+        await desk.pilot.pause(deciding.DEAD_S + 0.1)
+        assert "bob@example.com" in desk.screen()  # the call that was decided: the next one is not read yet
+        await desk.press("a", "r")
+        assert len(desk.app.screen_stack) == 1 and "see what is shown, then press it again" in desk.notices()
+        may_read.set()
+        await desk.seen("eve@example.com")
+        await desk.armed()
+        await desk.press("3", "enter", "a", "a")  # meant for the dialog that did not open
+        assert "reject was not done; to approve instead, wait a second" in desk.notices()
+        assert [row[:2] for row in await desk.decided(review)] == [(0, "approve")]
+        may_read.clear()
+        desk.app.query_one(QueueView).over(review, False)  # read anew: what is shown stays there, and can be decided
+        await desk.pilot.pause(0.2)
+        await desk.pilot.press("r")
+        await desk.pilot.press("3", "enter")
+        may_read.set()
+        await desk.settle()
+        assert [row[:2] for row in await desk.decided(review)] == [(0, "approve"), (1, "reject")]
 
 
 async def test_what_is_not_allowed_is_not_done(console: Console) -> None:
@@ -271,3 +309,14 @@ async def test_arguments_too_long_to_edit_here(console: Console, monkeypatch: py
         await desk.press("ctrl+e", "ctrl+s")
         ((_, kind, args, _),) = await desk.decided(review)
         assert kind == "edit" and json.loads(str(args)) == {"blob": "x" * 399_999 + "y!"}
+
+
+async def test_the_way_back_to_a_run_taken_over_is_the_first_key(console: Console) -> None:
+    means = {"reject": "tells the agent that nobody can help", "respond": "gives the agent this answer"}
+    async with console("nothing", size=(80, 24)) as desk:
+        asked = seed.action("ask_a_person", {"question": "where?"}, allowed=(DecisionKind.REJECT, DecisionKind.RESPOND), means=means)
+        review = await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, asked))
+        await desk.store.write("UPDATE reviews SET claimed_by = 'ann', claimed_until = ? WHERE id = ?", (UNTIL_HANDED_BACK, review))
+        await desk.armed()
+        await desk.press("enter")
+        assert "t back to it  r reject  m respond " in await desk.seen("taken over by you", "t back to it")
