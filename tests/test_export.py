@@ -168,8 +168,9 @@ BETTER = {"path": "b"}
 
 def test_the_turn_that_proposed_the_calls_is_no_prompt(home: Path) -> None:
     asked = (Message("user", "Do it."), Message("agent", "", calls=(WRITE, SQL, READ)))
+    noted = f"Note: not your call. Executed instead: write_file with arguments {json.dumps(BETTER)}.\n\nTool response:\nwritten"
     since = (
-        *asked, Message("tool", "Not that.", "execute_sql", failed=True), Message("tool", "written", "write_file"),
+        *asked, Message("tool", "Not that.", "execute_sql", failed=True), Message("tool", noted, "write_file"),
         Message("tool", "1", "read_data"), Message("user", "And now?"), Message("agent", "", calls=(SQL, WRITE)),
     )  # fmt: skip
 
@@ -220,7 +221,7 @@ def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterato
             Message("tool", json.dumps(call[1]), call[0], failed=kept[1] in ("reject", "better"))
             for call, kept in zip(made, calls, strict=True)
         ]
-        said += sorted(results, key=lambda one: not one.failed)
+        said += sorted(results, key=lambda one: (not one.failed, one.text[::-1]))
     thread = Thread(Asked(id_, a.digest, None, answer) for id_, (_, _, asked) in enumerate(found) for a, answer in asked)
     for id_, (context, kind, asked) in enumerate(found):
         row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", "", None)
@@ -242,10 +243,10 @@ def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, l
     good = {at: {"mended": {"call": list(at)}} if fate == "edit" else {"call": list(at)} for at, fate in fates.items()}
     kept = [at for at in good if fates[at] not in ("reject", "better")]
     for case in scripted(turns):
-        (turn, _) = now = tuple(case.review.actions[0].args["call"])
-        mine = [(turn, place) for _, place in (action.args["call"] for action in case.review.actions)]
+        mine = [at for at in good if any(action.args == {"call": list(at)} for action in case.review.actions)]
+        turn = mine[0][0]
         if case.review.row.kind is PauseKind.TOOL_CALLS:
-            mine = [at for at in good if at[0] == now[0]]
+            mine = [at for at in good if at[0] == turn]
         before = [good[at] for at in kept if at[0] < turn]
         for one in examples(case, "sft"):
             assert _arguments(one["messages"]) == before + [good[at] for at in mine if at in kept]
@@ -266,7 +267,10 @@ def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, l
 
 def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
     """A static gate behind the middleware asks about the corrected call, which the conversation does not have, and there it is refused."""
-    asked = [(*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS), (SQL[0], BETTER, NO, PauseKind.TOOL_GATE)]
+    asked: list[tuple[str, Json, Answer, PauseKind]] = [
+        (*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS),
+        (SQL[0], BETTER, NO, PauseKind.TOOL_GATE),
+    ]
     thread = Thread(Asked(id_, digest_of(name, args), "c1", answer) for id_, (name, args, answer, _) in enumerate(asked))
     done = (Message("user", "Do it."), Message("agent", "", calls=(SQL,)))
     later = (*done, Message("tool", "Not that.", SQL[0], failed=True), Message("user", "Read."), Message("agent", "", calls=(READ,)))
@@ -304,7 +308,7 @@ def test_what_is_no_call_of_an_agent_is_in_no_chat(home: Path) -> None:
     for format_, count in (("sft", 1), ("dpo", 0), ("kto", 1), ("openai-dpo", 0)):
         found, manifest = export(home, format_, "--filter", "tool:tools,tool_execution,send_email")
         assert (len(found), manifest["left_out"]["no tool call that an agent made"]) == (count, 4)
-        assert all(call(1, TO_BOB, "send_email") in one.get("messages", one.get("completion"))[-1]["tool_calls"] for one in found)
+        assert all(call(1, TO_BOB, "send_email") in (one.get("messages") or one["completion"])[-1]["tool_calls"] for one in found)
     assert len(export(home, "jsonl", "--filter", "tool:tools,tool_execution")[0]) == 4
 
 

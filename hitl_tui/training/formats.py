@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_tui.model import DecisionKind
 from hitl_tui.training.cases import Case
-from hitl_tui.training.messages import chat, prompt_of, proposal, tools_of, with_text_arguments
+from hitl_tui.training.messages import conversation_of, prompt_of, proposal, tools_of, with_text_arguments
 
 Example = dict[str, Any]
 
@@ -60,7 +60,7 @@ def jsonl(case: Case) -> Iterator[Example]:
             **_facts(case, action.slot),
             "args": action.args,
             "final": _final(case, action.slot),
-            "conversation": chat(case.context.conversation, case.context.attempts),
+            "conversation": conversation_of(case),
             "reasoning": case.context.reasoning,
             "digest": decision.digest,
             "note": row.note,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import jsontext
-from hitl_tui.model import Attempt, Json, Message
+from hitl_tui.model import Json, Message
 from hitl_tui.training.cases import Calls, Case
 from hitl_tui.training.turns import Place, answered, before, beside, turn_of
 
@@ -19,14 +19,19 @@ def prompt_of(case: Case) -> Chat:
 
     Nothing of that message is in it, nor any call that people refused before; those that they corrected are as they ran.
     """
-    return chat(before(case.review, case.context, case.thread), case.context.attempts)
+    return chat(*before(case.review, case.context, case.thread))
 
 
-def chat(said: Sequence[Message], attempts: Sequence[Attempt] = ()) -> Chat:
+def conversation_of(case: Case) -> Chat:
+    """The conversation as it was."""
+    said = case.context.conversation
+    return chat(said, answered(said, case.context.attempts))
+
+
+def chat(said: Sequence[Message], results: Mapping[int, Place]) -> Chat:
     """Messages in order, each tool's result with the id of the call it answers."""
     made: Chat = []
     ids: dict[Place, str] = {}
-    results = answered(said, attempts)
     count = 0
     for index, message in enumerate(said):
         role = ROLES.get(message.role, "user")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,13 +59,13 @@ def turn_of(review: Review, context: Context) -> Turn | None:
     Arguments may differ only where the newest message with calls still waits for results: a graph may have changed them since.
     """
     said = context.conversation
-    open_, newest = open_calls(context), True
+    newest = True
     for index in range(len(said) - 1, -1, -1):
         if said[index].role != "agent" or not said[index].calls:
             continue
         if places := _places(review, said[index], exact=True):
             return Turn(index, places, True)
-        if newest and any(place[0] == index for place in open_) and (places := _places(review, said[index], exact=False)):
+        if newest and (places := _places(review, said[index], exact=False)) and _waits(context):
             return Turn(index, places, False)
         newest = False
     return None
@@ -101,15 +102,11 @@ def made_by_agent(review: Review, context: Context) -> bool:
 
 def _waits(context: Context) -> bool:
     """Whether the newest message with calls still waits for results."""
-    calling = [index for index, message in enumerate(context.conversation) if message.calls]
-    return bool(calling) and any(place[0] == calling[-1] for place in open_calls(context))
-
-
-def open_calls(context: Context) -> set[Place]:
-    """The calls without a result."""
     said = context.conversation
-    made = {(index, number) for index, message in enumerate(said) for number in range(len(message.calls))}
-    return made - set(answered(said, context.attempts).values())
+    newest = next((index for index in range(len(said) - 1, -1, -1) if said[index].calls), None)
+    if newest is None:
+        return False
+    return sum(place[0] == newest for place in answered(said, context.attempts).values()) < len(said[newest].calls)
 
 
 def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, Place]:
@@ -128,26 +125,44 @@ def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, 
     return found
 
 
-def before(review: Review, context: Context, thread: Thread) -> list[Message]:
-    """What was said before the review's calls, as people wanted it: calls they corrected as they ran, and none that they refused."""
+def before(review: Review, context: Context, thread: Thread) -> tuple[list[Message], dict[int, Place]]:
+    """What was said before the review's calls, and which call each result in it answers.
+
+    It is as people wanted it: the calls they corrected are there as they ran, and those that they refused are not.
+    """
     said, turn = context.conversation, turn_of(review, context)
     answers = _answers(review, said, turn, thread)
-    refused = {place for place, answer in answers.items() if answer.kind is DecisionKind.REJECT}
     results = answered(said, context.attempts)
-    made = []
+    made: list[Message] = []
+    now: dict[Place, Place] = {}
+    found = {}
     for index, message in enumerate(said[: turn.index] if turn else said):
-        calls = tuple(
-            (name, _ran(args, answers.get((index, number))))
-            for number, (name, args) in enumerate(message.calls)
-            if (index, number) not in refused
-        )
-        if results.get(index) not in refused and (calls or not message.calls):
-            made.append(replace(message, calls=calls))
-    return made
+        kept = [(index, number) for number in range(len(message.calls)) if not _refused(answers.get((index, number)))]
+        now.update({old: (len(made), number) for number, old in enumerate(kept)})
+        calls = tuple(_as_it_ran(message.calls[number], answers.get((index, number))) for _, number in kept)
+        place = results.get(index)
+        if place is None:
+            if calls or not message.calls:
+                made.append(replace(message, calls=calls))
+        elif place in now:
+            found[len(made)] = now[place]
+            ran = made[now[place][0]].calls[now[place][1]]
+            made.append(replace(message, text=_without_notice(message.text, *ran)) if place in answers else message)
+    return made, found
 
 
-def _ran(args: Json, answer: Answer | None) -> Json:
-    return answer.args if answer and answer.kind is DecisionKind.EDIT else args
+def _refused(answer: Answer | None) -> bool:
+    return answer is not None and answer.kind is DecisionKind.REJECT
+
+
+def _as_it_ran(call: tuple[str, Json], answer: Answer | None) -> tuple[str, Json]:
+    return (call[0], answer.args) if answer and answer.kind is DecisionKind.EDIT else call
+
+
+def _without_notice(text: str, name: str, args: Json) -> str:
+    """A result without what LangChain's middleware says before it: that another call ran than the one that stands there."""
+    notice, ran, result = text.partition(f" Executed instead: {name} with arguments {json.dumps(args)}.")
+    return result.removeprefix("\n\nTool response:").removeprefix("\n") if ran else notice
 
 
 def _answers(review: Review, said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[Place, Answer]:
