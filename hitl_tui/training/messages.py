@@ -62,7 +62,9 @@ def proposal(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
     nobody can know that it went unasked, as where each call is asked about by itself.
     """
     turn = turn_of(case.review, case.context)
-    by_place = {turn.places[slot] if turn else slot: one for slot, one in calls.items()} | beside(case.review, case.context, case.thread)
+    by_place = dict(calls)
+    if turn:
+        by_place = {turn.places[slot]: one for slot, one in calls.items()} | beside(turn, case.review, case.context, case.thread)
     count = sum(len(message.get("tool_calls", ())) for message in prompt)
     made = [call(f"call_{count + number}", *by_place[place]) for number, place in enumerate(sorted(by_place), 1)]
     return {"role": "assistant", "content": "", "tool_calls": made}

@@ -111,7 +111,6 @@ def _waits(context: Context) -> bool:
 
 def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, Place]:
     """Which call each tool result answers: the one with that very result, else the oldest open one of its name, else the oldest."""
-    known = {(digest_of(one.name, one.args), one.result, one.failed) for one in attempts}
     waiting: dict[Place, tuple[str, Json]] = {}
     found = {}
     for index, message in enumerate(said):
@@ -119,8 +118,10 @@ def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, 
         if message.role != "tool" or not waiting:
             continue
         alike = [place for place, (name, _) in waiting.items() if name == message.name] or list(waiting)
-        sure = [place for place in alike if (digest_of(*waiting[place]), message.text, message.failed) in known] if len(alike) > 1 else []
-        found[index] = (sure or alike)[0]
+        if len(alike) > 1:
+            same = {digest_of(one.name, one.args) for one in attempts if (one.result, one.failed) == (message.text, message.failed)}
+            alike = [place for place in alike if digest_of(*waiting[place]) in same] or alike
+        found[index] = alike[0]
         del waiting[found[index]]
     return found
 
@@ -220,13 +221,12 @@ def overruled(review: Review, thread: Thread) -> frozenset[int]:
     )
 
 
-def beside(review: Review, context: Context, thread: Thread) -> dict[int, tuple[str, Json]]:
-    """The calls of the same message about which nobody is asked, by place.
+def beside(turn: Turn, review: Review, context: Context, thread: Thread) -> dict[int, tuple[str, Json]]:
+    """The calls of a review's turn about which nobody is asked, by place.
 
     Known only where one review asks about all of a message: elsewhere a call beside it may be asked about later, and is left out.
     """
-    turn = turn_of(review, context)
-    if turn is None or not turn.exact or review.row.kind is not PauseKind.TOOL_CALLS:
+    if not turn.exact or review.row.kind is not PauseKind.TOOL_CALLS:
         return {}
     mine = set(turn.places.values())
     others = {number: call for number, call in enumerate(context.conversation[turn.index].calls) if number not in mine}
