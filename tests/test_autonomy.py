@@ -231,7 +231,9 @@ class Desk:
         policies = Policies(folder, lambda _: None)
         self.ann, self.bob = (Inbox(store, who, grace_s=60, policies=lambda: policies) for who in ("ann", "bob"))
 
-    async def asked(self, *, by_itself: bool = False, spot_check: bool = False, confidence: float | None = None) -> int:
+    async def asked(
+        self, *, by_itself: bool = False, spot_check: bool = False, confidence: float | None = None, kind: PauseKind = PauseKind.TOOL_CALLS
+    ) -> int:
         """A call of `move` that asks, is a spot check, or went on by itself; its review."""
         (run,) = await runs.insert(self.store, [(self.project, "desk", f"t{time.monotonic_ns()}", "", {})])
         outcome = Outcome.AUTO if by_itself else Outcome.ASK
@@ -240,7 +242,7 @@ class Desk:
         def route(pause: Pause) -> Routed:
             return Routed({0: Verdict(outcome, "autonomy", "so", Risk.REVERSIBLE, spot_check=spot_check)})
 
-        pause = seed.pause(PauseKind.TOOL_CALLS, action, confidence=confidence)
+        pause = seed.pause(kind, action, confidence=confidence)
         await reviews.reconcile(self.store, run, "desk", "w", [pause], {}, judge=route)
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
 
@@ -396,8 +398,11 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) 
 
 
 async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(desk: Desk) -> None:
+    await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
+    assert await desk.ann.autonomy.standings() == [], "what a tool asks a person is no call of it"
     for _ in range(3):
         await desk.decide(approve(), confidence=0.9)
+        await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
     await desk.decide(edit(path="b"))
     for _ in range(5):
         await desk.asked(by_itself=True)

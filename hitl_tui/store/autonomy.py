@@ -17,15 +17,18 @@ from hitl_tui.store.search import catch_up
 CHANGE = "id, agent, tool, was, level, actor, at, why"
 HELD = "agent, tool, level, at, actor"
 NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
+CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*PEOPLES, PauseKind.FAILURE)))})"
+"""Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
 DECIDED = (  # the terms are those of the index history_people
     "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
     "AND f.withdrawn_at IS NULL), confidence, spot_check, actor FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND standing "
-    "AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*' ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"
+    "AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*' AND (SELECT kind FROM reviews WHERE id = review) "
+    f"{CALLS} ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"
 )
 LAST = (
     "SELECT v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END) FROM history h "
     "JOIN reviews v ON v.id = h.review JOIN actions a ON a.review = h.review AND a.slot = h.slot "
-    "WHERE h.agent = ? AND h.tool = ? ORDER BY h.decision DESC LIMIT 1"
+    f"WHERE h.agent = ? AND h.tool = ? AND v.kind {CALLS} ORDER BY h.decision DESC LIMIT 1"
 )
 CAME_AT = (  # a fall that was taken back, and its being taken back, are no change
     "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2"
@@ -75,17 +78,17 @@ async def climbers(store: Store, ladder: Ladder, now: float) -> list[Climber]:
     held, why = dict(map(_held, rows)), {(row[0], row[1]): str(row[-1]) for row in rows}
     found = []
     for agent, tool in await store.all(NAMES):
-        facts = await _last_call(store, agent, tool)
-        if facts.kind not in PEOPLES and facts.kind is not PauseKind.FAILURE:
+        if (facts := await _last_call(store, agent, tool)) or (agent, tool) in held:
+            facts = facts or Facts(agent, tool, kind=PauseKind.TOOL_CALLS)
             seen = await _evidence(store, agent, tool, ladder, now)
             found.append(Climber(facts, held.get((agent, tool), Held()), why.get((agent, tool), ""), seen))
     return found
 
 
-async def _last_call(store: Store, agent: str, tool: str) -> Facts:
+async def _last_call(store: Store, agent: str, tool: str) -> Facts | None:
+    """What the last call that was decided asked for; None where nothing of that name was ever a call."""
     row = await store.one(LAST, (agent, tool))
-    kind, risk = row or (PauseKind.TOOL_CALLS, None)
-    return Facts(agent, tool, kind=PauseKind(kind), risk=Risk(risk) if risk in list(Risk) else None)
+    return Facts(agent, tool, kind=PauseKind(row[0]), risk=Risk(row[1]) if row[1] in list(Risk) else None) if row else None
 
 
 async def _evidence(store: Store, agent: str, tool: str, ladder: Ladder, now: float) -> Evidence:
