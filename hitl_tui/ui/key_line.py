@@ -17,8 +17,6 @@ Hint = tuple[str, str]
 """Command id, and what it does here."""
 PRESSING = frozenset({"undo"})
 """What can only be done now: bright, and the last to give way."""
-LONG = 20
-"""Cells beyond which what a key does is said in a word where there is no room for all keys."""
 
 
 class KeyLine(Inked):
@@ -43,8 +41,6 @@ class KeyLine(Inked):
         pressing = int(bool(right) and right[0][0] in PRESSING)
         while len(right) > pressing + 1 and self._cells([*left, *right]) > width:
             right.pop(pressing)  # the last one, help, knows all the others
-        if self._cells([*left, *right]) > width:
-            left = [(command, label if cell_len(label) <= LONG else BY_ID[command].label) for command, label in left]
         while left and self._cells([*left, *right]) > width:
             left.pop()
         pieces: list[Piece] = []

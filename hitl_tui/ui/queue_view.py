@@ -373,7 +373,8 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
             if hands.others(review.row, seen.reviewer, seen.now):
                 hints = [*claim, *hints, *taken, *escalated]
             elif review.row.is_taken_over:  # by this person, who left it in between
-                hints = [("take_over", "back to it"), *hints, *escalated, *claim]
+                plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]
+                hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs say what these mean
             else:
                 hints = [*hints, *taken, *escalated, *claim]
         if self.is_inside or self.items.cursor is not None:
