@@ -36,6 +36,12 @@ class Thread:
             if one.tool_call is not None:
                 self.by_id.setdefault(one.tool_call, []).append(one)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Thread) and self.by_digest == other.by_digest
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.by_digest))
+
     def again(self, one: Asked) -> list[Asked]:
         """Everything that was asked about the same call: again where its review went stale, or another gate stood behind it."""
         return self.by_id[one.tool_call] if one.tool_call is not None else [one]
