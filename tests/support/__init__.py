@@ -1,0 +1,1 @@
+"""What tests share: places to work in, processes, and the recorder of what tests cost."""
