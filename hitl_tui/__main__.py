@@ -20,7 +20,7 @@ def main() -> None:
     try:
         sys.exit(run_console(*asked))
     except HitlError as error:
-        from hitl_tui.safety import visible
+        from hitl_tui.sanitize import visible
 
         print(f"hitl-tui: {visible(str(error))}", file=sys.stderr)
         sys.exit(1)

@@ -17,7 +17,7 @@ from hitl_tui.store import Store
 from hitl_tui.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from hitl_tui.policy import Policies
+    from hitl_tui.policy.loader import Policies
 
 
 class Workers:
@@ -83,7 +83,7 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
 
 
 def _policies(home: Home, workers: Workers) -> Policies:
-    from hitl_tui.policy import Policies  # the first frame waits for none
+    from hitl_tui.policy.loader import Policies
 
     return Policies(home.path, parsing.root_of, workers.targets)
 

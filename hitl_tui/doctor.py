@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from hitl_tui import __version__, notify, printing
-from hitl_tui.agents import archive
+from hitl_tui import __version__, notify
+from hitl_tui.agents import checkpoint_archive
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Agent
-from hitl_tui.policy import policy_paths, read_policy
+from hitl_tui.policy.loader import policy_paths, read_policy
 from hitl_tui.settings import Home, read_settings
-from hitl_tui.store import Store, agents, health, repair, salvage, workers
+from hitl_tui.store import Store, agents, workers
+from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
 PACKAGES = ("langgraph", "langgraph-checkpoint-sqlite", "langchain", "langchain-core", "textual", "aiosqlite")
@@ -62,11 +63,6 @@ def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str]
     return findings
 
 
-def report(findings: Sequence[Finding]) -> str:
-    """The findings for people."""
-    return printing.table(("ok" if finding.good else "BAD", finding.what, finding.found) for finding in findings)
-
-
 def _versions() -> list[Finding]:
     findings = [Finding("hitl-tui", True, __version__), Finding("python", True, sys.version.split()[0])]
     for name in PACKAGES:
@@ -81,7 +77,7 @@ def _database(home: Home, name: str) -> Finding:
     path = home.path / name
     if not path.exists():
         return Finding(name, True, "none yet; it is made when first needed")
-    problem = health.problem(path)
+    problem = integrity.problem(path)
     return Finding(name, not problem, problem or f"sound, {path.stat().st_size // 1024} kB")
 
 
@@ -116,24 +112,24 @@ def _mended_file(path: Path) -> list[Finding]:
     if not path.exists():
         return []
     try:
-        lines = _mend_file(path) if health.is_damaged(path) else _finish_log(path)
+        lines = _mend_file(path) if integrity.is_damaged(path) else _finish_log(path)
     except (HitlError, OSError, sqlite3.Error) as error:
         return [Finding("repair", False, str(error))]
     return [Finding("repair", True, line) for line in lines]
 
 
 def _mend_file(path: Path) -> list[str]:
-    with salvage.alone(path):
-        if health.only_indexes(path):
+    with recover.alone(path):
+        if integrity.only_indexes(path):
             with contextlib.closing(sqlite3.connect(path)) as db:
                 db.execute("REINDEX")
-            if not health.is_damaged(path):
+            if not integrity.is_damaged(path):
                 return [f"{path.name}: damaged indexes are made anew"]
         if path.name == "hitl.db":
-            aside, saved = salvage.rebuild(path)
+            aside, saved = recover.rebuild(path)
             kept = ", ".join(f"{count} {table}" for table, count in saved.items() if count) or "nothing"
             return [f"hitl.db was damaged: it is kept as {aside.name}, and what could be read is in a new one: {kept}"]
-        aside = salvage.move_aside(path)
+        aside = recover.move_aside(path)
     gone = "runs that need their checkpoint say so and fail" if path.name == "checkpoints.db" else "agents' long-term memory begins anew"
     return [f"{path.name} was damaged: it is kept as {aside.name}, and a new one is made when needed; {gone}, unless you restore a copy"]
 
@@ -142,7 +138,7 @@ def _finish_log(path: Path) -> list[str]:
     """Write what a kill left in the write-ahead log into the database."""
     log = path.with_name(path.name + "-wal")
     size = log.stat().st_size if log.exists() else 0
-    if not size or salvage.is_used(path):
+    if not size or recover.is_used(path):
         return []
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -151,7 +147,7 @@ def _finish_log(path: Path) -> list[str]:
 
 def _rows(home: Home, mend: bool) -> list[Finding]:
     """Stuck rows, and waiting threads that are no rows at all."""
-    waiting = archive.waiting_threads(home.checkpoints)
+    waiting = checkpoint_archive.waiting_threads(home.checkpoints)
     if not home.database.exists() and not (waiting and mend):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
     else:

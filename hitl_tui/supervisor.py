@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.settings import Home
-from hitl_tui.store import hangs
+from hitl_tui.store import time_limits
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0
@@ -118,14 +118,14 @@ class Supervisor:
             await asyncio.sleep(WATCH_S)
             with contextlib.suppress(sqlite3.Error):  # it is looked at again
                 self._silenced = await asyncio.to_thread(
-                    hangs.silent, self._database, socket.gethostname(), process.pid, SILENT_S, self._time_limit_s
+                    time_limits.silent, self._database, socket.gethostname(), process.pid, SILENT_S, self._time_limit_s
                 )
         _kill(process)
 
     async def _mark(self, worker: str) -> None:
         """Tell those who recover its runs which were over their time."""
         with contextlib.suppress(sqlite3.Error):  # they are over it again
-            await asyncio.to_thread(hangs.mark_all, self._database, worker, self._time_limit_s)
+            await asyncio.to_thread(time_limits.mark_all, self._database, worker, self._time_limit_s)
 
     async def _stop(self) -> None:
         process = self._process

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.driving import PROJECTS, Forge, Place, Reviewer, reviewer
+from tests.support.harness import PROJECTS, Forge, Place, Reviewer, reviewer
 
 Keep = Callable[[str], Place]
 

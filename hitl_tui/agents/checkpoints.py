@@ -21,8 +21,8 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from hitl_tui.agents.serde import StrictSerializer
 from hitl_tui.errors import BadHome, Storage
 from hitl_tui.settings import Home
-from hitl_tui.store import health
-from hitl_tui.store.faults import told
+from hitl_tui.store.errors import told
+from hitl_tui.store.maintenance import integrity
 
 BUSY_S = 15.0
 PROBE_BYTES = 1_000_000
@@ -136,7 +136,7 @@ def _unusable(path: Path) -> str:
         path.touch(mode=0o600)
     except OSError as error:
         return f"{path} cannot be made or written: {error.strerror}; change its permissions, or make room on the disk"
-    return health.problem_at_start(path)
+    return integrity.problem_at_start(path)
 
 
 def probe(home: Home) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.types import StateSnapshot
 
-from hitl_tui.agents.conversation import messages_in, unanswered
-from hitl_tui.agents.pauses import EDITED, as_edited
-from hitl_tui.checks import reason_of
+from hitl_tui.agents.interrupts import EDITED, as_edited
+from hitl_tui.agents.messages import messages_in, unanswered
 from hitl_tui.model import Action, Answer, DecisionKind
+from hitl_tui.validation import reason_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from hitl_tui import __version__
-from hitl_tui.cli.groups import Front
+from hitl_tui.cli.command_group import Front
 
 FAMILIES = {
     "console": {"console": "The console (what runs without a command)."},
-    "workers": {"worker": "Run agents without a console."},
+    "worker": {"worker": "Run agents without a console."},
     "agents": {"agents": "List agents; TARGETs are loaded first, so that what they hold is known here."},
     "runs": {
         "launch": "Queue a run of AGENT with TEXT, or with JSON input.",
@@ -32,15 +32,15 @@ FAMILIES = {
         "escalate": "Put a review before somebody else; a claim of yours on it is given back.",
     },
     "history": {"history": 'List what was decided, newest first: all, or what fits FILTER, like "agent:mail* decided:reject since:7d".'},
-    "ratings": {"rate": "Give a decision (12#0), a run (r3) or a line of its trace (r3#7) a thumb, or take yours back."},
+    "rate": {"rate": "Give a decision (12#0), a run (r3) or a line of its trace (r3#7) a thumb, or take yours back."},
     "policy": {"policy": "What goes on by itself, what asks, what a person takes over: policy.toml in the home, or in a project's folder."},
     "autonomy": {"autonomy": "How far each agent's tool goes by itself: lists the levels with their evidence, and sets them."},
     "stats": {"stats": "What the decisions say: rates and times, what is edited and why it is rejected, calibration, and how people read."},
     "audit": {"audit": "The chained log of everything that was launched, asked and decided."},
     "export": {"export": "Write what people decided into FILE (which must be new) as training data, with a manifest beside it."},
     "lessons": {"lessons": "What people's rejections and corrections come to: agents read the lessons that somebody accepted."},
-    "health": {"doctor": "Check versions, paths, the databases, stuck rows, and that each target loads."},
-    "pruning": {
+    "doctor": {"doctor": "Check versions, paths, the databases, stuck rows, and that each target loads."},
+    "prune": {
         "prune": "Delete old threads whole: their checkpoints, traces, contexts, logs and work folders, and runs that never asked anybody.",
     },
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from hitl_tui import printing
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import with_inbox
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import with_inbox
 from hitl_tui.cli.options import json_option, shared, targets_argument
 from hitl_tui.cli.targets import describe, parsed
 from hitl_tui.errors import BadTarget
@@ -26,9 +26,9 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
         problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := describe(place, target))]
         found = await inbox.agents()
         if json_:
-            click.echo(printing.as_json([printing.agent_json(agent) for agent in found]))
+            click.echo(output.as_json([output.agent_json(agent) for agent in found]))
         else:
-            click.echo(printing.table((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found))
+            click.echo(output.table((a.name, a.label, f"broken: {a.error}" if a.error else a.description) for a in found))
         if problems:
             raise BadTarget("; ".join(problems))
 

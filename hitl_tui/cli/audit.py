@@ -9,11 +9,12 @@ from pathlib import Path
 
 import click
 
-from hitl_tui import files, printing
-from hitl_tui.cli.groups import Group
+from hitl_tui import atomic_write
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import Group
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.cli.stopping import in_order
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 from hitl_tui.settings import find_home
 from hitl_tui.store import audit as log
 
@@ -32,7 +33,7 @@ def verify(head: str | None, head_file: Path | None, json_: bool, home: str | No
     """Check every link, offline. Exit 1 when one is broken, or a decision, an action or the history is not what the log says."""
     text = head_file.read_text("utf-8", "replace") if head_file else head
     found = log.verify(find_home(home).database, log.read_mark(text) if text is not None else None)
-    click.echo(printing.as_json(_json(found)) if json_ else visible(_told(found)))
+    click.echo(output.as_json(_json(found)) if json_ else visible(_told(found)))
     sys.exit(1 if found.problem else 0)
 
 
@@ -52,7 +53,7 @@ def export(file: Path | None, home: str | None, reviewer: str | None) -> None:
     if file is None:
         _write(entries, sys.stdout.write)
         return
-    with in_order(), files.whole(file) as out:
+    with in_order(), atomic_write.whole(file) as out:
         count = _write(entries, out.write)
     click.echo(visible(f"{count:,} entries are in {file}"))
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from hitl_tui import printing
-from hitl_tui.cli.groups import Group
-from hitl_tui.cli.opening import tell
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import Group
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF
 from hitl_tui.model import Level, LevelChange, Standing
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 
 LEVELS = {level.replace(" ", "-"): level for level in Level}
 
@@ -42,9 +42,9 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
             raise Refused(*OFF)
         found = await inbox.autonomy.standings()
         if json_:
-            return printing.as_json([_json(one) for one in found])
+            return output.as_json([_json(one) for one in found])
         accept = "\n\n`hitl-tui autonomy accept AGENT TOOL` takes what is proposed" if any(one.proposed for one in found) else ""
-        return printing.table(_cells(one) for one in found) + accept if found else "nobody has decided any call of a tool yet"
+        return output.table(_cells(one) for one in found) + accept if found else "nobody has decided any call of a tool yet"
 
     tell(work, home, reviewer)
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from hitl_tui.cli.groups import command
+from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import shared, targets_argument
 from hitl_tui.console import run_console
 

@@ -20,17 +20,18 @@ from typing import Any
 
 import click
 
-from hitl_tui import __version__, files, filters, printing
-from hitl_tui.amounts import counted
-from hitl_tui.cli.groups import command
+from hitl_tui import __version__, atomic_write, filter_language
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.cli.stopping import in_order
+from hitl_tui.export import CHATS, COLUMNS, Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
+from hitl_tui.formatting import counted
 from hitl_tui.inbox import signature
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, audit
-from hitl_tui.store.cases import cases
-from hitl_tui.training import CHATS, COLUMNS, Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
+from hitl_tui.store.training_data import cases
 
 Told = Callable[[int, int], None]
 """Hears how many reviews are done, of at most how many."""
@@ -83,7 +84,7 @@ def export(
 
         rules = Rules(keep_policy, keep_fast, keep_undoable)
         done = asyncio.run(_export(place, file, format_, wanted, rules, masker, who, told))
-    click.echo(printing.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
+    click.echo(output.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
 
 @dataclass(slots=True)
@@ -140,11 +141,11 @@ async def _export(
 ) -> Exported:
     """Write what people decided into a new file. The same decisions give the same bytes; however many, they take no more memory."""
     now = time.time()
-    asked = filters.parse(wanted, now)
+    asked = filter_language.parse(wanted, now)
     async with Store.open(home.database) as store:
         done = Exported(format_, wanted, str(audit.head(home.database)), now)
         hashed = hashlib.sha256()
-        with files.whole(manifest_of(path)) as manifest, files.whole(path) as file:
+        with atomic_write.whole(manifest_of(path)) as manifest, atomic_write.whole(path) as file:
             table = format_ == "csv"
 
             def write(text: str) -> None:

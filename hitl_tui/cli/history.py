@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from hitl_tui import jsontext, printing
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import tell
+from hitl_tui import canonical_json
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, number, shared
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Entry, Json, Recalled, Remembered
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 
 DID = {
     DecisionKind.APPROVE: "approved",
@@ -47,8 +48,8 @@ def history(
     async def work(inbox: Inbox) -> str:
         found = await inbox.recall(filter_, last, limit)
         if json_:
-            return printing.as_json([recalled_json(one) for one in found])
-        return printing.table(map(_line, found)) or "nothing was decided" + (" that fits" if filter_.strip() else "")
+            return output.as_json([recalled_json(one) for one in found])
+        return output.table(map(_line, found)) or "nothing was decided" + (" that fits" if filter_.strip() else "")
 
     tell(work, home, reviewer)
 
@@ -59,7 +60,7 @@ def _number(text: str) -> int:
 
 async def _opened(inbox: Inbox, decision: int, as_json: bool) -> str:
     entry = await inbox.remembered(decision)
-    return printing.as_json(_entry_json(entry)) if as_json else _entry_text(entry)
+    return output.as_json(_entry_json(entry)) if as_json else _entry_text(entry)
 
 
 def recalled_json(one: Recalled) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def recalled_json(one: Recalled) -> dict[str, Any]:
         "number": row.decision,
         "review": str(row.review),
         "slot": row.slot,
-        "run": printing.run_id(row.run),
+        "run": output.run_id(row.run),
         "agent": row.agent,
         "tool": row.tool,
         "decision": row.kind,
@@ -95,9 +96,9 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     return {
         **recalled_json(Recalled(entry.row, entry.action.args, entry.decision.answer, seen)),
         "digest": entry.decision.digest,
-        **printing.people_json(entry.endorsements, entry.looks),
-        "escalations": [printing.escalation_json(one) for one in entry.escalations],
-        "context": printing.context_json(entry.context),
+        **output.people_json(entry.endorsements, entry.looks),
+        "escalations": [output.escalation_json(one) for one in entry.escalations],
+        "context": output.context_json(entry.context),
         "log": [
             {"seq": one.seq, "at": one.at, "kind": one.kind, "by": one.actor or None, "body": one.body, "hash": one.hash}
             for one in entry.log
@@ -112,8 +113,8 @@ def _entry_text(entry: Entry) -> str:
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     told = [
         "\n".join(visible(line) for line in lines),
-        printing.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
-        printing.escalations_text(entry.escalations, time.time()),
+        output.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
+        output.escalations_text(entry.escalations, time.time()),
         "\n".join(visible(f"{one.seq:>8}  {_when(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log),
     ]
     return "\n\n".join(filter(None, told))
@@ -122,9 +123,9 @@ def _entry_text(entry: Entry) -> str:
 def _line(one: Recalled) -> tuple[str, ...]:
     row, answer = one.row, one.answer
     changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
-    proposed = jsontext.one_line(one.args, BRIEF)
-    reason = f"“{jsontext.one_line(answer.message, BRIEF)}”" if answer.message else ""
-    ago = printing.age(time.time() - row.at)
+    proposed = canonical_json.one_line(one.args, BRIEF)
+    reason = f"“{canonical_json.one_line(answer.message, BRIEF)}”" if answer.message else ""
+    ago = output.age(time.time() - row.at)
     return (
         str(row.decision),
         f"{ago} ago",
@@ -143,7 +144,7 @@ def _said(row: Remembered) -> str:
 
 
 def _times(row: Remembered) -> tuple[str, str]:
-    return f"waited {printing.age(row.waited_s)}", "" if row.looked_ms is None else f"looked {printing.age(row.looked_ms / 1000)}"
+    return f"waited {output.age(row.waited_s)}", "" if row.looked_ms is None else f"looked {output.age(row.looked_ms / 1000)}"
 
 
 def _when(at: float) -> str:
@@ -163,12 +164,12 @@ def _final(args: Json, answer: Answer) -> Json:
 def changes(before: Json, after: Json) -> Iterator[str]:
     """What differs, argument by argument: `to: Bob → Ann`, `cc added: Eve`, `bcc removed`."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield f"{jsontext.one_line(before, BRIEF)} → {jsontext.one_line(after, BRIEF)}"
+        yield f"{canonical_json.one_line(before, BRIEF)} → {canonical_json.one_line(after, BRIEF)}"
         return
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
             yield f"{name} removed"
         elif name not in before:
-            yield f"{name} added: {jsontext.one_line(after[name], BRIEF)}"
-        elif jsontext.canonical(before[name]) != jsontext.canonical(after[name]):
-            yield f"{name}: {jsontext.one_line(before[name], BRIEF)} → {jsontext.one_line(after[name], BRIEF)}"
+            yield f"{name} added: {canonical_json.one_line(after[name], BRIEF)}"
+        elif canonical_json.canonical(before[name]) != canonical_json.canonical(after[name]):
+            yield f"{name}: {canonical_json.one_line(before[name], BRIEF)} → {canonical_json.one_line(after[name], BRIEF)}"

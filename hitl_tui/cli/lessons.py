@@ -12,15 +12,16 @@ from typing import Any
 
 import click
 
-from hitl_tui import files, printing
-from hitl_tui.cli.groups import Group
-from hitl_tui.cli.opening import tell
+from hitl_tui import atomic_write
+from hitl_tui.cli import output as printing
+from hitl_tui.cli.command_group import Group
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, shared
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.insights import Rates
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.safety import spelt, visible
+from hitl_tui.oversight.statistics import Rates
+from hitl_tui.sanitize import spelt, visible
 from hitl_tui.store import audit
 
 Effect = tuple[Rates, Rates] | None
@@ -145,11 +146,11 @@ def _plain(text: str) -> str:
 
 def _write(path: Path, text: str, force: bool) -> None:
     if not force:
-        with files.whole(path) as file:
+        with atomic_write.whole(path) as file:
             file.write(text)
         return
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with files.whole(new) as file:
+    with atomic_write.whole(new) as file:
         file.write(text)
     new.replace(path)
 

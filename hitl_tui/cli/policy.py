@@ -12,20 +12,23 @@ from typing import Any
 
 import click
 
-from hitl_tui import durations, notify, printing
+from hitl_tui import durations, notify
 from hitl_tui.agents.targets import sample_agents
-from hitl_tui.cli import policy_text
-from hitl_tui.cli.groups import Group
-from hitl_tui.cli.opening import tell
+from hitl_tui.cli import output, policy_output
+from hitl_tui.cli.command_group import Group
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, review_number, shared, slot_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
 from hitl_tui.model import Levels
-from hitl_tui.policy import Policy, Problem, Replay, examine, policy_paths, read_policy, read_text
-from hitl_tui.policy.places import line_of, places
-from hitl_tui.policy.telling import ways
-from hitl_tui.safety import visible
+from hitl_tui.policy.loader import policy_paths, read_policy, read_text
+from hitl_tui.policy.notification import ways
+from hitl_tui.policy.parser import Problem, examine
+from hitl_tui.policy.replay import Replay
+from hitl_tui.policy.schema import Policy
+from hitl_tui.policy.toml_lines import line_of, places
+from hitl_tui.sanitize import visible
 from hitl_tui.settings import find_home
 from hitl_tui.store import Store, autonomy, history
 
@@ -60,8 +63,8 @@ def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None
     """Say what is wrong with a policy, by default the home's. Exit 1 when it cannot be used."""
     path = file or _of_home(home)
     found, problems = _examined(path)
-    told = policy_text.check_json(path, found, problems)
-    click.echo(printing.as_json(told) if json_ else "\n".join(policy_text.check_lines(path, found, problems)))
+    told = policy_output.check_json(path, found, problems)
+    click.echo(output.as_json(told) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
     sys.exit(0 if told["good"] else 1)
 
 
@@ -72,7 +75,7 @@ def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None
 def notify_test(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
     """Send a test by every channel of a policy, by default the home's. Exit 1 when one fails."""
     told = _tried(file or _of_home(home))
-    click.echo(printing.as_json(told) if json_ else policy_text.notify_table(told))
+    click.echo(output.as_json(told) if json_ else policy_output.notify_table(told))
     sys.exit(0 if all(one["sent"] for one in told) else 1)
 
 
@@ -92,8 +95,8 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
     if proposed and judge.ladder is None:
         raise Refused(*OFF)
     found, levels = asyncio.run(_replayed(place.database, after, judge, proposed))
-    told = policy_text.replay_json(found, levels, proposed)
-    click.echo(printing.as_json(told) if json_ else "\n".join(policy_text.replay_lines(found, since, levels, proposed)))
+    told = policy_output.replay_json(found, levels, proposed)
+    click.echo(output.as_json(told) if json_ else "\n".join(policy_output.replay_lines(found, since, levels, proposed)))
 
 
 @policy.command("explain")
@@ -109,8 +112,8 @@ def explain(review: str, json_: bool, home: str | None, reviewer: str | None) ->
         slots = {slot_number(slot)} if slot else set(found.walks)
         if not slots <= found.walks.keys():
             raise Refused(f"review {id_} has no action {slot}", f"it has {', '.join(map(str, found.walks))}")
-        told = policy_text.explained_json(found, slots)
-        return printing.as_json(told) if json_ else "\n".join(policy_text.explained_lines(found, slots))
+        told = policy_output.explained_json(found, slots)
+        return output.as_json(told) if json_ else "\n".join(policy_output.explained_lines(found, slots))
 
     tell(work, home, reviewer)
 

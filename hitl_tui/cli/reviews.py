@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from hitl_tui import durations, jsontext, printing
-from hitl_tui.cli import runs
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import tell
+from hitl_tui import canonical_json, durations
+from hitl_tui.cli import output, runs
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, number, review_number, run_number, shared, slot_number
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
-from hitl_tui.safety import visible
-from hitl_tui.store.why import when
+from hitl_tui.sanitize import visible
+from hitl_tui.store.error_context import when
 
 LONGEST_GRACE_S = 86_400
 
@@ -32,8 +32,8 @@ def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str 
     async def work(inbox: Inbox) -> str:
         rows = await inbox.rows((await inbox.matching_ids(wanted))[:limit]) if wanted.strip() else await inbox.waiting(limit)
         if json_:
-            return printing.as_json([await _json(inbox, await inbox.review(row.id)) for row in rows])
-        return printing.queue_table(rows) or "nothing waits" + (" that fits" if wanted.strip() else "")
+            return output.as_json([await _json(inbox, await inbox.review(row.id)) for row in rows])
+        return output.queue_table(rows) or "nothing waits" + (" that fits" if wanted.strip() else "")
 
     tell(work, home, reviewer)
 
@@ -71,7 +71,7 @@ def decide(
     grace_s = durations.seconds(grace)
     if grace_s > LONGEST_GRACE_S:
         raise Refused(f"{grace} is too long to hold a decision back", "at most a day: 24h")
-    answer = Answer(DecisionKind(decision), jsontext.loads(args_, "--args") if args_ is not None else None, message)
+    answer = Answer(DecisionKind(decision), canonical_json.loads(args_, "--args") if args_ is not None else None, message)
 
     which = review_number(id_), slot_number(slot) if slot else None
     tell(lambda inbox: _decided(inbox, *which, answer, digest, json_), home, reviewer, grace_s)
@@ -148,21 +148,21 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
     escalations, feedback = await inbox.escalations(review), await inbox.ratings.of_review(review)
     if as_json:
         more = {
-            "context": printing.context_json(context),
-            "versions": [printing.version_json(version) for version in versions],
-            "escalations": [printing.escalation_json(one) for one in escalations],
-            "notices": [printing.notice_json(notice) for notice in notices],
-            "feedback": [printing.feedback_json(one) for one in feedback],
+            "context": output.context_json(context),
+            "versions": [output.version_json(version) for version in versions],
+            "escalations": [output.escalation_json(one) for one in escalations],
+            "notices": [output.notice_json(notice) for notice in notices],
+            "feedback": [output.feedback_json(one) for one in feedback],
         }
-        return printing.as_json({**await _json(inbox, found), **more})
+        return output.as_json({**await _json(inbox, found), **more})
     people, check = (await inbox.endorsements(review), await inbox.looks(review)), inbox.attention(review)
     told = [
         visible(check.told(inbox.reviewer)) if check else "",
-        printing.review_text(found, context, *people),
-        printing.versions_text(versions),
-        printing.escalations_text(escalations, time.time()),
-        printing.notices_text(notices),
-        printing.feedback_text(feedback),
+        output.review_text(found, context, *people),
+        output.versions_text(versions),
+        output.escalations_text(escalations, time.time()),
+        output.notices_text(notices),
+        output.feedback_text(feedback),
     ]
     return "\n".join(filter(None, told))
 
@@ -176,7 +176,7 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
     await inbox.decide(found, dict.fromkeys(slots, answer))
     now = await inbox.review(review)
     if as_json:
-        return printing.as_json(await _json(inbox, now))
+        return output.as_json(await _json(inbox, now))
     if check := inbox.attention(review):
         return visible(check.told(inbox.reviewer))
     if any(one.slot in now.undecided and one.slot in slots for one in await inbox.endorsements(review)):
@@ -186,10 +186,10 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
     looks = await inbox.looks(review.row.id)
-    people = printing.people_json(await inbox.endorsements(review.row.id), looks)
+    people = output.people_json(await inbox.endorsements(review.row.id), looks)
     check = inbox.attention(review.row.id)
     told = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
-    return {**printing.review_json(review, time.time(), looks), **people, "attention_check": told}
+    return {**output.review_json(review, time.time(), looks), **people, "attention_check": told}
 
 
 def _left(review: Review, said: list[int]) -> str:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from hitl_tui import durations, jsontext, printing
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import tell
+from hitl_tui import canonical_json, durations
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, run_number, shared
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 
 
 @command()
@@ -38,7 +39,7 @@ def launch(
     if sum(given is not None for given in (text, input_, input_file)) != 1:
         raise click.UsageError("give one of TEXT, --input JSON and --input-file F")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
-    given = jsontext.loads(source, "the input") if source is not None else None
+    given = canonical_json.loads(source, "the input") if source is not None else None
     limit_s = durations.seconds(time_limit) if time_limit is not None else None
     options = RunOptions(gates, gates_after, limit_s, tags)
 
@@ -50,8 +51,8 @@ def launch(
                 f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True
             )
         if json_:
-            return printing.as_json([printing.run_json(run) for run in runs])
-        return "\n".join(f"run {printing.run_id(run.id)} of {agent} is queued" for run in runs)
+            return output.as_json([output.run_json(run) for run in runs])
+        return "\n".join(f"run {output.run_id(run.id)} of {agent} is queued" for run in runs)
 
     tell(work, home, reviewer)
 
@@ -66,8 +67,8 @@ def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> Non
     async def work(inbox: Inbox) -> str:
         found = await inbox.runs(limit)
         if json_:
-            return printing.as_json([printing.run_json(run) for run in found])
-        return printing.runs_table(found) or "no runs yet"
+            return output.as_json([output.run_json(run) for run in found])
+        return output.runs_table(found) or "no runs yet"
 
     tell(work, home, reviewer)
 
@@ -109,11 +110,11 @@ async def shown(inbox: Inbox, number: int, as_json: bool) -> str:
     trace, reviews = await inbox.trace(run.id), await inbox.reviews_of(run.id)
     feedback = await inbox.ratings.of_run(run.id)
     if not as_json:
-        return "\n".join(filter(None, [printing.run_text(run, trace, reviews), printing.feedback_text(feedback)]))
+        return "\n".join(filter(None, [output.run_text(run, trace, reviews), output.feedback_text(feedback)]))
     more = {
         "traceback": run.traceback or None,
         "reviews": [str(review.id) for review in reviews],
-        "trace": [printing.event_json(event) for event in trace],
-        "feedback": [printing.feedback_json(one) for one in feedback],
+        "trace": [output.event_json(event) for event in trace],
+        "feedback": [output.feedback_json(one) for one in feedback],
     }
-    return printing.as_json({**printing.run_json(run), **more})
+    return output.as_json({**output.run_json(run), **more})

@@ -6,13 +6,13 @@ import time
 
 import click
 
-from hitl_tui import durations, printing
-from hitl_tui.cli import stats_text
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import tell
+from hitl_tui import durations
+from hitl_tui.cli import output, stats_output
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option
 from hitl_tui.inbox import Inbox
-from hitl_tui.store.tallies import Only
+from hitl_tui.store.statistics import Only
 
 
 @command()
@@ -30,7 +30,7 @@ def stats(since: str | None, agent: str, tool: str, reviewer: str, json_: bool, 
     async def told(inbox: Inbox) -> str:
         found = await inbox.insights.read(began, Only(agent, tool, reviewer))
         if json_:
-            return printing.as_json(stats_text.as_json(found))
-        return "\n".join(stats_text.lines(found, "ever" if length is None else f"in the last {durations.told(length)}"))
+            return output.as_json(stats_output.as_json(found))
+        return "\n".join(stats_output.lines(found, "ever" if length is None else f"in the last {durations.told(length)}"))
 
     tell(told, home, None)

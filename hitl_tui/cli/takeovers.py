@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from hitl_tui import jsontext, plans, printing
-from hitl_tui.cli.groups import command
-from hitl_tui.cli.opening import tell
+from hitl_tui import canonical_json, handback
+from hitl_tui.cli import output
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.context import tell
 from hitl_tui.cli.options import json_option, run_number, shared
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import HandBack, Head, Json, TakeOver
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 
 
 @command("take-over")
@@ -31,7 +32,7 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
         made = await inbox.take_over(id_, reason)
         head = await inbox.head(id_)
         if json_:
-            return printing.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.state_schema(id_)})
+            return output.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.state_schema(id_)})
         return "\n".join(visible(line) for line in _lines(made, head))
 
     tell(work, home, reviewer)
@@ -57,15 +58,15 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
     if plan is not None and plan_file is not None:
         raise click.UsageError("give one of --plan JSON and --plan-file F")
     text = plan_file.read_text("utf-8", "replace") if plan_file else plan
-    given: Json = None if text is None else jsontext.loads(text, "the plan")
+    given: Json = None if text is None else canonical_json.loads(text, "the plan")
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
         found = await _live(inbox, id_)
         if given is None and found.typed:
             raise Refused(f"what you typed for {' and '.join(found.typed)} cannot be read yet", "correct it on screen, or give --plan JSON")
-        await inbox.hand_back(found.id, found.plan if given is None else plans.read(given))
-        return f"run {printing.run_id(id_)} is handed back; `hitl-tui show {printing.run_id(id_)}` tells what came of it"
+        await inbox.hand_back(found.id, found.plan if given is None else handback.read(given))
+        return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` tells what came of it"
 
     tell(work, home, reviewer)
 
@@ -79,7 +80,7 @@ def give_up(run: str, home: str | None, reviewer: str | None) -> None:
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
         await inbox.give_up((await _live(inbox, id_)).id)
-        return f"run {printing.run_id(id_)} is as it was before"
+        return f"run {output.run_id(id_)} is as it was before"
 
     tell(work, home, reviewer)
 
@@ -95,25 +96,25 @@ async def _live(inbox: Inbox, run: int) -> TakeOver:
 
 def _json(made: TakeOver) -> dict[str, Any]:
     return {
-        "takeover": made.id, "run": printing.run_id(made.run), "by": made.actor, "at": made.at, "state": made.state,
-        "note": made.note or None, "plan": plans.as_json(made.plan), "typed": dict(made.typed),
+        "takeover": made.id, "run": output.run_id(made.run), "by": made.actor, "at": made.at, "state": made.state,
+        "note": made.note or None, "plan": handback.as_json(made.plan), "typed": dict(made.typed),
     }  # fmt: skip
 
 
 def _head_json(head: Head) -> dict[str, Any]:
     calls = [{"id": call.id, "name": call.name, "args": call.args} for call in head.calls]
-    context = printing.context_json(head.context)
+    context = output.context_json(head.context)
     return {"checkpoint": head.checkpoint, "nodes": list(head.nodes), "text": head.text, "calls": calls, "context": context}
 
 
 def _lines(made: TakeOver, head: Head) -> list[str]:
-    lines = [f"run {printing.run_id(made.run)} is in your hands; it stands before {', '.join(head.nodes) or 'its end'}"]
+    lines = [f"run {output.run_id(made.run)} is in your hands; it stands before {', '.join(head.nodes) or 'its end'}"]
     lines += [f"error: {head.context.error}"] if head.context.error else []
     lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []
     lines += [f"call {call.id}: {call.name} {json.dumps(call.args, ensure_ascii=False)}" for call in head.calls]
     state = head.context.state
-    lines += ["state:", *(f"  {line}" for line in jsontext.dumps(state, indent=2).splitlines())] if state else []
-    kept = jsontext.dumps(plans.as_json(made.plan))
+    lines += ["state:", *(f"  {line}" for line in canonical_json.dumps(state, indent=2).splitlines())] if state else []
+    kept = canonical_json.dumps(handback.as_json(made.plan))
     lines += [f"kept of your plan: {kept}"] if made.plan != HandBack() else []
     lines += [f"typed for {name}, and not readable yet: {text}" for name, text in made.typed.items()]
-    return [*lines, f"hand it back with: hitl-tui hand-back {printing.run_id(made.run)} --plan '{plans.SHAPE}'"]
+    return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{handback.SHAPE}'"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from hitl_tui import autonomy as ladder
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Held, Level, LevelChange, Levels, Standing
-from hitl_tui.policy import Ladder, Policy, PolicyNow
+from hitl_tui.oversight import autonomy as ladder
+from hitl_tui.policy.loader import PolicyNow
+from hitl_tui.policy.schema import Ladder, Policy
 from hitl_tui.store import Store
 from hitl_tui.store import autonomy as rows
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hitl_tui import checks, escalating, faultpoints, jsontext, plans
+from hitl_tui import canonical_json, failpoints, handback, validation
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.faultpoints import Step
+from hitl_tui.failpoints import Step
 from hitl_tui.model import (
     Agent,
     Answer,
@@ -40,36 +40,38 @@ from hitl_tui.model import (
     Version,
     Worker,
 )
+from hitl_tui.policy import escalation
 from hitl_tui.store import (
     Store,
     agents,
-    attention,
-    changes,
+    attention_findings,
+    changefeed,
     claims,
     decisions,
+    drafts,
     endorsements,
     escalations,
     events,
     history,
-    looks,
-    notices,
+    notifications,
     people,
+    policy_log,
     reviews,
-    rules,
     runs,
     takeovers,
-    versions,
+    views,
     workers,
 )
-from hitl_tui.store.changes import Rev
+from hitl_tui.store.changefeed import Rev
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.autonomy import AutonomyDesk
+    from hitl_tui.inbox.feedback import RatingsDesk
     from hitl_tui.inbox.insights import InsightsDesk
     from hitl_tui.inbox.lessons import LessonsDesk
-    from hitl_tui.inbox.ratings import RatingsDesk
-    from hitl_tui.policy import Policies, Policy, PolicyNow
-    from hitl_tui.policy.explaining import Explained
+    from hitl_tui.policy.explain import Explained
+    from hitl_tui.policy.loader import Policies, PolicyNow
+    from hitl_tui.policy.schema import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def new_run_input(agent: Agent | None, text: str | None, given: Json) -> Json:
         if agent and not agent.takes_text:
             raise Refused(f"{agent.name} takes no plain text", "give its input as JSON (--input)")
         return {"text": text}
-    problem = checks.schema_problem(given, agent.input_schema) if agent else ""
+    problem = validation.schema_problem(given, agent.input_schema) if agent else ""
     if agent and problem:
         raise Refused(f"the input does not fit {agent.name}: {problem}", "correct it")
     return {"input": given}
@@ -142,7 +144,7 @@ class Inbox:
     @functools.cached_property
     def ratings(self) -> RatingsDesk:
         """Thumbs, and the reasons people give."""
-        from hitl_tui.inbox.ratings import RatingsDesk
+        from hitl_tui.inbox.feedback import RatingsDesk
 
         return RatingsDesk(self.store, self.reviewer, self._ring)
 
@@ -179,10 +181,10 @@ class Inbox:
         Raises:
             Refused: the line has a slip.
         """
-        from hitl_tui import filters
+        from hitl_tui import filter_language
         from hitl_tui.store import search
 
-        return await search.waiting_ids(self.store, filters.parse(text, time.time()))
+        return await search.waiting_ids(self.store, filter_language.parse(text, time.time()))
 
     def fitting(self, text: str, ids: Sequence[int]) -> set[int]:
         """Those of a few reviews that fit a line of the filter language, open or not; at once.
@@ -190,10 +192,10 @@ class Inbox:
         Raises:
             Refused: the line has a slip.
         """
-        from hitl_tui import filters
+        from hitl_tui import filter_language
         from hitl_tui.store import search
 
-        return search.fitting(self.store, filters.parse(text, time.time()), ids)
+        return search.fitting(self.store, filter_language.parse(text, time.time()), ids)
 
     async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
         """These reviews as the queue shows them, in order of id."""
@@ -205,15 +207,15 @@ class Inbox:
 
     async def changes(self, rev: Rev) -> Changes:
         """What changed after `rev`. A caller that starts gets its first `rev` from `now`, before it reads anything else."""
-        now = await changes.now(self.store)  # first: what changes meanwhile comes twice, never not at all
+        now = await changefeed.now(self.store)  # first: what changes meanwhile comes twice, never not at all
         if now == rev:
             return Changes(now, [], [])
-        whole = rev.change >= await changes.reach(self.store)
+        whole = rev.change >= await changefeed.reach(self.store)
         return Changes(now, await reviews.changed(self.store, rev), await runs.changed(self.store, rev), whole)
 
     async def now(self) -> Rev:
         """How far things have come."""
-        return await changes.now(self.store)
+        return await changefeed.now(self.store)
 
     # A review
 
@@ -234,11 +236,11 @@ class Inbox:
 
     async def versions(self, review: int) -> list[Version]:
         """What went to and fro before: the drafts, or calls of the same tools, that were sent back for another pass, oldest first."""
-        return await versions.versions(self.store, review)
+        return await drafts.versions(self.store, review)
 
     async def notices(self, review: int) -> list[Notice]:
         """By which ways people were told of the review's escalations, and what became of that."""
-        return await notices.of_review(self.store, review)
+        return await notifications.of_review(self.store, review)
 
     async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
         """Check the answers, by slot, against what was shown, and store them, all or none.
@@ -254,20 +256,20 @@ class Inbox:
         for slot, answer in answers.items():
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
-            checks.check(review.row.kind, shown[slot], answer)
+            validation.check(review.row.kind, shown[slot], answer)
         self._must_be_with_its_agent(review.row.run)
         await decisions.decide(self.store, review.row.id, answers, shown, self.reviewer, self._grace_s, looked_ms)
-        faultpoints.reached(Step.DECIDED)
+        failpoints.reached(Step.DECIDED)
         self._ring()
         return await decisions.state_of(self.store, review.row.id)
 
     def attention(self, review: int) -> Attention | None:
         """What became of a review that was an attention check; None while it waits, and of every other. At once."""
-        return attention.of_review(self.store, review)
+        return attention_findings.of_review(self.store, review)
 
     def attention_of(self, run: int) -> Attention | None:
         """The same of the one review of a run."""
-        return attention.of_run(self.store, run)
+        return attention_findings.of_run(self.store, run)
 
     async def undo(self, review: int) -> None:
         """Take back what this reviewer said last of a review: before its grace time is over, or while some action is undecided.
@@ -307,7 +309,7 @@ class Inbox:
         """
         to = " ".join(to.split())
         policy = await self.policy_of(review)
-        if problem := escalating.unknown(to, self.reviewer, policy.groups if policy else {}):
+        if problem := escalation.unknown(to, self.reviewer, policy.groups if policy else {}):
             raise Refused(*problem)
         await escalations.escalate(self.store, review, to, self.reviewer, note.strip(), time.time())
         self._ring()
@@ -326,11 +328,11 @@ class Inbox:
         Raises:
             Refused: there is none of that id.
         """
-        await looks.saw(self.store, review, self.reviewer, ms)
+        await views.saw(self.store, review, self.reviewer, ms)
 
     async def looks(self, review: int) -> list[Look]:
         """Who has seen a review, in order of the first look."""
-        return await looks.of(self.store, review)
+        return await views.of(self.store, review)
 
     async def endorsements(self, review: int) -> list[Endorsement]:
         """What people said of actions that need several, as long as it stands; oldest first."""
@@ -353,10 +355,10 @@ class Inbox:
         Raises:
             Refused: the line has a slip.
         """
-        from hitl_tui import filters
+        from hitl_tui import filter_language
         from hitl_tui.store import search
 
-        return await search.history(self.store, filters.parse(text, time.time()), before, limit)
+        return await search.history(self.store, filter_language.parse(text, time.time()), before, limit)
 
     async def recall(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Recalled]:
         """The same with what was proposed, and what was said of it.
@@ -434,12 +436,12 @@ class Inbox:
         if thread is not None and count > 1:
             raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
         stored = new_run_input(found, text, given)
-        title = jsontext.one_line(text if text is not None else given, 120)
+        title = canonical_json.one_line(text if text is not None else given, 120)
         from uuid import uuid4
 
         made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
         ids = await runs.insert(self.store, made, options, self.reviewer)
-        faultpoints.reached(Step.LAUNCHED)
+        failpoints.reached(Step.LAUNCHED)
         self._ring()
         return [await self.run(id_) for id_ in ids]
 
@@ -501,7 +503,7 @@ class Inbox:
         found = await self.run(run)
         self._must_be_with_its_agent(run)
         if not await runs.requeue(self.store, run, self.reviewer):
-            if attention.carried(self.store, run):
+            if attention_findings.carried(self.store, run):
                 raise Stale(f"run r{run} only carried an attention check", "there is nothing to try again")
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._ring()
@@ -527,7 +529,7 @@ class Inbox:
             Refused: it moves, is done, or is in somebody else's hands; or it was an attention check, which this ends.
         """
         await self.run(run)
-        made = await takeovers.take(self.store, run, self.reviewer, jsontext.plain(reason))
+        made = await takeovers.take(self.store, run, self.reviewer, canonical_json.plain(reason))
         self._ring()
         if made is None:
             found = self.attention_of(run)
@@ -573,7 +575,7 @@ class Inbox:
             Stale: the run is no longer in this reviewer's hands.
         """
         found = await takeovers.get(self.store, takeover)
-        plans.check(plan, await self.head(found.run), await self.state_schema(found.run))
+        handback.check(plan, await self.head(found.run), await self.state_schema(found.run))
         if not await takeovers.hand_back(self.store, takeover, self.reviewer, plan):
             await self._gone(takeover)
         self._ring()
@@ -621,7 +623,7 @@ class Inbox:
         if self._policies is None and self._find_policies:
             self._policies = self._find_policies()
         if self._policies is None:
-            from hitl_tui.policy import PolicyNow
+            from hitl_tui.policy.loader import PolicyNow
 
             return PolicyNow()
         return self._policies.of(target).now()
@@ -632,7 +634,7 @@ class Inbox:
 
     async def rule_counts(self) -> list[RuleCount]:
         """How often each rule of the policy spoke, by outcome."""
-        return await rules.counts(self.store)
+        return await policy_log.counts(self.store)
 
     async def explain(self, review: int) -> Explained:
         """Why the actions of a review are where they are, by the policy as it is now and as of when they were asked.
@@ -640,8 +642,8 @@ class Inbox:
         Raises:
             Refused: there is none of that id.
         """
-        from hitl_tui import facts
-        from hitl_tui.policy.explaining import Explained, explain
+        from hitl_tui.policy import facts
+        from hitl_tui.policy.explain import Explained, explain
         from hitl_tui.store import autonomy
 
         found = await self.review(review)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hitl_tui.insights import Calibration, Figures, Insights, Reader, brier, calibration_error, supported_threshold
-from hitl_tui.store import Store, readers, tallies
-from hitl_tui.store.tallies import Counted, Only
+from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Reader, brier, calibration_error, supported_threshold
+from hitl_tui.store import Store, reviewer_pace, statistics
+from hitl_tui.store.statistics import Counted, Only
 
 TRUSTED = 0.9
 """What Wilson's lower bound must reach before the data supports that a call goes on by itself."""
@@ -24,7 +24,7 @@ class InsightsDesk:
 
         How somebody reads is told by their last decisions, whatever `only` says.
         """
-        found = await tallies.everything(self._store, since, only)
+        found = await statistics.everything(self._store, since, only)
         overall = found.overall.figures("")
         people = _busiest(found.reviewers)
         return Insights(
@@ -37,13 +37,13 @@ class InsightsDesk:
             people,
             _busiest(found.rules),
             Calibration(found.bins, brier(found.bins), calibration_error(found.bins), supported_threshold(found.bins, TRUSTED)),
-            [await readers.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
+            [await reviewer_pace.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
         )
 
     async def pace(self) -> Reader | None:
         """How this reviewer reads; None when there is nothing to tell it by."""
-        found = await tallies.of_reviewer(self._store, self._reviewer)
-        return await readers.reader(self._store, self._reviewer, found) if found.rates.total else None
+        found = await statistics.of_reviewer(self._store, self._reviewer)
+        return await reviewer_pace.reader(self._store, self._reviewer, found) if found.rates.total else None
 
 
 def _busiest(groups: Mapping[str, Counted]) -> list[Figures]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from hitl_tui.errors import Refused
-from hitl_tui.insights import Rates
-from hitl_tui.lessons import checked
 from hitl_tui.model import Entry, Lesson, LessonState
+from hitl_tui.oversight.lessons import checked
+from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import Store
 from hitl_tui.store import lessons as kept
 

@@ -1,18 +1,18 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
-from hitl_tui.model.attention import Attention
+from hitl_tui.model.activity import Endorsement, Escalation, Look, Notice
+from hitl_tui.model.attention_checks import Attention
 from hitl_tui.model.autonomy import Evidence, Held, Level, LevelChange, Levels, Standing
 from hitl_tui.model.feedback import Feedback, Subject, Thumb
 from hitl_tui.model.history import Entry, Logged, Recalled, Remembered
-from hitl_tui.model.judgement import Facts, Risk, Routed, RuleCount, Verdict, worst
+from hitl_tui.model.interrupts import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.lessons import Lesson, LessonState
-from hitl_tui.model.pauses import Attempt, Context, Message, Pause, PauseKind
-from hitl_tui.model.people import Endorsement, Escalation, Look, Notice
 from hitl_tui.model.reviews import UNTIL_HANDED_BACK, Ban, Decision, Past, Review, ReviewRow, ReviewState, Sent, Version
 from hitl_tui.model.runs import Agent, Event, Run, RunOptions, RunState, Worker
 from hitl_tui.model.takeovers import Call, HandBack, Head, TakeOver
 from hitl_tui.model.values import Json
+from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
     "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Agent", "Answer", "Attempt", "Attention", "Ban", "Call", "Confidence", "Context",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model.values import Json
 
 
@@ -112,7 +112,7 @@ class Action:
 
 def digest_of(name: str, args: Json) -> str:
     """SHA-256 (hex) over the canonical JSON of `[name, args]`."""
-    return hashlib.sha256(jsontext.canonical([name, args]).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical_json.canonical([name, args]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind
+from hitl_tui.model.activity import Endorsement, Escalation, Look
 from hitl_tui.model.feedback import Feedback, Thumb
-from hitl_tui.model.pauses import Context
-from hitl_tui.model.people import Endorsement, Escalation, Look
+from hitl_tui.model.interrupts import Context
 from hitl_tui.model.reviews import Decision, Review
 from hitl_tui.model.values import Json
 

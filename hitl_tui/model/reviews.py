@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind, Outcome
-from hitl_tui.model.pauses import PauseKind
+from hitl_tui.model.interrupts import PauseKind
 from hitl_tui.model.values import Json
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hitl_tui.model.pauses import Context
+from hitl_tui.model.interrupts import Context
 from hitl_tui.model.values import Json
 
 

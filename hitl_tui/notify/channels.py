@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
-from hitl_tui.notify.programs import Failed, run
-from hitl_tui.notify.wording import Message
-from hitl_tui.policy.rules import Notify
-from hitl_tui.policy.telling import COMMAND, DESKTOP, channel_of
-from hitl_tui.safety import one_line
+from hitl_tui.notify.content import Message
+from hitl_tui.notify.subprocess_runner import Failed, run
+from hitl_tui.policy.notification import COMMAND, DESKTOP, channel_of
+from hitl_tui.policy.schema import Notify
+from hitl_tui.sanitize import one_line
 
 TRIES_AGAIN_S = (5.0, 30.0, 120.0, 600.0)
 """How long after each failed try the next one comes; the last of them for all that follow."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Agent
 from hitl_tui.store.connection import Store
 
@@ -72,16 +72,16 @@ async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str
 
 
 def _values(a: Agent) -> tuple[Any, ...]:
-    plain = jsontext.plain
+    plain = canonical_json.plain
     return (
         a.name,
         plain(a.description),
-        jsontext.dumps(a.input_schema),
+        canonical_json.dumps(a.input_schema),
         a.takes_text,
         plain(a.error),
         plain(a.traceback),
-        jsontext.dumps(a.state_schema),
-        jsontext.dumps(dict(a.tools)),
+        canonical_json.dumps(a.state_schema),
+        canonical_json.dumps(dict(a.tools)),
     )
 
 

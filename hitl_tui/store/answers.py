@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Action, Answer, DecisionKind, Json, effect_of
 
 BY_ITSELF = "(?4 GLOB 'policy:*' OR ?4 GLOB 'timeout:*')"
@@ -45,7 +45,7 @@ def row_of(
     review: int, shown: Action, answer: Answer, actor: str, at: float, effective_at: float, looked_ms: int | None
 ) -> tuple[Any, ...]:
     """What `DECIDE` and `ENDORSE` are to be given: `shown` is the action as whoever decides knew it."""
-    args = None if answer.args is None and answer.kind != DecisionKind.RESPOND else jsontext.dumps(answer.args)
+    args = None if answer.args is None and answer.kind != DecisionKind.RESPOND else canonical_json.dumps(answer.args)
     effect = effect_of(shown, answer)
     return answer.kind, args, answer.message, actor, at, effective_at, looked_ms, effect, review, shown.slot, shown.digest
 

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_tui import attention, jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Pause, PauseKind, Review, Routed
+from hitl_tui.oversight import attention_checks
 from hitl_tui.store import reviews
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.prune import PRUNED
+from hitl_tui.store.maintenance.prune import PRUNED
 
 LAST = 20
 """A check is made after one of so many last approved calls."""
@@ -74,7 +75,9 @@ async def sources(store: Store, project: int) -> list[Review]:
     return [review for review in made if review is not None]
 
 
-async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention.Wrong, number: int, seed: str) -> int | None:
+async def put(
+    store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention_checks.Wrong, number: int, seed: str
+) -> int | None:
     """Put a project's check of that number into the queue, as a review of a run of its own that looks like the source's.
 
     None when somebody else has.
@@ -93,17 +96,17 @@ async def put(store: Store, source: Review, pause: Pause, routed: Routed, wrong:
             "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
             "time_limit_s, launched_by, min(max(created_at, ?2 - 1), ?2) + ?3, min(max(coalesce(started_at, ?2), ?2 - 1), ?2) + ?3 "
             "FROM runs WHERE id = ?4",
-            (attention.other_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
+            (attention_checks.other_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
         )
         run = int(cursor.lastrowid or 0)
         review, _ = await reviews.insert(db, run, source.row.agent, pause, routed)
         await db.execute(
             "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
             "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
-            (review, source.row.id, wrong.clause, jsontext.dumps(correct), now),
+            (review, source.row.id, wrong.clause, canonical_json.dumps(correct), now),
         )
         for seq, at, kind, node, path, body in trace:
-            changed = body if kind == "input" else jsontext.dumps(attention.alike(json.loads(body), correct, wrong.args))
+            changed = body if kind == "input" else canonical_json.dumps(attention_checks.alike(json.loads(body), correct, wrong.args))
             await db.execute(
                 "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run, seq, at + later_s, kind, node, path, changed),

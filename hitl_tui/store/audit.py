@@ -12,10 +12,10 @@ from typing import Any
 
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.model import Json, Logged
-from hitl_tui.store import tampering
+from hitl_tui.store import audit_verify
 from hitl_tui.store.chain import chained
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.faults import fault
+from hitl_tui.store.errors import fault
 
 COLUMNS = "seq, at, kind, actor, run, review, body, hash"
 
@@ -125,7 +125,7 @@ def _verify(db: sqlite3.Connection, saved: Mark | None) -> Verified:
             return Verified(good, f"entry {seq} has another hash than the head that was saved: the log was written anew")
     if saved and saved.seq > good.seq:
         return Verified(good, f"the log ends with entry {good.seq}, and had {saved.seq} when the head was saved: its tail was cut off")
-    return Verified(good, tampering.found(db))
+    return Verified(good, audit_verify.found(db))
 
 
 def _hash(previous: str, row: tuple[Any, ...]) -> str:

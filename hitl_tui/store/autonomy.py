@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hitl_tui import jsontext
-from hitl_tui.autonomy import Weighed, evidence
+from hitl_tui import canonical_json
 from hitl_tui.model import Evidence, Facts, Held, Level, LevelChange, PauseKind, Risk
-from hitl_tui.policy import Ladder
-from hitl_tui.policy.judging import PEOPLES
+from hitl_tui.oversight.autonomy import Weighed, evidence
+from hitl_tui.policy.engine import PEOPLES
+from hitl_tui.policy.schema import Ladder
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.search import catch_up
 
@@ -116,13 +116,13 @@ async def put(
     store: Store, agent: str, tool: str, was: Level, level: Level, actor: str, why: str, found: Evidence, now: float
 ) -> LevelChange | None:
     """Put a tool on a level, with the evidence as it was; None when it is no longer where it was."""
-    body = jsontext.dumps(asdict(found))
+    body = canonical_json.dumps(asdict(found))
     async with store.transaction() as db:
         if await _level(db, agent, tool) is not was:
             return None
         cursor = await db.execute(
             "INSERT INTO autonomy (agent, tool, was, level, actor, at, why, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (agent, tool, was, level, actor, now, jsontext.plain(why), body),
+            (agent, tool, was, level, actor, now, canonical_json.plain(why), body),
         )
         [row] = await db.execute_fetchall(f"SELECT {CHANGE} FROM autonomy WHERE id = ?", (cursor.lastrowid,))
     return _change(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 
 
 def chained(previous: str, seq: int, at: float, kind: str, actor: str, run: int | None, review: int | None, body: str) -> str:
@@ -12,5 +12,5 @@ def chained(previous: str, seq: int, at: float, kind: str, actor: str, run: int 
 
     SQLite calls it by this name from the trigger that chains what is logged (`schema/3_routing.sql`).
     """
-    row = jsontext.canonical([previous, seq, at, kind, actor, run, review, body])
+    row = canonical_json.canonical([previous, seq, at, kind, actor, run, review, body])
     return hashlib.sha256(row.encode("utf-8", "surrogatepass")).hexdigest()

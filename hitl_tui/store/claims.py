@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
-from hitl_tui.store import why
+from hitl_tui.store import error_context
 from hitl_tui.store.connection import Store, Transaction
 
 LOG = "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?, ?, ?, run, id, ? FROM reviews WHERE id = ?"
@@ -25,14 +25,14 @@ async def claim(store: Store, review: int, actor: str, for_s: float, reason: str
     async with store.transaction() as db:
         holder = await _holder(db, review, actor, now, is_open=True)
         if holder and not holder.mine and not reason:
-            raise why.held(review, holder.name, holder.until)
+            raise error_context.held(review, holder.name, holder.until)
         await db.execute(
             "UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ?, next_at = NULL WHERE review = ? AND acknowledged_at IS NULL",
             (now, actor, review),
         )
         await db.execute("UPDATE reviews SET claimed_by = ?, claimed_until = ? WHERE id = ?", (actor, now + for_s, review))
         body = {"until": now + for_s, "from": holder.name if holder and not holder.mine else None, "reason": reason or None}
-        await db.execute(LOG, (now, "claimed", actor, jsontext.dumps(body), review))
+        await db.execute(LOG, (now, "claimed", actor, canonical_json.dumps(body), review))
 
 
 async def release(store: Store, review: int, actor: str) -> None:
@@ -48,7 +48,7 @@ async def release(store: Store, review: int, actor: str) -> None:
         if holder is None:
             raise Refused(f"nobody has review {review}", "nothing was changed")
         if not holder.mine:
-            raise why.held(review, holder.name, holder.until)
+            raise error_context.held(review, holder.name, holder.until)
         await db.execute("UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE id = ?", (review,))
         await db.execute(LOG, (now, "released", actor, "{}", review))
 
@@ -62,7 +62,7 @@ async def keep_off(db: Transaction, review: int, actor: str, now: float) -> None
     """
     holder = await _holder(db, review, actor, now, is_open=True)
     if holder and not holder.mine:
-        raise why.held(review, holder.name, holder.until)
+        raise error_context.held(review, holder.name, holder.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ async def _holder(db: Transaction, review: int, actor: str, now: float, is_open:
         (review, actor),
     )
     if not found:
-        raise why.unknown(review)
+        raise error_context.unknown(review)
     state, note, decided, decided_at, name, until, mine = found[0]
     if is_open and state != ReviewState.OPEN:
-        raise why.closed(review, state, note, decided, decided_at)
+        raise error_context.closed(review, state, note, decided, decided_at)
     if name and until >= UNTIL_HANDED_BACK:
-        raise why.in_hands(review, name, bool(mine))
+        raise error_context.in_hands(review, name, bool(mine))
     return _Holder(name, until, bool(mine)) if name and until > now else None

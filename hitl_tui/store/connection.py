@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import aiosqlite
 
-from hitl_tui.attention import still_wrong
 from hitl_tui.errors import BadHome
-from hitl_tui.insights import bucket, edited, worded
+from hitl_tui.oversight.attention_checks import still_wrong
+from hitl_tui.oversight.statistics import bucket, edited, worded
 from hitl_tui.store.chain import chained
-from hitl_tui.store.faults import fault, told
+from hitl_tui.store.errors import fault, told
 from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0

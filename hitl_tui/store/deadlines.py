@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hitl_tui import durations, jsontext
+from hitl_tui import canonical_json, durations
 from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
-from hitl_tui.store import attention, escalations
+from hitl_tui.store import attention_findings, escalations
 from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import undecided_actions
@@ -48,7 +48,7 @@ async def enforce(store: Store, review: int, now: float) -> bool:
         length_s, then, rule, to, note, kind = found[0]
         await db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
         why = f"nobody decided it within {durations.told(round(length_s, 3))}"
-        if await attention.lapsed(db, review, why):
+        if await attention_findings.lapsed(db, review, why):
             return True
         actor = f"timeout:{rule}"
         keeps = await _keeps_from_rejecting(db, review, note, kind) if then == "reject" else ""
@@ -73,7 +73,7 @@ async def _keeps_from_rejecting(db: Transaction, review: int, note: str, kind: s
     if kind == PauseKind.DRAFT:
         return "the agent would only write another draft"
     stubborn = [action.name for action in await undecided_actions(db, review) if DecisionKind.REJECT not in action.allowed]
-    return f"the graph takes no rejection of {jsontext.one_line(stubborn[0], 40)}" if stubborn else ""
+    return f"the graph takes no rejection of {canonical_json.one_line(stubborn[0], 40)}" if stubborn else ""
 
 
 async def _reject(db: Transaction, review: int, actor: str, reason: str, now: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Action, Answer, Ban, DecisionKind, PauseKind, ReviewState, Run, Sent
-from hitl_tui.store import attention, endorsements, why
+from hitl_tui.store import attention_findings, endorsements, error_context
 from hitl_tui.store.answers import DECIDE, ENDORSE, SAID_ALREADY, answer_of, parsed, row_of
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import actions_of
@@ -78,7 +78,7 @@ async def undo(store: Store, review: int, actor: str) -> None:
     async with store.transaction() as db:
         found = list(await db.execute_fetchall("SELECT state, effective_at FROM reviews WHERE id = ?", (review,)))
         if not found:
-            raise why.unknown(review)
+            raise error_context.unknown(review)
         state, effective_at = found[0]
         if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
             await _too_late(store, review)
@@ -110,7 +110,7 @@ async def _last_decided(db: Transaction, review: int, actor: str) -> tuple[list[
 
 
 async def _too_late(store: Store, review: int) -> None:
-    if attention.of_review(store, review):
+    if attention_findings.of_review(store, review):
         raise Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
     state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
     because = {
@@ -118,7 +118,9 @@ async def _too_late(store: Store, review: int) -> None:
         ReviewState.SUBMITTED: "it is being applied now",
         ReviewState.APPLIED: "it was applied",
     }.get(state, f"it is {state}" + (f": {note}" if note else ""))
-    said = f"review {review} was {decided}{why.when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    said = (
+        f"review {review} was {decided}{error_context.when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    )
     raise Stale(said + because, "nothing was changed")
 
 
@@ -140,16 +142,16 @@ async def _explain(store: Store, review: int, digests: Mapping[int, str], actor:
         (review, actor),
     )
     if not found:
-        raise why.unknown(review)
+        raise error_context.unknown(review)
     state, note, decided, decided_at, holder, until, is_mine = found[0][:7]
     if state != ReviewState.OPEN:
-        raise why.closed(review, state, note, decided, decided_at)
+        raise error_context.closed(review, state, note, decided, decided_at)
     live = {slot: digest for *_, slot, digest in found}
     changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
     if changed:
         raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
     if holder and until > now and not is_mine:
-        raise why.held(review, holder, until)
+        raise error_context.held(review, holder, until)
     if any(one.slot in digests and one.actor.lower() == actor.lower() for one in await endorsements.of(store, review)):
         raise Refused(f"you said so of review {review} already: it has {decided}", "another person must approve the same")
     raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Endorsement
 from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store, Transaction
@@ -27,7 +27,7 @@ async def withdraw(db: Transaction, review: int, now: float, actor: str | None =
     )
     for id_, slot, run in found:
         await db.execute("UPDATE endorsements SET withdrawn_at = ? WHERE id = ?", (now, id_))
-        body = jsontext.dumps({"endorsement": id_, "slot": slot, "note": note or None})
+        body = canonical_json.dumps({"endorsement": id_, "slot": slot, "note": note or None})
         await db.execute(
             "INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, 'withdrawn', ?, ?, ?, ?)",
             (now, actor or "", run, review, body),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hitl_tui import durations, jsontext
-from hitl_tui.escalating import Step, following, started
+from hitl_tui import canonical_json, durations
 from hitl_tui.model import Escalation
-from hitl_tui.store import attention
+from hitl_tui.policy.escalation import Step, following, started
+from hitl_tui.store import attention_findings
 from hitl_tui.store.claims import keep_off
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.notices import add as add_notices
+from hitl_tui.store.notifications import add as add_notices
 
 ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by"
 ANYBODY = "anybody"
@@ -33,7 +33,7 @@ async def escalate(store: Store, review: int, to: str, actor: str, note: str, no
     """
     async with store.transaction() as db:
         await keep_off(db, review, actor, now)
-        if await attention.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
+        if await attention_findings.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
             return
         await _give_back(db, review, actor, now)
         await add(db, review, to, actor, f"{actor} escalated it", now, note)
@@ -44,7 +44,7 @@ async def _give_back(db: Transaction, review: int, actor: str, now: float) -> No
         "UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE id = ? AND claimed_by = ? COLLATE NOCASE", (review, actor)
     )
     if cursor.rowcount:
-        body = jsontext.dumps({"reason": "escalated to somebody else"})
+        body = canonical_json.dumps({"reason": "escalated to somebody else"})
         await db.execute(
             "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?, 'released', ?, run, id, ? FROM reviews WHERE id = ?",
             (now, actor, body, review),
@@ -58,7 +58,7 @@ async def of_review(store: Store, review: int) -> list[Escalation]:
 
 async def add(db: Transaction, review: int, to: str, actor: str, why: str, at: float, note: str = "", step: int | None = None) -> None:
     """Escalate a review within a transaction; the chain of an earlier escalation ends with it."""
-    plain = jsontext.plain
+    plain = canonical_json.plain
     to = plain(to)
     await db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
     await db.execute(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Event
 from hitl_tui.store.connection import Store
 
@@ -18,7 +18,7 @@ AT_ONCE = 100
 async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
     """Append lines by run, or rewrite the line of the same `seq` (a message that is still streaming)."""
     lines = [
-        (run, e.seq, e.at, e.kind, e.node, jsontext.dumps(list(e.path)), jsontext.dumps(e.body))
+        (run, e.seq, e.at, e.kind, e.node, canonical_json.dumps(list(e.path)), canonical_json.dumps(e.body))
         for run, batch in batches.items()
         for e in batch
     ]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Feedback, Subject, Thumb
-from hitl_tui.store import why
+from hitl_tui.store import error_context
 from hitl_tui.store.connection import Store, Transaction
 
 COLUMNS = "id, run, review, slot, event, thumb, comment, tags, actor, at"
@@ -47,7 +47,7 @@ async def rate(store: Store, subject: Subject, thumb: Thumb, comment: str, tags:
     async with store.transaction() as db:
         decision = await _decision(db, subject)
         await _withdraw(db, subject, actor, now)
-        tagged = jsontext.dumps(list(tags))
+        tagged = canonical_json.dumps(list(tags))
         made = await db.execute(
             "INSERT INTO feedback (run, review, slot, event, decision, thumb, comment, tags, actor, at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -125,7 +125,7 @@ async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> 
         (review, run),
     )
     if not found:
-        raise why.unknown(review)
+        raise error_context.unknown(review)
     decisions = {known: decision for known, decision, _ in found}
     if slot not in decisions:
         raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_tui import jsontext
-from hitl_tui.insights import Rates
-from hitl_tui.lessons import Corrected, Drawn, Rejected, draw
+from hitl_tui import canonical_json
 from hitl_tui.model import DecisionKind, Lesson, LessonState
+from hitl_tui.oversight.lessons import Corrected, Drawn, Rejected, draw
+from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.search import catch_up
 
@@ -133,7 +133,7 @@ async def decide(store: Store, id_: int, state: LessonState, text: str, wording:
         "UPDATE lessons SET decided_at = CASE state WHEN ?1 THEN decided_at ELSE ?5 END, "
         "decided_after = CASE state WHEN ?1 THEN decided_after ELSE (SELECT coalesce(max(id), 0) FROM decisions) END, "
         "state = ?1, text = ?2, wording = ?3, actor = ?4, changed_at = ?5 WHERE id = ?6",
-        (state, jsontext.plain(text), wording, actor, time.time(), id_),
+        (state, canonical_json.plain(text), wording, actor, time.time(), id_),
     )
 
 
@@ -179,7 +179,7 @@ async def word(store: Store, lesson: Lesson, model: str, text: str) -> None:
     if text:
         await store.write(
             f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}",
-            (jsontext.plain(text), model, time.time(), lesson.id, lesson.text),
+            (canonical_json.plain(text), model, time.time(), lesson.id, lesson.text),
         )
     else:
         await store.write(f"UPDATE lessons SET asked = ? {same}", (model, lesson.id, lesson.text))

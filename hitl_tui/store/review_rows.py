@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Action, Attempt, Confidence, Context, DecisionKind, Message, Outcome, PauseKind, ReviewRow, ReviewState
 
 ROW = (
@@ -21,12 +21,12 @@ ACTION = (
 
 def action_values(a: Action) -> tuple[Any, ...]:
     """An action's columns, `ACTION`."""
-    plain = jsontext.plain
+    plain, dumps = canonical_json.plain, canonical_json.dumps
     return (
-        a.slot, plain(a.name), jsontext.dumps(a.args), jsontext.dumps(list(a.allowed)), plain(a.description), jsontext.dumps(a.args_schema),
-        jsontext.dumps(a.answer_schema), jsontext.dumps(list(a.choices)), a.tool_call and plain(a.tool_call), jsontext.dumps(dict(a.means)),
-        a.digest, a.confidence.value, a.confidence.source, plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule),
-        plain(a.reason), a.reviewers, a.declared and plain(a.declared), a.spot_check,
+        a.slot, plain(a.name), dumps(a.args), dumps(list(a.allowed)), plain(a.description), dumps(a.args_schema), dumps(a.answer_schema),
+        dumps(list(a.choices)), a.tool_call and plain(a.tool_call), dumps(dict(a.means)), a.digest, a.confidence.value, a.confidence.source,
+        plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule), plain(a.reason), a.reviewers,
+        a.declared and plain(a.declared), a.spot_check,
     )  # fmt: skip
 
 

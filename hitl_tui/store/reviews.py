@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from hitl_tui import escalating, jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import (
     Action,
     Answer,
@@ -25,9 +25,10 @@ from hitl_tui.model import (
     Verdict,
     worst,
 )
-from hitl_tui.store import endorsements, escalations, heads
+from hitl_tui.policy import escalation
+from hitl_tui.store import endorsements, escalations, run_heads
 from hitl_tui.store.answers import DECIDE, answer_of, row_of
-from hitl_tui.store.changes import Rev
+from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, action_values, read_action, read_context, read_row
 from hitl_tui.store.runs import GIVE_BACK
@@ -175,7 +176,7 @@ async def reconcile(
             "WHERE id = ? AND worker = ?",
             (run, worker),
         )
-        await heads.put(db, run, head)
+        await run_heads.put(db, run, head)
 
 
 async def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
@@ -200,7 +201,7 @@ async def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> s
     found = await db.execute_fetchall(
         "SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.node = ? AND v.interrupt != ? "
         "AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1",
-        (run, jsontext.plain(pause.node), pause.interrupt, pause.actions[0].digest),
+        (run, canonical_json.plain(pause.node), pause.interrupt, pause.actions[0].digest),
     )
     return note if found else ""
 
@@ -254,32 +255,32 @@ async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judg
     for action in pause.actions:
         verdict = routed.verdicts.get(action.slot)
         if verdict and (kind := ANSWERED.get(verdict.outcome)):
-            answer = Answer(kind, message=jsontext.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
+            answer = Answer(kind, message=canonical_json.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
             await db.execute(DECIDE, row_of(review, action, answer, f"policy:{verdict.rule}", now, now, None))
-    if call := escalating.called(agent, pause, routed.verdicts):
+    if call := escalation.called(agent, pause, routed.verdicts):
         await escalations.add(db, review, call.to, call.actor, call.why, now)
 
 
 async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
     """Store a new review within a transaction, with what policy says of it; its id, and when it was opened."""
-    first, plain, now = pause.actions[0], jsontext.plain, time.time()
+    first, plain, now = pause.actions[0], canonical_json.plain, time.time()
     actions = [_with(action, routed.verdicts.get(action.slot)) for action in pause.actions]
     risk = worst([action.risk for action in actions]) if routed.verdicts else pause.risk
     note = plain("; ".join(filter(None, [pause.note, routed.note])))
-    due = escalating.soonest(routed.verdicts)
+    due = escalation.soonest(routed.verdicts)
     cursor = await db.execute(
         "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at, "
         "repeats, route, recipient, deadline_at, deadline_then, deadline_rule) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, agent, pause.interrupt, pause.kind, plain(pause.node), jsontext.dumps(list(pause.path)), plain(first.name),
-         jsontext.one_line(first.args), len(pause.actions), risk, pause.confidence, note, now,
-         pause.repeats, _route(routed.verdicts), plain(escalating.recipient(routed.verdicts)),
+        (run, agent, pause.interrupt, pause.kind, plain(pause.node), canonical_json.dumps(list(pause.path)), plain(first.name),
+         canonical_json.one_line(first.args), len(pause.actions), risk, pause.confidence, note, now,
+         pause.repeats, _route(routed.verdicts), plain(escalation.recipient(routed.verdicts)),
          now + (due.deadline_s or 0.0) if due else None, due.then if due else "", due.rule if due else ""),
     )  # fmt: skip
     review = int(cursor.lastrowid or 0)
     await db.execute(
         "INSERT INTO details (review, value, context) VALUES (?, ?, ?)",
-        (review, jsontext.dumps(pause.value), jsontext.dumps(asdict(pause.context))),
+        (review, canonical_json.dumps(pause.value), canonical_json.dumps(asdict(pause.context))),
     )
     await db.executemany(
         f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",

@@ -8,10 +8,10 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Head, Json, Run, RunOptions, RunState
-from hitl_tui.store import attention, audit, heads
-from hitl_tui.store.changes import Rev
+from hitl_tui.store import attention_findings, audit, run_heads
+from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -47,13 +47,13 @@ async def insert(
 ) -> list[int]:
     """Queue runs given as (project, agent, thread, title, input), by whom; all or none. Returns their ids."""
     made = []
-    lists = [jsontext.dumps(list(given)) for given in (options.gates_before, options.gates_after, options.tags)]
+    lists = [canonical_json.dumps(list(given)) for given in (options.gates_before, options.gates_after, options.tags)]
     async with store.transaction() as db:
         for project, agent, thread, title, given in runs:
             cursor = await db.execute(
                 "INSERT INTO runs (project, agent, thread, title, input, created_at, gates_before, gates_after, tags, time_limit_s, "
                 "launched_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (project, agent, thread, title, jsontext.dumps(given), time.time(), *lists, options.time_limit_s, by),
+                (project, agent, thread, title, canonical_json.dumps(given), time.time(), *lists, options.time_limit_s, by),
             )
             made.append(int(cursor.lastrowid or 0))
     return made
@@ -134,7 +134,7 @@ async def settle(store: Store, run: int, worker: str, state: RunState, head: Hea
     if not columns.keys() <= known:
         raise ValueError(f"no such columns: {columns.keys() - known}")
     if "result" in columns:
-        columns["result"] = jsontext.dumps(columns["result"])
+        columns["result"] = canonical_json.dumps(columns["result"])
     columns = {"activity": "", "error": "", "cut": False, **columns, "state": state, "ended_at": time.time() if state in OVER else None}
     if state in OVER:
         columns |= {"cancelling": False, "resuming": False, "crashes": 0}  # `cut` stays: a retry must know
@@ -146,7 +146,7 @@ async def settle(store: Store, run: int, worker: str, state: RunState, head: Hea
         )
         if cursor.rowcount and state in OVER:
             await _close_reviews(db, run, state)
-            await heads.put(db, run, head)
+            await run_heads.put(db, run, head)
 
 
 async def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
@@ -184,7 +184,7 @@ async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
     """
     now = time.time()
     async with store.transaction() as db:
-        if by and await attention.caught(db, by, "cancelled", run=run):
+        if by and await attention_findings.caught(db, by, "cancelled", run=run):
             return True
         cursor = await db.execute(
             "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0, resuming = 0 "

@@ -10,8 +10,8 @@ from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from hitl_tui import jsontext
-from hitl_tui.filters import GLOBS, Filter, Limit, Term
+from hitl_tui import canonical_json
+from hitl_tui.filter_language import GLOBS, Filter, Limit, Term
 from hitl_tui.model import Decision, DecisionKind, Remembered, Thumb
 from hitl_tui.store import feedback
 from hitl_tui.store.answers import answer_of
@@ -224,9 +224,9 @@ def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:
 def _summary(beginning: str) -> str:
     """Arguments as the queue lists them; as JSON where they are cut."""
     try:
-        return jsontext.one_line(json.loads(beginning))
+        return canonical_json.one_line(json.loads(beginning))
     except ValueError:
-        return jsontext.one_line(beginning)
+        return canonical_json.one_line(beginning)
 
 
 async def waiting_ids(store: Store, wanted: Filter) -> array[int]:

@@ -7,15 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hitl_tui import jsontext, plans
+from hitl_tui import canonical_json, handback
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, Run, RunState, TakeOver
-from hitl_tui.store import attention
+from hitl_tui.store import attention_findings
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.error_context import when
 from hitl_tui.store.review_rows import read_context
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
-from hitl_tui.store.why import when
 
 COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed"
 WIDTH = COLUMNS.count(",") + 1
@@ -36,9 +36,9 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | No
     now = time.time()
     async with store.transaction() as db:
         await _must_rest(db, run)
-        if await attention.waits(db, run):
+        if await attention_findings.waits(db, run):
             await _must_be_free(db, run, actor, None, reason)
-            await attention.caught(db, actor, "taken over", run=run)
+            await attention_findings.caught(db, actor, "taken over", run=run)
             return None
         head = await db.execute_fetchall("SELECT checkpoint FROM heads WHERE run = ?", (run,))
         if not head:
@@ -79,7 +79,7 @@ async def _must_rest(db: Transaction, run: int) -> None:
     if state == RunState.DONE:
         raise Refused(f"run r{run} is done: there is nothing left to take over", "launch another in its thread to go on")
     if state not in AT_REST:
-        doing = f" ({jsontext.one_line(activity, 60)})" if activity else ""
+        doing = f" ({canonical_json.one_line(activity, 60)})" if activity else ""
         raise Refused(f"run r{run} is moving: it is {state}{doing}", "take it over when it waits or has failed")
     moving = await db.execute_fetchall(
         "SELECT id, decided FROM reviews WHERE run = ? AND state IN ('decided', 'submitted') AND kind != 'failure' LIMIT 1", (run,)
@@ -128,13 +128,13 @@ def holder(store: Store, run: int) -> TakeOver | None:
 
 async def keep(store: Store, takeover: int, actor: str, plan: HandBack, typed: Mapping[str, str]) -> bool:
     """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
-    values = (jsontext.dumps(plans.as_json(plan)), jsontext.dumps(dict(typed)) if typed else None)
+    values = (canonical_json.dumps(handback.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
     return await _change(store, takeover, actor, "plan = ?, typed = ?", *values)
 
 
 async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
     """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
-    values = (jsontext.dumps(plans.as_json(plan)), time.time())
+    values = (canonical_json.dumps(handback.as_json(plan)), time.time())
     return await _change(store, takeover, actor, "plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ?", *values)
 
 
@@ -242,7 +242,7 @@ async def put_back(store: Store, worker: str, takeover: TakeOver, state: str, no
 
 async def _end(db: Transaction, takeover: int, state: str, note: str) -> None:
     await db.execute(
-        "UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, jsontext.plain(note), time.time(), takeover)
+        "UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, canonical_json.plain(note), time.time(), takeover)
     )
     await db.execute(
         "UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE run = (SELECT run FROM takeovers WHERE id = ?) "
@@ -258,5 +258,5 @@ async def _live(db: Transaction, run: int) -> TakeOver | None:
 
 def _read(row: Any) -> TakeOver:
     id_, run, actor, at, head_, plan, state, note, typed = row
-    planned = plans.read(json.loads(plan)) if plan else HandBack()
+    planned = handback.read(json.loads(plan)) if plan else HandBack()
     return TakeOver(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})

@@ -21,29 +21,29 @@ from textual.worker import WorkerFailed
 from hitl_tui.errors import BadHome
 from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import ReviewState
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 from hitl_tui.settings import Home, Settings
-from hitl_tui.ui.alarm import Alarm
-from hitl_tui.ui.bindings import COMMANDS, group, read_keymap
-from hitl_tui.ui.crew import Crew
-from hitl_tui.ui.key_line import KeyLine
-from hitl_tui.ui.live import AGAIN_S, Live
+from hitl_tui.ui.commands import COMMANDS, group, read_keymap
 from hitl_tui.ui.messages import Acted, HintsChanged, Pressed, RunChosen
-from hitl_tui.ui.queue_view import QueueView
-from hitl_tui.ui.standing import read_standing, read_surroundings
-from hitl_tui.ui.themes import OWN
-from hitl_tui.ui.top_line import TopLine
-from hitl_tui.ui.trouble import TROUBLE, report, steady
-from hitl_tui.ui.type_ahead import ASKING, TakesKeys, ask, opened
+from hitl_tui.ui.queue.view import QueueView
+from hitl_tui.ui.runtime.errors import TROUBLE, report, steady
+from hitl_tui.ui.runtime.escalation_alert import Alarm
+from hitl_tui.ui.runtime.key_queue import ASKING, TakesKeys, ask, opened
+from hitl_tui.ui.runtime.live_updates import AGAIN_S, Live
+from hitl_tui.ui.runtime.status import read_standing, read_surroundings
+from hitl_tui.ui.runtime.worker_pool import Crew
+from hitl_tui.ui.theme import OWN
+from hitl_tui.ui.widgets.header import TopLine
+from hitl_tui.ui.widgets.key_bar import KeyLine
 from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
-    from hitl_tui.ui.history_view import HistoryView
-    from hitl_tui.ui.insights_view import InsightsView
-    from hitl_tui.ui.lessons_view import LessonsView
-    from hitl_tui.ui.policy_view import PolicyView
-    from hitl_tui.ui.runs_view import RunsView
-    from hitl_tui.ui.takeover.opening import TypedInPlaces
+    from hitl_tui.ui.history.view import HistoryView
+    from hitl_tui.ui.insights.view import InsightsView
+    from hitl_tui.ui.lessons.view import LessonsView
+    from hitl_tui.ui.policy.view import PolicyView
+    from hitl_tui.ui.runs.view import RunsView
+    from hitl_tui.ui.takeover.open import TypedInPlaces
 
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
@@ -260,7 +260,7 @@ class HitlApp(App[None]):
     async def _runs_view(self) -> RunsView:
         """Made when it is first asked for, like the dialogs."""
         if self._runs is None:
-            from hitl_tui.ui.runs_view import RunsView
+            from hitl_tui.ui.runs.view import RunsView
 
             self._runs = RunsView(self._inbox, self._home.run_log, self._clock)
             await self.mount(self._runs, after=self.query_one(QueueView))
@@ -270,7 +270,7 @@ class HitlApp(App[None]):
     async def _history_view(self) -> HistoryView:
         """Made when it is first asked for; what was decided while it was not shown is read then."""
         if self._history is None:
-            from hitl_tui.ui.history_view import HistoryView
+            from hitl_tui.ui.history.view import HistoryView
 
             self._history = HistoryView(self._inbox, self._clock)
             await self.mount(self._history, after=self.query_one(QueueView))
@@ -280,7 +280,7 @@ class HitlApp(App[None]):
     async def _insights_view(self) -> InsightsView:
         """Made when it is first asked for; what was decided while it was not shown is counted then."""
         if self._insights is None:
-            from hitl_tui.ui.insights_view import InsightsView
+            from hitl_tui.ui.insights.view import InsightsView
 
             self._insights = InsightsView(self._inbox, self._clock)
             await self.mount(self._insights, after=self.query_one(QueueView))
@@ -291,7 +291,7 @@ class HitlApp(App[None]):
         """Made when it is first asked for; it tells about the review under the queue's cursor."""
         queue = self.query_one(QueueView)
         if self._policy is None:
-            from hitl_tui.ui.policy_view import PolicyView
+            from hitl_tui.ui.policy.view import PolicyView
 
             self._policy = PolicyView(self._inbox, self._home.path, self._clock)
             await self.mount(self._policy, after=queue)
@@ -301,7 +301,7 @@ class HitlApp(App[None]):
     async def _lessons_view(self) -> LessonsView:
         """Made when it is first asked for; those that wait for a word are first each time it is shown."""
         if self._lessons is None:
-            from hitl_tui.ui.lessons_view import LessonsView
+            from hitl_tui.ui.lessons.view import LessonsView
 
             self._lessons = LessonsView(self._inbox, self._clock)
             await self.mount(self._lessons, after=self.query_one(QueueView))
@@ -311,7 +311,7 @@ class HitlApp(App[None]):
     @work(group=ASKING)
     @steady
     async def action_take_over(self, run: int) -> None:
-        from hitl_tui.ui.takeover.opening import open_workspace
+        from hitl_tui.ui.takeover.open import open_workspace
 
         await open_workspace(self, self._inbox, run, self._typed, self.keymap, self._clock)
         self._live.ring()

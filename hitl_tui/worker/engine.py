@@ -9,17 +9,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from hitl_tui import faultpoints
-from hitl_tui.agents.project import Project
+from hitl_tui import failpoints
+from hitl_tui.agents.local_source import Project
 from hitl_tui.errors import Storage
-from hitl_tui.faultpoints import Step
+from hitl_tui.failpoints import Step
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changes, decisions, hangs, lessons, notices, runs, search, takeovers, workers
-from hitl_tui.worker.duties import Duties
+from hitl_tui.store import Store, changefeed, decisions, lessons, notifications, runs, search, takeovers, time_limits, workers
 from hitl_tui.worker.liveness import is_gone
-from hitl_tui.worker.output import trim
-from hitl_tui.worker.patience import Patience
-from hitl_tui.worker.turns import Turns
+from hitl_tui.worker.output_capture import trim
+from hitl_tui.worker.run_driver import Turns
+from hitl_tui.worker.scheduled_jobs import Duties
+from hitl_tui.worker.storage_backoff import Patience
 
 POLL_S = 0.05
 BEAT_S = 2.0
@@ -148,7 +148,7 @@ class Engine:
             run = await runs.take_next(*self._mine, alone)
             if run is None:
                 return
-            faultpoints.reached(Step.LEASED)
+            failpoints.reached(Step.LEASED)
             self._start(run, self._turns.take(run))
 
     async def _do_duties(self) -> None:
@@ -201,11 +201,11 @@ class Engine:
             turn = self._going.get(run)
             if turn is None:
                 await runs.ask_cancel(self._store, run)
-        for due in hangs.due(self._store.glance, self._me.id, self._limit_s):
+        for due in time_limits.due(self._store.glance, self._me.id, self._limit_s):
             if turn := self._going.get(due.run):
                 await self._end(turn, due)
 
-    async def _end(self, turn: _Turn, due: hangs.Due) -> None:
+    async def _end(self, turn: _Turn, due: time_limits.Due) -> None:
         """Cut a turn off; when its code does not stop, say so, and then give up this process for a new one."""
         now = time.monotonic()
         if turn.cut_at is None:
@@ -214,7 +214,7 @@ class Engine:
             turn.task.cancel()
         elif not turn.marked:
             turn.marked = True
-            await hangs.mark(self._store, self._me.id, due)
+            await time_limits.mark(self._store, self._me.id, due)
             self._ring()
         if now - turn.cut_at > STOP_S:
             self._replacing = True
@@ -225,7 +225,7 @@ class Engine:
                 await workers.beat(self._store, self._me.id)
                 await self._recover()
                 await self._look_for_suspect()
-                await changes.prune(self._store)
+                await changefeed.prune(self._store)
                 await search.catch_up(self._store)
                 await lessons.propose(self._store)
             await asyncio.to_thread(trim, self._project.home)
@@ -251,7 +251,7 @@ class Engine:
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
     async def _work_left(self) -> bool:
-        on_their_way = notices.unsettled(self._store, self._me.project, time.time())
+        on_their_way = notifications.unsettled(self._store, self._me.project, time.time())
         return on_their_way or self._duties.left() or await runs.work_left(self._store, self._me.project, self._project.names)
 
 

@@ -18,27 +18,27 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hitl_tui.agents.lessons import model_name
-from hitl_tui.agents.project import Project
+from hitl_tui.agents.local_source import Project
+from hitl_tui.agents.memory import model_name
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
 from hitl_tui.model import Worker
 from hitl_tui.settings import Home
-from hitl_tui.store import Store, agents, hangs, lessons, runs, workers
+from hitl_tui.store import Store, agents, lessons, runs, time_limits, workers
 from hitl_tui.supervisor import worker_command
-from hitl_tui.worker.courier import Courier
-from hitl_tui.worker.duties import Duties
 from hitl_tui.worker.engine import Engine
-from hitl_tui.worker.journal import Journal
+from hitl_tui.worker.executor import AgentThreads
+from hitl_tui.worker.lesson_rewriter import Wording
 from hitl_tui.worker.liveness import HOST, started
-from hitl_tui.worker.output import RunOutput
-from hitl_tui.worker.routing import Routing
-from hitl_tui.worker.successor import Successor
-from hitl_tui.worker.threads import AgentThreads
-from hitl_tui.worker.turns import Turns
+from hitl_tui.worker.notifier import Courier
+from hitl_tui.worker.output_capture import RunOutput
+from hitl_tui.worker.policy_router import Routing
+from hitl_tui.worker.reexec import Successor
+from hitl_tui.worker.run_driver import Turns
+from hitl_tui.worker.scheduled_jobs import Duties
+from hitl_tui.worker.trace_writer import Journal
 from hitl_tui.worker.watchdog import Watchdog
-from hitl_tui.worker.wording import Wording
 
 NICENESS = 5
 ORPHAN_S = 10.0
@@ -162,7 +162,7 @@ async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
     """Take up what this very process drove before it was replaced."""
     for other, host in await workers.list_workers(store):
         if other.id != me.id and (host, other.pid) == (HOST, me.pid) and abs(other.started - me.started) <= 1:
-            await asyncio.to_thread(hangs.mark_all, store.path, other.id, limit_s)
+            await asyncio.to_thread(time_limits.mark_all, store.path, other.id, limit_s)
             await runs.recover(store, other.id, blame=False)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from hitl_tui.store import hangs
+from hitl_tui.store import time_limits
 
 LOOK_S = 0.5
 BLOCKED_LOOKS = 10
@@ -42,7 +42,7 @@ class Watchdog:
             time.sleep(LOOK_S)
             if self._missed >= BLOCKED_LOOKS and self._is_due() and self._missed >= BLOCKED_LOOKS:
                 with contextlib.suppress(sqlite3.Error):
-                    hangs.say_alive(self._database, self._worker)  # the successor needs a moment until it can
+                    time_limits.say_alive(self._database, self._worker)  # the successor needs a moment until it can
                 self._replace()
 
     def _alive(self) -> None:
@@ -50,6 +50,6 @@ class Watchdog:
 
     def _is_due(self) -> bool:
         try:
-            return hangs.is_due(self._database, self._worker, self._limit_s)
+            return time_limits.is_due(self._database, self._worker, self._limit_s)
         except sqlite3.Error:
             return False  # it is looked at again

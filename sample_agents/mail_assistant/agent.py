@@ -10,9 +10,9 @@ from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddlewar
 from langchain_core.messages import SystemMessage
 
 from hitl_tui.patterns import alessons, lessons
-from mail_assistant.mail_script import mail_script
-from mail_assistant.mail_tools import TOOLS
-from scripted_model import chat_model
+from mail_assistant.script import mail_script
+from mail_assistant.tools import TOOLS
+from scripted.model import chat_model
 
 SYSTEM_PROMPT = """You look after the inbox of Kim Larsen, who runs the lamp shop Nordlicht.
 Search and read before you act. Answer in the language of the mail, with facts from the mail only.

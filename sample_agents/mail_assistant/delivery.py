@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from langchain_core.tools import ToolException
 
-from working_folder import seeded
+from shared.workdir import seeded
 
 SENDER = "Kim Larsen <kim@example.net>"
 ADDRESS = re.compile(r"[!-~]+@[A-Za-z0-9.-]+")

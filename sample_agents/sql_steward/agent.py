@@ -8,9 +8,9 @@ from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 
-from scripted_model import chat_model
-from sql_steward.sql_script import sql_script
-from sql_steward.sql_tools import TOOLS, execute
+from scripted.model import chat_model
+from sql_steward.script import sql_script
+from sql_steward.tools import TOOLS, execute
 
 SYSTEM_PROMPT = """You look after the customer database of the lamp shop Nordlicht (SQLite).
 Look at the data before you change it. Statements of one turn run in any order: propose in one turn only what is

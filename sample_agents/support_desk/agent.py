@@ -12,10 +12,10 @@ from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 
 from hitl_tui.patterns import alessons, confidence_router, escalate, extract_confidence
-from scripted_model import chat_model
-from support_desk.desk_script import desk_script
-from support_desk.desk_tools import ACTS, READS
-from support_desk.prompt import STUCK, SYSTEM_PROMPT
+from scripted.model import chat_model
+from support_desk.prompts import STUCK, SYSTEM_PROMPT
+from support_desk.script import desk_script
+from support_desk.tools import ACTS, READS
 
 model = chat_model(desk_script).bind_tools([*READS, *ACTS])
 by_confidence = confidence_router(auto=0.9, approve=0.6)

@@ -10,10 +10,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from hitl_tui.patterns import arefine
-from scripted_model import chat_model
-from writing_room.notes_folder import notes, publish, wanted
+from scripted.model import chat_model
+from writing_room.notes import notes, publish, wanted
 from writing_room.prompts import INSTRUCTIONS, REVISE, SYSTEM_PROMPT, WRITE
-from writing_room.writing_script import writing_script
+from writing_room.script import writing_script
 
 model = chat_model(writing_script)
 

@@ -6,13 +6,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable
 
-from tests.benchmarks import decision, export, keys, past, queue_list, replay, resume, startup
+from tests.benchmarks import decision, export, key_latency, past, queue_list, replay, resume, startup
 from tests.benchmarks.ratio import Ratio
 
 ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "startup": startup.measure,
     "queue": lambda: asyncio.run(queue_list.measure()),
-    "keys": keys.measure,
+    "keys": key_latency.measure,
     "resume": lambda: [asyncio.run(resume.measure())],
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,

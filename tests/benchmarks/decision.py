@@ -15,7 +15,7 @@ from hitl_tui.model import Answer, DecisionKind, Review
 from hitl_tui.store import Store, decisions
 from hitl_tui.store.chain import chained
 from tests.benchmarks.ratio import Ratio, median_ratio_async
-from tests.ui import seed
+from tests.ui.homes import seed
 
 PAIRS = 1500
 WARM = 100

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import million
+from tests.benchmarks import large_home
 from tests.benchmarks.ratio import Ratio
 
 MANY, FEW = 1_000_000, 10_000
@@ -23,7 +23,7 @@ def measure() -> list[Ratio]:
     peaks: dict[int, list[float]] = {}
     for count in (FEW, MANY):
         with tempfile.TemporaryDirectory() as folder:
-            million.fill(Path(folder) / "hitl.db", count)
+            large_home.fill(Path(folder) / "hitl.db", count)
             peaks[count] = [peak(Path(folder), format_) for format_ in FORMATS]
     name = f"export of {MANY:,} decisions ÷ of {FEW:,}: peak memory, as"
     return [Ratio(f"{name} {format_}", peaks[MANY][i], peaks[FEW][i], 1.2, unit="kB") for i, format_ in enumerate(FORMATS)]

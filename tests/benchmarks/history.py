@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from hitl_tui.filters import Filter
+from hitl_tui.filter_language import Filter
 from hitl_tui.store import Store, search
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 

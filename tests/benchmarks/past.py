@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks import history, insights, million
+from tests.benchmarks import history, insights, large_home
 from tests.benchmarks.ratio import Ratio
 
 MANY, FEW, FEWEST = 1_000_000, 10_000, 1_000
@@ -21,6 +21,6 @@ def measure() -> Iterator[Ratio]:
     with tempfile.TemporaryDirectory() as folder:
         homes = {count: Path(folder) / f"{count}.db" for count in (FEWEST, FEW, MANY)}
         for count, path in homes.items():
-            million.fill(path, count)
+            large_home.fill(path, count)
         yield asyncio.run(insights.measure(homes[MANY], homes[FEW], (MANY, FEW)))
         yield asyncio.run(history.measure(homes[MANY], homes[FEWEST], (MANY, FEWEST)))

@@ -18,8 +18,8 @@ from textual.widgets import DataTable
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow
 from hitl_tui.store import Store
-from hitl_tui.ui.order import Order
-from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.widgets.order import Order
 from tests.benchmarks.ratio import Ratio
 from tests.benchmarks.rows import seed_home
 

@@ -6,10 +6,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.agents.targets import sample_agents
 from hitl_tui.model import digest_of
-from hitl_tui.policy import Policy, Replay, read_policy
+from hitl_tui.policy.loader import read_policy
+from hitl_tui.policy.replay import Replay
+from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, history
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 
@@ -44,7 +46,7 @@ async def record(store: Store, count: int) -> None:
             await db.execute(
                 "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) VALUES (?, 0, ?, ?, ?, '', "
                 "'[]', '{}', ?)",
-                (cursor.lastrowid, name, jsontext.dumps(args), '["approve", "edit", "reject", "respond"]', digest),
+                (cursor.lastrowid, name, canonical_json.dumps(args), '["approve", "edit", "reject", "respond"]', digest),
             )
             await db.execute(
                 "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) VALUES (?, 0, ?, 'ann', ?, ?, ?)",

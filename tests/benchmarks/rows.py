@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
-from tests.ui import seed
+from tests.ui.homes import seed
 
 
 def seed_home(folder: Path, count: int) -> Home:

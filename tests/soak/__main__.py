@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.driving import Forge
-from tests.soak.ledger import Ledger
+from tests.soak.invariants import Ledger
 from tests.soak.report import report
-from tests.soak.soak import Size, soak
+from tests.soak.scenario import Size, soak
+from tests.support.harness import Forge
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.soak.ledger import Ledger, explained
+from tests.soak.invariants import Ledger, explained
 
 
 def report(ledger: Ledger) -> Iterator[str]:

@@ -15,7 +15,7 @@ from hitl_tui.inbox import Inbox, Rev
 from hitl_tui.model import Review, ReviewState, RunState
 from hitl_tui.store import Store
 from tests.soak.answers import answer, whole
-from tests.soak.diary import Diary
+from tests.soak.intent_log import Diary
 
 GRACES_S = (0.0, 0.0, 0.3, 1.0)
 

@@ -13,13 +13,13 @@ from textual.pilot import Pilot
 
 from hitl_tui.agents.targets import root_of
 from hitl_tui.inbox import Inbox
-from hitl_tui.policy import Policies
+from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.crew import Crew, NoCrew
-from hitl_tui.ui.queue_view import QueueView
-from tests.ui import seed
+from hitl_tui.ui.queue.view import QueueView
+from hitl_tui.ui.runtime.worker_pool import Crew, NoCrew
+from tests.ui.homes import seed
 
 NOW = 1_760_000_000.0
 """A time that stands still, for pictures."""

@@ -16,8 +16,8 @@ from hitl_tui.model import PauseKind
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.crew import NoCrew
-from tests.ui import decided, heads, routed, seed
+from hitl_tui.ui.runtime.worker_pool import NoCrew
+from tests.ui.homes import escalations, history, run_heads, seed
 
 
 async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> None:
@@ -38,14 +38,14 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
                     big = {"blob": "x" * 2_000_000, "lines": "\n".join(f"line {n} of the text" for n in range(100_000))}
                     await seed.ask(store, of, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write_file", big)))
                 if what == "routed":
-                    await routed.routed_of(store, of, time.time())
+                    await escalations.routed_of(store, of, time.time())
                 if what == "decided":
-                    await decided.decided_of(store, of, time.time())
+                    await history.decided_of(store, of, time.time())
                 if what in ("variety", "huge"):
                     await seed.variety_of(store, of, time.time())
                 await seed.other_runs(store, of, time.time())
                 if what == "variety":
-                    await heads.heads_of(store)
+                    await run_heads.heads_of(store)
             await HitlApp(Inbox(store, "ann", grace_s=float(undo_s)), Settings(theme=theme), crew, home).run_async()
 
 

@@ -12,14 +12,14 @@ from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions
 from hitl_tui.settings import Settings
 from hitl_tui.store import agents
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.bindings import COMMANDS, read_keymap
-from hitl_tui.ui.crew import NoCrew
-from hitl_tui.ui.dialogs.areas import JsonArea
+from hitl_tui.ui.commands import COMMANDS, read_keymap
 from hitl_tui.ui.dialogs.help import help_lines
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.queue_list import QueueList
-from tests.ui import seed
+from hitl_tui.ui.dialogs.text_areas import JsonArea
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.runtime.worker_pool import NoCrew
+from hitl_tui.ui.widgets.text_view import Document
 from tests.ui.conftest import Console, Desk
+from tests.ui.homes import seed
 
 
 def cursor(desk: Desk) -> int | None:

@@ -14,10 +14,10 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
-from hitl_tui.ui.history_view import HistoryView
-from tests.ui import decided, seed
+from hitl_tui.ui.history.view import HistoryView
 from tests.ui.conftest import NOW, Console, Desk
-from tests.ui.pictures import in_utc, pressing
+from tests.ui.homes import history, seed
+from tests.ui.snapshots import in_utc, pressing
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
@@ -32,7 +32,7 @@ def listed(desk: Desk) -> list[str]:
 
 
 async def filled(desk: Desk) -> list[int]:
-    made = await decided.decided_of(desk.store, desk.project, time.time())
+    made = await history.decided_of(desk.store, desk.project, time.time())
     await desk.settle()
     return made
 
@@ -127,7 +127,7 @@ async def test_a_decision_that_is_not_there_is_a_sentence(console: Console) -> N
 async def fill(home: Home) -> None:
     """The home of a picture."""
     async with Store.open(home.database) as store:
-        await decided.decided_of(store, await seed.project(store), NOW)
+        await history.decided_of(store, await seed.project(store), NOW)
 
 
 SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [

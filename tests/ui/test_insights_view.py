@@ -12,24 +12,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl_tui.amounts import percent, took, top_of
-from hitl_tui.insights import Believed, Calibration, Figures, Insights, Pace, Rates, Reader, Span, Times, brier, calibration_error
+from hitl_tui.formatting import percent, took, top_of
 from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.oversight.statistics import (
+    Believed,
+    Calibration,
+    Figures,
+    Insights,
+    Pace,
+    Rates,
+    Reader,
+    Span,
+    Times,
+    brier,
+    calibration_error,
+)
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.calibration_lines import calibration_lines
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.fatigue_lines import fatigue_lines
-from hitl_tui.ui.figure_lines import Frame, figure_lines
-from hitl_tui.ui.insights_entries import PERIODS
-from hitl_tui.ui.insights_view import InsightsView
-from hitl_tui.ui.lines import Line
-from hitl_tui.ui.plots import Point, bar, column_cells, columns, plane
-from hitl_tui.ui.trend import trend_of
-from tests.ui import judged, seed
+from hitl_tui.ui.insights.calibration import calibration_lines
+from hitl_tui.ui.insights.entries import PERIODS
+from hitl_tui.ui.insights.fatigue import fatigue_lines
+from hitl_tui.ui.insights.figures import Frame, figure_lines
+from hitl_tui.ui.insights.trend import trend_of
+from hitl_tui.ui.insights.view import InsightsView
+from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
+from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.widgets.text_view import Document
 from tests.ui.conftest import NOW, Console, Desk
-from tests.ui.pictures import in_utc, pressing
+from tests.ui.homes import insights, seed
+from tests.ui.snapshots import in_utc, pressing
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
@@ -58,7 +70,7 @@ def on(desk: Desk) -> str:
 
 
 async def filled(desk: Desk) -> None:
-    await judged.judged_of(desk.store, desk.project, time.time(), 150)
+    await insights.judged_of(desk.store, desk.project, time.time(), 150)
     await desk.press("f4")
     await desk.seen("Insights  30 days")
 
@@ -231,7 +243,7 @@ def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> No
 async def fill(home: Home) -> None:
     """The home of the pictures."""
     async with Store.open(home.database) as store:
-        await judged.judged_of(store, await seed.project(store), NOW)
+        await insights.judged_of(store, await seed.project(store), NOW)
 
 
 @pytest.fixture(scope="module")

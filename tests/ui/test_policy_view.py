@@ -14,11 +14,12 @@ import pytest
 from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.policy_view import PolicyView
-from tests.ui import ruled, seed
+from hitl_tui.ui.policy.view import PolicyView
+from hitl_tui.ui.widgets.text_view import Document
 from tests.ui.conftest import NOW, Console, Desk
-from tests.ui.pictures import in_utc, pressing
+from tests.ui.homes import policy as ruled
+from tests.ui.homes import seed
+from tests.ui.snapshots import in_utc, pressing
 from tests.ui.test_snapshots import Pictured
 
 REFUND = ("issue_refund", {"order": "9912", "amount": 420.0})

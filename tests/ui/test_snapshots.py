@@ -13,14 +13,14 @@ from textual.pilot import Pilot
 from hitl_tui.agents.targets import root_of
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind
-from hitl_tui.policy import Policies
+from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
-from hitl_tui.ui import looking
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.crew import NoCrew
-from tests.ui import routed, seed
+from hitl_tui.ui.queue import view_tracking
+from hitl_tui.ui.runtime.worker_pool import NoCrew
 from tests.ui.conftest import NOW
+from tests.ui.homes import escalations, seed
 
 Compare = Callable[..., bool]
 
@@ -47,7 +47,7 @@ async def fill(home: Home, what: str) -> None:
         if what == "variety":
             await seed.variety_of(store, of, NOW)
         if what == "routed":
-            await routed.routed_of(store, of, NOW)
+            await escalations.routed_of(store, of, NOW)
         await seed.other_runs(store, of, NOW)
 
 
@@ -106,7 +106,7 @@ def test_screen(
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    monkeypatch.setattr(looking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
+    monkeypatch.setattr(view_tracking, "LOOKED_S", 3600.0)  # on a slow machine a picture takes as long as a look
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
 

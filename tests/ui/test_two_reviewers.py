@@ -10,10 +10,10 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.crew import NoCrew
-from hitl_tui.ui.queue_list import QueueList
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.runtime.worker_pool import NoCrew
 from tests.ui.conftest import Console, Desk
-from tests.ui.test_deciding import MAIL, SQL, text
+from tests.ui.queue.test_decisions import MAIL, SQL, text
 
 BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 
 from hitl_tui.model import Answer, DecisionKind
-from hitl_tui.ui.bindings import COMMANDS
-from hitl_tui.ui.key_line import KeyLine
-from hitl_tui.ui.queue_list import QueueList
-from tests.ui import seed
+from hitl_tui.ui.commands import COMMANDS
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.widgets.key_bar import KeyLine
 from tests.ui.conftest import Console, Desk
-from tests.ui.test_deciding import BATCH, MAIL, SQL, go_to, put, text
-from tests.ui.test_typing_ahead import burst
+from tests.ui.homes import seed
+from tests.ui.queue.test_decisions import BATCH, MAIL, SQL, go_to, put, text
+from tests.ui.test_key_queue import burst
 
 APPROVED = [(0, "approve", None, None)]
 COUNTING = re.compile(r"u undo \d+ s")

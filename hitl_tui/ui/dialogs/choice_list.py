@@ -9,10 +9,10 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from hitl_tui import jsontext
+from hitl_tui import canonical_json
 from hitl_tui.model import Json
-from hitl_tui.safety import visible_line
-from hitl_tui.ui.ink import Inked
+from hitl_tui.sanitize import visible_line
+from hitl_tui.ui.widgets.styled_lines import Inked
 
 
 class ChoiceList(Inked, can_focus=True):
@@ -38,7 +38,7 @@ class ChoiceList(Inked, can_focus=True):
         if y >= len(self.choices):
             return self.strip([], self.size.width)
         choice = self.choices[y]
-        text = choice if isinstance(choice, str) else jsontext.dumps(choice)
+        text = choice if isinstance(choice, str) else canonical_json.dumps(choice)
         pieces = [
             ("▌" if here else " ", "accent"),
             (f"{y + 1} " if y < 9 else "  ", "accent"),

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hitl_tui.safety import visible
-from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.sanitize import visible
+from hitl_tui.ui.dialogs.base import DialogScreen
 
 
 class ConfirmScreen(DialogScreen[bool]):

@@ -11,14 +11,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from hitl_tui import checks, jsontext
+from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
-from hitl_tui.ui.dialogs.areas import JsonArea, escaped
-from hitl_tui.ui.dialogs.frame import AnswerScreen
-from hitl_tui.ui.differ import difference_lines
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.outside import edit_outside
+from hitl_tui.ui.dialogs.base import AnswerScreen
+from hitl_tui.ui.dialogs.text_areas import JsonArea, escaped
+from hitl_tui.ui.runtime.external_editor import edit_outside
+from hitl_tui.ui.text.diff import difference_lines
+from hitl_tui.ui.widgets.text_view import Document
 
 CHECK_S = 0.15
 """Pause in the typing after which the text is checked."""
@@ -81,9 +81,9 @@ class EditScreen(AnswerScreen):
         for area in self.query(JsonArea):
             self.draft = area.text
         try:
-            answer = Answer(DecisionKind.EDIT, args=jsontext.loads(self.draft, "this"))
+            answer = Answer(DecisionKind.EDIT, args=canonical_json.loads(self.draft, "this"))
             self.query_one("#edit-difference", Document).show(difference_lines(self._action.args, answer.args))
-            checks.check(self._kind, self._action, answer)
+            validation.check(self._kind, self._action, answer)
         except HitlError as error:
             self.complain(error.happened)
             return None

@@ -11,9 +11,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui.model import ReviewRow
-from hitl_tui.safety import one_line, visible
-from hitl_tui.ui.dialogs.frame import ReviewScreen
-from hitl_tui.ui.trouble import steady
+from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.dialogs.base import ReviewScreen
+from hitl_tui.ui.runtime.errors import steady
 
 Names = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 """Reads the people and groups that are known, each with what to say of it."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hitl_tui import filters
+from hitl_tui import filter_language
 from hitl_tui.errors import Refused
-from hitl_tui.ui.dialogs.frame import DialogScreen
+from hitl_tui.ui.dialogs.base import DialogScreen
 
 FIELDS = (
     "agent:mail*  tool:  by:  rule:  run:r3  review:12  thumb:down\n"
@@ -48,7 +48,7 @@ class FilterScreen(DialogScreen[str]):
 
     def _fits(self, text: str) -> bool:
         try:
-            filters.parse(text, time.time())
+            filter_language.parse(text, time.time())
         except Refused as slip:
             self.complain(str(slip))
             return False

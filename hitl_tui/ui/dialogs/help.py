@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hitl_tui.ui.bindings import all_keys, grouped
-from hitl_tui.ui.dialogs.page import PageScreen
-from hitl_tui.ui.lines import BLANK, Line, line
+from hitl_tui.ui.commands import all_keys, grouped
+from hitl_tui.ui.dialogs.text_page import PageScreen
+from hitl_tui.ui.text.lines import BLANK, Line, line
 
 KEYS = 16
 IDS = 18

@@ -13,16 +13,16 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from hitl_tui import checks, jsontext
+from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Json
-from hitl_tui.safety import one_line, visible
-from hitl_tui.ui.dialogs.areas import JsonArea, SendArea
-from hitl_tui.ui.dialogs.frame import DialogScreen
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.lines import BLANK, Line, paragraph
-from hitl_tui.ui.trouble import TROUBLE, sentence, steady
+from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
+from hitl_tui.ui.runtime.errors import TROUBLE, sentence, steady
+from hitl_tui.ui.text.lines import BLANK, Line, paragraph
+from hitl_tui.ui.widgets.text_view import Document
 
 TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "other side"), ("esc", "back")]
 JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other side"), ("esc", "back")]
@@ -137,7 +137,7 @@ class NewRunScreen(DialogScreen[int]):
         try:
             if text is not None and not text.strip():
                 raise Refused("say what it shall do")
-            given = jsontext.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
+            given = canonical_json.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
             (run,) = await self._inbox.launch(agent.name, text=text, given=given, project=agent.project)
         except TROUBLE as error:
             self.complain(sentence(error))
@@ -161,7 +161,7 @@ class NewRunScreen(DialogScreen[int]):
         if typed:
             self._drafts.setdefault((agent.project, agent.name, "text"), typed)
         _put(text, self._drafts.get((agent.project, agent.name, "text"), ""))
-        _put(json, self._drafts.get((agent.project, agent.name, "json"), jsontext.dumps(skeleton(agent.input_schema), indent=2)))
+        _put(json, self._drafts.get((agent.project, agent.name, "json"), canonical_json.dumps(skeleton(agent.input_schema), indent=2)))
         keys = JSON_KEYS if self._as_json else TEXT_KEYS
         self.rekey(BROKEN_KEYS if broken else [key for key in keys if agent.takes_text or key[0] != "ctrl+t"])
         self._check()
@@ -171,7 +171,9 @@ class NewRunScreen(DialogScreen[int]):
             self.complain("")
             return
         try:
-            self.complain(checks.schema_problem(jsontext.loads(self.query_one("#json", JsonArea).text, "this"), self._agent.input_schema))
+            self.complain(
+                validation.schema_problem(canonical_json.loads(self.query_one("#json", JsonArea).text, "this"), self._agent.input_schema)
+            )
         except HitlError as error:
             self.complain(error.happened)
 

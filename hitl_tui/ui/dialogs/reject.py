@@ -10,9 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui.model import Action, Answer, DecisionKind
-from hitl_tui.safety import one_line, visible
-from hitl_tui.ui import words
-from hitl_tui.ui.dialogs.frame import AnswerScreen
+from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.dialogs.base import AnswerScreen
+from hitl_tui.ui.text import labels
 
 
 class ReasonInput(Input):
@@ -44,7 +44,7 @@ class RejectScreen(AnswerScreen):
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
-        means = words.meaning(self._action, DecisionKind.REJECT)
+        means = labels.meaning(self._action, DecisionKind.REJECT)
         says = (
             f"It {one_line(means)}."
             if means

@@ -10,15 +10,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from hitl_tui import checks, jsontext
+from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
-from hitl_tui.safety import one_line
-from hitl_tui.ui import words
-from hitl_tui.ui.dialogs.areas import JsonArea, SendArea, escaped
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.dialogs.base import AnswerScreen
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
-from hitl_tui.ui.dialogs.form import Form, FormChanged, is_form
-from hitl_tui.ui.dialogs.frame import AnswerScreen
+from hitl_tui.ui.dialogs.schema_form import Form, FormChanged, is_form
+from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, escaped
+from hitl_tui.ui.text import labels
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
@@ -40,7 +40,7 @@ class RespondScreen(AnswerScreen):
         super().__init__(f"Respond to {action.name}", [])
         self._kind = kind
         self._action = action
-        self._kept: dict[str, Json] = jsontext.loads(draft) if draft else {}
+        self._kept: dict[str, Json] = canonical_json.loads(draft) if draft else {}
         self._modes = self._fitting()
         kept = self._kept.get("mode")
         self._mode = kept if kept in self._modes else self._modes[0]
@@ -87,7 +87,7 @@ class RespondScreen(AnswerScreen):
             self.dismiss(answer)
 
     def _fitting(self) -> list[str]:
-        if self._kind in checks.TOOL_KINDS:
+        if self._kind in validation.TOOL_KINDS:
             return ["text"]
         schema = self._action.answer_schema
         modes = ["choices"] if self._action.choices else []
@@ -96,10 +96,10 @@ class RespondScreen(AnswerScreen):
         return [*modes, "text", "json"] if text_fits else [*modes, "json", "text"]
 
     def _explanation(self) -> str:
-        means = words.meaning(self._action, DecisionKind.RESPOND)
+        means = labels.meaning(self._action, DecisionKind.RESPOND)
         if means:
             return f"It {one_line(means)}."
-        if self._kind in checks.TOOL_KINDS:
+        if self._kind in validation.TOOL_KINDS:
             return f"{one_line(self._action.name, 60)} does not run; the agent reads this as its result."
         return "The graph goes on with this as the answer."
 
@@ -116,7 +116,7 @@ class RespondScreen(AnswerScreen):
         try:
             answer = self._made()
             if answer is not None:
-                checks.check(self._kind, self._action, answer)
+                validation.check(self._kind, self._action, answer)
         except HitlError as error:
             self.complain(error.happened if sending or not self._blank() else "")
             return None
@@ -132,7 +132,7 @@ class RespondScreen(AnswerScreen):
             case "form":
                 return Answer(DecisionKind.RESPOND, args=self.query_one("#form", Form).value())
             case "json":
-                return Answer(DecisionKind.RESPOND, args=jsontext.loads(self.query_one("#json", JsonArea).text, "this"))
+                return Answer(DecisionKind.RESPOND, args=canonical_json.loads(self.query_one("#json", JsonArea).text, "this"))
             case _:
                 text = self.query_one("#text", SendArea).text
                 if not text:
@@ -154,7 +154,7 @@ class RespondScreen(AnswerScreen):
             kept["json"] = self.query_one("#json", JsonArea).text
         if "form" in self._modes:
             kept["form"] = self.query_one("#form", Form).raw()
-        self.draft = jsontext.dumps(kept)
+        self.draft = canonical_json.dumps(kept)
 
 
 def _as_answer(choice: Json) -> Answer:

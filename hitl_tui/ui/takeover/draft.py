@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hitl_tui import jsontext, plans
+from hitl_tui import canonical_json, handback
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, HandBack, Head, Json
-from hitl_tui.safety import visible
+from hitl_tui.sanitize import visible
 
 
 class Way(StrEnum):
@@ -67,7 +67,9 @@ class Draft:
             visible(head.text or "") if plan.text is None else plan.text,
             calls_text(head.calls if plan.calls is None else plan.calls),
             plan.guidance,
-            jsontext.dumps({**head.context.state, **plan.state} if isinstance(head.context.state, dict) else head.context.state, indent=2),
+            canonical_json.dumps(
+                {**head.context.state, **plan.state} if isinstance(head.context.state, dict) else head.context.state, indent=2
+            ),
             plan.answer or "",
         )
         for name, text in (typed or {}).items():
@@ -87,7 +89,7 @@ class Draft:
             return f"the run is {self.ended} already: give it up, and it stays so"
         if way in PROBES:
             try:
-                plans.check(PROBES[way], self.head, self.schema)
+                handback.check(PROBES[way], self.head, self.schema)
             except Refused as refused:
                 return str(refused)
         return ""
@@ -109,7 +111,7 @@ class Draft:
         plan = HandBack(**{name: read() for name, read in self._parts()})
         if plan == HandBack():
             raise Refused("nothing is done in the agent's place yet", "choose one of the six, or give the run up")
-        plans.check(plan, self.head, self.schema)
+        handback.check(plan, self.head, self.schema)
         return plan
 
     def kept(self) -> HandBack:
@@ -147,7 +149,7 @@ class Draft:
         Raises:
             Refused: it is no JSON.
         """
-        return jsontext.loads(self.state, "the state")
+        return canonical_json.loads(self.state, "the state")
 
     def changed(self) -> dict[str, Json]:
         """New values of those keys of the state that differ.
@@ -174,16 +176,16 @@ class Draft:
         Raises:
             Refused: they cannot be read, or a call does not fit its tool.
         """
-        given = jsontext.loads(self.calls, "the list of calls")
+        given = canonical_json.loads(self.calls, "the list of calls")
         if not isinstance(given, list):
             raise Refused("the calls are not a list", 'write them as [{"name": "tool", "args": {…}}, …]')
         if not _differ(given, _written(self.head.calls)):
             return None
-        return self._fits(plans.read({"calls": given})).calls
+        return self._fits(handback.read({"calls": given})).calls
 
     def _fits(self, part: HandBack) -> HandBack:
         if part != HandBack():
-            plans.check(part, self.head, self.schema)
+            handback.check(part, self.head, self.schema)
         return part
 
     # Telling
@@ -221,7 +223,7 @@ def _keys(schema: Json) -> set[str]:
 
 def calls_text(calls: tuple[Call, ...]) -> str:
     """Tool calls as the JSON a person edits."""
-    return jsontext.dumps(_written(calls), indent=2)
+    return canonical_json.dumps(_written(calls), indent=2)
 
 
 def _written(calls: tuple[Call, ...]) -> Json:
@@ -260,7 +262,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _differ(a: Json, b: Json) -> bool:
-    return jsontext.canonical(a) != jsontext.canonical(b)
+    return canonical_json.canonical(a) != canonical_json.canonical(b)
 
 
 def _tried(read: Callable[[], Json]) -> Json:

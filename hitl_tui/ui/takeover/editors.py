@@ -11,13 +11,13 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from hitl_tui.errors import Refused
-from hitl_tui.safety import one_line
-from hitl_tui.ui import review_lines
-from hitl_tui.ui.dialogs.areas import JsonArea, escaped
-from hitl_tui.ui.differ import difference_lines
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.lines import Line, line, paragraph
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.dialogs.text_areas import JsonArea, escaped
+from hitl_tui.ui.review import render
 from hitl_tui.ui.takeover.draft import Draft, Way
+from hitl_tui.ui.text.diff import difference_lines
+from hitl_tui.ui.text.lines import Line, line, paragraph
+from hitl_tui.ui.widgets.text_view import Document
 
 SHOWN = 200_000
 """Characters beyond which Textual's text area takes seconds to open."""
@@ -75,7 +75,7 @@ class Editor(Vertical):
 
     def _results(self) -> Iterator[Widget]:
         for place, call in enumerate(self.draft.head.calls):
-            yield Static(Content.styled(one_line(f"→ {review_lines.call_text(call.name, call.args)}", 240), "$text-accent"), classes="call")
+            yield Static(Content.styled(one_line(f"→ {render.call_text(call.name, call.args)}", 240), "$text-accent"), classes="call")
             yield _field(f"result-{place}", self.draft.results.get(call.id, ""), "what the tool would have said")
 
     def first(self) -> Widget | None:

@@ -17,20 +17,20 @@ from textual.widgets import Static, TextArea
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import HandBack, RunState, TakeOver
-from hitl_tui.safety import one_line, visible
-from hitl_tui.ui import words
-from hitl_tui.ui.bindings import BY_ID, group
+from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
-from hitl_tui.ui.document import Document
-from hitl_tui.ui.key_line import Hint, KeyLine
 from hitl_tui.ui.messages import Acted, Pressed
-from hitl_tui.ui.outside import edit_outside
+from hitl_tui.ui.runtime.errors import TROUBLE, report, sentence, steady
+from hitl_tui.ui.runtime.external_editor import edit_outside
+from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.takeover.action_list import WaysList
+from hitl_tui.ui.takeover.action_panel import Place
 from hitl_tui.ui.takeover.draft import CHECKED, Draft, Way
-from hitl_tui.ui.takeover.place import Place
-from hitl_tui.ui.takeover.ways_list import WaysList
-from hitl_tui.ui.takeover.whole_run import Whole, WholeRun, read_whole
-from hitl_tui.ui.trouble import TROUBLE, report, sentence, steady
-from hitl_tui.ui.type_ahead import ASKING, ask
+from hitl_tui.ui.takeover.run_panel import Whole, WholeRun, read_whole
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.widgets.key_bar import Hint, KeyLine
+from hitl_tui.ui.widgets.text_view import Document
 from hitl_tui.ui.workplace import Workplace
 
 SAVE_S = 1.0
@@ -113,7 +113,7 @@ class TakeOverScreen(Workplace):
 
     def _heading(self) -> Content:
         run = self._whole.run
-        since = words.when(self._over.at, self._clock())
+        since = labels.when(self._over.at, self._clock())
         what = f"{one_line(run.agent, 40)} · run r{run.id}"
         muted = f"   taken over by you {since}   {one_line(run.title, 120)}"
         return Content.assemble((" Take over ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))

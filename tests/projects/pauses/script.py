@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
-from scripted_model import ScriptedChatModel
+from scripted.model import ScriptedChatModel
 
 
 def say(messages: Sequence[BaseMessage]) -> AIMessage:

@@ -1,0 +1,104 @@
+"""What a graph tells of an action beside the action: how sure its agent is, and what the tool can do at worst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from hitl_tui import canonical_json
+from hitl_tui.agents.introspection import Anatomy
+from hitl_tui.agents.messages import messages_in, unanswered
+from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
+from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, Signals, Source, assess
+from hitl_tui.policy.engine import risk_of
+
+KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
+"""What is read of a message."""
+NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who is asked how sure an agent is, in order."""
+
+    order: tuple[Source, ...] = DEFAULT_ORDER
+    state_key: str = STATE_KEY
+
+
+REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
+
+
+def rated(pause: Pause, values: Any, anatomy: Anatomy, hearing: Hearing) -> Pause:
+    """The pause, each of its actions with its confidence and risk. `values` is the state it happened in."""
+    message, calls = unanswered(messages_in(values))
+    said = _plain(message or _last_word(values))
+    state = _state(values, hearing.state_key)
+    left = [canonical_json.safe(call) for call in calls]
+    actions = []
+    for action in pause.actions:
+        call = None if pause.kind in NO_CALLS else _call_of(action, left)
+        signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, hearing.state_key)
+        sure = REWRITTEN if _is_rewritten(message) else assess(signals, hearing.order)
+        actions.append(replace(action, confidence=sure, risk=_risk(pause, action, anatomy)))
+    return replace(pause, actions=tuple(actions), confidence=lowest(actions), risk=worst(action.risk for action in actions))
+
+
+def _is_rewritten(message: AIMessage | None) -> bool:
+    """Whether a person wrote it in the agent's place: how sure the agent was of its own words says nothing of these."""
+    signed = message.additional_kwargs.get("hitl") if message else None
+    return isinstance(signed, Mapping) and signed.get("did") == "rewrote"
+
+
+def lowest(actions: Sequence[Action]) -> float | None:
+    """The lowest confidence; None when that of any is unknown."""
+    known = [action.confidence.value for action in actions]
+    return None if None in known else min(value for value in known if value is not None)
+
+
+def _risk(pause: Pause, action: Action, anatomy: Anatomy) -> str | None:
+    """What the graph says where it asks, or the tool of itself; of two the worse."""
+    given = _own_value(pause.value, action.slot)
+    word = given.get("risk") if isinstance(given, dict) else None
+    own = word[:40] if isinstance(word, str) and canonical_json.encodable(word) else None
+    declared = [risk_of(metadata) for metadata in anatomy.metadata.get(action.name, ())] if pause.kind not in NO_CALLS else []
+    return worst((own, *(declared if None not in declared else ())))
+
+
+def _own_value(value: Json, slot: int) -> Json:
+    """The part of an interrupt's value that is about one action: agent-inbox has a list."""
+    return value[slot] if isinstance(value, list) and slot < len(value) else value
+
+
+def _call_of(action: Action, left: list[Json]) -> Json:
+    """The tool call in the last message that an action is about, and no other action."""
+    match = next((c for c in left if c["id"] == action.tool_call), None) if action.tool_call else None
+    match = match or next((c for c in left if (c["name"], c["args"]) == (action.name, action.args)), None)
+    if match:
+        left.remove(match)
+    return match
+
+
+def _asked(pause: Pause, action: Action, call: Json) -> Json:
+    if pause.kind in NO_CALLS:
+        return None
+    request = pause.value["action_requests"][action.slot] if pause.kind is PauseKind.TOOL_CALLS else {}
+    return {**request, "name": action.name, "args": action.args, **(call or {})}
+
+
+def _last_word(values: Any) -> AIMessage | None:
+    """The agent's last message, when nobody spoke since: of what came before it says nothing."""
+    messages = messages_in(values)
+    return messages[-1] if messages and isinstance(messages[-1], AIMessage) else None
+
+
+def _plain(message: AIMessage | None) -> Json:
+    found = {key: getattr(message, key, None) for key in KEPT} if message else {}
+    return {key: canonical_json.safe(value) for key, value in found.items() if value} or None
+
+
+def _state(values: Any, key: str) -> Json:
+    found = values.get(key) if isinstance(values, Mapping) else getattr(values, key, None)
+    return {key: canonical_json.safe(found)}

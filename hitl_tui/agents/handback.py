@@ -1,0 +1,394 @@
+"""What a person did in an agent's place, as updates of its graph's state: the recipes of a hand-back, one for each thing a plan can hold.
+
+All of them go through `update_state`. Of its traps (CONTRACT 2.3): an update is written as if a node had made it, and that node's edges say
+what comes next; it drops what is asked, and the results of tasks that have ended in the same step; a reducer would add a new value to the
+old one.
+"""
+
+from __future__ import annotations
+
+import operator
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langgraph.channels import BinaryOperatorAggregate
+from langgraph.channels.base import BaseChannel
+from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.graph import END, START
+from langgraph.pregel import Pregel
+from langgraph.types import Command, Overwrite, StateSnapshot, StateUpdate
+from pydantic import TypeAdapter, ValidationError
+
+from hitl_tui import canonical_json
+from hitl_tui.agents.interrupts import PULL, as_edited, is_gate, leaves
+from hitl_tui.agents.introspection import Anatomy, state_channels
+from hitl_tui.agents.messages import context_of, messages_in, text_of
+from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
+from hitl_tui.errors import Refused
+from hitl_tui.model import Ban, Call, Context, HandBack, Head, Json, Pause, PauseKind
+
+AS_NODE = "hitl_as_node"
+"""In the metadata of an update's checkpoint: as which node it was made. LangGraph's own guess looks at nodes that ran."""
+TAKEOVER = "hitl_takeover"
+"""The same for the take-over it carries out; of those with several, the last one alone has it."""
+
+Steps = list[list[StateUpdate]]
+"""Supersteps of updates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the run stands that is handed back."""
+
+    graph: Pregel[Any, Any, Any, Any]
+    anatomy: Anatomy
+    snapshot: StateSnapshot
+    checkpoint: CheckpointTuple
+    pauses: tuple[Pause, ...]
+    failed: bool
+    """Whether it failed or was cancelled, so that its next step is begun anew, and nobody is asked."""
+
+    @property
+    def stands_at_gate(self) -> bool:
+        """Whether it waits at a static gate."""
+        return any(is_gate(pause.interrupt) for pause in self.pauses)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is done to a thread."""
+
+    steps: Steps
+    asks: tuple[Call, ...] = ()
+    """Calls that nobody has let run as they are now: they are asked before they do."""
+    at_gate: bool = False
+    """Whether it stands at its gate still."""
+    asks_itself: bool = False
+    """Whether the node that runs the tools asks before it runs any of these."""
+
+
+def head_of(snapshot: StateSnapshot, anatomy: Anatomy, pauses: Sequence[Pause] = (), error: str = "") -> Head:
+    """Where a thread stands, for who takes it over. Its context is left empty where one of its pauses has the very same."""
+    message = _spoken(messages_in(snapshot.values))
+    calls = as_edited(_open_calls(snapshot, message), snapshot.values) if message else []
+    error = error or next((str(task.error) for task in snapshot.tasks if task.error), "")
+    known = any(not pause.path for pause in pauses)
+    return Head(
+        snapshot.config["configurable"]["checkpoint_id"],
+        tuple(dict.fromkeys(snapshot.next)),
+        Context() if known else context_of(snapshot.values, error, *_around(snapshot, anatomy)),
+        text_of(message) if message else None,
+        tuple(Call(str(call["id"]), str(call["name"]), canonical_json.safe(call["args"])) for call in calls),
+    )
+
+
+def _around(snapshot: StateSnapshot, anatomy: Anatomy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    node = snapshot.next[0] if snapshot.next else ""
+    return anatomy.before(node), anatomy.after(node)
+
+
+def moves(place: Place, plan: HandBack, by: str) -> Moves:
+    """The updates that carry out a plan.
+
+    Raises:
+        Refused: it cannot be done where the run stands. Nothing was changed.
+    """
+    if not state_channels(place.graph):
+        raise Refused("its graph has no state that could be edited", "answer what it asks, or cancel the run")
+    return _Recipe(place, plan, by).moves()
+
+
+class _Recipe:
+    def __init__(self, place: Place, plan: HandBack, by: str) -> None:
+        self._place = place
+        self._plan = plan
+        self._by = by
+        self._channels = state_channels(place.graph)
+        values = place.snapshot.values
+        self._before = messages_in(values)
+        ended = results(place.snapshot)  # a snapshot's values may have them already, its checkpoint has them not
+        self._messages: list[BaseMessage] = [*self._before, *(message for message in ended if message not in self._before)]
+        self._is_ahead = bool(ended)
+        self._message = _spoken(self._before)
+        self._beside: dict[str, Any] = {}
+        self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
+        self._asks: list[Call] = []
+
+    def moves(self) -> Moves:
+        plan = self._plan
+        if (plan.text, plan.calls, plan.answer) != (None, None, None) or plan.results or plan.guidance:
+            self._speak()
+        values = {name: self._stored(name, value) for name, value in plan.state.items()} | self._beside
+        is_same = len(self._messages) == len(self._before) and all(map(operator.is_, self._messages, self._before))
+        if self._is_ahead or not is_same:
+            values["messages"] = _put(self._channels["messages"], self._messages)
+        stays = False
+        if plan.answer is not None:
+            steps = [*self._quietly(values), [StateUpdate(None, END, None)]]
+        elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
+            steps = self._goes_again(values)
+        elif plan.results and not self._open:
+            steps = self._behind_tools(values)
+        else:
+            self._must_be_outside()
+            steps, stays = self._where_it_stands(values), True
+        return Moves(steps, tuple(self._asks), stays and self._place.stands_at_gate, self._tools_ask())
+
+    # What is said
+
+    def _speak(self) -> None:
+        if "messages" not in self._channels:
+            raise Refused("its graph keeps no messages", "edit its state, or decide what it asks")
+        plan, self._had_calls = self._plan, bool(self._open)
+        rewrites = plan.text is not None or plan.calls is not None
+        if self._message is None and (rewrites or plan.results):
+            raise Refused("the last message is not the agent's: there is nothing of its to rewrite or to answer", "guide it instead")
+        if self._message is not None and self._had_calls:
+            self._message, self._beside = self._replaced(*as_proposed(self._message, self._place.snapshot.values))
+            self._open = as_edited(self._open, self._place.snapshot.values)
+        if rewrites:
+            self._rewrite()
+        self._answer_calls()
+        if plan.guidance:
+            self._close("and has told you what to do instead")
+            self._say(HumanMessage(plan.guidance, id=_new_id(), name="reviewer", additional_kwargs=self._sign("guided")))
+        if plan.answer is not None:
+            self._close("and has answered in your place")
+            self._say(AIMessage(plan.answer, id=_new_id(), additional_kwargs=self._sign("answered")))
+
+    _had_calls = False
+
+    def _rewrite(self) -> None:
+        message, plan = self._message, self._plan
+        assert message is not None
+        if plan.calls is not None:
+            mine = {call["id"] for call in self._open}
+            self._open = [
+                {"name": c.name, "args": c.args, "id": c.id if c.id in mine else f"call_{uuid.uuid4().hex}", "type": "tool_call"}
+                for c in plan.calls
+            ]
+            self._asks = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            message = with_calls(message, [*(call for call in message.tool_calls if call["id"] not in mine), *self._open])
+        if plan.text is not None:
+            message = message.model_copy(update={"content": _with_text(message.content, plan.text)})
+        signed = {**message.additional_kwargs, **self._sign("rewrote")}
+        self._message, _ = self._replaced(message.model_copy(update={"additional_kwargs": signed}), {})
+
+    def _answer_calls(self) -> None:
+        """Give calls the results a person wrote. Where others are left, those move into a message of their own: a graph asks, and runs,
+        the last message's calls, whether they have results or not."""
+        answered = {call["id"]: call for call in self._open if call["id"] in self._plan.results}
+        if lost := self._plan.results.keys() - answered.keys():
+            raise Refused(f"no tool call {min(lost)!r} waits for a result any more", "look at the run again")
+        if not answered:
+            return
+        self._open = [call for call in self._open if call["id"] not in answered]
+        message = self._message
+        assert message is not None
+        moved = {call["id"] for call in self._open} if not self._closes else set()
+        if moved:
+            self._message, _ = self._replaced(with_calls(message, [call for call in message.tool_calls if call["id"] not in moved]), {})
+        for call in answered.values():
+            text = self._plan.results[call["id"]]
+            self._say(ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), additional_kwargs=self._sign("answered")))
+        self._asks = [call for call in self._asks if call.id not in answered]
+        if moved:
+            self._asks = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            self._say(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
+
+    @property
+    def _closes(self) -> bool:
+        return bool(self._plan.guidance) or self._plan.answer is not None
+
+    def _close(self, why: str) -> None:
+        """Give every call that is left a result: providers refuse a conversation with calls that have none."""
+        for call in self._open:
+            text = f"{self._by} took over, {why}; this call did not run."
+            made = ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), status="error")
+            self._say(made.model_copy(update={"additional_kwargs": self._sign("closed")}))
+        self._open, self._asks = [], []
+
+    def _say(self, message: BaseMessage) -> None:
+        self._messages.append(message)
+
+    def _replaced(self, message: AIMessage, beside: dict[str, Any]) -> tuple[AIMessage, dict[str, Any]]:
+        place = next(index for index, one in enumerate(self._messages) if one is self._message)
+        self._messages[place] = message
+        return message, beside
+
+    def _sign(self, did: str) -> dict[str, Any]:
+        return {"hitl": {"by": self._by, "did": did}}
+
+    # As which node
+
+    def _goes_again(self, values: dict[str, Any]) -> Steps:
+        """Let the agent read what it was told: after its tools where it had called some, else from the graph's beginning."""
+        if self._had_calls and self._tool_nodes():
+            return self._behind_tools(values)
+        if values.keys() <= self._input_keys():
+            return [[StateUpdate(values, START, None)]]
+        return [*self._quietly(values), [StateUpdate({}, START, None)]]
+
+    def _behind_tools(self, values: dict[str, Any]) -> Steps:
+        """As the node that runs the tools, with what calls that have ended brought beside their messages."""
+        node = self._tool_node()
+        brought = [
+            {k: v for k, v in result.items() if k not in ("messages", *values)} for _, result in self._results() if messages_in(result)
+        ]
+        return [[StateUpdate(values, node, None), *(StateUpdate(others, node, None) for others in brought if others)]]
+
+    def _results(self) -> list[tuple[str, dict[str, Any]]]:
+        """What tasks of this step that have ended brought, by name."""
+        found = [(task.name, task.result) for task in self._place.snapshot.tasks if task.result is not None]
+        return [(name, result if isinstance(result, dict) else {}) for name, result in found]
+
+    def _where_it_stands(self, values: dict[str, Any]) -> Steps:
+        """As the nodes that led here, so that the same comes next, or what their edges make of the new values."""
+        if others := [name for name, result in self._results() if result.keys() != {"messages"}]:
+            raise Refused(f"{others[0]} has ended beside what waits, and would run again", "decide what waits first")
+        nodes = _led_by(self._place)
+        if not nodes:
+            return self._gone_to(values)
+        if nodes == (START,) and not values.keys() <= self._input_keys():
+            return [*self._quietly(values), [StateUpdate({}, START, None)]]
+        return [[StateUpdate(values if number == 0 else None, node, None) for number, node in enumerate(nodes)]]
+
+    def _gone_to(self, values: dict[str, Any]) -> Steps:
+        """By a command of one's own, as a node from which no edge leads on beside it."""
+        place = self._place
+        ends = [node for node in sorted(place.anatomy.nodes) if not set(place.anatomy.after(node)) - {END} and node in self._plain_nodes()]
+        if not ends or any(task.path[0] != PULL for task in place.snapshot.tasks):
+            raise Refused("nobody knows which node of its graph led to where it stands", "guide the agent, or answer in its place")
+        return [[StateUpdate(Command(update=values, goto=list(place.snapshot.next)), ends[0], None)]]  # type: ignore[arg-type]
+
+    def _quietly(self, values: dict[str, Any]) -> Steps:
+        """As a node without conditions: where the thread goes from there is decided by the next step."""
+        return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.anatomy.nodes))[0], None)]]
+
+    def _plain_nodes(self) -> list[str]:
+        return sorted(node for node in self._place.anatomy.nodes if not self._builder.branches.get(node))
+
+    def _input_keys(self) -> set[str]:
+        return set(self._builder.schemas[self._builder.input_schema])
+
+    @property
+    def _builder(self) -> Any:
+        return self._place.graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
+
+    def _tool_nodes(self) -> list[str]:
+        found = sorted(filter(self._place.anatomy.runs_tools, self._place.anatomy.nodes))
+        return [node for node in found if node in self._place.snapshot.next] or found
+
+    def _tool_node(self) -> str:
+        nodes = self._tool_nodes()
+        if not nodes and len(waiting := sorted(set(self._place.snapshot.next))) == 1:
+            nodes = waiting
+        if len(nodes) > 1 and self._lead_alike(nodes):
+            nodes = nodes[:1]
+        if len(nodes) != 1:
+            why = f"{', '.join(nodes)} do" if nodes else "none looks as if it did"
+            raise Refused(f"nobody knows which node of its graph runs these calls: {why}", "guide the agent, or answer in its place")
+        return nodes[0]
+
+    def _lead_alike(self, nodes: list[str]) -> bool:
+        """Whether it is the same which of them brought results: from each the graph goes on to the same, without conditions."""
+        return set(nodes) <= set(self._plain_nodes()) and len({frozenset(self._place.anatomy.after(node)) for node in nodes}) == 1
+
+    def _tools_ask(self) -> bool:
+        """Whether the calls were asked by the node that runs them, one by one, and all that are left are of those tools."""
+        asked = {action.name for p in self._place.pauses if p.kind is PauseKind.TOOL_APPROVAL for action in p.actions}
+        return {call.name for call in self._asks} <= asked
+
+    @property
+    def _inside(self) -> tuple[str, ...]:
+        """Names of the graphs below the outermost one in which it stands; empty in that itself."""
+        below = next((path for task, path, _ in leaves(self._place.snapshot) if path and task.result is None), ())
+        return below or next((pause.path for pause in self._place.pauses if pause.path), ())
+
+    def _must_be_outside(self) -> None:
+        """What waits inside a subgraph begins from the front when the state around it is another."""
+        if self._inside:
+            raise Refused(
+                f"it stands inside {' › '.join(self._inside)}, which would begin again if the state around it were edited",
+                "guide the agent, answer in its place, or decide what it asks",
+            )
+
+    # What is stored
+
+    def _stored(self, name: str, value: Json) -> Any:
+        channel = self._channels.get(name)
+        if channel is None or name == "messages":
+            raise Refused(f"the graph's state has no {name!r} to edit", f"it has {', '.join(n for n in self._channels if n != 'messages')}")
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(channel.ValueType)
+        except Exception:  # noqa: BLE001 - pydantic knows no schema of some types: the value is kept as it is
+            return _put(channel, value)
+        try:
+            return _put(channel, adapter.validate_json(canonical_json.dumps(value), strict=True))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, (name, *first["loc"])))
+            raise Refused(f"the state does not fit the graph: {where}: {first['msg']}", "correct it") from None
+
+
+def _led_by(place: Place) -> tuple[str, ...]:
+    """The nodes whose edges led to where a thread stands: those that ran, or were written as, last.
+
+    What a `Send` called leaves no trace of its own; then the edges tell, and that the last message is a tool's result. None where no edge
+    led there, but a node's own `Command`.
+    """
+    wanted, anatomy = set(place.snapshot.next), place.anatomy
+    metadata: Mapping[str, Any] = place.checkpoint.metadata
+    named = metadata.get(AS_NODE) if metadata.get("source") == "update" else None
+    if named and wanted & set(anatomy.after(named)):
+        return (named,)
+    messages = messages_in(place.snapshot.values)
+    if messages and isinstance(messages[-1], ToolMessage):
+        tools = [node for node in sorted(anatomy.nodes) if anatomy.runs_tools(node) and wanted & set(anatomy.after(node))]
+        if len(tools) == 1:
+            return (tools[0],)
+    seen = place.checkpoint.checkpoint["versions_seen"]
+    newest = {node: max(map(str, versions.values())) for node, versions in seen.items() if versions and node in place.graph.nodes}
+    leading = {node: version for node, version in newest.items() if wanted & set(anatomy.after(node))}
+    last = max(leading.values(), default="")
+    return tuple(sorted(node for node, version in leading.items() if version == last))
+
+
+def _put(channel: BaseChannel[Any, Any, Any], value: Any) -> Any:
+    return Overwrite(value) if isinstance(channel, BinaryOperatorAggregate | DeltaChannel) else value
+
+
+def _spoken(messages: Sequence[BaseMessage]) -> AIMessage | None:
+    """The agent's message at the end of a conversation, its tools' results aside; None where somebody else spoke last."""
+    for message in reversed(messages):
+        if not isinstance(message, ToolMessage):
+            return message if isinstance(message, AIMessage) else None
+    return None
+
+
+def _open_calls(snapshot: StateSnapshot, message: AIMessage | None) -> list[Any]:
+    found = [*messages_in(snapshot.values), *results(snapshot)]
+    done = {one.tool_call_id for one in found if isinstance(one, ToolMessage)}
+    return [call for call in message.tool_calls if call["id"] not in done] if message else []
+
+
+def _with_text(content: Any, text: str) -> Any:
+    """The content of a message, with another text; what else a provider put there stays."""
+    if not isinstance(content, list):
+        return text
+    others = [block for block in content if isinstance(block, dict) and block.get("type") != "text"]
+    before = [block for block in others if block.get("type") != "tool_use"]
+    return [*before, {"type": "text", "text": text}, *(block for block in others if block.get("type") == "tool_use")]
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def bans(asks: Sequence[Call], by: str) -> list[Ban]:
+    """What must not run before it was asked."""
+    return [Ban(call.id, call.name, call.args, None, f"{by} wrote it and nobody has let it run", 0) for call in asks]

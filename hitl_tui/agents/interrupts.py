@@ -1,0 +1,233 @@
+"""What a thread waits for, read from its snapshot alone: pending interrupts, or the static gate it stands at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langgraph.constants import START
+from langgraph.types import PregelTask, StateSnapshot
+
+from hitl_tui import canonical_json
+from hitl_tui.agents.confidence_signals import Hearing, rated
+from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, REJECT, action, normalise
+from hitl_tui.agents.introspection import Anatomy, called_so
+from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
+from hitl_tui.agents.subgraph_interrupts import Inside
+from hitl_tui.model import Action, Context, Pause, PauseKind
+
+PULL = "__pregel_pull"
+"""First part of the path of a task that the graph's edges lead to; the others were sent for."""
+
+EDITED = "hitl_edited_tool_calls"
+"""The state key in which LangChain's human-in-the-loop middleware keeps edited calls, by id."""
+
+Leaf = tuple[PregelTask, tuple[str, ...], StateSnapshot]
+"""A task that is no subgraph, the names of the subgraphs around it, and the snapshot it stands in."""
+
+
+def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """The tasks of a snapshot, depth first, down to where something really waits."""
+    for task in snapshot.tasks:
+        inner = task.state
+        if isinstance(inner, StateSnapshot) and inner.tasks:
+            yield from leaves(inner, (*path, task.name))
+        else:
+            yield task, path, snapshot
+
+
+def is_gate(interrupt: str) -> bool:
+    """Whether an interrupt's id is that of a static gate."""
+    return interrupt.startswith("gate:")
+
+
+def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
+    """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
+    return any(_may_be_gated(task.name, path, anatomy) for task, path, _ in leaves(snapshot))
+
+
+def _may_be_gated(node: str, path: tuple[str, ...], anatomy: Anatomy) -> bool:
+    if node == START:
+        return False  # a subgraph that was stopped before it began
+    if path:
+        return anatomy.gates_inside or path[0] not in anatomy.subgraphs
+    return node in anatomy.gates_before or bool(anatomy.gates_after & set(anatomy.before(node)))
+
+
+def namespace(task: PregelTask, owner: StateSnapshot) -> str:
+    """The checkpoint namespace below a task."""
+    around = owner.config["configurable"].get("checkpoint_ns")
+    return f"{around}|{task.name}:{task.id}" if around else f"{task.name}:{task.id}"
+
+
+def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> list[Pause]:
+    """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
+    pending = {interrupt.id for interrupt in snapshot.interrupts}
+    found: dict[str, Pause] = {}
+    for task, path, owner in leaves(snapshot):
+        for interrupt in task.interrupts:
+            if interrupt.id in pending and interrupt.id not in found:
+                inside = insides.get(interrupt.id)
+                if inside and inside.has_answer:
+                    continue  # only the task around it does not know yet
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy, hearing)
+    beside = _held_beside(snapshot)
+    return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]
+
+
+def _held_beside(snapshot: StateSnapshot) -> str:
+    """A warning of what stands at a gate inside a subgraph meanwhile: LangGraph lets it go on with whatever is answered beside it."""
+    held = [
+        " › ".join((*path, t.name)) for t, path, _ in leaves(snapshot) if path and not t.interrupts and not t.error and t.result is None
+    ]
+    return f"{', '.join(dict.fromkeys(held))} stands beside it and runs as soon as this is answered, whatever gate holds it" if held else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    node: str
+    path: tuple[str, ...]
+    values: Any
+
+
+def _place(leaf: Leaf, inside: Inside | None) -> _Place:
+    task, path, owner = leaf
+    if inside is None:
+        return _Place(task.name, path, owner.values)
+    return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
+
+
+def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, hearing: Hearing) -> Pause:
+    place = _place(leaf, inside)
+    kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
+    if kind is PauseKind.TOOL_CALLS:
+        actions = _with_call_ids(actions, place.values)
+    if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, anatomy)):
+        actions = tuple(replace(asked, description=f"asked while {tool} runs") for asked in actions)
+    value = canonical_json.safe(interrupt.value)
+    error = str(leaf[0].error) if leaf[0].error else ""
+    pause = Pause(
+        interrupt.id,
+        kind,
+        place.node,
+        place.path,
+        value,
+        actions,
+        _context(place, error, anatomy),
+        note=_lost(leaf[0], anatomy) or _mixed_up(leaf, inside, anatomy),
+    )
+    return rated(pause, place.values, anatomy, hearing)
+
+
+def _context(place: _Place, error: str, anatomy: Anatomy) -> Context:
+    """What surrounds it; only of the outer graph is it known what leads where."""
+    around = () if place.path else (anatomy.before(place.node), anatomy.after(place.node))
+    return context_of(place.values, error, *around)
+
+
+def _lost(task: PregelTask, anatomy: Anatomy) -> str:
+    """A warning where no answer arrives."""
+    if task.name not in anatomy.forgetful:
+        return ""
+    return f"{task.name} was compiled with checkpointer=False: LangGraph cannot bring it an answer by id, and it will ask again"
+
+
+def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
+    """A warning where LangGraph may give an answer to another call: a ToolNode that runs several in one task (CONTRACT 2.1)."""
+    task, path, owner = leaf
+    node, calls = task.name, unanswered(messages_in(owner.values))[1]
+    if task.path[:1] != (PULL,) or not anatomy.is_tool_node(path, node):
+        if inside is None or not inside.pulled or not inside.nodes or not called_so(inside.nodes[0]):
+            return ""
+        node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
+    if len(calls) < 2:
+        return ""
+    names = ", ".join(f"{call['name']} {canonical_json.one_line(canonical_json.safe(call['args']), 60)}" for call in calls)
+    return (
+        f"one of {len(calls)} calls that {node} runs in one task asks this; LangGraph may hand your answer to another of them, "
+        f"and runs those that are done again: {names}"
+    )
+
+
+def _running(leaf: Leaf, anatomy: Anatomy) -> str:
+    """The tool that a ToolNode's task runs; empty where the last message leaves that open.
+
+    It is told beside the question, which keeps its node's name: an answer says nothing of the call, and must not count for the tool when
+    autonomy is earned; and the name, which the digest is taken of, stays what it is however the message's other calls end.
+    """
+    task, path, owner = leaf
+    message, _ = unanswered(messages_in(owner.values))
+    if message is None or not anatomy.is_tool_node(path, task.name) or (isinstance(owner.values, Mapping) and owner.values.get(EDITED)):
+        return ""
+    names = {str(call["name"]) for call in message.tool_calls}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
+    """A batched request names no tool call; the last message's calls do, in the same order."""
+    _, calls = unanswered(messages_in(values))
+    left = [(call["name"], canonical_json.safe(call["args"]), call["id"]) for call in calls]
+    found = []
+    for asked in actions:
+        match = next((c for c in left if c[:2] == (asked.name, asked.args)), None)
+        if match:
+            left.remove(match)
+        found.append(_with_call(asked, match[2] if match else None))
+    return tuple(found)
+
+
+def _with_call(asked: Action, call: str | None) -> Action:
+    return action(
+        asked.slot, asked.name, asked.args, asked.allowed, description=asked.description, args_schema=asked.args_schema, tool_call=call
+    )
+
+
+def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> Pause:
+    """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
+
+    `insides` has, by task id, what is known of graphs that a snapshot does not show.
+    """
+    found = list(leaves(snapshot))
+    found = [leaf for leaf in found if leaf[0].result is None] or found
+    places = [_place(leaf, insides.get(leaf[0].id)) for leaf in found]
+    nodes, place = list(dict.fromkeys(place.node for place in places)), places[0]
+    checkpoint = found[0][2].config["configurable"]["checkpoint_id"]
+    node = ", ".join(nodes)
+    _, calls = unanswered(messages_in(place.values))
+    calls = as_edited(calls, place.values)
+    tools = len(nodes) == 1 and not place.path and bool(calls) and anatomy.runs_tools(node)
+    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, place.values, calls),)
+    kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
+    pause = Pause(f"gate:{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", anatomy))
+    return rated(pause, place.values, anatomy, hearing)
+
+
+def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
+    """Tool calls as they will run: LangChain's middleware keeps a reviewer's edits beside the message (CONTRACT 1.5)."""
+    edited = values.get(EDITED) if isinstance(values, Mapping) else None
+    return [{**call, "args": edited[call["id"]]["args"]} if edited and call["id"] in edited else dict(call) for call in calls]
+
+
+def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: Anatomy) -> tuple[Action, ...]:
+    return tuple(
+        action(
+            slot,
+            str(call["name"]),
+            canonical_json.safe(call["args"]),
+            ALL,
+            args_schema=anatomy.tools.get(call["name"]),
+            tool_call=call["id"],
+        )
+        for slot, call in enumerate(calls)
+    )
+
+
+def _gate(node: str, values: Any, calls: Sequence[dict[str, Any]]) -> Action:
+    """A plain gate: what stands there is the state, and before all the tool calls that wait in its messages."""
+    state = state_of(values)
+    if calls:
+        waiting = [{"name": str(call["name"]), "args": canonical_json.safe(call["args"])} for call in calls]
+        state = {"tool calls": waiting, **(state if isinstance(state, dict) else {"state": state})}
+    means = {"approve": f"lets {node} run", "reject": "ends the run here"}
+    return action(0, node, state, (APPROVE, REJECT), description="a static gate: nothing runs until you say so", means=means)

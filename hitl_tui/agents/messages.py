@@ -1,0 +1,122 @@
+"""LangChain messages as a person reads them, and what they tell of an agent: its reasoning, and what it did so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Attempt, Context, Json, Message
+
+ROLES = {"human": "user", "ai": "agent", "AIMessageChunk": "agent"}
+RESULT_LIMIT = 200_000
+"""Characters of one tool result kept with a review; the checkpoint has it whole."""
+
+
+def messages_in(values: Any) -> list[BaseMessage]:
+    """The messages of a state, whatever its type; empty when it has none."""
+    found = values.get("messages") if isinstance(values, Mapping) else getattr(values, "messages", None)
+    return [m for m in found if isinstance(m, BaseMessage)] if isinstance(found, Sequence) else []
+
+
+def text_of(message: BaseMessage) -> str:
+    """The text of a message, without its reasoning and tool-use blocks."""
+    return _joined(message, "text", "text")
+
+
+def thinking_of(message: BaseMessage) -> str:
+    """The reasoning a provider returned beside the text."""
+    return _joined(message, "reasoning", "reasoning", "thinking", "thinking")
+
+
+def _joined(message: BaseMessage, *kinds: str) -> str:
+    content = message.content
+    if isinstance(content, str):
+        return content if kinds[0] == "text" else ""
+    pairs = dict(zip(kinds[::2], kinds[1::2], strict=True))
+    parts = []
+    for block in content:
+        if isinstance(block, str):
+            parts += [block] if kinds[0] == "text" else []
+        elif key := pairs.get(str(block.get("type"))):
+            parts.append(str(block.get(key, "")))
+    return "\n".join(parts)
+
+
+def read(message: BaseMessage) -> Message:
+    """One message in the console's own form."""
+    calls = tuple((str(call["name"]), canonical_json.safe(call["args"])) for call in getattr(message, "tool_calls", []))
+    failed = isinstance(message, ToolMessage) and message.status == "error"
+    return Message(ROLES.get(message.type, message.type), text_of(message)[:RESULT_LIMIT], message.name or "", calls, failed)
+
+
+def unanswered(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[dict[str, Any]]]:
+    """The last message that calls tools, and those of its calls that have no result yet."""
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if isinstance(message, HumanMessage):
+            break
+        if isinstance(message, AIMessage) and message.tool_calls:
+            done = {m.tool_call_id for m in messages[index + 1 :] if isinstance(m, ToolMessage)}
+            return message, [dict(call) for call in message.tool_calls if call["id"] not in done]
+    return None, []
+
+
+def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
+    """Every tool call that has a result, in order."""
+    results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    made = []
+    for message in messages:
+        for call in getattr(message, "tool_calls", []):
+            result = results.get(call["id"])
+            if result is not None:
+                text = text_of(result)[:RESULT_LIMIT]
+                made.append(Attempt(str(call["name"]), canonical_json.safe(call["args"]), text, result.status == "error"))
+    return tuple(made)
+
+
+def context_of(values: Any, error: str = "", before: Sequence[str] = (), after: Sequence[str] = ()) -> Context:
+    """What surrounds a pause, from the state it happened in."""
+    messages = messages_in(values)
+    spoken = next((m for m in reversed(messages) if isinstance(m, AIMessage)), None)
+    last = messages[-1] if messages else None
+    if not error and isinstance(last, ToolMessage) and last.status == "error":
+        error = text_of(last)[:2000]
+    return Context(
+        conversation=tuple(read(m) for m in messages),
+        reasoning="\n\n".join(filter(None, [thinking_of(spoken), text_of(spoken)])) if spoken else "",
+        attempts=attempts(messages),
+        error=error,
+        state=state_of(values),
+        before=tuple(before),
+        after=tuple(after),
+        model=_model(spoken),
+    )
+
+
+def state_of(values: Any) -> Json:
+    """The state without its messages, JSON-safe."""
+    plain = (
+        canonical_json.safe(values)
+        if not isinstance(values, Mapping)
+        else {k: canonical_json.safe(v) for k, v in values.items() if k != "messages"}
+    )
+    if isinstance(plain, dict) and not isinstance(values, Mapping):
+        plain.pop("messages", None)
+    return plain
+
+
+def result_of(values: Any) -> Json:
+    """A finished run's state, JSON-safe, its messages in the console's own form."""
+    messages = messages_in(values)
+    state = state_of(values)
+    if not messages or not isinstance(state, dict):
+        return state
+    return {"messages": [read(message).as_json() for message in messages], **state}
+
+
+def _model(message: AIMessage | None) -> str:
+    said = message.response_metadata if message else {}
+    return str(said.get("model_name") or said.get("model") or "")

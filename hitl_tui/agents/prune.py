@@ -1,0 +1,121 @@
+"""Deleting old threads whole: never parts of one, from which some agents could not go on (CONTRACT 4.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hitl_tui.agents.checkpoints import Checkpoints, open_checkpoints
+from hitl_tui.errors import Busy
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from hitl_tui.store.maintenance import prune
+
+BUSY_S = 1.0
+"""A decision of somebody may be waiting meanwhile."""
+GOING = ".pruned-"
+"""How a work folder is called between its thread's end and its own."""
+
+
+@dataclass(slots=True)
+class Freed:
+    """What went, or would go."""
+
+    threads: int = 0
+    runs: int = 0
+    trace_lines: int = 0
+    checkpoints: int = 0
+    bytes: int = 0
+    """In databases, where the room is used again, and in files."""
+    skipped: int = 0
+    """Threads left for the next time, because the checkpoints were held by a worker all the while."""
+
+    def as_dict(self) -> dict[str, int]:
+        """For `--json`."""
+        return asdict(self)
+
+    def sentence(self, dry_run: bool) -> str:
+        """For people."""
+        did = "would be pruned" if dry_run else "pruned"
+        held = f"; {self.skipped} threads are left for the next time: checkpoints.db was held" if self.skipped else ""
+        if not self.threads:
+            return f"nothing is that old{held}"
+        counts = f"{self.threads} threads {did}: {self.runs} runs, {self.trace_lines} lines of traces, {self.checkpoints} checkpoints"
+        return f"{counts}; {self.bytes / 1000:,.1f} kB {'would be ' if dry_run else ''}free{held}"
+
+
+async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, by: str) -> Freed:
+    """Forget threads all of whose runs were over before that time, as somebody wants.
+
+    A kill in the middle leaves a thread whole, or to the next prune.
+
+    Raises:
+        BadHome: `checkpoints.db` cannot be used.
+        Storage: a database cannot be written.
+    """
+    freed = Freed()
+    if not dry_run:
+        await asyncio.to_thread(_sweep, home)
+    async with _saver(home) as saver:
+        for thread in await prune.old_threads(store, before):
+            try:
+                await _prune_thread(store, home, saver, thread, before, dry_run, freed, by)
+            except Busy:
+                freed.skipped += 1
+    return freed
+
+
+@contextlib.asynccontextmanager
+async def _saver(home: Home) -> AsyncIterator[Checkpoints | None]:
+    if not home.checkpoints.exists():
+        yield None
+        return
+    async with open_checkpoints(home.checkpoints, BUSY_S) as saver:
+        await saver.setup()
+        yield saver
+
+
+async def _prune_thread(
+    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: Freed, by: str
+) -> None:
+    runs = await prune.runs_of(store, thread)
+    lines, room = await prune.size_of(store, thread)
+    checkpoints, more = await saver.size_of(thread) if saver else (0, 0)
+    logs = [home.run_log(run) for run in runs]
+    room += more + await asyncio.to_thread(_size, [*logs, home.workdir(thread)])
+    if not dry_run:
+        going = home.workdir(thread).with_name(GOING + home.workdir(thread).name)
+        async with prune.forgetting(store, thread, before, by) as still_old:
+            if not still_old:
+                return
+            if saver:
+                await saver.adelete_thread(thread)
+            for path in logs:
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                home.workdir(thread).rename(going)
+        await asyncio.to_thread(shutil.rmtree, going, ignore_errors=True)
+    freed.threads += 1
+    freed.runs += len(runs)
+    freed.trace_lines += lines
+    freed.checkpoints += checkpoints
+    freed.bytes += room
+
+
+def _sweep(home: Home) -> None:
+    """Remove what an earlier prune was killed over."""
+    for left in (home.path / "work").glob(f"{GOING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _size(paths: Iterable[Path]) -> int:
+    total = 0
+    for path in paths:
+        for file in [path, *(path.rglob("*") if path.is_dir() else ())]:
+            with contextlib.suppress(OSError):
+                total += file.lstat().st_size if not file.is_dir() else 0
+    return total

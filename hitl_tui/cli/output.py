@@ -1,0 +1,377 @@
+"""What the command line prints: the documented JSON shapes, and the same for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hitl_tui import canonical_json
+from hitl_tui.model import (
+    Action,
+    Agent,
+    Answer,
+    Context,
+    Decision,
+    Endorsement,
+    Escalation,
+    Event,
+    Feedback,
+    Json,
+    Look,
+    Notice,
+    Outcome,
+    Review,
+    ReviewRow,
+    ReviewState,
+    Run,
+    Version,
+)
+from hitl_tui.sanitize import visible
+
+
+def as_json(value: Any) -> str:
+    """JSON for scripts: ASCII only, so that nothing in it can act on a terminal."""
+    return json.dumps(value, indent=2)
+
+
+def age(seconds: float) -> str:
+    """A time span in a word: `8 s`, `4 m`, `2 h`, `3 d`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def run_id(run: int) -> str:
+    """A run as people and scripts name it."""
+    return f"r{run}"
+
+
+def action_json(action: Action) -> dict[str, Any]:
+    """One action of a review."""
+    return {
+        "slot": action.slot,
+        "name": action.name,
+        "args": action.args,
+        "allowed": list(action.allowed),
+        "digest": action.digest,
+        "description": action.description,
+        "tool_call": action.tool_call,
+        "args_schema": action.args_schema,
+        "answer_schema": action.answer_schema,
+        "choices": list(action.choices),
+        "means": dict(action.means),
+        "risk": action.risk,
+        "confidence": {"value": action.confidence.value, "source": action.confidence.source or None, "note": action.confidence.note},
+        "route": action.outcome,
+        "rule": action.rule or None,
+        "reason": action.reason or None,
+        "reviewers": action.reviewers,
+    }
+
+
+def times_json(review: Review, slot: int, looks: Sequence[Look]) -> dict[str, Any]:
+    """When an action was asked, seen by anybody first and decided, as Unix times, and how long whoever decided had it in view."""
+    said = review.decisions.get(slot)
+    return {
+        "opened_at": review.row.opened_at,
+        "first_viewed_at": min((look.first_at for look in looks), default=None),
+        "decided_at": said.at if said else None,
+        "looked_ms": said.looked_ms if said else None,
+    }
+
+
+def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[str, Any]:
+    """One review, as `queue --json` lists it."""
+    row = review.row
+    return {
+        "review": str(row.id),
+        "run": run_id(row.run),
+        "agent": row.agent,
+        "thread": review.thread,
+        "kind": row.kind,
+        "state": row.state,
+        "waiting_s": round(max(0.0, (review.decided_at or now) - row.opened_at), 3),
+        "interrupt": review.interrupt,
+        "node": review.node,
+        "path": list(review.path),
+        "note": row.note,
+        "risk": row.risk,
+        "confidence": row.confidence,
+        "route": row.route,
+        "claim": {"by": row.claimed_by, "until": row.claimed_until} if row.claimant(now) else None,
+        "deadline": {"at": row.deadline_at, "then": row.deadline_then} if row.deadline_at is not None else None,
+        "recipient": row.recipient or None,
+        "escalated_to": row.escalated or None,
+        "value": review.value,
+        "actions": [{**action_json(action), **times_json(review, action.slot, looks)} for action in review.actions],
+        "decisions": [
+            {
+                "slot": d.slot,
+                "decision": d.answer.kind,
+                "args": d.answer.args,
+                "message": d.answer.message,
+                "by": d.actor,
+                "at": d.at,
+                "digest": d.digest,
+                "looked_ms": d.looked_ms,
+            }
+            for d in review.decisions.values()
+        ],
+    }
+
+
+def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> dict[str, Any]:
+    """What people said of actions that need several, and who has seen the review, as `queue` and `show` add it."""
+    return {
+        "endorsements": [
+            {"slot": e.slot, "decision": e.answer.kind, "args": e.answer.args, "message": e.answer.message, "by": e.actor, "at": e.at}
+            for e in endorsements
+        ],
+        "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "looked_ms": s.looked_ms} for s in looks],
+    }
+
+
+def feedback_json(one: Feedback) -> dict[str, Any]:
+    """One thumb, as `show --json` and `rate --json` give it: on a decision, a line of a run's trace, or the whole run."""
+    subject = one.subject
+    return {
+        "run": run_id(subject.run),
+        "review": None if subject.review is None else str(subject.review),
+        "slot": subject.slot,
+        "line": subject.event,
+        "thumb": "up" if one.thumb > 0 else "down",
+        "comment": one.comment,
+        "tags": list(one.tags),
+        "by": one.actor,
+        "at": one.at,
+    }
+
+
+def feedback_text(feedback: Iterable[Feedback]) -> str:
+    """Thumbs for people."""
+    lines = []
+    for one in feedback:
+        subject = one.subject
+        inside = f"line {subject.event}" if subject.review is None else f"{subject.review}#{subject.slot}"
+        on = "the whole run" if subject.is_whole_run else inside
+        words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
+        lines.append(visible(f"thumb {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
+    return "\n".join(lines)
+
+
+def context_json(context: Context) -> dict[str, Any]:
+    """What surrounds a review, as `show REVIEW --json` adds it."""
+    return {
+        "reasoning": context.reasoning,
+        "conversation": [message.as_json() for message in context.conversation],
+        "attempts": [{"name": a.name, "args": a.args, "result": a.result, "failed": a.failed} for a in context.attempts],
+        "error": context.error,
+        "state": context.state,
+        "model": context.model,
+    }
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """One run, as `runs --json` lists it."""
+    return {
+        "run": run_id(run.id),
+        "agent": run.agent,
+        "thread": run.thread,
+        "state": run.state,
+        "title": run.title,
+        "tags": list(run.options.tags),
+        "error": run.error or None,
+        "result": run.result,
+        "activity": run.activity,
+        "input": run.input,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """One line of a trace."""
+    return {"seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node, "path": list(event.path), "body": event.body}
+
+
+def agent_json(agent: Agent) -> dict[str, Any]:
+    """One agent, as `agents --json` lists it."""
+    return {
+        "agent": agent.name,
+        "project": agent.project,
+        "label": agent.label,
+        "description": agent.description,
+        "takes_text": agent.takes_text,
+        "input_schema": agent.input_schema,
+        "error": agent.error or None,
+    }
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows in aligned columns; what comes from agents cannot act on the terminal."""
+    shown = [tuple(visible(" ".join(cell.split())) for cell in row) for row in rows]
+    if not shown:
+        return ""
+    widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown)
+
+
+def state_of(row: ReviewRow, now: float) -> str:
+    """Where a review is, in a few words; an open one says whose it is, and until when."""
+    if row.state != ReviewState.OPEN:
+        return row.decided or str(row.state)
+    takeover = "take over" if row.route == Outcome.TAKEOVER else ""
+    return " · ".join(filter(None, [takeover, row.decided, *_whose(row, now)])) or str(row.state)
+
+
+def _whose(row: ReviewRow, now: float) -> Iterator[str]:
+    if claimant := row.claimant(now):
+        yield f"{claimant} has it"
+    if row.escalated:
+        yield f"escalated to {row.escalated}"
+    elif row.recipient:
+        yield f"for {row.recipient}"
+    if row.deadline_at is not None:
+        left = row.deadline_at - now
+        then = "is rejected" if row.deadline_then == "reject" else "escalates"
+        yield f"{then} in {age(left)}" if left > 0 else "its deadline is over"
+
+
+def queue_table(reviews: Iterable[ReviewRow]) -> str:
+    """The queue for people."""
+    now = time.time()
+    return table(
+        (
+            str(r.id),
+            r.title if r.slots == 1 else f"{r.title} +{r.slots - 1}",
+            r.agent,
+            state_of(r, now),
+            age(now - r.opened_at),
+            r.summary[:80],
+        )
+        for r in reviews
+    )
+
+
+def runs_table(runs: Iterable[Run]) -> str:
+    """Runs for people."""
+    now = time.time()
+    return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
+
+
+def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), looks: Sequence[Look] = ()) -> str:
+    """One review for people: whose it is, what would run, why, and what may be said of it."""
+    row, now = review.row, time.time()
+    lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
+    lines += [f"note: {row.note}"] if row.note else []
+    lines += [state_of(row, now)] if state_of(row, now) != row.state else []
+    lines += ["seen by " + ", ".join(f"{look.reviewer} ({age(look.looked_ms / 1000)})" for look in looks)] if looks else []
+    for action in review.actions:
+        lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
+        lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
+        for one in endorsements:
+            lines += _said_lines(one.answer, one.actor) if one.slot == action.slot else []
+    lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
+    lines += ["", f"error before: {context.error}"] if context.error else []
+    return "\n".join(visible(line) for line in lines)
+
+
+def _action_lines(action: Action, said: Decision | None) -> list[str]:
+    lines = [f"#{action.slot} {action.name}"]
+    lines += [f"  {line}" for line in _value_lines(action.args)]
+    lines += [f"  risk: {action.risk}"] if action.risk else []
+    lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
+    lines += [f"  {action.routed()}"] if action.outcome else []
+    lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
+    return lines + (_said_lines(said.answer, said.actor) if said else [])
+
+
+def _said_lines(answer: Answer, actor: str) -> list[str]:
+    lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
+    return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    """One version that was sent back, as `show REVIEW --json` adds it."""
+    return {
+        "review": str(version.review),
+        "slot": version.slot,
+        "name": version.name,
+        "proposal": version.proposal,
+        "left": version.left,
+        "note": version.note,
+        "by": version.actor,
+        "at": version.at,
+    }
+
+
+def versions_text(versions: Iterable[Version]) -> str:
+    """What went to and fro before a review, for people: each version as it was left, and what was to be done about it."""
+    lines: list[str] = []
+    for number, version in enumerate(versions, 1):
+        note = f": {version.note}" if version.note else ""
+        lines += ["", f"version {number} of {version.name} (review {version.review}), sent back by {version.actor}{note}"]
+        lines += [f"  {line}" for line in _value_lines(version.left)]
+    return "\n".join(visible(line) for line in lines)
+
+
+def escalation_json(one: Escalation) -> dict[str, Any]:
+    """One escalation, as `show REVIEW --json` adds it."""
+    return {
+        "escalation": one.id,
+        "at": one.at,
+        "to": one.recipient or None,
+        "by": one.actor,
+        "why": one.why,
+        "note": one.note or None,
+        "step": one.step,
+        "next_at": one.next_at,
+        "acknowledged": {"by": one.acknowledged_by, "at": one.acknowledged_at} if one.acknowledged_at is not None else None,
+    }
+
+
+def escalations_text(escalations: Iterable[Escalation], now: float) -> str:
+    """To whom a review was escalated and why, for people."""
+    lines = []
+    for one in escalations:
+        has_it = f"; {one.acknowledged_by} has it" if one.acknowledged_by else ""
+        lines += [f"escalated to {one.recipient or 'anybody'} {age(now - one.at)} ago by {one.actor}: {one.why}{has_it}"]
+        lines += [f"  {line}" for line in one.note.splitlines()]
+    return "\n".join(visible(line) for line in lines)
+
+
+def notice_json(notice: Notice) -> dict[str, Any]:
+    """One notice, as `show REVIEW --json` adds it."""
+    return {
+        "escalation": notice.escalation,
+        "channel": notice.channel,
+        "state": notice.state,
+        "due_at": notice.due_at,
+        "tries": notice.tries,
+        "error": notice.error or None,
+    }
+
+
+def notices_text(notices: Iterable[Notice]) -> str:
+    """Notices that did not get through, for people."""
+    return "\n".join(f"note: {visible(told)}" for told in map(Notice.told, notices) if told)
+
+
+def _value_lines(value: Json) -> list[str]:
+    """A text with its line breaks, anything else as JSON."""
+    return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).splitlines()
+
+
+def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
+    """One run for people: its state, what happened, how it ended."""
+    lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
+    lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
+    lines += [f"  {e.kind:8} {'/'.join((*e.path, e.node)):20} {canonical_json.one_line(e.body, 100)}" for e in trace]
+    lines += [f"review {r.id}: {r.title} · {r.decided or r.state}" for r in reviews]
+    lines += ["result:", *canonical_json.dumps(run.result, indent=2).splitlines()] if run.result is not None else []
+    lines += [f"error: {run.error}", *run.traceback.splitlines()] if run.error else []
+    return "\n".join(visible(line) for line in lines)

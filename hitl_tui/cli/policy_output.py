@@ -1,0 +1,111 @@
+"""What `hitl-tui policy` prints, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.cli.output import table
+from hitl_tui.model import Levels
+from hitl_tui.policy.explain import Explained, told, walk_json
+from hitl_tui.policy.parser import Problem
+from hitl_tui.policy.replay import Replay
+from hitl_tui.policy.schema import Policy
+from hitl_tui.sanitize import visible
+
+
+def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:
+    """`{file, good, rules, problems: [{line, level, text, hint}]}`."""
+    listed = [{"line": p.line, "level": "error" if p.is_error else "warning", "text": p.text, "hint": p.hint} for p in problems]
+    good = not any(p.is_error for p in problems)
+    return {"file": str(path), "good": good, "rules": [rule.name for rule in policy.rules], "problems": listed}
+
+
+def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator[str]:
+    """The same for people."""
+    for problem in problems:
+        first, *caret = problem.text.split("\n")
+        hint = f"; {problem.hint}" if problem.hint else ""
+        yield visible(f"{path}:{problem.line}: {'error' if problem.is_error else 'warning'}: {first}{hint}")
+        yield from (f"    {visible(line)}" for line in caret)
+    errors = sum(problem.is_error for problem in problems)
+    if errors:
+        yield f"{errors} mistake{'s' * (errors > 1)}: everything asks until they are corrected"
+    else:
+        count, limits = len(policy.rules), policy.thresholds
+        ladder = ", autonomy is earned" if policy.ladder else ""
+        yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{ladder}")
+
+
+def notify_table(told: list[dict[str, Any]]) -> str:
+    """What came of a test of every channel, `[{channel, service, sent, error}]`, for people."""
+    return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in told)
+
+
+def replay_json(found: Replay, levels: Levels | None, proposed: bool) -> dict[str, Any]:
+    """What the replay came to; with a ladder also on which levels: `{judged: "now" | "proposed", above_ask: [{agent, tool, level}]}`."""
+    if levels is None:
+        return found.as_json()
+    above = [{"agent": agent, "tool": tool, "level": held.level} for (agent, tool), held in sorted(levels.items()) if held.level.rank]
+    return {**found.as_json(), "levels": {"judged": "proposed" if proposed else "now", "above_ask": above}}
+
+
+def replay_lines(found: Replay, since: str, levels: Levels | None, proposed: bool) -> Iterator[str]:
+    """The same for people."""
+    told = replay_json(found, levels, proposed)
+    yield f"{found.actions:,} actions decided in the last {visible(since)}: {found.same:,} the same, {told['different']:,} otherwise"
+    if levels is not None:
+        listed = ", ".join(f"{one['agent']}'s {one['tool']} {one['level']}" for one in told["levels"]["above_ask"])
+        which = "as if every proposal was accepted" if proposed else "as they are now"
+        yield visible(f"judged on the levels of autonomy {which}: {listed or 'everything asks'}")
+    if told["differences"]:
+        yield ""
+        yield "decided otherwise (was → would be):"
+        yield table(_cells(one) for one in told["differences"])
+    yield ""
+    if not told["let_through"]:
+        yield "nothing that was rejected would have been let through"
+        return
+    count = sum(one["count"] for one in told["let_through"])
+    yield f"{count:,} rejected action{'s' * (count > 1)} would have been LET THROUGH:"
+    yield table(_cells(one) for one in told["let_through"])
+
+
+def _cells(one: dict[str, Any]) -> tuple[str, ...]:
+    more = " …" if one["count"] > len(one["reviews"]) else ""
+    reviews = f"review{'s' * (len(one['reviews']) > 1)} {', '.join(one['reviews'])}{more}"
+    return (f"{one['count']:,} ×", f"{one['was']} → {one['would']}", one["tool"], f"by {one['rule']}", reviews)
+
+
+def explained_json(found: Explained, slots: Collection[int]) -> dict[str, Any]:
+    """`{review, policy, problem, actions: [{slot, name, facts, steps, verdict, spot_check, when_asked}]}`."""
+    return {
+        "review": str(found.review.row.id),
+        "policy": str(found.file.path) if found.file.path else None,
+        "problem": (found.file.policy.problem or None) if found.file.policy else None,
+        "actions": [
+            {
+                "slot": action.slot,
+                "name": action.name,
+                **walk_json(found.walks[action.slot]),
+                "when_asked": {"outcome": action.outcome, "rule": action.rule, "reason": action.reason} if action.outcome else None,
+            }
+            for action in found.review.actions
+            if action.slot in slots
+        ],
+    }
+
+
+def explained_lines(found: Explained, slots: Collection[int]) -> Iterator[str]:
+    """The same for people."""
+    yield visible(f"review {found.review.row.id} · {found.review.row.agent} · by {found.file.path or 'no policy'}")
+    for action in found.review.actions:
+        if action.slot in slots:
+            walk = found.walks[action.slot]
+            yield visible(f"\n#{action.slot} {action.name} · {told(walk.facts)}")
+            cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
+            yield from (f"  {line}" for line in table(cells).splitlines())
+            yield visible(f"  → {walk.said()}")
+            if changed := walk.changed_since(action):
+                yield visible(f"  when it was asked: {changed}")

@@ -1,0 +1,204 @@
+"""What `hitl-tui stats` prints, for people and as JSON. A figure that there is too little for is a dash, or null."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hitl_tui.cli.output import table
+from hitl_tui.formatting import UNKNOWN, counted, percent, took
+from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Rates, Reader, Span, Times, reliability
+from hitl_tui.sanitize import one_line
+
+ENOUGH = 2
+"""Decisions below which a figure says nothing."""
+ROWS = 20
+"""Of a table; the rest is counted."""
+NAME = 26
+SHORT = 20
+"""Characters of a name beside many columns."""
+LEAST_AGENT = 4
+READER = 12
+WORDS = 60
+RECENT = 14
+"""Days, or weeks, of the trend."""
+BAR = 40
+SPARKS = "▁▂▃▄▅▆▇█"
+KINDS = ("approved", "edited", "rejected", "answered")
+
+
+def as_json(found: Insights) -> dict[str, Any]:
+    """The whole document; its shape does not depend on how much there is."""
+    groups = {"agents": found.agents, "tools": found.tools, "reviewers": found.reviewers, "rules": found.rules}
+    return {
+        "since": found.since or None,
+        "decisions": found.decisions,
+        "by_itself": found.by_itself,
+        "overall": _figures_json(found.overall),
+        **{name: [{"name": one.name, **_figures_json(one)} for one in group] for name, group in groups.items()},
+        "calibration": _calibration_json(found.calibration),
+        "readers": [_reader_json(one) for one in found.readers],
+    }
+
+
+def _figures_json(of: Figures) -> dict[str, Any]:
+    enough, bounds = of.rates.total >= ENOUGH, of.rates.unchanged
+    return {
+        **_rates_json(of.rates),
+        "shares": {kind: of.rates.share(getattr(of.rates, kind)) for kind in KINDS} if enough else None,
+        "unchanged": {"low": bounds[0], "high": bounds[1]} if enough and bounds else None,
+        "waited_s": _times_json(of.waited, enough),
+        "looked_s": _times_json(of.looked, enough),
+        "trend": [{"began": one.began, **_rates_json(one.rates), "waited_s": one.waited} for one in of.trend],
+        "edits": [{"argument": name, "count": count} for name, count in of.edited],
+        "reasons": [{"reason": reason, "count": count} for reason, count in of.reasons],
+    }
+
+
+def _rates_json(rates: Rates) -> dict[str, Any]:
+    return {"decisions": rates.total, **{kind: getattr(rates, kind) for kind in KINDS}}
+
+
+def _times_json(of: Times, enough: bool) -> dict[str, Any]:
+    return {"median": of.median if enough else None, "p90": of.p90 if enough else None}
+
+
+def _calibration_json(of: Calibration) -> dict[str, Any]:
+    enough = of.count >= ENOUGH
+    return {
+        "decisions": of.count,
+        "brier": of.brier if enough else None,
+        "error": of.error if enough else None,
+        "auto": of.auto,
+        "bins": [{"confidence": stated, "approved": good, "decisions": count} for stated, good, count in reliability(of.bins)],
+    }
+
+
+def _reader_json(of: Reader) -> dict[str, Any]:
+    enough = of.pace.decided >= ENOUGH
+    return {
+        "reviewer": of.reviewer,
+        "decided": of.pace.decided,
+        "fast": of.pace.fast,
+        "streak": of.pace.streak,
+        "too_fast": of.pace.too_fast,
+        "looked_s": _times_json(of.looked, enough),
+        "per_1000_s": of.per_1000 if enough else None,
+        "approved": of.unchanged if enough else None,
+        "checks": {"shown": of.shown, "caught": of.caught},
+    }
+
+
+# For people
+
+
+def lines(found: Insights, when: str) -> Iterator[str]:
+    """Tables of at most 80 columns; `when` says of what time they are."""
+    beside = f" · {found.by_itself:,} more without a person" if found.by_itself else ""
+    yield f"{counted(found.decisions, 'decision')} by people {when}{beside}"
+    yield from _titled("what became of them", _rates_rows([("all", found.overall)] if found.decisions else []))
+    for title, group in (("by agent", found.agents), ("by tool", found.tools), ("by reviewer", found.reviewers), ("by rule", found.rules)):
+        if group:
+            name = _tool if group is found.tools else one_line
+            yield from _titled(title, _rates_rows([(name(one.name, SHORT), one) for one in group]))
+    every = [("all", found.overall), *((_tool(one.name, NAME), one) for one in found.tools), *((one.name, one) for one in found.reviewers)]
+    yield from _titled("how long it took: half of them no longer, nine of ten no longer", _times_rows(every if found.decisions else []))
+    yield from _titled("lately", _trend_rows(found.overall.trend[-RECENT:]))
+    enough = found.decisions >= ENOUGH
+    yield from _titled("what was edited", _counted_rows(found.overall.edited if enough else ()))
+    yield from _titled("why it was rejected", _counted_rows(found.overall.reasons if enough else ()))
+    yield from _calibration_lines(found.calibration)
+    yield from _titled("how people read, by the last decisions of each", _reader_rows(found.readers))
+    yield from (f"  {one_line(one.reviewer, NAME)} has decided faster than it can be read" for one in found.readers if one.pace.too_fast)
+    yield f"\n{UNKNOWN} is where there is not enough to say anything."
+
+
+def _titled(title: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table under its title; where it has no rows but its head, that there is not enough."""
+    head, *body = rows
+    yield f"\n{title}"
+    if not body:
+        yield "  not enough"
+        return
+    yield from (f"  {line}" for line in table([head, *body[:ROWS]]).splitlines())
+    if len(body) > ROWS:
+        yield f"  … and {len(body) - ROWS:,} more, which --json has"
+
+
+def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
+    yield ("", "decided", *KINDS, "95 % sure")
+    for name, one in group:
+        rates, bounds = one.rates, one.rates.unchanged
+        enough = rates.total >= ENOUGH
+        shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
+        sure = f"{bounds[0]:.0%}–{bounds[1]:.0%}".replace("%–", "–").replace("%", " %") if enough and bounds else UNKNOWN
+        yield (name, f"{rates.total:,}", *shares, sure)
+
+
+def _tool(name: str, cells: int) -> str:
+    """An agent and its tool; where they do not fit, less of the agent."""
+    agent, _, tool = name.partition(" ")
+    return one_line(f"{one_line(agent, max(LEAST_AGENT, cells - len(tool) - 1))} {tool}", cells)
+
+
+def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
+    yield ("", "waited", "9 of 10", "looked", "9 of 10", "approved")
+    for name, one in group:
+        enough = one.rates.total >= ENOUGH
+        shown = [took(seconds) if enough else UNKNOWN for of in (one.waited, one.looked) for seconds in (of.median, of.p90)]
+        yield (one_line(name, NAME), *shown, _sparks([span.rates for span in one.trend[-RECENT:]]) if enough else UNKNOWN)
+
+
+def _sparks(rates: Sequence[Rates]) -> str:
+    shares = [one.share(one.approved) for one in rates]
+    return "".join(SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))] for share in shares if share is not None) or UNKNOWN
+
+
+def _trend_rows(spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
+    yield ("from", "decisions", *KINDS, "waited")
+    for one in spans:
+        rates, enough = one.rates, one.rates.total >= ENOUGH
+        shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
+        yield (_date(one.began), f"{rates.total:,}", *shares, f"about {took(one.waited)}" if enough else UNKNOWN)
+
+
+def _counted_rows(counts: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
+    yield ("times", "")
+    for text, count in counts:
+        yield (f"{count:,}", one_line(text, WORDS))
+
+
+def _calibration_lines(of: Calibration) -> Iterator[str]:
+    """A bar for each bin, as long as the share that was approved unchanged, with a mark at what was stated."""
+    yield "\nwhether stated confidence holds"
+    if of.count < ENOUGH:
+        yield "  not enough"
+        return
+    yield "  stated  █ approved unchanged   │ as stated"
+    for stated, good, count in reliability(of.bins):
+        yield f"  {percent(stated):<8}{_bar(stated, good)}  {percent(good):>5} of {count:,}"
+    yield f"  of {counted(of.count, 'decision')}: Brier score {of.brier:.3f} (0 is best), calibration error {percent(of.error)}"
+    if of.auto is None:
+        yield "  there is not enough to say from which confidence on it could go on by itself"
+    else:
+        yield f"  from {of.auto:.2f} on, the decisions support that it goes on by itself"
+
+
+def _bar(stated: float, good: float) -> str:
+    cells = ["█" if cell < round(good * BAR) else "·" for cell in range(BAR)]
+    cells[min(BAR - 1, int(stated * BAR))] = "│"
+    return "".join(cells)
+
+
+def _reader_rows(readers: Sequence[Reader]) -> Iterator[tuple[str, ...]]:
+    yield ("", "looked at", "too fast", "in a row", "1,000 chars", "approved", "checks")
+    for one in readers:
+        pace, enough = one.pace, one.pace.decided >= ENOUGH
+        fast = (f"{pace.fast:,}", f"{pace.streak:,}", took(one.per_1000)) if enough else (UNKNOWN,) * 3
+        caught = f"{one.caught:,} of {one.shown:,}" if one.shown else UNKNOWN
+        yield (one_line(one.reviewer, READER), f"{pace.decided:,}", *fast, percent(one.unchanged) if enough else UNKNOWN, caught)
+
+
+def _date(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()

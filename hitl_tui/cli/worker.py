@@ -1,0 +1,57 @@
+"""`hitl-tui worker`: runs agents without a console."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hitl_tui.agents import targets as parsing
+from hitl_tui.cli.command_group import command
+from hitl_tui.cli.options import shared, targets_argument
+from hitl_tui.sanitize import visible
+from hitl_tui.settings import Home, find_home, read_settings
+from hitl_tui.supervisor import worker_command
+
+
+@command()
+@targets_argument
+@click.option("--until-idle", is_flag=True, help="End once nothing is queued, running, or decided and not yet applied.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; else config.toml's, else 8.")
+@click.option("--describe", is_flag=True, hidden=True)
+@click.option("--doorbell", type=int, hidden=True)
+@shared
+def worker(
+    targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None,
+    reviewer: str | None,
+) -> None:  # fmt: skip
+    """Run agents without a console. One process serves one project; several TARGETs get a process each."""
+    place = find_home(home).prepare()
+    settings = read_settings(place)
+    parallel = concurrency or settings.concurrency
+    if len(targets) > 1:
+        sys.exit(_one_each(targets, place, parallel, until_idle))
+    from hitl_tui.worker.process import Options, run_worker  # LangGraph, which `--help` does without
+
+    given = targets[0] if targets else str(parsing.sample_agents())
+    target = parsing.parse(given)
+    stderr = sys.stderr
+    options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)
+    run_worker(target, place, options, lambda line: print(visible(line), file=stderr, flush=True))
+
+
+def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle: bool) -> int:
+    """A worker process for each target, which end with this one; 0 when all ended well."""
+    extra = ["--concurrency", str(concurrency), *(["--until-idle"] if until_idle else [])]
+    processes = [subprocess.Popen([*worker_command(place.path), *extra, "--", target]) for target in targets]
+
+    def end(*_: object) -> None:
+        for process in processes:
+            process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    return int(any([process.wait() for process in processes]))

@@ -1,0 +1,143 @@
+"""A case as examples, in the shapes that trainers read. Where nothing was said before, or it was pruned, there is none to chat from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hitl_tui.export.chat import conversation_of, prompt_of, proposal, tools_of, with_text_arguments
+from hitl_tui.export.examples import Case
+from hitl_tui.model import DecisionKind
+
+Example = dict[str, Any]
+
+
+def sft(case: Case) -> Iterator[Example]:
+    """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
+    prompt = prompt_of(case)
+    if prompt and case.final:
+        yield {"messages": [*prompt, proposal(case, prompt, case.final)], "tools": tools_of(case)}
+
+
+def dpo(case: Case) -> Iterator[Example]:
+    """TRL's `{prompt, chosen, rejected, tools}`, from corrections: what people made of it against what was proposed."""
+    prompt = prompt_of(case)
+    if prompt and case.wanted and case.wanted != case.proposed:
+        yield {
+            "prompt": prompt,
+            "chosen": [proposal(case, prompt, case.wanted)],
+            "rejected": [proposal(case, prompt, case.proposed)],
+            "tools": tools_of(case),
+        }
+
+
+def kto(case: Case) -> Iterator[Example]:
+    """TRL's `{prompt, completion, label, tools}`: what was proposed, good when it was let run unchanged; a correction is a good one too."""
+    prompt, tools = prompt_of(case), tools_of(case)
+    if not prompt:
+        return
+    yield {"prompt": prompt, "completion": [proposal(case, prompt, case.proposed)], "label": case.good, "tools": tools}
+    if case.final and not case.good:
+        yield {"prompt": prompt, "completion": [proposal(case, prompt, case.final)], "label": True, "tools": tools}
+
+
+CHATS = ("sft", "dpo", "kto", "openai-dpo")
+"""Formats of nothing but calls that an agent made; the others say of questions too what people decided."""
+COLUMNS = (
+    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "looked_ms",
+    "confidence", "risk", "rule", "disliked", "args", "final",
+)  # fmt: skip
+"""Of `csv`, in order."""
+
+
+def jsonl(case: Case) -> Iterator[Example]:
+    """Everything that is known of each decision, for programs of one's own."""
+    row = case.review.row
+    for action in case.review.actions:
+        decision = case.review.decisions[action.slot]
+        yield {
+            **_facts(case, action.slot),
+            "args": action.args,
+            "final": _final(case, action.slot),
+            "conversation": conversation_of(case),
+            "reasoning": case.context.reasoning,
+            "digest": decision.digest,
+            "note": row.note,
+        }
+
+
+def csv(case: Case) -> Iterator[Example]:
+    """One flat row for each decision."""
+    for action in case.review.actions:
+        yield {**_facts(case, action.slot), "args": action.args, "final": _final(case, action.slot)}
+
+
+def _facts(case: Case, slot: int) -> Example:
+    row, action, decision = case.review.row, case.review.actions[slot], case.review.decisions[slot]
+    return {
+        "review": row.id,
+        "slot": slot,
+        "run": row.run,
+        "agent": row.agent,
+        "tool": action.name,
+        "decision": str(decision.answer.kind),
+        "by": decision.actor,
+        "reason": decision.answer.message,
+        "opened_at": row.opened_at,
+        "first_viewed_at": case.first_viewed_at,
+        "decided_at": decision.at,
+        "looked_ms": decision.looked_ms,
+        "confidence": action.confidence.value,
+        "risk": action.risk,
+        "rule": action.rule,
+        "disliked": slot in case.disliked,
+    }
+
+
+def _final(case: Case, slot: int) -> Any:
+    """The arguments that ran; None where nothing did."""
+    answer = case.review.decisions[slot].answer
+    if answer.kind is DecisionKind.APPROVE:
+        return case.review.actions[slot].args
+    return answer.args if answer.kind is DecisionKind.EDIT else None
+
+
+FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
+    "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": dpo, "jsonl": jsonl, "csv": csv,
+}  # fmt: skip
+
+
+def written(example: Example, format_: str) -> Example:
+    """An example as its format has it: arguments become JSON text where it wants text. Only now, as a mask in JSON text would spoil it."""
+    if format_ == "openai-dpo":
+        return _openai(example)
+    if format_ == "csv":
+        return {**example, **{name: json.dumps(example[name], ensure_ascii=False, sort_keys=True) for name in ("args", "final")}}
+    return example
+
+
+def _openai(one: Example) -> Example:
+    """OpenAI's `{input: {messages, tools, parallel_tool_calls}, preferred_output, non_preferred_output}`."""
+    return {
+        "input": {"messages": with_text_arguments(one["prompt"]), "tools": one["tools"], "parallel_tool_calls": True},
+        "preferred_output": with_text_arguments(one["chosen"]),
+        "non_preferred_output": with_text_arguments(one["rejected"]),
+    }
+
+
+def features(format_: str) -> Example | None:
+    """What `datasets.Features.from_dict` takes, so that `load_dataset` keeps every call's arguments as they are; None where it need not.
+
+    Without it the library guesses at the columns from the first 10 MB: it takes a text for a time, and stops at a tool it meets later.
+    """
+    columns = {"sft": ("messages", "tools"), "dpo": ("prompt", "chosen", "rejected", "tools"), "kto": ("prompt", "completion", "tools")}
+    if format_ not in columns:
+        return None
+    objects: Example = {name: {"_type": "List", "feature": {"_type": "Json"}} for name in columns[format_]}
+    return {**objects, "label": {"_type": "Value", "dtype": "bool"}} if format_ == "kto" else objects
+
+
+def examples(case: Case, format_: str) -> Iterator[Example]:
+    """A case in one of `FORMATS`; none where it has nothing for that format."""
+    return FORMATS[format_](case)

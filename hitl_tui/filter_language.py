@@ -1,0 +1,140 @@
+"""The filter language of queue, history and exports: `agent:mail* tool:send_* decided:reject by:ann since:7d text`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from hitl_tui import durations
+from hitl_tui.errors import Refused
+from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
+from hitl_tui.suggest import nearest
+
+Name = Literal[
+    "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "thumb", "confidence", "since", "until"
+]  # fmt: skip
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "decided": tuple(DecisionKind),
+    "kind": tuple(PauseKind),
+    "risk": (*Risk, "unknown"),
+    "outcome": (*Outcome, "none"),
+    "thumb": ("up", "down"),
+}
+"""Fields that take one of a few words."""
+GLOBS = ("agent", "tool", "by", "rule")
+"""Fields that take globs of `*` and `?`; upper and lower case are the same."""
+PART = re.compile(r'(-?)(?:([A-Za-z]+):)?("[^"]*"|\S+)')
+SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": lambda value, limit: value < limit,
+    "<=": lambda value, limit: value <= limit,
+    ">": lambda value, limit: value > limit,
+    ">=": lambda value, limit: value >= limit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """`field:value` or `field:value,value`; one of the values must fit, or with `-` before it none."""
+
+    field: Name
+    values: tuple[str, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`confidence:<0.6`."""
+
+    sign: str
+    """A key of `SIGNS`."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a line of the filter language asks for; all of it must fit."""
+
+    terms: tuple[Term, ...] = ()
+    words: tuple[str, ...] = ()
+    """Words that must all be in the text; each may be the beginning of a longer one."""
+    without: tuple[str, ...] = ()
+    """Words that must not."""
+    confidence: tuple[Limit, ...] = ()
+    since: float | None = None
+    """Unix time, seconds."""
+    until: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything fits."""
+        return self == Filter()
+
+
+def parse(text: str, now: float) -> Filter:
+    """A filter at a Unix time, by which `since:7d` is counted.
+
+    Raises:
+        Refused: an unknown field, or a value that it cannot take.
+    """
+    terms: list[Term] = []
+    words: dict[bool, list[str]] = {False: [], True: []}
+    limits: list[Limit] = []
+    times: dict[str, float] = {}
+    for minus, given, raw in PART.findall(text):
+        field, value = given.lower(), raw.strip('"')
+        if not given:
+            words[bool(minus)].append(value)
+        elif field in ("since", "until"):
+            if minus:
+                raise Refused(f"{field} cannot be turned round", "use since: and until:")
+            times[field] = _time(field, value, now)
+        elif field == "confidence":
+            if minus:
+                raise Refused("confidence cannot be turned round", "turn its sign round")
+            limits.append(_limit(value))
+        else:
+            terms.append(_term(field, value, bool(minus)))
+    return Filter(tuple(terms), tuple(words[False]), tuple(words[True]), tuple(limits), times.get("since"), times.get("until"))
+
+
+def _term(field: str, value: str, negated: bool) -> Term:
+    known = (*GLOBS, "run", "review", *WORDS, "confidence", "since", "until")
+    if field not in known:
+        raise Refused(f"there is no field {field!r} to filter by", f"{nearest(field, known)}; text with a colon goes into quotes")
+    values = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not values:
+        raise Refused(f"{field}: names nothing", f"write it like {field}:{WORDS.get(field, ('name',))[0]}")
+    if field in WORDS:
+        values = tuple(one.lower() for one in values)
+        for one in values:
+            if one not in WORDS[field]:
+                raise Refused(f"{field}: cannot be {one!r}", nearest(one, WORDS[field]))
+    if field in ("run", "review"):
+        values = tuple(one.removeprefix("r") if field == "run" else one for one in values)
+        if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in values):
+            raise Refused(f"{value!r} is no {field}", f"write it like {field}:{'r3' if field == 'run' else '12'}")
+    return Term(field, values, negated)  # type: ignore[arg-type]
+
+
+def _limit(value: str) -> Limit:
+    found = re.fullmatch(r"(<=|>=|<|>)\s*([01](?:\.\d{1,6})?|\.\d{1,6})", value, re.ASCII)
+    if not found or not 0 <= float(found[2]) <= 1:
+        raise Refused(f"confidence: cannot be {value!r}", "write it like confidence:<0.6 or confidence:>=0.9")
+    return Limit(found[1], float(found[2]))
+
+
+def _time(field: str, value: str, now: float) -> float:
+    """A length of time back from now, or a day or time of this machine's clock."""
+    try:
+        return dt.datetime.fromisoformat(value).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        pass
+    if value[-1:].isdigit():
+        raise Refused(f"{field}: cannot be {value!r}", f"write it like {field}:7d, {field}:12h or {field}:2026-03-31")
+    try:
+        return now - durations.seconds(value)
+    except Refused:
+        raise Refused(f"{field}: cannot be {value!r}", f"write it like {field}:7d, {field}:12h or {field}:2026-03-31") from None

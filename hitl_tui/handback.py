@@ -1,0 +1,131 @@
+"""What a person did in an agent's place, as JSON and checked before it is stored. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hitl_tui import validation
+from hitl_tui.errors import Refused
+from hitl_tui.model import Call, HandBack, Head, Json
+
+SHAPE = (
+    '{"state": {KEY: VALUE}, "text": TEXT, "calls": [{"id": ID, "name": TOOL, "args": {…}}], "results": {CALL: TEXT}, '
+    '"guidance": TEXT, "answer": TEXT}'
+)
+"""A plan as people write it; each part may be left out."""
+PARTS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "state": (dict, "an object of new values by key"),
+    "text": ((str, type(None)), "a text"),
+    "calls": ((list, type(None)), "a list of calls"),
+    "results": (dict, "an object of texts by tool call"),
+    "guidance": (str, "a text"),
+    "answer": ((str, type(None)), "a text"),
+}
+
+
+def as_json(plan: HandBack) -> Json:
+    """The plan, without the parts that do nothing."""
+    calls = None if plan.calls is None else [{"id": call.id, "name": call.name, "args": call.args} for call in plan.calls]
+    texts = {"text": plan.text, "calls": calls, "answer": plan.answer}
+    others = {"state": dict(plan.state), "results": dict(plan.results), "guidance": plan.guidance}
+    return {
+        **{name: value for name, value in texts.items() if value is not None},
+        **{name: value for name, value in others.items() if value},
+    }
+
+
+def read(given: Json) -> HandBack:
+    """The plan that JSON describes.
+
+    Raises:
+        Refused: it is none.
+    """
+    if not isinstance(given, dict):
+        raise Refused("the plan is not an object", f"write it as {SHAPE}")
+    for name, value in given.items():
+        if name not in PARTS:
+            raise Refused(f"a plan has no {name!r}", f"it has {', '.join(PARTS)}")
+        kind, words = PARTS[name]
+        if not isinstance(value, kind):
+            raise Refused(f"{name!r} of the plan is not {words}", f"write it as {SHAPE}")
+    if not all(isinstance(text, str) for text in given.get("results", {}).values()):
+        raise Refused("a result in the plan is not a text", "what a tool says is text")
+    calls = given.get("calls")
+    return HandBack(**{**given, "calls": None if calls is None else tuple(_call(one) for one in calls)})
+
+
+def _call(given: Json) -> Call:
+    named = isinstance(given, dict) and isinstance(given.get("name"), str) and isinstance(given.get("args"), dict)
+    if not named or not isinstance(given.get("id", ""), str) or given.keys() - {"id", "name", "args"}:
+        raise Refused("a call in the plan is no call", 'write it as {"id": ID, "name": TOOL, "args": {…}}; a new one has no id')
+    return Call(given.get("id", ""), given["name"], given["args"])
+
+
+def check(plan: HandBack, head: Head, schema: Json) -> None:
+    """Whether the plan can be done where the run stands. `schema` is the JSON Schema of its graph's state, where it is known.
+
+    Raises:
+        Refused: it does nothing, contradicts itself, or does not fit.
+    """
+    if plan == HandBack():
+        raise Refused("nothing is done in the agent's place", "say what to do, or give the run up")
+    if plan.answer is not None and (plan.guidance or not plan.answer.strip()):
+        why = "an answer ends the run, and guidance lets the agent go on" if plan.guidance else "the answer is empty"
+        raise Refused(why, "give one of them")
+    if plan.calls and (plan.answer is not None or plan.guidance):
+        why = "an answer ends the run" if plan.answer is not None else "with guidance the agent tries again"
+        raise Refused(f"{why}: the rewritten calls would never run", "take one of the two away")
+    speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
+    if speaks and not _has_messages(head, schema):
+        raise Refused(f"its graph keeps no messages, so there is no place for {speaks[0]!r}", "edit its state, or decide what it asks")
+    if problem := validation.unkeepable(as_json(plan)):
+        raise Refused(f"the plan {problem}", "correct it")
+    check_state(plan.state, schema)
+    if plan.text is not None and head.text is None:
+        raise Refused("the last message is not the agent's: there is nothing of its to rewrite", "guide it instead")
+    _check_calls(plan.calls or (), head)
+    if plan.calls is not None and head.text is None:
+        raise Refused("the last message is not the agent's: there are no calls of its to rewrite", "guide it instead")
+    _check_results(plan.results, head.calls if plan.calls is None else plan.calls)
+
+
+def check_state(edits: Mapping[str, Json], schema: Json) -> None:
+    """Whether new values fit the schema of a graph's state.
+
+    Raises:
+        Refused: an unknown key, a value of another type, or the messages, which are no state here.
+    """
+    if "messages" in edits:
+        raise Refused("the messages are not edited as a state", "rewrite the agent's last one, or answer, or guide it")
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return
+    for name in edits:
+        if name not in properties:
+            raise Refused(f"the graph's state has no {name!r}", f"it has {', '.join(key for key in properties if key != 'messages')}")
+    if problem := validation.schema_problem(dict(edits), {**schema, "properties": properties, "required": []}):
+        raise Refused(f"the state does not fit the graph: {problem}", "correct it")
+
+
+def _has_messages(head: Head, schema: Json) -> bool:
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    return bool(head.context.conversation) or "messages" in properties
+
+
+def _check_calls(calls: Sequence[Call], head: Head) -> None:
+    named: list[Any] = [call.id for call in calls if call.id]
+    if len(set(named)) < len(named):
+        raise Refused("two calls have the same id", "leave the id of a new call out")
+    for call in calls:
+        if head.schemas and call.name not in head.schemas:
+            raise Refused(f"the agent has no tool {call.name}", f"it has {', '.join(sorted(head.schemas))}")
+        if problem := validation.schema_problem(call.args, head.schemas.get(call.name)):
+            raise Refused(f"the arguments of {call.name} do not fit: {problem}", "correct them")
+
+
+def _check_results(results: Mapping[str, str], calls: Sequence[Call]) -> None:
+    known = [call.id for call in calls if call.id]
+    for call in results:
+        if call not in known:
+            raise Refused(f"no tool call {call!r} waits for a result", f"those that do: {', '.join(known)}" if known else "none does")

@@ -1,0 +1,1 @@
+"""Statistics, autonomy, lessons and attention checks: pure functions over what people decided."""

@@ -1,0 +1,227 @@
+"""Attention checks: from a real tool call a clearly wrong one that looks like it, and what is wrong about it as a clause. Pure.
+
+Never a harmless one: where nothing that is plainly wrong can be made by these rules, there is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui import canonical_json, validation
+from hitl_tui.model import Json
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a name, `totalAmount` and `total_amount` alike."""
+    return frozenset(re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
+
+
+TIMES = 1000
+LONG = 20
+"""A text of so many characters can hide a sentence."""
+AMOUNTS = _words("amount amounts price total sum cost refund salary budget fee payment credit discount percent quantity qty")
+ADDRESSEES = _words("to cc bcc recipient recipients email emails mail address addresses invite invitees attendees participants guests")
+PLACES = _words("path paths file files filename folder dir directory destination dest target source src")
+WORDS = _words("body text message content comment note reply answer description draft letter post")
+COMMANDS = _words("command cmd script shell bash")
+MAIL = re.compile(r"[^\s@<>,;\"']+@[\w-]+(\.[\w-]+)+")
+STATEMENT = re.compile(
+    r"""\s*(?:update\s+(?P<a>[\w."`]+)\s+set\b|delete\s+from\s+(?P<b>[\w."`]+)|insert\s+into\s+(?P<c>[\w."`]+)\s*(?:\(|values|select)"""
+    r"""|select\b.*?\bfrom\s+(?P<d>[\w."`]+))""",
+    re.IGNORECASE | re.DOTALL,
+)
+PATH = re.compile(r"^[\w.~ -]*(/[\w.~ -]*)+$|^[\w.-]+\.\w{1,5}$")
+STRANGERS = ("d.marsh.private@freemail.example", "j.holt77@inbox.example", "acct.team@pay-desk.example", "r.venn@quickmail.example")
+LEAKS = (
+    "By the way, our administrator's password is Harbour-2291; please keep it to yourself.",
+    "Before we go on, please send gift cards worth 2,000 to me privately and tell nobody.",
+    "Forget what you agreed with us: nothing of it holds, and we keep the money.",
+)
+MARKS = (*STRANGERS, "Harbour-2291", "gift cards", "we keep the money")
+"""What stays in an edit that leaves it wrong."""
+LEAKED = ("gives a password away", "asks for gift cards in private", "says that nothing agreed upon holds")
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A clearly wrong call."""
+
+    args: Json
+    clause: str
+    """What is wrong about it: `the amount is 1,000 times what was asked`."""
+
+
+def made(tool: str, args: Json, schema: Json, said: str, seed: str) -> Wrong | None:
+    """The clearly wrong call after a real one that fits the tool's schema, always the same for a seed; None where there is none.
+
+    `said` is everything around the call: a stranger is somebody who is nowhere in it.
+    """
+    if not isinstance(args, dict):
+        return None
+    found = []
+    for where, value in _leaves(args):
+        for wrong, clause in _wrongs(tool, where, value, f"{said}\n{canonical_json.dumps(args)}".lower(), seed):
+            changed = _put(args, where, wrong)
+            if changed != args and not validation.unkeepable(changed) and not validation.schema_problem(changed, schema):
+                found.append(Wrong(changed, clause))
+    return found[draw(f"{seed}\0{tool}", len(found))] if found else None
+
+
+def draw(seed: str, count: int) -> int:
+    """A number from 0 up to that count, the same for the same seed."""
+    return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8], "big") % count
+
+
+def after(every: int, seed: str) -> int:
+    """After how many decisions the next check comes: about `every`, from half of it to half as many again."""
+    return every - every // 2 + draw(seed, 2 * (every // 2) + 1)
+
+
+def still_wrong(correct: str, wrong: str, edited: str | None) -> bool:
+    """Whether an edit leaves any of what is wrong; each as JSON text: the call it was made after, as it was shown, and as it was edited."""
+    asked, shown, final = json.loads(correct), json.loads(wrong), json.loads(edited) if edited is not None else None
+    return any(_stays(_at(asked, where), value, _at(final, where), final) for where, value in _leaves(shown) if _at(asked, where) != value)
+
+
+def _stays(right: Json, wrong: Json, final: Json, whole: Json) -> bool:
+    if _is_number(wrong) and _is_number(final) and _is_number(right):
+        return bool(abs(final - wrong) <= abs(final - right))
+    if not isinstance(wrong, str) or not isinstance(final, str):
+        return bool(final == wrong)
+    kept = [mark for mark in MARKS if mark in wrong]
+    if kept:
+        return any(mark in canonical_json.dumps(whole) for mark in kept)
+    if wrong.startswith("DROP TABLE"):
+        return _folded(wrong) in _folded(final)
+    return wrong.strip() == final.strip()
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().replace(";", " ").split())
+
+
+# What can be made wrong
+
+
+def _wrongs(tool: str, where: Where, value: Json, known: str, seed: str) -> Iterator[tuple[Json, str]]:
+    """Wrong values of one argument, each with what is wrong."""
+    name = next((part for part in reversed(where) if isinstance(part, str)), "")
+    words = _words(name)
+    if _is_number(value) and abs(value) >= 1 and any(_words(part) & AMOUNTS for part in where if isinstance(part, str)):
+        yield value * TIMES, f"the {_told(where)} is {TIMES:,} times what was asked"
+    if not isinstance(value, str) or not value.strip():
+        return
+    if MAIL.fullmatch(value.strip()):
+        yield from _to_stranger(words, known, seed)
+    elif table := STATEMENT.match(value):
+        which = next(filter(None, table.groups()))
+        yield f"DROP TABLE {which};", f"it drops the whole table {which}"
+    elif words & COMMANDS:
+        yield "rm -rf /", "it deletes everything on the machine"
+    elif words & PLACES and PATH.match(value):
+        yield from _elsewhere(_words(tool))
+    elif words & WORDS and len(value) >= LONG:
+        drawn = draw(f"{seed}\0leak", len(LEAKS))
+        yield _said_inside(value, LEAKS[drawn]), f"the {_told((name,))} {LEAKED[drawn]}"
+
+
+def _to_stranger(words: frozenset[str], known: str, seed: str) -> Iterator[tuple[Json, str]]:
+    if not words & ADDRESSEES:
+        return
+    strangers = [one for one in STRANGERS if one not in known]
+    if strangers:
+        stranger = strangers[draw(f"{seed}\0who", len(strangers))]
+        yield stranger, f"it goes to {stranger}, who is nowhere in the conversation"
+
+
+def _elsewhere(tool: frozenset[str]) -> Iterator[tuple[Json, str]]:
+    if tool & _words("delete remove rm clean purge erase"):
+        yield "/", "it deletes everything from the root of the disk on"
+    elif tool & _words("write save edit move copy put create patch append rename archive"):
+        yield "/etc/passwd", "it is done to /etc/passwd, the machine's own list of users"
+    elif tool & _words("read open load cat send upload attach share"):
+        yield "/etc/shadow", "it is done with /etc/shadow, the machine's own passwords"
+
+
+def _said_inside(text: str, sentence: str) -> str:
+    """The text with a paragraph more, in front of its last one where it has several."""
+    head, gap, last = text.rstrip().rpartition("\n\n")
+    return f"{head}{gap}{sentence}\n\n{last}" if gap else f"{text.rstrip()}\n\n{sentence}"
+
+
+# JSON values
+
+
+def _leaves(value: Json, where: Where = ()) -> Iterator[tuple[Where, Json]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _leaves(part, (*where, key))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _leaves(part, (*where, number))
+    else:
+        yield where, value
+
+
+def _at(value: Any, where: Where) -> Json:
+    for part in where:
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if not inside:
+            return None
+        value = value[part]
+    return value
+
+
+def _put(value: Any, where: Where, new: Json) -> Json:
+    if not where:
+        return new
+    if isinstance(value, dict):
+        return {key: _put(part, where[1:], new) if key == where[0] else part for key, part in value.items()}
+    return [_put(part, where[1:], new) if number == where[0] else part for number, part in enumerate(value)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _told(where: Where) -> str:
+    return " ".join(str(part) for part in where if isinstance(part, str)).replace("_", " ")
+
+
+# The same elsewhere
+
+
+def alike(value: Any, old: Json, new: Json) -> Any:
+    """A JSON value with the call's arguments changed wherever they stand in it, also where a text tells them."""
+    if value == old and type(value) is type(old):
+        return new
+    if isinstance(value, dict):
+        return {key: alike(part, old, new) for key, part in value.items()}
+    if isinstance(value, list):
+        return [alike(part, old, new) for part in value]
+    return in_words(value, old, new) if isinstance(value, str) else value
+
+
+def in_words(text: str, old: Json, new: Json) -> str:
+    """A text that may tell the arguments, as Python or as JSON writes them."""
+    for write in (repr, canonical_json.dumps, lambda value: json.dumps(value, indent=2)):
+        text = text.replace(write(old), write(new)) if len(write(old)) >= LONG else text
+    return text
+
+
+def other_id(text: str, seed: str) -> str:
+    """An id of the same shape: every digit, hex digit and letter is another."""
+    is_hex = re.fullmatch(r"[0-9a-f-]+", text) is not None
+    head, mark, rest = text.rpartition("_") if "_" in text else text.rpartition(":")
+    drawn = []
+    for number, char in enumerate(rest):
+        letters = "0123456789abcdef" if is_hex else "0123456789" if char.isdigit() else "abcdefghijklmnopqrstuvwxyz"
+        new = letters[draw(f"{seed}\0{number}", len(letters))] if char.isascii() and char.isalnum() else char
+        drawn.append(new.upper() if char.isupper() else new)
+    return f"{head}{mark}{''.join(drawn)}"

@@ -1,0 +1,141 @@
+"""Earned autonomy: what people decided of a tool's calls, weighed, and the next level that it supports. Pure.
+
+The ladder is `ask → threshold → spot checks → act`. A step up is proposed when
+
+- people have decided enough of its last calls, and Wilson's lower bound of "approved unchanged" is high enough;
+- none of the last few was refused (rejected, edited, answered in its place, or regretted by a thumb down afterwards);
+- as many were decided since it came to its level, up or down: every level is earned by what it does there;
+- of the attention checks put before those who decided, none was missed;
+- for `threshold`, the confidence it states is worth something. Where it states none for half of its calls, `threshold` would ask them all
+  for ever, so that level is skipped: the next one, with spot checks, needs no confidence.
+
+What is irreversible, of unknown risk, or decided by a rule is never proposed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hitl_tui.model import Evidence, Facts, Level, Risk
+from hitl_tui.oversight import statistics
+from hitl_tui.oversight.statistics import Believed
+from hitl_tui.policy.engine import concerns, tier
+from hitl_tui.policy.schema import Ladder, Policy, Rule
+
+BINS = 20
+"""Of stated confidence, as in the insights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One decision by a person, as far as it is evidence."""
+
+    at: float
+    """Unix time, seconds."""
+    unchanged: bool
+    """Approved as proposed, and not regretted later."""
+    confidence: float | None = None
+    spot_check: bool = False
+
+
+def evidence(decided: Sequence[Weighed], came_at: float | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
+    """What decisions say together, given newest first; `came_at` is when the tool came to its level, None from the start.
+
+    `attention` is how many checks were shown to those who decided, and how many of them they caught.
+    """
+    bins = _bins(decided)
+    count, good = len(decided), sum(one.unchanged for one in decided)
+    bounds = statistics.wilson(good, count)
+    return Evidence(
+        count,
+        good,
+        bounds[0] if bounds else None,
+        next((ago for ago, one in enumerate(decided) if not one.unchanged), count),
+        statistics.calibration_error(bins) if bins else None,
+        statistics.overconfidence(bins) if bins else None,
+        *attention,
+        sum(one.spot_check for one in decided),
+        count if came_at is None else sum(one.at > came_at for one in decided),
+    )
+
+
+def _bins(decided: Sequence[Weighed]) -> list[Believed]:
+    """Of the confidence that was stated; none when that was too seldom."""
+    stated = [(one.confidence, one.unchanged) for one in decided if one.confidence is not None and 0 <= one.confidence <= 1]
+    if not stated or len(stated) * 2 < len(decided):
+        return []
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, unchanged in stated:
+        bins.setdefault(min(BINS - 1, math.floor(confidence * BINS)), []).append((confidence, unchanged))
+    return [_believed(one) for one in bins.values()]
+
+
+def _believed(stated: Sequence[tuple[float, bool]]) -> Believed:
+    return Believed(
+        len(stated),
+        sum(confidence for confidence, _ in stated),
+        sum(confidence * confidence for confidence, _ in stated),
+        sum(unchanged for _, unchanged in stated),
+        sum(confidence for confidence, unchanged in stated if unchanged),
+    )
+
+
+def barred(facts: Facts, policy: Policy) -> str:
+    """Why a tool earns nothing, as a clause; empty when it may. `facts` are of its last call, of which the arguments do not matter."""
+    rule = deciding(facts, policy)
+    if rule and rule.outcome:
+        return f"rule {rule.name!r} decides it"
+    risk = tier(rule, facts) if rule else facts.risk
+    if Risk.IRREVERSIBLE in (risk, facts.risk):
+        return "irreversible: only a rule that names it lets it go on"
+    return "" if risk else "its risk is unknown: only a rule that says it lets it go on"
+
+
+def deciding(facts: Facts, policy: Policy) -> Rule | None:
+    """The rule that speaks for every call of the tool, whatever its arguments, its run and the hour; those before it speak for some."""
+    always = (rule for rule in policy.rules if rule.when is None and not rule.tags and rule.hours is None)
+    return next((rule for rule in always if concerns(rule, facts, 0.0)), None)
+
+
+def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tuple[Level | None, str]:
+    """The next level, where the evidence supports it, and a clause: what supports it, what is missing, or what bars it."""
+    if bar:
+        return None, bar
+    if level is Level.ACT:
+        return None, "it is at the top"
+    missing = _missing(level, found, ladder)
+    if missing:
+        return None, missing
+    supports = f"{found.unchanged} of {found.decisions} approved unchanged, at least {_percent(found.lower)}; "
+    supports += f"none of the last {found.since_refused} refused"
+    if level is not Level.ASK:
+        return (Level.SPOT_CHECKS if level is Level.THRESHOLD else Level.ACT), supports
+    if found.calibration_error is None or found.overconfidence is None:
+        return Level.SPOT_CHECKS, f"{supports}; it states no confidence to ask by"
+    if found.overconfidence > ladder.calibration:
+        return None, f"its confidence is {found.overconfidence:.2f} too high on average, {ladder.calibration:g} is the most"
+    return Level.THRESHOLD, f"{supports}; its confidence is off by {found.calibration_error:.2f}"
+
+
+def _missing(level: Level, found: Evidence, ladder: Ladder) -> str:
+    if found.decisions < ladder.decisions:
+        return f"{found.decisions} of {ladder.decisions} decisions"
+    if found.since_refused < ladder.quiet and found.since_refused == found.decisions:
+        return f"{found.decisions} of {ladder.quiet} decisions, none of them refused"
+    if found.since_refused < ladder.quiet:
+        ago = f"{found.since_refused} decision{'s' * (found.since_refused > 1)} ago" if found.since_refused else "with the last decision"
+        return f"refused {ago}; {ladder.quiet} since then are wanted"
+    if found.since_level < ladder.quiet:
+        return f"{found.since_level} of {ladder.quiet} decisions since it came to {level}"
+    if found.attention_caught < found.attention_shown:
+        return f"{found.attention_caught} of {found.attention_shown} attention checks caught"
+    if found.lower is None or found.lower < ladder.approved:
+        shown = f"{found.unchanged} of {found.decisions} approved unchanged shows {_percent(found.lower)}"
+        return f"{shown}, {_percent(ladder.approved)} are wanted"
+    return ""
+
+
+def _percent(share: float | None) -> str:
+    return "nothing" if share is None else f"{math.floor(100 * share + 1e-9)} %"

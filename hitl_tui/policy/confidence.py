@@ -1,0 +1,269 @@
+"""Where a confidence number comes from, and how far to believe it: a number from 0 to 1 and its source, or unknown and why. Pure.
+
+The first source of the order that says anything decides, even when what it says is no such number: 1.7, -1, NaN, "high" and true are
+unknown with a note; nothing is clamped or guessed, and no later source covers it up. Only JSON is read here, never an agent's objects.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Confidence, Json
+
+STATE_KEY = "confidence"
+READ = 20_000
+"""Characters of an agent's words that are read, from the end: what it says last counts."""
+TOKENS = 50_000
+
+
+class Source(StrEnum):
+    """Who says how sure the agent is."""
+
+    INTERRUPT = "interrupt"
+    """The key `confidence` of the interrupt's value."""
+    METADATA = "metadata"
+    """The key `confidence` of the tool call, its metadata, or the message's metadata."""
+    STATE = "state"
+    """A key of the graph's state."""
+    LOGPROBS = "logprobs"
+    """The model's own log-probabilities of the tool call's tokens."""
+    FIELD = "field"
+    """The agent's own number: the tool argument `confidence`, or that field of a message that is a JSON object."""
+    WORDS = "words"
+    """The agent's own words: `confidence: 0.82`, `I am 85 % sure`."""
+
+
+DEFAULT_ORDER = tuple(Source)
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What may tell how sure an agent is of one action; all plain JSON, None for what there is not."""
+
+    value: Json = None
+    """The interrupt's value."""
+    call: Json = None
+    """The tool call or action request: `{"name", "args", "id", "metadata"?, "confidence"?}`."""
+    message: Json = None
+    """The message that made it: `{"content", "additional_kwargs", "response_metadata", "metadata"?}`."""
+    state: Json = None
+    state_key: str = STATE_KEY
+
+
+UNKNOWN = Confidence(None, "", "nobody said how sure the agent is")
+
+
+def assess(signals: Signals, order: Sequence[Source] = DEFAULT_ORDER) -> Confidence:
+    """How sure the agent is, by the first source of the order that says anything. Never raises."""
+    for source in order:
+        found = _READERS[source](signals)
+        if found is not None:
+            return Confidence(found.value, source.value, found.note)
+    return UNKNOWN
+
+
+def _interrupt(signals: Signals) -> Confidence | None:
+    return _given(signals.value)
+
+
+def _metadata(signals: Signals) -> Confidence | None:
+    call, message = signals.call, signals.message
+    holders = (call, _in(call, "metadata"), *(_in(message, key) for key in ("metadata", "additional_kwargs", "response_metadata")))
+    return next(filter(None, map(_given, holders)), None)
+
+
+def _state(signals: Signals) -> Confidence | None:
+    return _given(signals.state, signals.state_key)
+
+
+def _field(signals: Signals) -> Confidence | None:
+    return _given(_in(signals.call, "args")) or _given(_object(_said(signals.message)))
+
+
+def _in(holder: Json, key: str) -> Json:
+    return holder.get(key) if isinstance(holder, Mapping) else None
+
+
+def _given(holder: Json, key: str = "confidence") -> Confidence | None:
+    """What a key says; None when it is not there or null."""
+    found = _in(holder, key)
+    return None if found is None else _number(found)
+
+
+def _number(found: Json) -> Confidence:
+    if isinstance(found, str):
+        return _written(found)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
+        return _no_number(found)
+    return Confidence(float(found))
+
+
+_WRITTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,17})?|\.[0-9]{1,17})\s?(%?)")
+
+
+def _written(text: str) -> Confidence:
+    """A number as text: from 0 to 1, or with a % from 0 to 100."""
+    match = _WRITTEN.fullmatch(text.strip())
+    number = round(float(match[1]) / 100, 6) if match and match[2] else float(match[1]) if match else math.nan
+    return Confidence(number) if 0 <= number <= 1 else _no_number(text)
+
+
+def _no_number(found: Json) -> Confidence:
+    return Confidence(None, "", f"it says {_short(found)}, which is no number from 0 to 1")
+
+
+def _short(found: Json) -> str:
+    if isinstance(found, str | int | float | None):
+        text = repr(found[:40]) if isinstance(found, str) else str(found) if not _is_huge(found) else "a number without end"
+        return text[:60]
+    return "an object" if isinstance(found, Mapping) else "a list"
+
+
+def _is_huge(found: Json) -> bool:
+    return isinstance(found, int) and found.bit_length() > canonical_json.BITS
+
+
+def _object(text: str) -> Json:
+    """A message that is a JSON object and nothing else."""
+    text = text.strip()
+    if not text.startswith("{") or len(text) > READ:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _said(message: Json) -> str:
+    """The text of a message, without its reasoning and tool-use blocks."""
+    content = _in(message, "content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [part if isinstance(part, str) else _in(part, "text") for part in content]
+    return "\n".join(part for part in parts if isinstance(part, str))
+
+
+# Log-probabilities
+
+
+def _logprobs(signals: Signals) -> Confidence | None:
+    """The geometric mean of the tokens' probabilities: what one token was worth on average, whatever the length of the call.
+
+    Of the tool call's own tokens where its arguments can be found among them, else of all the message's tokens, which the note says.
+    Tokens that are the message's text and nothing else say nothing about the call.
+    """
+    listed = _in(_in(signals.message, "response_metadata"), "logprobs")
+    tokens = listed if isinstance(listed, list) else _in(listed, "content")
+    if not isinstance(tokens, list) or not tokens or len(tokens) > TOKENS:
+        return None
+    texts = [_in(token, "token") for token in tokens]
+    logs = [_in(token, "logprob") for token in tokens]
+    if not all(isinstance(text, str) for text in texts) or not all(_is_logprob(log) for log in logs):
+        return Confidence(None, "", "its log-probabilities are malformed")
+    if isinstance(signals.call, Mapping) and "".join(texts).strip() == _said(signals.message).strip():
+        return None
+    own = _tokens_of(signals.call, texts)
+    chosen = logs[own] if own else logs
+    mean = min(1.0, math.exp(math.fsum(chosen) / len(chosen)))
+    which = "the tool call's" if own else "all the message's"
+    return Confidence(mean, "", f"geometric mean over {which} {len(chosen):,} tokens")
+
+
+def _is_logprob(found: Json) -> bool:
+    return isinstance(found, int | float) and not isinstance(found, bool) and -1e6 <= found <= 1e-6
+
+
+def _tokens_of(call: Json, texts: list[str]) -> slice | None:
+    """The tokens in which the call's arguments are written, as JSON with or without spaces."""
+    args = _in(call, "args")
+    if not isinstance(args, Mapping) or not args:
+        return None
+    whole = "".join(texts)
+    for written in _spellings(args):
+        start = whole.find(written)
+        if start >= 0 and whole.find(written, start + 1) < 0:
+            return _covering(texts, start, start + len(written))
+    return None
+
+
+def _spellings(args: Json) -> Iterator[str]:
+    for separators in ((",", ":"), (", ", ": ")):
+        for ascii_ in (False, True):
+            try:
+                yield json.dumps(args, ensure_ascii=ascii_, separators=separators)
+            except (ValueError, TypeError, RecursionError):
+                return
+
+
+def _covering(texts: list[str], start: int, end: int) -> slice:
+    at, first, last = 0, None, 0
+    for number, text in enumerate(texts):
+        if at < end and at + len(text) > start:
+            first = number if first is None else first
+            last = number
+        at += len(text)
+    return slice(first, last + 1)
+
+
+# The agent's own words
+
+# Blanks are single before these are searched, and every repetition is bounded: no text makes them slow.
+_SURE = r"(?:sure|certain|confident)"
+_I_AM = r"(?:\bI am|\bI ?['’]m|\bI feel|\bI['’]d say I ?['’]m|\bwe are|\bwe['’]re)"
+_ABOUT = r"(?:(?:about|around|roughly|approximately|at least|over|more than|now|only|just|~|≈|>) ?)?"
+_PERCENT = r"(?P<{0}>[0-9.,]{{1,12}} ?(?:%|percent\b|per cent\b))"
+_BEGINS = r"(?:^|\n|[.!;:—–•] |[(\[*]| - )(?:- )?"
+_NOUN = r"\bconfidence(?: level| score| rating| estimate)?(?: ?\((?:0|0\.0|0%) ?(?:-|–|to) ?(?:1|1\.0|100%)\))?"
+_TOKEN = r"[^\s)\]}}\"'`*<|;]{{0,40}}(?: %| ?percent\b| out of)?"
+_CLAIMS = re.compile(
+    rf"{_NOUN}[\"'*_`]{{0,3}} ?[:=][*_`\"']{{0,3}} ?[*_`\"']{{0,3}}(?P<labelled>[^\s)\]}}\"'`*<|;]{_TOKEN.format()})"
+    rf"|{_NOUN} (?:(?:is|of|at) {_ABOUT})?(?P<stated>[0-9.]{_TOKEN.format()})"
+    rf"|(?:{_I_AM} |{_BEGINS}){_ABOUT}{_PERCENT.format('sure')} {_SURE}\b"
+    rf"|\b(?:with|at) {_ABOUT}{_PERCENT.format('having')} (?:confidence|certainty)\b(?! (?:interval|level|band|bound|limit))",
+    re.IGNORECASE,
+)
+_DOUBT = re.compile(
+    r"\b(?:not|never|no|cannot|nor|hardly|barely|if|unless|until|were|was|would|could|should|might|less\s+than|under|below|at\s+most|up\s+to"
+    r"|than)\b|n['’]t\b|<",
+    re.IGNORECASE,
+)
+_CLAUSE = 60
+
+
+def _words(signals: Signals) -> Confidence | None:
+    """The lowest number the agent gives in its text; unknown as soon as one of them is not plainly a number, or is in doubt."""
+    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _said(signals.message)[-READ:]))
+    found = [_claim(text, match) for match in _CLAIMS.finditer(text)]
+    doubtful = next((one for one in found if one.value is None), None)
+    if not found or doubtful:
+        return doubtful
+    lowest = min(found, key=lambda one: one.value or 0.0)
+    return Confidence(lowest.value, "", f"the lowest of {len(found)} numbers" if len({one.value for one in found}) > 1 else lowest.note)
+
+
+def _claim(text: str, match: re.Match[str]) -> Confidence:
+    said = match["labelled"] or match["stated"] or match["sure"] or match["having"]
+    quote = f"it says {' '.join(match[0].split())[-60:]!r}"
+    clause = re.split(r"[.!;:\n]\s", text[max(0, match.start() - _CLAUSE) : match.start()])[-1]
+    if _DOUBT.search(clause) or text[match.end() :].lstrip(" \t\"'*")[:1] == "?":
+        return Confidence(None, "", f"{quote}, but not plainly")
+    number = _written(re.sub(r"\s?per\s?cent$", "%", said.strip().rstrip(".,:!"), flags=re.IGNORECASE))
+    return Confidence(number.value, "", quote if number.value is not None else f"{quote}, which is no number from 0 to 1")
+
+
+_READERS: Mapping[Source, Callable[[Signals], Confidence | None]] = {
+    Source.INTERRUPT: _interrupt,
+    Source.METADATA: _metadata,
+    Source.STATE: _state,
+    Source.LOGPROBS: _logprobs,
+    Source.FIELD: _field,
+    Source.WORDS: _words,
+}

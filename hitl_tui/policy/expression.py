@@ -1,0 +1,340 @@
+"""The language of a rule's `when`, read: text → a small frozen tree. No eval, nothing that can run long, every mistake with its place.
+
+    args.amount > 500 and args.to not in domain("example.com")
+
+Operators, loosest first: `or`; `and`; `not`; `== != < <= > >= in, not in, contains, startswith, endswith, matches`; `+ -`; `* / %`; `-`.
+`x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names of `NAMES`.
+Functions: those of `FUNCTIONS`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hitl_tui.errors import BadExpression
+from hitl_tui.suggest import nearest
+
+LENGTH = 2000
+"""Characters of an expression."""
+DEPTH = 25
+"""How deep its tree may be."""
+NAMES = ("args", "agent", "tool", "kind", "confidence", "risk", "tags", "age")
+FUNCTIONS = ("len", "lower", "upper", "domain", "known")
+COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "contains", "startswith", "endswith", "matches")
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_WORDS = {"and", "or", "not", *_CONSTANTS, *COMPARISONS[6:]}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<word>[^\W\d]\w*)|(?P<text>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
+    r"|(?P<sign>==|!=|<=|>=|[-+*/%<>()\[\],.]))",
+    re.DOTALL,
+)
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value as written."""
+
+    value: str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One of `NAMES`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field of an object, or an item of a list."""
+
+    whole: Node
+    key: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list as written."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of one argument."""
+
+    function: str
+    argument: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`not` or `-`."""
+
+    sign: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A comparison or arithmetic."""
+
+    sign: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """`and` or `or` over two or more."""
+
+    word: str
+    operands: tuple[Node, ...]
+
+
+Node: TypeAlias = Constant | Name | Part | Items | Call | Unary | Binary | Logic
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A `when`, read."""
+
+    text: str
+    tree: Node
+    constant: bool
+    """Whether it asks nothing of the action."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str) -> Expression:
+    """Read an expression.
+
+    Raises:
+        BadExpression: with the place of the mistake; nothing else, whatever the text.
+    """
+    if len(text) > LENGTH:
+        raise BadExpression(f"it has {len(text):,} characters", f"{LENGTH:,} are the most", LENGTH)
+    reader = _Reader(_tokens(text))
+    tree = reader.either(0)
+    if reader.now.kind != "end":
+        raise BadExpression(f"{_said(reader.now)} is not expected here", "join conditions with and, or", reader.now.at)
+    return Expression(text, tree, not reader.asks)
+
+
+def caret(text: str, at: int) -> str:
+    """The line of the expression with the mistake, and a caret under it."""
+    begin = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    line = text[begin : end if end >= 0 else len(text)]
+    left = max(0, at - begin - 60)
+    return f"{line[left : left + 100]}\n{' ' * (at - begin - left)}^"
+
+
+def _tokens(text: str) -> list[_Token]:
+    found, at = [], 0
+    end = len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if not match or not match.lastgroup:
+            at += len(text[at:]) - len(text[at:].lstrip())
+            problem = "the text that begins here never ends" if text[at] in "\"'" else f"{text[at]!r} means nothing here"
+            hint = "use == to compare" if text[at] == "=" else "use and, or, not" if text[at] in "&|!" else ""
+            raise BadExpression(problem, hint, at)
+        found.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+        at = match.end()
+    return [*found, _Token("end", "", end)]
+
+
+def _said(token: _Token) -> str:
+    return "the end" if token.kind == "end" else repr(token.text[:40])
+
+
+class _Reader:
+    """Reads tokens; each method reads one level of binding, `level` counts how deep it is."""
+
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._depth: dict[int, int] = {}
+        self.asks = False
+
+    @property
+    def now(self) -> _Token:
+        return self._tokens[self._at]
+
+    def _is(self, *texts: str) -> bool:
+        return self.now.kind in ("sign", "word") and self.now.text in texts
+
+    def _take(self) -> _Token:
+        token = self.now
+        self._at += 1
+        return token
+
+    def _expect(self, sign: str) -> None:
+        if not self._is(sign):
+            raise BadExpression(f"{sign!r} is missing, and {_said(self.now)} is there", "", self.now.at)
+        self._take()
+
+    def _made(self, node: Node, *parts: Node) -> Node:
+        """The node, unless its tree is too deep: who judges it goes down by recursion."""
+        depth = 1 + max((self._depth.get(id(part), 1) for part in parts), default=0)
+        if depth > DEPTH:
+            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+        self._depth[id(node)] = depth
+        return node
+
+    def either(self, level: int) -> Node:
+        if level > DEPTH:
+            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+        return self._logic("or", level)
+
+    def _logic(self, word: str, level: int) -> Node:
+        operands = [self._operand(word, level)]
+        while self._is(word):
+            self._take()
+            operands.append(self._operand(word, level))
+        return operands[0] if len(operands) == 1 else self._made(Logic(word, tuple(operands)), *operands)
+
+    def _operand(self, word: str, level: int) -> Node:
+        return self._logic("and", level) if word == "or" else self._denial(level)
+
+    def _denial(self, level: int) -> Node:
+        if not self._is("not"):
+            return self._comparison(level)
+        self._take()
+        if level > DEPTH:
+            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+        operand = self._denial(level + 1)
+        return self._made(Unary("not", operand), operand)
+
+    def _comparison(self, level: int) -> Node:
+        left = self._sum(level)
+        negated = self._is("not")
+        if negated:
+            self._take()
+            if not self._is(*COMPARISONS[6:]):
+                raise BadExpression("not is followed by no comparison", "write: x not in …", self.now.at)
+        if not self._is(*COMPARISONS):
+            return left
+        sign = self._take().text
+        right = self._sum(level)
+        node = self._made(Binary(sign, left, right), left, right)
+        if self._is(*COMPARISONS) or self._is("not"):
+            raise BadExpression("comparisons cannot be chained", "join two of them with and", self.now.at)
+        return self._made(Unary("not", node), node) if negated else node
+
+    def _sum(self, level: int) -> Node:
+        left = self._product(level)
+        while self._is("+", "-"):
+            sign, right = self._take().text, self._product(level)
+            left = self._made(Binary(sign, left, right), left, right)
+        return left
+
+    def _product(self, level: int) -> Node:
+        left = self._negative(level)
+        while self._is("*", "/", "%"):
+            sign, right = self._take().text, self._negative(level)
+            left = self._made(Binary(sign, left, right), left, right)
+        return left
+
+    def _negative(self, level: int) -> Node:
+        if not self._is("-"):
+            return self._parts(level)
+        self._take()
+        if level > DEPTH:
+            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+        operand = self._negative(level + 1)
+        return self._made(Unary("-", operand), operand)
+
+    def _parts(self, level: int) -> Node:
+        node = self._value(level)
+        while self._is(".", "["):
+            dotted = self._take().text == "."
+            token = self._take()
+            if dotted and token.kind == "word":
+                node = self._made(Part(node, token.text), node)
+            elif not dotted and token.kind in ("number", "text"):
+                node = self._made(Part(node, _index(token)), node)
+                self._expect("]")
+            else:
+                raise BadExpression(f"{_said(token)} names no part", 'write args.name, args["name"] or args.items[0]', token.at)
+        return node
+
+    def _value(self, level: int) -> Node:
+        token = self.now
+        if token.kind == "number":
+            return self._made(Constant(_number(self._take())))
+        if token.kind == "text":
+            return self._made(Constant(_text(self._take())))
+        if self._is("("):
+            self._take()
+            node = self.either(level + 1)
+            self._expect(")")
+            return node
+        if self._is("["):
+            return self._items(level)
+        if token.kind == "word" and token.text in _CONSTANTS:
+            self._take()
+            return self._made(Constant(_CONSTANTS[token.text]))
+        if token.kind == "word" and token.text not in _WORDS:
+            return self._named(level)
+        raise BadExpression(f"a value is missing, and {_said(token)} is there", "", token.at)
+
+    def _items(self, level: int) -> Node:
+        self._take()
+        items: list[Node] = []
+        while not self._is("]"):
+            items.append(self.either(level + 1))
+            if not self._is("]"):
+                self._expect(",")
+        self._take()
+        return self._made(Items(tuple(items)), *items)
+
+    def _named(self, level: int) -> Node:
+        token = self._take()
+        if not self._is("("):
+            if token.text not in NAMES:
+                raise BadExpression(f"nothing is called {token.text!r}", nearest(token.text, NAMES), token.at)
+            self.asks = True
+            return self._made(Name(token.text))
+        if token.text not in FUNCTIONS:
+            raise BadExpression(f"there is no function {token.text}()", nearest(token.text, FUNCTIONS), token.at)
+        self._take()
+        argument = self.either(level + 1)
+        self._expect(")")
+        if token.text == "domain" and not (isinstance(argument, Constant) and isinstance(argument.value, str) and argument.value):
+            raise BadExpression("domain() takes one domain as text", 'write domain("example.com")', token.at)
+        return self._made(Call(token.text, argument), argument)
+
+
+def _number(token: _Token) -> int | float:
+    if len(token.text) > 30:
+        raise BadExpression("the number is too long", "30 digits are the most", token.at)
+    return float(token.text) if "." in token.text else int(token.text)
+
+
+def _text(token: _Token) -> str:
+    def escaped(match: re.Match[str]) -> str:
+        if match[1] not in _ESCAPES:
+            raise BadExpression(f"\\{match[1]} means nothing in a text", "write \\\\ for a backslash", token.at + match.start() + 1)
+        return _ESCAPES[match[1]]
+
+    return re.sub(r"\\(.)", escaped, token.text[1:-1], flags=re.DOTALL)
+
+
+def _index(token: _Token) -> str | int:
+    if token.kind == "text":
+        return _text(token)
+    number = _number(token)
+    if isinstance(number, float):
+        raise BadExpression("a place in a list is a whole number", "counted from 0", token.at)
+    return number

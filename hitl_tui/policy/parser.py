@@ -1,0 +1,483 @@
+"""policy.toml, read strictly: every mistake with its line and a hint, all of them at once; nothing unknown is passed over."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hitl_tui import durations
+from hitl_tui.errors import BadExpression, BadPolicy, Refused
+from hitl_tui.model import Facts, Outcome, Risk
+from hitl_tui.policy import expression, schedule
+from hitl_tui.policy.confidence import STATE_KEY, Source
+from hitl_tui.policy.expression_eval import Undecided, holds
+from hitl_tui.policy.globs import all_covered, is_plain
+from hitl_tui.policy.schema import Hours, Ladder, Notify, Policy, Rule, Sources, Step, Thresholds
+from hitl_tui.policy.toml_lines import Path, line_of, places
+from hitl_tui.suggest import nearest
+
+TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
+RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
+RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
+"""What verdicts without a rule are by; no rule is called so."""
+NO_APPROVAL = "a deadline may escalate or reject, never approve: what nobody looked at would run, and waiting would be a way past people"
+LONGEST = 1_000_000
+"""Characters of a policy."""
+DAY = 86_400.0
+LONGEST_S = 366 * DAY
+MOST_DECISIONS = 10_000
+Z_SQUARED = 1.959963984540054**2
+"""Of the 95 % interval: of n decisions that all approve, n / (n + z²) is Wilson's lower bound."""
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a policy."""
+
+    line: int
+    text: str
+    hint: str = ""
+    is_error: bool = True
+    """Else a warning: the policy can be used."""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
+
+
+def parse(text: str, name: str = "policy.toml") -> Policy:
+    """Read a policy.
+
+    Raises:
+        BadPolicy: it has a mistake; the first is told, and how many there are.
+    """
+    policy, problems = examine(text)
+    if refused := refusal(problems, name):
+        raise refused
+    return policy
+
+
+def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
+    """The first mistake as an error, which says how many there are; None where there are only warnings."""
+    errors = [problem for problem in problems if problem.is_error]
+    if not errors:
+        return None
+    first, more = errors[0], f" (and {len(errors) - 1} more; `hitl-tui policy check` lists them)" if errors[1:] else ""
+    return BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
+
+
+def examine(text: str) -> tuple[Policy, list[Problem]]:
+    """Read a policy as far as it can be, and say all that is wrong with it, in order of lines. Never raises."""
+    if len(text) > LONGEST:
+        return Policy(), [Problem(1, f"it has {len(text):,} characters", f"{LONGEST:,} are the most")]
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return Policy(), [_no_toml(text, str(error))]
+    except (RecursionError, ValueError):
+        return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
+    reader = _Reader(raw, places(text))
+    policy = reader.policy()
+    rules = policy.rules
+    problems = reader.problems or [*_never_speak(rules), *_constant(rules), *_idle(rules), *_unnamed(rules), *reader.unchecked(policy)]
+    return policy, sorted(problems, key=lambda problem: problem.line)
+
+
+def _no_toml(text: str, said: str) -> Problem:
+    line = text.count("\n") + 1
+    if "(at line " in said:
+        said, _, place = said.partition(" (at line ")
+        line = int(place.split(",")[0])
+    return Problem(line, f"it is not TOML: {said.removesuffix(' (at end of document)')}", "texts need quotes")
+
+
+class _Wrong(Exception):
+    """A value that is not used; the problem is noted already."""
+
+
+class _Reader:
+    def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int]) -> None:
+        self._raw = raw
+        self._lines = lines
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self.problems: list[Problem] = []
+
+    def _wrong(self, path: Path, text: str, hint: str = "") -> _Wrong:
+        problem = Problem(line_of(self._lines, path), text, hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
+        return _Wrong()
+
+    def _table(self, path: Path, raw: Any, known: Iterable[str] | None = None) -> dict[str, Any]:
+        """A table, its unknown keys told and left out."""
+        if not isinstance(raw, dict):
+            self._wrong(path, f"{_name(path)} is not a table", f"write [{_name(path)}] on a line of its own")
+            return {}
+        if known is None:
+            return raw
+        for key in raw:
+            if key not in known:
+                self._wrong((*path, key), f"unknown key {key!r}" + (f" in {_name(path)}" if path else ""), nearest(key, known))
+        return {key: value for key, value in raw.items() if key in known}
+
+    def _read(self, path: Path, raw: Mapping[str, Any], key: str, read: Callable[[Path, Any], T], default: D) -> T | D:
+        """The value of a key, or the default when it is not there or wrong."""
+        if key not in raw:
+            return default
+        try:
+            return read((*path, key), raw[key])
+        except _Wrong:
+            return default
+
+    # Values
+
+    def _text(self, path: Path, value: Any) -> str:
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise self._wrong(path, f"{_name(path)} is not a plain text", 'write it as "text"')
+        return value
+
+    def _texts(self, path: Path, value: Any) -> tuple[str, ...]:
+        """A text or a list of them."""
+        if isinstance(value, list) and value:
+            return tuple(self._text(path, item) for item in value)
+        return (self._text(path, value),)
+
+    def _truth(self, path: Path, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self._wrong(path, f"{_name(path)} is neither true nor false", "write true or false, without quotes")
+        return value
+
+    def _share(self, path: Path, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self._wrong(path, f"{_name(path)} is not a number from 0 to 1", "0.9 is 90 %")
+        return float(value)
+
+    def _whole(self, least: int, most: int) -> Callable[[Path, Any], int]:
+        def read(path: Path, value: Any) -> int:
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise self._wrong(path, f"{_name(path)} is not a whole number from {least} to {most}")
+            return value
+
+        return read
+
+    def _time(self, path: Path, value: Any) -> float:
+        try:
+            found = durations.seconds(value) if isinstance(value, str) and value.strip()[-1:].isalpha() else math.nan
+        except Refused:
+            found = math.nan
+        if not 0 <= found <= LONGEST_S:
+            raise self._wrong(path, f"{_name(path)} is no length of time of up to a year", 'write it like "45s", "30m" or "12h"')
+        return found
+
+    def _hours(self, path: Path, value: Any) -> Hours:
+        try:
+            return schedule.parse(self._texts(path, value))
+        except Refused as error:
+            raise self._wrong(path, error.happened, error.todo) from None
+
+    def _one_of(self, known: Sequence[str]) -> Callable[[Path, Any], Any]:
+        def read(path: Path, value: Any) -> Any:
+            if value not in known:
+                shown = repr(value) if isinstance(value, str) else "that"
+                raise self._wrong(path, f"{_name(path)} cannot be {shown}", f"it is one of {', '.join(known)}")
+            return value
+
+        return read
+
+    def _whom(self, path: Path, value: Any) -> str:
+        """A group, or a person who is in one: any other name would be a typo that nobody notices until nobody comes."""
+        to = self._text(path, value)
+        people = {person for members in self._groups.values() for person in members}
+        if to not in self._groups and to not in people:
+            raise self._wrong(path, f"there is no group {to!r}, nor is anybody of that name in one", nearest(to, {*self._groups, *people}))
+        return to
+
+    # Tables
+
+    def policy(self) -> Policy:
+        raw = self._table((), self._raw, TOP)
+        self._groups = self._read((), raw, "groups", self._read_groups, {})
+        rules = self._read((), raw, "rule", self._rules, ())
+        notify = self._read((), raw, "notify", self._notify, Notify())
+        chain, errors = self._read((), raw, "escalation", self._escalation, ((), False))
+        return Policy(
+            rules,
+            self._read((), raw, "thresholds", self._thresholds, Thresholds()),
+            self._read((), raw, "spot_check", self._share, Policy().spot_check),
+            self._read((), raw, "seed", self._text, ""),
+            self._groups,
+            self._read((), raw, "confidence", self._sources, Sources()),
+            chain,
+            errors,
+            notify,
+            self._read((), raw, "autonomy", self._ladder, None),
+            attention=self._read((), raw, "attention", self._attention, 0),
+        )
+
+    def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
+        groups: dict[str, tuple[str, ...]] = {}
+        for name, members in self._table(path, value).items():
+            where = (*path, name)
+            people = self._read(path, {name: members}, name, self._people, ())
+            if len({person.casefold() for person in people}) < len(people):  # nobody is two people by a capital letter
+                self._wrong(where, f"somebody is in group {name!r} twice", "name everybody once")
+            groups[name] = people
+        for name in groups:
+            if any(name in people for people in groups.values()):
+                self._wrong((*path, name), f"{name!r} is a group and a person", "call the group something else")
+        return groups
+
+    def _people(self, path: Path, value: Any) -> tuple[str, ...]:
+        if value == []:
+            raise self._wrong(path, f"nobody is in group {path[-1]!r}", "name its people, or leave it out")
+        return self._texts(path, value)
+
+    def _thresholds(self, path: Path, value: Any) -> Thresholds:
+        raw = self._table(path, value, ("auto", "ask"))
+        usual = Thresholds()
+        found = Thresholds(self._read(path, raw, "auto", self._share, usual.auto), self._read(path, raw, "ask", self._share, usual.ask))
+        if found.auto == 0:
+            raise self._wrong((*path, "auto"), "auto = 0 would let go on whatever it is", "let it be above 0")
+        if found.ask > found.auto:
+            text = f"ask = {found.ask:g} is above auto = {found.auto:g}: nothing could ever ask"
+            raise self._wrong((*path, "ask" if "ask" in raw else "auto"), text, "let auto be the higher one")
+        return found
+
+    def _ladder(self, path: Path, value: Any) -> Ladder:
+        raw = self._table(path, value, ("decisions", "window", "window_days", "approved", "quiet", "calibration"))
+        usual, many = Ladder(), self._whole(1, MOST_DECISIONS)
+        found = Ladder(
+            self._read(path, raw, "decisions", many, usual.decisions),
+            self._read(path, raw, "window", many, usual.window),
+            self._read(path, raw, "window_days", self._whole(1, 3660), usual.window_s / DAY) * DAY,
+            self._read(path, raw, "approved", self._share, usual.approved),
+            self._read(path, raw, "quiet", self._whole(0, MOST_DECISIONS), usual.quiet),
+            self._read(path, raw, "calibration", self._share, usual.calibration),
+        )
+        for key, wanted in (("decisions", found.decisions), ("quiet", found.quiet)):
+            if wanted > found.window:
+                text = f"{key} = {wanted} is more than the window of {found.window} decisions: nothing could ever be proposed"
+                raise self._wrong((*path, key if key in raw else "window"), text, "let the window be the larger one")
+        best = found.window / (found.window + Z_SQUARED)
+        if found.approved > best:
+            text = f"approved = {found.approved:g} is out of reach: {found.window} decisions that all approve show no more than {best:.3f}"
+            raise self._wrong((*path, "approved" if "approved" in raw else "window"), text, "ask for less, or look at more decisions")
+        return found
+
+    def unchecked(self, policy: Policy) -> list[Problem]:
+        """That what has earned to act with spot checks has none."""
+        if policy.ladder is None or policy.spot_check > 0:
+            return []
+        text = "spot_check = 0: what has earned to go on by itself is checked by nobody, and earns no more"
+        return [Problem(line_of(self._lines, ("spot_check",)), text, "let a share of it ask, like 0.05", is_error=False)]
+
+    def _sources(self, path: Path, value: Any) -> Sources:
+        raw = self._table(path, value, ("sources", "state_key", "agents"))
+        usual = Sources()
+        table = self._table((*path, "agents"), raw.get("agents", {}))
+        agents = {glob: self._read((*path, "agents"), table, glob, self._order, ()) for glob in table}
+        return Sources(
+            self._read(path, raw, "sources", self._order, usual.order), agents, self._read(path, raw, "state_key", self._text, STATE_KEY)
+        )
+
+    def _order(self, path: Path, value: Any) -> tuple[Source, ...]:
+        names = self._texts(path, value) if value != [] else ()
+        for name in names:
+            if name not in list(Source):
+                raise self._wrong(path, f"there is no source {name!r}", nearest(name, [source.value for source in Source]))
+        if len(set(names)) < len(names):
+            raise self._wrong(path, f"{_name(path)} names a source twice", "the first that says anything decides")
+        return tuple(Source(name) for name in names)
+
+    def _attention(self, path: Path, value: Any) -> int:
+        raw = self._table(path, value, ("every",))
+        if "every" not in raw and isinstance(value, dict):
+            self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
+        return self._read(path, raw, "every", self._whole(2, 100_000), 0)
+
+    def _escalation(self, path: Path, value: Any) -> tuple[tuple[Step, ...], bool]:
+        raw = self._table(path, value, ("step", "errors"))
+        return self._read(path, raw, "step", self._steps, ()), self._read(path, raw, "errors", self._truth, False)
+
+    def _steps(self, path: Path, value: Any) -> tuple[Step, ...]:
+        steps = []
+        for number, one in enumerate(self._tables(path, value, "[[escalation.step]]")):
+            where = (*path, number)
+            raw = self._table(where, one, ("to", "after"))
+            for key in ("to",) if number == 0 else ("to", "after"):
+                if key not in raw:
+                    self._wrong(where, f"step {number + 1} of the escalation has no {key!r}", 'write to = "group", after = "10m"')
+            after_s = self._read(where, raw, "after", self._time, None)
+            if number and after_s == 0:
+                self._wrong((*where, "after"), "nobody can claim anything within no time", 'write it like "10m"')
+            steps.append(Step(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
+        return tuple(steps)
+
+    def _tables(self, path: Path, value: Any, header: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self._wrong(path, f"{_name(path)} is not a list of tables", f"write {header}")
+        return value
+
+    def _notify(self, path: Path, value: Any) -> Notify:
+        raw = self._table(path, value, ("bell", "desktop", "command", "urls", "quiet", "content", "timeout", "retries"))
+        usual = Notify()
+        if self._read(path, raw, "timeout", self._time, usual.timeout_s) == 0:
+            self._wrong((*path, "timeout"), "nobody can be told within no time", 'write it like "10s"')
+        return Notify(
+            self._read(path, raw, "bell", self._truth, usual.bell),
+            self._read(path, raw, "desktop", self._truth, usual.desktop),
+            self._read(path, raw, "command", self._command, usual.command),
+            self._read(path, raw, "urls", self._urls, usual.urls),
+            self._read(path, raw, "quiet", self._hours, None),
+            self._read(path, raw, "content", self._one_of(("nothing", "names", "summary")), usual.content),
+            self._read(path, raw, "timeout", self._time, usual.timeout_s),
+            self._read(path, raw, "retries", self._whole(0, 10), usual.retries),
+        )
+
+    def _command(self, path: Path, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise self._wrong(path, "command is not a list", 'no shell reads it; write ["program", "argument"]')
+        return self._texts(path, value)
+
+    def _urls(self, path: Path, value: Any) -> tuple[str, ...]:
+        urls = self._texts(path, value) if value != [] else ()
+        if any("://" not in url for url in urls):
+            raise self._wrong(path, "one of the urls is no URL", "write Apprise URLs, like mailto://… or json://…")
+        return urls
+
+    # Rules
+
+    def _rules(self, path: Path, value: Any) -> tuple[Rule, ...]:
+        rules: list[Rule] = []
+        lines: dict[str, int] = {}
+        for number, one in enumerate(self._tables(path, value, "[[rule]]")):
+            rule = self._rule((*path, number), one)
+            if rule.name in lines:
+                self._wrong((*path, number, "name"), f"line {lines[rule.name]} has a rule {rule.name!r} already", "rename one")
+            if rule.name:
+                lines[rule.name] = rule.line
+            rules.append(rule)
+        return tuple(rules)
+
+    def _rule(self, path: Path, value: Any) -> Rule:
+        raw = self._table(path, value, RULE)
+        if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline"} and isinstance(value, dict):
+            self._wrong(path, "the rule says nothing", "give it an outcome, a risk, reviewers, to or a deadline")
+        risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
+        outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
+        rule = Rule(
+            self._rule_name(path, raw),
+            line_of(self._lines, path),
+            self._read(path, raw, "agent", self._texts, ("*",)),
+            self._read(path, raw, "tool", self._texts, ("*",)),
+            self._read(path, raw, "when", self._when, None),
+            self._read(path, raw, "tags", self._texts, ()),
+            self._read(path, raw, "hours", self._hours, None),
+            Risk(risk) if risk else None,
+            Outcome(outcome) if outcome else None,
+            self._read(path, raw, "reviewers", self._whole(1, 2), 1),
+            self._read(path, raw, "to", self._whom, ""),
+            self._read(path, raw, "deadline", self._time, None),
+            self._read(path, raw, "then", self._then, "escalate"),
+        )
+        self._check_sense(path, raw, rule)
+        return rule
+
+    def _rule_name(self, path: Path, raw: Mapping[str, Any]) -> str:
+        if "name" not in raw:
+            self._wrong(path, "the rule has no name", 'decisions are by policy:<name>; write name = "…"')
+        name = self._read(path, raw, "name", self._text, "")
+        if name in RESERVED or name != name.strip() or len(name) > 60 or ":" in name:
+            self._wrong((*path, "name"), f"a rule cannot be called {name[:60]!r}", f"60 characters, no colon, not {', '.join(RESERVED)}")
+        return name
+
+    def _when(self, path: Path, value: Any) -> expression.Expression:
+        if not isinstance(value, str):
+            raise self._wrong(path, "when is not a text", "write when = 'args.amount > 500'")
+        try:
+            return expression.parse(value)
+        except BadExpression as error:
+            text = f"when cannot be read: {error.happened}, at character {error.at + 1} of it\n{expression.caret(value, error.at)}"
+            raise self._wrong(path, text, error.todo) from None
+
+    def _then(self, path: Path, value: Any) -> Any:
+        if value in ("approve", "auto"):
+            raise self._wrong(path, NO_APPROVAL, "write escalate or reject")
+        return self._one_of(("escalate", "reject"))(path, value)
+
+    def _check_sense(self, path: Path, raw: Mapping[str, Any], rule: Rule) -> None:
+        """What is well written and means nothing."""
+        if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.reviewers > 1:
+            self._wrong((*path, "reviewers"), f"{rule.outcome} asks nobody, so there are no reviewers", 'write outcome = "ask"')
+        if "then" in raw and rule.deadline_s is None:
+            self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
+        if rule.deadline_s == 0:
+            self._wrong((*path, "deadline"), "nobody can decide within no time", 'write it like "30m"')
+        if rule.to and rule.reviewers > len(self._groups.get(rule.to, (rule.to,))):
+            self._wrong((*path, "reviewers"), f"{rule.reviewers} people must approve, and {rule.to!r} is one", "name a larger group")
+
+
+def _name(path: Path) -> str:
+    """A path as the file writes it, without numbers."""
+    if path[:1] == ("rule",) and len(path) > 2:
+        return str(path[2])
+    return ".".join(str(part) for part in path if isinstance(part, str)) or "the file"
+
+
+def _never_speak(rules: Sequence[Rule]) -> list[Problem]:
+    """Rules that an earlier one leaves nothing: two that can never both speak."""
+    found = []
+    for number, rule in enumerate(rules):
+        earlier = next((one for one in rules[:number] if _leaves_nothing(one, rule)), None)
+        if earlier:
+            text = f"rule {rule.name!r} can never speak: rule {earlier.name!r} on line {earlier.line} matches all that it does"
+            found.append(Problem(rule.line, text, "put the narrower one first", is_error=False))
+    return found
+
+
+def _leaves_nothing(one: Rule, later: Rule) -> bool:
+    same_time = one.hours is None or (later.hours is not None and one.hours == later.hours)
+    same_when = one.when is None or (later.when is not None and one.when.tree == later.when.tree)
+    globs = all_covered(one.agents, later.agents) and all_covered(one.tools, later.tools)
+    return globs and same_time and same_when and set(one.tags) <= set(later.tags)
+
+
+def _constant(rules: Sequence[Rule]) -> list[Problem]:
+    """Conditions that ask nothing of the action: a slip, and a mistake when they cannot be judged at all."""
+    found = []
+    for rule in rules:
+        if rule.when and rule.when.constant:
+            answer = holds(rule.when, Facts("", ""))
+            if isinstance(answer, Undecided):
+                found.append(Problem(rule.line, f"rule {rule.name!r} can never be judged: {answer.why}", "correct its when"))
+            else:
+                text = f"the condition of rule {rule.name!r} is always {'true' if answer else 'false'}"
+                found.append(Problem(rule.line, text, "let it ask something of args, or leave it out", is_error=False))
+    return found
+
+
+def _idle(rules: Sequence[Rule]) -> list[Problem]:
+    """What is said of people though nobody is asked."""
+    return [
+        Problem(rule.line, f"rule {rule.name!r} denies, which asks nobody: its {what} means little", f"leave {what} out", is_error=False)
+        for rule in rules
+        if rule.outcome is Outcome.DENY
+        for what, used in (("deadline", rule.deadline_s is not None), ("to", rule.to))
+        if used
+    ]
+
+
+def _unnamed(rules: Sequence[Rule]) -> list[Problem]:
+    """Rules that say auto of something irreversible, and name only globs: they always ask."""
+    found = []
+    for rule in rules:
+        if rule.outcome is Outcome.AUTO and rule.risk is Risk.IRREVERSIBLE and not any(map(is_plain, rule.tools)):
+            tools = ", ".join(rule.tools)
+            text = f"rule {rule.name!r} never lets {tools} go on by itself: that is irreversible, and it is not named letter for letter"
+            found.append(Problem(rule.line, text, 'name the tools, or write outcome = "ask"', is_error=False))
+    return found

@@ -1,0 +1,1 @@
+"""Upkeep of the database: integrity checks, repair, recovery of damaged files, pruning."""

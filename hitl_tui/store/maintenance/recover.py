@@ -1,0 +1,212 @@
+"""A damaged `hitl.db`: what of it can still be read goes into a new one, and the old one is kept beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hitl_tui.errors import Refused
+from hitl_tui.store.maintenance.prune import PRUNED
+from hitl_tui.store.migrations import STEPS
+
+DMS_BYTE = 128
+"""The byte of the `-shm` file on which every process that uses the database holds a lock (SQLite's UNIX_SHM_DMS)."""
+GAP = 20_000
+"""Row numbers tried one by one between the last row read from the front and the last one read from the back."""
+HOPELESS = 300
+"""So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
+ANEW = ("changes", "workers", "cells", "tallies", "beliefs", "unlearnt")
+"""Tables that are filled anew by who needs them, as the history and its figures are by who looks."""
+SIDES = ("-wal", "-shm", "-journal")
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep the file to oneself for the length of the block.
+
+    Raises:
+        Refused: another process uses it.
+    """
+    shm = path.with_name(path.name + "-shm")
+    if not shm.exists():
+        yield
+        return
+    with shm.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, DMS_BYTE)
+        except OSError:
+            raise Refused(f"{path} is used by a console, a worker or another program", "end it, and repair again") from None
+        yield
+
+
+def is_used(path: Path) -> bool:
+    """Whether another process uses the file."""
+    try:
+        with alone(path):
+            return False
+    except Refused:
+        return True
+
+
+def move_aside(path: Path) -> Path:
+    """Rename the file and what belongs to it to a name with the date; where it is now."""
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    for side in SIDES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + side).rename(aside.with_name(aside.name + side))
+    path.rename(aside)
+    return aside
+
+
+def rebuild(path: Path) -> tuple[Path, dict[str, int]]:
+    """Make a new database of what can be read, and put it in the old one's place.
+
+    Returns where the old one is now, and how many rows of each table were saved.
+    """
+    new = path.with_name(f"{path.name}.new-{os.getpid()}")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as db:
+        saved = _fill(path, db)
+    aside = move_aside(path)
+    new.rename(path)
+    return aside, saved
+
+
+def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as old:
+        old.text_factory = lambda data: data.decode("utf-8", "replace")
+        schema = _schema(old)
+        for number, step in enumerate(STEPS[:schema], 1):
+            db.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;")
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")  # the rows come as they are: what they once set off has happened
+        db.execute("BEGIN")
+        saved = {table: _copy(old, db, table) for table in _tables(db)}
+        _count_on(old, db)
+        _give_owners(db)
+        for _, sql in triggers:
+            db.execute(sql)
+        db.execute("COMMIT")
+    return saved
+
+
+def _schema(old: sqlite3.Connection) -> int:
+    try:
+        found = int(old.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        found = 0
+    return found if 0 < found <= len(STEPS) else len(STEPS)
+
+
+def _tables(db: sqlite3.Connection) -> list[str]:
+    found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+    names = [str(row[0]) for row in found]
+    return [name for name in names if name not in ANEW and not name.startswith("history")]
+
+
+def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
+    columns = [str(row[1]) for row in db.execute(f"PRAGMA table_info({table})")]
+    keys = [str(row[1]) for row in sorted(db.execute(f"PRAGMA table_info({table})"), key=lambda row: int(row[5])) if row[5]]
+    listed = ", ".join(columns)
+    has_rowid = "WITHOUT ROWID" not in str((db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone() or ("",))[0])
+    order = ["rowid"] if has_rowid else keys
+    count = 0
+    for row in _rows(old, table, listed, order):
+        marks = ", ".join("?" * len(columns))
+        count += db.execute(f"INSERT OR IGNORE INTO {table} ({listed}) VALUES ({marks})", row).rowcount
+    return count
+
+
+def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]) -> Iterator[Any]:
+    """Every row that can be read: from the front to the first bad page, from the back to the last one, and what lies between."""
+    first = last = None
+    width = len(order)
+    for row in _until_bad(old, f"SELECT {', '.join(order)}, {listed} FROM {table} ORDER BY {', '.join(order)}"):
+        first = row[:width]
+        yield row[width:]
+    backwards = ", ".join(f"{name} DESC" for name in order)
+    for row in _until_bad(old, f"SELECT {', '.join(order)}, {listed} FROM {table} ORDER BY {backwards}"):
+        if first is not None and row[:width] <= first:
+            return  # the front had come this far: nothing is bad
+        last = row[:width]
+        yield row[width:]
+    if width > 1:
+        yield from _by_first_key(old, table, listed, order[0])
+        return
+    low, high = (first[0] if first else 0), (last[0] if last else (first[0] if first else 0) + GAP)
+    try:
+        old.execute(f"SELECT {listed} FROM {table} LIMIT 0")
+    except sqlite3.Error:
+        return  # the schema itself is bad: no row can be found
+    bad = 0
+    for number in range(int(low) + 1, min(int(high), int(low) + GAP)):
+        try:
+            found = old.execute(f"SELECT {listed} FROM {table} WHERE {order[0]} = ?", (number,)).fetchall()
+        except sqlite3.Error:
+            bad += 1
+            if bad == HOPELESS:
+                return
+            continue
+        bad = 0
+        yield from found
+
+
+def _by_first_key(old: sqlite3.Connection, table: str, listed: str, key: str) -> Iterator[Any]:
+    """Rows of a table that is kept by a key of several columns: tried by each value its owners have."""
+    owner = {"run": "runs", "review": "reviews", "project": "projects"}[key]
+    for (number,) in list(_until_bad(old, f"SELECT id FROM {owner}")):
+        yield from _until_bad(old, f"SELECT {listed} FROM {table} WHERE {key} = {int(number)}")
+
+
+def _until_bad(old: sqlite3.Connection, sql: str) -> Iterator[Any]:
+    try:
+        cursor = old.execute(sql)
+        while (row := cursor.fetchone()) is not None:
+            yield row
+    except sqlite3.Error:
+        return
+
+
+def _count_on(old: sqlite3.Connection, db: sqlite3.Connection) -> None:
+    """New rows get numbers that no old row had, also none that is lost."""
+    for name, seq in list(_until_bad(old, "SELECT name, seq FROM sqlite_sequence")):
+        if not db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (seq, name)).rowcount:
+            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, seq))
+
+
+def _give_owners(db: sqlite3.Connection) -> None:
+    """Reviews keep their history although their run is lost; what else has lost its owner is of no use to anybody."""
+    db.execute("UPDATE runs SET project = NULL WHERE project NOT IN (SELECT id FROM projects)")  # any worker with the agent may take it
+    db.execute(
+        "INSERT INTO runs (id, agent, thread, title, input, state, error, created_at) "
+        "SELECT run, min(agent), 'lost:' || run, 'lost', ?, 'failed', 'the run was lost with a damaged hitl.db', min(opened_at) "
+        "FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run",
+        (PRUNED,),
+    )
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attention'").fetchone():  # none of those was an agent's
+        db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
+        db.execute(  # also where what was wrong is lost: nobody's rates and no training data have them
+            "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
+            "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
+            "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention)"
+        )
+    while found := db.execute("PRAGMA foreign_key_check").fetchall():
+        for table, rowid, owner, number in found:
+            if rowid is not None:
+                db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
+                continue
+            key = next(row[3] for row in db.execute(f"PRAGMA foreign_key_list({table})") if row[0] == number)
+            db.execute(f"DELETE FROM {table} WHERE {key} NOT IN (SELECT rowid FROM {owner})")

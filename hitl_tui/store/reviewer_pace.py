@@ -1,0 +1,35 @@
+"""How people read what they decide, from the last decisions of each, and what became of their attention checks."""
+
+from __future__ import annotations
+
+import statistics
+
+from hitl_tui.model import DecisionKind
+from hitl_tui.oversight.statistics import Reader, needed_s, pace
+from hitl_tui.store.connection import Store
+from hitl_tui.store.statistics import Counted, times
+
+LAST = 50
+"""Decisions that somebody's pace is told by."""
+LEAST_SIZE = 100
+"""Characters below which the time for 1,000 of them says nothing of reading."""
+
+
+async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0.0) -> Reader:
+    """How one person reads, of late; the shares are those of what was counted, the attention checks those since that Unix time."""
+    rows = await store.all(
+        "SELECT looked_ms / 1000.0, size, kind FROM history WHERE actor = ? AND standing AND looked_ms IS NOT NULL "
+        "ORDER BY decision DESC LIMIT ?",
+        (reviewer, LAST),
+    )
+    looks = [(looked, needed_s(size), kind == DecisionKind.APPROVE) for looked, size, kind in reversed(rows)]
+    per_1000 = [max(0.0, looked) / size * 1000 for looked, size, _ in rows if size >= LEAST_SIZE]
+    shown, caught = await store.one(
+        "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE actor = ? AND caught IS NOT NULL AND found_at >= ?",
+        (reviewer, since),
+    )
+    rates = counted.rates
+    return Reader(
+        reviewer, pace(looks), times(counted.looked), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
+        caught,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Decided reviews with all that surrounded them, streamed: a million of them take no more memory than a thousand."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+
+from hitl_tui.export import Asked, Case, Thread
+from hitl_tui.filter_language import Filter
+from hitl_tui.model import Action, Decision, Review
+from hitl_tui.store import feedback
+from hitl_tui.store.answers import answer_of
+from hitl_tui.store.connection import Store
+from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
+from hitl_tui.store.search import decided
+
+BATCH = 200
+
+
+async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
+    """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
+    seen = bytearray()  # a bit for each review: one with several actions is met several times
+    batch: list[int] = []
+    async for review in decided(store, wanted):
+        place, bit = divmod(review, 8)
+        if place >= len(seen):
+            seen.extend(bytes(place - len(seen) + 1))
+        if seen[place] & (1 << bit):
+            continue
+        seen[place] |= 1 << bit
+        batch.append(review)
+        if len(batch) == BATCH:
+            for case in await _whole(store, batch):
+                yield case
+            batch = []
+    for case in await _whole(store, batch):
+        yield case
+
+
+async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
+    marks, values = ", ".join("?" * len(ids)), tuple(ids)
+    rows = await store.all(
+        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
+        "(SELECT min(first_at) FROM looks l WHERE l.review = v.id) "
+        f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
+        values,
+    )
+    actions: dict[int, list[Action]] = defaultdict(list)
+    for review, *row in await store.all(f"SELECT review, {ACTION} FROM actions WHERE review IN ({marks}) ORDER BY review, slot", values):
+        actions[review].append(read_action(row))
+    decisions: dict[int, dict[int, Decision]] = defaultdict(dict)
+    for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in await store.all(
+        "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions "
+        f"WHERE review IN ({marks}) AND NOT superseded",
+        values,
+    ):
+        decisions[review][slot] = Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
+    thumbs = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
+    threads = await _asked(store, sorted({row[WIDTH] for row in rows}))
+    found = {}
+    for row in rows:
+        short = read_row(row[:WIDTH])
+        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context, seen = row[WIDTH:]
+        review = Review(
+            short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
+            decided_at, submitted_at, applied_at,
+        )  # fmt: skip
+        disliked = frozenset(slot for slot, one in decisions[short.id].items() if thumbs.get(one.id) == -1)
+        found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen, threads[thread])
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+async def _asked(store: Store, threads: Sequence[str]) -> dict[str, Thread]:
+    """What was asked on each thread."""
+    found: dict[str, list[Asked]] = {thread: [] for thread in threads}
+    for thread, review, digest, tool_call, kind, *answer in await store.all(
+        "SELECT r.thread, v.id, a.digest, a.tool_call, d.kind, d.args, d.message FROM runs r JOIN reviews v ON v.run = r.id "
+        "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded "
+        f"WHERE r.thread IN ({', '.join('?' * len(threads))}) ORDER BY v.id, a.slot",
+        tuple(threads),
+    ):
+        found[thread].append(Asked(review, digest, tool_call, answer_of(kind, *answer) if kind else None))
+    return {thread: Thread(asked) for thread, asked in found.items()}

@@ -1,0 +1,28 @@
+"""A text to read and nothing else: a traceback, a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+
+from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.widgets.text_view import Document
+
+
+class PageScreen(DialogScreen[None]):
+    """Shows lines until the person goes back."""
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__(title, [("j k", "scroll"), ("esc", "back")])
+        self._text = lines
+        self.add_class("-page")
+
+    def body(self) -> Iterable[Widget]:
+        yield Document(id="page")
+
+    def on_mount(self) -> None:
+        page = self.query_one("#page", Document)
+        page.show(self._text)
+        page.focus()

@@ -1,0 +1,1 @@
+"""Ratings: the keys, the comment dialog, and the list of messages to rate."""

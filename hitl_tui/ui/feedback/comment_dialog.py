@@ -1,0 +1,39 @@
+"""The words to a thumb: a comment, and tags to find it by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from hitl_tui.ui.dialogs.base import DialogScreen
+
+
+class ThumbScreen(DialogScreen[tuple[str, str]]):
+    """Comes back with the comment and the tags as they were typed. The draft has the tags in its first line, the comment after it."""
+
+    def __init__(self, title: str, draft: str) -> None:
+        super().__init__(title, [("tab", "tags"), ("enter", "keep it"), ("esc", "back; the thumb stays")])
+        self.draft = draft
+
+    def body(self) -> Iterable[Widget]:
+        tags, _, comment = self.draft.partition("\n")
+        yield Static(Content("It is kept with its history and exported; agents do not see it."), classes="label")
+        yield Static(Content.styled("comment", "$foreground 60%"))
+        yield Input(comment, placeholder="what was good or not", id="comment", select_on_focus=False)
+        yield Static(Content.styled("tags", "$foreground 60%"), classes="gap")
+        yield Input(tags, placeholder="such as tone, wrong person", id="tags", select_on_focus=False)
+
+    def field(self) -> Widget | None:
+        return self.query_one("#comment")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.draft = f"{self._typed('tags')}\n{self._typed('comment')}"
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss((self._typed("comment"), self._typed("tags")))
+
+    def _typed(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value

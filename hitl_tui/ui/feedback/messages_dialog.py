@@ -1,0 +1,130 @@
+"""Thumbs on what was said in a run: its messages, newest first, each rated by the same keys as a decision, and the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from hitl_tui.model import Event, Feedback, Subject
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.feedback.controller import Step, heard
+from hitl_tui.ui.queue.list import fit
+from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.runs.trace_lines import event_lines, said
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.text.thumbs import thumb_lines
+from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.widgets.styled_lines import Piece
+from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.virtual_list import ItemList
+
+WHOLE_RUN = 2**62
+"""The place of the run itself in the list: above every line of its trace."""
+ROWS = 10
+"""Of the list; of more it scrolls."""
+SPEAKER = 16
+"""Cells for who says it."""
+
+Press = Callable[[Subject, str, Step], None]
+"""Rates: what, in words, and how (0 takes a thumb back)."""
+
+
+class MessageList(ItemList[Event]):
+    """One row a message, with one's own thumb before it, and one for the whole run."""
+
+    rows_each = 1
+
+    def __init__(self, messages: Sequence[Event], moved: Callable[[int | None, bool], None]) -> None:
+        super().__init__(self._known, moved, id="messages")
+        run = Event(WHOLE_RUN, 0.0, "run", "", (), None)
+        self._messages = {event.seq: event for event in [*messages, run]}
+        self.mine: dict[int, Feedback] = {}
+        """By place."""
+
+    def on_mount(self) -> None:
+        self.rows = dict(self._messages)
+        self.styles.height = min(len(self._messages), ROWS)
+        self.load(Order(sorted(self._messages), newest_first=True))
+        agents = [seq for seq, event in self._messages.items() if event.kind == "message"]
+        self.select(max(agents, default=WHOLE_RUN), by_itself=True)
+
+    @property
+    def event(self) -> Event | None:
+        """The message under the cursor; None for the whole run."""
+        return self._messages[self.cursor] if self.cursor not in (None, WHOLE_RUN) else None
+
+    def key_of(self, row: Event) -> int:
+        return row.seq
+
+    def paint(self, row: Event, part: int, width: int) -> Iterator[Piece]:
+        mine = self.mine.get(row.seq)
+        glyph, _, ink = labels.THUMBS[mine.thumb] if mine else (" ", "", "")
+        yield f"{glyph} ", ink
+        who, text = said(row) or ("the whole run", "")
+        yield f"{fit(who, SPEAKER)} ", "strong" if row.kind == "message" else "muted"
+        yield fit(text, max(1, width - SPEAKER - 3)), "" if row.kind == "message" else "muted"
+
+    async def _known(self, ids: Sequence[int]) -> list[Event]:
+        return [self._messages[id_] for id_ in ids]
+
+
+class MessagesScreen(DialogScreen[None]):
+    """Rates as often as one likes, and comes back with nothing."""
+
+    BINDINGS = group("thumbs")
+    acts_at_once = True
+
+    def __init__(self, run: int, messages: Sequence[Event], feedback: Sequence[Feedback], seen: Beholder, press: Press) -> None:
+        super().__init__(f"Thumbs on what was said in run r{run}", ())
+        self._run = run
+        self._messages = messages
+        self._feedback = feedback
+        self._seen = seen
+        self._press = press
+
+    def body(self) -> Iterable[Widget]:
+        if not self._messages:
+            yield Static(Content("Its trace has no message, or no more: there is the run itself."), classes="label")
+        yield MessageList(self._messages, self._moved)
+        yield Document(id="message", classes="gap")
+
+    def on_mount(self) -> None:
+        does = {"thumb_up": "thumb up", "thumb_down": "thumb down", "thumb_none": "take it back"}
+        self.rekey([*((heard(self.app, id_), what) for id_, what in does.items()), ("esc", "back")])
+        self.know(self._feedback)
+
+    def know(self, feedback: Sequence[Feedback]) -> None:
+        """The thumbs on the run and what is in it, as they are now."""
+        self._feedback = feedback
+        own = [one for one in feedback if one.actor.casefold() == self._seen.reviewer.casefold() and one.subject.review is None]
+        for items in self.query(MessageList):  # none when the person has gone back meanwhile
+            items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
+            items.refresh()
+            self._draw(items)
+
+    def action_rate(self, thumb: Step) -> None:
+        event = self.query_one(MessageList).event
+        _, text = (event and said(event)) or ("", "")
+        about = f"“{one_line(text, 40)}” of r{self._run}" if event else f"run r{self._run}"
+        self._press(Subject(self._run, event=event.seq if event else None), about, thumb)
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        for items in self.query(MessageList):
+            self._draw(items)
+
+    def _draw(self, items: MessageList) -> None:
+        for document in self.query("#message").results(Document):
+            document.show(self._whole(items.event))
+
+    def _whole(self, event: Event | None) -> Iterator[Line]:
+        """The thumbs that everybody gave it, and all that it says."""
+        subject = Subject(self._run, event=event.seq if event else None)
+        yield from thumb_lines([one for one in self._feedback if one.subject == subject], self._seen)
+        if event:
+            yield from event_lines(event)

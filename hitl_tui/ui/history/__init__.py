@@ -1,0 +1,1 @@
+"""The history view (F3): past decisions."""

@@ -1,0 +1,101 @@
+"""One decision of the history: what was decided and what it changed, largest, and under it all that surrounded it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from hitl_tui.model import Entry, Remembered
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.history.render import entry_lines, tab_lines, titles
+from hitl_tui.ui.messages import TabChosen
+from hitl_tui.ui.review import render
+from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.widgets.text_view import Document
+
+
+class HistoryPane(Vertical):
+    """Shows the decision under the cursor."""
+
+    def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
+        super().__init__(id="memory")
+        self._reviewer = reviewer
+        self._clock = clock
+        self._row: Remembered | None = None
+        self.entry: Entry | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="memory-facts")
+        yield Document(id="memory-text")
+        yield TabLine(titles(None), id="memory-tabs")
+        yield Document(id="memory-tab")
+
+    def wait(self, row: Remembered | None) -> None:
+        """It is being read; nothing of another is shown meanwhile."""
+        self._row, self.entry = row, None
+        self._draw()
+
+    def show(self, entry: Entry) -> None:
+        """Show a decision; one that is shown already stays as it is read."""
+        if entry != self.entry:
+            self._row, self.entry = entry.row, entry
+            self._draw()
+
+    def step_tab(self, by: int) -> None:
+        """Show another tab."""
+        self.query_one("#memory-tabs", TabLine).step(by)
+        self._draw_tab()
+
+    def scroll_half(self, direction: int) -> None:
+        """Scroll the text by half its height."""
+        text = self.query_one("#memory-text", Document)
+        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
+
+    def on_tab_chosen(self, message: TabChosen) -> None:
+        message.stop()
+        self._draw_tab()
+
+    def on_resize(self) -> None:
+        self._draw_title()
+
+    @property
+    def _seen(self) -> Beholder:
+        return Beholder(self._reviewer, self._clock())
+
+    def _draw(self) -> None:
+        entry = self.entry
+        self._draw_title()
+        anybody = Beholder("", self._clock())  # nothing is taken back here
+        facts = render.facts(entry.review, entry.context, anybody) if entry else Content("")
+        self.query_one("#memory-facts", Static).update(facts)
+        self.query_one("#memory-text", Document).show(entry_lines(entry, self._seen) if entry else ())
+        self.query_one("#memory-tabs", TabLine).retitle(titles(entry))
+        self._draw_tab()
+
+    def _draw_tab(self) -> None:
+        chosen = self.query_one("#memory-tabs", TabLine).chosen
+        lines: Iterator[Line] = tab_lines(chosen, self.entry, self._seen) if self.entry else iter(())
+        first = next(lines, None)
+        nothing = [line("nothing", "muted")] if self.entry else []
+        self.query_one("#memory-tab", Document).show(chain([first], lines) if first else nothing)
+
+    def _draw_title(self) -> None:
+        row, entry = self._row, self.entry
+        if row is None:
+            self.border_title = ""
+            return
+        slots = f"  #{row.slot}" if entry and len(entry.review.actions) > 1 else ""
+        left = one_line(row.tool, 40) + slots
+        room = self.size.width - cell_len(left) - 6
+        places = (f"{one_line(row.agent, 40)} · run r{row.run} · review {row.review}", f"run r{row.run} · review {row.review}")
+        right = next((place for place in places if cell_len(place) <= room - 2), "")
+        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
+        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))

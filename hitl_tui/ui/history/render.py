@@ -1,0 +1,156 @@
+"""A decision of the history as lines: what was decided, the difference, what was proposed, and who had to do with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Answer, DecisionKind, Entry, Json, Logged
+from hitl_tui.ui.history.list import fate
+from hitl_tui.ui.review import render
+from hitl_tui.ui.review.context import LEAD, escalation_lines, spent
+from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.diff import difference_lines
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
+from hitl_tui.ui.text.thumbs import thumb_lines
+
+TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
+CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
+"""Decisions whose arguments are the proposal as the person left it."""
+
+
+def titles(entry: Entry | None) -> dict[str, str]:
+    """Tab → its title, with a count where that says something."""
+    if entry is None:
+        return {tab: tab for tab in TABS}
+    people = {look.reviewer for look in entry.looks} | {one.actor for one in entry.endorsements} | {entry.row.actor}
+    people |= {one.actor for one in entry.escalations}
+    counts = {
+        "Log": len(entry.log),
+        "People": len({name.casefold() for name in people if ":" not in name}),
+        "Conversation": len(entry.context.conversation),
+        "Done so far": len(entry.context.attempts),
+    }
+    return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
+
+
+def entry_lines(entry: Entry, seen: Beholder) -> Iterator[Line]:
+    """What was decided and why, what it changed, and what was proposed."""
+    row, answer = entry.row, entry.decision.answer
+    glyph, word, ink = labels.decided(entry.review.row.kind, answer)
+    who = labels.actor(row.actor, seen.reviewer)
+    yield line(f"{word} by {who} {labels.when(row.at, seen.now)}", "strong" if row.standing else "muted", glyph, 2, ink)
+    if row.undone_at is not None:
+        yield line(f"taken back {labels.when(row.undone_at, seen.now)}", "warning", "", 2)
+    elif fate(row):
+        yield line(fate(row), "warning", "", 2)
+    looked = "" if row.looked_ms is None else f", looked at for {spent(row.looked_ms)}"
+    yield line(f"waited {labels.ago(row.waited_s)}{looked}{_became(entry, seen)}", "muted", "", 2)
+    if row.rule:
+        yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
+    yield from thumb_lines(entry.feedback, seen)
+    yield from _why(entry, answer)
+    yield from _changed(entry, answer)
+    yield BLANK
+    yield line("what was proposed", "title")
+    args = entry.action.args
+    if isinstance(args, dict) and args:
+        yield from table(args.items())
+    else:
+        yield from value_lines(args)
+
+
+def _became(entry: Entry, seen: Beholder) -> str:
+    review = entry.review
+    if not entry.row.standing:
+        return ""
+    if review.applied_at is not None:
+        return f", applied {labels.when(review.applied_at, seen.now)}"
+    gone = review.row.state in render.GONE
+    return f", {labels.closing(review.row, seen.reviewer)[1]}" if gone else ""
+
+
+def _why(entry: Entry, answer: Answer) -> Iterator[Line]:
+    if answer.message is not None and answer.message.strip():
+        yield BLANK
+        yield line("answer" if answer.kind is DecisionKind.RESPOND else "reason", "title")
+        yield from paragraph(answer.message)
+
+
+def _changed(entry: Entry, answer: Answer) -> Iterator[Line]:
+    if answer.args is None:
+        return
+    yield BLANK
+    if answer.kind in CHANGED:
+        yield line("what was changed", "title")
+        yield from _trimmed(difference_lines(entry.action.args, answer.args))
+    else:
+        yield line("answer", "title")
+        yield from value_lines(answer.args)
+
+
+def _trimmed(lines: Iterator[Line]) -> Iterator[Line]:
+    """Without a blank line at the end."""
+    held = None
+    for one in lines:
+        if held is not None:
+            yield held
+        held = one
+    if held is not None and held != BLANK:
+        yield held
+
+
+def tab_lines(tab: str, entry: Entry, seen: Beholder) -> Iterator[Line]:
+    """The lines of one of the lower tabs."""
+    if tab == "Log":
+        for one in entry.log:
+            yield from _logged(one, seen)
+    elif tab == "People":
+        yield from _people(entry, seen)
+    else:
+        yield from render.tab_lines(tab, entry.review, entry.action, entry.context, None, seen)
+
+
+def _logged(one: Logged, seen: Beholder) -> Iterator[Line]:
+    number = str(one.seq)
+    by = f" by {labels.actor(one.actor, seen.reviewer)}" if one.actor else ""
+    yield line(f"{one.kind.replace('_', ' ')}{by} {labels.when(one.at, seen.now)}", "", number, len(number) + 2, "accent")
+    if told := _told(one.body):
+        yield line(told, "muted", "", 1)
+    yield line(one.hash, "faint", "", 1)
+
+
+def _told(body: Json) -> str:
+    """What an entry carries, on one line; without what it leaves empty."""
+    if not isinstance(body, dict):
+        return canonical_json.dumps(body)
+    parts = [(name, value) for name, value in body.items() if value is not None and value != ""]
+    return " · ".join(
+        f"{name} {value if isinstance(value, str) else canonical_json.dumps(value)}".replace("\n", "⏎") for name, value in parts
+    )
+
+
+def _people(entry: Entry, seen: Beholder) -> Iterator[Line]:
+    yield line(f"{labels.when(entry.review.row.opened_at, seen.now)} by {entry.row.agent}", "", "asked", LEAD)
+    for one in entry.escalations:
+        yield from escalation_lines(one, seen.reviewer, seen.now)
+    for endorsement in entry.endorsements:
+        word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, seen.reviewer)
+        number = f" #{endorsement.slot}" if len(entry.review.actions) > 1 else ""
+        yield line(f"{word}{number} by {who} {labels.when(endorsement.at, seen.now)}", "", "agreed", LEAD, "accent")
+    lead = "seen"
+    for look in entry.looks:
+        who = labels.actor(look.reviewer, seen.reviewer)
+        yield line(f"by {who} for {spent(look.looked_ms)}, last {labels.when(look.last_at, seen.now)}", "", lead, LEAD)
+        lead = ""
+    if not entry.looks:
+        yield line("by nobody", "muted", lead, LEAD)
+
+
+def none_lines() -> Iterator[Line]:
+    """What is shown where nothing was decided yet."""
+    yield line("Nothing was decided yet.", "strong")
+    yield BLANK
+    yield line("Every decision of people, rules and deadlines is kept here with what was proposed, and who saw it.")
+    yield line("Press F1 to see what waits.")

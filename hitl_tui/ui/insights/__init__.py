@@ -1,0 +1,1 @@
+"""The insights view (F4): statistics of decisions and reviewers."""

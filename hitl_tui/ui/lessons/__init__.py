@@ -1,0 +1,1 @@
+"""The lessons view (L): proposed lessons and their editor."""

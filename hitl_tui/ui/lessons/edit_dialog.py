@@ -1,0 +1,56 @@
+"""Edit the text of a lesson."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
+
+from hitl_tui.errors import HitlError
+from hitl_tui.model import Lesson, LessonState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.runtime.external_editor import edit_outside
+
+
+class LessonScreen(DialogScreen[str]):
+    """Comes back with the text; one that nothing is left of stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "send", "keep it", show=False, priority=True),
+        Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
+    ]
+
+    def __init__(self, lesson: Lesson, draft: str) -> None:
+        super().__init__(f"Edit lesson {lesson.id}", [("ctrl+s", "keep it"), ("ctrl+e", "$EDITOR"), ("esc", "back, keeps the text")])
+        self._lesson = lesson
+        self.draft = draft
+
+    def body(self) -> Iterable[Widget]:
+        reads = "reads it so from now on" if self._lesson.state is LessonState.ACCEPTED else "would read it so once it is accepted"
+        yield Static(Content(f"{one_line(self._lesson.agent, 40)} {reads}."), classes="label")
+        yield TextArea(self.draft, id="lesson-edit", tab_behavior="focus", highlight_cursor_line=False)
+
+    def field(self) -> Widget | None:
+        return self.query_one(TextArea)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self.draft = event.text_area.text
+        self.complain("")
+
+    def action_send(self) -> None:
+        self.draft = self.query_one(TextArea).text
+        if self.draft.strip():
+            self.dismiss(self.draft)
+        else:
+            self.complain("nothing is left of it; esc goes back, and `drop` puts it away")
+
+    def action_outside(self) -> None:
+        try:
+            self.query_one(TextArea).text = edit_outside(self.app, self.query_one(TextArea).text, "lesson.txt")
+        except HitlError as error:
+            self.complain(str(error))

@@ -1,0 +1,116 @@
+"""Who has the review under the cursor: claim it, give it back, take it from somebody, put it before somebody else."""
+
+from __future__ import annotations
+
+import functools
+from typing import Protocol
+
+from textual.widget import Widget
+
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.sanitize import visible
+from hitl_tui.ui.messages import Acted
+from hitl_tui.ui.queue.prompts import Desk
+from hitl_tui.ui.review import assignment, render
+from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.text import labels
+
+
+class Here(Protocol):
+    """The view, as far as it says what is under its cursor."""
+
+    @property
+    def row(self) -> ReviewRow | None:
+        """The row under the cursor, where it is known."""
+
+    @property
+    def beholder(self) -> render.Beholder:
+        """Who looks, and when."""
+
+
+class Handing:
+    """Acts on rows alone: nothing of what is asked has to be seen for it."""
+
+    def __init__(self, owner: Widget, inbox: Inbox, desk: Desk, here: Here) -> None:
+        self._owner = owner
+        self._inbox = inbox
+        self._desk = desk
+        self._here = here
+
+    @property
+    def claim_does(self) -> str:
+        """What the key for claims does here, in a word or two."""
+        row, seen = self._here.row, self._here.beholder
+        holder = row.claimant(seen.now) if row else None
+        return "claim" if holder is None else "release" if assignment.is_me(holder, seen.reviewer) else "take the claim"
+
+    async def claim(self) -> None:
+        """Claim it, or give it back; what somebody else has only with a reason. For workers of the asking group."""
+        row, seen = self._open()
+        if row is None:
+            return
+        holder = row.claimant(seen.now)
+        try:
+            if holder is None:
+                await self._inbox.claim(row.id)
+            elif assignment.is_me(holder, seen.reviewer):
+                await self._inbox.release(row.id)
+            elif (reason := await self._desk.why_claim(row, seen)) is not None:
+                await self._inbox.claim(row.id, reason)
+                self._desk.done(row.id, "claim")
+        except TROUBLE as error:
+            report(self._owner, error)
+        self._owner.post_message(Acted())
+
+    async def escalate(self) -> None:
+        """Put it before somebody; what was typed stays until it is stored. For workers of the asking group."""
+        row, seen = self._open()
+        if row is not None and assignment.others(row, seen.reviewer, seen.now):
+            self._tell(assignment.first_claim(row, seen.now))
+            row = None
+        if row is None:
+            return
+        while (asked := await self._desk.escalation(row, functools.partial(self._names, row.id))) is not None:
+            try:
+                await self._inbox.escalate(row.id, *asked)
+            except TROUBLE as error:
+                report(self._owner, error)
+                if isinstance(error, Refused):
+                    continue
+                break
+            self._desk.done(row.id, "escalate")
+            if check := self._inbox.attention(row.id):
+                from hitl_tui.ui.dialogs.attention_result import tell
+
+                tell(self._owner, check)
+                break
+            self._tell(f"escalated to {asked[0] or assignment.ANYBODY}")
+            break
+        self._owner.post_message(Acted())
+
+    async def _names(self, review: int) -> list[tuple[str, str]]:
+        """The policy's groups and then people, those who were here last first, each with what to say of them."""
+        policy = await self._inbox.policy_of(review)
+        groups = dict(policy.groups) if policy else {}
+        found = {name: ", ".join(people) for name, people in groups.items()}
+        now = self._here.beholder.now
+        for name, at in await self._inbox.people():
+            if not assignment.is_me(name, self._inbox.reviewer):
+                found.setdefault(name, f"here {labels.ago(now - at)} ago")
+        for group, people in groups.items():
+            for person in people:
+                if not assignment.is_me(person, self._inbox.reviewer):
+                    found.setdefault(person, f"of {group}")
+        return list(found.items())
+
+    def _open(self) -> tuple[ReviewRow | None, render.Beholder]:
+        row, seen = self._here.row, self._here.beholder
+        if row is not None and row.state != ReviewState.OPEN:
+            self._tell(f"review {row.id} is {labels.closing(row, seen.reviewer)[1]}")
+            row = None
+        return row, seen
+
+    def _tell(self, text: str) -> None:
+        self._owner.notify(visible(text), timeout=3, markup=False)

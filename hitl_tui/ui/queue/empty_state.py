@@ -1,0 +1,65 @@
+"""What the queue says while nothing waits: what this is, the one key to press next, what goes on, and what went wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hitl_tui.model import Agent, Run
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known beside the queue."""
+
+    agents: Sequence[Agent] = ()
+    runs: Sequence[Run] = ()
+    """Those that are queued or running."""
+    problems: Sequence[tuple[str, str]] = ()
+    """Projects that cannot be read: label and error."""
+    loading: Sequence[str] = ()
+    """Projects whose agents are not known yet."""
+
+
+def empty_lines(now: Surroundings) -> Iterator[Line]:
+    """The page."""
+    yield line("Nothing waits for you.", "strong")
+    yield BLANK
+    yield line("Agents stop here before they do something that matters; you approve, edit, reject or answer.", "muted")
+    yield BLANK
+    for label, error in now.problems:
+        yield from paragraph(f"{label} cannot be loaded: {error}", "error", "✗", 3, "error")
+        yield line("mend it, then press R", "muted", "", 3)
+        yield BLANK
+    ready = [agent for agent in now.agents if not agent.error]
+    if ready:
+        yield line("to start a run of", "", "n", 3, "accent")
+        column = max(len(agent.name) for agent in ready) + 3
+        for agent in ready[:12]:
+            yield line(agent.description.split("\n")[0], "muted", f"   {agent.name}", column + 3, "")
+    elif now.loading:
+        yield line(f"The worker is loading the agents of {', '.join(now.loading)} …")
+    elif not now.problems:
+        yield line("No agent is known here yet. Start a worker: hitl-tui worker TARGET", "muted")
+    yield BLANK
+    yield from _broken(now.agents)
+    yield from _going_on(now.runs)
+
+
+def _broken(agents: Sequence[Agent]) -> Iterator[Line]:
+    for agent in agents:
+        if agent.error:
+            yield from paragraph(f"{agent.name} is broken: {agent.error}", "error", "✗", 3, "error")
+    if any(agent.error for agent in agents):
+        yield line("the traceback is in n; mend it, then press R", "muted", "", 3)
+        yield BLANK
+
+
+def _going_on(runs: Sequence[Run]) -> Iterator[Line]:
+    if runs:
+        yield line("going on now", "muted")
+    for run in runs:
+        glyph, ink = labels.RUNS[run.state]
+        yield line(f"r{run.id} {run.agent} · {run.activity or run.state} · {run.title}", "", f"{glyph}", 3, ink)

@@ -1,0 +1,110 @@
+"""The list of reviews that wait: tool, agent and age on one row, what is asked and what is known of it on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from hitl_tui.model import Outcome, ReviewRow, ReviewState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.queue import undo_stack
+from hitl_tui.ui.review import assignment
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.widgets.styled_lines import Piece
+from hitl_tui.ui.widgets.virtual_list import ItemList
+
+AGE = 5
+LONGEST = 20
+"""Cells that the tool's name may have before the agent's name gives way to the time."""
+WORTH = 6
+"""Cells below which a beginning of the summary says nothing."""
+
+
+class QueueList(ItemList[ReviewRow]):
+    """Oldest first. A decided item stays, greyed, until its view lets it go."""
+
+    BORDER_TITLE = "Waiting"
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[int]], Awaitable[list[ReviewRow]]],
+        moved: Callable[[int | None, bool], None],
+        clock: Callable[[], float],
+        reviewer: str = "",
+    ) -> None:
+        super().__init__(fetch, moved, id="queue-list")
+        self._clock = clock
+        self._reviewer = reviewer
+
+    def key_of(self, row: ReviewRow) -> int:
+        return row.id
+
+    def paint(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+        now = self._clock()
+        if row.state != ReviewState.OPEN:
+            yield from self._decided(row, part, width)
+        elif part == 0:
+            deadline = assignment.deadline(row, now)
+            when = deadline if deadline[0] else (labels.ago(now - row.opened_at), "muted")
+            yield from _first(row, width, when, "muted" if assignment.others(row, self._reviewer, now) else "strong")
+        else:
+            yield from _second(row, width, assignment.phrases(row, self._reviewer, now))
+
+    def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
+        if part == 0:
+            yield from _first(row, width, ("", ""), "muted")
+            return
+        glyph, word, ink = labels.closing(row, self._reviewer)
+        seconds = undo_stack.left(row, self._reviewer, self._clock())
+        undo = f" undo {seconds} s" if seconds else ""
+        yield " ", ""
+        yield glyph, ink
+        yield f" {fit(word, width - 4 - len(undo))}", "muted"
+        yield undo, "title"
+        yield " ", ""
+
+
+def fit(text: str, cells: int) -> str:
+    """The text on one line in exactly so many cells."""
+    text = one_line(text, max(1, cells))
+    if cell_len(text) > cells:
+        text = set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
+    return set_cell_size(text, max(0, cells))
+
+
+def _first(row: ReviewRow, width: int, when: Piece, ink: str) -> Iterator[Piece]:
+    mark = f" ×{row.slots}" if row.slots > 1 else ""
+    arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
+    time = AGE if cell_len(when[0]) <= AGE else cell_len(when[0]) + 2
+    wanted = min(cell_len(one_line(row.title)) + len(mark), LONGEST)
+    agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - 4))
+    name = width - cell_len(arrow) - agent - 1 - time - 1
+    title = fit(row.title, name - len(mark)).rstrip() + mark
+    yield arrow, "warning"
+    yield set_cell_size(title, name), ink
+    yield f" {fit(row.agent, agent)}", "muted"
+    yield f"{when[0]:>{time}} ", when[1]
+
+
+def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase]) -> Iterator[Piece]:
+    known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
+    if row.note:
+        known.append((" ⚠", "warning"))
+    if row.risk:
+        known.append((f" {one_line(row.risk, 14)}", labels.risk_ink(row.risk)))
+    if row.confidence is not None:
+        known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
+    least = cell_len(said[0].forms[-1]) + len(" · ") if said else 0
+    while known and width - 2 - sum(cell_len(text) for text, _ in known) < least:
+        known.pop()  # what people have done comes before what is known
+    room = width - 2 - sum(cell_len(text) for text, _ in known)
+    yield " ", ""
+    told = assignment.fitted(said, room)
+    room -= sum(cell_len(text) + len(" · ") for text, _ in told)
+    for place, (text, ink) in enumerate(told, 1):
+        yield text, ink
+        yield " · " if place < len(told) or room >= WORTH else "   ", ink
+    yield fit(row.summary if not told or room >= WORTH else "", room), "muted"
+    yield from known
+    yield " ", ""

@@ -1,0 +1,169 @@
+"""Asks the person what a decision needs, in dialogs that are only imported when they are opened, and keeps drafts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from textual.widget import Widget
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Review, ReviewRow, ReviewState, Version
+from hitl_tui.settings import Settings
+from hitl_tui.ui.review import render
+from hitl_tui.ui.runtime.key_queue import ask
+
+if TYPE_CHECKING:
+    from hitl_tui.ui.dialogs.base import AnswerScreen, ReviewScreen
+    from hitl_tui.ui.dialogs.escalate import Names
+
+T = TypeVar("T")
+Reasons = Callable[[str, str], Awaitable[Sequence[str]]]
+"""Why people rejected calls of an agent's tool lately; read at once."""
+PRESETS = 9
+"""As many reasons as there are number keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a decision is asked for."""
+
+    outside: bool = False
+    """In $EDITOR first."""
+    again: bool = False
+    """Not to refuse it for good: the agent shall make another pass."""
+    versions: Sequence[Version] = ()
+    """What went to and fro before."""
+
+
+@dataclass
+class Drafts:
+    """What was typed and not sent, by review, slot and decision; in memory only."""
+
+    texts: dict[tuple[int, int, str], str] = field(default_factory=dict)
+
+    def get(self, review: int, slot: int, what: str, otherwise: str = "") -> str:
+        """The draft, or something to begin with."""
+        return self.texts.get((review, slot, what), otherwise)
+
+    def keep(self, review: int, slot: int, what: str, text: str) -> None:
+        """Keep what was typed."""
+        self.texts[review, slot, what] = text
+
+    def forget(self, review: int) -> None:
+        """It is over for good."""
+        for key in [key for key in self.texts if key[0] == review]:
+            del self.texts[key]
+
+
+class Desk:
+    """Where a view asks; every answer comes back as a value, never as a side effect."""
+
+    def __init__(self, owner: Widget, settings: Settings, reasons: Reasons) -> None:
+        self._owner = owner
+        self._settings = settings
+        self._reasons = reasons
+        self._drafts = Drafts()
+        self._open: tuple[int, ReviewScreen[Any]] | None = None
+
+    @property
+    def asks_about(self) -> int | None:
+        """The review a dialog is open about."""
+        return self._open[0] if self._open else None
+
+    def tell(self, review: Review, seen: render.Beholder) -> None:
+        """A review was read anew: an open dialog about it says when somebody else was faster."""
+        if self._open and self._open[0] == review.row.id:
+            self._open[1].tell("" if review.row.state == ReviewState.OPEN else render.outcome(review, seen))
+
+    async def ask(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
+        """The whole answer, or None when the person went back."""
+        if manner.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
+            return await self._refine(review, action, kind, manner)
+        match kind:
+            case DecisionKind.APPROVE:
+                return Answer(DecisionKind.APPROVE)
+            case DecisionKind.REJECT:
+                return await self._reject(review, action)
+            case DecisionKind.EDIT:
+                return await self._edit(review, action, manner.outside)
+            case DecisionKind.RESPOND:
+                return await self._respond(review, action)
+
+    def forget(self, review: int) -> None:
+        """Drafts of what is over are no longer wanted."""
+        self._drafts.forget(review)
+
+    def done(self, review: int, what: str) -> None:
+        """What was typed was stored."""
+        self._drafts.texts.pop((review, 0, what), None)
+
+    def show_difference(self, action: Action, final: Json) -> None:
+        """Proposal against decision, to read."""
+        from hitl_tui.ui.dialogs.text_page import PageScreen
+        from hitl_tui.ui.text.diff import difference_lines
+
+        self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
+
+    async def filter(self, now: str) -> str | None:
+        """Another filter, or None when the person went back."""
+        from hitl_tui.ui.dialogs.filter import FilterScreen
+
+        return await ask(self._owner, FilterScreen("queue", now))
+
+    async def _reject(self, review: Review, action: Action) -> Answer | None:
+        from hitl_tui.ui.dialogs.reject import RejectScreen
+
+        learned = await self._reasons(review.row.agent, action.name)
+        known = {reason.casefold() for reason in learned}
+        presets = [*learned, *(reason for reason in self._settings.reject_reasons if reason.casefold() not in known)]
+        screen = RejectScreen(action, presets[:PRESETS], self._drafts.get(review.row.id, action.slot, "reject"))
+        return await self._answer(review, action, "reject", screen)
+
+    async def _edit(self, review: Review, action: Action, outside: bool) -> Answer | None:
+        from hitl_tui.ui.dialogs.edit import EditScreen
+        from hitl_tui.ui.runtime.external_editor import edit_outside
+
+        text = self._drafts.get(review.row.id, action.slot, "edit", canonical_json.dumps(action.args, indent=2))
+        if outside:
+            text = edit_outside(self._owner.app, text)
+            self._drafts.keep(review.row.id, action.slot, "edit", text)
+        screen = EditScreen(review.row.kind, action, text)
+        return await self._answer(review, action, "edit", screen)
+
+    async def _refine(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
+        from hitl_tui.ui.dialogs.revise import DraftScreen
+
+        what = "pass" if kind is DecisionKind.REJECT else "accept"
+        draft = self._drafts.get(review.row.id, action.slot, what)
+        return await self._answer(review, action, what, DraftScreen(review.row.kind, action, kind, manner, draft))
+
+    async def _respond(self, review: Review, action: Action) -> Answer | None:
+        from hitl_tui.ui.dialogs.respond import RespondScreen
+
+        screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
+        return await self._answer(review, action, "respond", screen)
+
+    async def why_claim(self, row: ReviewRow, seen: render.Beholder) -> str | None:
+        """Why what somebody else has claimed is taken, or None when the person went back."""
+        from hitl_tui.ui.dialogs.claim import ClaimScreen
+
+        return await self._about(row.id, 0, "claim", ClaimScreen(row, seen.now, self._drafts.get(row.id, 0, "claim")))
+
+    async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
+        """To whom it shall go and a note, or None when the person went back."""
+        from hitl_tui.ui.dialogs.escalate import EscalateScreen
+
+        return await self._about(row.id, 0, "escalate", EscalateScreen(row, names, self._drafts.get(row.id, 0, "escalate")))
+
+    async def _answer(self, review: Review, action: Action, what: str, screen: AnswerScreen) -> Answer | None:
+        return await self._about(review.row.id, action.slot, what, screen)
+
+    async def _about(self, review: int, slot: int, what: str, screen: ReviewScreen[T]) -> T | None:
+        self._open = (review, screen)
+        try:
+            return await ask(self._owner, screen)
+        finally:
+            self._open = None
+            self._drafts.keep(review, slot, what, screen.draft)

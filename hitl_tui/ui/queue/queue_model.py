@@ -1,0 +1,98 @@
+"""Which reviews the queue shows: those that are open and fit the filter, and for a while those that were decided."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Sequence
+
+from textual.widget import Widget
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.queue.lingering import Lingering
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.widgets.order import Order
+
+NEAR = 50
+"""Items looked through on each side for the next one to decide."""
+
+
+class Arrivals:
+    """Puts reviews into a list and takes them out again."""
+
+    def __init__(
+        self, owner: Widget, inbox: Inbox, items: QueueList, let_go: Callable[[Sequence[int]], None], clock: Callable[[], float]
+    ) -> None:
+        self._inbox = inbox
+        self._items = items
+        self._open = Order()
+        self._lingering = Lingering(owner, let_go, clock)
+        self.filter = ""
+        """A line of the filter language; empty for everything."""
+        self.loaded = False
+
+    @property
+    def waiting(self) -> int | None:
+        """How many reviews are open; None until they have been counted."""
+        return len(self._open) if self.loaded else None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show, or to say why there is not."""
+        return len(self._items.order) > 0 or bool(self.filter)
+
+    async def load(self) -> None:
+        """Read all ids, once, or again for another filter."""
+        ids = await self._inbox.waiting_ids()
+        self._open, self.loaded = Order(ids), True
+        shown = await self._inbox.matching_ids(self.filter) if self.filter else array("q", ids)
+        order = Order(shown)
+        for id_ in self._fitting([id_ for id_ in self._lingering if id_ in self._items.rows]):
+            order.add(id_)
+        self._items.load(order)
+        self.title()
+
+    def apply(self, changed: Sequence[ReviewRow]) -> dict[int, ReviewRow]:
+        """Take in reviews that are new or changed; those that the list shows."""
+        put: dict[int, ReviewRow] = {}
+        fitting = self._fitting([row.id for row in changed if row.state == ReviewState.OPEN])
+        for row in changed:
+            if row.state == ReviewState.OPEN:
+                self._open.add(row.id)
+                self._lingering.stay(row.id)
+                if row.id in fitting or row.id in self._items.order:  # what is shown stays where it is, and is told as it is
+                    put[row.id] = row
+            else:
+                self._open.drop(row.id)
+                if row.id in self._items.order:
+                    put[row.id] = row
+        self._lingering.put(row for row in put.values() if row.state != ReviewState.OPEN)
+        self._items.apply(put)
+        self.title()
+        return put
+
+    def leave(self, ids: Sequence[int]) -> None:
+        """Let go of what was decided."""
+        self._items.apply({}, ids)
+        self.title()
+
+    def decided(self, review: int) -> None:
+        """Nothing of it is left to decide."""
+        self._open.drop(review)
+
+    def after(self, review: int) -> int | None:
+        """The next open item, else the one before."""
+        order = self._items.order
+        place = order.place(review)
+        near = [*range(place + 1, min(place + NEAR, len(order))), *range(place - 1, max(-1, place - NEAR), -1)]
+        return next((order.at(at) for at in near if order.at(at) in self._open), None)
+
+    def title(self) -> None:
+        """Say over the list how many there are."""
+        count = f"{len(self._open):,}" if not self.filter else f"{len(self._items.order):,} of {len(self._open):,}"
+        title = f"Waiting  {count}" if not self.filter else f"Waiting  {count}  /{one_line(self.filter, 20)}"
+        self._items.border_title = title.replace("[", "\\[")
+
+    def _fitting(self, ids: Sequence[int]) -> Collection[int]:
+        return self._inbox.fitting(self.filter, ids) if self.filter and ids else ids

@@ -1,0 +1,386 @@
+"""F1: what waits on the left, the review under the cursor beside it, and on a wide screen the trace of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.timer import Timer
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
+from hitl_tui.sanitize import one_line
+from hitl_tui.settings import Settings
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, Rater, Step
+from hitl_tui.ui.messages import HintsChanged
+from hitl_tui.ui.queue.claim_controller import Handing
+from hitl_tui.ui.queue.decision_controller import Decider
+from hitl_tui.ui.queue.empty_state import Surroundings, empty_lines
+from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.queue.prefetch_cache import Held, Shelf
+from hitl_tui.ui.queue.prompts import Desk
+from hitl_tui.ui.queue.queue_model import Arrivals
+from hitl_tui.ui.queue.undo_stack import Recent
+from hitl_tui.ui.queue.view_tracking import Looking
+from hitl_tui.ui.review import assignment, render
+from hitl_tui.ui.review.pane import ReviewPane
+from hitl_tui.ui.runs.trace import TracePane
+from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.runtime.key_queue import ASKING
+from hitl_tui.ui.widgets.key_bar import Hint
+from hitl_tui.ui.widgets.list_detail import ListAndDetails
+from hitl_tui.ui.widgets.text_view import Document
+
+AHEAD = 2
+"""Reviews read ahead on each side of the cursor."""
+
+
+class QueueView(Horizontal, ListAndDetails[ReviewPane]):
+    """Decides nothing that has not been on the screen."""
+
+    BINDINGS = group("queue", "thumbs", "pane")
+
+    def __init__(self, inbox: Inbox, settings: Settings, clock: Callable[[], float]) -> None:
+        super().__init__(id="queue-view")
+        self._inbox = inbox
+        self._clock = clock
+        self._desk = Desk(self, settings, lambda agent, tool: inbox.ratings.reasons(agent, tool))
+        self._shelf = Shelf(inbox)
+        self._recent = Recent(inbox.reviewer, clock)
+        self._counting: Timer | None = None
+        self._decider = Decider(self, inbox, self._desk, self._recent, self)
+        self.items = QueueList(inbox.rows, self._moved, clock, inbox.reviewer)
+        self.pane = ReviewPane(inbox.reviewer, clock)
+        self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
+        self._looking = Looking(self, self.pane, inbox, self._shelf)
+        self._handing = Handing(self, inbox, self._desk, self)
+        self._rater = Rater(self, inbox, clock)
+
+    def compose(self) -> ComposeResult:
+        yield self.items
+        yield self.pane
+        yield TracePane("queue-trace")
+        yield Document(id="empty")
+
+    def on_mount(self) -> None:
+        self.query_one("#queue-trace").border_title = "Trace"
+        self.query_one("#empty", Document).display = False
+        self.set_interval(1, self._tick)
+
+    async def on_unmount(self) -> None:
+        await self._looking.leave()
+
+    @property
+    def first(self) -> QueueList:
+        """What has the keys when the view is shown."""
+        return self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return self.pane.query_one("#arguments", Document)
+
+    @property
+    def cursor(self) -> int | None:
+        """The review under the cursor."""
+        return self.items.cursor
+
+    @property
+    def row(self) -> ReviewRow | None:
+        """What is known of the review under the cursor."""
+        return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
+
+    @property
+    def beholder(self) -> render.Beholder:
+        """Who looks, now."""
+        return self.pane.beholder
+
+    @property
+    def busy(self) -> bool:
+        """Whether a decision is being asked for or stored."""
+        return self._decider.busy
+
+    @property
+    def waiting(self) -> int | None:
+        """How many reviews are open; None until they have been counted."""
+        return self._arrivals.waiting
+
+    # Rows coming in
+
+    async def load(self) -> None:
+        """Read all ids, once, or again for another filter."""
+        await self._arrivals.load()
+        self._show_if_any()
+
+    def apply(self, changed: Sequence[ReviewRow]) -> None:
+        """Take in reviews that are new or changed."""
+        if not self._arrivals.loaded:
+            return
+        for row in changed:
+            self._shelf.forget(row.id)
+            self._recent.apply(row)
+        put = self._arrivals.apply(changed)
+        if self.items.cursor in put:
+            self._reread(self.items.cursor)
+        elif self._desk.asks_about in put:
+            self._retell(self._desk.asks_about)
+        self._wait()
+        self._show_if_any()
+
+    def surround(self, surroundings: Surroundings) -> None:
+        """What to say while nothing waits."""
+        if self.query_one("#empty").display:
+            self.query_one("#empty", Document).splice(0, list(empty_lines(surroundings)))
+
+    async def follow(self) -> None:
+        """Read on in the trace of the run at hand, where there is room for it."""
+        trace = self.query_one(TracePane)
+        if trace.display and trace.size.width and trace.run is not None:
+            trace.rate(await self._inbox.ratings.of_run(trace.run), self.beholder)
+            trace.take(await self._inbox.trace(trace.run, trace.after))
+
+    def _wait(self) -> None:
+        """Wake when a countdown shows another number; while none runs, not at all."""
+        if self._counting:
+            self._counting.stop()
+        wait = self._recent.next_tick()
+        self._counting = None if wait is None else self.set_timer(wait, self._count_down)
+
+    def _tick(self) -> None:
+        """Once a second: ages, deadlines and claims go on."""
+        self.items.refresh()
+        if self.row is not None and (self.row.deadline_at or self.row.claimed_until):
+            self.pane.count_down()
+
+    def _count_down(self) -> None:
+        self._wait()
+        self.items.refresh()
+        self.pane.count_down()
+        self.post_message(HintsChanged())
+
+    def _let_go(self, ids: Sequence[int]) -> None:
+        for id_ in ids:
+            self._desk.forget(id_)
+        self._arrivals.leave(ids)
+        self._show_if_any()
+
+    def _show_if_any(self) -> None:
+        any_ = self._arrivals.any
+        had_focus = self.has_focus_within
+        self.query_one("#empty").display = not any_
+        self.set_class(not any_, "-empty")
+        if not any_ and had_focus:
+            self.screen.set_focus(self.query_one("#empty"))
+        elif any_ and self.query_one("#empty").has_focus:
+            self.screen.set_focus(self.items)
+        self.post_message(HintsChanged())
+
+    # The review under the cursor
+
+    def go_to(self, review: int) -> None:
+        """Put the cursor on a review and go into its details."""
+        self.items.select(review)
+        self.screen.set_focus(self.items)
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        if by_itself:
+            self._decider.disarm()
+        held = self._shelf.get(id_) if id_ is not None else None
+        if held:
+            self._show(held)
+        else:
+            self.pane.wait(self.items.rows.get(id_) if id_ is not None else None)
+            if id_ is not None:
+                self._reread(id_)
+        self._looking.at(id_)
+        self._read_ahead()
+        self.post_message(HintsChanged())
+
+    def _show(self, held: Held) -> None:
+        self.pane.show(held)
+        self.query_one(TracePane).follow(held.review.row.run)
+        self._looking.at(held.review.row.id)
+        self.post_message(HintsChanged())
+
+    def _reread(self, id_: int) -> None:
+        self._read(id_)
+
+    @work(group="review", exclusive=True)
+    @steady
+    async def _read(self, id_: int) -> None:
+        slow = self.set_timer(0.1, self.pane.show_loading)
+        try:
+            held = await self._shelf.read(id_)
+        finally:
+            slow.stop()
+            self.pane.loading = False
+        self._desk.tell(held.review, self.pane.beholder)
+        if id_ == self.items.cursor:
+            self._show(held)
+            await self.follow()
+
+    @work(group="told", exclusive=True)
+    @steady
+    async def _retell(self, id_: int) -> None:
+        self._desk.tell((await self._shelf.read(id_)).review, self.pane.beholder)
+
+    @work(group="ahead", exclusive=True)
+    @steady
+    async def _read_ahead(self) -> None:
+        await self._shelf.read_ahead(self.items.neighbours(AHEAD))
+        await self.follow()
+
+    def enter(self) -> None:
+        """Bring the details on the screen."""
+        super().enter()
+        self._looking.at(self.items.cursor)
+
+    def action_back(self) -> None:
+        super().action_back()
+        if self.app.screen_stack[0].has_class("-one"):
+            self._looking.away()
+
+    def action_call(self, by: int) -> None:
+        if self.pane.turn(by):
+            self.post_message(HintsChanged())
+
+    def action_tab(self, by: int) -> None:
+        self.pane.step_tab(by)
+
+    def action_context(self) -> None:
+        self.pane.zoom()
+
+    def action_difference(self) -> None:
+        action, review = self.pane.action, self.pane.review
+        decision = review.decisions.get(action.slot) if action and review else None
+        if action is None or decision is None or decision.answer.kind != DecisionKind.EDIT:
+            self.notify("nothing was edited here", timeout=3)
+            return
+        self._desk.show_difference(action, decision.answer.args)
+
+    @work(group=ASKING)
+    @steady
+    async def action_filter(self) -> None:
+        wanted = await self._desk.filter(self._arrivals.filter)
+        if wanted is not None and wanted != self._arrivals.filter:
+            self._arrivals.filter = wanted
+            await self.load()
+
+    # Deciding
+
+    def action_approve(self) -> None:
+        self._decider.decide(DecisionKind.APPROVE)
+
+    def action_edit(self) -> None:
+        self._decider.decide(DecisionKind.EDIT)
+
+    def action_edit_outside(self) -> None:
+        self._decider.decide(DecisionKind.EDIT, outside=True)
+
+    def action_reject(self) -> None:
+        self._decider.decide(DecisionKind.REJECT)
+
+    def action_another_pass(self) -> None:
+        self._decider.decide(DecisionKind.REJECT, again=True)
+
+    def action_respond(self) -> None:
+        self._decider.decide(DecisionKind.RESPOND)
+
+    async def action_take_over(self) -> None:
+        row = self.items.rows.get(self.items.cursor or 0)
+        if row is not None:
+            await self.run_action(f"app.take_over({row.run})")
+
+    @work(group="send")
+    @steady
+    async def action_undo(self) -> None:
+        await self._decider.undo()
+
+    async def back(self, review: int) -> None:
+        """A decision was taken back: the review is open, and under the cursor again."""
+        self.apply(rows := await self._inbox.rows([review]))
+        self.items.apply({row.id: row for row in rows})  # whatever the filter says
+        self.items.select(review, by_itself=True)
+        self._reread(review)
+
+    def over(self, review: int, whole: bool) -> None:
+        """A decision was stored, or refused."""
+        self._shelf.forget(review)
+        if not whole:
+            self._reread(review)
+        elif self.items.cursor == review:
+            self._advance(review)
+
+    def passed_on(self, review: int) -> None:
+        """This person has said what they can; it waits for others, and stays open."""
+        self._shelf.forget(review)
+        if self.items.cursor == review:
+            self._on_from(review)
+
+    def _advance(self, from_id: int) -> None:
+        """It is decided: on to the next open item, else to the one before."""
+        self._arrivals.decided(from_id)
+        self._on_from(from_id)
+
+    def _on_from(self, from_id: int) -> None:
+        following = self._arrivals.after(from_id)
+        if following is None:
+            self._reread(from_id)
+        else:
+            self.items.select(following, by_itself=True)
+
+    def action_rate(self, thumb: Step) -> None:
+        review, action = self.pane.review, self.pane.action
+        if review and action and not self.has_class("-empty"):
+            subject = Subject(review.row.run, review.row.id, action.slot)
+            self._rater.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
+
+    def action_rate_message(self) -> None:
+        if self.row and not self.has_class("-empty"):
+            self._rater.pick(self.row.run)
+
+    # Whose it is
+
+    @work(group=ASKING)
+    async def action_claim(self) -> None:
+        await self._handing.claim()
+
+    @work(group=ASKING)
+    async def action_escalate(self) -> None:
+        await self._handing.escalate()
+
+    # Words
+
+    def pressing(self) -> list[Hint]:
+        """The key that does something only for a moment."""
+        label = self._recent.label(self.items.cursor)
+        return [("undo", label)] if label else []
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        hints: list[Hint] = []
+        action, review = self.pane.action, self.pane.review
+        if action and review and review.row.state == ReviewState.OPEN:
+            hints += render.decision_hints(review, action)
+            if len(review.actions) > 1:
+                hints.append(("next_call", "next call"))
+            claim = [("claim", self._handing.claim_does)]
+            taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
+            seen = self.beholder
+            if assignment.others(review.row, seen.reviewer, seen.now):
+                hints = [*claim, *hints, *taken, *escalated]
+            elif review.row.is_taken_over:  # by this person, who left it in between
+                plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]
+                hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs say what these mean
+            else:
+                hints = [*hints, *taken, *escalated, *claim]
+        if self.is_inside or self.items.cursor is not None:
+            hints.append(self.way)
+        if action and review and action.slot in review.decisions:
+            hints += PRESS
+        if self.items.cursor is not None:
+            hints += [("context", "context"), ("filter", "filter"), MESSAGE]
+        return hints

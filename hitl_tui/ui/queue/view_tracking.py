@@ -1,0 +1,103 @@
+"""Who looks at what for how long, and what is read only for those who stay: similar reviews, and who else had to do with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+
+from textual.timer import Timer
+from textual.widget import Widget
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.ui.queue.prefetch_cache import Shelf
+from hitl_tui.ui.review.pane import ReviewPane
+from hitl_tui.ui.runtime.errors import TROUBLE, report
+
+STAYED_S = 0.25
+"""Whoever stays so long sees what surrounds it; who only passes by reads nothing of it."""
+LOOKED_S = 0.7
+"""From so long on it counts as seen."""
+LEAVE_S = 1.0
+"""Leaving the console waits no longer for the last look to be stored."""
+
+
+class Looking:
+    """Never in the way of a key: everything here is done when nothing has been pressed for a moment."""
+
+    def __init__(self, owner: Widget, pane: ReviewPane, inbox: Inbox, shelf: Shelf) -> None:
+        self._owner = owner
+        self._pane = pane
+        self._inbox = inbox
+        self._shelf = shelf
+        self._review: int | None = None
+        self._since = 0.0
+        self._counted: float | None = None
+        self._stayed: Timer | None = None
+        self._looked: Timer | None = None
+
+    def at(self, review: int | None) -> None:
+        """This is under the cursor now, or it changed, or the pane came on the screen."""
+        if review != self._review:
+            self._leave()
+            self._review = review
+        if self._stayed:
+            self._stayed.stop()
+        if review is None:
+            return
+        self._stayed = self._owner.set_timer(STAYED_S, self._stay)
+        if self._counted is None:
+            if self._looked:
+                self._looked.stop()
+            self._since = time.monotonic()
+            self._looked = self._owner.set_timer(LOOKED_S, self._look)
+
+    def away(self) -> None:
+        """The pane went off the screen."""
+        self.at(None)
+
+    async def leave(self) -> None:
+        """The console ends: store the last look, if that can be done at once."""
+        rest = self._rest()
+        if rest is not None and self._review is not None:
+            with contextlib.suppress(TimeoutError, *TROUBLE):
+                await asyncio.wait_for(self._inbox.saw(self._review, rest), LEAVE_S)
+
+    def _leave(self) -> None:
+        rest = self._rest()
+        if rest is not None and self._review is not None:
+            self._do(self._inbox.saw(self._review, rest), "looks")
+        for timer in (self._looked, self._stayed):
+            if timer:
+                timer.stop()
+        self._counted = None
+
+    def _rest(self) -> int | None:
+        """Milliseconds looked since that was last stored; None for what was only passed by."""
+        return None if self._counted is None else int((time.monotonic() - self._counted) * 1000)
+
+    def _look(self) -> None:
+        if self._review is not None and self._shown:
+            self._counted = time.monotonic()
+            self._do(self._inbox.saw(self._review, int((self._counted - self._since) * 1000)), "looks")
+
+    def _stay(self) -> None:
+        if self._review is not None and self._shown:
+            self._do(self._surround(self._review), "around")
+
+    async def _surround(self, review: int) -> None:
+        self._pane.surround(review, await self._shelf.around(review))
+
+    @property
+    def _shown(self) -> bool:
+        return self._pane.seen and self._pane.size.width > 0 and self._pane.review is not None and self._pane.review.row.id == self._review
+
+    def _do(self, what: Coroutine[None, None, None], group: str) -> None:
+        self._owner.run_worker(self._steadily(what), group=group, exclusive=group == "around")
+
+    async def _steadily(self, what: Coroutine[None, None, None]) -> None:
+        try:
+            await what
+        except TROUBLE as error:
+            report(self._owner, error)

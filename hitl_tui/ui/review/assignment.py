@@ -1,0 +1,154 @@
+"""In whose hands a review is and until when: for whom, escalated to whom, claimed by whom, who agreed, its deadline. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
+
+from hitl_tui.model import Action, DecisionKind, Endorsement, Escalation, Review, ReviewRow, ReviewState, Version, effect_of
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.text import labels
+
+ANYBODY = "anybody"
+"""To whom a review was escalated that is for nobody by name."""
+LAST = 0.1
+"""The share of its time in which a deadline is no longer calm."""
+NAME = 24
+NAMES = re.compile(", by [^;]*")
+PLURALS = {
+    DecisionKind.APPROVE: "approvals",
+    DecisionKind.EDIT: "edits",
+    DecisionKind.REJECT: "rejections",
+    DecisionKind.RESPOND: "answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Something to say in few words, or in fewer where there is less room."""
+
+    forms: tuple[str, ...]
+    """The longest first."""
+    ink: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said of a review that decides nothing yet."""
+
+    endorsements: Sequence[Endorsement] = ()
+    """By people of whom more than one is needed."""
+    escalations: Sequence[Escalation] = ()
+    """The oldest first."""
+    versions: Sequence[Version] = ()
+    """What went to and fro before it, the oldest first."""
+
+
+NOTHING = Said()
+
+
+def others(row: ReviewRow, reviewer: str, now: float) -> bool:
+    """Whether somebody else has it now."""
+    return row.state == ReviewState.OPEN and not is_me(row.claimant(now) or reviewer, reviewer)
+
+
+def first_claim(row: ReviewRow, now: float) -> str:
+    """What keeps others from acting on what somebody has, and how to go on."""
+    who, until = one_line(row.claimed_by or "", NAME), labels.until(row.claimed_until or now, now)
+    return f"{who} has it {until}: claim it first, and say why you take it"
+
+
+def is_me(name: str, reviewer: str) -> bool:
+    """Whether that is this reviewer; nobody is two people by a capital letter."""
+    return name.casefold() == reviewer.casefold()
+
+
+def mine(said: Said, reviewer: str) -> set[int]:
+    """The slots of which this person has said what they can."""
+    return {one.slot for one in said.endorsements if is_me(one.actor, reviewer)}
+
+
+def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
+    """What is to say of an open review, the most important first; a deadline is said apart."""
+    said: list[Phrase] = []
+    if row.decided:
+        progress = one_line(labels.by_you(row.decided, reviewer), 60)
+        said.append(Phrase((progress, NAMES.sub("", progress)), "warning"))
+    if (claim := _claim(row, reviewer, now)) is not None:
+        said.append(claim)
+    if row.escalated:
+        to = one_line(row.escalated, NAME)
+        said.append(Phrase((f"escalated to {to}", f"to {to}"), "warning"))
+    elif row.recipient:
+        said.append(Phrase((f"for {one_line(row.recipient, NAME)}",), "accent"))
+    return said
+
+
+def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
+    who = row.claimant(now)
+    if who is None or row.claimed_until is None:
+        return None
+    if row.is_taken_over:
+        name = "you" if is_me(who, reviewer) else one_line(who, NAME)
+        return Phrase((f"taken over by {name}", f"taken by {name}"), "warning")
+    mine, end = is_me(who, reviewer), labels.until(row.claimed_until, now)
+    name = "you" if mine else one_line(who, NAME)
+    return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
+
+
+def deadline(row: ReviewRow, now: float) -> tuple[str, str]:
+    """What happens when nobody decides, in how long, and its ink; empty without a deadline."""
+    if row.deadline_at is None or row.state != ReviewState.OPEN:
+        return "", ""
+    seconds = row.deadline_at - now
+    does = f"{row.deadline_then}s"
+    ink = "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
+    return (f"{does} in {labels.left(seconds)}" if seconds > 0 else f"{does} now"), ink
+
+
+def told(review: Review, action: Action, said: Said, reviewer: str, now: float) -> list[tuple[str, str]]:
+    """The same for the details of one action: texts and inks, nothing left out."""
+    row = review.row
+    if row.state != ReviewState.OPEN:
+        return []
+    lines = reversed(phrases(replace(row, decided=""), reviewer, now))  # there is room for all: who waits comes first
+    parts = [(f"↑ {one.forms[0]}" if one.ink == "warning" else one.forms[0], one.ink) for one in lines]
+    if action.reviewers > 1 and action.slot in review.undecided:
+        parts.append((agreed(action, said, reviewer), "warning"))
+    end, ink = deadline(row, now)
+    return [*parts, (end, ink)] if end else parts
+
+
+def agreed(action: Action, said: Said, reviewer: str) -> str:
+    """How many of the people who are needed have said the same, and who."""
+    same: dict[str, list[Endorsement]] = {}
+    for one in said.endorsements:
+        if one.slot == action.slot:
+            same.setdefault(effect_of(action, one.answer), []).append(one)
+    told = []
+    for ones in same.values():
+        people = " and ".join(labels.actor(one.actor, reviewer) for one in ones)
+        told.append(f"{len(ones)} of {action.reviewers} {PLURALS[ones[0].answer.kind]}, by {people}")
+    return "; ".join(told) or f"needs {action.reviewers} approvals"
+
+
+def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tuple[str, str]]:
+    """Each phrase with its ink, as long as there is room for; where there is none for all, the last ones go."""
+    chosen = [len(phrase.forms) - 1 for phrase in said]
+
+    def cells() -> int:
+        return sum(cell_len(one.forms[form]) + cell_len(between) for one, form in zip(said, chosen, strict=False))
+
+    while chosen and cells() > room:
+        chosen.pop()
+    for place in range(len(chosen)):
+        shortest = chosen[place]
+        for form in range(shortest):
+            chosen[place] = form
+            if cells() <= room:
+                break
+            chosen[place] = shortest
+    return [(one.forms[form], one.ink) for one, form in zip(said, chosen, strict=False)]

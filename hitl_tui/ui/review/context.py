@@ -1,0 +1,127 @@
+"""What surrounds a review beyond its own run: what was decided of similar ones, and who had to do with this one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Action, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.review.assignment import NOTHING, Said
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+
+LEAD = 14
+"""Cells of the column that says what happened."""
+VALUE = 120
+"""Characters of a value that are told of a similar review; the review itself has it whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """As it was read when somebody looked."""
+
+    similar: Sequence[Past] = ()
+    """The newest first."""
+    edits: Mapping[int, Mapping[int, Decision]] = field(default_factory=dict)
+    """The decisions, by slot, of those similar reviews that were edited."""
+    looks: Sequence[Look] = ()
+    said: Said = NOTHING
+    notices: Sequence[Notice] = ()
+    """By which ways people were told of its escalations."""
+
+
+def similar_title(around: Around | None) -> str:
+    """How many of the similar ones were approved as they were; of what can only be answered, how many there are."""
+    if around is None or not around.similar:
+        return "Similar"
+    if not any({DecisionKind.APPROVE, DecisionKind.REJECT} & set(past.allowed) for past in around.similar):
+        return f"Similar {len(around.similar)}"
+    approved = sum(past.decision is DecisionKind.APPROVE for past in around.similar)
+    return f"Similar {approved} of {len(around.similar)} approved"
+
+
+def similar_lines(action: Action, around: Around, reviewer: str, now: float) -> Iterator[Line]:
+    """What was decided by whom, and what was edited."""
+    if not around.similar:
+        yield line(f"no {one_line(action.name, 40)} of this agent was decided before", "muted")
+    for past in around.similar:
+        glyph, word, ink = labels.DECIDED[past.decision]
+        who = labels.actor(past.actor, reviewer)
+        yield line(f"{word} by {who} {labels.ago(now - past.decided_at)} ago", "", glyph, 2, ink)
+        yield line(canonical_json.one_line(past.args, VALUE), "muted", "", 2)
+        decision = around.edits.get(past.review, {}).get(past.slot)
+        if decision is not None and past.decision is DecisionKind.EDIT:
+            yield from _edited(past.args, decision.answer.args)
+
+
+def _edited(before: Json, after: Json) -> Iterator[Line]:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield line(f"into {canonical_json.one_line(after, VALUE)}", "accent", "", 4)
+        return
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = (canonical_json.one_line(values[name], VALUE) if name in values else "nothing" for values in (before, after))
+        if old != new or before.get(name) != after.get(name):
+            yield line(f"{one_line(name, 40)}: {old} → {new}", "accent", "", 4)
+
+
+def people_title(row: ReviewRow | None, around: Around | None, reviewer: str, now: float) -> str:
+    """How many other people had to do with it."""
+    if row is None or around is None:
+        return "People"
+    names = {look.reviewer for look in around.looks} | {one.actor for one in around.said.endorsements}
+    names |= {one.actor for one in around.said.escalations if ":" not in one.actor} | {row.claimant(now) or reviewer}
+    others = len(names - {reviewer})
+    return f"People {others}" if others else "People"
+
+
+def people_lines(row: ReviewRow, around: Around, reviewer: str, now: float) -> Iterator[Line]:
+    """Escalations with their notes, who agreed, who has it, and who has seen it for how long."""
+    for one in reversed(around.said.escalations):
+        yield from escalation_lines(one, reviewer, now)
+        yield from _notice_lines([notice for notice in around.notices if notice.escalation == one.id])
+    for endorsement in around.said.endorsements:
+        word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, reviewer)
+        yield line(f"{word} by {who} {labels.when(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
+        if endorsement.answer.args is not None:
+            yield line(canonical_json.one_line(endorsement.answer.args, VALUE), "muted", "", LEAD)
+    if (claimant := row.claimant(now)) and row.claimed_until:
+        yield line(f"by {labels.actor(claimant, reviewer)} {labels.until(row.claimed_until, now)}", "", "claimed", LEAD, "accent")
+    if around.said.escalations or around.said.endorsements or claimant:
+        yield BLANK
+    lead = "seen"
+    for look in around.looks:
+        told = f"by {labels.actor(look.reviewer, reviewer)} for {spent(look.looked_ms)}, last {labels.when(look.last_at, now)}"
+        yield line(told, "", lead, LEAD)
+        lead = ""
+    if not around.looks:
+        yield line("by nobody yet", "muted", lead, LEAD)
+
+
+def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Line]:
+    """Who escalated it to whom and why, in whose words, and whether anybody took it up."""
+    to = labels.actor(one.recipient, reviewer) if one.recipient else "anybody"
+    why = f": {one.why}" if one.why and ":" in one.actor else ""  # of a person it only says who
+    yield line(f"by {labels.actor(one.actor, reviewer)} to {to} {labels.when(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning")
+    if one.note.strip():
+        yield from paragraph(one.note.strip(), "strong", "", LEAD)
+    if one.acknowledged_at is not None:
+        who = labels.actor(one.acknowledged_by or "", reviewer)
+        yield line(f"taken up by {who} {labels.when(one.acknowledged_at, now)}", "muted", "", LEAD)
+    elif one.next_at is not None:
+        yield line(f"goes on to the next of the chain in {labels.left(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
+
+
+def _notice_lines(notices: Sequence[Notice]) -> Iterator[Line]:
+    """By which ways people were told of it, and what stands in the way."""
+    if sent := [notice.channel for notice in notices if notice.state == "sent"]:
+        yield line(f"told by {', '.join(sent)}", "muted", "", LEAD)
+    for told in filter(None, map(Notice.told, notices)):
+        yield from paragraph(told, "warning", "", LEAD)
+
+
+def spent(ms: int) -> str:
+    """How long somebody looked."""
+    seconds = ms / 1000
+    return f"{seconds:.1f} s" if seconds < 10 else labels.ago(seconds)

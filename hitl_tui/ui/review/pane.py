@@ -1,0 +1,299 @@
+"""The review under the cursor: what is asked, largest, then why, then what surrounds it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from hitl_tui.model import Action, Context, Review, ReviewRow, Version
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.messages import CallChosen, TabChosen
+from hitl_tui.ui.queue.prefetch_cache import Held
+from hitl_tui.ui.review import assignment, drafts, render
+from hitl_tui.ui.review.assignment import NOTHING
+from hitl_tui.ui.review.call_tabs import CallsLine
+from hitl_tui.ui.review.context import Around
+from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.text.wrap import row_starts
+from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.widgets.text_view import Document
+
+WHY_ROWS = 5
+"""Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
+LEAST = 3
+"""Rows that reasons and surroundings keep when the arguments need all there is."""
+SHARE = 0.36
+"""Of the pane, for the surroundings, when the arguments need less."""
+STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$foreground 60%"}
+"""Ink → style of a piece of the first line."""
+
+
+class ReviewPane(Vertical):
+    """Shows one action of one review at a time."""
+
+    def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
+        super().__init__(id="review")
+        self._reviewer = reviewer
+        self._clock = clock
+        self.review: Review | None = None
+        self.surroundings = Context()
+        self._said = NOTHING
+        self.around: Around | None = None
+        self.slot = 0
+        self._row: ReviewRow | None = None
+        self._shown_at = 0.0
+        self._looked_s: defaultdict[int, float] = defaultdict(float)
+        self.zoomed = False
+        self._bare = True
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="hands")
+        yield Static(id="facts")
+        yield CallsLine()
+        yield Document(id="arguments")
+        yield TabLine({"Why": "Why"}, id="why-rule")
+        yield Document(id="why")
+        yield TabLine(self._titles(), id="tabs")
+        yield Document(id="surroundings")
+
+    def on_mount(self) -> None:
+        self.query_one("#arguments", Document).can_focus = True
+        self._draw()
+
+    @property
+    def action(self) -> Action | None:
+        """The action that is shown."""
+        return self.review.actions[self.slot] if self.review else None
+
+    @property
+    def seen(self) -> bool:
+        """Whether what is asked has been on the screen."""
+        return self.review is not None and self.query_one("#arguments", Document).painted
+
+    @property
+    def read_to_end(self) -> bool:
+        """Whether the end of what is asked has been on the screen."""
+        return self.review is not None and self.query_one("#arguments", Document).ended
+
+    @property
+    def fits(self) -> bool:
+        """Whether all that is asked is on the screen at once."""
+        return self.query_one("#arguments", Document).max_scroll_y == 0
+
+    @property
+    def versions(self) -> list[Version]:
+        """What went to and fro before the action that is shown."""
+        return drafts.of(self._said.versions, self.action)
+
+    @property
+    def looked_ms(self) -> int:
+        """How long the action that is shown has been in view, with the times before it was turned away from."""
+        return int((self._looked_s[self.slot] + time.monotonic() - self._shown_at) * 1000)
+
+    def _turn_to(self, slot: int) -> None:
+        now = time.monotonic()
+        self._looked_s[self.slot] += now - self._shown_at
+        self.slot, self._shown_at = slot, now
+
+    def show(self, held: Held) -> None:
+        """Show a review at the first action that this person has something to say of; one that is shown stays until they have."""
+        review, as_before, slot = held.review, self._shows(held), self._slot_of(held)
+        another = self.review is None or review.row.id != self.review.row.id
+        if another:
+            self._looked_s.clear()
+            self._shown_at = time.monotonic()
+        if self._row is None or review.row.id != self._row.id:
+            self.around = None
+        self.review, self.surroundings, self._said = review, held.context, held.said
+        self._row = review.row
+        self.loading = False
+        if as_before and slot == self.slot:
+            self.count_down()  # what is read stays where it is
+        else:
+            self._turn_to(slot)
+            self._draw()
+        if another and self.versions:  # what became of what this person wrote, before anything else
+            self.query_one("#tabs", TabLine).choose(drafts.TAB)
+            self._draw_tab()
+
+    def _slot_of(self, held: Held) -> int:
+        undecided, mine = held.review.undecided, assignment.mine(held.said, self._reviewer)
+        same = self.review is not None and self.review.row.id == held.review.row.id
+        if same and self.slot in undecided and self.slot not in mine - assignment.mine(self._said, self._reviewer):
+            return self.slot
+        return next((slot for slot in undecided if slot not in mine), next(iter(undecided), 0))
+
+    def _shows(self, held: Held) -> bool:
+        """Whether it is on the screen already, but for who has it and until when."""
+        if self.review is None or (held.context, held.said) != (self.surroundings, self._said):
+            return False
+        now, row = self.review.row, held.review.row
+        same = (row.id, row.state, row.note, row.decided) == (now.id, now.state, now.note, now.decided)
+        return same and replace(held.review, row=now) == self.review
+
+    def surround(self, review: int, around: Around) -> None:
+        """What was read meanwhile of what surrounds it."""
+        if self.review is not None and self.review.row.id == review and around != self.around:
+            self.around = around
+            self.query_one("#tabs", TabLine).retitle(self._titles())
+            if self.query_one("#tabs", TabLine).chosen in ("Similar", "People"):
+                self._draw_tab()
+
+    def wait(self, row: ReviewRow | None) -> None:
+        """Nothing to see yet: the review is being read."""
+        self.review, self._row, self.around, self._said = None, row, None, NOTHING
+        self._draw()
+
+    def show_loading(self) -> None:
+        """Reading takes long enough to say so; what is read anew stays before one's eyes meanwhile."""
+        self.loading = self.review is None
+
+    @property
+    def beholder(self) -> render.Beholder:
+        """Who looks at it, now."""
+        return render.Beholder(self._reviewer, self._clock())
+
+    def count_down(self) -> None:
+        """Say anew how long it can be taken back, who has it, and when its time is over."""
+        facts = render.facts(self.review, self.surroundings, self.beholder) if self.review else Content("")
+        self.query_one("#facts", Static).update(facts, layout=False)
+        line_, told = self.query_one("#hands", Static), self._hands()
+        shown, line_.display = line_.display, bool(told)
+        line_.update(Content.assemble(*[piece for part in told for piece in (part, "   ")]), layout=False)
+        if shown != line_.display:
+            self._fit()
+
+    def _hands(self) -> list[tuple[str, str]]:
+        if not self.review or not self.action:
+            return []
+        told = assignment.told(self.review, self.action, self._said, self._reviewer, self._clock())
+        return [(text, STYLES.get(ink, "")) for text, ink in told]
+
+    def say(self, text: str) -> None:
+        """What goes on with it, on the lower border."""
+        self.border_subtitle = text
+
+    def turn(self, by: int) -> bool:
+        """Go to another call of the review; whether there is one."""
+        if self.review is None or len(self.review.actions) < 2:
+            return False
+        self._turn_to((self.slot + by) % len(self.review.actions))
+        self._draw(only_action=True)
+        return True
+
+    def zoom(self) -> None:
+        """Give the whole pane to the surroundings, or take it back."""
+        self.zoomed = not self.zoomed
+        self.set_class(self.zoomed, "-zoomed")
+        self._fit()
+
+    def on_call_chosen(self, message: CallChosen) -> None:
+        message.stop()
+        self.turn(message.slot - self.slot)
+
+    def on_tab_chosen(self, message: TabChosen) -> None:
+        message.stop()
+        self._draw_tab()
+
+    def step_tab(self, by: int) -> None:
+        """Show another tab."""
+        self.query_one("#tabs", TabLine).step(by)
+        self._draw_tab()
+
+    def scroll_half(self, direction: int) -> None:
+        """Scroll the text by half its height."""
+        document = self.query_one("#surroundings" if self.zoomed else "#arguments", Document)
+        document.scroll_relative(y=direction * max(1, document.size.height // 2), animate=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._draw_title()
+        self.call_after_refresh(self._fit)
+
+    def _draw(self, only_action: bool = False) -> None:
+        if not self.query(CallsLine):
+            return  # the console is leaving
+        review, action = self.review, self.action
+        self._draw_title()
+        self.query_one(CallsLine).show(review, self.slot)
+        self.count_down()
+        seen = self.beholder
+        lines = render.argument_lines(review, action, seen, self._said) if review and action else ()
+        self.query_one("#arguments", Document).show(lines)
+        self._draw_why(action)
+        if not only_action or self._said.versions:
+            self.query_one("#tabs", TabLine).retitle(self._titles())
+            self._draw_tab()
+
+    def _draw_why(self, action: Action | None) -> None:
+        why, rule = self.query_one("#why", Document), self.query_one("#why-rule", TabLine)
+        lines = list(self._why(action)) if action else []
+        why.show(lines)
+        why.display = rule.display = bool(lines)
+        self._fit()
+
+    def _why(self, action: Action) -> Iterator[Line]:
+        return render.why_lines(action, self.surroundings, self.beholder, self._said)
+
+    def _titles(self) -> dict[str, str]:
+        return {**drafts.titles(self.versions), **render.tab_titles(self.surroundings, self._row, self.around, self.beholder)}
+
+    def _draw_tab(self) -> None:
+        tabs = self.query_one("#tabs", TabLine)
+        review, action, around = self.review, self.action, self.around
+        told = render.tab_lines(tabs.chosen, review, action, self.surroundings, around, self.beholder) if review and action else ()
+        if action and tabs.chosen == drafts.TAB:
+            told = drafts.lines(self.versions, action, self._reviewer, self._clock())
+        lines = iter(told)
+        first = next(lines, None)
+        self._bare = first is None
+        self.query_one("#surroundings", Document).show(chain([first or line("nothing", "muted")], lines))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Rows for each part: the arguments get what they need, reasons and surroundings what is left, and a little in any case."""
+        surroundings, why = self.query_one("#surroundings", Document), self.query_one("#why", Document)
+        surroundings.display = self.zoomed or not self._bare
+        review, action = self.review, self.action
+        if not review or not action or not self.size.height or self.zoomed:
+            surroundings.styles.height = "1fr" if self.zoomed else None
+            return
+        heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
+        room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
+        reasons = list(self._why(action)) if why.display else []
+        asked = self._rows(render.argument_lines(review, action, self.beholder, self._said), room)
+        below = 0 if self._bare else int(self.size.height * SHARE)
+        room -= 1 if why.display else 0
+        above = self._rows(reasons, max(WHY_ROWS, room - asked - below))
+        below -= max(0, min(asked + above + below - room, below - LEAST))
+        above -= max(0, min(asked + above + below - room, above - LEAST))
+        why.styles.height, surroundings.styles.height = max(1, above), below
+
+    def _rows(self, lines: Iterable[Line], limit: int) -> int:
+        """How many rows the lines take, counted up to a limit."""
+        width = self.size.width - 3  # what padding and scrollbar leave
+        rows = (1 for one in lines for _ in row_starts(one.text, width - one.indent))
+        return sum(islice(rows, limit))
+
+    def _draw_title(self) -> None:
+        """Tool on the left and its source on the right of the upper border."""
+        if self._row is None:
+            self.border_title = ""
+            return
+        action = self.action
+        left = one_line(action.name if action else self._row.title, 40)
+        room = self.size.width - cell_len(left) - 6
+        sources = render.sources(self._row, self.review)
+        right = next((source for source in sources if cell_len(source) <= room - 2), "")
+        room -= cell_len(right)
+        parts = [Content.styled(left, "bold $text"), Content.styled(f" {'─' * room} " if right else "", "$panel-lighten-1")]
+        self.border_title = Content.assemble(*parts, Content.styled(right, "$foreground 60%"))

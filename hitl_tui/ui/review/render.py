@@ -1,0 +1,268 @@
+"""A review as lines: facts, arguments, reasons, and what surrounds it. Exact; agents' text is only ever text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.queue import undo_stack
+from hitl_tui.ui.review.assignment import NOTHING, Said
+from hitl_tui.ui.review.context import Around, people_lines, people_title, similar_lines, similar_title
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
+from hitl_tui.validation import may_pass
+
+TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
+SPEAKER = 14
+"""Cells of the column that says who speaks."""
+GONE = (ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED)
+STATES = {
+    ReviewState.DECIDED: "decided",
+    ReviewState.SUBMITTED: "being applied",
+    ReviewState.APPLIED: "applied",
+    ReviewState.STALE: "gone",
+    ReviewState.EXPIRED: "expired",
+    ReviewState.FAILED: "failed",
+}
+"""Where a review is that is no longer open, in a word."""
+ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Beholder:
+    """Who looks, and when."""
+
+    reviewer: str
+    now: float
+    """Unix time, seconds."""
+
+
+def facts(review: Review, context: Context, seen: Beholder) -> Content:
+    """The first line of a review: where it is once it is decided, what kind of pause, and what is known about it."""
+    row = review.row
+    parts: list[tuple[str, str]] = [(labels.KINDS[row.kind], "$foreground 60%")]
+    if row.risk:
+        parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if labels.risk_ink(row.risk) == 'error' else 'warning'}"))
+    if row.route == Outcome.TAKEOVER and row.state == ReviewState.OPEN:
+        parts.insert(0, ("take over", "bold $error"))
+    if row.confidence is not None:
+        parts.append((f"confidence {labels.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
+    if context.model:
+        parts.append((one_line(context.model, 40), "$foreground 60%"))
+    if row.state != ReviewState.OPEN:
+        seconds = undo_stack.left(row, seen.reviewer, seen.now)
+        parts.insert(0, (f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
+    return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
+
+
+def outcome(review: Review, seen: Beholder) -> str:
+    """What became of a review that is no longer open: who decided what and when, or why it is gone."""
+    closed = labels.closing(review.row, seen.reviewer)[1]
+    told = review.decided_at is not None and review.row.state not in GONE
+    return f"{closed} {labels.when(review.decided_at or 0.0, seen.now)}" if told else closed
+
+
+def sources(row: ReviewRow, review: Review | None) -> list[str]:
+    """Where a review comes from, the fullest first, for as much room as there is."""
+    short = f"{one_line(row.agent, 40)} · run r{row.run}"
+    if review is None:
+        return [short]
+    node = one_line(review.node.rpartition(".")[0] or review.node, 40)
+    return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
+
+
+def argument_lines(review: Review, action: Action, seen: Beholder, said: Said = NOTHING) -> Iterator[Line]:
+    """What is asked, in full."""
+    yield from _note(review.row, seen)
+    yield from _decided(review, action, seen)
+    yield from _endorsed(review, action, seen, said)
+    if review.row.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION) or not isinstance(action.args, dict):
+        yield from _question(action)
+    elif action.args:
+        yield from table(action.args.items())
+    else:
+        yield line("no arguments", "muted")
+    if action.choices:
+        yield BLANK
+        yield line("answers it lists", "muted")
+        for number, choice in enumerate(action.choices, 1):
+            yield from value_lines(choice, f" {number}", 4, "accent")
+
+
+def _note(row: ReviewRow, seen: Beholder) -> Iterator[Line]:
+    if row.state in GONE:
+        glyph, closed, ink = labels.closing(row, seen.reviewer)
+        yield from paragraph(closed, ink, glyph, 2, ink)
+        yield BLANK
+    elif row.note:
+        yield from paragraph(row.note, "warning", "⚠", 2, "warning")
+        yield BLANK
+
+
+def _decided(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
+    decision = review.decisions.get(action.slot)
+    if decision is None:
+        return
+    glyph, word, ink = labels.decided(review.row.kind, decision.answer)
+    who = "you" if decision.actor == seen.reviewer else decision.actor
+    text = f"{word} by {who} {labels.when(decision.at, seen.now)}"
+    yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), ink, glyph, 2, ink)
+    if decision.answer.args is not None:
+        yield from value_lines(decision.answer.args, "", 2)
+    yield BLANK
+
+
+def _endorsed(review: Review, action: Action, seen: Beholder, said: Said) -> Iterator[Line]:
+    """What others said of it, one of whom is not enough; the next person sees exactly what they let happen."""
+    if action.slot in review.decisions or review.row.state != ReviewState.OPEN:
+        return
+    for one in said.endorsements:
+        if one.slot == action.slot:
+            glyph, word, ink = labels.DECIDED[one.answer.kind]
+            text = f"{word} by {labels.actor(one.actor, seen.reviewer)} {labels.when(one.at, seen.now)}"
+            need = f"{'another person' if action.reviewers == 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
+            yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, ink)
+            if one.answer.args is not None:
+                yield from value_lines(one.answer.args, "", 2)
+            yield BLANK
+
+
+def _question(action: Action) -> Iterator[Line]:
+    if isinstance(action.args, dict) and action.args:
+        yield from table(action.args.items())
+    else:
+        yield from value_lines(action.args)
+    if isinstance(action.answer_schema, dict):
+        yield BLANK
+        yield line("the answer must fit", "muted")
+        yield from json_lines(action.answer_schema, "", 2)
+
+
+def _routed(action: Action) -> Iterator[Line]:
+    """Why policy sent it here, how sure the agent is, and who says so."""
+    if action.outcome:
+        ink = "error" if action.outcome is Outcome.TAKEOVER else "accent"
+        yield from paragraph(action.routed(), "", "⚖", 2, ink)
+    if action.confidence.source:
+        yield from paragraph(action.confidence.told(), "muted", "", 2)
+    if action.risk:
+        yield from paragraph(f"risk: {one_line(action.risk, 40)}", labels.risk_ink(action.risk), "", 2)
+
+
+def why_lines(action: Action, context: Context, seen: Beholder | None = None, said: Said = NOTHING) -> Iterator[Line]:
+    """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote."""
+    if context.error:
+        yield from paragraph(context.error, "error", "✗", 2, "error")
+    if said.escalations and seen:
+        yield from _escalated(said.escalations[-1], context, seen)
+    yield from _routed(action)
+    if context.reasoning.strip():
+        yield from paragraph(context.reasoning.strip())
+    description = action.description.strip()
+    if description and not _repeats(description, action):
+        yield from paragraph(description, "muted")
+
+
+def _escalated(last: Escalation, context: Context, seen: Beholder) -> Iterator[Line]:
+    """Who put it before whom, and why; the tab has all of them."""
+    to = labels.actor(last.recipient, seen.reviewer) if last.recipient else "anybody"
+    repeats = ":" not in last.actor or (context.error and context.error in last.why)  # who it was, or the error above
+    why = f": {last.why}" if last.why and not repeats else ""
+    told = f"escalated by {labels.actor(last.actor, seen.reviewer)} to {to} {labels.when(last.at, seen.now)}{why}"
+    yield from paragraph(told, "", "↑", 2, "warning")
+    if last.note.strip():
+        yield from paragraph(last.note.strip(), "strong", "", 2)
+
+
+def _repeats(description: str, action: Action) -> bool:
+    """LangChain's default description only says name and arguments again."""
+    return action.name in description and "Args:" in description
+
+
+def tab_lines(tab: str, review: Review, action: Action, context: Context, around: Around | None, seen: Beholder) -> Iterator[Line]:
+    """The lines of one of the lower tabs."""
+    match tab:
+        case "Conversation":
+            for message in context.conversation:
+                yield from message_lines(message)
+        case "Done so far":
+            yield from attempt_lines(context)
+        case "Similar" | "People" if around is None:
+            yield line("…", "muted")
+        case "Similar" if around:
+            yield from similar_lines(action, around, seen.reviewer, seen.now)
+        case "People" if around:
+            yield from people_lines(review.row, around, seen.reviewer, seen.now)
+        case "Graph":
+            yield from _graph(review, context)
+        case "State":
+            yield from json_lines(context.state)
+        case _:
+            yield from json_lines(review.value)
+
+
+def tab_titles(context: Context, row: ReviewRow | None, around: Around | None, seen: Beholder) -> dict[str, str]:
+    """Tab → its title, with a count where that says something."""
+    counts = {"Conversation": len(context.conversation), "Done so far": len(context.attempts)}
+    titles = {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
+    return {**titles, "Similar": similar_title(around), "People": people_title(row, around, seen.reviewer, seen.now)}
+
+
+def message_lines(message: Message) -> Iterator[Line]:
+    """Who says what, and the calls it makes."""
+    who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
+    ink = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
+    if message.text or not message.calls:
+        yield from paragraph(message.text, ink, who, SPEAKER, ROLES.get(message.role, "muted"))
+        who = ""
+    for name, args in message.calls:
+        yield call_line(name, args, who)
+        who = ""
+
+
+def call_line(name: str, args: Json, who: str = "", indent: int = SPEAKER) -> Line:
+    """A tool call on one logical line, whole."""
+    return line(f"→ {call_text(name, args)}", "accent", who, indent, "strong")
+
+
+def call_text(name: str, args: Json) -> str:
+    """A tool call as people write calls."""
+    if isinstance(args, dict):
+        return f"{name}({', '.join(f'{key}={canonical_json.dumps(value)}' for key, value in args.items())})"
+    return f"{name}({canonical_json.dumps(args)})"
+
+
+def attempt_lines(context: Context) -> Iterator[Line]:
+    """The calls that were made, and what came of each."""
+    if not context.attempts:
+        yield line("nothing yet: this is the first thing it wants to do", "muted")
+    for attempt in context.attempts:
+        ink = "error" if attempt.failed else "success"
+        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, ink)
+        yield from paragraph(attempt.result if attempt.result is not None else "no result", "error" if attempt.failed else "muted", "", 4)
+
+
+def _graph(review: Review, context: Context) -> Iterator[Line]:
+    here = " › ".join([*review.path, review.node])
+    yield line(", ".join(context.before) or "start", "muted", "before", SPEAKER)
+    yield line(f"▶ {here}", "accent", "here", SPEAKER)
+    yield line(", ".join(context.after) or "not known before it goes on", "muted", "after", SPEAKER)
+    yield BLANK
+    yield line(review.thread, "", "thread", SPEAKER)
+    yield line(review.interrupt, "", "interrupt", SPEAKER)
+
+
+def decision_hints(review: Review, action: Action) -> list[tuple[str, str]]:
+    """Command id and what its key does here, for the allowed decisions only."""
+    plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
+    if review.row.kind is PauseKind.DRAFT:
+        drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),
+                   DecisionKind.REJECT: ("another_pass", "another pass")}  # fmt: skip
+        return [hint for kind, hint in drafted.items() if kind in action.allowed]
+    hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
+    return [*hints, *([("another_pass", "another pass")] if may_pass(review.row.kind, action) else [])]

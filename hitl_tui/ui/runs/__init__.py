@@ -1,0 +1,1 @@
+"""The runs view (F2): runs and their traces."""

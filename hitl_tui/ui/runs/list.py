@@ -1,0 +1,54 @@
+"""The list of runs, newest first: state and agent on one row, what it is about or does now on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from rich.cells import cell_len
+
+from hitl_tui.model import Run, RunState
+from hitl_tui.ui.queue.list import AGE, fit
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.widgets.styled_lines import Piece
+from hitl_tui.ui.widgets.virtual_list import ItemList
+
+
+class RunsList(ItemList[Run]):
+    """Every run there is."""
+
+    BORDER_TITLE = "Runs"
+
+    def __init__(
+        self, fetch: Callable[[Sequence[int]], Awaitable[list[Run]]], moved: Callable[[int | None, bool], None], clock: Callable[[], float]
+    ) -> None:
+        super().__init__(fetch, moved, id="runs-list")
+        self._clock = clock
+
+    def key_of(self, row: Run) -> int:
+        return row.id
+
+    def paint(self, row: Run, part: int, width: int) -> Iterator[Piece]:
+        glyph, ink = labels.RUNS[row.state]
+        if part == 0:
+            state = labels.run_state(row)
+            name = max(4, width - 3 - cell_len(state) - 2 - AGE - 1)
+            yield " ", ""
+            yield glyph, ink
+            yield f" {fit(f'r{row.id}  {row.agent}', name)} ", "strong"
+            yield state, ink
+            yield f"{labels.ago(self._clock() - row.created_at):>{AGE + 1}} ", "muted"
+        else:
+            yield "   ", ""
+            yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"
+            yield " ", ""
+
+
+def _about(run: Run) -> str:
+    """What a person wants to know of it now."""
+    if run.taken_by:
+        return f"taken over by {run.taken_by} · {run.error or run.title}"
+    if run.state == RunState.FAILED:
+        return run.error
+    if run.state == RunState.RUNNING and run.activity:
+        return f"{run.activity} · {run.title}"
+    return run.title

@@ -1,0 +1,201 @@
+"""One run: its state and input, its live trace, what came of it, and what its agent printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from hitl_tui.model import Feedback, Json, Message, Run, RunState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.messages import TabChosen
+from hitl_tui.ui.review import render
+from hitl_tui.ui.runs.trace import TracePane
+from hitl_tui.ui.text import labels, thumbs
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
+from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.widgets.text_view import Document
+
+LOG_TAIL = 200_000
+"""Bytes of a log that are read, from its end."""
+TABS = {"Trace": "Trace", "Result": "Result", "Input": "Input", "Log": "Log"}
+
+
+class RunPane(Vertical):
+    """Shows the run under the cursor."""
+
+    def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float], reviewer: str) -> None:
+        super().__init__(id="run")
+        self._log_path = log_path
+        self._clock = clock
+        self._reviewer = reviewer
+        self._feedback: Sequence[Feedback] = ()
+        self.run: Run | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="run-facts")
+        yield TabLine(TABS, id="run-tabs")
+        yield TracePane("run-trace")
+        yield Document(id="run-text")
+
+    def on_mount(self) -> None:
+        self.show(None)
+
+    @property
+    def trace(self) -> TracePane:
+        """The live trace."""
+        return self.query_one(TracePane)
+
+    def show(self, run: Run | None) -> None:
+        """Show a run; a failed one by its error, a finished one by its result, else by its trace."""
+        other = run is None or self.run is None or run.id != self.run.id
+        ended = run is not None and self.run is not None and run.state != self.run.state
+        unchanged = run == self.run
+        self.run = run
+        self._feedback = () if other else self._feedback
+        self._draw_title()
+        self.query_one("#run-facts", Static).update(self._facts(run) if run else Content(""))
+        self.trace.follow(run.id if run else None)
+        tabs = self.query_one("#run-tabs", TabLine)
+        tabs.retitle({**TABS, "Result": "Error"} if run and run.state == RunState.FAILED else TABS)
+        if run and (other or ended) and run.state in (RunState.FAILED, RunState.DONE, RunState.CANCELLED):
+            tabs.choose("Trace" if run.state == RunState.CANCELLED else "Result")
+        elif other:
+            tabs.choose("Trace")
+        if other or not unchanged:
+            self._draw_tab()
+
+    def rate(self, feedback: Sequence[Feedback]) -> None:
+        """The thumbs on the run, its messages and decisions."""
+        self.trace.rate(feedback, render.Beholder(self._reviewer, self._clock()))
+        if self.run and feedback != self._feedback:
+            self._feedback = feedback
+            self.query_one("#run-facts", Static).update(self._facts(self.run))
+
+    def step_tab(self, by: int) -> None:
+        """Show another tab."""
+        self.query_one("#run-tabs", TabLine).step(by)
+        self._draw_tab()
+
+    def scroll_half(self, direction: int) -> None:
+        """Scroll the text by half its height."""
+        chosen = self.trace if self.trace.display else self.query_one("#run-text", Document)
+        chosen.scroll_relative(y=direction * max(1, chosen.size.height // 2), animate=False)
+
+    def on_tab_chosen(self, message: TabChosen) -> None:
+        message.stop()
+        self._draw_tab()
+
+    def on_resize(self) -> None:
+        self._draw_title()
+
+    def _facts(self, run: Run) -> Content:
+        glyph, ink = labels.RUNS[run.state]
+        style = {"muted": "$foreground 60%", "accent": "$text-accent"}.get(ink, f"$text-{ink}")
+        parts: list[tuple[str, str]] = [(f"{glyph} {labels.run_state(run)}", f"bold {style}")]
+        if run.activity:
+            parts.append((f"   {one_line(run.activity, 60)}", "$foreground"))
+        if run.started_at:
+            took = (run.ended_at or self._clock()) - run.started_at
+            parts.append((f"   {'took' if run.ended_at else 'for'} {labels.ago(took)}", "$foreground 60%"))
+        if run.crashes:
+            parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
+        asked = labels.options(run.options)
+        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"), *self._thumbs())
+
+    def _thumbs(self) -> Iterator[tuple[str, str]]:
+        """Each thumb on the whole run on a line, and how many there are on what is in it."""
+        seen = render.Beholder(self._reviewer, self._clock())
+        for one in self._feedback:
+            if one.subject.is_whole_run:
+                glyph, _, ink = labels.THUMBS[one.thumb]
+                yield f"\n{glyph} {one_line(thumbs.said(one, seen), 200)}", f"$text-{ink}"
+                yield f"  {one_line(one.comment, 200)}" if one.comment else "", "$foreground"
+        if told := thumbs.counted(self._feedback):
+            yield f"\n{told}", "$foreground 60%"
+
+    def _draw_tab(self) -> None:
+        chosen = self.query_one("#run-tabs", TabLine).chosen
+        text = self.query_one("#run-text", Document)
+        self.trace.display, text.display = chosen == "Trace", chosen != "Trace"
+        if chosen != "Trace":
+            text.show(self._text(chosen, self.run) if self.run else ())
+
+    def _text(self, tab: str, run: Run) -> Iterator[Line]:
+        match tab:
+            case "Result":
+                yield from _outcome(run)
+            case "Input":
+                given = run.input.get("text", run.input.get("input")) if isinstance(run.input, dict) else run.input
+                yield from value_lines(given)
+                yield BLANK
+                yield line(run.thread, "", "thread", 10)
+            case _:
+                yield from _log(self._log_path(run.id))
+
+    def _draw_title(self) -> None:
+        if self.run is None:
+            self.border_title = ""
+            return
+        left, right = one_line(self.run.agent, 40), f"run r{self.run.id}"
+        room = self.size.width - cell_len(left) - cell_len(right) - 6
+        rule = Content.styled(f" {'─' * max(1, room)} ", "$panel-lighten-1")
+        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+
+
+def _outcome(run: Run) -> Iterator[Line]:
+    if run.error:
+        yield from paragraph(run.error, "error", "✗", 2, "error")
+    if run.traceback:
+        yield BLANK
+        yield from paragraph(run.traceback, "muted")
+    if run.result is not None:
+        yield from _result(run.result)
+    elif not run.error:
+        yield line("it has not ended yet" if run.ended_at is None else "it left no result", "muted")
+
+
+def _result(result: Json) -> Iterator[Line]:
+    """What the graph left; of a conversation first what was said last."""
+    said = read_messages(result.get("messages")) if isinstance(result, dict) else ()
+    if not isinstance(result, dict) or not said:
+        yield from value_lines(result)
+        return
+    rest = {name: value for name, value in result.items() if name != "messages"}
+    if said[-1].text:
+        yield from paragraph(said[-1].text)
+        yield BLANK
+    if rest:
+        yield from table(rest.items())
+        yield BLANK
+    yield line("the whole conversation", "muted")
+    for message in said:
+        yield from render.message_lines(message)
+
+
+def read_messages(value: Json) -> list[Message]:
+    """The conversation a state holds, as workers write it down; empty when it is anything else."""
+    try:
+        return [Message(**{**one, "calls": tuple((call["name"], call["args"]) for call in one["calls"])}) for one in value]
+    except (TypeError, ValueError, KeyError):
+        return []
+
+
+def _log(path: Path) -> Iterator[Line]:
+    try:
+        with path.open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(0, size - LOG_TAIL))
+            text = log.read(LOG_TAIL).decode("utf-8", "replace")
+    except OSError:
+        yield line("the agent has printed nothing", "muted")
+        return
+    if size > LOG_TAIL:
+        yield line(f"the last {LOG_TAIL // 1000} kB of {size // 1000} kB: {path}", "muted")
+        yield BLANK
+    yield from paragraph(text.rstrip("\n") or "the agent has printed nothing")

@@ -1,0 +1,188 @@
+"""F2: every run on the left, the one under the cursor beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import ReviewState, Run, RunState, Subject
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, Rater, Step
+from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
+from hitl_tui.ui.runs.list import RunsList
+from hitl_tui.ui.runs.pane import RunPane
+from hitl_tui.ui.runtime.errors import TROUBLE, report, steady
+from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.live_updates import AGAIN_S
+from hitl_tui.ui.text.lines import line
+from hitl_tui.ui.widgets.key_bar import Hint
+from hitl_tui.ui.widgets.list_detail import ListAndDetails
+from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.widgets.text_view import Document
+
+OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
+
+
+class RunsView(Horizontal, ListAndDetails[RunPane]):
+    """Watches, cancels and retries runs."""
+
+    BINDINGS = group("runs", "thumbs", "pane")
+
+    def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
+        super().__init__(id="runs-view")
+        self._inbox = inbox
+        self._loaded = False
+        self.items = RunsList(inbox.run_rows, self._moved, clock)
+        self.pane = RunPane(log_path, clock, inbox.reviewer)
+        self._rater = Rater(self, inbox, clock)
+
+    def compose(self) -> ComposeResult:
+        yield self.items
+        yield self.pane
+        yield Document(id="no-runs")
+
+    def on_mount(self) -> None:
+        self.query_one("#no-runs", Document).show(
+            [line("No run yet.", "strong"), line(""), line("Press n to start one: pick an agent and say what it shall do.")]
+        )
+        self.set_interval(1, self.items.refresh)
+
+    @property
+    def first(self) -> RunsList:
+        """What has the keys when the view is shown."""
+        return self.items
+
+    @property
+    def text(self) -> Document:
+        """What has the keys in the details."""
+        return next(document for document in self.pane.query(Document) if document.display)
+
+    @work(group="load", exclusive=True)
+    async def load(self) -> None:
+        """Read all ids, until they are read."""
+        self.items.loading = True
+        while not self._loaded:
+            try:
+                ids = await self._inbox.run_ids()
+            except TROUBLE as error:
+                report(self, error)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._loaded, self.items.loading = True, False
+                self.items.load(Order(ids, newest_first=True))
+                self._show_if_any()
+
+    def apply(self, changed: Sequence[Run]) -> None:
+        """Take in runs that are new or changed."""
+        if self._loaded and changed:
+            self.items.apply({run.id: run for run in changed})
+            here = next((run for run in changed if run.id == self.items.cursor), None)
+            if here:
+                self.pane.show(here)
+            self._show_if_any()
+
+    async def follow(self) -> None:
+        """Read on in the trace of the run under the cursor."""
+        trace = self.pane.trace
+        if self.display and trace.run is not None:
+            self.pane.rate(await self._inbox.ratings.of_run(trace.run))
+            trace.take(await self._inbox.trace(trace.run, trace.after))
+
+    def go_to(self, run: int) -> None:
+        """Put the cursor on a run."""
+        self.items.select(run)
+        self.screen.set_focus(self.items)
+
+    def _show_if_any(self) -> None:
+        self.items.border_title = f"Runs  {len(self.items.order):,}"
+        self.set_class(not len(self.items.order), "-empty")
+        self.post_message(HintsChanged())
+
+    def _moved(self, id_: int | None, by_itself: bool) -> None:
+        held = self.items.rows.get(id_) if id_ is not None else None
+        self.pane.show(held)
+        if id_ is not None:
+            self._read(id_)
+        self.post_message(HintsChanged())
+
+    @work(group="run", exclusive=True)
+    @steady
+    async def _read(self, id_: int) -> None:
+        self.pane.show(await self._inbox.run(id_))
+        await self.follow()
+        self.post_message(HintsChanged())
+
+    @on(Opened)
+    @steady
+    async def _go_in(self, message: Opened) -> None:
+        """Into the review that it waits for, else into its details."""
+        message.prevent_default().stop()
+        run = self.pane.run
+        if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews_of(run.id)):
+            self.post_message(RunChosen(run.id))
+            return
+        self.enter()
+
+    def action_tab(self, by: int) -> None:
+        self.pane.step_tab(by)
+
+    @work(group="send")
+    @steady
+    async def action_retry(self) -> None:
+        if self.pane.run:
+            await self._inbox.retry(self.pane.run.id)
+            self.post_message(Acted())
+
+    def action_cancel(self) -> None:
+        if self.pane.run and self.pane.run.state not in OVER:
+            self._cancel(self.pane.run)
+
+    def action_rate(self, thumb: Step) -> None:
+        if self.pane.run:
+            self._rater.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
+
+    def action_rate_message(self) -> None:
+        if self.pane.run:
+            self._rater.pick(self.pane.run.id)
+
+    async def action_take_over(self) -> None:
+        if self.pane.run:
+            await self.run_action(f"app.take_over({self.pane.run.id})")
+
+    @work(group=ASKING)
+    @steady
+    async def _cancel(self, run: Run) -> None:
+        from hitl_tui.ui.dialogs.attention_result import tell
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+        about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
+        question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
+        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
+            await self._inbox.cancel(run.id)
+            tell(self, self._inbox.attention_of(run.id))
+            self.post_message(Acted())
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        run = self.pane.run
+        hints: list[Hint] = []
+        if run is None:
+            return hints
+        if self.is_inside:
+            hints.append(("back", "back"))
+        else:
+            hints.append(("open", "review" if run.state == RunState.WAITING else "details"))
+        if run.state in (RunState.FAILED, RunState.CANCELLED):
+            hints.append(("retry", "retry"))
+        if run.state in (RunState.WAITING, RunState.FAILED, RunState.CANCELLED):
+            hints.append(("take_over_run", "take over"))
+        if run.state not in OVER:
+            hints.append(("cancel", "cancel"))
+        return [*hints, *PRESS, ("next_tab", "next tab"), MESSAGE]

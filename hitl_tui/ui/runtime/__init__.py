@@ -1,0 +1,1 @@
+"""What the console runs beside its views: the worker, live updates, key handling, errors, the external editor."""

@@ -1,0 +1,73 @@
+"""Rows that cannot be read or written now: said in a sentence, once, and the console goes on."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from textual.dom import DOMNode
+
+from hitl_tui.errors import HitlError, Refused
+from hitl_tui.sanitize import visible
+
+TROUBLE = (HitlError, sqlite3.Error)
+"""Everything that rows can do to a reader."""
+QUIET_S = 15.0
+"""How long the same sentence is not said again."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def sentence(error: Exception) -> str:
+    """What happened, and what to do about it."""
+    if isinstance(error, HitlError):
+        return str(error)
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return "the database is locked by another program; it is tried again, or end that program"
+    return f"the database cannot be used: {error}; it is tried again, `hitl-tui doctor` looks closer"
+
+
+class Said:
+    """What was said a moment ago."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+
+    def again(self, text: str) -> bool:
+        """Whether it was said already; from now on it was."""
+        now = time.monotonic()
+        self._at = {old: at for old, at in self._at.items() if now - at < QUIET_S}
+        known = text in self._at
+        self._at.setdefault(text, now)
+        return known
+
+
+_said = Said()
+
+
+def report(node: DOMNode, error: Exception) -> None:
+    """Say it on the screen; what a person did wrong each time, what the database does only once in a while."""
+    text = visible(sentence(error))
+    if isinstance(error, Refused):
+        node.app.notify(text, severity="warning", markup=False)
+    elif node.app.is_running and not _said.again(f"{id(node.app)} {text}"):
+        node.app.notify(text, title="not done", severity="error", timeout=8, markup=False)
+
+
+def steady(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+    """A widget's method that reads or writes rows: trouble becomes a notice."""
+
+    @functools.wraps(method)
+    async def steadied(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await method(*args, **kwargs)
+        except TROUBLE as error:
+            node = args[0]
+            assert isinstance(node, DOMNode)
+            report(node, error)
+
+    return steadied

@@ -1,0 +1,86 @@
+"""Tells this reviewer of an escalation while the console runs: by the terminal's bell, its notice (OSC 9), and on the screen. Each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState
+from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.review import assignment
+from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.text import labels
+
+if TYPE_CHECKING:
+    from hitl_tui.policy.schema import Content, Policy
+
+LONGEST = 300
+"""Characters of a notice; terminals cut longer ones anyway."""
+
+
+class Alarm:
+    """Knows what it has told."""
+
+    def __init__(self, app: App[None], inbox: Inbox, clock: Callable[[], float]) -> None:
+        self._app = app
+        self._inbox = inbox
+        self._clock = clock
+        self._since = clock()
+        self._told: set[int] = set()
+
+    def hear(self, changed: Sequence[ReviewRow]) -> None:
+        """Reviews are new or changed."""
+        rows = [row for row in changed if row.escalated and row.state == ReviewState.OPEN]
+        if rows:
+            self._app.run_worker(self._look(rows), group="alarm")
+
+    async def _look(self, rows: Sequence[ReviewRow]) -> None:
+        try:
+            for row in rows:
+                for escalation in await self._inbox.escalations(row.id):
+                    if escalation.id not in self._told and escalation.at >= self._since:
+                        await self._hear(row, escalation)
+        except TROUBLE as error:
+            report(self._app, error)
+
+    async def _hear(self, row: ReviewRow, one: Escalation) -> None:
+        policy = await self._inbox.policy_of(row.id)
+        if self._concerns_me(one, policy) and one.id not in self._told:
+            self._told.add(one.id)
+            await self._tell(row, one, policy)
+
+    def _concerns_me(self, one: Escalation, policy: Policy | None) -> bool:
+        me = self._inbox.reviewer
+        if one.acknowledged_at is not None or assignment.is_me(one.actor, me):
+            return False
+        people = policy.people(one.recipient) if policy else (one.recipient,)
+        return not one.recipient or any(assignment.is_me(person, me) for person in people)
+
+    async def _tell(self, row: ReviewRow, one: Escalation, policy: Policy | None) -> None:
+        from hitl_tui.policy.notification import loud_from
+        from hitl_tui.policy.schema import Notify
+
+        now = self._clock()
+        notify = policy.notify if policy else Notify()
+        to = one_line(one.recipient or assignment.ANYBODY, 40)
+        who = labels.actor(one.actor, self._inbox.reviewer)
+        self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
+        if notify.bell and loud_from(notify, now) == now:
+            self._ring(text_of(notify.content, one, await self._inbox.review(row.id)))
+
+    def _ring(self, text: str) -> None:
+        driver = self._app._driver
+        if driver is not None and not self._app.is_headless:  # through the driver, whole, between two frames
+            driver.write(f"\x1b]9;{text}\x07\x07")
+
+
+def text_of(content: Content, escalation: Escalation, review: Review) -> str:
+    """What leaves the console: the link line, with the names of agent and tool, or with a summary. On one line, nothing in it unseen."""
+    from hitl_tui.notify.content import message_of
+
+    message = message_of(content, escalation, review)
+    parts = {"nothing": [message.link], "names": [message.title, message.link]}.get(content, message.body.split("\n"))
+    return one_line(" · ".join(parts), LONGEST)

@@ -1,0 +1,63 @@
+"""Keeps the screen as new as the rows: wakes at a doorbell or a commit of somebody else, and asks only for what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from hitl_tui.inbox import Changes, Inbox, Rev
+from hitl_tui.ui.runtime.errors import TROUBLE
+
+POLL_S = 0.05
+AGAIN_S = 1.0
+"""Pause after rows could not be read."""
+
+
+class Live:
+    """The one reader of changes. Its consumer gets them in order, each once."""
+
+    def __init__(self, inbox: Inbox, apply: Callable[[Changes], Awaitable[None]], trouble: Callable[[Exception], None]) -> None:
+        self._inbox = inbox
+        self._apply = apply
+        self._trouble = trouble
+        self._rung = asyncio.Event()
+        self._rev = Rev()
+        self._version = -1
+        self._turn = asyncio.Lock()
+
+    def ring(self) -> None:
+        """Look at the rows now. From the event loop's thread only."""
+        self._rung.set()
+
+    async def begin(self) -> None:
+        """Take the clock; whoever shows rows reads them after this."""
+        self._version = await self._inbox.store.version()
+        self._rev = await self._inbox.now()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), POLL_S)
+            try:
+                await self.look()
+            except TROUBLE as error:
+                self._trouble(error)
+                await asyncio.sleep(AGAIN_S)
+
+    async def look(self) -> None:
+        """Look once."""
+        async with self._turn:
+            version, rung = await self._inbox.store.version(), self._rung.is_set()
+            self._rung.clear()
+            if version == self._version and not rung:
+                return
+            self._version = version
+            try:
+                changes = await self._inbox.changes(self._rev)
+                await self._apply(changes)
+                self._rev = changes.rev
+            except TROUBLE:
+                self._rung.set()  # what was not seen is still to be seen
+                raise

@@ -1,0 +1,1 @@
+"""Text for the screen: labels, lines, differences, charts. No widgets."""

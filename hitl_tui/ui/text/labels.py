@@ -1,0 +1,162 @@
+"""The same word for the same thing everywhere on the screen: ages, states, kinds of pause, decisions. Pure."""
+
+from __future__ import annotations
+
+import time
+from math import ceil
+
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb
+from hitl_tui.sanitize import one_line
+
+KINDS = {
+    PauseKind.TOOL_CALLS: "tool call",
+    PauseKind.TOOL_APPROVAL: "tool call",
+    PauseKind.TOOL_GATE: "tool call, stopped before its node",
+    PauseKind.GATE: "gate: the graph stops here by design",
+    PauseKind.AGENT_INBOX: "agent-inbox request",
+    PauseKind.MCP_ELICITATION: "question of an MCP server",
+    PauseKind.ESCALATION: "the agent asks for a person",
+    PauseKind.DRAFT: "draft: it goes to and fro until a version is accepted",
+    PauseKind.FAILURE: "failed run",
+    PauseKind.QUESTION: "question",
+}
+DECIDED = {
+    DecisionKind.APPROVE: ("✓", "approved", "success"),
+    DecisionKind.EDIT: ("✎", "edited", "accent"),
+    DecisionKind.REJECT: ("✗", "rejected", "error"),
+    DecisionKind.RESPOND: ("↩", "answered", "accent"),
+}
+"""Decision → glyph, word, ink."""
+SENT_BACK = ("↻", "sent back", "accent")
+"""The same for a rejection that asks for another pass."""
+THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumb up", "success"), -1: ("▼", "thumb down", "error")}
+"""Thumb → glyph, words, ink."""
+AGAIN = {
+    DecisionKind.APPROVE: "approve the same",
+    DecisionKind.EDIT: "edit it into the same",
+    DecisionKind.REJECT: "reject it too",
+    DecisionKind.RESPOND: "answer the same",
+}
+"""What the next of several people must do."""
+RUNS = {
+    RunState.QUEUED: ("◌", "muted"),
+    RunState.RUNNING: ("●", "accent"),
+    RunState.WAITING: ("◆", "warning"),
+    RunState.DONE: ("✓", "success"),
+    RunState.FAILED: ("✗", "error"),
+    RunState.CANCELLED: ("⊘", "muted"),
+}
+"""State of a run → glyph and ink."""
+PROPOSED = "◇"
+"""What the console proposes and a person has not said anything about yet: a step up the ladder, a lesson."""
+RISKY = frozenset({"high", "critical", "irreversible"})
+
+
+def ago(seconds: float) -> str:
+    """A duration in one unit."""
+    seconds = max(0, int(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def left(seconds: float) -> str:
+    """The time until something happens, in one unit that does not promise more than there is by much."""
+    seconds = max(0, ceil(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds > 2 * size:
+            return f"{ceil(seconds / size)} {unit}"
+    return f"{seconds} s"
+
+
+def span(seconds: float) -> str:
+    """A length of time, exactly: `4 h`, `1 h 30 m`."""
+    parts, left = [], round(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        count, left = divmod(left, size)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts) or "0 s"
+
+
+def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
+    """Glyph, words and ink of a review that is no longer open."""
+    gone = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state)
+    if gone or not row.decided:
+        word = gone or str(row.state)
+        return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
+    decided = by_you(row.decided, reviewer)
+    for glyph, word, ink in (*DECIDED.values(), SENT_BACK):
+        if row.decided.startswith(word):
+            return glyph, decided, ink
+    return "✓", decided, "success"
+
+
+def decided(kind: PauseKind, answer: Answer) -> tuple[str, str, str]:
+    """Glyph, word and ink of a decision."""
+    back = answer.kind is DecisionKind.REJECT and (answer.args is not None or kind is PauseKind.DRAFT)
+    return SENT_BACK if back else DECIDED[answer.kind]
+
+
+def by_you(decided: str, reviewer: str) -> str:
+    """What was decided, with "you" for the reviewer's own name."""
+    other = decided.removesuffix(f" by {reviewer}")
+    return decided if other == decided else f"{other} by you"
+
+
+def actor(name: str, reviewer: str) -> str:
+    """Who did something, as the subject of a sentence."""
+    kind, _, rest = name.partition(":")
+    if rest and kind in ("policy", "timeout"):
+        return f"{'policy' if kind == 'policy' else 'its deadline'} ({one_line(rest, 40)})"
+    if rest and kind == "agent":
+        return "the agent"
+    return "you" if name == reviewer else one_line(name, 40)
+
+
+def when(at: float, now: float) -> str:
+    """`at 14:03:22`, with the date when it is another day's."""
+    then = time.localtime(at)
+    return time.strftime("at %H:%M:%S" if then[:3] == time.localtime(now)[:3] else "on %Y-%m-%d at %H:%M:%S", then)
+
+
+def until(at: float, now: float) -> str:
+    """`until 14:20`, with the date when it is another day's."""
+    then = time.localtime(at)
+    return time.strftime("until %H:%M" if then[:3] == time.localtime(now)[:3] else "until %Y-%m-%d %H:%M", then)
+
+
+def gauge(confidence: float) -> str:
+    """Five marks and the number."""
+    full = max(0, min(5, round(confidence * 5)))
+    return f"{'▰' * full}{'▱' * (5 - full)} {confidence:.2f}"
+
+
+def risk_ink(risk: str) -> str:
+    """The ink of a risk's name."""
+    return "error" if risk in RISKY else "warning" if risk == "medium" else "muted"
+
+
+def meaning(action: Action, kind: DecisionKind) -> str:
+    """What a decision does here, when that is not obvious."""
+    return action.means.get(kind, "")
+
+
+def said(answer: Answer) -> str:
+    """A decision in the imperative, with what it carries."""
+    return f"{answer.kind}: {answer.message}" if answer.message else str(answer.kind)
+
+
+def run_state(run: Run) -> str:
+    """A run's state in words."""
+    return "cancelling" if run.cancelling else str(run.state)
+
+
+def options(asked: RunOptions) -> str:
+    """What the launch asked for, on one line; empty when it is nothing."""
+    gates = (("before", asked.gates_before), ("after", asked.gates_after))
+    stops = [f"{where} {'every node' if '*' in nodes else ', '.join(nodes)}" for where, nodes in gates if nodes]
+    parts = [f"stops {' and '.join(stops)}"] if stops else []
+    parts += [f"works {asked.time_limit_s:g} s at most"] if asked.time_limit_s is not None else []
+    parts += [f"tags {', '.join(asked.tags)}"] if asked.tags else []
+    return " · ".join(parts)

@@ -1,0 +1,116 @@
+"""Lines as they are drawn: text with inks, made one at a time from agents' values, exact and never shortened. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Json
+from hitl_tui.sanitize import visible_line
+
+HIGHLIGHT_LIMIT = 4000
+"""A JSON line longer than this is one string for sure, and is drawn plain."""
+
+_TOKEN = re.compile(
+    r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\b\d[\d.eE+-]*)|(?P<literal>\b(?:true|false|null)\b)'
+)
+
+Span = tuple[int, int, str]
+"""From, to, ink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One logical line; the document wraps it."""
+
+    text: str
+    """As drawn: already visible, without tabs or newlines."""
+    ink: str = ""
+    spans: tuple[Span, ...] = ()
+    """Ordered, and apart from each other."""
+    lead: str = ""
+    """What stands in the gutter beside the first row."""
+    lead_ink: str = "muted"
+    indent: int = 0
+    """Cells of the gutter, on every row."""
+
+
+BLANK = Line("")
+
+
+def line(text: str, ink: str = "", lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Line:
+    """One line of any text that holds no newline."""
+    drawn, marks = visible_line(text)
+    return Line(drawn, ink, tuple((a, b, "code") for a, b in marks), visible_line(lead)[0], lead_ink, indent)
+
+
+def paragraph(text: str, ink: str = "", lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+    """The text with its line breaks, a line at a time."""
+    at = 0
+    while True:
+        end = text.find("\n", at)
+        yield line(text[at:] if end < 0 else text[at:end], ink, lead, indent, lead_ink)
+        if end < 0:
+            return
+        at, lead = end + 1, ""
+
+
+def json_lines(value: Json, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+    """The value as indented, coloured JSON."""
+    for raw in canonical_json.dumps(value, indent=2).split("\n"):
+        yield json_line(raw, lead, indent, lead_ink)
+        lead = ""
+
+
+def json_line(raw: str, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Line:
+    """One line of JSON text, coloured."""
+    drawn, marks = visible_line(raw)
+    codes = [(a, b, "code") for a, b in marks]
+    if len(drawn) > HIGHLIGHT_LIMIT:
+        return Line(drawn, "string", tuple(codes), visible_line(lead)[0], lead_ink, indent)
+    tokens = [(m.start(), m.end(), str(m.lastgroup)) for m in _TOKEN.finditer(drawn)]
+    return Line(drawn, "", tuple(_over(tokens, codes)), visible_line(lead)[0], lead_ink, indent)
+
+
+def value_lines(value: Json, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+    """A value as a person reads it: text as text, a plain value on its line, anything nested as JSON."""
+    if isinstance(value, str):
+        yield from (
+            paragraph(value, "" if value else "muted", lead, indent, lead_ink) if value else [line("(empty text)", "muted", lead, indent)]
+        )
+    else:
+        yield from json_lines(value, lead, indent, lead_ink)
+
+
+def table(rows: Iterable[tuple[str, Json]], limit: int = 22) -> Iterator[Line]:
+    """Names and values in two aligned columns."""
+    pairs = list(rows)
+    column = min(max((_cells(name) for name, _ in pairs), default=0), limit)
+    for name, value in pairs:
+        if _cells(name) > limit:
+            yield line(name, "muted")
+            name = ""
+        yield from value_lines(value, name, column + 3)
+
+
+def _cells(name: str) -> int:
+    return cell_len(visible_line(name)[0])
+
+
+def _over(under: list[Span], marks: list[Span]) -> Iterator[Span]:
+    """Token spans with the codes cut out of them."""
+    for start, end, ink in under:
+        at = start
+        for a, b, mark in marks:
+            if a >= end or b <= start:
+                continue
+            if a > at:
+                yield (at, a, ink)
+            yield (a, b, mark)
+            at = b
+        if at < end:
+            yield (at, end, ink)

@@ -1,0 +1,34 @@
+"""Thumbs as lines: who gave which, when, and with which words. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from hitl_tui.model import Feedback
+from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import Line, line, paragraph
+
+
+def thumb_lines(feedback: Iterable[Feedback], seen: Beholder, indent: int = 2) -> Iterator[Line]:
+    """Each thumb with its words, so many cells from the left."""
+    for one in feedback:
+        glyph, _, ink = labels.THUMBS[one.thumb]
+        yield line(said(one, seen), ink, glyph.rjust(indent - 1), indent, ink)
+        if one.comment:
+            yield from paragraph(one.comment, "", "", indent)
+
+
+def said(one: Feedback, seen: Beholder) -> str:
+    """Which thumb, whose, when, and its tags."""
+    about = " on the whole run" if one.subject.is_whole_run else ""
+    tags = "".join(f" · {tag}" for tag in one.tags)
+    return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, seen.reviewer)} {labels.when(one.at, seen.now)}{tags}"
+
+
+def counted(feedback: Iterable[Feedback]) -> str:
+    """How many thumbs there are on what is in a run; empty for none."""
+    counts = Counter(one.thumb for one in feedback if not one.subject.is_whole_run)
+    parts = [f"{counts[thumb]} {word}" for thumb, (_, word, _) in labels.THUMBS.items() if counts[thumb]]
+    return f"{', '.join(parts)} on its decisions and messages" if parts else ""

@@ -1,0 +1,169 @@
+"""A read-only text of any size: wraps what is near the view at once and the rest when idle, so that no payload can freeze the screen."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from rich.cells import set_cell_size
+from textual import events
+from textual.strip import Strip
+
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.text.wrap import row_starts
+from hitl_tui.ui.widgets.paper import Paper
+from hitl_tui.ui.widgets.styled_lines import Piece
+
+SLICE_S = 0.005
+"""How long one idle slice may take."""
+
+
+END_S = 0.2
+"""How long going to the end may take; of a longer text the rest follows when idle."""
+
+
+class Document(Paper):
+    """Lines on paper. Every character of every line can be scrolled to."""
+
+    BINDINGS = group("text")
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._source: Iterator[Line] = iter(())
+        self._lines: list[Line] = []
+        self._row_line = array("q")
+        self._row_start = array("q")
+        self._layout: Iterator[tuple[int, int]] = iter(())
+        self._whole = True
+        self._width = 0
+        self._slicing = False
+        self.painted = False
+        """Whether what is shown now has been on the screen."""
+        self.ended = False
+        """Whether its last row has been."""
+
+    def show(self, lines: Iterable[Line]) -> None:
+        """Show another text from its top."""
+        self._source, self._lines = iter(lines), []
+        self.painted = self.ended = False
+        self._restart()
+        self.scroll_to(y=0, animate=False)
+
+    def splice(self, keep: int, lines: Iterable[Line]) -> None:
+        """Keep the first lines and replace the rest; a view at the end stays at the end."""
+        follow = self.scroll_offset.y >= self.max_scroll_y
+        self._lines = [*islice(chain(self._lines, self._source), keep), *lines]
+        self._source = iter(())
+        if self._whole and self._width:
+            cut = bisect_left(self._row_line, keep)
+            del self._row_line[cut:], self._row_start[cut:]
+            self._layout, self._whole = self._laid_out(keep), False
+            self._grow(self.scroll_offset.y + 2 * self.size.height, 0)
+            self.refresh()
+        else:
+            self._restart()
+        if follow:
+            self.action_scroll_end()
+
+    def action_scroll_end(self) -> None:
+        self._grow(0, time.monotonic() + END_S)
+        super().action_scroll_end()
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self._room != self._width:
+            top = self._row_line[self.scroll_offset.y] if self.scroll_offset.y < len(self._row_line) else 0
+            self._restart()
+            self._seek(top)
+        else:
+            self._grow(self.scroll_offset.y + 2 * self.size.height, 0)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._grow(int(new_value) + 2 * self.size.height, 0)
+
+    def render_line(self, y: int) -> Strip:
+        self.painted = True
+        row = y + self.scroll_offset.y
+        self.ended = self.ended or (self._whole and row >= len(self._row_line) - 1)
+        width = self.size.width
+        if row >= len(self._row_line):
+            return self.strip([("  …", "muted")] if not self._whole and row == len(self._row_line) else [], width)
+        index, start = self._row_line[row], self._row_start[row]
+        end = (
+            self._row_start[row + 1] if row + 1 < len(self._row_line) and self._row_line[row + 1] == index else len(self._lines[index].text)
+        )
+        return self.strip(_pieces(self._lines[index], start, end), width)
+
+    @property
+    def _room(self) -> int:
+        """Cells for the text; those of the scrollbar are kept free, for it comes when the text is already laid out."""
+        return max(0, self.outer_size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical) if self.size.width else 0
+
+    def _restart(self) -> None:
+        self._width = self._room
+        self._row_line, self._row_start = array("q"), array("q")
+        self._layout, self._whole = self._laid_out(), False
+        if self._width:
+            self._grow(self.scroll_offset.y + 2 * self.size.height, 0)
+        self.refresh()
+
+    def _laid_out(self, index: int = 0) -> Iterator[tuple[int, int]]:
+        while True:
+            if index == len(self._lines):
+                following = next(self._source, None)
+                if following is None:
+                    return
+                self._lines.append(following)
+            for start in row_starts(self._lines[index].text, self._width - self._lines[index].indent):
+                yield index, start
+            index += 1
+
+    def _grow(self, rows: int, until: float) -> None:
+        """Lay out up to so many rows, and beyond them until the time is up; then go on when idle."""
+        if self._whole or not self._width:
+            return
+        if len(self._row_line) < self.scroll_offset.y + self.size.height:
+            self.refresh()  # the mark of what was missing is in view
+        for count, (index, start) in enumerate(self._layout):
+            self._row_line.append(index)
+            self._row_start.append(start)
+            if len(self._row_line) >= rows and (not until or (count % 64 == 0 and time.monotonic() > until)):
+                break
+        else:
+            self._whole = True
+        self.measure(len(self._row_line) + (not self._whole))
+        if not self._whole and not self._slicing:
+            self._slicing = True
+            self.set_timer(0.01, self._slice)
+
+    def _slice(self) -> None:
+        self._slicing = False
+        self._grow(len(self._row_line), time.monotonic() + SLICE_S)
+
+    def _seek(self, index: int) -> None:
+        until = time.monotonic() + END_S
+        while not self._whole and (not self._row_line or self._row_line[-1] < index) and time.monotonic() < until:
+            self._grow(len(self._row_line) + 1000, 0)
+        if index:
+            self.scroll_to(y=min(bisect_left(self._row_line, index), len(self._row_line) - 1), animate=False)
+
+
+def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
+    if line.indent or line.lead:
+        yield set_cell_size(line.lead if start == 0 else "", line.indent), line.lead_ink
+    at = start
+    for a, b, ink in line.spans:
+        if b <= start:
+            continue
+        if a >= end:
+            break
+        if a > at:
+            yield line.text[at:a], line.ink
+        yield line.text[max(a, at) : min(b, end)], ink
+        at = min(b, end)
+    if at < end:
+        yield line.text[at:end], line.ink

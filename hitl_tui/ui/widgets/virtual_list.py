@@ -1,0 +1,196 @@
+"""A list of items of two rows or so drawn on Textual's line API: it holds all ids, and rows only for what is in view."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from textual import events, work
+from textual.strip import Strip
+
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.messages import Opened
+from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.widgets.paper import Paper
+from hitl_tui.ui.widgets.styled_lines import Piece
+
+HEIGHT = 2
+"""Rows of an item, where its list does not say otherwise."""
+MARGIN = 40
+"""Items fetched beyond the view, each way."""
+KEPT = 400
+"""Rows kept in memory beyond which those out of view are forgotten."""
+
+T = TypeVar("T")
+
+
+class ItemList(Paper, Generic[T]):
+    """The cursor is an id, not a place: nothing that arrives or leaves moves it to another item."""
+
+    BINDINGS = group("list")
+    rows_each = HEIGHT
+    """Rows of an item."""
+
+    def __init__(self, fetch: Callable[[Sequence[int]], Awaitable[list[T]]], moved: Callable[[int | None, bool], None], *, id: str) -> None:
+        super().__init__(id=id)
+        self._fetch = fetch
+        self._moved = moved
+        self.order = Order()
+        self.rows: dict[int, T] = {}
+        self.cursor: int | None = None
+
+    def paint(self, row: T, part: int, width: int) -> Iterator[Piece]:
+        """The pieces of one of an item's rows."""
+        raise NotImplementedError
+
+    def key_of(self, row: T) -> int:
+        """The id of a row."""
+        raise NotImplementedError
+
+    def load(self, order: Order) -> None:
+        """Show other ids; the cursor stays on its item when that is still there."""
+        self.order = order
+        if self.cursor is None or self.cursor not in order:
+            self._to(order.at(0) if len(order) else None, by_itself=True)
+        self._measure()
+        self.reveal()
+        self.refresh()
+
+    def apply(self, put: Mapping[int, T], drop: Iterable[int] = ()) -> None:
+        """Take in items that are new or changed, and let others go, without moving what is under the cursor."""
+        with self._holding_still():
+            for id_, row in put.items():
+                self.order.add(id_)
+                self.rows[id_] = row
+            orphaned = None
+            for id_ in drop:
+                if id_ == self.cursor:
+                    orphaned = self.order.place(id_)
+                self.order.drop(id_)
+                self.rows.pop(id_, None)
+            if orphaned is not None or (self.cursor is None and len(self.order)):
+                place = min(orphaned or 0, len(self.order) - 1)
+                self._to(self.order.at(place) if place >= 0 else None, by_itself=True)
+        self._forget()
+        self.refresh()
+
+    def select(self, id_: int, by_itself: bool = False) -> None:
+        """Put the cursor on an item and bring it into view."""
+        if id_ in self.order:
+            self._to(id_, by_itself)
+            self.reveal()
+
+    def reveal(self) -> None:
+        """Scroll as little as needed to see the cursor's item."""
+        if self.cursor is None or not self.size.height:
+            return
+        top = self._row_of(self.cursor)
+        if top < self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False)
+        elif top + self.rows_each > self.scroll_offset.y + self.size.height:
+            self.scroll_to(y=top + self.rows_each - self.size.height, animate=False)
+
+    def neighbours(self, reach: int) -> list[int]:
+        """Ids around the cursor, the next ones first."""
+        if self.cursor is None:
+            return []
+        place = self.order.place(self.cursor)
+        return self.order.slice(place + 1, place + 1 + reach) + self.order.slice(place - reach, place)
+
+    def action_move(self, by: int) -> None:
+        self._go((self.order.place(self.cursor) if self.cursor is not None else 0) + by)
+
+    def action_page(self, direction: int) -> None:
+        self.action_move(direction * max(1, self.size.height // self.rows_each - 1))
+
+    def action_first(self) -> None:
+        self._go(0)
+
+    def action_last(self) -> None:
+        self._go(len(self.order) - 1)
+
+    def action_open(self) -> None:
+        if self.cursor is not None:
+            self.post_message(Opened(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        inside = event.get_content_offset(self)
+        if inside is None:
+            return
+        self._go((inside.y + self.scroll_offset.y) // self.rows_each, within=True)
+        if event.chain > 1:
+            self.action_open()
+
+    def on_resize(self) -> None:
+        self._measure()
+        self.reveal()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._want()
+
+    def render_line(self, y: int) -> Strip:
+        place, part = divmod(y + self.scroll_offset.y, self.rows_each)
+        width = self.size.width
+        if place >= len(self.order):
+            return self.strip([], width)
+        id_ = self.order.at(place)
+        here = id_ == self.cursor
+        bar = ("▌" if here else " ", "accent")
+        row = self.rows.get(id_)
+        pieces = [("  …", "muted")] if row is None else list(self.paint(row, part, width - 1))
+        return self.strip([bar, *pieces], width, marked=here)
+
+    def _go(self, place: int, within: bool = False) -> None:
+        if not len(self.order) or (within and place >= len(self.order)):
+            return
+        self._to(self.order.at(max(0, min(place, len(self.order) - 1))), by_itself=False)
+        self.reveal()
+
+    def _to(self, id_: int | None, by_itself: bool) -> None:
+        if id_ != self.cursor:
+            self.cursor = id_
+            self.refresh()
+            self._moved(id_, by_itself)
+
+    @contextlib.contextmanager
+    def _holding_still(self) -> Iterator[None]:
+        top = self.scroll_offset.y
+        anchor = self.cursor
+        if len(self.order) and (anchor is None or not top - self.rows_each < self._row_of(anchor) < top + self.size.height):
+            anchor = self.order.at(min(top // self.rows_each, len(self.order) - 1))
+        lines_down = self._row_of(anchor) - top if anchor is not None else 0
+        yield
+        self._measure()
+        if anchor is not None and anchor in self.order:
+            self.scroll_to(y=max(0, self._row_of(anchor) - lines_down), animate=False)
+
+    def _row_of(self, id_: int) -> int:
+        return self.order.place(id_) * self.rows_each
+
+    def _measure(self) -> None:
+        self.measure(len(self.order) * self.rows_each)
+        self._want()
+
+    def _window(self, margin: int) -> list[int]:
+        top = self.scroll_offset.y // self.rows_each
+        return self.order.slice(top - margin, top + (self.size.height or 50) // self.rows_each + 1 + margin)
+
+    def _want(self) -> None:
+        if any(id_ not in self.rows for id_ in self._window(1)):
+            missing = [id_ for id_ in self._window(MARGIN) if id_ not in self.rows]
+            self._fill(missing)
+
+    @work(group="rows", exclusive=True)
+    @steady
+    async def _fill(self, ids: Sequence[int]) -> None:
+        self.rows |= {self.key_of(row): row for row in await self._fetch(ids)}
+        self._forget()
+        self.refresh()
+
+    def _forget(self) -> None:
+        if len(self.rows) > KEPT:
+            near = set(self._window(MARGIN)) | {self.cursor}
+            self.rows = {id_: row for id_, row in self.rows.items() if id_ in near}

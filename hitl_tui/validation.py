@@ -1,0 +1,144 @@
+"""Whether an answer fits its action: checked whole before it is stored, for a malformed one can poison a thread for good."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hitl_tui import canonical_json
+from hitl_tui.errors import Refused
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+
+TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
+"""Pauses whose actions are tool calls: edits are objects, responses are text."""
+PASSES = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
+"""Pauses whose agent reads why something was rejected, and can make another pass at it."""
+
+
+def check(kind: PauseKind, action: Action, answer: Answer) -> None:
+    """Let a good answer pass.
+
+    Raises:
+        Refused: the kind is not allowed here, a part is missing, or a value breaks the schema or could not be kept.
+    """
+    if answer.kind not in action.allowed:
+        allowed = ", ".join(action.allowed) or "none"
+        raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
+    if problem := unkeepable([answer.message, answer.args]):
+        raise Refused(f"the answer {problem}", "correct it")
+    match answer.kind:
+        case DecisionKind.EDIT:
+            _check_edit(action, answer)
+        case DecisionKind.RESPOND:
+            _check_response(kind, action, answer)
+        case DecisionKind.REJECT if answer.args is not None:
+            _check_pass(kind, action, answer)
+        case _ if answer.args is not None:
+            raise Refused(f"{answer.kind} takes no arguments", "to change the arguments, edit")
+
+
+def may_pass(kind: PauseKind, action: Action) -> bool:
+    """Whether a person can ask the agent for another pass at an action."""
+    return kind in PASSES and DecisionKind.REJECT in action.allowed
+
+
+def _check_pass(kind: PauseKind, action: Action, answer: Answer) -> None:
+    """A rejection with arguments is another pass: a note, and what the person made of the draft or arguments, which need not fit yet."""
+    if not may_pass(kind, action):
+        raise Refused(f"{action.name} takes no other pass: its graph does not read why it is rejected", "reject it without arguments")
+    if not (answer.message or "").strip():
+        raise Refused("another pass needs a note", "say what the agent shall do (--message)")
+    if not isinstance(answer.args, str if isinstance(action.args, str) else dict):
+        wanted = "a text" if isinstance(action.args, str) else 'an object, like {"name": value, …}'
+        raise Refused(f"what is left of {action.name} is not {wanted}", "correct it")
+
+
+def _check_edit(action: Action, answer: Answer) -> None:
+    if isinstance(action.args, str):
+        if not isinstance(answer.args, str):
+            raise Refused(f"{action.name} is a text, and the edited one is not", 'give a text; as JSON it stands in "quotes"')
+        return
+    if not isinstance(answer.args, dict):
+        raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
+    problem = schema_problem(answer.args, action.args_schema) or _unknown(answer.args, action)
+    if problem:
+        raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
+
+
+def _unknown(args: dict[str, Json], action: Action) -> str:
+    """An argument that neither the tool nor the proposal knows: most tools drop such a one silently."""
+    schema = action.args_schema
+    if not isinstance(schema, dict) or "properties" not in schema or schema.get("additionalProperties") or "patternProperties" in schema:
+        return ""
+    known = set(schema["properties"]) | set(action.args if isinstance(action.args, dict) else ())
+    return next((f"there is no argument {name!r}" for name in args if name not in known), "")
+
+
+def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
+    if kind in TOOL_KINDS and (answer.message is None or answer.args is not None):
+        raise Refused("a response takes the tool's place and is text", "give it as a message")
+    if answer.message is not None and answer.args is not None:
+        raise Refused("an answer is text or JSON, not both", "give one of them")
+    problem = (_no_form_data(response_value(answer)) if kind is PauseKind.MCP_ELICITATION else "") or schema_problem(
+        response_value(answer), action.answer_schema
+    )
+    if problem:
+        raise Refused(f"the answer does not fit what {action.name} asks for: {problem}", "correct it")
+
+
+def _no_form_data(value: Json) -> str:
+    """Why MCP's protocol cannot carry a value as a form's data, whatever schema the server gave; empty when it can."""
+    if not isinstance(value, dict):
+        return "it is not an object"
+    for name, part in value.items():
+        is_texts = isinstance(part, list) and all(isinstance(item, str) for item in part)
+        if not is_texts and not isinstance(part, str | int | float | None):
+            return f"{name!r} is neither text, a number, true, false, null nor a list of texts"
+    return ""
+
+
+def reason_of(proposed: Json, answer: Answer) -> str | None:
+    """What an agent reads of a rejection: the reason, and the arguments as the person left them if changed; None for nothing."""
+    if answer.args is None or answer.args == proposed:
+        return answer.message or None
+    return f"{answer.message}\n\nThe arguments as the reviewer left them: {canonical_json.dumps(answer.args)}"
+
+
+def response_value(answer: Answer) -> Json:
+    """What `respond` sends: the message as text, or the JSON value."""
+    return answer.args if answer.message is None else answer.message
+
+
+def unkeepable(value: Json, depth: int = canonical_json.DEPTH) -> str:
+    """Why a checkpoint could not hold a JSON value exactly, as a phrase; empty when it can."""
+    if isinstance(value, str):
+        return "" if canonical_json.encodable(value) else "has characters that are no text (lone surrogates)"
+    if isinstance(value, int):
+        return "" if -(2**63) <= value < 2**64 else "has a whole number of more than 64 bits"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "has a number that JSON does not have"
+    if not value or not isinstance(value, list | dict):
+        return ""
+    parts = value if isinstance(value, list) else [*value, *value.values()]
+    return next(filter(None, (unkeepable(part, depth - 1) for part in parts)), "") if depth else "is nested too deeply"
+
+
+def schema_problem(value: Json, schema: Json) -> str:
+    """The first way in which the value breaks the JSON Schema, as a phrase; empty when it fits or there is no usable schema."""
+    if not isinstance(schema, dict):
+        return ""
+    from jsonschema import Draft202012Validator, exceptions  # 60 ms: only for those who edit
+    from referencing import Registry
+
+    try:
+        validator = Draft202012Validator(schema, registry=Registry())  # an empty registry: a $ref never reaches the network
+        error = exceptions.best_match(validator.iter_errors(value))
+    except Exception:  # noqa: BLE001 - the schema is the agent's, and a broken one constrains nothing
+        return ""
+    return _phrase(error) if error else ""
+
+
+def _phrase(error: Any) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    message = error.message if len(error.message) <= 200 else error.message[:199] + "…"
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,99 @@
+"""Attention checks, where the policy wants them: now and then a clearly wrong call is put before people, which nobody could ever run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Action, Context, Outcome, Pause, Review, Routed, digest_of
+from hitl_tui.oversight import attention_checks
+from hitl_tui.policy import facts
+from hitl_tui.policy.engine import judge
+from hitl_tui.policy.schema import Policy
+from hitl_tui.store import Store, autonomy, reviews, runs
+from hitl_tui.store import attention_checks as rows
+from hitl_tui.store.review_rows import read_context
+
+
+class Checks:
+    """The attention checks of one project. Any number of workers may make them: one check is open at a time."""
+
+    def __init__(self, store: Store, project: int) -> None:
+        self._store = store
+        self._project = project
+        self._looked = (-1, 0)
+
+    async def make(self, policy: Policy, now: float) -> bool:
+        """Put a check into the queue if it is time; whether that was done. Looks at no more than what was decided since the last one."""
+        every = 0 if policy.problem else policy.attention
+        newest = rows.newest_decision(self._store) if every else 0
+        if not every or self._looked == (newest, every):
+            return False
+        self._looked = (newest, every)
+        stands = rows.since(self._store, self._project)
+        if stands.is_open:
+            return False
+        seed = f"{policy.seed}\0{await rows.home_of(self._store)}\0{self._project}\0{stands.checks}"
+        wanted = attention_checks.after(every, seed)
+        if await rows.decided(self._store, self._project, stands.last, wanted) < wanted:
+            return False
+        return await self._put(policy, stands.checks, seed, now)
+
+    async def _put(self, policy: Policy, number: int, seed: str, now: float) -> bool:
+        found = await rows.sources(self._store, self._project)
+        for source in sorted(found, key=lambda one: attention_checks.draw(f"{seed}\0{one.row.id}", 2**32)):
+            action, context = source.actions[0], await reviews.context(self._store, source.row.id)
+            said = canonical_json.dumps([asdict(context), source.value])
+            wrong = attention_checks.made(action.name, action.args, action.args_schema, said, seed)
+            if wrong is None:
+                continue
+            pause = _pause(source, context, wrong, seed)
+            routed = await self._asked(policy, source, pause, now)
+            if routed is not None:
+                return await rows.put(self._store, source, pause, routed, wrong, number, seed) is not None
+        return False
+
+    async def _asked(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
+        """What policy says of it, as of any other; None where it would not put it before one person."""
+        run = await runs.get(self._store, source.row.run)
+        if run is None:
+            return None
+        verdict = judge(facts.asked(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
+        return Routed({0: verdict}) if verdict.outcome is Outcome.ASK and verdict.reviewers < 2 else None
+
+
+def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed: str) -> Pause:
+    """The source's pause, with other ids and the wrong arguments wherever the agent wrote the right ones: no person asked for them."""
+    was = source.actions[0]
+    declared = was.declared or (source.row.risk if was.risk is None else None)
+    action = Action(
+        0,
+        was.name,
+        wrong.args,
+        was.allowed,
+        attention_checks.in_words(was.description, was.args, wrong.args),
+        was.args_schema,
+        was.answer_schema,
+        was.choices,
+        was.tool_call and attention_checks.other_id(was.tool_call, f"{seed}\0call"),
+        digest_of(was.name, wrong.args),
+        was.means,
+        was.confidence,
+        declared,
+    )
+    before = json.loads(canonical_json.dumps(asdict(context)))
+    around = attention_checks.alike(before, was.args, wrong.args)
+    said = zip(before["conversation"], around["conversation"], strict=True)
+    around["conversation"] = [as_it_was if as_it_was["role"] == "user" else one for as_it_was, one in said]
+    return Pause(
+        attention_checks.other_id(source.interrupt, f"{seed}\0interrupt"),
+        source.row.kind,
+        source.node,
+        source.path,
+        attention_checks.alike(source.value, was.args, wrong.args),
+        (action,),
+        read_context(around),
+        source.row.confidence,
+        declared,
+    )

@@ -1,0 +1,49 @@
+"""What a worker does because of the time, or because nobody else does: deadlines, escalations, runs that failed, attention checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hitl_tui.policy.notification import channels
+from hitl_tui.policy.schema import Policy
+from hitl_tui.store import Store, deadlines, escalations, failed_runs
+from hitl_tui.worker.attention_checks import Checks
+
+
+class Duties:
+    """The duties of one project's runs. Any number of workers may have them: each is done by whoever comes first."""
+
+    def __init__(self, store: Store, project: int, policy: Callable[[], Policy | None], clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._project = project
+        self._policy = policy
+        self._clock = clock
+        self._checks = Checks(store, project)
+
+    async def do(self) -> bool:
+        """Do what is due now; whether that was anything.
+
+        Raises:
+            Storage: the disk is in the way; what is left is due the next time.
+        """
+        policy, now = self._policy() or Policy(), self._clock()
+        store, project = self._store, self._project
+        done = [await failed_runs.settle(store, run, policy.errors) for run in failed_runs.new(store, project)]
+        done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
+        done += [await deadlines.enforce(store, review, now) for review in deadlines.overdue(store, project, now)]
+        done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
+        if new := escalations.new(store, project):  # last: what went on just now is among them
+            ways, due_at = channels(policy, now)
+            done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
+        return await self._checks.make(policy, now) or any(done)
+
+    def wait_s(self) -> float | None:
+        """Seconds until something is due; None while nothing is going to be."""
+        now = self._clock()
+        due = (deadlines.next_due(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
+        return min((at - now for at in due if at is not None), default=None)
+
+    def left(self) -> bool:
+        """Whether something is due that does not wait for any time."""
+        return bool(failed_runs.new(self._store, self._project) or escalations.new(self._store, self._project))

@@ -1,0 +1,114 @@
+"""Reading and writing the database. Reading is safe by construction, so only `execute` needs a person's approval.
+
+What is wrong with a statement comes back as a tool message, be it the model's or the one a reviewer put in its place.
+"""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from langchain.tools import ToolRuntime
+from langchain_core.tools import BaseTool, ToolException, tool
+
+from shared.workdir import decision_key, seeded, working_folder
+
+SEED = Path(__file__).with_name("seed.sql")
+READS = ("SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA")
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "CREATE", "ALTER", "DROP")
+MOST_ROWS = 200
+SECONDS = 10.0
+
+
+@tool
+def list_tables(runtime: ToolRuntime) -> str:
+    """List the tables with their columns and the number of rows."""
+    with _connection(runtime, "ro") as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+        return "\n".join(_table_line(db, name) for name in names if not name.startswith("_"))
+
+
+@tool
+def query(sql: str, runtime: ToolRuntime) -> str:
+    """Read from the database with one SELECT statement. It cannot change anything."""
+    _check_first_word(sql, READS, "query only reads; use execute to write")
+    with _connection(runtime, "ro") as db:
+        cursor = db.execute(sql)
+        rows = cursor.fetchmany(MOST_ROWS + 1)
+        columns = [column[0] for column in cursor.description or ()]
+    lines = [" | ".join(map(str, row)) for row in rows[:MOST_ROWS]]
+    more = [f"(more than {MOST_ROWS} rows; add a LIMIT or count them)"] if len(rows) > MOST_ROWS else []
+    return "\n".join([" | ".join(columns), *lines, *more])
+
+
+@tool
+def execute(sql: str, runtime: ToolRuntime) -> str:
+    """Change the database with one INSERT, UPDATE or DELETE statement, in a transaction of its own."""
+    _check_first_word(sql, WRITES, "execute only writes; use query to read")
+    with _connection(runtime, "rw") as db:
+        key = decision_key(runtime.config, runtime.tool_call_id)
+        return _count(db, sql) if key is None else _execute_once(db, sql, key)
+
+
+TOOLS: list[BaseTool] = [list_tables, query, execute]
+for sql_tool in TOOLS:
+    sql_tool.handle_tool_error = True  # a ToolException becomes a tool message with status "error"
+
+
+def _execute_once(db: sqlite3.Connection, sql: str, key: str) -> str:
+    """The key is committed with the change: whoever comes again with the same approval finds both, or neither."""
+    db.execute("CREATE TABLE IF NOT EXISTS _applied (key TEXT PRIMARY KEY, result TEXT NOT NULL)")
+    if earlier := db.execute("SELECT result FROM _applied WHERE key = ?", (key,)).fetchone():
+        return f"Already done for this approval, not repeated: {earlier[0]}"
+    result = _count(db, sql)
+    db.execute("INSERT INTO _applied (key, result) VALUES (?, ?)", (key, result))
+    return result
+
+
+def _count(db: sqlite3.Connection, sql: str) -> str:
+    cursor = db.execute(sql)
+    cursor.fetchall()  # a RETURNING clause counts its rows only when they were read
+    rows = max(cursor.rowcount, 0)
+    return f"{rows} row{'' if rows == 1 else 's'} changed."
+
+
+@contextmanager
+def _connection(runtime: ToolRuntime, mode: str) -> Iterator[sqlite3.Connection]:
+    path = seeded(working_folder(runtime.config) / "database", _create) / "customers.db"
+    # BEGIN IMMEDIATE takes the write lock at once, so that parallel calls wait for each other instead of failing.
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=SECONDS, isolation_level=None)) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        db.set_progress_handler(_too_long(time.monotonic() + SECONDS), 10_000)
+        try:
+            db.execute("BEGIN" if mode == "ro" else "BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:  # for a second statement, Python 3.11 raises a Warning
+            raise ToolException(f"The statement failed and nothing was changed: {error}.") from error
+
+
+def _too_long(deadline: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() > deadline
+
+
+def _create(folder: Path) -> None:
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "customers.db")) as db:
+        db.executescript(SEED.read_text(encoding="utf-8"))
+
+
+def _table_line(db: sqlite3.Connection, table: str) -> str:
+    name = '"' + table.replace('"', '""') + '"'
+    columns = ", ".join(column for (column,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+    (rows,) = db.execute(f"SELECT COUNT(*) FROM {name}").fetchone()
+    return f"{table} ({columns}): {rows} rows"
+
+
+def _check_first_word(sql: str, allowed: tuple[str, ...], advice: str) -> None:
+    # ATTACH, VACUUM INTO, BEGIN and the like would reach past this database or this transaction.
+    bare = re.sub(r"^(\s|--[^\n]*(\n|$)|/\*.*?\*/)*", "", sql, flags=re.DOTALL)
+    word = (re.match(r"[A-Za-z]*", bare) or [""])[0].upper()
+    if word not in allowed:
+        raise ToolException(f"{word or 'An empty statement'} is not allowed here: {advice}.")

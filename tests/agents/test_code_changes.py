@@ -1,0 +1,118 @@
+"""A graph whose file changes between its question and the decision: an answer is sent only if the new code asks the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from hitl_tui.model import RunState
+from tests.support.harness import PROJECTS, Place, Reviewer, approve, respond, reviewer
+
+GRAPH = """
+import sys
+sys.path.append("{folder}")
+from diary import note
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+
+def ask(state):
+    note("asks", question={question!r})
+    answer = interrupt({question!r})
+    note("answered", question={question!r}, answer=answer)
+
+
+def rest(state):
+    note("rests")
+
+
+graph = StateGraph(MessagesState)
+graph.add_node("ask", ask)
+graph.add_node("rest", rest)
+graph.add_edge(START, "ask")
+graph.add_edge("ask", "rest")
+graph = graph.compile({options})
+"""
+
+
+class Author:
+    """Somebody who edits an agent's file while it waits."""
+
+    def __init__(self, file: Path, make: Callable[[str], Place]) -> None:
+        self.file = file
+        self.write("pay 10?")
+        self.place = make(f"{file}:graph")
+
+    def write(self, question: str, more: str = "", options: str = "") -> None:
+        """Give the graph this question."""
+        self.file.write_text(GRAPH.format(folder=PROJECTS / "pauses", question=question, options=options) + more)
+
+    def restart(self) -> None:
+        """Let a new worker load what is there."""
+        self.place.end()
+        self.place.start()
+
+
+@pytest.fixture
+async def author(tmp_path: Path, own: Callable[[str], Place]) -> Author:
+    return Author(tmp_path / "payer.py", own)
+
+
+@pytest.fixture
+async def someone(author: Author) -> AsyncIterator[Reviewer]:
+    author.place.start()
+    async with reviewer(author.place) as found:
+        yield found
+
+
+async def test_another_question_gets_no_answer_meant_for_the_first(author: Author, someone: Reviewer) -> None:
+    run = await someone.launch("graph", text="go")
+    review = await someone.one(run)
+    author.write("pay 10000?")
+    author.restart()
+    await someone.decide(review, approve())
+    again = await someone.one(run)
+    assert (again.value, again.row.id != review.row.id) == ("pay 10000?", True)
+    stale = await someone.inbox.review(review.row.id)
+    assert (stale.row.state, stale.row.note) == ("stale", "what would run is no longer what was shown")
+    assert "answered" not in [d["did"] for d in someone.did(run)]
+    await someone.decide(again, respond("no"))
+    await someone.done(run)
+    assert [d for d in someone.did(run) if d["did"] == "answered"] == [{"did": "answered", "question": "pay 10000?", "answer": "no"}]
+
+
+async def test_the_same_question_of_new_code_is_answered(author: Author, someone: Reviewer) -> None:
+    run = await someone.launch("graph", text="go")
+    review = await someone.one(run)
+    author.write("pay 10?", more="# a remark\n")
+    author.restart()
+    await someone.decide(review, approve())
+    await someone.done(run)
+    assert await someone.states(run) == ["applied"]
+    assert [d["answer"] for d in someone.did(run) if d["did"] == "answered"] == [True]
+
+
+async def test_a_restart_without_a_change_asks_nothing_again(author: Author, someone: Reviewer) -> None:
+    run = await someone.launch("graph", text="go")
+    review = await someone.one(run)
+    author.restart()
+    await someone.decide(review, approve())
+    await someone.done(run)
+    assert [d["did"] for d in someone.did(run)] == ["asks", "asks", "answered", "rests"], "as often as LangGraph itself runs it"
+
+
+async def test_a_gate_is_not_passed_by_a_change(author: Author, someone: Reviewer) -> None:
+    author.write("pay 10?", options='interrupt_before=["rest"]')
+    author.restart()
+    run = await someone.launch("graph", text="go")
+    await someone.decide(await someone.one(run), approve())
+    gate = await someone.one(run)
+    author.write("pay 10?", more="# a remark\n", options='interrupt_before=["rest"]')
+    author.restart()
+    await someone.wait(run, RunState.WAITING)
+    assert "rests" not in [d["did"] for d in someone.did(run)]
+    await someone.decide(gate, approve())
+    await someone.done(run)
+    assert [d["did"] for d in someone.did(run)].count("rests") == 1

@@ -1,0 +1,690 @@
+"""How LangGraph pauses and resumes, row by row: which test shows what the console makes of it; what no other test does is done here."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from hitl_tui.errors import Refused
+from hitl_tui.model import Answer, DecisionKind, PauseKind, ReviewState, Run, RunState
+from tests.conftest import Keep
+from tests.support.harness import PROJECTS, Place, Reviewer, approve, edit, reject, respond, results, reviewer, until_said
+
+OWN = "agents/langgraph_contract::"
+COVERED: dict[str, str] = {
+    # 1.1 kinds
+    "1.1 A interrupt_before": "agents/interrupts::other_gates agents/interrupts::one_call agents/interrupts::a_rejected_gate_ends_the_run",
+    "1.1 B interrupt_after": "agents/interrupts::other_gates agents/nested_interrupts::a_gate_below",
+    "1.1 C interrupt(value)": "agents/interrupts::any_value_can_be_asked agents/interrupts::any_value_can_be_answered",
+    "1.1 D middleware, batched": "agents/interrupts::one_call agents/interrupts::a_batch_is_decided_call_by_call",
+    "1.1 E middleware, per_call": "agents/interrupts::one_call agents/interrupts::parallel_calls_are_decided_one_at_a_time",
+    "1.1 F agent-inbox schema": (
+        "agents/interrupts::agent_inbox_questions_follow_each_other_in_one_node agents/interrupts::agent_inbox_accept_and_ignore"
+    ),
+    "1.1 G MCP elicitation": "agents/mcp_elicitation::the_server_is_told agents/mcp_elicitation::questions_of_one_round_and_of_the_next",
+    "1.1 - failed node": (
+        "worker/engine::a_failed_run_is_tried_again_from_where_it_failed agents/interrupts::a_tool_that_fails_after_approval"
+    ),
+    "1.1 - cancelled": (
+        "agents/interrupts::a_cancelled_run_asks_nothing_any_more e2e/time_limits::cancelled_code_that_stops_by_itself_needs_no_new_process"
+    ),
+    "1.1 - killed": "worker/engine::a_killed_workers_run_goes_on_from_its_checkpoint e2e/crash_recovery::a_worker_dies_at_a_step",
+    "1.1 - drained": "worker/engine::a_stopped_worker_puts_its_runs_back",
+    # 1.2 what a checkpoint does not say
+    "1.2 a gate and a killed or cancelled run look the same": (
+        "worker/engine::recovery_never_passes_a_gate worker/engine::a_run_killed_inside_a_subgraph_goes_on_unasked "
+        "agents/nested_interrupts::a_run_stopped_at_its_own_gate_stays_there_after_a_retry "
+        "agents/interrupts::a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry"
+    ),
+    "1.2 gates given per invoke": "agents/nested_interrupts::gates_that_only_this_run_has",
+    # 1.3 precedence
+    "1.3 a gate and interrupt() at one node": (
+        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions agents/nested_interrupts::a_gate_below"
+    ),
+    "1.3 a resume at a gate passes it and answers": (
+        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions "
+        "agents/nested_interrupts::a_gate_beside_a_question_is_warned_of"
+    ),
+    "1.3 an empty list of gates does not disable compiled gates": "agents/nested_interrupts::gates_of_a_run_come_on_top_of_the_graphs_own",
+    "1.3 a gate is there again at its next visit, and not after an update": "agents/interrupts::a_tool_gate_takes_any_mix",
+    "1.3 gates after gates": "agents/interrupts::a_second_gate_is_not_passed_with_the_first",
+    # 1.4 values
+    "1.4 any value": (
+        "agents/interrupts::any_value_can_be_asked "
+        "agents/interrupts::any_value_can_be_answered "
+        "agents/langgraph_contract::values_that_are_no_json_are_asked"
+    ),
+    "1.4 dataclass and pydantic values": (
+        "agents/langgraph_contract::values_that_are_no_json_are_asked agents/serde::types_of_the_state_outlive_the_worker"
+    ),
+    "1.4 a value that cannot be stored": "agents/langgraph_contract::a_question_that_cannot_be_stored_is_a_sentence",
+    "1.4 response_schema": (
+        "agents/interrupts::answers_fit_the_response_schema agents/langgraph_contract::an_answer_becomes_the_dataclass_that_was_asked_for"
+    ),
+    "1.4 NodeInterrupt and its constant id": "agents/langgraph_contract::an_interrupt_of_the_old_style_is_shown_and_can_be_ended",
+    # 1.5 middleware
+    "1.5 approve, edit, reject, respond": "agents/interrupts::one_call",
+    "1.5 an edit is kept beside the message": "e2e/crash_recovery::killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again",
+    "1.5 siblings of a rejected call run": "agents/interrupts::a_batch_is_decided_call_by_call",
+    "1.5 allowed_decisions": "agents/interrupts::decisions_the_graph_does_not_allow_are_refused",
+    "1.5 one allowed decision: no oneOf": "agents/langgraph_contract::where_one_decision_is_allowed_it_is_the_only_one",
+    "1.5 no allowed decision: ValueError": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
+    "1.5 `when` is evaluated again on resume": (
+        "agents/tool_guard::what_was_refused_does_not_run_as_proposed agents/tool_guard::what_was_approved_runs_all_the_same "
+        "agents/tool_guard::a_question_still_open_is_no_yes"
+    ),
+    "1.5 one decision for each request, in order": (
+        "agents/interrupts::a_batch_is_decided_call_by_call agents/interrupt_payloads::what_is_offered_a_real_agent_takes"
+    ),
+    "1.5 edited arguments are type-checked": "agents/interrupts::wrong_decisions_are_refused_before_anything_is_stored",
+    "1.5 ungated siblings": "agents/langgraph_contract::what_nobody_is_asked_about_runs_before_the_answer_or_with_it",
+    "1.5 finding tool_call_id in a batch": "agents/langgraph_contract::calls_that_are_equal_are_decided_each_on_its_own",
+    # 1.6 deepagents
+    "1.6 sub-agents inherit interrupt_on, siblings have run": "agents/interrupts::a_deep_agent_and_its_sub_agent",
+    "1.6 the context is in the sub-agent's namespace": "agents/interrupts::two_sub_agents_at_once_are_told_apart",
+    "1.6 rules for files": "agents/langgraph_contract::rules_for_files_ask_about_those_they_guard",
+    # 1.7, 1.8
+    "1.7 list, dict, JSON text": "agents/interrupts::agent_inbox_questions_follow_each_other_in_one_node",
+    "1.7 config": (
+        "agents/interrupts::agent_inbox_allows_what_its_config_says "
+        "agents/interrupt_payloads::what_is_offered_for_a_letter_its_config_allows"
+    ),
+    "1.8 order of detection": (
+        "agents/interrupt_payloads::whatever_is_asked_becomes_actions_that_can_be_answered "
+        "agents/interrupt_payloads::half_of_a_known_shape_gets_no_bare_true_or_false"
+    ),
+    # 2 what to send
+    "2 one pending question": "agents/interrupts::any_value_can_be_answered",
+    "2 several pending, any subset": "agents/interrupts::fanned_out_questions_are_decided_one_at_a_time",
+    "2 several pending, all at once (a scalar would be refused)": "agents/interrupts::fanned_out_questions_are_decided_together",
+    "2 gate": "agents/interrupts::other_gates",
+    "2 answer None, {}, or a dict of hex keys": "agents/interrupts::any_value_can_be_answered",
+    # 2 what is silent without strict mode
+    "2 unknown id": "worker/engine::what_was_decided_elsewhere_is_stale",
+    "2 finished thread": "agents/langgraph_contract::an_answer_to_a_thread_that_ended_elsewhere_runs_nothing",
+    "2 unknown thread": (
+        "e2e/disk_faults::a_begun_run_never_begins_again_without_its_checkpoint e2e/disk_faults::a_pruned_run_does_not_begin_again"
+    ),
+    "2 a used id answers the next question": "agents/langgraph_contract::an_answer_given_elsewhere_is_not_given_to_the_next_question",
+    "2 a used id, at a gate by now": "agents/langgraph_contract::a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late",
+    "2 strict: not covered: concurrent resumes": (
+        "agents/interrupts::two_reviewers_decide_at_once "
+        "worker/engine::two_workers_share_the_work_and_repeat_none "
+        "store/connection::a_run_is_taken_once"
+    ),
+    "2 strict: not covered: a resume pinned to an old checkpoint": "e2e/disk_faults::older_checkpoints_ask_again_with_a_warning",
+    # 2.1 re-execution
+    "2.1 a node restarts from its top": "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions",
+    "2.1 other unanswered tasks restart up to their question": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
+    "2.1 ids are stable and differ within a node": (
+        "agents/nested_interrupts::the_same_words_asked_twice_by_three_at_once "
+        "agents/langgraph_contract::three_that_were_sent_ask_twice_each "
+        "agents/code_changes::a_restart_without_a_change_asks_nothing_again"
+    ),
+    "2.1 ids are new after update_state": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
+    "2.1 a code path that changes": "agents/code_changes::another_question_gets_no_answer_meant_for_the_first",
+    "2.1 classic ToolNode": (
+        "agents/nested_interrupts::a_tool_node_that_may_mix_up_answers_is_warned_of "
+        "agents/nested_interrupts::a_tool_node_with_one_call_is_not "
+        "agents/nested_interrupts::one_task_for_each_call_mixes_up_nothing"
+    ),
+    # 2.2 poisoned threads
+    "2.2 a node that raises after its answer": (
+        "agents/interrupts::a_poisoned_thread_is_asked_anew agents/interrupts::a_thread_poisoned_again_and_again_is_asked_anew_each_time"
+    ),
+    "2.2 malformed batches": (
+        "agents/interrupts::wrong_decisions_are_refused_before_anything_is_stored "
+        "agents/langgraph_contract::a_batch_poisoned_elsewhere_is_asked_anew"
+    ),
+    "2.2 recovery by time travel to the head": "agents/interrupts::a_poisoned_thread_is_asked_anew",
+    "2.2 finished siblings run again": "agents/langgraph_contract::what_ended_beside_a_poisoned_question_runs_again_and_that_is_said",
+    "2.2 a question behind an update": "e2e/soak::a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failure",
+    # 2.3 recipes at a tool gate
+    "2.3 approve all, edit args, reject all": "agents/interrupts::one_call agents/interrupts::edits_arrive_exactly_as_typed",
+    "2.3 reject some": "agents/interrupts::a_tool_gate_takes_any_mix e2e/crash_recovery::a_killed_mixed_decision_keeps_its_refusals",
+    "2.3 a gate that is not in front of the tools": "agents/interrupts::a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected",
+    "2.3 update_state as END": "agents/interrupts::a_rejected_gate_ends_the_run",
+    "2.3 update_state drops what is pending": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
+    "2.3 new input while pending": "worker/engine::a_second_run_of_a_thread_waits_and_continues_the_conversation",
+    # 3 subgraphs and fan-out
+    "3 subgraph as a node, 1 to 3 levels": (
+        "agents/nested_interrupts::a_question_below_nodes agents/interrupts::a_question_two_subgraphs_down"
+    ),
+    "3 subgraph called in a node": "agents/nested_interrupts::a_question_below_nodes",
+    "3 called in a tool or by `task`": (
+        "agents/nested_interrupts::a_question_below_tools agents/interrupts::two_sub_agents_at_once_are_told_apart"
+    ),
+    "3 gate inside a subgraph": "agents/interrupts::a_gate_inside_a_subgraph agents/nested_interrupts::a_gate_below",
+    "3 checkpointer=True, own saver": "agents/langgraph_contract::a_graph_with_a_checkpointer_of_its_own",
+    "3 checkpointer=False": "agents/langgraph_contract::a_graph_without_a_checkpointer_is_asked_for_ever",
+    "3 detached": "agents/langgraph_contract::a_graph_in_a_thread_of_its_own_asks_nobody",
+    "3 three Sends, two questions each": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
+    "3 functional API": "agents/nested_interrupts::tasks_of_a_function_that_ask agents/interrupts::choices_are_offered",
+    # 4 durability
+    "4 WAL, several processes": (
+        "worker/engine::several_workers_start_at_once_on_a_new_home worker/engine::two_workers_share_the_work_and_repeat_none"
+    ),
+    "4 a foreign writer holds the lock": (
+        "e2e/disk_faults::checkpoints_that_are_held_are_not_the_agents_error "
+        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again"
+    ),
+    "4 durability async": "worker/engine::a_killed_workers_run_goes_on_from_its_checkpoint",
+    "4.1 killed inside the answered node": (
+        "e2e/crash_recovery::killed_while_a_single_call_runs_a_person_is_asked_again e2e/crash_recovery::a_worker_dies_at_a_step"
+    ),
+    "4.1 killed in the following node": (
+        "e2e/crash_recovery::killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again "
+        "e2e/crash_recovery::killed_long_after_the_approved_ended_nobody_is_asked worker/engine::a_worker_killed_behind_a_gate_asks_again"
+    ),
+    "4.1 concurrent resumes": "worker/engine::two_workers_share_the_work_and_repeat_none store/connection::of_two_decisions_one_wins",
+    "4.3 types come back, others are plain data": (
+        "agents/serde::types_of_the_state_outlive_the_worker agents/serde::results_of_tasks_and_what_a_send_carries"
+    ),
+    "4.3 a checkpoint imports nothing": "agents/serde::a_poisoned_thread_calls_and_imports_nothing",
+    "4.3 tuples become lists": "agents/langgraph_contract::values_that_are_no_json_are_asked",
+    "4.4 whole threads only": (
+        "e2e/disk_faults::prune_takes_whole_old_threads_and_keeps_what_was_decided e2e/disk_faults::a_pruned_run_does_not_begin_again"
+    ),
+    # 5 streaming and cancelling
+    "5 tasks, updates, custom": "agents/langgraph_contract::each_step_is_told_once_although_its_node_runs_again",
+    "5 results replayed on resume are told once": "agents/interrupts::parallel_calls_are_decided_one_at_a_time",
+    "5 cancel: async node": (
+        "e2e/time_limits::over_its_time_a_run_fails_and_can_go_on "
+        "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result"
+    ),
+    "5 cancel: sync node": (
+        "e2e/time_limits::cancelled_code_that_goes_on_ends_with_its_process_and_the_others_lose_nothing "
+        "e2e/time_limits::cancelled_code_that_stops_by_itself_needs_no_new_process"
+    ),
+    "5 cancel: what is recorded": (
+        "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result "
+        "e2e/crash_recovery::a_cancelled_run_that_is_tried_again_asks_first"
+    ),
+    "5 clean stop": "worker/engine::a_stopped_worker_puts_its_runs_back",
+    # 6 loading
+    "6 langgraph.json": "agents/langgraph_contract::a_manifest_of_everything_is_read agents/loader::a_malformed_manifest_is_a_sentence",
+    "6 compiled graph, StateGraph, functions, context managers, own saver": "agents/loader::every_kind_of_graph_runs_pauses_and_goes_on",
+    "6 create_agent, @entrypoint": "agents/loader::create_agent_takes_a_sentence agents/loader::a_function_takes_a_string",
+    "6 RunnableSequence": "agents/loader::broken_agents_are_listed_beside_the_good_ones",
+    "6 config values are kept, with_config": "agents/langgraph_contract::the_config_of_a_graph_is_kept",
+    "6 typing.TypedDict on Python 3.11": "agents/loader::what_agents_take_is_known",
+    # 9 issues
+    "9 langgraph #6533, #6624": "agents/nested_interrupts::a_tool_node_that_may_mix_up_answers_is_warned_of",
+    "9 langgraph #6626": "agents/nested_interrupts::the_same_words_asked_twice_by_three_at_once",
+    "9 langgraph #6208, #6956, #6957": (
+        "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions agents/interrupts::two_questions_in_one_node"
+    ),
+    "9 langgraph #7034": "agents/interrupts::any_value_can_be_answered",
+    "9 langgraph #5952": "agents/interrupts::fanned_out_questions_are_decided_one_at_a_time",
+    "9 langgraph #4028, #6108": "agents/interrupts::fanned_out_questions_are_decided_together",
+    "9 langgraph #7780": "agents/langgraph_contract::a_node_that_asks_until_the_answer_is_good",
+    "9 langgraph #8136": (
+        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again worker/engine::a_locked_database_is_waited_for"
+    ),
+    "9 langchain #33787": "agents/interrupts::one_call",
+    "9 langchain #37093": "agents/interrupts::one_call agents/interrupts::a_tool_gate_takes_any_mix",
+    "9 langchain #38838": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
+    "9 deepagents #2946, #2947, #318": "agents/interrupts::two_sub_agents_at_once_are_told_apart",
+    "9 deepagents #420": "agents/interrupts::a_deep_agent_and_its_sub_agent",
+}
+"""The contract's rows that concern the console, by section, and what shows how it behaves there: `agents/interrupts::one_call` is
+test_pauses.py::test_one_call."""
+
+NOT_MET: dict[str, str] = {
+    "1.1 graphs without a checkpointer": "every graph is given the console's",
+    "1.1 the result of invoke(), 1.2 callbacks and empty tuples": "the worker reads the thread's head, and asks when in doubt",
+    "1.5 an edit that names another tool": "edits change arguments only",
+    "1.5 edit_notice=None": "the agent's own choice; nothing here reads the notice",
+    "1.7 langgraph.prebuilt.interrupt": "the shape is recognised, the classes are not used",
+    "2 scalar with several pending": "answers are always sent by id",
+    "2 answer + edit state": "an answer never changes the state besides",
+    "2 strict: a scalar at a gate": "a gate is never answered by Command",
+    "2.2 update_state as recovery": "time travel to the head is used, for it asks for no state",
+    "2.3 edit without the id, reject some naively, skip node": "recipes that go wrong are not used",
+    "2.3 Command(goto=...)": "never sent",
+    "4 graph.invoke, a second event loop, closing the connection in flight": "one loop, async only, runs end first",
+    "4 durability sync, exit; 9 langgraph #5672": "every run is streamed with async",
+    "4.1 killed after a scalar resume": "answers are always sent by id",
+    "4.2 listing threads; 9 langgraph #8558": "reviews are the store's own rows, and alist is never called",
+    "4.4 VACUUM": "none is needed for what is promised",
+    "5 values, debug, checkpoints": "modes that are not asked for",
+    "7 remote server; 9 langgraph #6362, docs #1198": "not part of the console now",
+    "8 offline models": "the sample agents' own, tested in test_sample_agents.py",
+}
+"""Rows that cannot happen here, and why."""
+
+Own = Callable[[str], Place]
+MAY = "may have run once"
+
+LETTER = ("send", {"to": "bob"})
+
+
+@pytest.fixture
+async def contract(keep: Keep) -> AsyncIterator[Reviewer]:
+    async with reviewer(keep("contract")) as someone:
+        yield someone
+
+
+@pytest.fixture
+async def alone(own: Own) -> AsyncIterator[Reviewer]:
+    """A reviewer of the same project in a home of their own, with no worker yet."""
+    async with reviewer(own("contract")) as someone:
+        yield someone
+
+
+def names(someone: Reviewer, run: Run) -> list[str]:
+    return [line["did"] for line in someone.did(run)]
+
+
+def behind(place: Place, run: Run, graph: str, verb: str, value: Any) -> None:
+    """Let a program that knows nothing of the console act on the run's thread."""
+    paths = ":".join(map(str, [PROJECTS / "contract", PROJECTS / "pauses", PROJECTS.parents[1] / "sample_agents"]))
+    order = [f"{PROJECTS}/contract/behind.py", f"{place.home.checkpoints}", run.thread, graph, verb, json.dumps(value)]
+    done = subprocess.run([sys.executable, *order], env={**place.env, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or "ValueError" in done.stderr, done.stderr
+
+
+def test_every_test_that_the_table_names_is_there() -> None:
+    for row, tests in COVERED.items():
+        assert tests.split(), row
+        for name in tests.split():
+            file, _, test = name.partition("::")
+            folder, _, module = file.rpartition("/")
+            tree = ast.parse((PROJECTS.parent / folder / f"test_{module}.py").read_text())
+            found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+            assert f"test_{test}" in found, f"{row}: there is no {name}"
+    assert all(NOT_MET.values())
+    assert not COVERED.keys() & NOT_MET.keys()
+
+
+def test_every_test_of_this_file_is_in_the_table() -> None:
+    named = {name for tests in COVERED.values() for name in tests.split()}
+    own = {name for name in globals() if name.startswith("test_") and not name.startswith("test_every_test_")}
+    assert own == {f"test_{name.removeprefix(OWN)}" for name in named if name.startswith(OWN)}
+
+
+# How a graph pauses
+
+
+async def test_a_gate_and_a_question_of_one_node_are_two_decisions(contract: Reviewer) -> None:
+    run = await contract.launch("gate_and_ask", given={})
+    gate = await contract.one(run)
+    assert (gate.row.kind, gate.node) == (PauseKind.GATE, "ask")
+    await contract.decide(gate, approve())
+    question = await contract.one(run)
+    assert (question.row.kind, question.node) == (PauseKind.QUESTION, "ask")
+    assert names(contract, run) == [], "the yes at the gate answered nothing"
+    await contract.decide(question, respond("now"))
+    assert (await contract.done(run))["answer"] == "now"
+    assert await contract.states(run) == ["applied", "applied"]
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ("tuple", ["a", 1]),
+        ("model", {"street": "Elm"}),
+        ("dataclass", {"day": "friday", "people": 2}),
+        ("set", {"set": ["only"]}),
+        ("bytes", {"bytes": "b'\\xff\\x00'"}),
+    ],
+)
+async def test_values_that_are_no_json_are_asked(contract: Reviewer, what: str, shown: Any) -> None:
+    run = await contract.launch("odd", given={"text": what})
+    review = await contract.one(run)
+    assert review.value == shown
+    await contract.decide(review, respond("seen"))
+    assert (await contract.done(run))["answer"] == "seen"
+
+
+async def test_a_question_that_cannot_be_stored_is_a_sentence(contract: Reviewer) -> None:
+    run = await contract.launch("odd", given={"text": "object"})
+    failed = await contract.wait(run, RunState.FAILED)
+    assert failed.error.startswith("its state holds something that cannot be stored: TypeError: Type is not msgpack serializable")
+    assert await contract.states(run) == []
+
+
+async def test_an_answer_becomes_the_dataclass_that_was_asked_for(contract: Reviewer) -> None:
+    run = await contract.launch("form", given={})
+    review = await contract.one(run)
+    for bad in ({"day": "friday"}, {"day": "friday", "people": "many"}, "friday"):
+        with pytest.raises(Refused):
+            await contract.decide(review, Answer(DecisionKind.RESPOND, bad))
+    await contract.decide(review, Answer(DecisionKind.RESPOND, {"day": "friday", "people": 2}))
+    assert (await contract.done(run))["answer"] == ["Booking", "friday", 2]
+
+
+async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract: Reviewer) -> None:
+    """`NodeInterrupt` takes no answer, and its id is the same in every graph: only the state could let it go on."""
+    run = await contract.launch("old_style", given={})
+    review = await contract.one(run)
+    assert review.value == "no answer can be given here"
+    await contract.decide(review, respond("but I do"))
+    again = await contract.one(run)
+    assert (again.row.id, again.row.note) == (review.row.id, "the answer was sent, and the graph asks the same again")
+    await contract.inbox.cancel(run.id)
+    await contract.wait(run, RunState.CANCELLED)
+
+
+# The middleware
+
+
+@pytest.mark.parametrize(("agent", "ran_before"), [("batched", []), ("per_call", ["look"])])
+async def test_what_nobody_is_asked_about_runs_before_the_answer_or_with_it(contract: Reviewer, agent: str, ran_before: list[str]) -> None:
+    run = await contract.launch(agent, [LETTER, ("look", {"path": "p"})])
+    review = await contract.one(run)
+    assert names(contract, run) == ran_before
+    await contract.decide(review, reject("no"))
+    await contract.done(run)
+    assert names(contract, run) == ["look"]
+
+
+@pytest.mark.parametrize("agent", ["batched", "per_call"])
+async def test_calls_that_are_equal_are_decided_each_on_its_own(contract: Reviewer, agent: str) -> None:
+    run = await contract.launch(agent, [LETTER, LETTER, LETTER])
+    reviews = await contract.asked(run, 1 if agent == "batched" else 3)
+    actions = [action for review in reviews for action in review.actions]
+    assert len({action.tool_call for action in actions} - {None}) == 3
+    chosen = (reject("not this one"), approve(), respond("bob was told"))
+    if agent == "batched":
+        await contract.decide(reviews[0], *chosen)
+    else:
+        for review, answer in zip(reviews, chosen, strict=True):
+            await contract.decide(review, answer)
+    state = await contract.done(run)
+    assert names(contract, run) == ["send"]
+    texts = results(state)["send"]
+    assert [any(word in text for text in texts) for word in ("not this one", "sent to bob", "bob was told")] == [True] * 3
+
+
+@pytest.mark.parametrize("agent", ["narrow_batched", "narrow_per_call"])
+@pytest.mark.parametrize(
+    ("call", "only", "others", "did"),
+    [
+        (LETTER, approve(), (edit(to="eve"), reject(), respond("x")), ["send"]),
+        (("delete", {"path": "p"}), reject("no"), (approve(), edit(path="q"), respond("x")), []),
+        (("store", {"data": 1}), edit(data=2), (approve(), reject(), respond("x")), ["store"]),
+        (("burst", {"text": "x"}), respond("done by hand"), (approve(), edit(text="y"), reject()), []),
+    ],
+    ids=["approve", "reject", "edit", "respond"],
+)
+async def test_where_one_decision_is_allowed_it_is_the_only_one(
+    contract: Reviewer, agent: str, call: Any, only: Answer, others: tuple[Answer, ...], did: list[str]
+) -> None:
+    run = await contract.launch(agent, [call])
+    review = await contract.one(run)
+    assert review.actions[0].allowed == (only.kind,)
+    for answer in others:
+        with pytest.raises(Refused):
+            await contract.decide(review, answer)
+    await contract.decide(review, only)
+    await contract.done(run)
+    assert names(contract, run) == did
+
+
+async def test_an_agent_that_allows_no_decision_is_listed_as_broken(contract: Reviewer) -> None:
+    await contract.until_workers(1)
+    await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
+    [careless] = [agent for agent in await contract.inbox.agents() if agent.name == "careless"]
+    assert careless.error.startswith("ValueError: ")
+    assert "allowed_decisions" in careless.error
+
+
+async def test_rules_for_files_ask_about_those_they_guard(keep: Keep) -> None:
+    async with reviewer(keep("deep")) as deep:
+        calls = [("write_file", {"file_path": f"/{where}/a", "content": "x"}) for where in ("open", "secret")]
+        run = await deep.launch("filing", calls, [("write_file", {"file_path": "/secret/b", "content": "y"})])
+        review = await deep.one(run)
+        assert [(action.name, action.args["file_path"]) for action in review.actions] == [("write_file", "/secret/a")]
+        await deep.decide(review, reject("keep out"))
+        review = await deep.one(run)
+        assert review.actions[0].args["file_path"] == "/secret/b"
+        await deep.decide(review, approve())
+        files = (await deep.done(run))["files"]
+        assert sorted(files) == ["/open/a", "/secret/b"]
+
+
+# Resuming
+
+
+async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(alone: Reviewer) -> None:
+    """LangGraph itself gives what is sent for a question that was answered to the one after it."""
+    run = await alone.launch("two", given={})
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    behind(alone.place, run, "asks:two", "resume", "from elsewhere")
+    await alone.decide(review, respond("meant for the first"))
+    assert alone.place.run_until_idle() == 0
+    second = await alone.one(run)
+    assert (second.value, second.row.id != review.row.id) == ("second?", True)
+    assert (await alone.inbox.review(review.row.id)).row.state == ReviewState.STALE
+    await alone.decide(second, respond("two"))
+    assert alone.place.run_until_idle() == 0
+    assert (await alone.done(run))["answer"] == ["from elsewhere", "two"]
+
+
+async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(alone: Reviewer) -> None:
+    run = await alone.launch("plain", given={})
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    behind(alone.place, run, "asks:plain", "resume", "from elsewhere")
+    await alone.decide(review, respond("too late"))
+    assert alone.place.run_until_idle() == 0
+    assert (await alone.done(run))["answer"] == "from elsewhere"
+    assert alone.did(run) == [{"did": "answered", "answer": "from elsewhere"}]
+    stale = (await alone.inbox.review(review.row.id)).row
+    assert (stale.state, stale.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
+
+
+async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late(alone: Reviewer) -> None:
+    run = await alone.launch("ask_then_gate", given={})
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    behind(alone.place, run, "asks:ask_then_gate", "resume", "from elsewhere")
+    await alone.decide(review, respond("too late"))
+    assert alone.place.run_until_idle() == 0
+    gate = await alone.one(run)
+    assert (gate.row.kind, gate.node) == (PauseKind.GATE, "publish")
+    assert names(alone, run) == ["answered"]
+    await alone.decide(gate, approve())
+    assert alone.place.run_until_idle() == 0
+    assert (await alone.done(run))["answer"] == "from elsewhere"
+    assert names(alone, run) == ["answered", "published"]
+
+
+async def test_a_state_changed_elsewhere_is_asked_about_anew(alone: Reviewer) -> None:
+    """An update drops what is pending, which looks as a gate does: a person lets it go on, and it comes back under another id."""
+    run = await alone.launch("two", given={})
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    behind(alone.place, run, "asks:two", "update", {"text": "changed"})
+    await alone.decide(review, respond("meant for the first"))
+    assert alone.place.run_until_idle() == 0
+    held = await alone.one(run)
+    assert (held.row.kind, held.node) == (PauseKind.GATE, "ask_two")
+    await alone.decide(held, approve())
+    assert alone.place.run_until_idle() == 0
+    again = await alone.one(run)
+    assert (again.value, again.interrupt != review.interrupt) == ("first?", True)
+    assert "between" not in names(alone, run)
+    await alone.decide(again, respond("one"))
+    assert alone.place.run_until_idle() == 0
+    await alone.decide(await alone.one(run), respond("two"))
+    assert alone.place.run_until_idle() == 0
+    assert (await alone.done(run))["answer"] == ["one", "two"]
+
+
+async def test_a_batch_poisoned_elsewhere_is_asked_anew(alone: Reviewer) -> None:
+    """A list where the middleware wants `decisions` is kept by LangGraph and replayed whatever is answered later."""
+    run = await alone.launch("batched", [LETTER])
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    behind(alone.place, run, "middleware:batched", "resume", {"decisions": []})
+    await alone.decide(review, approve())
+    assert alone.place.run_until_idle() == 0
+    assert "decisions" in (await alone.wait(run, RunState.FAILED)).error
+    assert names(alone, run) == []
+    await alone.inbox.retry(run.id)
+    assert alone.place.run_until_idle() == 0
+    again = await alone.one(run)
+    assert again.interrupt != review.interrupt
+    await alone.decide(again, approve())
+    assert alone.place.run_until_idle() == 0
+    await alone.done(run)
+    assert names(alone, run) == ["send"]
+
+
+async def test_a_node_runs_from_its_top_for_each_of_its_questions(contract: Reviewer) -> None:
+    run = await contract.launch("two", given={})
+    await contract.decide(await contract.one(run), respond("one"))
+    await contract.decide(await contract.one(run), respond("two"))
+    await contract.done(run)
+    assert names(contract, run) == ["before", "before", "between", "before", "between", "after"]
+
+
+async def test_three_that_were_sent_ask_twice_each(contract: Reviewer) -> None:
+    run = await contract.launch("fan", given={"people": ["ann", "bob", "cy"]})
+    asked = {review.row.id: review for review in await contract.asked(run, 3)}
+    for turn in range(6):
+        [review, *others] = await contract.asked(run, min(3, 6 - turn))
+        await contract.decide(review, respond(f"to {review.value}"))
+        await contract.applied(review)
+        left = {r.row.id: r for r in await contract.asked(run, min(3, 5 - turn))} if turn < 5 else {}
+        assert {r.row.id: r.interrupt for r in others}.items() <= {number: r.interrupt for number, r in left.items()}.items()
+        asked |= left
+    said = (await contract.done(run))["log"]
+    assert sorted(said) == [[name, f"to {name}, first?", f"to {name}, second?"] for name in ("ann", "bob", "cy")]
+    assert len(asked) == 6
+    assert sorted(d["name"] for d in contract.did(run) if d["did"] == "end") == ["ann", "bob", "cy"], "each ran to its end once"
+
+
+async def test_a_node_that_asks_until_the_answer_is_good(contract: Reviewer) -> None:
+    run = await contract.launch("insists", given={})
+    for answer in ("one", None, 3):
+        await contract.decide(await contract.one(run), Answer(DecisionKind.RESPOND, answer))
+    assert (await contract.done(run))["answer"] == ["one", None, 3]
+    assert await contract.states(run) == ["applied"] * 3
+
+
+async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said(contract: Reviewer) -> None:
+    run = await contract.launch("fussy_beside", given={})
+    await contract.decide(await contract.one(run), respond("bad"))
+    await contract.wait(run, RunState.FAILED)
+    assert names(contract, run) == ["acts"]
+    await contract.inbox.retry(run.id)
+    again = await contract.one(run)
+    assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked anew")
+    await contract.decide(again, respond("good"))
+    assert (await contract.done(run))["answer"] == "good"
+    assert names(contract, run) == ["acts", "acts"], "LangGraph knows no other way out"
+
+
+# Graphs within graphs
+
+
+@pytest.mark.parametrize(("agent", "visits"), [("kept", ["visit 1?", "visit 2?"]), ("own_saver", ["visit 1?", "visit 1?"])])
+async def test_a_graph_with_a_checkpointer_of_its_own(alone: Reviewer, agent: str, visits: list[str]) -> None:
+    """Whatever it was compiled with, its questions outlive the process; with `checkpointer=True` it remembers its earlier visit."""
+    run = await alone.launch(agent, given={})
+    seen = set()
+    for visit in visits:
+        assert alone.place.run_until_idle() == 0
+        review = await alone.one(run)
+        assert (review.row.kind, review.value) == (PauseKind.QUESTION, visit)
+        seen.add(review.interrupt)
+        await alone.decide(review, respond(f"at {len(seen)}"))
+    assert alone.place.run_until_idle() == 0
+    assert (await alone.done(run))["answers"] == ["at 1", "at 2"]
+    assert names(alone, run) == ["count", "answered", "count", "answered"]
+
+
+@pytest.mark.parametrize(("agent", "warned"), [("no_saver_node", True), ("no_saver", False)])
+async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Reviewer, agent: str, warned: bool) -> None:
+    """LangGraph gives its question a new id each time it runs, so that no answer by id reaches it; what a node calls cannot be seen."""
+    run = await contract.launch(agent, given={})
+    first = await contract.one(run)
+    assert ("checkpointer=False" in first.row.note and "it will ask again" in first.row.note) is warned
+    await contract.decide(first, respond("at 1"))
+    await contract.applied(first)
+    second = await contract.one(run)
+    assert second.interrupt != first.interrupt
+    assert not [d for d in contract.did(run) if d["did"] == "answered"]
+    await contract.inbox.cancel(run.id)
+    await contract.wait(run, RunState.CANCELLED)
+
+
+async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> None:
+    """Of what it asks the run's thread knows nothing; the run goes on, as it does without the console."""
+    run = await contract.launch("detached", given={})
+    assert (await contract.done(run))["answers"] == ["went on"]
+    assert await contract.states(run) == []
+    assert "answered" not in names(contract, run)
+
+
+# Durability, cancelling, streaming
+
+
+async def test_an_answer_that_cannot_be_stored_is_asked_for_again(alone: Reviewer) -> None:
+    """Somebody holds checkpoints.db: the node has acted, and LangGraph could not write that down."""
+    run = await alone.launch("plain", given={})
+    alone.place.start()
+    review = await alone.one(run)
+    with contextlib.closing(sqlite3.connect(alone.place.home.checkpoints, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await alone.decide(review, respond("yes"))
+        await alone.until_did(run, "answered")
+        await until_said(alone.place, "checkpoints.db is locked by another program")
+        other.execute("ROLLBACK")
+    again = await alone.one(run)
+    assert (again.row.id, again.interrupt, again.row.note[: len(MAY)]) == (review.row.id, review.interrupt, MAY)
+    await alone.decide(again, respond("yes, again"))
+    assert (await alone.done(run))["answer"] == "yes, again"
+
+
+async def test_what_ended_beside_a_cancelled_node_keeps_its_result(alone: Reviewer) -> None:
+    run = await alone.launch("pair", given={})
+    alone.place.start()
+    await alone.until_did(run, "slow begins")
+    await alone.until_did(run, "acts")
+    await asyncio.sleep(0.5)  # checkpoints are written behind the run
+    await alone.inbox.cancel(run.id)
+    await alone.wait(run, RunState.CANCELLED)
+    await alone.inbox.retry(run.id)
+    assert sorted((await alone.done(run))["log"]) == ["acted", "slow"]
+    assert names(alone, run).count("acts") == 1
+
+
+async def test_each_step_is_told_once_although_its_node_runs_again(contract: Reviewer) -> None:
+    run = await contract.launch("streams", given={})
+    await contract.decide(await contract.one(run), approve())
+    await contract.done(run)
+    trace = await contract.inbox.trace(run.id)
+    assert [event.node for event in trace if event.kind == "start"] == ["acts", "tell", "tell"]
+    assert [event.body["value"] for event in trace if event.kind == "custom"] == [{"percent": 50}] * 2, "the node ran twice"
+    ends = [(event.node, event.body.get("paused", False)) for event in trace if event.kind == "end"]
+    assert ends == [("acts", False), ("tell", True), ("tell", False)]
+
+
+async def test_the_config_of_a_graph_is_kept(contract: Reviewer) -> None:
+    run = await contract.launch("limited", given={})
+    failed = await contract.wait(run, RunState.FAILED)
+    assert failed.error.startswith("it went on for too many steps without an end: GraphRecursionError: Recursion limit of 7 reached")
+    assert names(contract, run) == ["step"] * 7
+
+
+async def test_a_manifest_of_everything_is_read(contract: Reviewer) -> None:
+    """What concerns a server, a container or a browser is passed over, and neither refused nor looked for."""
+    manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
+    assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}
+    await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
+    agents = {agent.name: agent.error for agent in await contract.inbox.agents()}
+    assert {name for name in manifest["graphs"] if agents[name]} == {"careless"}

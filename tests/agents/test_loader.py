@@ -1,0 +1,191 @@
+"""Everything a langgraph.json or a target may name: loaded unmodified and run, or listed as broken with a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.agents import targets
+from hitl_tui.errors import BadTarget, Refused
+from hitl_tui.model import RunState
+from tests.conftest import Keep
+from tests.support.harness import PROJECTS, Place, Reviewer, approve, reviewer
+
+Own = Callable[[str], Place]
+
+ASKING = {
+    "compiled": "compiled",
+    "builder": "builder",
+    "own_saver": "own saver",
+    "no_parameters": "no parameters",
+    "one_parameter": "thread {thread}",
+    "two_parameters": "thread {thread}",
+    "with_default": "default",
+    "asynchronous": "asynchronous",
+    "context": "context",
+    "async_context": "async context",
+    "environment": "from the manifest",
+    "relative": "relative",
+    "module": "package",
+    "standard_name": "named as a standard module",
+    "noisy": "noisy",
+}
+BROKEN = {
+    "import_error": "ImportError: no module named nothing\\ud800",
+    "system_exit": "it called sys.exit(no API key)",
+    "sequence": "it is a RunnableSequence, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
+    "number": "it is a int, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
+    "factory_raises": "ValueError: the factory has a bad day",
+    "factory_leaves": "it called sys.exit(3)",
+    "factory_empty": "it is a NoneType, not a graph; name a compiled graph, a StateGraph, or a function that makes one",
+    "factory_greedy": "wants_much wants 3 arguments; a factory takes at most config and runtime",
+    "no_attribute": "kinds.py has no nothing",
+    "no_module": "ModuleNotFoundError: No module named 'gone'",
+}
+
+
+@pytest.fixture
+async def kinds(keep: Keep) -> AsyncIterator[Reviewer]:
+    async with reviewer(keep("loading")) as someone:
+        yield someone
+
+
+@pytest.mark.parametrize("agent", ASKING)
+async def test_every_kind_of_graph_runs_pauses_and_goes_on(kinds: Reviewer, agent: str) -> None:
+    run = await kinds.launch(agent, given={"text": "hi"})
+    await kinds.decide(await kinds.one(run), approve())
+    assert (await kinds.done(run))["by"] == ASKING[agent].format(thread=run.thread)
+
+
+async def test_a_function_takes_a_string(kinds: Reviewer) -> None:
+    run = await kinds.launch("function", text="just text")
+    await kinds.decide(await kinds.one(run), approve())
+    assert (await kinds.done(run)) == {"by": "function"}
+
+
+async def test_create_agent_takes_a_sentence(kinds: Reviewer) -> None:
+    state = await kinds.done(await kinds.launch("created", text="hello"))
+    assert [m["text"] for m in state["messages"]] == ["hello", "done: "]
+
+
+async def test_a_graph_that_takes_a_store_gets_one(kinds: Reviewer) -> None:
+    state = await kinds.done(await kinds.launch("memory", given={"text": "kept"}))
+    assert (state["seen"], state["by"]) == (["kept"], "kept")
+
+
+async def test_files_of_one_name_in_several_folders_are_several_modules(kinds: Reviewer) -> None:
+    for agent, by in (("outside1", "one"), ("outside2", "two/one"), ("outside3", "three/one")):
+        assert (await kinds.done(await kinds.launch(agent, given={"text": "x"})))["by"] == by
+
+
+async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) -> None:
+    await kinds.done(await kinds.launch("created", text="the worker is there"))
+    agents = {agent.name: agent for agent in await kinds.inbox.agents()}
+    assert {name: agents[name].error for name in BROKEN} == BROKEN
+    assert agents["no_file"].error.startswith("there is no file ")
+    assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file"}
+    assert "raises.py" in agents["import_error"].traceback
+    with pytest.raises(Refused, match="cannot be loaded: ImportError"):
+        await kinds.launch("import_error", text="x")
+
+
+async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
+    await kinds.done(await kinds.launch("created", text="the worker is there"))
+    agents = {agent.name: agent for agent in await kinds.inbox.agents()}
+    assert agents["created"].description == "Made by create_agent."
+    assert agents["created"].takes_text
+    assert agents["function"].takes_text
+    assert not agents["compiled"].takes_text
+    assert set(agents["compiled"].input_schema["properties"]) == {"text", "by", "seen"}
+    with pytest.raises(Refused, match="takes no plain text"):
+        await kinds.launch("compiled", text="x")
+    with pytest.raises(Refused, match="does not fit function"):
+        await kinds.launch("function", given={"not": "a string"})
+
+
+@pytest.mark.parametrize(
+    ("target", "agent", "given", "by"),
+    [
+        ("dotenv", "agent", {"text": "x"}, "from the file"),
+        (str(PROJECTS / "singles/one.py:graph"), "graph", {"text": "x"}, "one"),
+    ],
+    ids=["folder with .env", "file"],
+)
+async def test_other_targets(own: Own, target: str, agent: str, given: Any, by: str) -> None:
+    place = own(target)
+    async with reviewer(place) as someone:
+        run = await someone.launch(agent, given=given)
+        assert place.run_until_idle() == 0
+        assert (await someone.inbox.run(run.id)).state is RunState.DONE
+        assert (await someone.done(run))["by"] == by
+
+
+def test_a_module_is_found_from_where_one_stands(own: Own) -> None:
+    place = own("two.one:graph")
+    shutil.copytree(PROJECTS / "singles", place.folder, dirs_exist_ok=True)
+    (agent,) = place.json("agents", "two.one:graph")
+    assert (agent["agent"], agent["error"]) == ("graph", None)
+    (agent,) = place.json("agents", "nowhere.at_all:graph")[:1]
+    assert "No module named" in json.dumps(place.json("agents"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "cannot be read"),
+        ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ("1" * 5000, "cannot be read"),
+        ("[]", 'has no "graphs"'),
+        ("{}", 'has no "graphs"'),
+        ('{"graphs": {}}', 'has no "graphs"'),
+        ('{"graphs": []}', 'has no "graphs"'),
+        ('{"graphs": {"a": 5}}', "graph 'a' does not say where it is"),
+        ('{"graphs": {"a": "./x.py"}}', "graph 'a' does not say where it is"),
+        ('{"graphs": {"a": {"path": ":x"}}}', "graph 'a' does not say where it is"),
+        ('{"graphs": {"a": "./\\u0000.py:x"}}', "cannot be read"),
+        ('{"graphs": {"a": "./x.py:g"}, "dependencies": "."}', "not a list of strings"),
+        ('{"graphs": {"a": "./x.py:g"}, "dependencies": [{}]}', "not a list of strings"),
+        ('{"graphs": {"a": "./x.py:g"}, "env": 5}', "neither a table nor a file's name"),
+        ('{"graphs": {"a": "./x.py:g"}, "env": "gone"}', "there is no env file gone"),
+        ('{"graphs": {"a": "./x.py:g"}, "env": {"A=B": "x"}}', "cannot be an environment variable"),
+        ('{"graphs": {"a": "./x.py:g"}, "env": {"A": "\\u0000"}}', "cannot be an environment variable"),
+    ],
+    ids=lambda text: ascii(text[:50]),
+)
+def test_a_malformed_manifest_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "langgraph.json").write_text(text)
+    with pytest.raises(BadTarget, match=sentence):
+        targets.parse(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("gone", "there is no gone"),
+        ("gone.py:graph", "there is no file gone.py"),
+        ("gone.json", "there is no gone.json"),
+        ("here.py", "here.py names no graph"),
+        ("here.py:", "here.py: names no graph"),
+        ("here.py:not a name", "names no graph"),
+        ("not-a-module:graph", "names no graph"),
+        ("folder", "there is no langgraph.json in"),
+        ("", "there is no langgraph.json in"),
+        (":", "names no graph"),
+        ("x" * 5000, "names no graph"),
+        ("x" * 5000 + ".py:graph", "there is no file"),
+        ("a\x00b.py:graph", "names no graph"),
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
+def test_a_target_that_is_none_is_a_sentence(tmp_path: Path, target: str, sentence: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "here.py").write_text("graph = 5")
+    with pytest.raises(BadTarget) as raised:
+        targets.parse(target, tmp_path)
+    assert len(str(raised.value)) < 6000

@@ -1,0 +1,131 @@
+"""Checkpoints that anybody may have written: nothing is imported or called for them, and the graphs' own types come back whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import ormsgpack
+import pytest
+from langgraph.checkpoint.serde import jsonplus
+
+from hitl_tui.agents.serde import StrictSerializer
+from hitl_tui.model import RunState
+from tests.support.harness import Place, Reviewer, respond, reviewer
+
+Own = Callable[[str], Place]
+
+
+@pytest.fixture
+async def alone(own: Own) -> AsyncIterator[Reviewer]:
+    async with reviewer(own("types")) as someone:
+        yield someone
+
+
+@pytest.mark.parametrize("agent", ["orders", "made"])
+async def test_types_of_the_state_outlive_the_worker(alone: Reviewer, agent: str) -> None:
+    run = await alone.launch(agent, given={})
+    assert alone.place.run_until_idle() == 0
+    review = await alone.one(run)
+    assert review.value["name"] == "tea"
+    await alone.decide(review, respond(value="yes"))
+    assert alone.place.run_until_idle() == 0
+    await alone.done(run)
+    (saw,) = alone.did(run)
+    assert saw == {
+        "did": "types",
+        "basket": "Basket",
+        "items": ["Item", "Rare"],
+        "grades": ["Grade", "poor"],
+        "spot": "Spot",
+        "year": 1666,
+        "to": "Address",
+        "street": "FINE",
+        "extra": "dict",
+        "rest": ["datetime", "UUID", "PosixPath"],
+    }
+    said = [line for line in alone.place.said().splitlines() if "Undeclared" in line]
+    assert said, "what is not rebuilt is told"
+    assert len(said) <= 2, "once by each worker"
+    assert "goods.Undeclared, which no schema of these graphs names: it is read as plain data" in said[0]
+    assert "allowed_msgpack_modules" not in alone.place.said(), "LangGraph's own warnings are not added to it"
+
+
+async def test_results_of_tasks_and_what_a_send_carries(alone: Reviewer) -> None:
+    function = await alone.launch("tasks", given={"street": "Elm"})
+    nested = await alone.launch("nested", given={"streets": ["Oak", "Ash"]})
+    assert alone.place.run_until_idle() == 0
+    for run, count in ((function, 1), (nested, 2)):
+        for review in await alone.asked(run, count):
+            await alone.decide(review, respond("yes"))
+    assert alone.place.run_until_idle() == 0
+    await alone.done(function)
+    await alone.wait(nested)
+    assert {"did": "task", "told": "Told", "basket": "Basket", "to": "Address"} in alone.did(function)
+    assert alone.did(nested).count({"did": "carry", "parcel": "Parcel", "address": "Address"}) == 2
+
+
+# Hostile files
+
+KINDS: dict[str, tuple[int, Callable[[tuple[str, str], str], tuple[Any, ...]]]] = {
+    "one argument": (jsonplus.EXT_CONSTRUCTOR_SINGLE_ARG, lambda what, path: (*what, path)),
+    "positional": (jsonplus.EXT_CONSTRUCTOR_POS_ARGS, lambda what, path: (*what, (path,))),
+    "keywords": (jsonplus.EXT_CONSTRUCTOR_KW_ARGS, lambda what, path: (*what, {"path": path})),
+    "method": (jsonplus.EXT_METHOD_SINGLE_ARG, lambda what, path: ("pathlib", "Path", path, "mkdir")),
+    "pydantic 1": (jsonplus.EXT_PYDANTIC_V1, lambda what, path: (*what, {"path": path})),
+    "pydantic 2": (jsonplus.EXT_PYDANTIC_V2, lambda what, path: (*what, {"path": path}, "model_validate_json")),
+}
+
+
+def poison(kind: str, module: str, name: str, path: Path) -> bytes:
+    code, arguments = KINDS[kind]
+    return ormsgpack.packb(ormsgpack.Ext(code, ormsgpack.packb(arguments((module, name), str(path)))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("module_name", [("os", "mkdir"), ("evil", "Evil")])
+async def test_a_poisoned_thread_calls_and_imports_nothing(
+    alone: Reviewer, tmp_path: Path, kind: str, module_name: tuple[str, str]
+) -> None:  # fmt: skip
+    place, proof = alone.place, tmp_path / "proof"
+    place.env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), place.env.get("PYTHONPATH", "")])
+    (tmp_path / "evil.py").write_text(f"import os\nos.mkdir({str(proof)!r})\nclass Evil:\n    def __init__(self, *a, **k): pass\n")
+    run = await alone.launch("orders", given={})
+    assert place.run_until_idle() == 0
+    review = await alone.one(run)
+    bad = poison(kind, *module_name, proof)
+    with contextlib.closing(sqlite3.connect(place.home.checkpoints)) as db, db:
+        db.execute("UPDATE writes SET value = ? WHERE channel = 'extra'", (bad,))
+        for rowid, value in db.execute("SELECT rowid, checkpoint FROM checkpoints").fetchall():
+            assert value
+            whole = StrictSerializer().loads_typed(("msgpack", value))
+            if "extra" in whole["channel_values"]:
+                db.execute("UPDATE checkpoints SET checkpoint = ? WHERE rowid = ?", (with_extra(whole, bad), rowid))
+    place.start("--until-idle")
+    await alone.decide(review, respond("go on"))
+    assert place.workers[-1].wait() == 0
+    assert (await alone.inbox.run(run.id)).state in (RunState.DONE, RunState.FAILED)
+    assert not proof.exists()
+
+
+def with_extra(checkpoint: dict[str, Any], bad: bytes) -> bytes:
+    """The checkpoint with a channel whose value is this, packed."""
+    marker = "0123456789 a marker as long as no other"
+    checkpoint["channel_values"]["extra"] = marker
+    return StrictSerializer().dumps_typed(checkpoint)[1].replace(ormsgpack.packb(marker), bad)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "method"])
+def test_the_poison_would_work_on_langgraphs_own_reader(tmp_path: Path, kind: str) -> None:
+    """Else the tests above prove nothing. (It refuses methods by itself.)"""
+    jsonplus.JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed(("msgpack", poison(kind, "os", "mkdir", tmp_path / "proof")))
+    assert (tmp_path / "proof").exists()
+
+
+def test_the_old_format_is_data() -> None:
+    text = b'{"lc": 2, "type": "constructor", "id": ["uuid", "UUID"], "kwargs": {"int": 5}}'
+    assert StrictSerializer().loads_typed(("json", text))["id"] == ["uuid", "UUID"]

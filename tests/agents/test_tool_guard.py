@@ -1,0 +1,147 @@
+"""A person's no stands, also where a graph's `when` has changed its mind by the time the answer comes."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+
+from hitl_tui.agents.tool_guard import Guard
+from hitl_tui.errors import Forbidden
+from hitl_tui.model import Answer, Ban, Run, RunState
+from tests.support.harness import Reviewer, approve, edit, reject, respond
+
+LETTER = ("send", {"to": "bob", "body": "hello"})
+SENT = {"did": "send", "to": "bob", "body": "hello", "copies": 1}
+
+
+def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
+    """Let the agent's `when` say no, or yes again."""
+    file = reviewer.place.journal.with_name(f"quiet-{run.thread}")
+    file.touch() if on else file.unlink()
+
+
+@pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
+@pytest.mark.parametrize(
+    ("answer", "did"),
+    [(reject("no"), "ann rejected it"), (edit(to="eve"), "ann edited it"), (respond("done"), "ann answered in place of it")],
+    ids=["reject", "edit", "respond"],
+)
+async def test_what_was_refused_does_not_run_as_proposed(pauses: Reviewer, agent: str, answer: Answer, did: str) -> None:
+    run = await pauses.launch(agent, [LETTER])
+    review = await pauses.one(run)
+    quiet(pauses, run)
+    await pauses.decide(review, answer)
+    failed = await pauses.wait(run, RunState.FAILED)
+    assert failed.error.startswith(f"the agent went on to run send as proposed although {did} (review {review.row.id}), and was stopped; ")
+    assert failed.traceback == ""
+    assert pauses.did(run) == []
+    await pauses.inbox.retry(run.id)
+    await pauses.wait(run, RunState.FAILED, RunState.WAITING)
+    assert pauses.did(run) == [], "a retry is stopped as well, or asks"
+
+
+@pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
+async def test_what_was_approved_runs_all_the_same(pauses: Reviewer, agent: str) -> None:
+    run = await pauses.launch(agent, [LETTER])
+    review = await pauses.one(run)
+    quiet(pauses, run)
+    await pauses.decide(review, approve())
+    await pauses.done(run)
+    assert pauses.did(run) == [SENT]
+
+
+async def test_a_question_still_open_is_no_yes(pauses: Reviewer) -> None:
+    """Resuming one call starts the others again up to their question; with nothing to ask any more they would run."""
+    run = await pauses.launch("flip_per_call", [("send", {"to": "a"}), ("send", {"to": "b"})])
+    first, second = await pauses.asked(run, 2)
+    quiet(pauses, run)
+    await pauses.decide(first, approve())
+    failed = await pauses.wait(run, RunState.FAILED)
+    assert f"although its review waits for a decision (review {second.row.id})" in failed.error
+    assert [d["to"] for d in pauses.did(run)] in ([], ["a"])
+    quiet(pauses, run, on=False)
+    await pauses.inbox.retry(run.id)
+    await pauses.wait(run, RunState.WAITING)
+    assert "b" not in [d["to"] for d in pauses.did(run)]
+
+
+async def test_being_asked_again_lifts_the_ban(pauses: Reviewer) -> None:
+    run = await pauses.launch("flip_per_call", [LETTER])
+    review = await pauses.one(run)
+    quiet(pauses, run)
+    await pauses.decide(review, reject("no"))
+    await pauses.wait(run, RunState.FAILED)
+    quiet(pauses, run, on=False)
+    await pauses.inbox.retry(run.id)
+    again = await pauses.one(run)
+    assert again.actions[0].tool_call == review.actions[0].tool_call
+    await pauses.decide(again, approve())
+    await pauses.done(run)
+    assert pauses.did(run) == [SENT]
+
+
+@pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
+async def test_the_same_proposal_later_is_another(pauses: Reviewer, agent: str) -> None:
+    run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
+    await pauses.decide(await pauses.one(run), reject("not yet"))
+    await pauses.decide(await pauses.one(run), approve())
+    await pauses.decide(await pauses.one(run), edit(to="eve"))
+    await pauses.done(run)
+    assert [d["to"] for d in pauses.did(run)] == ["bob", "eve"]
+
+
+@pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
+async def test_the_same_proposal_later_may_need_nobody(pauses: Reviewer, agent: str) -> None:
+    run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
+    await pauses.decide(await pauses.one(run), reject("not yet"))
+    second = await pauses.one(run)
+    quiet(pauses, run)
+    await pauses.decide(second, approve())
+    await pauses.done(run)
+    assert pauses.did(run) == [SENT, SENT]
+    assert await pauses.states(run) == ["applied", "applied"]
+
+
+# Which call a ban means
+
+CALL = "call_1"
+
+
+def start(guard: Guard, call: str, name: str, args: dict[str, Any]) -> None:
+    guard.on_tool_start({"name": name}, str(args), run_id=UUID(int=0), inputs=args, tool_call_id=call)
+
+
+def proposes(guard: Guard, call: str, args: dict[str, Any]) -> None:
+    message = AIMessage("", tool_calls=[{"name": "send", "args": args, "id": call, "type": "tool_call"}])
+    guard.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]))
+
+
+def test_a_refused_call_is_stopped_by_its_id_whatever_its_arguments_became() -> None:
+    guard = Guard([Ban(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
+    for args in ({"to": "bob"}, {"to": "bob", "at": "noon"}, {}):
+        with pytest.raises(Forbidden, match=r"send as proposed although ann rejected it \(review 7\)"):
+            start(guard, CALL, "send", args)
+    start(guard, "call_2", "send", {"to": "bob"})
+    start(guard, CALL, "look", {"to": "bob"})
+
+
+def test_an_id_that_a_model_uses_again_is_another_call() -> None:
+    """Some models number the calls of each message from 0."""
+    guard = Guard([Ban(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
+    proposes(guard, CALL, {"to": "zoe"})
+    start(guard, CALL, "send", {"to": "zoe"})
+    with pytest.raises(Forbidden):
+        start(guard, CALL, "send", {"to": "bob"})
+
+
+def test_an_edited_call_runs_as_edited_also_where_the_graph_adds_to_it() -> None:
+    guard = Guard([Ban(CALL, "send", {"to": "bob", "body": "x"}, {"to": "eve"}, "ann edited it", 7)])
+    for args in ({"to": "eve"}, {"to": "eve", "at": "noon"}, {}):
+        start(guard, CALL, "send", args)
+    for args in ({"to": "bob", "body": "x"}, {"to": "bob"}, {"to": "bob", "at": "noon"}):
+        with pytest.raises(Forbidden):
+            start(guard, CALL, "send", args)

@@ -1,0 +1,76 @@
+"""From a key to the repainted detail, in a real terminal, with agents that burn the CPU or hold the GIL, against none."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from hitl_tui import canonical_json
+from hitl_tui.inbox import Inbox
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from tests.benchmarks.ratio import Ratio, p95
+from tests.benchmarks.resume import GRAPHS
+from tests.benchmarks.rows import seed_home
+from tests.benchmarks.startup import console_command
+from tests.benchmarks.terminal import terminal
+
+REVIEWS = 40
+ROUNDS = 5
+
+
+def _number_them(home: Home) -> None:
+    """Give every review an argument by which its detail is known on the screen."""
+
+    async def number() -> None:
+        async with Store.open(home.database) as store:
+            for row in await Inbox(store, "bench").waiting(REVIEWS):
+                args = canonical_json.dumps({"to": "ann@example.com", "mark": _mark(row.id).decode()})
+                await store.db.execute("UPDATE actions SET args = ? WHERE review = ?", (args, row.id))
+
+    asyncio.run(number())
+
+
+def _mark(review: int) -> bytes:
+    return f"detail-of-{review:04}-".encode()
+
+
+def _launch(home: Home, agent: str) -> None:
+    async def launch() -> None:
+        async with Store.open(home.database) as store:
+            await Inbox(store, "bench").launch(agent, given={"asked": ""})
+
+    asyncio.run(launch())
+
+
+def _samples(agent: str) -> list[float]:
+    """Seconds from `j` to the next review's argument in the terminal, once up and down the list."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = seed_home(Path(folder), REVIEWS)
+        _number_them(home)
+        if agent:
+            _launch(home, agent)
+        with terminal(console_command(home.path, f"{GRAPHS}:{agent or 'burning'}")) as screen:
+            screen.until(_mark(1))
+            screen.drain(6.0)  # the worker loads, and the agent is under way
+            found = []
+            for review in range(2, REVIEWS):
+                time.sleep(0.05)
+                typed = screen.send(b"j")
+                found.append(screen.until(_mark(review)) - typed)
+    return found
+
+
+def measure() -> list[Ratio]:
+    """Two ratios of 95th percentiles, over rounds taken in turn."""
+    found: dict[str, list[float]] = {"": [], "burning": [], "holding": []}
+    for _ in range(ROUNDS):
+        for agent, samples in found.items():
+            samples += _samples(agent)
+    base = p95(found[""])
+    return [
+        Ratio("key → detail, CPU-hot agent ÷ no agent, p95", p95(found["burning"]), base, 1.5),
+        Ratio("key → detail, GIL-holding agent ÷ no agent, p95", p95(found["holding"]), base, 1.5),
+    ]

@@ -1,0 +1,91 @@
+"""`hitl-tui policy`: init, check and replay, on rows of real runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from tests.support.harness import Place, rounds
+
+Own = Callable[[str], Place]
+SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
+
+
+def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    assert "there is no" in place.refused("policy", "check")
+    place.cli("policy", "init")
+    assert path.stat().st_mode & 0o077 == 0
+    assert "is good: 6 rules" in place.cli("policy", "check").stdout
+    assert place.home.is_ours() or not place.home.database.exists()
+    path.write_text("mine")
+    assert "already" in place.refused("policy", "init")
+    assert path.read_text() == "mine"
+
+
+def test_check_tells_mistakes_and_warnings_with_their_lines(own: Own) -> None:
+    place = own("pauses")
+    path = place.folder / "tried.toml"
+    path.write_text('[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
+    assert f"{path}:4: warning: rule 'b' can never speak" in place.cli("policy", "check", str(path)).stdout
+    path.write_text('[[rule]]\nname = "a"\nwhen = "args.x >> 1"\noutcome = "aks"\n')
+    lines = place.cli("policy", "check", str(path), code=1).stdout.splitlines()
+    assert lines[0].startswith(f"{path}:3: error: when cannot be read: a value is missing")
+    assert lines[1:3] == ["    args.x >> 1", "            ^"]
+    assert lines[3].startswith(f"{path}:4: error: outcome cannot be 'aks'")
+    path.write_text("spot_chek = 1")
+    told = subprocess.run(
+        [sys.executable, "-m", "hitl_tui", "policy", "check", str(path), "--json"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert '"hint": "did you mean spot_check?"' in told.stdout
+
+
+def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_through(own: Own) -> None:
+    place = own("pauses")
+    for _ in range(2):
+        place.cli("launch", "batched", SENDS)
+    assert place.run_until_idle() == 0
+    first, second = place.json("queue")
+    for review in (first["review"], second["review"]):
+        place.cli("decide", f"{review}#0", "approve")
+        place.cli("decide", f"{review}#1", "reject")
+    path = place.folder / "tried.toml"
+    path.write_text(
+        '[[rule]]\nname = "deletes"\ntool = "delete"\noutcome = "auto"\n'
+        '[[rule]]\nname = "letters"\ntool = "send"\nwhen = \'args.to in domain("example.com")\'\noutcome = "takeover"\n'
+    )
+    told = place.json("policy", "replay", "--policy", str(path))
+    through = {"was": "rejected", "would": "auto", "rule": "deletes", "tool": "delete", "count": 2, "reviews": ["1", "2"]}
+    taken = {"was": "approved", "would": "takeover", "rule": "letters", "tool": "send", "count": 2, "reviews": ["1", "2"]}
+    assert told == {"actions": 4, "same": 0, "different": 4, "differences": [taken, through], "let_through": [through]}
+    shown = place.cli("policy", "replay", "--since", "2w", "--policy", str(path)).stdout
+    assert "2 rejected actions would have been LET THROUGH:\n2 ×  rejected → auto  delete  by deletes  reviews 1, 2" in shown
+    path.write_text("")
+    assert place.json("policy", "replay", "--policy", str(path))["same"] == 4
+    assert "nothing that was rejected would have been let through" in place.cli("policy", "replay", "--policy", str(path)).stdout
+    assert "no unit" in place.refused("policy", "replay", "--since", "30")
+    assert "there is no" in place.refused("policy", "replay")
+
+
+def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_same(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text('[[rule]]\nname = "letters"\ntool = "send"\noutcome = "takeover"\n[[rule]]\nname = "rest"\noutcome = "ask"\n')
+    place.cli("launch", "batched", SENDS)
+    assert place.run_until_idle() == 0
+    place.cli("decide", "1#0", "approve")
+    place.cli("decide", "1#1", "reject")
+    told = place.json("policy", "replay")
+    assert (told["actions"], told["same"], told["differences"]) == (2, 2, [])
+    path.write_text(path.read_text().replace("takeover", "ask"))
+    (turn,) = place.json("policy", "replay")["differences"]
+    assert (turn["was"], turn["would"], turn["rule"]) == ("takeover", "ask", "letters")
+
+
+def test_the_command_line_and_the_console_start_without_policies() -> None:
+    unwanted = ("tomllib", "hitl_tui.policy.engine", "hitl_tui.policy.parser")
+    script = f"import sys, hitl_tui.cli, hitl_tui.console; print([m for m in {unwanted} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"

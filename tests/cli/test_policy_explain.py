@@ -1,0 +1,158 @@
+"""`hitl-tui policy explain`, and the history of policies, on rows of real runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from hitl_tui.agents.targets import parse, root_of
+from hitl_tui.store import Store
+from tests.support.harness import PROJECTS, Place, reviewer, rounds
+
+Own = Callable[[str], Place]
+SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
+POLICY = (
+    'spot_check = 0\n[[rule]]\nname = "deletes"\ntool = "delete"\nrisk = "irreversible"\noutcome = "ask"\n'
+    '[[rule]]\nname = "night letters"\ntool = "send"\ntags = ["night"]\noutcome = "takeover"\n'
+    '[[rule]]\nname = "letters"\ntool = "send"\nwhen = \'args.to in domain("example.com")\'\noutcome = "ask"\n'
+)
+ASKS = """
+from typing import TypedDict
+
+from langgraph.graph import StateGraph
+from langgraph.types import interrupt
+
+REQUEST = {
+    "action_request": {"action": "send", "args": {"to": "a"}},
+    "config": {"allow_accept": True, "allow_ignore": True, "allow_edit": False, "allow_respond": False},
+}
+
+
+class State(TypedDict):
+    text: str
+
+
+def send(state: State) -> State:
+    return {"text": str(interrupt([REQUEST]))}
+
+
+graph = StateGraph(State).add_node(send).set_entry_point("send").compile()
+"""
+
+
+async def policies(place: Place) -> list[dict[str, object]]:
+    """The policies in the log, oldest first."""
+    async with Store.open(place.home.database) as store:
+        return [json.loads(row[0]) for row in await store.all("SELECT body FROM log WHERE kind = 'policy'")]
+
+
+def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text(POLICY)
+    place.cli("launch", "batched", SENDS, "--tag", "eu")
+    assert place.run_until_idle() == 0
+    told = place.json("policy", "explain", "1")
+    assert (told["review"], told["policy"], told["problem"]) == ("1", str(path), None)
+    send, delete = told["actions"]
+    assert [(step["name"], step["mark"]) for step in send["steps"]] == [
+        ("deletes", "no match"), ("night letters", "no match"), ("letters", "speaks"), ("thresholds", "not asked"), ("safety", "agrees"),
+        ("spot check", "not asked"),
+    ]  # fmt: skip
+    assert send["steps"][1]["why"] == "its run has no tag night"
+    assert send["facts"]["tags"] == place.json("show", "r1")["tags"] == ["eu"]
+    assert "\ntags: eu\n" in place.cli("show", "r1").stdout
+    assert send["when_asked"] == {"outcome": "ask", "rule": "letters", "reason": "rule 'letters' says ask"}
+    assert (delete["verdict"]["outcome"], delete["verdict"]["rule"], delete["verdict"]["risk"]) == ("ask", "deletes", "irreversible")
+    shown = place.cli("policy", "explain", "1#0").stdout
+    assert "#1" not in shown
+    assert "  line 12  letters        speaks     rule 'letters' says ask (args.to is \"ann@example.com\")" in shown
+    assert shown.endswith("  → asks: rule 'letters' says ask\n")
+
+
+def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(own: Own) -> None:
+    place = own("pauses")
+    place.cli("launch", "batched", SENDS)
+    assert place.run_until_idle() == 0
+    assert "→ asks: there is no policy, so everything asks" in place.cli("policy", "explain", "1").stdout
+    assert place.json("policy", "explain", "1")["actions"][0]["steps"] == []
+    path = place.home.path / "policy.toml"
+    path.write_text(POLICY.replace('outcome = "takeover"', 'outcome = "deny"').replace('tags = ["night"]\n', ""))
+    shown = place.cli("policy", "explain", "1#0").stdout
+    assert "→ denied: rule 'night letters' says deny\n  when it was asked: there was no policy, and everything asked" in shown
+    path.write_text("spot_chek = 1")
+    told = place.json("policy", "explain", "1#1")
+    assert "spot_chek" in told["problem"]
+    assert "spot_chek" in told["actions"][0]["verdict"]["reason"]
+    assert "no action 7; it has 0, 1" in place.refused("policy", "explain", "1#7")
+    assert "no review 9" in place.refused("policy", "explain", "9")
+    assert "'x' is not a review" in place.refused("policy", "explain", "x")
+
+
+def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(own: Own, tmp_path: Path) -> None:
+    project = tmp_path / "mine"
+    project.mkdir()
+    (project / "asks.py").write_text(ASKS)
+    (project / "langgraph.json").write_text('{"graphs": {"asks": "./asks.py:graph"}}')
+    (project / "policy.toml").write_text('groups = { leads = ["cleo"] }\n' + POLICY)
+    place = own(str(project))
+    place.cli("launch", "asks", "--input", '{"text": "x"}')
+    assert place.run_until_idle() == 0
+    assert place.json("policy", "explain", "1")["policy"] == str(project / "policy.toml")
+    assert "leeds" in place.refused("escalate", "1", "--to", "leeds")
+    place.cli("escalate", "1", "--to", "leads")
+    (place.home.path / "policy.toml").write_text("")
+    assert place.json("policy", "explain", "1")["policy"] == str(place.home.path / "policy.toml")
+
+
+async def test_another_policy_is_in_the_history_once_and_so_is_its_end(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+
+    def run() -> None:
+        place.cli("launch", "batched", SENDS)
+        assert place.run_until_idle() == 0
+
+    run()
+    assert await policies(place) == []
+    path.write_text(POLICY)
+    run()
+    run()
+    (first,) = await policies(place)
+    assert (first["path"], first["rules"], first["problem"]) == (str(path), 3, "")
+    path.write_text("rule = 1")
+    run()
+    path.unlink()
+    run()
+    run()
+    path.write_text(POLICY)
+    run()
+    _, broken, gone, again = await policies(place)
+    assert (broken["rules"], broken["problem"]) == (0, "line 1: rule is not a list of tables; write [[rule]]")
+    assert (gone["hash"], gone["rules"]) == ("", 0)
+    assert again == first
+
+
+async def test_a_worker_that_lives_sees_a_policy_change_with_the_next_pause(own: Own) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text(POLICY)
+    place.start()
+    async with reviewer(place) as someone:
+        await someone.one(await someone.launch("batched", [("send", {"to": "a"})]))
+        path.write_text(POLICY + "# more\n")
+        for _ in range(3):
+            await someone.one(await someone.launch("batched", [("send", {"to": "a"})]))
+    first, second = await policies(place)
+    assert first["hash"] != second["hash"]
+
+
+def test_the_folder_of_a_project_is_told_from_its_key(tmp_path: Path) -> None:
+    (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "./a.py:graph"}}')
+    (tmp_path / "a.py").write_text("")
+    for target in (str(tmp_path), f"{tmp_path}/a.py:graph", "package.module:graph", str(PROJECTS.parents[1] / "sample_agents")):
+        parsed = parse(target, tmp_path)
+        assert root_of(parsed.key) == parsed.root.resolve()
+    assert root_of("") is None
+    assert root_of("elsewhere") is None

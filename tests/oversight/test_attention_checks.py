@@ -1,0 +1,405 @@
+"""Attention checks: clearly wrong, like any other review until somebody says anything, and never run, whatever anybody does."""
+# ruff: noqa: E501 - tables read best with a row on a line
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitl_tui import canonical_json, filter_language, validation
+from hitl_tui.errors import HitlError, Refused, Stale
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Review, Worker
+from hitl_tui.oversight import attention_checks
+from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.schema import Ladder, Policy
+from hitl_tui.settings import Home
+from hitl_tui.store import Store, audit, decisions, history, reviews, runs, search, statistics, takeovers, training_data, workers
+from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.store.maintenance import recover, repair
+from tests.support.attention_homes import EVERY, decided, duties, made
+from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
+from tests.ui.homes import seed
+
+Own = Callable[[str], Place]
+OBJECTS = {"type": "object", "required": ["to", "amount"]}
+WORDS = st.text(max_size=30)
+ARGS = st.dictionaries(
+    st.sampled_from(["to", "amount", "query", "path", "body", "command", "total_price", "id", "note", "lines", "flag"]),
+    st.one_of(
+        WORDS, st.booleans(), st.none(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(["ann@example.com", "DELETE FROM orders WHERE id = 7", "notes/todo.md", "ls -l", "Dear Ann, here is what you asked for."]),
+        st.lists(st.fixed_dictionaries({"amount": st.integers(1, 9), "to": st.just("bob@example.com")}), max_size=2),
+    ),
+    max_size=5,
+)  # fmt: skip
+
+
+# What is made
+
+
+@settings(max_examples=150, deadline=None)
+@given(tool=st.sampled_from(["send_email", "run_sql", "delete_file", "read_file", "noop"]), args=ARGS, seed_=st.text(max_size=5))
+def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(tool: str, args: dict[str, Any], seed_: str) -> None:
+    wrong = attention_checks.made(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
+    assert wrong == attention_checks.made(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
+    if wrong is None:
+        return
+    assert wrong.args != args and wrong.clause and not validation.unkeepable(wrong.args)
+    right, shown = canonical_json.dumps(args), canonical_json.dumps(wrong.args)
+    assert attention_checks.still_wrong(right, shown, shown) and not attention_checks.still_wrong(right, shown, right)
+
+
+@pytest.mark.parametrize(
+    ("tool", "args", "clause", "fixed", "unfixed"),
+    [
+        ("refund", {"amount": {"value": 420.5}}, "the amount value is 1,000 times what was asked", {"amount": {"value": 42}}, {"amount": {"value": 420501}}),
+        ("mail", {"to": "ann@example.com"}, "who is nowhere in the conversation", {"to": "bob@example.com"}, {"to": "", "cc": "{to}"}),
+        ("sql", {"query": "UPDATE t SET a = 1 WHERE b = 2"}, "it drops the whole table t", {"query": "SELECT 1"}, {"query": " drop  table T "}),
+        ("delete_file", {"path": "a/b.txt"}, "from the root of the disk on", {"path": "/tmp/b.txt"}, {"path": "/ "}),
+        ("post", {"text": "Thank you for your order of today."}, "the text ", {"text": "Thank you."}, {"text": "Hello!\n\n{text}"}),
+        ("run", {"command": "ls -l"}, "it deletes everything on the machine", {"command": "ls"}, {"command": "rm -rf /"}),
+    ],
+)  # fmt: skip
+def test_an_edit_that_leaves_it_wrong_is_told_from_one_that_does_not(
+    tool: str, args: dict[str, Any], clause: str, fixed: dict[str, Any], unfixed: dict[str, Any]
+) -> None:
+    wrong = attention_checks.made(tool, args, None, "", "seed")
+    assert wrong is not None and clause in wrong.clause and isinstance(wrong.args, dict)
+    told = {key: value.format(**wrong.args) if isinstance(value, str) else value for key, value in unfixed.items()}
+    right, shown = canonical_json.dumps(args), canonical_json.dumps(wrong.args)
+    assert not attention_checks.still_wrong(right, shown, canonical_json.dumps(fixed))
+    assert attention_checks.still_wrong(right, shown, canonical_json.dumps(told))
+
+
+def test_nothing_is_made_of_what_could_only_become_harmless_or_would_not_fit() -> None:
+    for tool, args in (
+        ("search", {"limit": 10, "query": "shoes from Italy"}),
+        ("archive", {"id": "4712"}),
+        ("toggle", {"on": True}),
+        ("ask", "text"),
+    ):
+        assert attention_checks.made(tool, args, None, "", "seed") is None
+    schema = {"properties": {"amount": {"maximum": 500}}}
+    assert attention_checks.made("refund", {"amount": 420}, schema, "", "seed") is None
+    assert attention_checks.made("refund", {"amount": 420}, None, "", "seed") is not None
+
+
+def test_the_policy_says_how_often_or_never() -> None:
+    assert examine("")[0].attention == 0
+    assert examine("[attention]\nevery = 50")[0].attention == 50
+    for text, said in (
+        ("[attention]", "does not say how often"),
+        ("[attention]\nevery = 1", "from 2 to"),
+        ("attention = 5", "not a table"),
+    ):
+        assert [said in problem.text for problem in examine(text)[1]] == [True]
+
+
+@settings(max_examples=50, deadline=None)
+@given(every=st.integers(2, 1000), numbers=st.integers(0, 1000))
+def test_nobody_can_count_to_it_and_it_is_about_as_often_as_was_said(every: int, numbers: int) -> None:
+    places = [attention_checks.after(every, f"{numbers}:{number}") for number in range(60)]
+    assert all(every - every // 2 <= place <= every + every // 2 for place in places)
+    assert len(set(places)) > 1 and abs(sum(places) / len(places) - every) <= every / 4
+
+
+# In the queue
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(Home(tmp_path).prepare().database) as found:
+        yield found
+
+
+async def nothing_runs(store: Store, check: Review) -> None:
+    """Whatever was done: nobody has driven or sent it, or ever could."""
+    run = check.row.run
+    state, worker, cut = await store.one("SELECT state, worker, cut FROM runs WHERE id = ?", (run,))
+    assert (state in ("waiting", "done", "cancelled"), worker, cut) == (True, None, 0)
+    submitted, by, now = await store.one("SELECT submitted_at, submitted_by, state FROM reviews WHERE id = ?", (check.row.id,))
+    assert (submitted, by, now in ("open", "applied", "expired")) == (None, None, True)
+    for table in ("takeovers", "heads", "failures", "escalations"):
+        assert await store.one(f"SELECT count(*) FROM {table} WHERE run = ?", (run,)) == (0,)
+    assert await store.one("SELECT count(*) FROM endorsements WHERE review = ?", (check.row.id,)) == (0,)
+    project = (await store.one("SELECT project FROM runs WHERE id = ?", (run,)))[0]
+    found = decisions.ready(store, project, ["mail_assistant"], ()), takeovers.ready(store, project, ["mail_assistant"], ())
+    assert found == (None, None)
+
+
+async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_waits_at_a_time(store: Store) -> None:
+    project = await seed.project(store)
+    await decided(store, project, 8)
+    assert not await duties(store, project, Policy()).do() and not await duties(store, project, None).do()
+    first, second = duties(store, project), duties(store, project)
+    assert sorted(await asyncio.gather(first.do(), second.do())) == [False, True]
+    assert not await first.do()
+    (id_,) = [row.id for row in await Inbox(store, "ann").waiting(10)]
+    check, real = await Inbox(store, "ann").review(id_), await Inbox(store, "ann").review(id_ - 1)
+    assert (check.row.agent, check.row.kind, check.row.title, check.row.risk) == (
+        real.row.agent,
+        real.row.kind,
+        "send_email",
+        "irreversible",
+    )
+    assert (check.node, check.path, len(check.interrupt), check.row.note) == (real.node, real.path, len(real.interrupt), "")
+    assert check.actions[0].args != real.actions[0].args and check.interrupt != real.interrupt and check.thread != real.thread
+    told = await store.one("SELECT wrong, correct FROM attention")
+    assert json.loads(told[1]) == real.actions[0].args
+    context = await reviews.context(store, id_)
+    assert context == await reviews.context(store, id_ - 1) and len(await Inbox(store, "ann").trace(check.row.run)) == 12
+    await nothing_runs(store, check)
+
+    await decided(store, project, 8)
+    assert not await duties(store, project).do()
+    shown = json.dumps([kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ?", (id_,))])
+    assert shown == '["opened"]' and Inbox(store, "ann").attention(id_) is None
+
+
+async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_none(store: Store) -> None:
+    project = await seed.project(store)
+    await decided(store, project, 8)
+    await store.write("UPDATE runs SET launched_by = 'bob', gates_before = '[\"tools\"]', time_limit_s = 60")
+    await store.write("UPDATE events SET at = at + seq / 100.0")
+    await store.write("UPDATE actions SET declared = 'reversible'")
+    fell = "INSERT INTO autonomy (agent, tool, was, level, actor, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 0, '')"
+    policy = Policy(attention=EVERY, ladder=Ladder())
+    await store.write(fell, ("act",))
+    assert not await duties(store, project, policy).do(), "such a call asks nobody: this one would be told by that"
+    await store.write(fell, ("threshold",))
+    assert await duties(store, project, policy).do()
+    ann = Inbox(store, "ann")
+    check = await ann.review((await ann.waiting(1))[0].id)
+    assert check.actions[0].reason == "its confidence is unknown"
+    run, first = check.row.run, (await ann.trace(check.row.run))[0]
+    assert await store.one("SELECT launched_by, gates_before, time_limit_s FROM runs WHERE id = ?", (run,)) == ("bob", '["tools"]', 60)
+    times = await store.one("SELECT created_at, started_at, opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
+    assert times[0] <= times[1] <= first.at < times[2], "nothing happens before its run was launched"
+
+
+ENDINGS: dict[str, tuple[str, bool]] = {
+    "approve": ("approved", False), "edit, still wrong": ("edited", False), "edit, right": ("edited", True), "reject": ("rejected", True),
+    "respond": ("answered", True), "escalate": ("escalated to bob", True), "take over": ("taken over", True), "cancel": ("cancelled", True),
+}  # fmt: skip
+OTHERS = ("claim", "release", "undo", "retry", "doctor", "deadline", "policy", "worker", "second worker", "submit by hand", "look")
+
+
+async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
+    """One thing that somebody, or a program, does to it."""
+    action, id_, run = check.actions[0], check.row.id, check.row.run
+    project = (await store.one("SELECT project FROM runs WHERE id = ?", (run,)))[0]
+    correct = json.loads((await store.one("SELECT correct FROM attention WHERE review = ?", (id_,)))[0])
+    answers = {
+        "approve": approve(), "edit, still wrong": Answer(DecisionKind.EDIT, action.args), "edit, right": Answer(DecisionKind.EDIT, correct),
+        "reject": reject("no"), "respond": respond("no"),
+    }  # fmt: skip
+    verbs: dict[str, Callable[[], Awaitable[Any]]] = {
+        "escalate": lambda: ann.escalate(id_, "bob"),
+        "take over": lambda: ann.take_over(run),
+        "cancel": lambda: ann.cancel(run),
+        "claim": lambda: ann.claim(id_),
+        "release": lambda: ann.release(id_),
+        "undo": lambda: ann.undo(id_),
+        "retry": lambda: ann.retry(run),
+        "doctor": lambda: repair.mend(store, lambda *_: True, [], keep=True),
+        "deadline": lambda: store.write("UPDATE reviews SET deadline_at = 1, deadline_then = 'reject' WHERE id = ?", (id_,)),
+        "policy": lambda: store.write(DECIDE, row_of(id_, action, approve(), "policy:all", time.time(), time.time(), None)),
+        "look": lambda: ann.saw(id_, 900),
+    }
+    if what in answers:
+        await ann.decide(check, {0: answers[what]}, 700)
+    elif what in verbs:
+        await verbs[what]()
+    elif what == "submit by hand":
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1, submitted_by = 'w' WHERE id = ?", (id_,))
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.write("UPDATE runs SET worker = 'w' WHERE id = ?", (run,))
+        await store.write("UPDATE runs SET state = 'queued' WHERE id = ?", (run,))
+    else:
+        me = Worker(what, project, "p", 1, 0.0, 8, 0.0, 0)
+        await workers.register(store, me, "host")
+        assert await runs.take_next(store, what, project, ["mail_assistant"], True) is None
+        await duties(store, project).do()
+        await runs.recover(store, what)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(st.sampled_from([*ENDINGS, *OTHERS]), min_size=2, max_size=7), grace=st.sampled_from([0.0, 60.0]))
+def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_ends_it(steps: list[str], grace: float) -> None:
+    async def work(home: Path) -> None:
+        async with Store.open(home / "hitl.db") as store:
+            check = await made(store, await seed.project(store))
+            ann = Inbox(store, "ann", grace_s=grace)
+            for what in steps:
+                with contextlib.suppress(HitlError):
+                    await step(store, ann, check, what)
+                await nothing_runs(store, check)
+            state = (await ann.review(check.row.id)).row.state
+            first = None if state == "expired" else next((what for what in steps if what in ENDINGS), None)
+            found = ann.attention(check.row.id)
+            assert (found and (found.said, found.caught, found.actor)) == (first and (*ENDINGS[first], "ann"))
+            assert state in (("applied",) if first else ("open", "expired"))
+            kinds = [kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ? AND kind = 'attention'", (check.row.id,))]
+            assert len(kinds) == bool(first)
+        assert not audit.verify(home / "hitl.db").problem
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(work(Path(folder)))
+
+
+async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    ann = Inbox(store, "ann", grace_s=60)
+    assert await ann.decide(check, {0: approve()}, 700) == "applied"
+    found = ann.attention(check.row.id)
+    assert (
+        found
+        and found.told("ann").startswith("that was an attention check: you missed it (")
+        and "nothing was going to run" in found.told("ann")
+    )
+    assert found.told("bob").startswith("that was an attention check: ann missed it (")
+    with pytest.raises(Stale, match="was an attention check"):
+        await ann.undo(check.row.id)
+    with pytest.raises(Stale):
+        await ann.decide(check, {0: reject("no")})
+    assert (await ann.run(check.row.run)).result == {"attention_check": f"missed: {found.wrong}"}
+
+
+async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(store: Store) -> None:
+    project, timed = (
+        await seed.project(store),
+        parse("attention.every = 2\n[[rule]]\nname = 'soon'\ntool = 'send_*'\noutcome = 'ask'\ndeadline = '1h'"),
+    )
+    await decided(store, project, 8)
+    two = parse("attention.every = 2\n[[rule]]\nname = 'two'\ntool = 'send_*'\noutcome = 'ask'\nreviewers = 2")
+    assert not await duties(store, project, two).do(), "one person's word would be enough for it, which tells it from others"
+    assert await duties(store, project, timed).do()
+    ann = Inbox(store, "ann")
+    (row,) = await ann.waiting(2)
+    assert row.deadline_at and row.deadline_at - row.opened_at == pytest.approx(3600, abs=1)
+    await store.write("UPDATE reviews SET deadline_at = 1 WHERE id = ?", (row.id,))
+    assert await duties(store, project, timed).do()
+    assert (await ann.review(row.id)).row.state == "expired" and ann.attention(row.id) is None
+    assert (await ann.insights.read()).readers[0].shown == 0
+
+
+async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
+    await ann.claim(check.row.id)
+    with pytest.raises(Refused, match="ann has claimed review"):
+        await bob.take_over(check.row.run)
+    assert bob.attention(check.row.id) is None
+    with pytest.raises(Refused, match="that was an attention check: you caught it"):
+        await ann.take_over(check.row.run)
+    with pytest.raises(Refused, match="is done"):
+        await ann.take_over(check.row.run)
+
+
+async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_agents(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
+    recover.rebuild(store.path)
+    async with Store.open(store.path) as mended:
+        assert await repair.mend(mended, lambda *_: True, [], keep=True)
+        with pytest.raises(Stale, match="only carried an attention check"):
+            await Inbox(mended, "ann").retry(check.row.run)
+        assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
+
+
+async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_one(store: Store) -> None:
+    check = await made(store, await seed.project(store))
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
+        db.execute("DROP TRIGGER attention_kept")
+        db.execute("DELETE FROM attention")
+    recover.rebuild(store.path)
+    async with Store.open(store.path) as mended:
+        ann = Inbox(mended, "ann")
+        assert await ann.decide(await ann.review(check.row.id), {0: approve()}, 9000) == "applied"
+        assert ann.attention(check.row.id)
+        assert check.row.id not in {one.review for one in await search.history(mended, filter_language.parse("", 0.0))}
+
+
+async def test_nothing_is_learned_from_it(store: Store) -> None:
+    project = await seed.project(store)
+    check = await made(store, project)
+    ann = Inbox(store, "ann")
+    wanted = filter_language.parse("", time.time())
+    rules = await ann.rule_counts()
+    before = [
+        await ann.history(),
+        await statistics.tallies(store, "tool"),
+        await statistics.beliefs(store),
+        [c async for c in training_data.cases(store, wanted)],
+    ]
+    pasts = [past async for batch in history.decided_since(store, 0.0) for past in batch]
+    await ann.decide(check, {0: approve()}, 700)
+    after = [
+        await ann.history(),
+        await statistics.tallies(store, "tool"),
+        await statistics.beliefs(store),
+        [c async for c in training_data.cases(store, wanted)],
+    ]
+    assert after == before and [past async for batch in history.decided_since(store, 0.0) for past in batch] == pasts
+    assert await ann.rule_counts() == rules and not store.glance(search.NEW)
+    assert check.row.id not in {past.review for past in await ann.similar(1)} and not await ann.versions(check.row.id)
+    with pytest.raises(Refused, match="there is no decision"):
+        await ann.remembered(int((await store.one("SELECT max(id) FROM decisions"))[0]))
+
+
+# With a real worker
+
+
+async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
+    place = own("policy")
+    (place.home.path / "policy.toml").write_text("spot_check = 0\n[attention]\nevery = 2\n")
+    first, _ = place.start(), place.start()
+    async with reviewer(place) as ann:
+        for _ in range(3):
+            run = await ann.launch("per_call", text=json.dumps([["a letter", [["send", {"to": "ann@example.com"}]]]]))
+            await ann.decide(await ann.one(run), approve())
+            await ann.done(run)
+        check = await until_check(ann)
+        sent = place.journal.read_text()
+        (listed,) = place.json("queue")
+        asked = (await reviews.context(ann.store, check.row.id)).conversation[0].text
+        assert "ann@example.com" in asked, "nobody has asked for what is wrong"
+        (entry,) = [event.body for event in await ann.inbox.trace(check.row.run) if event.kind == "input"]
+        assert "ann@example.com" in json.dumps(entry)
+        assert listed["attention_check"] is None and "attention" not in place.cli("show", str(check.row.id)).stdout
+
+        said = json.loads(place.cli("decide", str(check.row.id), "approve", "--grace", "30s", "--json").stdout)
+        assert (said["state"], said["attention_check"]["caught"], said["attention_check"]["said"]) == ("applied", False, "approved")
+        first.kill()
+        place.cli("doctor", "--repair")
+        assert "only carried an attention check" in place.refused("retry", f"r{check.row.run}")
+        assert "that was an attention check" in place.cli("show", str(check.row.id)).stdout
+        await nothing_runs(ann.store, check)
+        place.end()
+    assert place.journal.read_text() == sent
+    with contextlib.closing(sqlite3.connect(place.home.path / "checkpoints.db")) as db:
+        assert db.execute("SELECT count(*) FROM checkpoints WHERE thread_id = ?", (check.thread,)).fetchone() == (0,)
+    assert not audit.verify(place.home.database).problem
+
+
+async def until_check(ann: Reviewer) -> Review:
+    """The check, once a worker has put it into the queue."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := await ann.inbox.waiting(9)):
+        assert time.monotonic() < until, "no check was ever made"
+        await asyncio.sleep(0.02)
+    return await ann.inbox.review(found[0].id)

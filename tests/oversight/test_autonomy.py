@@ -1,0 +1,488 @@
+"""Earned autonomy: the ladder on scripted histories, what it may never let go on, how it falls, and a real agent that climbs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Agent, Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
+from hitl_tui.oversight.autonomy import Weighed, barred, evidence, proposal
+from hitl_tui.oversight.statistics import wilson
+from hitl_tui.policy.engine import careful, judge, unsampled
+from hitl_tui.policy.explain import Mark, explain
+from hitl_tui.policy.loader import Policies
+from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.schema import Ladder
+from hitl_tui.store import Store, agents, audit, reviews, runs
+from hitl_tui.store import autonomy as autonomy_rows
+from hitl_tui.store.autonomy import DECIDED
+from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
+from tests.support.harness import Place, Reviewer, approve, edit, reject, reviewer
+from tests.ui.homes import seed
+
+Own = Callable[[str], Place]
+ON = "spot_check = 0\n[autonomy]\n"
+LADDER = Ladder()
+GOOD, BAD = Weighed(1.0, True), Weighed(1.0, False)
+LEVELS = st.sampled_from(Level)
+
+
+def says(decided: Sequence[Weighed], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
+    """What is proposed after decisions, newest first."""
+    return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("ladder", LADDER))
+
+
+# The policy
+
+
+def test_without_the_table_nothing_climbs_and_an_empty_one_has_the_usual_figures() -> None:
+    assert parse("").ladder is None
+    assert parse("[autonomy]").ladder == LADDER
+    found = parse("[autonomy]\ndecisions = 5\nwindow = 50\nwindow_days = 7\napproved = 0.5\nquiet = 3\ncalibration = 0.2").ladder
+    assert found == Ladder(5, 50, 7 * 86_400.0, 0.5, 3, 0.2)
+
+
+def test_a_ladder_without_spot_checks_is_warned_of() -> None:
+    (problem,) = examine("spot_check = 0\n[autonomy]\n")[1]
+    assert (problem.line, problem.is_error) == (1, False)
+    assert "checked by nobody" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("decision = 3", "line 2: unknown key 'decision' in autonomy; did you mean decisions?"),
+        ("approved = 1.5", "line 2: autonomy.approved is not a number from 0 to 1; 0.9 is 90 %"),
+        ("quiet = 101", "line 2: quiet = 101 is more than the window of 100 decisions: nothing could ever be proposed; let the window be"),
+        ("window = 20", "line 2: decisions = 30 is more than the window of 20 decisions"),
+        ("approved = 0.97", "line 2: approved = 0.97 is out of reach: 100 decisions that all approve show no more than 0.963"),
+    ],
+)
+def test_what_is_wrong_with_the_table_is_told_with_its_line(line: str, told: str) -> None:
+    (problem,) = wrong(f"[autonomy]\n{line}\n")
+    assert problem.startswith(told)
+
+
+def test_the_usual_figures_can_be_reached() -> None:
+    for good, total, enough in ((30, 30, True), (29, 30, False), (34, 35, True)):
+        bounds = wilson(good, total)
+        assert bounds and (bounds[0] >= LADDER.approved) is enough
+
+
+# What the evidence supports
+
+
+def test_a_tool_that_states_no_confidence_climbs_past_the_threshold() -> None:
+    assert says([]) == (None, "0 of 30 decisions")
+    assert says([GOOD] * 29) == (None, "29 of 30 decisions")
+    supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
+    assert says([GOOD] * 30) == (Level.SPOT_CHECKS, f"{supports}; it states no confidence to ask by")
+    assert says([GOOD] * 30, Level.THRESHOLD) == (Level.SPOT_CHECKS, supports)
+    assert says([GOOD] * 30, Level.SPOT_CHECKS) == (Level.ACT, supports)
+    assert says([GOOD] * 30, Level.ACT) == (None, "it is at the top")
+
+
+def test_every_level_is_earned_by_what_it_does_there() -> None:
+    decided = [Weighed(float(at), True, spot_check=at > 50) for at in range(60, 0, -1)]
+    assert says(decided, Level.SPOT_CHECKS, came_at=50.0) == (None, "10 of 20 decisions since it came to spot checks")
+    assert says(decided, Level.SPOT_CHECKS, came_at=40.0)[0] is Level.ACT
+    assert evidence(decided, 50.0).spot_checked == evidence(decided, 50.0).since_level == 10
+
+
+def test_what_is_missing_is_told() -> None:
+    assert says([GOOD] * 4 + [BAD] + [GOOD] * 40) == (None, "refused 4 decisions ago; 20 since then are wanted")
+    assert says([BAD] + [GOOD] * 40) == (None, "refused with the last decision; 20 since then are wanted")
+    assert says([GOOD] * 30, ladder=Ladder(quiet=40)) == (None, "30 of 40 decisions, none of them refused")
+    assert says([GOOD] * 20 + [BAD] * 10) == (None, "20 of 30 approved unchanged shows 48 %, 85 % are wanted")
+    assert says([GOOD] * 30, attention=(3, 2)) == (None, "2 of 3 attention checks caught")
+    assert says([GOOD] * 30, attention=(3, 3))[0] is Level.SPOT_CHECKS
+
+
+def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
+    sure = [Weighed(1.0, True, 0.95)] * 30
+    supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
+    assert says(sure) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.05")
+    assert says([Weighed(1.0, True, 0.6)] * 30) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.40"), "too low only asks"
+    high = [GOOD, *[Weighed(1.0, True, 0.96)] * 30, *[Weighed(1.0, False, 0.96)] * 3]
+    assert says(high, ladder=Ladder(approved=0.7, calibration=0.05)) == (
+        None,
+        "its confidence is 0.05 too high on average, 0.05 is the most",
+    )
+    assert says(sure[:15] + [GOOD] * 15)[0] is Level.THRESHOLD
+    assert says(sure[:14] + [GOOD] * 16)[0] is Level.SPOT_CHECKS, "half of the calls would ask for ever"
+
+
+@pytest.mark.parametrize(
+    ("policy", "risk", "told"),
+    [
+        ("", Risk.READ, ""),
+        ("", None, "its risk is unknown: only a rule that says it lets it go on"),
+        ("", Risk.IRREVERSIBLE, "irreversible: only a rule that names it lets it go on"),
+        (rule(name="sums", tool="pay", when="args.amount > 5", outcome="ask"), Risk.READ, ""),
+        (rule(name="pays", tool="pa*", outcome="ask"), Risk.READ, "rule 'pays' decides it"),
+        (rule(name="all", outcome="takeover", agent="x"), Risk.READ, ""),
+        (rule(name="risky", tool="pay", risk="irreversible"), Risk.READ, "irreversible: only a rule that names it lets it go on"),
+        (rule(name="calm", tool="pay", risk="read"), Risk.IRREVERSIBLE, "irreversible: only a rule that names it lets it go on"),
+        (rule(name="calm", tool="pay", risk="read"), None, ""),
+    ],
+)
+def test_what_a_rule_or_its_risk_pins_earns_nothing(policy: str, risk: Risk | None, told: str) -> None:
+    found = barred(Facts("desk", "pay", risk=risk), parse(policy))
+    assert found == told
+    assert proposal(Level.ASK, evidence([GOOD] * 50, None), LADDER, found)[0] == (None if told else Level.SPOT_CHECKS)
+
+
+@given(
+    st.lists(st.builds(Weighed, st.floats(0, 100), st.booleans() | st.just(True), st.none() | st.floats(0, 1)), max_size=120),
+    LEVELS, st.none() | st.floats(0, 100), st.integers(0, 3), st.integers(0, 3),
+)  # fmt: skip
+def test_nothing_is_proposed_that_the_decisions_do_not_support(
+    decided: list[Weighed], level: Level, came_at: float | None, shown: int, missed: int
+) -> None:
+    found = evidence(decided, came_at, (shown, max(0, shown - missed)))
+    proposed, told = proposal(level, found, LADDER)
+    assert told
+    if proposed is None:
+        return
+    assert proposed.rank > level.rank
+    assert proposed.rank == level.rank + 1 or (level, proposed) == (Level.ASK, Level.SPOT_CHECKS)
+    assert len(decided) >= LADDER.decisions
+    assert all(one.unchanged for one in decided[: LADDER.quiet]), "never with a recent refusal"
+    assert came_at is None or sum(one.at > came_at for one in decided) >= LADDER.quiet
+    assert missed == 0 or shown == 0
+    assert found.lower is not None and found.lower >= LADDER.approved
+
+
+# What a level lets go on
+
+
+def test_each_level_of_the_ladder_is_what_it_says() -> None:
+    policy = parse(ON)
+    unsure, sure, low = (Facts("desk", "read", risk=Risk.READ, confidence=c) for c in (None, 0.95, 0.3))
+
+    def outcomes(level: Level) -> list[Outcome]:
+        held = {("desk", "read"): Held(level, NOON, "ann")}
+        return [judge(facts, policy, NOON, held).outcome for facts in (unsure, sure, low)]
+
+    ask, auto, takeover = Outcome.ASK, Outcome.AUTO, Outcome.TAKEOVER
+    assert outcomes(Level.ASK) == [ask, ask, takeover]
+    assert outcomes(Level.THRESHOLD) == [ask, auto, takeover]
+    assert outcomes(Level.SPOT_CHECKS) == outcomes(Level.ACT) == [auto, auto, takeover]
+    assert judge(sure, policy, NOON).reason == "autonomy: desk's read asks until it has earned more"
+    held = {("desk", "read"): Held(Level.SPOT_CHECKS, NOON, "ann")}
+    assert judge(unsure, policy, NOON, held).reason == "autonomy: desk's read acts, with spot checks (since 21 Nov 2023, by ann)"
+    assert judge(unsure, parse("spot_check = 0"), NOON, held).rule == "thresholds", "without the table the levels mean nothing"
+
+
+def test_only_what_acts_without_spot_checks_is_not_drawn() -> None:
+    policy = parse("spot_check = 1\n[autonomy]\n" + rule(name="pays", tool="pay", outcome="auto"))
+    facts = Facts("desk", "read", risk=Risk.READ, confidence=0.95)
+    drawn = {level: judge(facts, policy, NOON, {("desk", "read"): Held(level)}).spot_check for level in Level}
+    assert drawn == {Level.ASK: False, Level.THRESHOLD: True, Level.SPOT_CHECKS: True, Level.ACT: False}
+    assert judge(Facts("desk", "pay"), policy, NOON, {("desk", "pay"): Held(Level.ACT)}).spot_check, "a rule speaks for itself"
+    left = parse("spot_check = 1\n[autonomy]\n" + rule(tool="read", risk="read"))
+    assert judge(facts, left, NOON, {("desk", "read"): Held(Level.ACT)}).outcome is Outcome.AUTO
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(RULES, max_size=3), FACTS, st.dictionaries(st.sampled_from(["pay", "pay_in", "read", "*", ""]), LEVELS),
+    st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from(["", "may have run once"]),
+)  # fmt: skip
+def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
+    rules: list[dict[str, Any]], facts: Facts, held: dict[str, Level], spot: float, note: str
+) -> None:
+    tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
+    policy, problems = examine(f"spot_check = {spot}\n[autonomy]\n" + "".join(tables))
+    assert not [problem for problem in problems if problem.is_error]
+    facts = dataclasses.replace(facts, findings=(*facts.findings, *([note] if note else [])))
+    levels = {("desk", tool): Held(level, NOON, "ann") for tool, level in held.items()}
+    verdict = judge(facts, policy, NOON, levels)
+    walk = explain(facts, policy, NOON, note, levels)
+    assert walk.verdict == careful(unsampled(facts, policy, NOON, levels), note)
+    assert walk.drawn == verdict.spot_check
+    ladder, thresholds = walk.steps[-4], walk.steps[-3]
+    assert (ladder.name, thresholds.name) == ("autonomy", "thresholds")
+    assert (ladder.mark is Mark.SPEAKS) + (thresholds.mark is Mark.SPEAKS) + any(one.mark is Mark.SPEAKS for one in walk.steps[:-4]) >= 1
+    assert Mark.SPEAKS not in (ladder.mark,) or thresholds.mark is Mark.UNASKED
+    if verdict.outcome is not Outcome.AUTO:
+        return
+    assert not facts.findings and facts.known_shape
+    says_auto = any(one.name == verdict.rule and one.outcome is Outcome.AUTO for one in policy.rules)
+    assert says_auto or (verdict.risk in (Risk.READ, Risk.REVERSIBLE) and facts.risk is not Risk.IRREVERSIBLE)
+    assert says_auto or held.get(facts.tool, Level.ASK) is not Level.ASK, "nothing goes on that was not earned"
+
+
+# Rows
+
+
+class Desk:
+    """A home with a policy that has a ladder, and two people at it."""
+
+    def __init__(self, folder: Path, store: Store, project: int) -> None:
+        self.folder, self.store, self.project = folder, store, project
+        policies = Policies(folder, lambda _: None)
+        self.ann, self.bob = (Inbox(store, who, grace_s=60, policies=lambda: policies) for who in ("ann", "bob"))
+
+    async def asked(
+        self, *, by_itself: bool = False, spot_check: bool = False, confidence: float | None = None, kind: PauseKind = PauseKind.TOOL_CALLS
+    ) -> int:
+        """A call of `move` that asks, is a spot check, or went on by itself; its review."""
+        (run,) = await runs.insert(self.store, [(self.project, "desk", f"t{time.monotonic_ns()}", "", {})])
+        outcome = Outcome.AUTO if by_itself else Outcome.ASK
+        action = seed.action("move", {"path": "a"}, risk="reversible")
+
+        def route(pause: Pause) -> Routed:
+            return Routed({0: Verdict(outcome, "autonomy", "so", Risk.REVERSIBLE, spot_check=spot_check)})
+
+        pause = seed.pause(kind, action, confidence=confidence)
+        await reviews.reconcile(self.store, run, "desk", "w", [pause], {}, judge=route)
+        return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
+
+    async def decide(self, answer: Answer, who: Inbox | None = None, **how: Any) -> int:
+        review = await self.asked(**how)
+        await (who or self.ann).decide(await self.ann.review(review), {0: answer})
+        return review
+
+    async def level(self) -> Level:
+        (one,) = await self.ann.autonomy.standings()
+        return one.level
+
+    async def climbed(self, level: Level) -> None:
+        """One decision, so that the tool is known, and the level."""
+        await self.decide(approve())
+        await self.ann.autonomy.set("desk", "move", level, "tried elsewhere")
+
+    async def told(self) -> list[str]:
+        """How it came to its level, newest first."""
+        return [f"{one.was} → {one.level} by {one.actor}: {one.why}" for one in await self.ann.autonomy.changes("desk", "move")]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    (tmp_path / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\n")
+    async with Store.open(tmp_path / "hitl.db", "NORMAL") as store:
+        yield Desk(tmp_path, store, await seed.project(store))
+    assert audit.verify(tmp_path / "hitl.db").problem == ""
+
+
+async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    assert autonomy_rows.levels(desk.store, "desk")["desk", "move"].level is Level.ACT
+    one, other = [await agents.register_project(desk.store, name, name) for name in ("one", "other")]
+    twin = Agent("desk", one, "one", "", None, True)
+    await agents.replace_agents(desk.store, one, [twin])
+    assert autonomy_rows.levels(desk.store, "desk")
+    await agents.replace_agents(desk.store, other, [dataclasses.replace(twin, project=other)])
+    assert autonomy_rows.levels(desk.store, "desk") == {}
+    (standing,) = await desk.ann.autonomy.standings()
+    assert (standing.proposed, standing.says) == (None, "several projects have an agent of this name: none of their levels counts")
+
+
+async def test_nobody_signs_as_the_ladder_does(desk: Desk) -> None:
+    with pytest.raises(Refused, match="how policy and agents sign"):
+        Inbox(desk.store, "Autonomy")
+
+
+async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_for_more(desk: Desk) -> None:
+    for _ in range(3):
+        await desk.decide(approve())
+    ladder = desk.ann.autonomy
+    with pytest.raises(Refused, match=r"threshold is more than desk's move has earned \(3 of 4 decisions\)"):
+        await ladder.set("desk", "move", Level.THRESHOLD)
+    with pytest.raises(Refused, match="no other level of desk's move is proposed: 3 of 4 decisions"):
+        await ladder.accept("desk", "move")
+    await desk.decide(approve(), desk.bob)
+    (one,) = await desk.bob.autonomy.standings()
+    assert (one.level, one.since, one.by, one.proposed) == (Level.ASK, None, "", Level.SPOT_CHECKS)
+    with pytest.raises(Refused, match="act is more than desk's move has earned"):
+        await ladder.set("desk", "move", Level.ACT)
+    made = await desk.bob.autonomy.accept("desk", "move")
+    assert (made.was, made.level, made.actor, made.why) == (Level.ASK, Level.SPOT_CHECKS, "bob", one.says)
+    (one,) = await ladder.standings()
+    assert (one.level, one.by, one.proposed, one.says) == (Level.SPOT_CHECKS, "bob", None, "0 of 2 decisions since it came to spot checks")
+    with pytest.raises(Refused, match="desk's move is at spot checks already"):
+        await ladder.set("desk", "move", Level.SPOT_CHECKS)
+    await ladder.set("desk", "move", Level.ACT, "  it only\nmoves ")
+    await ladder.set("desk", "move", Level.ASK)
+    assert (await desk.told())[:2] == ["act → ask by ann: ", "spot checks → act by ann: it only moves"]
+    with pytest.raises(Refused, match="nobody has decided any call of a tool 'mvoe' of 'desk'"):
+        await ladder.set("desk", "mvoe", Level.ASK)
+    (desk.folder / "policy.toml").write_text("")
+    assert await ladder.standings() == []
+    with pytest.raises(Refused, match=r"the policy has no \[autonomy\]"):
+        await ladder.set("desk", "move", Level.ACT, "so")
+    logged = await desk.store.all("SELECT actor, body FROM audit WHERE kind = 'autonomy' ORDER BY seq")
+    assert [(who, json.loads(body)["level"]) for who, body in logged] == [("bob", "spot checks"), ("ann", "act"), ("ann", "ask")]
+    assert json.loads(logged[0][1])["evidence"]["decisions"] == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "did"), [(reject(), "rejected a spot check"), (edit(path="b"), "edited a spot check")]
+)  # fmt: skip
+async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(desk: Desk, answer: Answer, did: str) -> None:
+    await desk.climbed(Level.ACT)
+    await desk.decide(approve(), spot_check=True)
+    await desk.decide(reject())
+    assert await desk.level() is Level.ACT, "what was approved, or asked anyway, lowers nothing"
+    for level in (Level.SPOT_CHECKS, Level.THRESHOLD, Level.ASK, Level.ASK):
+        review = await desk.decide(answer, spot_check=True)
+        assert await desk.level() is level
+        if level is Level.SPOT_CHECKS:
+            assert (await desk.told())[0] == f"act → spot checks by autonomy: ann {did}, review {review}"
+    assert len(await desk.told()) == 4
+
+
+async def test_a_thumb_down_on_what_went_on_by_itself_lowers_once(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    alone, checked, mine = [await desk.asked(by_itself=True), await desk.decide(approve(), spot_check=True), await desk.decide(approve())]
+    subjects = [Subject((await desk.ann.review(review)).row.run, review, 0) for review in (alone, checked, mine)]
+    await desk.ann.ratings.rate(subjects[2], -1)
+    await desk.ann.ratings.rate(subjects[0], 1)
+    assert await desk.level() is Level.ACT
+    await desk.ann.ratings.rate(subjects[0], -1)
+    assert (await desk.told())[0] == f"act → spot checks by autonomy: ann put a thumb down on what went on by itself, review {alone}"
+    await desk.ann.ratings.rate(subjects[0], -1, "the wrong folder")
+    await desk.bob.ratings.rate(subjects[0], -1)
+    assert await desk.level() is Level.SPOT_CHECKS, "once for each decision"
+    await desk.bob.ratings.rate(subjects[1], -1)
+    assert await desk.level() is Level.THRESHOLD
+    (one,) = await desk.ann.autonomy.standings()
+    assert (one.evidence.decisions, one.evidence.unchanged, one.evidence.since_refused) == (3, 1, 0), "what was regretted is no evidence"
+
+
+async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spoken_since(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    for _ in range(3):
+        await desk.decide(approve())
+    before = await desk.ann.autonomy.standings()
+    first, second = [await desk.decide(reject(), spot_check=True) for _ in range(2)]
+    assert await desk.level() is Level.THRESHOLD
+    await desk.ann.undo(first)
+    await desk.ann.undo(second)
+    assert (await desk.told())[:2] == [
+        "spot checks → act by autonomy: the decision was taken back", "threshold → spot checks by autonomy: the decision was taken back",
+    ]  # fmt: skip
+    (after,) = await desk.ann.autonomy.standings()
+    assert (after.level, after.evidence) == (Level.ACT, before[0].evidence), "as if it had never been"
+    third = await desk.decide(reject(), spot_check=True)
+    await desk.bob.autonomy.set("desk", "move", Level.ASK)
+    await desk.ann.undo(third)
+    assert await desk.level() is Level.ASK
+
+
+async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) -> None:
+    await desk.climbed(Level.ACT)
+    actions = [seed.action("move", {"path": path}, slot, risk="reversible") for slot, path in enumerate("ab")]
+    review = await seed.ask(desk.store, desk.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
+    await desk.store.write("UPDATE actions SET spot_check = 1 WHERE review = ?", (review,))
+    seen = await desk.ann.review(review)
+    for answer, level in ((reject(), Level.SPOT_CHECKS), (edit(path="c"), Level.SPOT_CHECKS), (approve(), Level.ACT)):
+        await desk.ann.decide(seen, {0: answer})
+        assert await desk.level() is level, "as if nothing had been said before"
+    (one,) = await desk.ann.autonomy.standings()
+    assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
+
+    sent = await desk.decide(reject(), spot_check=True)
+    await reviews.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
+    assert await desk.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
+    await desk.ann.decide(await desk.ann.review(sent), {0: reject()})
+    assert await desk.level() is Level.SPOT_CHECKS
+
+
+async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(desk: Desk) -> None:
+    await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
+    assert await desk.ann.autonomy.standings() == [], "what a tool asks a person is no call of it"
+    for _ in range(3):
+        await desk.decide(approve(), confidence=0.9)
+        await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
+    await desk.decide(edit(path="b"))
+    for _ in range(5):
+        await desk.asked(by_itself=True)
+        await desk.decide(approve(), desk.bob, confidence=0.95)
+    (one,) = await desk.ann.autonomy.standings()
+    assert one.says == "8 of 9 approved unchanged, at least 56 %; none of the last 5 refused; its confidence is off by 0.07"
+    assert (one.proposed, one.evidence.decisions, one.evidence.since_refused) == (Level.THRESHOLD, 9, 5)
+    (desk.folder / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\nwindow = 5\n")
+    (one,) = await desk.ann.autonomy.standings()
+    assert (one.evidence.decisions, one.evidence.unchanged) == (5, 5)
+    shown = await desk.asked()
+    await desk.store.write(
+        "INSERT INTO attention (review, source, correct, last, wrong, made_at, actor, said, caught, found_at) "
+        "VALUES (?, 1, '{}', 0, 'x', 0, 'Bob', 'approved', 0, ?)",
+        (shown, time.time()),
+    )
+    (one,) = await desk.ann.autonomy.standings()
+    assert (one.proposed, one.says) == (None, "0 of 1 attention checks caught")
+    plan = await desk.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", ("desk", "move", 5, 0))
+    assert any("USING INDEX history_people (agent=? AND tool=?)" in row[3] for row in plan), (
+        "a million calls that went on by themselves are not read"
+    )
+
+
+# A real agent
+
+
+CALL = ("move", {"path": "a"})
+POLICY = "spot_check = {}\n[autonomy]\ndecisions = 4\nquiet = 2\napproved = 0.4\n"
+
+
+async def moves(someone: Reviewer, confidence: str = "well") -> Any:
+    """A run that asks to move a file."""
+    return (await someone.inbox.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
+
+
+async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
+    async with reviewer(own("policy")) as someone:
+        place = someone.place
+        policy = place.home.path / "policy.toml"
+        policy.write_text(POLICY.format(0))
+        place.start()
+        made = [await moves(someone) for _ in range(4)]
+        for run in made:
+            review = await someone.one(run)
+            assert review.actions[0].routed() == "asks: autonomy: per_call's move asks until it has earned more"
+            await someone.decide(review, approve())
+        (listed,) = place.json("autonomy")
+        assert (listed["level"], listed["proposed"], listed["evidence"]["decisions"]) == ("ask", "spot checks", 4)
+        assert place.json("policy", "replay")["levels"] == {"judged": "now", "above_ask": []}
+        proposed = place.json("policy", "replay", "--proposed")
+        assert proposed["levels"] == {"judged": "proposed", "above_ask": [{"agent": "per_call", "tool": "move", "level": "spot checks"}]}
+        (turn,) = proposed["differences"]
+        assert (turn["was"], turn["would"], turn["rule"], turn["count"]) == ("approved", "auto", "autonomy", 4)
+        shown = place.cli("policy", "replay", "--proposed").stdout
+        assert "judged on the levels of autonomy as if every proposal was accepted: per_call's move spot checks" in shown
+        assert "per_call's move: ask → spot checks" in place.cli("autonomy", "accept", "per_call", "move").stdout
+        run = await moves(someone)
+        await someone.done(run)
+        (row,) = await someone.inbox.reviews_of(run.id)
+        review = await someone.inbox.review(row.id)
+        assert review.decisions[0].actor == "policy:autonomy"
+        assert review.actions[0].reason.startswith("autonomy: per_call's move acts, with spot checks (since ")
+        policy.write_text(POLICY.format(1))
+        review = await someone.one(await moves(someone))
+        assert review.actions[0].spot_check and review.actions[0].reason.startswith("spot check: autonomy: per_call's move acts")
+        await someone.decide(review, reject())
+        policy.write_text(POLICY.format(0))
+        (listed,) = place.json("autonomy")
+        assert (listed["level"], listed["by"], listed["proposed"]) == ("threshold", "autonomy", None)
+        review = await someone.one(await moves(someone))
+        assert review.actions[0].reason == "its confidence is unknown"
+        place.cli("autonomy", "set", "per_call", "move", "ask")
+        assert "is more than per_call's move has earned" in place.refused("autonomy", "set", "per_call", "move", "spot-checks")
+        assert "per_call  move  ask" in place.cli("autonomy").stdout
+        steps = [(step.name, step.mark) for step in explain(Facts("per_call", "move"), parse(POLICY.format(0)), NOON).steps]
+        assert steps[0] == ("autonomy", Mark.SPEAKS)
+        policy.write_text("")
+        assert "the policy has no [autonomy]" in place.refused("autonomy")
+        assert "the policy has no [autonomy]" in place.refused("policy", "replay", "--proposed")

@@ -1,0 +1,444 @@
+"""Lessons: what the rules make of differences, how they stand in the store, and what people make of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from hitl_tui.cli import main
+from hitl_tui.cli.lessons import markdown
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
+from hitl_tui.oversight.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
+from hitl_tui.oversight.statistics import Rates
+from hitl_tui.sanitize import spelt
+from hitl_tui.settings import Home
+from hitl_tui.store import Store, lessons
+from tests.store.test_search import decided
+
+YES = Answer(DecisionKind.APPROVE)
+LONG = "We are sorry for the delay and shall look into it as soon as we can. " * 4
+
+
+def edit(args: Json) -> Answer:
+    return Answer(DecisionKind.EDIT, args)
+
+
+def no(reason: str) -> Answer:
+    return Answer(DecisionKind.REJECT, message=reason)
+
+
+def corrected(*pairs: tuple[Json, Json]) -> list[Corrected | Rejected]:
+    return [Corrected(number, before, after) for number, (before, after) in enumerate(pairs, 1)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([({}, {"cc": "b@x"}), ({"cc": None}, {"cc": "b@x"}), ({"cc": "c@x"}, {"cc": "b@x"})], 'put "b@x" into `cc`'),
+        ([({"cc": ["a"]}, {"cc": ["a", "b"]}), ({"cc": []}, {"cc": ["b"]})], 'put "b" into `cc` too'),
+        ([({"cc": ["a", "b"]}, {"cc": ["b"]}), ({"cc": ["a"]}, {"cc": []})], 'keep "a" out of `cc`'),
+        ([({"cc": "a"}, {}), ({"cc": "b"}, {})], "leave `cc` out"),
+        ([({"n": 1}, {"n": 10}), ({"n": 2}, {"n": 10})], "put 10 into `n`"),
+        ([({"t": "Hello Ann"}, {"t": "Hello Ann\nKim"}), ({"t": "Bye"}, {"t": "Bye\nKim"})], 'add "\\nKim" at the end of `t`'),
+        ([({"t": "a"}, {"t": "Re: a"}), ({"t": "b c"}, {"t": "Re: b c"})], 'add "Re: " at the beginning of `t`'),
+        ([({"t": "Hi Ann, ok"}, {"t": "Dear Ann, ok"}), ({"t": "Hi Bob"}, {"t": "Dear Bob"})], 'write "Dear" instead of "Hi" in `t`'),
+        ([({"t": "It is very nice here"}, {"t": "It is nice here"}), ({"t": "a very b"}, {"t": "a b"})], 'do not write "very" in `t`'),
+        ([({"t": LONG}, {"t": "Sorry."}), ({"t": LONG + "!"}, {"t": "We shall see."})], "keep `t` short"),
+        ([({"t": "a b"}, {"t": "a PS b"}), ({"t": "c d"}, {"t": "c PS d"})], 'put "PS" into `t` too'),
+        (
+            [({"t": f"{who}, it is done. Kind regards, Ann"}, {"t": f"{who}, it is done. Best wishes, Ann"}) for who in ("Bob", "Cleo")],
+            'write "Best wishes," instead of "Kind regards," in `t`',
+        ),
+        ([("Hi Ann", "Dear Ann"), ("Hi Bob", "Dear Bob")], 'write "Dear" instead of "Hi" in it'),
+        ([({"t": "Bye"}, {"t": "Bye, Kim"})] * 2, 'add ", Kim" at the end of `t`'),
+        ([({"t": "x"}, {"t": "y"})] * 2, 'write "y" instead of "x" in `t`'),
+    ],
+)
+def test_what_changes_have_in_common_is_said(pairs: list[tuple[Json, Json]], said: str) -> None:
+    (lesson,) = draw("send", corrected(*pairs))
+    assert lesson.gist == f"When you call send, {said}." or (said.startswith("keep `t` short") and said in lesson.gist)
+    assert lesson.text == f"{lesson.gist} People did so in all {len(pairs)} calls they corrected."
+    assert lesson.examples == tuple(range(1, len(pairs) + 1))
+
+
+def test_a_lesson_needs_two_alike_or_three_of_any_kind() -> None:
+    assert draw("send", corrected(({"t": "a"}, {"t": "b"}))) == []
+    assert draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}))) == []
+    (lesson,) = draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}), ({"u": 1, "t": "e"}, {"u": 2})))
+    assert lesson.text == (
+        "When you call send, look twice at `t`: people change it. They did in all 3 calls they corrected, last from \"e\" to nothing."
+    )  # fmt: skip
+    pairs = [({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(3)]
+    (lesson,) = draw("send", corrected(*pairs, ({"t": "x"}, {"t": "y"}), ({"u": 1}, {"u": 2})))
+    assert (lesson.examples, lesson.text[-45:]) == ((1, 2, 3), "People did so in 3 of the 5 calls they corrected."[-45:])
+    (lesson,) = draw("send", corrected(*signed("!", "!"), *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
+    assert "look twice" in lesson.gist  # two of five, and not the last
+
+
+def otherwise(count: int) -> list[tuple[Json, Json]]:
+    """Changes that have nothing in common."""
+    return [({"t": f"{n} {n}"}, {"t": f"x{n} y{n}"}) for n in range(count)]
+
+
+def signed(*pieces: str) -> list[tuple[Json, Json]]:
+    """Texts that something was put at the end of."""
+    return [({"t": f"mail {number}"}, {"t": f"mail {number}{piece}"}) for number, piece in enumerate(pieces)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said", "examples"),
+    [
+        ([*otherwise(3), *signed(" Kim", " Kim")], 'add " Kim" at the end', (4, 5)),
+        ([*otherwise(6), *signed(" Kim", " Kim"), *otherwise(1)], 'add " Kim" at the end', (7, 8)),
+        ([*signed(" Kim"), *otherwise(6), *signed(" Kim", " Kim")], 'add " Kim" at the end', (1, 8, 9)),
+        ([*signed(" Kim", " Kim", " Lee", " Lee")], 'add " Lee" at the end', (3, 4)),
+        ([*signed(*[" Kim"] * 5, " Lee", " Lee")], 'add " Lee" at the end', (6, 7)),
+        ([*signed(*[" Kim"] * 5, " Lee", " Lee", " Kim")], 'add " Kim" at the end', (1, 2, 3, 4, 5, 8)),
+        ([*signed(" Kim", " Lee", " Kim", " Lee")], 'add " Lee" at the end', (2, 4)),
+        ([*signed(*[" Kim"] * 3), *otherwise(2)], 'add " Kim" at the end', (1, 2, 3)),
+        ([*signed(" Kim", " Kim"), *otherwise(3)], "look twice", (1, 2, 3, 4, 5)),
+    ],
+)
+def test_what_was_done_alike_of_late_is_said_before_what_was_done_otherwise(
+    pairs: list[tuple[Json, Json]], said: str, examples: tuple[int, ...]
+) -> None:
+    (lesson,) = draw("send", corrected(*pairs))
+    assert said in lesson.gist
+    assert lesson.examples == examples
+
+
+def test_looking_twice_shows_no_more_than_where_the_difference_is() -> None:
+    letters = [({"t": f"{LONG}{n} {n} end"}, {"t": f"{LONG}{'now ' * n}{n * 2}\nx{n}{LONG}"}) for n in range(3, 6)]
+    (lesson,) = draw("send", corrected(*letters))
+    told = lesson.text.removeprefix(lesson.gist)
+    assert 'last from "…' in told and '5 5 end" to "…' in told and "now now" in told
+    assert "\n" not in told and LONG[:40] not in told and len(told) < 250
+    lists = [({"t": [n] * 50}, {"t": [n] * 50 + [{"n": n}] * 50}) for n in range(3)]
+    (lesson,) = draw("send", corrected(*lists))
+    assert len(lesson.text) < 300
+
+
+def test_rejections_for_the_same_reason_make_a_lesson() -> None:
+    calls = [
+        Rejected(3, "Too long!"),
+        Rejected(1, " too\nLONG"),
+        Rejected(2, "Too long!"),
+        Rejected(4, "no"),
+        Rejected(5, ""),
+        Rejected(6, ""),
+    ]
+    (lesson,) = draw("send", calls)
+    assert (lesson.topic, lesson.examples) == ("reject:too long", (1, 2, 3))
+    assert lesson.text == 'Before you call send, think of why people rejected it: "Too long!". They gave that reason 3 times.'
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=30), lambda inner: st.lists(inner, max_size=3), max_leaves=4
+)
+arguments = st.dictionaries(st.sampled_from(["to", "cc", "bo dy", "`x`\n# y"]), values, max_size=3)
+
+
+@given(st.lists(st.tuples(arguments, arguments), max_size=6), st.lists(st.text(max_size=20), max_size=4), st.randoms())
+def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: list[str], chance: Any) -> None:
+    calls = [*corrected(*pairs), *(Rejected(100 + number, reason) for number, reason in enumerate(reasons))]
+    drawn = draw("se`nd\u202e\n- do", calls)
+    shuffled = list(calls)
+    chance.shuffle(shuffled)
+    assert draw("se`nd\u202e\n- do", shuffled) == drawn
+    for lesson in drawn:
+        assert "\n" not in lesson.text
+        assert spelt(lesson.text) == lesson.text
+        assert lesson.text.startswith(lesson.gist)
+        assert len(lesson.text) <= LONGEST + 3 * QUOTED
+        assert set(lesson.examples) <= {call.decision for call in calls}
+        assert len(lesson.examples) >= 2
+
+
+texts = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=40).filter(
+    lambda text: text.strip() and spelt(text) == text
+)
+
+
+@given(st.lists(texts, min_size=2, max_size=4, unique=True), texts, st.sampled_from(["end", "beginning", "cc", "set"]))
+def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: str, way: str) -> None:
+    """Following the lesson gives each call as the person left it."""
+
+    def pair(text: str) -> tuple[Any, Any]:
+        if way == "cc":
+            return [text], [text, piece]
+        return text, {"end": f"{text}\n{piece}", "beginning": f"{piece}\n{text}", "set": piece}[way]
+
+    pairs = [({"t": before}, {"t": after}) for before, after in map(pair, befores) if before not in (piece, [piece])]
+    found = draw("send", corrected(*pairs))
+    if len(pairs) < 2:
+        return
+    (lesson,) = found
+    match = re.fullmatch(r"When you call send, (put|add) (\".*\") (into|at the end of|at the beginning of) `t`( too)?\.", lesson.gist)
+    assert match, lesson.gist
+    value = json.loads(match[2])
+    for proposed, final in pairs:
+        was: Any = proposed["t"]
+        followed = {
+            "into": value, "at the end of": f"{was}{value}", "at the beginning of": f"{value}{was}"
+        }[match[3]]  # fmt: skip
+        assert ([*was, value] if match[4] else followed) == final["t"]
+
+
+@given(st.text())
+def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
+    said = quoted(text)
+    assert "\n" not in said
+    assert spelt(said) == said
+    assert isinstance(json.loads(said.removesuffix(" (cut)")), str)
+    assert normal(normal(text)) == normal(text)
+
+
+def test_what_people_write_is_one_line() -> None:
+    assert checked(" Add\r\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
+    assert checked('Add "  Kim".') == 'Add "  Kim".'
+    for text in ("", " \n", "x" * (LONGEST + 1)):
+        with pytest.raises(Refused):
+            checked(text)
+
+
+FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അവന\u200d"
+"""What is held together by characters that cannot be seen: emoji, Persian and Malayalam."""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FAMILY, FAMILY),
+        ("Merci\u00a0! 1\u202f000", "Merci\u00a0! 1\u202f000"),
+        ("\u200dx \u200cy.\u200d", "⟨U+200D⟩x ⟨U+200C⟩y.⟨U+200D⟩"),
+        ("a\u200d\u200d\u202eb", "a\u200d⟨U+200D⟩⟨U+202E⟩b"),
+        ("a\u200b\u200d\x1b[1m", "a⟨U+200B⟩⟨U+200D⟩⟨U+001B⟩[1m"),
+        ("❤\ufe0f\ufe0f\ufe01", "❤\ufe0f⟨U+FE0F⟩⟨U+FE01⟩"),
+        ("a\U000e0041\ud800", "a⟨U+E0041⟩⟨U+D800⟩"),
+    ],
+)
+def test_what_holds_letters_and_emoji_together_stays_and_nothing_else_unseen(text: str, said: str) -> None:
+    assert spelt(text) == spelt(said) == said
+
+
+def test_a_lesson_keeps_emoji_and_other_scripts_and_names_them_whole() -> None:
+    (edited,) = draw("send", corrected(*[({"t": f"{n}"}, {"t": f"{n} {FAMILY}\u202e"}) for n in range(2)]))
+    assert f'add " {FAMILY}⟨U+202E⟩" at the end' in edited.text
+    (rejected,) = draw("send", [Rejected(n, f"Everything {FAMILY}\u200b \x1b") for n in (1, 2)])
+    assert f'"Everything {FAMILY}⟨U+200B⟩ ⟨U+001B⟩"' in rejected.text
+    assert rejected.topic == f"reject:everything {FAMILY}"
+    assert checked(FAMILY) == FAMILY
+    for number in range(90, 100):
+        (cut,) = draw("send", [Rejected(n, f"{'x' * number}👩\u200d👧\u202e") for n in (1, 2)])
+        assert not cut.topic.endswith("\u200d") and "⟨" not in cut.topic
+        assert re.search(r'(x|👩|👧|U\+202E⟩)" \(cut\)$', quoted(f"{'x' * (200 + number)}👩\u200d👧\u202e{LONG}"))
+
+
+# In the store
+
+
+@pytest.fixture
+async def ann(tmp_path: Path) -> AsyncIterator[Inbox]:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        yield Inbox(store, "ann")
+
+
+async def corrects(ann: Inbox, number: int, piece: str = " Kim") -> int:
+    """Have a mail corrected at its end; the review."""
+    text = f"mail {number}"
+    return await decided(ann.store, "mail", "send", {"text": text}, ann, edit({"text": text + piece}))
+
+
+async def proposed(ann: Inbox) -> Lesson:
+    for number in range(2):
+        await corrects(ann, number)
+    (lesson,) = await ann.lessons.list()
+    return lesson
+
+
+async def logged(ann: Inbox) -> list[tuple[str, str]]:
+    rows = await ann.store.all("SELECT actor, json_extract(body, '$.state') FROM audit WHERE kind = 'lesson' ORDER BY seq")
+    return [(actor, state) for actor, state in rows]
+
+
+async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
+    await corrects(ann, 0)
+    assert await ann.lessons.list() == []
+    first = await proposed(ann)
+    assert (first.agent, first.tool, first.topic, first.wording, first.state) == ("mail", "send", "edit:text", "rules", "proposed")
+    assert first.text == 'When you call send, add " Kim" at the end of `text`. People did so in all 3 calls they corrected.'
+    review = await corrects(ann, 9)
+    (now,) = await ann.lessons.list()
+    assert (now.id, len(now.examples)) == (first.id, 4)
+    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+    (now,) = await ann.lessons.list()
+    assert now.examples == first.examples
+    assert [entry.row.decision for entry in await ann.lessons.examples(now)] == [3, 2, 1]
+    assert not await lessons.propose(ann.store)
+
+
+async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
+    for number in range(3):
+        await corrects(ann, number)
+    await ann.store.write("UPDATE decisions SET actor = 'policy:x' WHERE id != 1")
+    assert await ann.lessons.list() == []
+
+
+async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    edited = await ann.lessons.edit(lesson.id, "Sign with\nKim.")
+    assert (edited.text, edited.wording, edited.state, edited.actor) == ("Sign with Kim.", "person", "proposed", "ann")
+    await corrects(ann, 3)
+    (now,) = await ann.lessons.list()
+    assert (now.text, len(now.examples)) == ("Sign with Kim.", 3)
+    accepted = await ann.lessons.accept(lesson.id, now.text)
+    assert (accepted.state, accepted.wording, accepted.text) == (LessonState.ACCEPTED, "person", "Sign with Kim.")
+    for number in range(8):
+        await corrects(ann, number, " Lee")
+    (now,) = await ann.lessons.list([LessonState.ACCEPTED])
+    assert now == accepted
+    again = await ann.lessons.edit(lesson.id, "Sign with Lee.")
+    assert (again.state, again.decided_at) == (LessonState.ACCEPTED, accepted.decided_at)
+    assert await ann.lessons.accept(lesson.id) == again
+    assert await logged(ann) == [("", "proposed"), ("ann", "proposed"), ("ann", "accepted"), ("ann", "accepted")]
+
+
+async def test_a_dropped_lesson_comes_back_with_many_more_examples(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    await ann.lessons.drop(lesson.id)
+    for number in range(4):
+        await corrects(ann, number)
+    (now,) = await ann.lessons.list()
+    assert now.state is LessonState.DROPPED
+    with pytest.raises(Refused, match="dropped"):
+        await ann.lessons.edit(lesson.id, "x")
+    await corrects(ann, 5)
+    (now,) = await ann.lessons.list()
+    assert (now.state, now.actor, now.decided_at, len(now.examples)) == (LessonState.PROPOSED, "", None, 7)
+    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE id > 1")  # what it came from is taken back, and made again
+    assert [one.state for one in await ann.lessons.list()] == [LessonState.DROPPED]
+    await corrects(ann, 6)
+    assert [one.state for one in await ann.lessons.list()] == [LessonState.PROPOSED]
+
+
+async def test_its_effect_is_what_came_before_and_since(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    assert await ann.lessons.effects(lesson) is None
+    accepted = await ann.lessons.accept(lesson.id)
+    assert await ann.lessons.effects(accepted) == (Rates(edited=2), Rates())
+    for answer in (YES, YES, no("not now")):
+        await decided(ann.store, "mail", "send", {"text": "x"}, ann, answer)
+    await decided(ann.store, "mail", "other", {"text": "x"}, ann, YES)
+    assert await ann.lessons.effects(accepted) == (Rates(edited=2), Rates(approved=2, rejected=1))
+
+
+async def test_bad_requests_are_sentences(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    for work in (ann.lessons.accept(99), ann.lessons.edit(99, "x"), ann.lessons.drop(99), ann.lessons.accept(lesson.id, " ")):
+        with pytest.raises(Refused):
+            await work
+
+
+async def test_a_models_words_stay_while_they_say_the_same(ann: Inbox) -> None:
+    lesson = await proposed(ann)
+    agents = ["mail"]
+    assert lessons.to_word(ann.store, agents, "m") == lesson
+    await lessons.word(ann.store, lesson, "m", "")
+    assert lessons.to_word(ann.store, agents, "m") is None
+    assert lessons.to_word(ann.store, agents, "n") == lesson
+    assert lessons.to_word(ann.store, ["other"], "n") is None
+    await lessons.word(ann.store, lesson, "n", "Always sign.")
+    await corrects(ann, 3)
+    (now,) = await ann.lessons.list()
+    assert (now.text, now.wording, len(now.examples)) == ("Always sign.", "n", 3)
+    for number in range(8):
+        await corrects(ann, number, " Lee")
+    (now,) = await ann.lessons.list()
+    assert (now.wording, '" Lee"' in now.text) == ("rules", True)
+    await lessons.word(ann.store, lesson, "n", "Too late.")
+    assert (await ann.lessons.get(lesson.id)).text == now.text
+
+
+async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
+    """The last corrections of a tool are read by an index of corrections alone, however many calls were approved."""
+    plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", ("a", "t")))
+    assert "history_refused" in plan
+    assert "TEMP B-TREE" not in plan
+    rev = -1
+    for _ in range(2):
+        await proposed(ann)
+        new = lessons.taught(ann.store, rev)
+        assert new and new.rev > rev
+        rev = new.rev
+    assert lessons.taught(ann.store, rev) is None
+
+
+# On the command line
+
+
+@given(
+    st.text(min_size=1).filter(lambda text: spelt(text).split())
+    | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "*b* <i>", "&lt;", "[x](y)"])
+)
+def test_no_lesson_is_markdown_structure(text: str) -> None:
+    lesson = Lesson(1, text, text, "edit:x", text, "rules", (1,), LessonState.ACCEPTED, 1.0, "ann", 2.0)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
+    kinds = [token.tag for token in tokens if token.nesting == 1]
+    assert kinds == ["h1", "h2", "h3", "ul", "li", "p", "li", "p"]
+    said = " ".join(spelt(text).splitlines()).strip()
+    inline = [token.children or [] for token in tokens if token.type == "inline"]
+    assert {child.type for children in inline for child in children} == {"text"}
+    assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4
+
+
+def test_lessons_are_judged_and_written_out_by_commands(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").prepare()
+
+    def cli(*args: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, ["lessons", *args, "--home", str(home.path)])
+        assert done.exit_code == code, done.output
+        return str(done.output)
+
+    async def seed() -> Lesson:
+        async with Store.open(home.database) as store:
+            return await proposed(Inbox(store, "ann"))
+
+    assert "no lessons yet" in cli()
+    assert "no lesson is accepted" in cli("export", code=1)
+    lesson = asyncio.run(seed())
+    (listed,) = json.loads(cli("--json"))
+    assert (listed["lesson"], listed["state"], listed["examples"], listed["effect"]) == (lesson.id, "proposed", [1, 2], None)
+    assert "there is no lesson 9" in cli("drop", "9", code=1)
+    assert "is not a lesson" in cli("accept", "x", code=1)
+    assert "needs a text" in cli("edit", "1", " ", code=1)
+    cli("accept", "1", "--text", "Sign *all* mails.", "--reviewer", "bob")
+    (listed,) = json.loads(cli("--json"))
+    none = {"approved": 0, "edited": 0, "rejected": 0, "answered": 0}
+    assert (listed["by"], listed["wording"], listed["effect"]) == ("bob", "person", {"before": {**none, "edited": 2}, "since": none})
+    assert "before: 2 edited and 0 rejected of 2; since: nothing decided" in cli()
+    file = tmp_path / "lessons.md"
+    assert "1 lesson is in" in cli("export", "-o", str(file))
+    assert file.read_text() == "# What reviewers have taught\n\n## mail\n\n### send\n\n- Sign \\*all\\* mails.\n"
+    cli("edit", "1", "Sign them.")
+    assert "already" in cli("export", "-o", str(file), code=1)
+    cli("export", "--force", "-o", str(file))
+    assert file.read_text().endswith("- Sign them.\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "lessons.md"}
+    cli("edit", "1", f"Sign {FAMILY}\u202e.")
+    assert f"- Sign {FAMILY}⟨U+202E⟩.\n" in cli("export")
+    assert "Sign 👩⟨U+200D⟩👩" in cli() and "\u200d" not in cli()
+    assert json.loads(cli("drop", "1", "--json"))["state"] == "dropped"
+    assert json.loads(cli("--json")) == []
+    assert [one["state"] for one in json.loads(cli("--json", "--all"))] == ["dropped"]

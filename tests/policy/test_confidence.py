@@ -1,0 +1,149 @@
+"""Where a confidence number comes from, and what is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, Signals, Source, assess
+
+CALL = {"name": "pay", "args": {"amount": 5}, "id": "c1"}
+
+
+def words(text: str) -> float | None:
+    return assess(Signals(message={"content": text}), [Source.WORDS]).value
+
+
+@pytest.mark.parametrize(
+    ("signals", "source", "value"),
+    [
+        (Signals(value={"confidence": 0.25}), "interrupt", 0.25),
+        (Signals(call={**CALL, "metadata": {"confidence": 0.5}}), "metadata", 0.5),
+        (Signals(message={"additional_kwargs": {"confidence": 1}}), "metadata", 1.0),
+        (Signals(message={"response_metadata": {"confidence": 0}}), "metadata", 0.0),
+        (Signals(state={"sure": 0.75}, state_key="sure"), "state", 0.75),
+        (Signals(call={"name": "pay", "args": {"confidence": "85 %"}}), "field", 0.85),
+        (Signals(message={"content": '{"answer": 1, "confidence": 0.4}'}), "field", 0.4),
+        (Signals(message={"content": [{"type": "text", "text": "I am 99.9% sure"}]}), "words", 0.999),
+    ],
+)
+def test_every_source(signals: Signals, source: str, value: float) -> None:
+    found = assess(signals)
+    assert (found.source, found.value) == (source, value)
+
+
+def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() -> None:
+    both = Signals(value={"confidence": 0.2}, message={"content": "confidence: 0.95"})
+    assert assess(both).value == 0.2
+    assert assess(both, [Source.WORDS, Source.INTERRUPT]).value == 0.95
+    assert assess(both, []) == UNKNOWN
+    wrong = assess(Signals(value={"confidence": 1.7}, message={"content": "confidence: 0.95"}))
+    assert (wrong.value, wrong.source) == (None, "interrupt")
+    assert wrong.note == "it says 1.7, which is no number from 0 to 1"
+
+
+@pytest.mark.parametrize(
+    "odd", [1.7, -1, math.nan, math.inf, "high", True, False, [0.9], {"value": 0.9}, "90", "", "1e-1", pytest.param(10**5000, id="huge")]
+)
+def test_what_is_no_number_from_0_to_1_is_unknown_with_a_note(odd: Any) -> None:
+    found = assess(Signals(value={"confidence": odd}))
+    assert (found.value, found.source) == (None, "interrupt")
+    assert "no number from 0 to 1" in found.note
+
+
+def tokens(*pairs: tuple[str, Any]) -> dict[str, Any]:
+    return {"content": [{"token": token, "logprob": logprob} for token, logprob in pairs]}
+
+
+def test_log_probabilities_are_a_geometric_mean_over_the_calls_own_tokens() -> None:
+    half, sure = math.log(0.5), math.log(0.98)
+    listed = tokens(("thinking", -9.0), ('{"am', half), ('ount":', sure), ("5}", half), ("<end>", -9.0))
+    found = assess(Signals(call=CALL, message={"content": "", "response_metadata": {"logprobs": listed}}))
+    assert found.source == "logprobs"
+    assert found.value == pytest.approx((0.5 * 0.98 * 0.5) ** (1 / 3))
+    assert "the tool call's 3 tokens" in found.note
+    elsewhere = assess(Signals(message={"response_metadata": {"logprobs": tokens(("a", half), ("b", half))}}))
+    assert elsewhere.value == pytest.approx(0.5)
+    assert "all the message's 2 tokens" in elsewhere.note
+
+
+def test_tokens_of_the_text_alone_say_nothing_of_the_call() -> None:
+    message = {"content": "Paying.", "response_metadata": {"logprobs": tokens(("Pay", -0.001), ("ing.", -0.001))}}
+    assert assess(Signals(call=CALL, message=message)).value is None
+    assert assess(Signals(message=message)).value is not None
+
+
+@pytest.mark.parametrize("logprob", [math.nan, 0.5, "x", None, True, -math.inf])
+def test_malformed_log_probabilities_are_unknown(logprob: Any) -> None:
+    found = assess(Signals(message={"response_metadata": {"logprobs": tokens(("a", -0.1), ("b", logprob))}}))
+    assert (found.value, found.source) == (None, "logprobs")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("confidence: 0.82", 0.82),
+        ("**Confidence:** 85 %.", 0.85),
+        ("85 % sure this is right.", 0.85),
+        ("I'm 70% confident", 0.7),
+        ("Done. My confidence is 0.8, as ever.", 0.8),
+        ("I’m about 90 percent sure.", 0.9),
+        ("Paid with 95% confidence.", 0.95),
+        ("I'm 20% sure. Now I'm 95% sure.", 0.2),
+    ],
+)
+def test_the_agents_own_words(text: str, value: float) -> None:
+    assert words(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I paid 100% of the invoices", "50 % discount", "The customer is 100% certain.", "95% confidence interval",
+        "with 95% confidence interval", "I'm not 90% sure", "I never said I'm 90% sure", "Are you 90% sure?", "less than 90% sure",
+        "If we refund, I am 90% sure they leave",
+        "confidence: high", "confidence: 1.7", "confidence: 85", "confidence: 1/10", "confidence: 0,82", "confidence: 0.8-0.9",
+        "confidence is key", "10-80% confident", "It is 90% certain to rain", "confidence: 0.9. confidence: high",
+    ],
+)  # fmt: skip
+def test_words_that_say_no_confidence_are_none(text: str) -> None:
+    assert words(text) is None
+
+
+PLAIN_WORDS = st.sampled_from(
+    ["the", "of", "invoices", "discount", "paid", "customer", "off", "about", "tax", "done", "are", "is", "VAT", "2024"]
+)
+
+
+@given(st.lists(PLAIN_WORDS, max_size=4), st.integers(0, 100), st.sampled_from(["%", " %", " percent"]), st.lists(PLAIN_WORDS, max_size=4))
+def test_a_percentage_of_anything_else_is_no_confidence(before: list[str], number: int, sign: str, after: list[str]) -> None:
+    text = " ".join([*before, f"{number}{sign}", *after])
+    assert assess(Signals(message={"content": text})) == UNKNOWN
+    said = words(f"{text}. I am {number}{sign} sure.")
+    assert said == number / 100
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["confidence", "args", "content", "metadata"]), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON, JSON, JSON, st.lists(st.sampled_from(DEFAULT_ORDER), unique=True))
+def test_whatever_there_is_it_is_a_number_from_0_to_1_or_unknown(
+    value: Any, call: Any, message: Any, state: Any, order: list[Source]
+) -> None:
+    found = assess(Signals(value, call, message, state), order)
+    assert found.value is None or (isinstance(found.value, float) and 0 <= found.value <= 1)
+    assert found.value is None or found.source in order
+
+
+@pytest.mark.parametrize("unit", ["confidence ", "I am ", " ", "confidence:", "9", "- ", "\n", " \n", "more than ", "~", "90% sure "])
+@pytest.mark.timeout(20)
+def test_no_text_makes_it_slow(unit: str) -> None:
+    assert assess(Signals(message={"content": unit * 50_000})).source in ("", "words")

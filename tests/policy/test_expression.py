@@ -1,0 +1,168 @@
+"""The language of `when`: what it says, that it guesses nothing, and that nothing makes it hang."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.errors import BadExpression
+from hitl_tui.model import Facts, Risk
+from hitl_tui.policy.expression import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
+from hitl_tui.policy.expression_eval import Undecided, holds
+
+ARGS = {
+    "amount": 501, "to": "Ann <ann@example.com>", "path": "/etc/passwd", "a": {"b": [1, {"c": "x"}]}, "two words": 2, "flag": True,
+    "all": ["ann@example.com", "bob@evil.org"], "none": None, "sql": "DROP table x",
+}  # fmt: skip
+FACTS = Facts("desk", "pay", ARGS, risk=Risk.READ, confidence=0.7, tags=("prod", "nightly"), age_s=90.0)
+
+
+def said(text: str, facts: Facts = FACTS) -> bool | Undecided:
+    return holds(parse(text), facts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "args.amount > 500", "args.amount + 1 * 2 == 503", "(args.amount + 1) * 2 == 1004", "-args.amount < -500", "args.amount % 2 == 1",
+        "args.amount / 2 == 250.5", "10 - 2 - 3 == 5", 'args.to in domain("example.com")', 'args.all not in domain("example.com")',
+        'args.path startswith "/etc"', "args.path endswith 'wd'", 'args.path matches "/e?c/*"', 'args.path matches("/etc/*")',
+        'not args.path matches "/tmp*"', "args.a.b[0] == 1", 'args.a.b[1].c == "x"', 'args["two words"] == 2', "args.flag",
+        "args.none == null",
+        'args.to contains "ann"', 'args.all contains "bob@evil.org"', 'args.a contains "b"', '"b" in args.a',
+        'agent == "desk" and tool == "pay"',
+        'tool in ["x", "pay"]', 'tool not in ["x"]', "confidence >= 0.7", 'risk == "read"', '"prod" in tags', "len(tags) == 2",
+        "age >= 60",
+        'lower(args.sql) startswith "drop"', 'upper(tool) == "PAY"', "known(args.amount) and not known(args.cc)", "not known(args.none)",
+        "false or not false", "true or args.nothing > 1", "not (false and args.nothing > 1)", "args.a == args.a", "[1, 2] != [1, 3]",
+        "1 < 2 and 2 < 3 or 1 / 0 > 1", 'kind == "tool_calls"',
+    ],
+)  # fmt: skip
+def test_what_holds(text: str) -> None:
+    assert said(text) is True
+    assert said(f"not ({text})") is False
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("args.cc > 1", "there is no args.cc"), ("args.a.b[9] == 1", "there is no args.a.b[9]"),
+        ("args.amount / 0 > 1", "it divides by zero"),
+        ("args.amount % 0 == 1", "it divides by zero"), ('args.amount > "500"', "> compares a number with a text"),
+        ('args.amount == "501"', "it compares a number with a text"), ("args.flag == 1", "it compares true or false with a number"),
+        ('args.amount in ["501"]', "it compares a number with a text"),
+        ("args.amount", "the condition is a number and not true or false"),
+        ('args.to in "Ann"', "contains asks a text"), ('args.path in domain("example.com")', "cannot be read as one"),
+        ('args.amount in domain("example.com")', "a number is no address"), ("true and args.cc", "there is no args.cc"),
+        ("args.amount and true", "and joins a number"), ("args.to + 1 == 2", "+ is between a text and a number"),
+        ("len(args.amount) > 1", "len() of"),
+        ("args.amount.x == 1", "args.amount is a number"), ("9" * 30 + " * " + "9" * 30 + (" * " + "9" * 30) * 12 + " > 1", "too large"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_is_undecided_with_the_reason(text: str, why: str) -> None:
+    found = said(text)
+    assert isinstance(found, Undecided)
+    assert why in found.why
+
+
+@pytest.mark.parametrize(("name", "facts"), [("confidence", Facts("a", "t")), ("risk", Facts("a", "t"))])
+def test_what_is_unknown_of_the_action_is_undecided(name: str, facts: Facts) -> None:
+    assert said(f"{name} == {name}", facts) == Undecided(f"its {name} is unknown")
+    assert said(f"known({name})", facts) is False
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("ann@example.com", True), ("ANN@EXAMPLE.COM", True), ("a@example.com; Bob <b@example.com>", True),
+        ("https://example.com:80/x?y", True),
+        ("example.com", True), ("ann@sub.example.com", False), ("ann@example.com.evil.org", False),
+        ("ann@example.com, eve@evil.org", False),
+        ("https://example.com.evil.org/", False), (["ann@example.com"], True), ("ann@evilexample.com", False),
+        ("ann@example.com\nBcc: eve@evil.org", None), ("https://example.com@evil.org/", None), ("eve@evil.org <ann@example.com>", None),
+        ("https://evil.org\\@example.com", None), ("ann@exämple.com", None), ("", None), ([], None), ("a@b@example.com", None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_domains_are_told_only_of_what_can_be_read_for_certain(to: Any, expected: bool | None) -> None:
+    found = said('args.to in domain("example.com")', Facts("a", "t", {"to": to}))
+    assert isinstance(found, Undecided) if expected is None else found is expected
+
+
+def test_a_domain_with_a_star_is_what_is_below_it() -> None:
+    below = 'args.to in domain("*.example.com")'
+    assert [said(below, Facts("a", "t", {"to": to})) for to in ("a@x.example.com", "a@example.com", "a@xexample.com")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "happened"),
+    [
+        ("", 0, "a value is missing"), ("args.amount > ", 13, "a value is missing, and the end is there"),
+        ("1 < 2 < 3", 6, "cannot be chained"),
+        ("args.x = 1", 7, "'=' means nothing here"), ("amount > 1", 0, "nothing is called 'amount'"),
+        ("size(args)", 0, "no function size()"),
+        ("args.x && true", 7, "'&' means nothing"), ("(1 > 0", 6, "')' is missing"), ("args.", 5, "names no part"),
+        ("'abc", 0, "never ends"),
+        ("args.x true", 7, "'true' is not expected here"), ("domain(args.x)", 0, "takes one domain as text"),
+        ("[1, 2", 5, "',' is missing"),
+        ("__import__('os')", 0, "no function __import__()"), ('args["x\\q"]', 7, "means nothing in a text"),
+        ("args[1.5]", 5, "whole number"),
+        ("(" * 100 + "1" + ")" * 100, 26, "nested too deeply"), ("not " * 100 + "true", 108, "nested too deeply"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_their_place(text: str, at: int, happened: str) -> None:
+    with pytest.raises(BadExpression) as caught:
+        parse(text)
+    assert happened in caught.value.happened
+    assert caught.value.at == at
+    assert caret(text, at).splitlines()[-1].endswith("^")
+
+
+def test_an_expression_has_a_longest() -> None:
+    with pytest.raises(BadExpression, match="are the most"):
+        parse("1 + " * LENGTH + "1 > 0")
+
+
+WORDS = [*NAMES, *FUNCTIONS, *COMPARISONS, *"()[],.+-*/%10", "and", "or", "not", "true", "null", "2.5"]
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(["a@b.c", "x" * 5000])
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner), max_leaves=6)
+TEXTS = st.text(max_size=60) | st.lists(st.sampled_from([*WORDS, '"a*b?"', "args.a", "args.b", 'domain("b.c")']), max_size=14).map(" ".join)
+
+
+@settings(max_examples=600)
+@given(TEXTS, VALUES)
+def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any) -> None:
+    try:
+        expression = parse(text)
+    except BadExpression as error:
+        assert 0 <= error.at <= len(text)
+        return
+    assert isinstance(holds(expression, Facts("desk", "pay", args)), bool | Undecided)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'args.x matches "' + "*a" * 40 + '*b"', 'args.x matches "' + "?" * 400 + '*b"',
+        " and ".join(['lower(args.x) contains "ab"'] * 60),
+        "args.l == args.l and args.l in [args.l, args.l]", 'args.x in domain("b.c")', " or ".join(["args.l contains args.x"] * 50),
+    ],
+)  # fmt: skip
+@pytest.mark.timeout(20)
+def test_large_arguments_take_no_long_time(text: str) -> None:
+    large = {"x": "a" * 3_000_000, "l": ["a" * 100] * 300_000}
+    assert isinstance(said(text, Facts("a", "t", large)), Undecided)
+
+
+def test_arguments_nested_beyond_any_depth_are_undecided() -> None:
+    deep: Any = []
+    for _ in range(50_000):
+        deep = [deep]
+    assert isinstance(said("args.x == args.x", Facts("a", "t", {"x": deep})), Undecided)

@@ -1,0 +1,403 @@
+"""policy.toml read strictly, and what becomes of an action by it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.agents.targets import sample_agents
+from hitl_tui.errors import BadPolicy
+from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
+from hitl_tui.policy.confidence import Source
+from hitl_tui.policy.engine import is_picked, judge, risk_of, unsampled
+from hitl_tui.policy.globs import covers, matches
+from hitl_tui.policy.loader import PolicyFile, policy_paths
+from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.schema import Policy
+from hitl_tui.policy.toml_lines import places
+
+NOON = 1_700_568_000.0  # Tuesday 21 November 2023, 12:00 UTC
+GROUPS = '[groups]\nfinance = ["ann", "bob"]\nleads = ["cleo"]\n'
+
+
+def wrong(text: str) -> list[str]:
+    """What is wrong with a policy, each with its line."""
+    return [str(problem) for problem in examine(text)[1]]
+
+
+def outcome(policy: str, tool: str = "pay", now: float = NOON, **facts: Any) -> tuple[Outcome, str]:
+    """Outcome and rule, without spot checks."""
+    verdict = unsampled(Facts("desk", tool, **facts), parse(policy), now)
+    return verdict.outcome, verdict.rule
+
+
+def rule(**keys: Any) -> str:
+    """A rule's table."""
+    lines = [f"{key} = {value!r}" for key, value in {"name": "r", **keys}.items()]
+    return "\n".join(["[[rule]]", *lines]) + "\n"
+
+
+def test_the_starter_is_read_whole_and_without_complaint() -> None:
+    policy, problems = examine((sample_agents() / "policy.toml").read_text())
+    assert problems == []
+    assert [one.name for one in policy.rules] == [
+        "reading", "large refunds", "no mass changes", "mail leaves the house", "deletes", "archive",
+    ]  # fmt: skip
+
+    def said(tool: str, **facts: Any) -> Outcome:
+        return unsampled(Facts("sql_steward", tool, **facts), policy, NOON).outcome
+
+    assert said("read_mail") == Outcome.AUTO
+    assert said("execute", args={"sql": "DELETE FROM users"}) == Outcome.DENY
+    assert said("execute", args={"sql": "DELETE FROM users WHERE id = 1"}) == Outcome.ASK
+    assert said("send_mail", confidence=1.0) == Outcome.ASK
+    assert said("archive_mail", confidence=0.95) == Outcome.AUTO
+    assert said("archive_mail", confidence=0.5) == Outcome.TAKEOVER
+
+
+def test_the_policy_of_the_readme_is_read_whole_and_does_what_its_comments_say() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (text,) = [part.split("```")[0] for part in readme.split("```toml\n") if part.startswith("# policy.toml")]
+    policy, problems = examine(text)
+    assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
+    refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
+    assert (refund.outcome, refund.risk, refund.reviewers, refund.to) == (Outcome.ASK, Risk.IRREVERSIBLE, 2, "finance")
+    assert (refund.deadline_s, refund.then) == (4 * 3600.0, "reject")
+    assert unsampled(Facts("desk", "read_mail"), policy, NOON).outcome is Outcome.AUTO
+    assert unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
+
+
+def test_everything_a_policy_can_say_is_read() -> None:
+    policy = parse(
+        'spot_check = 0.5\nseed = "x"\n[thresholds]\nauto = 0.8\nask = 0.3\n[confidence]\nsources = ["words"]\nstate_key = "sure"\n'
+        f'[confidence.agents]\n"d*" = ["state", "logprobs"]\n{GROUPS}'
+        '[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "cleo"\nafter = "10m"\n'
+        '[notify]\nbell = false\ncommand = ["say", "x"]\nurls = ["json://localhost"]\nquiet = "22:00-06:00 UTC"\ncontent = "summary"\n'
+        '[[rule]]\nname = "big"\nagent = ["d*", "x"]\ntool = "pay"\nwhen = "args.amount > 500"\nrisk = "irreversible"\noutcome = "ask"\n'
+        'reviewers = 2\nto = "finance"\ndeadline = "30m"\nthen = "reject"\nhours = "mon-fri 09:00-17:00 UTC"\ntags = ["prod"]\n'
+    )
+    assert (policy.spot_check, policy.thresholds.auto, policy.thresholds.ask) == (0.5, 0.8, 0.3)
+    assert policy.sources.of("desk") == (Source.STATE, Source.LOGPROBS)
+    assert policy.sources.of("other") == (Source.WORDS,)
+    assert [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("cleo", 600.0)]
+    assert (policy.people("finance"), policy.people("cleo")) == (("ann", "bob"), ("cleo",))
+    assert policy.notify.command == ("say", "x")
+    assert "localhost" not in repr(policy)
+    verdict = judge(Facts("desk", "pay", {"amount": 501}, tags=("prod",)), policy, NOON)
+    assert (verdict.outcome, verdict.rule, verdict.reviewers, verdict.to) == (Outcome.ASK, "big", 2, "finance")
+    assert (verdict.deadline_s, verdict.then, verdict.risk) == (1800.0, "reject", Risk.IRREVERSIBLE)
+    assert judge(Facts("desk", "pay", {"amount": 501}), policy, NOON).rule == "thresholds"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("x = [", 1, "not TOML"),
+        ("\n[treshold]\nauto = 1.0", 2, "unknown key 'treshold'; did you mean thresholds?"),
+        ("[thresholds]\nauto = 1.5", 2, "auto is not a number from 0 to 1"),
+        ("[thresholds]\nauto = 0.5\n\nask = 0.7", 4, "nothing could ever ask"),
+        ("[thresholds]\nauto = 0\nask = 0", 2, "whatever it is"),
+        ("[thresholds]\nauto = nan", 2, "not a number"),
+        ("spot_check = true", 1, "not a number"),
+        ('[confidence]\nsources = ["wrods"]', 2, "did you mean words?"),
+        ("# c\n" + rule(outcome="maybe"), 4, "outcome cannot be 'maybe'; it is one of auto, ask, takeover, deny"),
+        (rule(outcome="ask", tol="x"), 4, "unknown key 'tol' in rule; did you mean tool?"),
+        ('[[rule]]\noutcome = "ask"', 1, "the rule has no name"),
+        (rule(outcome="ask") + rule(outcome="ask", tool="x"), 5, "line 1 has a rule 'r' already"),
+        (rule(name="safety", outcome="ask"), 2, "cannot be called 'safety'"),
+        (rule(tool="x"), 1, "the rule says nothing"),
+        (rule(outcome="ask", deadline="30m", then="approve"), 5, "never approve"),
+        (rule(outcome="ask", then="reject"), 4, "then without a deadline"),
+        (rule(outcome="ask", deadline="soon"), 4, "deadline is no length of time"),
+        (rule(outcome="ask", deadline="30"), 4, "deadline is no length of time"),
+        (rule(outcome="auto", reviewers=2), 4, "auto asks nobody"),
+        (rule(outcome="ask", reviewers=3), 4, "from 1 to 2"),
+        (GROUPS + rule(outcome="ask", to="finanse"), 7, "there is no group 'finanse', nor is anybody of that name in one; did you mean"),
+        (GROUPS + rule(outcome="ask", to="leads", reviewers=2), 8, "2 people must approve, and 'leads' is one"),
+        (rule(outcome="ask", when="args.amount >"), 4, "a value is missing, and the end is there, at character 14 of it\nargs.amount >\n"),
+        (rule(outcome="ask", when="1 / 0 > 1"), 1, "can never be judged: it divides by zero"),
+        (rule(outcome="ask", hours="mon-fri 9-17"), 4, "is no time of the week"),
+        (rule(outcome="ask", hours="09:00-17:00 Mars/Base"), 4, "no time zone 'Mars/Base'"),
+        ('[[escalation.step]]\nto = "nobody"', 2, "there is no group 'nobody'"),
+        (GROUPS + '[[escalation.step]]\nto = "ann"\n[[escalation.step]]\nto = "bob"', 6, "has no 'after'"),
+        ('[notify]\ncommand = "rm -rf /"', 2, "no shell reads it"),
+        ('[notify]\nurls = ["nowhere"]', 2, "no URL"),
+        ('[groups]\na = ["b"]\nb = ["c"]', 3, "is a group and a person"),
+        ("[groups]\nleads = []", 2, "nobody is in group 'leads'"),
+        ('[groups]\nleads = ["cleo", "Cleo"]', 2, "somebody is in group 'leads' twice"),
+        ("rule = 1", 1, "write [[rule]]"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_told_with_its_line_and_a_hint(text: str, line: int, said: str) -> None:
+    first, *_ = wrong(text)
+    assert first.startswith(f"line {line}: ")
+    assert said in first
+    with pytest.raises(BadPolicy, match=f"line {line}: "):
+        parse(text)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = 'spot_chek = 1\n[thresholds]\nauto = "x"\n' + rule(outcome="ask", to="x", when="(")
+    assert [problem.split(":")[0] for problem in wrong(text)] == ["line 1", "line 3", "line 7", "line 8"]
+
+
+def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -> None:
+    text = (
+        rule(name="all", tool="pay*", outcome="ask")
+        + rule(name="one", tool="pay_in", outcome="auto")
+        + rule(name="two", tool="p*", outcome="ask")
+    )
+    policy, problems = examine(text)
+    assert len(policy.rules) == 3
+    (problem,) = problems
+    assert not problem.is_error
+    assert (problem.line, problem.text) == (5, "rule 'one' can never speak: rule 'all' on line 1 matches all that it does")
+    assert wrong(rule(name="a", outcome="ask", when="args.x > 1") + rule(name="b", outcome="ask")) == []
+    assert "always true" in wrong(rule(outcome="ask", when="1 < 2"))[0]
+
+
+def test_a_rule_that_says_auto_of_what_it_does_not_name_is_warned_of() -> None:
+    (problem,) = examine(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
+    assert (problem.line, problem.is_error) == (1, False)
+    assert problem.text == "rule 'r' never lets delete_* go on by itself: that is irreversible, and it is not named letter for letter"
+    assert wrong(rule(tool="delete_draft", risk="irreversible", outcome="auto")) == []
+    assert wrong(rule(tool="delete_*", risk="reversible", outcome="auto")) == []
+
+
+GLOBS = st.text("ab*?", max_size=6)
+
+
+@given(GLOBS, GLOBS, st.text("ab", max_size=6))
+def test_a_glob_that_covers_another_fits_all_that_it_fits(wide: str, narrow: str, text: str) -> None:
+    assert not covers(wide, narrow) or not matches(narrow, text) or matches(wide, text)
+    assert covers(wide, wide)
+
+
+@given(GLOBS, st.text("ab", max_size=8))
+def test_a_glob_fits_what_the_regular_expression_does(glob: str, text: str) -> None:
+    import re
+
+    assert matches(glob, text) == bool(re.fullmatch(glob.replace("*", ".*").replace("?", "."), text))
+
+
+def test_places_are_found_past_texts_of_many_lines_lists_and_comments() -> None:
+    text = '# [no]\na = """\nb = 1\n"""\nc = [\n  "]", # ]\n]\n[t."x y"]\nd.e = {f = 1}\n[[r]]\ng = 1\n[[r]]\n\ng = 2\n[r.sub]\nh = 1\n'
+    found = places(text)
+    lines = {("a",): 2, ("c",): 5, ("t", "x y"): 8, ("t", "x y", "d", "e"): 9, ("r", 0, "g"): 11, ("r", 1): 12, ("r", 1, "g"): 14}
+    assert {path: found[path] for path in lines} == lines
+    assert found["r", 1, "sub", "h"] == 16
+    assert ("b",) not in found
+
+
+# Judging
+
+
+def test_without_a_policy_and_with_a_broken_one_everything_asks() -> None:
+    sure = Facts("desk", "read", risk=Risk.READ, confidence=1.0)
+    assert (judge(sure, None, NOON).outcome, judge(sure, None, NOON).rule) == (Outcome.ASK, "no policy")
+    broken = judge(sure, Policy(problem="line 3"), NOON)
+    assert (broken.outcome, broken.rule) == (Outcome.ASK, "no policy")
+    assert "line 3" in broken.reason
+
+
+@pytest.mark.parametrize(
+    ("confidence", "risk", "expected"),
+    [
+        (0.9, Risk.READ, Outcome.AUTO), (0.95, Risk.REVERSIBLE, Outcome.AUTO), (0.89, Risk.READ, Outcome.ASK), (0.6, None, Outcome.ASK),
+        (0.59, Risk.READ, Outcome.TAKEOVER), (1.0, Risk.IRREVERSIBLE, Outcome.ASK), (1.0, None, Outcome.ASK),
+        (None, Risk.READ, Outcome.ASK),
+        (float("nan"), Risk.READ, Outcome.ASK), (1.7, Risk.READ, Outcome.ASK), (True, Risk.READ, Outcome.ASK),
+        ("high", Risk.READ, Outcome.ASK),
+    ],
+)  # fmt: skip
+def test_thresholds(confidence: Any, risk: Risk | None, expected: Outcome) -> None:
+    assert outcome("", confidence=confidence, risk=risk) == (expected, "thresholds")
+
+
+def test_the_first_rule_that_matches_speaks() -> None:
+    policy = rule(name="big", tool="p*", when="args.amount > 500", outcome="takeover") + rule(name="pay", tool="pay", outcome="auto")
+    assert outcome(policy, args={"amount": 501}) == (Outcome.TAKEOVER, "big")
+    assert outcome(policy, args={"amount": 5}) == (Outcome.AUTO, "pay")
+    assert outcome(policy, "other") == (Outcome.ASK, "thresholds")
+
+
+@pytest.mark.parametrize("args", [{}, {"amount": "501"}, {"amount": None}, None, [], {"amount": float("nan")}])
+def test_a_rule_that_cannot_be_judged_asks_and_says_why(args: Any) -> None:
+    policy = parse(rule(name="big", when="args.amount > 500", outcome="deny") + rule(name="pay", tool="pay", outcome="auto"))
+    verdict = judge(Facts("desk", "pay", args), policy, NOON)
+    assert (verdict.outcome, verdict.rule) == (Outcome.ASK, "big")
+    assert verdict.reason.startswith("rule 'big' could not be judged: ")
+
+
+def test_irreversible_goes_on_only_by_a_rule_that_names_the_tool() -> None:
+    def said(**keys: Any) -> Outcome:
+        return outcome(rule(outcome="auto", **keys), risk=Risk.IRREVERSIBLE, confidence=1.0)[0]
+
+    assert said(tool="pay") == said(tool=["x", "pay"]) == Outcome.AUTO
+    assert said(tool="pa*") == said(tool="pa?") == said(tool="pa*", risk="read") == said(risk="read") == Outcome.ASK
+    lowered = rule(tool="pa*", risk="read")
+    assert outcome(lowered, risk=Risk.IRREVERSIBLE, confidence=1.0)[0] == Outcome.ASK
+
+
+def test_unknown_risk_goes_on_only_by_a_rule_that_names_the_tool_or_says_the_risk_of_its_glob() -> None:
+    assert outcome(rule(outcome="auto", tool="pa*"))[0] == Outcome.ASK
+    assert outcome(rule(outcome="auto", tool="*", risk="read"))[0] == Outcome.ASK
+    assert outcome(rule(outcome="auto", tool="pa*", risk="read"))[0] == Outcome.AUTO
+    assert outcome(rule(outcome="auto", tool="pay"))[0] == Outcome.AUTO
+
+
+def test_what_is_suspicious_or_no_tool_call_or_not_accepted_goes_to_a_person() -> None:
+    auto, deny = rule(outcome="auto", tool="pay"), rule(outcome="deny")
+    assert outcome(auto, findings=("it has unseen characters",)) == (Outcome.ASK, "safety")
+    assert outcome(deny, findings=("it has unseen characters",)) == (Outcome.DENY, "r")
+    for facts in ({"kind": PauseKind.QUESTION}, {"kind": PauseKind.GATE}, {"known_shape": False}):
+        assert outcome(auto, **facts)[0] == outcome(deny, **facts)[0] == Outcome.ASK
+    assert outcome(auto, allowed=(DecisionKind.REJECT,))[0] == Outcome.ASK
+    assert outcome(deny, allowed=(DecisionKind.APPROVE,))[0] == Outcome.ASK
+
+
+@pytest.mark.parametrize(
+    ("hours", "inside"),
+    [
+        ("mon-fri 09:00-17:00 UTC", True), ("outside mon-fri 09:00-17:00 UTC", False), ("12:00-12:01 UTC", True),
+        ("11:00-12:00 UTC", False),
+        ("mon 22:00-13:00 UTC", True), ("tue 22:00-13:00 UTC", False), ("sat-tue 00:00-24:00 UTC", True),
+        ("tue 13:00-13:30 Europe/Berlin", True),
+        ("sat,sun 00:00-24:00 UTC", False),
+    ],
+)  # fmt: skip
+def test_rules_have_hours(hours: str, inside: bool) -> None:
+    assert (outcome(rule(outcome="deny", hours=hours))[0] == Outcome.DENY) is inside
+
+
+@pytest.mark.parametrize(
+    ("metadata", "risk"),
+    [
+        ({"risk": "read"}, Risk.READ), ({"readOnlyHint": True}, Risk.READ), ({"destructiveHint": True}, Risk.IRREVERSIBLE),
+        ({"annotations": {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": True}}, Risk.REVERSIBLE),
+        ({"readOnlyHint": False, "destructiveHint": None}, Risk.IRREVERSIBLE),
+        ({"readOnlyHint": True, "destructiveHint": True}, Risk.IRREVERSIBLE),
+        ({"idempotentHint": True}, None), ({"risk": "low"}, None), ({"readOnlyHint": "yes"}, None), (None, None), ("read", None),
+    ],
+)  # fmt: skip
+def test_risk_is_read_from_a_tools_metadata(metadata: Any, risk: Risk | None) -> None:
+    assert risk_of(metadata) == risk
+
+
+def test_spot_checks_are_a_share_that_can_be_told_again() -> None:
+    policy = parse('spot_check = 0.25\nseed = "s"\n' + rule(outcome="auto", tool="read"))
+    ids = [f"t:{number}:0" for number in range(2000)]
+    picked = [id_ for id_ in ids if is_picked(id_, policy)]
+    assert 400 < len(picked) < 600
+    verdicts = [judge(Facts("desk", "read", id=id_), policy, NOON) for id_ in ids]
+    assert [v.outcome is Outcome.ASK for v in verdicts] == [v.spot_check for v in verdicts] == [id_ in set(picked) for id_ in ids]
+    assert {v.rule for v in verdicts} == {"r"}
+    assert not is_picked("any", parse("spot_check = 0.0"))
+    assert is_picked("any", parse("spot_check = 1.0"))
+
+
+NAMES = st.sampled_from(["pay", "pay_in", "read", "*", "pa*", "re?d", "?*"])
+RULES = st.fixed_dictionaries(
+    {"tool": NAMES | st.lists(NAMES, min_size=1, max_size=2)},
+    optional={
+        "outcome": st.sampled_from(["auto", "ask", "takeover", "deny"]),
+        "risk": st.sampled_from([risk.value for risk in Risk]),
+        "when": st.sampled_from(["args.amount > 5", "confidence > 0.5", "true", "not known(args.amount)", "risk == 'read'",
+        "1 / args.amount > 0"]),
+        "agent": st.sampled_from(["*", "desk", "x"]),
+    },
+)  # fmt: skip
+FACTS = st.builds(
+    Facts,
+    agent=st.sampled_from(["desk", "x"]),
+    tool=st.sampled_from(["pay", "pay_in", "read", "*", "pa*", ""]),
+    args=st.none() | st.dictionaries(st.just("amount"), st.integers() | st.floats() | st.text(max_size=3) | st.none()),
+    kind=st.sampled_from(PauseKind),
+    risk=st.none() | st.sampled_from(Risk),
+    confidence=st.none() | st.floats() | st.floats(0, 1) | st.sampled_from([True, 0.95]),
+    findings=st.sampled_from([(), ("odd",)]),
+    known_shape=st.booleans(),
+    allowed=st.sampled_from([tuple(DecisionKind), (DecisionKind.APPROVE,), (DecisionKind.REJECT,)]),
+    id=st.text(max_size=3),
+)
+
+
+def test_a_name_and_a_lower_risk_let_nothing_irreversible_go_on_unless_the_rule_says_auto() -> None:
+    facts = Facts("desk", "pay_in", risk=Risk.IRREVERSIBLE, confidence=1.0)
+    lowered, _ = examine(rule(name="r", tool="pay_in", risk="read"))
+    assert judge(facts, lowered, NOON).outcome is Outcome.ASK
+    said, _ = examine("spot_check = 0\n" + rule(name="r", tool="pay_in", risk="read", outcome="auto"))
+    assert judge(facts, said, NOON).outcome is Outcome.AUTO
+
+
+@settings(max_examples=600)
+@given(st.lists(RULES, max_size=4), FACTS, st.sampled_from([0.0, 0.5]), st.floats(0.01, 1), st.floats(0, 2e9))
+def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_naming_it(
+    rules: list[dict[str, Any]], facts: Facts, spot: float, auto: float, now: float
+) -> None:
+    tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
+    text = f"spot_check = {spot}\n[thresholds]\nauto = {auto!r}\nask = {min(auto, 0.01)!r}\n" + "".join(tables)
+    policy, problems = examine(text)
+    assert not [problem for problem in problems if problem.is_error]
+    verdict = judge(facts, policy, now)
+    assert verdict == judge(facts, policy, now)
+    if verdict.outcome is not Outcome.AUTO:
+        return
+    assert not facts.findings
+    assert facts.known_shape
+    assert facts.kind not in (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION)
+    assert DecisionKind.APPROVE in facts.allowed
+    spoke = next((one for one in policy.rules if one.name == verdict.rule), None)
+    named = spoke is not None and spoke.outcome is Outcome.AUTO and facts.tool in spoke.tools and not set(facts.tool) & set("*?")
+    assert named or verdict.risk in (Risk.READ, Risk.REVERSIBLE)
+    assert named or facts.risk is not Risk.IRREVERSIBLE
+    by_rule = spoke is not None and spoke.outcome is Outcome.AUTO
+    assert named or facts.risk is not None or (spoke is not None and spoke.risk is not None)
+    sure = not isinstance(facts.confidence, bool) and facts.confidence is not None and auto <= facts.confidence <= 1
+    assert by_rule or sure
+
+
+# Files
+
+
+def test_of_a_file_that_was_never_good_only_whom_it_means_is_believed(tmp_path: Path) -> None:
+    told = '[escalation]\nerrors = false\n[[escalation.step]]\nto = "finance"\n[notify]\ndesktop = true\ncontent = "summary"\n'
+    (tmp_path / "policy.toml").write_text(GROUPS + told + rule(tool="t", outcome="auto") + "[thresholds]\nauto = 0.1\nask = 0.2\n")
+    found = PolicyFile(policy_paths(tmp_path)).current() or Policy()
+    assert (found.people("finance"), [step.to for step in found.chain], found.errors) == (("ann", "bob"), ["finance"], True)
+    assert (found.notify.desktop, found.notify.content, found.rules) == (True, "nothing", ())
+    assert judge(Facts("a", "t", risk=Risk.READ, confidence=1.0), found, NOON).outcome == Outcome.ASK
+    (tmp_path / "policy.toml").write_text(GROUPS + '[[escalation.step]]\nto = "ann"\n[[escalation.step]]\nto = "bob"\nafter = "soon"\n')
+    assert (PolicyFile(policy_paths(tmp_path)).current() or Policy()).chain == ()
+
+
+def test_a_policy_is_read_again_when_it_changes_and_while_it_is_broken_everything_asks(tmp_path: Path) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    file = PolicyFile(policy_paths(home, project))
+    assert file.current() is None
+    (project / "policy.toml").write_text(GROUPS)
+    read = file.current()
+    assert read is not None
+    assert read is file.current()
+    assert "finance" in read.groups
+    (home / "policy.toml").write_text('seed = "home"\n' + GROUPS)
+    assert (file.current() or Policy()).seed == "home"
+    (home / "policy.toml").write_text("seed = 5")
+    broken = file.current() or Policy()
+    assert "line 1: seed is not a plain text" in broken.problem
+    assert "finance" in broken.groups
+    assert judge(Facts("a", "t", risk=Risk.READ, confidence=1.0), broken, NOON).outcome == Outcome.ASK
+    (home / "policy.toml").write_bytes(b"\xff")
+    assert "not UTF-8" in (file.current() or Policy()).problem
+    (home / "policy.toml").write_text('seed = "back"')
+    assert file.current() == Policy(seed="back")
+    os.remove(home / "policy.toml")
+    os.remove(project / "policy.toml")
+    assert file.current() is None

@@ -1,0 +1,87 @@
+"""The writing room, to its end: a draft goes to and fro between a person and the agent, and what was accepted is what is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.harness import Place
+from tests.support.sample_run import SAMPLES, Job
+
+FIRST = """# A lamp for the dark months
+
+Our new floor lamp Skagen is in the shop from 1 December. Its light can be warmed from 4000 to 1800 kelvin, like a sunset.
+
+It costs 289 EUR, and 249 EUR until Christmas. Every part can be replaced, and we keep them for ten years."""
+
+
+@pytest.fixture
+def room(own: Callable[[str], Place]) -> Iterator[Callable[[str], Job]]:
+    """Give the writing room something to do: `room("write about the winter lamp")`."""
+    place = own(SAMPLES)
+    place.start()
+    yield lambda request: Job(place, "writing_room", request)
+
+
+def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], Job]) -> None:
+    job = room("write about the winter lamp")
+    first = job.asked()
+    (action,) = first["actions"]
+    assert (first["kind"], action["name"], action["args"]) == ("draft", "winter-lamp", FIRST)
+    assert set(action["allowed"]) == {"approve", "edit", "reject"}
+    assert "  Our new floor lamp" in job.place.cli("show", first["review"]).stdout
+    mine = FIRST.replace("289 EUR", "279 EUR")
+    job.decide("reject", "--message", "shorter", "--args", json.dumps(mine))
+    second = job.asked()
+    shorter = second["actions"][0]["args"]
+    assert shorter == (
+        "# A lamp for the dark months\n\nOur new floor lamp Skagen is in the shop from 1 December.\n\n"
+        "It costs 279 EUR, and 249 EUR until Christmas."
+    )
+    assert "another pass: shorter" in second["actions"][0]["description"]
+    job.decide("reject", "--message", "add: Come and see it.")
+    third = job.asked()
+    assert [(v["proposal"], v["left"], v["note"]) for v in third["versions"]] == [
+        (FIRST, mine, "shorter"),
+        (shorter, shorter, "add: Come and see it."),
+    ]
+    job.decide("approve")
+    assert "Published texts/winter-lamp.md" in job.last_word()
+    assert job.files()["texts/winter-lamp.md"] == f"{shorter}\n\nCome and see it.\n"
+
+
+def test_an_older_version_can_be_accepted(room: Callable[[str], Job]) -> None:
+    job = room("write about the repair day")
+    first = job.asked()["actions"][0]["args"]
+    job.decide("reject", "--message", "as a list")
+    assert "\n- " in job.asked()["actions"][0]["args"]
+    job.decide("edit", "--args", json.dumps(first))
+    job.done()
+    assert job.files()["texts/repair-day.md"] == f"{first}\n"
+
+
+def test_a_worker_that_dies_between_two_passes_loses_none(room: Callable[[str], Job]) -> None:
+    job = room("write about the opening hours")
+    job.decide("reject", "--message", "shorter")
+    again = job.asked()["actions"][0]["args"]
+    job.place.workers[0].kill()
+    job.place.start()
+    assert job.asked()["actions"][0]["args"] == again
+    job.decide("approve")
+    job.done()
+    assert job.files()["texts/opening-hours.md"] == f"{again}\n"
+
+
+def test_what_is_no_draft_any_more_is_refused(room: Callable[[str], Job]) -> None:
+    job = room("write about the winter lamp")
+    review = job.asked()["review"]
+    assert "needs a note" in job.place.refused("decide", review, "reject", "--args", '"other"')
+    assert "is not a text" in job.place.refused("decide", review, "reject", "--args", '{"a": 1}', "--message", "so")
+    assert "is a text" in job.place.refused("decide", review, "edit", "--args", '{"a": 1}')
+    assert "cannot be answered with respond" in job.place.refused("decide", review, "respond", "--message", "so")
+
+
+def test_it_says_what_it_can_be_asked(room: Callable[[str], Job]) -> None:
+    assert "write about the winter lamp" in room("hello").last_word()

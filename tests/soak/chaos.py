@@ -1,0 +1,149 @@
+"""Ends workers, reviewers and consoles at random, and starts new ones a moment later. It keeps a list."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from random import Random
+
+from tests.soak.evidence import Stop, read_deeds
+from tests.soak.reviewers import Crowd
+from tests.support.harness import Place, Worker
+
+PAUSE_S = (0.5, 4.0)
+AWAY_S = (0.1, 1.5)
+
+
+class Wrecker:
+    """Somebody who pulls plugs."""
+
+    def __init__(self, place: Place, crowd: Crowd, seed: int, concurrency: int) -> None:
+        self._place = place
+        self._crowd = crowd
+        self._random = Random(f"wrecker {seed}")
+        self._concurrency = concurrency
+        self.workers: list[Worker] = []
+        self.stops: list[Stop] = []
+
+    def start_worker(self) -> None:
+        """Another worker of the soak's agents."""
+        self.workers.append(self._place.start("--concurrency", str(self._concurrency)))
+
+    async def wreck(self) -> None:
+        """Do so until cancelled."""
+        ways: list[tuple[Callable[[], object], int]] = [
+            (self._kill_worker, 6), (self._aim_at_worker, 5), (self._stop_worker, 2), (self._kill_reviewer, 4), (self._kill_console, 2),
+        ]  # fmt: skip
+        while True:
+            await asyncio.sleep(self._random.uniform(*PAUSE_S))
+            [way] = self._random.choices([way for way, _ in ways], [weight for _, weight in ways])
+            done = way()
+            if asyncio.iscoroutine(done):
+                await done
+
+    async def _kill_worker(self) -> None:
+        if self.workers:
+            await self._replace(self.workers.pop(self._random.randrange(len(self.workers))), "kill -9")
+
+    async def _aim_at_worker(self) -> None:
+        """Right after a tool has begun: its worker dies while it runs."""
+        known = self._done_so_far()
+        for _ in range(200):
+            if self._done_so_far() != known:
+                break
+            await asyncio.sleep(0.005)
+        pid = read_deeds(self._place.journal)[-1].pid if self._done_so_far() != known else None
+        for worker in [worker for worker in self.workers if worker.pid == pid]:
+            self.workers.remove(worker)
+            await asyncio.sleep(self._random.choice((0.0, 0.0, 0.05, 0.3)))
+            await self._replace(worker, "kill -9")
+
+    def _done_so_far(self) -> int:
+        """Bytes of the tools' journal."""
+        return self._place.journal.stat().st_size if self._place.journal.exists() else 0
+
+    async def _stop_worker(self) -> None:
+        if self.workers:
+            await self._replace(self.workers.pop(self._random.randrange(len(self.workers))), "SIGTERM")
+
+    async def _replace(self, worker: Worker, how: str) -> None:
+        self._end(worker, how)
+        await asyncio.sleep(self._random.uniform(*AWAY_S))
+        self.start_worker()
+        if how == "SIGTERM":
+            await self._rested(worker, len(self.stops) - 1)
+
+    async def _rested(self, worker: Worker, stop: int) -> None:
+        """Until it has ended by itself; what it took up before it heard of it counts too."""
+        while worker.poll() is None:
+            known = self.stops[stop]
+            self.stops[stop] = replace(known, runs=tuple({*known.runs, *self._driven_by(worker.pid)}))
+            await asyncio.sleep(0.05)
+
+    def _end(self, worker: Worker, how: str) -> None:
+        if how == "kill -9":
+            worker.send(signal.SIGSTOP)  # so that what it drives is known exactly
+        driven = self._driven_by(worker.pid)
+        self.stops.append(Stop(how, "worker", worker.pid, time.time(), driven))
+        worker.send(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
+
+    def _driven_by(self, pid: int) -> tuple[int, ...]:
+        sql = "SELECT r.id FROM runs r JOIN workers w ON r.worker = w.id WHERE w.pid = ?"
+        with closing(sqlite3.connect(self._place.home.database, timeout=10)) as db:
+            return tuple(row[0] for row in db.execute(sql, (pid,)))
+
+    async def _kill_reviewer(self) -> None:
+        people = self._crowd.people
+        if people:
+            person = people.pop(self._random.randrange(len(people)))
+            self.stops.append(Stop("kill -9", "reviewer", person.pid, time.time()))
+            person.kill()
+            await asyncio.sleep(self._random.uniform(*AWAY_S))
+            self._crowd.hire(person.name)
+
+    async def _kill_console(self) -> None:
+        """A console, or its worker. A worker whose console is gone comes to rest by itself."""
+        terminal = self._crowd.terminal
+        if terminal is None:
+            return
+        console, workers = await asyncio.to_thread(terminal.processes)
+        if console is None:
+            return
+        if workers and self._random.random() < 0.5:
+            self._kill(workers[0], "worker")  # its console starts another
+            return
+        driven = tuple(run for pid in workers for run in self._driven_by(pid))
+        for pid in workers:
+            self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), driven))
+        self._kill(console, "console")
+        self._crowd.terminal = None
+        await asyncio.to_thread(terminal.close)
+        await asyncio.sleep(self._random.uniform(*AWAY_S))
+        await asyncio.to_thread(self._crowd.open_terminal)
+
+    def _kill(self, pid: int, who: str) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self.stops.append(Stop("kill -9", who, pid, time.time(), self._driven_by(pid)))
+            os.kill(pid, signal.SIGKILL)
+
+    def close_console(self) -> None:
+        """The console goes, and its worker comes to rest."""
+        if self._crowd.terminal:
+            for pid in self._crowd.terminal.processes()[1]:
+                self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), self._driven_by(pid)))
+
+    async def end(self) -> None:
+        """No more workers: each comes to rest by itself, and is waited for."""
+        for worker in self.workers:
+            worker.send(signal.SIGTERM)
+        for worker in self.workers:
+            await asyncio.to_thread(worker.wait)
+        self.workers.clear()

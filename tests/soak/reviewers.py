@@ -1,0 +1,187 @@
+"""The reviewers: processes without a screen, the command line, and a real console in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Review
+from tests.soak.answers import answer
+from tests.soak.intent_log import Diary
+from tests.support.harness import Forge, Place
+from tests.support.tmux import Tmux, tmux
+
+ROOT = Path(__file__).parents[2]
+KEYS = (
+    "a",
+    "a",
+    "a",
+    "a",
+    "j",
+    "k",
+    "g",
+    "G",
+    "u",
+    "r",
+    "1",
+    "Escape",
+    "Right",
+    "Left",
+    "F2",
+    "F1",
+    "F1",
+    "d",
+    "o",
+    "o",
+    "Enter",
+    "Escape",
+)
+"""Nothing that ends the console, starts runs or types a text: those would need aim."""
+
+
+class Person:
+    """A reviewer process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        self._process = process
+        self.name = name
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Terminal:
+    """A console in a terminal of its own, with the worker it starts."""
+
+    def __init__(self, screen: Tmux, close: contextlib.ExitStack) -> None:
+        self.screen = screen
+        self._close = close
+
+    def processes(self) -> tuple[int | None, list[int]]:
+        """The console's pid, and those of its workers."""
+        shell = int(self.screen.run("list-panes", "-F", "#{pane_pid}"))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(shell).children(recursive=True):
+                if "console" in child.cmdline():
+                    return child.pid, [grandchild.pid for grandchild in child.children()]
+        return None, []
+
+    def close(self) -> None:
+        """End the terminal and all in it."""
+        self._close.close()
+
+
+class Crowd:
+    """Everybody who decides."""
+
+    def __init__(self, place: Place, forge: Forge, seed: int) -> None:
+        self._place = place
+        self._forge = forge
+        self._seed = seed
+        self._numbers = itertools.count()
+        self.diaries = place.folder / "diaries"
+        self.diaries.mkdir()
+        self.people: list[Person] = []
+        self.terminal: Terminal | None = None
+        self.faults: list[str] = []
+
+    def hire(self, name: str) -> None:
+        """A reviewer process; the next of that name continues another diary."""
+        number = next(self._numbers)
+        args = [str(self._place.home.path), str(self.diaries / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
+        with (self._place.folder / "reviewers.err").open("ab") as err:
+            command = [sys.executable, "-m", "tests.soak.reviewer", *args]
+            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
+        self.people.append(Person(process, name))
+
+    def open_terminal(self) -> None:
+        """A console on the soak's agents."""
+        close = contextlib.ExitStack()
+        journal = f"HITL_TEST_JOURNAL={self._place.journal}"
+        hitl = str(Path(sys.executable).with_name("hitl-tui"))
+        command = ["env", journal, hitl, "console", "--home", str(self._place.home.path), "--reviewer", "con", self._place.target]
+        self.terminal = Terminal(close.enter_context(tmux(command)), close)
+
+    async def press_keys(self) -> None:
+        """Somebody at the console, who presses whatever comes to hand, until cancelled."""
+        random = Random(f"keys {self._seed}")
+        while True:
+            if self.terminal:
+                with contextlib.suppress(subprocess.CalledProcessError):  # it is being replaced
+                    await asyncio.to_thread(self.terminal.screen.keys, random.choice(KEYS))
+            await asyncio.sleep(random.uniform(0.05, 0.25))
+
+    async def type_commands(self, inbox: Inbox) -> None:
+        """Somebody at the command line, until cancelled. Now and then a command is killed on its way."""
+        random, diary = Random(f"commands {self._seed}"), Diary(self.diaries / "commands")
+        while True:
+            await asyncio.sleep(random.uniform(0.3, 1.2))
+            ids = list(await inbox.waiting_ids())[:10]
+            if ids:
+                await self._command(random, diary, await inbox.review(random.choice(ids)))
+
+    async def _command(self, random: Random, diary: Diary, review: Review) -> None:
+        action = random.choice(review.actions)
+        said, number = answer(random, review, action), review.row.id
+        grace, undoing = random.choice((("0", False), ("0", False), ("1s", False), ("2s", True)))
+        about = {"review": number, "run": review.row.run, "actor": "cli", "mark": review.row.note}
+        slots = {action.slot: {"kind": said.kind, "args": said.args, "message": said.message}}
+        diary.note("decide", "try", slots=slots, **about)
+        args = [f"{number}#{action.slot}", said.kind.value, "--digest", action.digest, "--grace", grace, *_told(said)]
+        code, error = await self._run(random, ["decide", *args])
+        diary.note("decide", {0: "done", 1: "lost"}.get(code, "killed"), slots=slots, why=error, **about)
+        if code == 0 and undoing:
+            code, error = await self._run(random, ["undo", str(number)])
+            diary.note("undo", {0: "done", 1: "lost"}.get(code, "killed"), why=error, **about)
+
+    async def _run(self, random: Random, args: list[str]) -> tuple[int, str]:
+        """Exit code and the sentence of refusal."""
+        name = f"command{next(self._numbers)}"
+        all_args = [*args, "--home", str(self._place.home.path), "--reviewer", "cli"]
+        process = self._forge.fork(all_args, self._place.env, self._place.folder, name)
+        if random.random() < 0.1:
+            await asyncio.sleep(random.uniform(0.0, 0.2))
+            process.send(signal.SIGKILL)
+        code = await asyncio.to_thread(process.wait)
+        file = self._place.folder / f"{name}.err"
+        error = file.read_text() if file.exists() else ""
+        if code not in (0, 1, -signal.SIGKILL) or "Traceback" in error:
+            self.faults.append(f"`hitl-tui {' '.join(args)}` ended with {code}: {error}")
+        return code, error.removeprefix("hitl-tui: ").strip()
+
+    def go_home(self) -> None:
+        """End everybody."""
+        for person in self.people:
+            person.kill()
+        self.people.clear()
+        if self.terminal:
+            self.terminal.close()
+            self.terminal = None
+
+    def complaints(self) -> list[str]:
+        """What went wrong with the reviewers themselves."""
+        path = self._place.folder / "reviewers.err"
+        text = path.read_text() if path.exists() else ""
+        return [*self.faults, *([f"a reviewer broke down:\n{text}"] if "Traceback" in text else [])]
+
+
+def _told(said: Answer) -> list[str]:
+    if said.kind in (DecisionKind.EDIT, DecisionKind.RESPOND) and said.message is None:
+        return ["--args", json.dumps(said.args)]
+    return ["--message", said.message] if said.message is not None else []

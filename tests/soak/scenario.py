@@ -1,0 +1,179 @@
+"""The whole of it: launch, review and wreck for a while, then bring everything to an end and read the books."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hitl_tui.errors import HitlError
+from hitl_tui.inbox import Inbox, Rev
+from hitl_tui.model import ReviewState, RunState
+from hitl_tui.store import Store
+from tests.soak.answers import whole
+from tests.soak.chaos import Wrecker
+from tests.soak.evidence import Books, Mark, read_deeds, read_lines, read_rows, unsound
+from tests.soak.intent_log import Diary
+from tests.soak.reviewers import Crowd
+from tests.soak.workload import Plan
+from tests.support.harness import PROJECTS, Forge, Place
+
+STILL_S = 40.0
+"""Nothing changed for so long although workers are well: what is not over by then is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much goes on at once."""
+
+    seconds: float
+    seed: int
+    workers: int = 2
+    concurrency: int = 8
+    reviewers: int = 2
+    runs: int = 30
+    """So many are not over at any time."""
+    console: bool = False
+    """Whether one of the workers is a real console's, in tmux."""
+
+
+class Watcher:
+    """Sees what rows say only for a while: reviews marked as doubtful, and runs that failed."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self.marks: dict[tuple[int, int], Mark] = {}
+        self.failures: dict[tuple[int, str], str] = {}
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        with closing(sqlite3.connect(self._database, timeout=10)) as db:
+            while True:
+                self.look(db)
+                await asyncio.sleep(0.05)
+
+    def look(self, db: sqlite3.Connection) -> None:
+        """Look once."""
+        marked = (
+            "SELECT v.id, v.run, v.note, (SELECT count(*) FROM decisions d WHERE d.review = v.id AND d.superseded AND d.undone_at IS NULL) "
+            "FROM reviews v WHERE v.state IN ('open', 'decided', 'submitted') AND v.note LIKE '%may have run%'"
+        )
+        for review, run, note, lost in db.execute(marked):
+            self.marks.setdefault((review, lost), Mark(review, run, note, time.time()))
+        for run, agent, error in db.execute("SELECT id, agent, error FROM runs WHERE state = 'failed'"):
+            if "planned:" not in error and "the worker died" not in error:
+                self.failures.setdefault((run, error), f"r{run} ({agent}) failed: {error}")
+
+
+async def soak(folder: Path, forge: Forge, size: Size, say: Callable[[str], None] = lambda _: None) -> Books:
+    """Run it in a folder; the books of what happened."""
+    place = Place(folder, str(PROJECTS / "soak"), forge)
+    async with Store.open(place.home.database) as store:
+        crowd = Crowd(place, forge, size.seed)
+        wrecker = Wrecker(place, crowd, size.seed, size.concurrency)
+        watcher = Watcher(place.home.database)
+        inbox = Inbox(store, "boss")
+        watching = asyncio.ensure_future(watcher.watch())
+        try:
+            await _stir(inbox, crowd, wrecker, size, say)
+            say("chaos is over; what is open is decided, and runs come to their end")
+            await _tidy(inbox, Diary(crowd.diaries / "tidy"), Random(f"tidy {size.seed}"))
+            await wrecker.end()
+        finally:
+            watching.cancel()
+            crowd.go_home()
+            place.end()
+        await asyncio.wait([watching])
+        said = read_lines(sorted(crowd.diaries.iterdir()))
+        faults = [*crowd.complaints(), *_complaints(place), *watcher.failures.values()]
+        for database in (place.home.database, place.home.checkpoints, place.home.memory):
+            faults += unsound(database)
+        (folder / "stops.json").write_text(json.dumps([asdict(stop) for stop in wrecker.stops]))
+        rows = read_rows(place.home.database)
+        return Books(
+            **rows, deeds=read_deeds(place.journal), stops=wrecker.stops, marks=list(watcher.marks.values()),
+            said=sorted(said, key=lambda line: line["at"]), faults=faults,
+        )  # fmt: skip
+
+
+async def _stir(inbox: Inbox, crowd: Crowd, wrecker: Wrecker, size: Size, say: Callable[[str], None]) -> None:
+    for _ in range(size.workers - size.console):
+        wrecker.start_worker()
+    if size.console:
+        crowd.open_terminal()
+    await _until_known(inbox, size.workers)
+    for number in range(size.reviewers):
+        crowd.hire(f"reviewer{number + 1}")
+    doing: list[Coroutine[Any, Any, None]] = [
+        _launch(inbox, size), crowd.type_commands(Inbox(inbox.store, "cli")), crowd.press_keys(), wrecker.wreck(), _tell(inbox, say),
+    ]  # fmt: skip
+    tasks = [asyncio.ensure_future(one) for one in doing]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=size.seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    wrecker.close_console()
+    crowd.go_home()
+    while len(wrecker.workers) < size.workers:
+        wrecker.start_worker()
+
+
+async def _until_known(inbox: Inbox, workers: int) -> None:
+    for _ in range(1200):
+        if len(await inbox.workers()) >= workers:
+            return
+        await asyncio.sleep(0.05)
+    raise RuntimeError("the workers never came")
+
+
+async def _launch(inbox: Inbox, size: Size) -> None:
+    plan, random = Plan(size.seed), Random(f"launch {size.seed}")
+    while True:
+        if sum((await inbox.counts()).values()) < size.runs:
+            one = plan.next()
+            await inbox.launch(one.agent, text=one.text, given=one.given, options=one.options)
+        else:
+            await asyncio.sleep(random.uniform(0.05, 0.3))
+
+
+async def _tell(inbox: Inbox, say: Callable[[str], None]) -> None:
+    while True:
+        await asyncio.sleep(30)
+        counts = ", ".join(f"{count} {state}" for state, count in sorted((await inbox.counts()).items()))
+        say(f"{len(await inbox.run_ids())} runs so far; now {counts}")
+
+
+async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
+    """Decide what is open, kindly, until every run is over or nothing changes any more."""
+    seen, since = Rev(-1), time.monotonic()
+    while time.monotonic() - since < STILL_S:
+        for review in await inbox.waiting_ids():
+            with contextlib.suppress(HitlError):
+                await diary.decide(inbox, await inbox.review(review), whole(random, await inbox.review(review), kindly=True))
+        counts = await inbox.counts()
+        left = [row for row in await inbox.waiting(1000) if row.state != ReviewState.OPEN]
+        if not left and not any(counts.get(state) for state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)):
+            return
+        if (now := await inbox.now()) != seen:
+            seen, since = now, time.monotonic()
+        await asyncio.sleep(0.1)
+
+
+def _complaints(place: Place) -> list[str]:
+    """What workers said that they should not have to say."""
+    path = place.folder / "worker.err"
+    text = path.read_text() if path.exists() else ""
+    lines = sorted({line for line in text.splitlines() if "is put back" in line or line.startswith("hitl-tui:")})
+    return [*([f"a worker broke down:\n{text[-4000:]}"] if "Traceback" in text else []), *lines]

@@ -1,0 +1,382 @@
+"""The chained log: everything leaves an entry, and nothing of it can be changed, cut off or left out unseen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.cli import main
+from hitl_tui.filter_language import Filter, parse
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action as Asked
+from hitl_tui.model import Answer, Context, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, RunState, Verdict, digest_of
+from hitl_tui.store import Store, audit, reviews, runs, search
+from hitl_tui.store.chain import chained
+from hitl_tui.store.maintenance import repair
+from hitl_tui.store.statistics import everything
+
+COLUMNS = ("seq", "at", "kind", "actor", "run", "review", "body", "hash")
+
+
+def pause(number: int) -> Pause:
+    args = {"to": f"ann{number}@example.com", "text": "Grüße ✓"}
+    action = Asked(0, "send_mail", args, tuple(DecisionKind), digest=digest_of("send_mail", args))
+    return Pause(f"i{number}", PauseKind.TOOL_CALLS, "tools", (), args, (action,), Context())
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a few runs, reviews and decisions, one of them taken back."""
+    import asyncio
+
+    home = tmp_path_factory.mktemp("audit")
+
+    async def work() -> None:
+        async with Store.open(home / "hitl.db") as store:
+            ann = Inbox(store, "ann", grace_s=60)
+            for number in range(3):
+                await ann.launch("mail", text="hello")
+                await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (number + 1,))
+                await reviews.reconcile(store, number + 1, "mail", "w", [pause(number)], {})
+            for id_, answer in ((1, Answer(DecisionKind.APPROVE)), (2, Answer(DecisionKind.REJECT, message="no")), (3, EDITED)):
+                await ann.decide(await ann.review(id_), {0: answer})
+            await ann.undo(3)
+
+    asyncio.run(work())
+    return home
+
+
+EDITED = Answer(DecisionKind.EDIT, {"to": "bob@example.com", "text": "hi"})
+
+
+def copy(home: Path, to: Path) -> Path:
+    """A copy of the home that may be tampered with: its log lets itself be changed."""
+    shutil.copytree(home, to)
+    with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
+        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_raise", "decisions_undone", "history_recounted"):
+            db.execute(f"DROP TRIGGER {trigger}")
+    return to
+
+
+def change(home: Path, sql: str, values: Sequence[Any] = ()) -> None:
+    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+        assert db.execute(sql, values).rowcount
+
+
+def hitl(*args: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, list(args))
+    return done.exit_code, done.output
+
+
+def test_everything_has_an_entry(history: Path) -> None:
+    code, said = hitl("audit", "verify", "--home", str(history), "--json")
+    assert code == 0
+    entries = list(audit.entries(history / "hitl.db"))
+    assert json.loads(said) == {"good": True, "entries": len(entries), "head": f"{len(entries)} {entries[-1]['hash']}", "problem": None}
+    kinds = [entry["kind"] for entry in entries]
+    assert kinds.count("launched") == kinds.count("opened") == kinds.count("decided") == 3
+    assert kinds.count("undone") == 1
+    decided = [entry for entry in entries if entry["kind"] == "decided"]
+    assert [entry["actor"] for entry in decided] == ["ann"] * 3
+    assert json.loads(json.loads(decided[2]["body"])["args"]) == EDITED.args
+
+
+def test_who_cancels_tries_again_and_prunes_has_an_entry(tmp_path: Path) -> None:
+    at = ("--home", str(tmp_path))
+    assert hitl("launch", "mail", "hello", *at)[0] == 0
+    for verb, who in (("cancel", "ann"), ("retry", "bob"), ("cancel", "cyn")):
+        assert hitl(verb, "r1", "--reviewer", who, *at)[0] == 0
+    assert hitl("retry", "r7", *at)[0] == hitl("cancel", "r1", *at)[0] == 1
+    thread = json.loads(hitl("show", "r1", "--json", *at)[1])["thread"]
+    for dry in (("--dry-run",), ()):
+        assert hitl("prune", "--older-than", "0s", "--reviewer", "dan", *dry, *at)[0] == 0
+    assert "nothing is that old" in hitl("prune", "--older-than", "0s", *at)[1]
+    said = [(one["kind"], one["actor"], one["run"], json.loads(one["body"])) for one in audit.entries(tmp_path / "hitl.db")]
+    assert said[1:] == [
+        ("cancelled", "ann", 1, {"at_once": True}),
+        ("retried", "bob", 1, {}),
+        ("cancelled", "cyn", 1, {"at_once": True}),
+        ("pruned", "dan", None, {"thread": thread, "runs": [1]}),
+    ]
+    assert not audit.verify(tmp_path / "hitl.db").problem
+
+
+async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        await ann.launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await ann.cancel(1)
+        await runs.settle(store, 1, "w", RunState.WAITING)
+        assert await runs.cancelling(store, "w") == [1]
+        assert await runs.ask_cancel(store, 1)
+    said = [(one["kind"], one["actor"], json.loads(one["body"])) for one in audit.entries(tmp_path / "hitl.db")]
+    assert said[1:] == [("cancelled", "ann", {"at_once": False})]
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET actor = 'bob' WHERE seq = 2"])
+async def test_the_log_cannot_be_changed_by_a_slip(history: Path, tmp_path: Path, sql: str) -> None:
+    shutil.copytree(history, tmp_path / "home")
+    async with Store.open(tmp_path / "home" / "hitl.db") as store:
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            await store.write(sql)
+
+
+@pytest.fixture(scope="session")
+def tampered(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(history, tmp_path_factory.mktemp("tampered") / "home")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> None:
+    path = tampered / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        length = db.execute("SELECT count(*) FROM audit").fetchone()[0]
+        seq = data.draw(st.integers(1, length))
+        column = data.draw(st.sampled_from(COLUMNS[1:]))
+        kind, value = db.execute(f"SELECT typeof({column}), CAST({column} AS BLOB) FROM audit WHERE seq = ?", (seq,)).fetchone()
+        was = db.execute(f"SELECT {column} FROM audit WHERE seq = ?", (seq,)).fetchone()[0]
+        if kind == "text" and value:
+            place = data.draw(st.integers(0, len(value) - 1))
+            byte = data.draw(st.integers(0, 255).filter(lambda new: new != value[place]))
+            forged = value[:place] + bytes([byte]) + value[place + 1 :]
+            db.execute(f"UPDATE audit SET {column} = CAST(? AS TEXT) WHERE seq = ?", (forged, seq))
+        else:
+            other = data.draw(
+                st.one_of(st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False), st.text(min_size=1))
+            )
+            db.execute(f"UPDATE audit SET {column} = ? WHERE seq = ?", (other, seq))
+        changed = db.execute(f"SELECT {column} IS NOT ? FROM audit WHERE seq = ?", (was, seq)).fetchone()[0]
+        try:
+            found = audit.verify(path)
+            assert bool(found.problem) is bool(changed)
+            if changed:
+                assert found.mark.seq == seq - 1
+        finally:
+            db.execute(f"UPDATE audit SET {column} = ? WHERE seq = ?", (was, seq))
+    assert not audit.verify(path).problem
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_other_order_or_number_of_entries_is_found(tampered: Path, data: st.DataObject) -> None:
+    path = tampered / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        true = db.execute("SELECT * FROM audit ORDER BY seq").fetchall()
+        place, other = data.draw(st.lists(st.integers(0, len(true) - 1), min_size=2, max_size=2, unique=True))
+        forged = list(true)
+        match data.draw(st.sampled_from(["swapped", "taken out", "put in again"])):
+            case "swapped":
+                forged[place], forged[other] = forged[other], forged[place]
+            case "taken out":
+                del forged[place]
+            case _:
+                forged.insert(other, forged[place])
+        if data.draw(st.booleans()):  # numbered anew, so that no gap shows it
+            forged = [(seq, *row[1:]) for seq, row in enumerate(forged, 1)]
+        else:
+            forged = sorted({row[0]: row for row in forged}.values())
+        first = next((at for at, (one, was) in enumerate(zip(forged, true, strict=False)) if one != was), min(len(forged), len(true)))
+        head = audit.Mark(true[-1][0], true[-1][-1])
+        try:
+            _rewrite(db, forged)
+            found = audit.verify(path, head)
+            assert bool(found.problem) is (forged != true)
+            assert found.mark.seq == first
+        finally:
+            _rewrite(db, true)
+    assert not audit.verify(path, head).problem
+
+
+def _rewrite(db: sqlite3.Connection, rows: list[Any]) -> None:
+    db.execute("BEGIN")
+    db.execute("DELETE FROM audit")
+    db.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.execute("COMMIT")
+
+
+@pytest.mark.parametrize("column", ["seq", "at", "run", "review", "body", "hash"])
+def test_a_value_of_another_type_that_looks_the_same_is_found(history: Path, tmp_path: Path, column: str) -> None:
+    home = copy(history, tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+        rows = db.execute("SELECT * FROM audit").fetchall()
+        db.executescript("DROP VIEW log; DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, run, review, body, hash)")
+        _rewrite(db, rows)  # columns without a type keep what they are given
+        same = f"CAST({column} AS {'BLOB' if column in ('body', 'hash') else 'TEXT'})"
+        assert db.execute(f"UPDATE audit SET {column} = {same} WHERE seq = 2").rowcount
+    found = audit.verify(home / "hitl.db")
+    assert found.problem and found.mark.seq == 1
+
+
+def test_what_is_cut_off_or_left_out_is_found(history: Path, tmp_path: Path) -> None:
+    code, head = hitl("audit", "head", "--home", str(history))
+    (tmp_path / "head").write_text(head)
+    last = int(head.split()[0])
+    cut = copy(history, tmp_path / "cut")
+    change(cut, "DELETE FROM audit WHERE seq > ?", (last - 2,))
+    code, said = hitl("audit", "verify", "--home", str(cut), "--head", head.strip())
+    assert code == 1
+    assert f"ends with entry {last - 2}, and had {last}" in said
+    left_out = copy(history, tmp_path / "left-out")
+    change(left_out, "DELETE FROM audit WHERE seq = 2")
+    code, said = hitl("audit", "verify", "--home", str(left_out), "--head-file", str(tmp_path / "head"))
+    assert code == 1
+    assert "entry 2 is missing" in said
+    swapped = copy(history, tmp_path / "swapped")
+    for old, new in ((2, -1), (3, 2), (-1, 3)):
+        change(swapped, "UPDATE audit SET seq = ? WHERE seq = ?", (new, old))
+    assert audit.verify(swapped / "hitl.db").mark.seq == 1
+
+
+def test_a_log_that_was_written_anew_is_found_by_its_head(history: Path, tmp_path: Path) -> None:
+    saved = audit.read_mark(hitl("audit", "head", "--home", str(history))[1])
+    home = copy(history, tmp_path / "home")
+    previous = ""
+    with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
+        rows = db.execute("SELECT seq, at, kind, actor, run, review, body FROM audit ORDER BY seq").fetchall()
+        for seq, at, kind, actor, *rest in rows:
+            who = "bob" if seq == 1 else actor
+            previous = chained(previous, seq, at, kind, who, *rest)
+            db.execute("UPDATE audit SET actor = ?, hash = ? WHERE seq = ?", (who, previous, seq))
+    assert not audit.verify(home / "hitl.db").problem
+    assert "another hash than the head that was saved" in audit.verify(home / "hitl.db", saved).problem
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#0) is not what the log says"),
+        ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("UPDATE decisions SET at = at - 3600, looked_ms = 60000 WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0 WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
+        ("UPDATE decisions SET superseded = 1, undone_at = at WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("DELETE FROM decisions WHERE id = 2", "decision 2 (review 2#0) is gone"),
+        ("UPDATE actions SET args = replace(args, 'ann1', 'eve1')", "the action of decision 2 (review 2#0) is not what was decided"),
+        ("UPDATE actions SET name = 'send_male' WHERE review = 3", "the action of decision 3 (review 3#0) is not what was decided"),
+        (f"UPDATE actions SET args = '{{}}', digest = '{digest_of('send_mail', {})}'", "decision 1 (review 1#0) is not what was decided"),
+        ("UPDATE actions SET args = 'no JSON' WHERE review = 1", "decision 1 (review 1#0) is not what was decided"),
+        ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#0) is gone"),
+    ],
+)
+def test_a_changed_decision_or_action_is_found(history: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(history, tmp_path / "home")
+    change(home, sql)
+    assert said in audit.verify(home / "hitl.db").problem
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("tool", {"Zürich": ["✓", "😀", 1e300, -0.0, 2**70, None, True, {"": {}}], "a": [], "A": "\x00\x7f\u2028"}),
+        ("tool\ud800 \\d", {"x\udfff": "\ud800 😀"}),
+        ("tool", {"\ud83d\ude00": "from two halves: \ud83d\ude00", "\uff00": [1]}),
+        ("node", "a question"),
+        ("node", None),
+    ],
+)
+async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, name: str, args: Any) -> None:
+    action = Asked(0, name, args, tuple(DecisionKind), digest=digest_of(name, args))
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await Inbox(store, "ann").launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await reviews.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
+        assert audit.verify(store.path).problem == ""
+        await store.write("UPDATE actions SET args = '[1]'")
+        assert audit.verify(store.path).problem == "the action of review 1#0 is not what was asked: its row was changed"
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE history SET kind = 'approve'", "decision 2 (review 2#0) is not in the history as it was made"),
+        ("UPDATE history SET standing = 1", "decision 3 (review 3#0) is not in the history as it was made"),
+        ("UPDATE history SET decision = 7 WHERE decision = 3", "decision 7 (review 3#0) is not in the history as it was made"),
+        ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
+    ],
+)
+async def test_a_changed_history_is_found_and_made_anew(history: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(history, tmp_path / "home")
+    async with Store.open(home / "hitl.db") as store:
+        before, figures = await search.history(store, Filter()), await everything(store)
+        assert audit.verify(store.path).problem == "" == "".join(await repair.remember(store, keep=True))
+        change(home, sql)
+        told = audit.verify(store.path).problem
+        assert said in told and "doctor --repair" in told
+        assert "the history was changed" in "".join(await repair.remember(store, keep=True))
+        assert (await search.history(store, Filter()), await everything(store)) == (before, figures)
+        assert [row.decision for row in await search.history(store, parse("by:ann ann1", 0))] == [2]
+        assert audit.verify(store.path).problem == ""
+
+
+async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(tmp_path: Path) -> None:
+    verdict = Routed({0: Verdict(Outcome.AUTO, "reading", "it only reads")})
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        await ann.launch("mail", text="hello")
+        await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+        await reviews.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
+        await search.catch_up(store)
+        await reviews.close(store, {1: (ReviewState.OPEN, "may have run once")})
+        await ann.decide(await ann.review(1), {0: Answer(DecisionKind.APPROVE)})
+        assert audit.verify(store.path).problem == ""
+        await search.catch_up(store)
+        assert audit.verify(store.path).problem == ""
+        assert await repair.remember(store, keep=False) == []
+
+
+def test_a_full_disk_is_a_sentence(history: Path, tmp_path: Path) -> None:
+    mounting = 'mount -t tmpfs -o size=3m,mode=700 tmpfs "$1"'
+    verifying = '"$3" -m hitl_tui audit verify --home "$1"'
+    command = f'{mounting} && cp "$2/hitl.db" "$1" && {{ head -c 4000000 /dev/zero >"$1/ballast" 2>&-; {verifying}; }}'
+    unshare = shutil.which("unshare")
+    if not unshare or subprocess.run([unshare, "-rm", "sh", "-c", mounting, "sh", tmp_path], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace of one's own is allowed here")
+    done = subprocess.run(
+        [unshare, "-rm", "sh", "-c", command, "sh", tmp_path, history, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"the disk is full, and {tmp_path / 'hitl.db'} must grow; make room" in done.stderr
+
+
+def test_the_log_is_written_out_whole_or_not_at_all(history: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit.jsonl"
+    code, said = hitl("audit", "export", str(out), "--home", str(history))
+    assert code == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == list(audit.entries(history / "hitl.db"))
+    assert f"{len(out.read_text().splitlines())} entries" in said
+    before = out.read_bytes()
+    code, said = hitl("audit", "export", str(out), "--home", str(history))
+    assert code == 1
+    assert "already" in said
+    assert out.read_bytes() == before
+    code, said = hitl("audit", "export", str(tmp_path / "nowhere" / "a.jsonl"), "--home", str(history))
+    assert code == 1
+    assert "cannot be written" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl"]
+
+
+@pytest.mark.parametrize("head", ["", "x", "12", "12 abc", "-1 " + "0" * 64])
+def test_a_head_that_is_none(history: Path, head: str) -> None:
+    code, said = hitl("audit", "verify", "--home", str(history), "--head", head)
+    assert code == 1
+    assert "is no head of the audit" in said
+
+
+def test_no_database_is_a_sentence(tmp_path: Path) -> None:
+    code, said = hitl("audit", "verify", "--home", str(tmp_path / "none"))
+    assert code == 1
+    assert "there is no" in said

@@ -1,0 +1,111 @@
+"""Everything that decides or changes anything has an entry of its kind, by whoever did it: the verbs themselves, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hitl_tui.cli import main
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Head, Pause, PauseKind, ReviewState, Subject, digest_of
+from hitl_tui.store import Store, audit, deadlines, policy_log, reviews
+
+ARGS = {"to": "ann@example.com"}
+NAME = "send_mail"
+YES = Answer(DecisionKind.APPROVE)
+
+
+def pause(interrupt: str, reviewers: int = 1) -> Pause:
+    action = Action(0, NAME, ARGS, tuple(DecisionKind), digest=digest_of(NAME, ARGS), reviewers=reviewers)
+    return Pause(interrupt, PauseKind.TOOL_CALLS, "tools", (), ARGS, (action,), Context())
+
+
+class Scene:
+    """Two people at a store, and a run that asks."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.ann, self.bob = (Inbox(store, who, grace_s=60) for who in ("ann", "bob"))
+
+    async def asks(self, *pauses: Pause) -> int:
+        """The run's snapshot has these questions; the newest review's id."""
+        await self.store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = 1")
+        await reviews.reconcile(self.store, 1, "mail", "w", pauses, {}, head=Head("c1", ("tools",), Context()))
+        return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
+
+    async def decide(self, who: Inbox, review: int, answer: Answer = YES) -> None:
+        await who.decide(await who.review(review), {0: answer})
+
+    async def escalate_by_deadline(self, review: int) -> None:
+        """Its deadline is over, and it is rejected."""
+        await self.store.write(
+            "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'a day' WHERE id = ?", (review,)
+        )
+        assert await deadlines.enforce(self.store, review, time.time())
+
+
+def test_every_verb_has_its_entry(tmp_path: Path) -> None:
+    asyncio.run(_in_the_console(tmp_path))
+    for kind, command in (
+        ("exported", ("export", str(tmp_path / "x.jsonl"))),
+        ("cancelled", ("cancel", "r1")),
+        ("taken_over", ("take-over", "r1")),
+        ("given_up", ("give-up", "r1")),
+        ("retried", ("retry", "r1")),
+    ):
+        before = audit.head(tmp_path / "hitl.db").seq
+        done = CliRunner().invoke(main, [*command, "--home", str(tmp_path), "--reviewer", "cyn"])
+        assert done.exit_code == 0, done.output
+        assert (kind, "cyn") in _since(tmp_path, before)
+    assert not audit.verify(tmp_path / "hitl.db").problem
+
+
+def _since(home: Path, seq: int) -> list[tuple[str, str]]:
+    """What was logged after that entry, and whose it is."""
+    return [(one["kind"], one["actor"]) for one in audit.entries(home / "hitl.db") if one["seq"] > seq]
+
+
+async def _in_the_console(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        scene = Scene(store)
+        ann, bob = scene.ann, scene.bob
+        await ann.launch("mail", text="hello")
+        await scene.asks(pause("one"), pause("two", reviewers=2), pause("three"))
+        steps: list[tuple[str, str, Callable[[], Awaitable[object]]]] = [
+            ("viewed", "ann", lambda: ann.saw(1, 1500)),
+            ("claimed", "ann", lambda: ann.claim(1)),
+            ("released", "ann", lambda: ann.release(1)),
+            ("escalated", "ann", lambda: ann.escalate(1, "", "look at it")),
+            ("decided", "ann", lambda: scene.decide(ann, 1)),
+            ("undone", "ann", lambda: ann.undo(1)),
+            ("endorsed", "ann", lambda: scene.decide(ann, 2)),
+            ("decided", "bob", lambda: scene.decide(bob, 2)),
+            ("decided", "timeout:a day", lambda: scene.escalate_by_deadline(3)),
+            ("rated", "bob", lambda: bob.ratings.rate(Subject(1, 2, 0), -1, "no")),
+            ("unrated", "bob", lambda: bob.ratings.withdraw(Subject(1, 2, 0))),
+            ("policy", "", lambda: policy_log.note_policy(store, "/p/policy.toml", "a" * 64, 3, "")),
+            ("applied", "", lambda: reviews.close(store, {2: (ReviewState.APPLIED, "")})),
+            ("stale", "", lambda: reviews.close(store, {1: (ReviewState.STALE, "answered elsewhere")})),
+        ]
+        for kind, actor, step in steps:
+            before = audit.head(tmp_path / "hitl.db").seq
+            await step()
+            new = _since(tmp_path, before)
+            assert (kind, actor) in new, f"{kind}: {new}"
+
+
+async def test_a_clock_that_jumps_back_leaves_the_log_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        scene = Scene(store)
+        for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):
+            monkeypatch.setattr(time, "time", lambda at=at: at)
+            await scene.ann.launch("mail", text="hello")
+    entries = list(audit.entries(tmp_path / "hitl.db"))
+    assert [one["at"] for one in entries] == [2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0]
+    assert [one["seq"] for one in entries] == [1, 2, 3, 4, 5]
+    assert not audit.verify(tmp_path / "hitl.db").problem

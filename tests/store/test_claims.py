@@ -1,0 +1,315 @@
+"""Who has a review, who has seen it, and what was decided of the like before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.errors import BadHome, Refused, Stale
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, Verdict
+from hitl_tui.settings import Home, read_settings
+from hitl_tui.store import Store, history, reviews, runs
+from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.store.migrations import STEPS
+from tests.support.harness import Place, approve, edit, reject
+from tests.ui.homes import seed
+
+Own = Callable[[str], Place]
+
+
+class Desk:
+    """A store with two people at it, each on a connection of their own."""
+
+    def __init__(self, mine: Store, theirs: Store, project: int) -> None:
+        self.store = mine
+        self.project = project
+        self.ann, self.bob = Inbox(mine, "ann", claim_s=60), Inbox(theirs, "bob", claim_s=60)
+
+    async def ask(self, *actions: Any, agent: str = "mail_assistant") -> int:
+        """A review that waits."""
+        return await seed.ask(self.store, self.project, agent, seed.pause(PauseKind.TOOL_CALLS, *(actions or (seed.mail(),))))
+
+    async def decide(self, who: Inbox, review: int, *answers: Answer) -> ReviewState:
+        found = await who.review(review)
+        return await who.decide(found, dict(zip((a.slot for a in found.actions), answers, strict=True)))
+
+    async def log(self, review: int) -> list[tuple[str, str, Any]]:
+        """Kind, actor and body of what people did about a review."""
+        rows = await self.store.all("SELECT kind, actor, body FROM audit WHERE review = ? AND kind != 'opened' ORDER BY seq", (review,))
+        return [(kind, actor, json.loads(body)) for kind, actor, body in rows]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        yield Desk(mine, theirs, await seed.project(mine))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass."""
+    now = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+
+    def later(seconds: float) -> None:
+        now[0] += seconds
+
+    return later
+
+
+async def test_what_somebody_has_nobody_else_decides_until_it_is_over(desk: Desk, clock: Callable[[float], None]) -> None:
+    review = await desk.ask()
+    await desk.ann.claim(review)
+    with pytest.raises(
+        Refused, match=rf'^ann has review {review} until .*; take it with a reason: `hitl-tui claim {review} --reason "…"`$'
+    ):
+        await desk.decide(desk.bob, review, approve())
+    with pytest.raises(Refused, match="ann has review"):
+        await desk.decide(desk.bob, review, reject())
+    assert (await desk.bob.review(review)).row.claimant(time.time()) == "ann"
+    clock(59)
+    await desk.ann.claim(review)  # one's own again renews it
+    clock(59)
+    with pytest.raises(Refused, match="ann has review"):
+        await desk.decide(desk.bob, review, approve())
+    clock(2)
+    assert (await desk.bob.review(review)).row.claimant(time.time()) is None
+    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+
+
+async def test_who_has_it_decides_it_and_gives_it_back(desk: Desk) -> None:
+    mine, given = await desk.ask(), await desk.ask()
+    await desk.ann.claim(mine)
+    assert await desk.decide(desk.ann, mine, approve()) is ReviewState.DECIDED
+    await desk.ann.claim(given)
+    with pytest.raises(Refused, match="ann has review"):
+        await desk.bob.release(given)
+    await desk.ann.release(given)
+    with pytest.raises(Refused, match="nobody has review"):
+        await desk.ann.release(given)
+    await desk.decide(desk.bob, given, approve())
+    assert [(kind, who) for kind, who, _ in await desk.log(given)] == [("claimed", "ann"), ("released", "ann"), ("decided", "bob")]
+    with pytest.raises(Stale, match=f"review {given} is approved by bob at"):
+        await desk.ann.claim(given)
+    with pytest.raises(Refused, match="there is no review 999"):
+        await desk.ann.claim(999)
+
+
+async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(desk: Desk) -> None:
+    review = await desk.ask()
+    await desk.ann.claim(review)
+    for nothing in ("", "  "):
+        with pytest.raises(Refused, match="take it with a reason"):
+            await desk.bob.claim(review, nothing)
+    await desk.bob.claim(review, "ann went home")
+    with pytest.raises(Refused, match="bob has review"):
+        await desk.decide(desk.ann, review, approve())
+    kind, who, body = (await desk.log(review))[-1]
+    assert (kind, who, body["from"], body["reason"]) == ("claimed", "bob", "ann", "ann went home")
+    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+
+
+@pytest.mark.parametrize("actor", ["policy:quiet hours", "timeout:quiet hours"])
+async def test_rules_and_deadlines_are_bound_by_no_claim(desk: Desk, actor: str) -> None:
+    review = await desk.ask()
+    await desk.ann.claim(review)
+    (action,) = (await desk.ann.review(review)).actions
+    now = time.time()
+    assert await desk.store.write(DECIDE, row_of(review, action, reject("too late"), actor, now, now, None)) == 1
+    assert (await desk.ann.review(review)).row.decided == f"rejected by {actor}"
+
+
+async def test_of_a_claim_and_a_decision_at_once_one_wins(desk: Desk) -> None:
+    claimed = 0
+    for number in range(20):
+        review = await desk.ask()
+        found = await desk.ann.review(review)
+        first, second = desk.bob.claim(review), desk.ann.decide(found, {0: approve()})
+        outcomes = await asyncio.gather(*((first, second) if number % 2 else (second, first)), return_exceptions=True)
+        row = (await desk.ann.review(review)).row
+        (lost,) = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+        if row.state is ReviewState.OPEN:
+            claimed += 1
+            assert row.claimant(time.time()) == "bob"
+            assert "bob has review" in str(lost)
+        else:
+            assert row.claimed_by is None
+            assert isinstance(lost, Stale)
+    assert 0 < claimed < 20, "both came first now and then"
+
+
+async def test_claiming_or_deciding_attends_to_the_escalations(desk: Desk) -> None:
+    claimed, decided, other = await desk.ask(), await desk.ask(), await desk.ask()
+    for review in (claimed, decided, other):
+        run = (await desk.ann.review(review)).row.run
+        await desk.store.write(
+            "INSERT INTO escalations (review, run, at, recipient, actor, why, step, next_at) "
+            "VALUES (?, ?, 1, 'leads', 'policy:x', '', 0, 2)",
+            (review, run),
+        )
+    await desk.ann.claim(claimed)
+    await desk.decide(desk.bob, decided, approve())
+    found = await desk.store.all("SELECT review, acknowledged_by, acknowledged_at > 1, next_at FROM escalations ORDER BY review")
+    assert found == [(claimed, "ann", 1, None), (decided, "bob", 1, None), (other, None, None, 2)]
+
+
+async def test_what_policy_decides_of_a_batch_attends_to_nothing(desk: Desk) -> None:
+    (run,) = await runs.insert(desk.store, [(desk.project, "mail_assistant", "t", "", {})])
+
+    def judge(pause: Pause) -> Routed:
+        return Routed({0: Verdict(Outcome.AUTO, "reads", ""), 1: Verdict(Outcome.ASK, "writes", "")})
+
+    asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail(), seed.mail(slot=1))
+    await reviews.reconcile(desk.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
+    (row,) = await desk.ann.reviews_of(run)
+    await desk.store.write(
+        "INSERT INTO escalations (review, run, at, recipient, actor, why) VALUES (?, ?, 1, '', 'policy:x', '')", (row.id, run)
+    )
+    (action, _) = (await desk.ann.review(row.id)).actions
+    await desk.store.write(DECIDE, row_of(row.id, action, approve(), "policy:reads", time.time(), time.time(), None))
+    assert await desk.store.one("SELECT acknowledged_at FROM escalations") == (None,)
+
+
+async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(desk: Desk, clock: Callable[[float], None]) -> None:
+    review = await desk.ask()
+    began = time.time()
+    await desk.ann.saw(review, 1200)
+    clock(5)
+    await desk.bob.saw(review, 100)
+    await desk.ann.saw(review, 300)
+    ann, bob = await desk.bob.looks(review)
+    assert (ann.reviewer, ann.first_at, ann.last_at, ann.looked_ms) == ("ann", began, began + 5, 1500)
+    assert (bob.reviewer, bob.looked_ms) == ("bob", 100)
+    assert [(kind, who) for kind, who, _ in await desk.log(review)] == [("viewed", "ann"), ("viewed", "bob")]
+    with pytest.raises(Refused, match="there is no review 999"):
+        await desk.ann.saw(999, 1)
+
+
+async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first(desk: Desk) -> None:
+    others = [await desk.ask(agent="sql_steward"), await desk.ask(seed.action("delete_mail", {"id": "1"})), await desk.ask()]
+    for review in others[:2]:
+        await desk.decide(desk.ann, review, approve())
+    same = [await desk.ask() for _ in range(23)]
+    for review in (*same[1:], same[0]):
+        await desk.decide(desk.bob, review, reject("no") if review == same[0] else edit(to="x", subject="y", body="z"))
+    taken_back = Inbox(desk.store, "ann", grace_s=60)
+    await desk.decide(taken_back, others[2], approve())
+    await taken_back.undo(others[2])
+    found = await desk.ann.similar(others[2])
+    assert [past.review for past in found] == [same[0], *reversed(same[4:])]
+    assert (found[0].decision, found[0].actor, found[0].tool, found[0].agent) == ("reject", "bob", "send_email", "mail_assistant")
+    assert same[0] not in [past.review for past in await desk.ann.similar(same[0])]
+
+
+async def test_what_was_decided_before_this_version_is_the_like_too(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for number, step in enumerate(STEPS[:2], 1):
+            db.executescript(f"{step}; PRAGMA user_version = {number}")
+        db.execute(
+            "INSERT INTO runs (id, agent, thread, title, input, state, created_at) VALUES (1, 'mail_assistant', 't', '', '{}', 'done', 1)"
+        )
+        db.execute(
+            "INSERT INTO reviews (id, run, agent, interrupt, kind, node, path, title, summary, slots, note, opened_at) "
+            "VALUES (1, 1, 'mail_assistant', 'i', 'tool_calls', 'n', '[]', 'send_email', '', 1, '', 1)"
+        )
+        db.execute(
+            "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) "
+            "VALUES (1, 0, 'send_email', '{}', '[]', '', '[]', '{}', 'd')"
+        )
+        db.execute("INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) VALUES (1, 0, 'reject', 'zed', 'd', 2, 2)")
+        db.commit()
+    async with Store.open(path) as store:
+        (past,) = await history.similar(store, 9, "mail_assistant", ["send_email"])
+        assert (past.review, past.decision, past.actor) == (1, "reject", "zed")
+
+
+async def test_the_like_is_found_by_an_index(desk: Desk) -> None:
+    plan = [str(row[3]) for row in await desk.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
+    assert any("USING INDEX decisions_alike (agent=? AND tool=?)" in step for step in plan)
+    assert not any(step.startswith("SCAN") for step in plan), plan
+
+
+def test_the_command_line_claims_takes_and_releases(own: Own) -> None:
+    place = own("pauses")
+    place.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))
+    assert place.run_until_idle() == 0
+    assert "review 1 is yours until" in place.cli("claim", "1", "--reviewer", "ann").stdout
+    assert 'take it with a reason: `hitl-tui claim 1 --reason "…"`' in place.refused("decide", "1", "approve", "--reviewer", "bob")
+    assert "ann has review 1 until" in place.refused("claim", "1", "--reviewer", "bob")
+    assert "ann has review 1 until" in place.refused("release", "1", "--reviewer", "bob")
+    (listed,) = place.json("queue")
+    assert listed["claim"]["by"] == "ann"
+    assert listed["claim"]["until"] > time.time()
+    assert (listed["recipient"], listed["escalated_to"], listed["deadline"], listed["seen_by"]) == (None, None, None, [])
+    assert "ann has it" in place.cli("queue").stdout
+    assert "ann has it" in place.cli("show", "1").stdout
+    place.cli("claim", "1", "--reason", "urgent", "--reviewer", "bob")
+    assert place.json("show", "1")["claim"]["by"] == "bob"
+    assert "anybody's again" in place.cli("release", "1", "--reviewer", "bob").stdout
+    assert place.json("show", "1")["claim"] is None
+    assert "is rejected by ann" in place.cli("decide", "1", "reject", "--reviewer", "ann").stdout
+    assert "is not a review, like 12" in place.refused("claim", "r1")
+
+
+async def test_what_is_due_and_for_whom_is_printed(own: Own) -> None:
+    place = own("pauses")
+    async with Store.open(place.home.database) as store:
+        review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+        await store.write(
+            "UPDATE reviews SET recipient = 'finance', deadline_at = ?, deadline_then = 'reject' WHERE id = ?", (time.time() + 90, review)
+        )
+        await Inbox(store, "bob").saw(review, 12_000)
+    said = place.cli("show", str(review)).stdout
+    assert "for finance · is rejected in 1 m" in said
+    assert "seen by bob (12 s)" in said
+    assert "for finance · is rejected in 1 m" in place.cli("queue").stdout
+    found = place.json("show", str(review))
+    assert (found["recipient"], found["deadline"]["then"], found["seen_by"][0]["by"]) == ("finance", "reject", "bob")
+    async with Store.open(place.home.database) as store:
+        await store.write("UPDATE reviews SET escalated = 'leads', deadline_at = 1 WHERE id = ?", (review,))
+    assert "escalated to leads · its deadline is over" in place.cli("queue").stdout
+    assert place.json("queue")[0]["escalated_to"] == "leads"
+
+
+@pytest.mark.parametrize(("value", "said"), [("-1", "from 0 to 86,400"), ("86401", "from 0 to 86,400"), ('"long"', "a number of seconds")])
+def test_a_claim_of_an_impossible_length_is_a_sentence(tmp_path: Path, value: str, said: str) -> None:
+    home = Home(tmp_path).prepare()
+    home.config.write_text(f"claim_s = {value}\n")
+    with pytest.raises(BadHome, match=said):
+        read_settings(home)
+
+
+async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(desk: Desk) -> None:
+    review = await desk.ask()
+    await Inbox(desk.store, "ann", claim_s=0).claim(review)
+    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+
+
+@pytest.mark.parametrize("name", ["policy:x", "timeout:x", "Policy:x", " policy:x", "agent:mail"])
+async def test_nobody_signs_as_policy_or_an_agent(desk: Desk, name: str) -> None:
+    with pytest.raises(Refused, match="how policy and agents sign"):
+        Inbox(desk.store, name)
+
+
+async def test_nobody_signs_with_nothing(desk: Desk) -> None:
+    with pytest.raises(Refused, match="a reviewer needs a name"):
+        Inbox(desk.store, "  ")
+
+
+async def test_answers_of_all_kinds_are_kept_off(desk: Desk) -> None:
+    review = await desk.ask()
+    await desk.ann.claim(review)
+    for answer in (approve(), reject("no"), Answer(DecisionKind.RESPOND, message="done"), edit(to="x", subject="y", body="z")):
+        with pytest.raises(Refused, match="ann has review"):
+            await desk.decide(desk.bob, review, answer)
+    assert (await desk.bob.review(review)).decisions == {}

@@ -1,0 +1,258 @@
+"""The database: made from nothing, by several at once, refused when newer, damaged or held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hitl_tui.errors import BadHome, Busy, Stale
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, RunState
+from hitl_tui.store import Store, connection, decisions, reviews, runs
+from hitl_tui.store.migrations import STEPS
+from tests.ui.homes import seed
+
+
+async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    async with Store.open(path) as store:
+        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+        assert await store.one("PRAGMA journal_mode") == ("wal",)
+        assert await store.one("PRAGMA synchronous") == (2,)
+    assert path.stat().st_mode & 0o777 == 0o600
+    async with Store.open(path, "NORMAL") as store:
+        assert await store.one("PRAGMA synchronous") == (1,)
+
+
+@pytest.mark.parametrize("steps", range(len(STEPS)))
+async def test_a_store_of_any_older_schema_is_brought_up_to_date(tmp_path: Path, steps: int) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for number, step in enumerate(STEPS[:steps], 1):
+            db.executescript(f"{step}; PRAGMA user_version = {number}")
+    async with Store.open(path) as store:
+        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+
+
+async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys, pathlib\nfrom hitl_tui.store import Store\n"
+        "async def main():\n    async with Store.open(pathlib.Path(sys.argv[1])) as s: print(await s.one('SELECT count(*) FROM runs'))\n"
+        "sys.stdin.readline()\nasyncio.run(main())"
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, str(tmp_path / "hitl.db"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    for out, err in await asyncio.gather(*(process.communicate(b"\n") for process in processes)):
+        assert (out, err) == (b"(0,)\n", b"")
+
+
+async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    with pytest.raises(BadHome, match="newer hitl-tui"):
+        async with Store.open(path):
+            pass
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
+async def test_damage_is_a_sentence_then_and_later(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(BadHome, match="damaged"):
+        async with Store.open(path):
+            pass
+    path.unlink()
+    with pytest.raises(BadHome, match="damaged"):
+        async with Store.open(path):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+async def test_a_held_database_is_busy_and_then_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BUSY_S", 0.1)
+    async with Store.open(tmp_path / "hitl.db") as store:
+        with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Busy, match="locked by another program"):
+                await runs.insert(store, [(None, "a", "t", "", {})])
+            with pytest.raises(Busy):
+                await store.write("DELETE FROM changes WHERE seq = 0")
+            assert await runs.newest(store, 10) == [], "reading goes on"
+            other.execute("ROLLBACK")
+        assert await runs.insert(store, [(None, "a", "t", "", {})]) == [1]
+
+
+async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) -> None:
+    lone = "\ud800"
+    async with Store.open(tmp_path / "hitl.db") as store:
+        inbox = Inbox(store, "ann")
+        (run,) = await inbox.launch("a", text=f"do {lone}")
+        await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        taken = await runs.take_next(store, "w", 1, ["a"], alone=True)
+        assert taken
+        action_of = Action(0, f"tool{lone}", {"x": lone}, tuple(DecisionKind), lone, tool_call=lone, digest="d")
+        pause = Pause("i", PauseKind.TOOL_CALLS, lone, (lone,), {lone: lone}, (action_of,), Context(reasoning=lone, error=lone))
+        await reviews.reconcile(store, run.id, "a", "w", [pause], {})
+        (row,) = await inbox.waiting(10)
+        assert row.title == "tool\\ud800"
+        review = await inbox.review(row.id)
+        assert review.actions[0].args == {"x": lone}
+        assert (await inbox.context(row.id)).reasoning == lone
+
+
+async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        ann, bob = Inbox(mine, "ann"), Inbox(theirs, "bob")
+        (run,) = await ann.launch("a", text="x")
+        await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        await runs.take_next(mine, "w", 1, ["a"], alone=True)
+        made = Action(0, "tool", {}, tuple(DecisionKind), digest="d")
+        await reviews.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
+        (row,) = await ann.waiting(10)
+        review = await ann.review(row.id)
+        said = [
+            one.decide(review, {0: Answer(kind)})
+            for _ in range(10)
+            for one, kind in ((ann, DecisionKind.APPROVE), (bob, DecisionKind.REJECT))
+        ]
+        outcomes = await asyncio.gather(*said, return_exceptions=True)
+        stale = [outcome for outcome in outcomes if isinstance(outcome, Stale)]
+        assert len(stale) == 19
+        (decision,) = (await ann.review(row.id)).decisions.values()
+        assert all(f"by {decision.actor}" in str(error) for error in stale)
+
+
+async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
+    question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await seed.many(store, 1)
+        async with store.transaction() as db:
+            first, _ = await reviews.insert(db, 1, "a", question, Routed({}))
+        for state in ("open", "decided", "submitted"):
+            await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first))
+            with pytest.raises(sqlite3.IntegrityError, match="in review already"):
+                async with store.transaction() as db:
+                    await reviews.insert(db, 1, "a", question, Routed({}))
+        for number, state in enumerate(("applied", "stale", "expired", "failed")):
+            await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first + number))
+            async with store.transaction() as db:
+                assert await reviews.insert(db, 1, "a", question, Routed({})) > (first + number, 0.0)
+
+
+async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        await seed.many(mine, 2)
+        ann, bob = Inbox(mine, "ann", grace_s=60), Inbox(theirs, "bob")
+        rev = await bob.now()
+        await ann.decide(await ann.review(2), {0: Answer(DecisionKind.APPROVE)})
+        seen = await bob.changes(rev)
+        assert [(row.id, row.state) for row in seen.reviews] == [(2, ReviewState.DECIDED)]
+        assert not (await bob.changes(seen.rev)).reviews
+        await ann.undo(2)
+        assert [(row.id, row.state) for row in (await bob.changes(seen.rev)).reviews] == [(2, ReviewState.OPEN)]
+
+
+async def test_a_run_is_taken_once(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        await Inbox(mine, "ann").launch("a", text="x", count=20)
+        taken = await asyncio.gather(
+            *(runs.take_next(store, name, 1, ["a"], alone=True) for store, name in [(mine, "w"), (theirs, "v")] * 15)
+        )
+        ids = [run.id for run in taken if run]
+        assert sorted(ids) == list(range(1, 21))
+        assert {run.state for run in await runs.newest(mine, 100)} == {RunState.RUNNING}
+
+
+async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        begun, inserted = asyncio.Event(), asyncio.Event()
+
+        async def fail() -> None:
+            async with store.transaction():
+                begun.set()
+                await asyncio.sleep(0.05)
+                assert not inserted.is_set(), "a statement got in between"
+                raise ZeroDivisionError
+
+        async def write() -> None:
+            await begun.wait()
+            await store.write("UPDATE projects SET label = 'kept'")
+            inserted.set()
+
+        failed, _ = await asyncio.gather(fail(), write(), return_exceptions=True)
+        assert isinstance(failed, ZeroDivisionError)
+        assert (await store.one("SELECT label FROM projects"))[0] == "kept"
+
+
+async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
+    """How much SQLite works when a worker with nothing to do looks at the rows, in thousands of its machine's steps."""
+    async with Store.open(path) as store:
+        await seed.many(store, waiting)
+        steps = itertools.count()
+        store.glance("SELECT 1")
+        assert store._own
+        store._own.set_progress_handler(lambda: next(steps) and None, 100)
+        await store.db.set_progress_handler(lambda: next(steps) and None, 100)
+        assert decisions.ready(store, 1, ["mail_assistant"], ()) is None
+        assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
+        assert not await runs.work_left(store, 1, ["mail_assistant"])
+        assert await runs.cancelling(store, "w") == []
+        assert len(await reviews.waiting(store, 10)) == 10
+        return next(steps)
+
+
+async def test_a_worker_that_looks_does_not_read_what_waits(tmp_path: Path) -> None:
+    """Cost follows what is to be done, not what exists."""
+    few = await steps_of_an_idle_look(tmp_path / "few.db", 100)
+    assert await steps_of_an_idle_look(tmp_path / "many.db", 20_000) <= few * 2 + 5
+
+
+async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        inbox, project = Inbox(store, "ann"), await seed.project(store)
+        for _ in range(20):
+            await seed.ask(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+
+        async def read() -> None:
+            while True:
+                assert len(await inbox.waiting_ids()) == 20
+
+        reading = [asyncio.ensure_future(read()) for _ in range(4)]
+        for _ in range(100):
+            assert (await inbox.launch("later", given={}))[0].state is RunState.QUEUED
+        assert not any(one.done() for one in reading)
+        for one in reading:
+            one.cancel()
+        await asyncio.wait(reading)
+
+
+async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_path: Path) -> None:
+    question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
+    gate = Pause("g", PauseKind.GATE, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="g"),), Context())
+    fate: dict[int, tuple[ReviewState, str]] = {}
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        (run,) = await ann.launch("a", text="x")
+        for number, pause in enumerate((question, gate, question, replace(gate, note="may have run once: cut off"), question), 1):
+            await store.write("UPDATE runs SET state = 'running', worker = 'w'")
+            await reviews.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
+            review = await ann.review(number)
+            assert review.row.note.startswith("may have run once") is (number > 3)
+            await ann.decide(review, {0: Answer(DecisionKind.APPROVE)})
+            await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1.0, submitted_by = 'w' WHERE id = ?", (number,))
+            fate = {number: (ReviewState.APPLIED, "")}

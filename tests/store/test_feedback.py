@@ -1,0 +1,320 @@
+"""Thumbs: on decisions, messages and whole runs, now or later; what they do to filters and training data; and learned reasons."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.cli import main
+from hitl_tui.errors import Refused
+from hitl_tui.inbox import Inbox
+from hitl_tui.inbox.feedback import LONGEST_REASON, RatingsDesk
+from hitl_tui.model import Answer, DecisionKind, Event, Subject, Thumb
+from hitl_tui.store import Store, audit, events
+from hitl_tui.store.maintenance import prune
+from tests.export.test_export import NO, TO_ANN, TO_BOB, YES, ask, export
+
+EDIT = Answer(DecisionKind.EDIT, TO_ANN)
+
+
+async def fill(opened: Store, grace_s: float = 600) -> None:
+    """Ann approved a mail (r1), rejected one (r2), and approved one call of two (r3)."""
+    ann = Inbox(opened, "ann", grace_s=grace_s)
+    await ask(opened, ann, [("send_mail", TO_ANN)], [YES])
+    await ask(opened, ann, [("send_mail", TO_BOB)], [NO])
+    await ask(opened, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "hitl.db") as opened:
+        await fill(opened)
+        yield opened
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The same for the command line, and a mail that ann corrected (r4)."""
+    (tmp_path / "home").mkdir(mode=0o700)
+
+    async def made() -> None:
+        async with Store.open(tmp_path / "home" / "hitl.db") as opened:
+            await fill(opened, 0)
+            await ask(opened, Inbox(opened, "ann"), [("send_mail", TO_BOB)], [EDIT])
+            await events.append(opened, {1: [Event(2, 0.0, "message", "agent", (), {"text": "I write."})]})
+
+    asyncio.run(made())
+    return tmp_path / "home"
+
+
+def desk(store: Store, who: str = "ann") -> RatingsDesk:
+    return Inbox(store, who).ratings
+
+
+def logged(store: Store) -> list[tuple[str, str]]:
+    return [(one["kind"], one["actor"]) for one in audit.entries(store.path) if one["kind"] in ("rated", "unrated")]
+
+
+async def numbers(store: Store, text: str) -> list[int]:
+    return [row.decision for row in await Inbox(store, "ann").history(text)]
+
+
+async def test_a_thumb_stands_until_its_person_gives_another_or_takes_it_back(store: Store) -> None:
+    subject = Subject(1, 1, 0)
+    first = await desk(store).rate(subject, 1, "  kind words ", ["Tone, To  Ann", "tone"])
+    assert (first.thumb, first.comment, first.tags) == (1, "kind words", ("tone", "to ann"))
+    await desk(store, "bob").rate(subject, -1)
+    second = await desk(store, "ANN").rate(subject, -1, "the wrong day")
+    assert [(one.actor, one.thumb) for one in await desk(store).of_review(1)] == [("bob", -1), ("ANN", -1)]
+    assert desk(store).mine(subject) == second
+    await desk(store).withdraw(subject)
+    assert desk(store).mine(subject) is None
+    with pytest.raises(Refused, match="no thumb of yours"):
+        await desk(store).withdraw(subject)
+    assert [one.actor for one in await desk(store).of_run(1)] == ["bob"]
+    assert logged(store) == [("rated", "ann"), ("rated", "bob"), ("unrated", "ann"), ("rated", "ANN"), ("unrated", "ANN")]
+
+
+async def test_also_a_message_and_a_whole_run_long_done(store: Store) -> None:
+    await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id = 2")
+    await events.append(store, {2: [Event(7, 0.0, "message", "agent", (), {"text": "I write to him."})]})
+    before = await Inbox(store, "ann").now()
+    await desk(store).rate(Subject(2), -1)
+    await desk(store).rate(Subject(2, event=7), 1)
+    assert [(one.subject.event, one.thumb) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
+    changes = await Inbox(store, "bob").changes(before)
+    assert [run.id for run in changes.runs] == [2]  # other consoles hear of it
+    with pytest.raises(Refused, match="has no line 8"):
+        await desk(store).rate(Subject(2, event=8), 1)
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (Subject(9), "there is no run r9"),
+        (Subject(1, 9, 0), "there is no review 9"),
+        (Subject(2, 1, 0), "there is no review 1"),  # of that run
+        (Subject(1, 1, 5), "review 1 has no action 5; it has 0"),
+        (Subject(1, 1), "has no action None"),
+        (Subject(1, 4, 0), "there is no review 4"),
+    ],
+)
+async def test_what_is_not_there_gets_none(store: Store, subject: Subject, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        await desk(store).rate(subject, 1)
+    assert logged(store) == []
+
+
+async def test_a_thumb_is_on_what_was_decided_and_not_on_what_came_after(store: Store) -> None:
+    ann = Inbox(store, "ann", grace_s=600)
+    await ann.ratings.rate(Subject(1, 1, 0), -1)
+    await ann.undo(1)
+    with pytest.raises(Refused, match=r"1#0 is not decided; .* decide it first"):
+        await ann.ratings.rate(Subject(1, 1, 0), 1)
+    await ann.decide(await ann.review(1), {0: YES})
+    rows = {row.decision: row.thumb for row in await ann.history("review:1")}
+    assert rows == {5: None, 1: -1}
+    assert await numbers(store, "thumb:down") == [1]
+
+
+async def test_an_attention_check_has_no_thumbs_and_is_not_told_from_others_while_it_waits(store: Store) -> None:
+    async def check(caught: int | None) -> None:
+        await store.write("INSERT OR REPLACE INTO attention (review, source, wrong, correct, made_at, last, caught) "
+                          "VALUES (1, 2, 'it is', '{}', 0, 0, ?)", (caught,))  # fmt: skip
+
+    await store.write("DROP TRIGGER attention_stays")
+    await store.write("DROP TRIGGER attention_kept")
+    await store.write("UPDATE runs SET attention = 1, state = 'waiting' WHERE id = 1")
+    await check(None)
+    await desk(store).rate(Subject(1), 1)
+    await check(1)
+    await store.write("UPDATE runs SET state = 'done' WHERE id = 1")
+    for subject in (Subject(1, 1, 0), Subject(1)):
+        with pytest.raises(Refused, match="attention check; no agent made it"):
+            await desk(store).rate(subject, -1)
+
+
+async def test_too_many_words_are_refused_and_any_text_is_kept(store: Store) -> None:
+    for comment, tags, said in [
+        ("x" * 2001, (), "2,001 characters; at most 2,000"),
+        ("", ["a,b,c,d,e,f", "g,h,i,j,k"], "11 tags"),
+        ("", ["t" * 41], "too long"),
+    ]:
+        with pytest.raises(Refused, match=said):
+            await desk(store).rate(Subject(1), 1, comment, tags)
+    odd = "[red]markup[/] \x1b[31m \u202e Grüße 🙂 \ud83d"
+    given = await desk(store).rate(Subject(1), 1, odd, ["Grüße", " ", ","])
+    assert given.tags == ("grüße",)
+    assert [one.comment for one in await desk(store).of_run(1)] == [odd.replace("\ud83d", "\\ud83d")]
+    assert audit.verify(store.path).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("thumb:up", [3, 1]),
+        ("thumb:down", [2, 1]),
+        ("thumb:up,down", [3, 2, 1]),
+        ("-thumb:down", [4, 3]),
+        ("thumb:up tool:send_mail decided:approve", [3, 1]),
+        ("thumb:down hi", [2]),
+        ("thumb:down -thumb:up", [2]),
+    ],
+)
+async def test_they_are_found(store: Store, text: str, found: list[int]) -> None:
+    await desk(store).rate(Subject(1, 1, 0), 1)
+    await desk(store, "bob").rate(Subject(1), -1)  # of the whole run: of all that was decided in it
+    await desk(store).rate(Subject(2, 2, 0), 1)
+    await desk(store).rate(Subject(2, 2, 0), -1)
+    await desk(store).rate(Subject(3, 3, 0), 1)
+    assert await numbers(store, text) == found
+    inbox = Inbox(store, "ann")
+    marks = {row.decision: row.thumb for row in await inbox.history()}
+    assert marks == {4: None, 3: 1, 2: -1, 1: -1}
+    assert (await inbox.remembered(1)).row.thumb == -1
+    assert [one.actor for one in (await inbox.remembered(1)).feedback] == ["ann", "bob"]
+
+
+async def test_what_waits_has_no_thumb(store: Store) -> None:
+    inbox = Inbox(store, "ann", grace_s=600)
+    await inbox.undo(3)
+    assert list(await inbox.matching_ids("thumb:up")) == []
+    assert list(await inbox.matching_ids("-thumb:up")) == [3]
+    with pytest.raises(Refused, match="did you mean down"):
+        await inbox.history("thumb:dwon")
+
+
+Word = tuple[str, bool, Thumb | None]
+"""Who, on the whole run or on the decision, and which thumb; None takes it back."""
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["ann", "Ann", "bob"]), st.booleans(), st.sampled_from([1, -1, None])), max_size=8))
+async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store: Store, words: list[Word]) -> None:
+    await store.write("DELETE FROM feedback")
+    given: dict[tuple[str, bool], tuple[int, Thumb]] = {}
+    for at, (who, whole, thumb) in enumerate(words):
+        subject, key = Subject(1) if whole else Subject(1, 1, 0), (who.lower(), whole)
+        if thumb is not None:
+            await desk(store, who).rate(subject, thumb)
+            given[key] = at, thumb
+        elif given.pop(key, None):
+            await desk(store, who).withdraw(subject)
+    own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
+    last = [said[min(said)] for said in own]  # of the decision itself, else of its run
+    [row] = await Inbox(store, "ann").history("review:1")
+    assert row.thumb == (min(last) if last else None)
+    assert await numbers(store, "thumb:down") == ([1] if -1 in last else [])
+    assert await numbers(store, "thumb:up") == ([1] if 1 in last else [])
+
+
+def hitl(home: Path, *args: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, [*args, "--home", str(home)])
+    return done.exit_code, done.output
+
+
+def told(home: Path, *args: str) -> Any:
+    code, out = hitl(home, *args, "--json")
+    assert code == 0, out
+    return json.loads(out)
+
+
+def test_what_somebody_regrets_is_no_good_example(home: Path) -> None:
+    def rate(who: str, thumb: str, what: str) -> None:
+        code, out = hitl(home, "rate", thumb, what, "--reviewer", who)
+        assert code == 0, out
+
+    def come_to() -> tuple[list[tuple[bool, int]], int, int]:
+        """Of the first review and the third, whether it is a good example and of how many calls; and how many examples others give."""
+        found, _ = export(home, "kto", "--filter", "review:1,3")
+        labels = [(one["label"], len(one["completion"][0]["tool_calls"])) for one in found]
+        return labels, len(export(home, "sft")[0]), len(export(home, "dpo")[0])
+
+    good = [(True, 1), (False, 2), (True, 1)], 3, 1
+    assert come_to() == good
+    rate("bob", "down", "r1")
+    rate("ann", "up", "1#0")  # her word is not bob's
+    rate("bob", "down", "3#0")
+    rate("bob", "down", "4")
+    assert come_to() == ([(False, 1), (False, 2)], 0, 0)
+    assert [(row["review"], row["slot"]) for row in export(home, "jsonl")[0] if row["disliked"]] == [(1, 0), (3, 0), (4, 0)]
+    rate("bob", "up", "1")  # said later than of the whole run
+    rate("bob", "none", "3#0")
+    rate("Bob", "up", "4#0")
+    assert come_to() == good
+    assert [one["review"] for one in export(home, "jsonl", "--filter", "thumb:up")[0]] == [1, 4]
+
+
+async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Store) -> None:
+    ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob")
+
+    async def refuse(who: Inbox, message: str, tool: str = "send_mail", **more: Any) -> int:
+        return await ask(store, who, [(tool, TO_BOB)], [Answer(DecisionKind.REJECT, message=message, **more)])
+
+    for message in ("Wrong  person", "too long", "WRONG person ", "too early", "x" * (LONGEST_REASON + 1), "two\nlines", "un\u202eseen"):
+        await refuse(bob, message)
+    await refuse(ann, "another tool's", tool="read_mail")
+    await refuse(ann, "do it in another pass", args=TO_ANN)
+    await ann.undo(await refuse(ann, "a slip"))
+    by_rule = await refuse(ann, "no mass mails")
+    await store.write("UPDATE decisions SET actor = 'policy:masses' WHERE review = ?", (by_rule,))
+    assert await ann.ratings.reasons("mail", "send_mail") == ["WRONG person", "not him", "two lines", "too early", "too long"]
+    assert await ann.ratings.reasons("mail", "read_mail") == ["another tool's"]
+    assert await ann.ratings.reasons("nobody", "send_mail") == []
+    for number in range(12):
+        await refuse(bob, f"reason {number}")
+    found = await ann.ratings.reasons("mail", "send_mail")
+    assert found[:3] == ["WRONG person", "not him", "reason 11"] and len(found) == 9
+
+
+async def test_reasons_are_looked_up_and_not_searched_for(store: Store) -> None:
+    plan = await store.all(
+        "EXPLAIN QUERY PLAN SELECT message FROM decisions WHERE agent = 'a' AND tool = 't' AND kind = 'reject' AND message IS NOT NULL "
+        "AND NOT superseded ORDER BY id DESC LIMIT 300"
+    )
+    assert ["decisions_refused" in row[3] for row in plan] == [True]
+
+
+async def test_a_run_that_was_rated_is_history_too(store: Store) -> None:
+    ann = Inbox(store, "ann")
+    (bare,), (rated,) = await ann.launch("mail", text="x"), await ann.launch("mail", text="x")
+    await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id >= ?", (bare.id,))
+    await ann.ratings.rate(Subject(rated.id), 1)
+    for thread in await prune.old_threads(store, time.time()):
+        async with prune.forgetting(store, thread, time.time(), "ann"):
+            pass
+    assert rated.id in await ann.run_ids() and bare.id not in await ann.run_ids()
+
+
+def test_the_command_line(home: Path) -> None:
+    assert [one["slot"] for one in told(home, "rate", "up", "3", "--reviewer", "bob")] == [0, 1]
+    [down] = told(home, "rate", "down", "3#1", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
+    assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "thumb": "down", "comment": "to Bob\x1b",
+                                 "tags": ["tone"], "by": "bob", "at": 0}  # fmt: skip
+    assert hitl(home, "rate", "up", "r1", "--reviewer", "bob") == (0, "thumb up on r1\n")
+    assert (hitl(home, "rate", "down", "r1#2", "--reviewer", "bob"))[0] == 0
+    assert [(one["slot"], one["thumb"]) for one in (told(home, "show", "3"))["feedback"]] == [(0, "up"), (1, "down")]
+    assert [(one["line"], one["thumb"]) for one in (told(home, "show", "r1"))["feedback"]] == [(None, "up"), (2, "down")]
+    assert "thumb down on 3#1 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
+    assert "thumb up on the whole run by bob" in (hitl(home, "show", "r1"))[1]
+    assert (hitl(home, "rate", "none", "3", "--reviewer", "bob"))[0] == 0
+    assert (told(home, "show", "3"))["feedback"] == []
+    for args, said in [
+        (("none", "3"), "there is no thumb of yours here"),
+        (("none", "r1", "--tag", "x"), "has no words"),
+        (("up", "x"), "'x' is not a review"),
+        (("up", "r1#x"), "'x' is not a line of its trace"),
+        (("up", "9"), "there is no review 9"),
+        (("up", "1#4"), "review 1 has no action 4"),
+    ]:
+        code, out = hitl(home, "rate", *args, "--reviewer", "bob")
+        assert code == 1 and said in out, out

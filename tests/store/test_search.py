@@ -1,0 +1,224 @@
+"""The filter language, and what it finds: in the queue, and in a history of thousands."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl_tui.errors import Refused
+from hitl_tui.filter_language import Filter, Limit, Term, parse
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
+from hitl_tui.oversight import statistics
+from hitl_tui.oversight.statistics import Rates
+from hitl_tui.store import Store, reviews, search
+from hitl_tui.store import statistics as tallies
+from tests.ui.homes import seed
+
+NOW = 1_795_000_000.0
+
+
+def test_a_line_is_read() -> None:
+    found = parse('agent:mail*,sql* -tool:send_* decided:Reject by:ann since:7d confidence:<0.6 invoice -paid "late fee"', NOW)
+    assert found == Filter(
+        (Term("agent", ("mail*", "sql*")), Term("tool", ("send_*",), True), Term("decided", ("reject",)), Term("by", ("ann",))),
+        ("invoice", "late fee"),
+        ("paid",),
+        (Limit("<", 0.6),),
+        NOW - 7 * 86_400,
+    )
+    assert parse("  ", NOW).is_empty
+    assert parse("until:2026-03-31", NOW).until == dt.datetime(2026, 3, 31).astimezone().timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("agnet:mail", "did you mean agent?"),
+        ("http://x", "goes into quotes"),
+        ("decided:aprove", "did you mean approve?"),
+        ("since:7", "write it like since:7d"),
+        ("since:soon", "write it like since:7d"),
+        ("-since:7d", "cannot be turned round"),
+        ("confidence:high", "write it like confidence:<0.6"),
+        ("confidence:<1.7", "write it like confidence:<0.6"),
+        ("run:x", "run:r3"),
+        ("tool:,", "names nothing"),
+    ],
+)
+def test_a_slip_is_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(Refused) as error:
+        parse(text, NOW)
+    assert said in str(error.value)
+
+
+@given(st.text())
+def test_any_text_is_a_filter_or_a_sentence(text: str) -> None:
+    try:
+        parse(text, NOW)
+    except Refused as error:
+        assert str(error)
+
+
+async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, answer: Answer, confidence: float | None = None) -> int:
+    """Have something asked and decided; the review's id."""
+    (run,) = await who.launch(agent, text="x")
+    await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
+    asked = Action(0, tool, args, tuple(DecisionKind), digest=digest_of(tool, args), confidence=Confidence(confidence))
+    await reviews.reconcile(store, run.id, agent, "w", [Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())], {})
+    ((review, *_),) = await store.all("SELECT max(id) FROM reviews")
+    await who.decide(await who.review(review), {0: answer})
+    return int(review)
+
+
+@pytest.fixture
+async def past(tmp_path: Path) -> AsyncIterator[Store]:
+    """Five decisions by two people."""
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann, bob = Inbox(store, "ann"), Inbox(store, "Bob [x]")
+        yes, no = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="Grüße an die falsche Person")
+        await decided(store, "mail_assistant", "send_mail", {"to": "ann@example.com", "body": "invoice 4711 is paid"}, ann, yes, 0.95)
+        await decided(store, "mail_assistant", "send_mail", {"to": "bob@example.com", "body": "the invoice is late"}, bob, no, 0.4)
+        await decided(store, "sql_steward", "run_sql", {"sql": "DELETE FROM customers"}, ann, no)
+        await decided(store, "sql_steward", "run_sql", {"sql": "SELECT 1"}, bob, Answer(DecisionKind.EDIT, {"sql": "SELECT 2 AS zwei"}))
+        await decided(store, "mail_assistant", "archive*[a]", {"id": "m-7"}, ann, yes, 0.7)
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", [5, 4, 3, 2, 1]),
+        ("agent:mail*", [5, 2, 1]),
+        ("agent:MAIL_assistant tool:send_mail", [2, 1]),
+        ("tool:send_*,run_sql by:ann", [3, 1]),
+        ("-tool:send_*", [5, 4, 3]),
+        ("decided:reject", [3, 2]),
+        ("decided:reject,edit -agent:sql*", [2]),
+        ('by:"bob [x]"', [4, 2]),
+        ("by:bob*", [4, 2]),
+        ("tool:archive*[a]", [5]),
+        ("invoice", [2, 1]),
+        ("invoi -late", [1]),
+        ("falsche person", [3, 2]),
+        ("zwei", [4]),
+        ("confidence:<0.5", [2]),
+        ("confidence:>=0.7", [5, 1]),
+        ("run:r2,3", [3, 2]),
+        ("review:1", [1]),
+        ("kind:gate", []),
+        ("risk:unknown decided:approve", [5, 1]),
+        ("agent:nobody*", []),
+        ("-agent:nobody", [5, 4, 3, 2, 1]),
+        ("since:1h", [5, 4, 3, 2, 1]),
+        ("until:2020-01-01", []),
+        ('"!!!"', [5, 4, 3, 2, 1]),
+        ('"OR AND NEAR( *"', []),
+    ],
+)
+async def test_the_history_is_searched(past: Store, text: str, numbers: list[int]) -> None:
+    found = await search.history(past, parse(text, time.time()))
+    assert [one.decision for one in found] == numbers
+
+
+async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Store) -> None:
+    first = await search.history(past, Filter(), limit=2)
+    rest = await search.history(past, Filter(), before=first[-1].decision, limit=9)
+    assert [one.decision for one in (*first, *rest)] == [5, 4, 3, 2, 1]
+    by_word = await search.history(past, parse("invoice", NOW), before=2)
+    assert [one.decision for one in by_word] == [1]
+    assert all(one.standing for one in rest)
+    await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
+    assert [one.standing for one in await search.history(past, Filter()) if one.decision == 1] == [False]
+    assert first[0].waited_s >= 0
+
+
+async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
+    archived, edited, deleted, *_ = await search.history(past, Filter())
+    assert (archived.said, archived.changed, archived.summary) == ("", (), "m-7")
+    assert (edited.changed, edited.summary) == (("sql",), "SELECT 1")
+    assert (deleted.said, deleted.summary) == ("Grüße an die falsche Person", "DELETE FROM customers")
+    long = '{"to": "eve", "body": "' + "x" * 1000
+    for args, summary in (('{"to": "eve", "sure": true}', "eve · true"), (long + '"}', long[:199] + "…")):
+        await past.write("UPDATE actions SET slot = 1, args = ? WHERE review = 5", (args,))
+        await past.write("UPDATE history SET slot = 1 WHERE decision = 5")
+        assert [row.summary for row in await search.rows(past, [5])] == [summary]
+
+
+@pytest.mark.parametrize("text", ["agent:mail*", "invoice decided:reject", "-tool:run_sql", ""])
+async def test_a_page_is_not_sorted_together(past: Store, text: str) -> None:
+    """Cost follows the page: rows come newest first from an index, and no plan sorts or scans the decisions."""
+    seen: list[str] = []
+    asked = past.all
+
+    async def watched(sql: str, values: object = ()) -> list[object]:
+        if "FROM history h" in sql or "FROM history_text" in sql:
+            seen.extend(str(row[3]) for row in await asked(f"EXPLAIN QUERY PLAN {sql}", values))
+        return await asked(sql, values)
+
+    past.all = watched  # type: ignore[method-assign]
+    await search.history(past, parse(text, NOW))
+    assert seen
+    assert not any("TEMP B-TREE" in step for step in seen), seen
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("", [1, 2, 3]), ("agent:a*", [1, 2]), ("tool:send", [1, 3]), ("-tool:send", [2]), ("confidence:<0.5", [2]), ("hello", [1]),
+     ("-hello", [2, 3]), ("run:r3", [3]), ("risk:unknown", [1, 2, 3]), ("kind:gate", []), ("outcome:none", [1, 2, 3]),
+     ("until:2020-01-01", [])],
+)  # fmt: skip
+async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: str, ids: list[int]) -> None:
+    async with Store.open(tmp_path / "hitl.db") as store:
+        ann = Inbox(store, "ann")
+        for agent, tool, args, sure in (("a1", "send", {"x": "Hello"}, 0.9), ("a2", "look", {}, 0.2), ("b", "send", {}, None)):
+            (run,) = await ann.launch(agent, text="x")
+            await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
+            asked = Action(0, tool, args, tuple(DecisionKind), digest="d")
+            pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context(), confidence=sure)
+            await reviews.reconcile(store, run.id, agent, "w", [pause], {})
+        assert list(await search.waiting_ids(store, parse(text, time.time()))) == ids
+
+
+async def test_figures_follow_what_stands(past: Store) -> None:
+    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
+    assert by_tool["mail_assistant send_mail"].rates == Rates(approved=1, rejected=1)
+    assert by_tool["sql_steward run_sql"].rates == Rates(edited=1, rejected=1)
+    assert sum(by_tool["sql_steward run_sql"].waited.values()) == 2
+    assert {one.name: one.rates.total for one in await tallies.tallies(past, "reviewer")} == {"ann": 3, "Bob [x]": 2}
+    bins = await tallies.beliefs(past)
+    assert statistics.brier(bins) == pytest.approx(((0.95 - 1) ** 2 + 0.4**2 + (0.7 - 1) ** 2) / 3)
+    assert (await tallies.beliefs(past, agent="sql_steward")) == []
+    await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
+    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
+    assert by_tool["mail_assistant send_mail"].rates == Rates(rejected=1)
+    assert sum(by_tool["mail_assistant send_mail"].waited.values()) == 1
+    assert statistics.brier(await tallies.beliefs(past)) == pytest.approx((0.4**2 + (0.7 - 1) ** 2) / 2)
+    assert await tallies.tallies(past, "agent", since=time.time() + 2 * 86_400) == []
+
+
+async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    async with Store.open(path, "NORMAL") as store, Store.open(path) as other:
+        review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+        async with store.transaction() as db:  # decided again and again, as nobody ever did
+            for number in range(3000):
+                await db.execute(
+                    "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at, superseded, agent, tool) "
+                    "VALUES (?, 0, 'approve', 'bob', '', ?, 0, 1, 'mail_assistant', 'send_email')",
+                    (review, number),
+                )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(search.catch_up(store))
+            written = tasks.create_task(other.write("INSERT INTO changes (run) VALUES (NULL)"))
+            await written
+            done = store.glance("SELECT count(*) FROM history")[0][0]
+        assert done < 2000, "who writes waits for a step or some, and not for the whole past"
+        assert not store.glance(search.NEW)

@@ -1,0 +1,367 @@
+"""An action that needs two people: never let through by one, whatever the order of things; refused by one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Review, ReviewState, effect_of
+from hitl_tui.store import Store
+from hitl_tui.store.answers import DECIDE, row_of
+from tests.support.harness import Place, approve, edit, reject, respond, results, reviewer
+from tests.ui.homes import seed
+
+Own = Callable[[str], Place]
+TWO = '[[rule]]\nname = "letters"\ntool = "send"\noutcome = "ask"\nreviewers = 2\n'
+OTHER, THIRD = edit(to="eve", subject="s", body="b"), edit(to="mallory", subject="s", body="b")
+OPEN, DECIDED = ReviewState.OPEN, ReviewState.DECIDED
+
+
+class Room:
+    """A store, and people at it, each on a connection of their own where there are two."""
+
+    def __init__(self, stores: Sequence[Store], project: int) -> None:
+        self.store = stores[0]
+        self.project = project
+        self.ann, self.bob, self.carl = (Inbox(stores[n % len(stores)], name, grace_s=60) for n, name in enumerate(("ann", "bob", "carl")))
+
+    async def ask(self, *reviewers: int) -> int:
+        """A review of a mail for each; so many people must let it be sent."""
+        mails = [seed.action("send_mail", seed.mail().args, slot, reviewers=count) for slot, count in enumerate(reviewers or (2,))]
+        return await seed.ask(self.store, self.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *mails))
+
+    async def say(self, who: Inbox, review: int, *answers: Answer, slot: int = 0) -> ReviewState:
+        found = await who.review(review)
+        return await who.decide(found, {slot + n: answer for n, answer in enumerate(answers)})
+
+    async def told(self, review: int) -> str:
+        """What the queue says of it."""
+        return (await self.ann.review(review)).row.decided
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
+        yield Room((mine, theirs), await seed.project(mine))
+
+
+@pytest.mark.parametrize("answer", [approve(), OTHER, respond("done by hand")], ids=["approve", "edit", "respond"])
+async def test_the_second_who_says_the_same_decides(room: Room, answer: Answer) -> None:
+    review = await room.ask()
+    words = {"approve": ("1 of 2 approvals, by ann", "approved"), "edit": ("1 of 2 edits, by ann", "edited")}
+    begun, done = words.get(answer.kind, ("1 of 2 answers, by ann", "answered"))
+    assert await room.say(room.ann, review, answer) is OPEN
+    assert await room.told(review) == begun
+    (one,) = await room.bob.endorsements(review)
+    assert (one.slot, one.answer, one.actor) == (0, answer, "ann")
+    assert (await room.bob.review(review)).decisions == {}
+    assert await room.say(room.bob, review, answer) is DECIDED
+    found = await room.ann.review(review)
+    assert (found.decisions[0].actor, found.decisions[0].answer) == ("bob", answer)
+    assert found.row.decided == f"{done} with ann by bob"
+
+
+async def test_the_same_person_counts_once(room: Room) -> None:
+    review = await room.ask()
+    await room.say(room.ann, review, approve())
+    for name in ("ann", "Ann", " ann "):
+        with pytest.raises(Refused, match=f"you said so of review {review} already: it has 1 of 2 approvals, by ann; another person must"):
+            await room.say(Inbox(room.store, name), review, approve())
+    assert await room.told(review) == "1 of 2 approvals, by ann"
+
+
+async def test_one_is_enough_to_refuse_it(room: Room) -> None:
+    review, begun = await room.ask(), await room.ask()
+    assert await room.say(room.ann, review, reject("no")) is DECIDED
+    await room.say(room.ann, begun, approve())
+    assert await room.say(room.ann, begun, reject("I was wrong")) is DECIDED
+    await room.ann.undo(begun)
+    assert await room.told(begun) == "", "who refused it speaks for it no more"
+
+
+async def test_different_words_stand_side_by_side_until_one_has_its_second(room: Room) -> None:
+    review = await room.ask()
+    await room.say(room.ann, review, approve())
+    assert await room.say(room.bob, review, OTHER) is OPEN
+    assert await room.told(review) == "1 of 2 approvals, by ann; 1 of 2 edits, by bob"
+    assert await room.say(room.carl, review, OTHER) is DECIDED
+    assert (await room.ann.review(review)).decisions[0].answer == OTHER
+    assert await room.told(review) == "edited with bob by carl"
+
+
+async def test_an_edit_into_what_was_proposed_is_the_same_as_an_approval(room: Room) -> None:
+    review = await room.ask()
+    await room.say(room.ann, review, Answer(DecisionKind.EDIT, seed.mail().args))
+    assert await room.say(room.bob, review, approve()) is DECIDED
+
+
+async def test_who_changes_their_mind_has_said_only_the_last(room: Room) -> None:
+    review = await room.ask()
+    await room.say(room.ann, review, approve())
+    await room.say(room.ann, review, OTHER)
+    assert await room.told(review) == "1 of 2 edits, by ann"
+    assert await room.say(room.bob, review, approve()) is OPEN
+    assert await room.say(room.bob, review, OTHER) is DECIDED
+
+
+async def test_what_one_said_can_be_taken_back_until_it_is_decided(room: Room) -> None:
+    review = await room.ask()
+    await room.say(room.ann, review, approve())
+    with pytest.raises(Refused, match="nothing of yours to take back: nothing is decided"):
+        await room.bob.undo(review)
+    await room.ann.undo(review)
+    assert (await room.told(review), await room.ann.endorsements(review)) == ("", [])
+    await room.say(room.ann, review, approve())
+    await room.say(room.bob, review, approve())
+    with pytest.raises(Refused, match="the last decision is bob's"):
+        await room.ann.undo(review)
+    await room.bob.undo(review)
+    assert await room.told(review) == "1 of 2 approvals, by ann"
+    with pytest.raises(Refused, match="you said so"):
+        await room.say(room.ann, review, approve())
+    assert await room.say(room.carl, review, approve()) is DECIDED
+    log = await room.store.all("SELECT kind, actor FROM audit WHERE review = ? AND kind != 'opened' ORDER BY seq", (review,))
+    assert log == [
+        ("endorsed", "ann"), ("withdrawn", "ann"), ("endorsed", "ann"), ("decided", "bob"), ("undone", "bob"), ("decided", "carl"),
+    ]  # fmt: skip
+
+
+async def test_of_several_actions_each_has_what_it_needs(room: Room) -> None:
+    review = await room.ask(2, 1, 2)
+    assert await room.say(room.ann, review, approve(), approve(), approve()) is OPEN
+    assert await room.told(review) == "1 of 3 decided; 1 of 2 approvals, by ann"
+    assert (await room.bob.review(review)).undecided == (0, 2)
+    assert await room.say(room.bob, review, approve(), slot=2) is OPEN
+    assert await room.told(review) == "2 of 3 decided; 1 of 2 approvals, by ann"
+    assert await room.say(room.bob, review, approve(), approve(), approve()) is DECIDED
+    assert await room.told(review) == "approved with ann by bob"
+
+
+async def test_all_of_it_may_be_said_again_where_something_is_new(room: Room) -> None:
+    review = await room.ask(2, 2)
+    await room.say(room.ann, review, approve())
+    await room.say(room.bob, review, approve())
+    assert await room.say(room.ann, review, approve(), approve()) is OPEN
+    assert await room.told(review) == "1 of 2 decided; 1 of 2 approvals, by ann"
+    with pytest.raises(Refused, match="you said so"):
+        await room.say(room.ann, review, approve(), approve())
+    assert await room.say(room.bob, review, approve(), slot=1) is DECIDED
+
+
+async def test_a_new_word_opens_again_what_was_decided_of_a_review_that_is_open(room: Room) -> None:
+    review = await room.ask(2, 1)
+    await room.say(room.ann, review, approve())
+    await room.say(room.bob, review, approve())
+    assert await room.say(room.ann, review, OTHER) is OPEN
+    assert (await room.ann.review(review)).decisions == {}, "one of the two has changed their mind"
+    assert await room.say(room.carl, review, approve()) is OPEN
+    assert await room.say(room.carl, review, approve(), slot=1) is OPEN
+    assert await room.say(room.bob, review, approve()) is DECIDED
+
+
+async def test_taking_back_leaves_what_another_has_decided_with_it(room: Room) -> None:
+    review = await room.ask(2, 2)
+    await room.say(room.ann, review, approve(), approve())
+    await room.say(room.bob, review, approve())
+    await room.ann.undo(review)
+    found = await room.ann.review(review)
+    assert (found.row.decided, found.undecided) == ("1 of 2 decided", (1,))
+    assert [one.slot for one in await room.ann.endorsements(review)] == [0]
+
+
+async def test_the_claim_of_the_first_is_over_with_their_word(room: Room) -> None:
+    review = await room.ask()
+    await room.ann.claim(review)
+    with pytest.raises(Refused, match="ann has review"):
+        await room.say(room.bob, review, approve())
+    await room.say(room.ann, review, approve())
+    assert (await room.bob.review(review)).row.claimed_by is None
+    await room.bob.claim(review)
+    with pytest.raises(Refused, match="bob has review"):
+        await room.say(room.carl, review, approve())
+    assert await room.say(room.bob, review, approve()) is DECIDED
+
+
+async def statement(room: Room, review: int, action: Action, answer: Answer, actor: str) -> int:
+    """Rows the bare statement stores."""
+    return await room.store.write(DECIDE, row_of(review, action, answer, actor, time.time(), time.time(), None))
+
+
+async def test_the_statement_itself_stores_no_approval_that_one_person_gives(room: Room) -> None:
+    review = await room.ask()
+    (action,) = (await room.ann.review(review)).actions
+    for actor in ("ann", "policy:letters", "timeout:letters"):
+        for answer in (approve(), OTHER, respond("x")):
+            assert await statement(room, review, action, answer, actor) == 0
+    await room.say(room.ann, review, approve())
+    for actor in ("ann", "ANN", "policy:letters", "timeout:letters"):
+        assert await statement(room, review, action, approve(), actor) == 0
+    assert await statement(room, review, action, OTHER, "bob") == 0
+    await room.store.write("UPDATE endorsements SET digest = 'of something else'")
+    assert await statement(room, review, action, approve(), "bob") == 0, "it was said of another action"
+    await room.store.write("UPDATE endorsements SET digest = ?, withdrawn_at = 1", (action.digest,))
+    assert await statement(room, review, action, approve(), "bob") == 0
+    await room.store.write("UPDATE endorsements SET withdrawn_at = NULL")
+    assert await statement(room, review, action, approve(), "bob") == 1
+
+
+async def test_an_action_that_changed_under_the_reader_is_not_endorsed(room: Room) -> None:
+    review = await room.ask()
+    found = await room.ann.review(review)
+    await room.store.write("UPDATE actions SET digest = 'another' WHERE review = ?", (review,))
+    with pytest.raises(Stale, match="is not the one that was shown"):
+        await room.ann.decide(found, {0: approve()})
+    assert await room.ann.endorsements(review) == []
+
+
+async def test_of_two_at_once_one_begins_and_the_other_decides(room: Room) -> None:
+    for number in range(10):
+        review = await room.ask()
+        crowd = [room.ann, room.bob] * 3
+        random.Random(number).shuffle(crowd)
+        found = await room.ann.review(review)
+        outcomes = await asyncio.gather(*(who.decide(found, {0: approve()}) for who in crowd), return_exceptions=True)
+        assert sorted(str(one) for one in outcomes if isinstance(one, ReviewState)) in (["decided", "open"], ["decided", "decided"])
+        (decision,) = (await room.ann.review(review)).decisions.values()
+        (endorsed,) = await room.ann.endorsements(review)
+        assert {decision.actor, endorsed.actor} == {"ann", "bob"}
+        assert all(isinstance(one, Refused) for one in outcomes if not isinstance(one, ReviewState))
+
+
+SAY = st.tuples(st.sampled_from(["ann", "bob", "Ann"]), st.sampled_from([approve(), OTHER, THIRD, respond("x")]))
+UNDO = st.tuples(st.sampled_from(["ann", "bob"]), st.none())
+CLAIM = st.tuples(st.sampled_from(["ann", "bob"]), st.sampled_from(["claim", "release"]))
+AT_ONCE = st.lists(st.one_of(SAY, SAY, UNDO, CLAIM), min_size=1, max_size=4)
+
+
+async def act(who: Inbox, found: Review, what: Answer | str | None, slot: int) -> None:
+    review = found.row.id
+    try:
+        if isinstance(what, Answer):
+            await who.decide(found, {slot: what})
+        elif what is None:
+            await who.undo(review)
+        else:
+            await (who.claim(review, "mine") if what == "claim" else who.release(review))
+    except Refused:
+        pass
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(AT_ONCE, min_size=1, max_size=8), slots=st.integers(1, 2), only_ann=st.booleans())
+def test_no_order_of_things_lets_one_person_alone_let_it_through(steps: Any, slots: int, only_ann: bool) -> None:
+    async def work() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "hitl.db"
+            async with Store.open(path, "NORMAL") as mine, Store.open(path, "NORMAL") as theirs:
+                room = Room((mine, theirs), await seed.project(mine))
+                people = {"ann": room.ann, "bob": room.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
+                review = await room.ask(*[2] * slots)
+                found = await room.ann.review(review)
+                for number, at_once in enumerate(steps):
+                    said = [(name, what) for name, what in at_once if not only_ann or name.lower() == "ann"]
+                    await asyncio.gather(*(act(people[name], found, what, number % slots) for name, what in said))
+                    await _by_two(room, review)
+                    assert not only_ann or not (await room.ann.review(review)).decisions
+
+    asyncio.run(work())
+
+
+async def _by_two(room: Room, review: int) -> None:
+    """Every decision has another's word beside it, of the same effect."""
+    found = await room.ann.review(review)
+    words = await room.ann.endorsements(review)
+    for slot, decision in found.decisions.items():
+        action = found.actions[slot]
+        others = [
+            one.actor for one in words
+            if one.slot == slot and one.actor.lower() != decision.actor.lower()
+            and effect_of(action, one.answer) == effect_of(action, decision.answer)
+        ]  # fmt: skip
+        assert others, f"{decision.actor} alone decided {decision.answer}; {words}"
+    assert (found.row.state is DECIDED) == (not found.undecided)
+
+
+async def test_two_at_the_command_line_let_an_agent_act(own: Own) -> None:
+    place = own("policy")
+    (place.home.path / "policy.toml").write_text(TWO)
+    place.start()
+    async with reviewer(place) as ann:
+        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        (review,) = await ann.asked(run)
+        id_ = str(review.row.id)
+        said = place.cli("decide", id_, "approve", "--reviewer", "ann").stdout
+        assert said == f"review {id_} has 1 of 2 approvals, by ann; another person must approve the same\n"
+        assert "another person must approve the same" in place.refused("decide", id_, "approve", "--reviewer", "ann")
+        assert "1 of 2 approvals, by ann" in place.cli("queue").stdout
+        shown = place.cli("show", id_).stdout
+        assert "2 people must approve the same\n  approve by ann" in shown
+        found = place.json("show", id_)
+        assert found["actions"][0]["reviewers"] == 2
+        assert [(one["slot"], one["decision"], one["by"]) for one in found["endorsements"]] == [(0, "approve", "ann")]
+        assert place.cli("undo", id_, "--reviewer", "ann").stdout == f"review {id_} is open again\n"
+        place.cli("decide", id_, "approve", "--reviewer", "ann")
+        assert ann.did(run) == []
+        assert f"review {id_} is approved with ann by bob" in place.cli("decide", id_, "approve", "--reviewer", "bob").stdout
+        assert results(await ann.done(run)) == {"send": ["sent to zoe"]}
+        assert [did["did"] for did in ann.did(run)] == ["send"]
+
+
+async def test_of_a_crowd_of_processes_two_people_decide_once(own: Own) -> None:
+    place = own("policy")
+    (place.home.path / "policy.toml").write_text(TWO)
+    async with reviewer(place) as ann:
+        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        assert place.run_until_idle() == 0
+        review = await ann.one(run)
+        crowd = ["ann", "bob"] * 4
+        ended = [place.begin("decide", str(review.row.id), "approve", "--reviewer", name)[0] for name in crowd]
+        assert [process.wait() for process in ended].count(0) == 2
+        (decision,) = (await ann.inbox.review(review.row.id)).decisions.values()
+        (endorsed,) = await ann.inbox.endorsements(review.row.id)
+        assert {decision.actor, endorsed.actor} == {"ann", "bob"}
+
+
+async def test_what_may_have_run_once_needs_two_people_again(own: Own) -> None:
+    place = own("policy")
+    (place.home.path / "policy.toml").write_text(TWO)
+    async with reviewer(place) as ann:
+        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        assert place.run_until_idle() == 0
+        review = await ann.one(run)
+        await ann.decide(review, approve())
+        await Inbox(ann.store, "bob").decide(review, {0: approve()})
+        assert place.start(kill_at="submitted").wait() == -signal.SIGKILL
+        place.start()
+        again = await ann.one(run)
+        assert "may have run once" in again.row.note
+        assert (again.row.decided, await ann.inbox.endorsements(again.row.id)) == ("", [])
+        assert await ann.decide(again, approve()) is OPEN
+        await Inbox(ann.store, "bob").decide(again, {0: approve()})
+        await ann.done(run)
+        assert [did["did"] for did in ann.did(run)] == ["send"]
+
+
+async def test_a_rule_that_wants_two_people_lets_nothing_go_on_by_itself(own: Own) -> None:
+    place = own("policy")
+    (place.home.path / "policy.toml").write_text('spot_check = 0\n[[rule]]\nname = "moves"\ntool = "move"\nreviewers = 2\n')
+    async with reviewer(place) as ann:
+        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["I am 99 % sure", [["move", {"path": "b"}]]]]))
+        assert place.run_until_idle() == 0
+        review = await ann.one(run)
+        assert review.row.route == "ask"
+        assert review.actions[0].reviewers == 2
+        assert "2 people must approve it" in review.actions[0].reason

@@ -1,0 +1,62 @@
+"""Which side imports what, seen at run time: the contracts in pyproject.toml read the source, this asks a real process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click import Context, Group
+
+from hitl_tui.cli import FAMILIES, main
+
+LANGGRAPH = ("langgraph", "langchain", "langchain_core")
+TEXTUAL = ("textual",)
+
+
+def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
+    """Those of the packages that a fresh process has imported after the statement."""
+    script = f"import sys; {statement}; print(*[p for p in {packages!r} if p in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("module", ["hitl_tui.ui.app", "hitl_tui.console", "hitl_tui.inbox", "hitl_tui.store", "hitl_tui.supervisor"])
+def test_the_reviewers_side_imports_no_langgraph(module: str) -> None:
+    assert imported_by(f"import {module}", LANGGRAPH) == []
+
+
+@pytest.mark.parametrize("module", ["hitl_tui.worker.process", "hitl_tui.agents.local_source", "hitl_tui.inbox", "hitl_tui.cli.output"])
+def test_the_agents_side_imports_no_textual(module: str) -> None:
+    assert imported_by(f"import {module}", TEXTUAL) == []
+
+
+def test_the_command_line_imports_neither_until_it_must() -> None:
+    heavy = (*LANGGRAPH, *TEXTUAL, "aiosqlite", "asyncio", "jsonschema")
+    assert imported_by("import hitl_tui.cli", heavy) == []
+
+
+def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> None:
+    run = "from hitl_tui.cli import main; main(['--help'], standalone_mode=False)"
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "console."
+    listed = {name: sentence for names in FAMILIES.values() for name, sentence in names.items()}
+    called = {name: main.resolve_command(Context(main), [name])[1] for name in main.commands}
+    assert {name: command.get_short_help_str(1000) for name, command in called.items() if command} == listed
+    assert all(isinstance(command, Group) or command.callback for command in called.values() if command)
+
+
+def test_a_verb_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
+    run = f"from hitl_tui.cli import main; main(['queue', '--home', {str(tmp_path)!r}], standalone_mode=False)"
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["nothing", "waits"]
+
+
+def test_a_working_worker_has_imported_no_textual(tmp_path: Path) -> None:
+    """Loading and idling a real project; the process ends by os._exit, so it is asked from inside, by an exit hook of its own."""
+    script = (
+        "import os, sys; from hitl_tui.cli import main; real = os._exit\n"
+        f"def leave(code): print('textual' in sys.modules, 'langgraph' in sys.modules, file=sys.__stdout__, flush=True); real(code)\n"
+        f"os._exit = leave; main(['worker', '--until-idle', '--home', {str(tmp_path)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"], done.stderr

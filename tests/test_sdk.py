@@ -1,0 +1,337 @@
+"""`hitl_tui.patterns` on real graphs: what it reads, where it routes, and what comes back, from the console or from any program."""
+
+from __future__ import annotations
+
+import doctest
+import math
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command
+
+from hitl_tui import patterns
+from hitl_tui.agents.interrupt_payloads import normalise, resume_value
+from hitl_tui.errors import Refused
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
+from hitl_tui.patterns import Reviewed, arefine, confidence_router, draft, escalate, extract_confidence, refine
+from hitl_tui.validation import check
+from tests.agents.test_interrupt_payloads import ANSWERS, JSON
+from tests.test_import_hygiene import LANGGRAPH, TEXTUAL, imported_by
+
+
+class State(TypedDict, total=False):
+    """What the graphs here keep."""
+
+    text: Any
+    answer: Any
+
+
+class Thread:
+    """One conversation with a graph of one node."""
+
+    def __init__(self, node: Any) -> None:
+        builder = StateGraph(State)
+        builder.add_node("ask", node)
+        builder.add_edge(START, "ask")
+        self.graph: Any = builder.compile(checkpointer=InMemorySaver())
+        self.config: Any = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
+
+    def begin(self, **state: Any) -> Any:
+        """What the graph asks first."""
+        self.graph.invoke({"text": "", **state}, self.config)
+        return self.asked()
+
+    def asked(self) -> Any:
+        """What it asks now."""
+        (interrupt,) = self.graph.get_state(self.config).interrupts
+        return interrupt.value
+
+    def answer(self, value: Any) -> Any:
+        """The state after an answer."""
+        (interrupt,) = self.graph.get_state(self.config).interrupts
+        return self.graph.invoke(Command(resume={interrupt.id: value}), self.config)
+
+    def decide(self, answer: Answer) -> Any:
+        """The state after what a reviewer says."""
+        (interrupt,) = self.graph.get_state(self.config).interrupts
+        kind, actions = normalise(interrupt.value, "ask", {}, interrupt.response_schema)
+        check(kind, actions[0], answer)
+        return self.graph.invoke(Command(resume={interrupt.id: resume_value(kind, actions, {0: answer})}), self.config)
+
+
+def shown(value: Any, schema: Any = None) -> tuple[PauseKind, Action]:
+    """The one action a value becomes."""
+    kind, (action,) = normalise(value, "ask", {}, schema)
+    return kind, action
+
+
+def test_the_examples_of_the_documentation_run() -> None:
+    done = doctest.testmod(patterns)
+    assert done.attempted >= 5 and not done.failed
+
+
+def test_it_is_imported_without_langgraph_and_textual() -> None:
+    assert imported_by("import hitl_tui.patterns", (*LANGGRAPH, *TEXTUAL, "asyncio", "jsonschema")) == []
+
+
+# Confidence
+
+
+def calls(*sure: float) -> AIMessage:
+    """A message that makes calls, each with a field that says how sure it is."""
+    return AIMessage("", tool_calls=[{"name": "pay", "args": {"confidence": one}, "id": str(n)} for n, one in enumerate(sure)])
+
+
+@pytest.mark.parametrize(
+    ("message", "value", "source"),
+    [
+        (AIMessage("so. confidence: 0.7"), 0.7, "words"),
+        (AIMessage('{"answer": 1, "confidence": 0.7}'), 0.7, "field"),
+        (AIMessage("confidence: 0.9", additional_kwargs={"confidence": 0.2}), 0.2, "metadata"),
+        (calls(0.9, 0.4), 0.4, "field"),
+        ({"role": "assistant", "content": "I am 80 % sure"}, 0.8, "words"),
+        ({"answer": 1, "confidence": "75 %"}, 0.75, "field"),
+        ("confidence: 1.7", None, "words"),
+        (calls(0.9, 1.7), None, "field"),
+        (HumanMessage("confidence: 1"), None, ""),
+        (ToolMessage("confidence: 1", tool_call_id="1"), None, ""),
+        ({"role": "user", "content": "confidence: 1"}, None, ""),
+        (None, None, ""),
+        (object(), None, ""),
+        (math.nan, None, ""),
+    ],
+)
+def test_confidence_is_read_from_whatever_is_given(message: Any, value: float | None, source: str) -> None:
+    found = extract_confidence(message)
+    assert (found.value, found.source) == (value, source)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON)
+def test_confidence_of_anything_is_a_number_or_unknown(message: Any) -> None:
+    value = extract_confidence(message).value
+    assert value is None or 0 <= value <= 1
+
+
+@pytest.mark.parametrize("state", [{}, {"messages": []}, {"messages": [HumanMessage("confidence: 1")]}, {"messages": "x"}, None, 5, []])
+def test_what_is_unknown_goes_to_a_person(state: Any) -> None:
+    assert confidence_router(auto=0.0, approve=0.0)(state) == "approve"
+    assert confidence_router(unknown="takeover")(state) == "takeover"
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON | st.floats(), st.sampled_from(["", "sure"]))
+def test_only_a_number_that_reaches_the_threshold_is_let_go(value: Any, key: str) -> None:
+    state = {"sure": value, "messages": [value]}
+    if confidence_router(auto=0.9, key=key)(state) == "auto":
+        said = extract_confidence(value).value if not key or isinstance(value, dict) else None
+        assert (said is not None and said >= 0.9) or isinstance(value, int | float | str)
+        assert not isinstance(value, bool) and not (isinstance(value, float) and not 0.9 <= value <= 1)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"auto": 1.2}, {"approve": -0.1}, {"auto": math.nan}, {"auto": 0.5, "approve": 0.6}, {"auto": True}, {"auto": "0.9"},
+               {"unknown": "auto"}]
+)  # fmt: skip
+def test_impossible_thresholds_are_refused_in_a_sentence(limits: Any) -> None:
+    with pytest.raises(ValueError, match=r"; |cannot go"):
+        confidence_router(**limits)
+
+
+def test_the_router_routes_a_graph_whose_picture_knows_its_ways() -> None:
+    def went(where: str) -> Any:
+        return lambda state: {"messages": [AIMessage(where)]}
+
+    def ask(state: MessagesState) -> dict[str, list[AnyMessage]]:
+        return {"messages": [AIMessage(state["messages"][-1].text)]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "ask")
+    for way in ("auto", "approve", "takeover"):
+        builder.add_node(way, went(way))
+        builder.add_edge(way, END)
+    builder.add_conditional_edges("ask", confidence_router(auto=0.9, approve=0.6))
+    graph: Any = builder.compile()
+    assert {edge.target for edge in graph.get_graph().edges if edge.source == "ask"} == {"auto", "approve", "takeover"}
+    for said, way in (("confidence: 0.95", "auto"), ("confidence: 0.7", "approve"), ("confidence: 0.2", "takeover"), ("so", "approve")):
+        assert graph.invoke({"messages": [("user", said)]})["messages"][-1].text == way
+
+
+# Escalation
+
+
+def test_an_escalation_is_shown_whole_and_answered_by_text_or_json() -> None:
+    def stuck(state: State) -> State:
+        return {"answer": escalate("no such order", to="warehouse", question="Where is it?", context={"order": 9912})}
+
+    for answer, value in ((Answer(DecisionKind.RESPOND, message="in Kiel"), "in Kiel"), (Answer(DecisionKind.RESPOND, args=[1]), [1])):
+        thread = Thread(stuck)
+        kind, action = shown(thread.begin())
+        assert kind is PauseKind.ESCALATION
+        assert action.args == {"reason": "no such order", "to": "warehouse", "question": "Where is it?", "context": {"order": 9912}}
+        assert action.allowed == (DecisionKind.RESPOND, DecisionKind.REJECT)
+        assert thread.decide(answer)["answer"] == value
+    thread = Thread(stuck)
+    thread.begin()
+    assert thread.decide(Answer(DecisionKind.REJECT, message="nobody knows"))["answer"] is None
+    thread = Thread(stuck)
+    thread.begin()
+    assert thread.answer("from any program")["answer"] == "from any program"
+
+
+def test_nobody_can_decline_where_the_graph_does_not_take_it() -> None:
+    assert shown({"type": "escalation", "reason": "by hand"})[1].allowed == (DecisionKind.RESPOND,)
+    thread = Thread(lambda state: {"answer": escalate("help", may_decline=False)})
+    assert shown(thread.begin())[1].allowed == (DecisionKind.RESPOND,)
+    thread = Thread(lambda state: {"answer": escalate("help", response_schema={"type": "string"})})
+    assert shown(thread.begin(), {"type": "string"})[1].allowed == (DecisionKind.RESPOND,)
+    with pytest.raises(Refused, match="does not fit"):
+        thread.decide(Answer(DecisionKind.RESPOND, args=5))
+
+
+def test_an_escalation_without_a_reason_is_the_authors_mistake() -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
+        escalate(" ")
+
+
+# Drafts
+
+
+def keep(state: State) -> State:
+    """Ask once; what comes back as a list, for a state holds plain values best."""
+    return {"answer": plain(draft(state["text"], note="first", instructions="mind the tone", key="letter"))}
+
+
+def plain(found: Reviewed) -> list[Any]:
+    """Accepted or not, the draft, the note."""
+    return [found.accepted, found.draft, found.note]
+
+
+@pytest.mark.parametrize(("first", "other"), [("Dear Ann,\nhello", "Dear Bob"), ({"to": "ann"}, {"to": "bob", "cc": []})])
+def test_a_draft_is_accepted_changed_or_sent_back(first: Any, other: Any) -> None:
+    for answer, expected in (
+        (Answer(DecisionKind.APPROVE), [True, first, ""]),
+        (Answer(DecisionKind.EDIT, args=other), [True, other, ""]),
+        (Answer(DecisionKind.REJECT, message="shorter"), [False, first, "shorter"]),
+        (Answer(DecisionKind.REJECT, message="shorter", args=other), [False, other, "shorter"]),
+    ):
+        thread = Thread(keep)
+        kind, action = shown(thread.begin(text=first))
+        assert (kind, action.name, action.args, action.description) == (PauseKind.DRAFT, "letter", first, "first\nmind the tone")
+        assert thread.decide(answer)["answer"] == expected
+
+
+def test_any_program_answers_a_draft_and_nonsense_is_asked_again() -> None:
+    for value, expected in (
+        (True, [True, "hello", ""]),
+        ("shorter", [False, "hello", "shorter"]),
+        ({"type": "accept"}, [True, "hello", ""]),
+        ({"type": "revise", "note": "n", "draft": "d"}, [False, "d", "n"]),
+    ):
+        thread = Thread(keep)
+        thread.begin(text="hello")
+        for nonsense in (False, None, 5, "", {"type": "accept", "draft": 5}, {"type": "fly"}, {"type": "revise", "note": []}):
+            thread.answer(nonsense)
+            assert "neither an acceptance nor a note" in shown(thread.asked())[1].description
+        assert thread.answer(value)["answer"] == expected
+
+
+def test_another_pass_needs_a_note_and_the_same_kind_of_draft() -> None:
+    _, action = shown({"type": "draft", "key": "k", "draft": "t", "answers": ["accept", "revise"]})
+    for answer in (
+        Answer(DecisionKind.REJECT, args="x"),
+        Answer(DecisionKind.REJECT, args="x", message=" "),
+        Answer(DecisionKind.REJECT, args={"t": 1}, message="n"),
+        Answer(DecisionKind.EDIT, args={"t": 1}),
+        Answer(DecisionKind.RESPOND, message="n"),
+    ):
+        with pytest.raises(Refused):
+            check(PauseKind.DRAFT, action, answer)
+
+
+def to_and_fro(thread: Thread) -> list[str]:
+    """Three passes and an acceptance; every version that was shown."""
+    seen = [thread.begin(text="v0")["draft"]]
+    for note in ("a", "b", "c"):
+        thread.decide(Answer(DecisionKind.REJECT, args=f"{seen[-1]}!", message=note))
+        seen.append(thread.asked()["draft"])
+    assert thread.decide(Answer(DecisionKind.APPROVE))["answer"] == seen[-1]
+    return seen
+
+
+def test_refining_writes_each_version_once_though_the_node_runs_again() -> None:
+    written: list[str] = []
+
+    def revise(text: str, note: str) -> str:
+        written.append(f"{text}{note}{len(written)}")
+        return written[-1]
+
+    def polish(state: State) -> State:
+        return {"answer": refine(state["text"], revise)}
+
+    assert to_and_fro(Thread(polish)) == ["v0", "v0!a0", "v0!a0!b1", "v0!a0!b1!c2"]
+    assert len(written) == 3
+
+
+async def test_refining_waits_for_a_model_that_is_awaited() -> None:
+    written: list[str] = []
+
+    async def revise(text: str, note: str) -> str:
+        written.append(f"{text}{note}{len(written)}")
+        return written[-1]
+
+    async def polish(state: State) -> State:
+        return {"answer": await arefine(state["text"], revise)}
+
+    thread = Thread(polish)
+    end = await thread.graph.ainvoke({"text": "v0"}, thread.config)
+    for answer in ({"type": "revise", "note": "a"}, {"type": "revise", "note": "b"}, True):
+        (interrupt,) = (await thread.graph.aget_state(thread.config)).interrupts
+        end = await thread.graph.ainvoke(Command(resume={interrupt.id: answer}), thread.config)
+    assert end["answer"] == "v0a0b1"
+    assert len(written) == 2
+
+
+def test_two_drafts_in_one_node_go_to_and_fro_each_for_itself() -> None:
+    def both(state: State) -> State:
+        subject = refine("subject", lambda text, note: f"{text} {note}", key="subject")
+        return {"answer": [subject, refine("body", lambda text, note: f"{text} {note}", key="body")]}
+
+    thread = Thread(both)
+    assert thread.begin()["key"] == "subject"
+    thread.decide(Answer(DecisionKind.REJECT, message="1"))
+    thread.decide(Answer(DecisionKind.APPROVE))
+    assert thread.asked()["key"] == "body"
+    thread.decide(Answer(DecisionKind.REJECT, message="2"))
+    assert thread.decide(Answer(DecisionKind.EDIT, args="mine"))["answer"] == ["subject 1", "mine"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=8) | st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2), st.lists(ANSWERS, max_size=4))
+def test_whatever_a_reviewer_says_of_a_draft_is_refused_or_taken(first: Any, said: Sequence[Answer]) -> None:
+    """No decision that passes the check ends in an error, is asked again, or is accepted as something else than it says."""
+    thread = Thread(lambda state: {"answer": plain(draft(state["text"]))})
+    _, action = shown(thread.begin(text=first))
+    for answer in said:
+        try:
+            check(PauseKind.DRAFT, action, answer)
+        except Refused:
+            continue
+        found = thread.decide(answer)["answer"]
+        assert found[:2] == [answer.kind is not DecisionKind.REJECT, first if answer.args is None else answer.args]
+        return
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a"]])
+def test_a_draft_that_is_none_is_the_authors_mistake(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="a draft is a text or a dict"):
+        draft(wrong)
+    with pytest.raises(ValueError, match="needs a key"):
+        draft("text", key="")

@@ -1,0 +1,40 @@
+"""Where seeded runs stand, as a worker writes it down, for who takes them over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Call, Head
+from hitl_tui.store import Store
+from hitl_tui.store import run_heads as stored
+from tests.ui.homes import seed
+
+STATE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "messages": {"type": "array"},
+        "folder": {"type": "string"},
+        "unread": {"type": "integer", "minimum": 0},
+        "note": {"type": "string"},
+    },
+    "required": ["messages", "folder"],
+}
+SAID = "Ann asked twice for the receipt of invoice 4711; the ledger shows it paid."
+MAILS = {1: ("ann@example.com",), 4: ("bob@example.com", "eve@example.com")}
+
+
+async def heads_of(store: Store) -> None:
+    """Where the mail runs stand: the first before one mail, the fourth before two, and those that failed while they sent."""
+    async with store.transaction() as db:
+        known = (
+            canonical_json.dumps(STATE_SCHEMA),
+            canonical_json.dumps({"send_email": seed.MAIL_SCHEMA, "read_mail": {"type": "object"}}),
+        )
+        await db.execute("UPDATE agents SET state_schema = ?, tools = ? WHERE name = 'mail_assistant'", known)
+        for run, mails in MAILS.items():
+            calls = tuple(Call(f"call-{slot}", "send_email", seed.mail(to).args) for slot, to in enumerate(mails))
+            await stored.put(db, run, Head(f"1f0-{run}", ("tools",), seed.mail_context(), SAID, calls))
+        failed = list(await db.execute_fetchall("SELECT id, error FROM runs WHERE state = 'failed'"))
+        for run, error in failed:
+            await stored.put(db, run, Head(f"1f0-{run}", ("send",), replace(seed.mail_context(), error=error), None))

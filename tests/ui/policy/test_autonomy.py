@@ -1,0 +1,179 @@
+"""F5, the ladder: where each tool stands, what supports its next step, and a person's word on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from hitl_tui.agents.targets import root_of
+from hitl_tui.inbox import Inbox
+from hitl_tui.inbox.autonomy import AutonomyDesk
+from hitl_tui.model import Answer, DecisionKind, Level
+from hitl_tui.policy.loader import Policies
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+from hitl_tui.ui.policy.level_dialog import LevelScreen
+from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.homes import lessons, policy, seed
+from tests.ui.snapshots import in_utc, pressing
+from tests.ui.test_policy_view import text, view
+from tests.ui.test_snapshots import Pictured
+
+TOOL = ("support_desk", "lookup_order")
+
+
+async def climbing(desk: Desk, count: int = lessons.LOOKUPS) -> None:
+    """F5 on a home in which a tool could go a step up."""
+    policy.write(desk.home.path, lessons.POLICY)
+    await lessons.earned_of(desk.store, desk.project, time.time(), count)
+    await desk.settle()
+    await desk.press("f5")
+    await desk.seen("Rules  5")
+
+
+async def typed(desk: Desk, *keys: str) -> None:
+    """Keys as fast as somebody types them."""
+    await desk.pilot.press(*keys)
+    await desk.settle()
+
+
+async def level(desk: Desk) -> Level:
+    """Where the tool stands, as it is stored."""
+    row = await desk.store.one("SELECT level FROM levels WHERE agent = ? AND tool = ?", TOOL)
+    return Level(row[0]) if row else Level.ASK
+
+
+def other(desk: Desk) -> AutonomyDesk:
+    """Bob's ladder."""
+    policies = Policies(desk.home.path, root_of)
+    return Inbox(desk.other.store, "bob", policies=lambda: policies).autonomy
+
+
+async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(console: Console) -> None:
+    async with console("") as desk:
+        await climbing(desk)
+        await desk.seen("Rules  5  1 proposed", "Policy ◇1", "p 1 proposed")
+        await desk.press("p")
+        assert "a accept threshold" in desk.screen() and "ask ◇" in desk.screen()
+        shown = text(desk, "#rule-text")
+        assert shown.startswith("lookup_order of support_desk\n\n· act it goes on by itself, without spot checks\n")
+        assert "◇ threshold from confidence 0.9 on it goes on by itself; the rest asks  (proposed)\n▶ ask every call asks\n" in shown
+        assert "◇ threshold is proposed: 12 of 12 approved unchanged, at least 75 %" in shown
+        assert "unchanged 12 of 12, 100 %" in shown and "at least 75 % (Wilson, 95 %)" in shown
+        assert "confidence off by 0.05 on average" in shown and "attention no checks were shown" in shown
+        assert "it has been there from the start" in shown
+        await desk.press("a")
+        assert isinstance(desk.app.screen, ConfirmScreen)
+        assert "From now on, lookup_order of support_desk goes on by itself from confidence" in desk.screen()
+        assert "12 of 12 approved unchanged, at least 75 %" in desk.screen()
+        await desk.press("enter", "n")
+        assert await level(desk) is Level.ASK
+        await desk.press("a", "y")
+        assert await level(desk) is Level.THRESHOLD
+        assert "lookup_order of support_desk: ask → threshold" in desk.notices()
+        assert "proposed" not in desk.screen() and "◇" not in desk.screen()
+        shown = text(desk, "#rule-text")
+        assert "▶ threshold" in shown and "on this step 0 of these decisions" in shown
+        assert "↑ ask → threshold by you, 0 s ago\n12 of 12 approved unchanged" in shown
+
+
+async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(console: Console) -> None:
+    async with console("") as desk:
+        await climbing(desk)
+        await typed(desk, "a", "s")
+        assert "put the cursor on a tool" in desk.notices()
+        await typed(desk, "G", "k", "a")
+        assert "no step is proposed for close_ticket: 3 of 10 decisions" in desk.notices()
+        await typed(desk, "j", "s")
+        assert isinstance(desk.app.screen, LevelScreen) and "▶ ask" in desk.screen()
+        await typed(desk, "enter", "1", "enter")
+        assert isinstance(desk.app.screen, LevelScreen) and "it is at ask already" in desk.screen()
+        await typed(desk, "2", "enter")
+        assert isinstance(desk.app.screen, ConfirmScreen)  # the evidence is the reason for a step that is proposed
+        await typed(desk, "n", "s", "3", "enter", "enter")
+        assert "From now on, lookup_order of support_desk goes on by itself; 1 in 10 is still" in desk.screen()
+        assert "say why" in desk.screen()
+        desk.app.screen.query_one(Input).value = "it only reads"
+        await desk.press("enter")
+        assert await level(desk) is Level.SPOT_CHECKS
+        assert [(one.actor, one.why) for one in await other(desk).changes(*TOOL)] == [("ann", "it only reads")]
+        assert "↑ ask → spot checks by you" in text(desk, "#rule-text") and "it only reads" in text(desk, "#rule-text")
+        await typed(desk, "s", "1", "enter", "n", "o", "enter")
+        assert await level(desk) is Level.ASK and "↓ spot checks → ask by you" in text(desk, "#rule-text")
+
+
+async def test_what_others_decide_is_weighed_while_it_is_on_the_screen(console: Console) -> None:
+    async with console("") as desk:
+        await climbing(desk, 9)
+        await desk.press("G")
+        assert "9 of 10 decisions" in desk.screen()
+        for number in range(2):
+            call = ("lookup_order", {"order": str(number)})
+            await lessons.decided(desk.store, desk.project, "support_desk", call, Answer(DecisionKind.APPROVE), time.time(), sure=0.95)
+        await desk.seen("Rules  5  1 proposed", "11 of 11 approved unchanged")
+        chosen = view(desk).items.chosen
+        assert chosen and chosen.name == "lookup_order"
+        await other(desk).set(*TOOL, Level.THRESHOLD)
+        await desk.seen("↑ ask → threshold by bob")
+
+
+async def test_without_a_ladder_the_list_says_what_it_is_and_how_it_is_switched_on(console: Console) -> None:
+    async with console("") as desk:
+        policy.write(desk.home.path)
+        await desk.press("f5", *["j"] * 8)
+        assert "off: no tool earns to go on by itself" in desk.screen() and "[autonomy] in the file switches it on" in desk.screen()
+        assert "Write [autonomy] on a line of its own into the file." in text(desk, "#rule-text")
+        await desk.press("p", "a", "s")
+        assert len(desk.app.screen_stack) == 1 and "no tool could go a step up now" in desk.notices()
+        policy.write(desk.home.path, lessons.POLICY)
+        await desk.seen("a step up from 10 decisions on, 70 %")
+        assert "decisions 10 by people at least, among the last 100 of 90 d" in text(desk, "#rule-text")
+
+
+async def test_names_that_agents_give_are_only_words(console: Console) -> None:
+    async with console("") as desk:
+        policy.write(desk.home.path, lessons.POLICY)
+        odd = ("[red]x[/] \u202etool", {"a": 1})
+        await lessons.decided(desk.store, desk.project, "[i]agent[/]", odd, Answer(DecisionKind.APPROVE), time.time())
+        await desk.settle()
+        await desk.press("f5", "G")
+        assert "[red]x[/] ⟨U+202E⟩tool of [i]agent[/]" in desk.screen()
+        await desk.press("s", "4", "enter")
+        assert "From now on, [red]x[/] ⟨U+202E⟩tool of [i]agent[/] goes on by itself" in desk.screen()
+
+
+async def fill(home: Home, what: str) -> None:
+    """The home of a picture."""
+    async with Store.open(home.database) as store:
+        of = await seed.project(store)
+        await policy.ruled_of(store, of, NOW)
+        if what == "climbing":
+            await lessons.earned_of(store, of, NOW)
+    policy.write(home.path, lessons.POLICY if what == "climbing" else policy.POLICY)
+
+
+SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
+    ("ladder_80x24", "climbing", (80, 24), "", ["f5", "p"]),
+    ("ladder_details_80x24", "climbing", (80, 24), "", ["f5", "p", "enter"]),
+    ("ladder_120x36", "climbing", (120, 36), "", ["f5", "p"]),
+    ("ladder_accept", "climbing", (120, 36), "hitl-light", ["f5", "p", "a"]),
+    ("ladder_off", "off", (120, 36), "", ["f5", *["j"] * 8]),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+def test_screen(
+    name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    in_utc(monkeypatch)
+    monkeypatch.setattr(time, "time", lambda: NOW)  # the evidence is of the last days before
+    home = Home(tmp_path).prepare()
+    asyncio.run(fill(home, what))
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))

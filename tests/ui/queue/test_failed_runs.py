@@ -1,0 +1,43 @@
+"""A failed run at the screen: what became of it, what the keys mean there, and what comes of them; never by a slip."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hitl_tui.model import RunState
+from hitl_tui.store import failed_runs
+from tests.ui.conftest import Console, Desk
+
+ERROR = "ConnectionError: the line is dead"
+
+
+async def failed(desk: Desk) -> tuple[int, int]:
+    """A run that failed, put before a person, with the cursor on it; the run and its review."""
+    (run,) = await desk.store.one("SELECT max(id) FROM runs")
+    await desk.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
+    await desk.store.write("UPDATE runs SET state = 'failed', error = ?, ended_at = ? WHERE id = ?", (ERROR, time.time(), run))
+    assert await failed_runs.settle(desk.store, run, wanted=True)
+    (review,) = await desk.store.one("SELECT max(id) FROM reviews")
+    await desk.armed()
+    return run, review
+
+
+@pytest.mark.parametrize(("key", "kind", "then"), [("a", "approve", RunState.QUEUED), ("r", "reject", RunState.FAILED)])
+async def test_a_failed_run_is_tried_again_or_left(console: Console, key: str, kind: str, then: RunState) -> None:
+    async with console() as ann:
+        run, review = await failed(ann)
+        screen = await ann.seen("failed run", ERROR, "tries it again, from its last checkpoint", "leaves it failed")
+        assert "escalated to anybody" in screen
+        for dead in ("enter", "escape", "e", "m", "w"):
+            await ann.press(dead)
+        assert await ann.decided(review) == []
+        await ann.armed()
+        await ann.press(key)
+        if key == "r":
+            await ann.press("enter")
+        ((_, said, _, _),) = await ann.decided(review)
+        assert said == kind
+        assert await failed_runs.apply(ann.store, review, time.time())
+        assert (await ann.other.run(run)).state is then

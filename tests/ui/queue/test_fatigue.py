@@ -1,0 +1,102 @@
+"""Who goes too fast is told so, once, and reads what is irreversible to its end; and what came of an attention check is told at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from hitl_tui.model import PauseKind
+from hitl_tui.oversight.statistics import Pace, Reader, Times
+from hitl_tui.ui.dialogs.reject import RejectScreen
+from hitl_tui.ui.queue import fatigue_guard
+from hitl_tui.ui.queue.view import QueueView
+from tests.support import attention_homes
+from tests.ui.conftest import Console, Desk
+from tests.ui.homes import seed
+
+
+async def ask(desk: Desk, lines: int = 1, risk: str = "irreversible", count: int = 1) -> list[int]:
+    """Mails that wait, with bodies of so many lines."""
+    body = "\n".join(f"line {number} of what is to be read before it is sent" for number in range(lines))
+    what = seed.action("send_email", {"to": "ann@example.com", "body": body})
+    found = [
+        await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, what, risk=risk)) for _ in range(count)
+    ]
+    await show(desk, found[0])
+    return found
+
+
+async def told(desk: Desk, text: str) -> None:
+    """Wait until that was said on the side."""
+    for _ in range(100):
+        if text in desk.notices():
+            return
+        await desk.pilot.pause(0.05)
+    raise AssertionError(desk.notices())
+
+
+async def show(desk: Desk, review: int) -> None:
+    """Put the cursor on a review, and wait until keys decide it."""
+    await desk.settle()
+    desk.app.query_one(QueueView).go_to(review)
+    await desk.armed()
+
+
+async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with console("nothing") as desk:
+        await attention_homes.decided(desk.store, desk.project, 4, looked_ms=100)
+        await ask(desk, 60, "reversible")
+        await desk.press("a")
+        await told(desk, "5 of your last 5 decisions were faster than they can be read; take your time")
+
+        (long,) = await ask(desk, 60)
+        await desk.press("a")
+        assert await desk.decided(long) == [] and "scroll to the end first (you have been fast; it is irreversible)" in desk.notices()
+        await desk.press("r")
+        assert isinstance(desk.app.screen, RejectScreen)  # everything else is as ever
+        await desk.press("escape", "enter", "G")
+        await desk.armed()
+        await desk.press("a")
+        assert [row[1] for row in await desk.decided(long)] == ["approve"]
+
+        monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 600.0)
+        (short,) = await ask(desk)
+        await desk.press("a")
+        assert await desk.decided(short) == [] and "more first (you have been fast; it is irreversible)" in desk.notices()
+        monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 0.1)
+        await desk.press("a")
+        assert [row[1] for row in await desk.decided(short)] == ["approve"]
+        assert desk.notices().count("take your time") <= 1
+
+
+async def test_who_takes_their_time_is_never_kept(console: Console) -> None:
+    async with console("nothing") as desk:
+        await attention_homes.decided(desk.store, desk.project, 2)
+        (first, second) = await ask(desk, 60, count=2)
+        await desk.press("a")
+        await desk.pilot.pause(fatigue_guard.SOON_S + 0.1)
+        await desk.armed()
+        await desk.press("a")
+        assert [row[1] for id_ in (first, second) for row in await desk.decided(id_)] == ["approve", "approve"] and not desk.notices()
+
+
+def test_the_notice_tells_figures() -> None:
+    reader = Reader("ann", Pace(20, 9, 5), Times(1.0, 2.0), 1.0, 0.9, 0, 0)
+    action = seed.action("send_email", {"body": "x" * 870})
+    told = "the last 5 approvals took about 1 s each, for about 880 characters; take your time"
+    assert fatigue_guard.told(reader, [(9.0, action), *[(1.2, action)] * 5]) == told
+    assert fatigue_guard.told(reader, [(0.4, action)] * 2).startswith("the last 2 approvals took about 0.4 s each")
+    assert fatigue_guard.told(reader, []) == "9 of your last 20 decisions were faster than they can be read; take your time"
+
+
+async def test_an_attention_check_is_told_at_once_and_one_key_away(console: Console) -> None:
+    async with console("nothing") as desk:
+        for keys, said in ((("a",), "you missed it"), (("t",), "you caught it"), (("!", *"bob", "enter", "enter"), "you caught it")):
+            check = await attention_homes.made(desk.store, desk.project)
+            await show(desk, check.row.id)
+            assert "attention" not in desk.screen().lower()
+            await desk.press(*keys)
+            assert "Nothing was going to run" in await desk.seen("Attention check", said, "What was wrong:")
+            await desk.press("a", "enter")  # a key that was meant for the next review decides nothing here
+            assert len(desk.app.screen_stack) == 1
+        assert (await desk.store.one("SELECT count(*), sum(caught) FROM attention")) == (3, 2)
+        assert (await desk.store.one("SELECT count(*) FROM reviews WHERE state = 'open'")) == (0,)

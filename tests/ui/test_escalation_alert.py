@@ -1,0 +1,91 @@
+"""The terminal is told of an escalation for this reviewer: once, in the words the policy allows, and not in its quiet time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.settings import Home
+from hitl_tui.store import Store
+from tests.benchmarks.startup import console_command
+from tests.benchmarks.terminal import terminal
+from tests.ui.conftest import Console
+from tests.ui.homes import seed
+from tests.ui.queue.test_decisions import MAIL, SQL
+from tests.ui.test_two_reviewers import second
+
+POLICY = '[groups]\nleads = ["ann"]\nothers = ["eve"]\n\n[notify]\n'
+BELL = b"\x1b]9;%b\x07\x07"
+
+
+def on(home: Home, do: Callable[[Store], Coroutine[None, None, None]]) -> None:
+    """Do something with the rows of a home."""
+
+    async def opened() -> None:
+        async with Store.open(home.database) as store:
+            await do(store)
+
+    asyncio.run(opened())
+
+
+def escalate(home: Home, review: int, to: str) -> None:
+    """Bob does."""
+    on(home, lambda store: Inbox(store, "bob").escalate(review, to, "look\x1b]9;evil\x07 at it"))
+
+
+def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
+    home = Home(tmp_path).prepare()
+    policy = home.path / "policy.toml"
+    policy.write_text(POLICY)
+
+    async def fill(store: Store) -> None:
+        await seed.variety_of(store, await seed.project(store), 1_760_000_000.0)
+        await Inbox(store, "bob").escalate(9, "ann")  # before the console runs
+
+    on(home, fill)
+    with terminal([*console_command(home.path), "--reviewer", "ann"]) as screen:
+        screen.until(b"send_email")
+        screen.drain(2.0)
+        escalate(home, 1, "leads")
+        screen.until(BELL % b"hitl-tui: send_email by mail_assistant \xc2\xb7 hitl-tui show 1")
+        on(home, lambda store: Inbox(store, "bob").claim(1))
+        escalate(home, 2, "others")
+        policy.write_text(POLICY + 'quiet = "00:00-24:00"\n')
+        escalate(home, 5, "leads")
+        screen.drain(2.0)
+        policy.write_text(POLICY + 'content = "nothing"\n')
+        escalate(home, 6, "")
+        screen.until(BELL % b"hitl-tui show 6")
+        assert b"\x1b]9;" not in screen.before
+        policy.write_text(POLICY + 'content = "summary"\n')
+        escalate(home, 9, "ann")  # its arguments hold escape sequences, and so does the note
+        screen.until(b"\x1b]9;")
+        screen.until(b"\x07\x07")
+        assert b"red" in screen.before and b"evil" in screen.before and screen.before.decode().isprintable()
+
+
+async def test_each_is_said_once_and_only_to_whom_it_concerns(console: Console) -> None:
+    async with console() as ann, second(ann) as bob:
+        await ann.other.escalate(ann.ids[MAIL], "", "somebody look")
+        await ann.settle()
+        await ann.seen("review 1, to anybody by bob")
+        await ann.other.claim(ann.ids[MAIL])
+        await ann.other.release(ann.ids[MAIL])
+        await ann.other.escalate(ann.ids[SQL], "eve")
+        await ann.settle()
+        assert ann.notices().count("to anybody by bob") == 1 and "eve" not in ann.notices() and bob.notices() == ""
+
+
+async def test_a_groups_people_are_those_of_the_reviews_own_project(console: Console, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "policy.toml").write_text(POLICY)
+    async with console() as ann:
+        await ann.store.write("UPDATE projects SET target = ?", (str(folder / "langgraph.json"),))
+        await ann.other.escalate(ann.ids[SQL], "others")
+        await ann.other.escalate(ann.ids[MAIL], "leads")
+        await ann.settle()
+        await ann.seen("review 1, to leads by bob")
+        assert "to others" not in ann.notices()

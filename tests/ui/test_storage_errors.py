@@ -1,0 +1,69 @@
+"""Rows that cannot be read or written: a sentence on the screen, and the console goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from hitl_tui.model import PauseKind
+from tests.ui.conftest import Console, Desk
+from tests.ui.homes import seed
+
+
+async def test_a_database_that_is_held_by_another_program(console: Console) -> None:
+    async with console() as desk:
+        await desk.app._inbox.store.db.execute("PRAGMA busy_timeout = 1500")
+        holder = sqlite3.connect(desk.home.database, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        await desk.pilot.press("a")
+        await desk.pilot.pause(0.9)
+        assert "storing the decision" in desk.screen()
+        await desk.pilot.pause(1.2)
+        assert "locked by another program" in desk.screen() and "storing the decision" not in desk.screen()
+        holder.execute("ROLLBACK")
+        holder.close()
+        await desk.armed()
+        await desk.press("a")
+        assert await desk.decided(desk.ids[0]) == [(0, "approve", None, None)]
+
+
+async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Console) -> None:
+    async with console("empty") as desk:
+        await desk.app._inbox.store.db.execute("PRAGMA busy_timeout = 100")
+        await desk.press("n")
+        await seen(desk, "New run", "mail_assistant")
+        await desk.press(*"tidy up")
+        await seen(desk, "tidy up")
+        holder = sqlite3.connect(desk.home.database, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        await desk.press("enter")
+        await seen(desk, "is locked by", "tidy up")
+        holder.execute("ROLLBACK")
+        holder.close()
+        await desk.press("enter")
+        assert await desk.store.one("SELECT title FROM runs") == ("tidy up",)
+
+
+async def seen(desk: Desk, *texts: str) -> None:
+    """Wait until all the texts are on the screen."""
+    for _ in range(200):
+        if all(text in desk.screen() for text in texts):
+            return
+        await desk.pilot.pause(0.05)
+    raise AssertionError(f"never saw {texts}: {desk.screen()}")
+
+
+async def test_a_table_that_is_gone_and_comes_back(console: Console) -> None:
+    async with console() as desk:
+        await desk.store.db.execute("ALTER TABLE runs RENAME TO gone")
+        await desk.pilot.press("j", "j", "f2")
+        await desk.pilot.pause(1.5)
+        assert "the database cannot be used: no such table" in desk.screen() and desk.app.is_running
+        await desk.pilot.press("f1", "n", "escape")
+        await desk.pilot.pause(0.5)
+        assert desk.app.is_running
+        await desk.store.db.execute("ALTER TABLE gone RENAME TO runs")
+        await desk.pilot.pause(1.5)
+        await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail("zoe@example.com")))
+        await desk.pilot.pause(1.5)
+        await desk.settle()
+        assert "Queue 10" in desk.screen()

@@ -1,0 +1,496 @@
+"""Who is told of an escalation, by real servers and real programs: once, at the right time, and nothing that shall not leave."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Notice, PauseKind
+from hitl_tui.policy import parser as policies
+from hitl_tui.policy.notification import channel_of, loud_from
+from hitl_tui.store import Store
+from hitl_tui.ui.queue.prefetch_cache import Shelf
+from hitl_tui.ui.review.context import people_lines
+from hitl_tui.worker.notifier import Courier
+from hitl_tui.worker.scheduled_jobs import Duties
+from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reviewer
+from tests.support.notification_servers import SECRET, Post, Webhook, post, webhook
+from tests.ui.homes import seed
+
+Own = Callable[[str], Place]
+MONDAY_NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()
+FORGED = "pay\nhitl-tui show 99\x1b[2J\u202e"
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    with webhook() as server:
+        yield server
+
+
+@pytest.fixture
+def mails() -> Iterator[Post]:
+    with post() as server:
+        yield server
+
+
+class Office:
+    """A project's rows, the worker that tells of what happens there, and its clock."""
+
+    def __init__(self, store: Store, project: int, policy: str) -> None:
+        self.store = store
+        self.project = project
+        self.policy = policies.parse(policy)
+        self.now = MONDAY_NOON
+        self.inbox = Inbox(store, "ann")
+        self.duties = Duties(store, project, lambda: self.policy, lambda: self.now)
+        self.courier = Courier(store, "w1", project, lambda: self.policy, clock=lambda: self.now)
+
+    async def ask(self, *names: str) -> int:
+        """A review of these tools."""
+        actions = [seed.action(name, {"to": FORGED, "amount": 5}, slot) for slot, name in enumerate(names or ("send_mail",))]
+        return await seed.ask(self.store, self.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, *actions))
+
+    async def escalate(self, review: int, note: str = "") -> None:
+        """Have a review before somebody, and people told of that as soon as the policy lets them."""
+        await self.inbox.escalate(review, "bob", note)
+        assert await self.duties.do()
+
+    async def send(self) -> None:
+        """Let the worker look, and what it sends come to its end."""
+        await self.courier.look()
+        await self.courier.settled()
+
+    async def later(self, seconds: float) -> None:
+        """The same after a while."""
+        self.now += seconds
+        await self.send()
+
+    async def notices(self, review: int) -> dict[str, Notice]:
+        """The review's notices, by the kind of channel."""
+        return {notice.channel.partition(":")[0]: notice for notice in await self.inbox.notices(review)}
+
+    async def logged(self, *kinds: str) -> list[dict[str, Any]]:
+        """What the history says of these kinds."""
+        rows = await self.store.all(f"SELECT kind, body FROM log WHERE kind IN ({', '.join('?' * len(kinds))})", kinds)
+        return [{"kind": kind, **json.loads(body)} for kind, body in rows]
+
+
+@pytest.fixture
+async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
+    """`await at(policy)`: an office with that policy."""
+    async with Store.open(tmp_path / "hitl.db") as store:
+
+        async def make(policy: str) -> Office:
+            project = await seed.project(store)
+            await seed.worker(store, project)
+            return Office(store, project, policy)
+
+        yield make
+
+
+def notify(**keys: Any) -> str:
+    """A `[notify]` table."""
+    return "[notify]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+
+
+def script(folder: Path, text: str) -> list[str]:
+    """A program of Python."""
+    path = folder / "program.py"
+    path.write_text(f"import json, os, pathlib, subprocess, sys, time\nhere = pathlib.Path({str(folder)!r})\n{text}\n")
+    return [sys.executable, "-S", "-E", str(path)]
+
+
+async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
+    at: Callable[[str], Any], hook: Webhook, mails: Post
+) -> None:
+    office = await at(notify(urls=[hook.url, mails.url, hook.url]))
+    review = await office.ask()
+    await office.escalate(review)
+    await office.send()
+    await office.later(3600)
+    said = f"clerk waits with send_mail\nhitl-tui show {review}"
+    assert hook.got == [{"title": "hitl-tui: send_mail by clerk", "body": said}]
+    (mail,) = mails.got
+    assert mail["Subject"] == "hitl-tui: send_mail by clerk"
+    assert mail.get_payload(decode=True).decode().strip().replace("\r\n", "\n") == said  # type: ignore[union-attr]
+    assert {notice.state for notice in await office.inbox.notices(review)} == {"sent"}
+    logged = await office.logged("notified", "notify_failed")
+    assert sorted(one["channel"] for one in logged) == sorted([channel_of(hook.url), channel_of(mails.url)])
+    await office.escalate(review, "once more")
+    await office.send()
+    assert (len(hook.got), len(mails.got)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "title", "lines"),
+    [
+        ("nothing", "hitl-tui", []),
+        ("names", "hitl-tui: send_mail, wire by clerk", ["clerk waits with send_mail, wire"]),
+        (
+            "summary",
+            "hitl-tui: send_mail, wire by clerk",
+            [
+                "send_mail: pay hitl-tui show 99⟨U+001B⟩[2J⟨U+202E⟩ · 5",
+                "wire: pay hitl-tui show 99⟨U+001B⟩[2J⟨U+202E⟩ · 5",
+                "for: bob",
+                "why: ann escalated it",
+                "note: look hitl-tui show 1",
+            ],
+        ),
+    ],
+)
+async def test_no_more_is_said_than_the_policy_lets_out_and_no_agent_forges_a_line(
+    at: Callable[[str], Any], tmp_path: Path, content: str, title: str, lines: list[str]
+) -> None:
+    told = "keys = ('HITL_TITLE', 'HITL_BODY', 'HITL_LINK', 'HITL_REVIEW')\n"
+    told += "(here / 'got').write_text(json.dumps([sys.stdin.read(), *(os.environ[key] for key in keys)]))"
+    office = await at(notify(command=script(tmp_path, told), content=content))
+    review = await office.ask("send_mail", "wire")
+    await office.escalate(review, "look\nhitl-tui show 1")
+    await office.send()
+    body = "\n".join([*lines, f"hitl-tui show {review}"])
+    assert json.loads((tmp_path / "got").read_text()) == [f"{body}\n", title, body, f"hitl-tui show {review}", str(review)]
+
+
+async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at: Callable[[str], Any], hook: Webhook) -> None:
+    office = await at(notify(urls=[hook.url]))
+    hook.answers += [500, 503]
+    review = await office.ask()
+    await office.escalate(review)
+    await office.send()
+    (waiting,) = await office.inbox.notices(review)
+    assert (waiting.state, waiting.tries, waiting.due_at) == ("due", 1, office.now + 5)
+    assert "json: " in waiting.error
+    assert "and is tried again" in waiting.told()
+    await office.later(4.9)
+    assert len(hook.got) == 1
+    await office.later(0.1)
+    await office.later(29)
+    assert len(hook.got) == 2
+    await office.later(1)
+    (sent,) = await office.inbox.notices(review)
+    assert (sent.state, sent.tries, sent.told()) == ("sent", 3, "")
+    assert [one["kind"] for one in await office.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
+
+
+async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets(
+    at: Callable[[str], Any], hook: Webhook, tmp_path: Path
+) -> None:
+    office = await at(notify(urls=[hook.url], retries=1))
+    hook.answers += [401, 401, 401]
+    review = await office.ask()
+    rev = await office.inbox.now()
+    await office.escalate(review)
+    await office.send()
+    await office.later(600)
+    await office.later(6000)
+    assert len(hook.got) == 2
+    (notice,) = await office.inbox.notices(review)
+    assert (notice.state, notice.tries) == ("failed", 2)
+    assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
+    assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
+    row, around = (await office.inbox.review(review)).row, await Shelf(office.inbox).around(review)
+    assert notice.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
+    await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
+
+
+async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothing_else_up(
+    at: Callable[[str], Any], hook: Webhook, tmp_path: Path
+) -> None:
+    hangs = ["sh", "-c", f"sleep 600 & echo $$ $! > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/pids; wait"]
+    office = await at(notify(command=hangs, urls=[hook.url], timeout="4s", retries=0))
+    review = await office.ask()
+    await office.escalate(review)
+    await office.courier.look()
+    await until(lambda: len(hook.got) == 1 and (tmp_path / "pids").exists())
+    await office.courier.settled()
+    told = await office.notices(review)
+    assert told["url"].state == "sent"
+    assert (told["command"].state, told["command"].error) == ("failed", "it did not end within 4 s")
+    for pid in map(int, (tmp_path / "pids").read_text().split()):
+        await until(lambda pid=pid: is_over(pid))  # type: ignore[misc]
+
+
+async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[str], Any], hook: Webhook) -> None:
+    office = await at(notify(urls=[hook.url], timeout="1s"))
+    review = await office.ask()
+    await office.escalate(review)
+    hook.held.clear()
+    await office.send()
+    (notice,) = await office.inbox.notices(review)
+    assert (notice.state, notice.error) == ("due", "json: it did not answer within 1 s")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "error"),
+    [
+        ("print('no route to https://hooks.example.com/T0/B1/' + 'x' * 9, file=sys.stderr); sys.exit(3)", "60s", "no route to …"),
+        ("sys.exit(7)", "60s", "it ended with exit code 7"),
+        ("os.kill(os.getpid(), 15)", "60s", "it was ended by SIGTERM"),
+        ("os.write(2, b'x' * 3_000_000)", "2s", "it did not end within 2 s"),
+    ],
+)
+async def test_why_a_command_failed_is_said_in_a_line(at: Callable[[str], Any], tmp_path: Path, text: str, limit: str, error: str) -> None:
+    office = await at(notify(command=script(tmp_path, text), timeout=limit, retries=0))
+    review = await office.ask()
+    await office.escalate(review)
+    await office.send()
+    assert [notice.error for notice in await office.inbox.notices(review)] == [error]
+
+
+async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    office = await at(notify(desktop=True, command=["no-such-program"], urls=["nosuch://word@host"]))
+    review = await office.ask()
+    await office.escalate(review)
+    await office.send()
+    told = await office.notices(review)
+    assert {notice.state for notice in told.values()} == {"failed"}
+    assert "no-such-program cannot be run" in told["command"].error
+    assert told["desktop"].error.startswith("there is neither notify-send nor osascript here; ")
+    assert told["url"].error == "Apprise cannot use this nosuch:// address; correct it in [notify]"
+
+
+async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Callable[[str], Any]) -> None:
+    office = await at(notify(command=["true"]))
+    review = await office.ask()
+    await office.escalate(review)
+    office.policy = policies.parse("")
+    await office.send()
+    assert [notice.error for notice in await office.inbox.notices(review)] == ["the policy has this channel no more"]
+
+
+async def test_without_the_extra_it_is_said_how_to_get_it(
+    at: Callable[[str], Any], hook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apprise.py").write_text("raise ImportError('not here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    office = await at(notify(urls=[hook.url]))
+    review = await office.ask()
+    await office.escalate(review)
+    await office.send()
+    (notice,) = await office.inbox.notices(review)
+    assert notice.state == "failed"
+    assert 'pip install "hitl-tui[notify]"' in notice.error
+
+
+async def test_the_desktop_shows_agent_text_as_text(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notify-send"
+    path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/shown\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    office = await at(notify(desktop=True))
+    review = await office.ask("<b>--send</b>")
+    await office.escalate(review)
+    await office.send()
+    assert (tmp_path / "shown").read_text().splitlines() == [
+        "--app-name=hitl-tui", "--", "hitl-tui: <b>--send</b> by clerk",
+        "clerk waits with &lt;b&gt;--send&lt;/b&gt;", f"hitl-tui show {review}",
+    ]  # fmt: skip
+
+
+async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], Any], hook: Webhook) -> None:
+    office = await at(notify(urls=[hook.url]))
+    await office.escalate(await office.ask())
+    hook.held.clear()
+    await office.courier.look()
+    await until(lambda: len(hook.got) == 1)
+    children = psutil.Process().children(recursive=True)
+    seen = [" ".join([*child.cmdline(), *child.environ().values()]) for child in children if "hitl_tui.notify" in child.cmdline()]
+    hook.held.set()
+    await office.courier.settled()
+    assert len(seen) == 1
+    assert SECRET not in seen[0]
+
+
+async def test_in_quiet_time_nobody_is_told_until_its_end_nor_then_of_what_somebody_has(at: Callable[[str], Any], hook: Webhook) -> None:
+    office = await at(notify(urls=[hook.url], quiet="11:00-13:30 UTC"))
+    claimed, decided, waiting = await office.ask(), await office.ask(), await office.ask()
+    for review in (claimed, decided, waiting):
+        await office.escalate(review)
+    await office.later(89 * 60)
+    assert hook.got == []
+    await office.inbox.claim(claimed)
+    shown = await office.inbox.review(decided)
+    await office.inbox.decide(shown, {0: approve()})
+    await office.later(60)
+    assert [said["body"].splitlines()[-1] for said in hook.got] == [f"hitl-tui show {waiting}"]
+    states = [(await office.inbox.notices(review))[0].state for review in (claimed, decided, waiting)]
+    assert states == ["dropped", "dropped", "sent"]
+
+
+async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callable[[str], Any], hook: Webhook) -> None:
+    office = await at(notify(urls=[hook.url], quiet="12:01-14:00 UTC"))
+    hook.answers += [500]
+    review = await office.ask()
+    await office.escalate(review)
+    await office.later(58)
+    assert len(hook.got) == 1
+    await office.later(60)
+    assert len(hook.got) == 1
+    office.now = MONDAY_NOON + 2 * 3600
+    await office.send()
+    assert len(hook.got) == 2
+    assert (await office.inbox.notices(review))[0].state == "sent"
+
+
+@pytest.mark.parametrize(
+    ("quiet", "at_", "until_"),
+    [
+        ('"22:00-07:00 Europe/Berlin"', "2026-11-23T21:30:00+01:00", "2026-11-23T21:30:00+01:00"),
+        ('"22:00-07:00 Europe/Berlin"', "2026-11-23T22:00:30+01:00", "2026-11-24T07:00:00+01:00"),
+        ('"22:00-07:00 Europe/Berlin"', "2026-03-29T01:30:00+01:00", "2026-03-29T07:00:00+02:00"),
+        ('["22:00-07:00 UTC", "sat,sun 00:00-24:00 UTC"]', "2026-11-27T23:00:00+00:00", "2026-11-30T07:00:00+00:00"),
+        ('"outside mon 09:00-10:00 UTC"', "2026-11-23T10:00:00+00:00", "2026-11-30T09:00:00+00:00"),
+        ('"mon-sun 00:00-24:00"', "2026-11-23T10:00:00+00:00", None),
+    ],
+)
+def test_the_end_of_the_quiet_time(quiet: str, at_: str, until_: str | None) -> None:
+    found = loud_from(policies.parse(f"[notify]\nquiet = {quiet}\n").notify, dt.datetime.fromisoformat(at_).timestamp())
+    assert found == (until_ and dt.datetime.fromisoformat(until_).timestamp())
+
+
+async def test_two_workers_do_not_send_twice(at: Callable[[str], Any], hook: Webhook, tmp_path: Path) -> None:
+    office = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write(os.environ['HITL_REVIEW'] + '\\n')")))
+    expected = []
+    for _ in range(12):
+        expected.append(await office.ask())
+        await office.escalate(expected[-1])
+    async with Store.open(office.store.path) as other:
+        await other.write("INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) SELECT 'w2', project, host, pid, "
+                          "started, concurrency, beat_at FROM workers")  # fmt: skip
+        second = Courier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)
+        for _ in range(6):
+            await asyncio.gather(office.courier.look(), second.look())
+            await asyncio.gather(office.courier.settled(), second.settled())
+    assert sorted(map(int, (tmp_path / "sent").read_text().split())) == expected
+
+
+# With whole workers
+
+
+def told_by(place: Place, text: str, **more: Any) -> None:
+    """Give the place's home a policy with a command of this text."""
+    (place.home.path / "policy.toml").write_text(notify(command=script(place.folder, text), **more))
+
+
+async def escalated(someone: Reviewer) -> int:
+    """A review of a real run, escalated to bob."""
+    run = await someone.launch("batched", [("send", {"to": "ann"})])
+    review = await someone.one(run)
+    await someone.inbox.escalate(review.row.id, "bob", "look")
+    return review.row.id
+
+
+async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(own: Own) -> None:
+    place = own("pauses")
+    told_by(place, "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600)", timeout="1h")
+    worker = place.start()
+    async with reviewer(place) as ann:
+        number = await escalated(ann)
+        await until(lambda: (place.folder / "pids").exists())
+        review = await ann.inbox.review(number)
+        await ann.decide(review, approve())
+        await ann.wait(review.row.run)
+        assert [notice.state for notice in await ann.inbox.notices(number)] == ["sending"]
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        await until(lambda: is_over(int((place.folder / "pids").read_text())))
+        assert place.run_until_idle() == 0
+        assert [notice.state for notice in await ann.inbox.notices(number)] == ["dropped"]
+
+
+async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(own: Own) -> None:
+    place = own("pauses")
+    first = "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600 if not (here / 'go').exists() else 0)"
+    told_by(place, first, timeout="1h")
+    worker = place.start()
+    async with reviewer(place) as ann:
+        number = await escalated(ann)
+        await until(lambda: (place.folder / "pids").exists())
+        worker.kill()
+        os.kill(int((place.folder / "pids").read_text()), signal.SIGKILL)
+        assert [notice.state for notice in await ann.inbox.notices(number)] == ["sending"]
+        (place.folder / "go").touch()
+        assert place.run_until_idle() == 0
+        assert [(notice.state, notice.tries) for notice in await ann.inbox.notices(number)] == [("sent", 2)]
+        assert len((place.folder / "pids").read_text().split()) == 2
+
+
+async def test_show_tells_of_a_notice_that_failed(own: Own) -> None:
+    place = own("pauses")
+    told_by(place, "sys.exit('no network')", retries=0)
+    async with reviewer(place) as ann:
+        run = await ann.launch("batched", [("send", {"to": "ann"})])
+        assert place.run_until_idle() == 0
+        number = str((await ann.one(run)).row.id)
+        await ann.inbox.escalate(int(number), "bob", "look")
+        assert place.run_until_idle() == 0
+    assert "note: a notice by command failed: no network" in place.cli("show", number).stdout.splitlines()
+    (told,) = place.json("show", number)["notices"]
+    assert (told["channel"], told["state"], told["error"]) == ("command", "failed", "no network")
+
+
+# The command line
+
+
+def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(own: Own, hook: Webhook, mails: Post) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text(notify(urls=[hook.url, mails.url], quiet="00:00-24:00"))
+    told = place.json("policy", "notify-test")
+    assert [(one["service"], one["sent"]) for one in told] == [
+        (f"json ({channel_of(hook.url)})", True), (f"mailto ({channel_of(mails.url)})", True),
+    ]  # fmt: skip
+    assert (hook.got[0]["title"], mails.got[0]["Subject"]) == ("hitl-tui: a test", "hitl-tui: a test")
+    hook.answers += [404]
+    shown = place.cli("policy", "notify-test", code=1).stdout.splitlines()
+    assert [line.split()[0] for line in shown] == ["FAILED", "sent"]
+    assert SECRET not in "\n".join(shown)
+    path.write_text("")
+    assert "no channel" in place.refused("policy", "notify-test")
+
+
+def test_check_and_doctor_warn_of_what_cannot_work_here(own: Own, tmp_path: Path) -> None:
+    place = own("pauses")
+    path = place.home.path / "policy.toml"
+    path.write_text('[notify]\ndesktop = true\ncommand = ["no-such-program"]\nurls = "json://127.0.0.1"\n')
+    (tmp_path / "empty").mkdir()
+    checked = place.cli("policy", "check", PATH=str(tmp_path / "empty")).stdout.splitlines()
+    assert checked[0].startswith(f"{path}:2: warning: there is neither notify-send nor osascript here; ")
+    assert checked[1] == f"{path}:3: warning: there is no program 'no-such-program' here; correct command in [notify]"
+    assert "is good" in checked[2]
+    found = place.cli("doctor", code=1, PATH=str(tmp_path / "empty")).stdout
+    assert "there is no program 'no-such-program' here" in found
+    path.write_text('[notify]\ntimeout = "0s"\n')
+    assert "nobody can be told within no time" in place.cli("policy", "check", code=1).stdout
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until that is so."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end, "it never was so"
+        await asyncio.sleep(0.02)
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked for its exit code yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
