@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -14,12 +14,11 @@ from textual.widgets import Static, TextArea
 
 from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError
-from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Version
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.dialogs.base import AnswerScreen
 from hitl_tui.ui.dialogs.edit import CHECK_S, SHOWN, TOO_LONG
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, escaped
-from hitl_tui.ui.queue.prompts import Manner
 from hitl_tui.ui.review import drafts
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.text.diff import difference_lines
@@ -44,8 +43,11 @@ class DraftScreen(AnswerScreen):
         Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
     ]
 
-    def __init__(self, kind: PauseKind, action: Action, decision: DecisionKind, manner: Manner, draft: str) -> None:
-        older = [("ctrl+o", "older")] if manner.versions else []
+    def __init__(
+        self, kind: PauseKind, action: Action, decision: DecisionKind, draft: str, versions: Sequence[Version], outside: bool
+    ) -> None:
+        """`versions` are the earlier drafts of the same text; `outside` opens $EDITOR at once."""
+        older = [("ctrl+o", "older")] if versions else []
         fields = [("tab", "draft")] if decision == DecisionKind.REJECT else []
         super().__init__(
             f"{'Another pass at' if decision == DecisionKind.REJECT else 'Accept'} {action.name}",
@@ -54,14 +56,14 @@ class DraftScreen(AnswerScreen):
         self._kind = kind
         self._action = action
         self._decision = decision
-        self._choices = drafts.choices(manner.versions, action)
+        self._choices = drafts.choices(versions, action)
         self._chosen = 0
         self._plain = all(_is_plain(value) for _, value in self._choices)
         kept: dict[str, str] = canonical_json.loads(draft) if draft else {}
         self._text = kept.get("text", self._written(action.args))
         self._note = kept.get("note", "")
         self.draft = draft
-        self._outside = manner.outside
+        self._outside = outside
         self._timer: Timer | None = None
         self._tried = False
 

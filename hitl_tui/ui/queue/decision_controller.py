@@ -18,7 +18,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import Acted
 from hitl_tui.ui.queue.fatigue_guard import Fatigue
-from hitl_tui.ui.queue.prompts import Desk, Manner
+from hitl_tui.ui.queue.prompts import Desk, PromptOptions
 from hitl_tui.ui.queue.undo_stack import Recent
 from hitl_tui.ui.review import assignment, render
 from hitl_tui.ui.review.assignment import Said
@@ -104,7 +104,7 @@ class Decider:
             self._sure_at = time.monotonic() + SURE_S
             self._tell(f"{self._unheard} was not done; to approve instead, wait a second and press the key again")
         else:
-            self._begin(pane.review, pane.action, kind, Manner(outside, again, pane.versions))
+            self._begin(pane.review, pane.action, kind, PromptOptions(outside, again, pane.versions))
 
     @property
     def _is_heard(self) -> bool:
@@ -125,7 +125,7 @@ class Decider:
     def _pane(self) -> ReviewPane:
         return self._owner.query_one(ReviewPane)
 
-    def _begin(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
+    def _begin(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
         seen = self._pane.beholder
         if review.row.state != ReviewState.OPEN:
             self._tell(f"review {review.row.id} is {render.outcome(review, seen)}")
@@ -133,15 +133,15 @@ class Decider:
             self._tell(assignment.first_claim(review.row, seen.now))
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
-        elif manner.again and not may_pass(review.row.kind, action):
+        elif options.again and not may_pass(review.row.kind, action):
             self._tell("its graph takes no other pass: it does not read why it is rejected")
         elif kind == DecisionKind.APPROVE and (first := self._fatigue.first(self._pane)):
             self._tell(first)
         else:
             self._asking, self._unheard = True, ""
-            self._owner.run_worker(self._answer(review, action, kind, manner), group="send" if kind == DecisionKind.APPROVE else ASKING)
+            self._owner.run_worker(self._answer(review, action, kind, options), group="send" if kind == DecisionKind.APPROVE else ASKING)
 
-    async def _answer(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> None:
+    async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
         looked, asked = self._pane.looked_ms, time.monotonic()
 
         def so_far() -> int:
@@ -149,12 +149,12 @@ class Decider:
             return looked + int((time.monotonic() - asked) * 1000)
 
         try:
-            answer = await self._desk.ask(review, action, kind, manner)
+            answer = await self._desk.ask(review, action, kind, options)
             while answer is not None and (lost := await self._lost(review, action, answer, so_far())):
                 if kind == DecisionKind.APPROVE:
                     raise lost
                 report(self._owner, lost)
-                answer = await self._desk.ask(review, action, kind, replace(manner, outside=False))  # with what was typed
+                answer = await self._desk.ask(review, action, kind, replace(options, outside=False))  # with what was typed
         except TROUBLE as error:
             self._not_done(kind, str(kind))
             report(self._owner, error)

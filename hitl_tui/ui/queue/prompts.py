@@ -26,15 +26,15 @@ PRESETS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class PromptOptions:
     """How a decision is asked for."""
 
     outside: bool = False
-    """In $EDITOR first."""
+    """Open $EDITOR first."""
     again: bool = False
-    """Not to refuse it for good: the agent shall make another pass."""
+    """Send the call back for revision instead of rejecting it for good."""
     versions: Sequence[Version] = ()
-    """What went to and fro before."""
+    """Earlier versions that went back and forth."""
 
 
 @dataclass
@@ -77,17 +77,17 @@ class Desk:
         if self._open and self._open[0] == review.row.id:
             self._open[1].tell("" if review.row.state == ReviewState.OPEN else render.outcome(review, seen))
 
-    async def ask(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
+    async def ask(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
         """The whole answer, or None when the person went back."""
-        if manner.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
-            return await self._refine(review, action, kind, manner)
+        if options.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
+            return await self._revise(review, action, kind, options)
         match kind:
             case DecisionKind.APPROVE:
                 return Answer(DecisionKind.APPROVE)
             case DecisionKind.REJECT:
                 return await self._reject(review, action)
             case DecisionKind.EDIT:
-                return await self._edit(review, action, manner.outside)
+                return await self._edit(review, action, options.outside)
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
@@ -132,12 +132,13 @@ class Desk:
         screen = EditScreen(review.row.kind, action, text)
         return await self._answer(review, action, "edit", screen)
 
-    async def _refine(self, review: Review, action: Action, kind: DecisionKind, manner: Manner) -> Answer | None:
+    async def _revise(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
         from hitl_tui.ui.dialogs.revise import DraftScreen
 
         what = "pass" if kind is DecisionKind.REJECT else "accept"
         draft = self._drafts.get(review.row.id, action.slot, what)
-        return await self._answer(review, action, what, DraftScreen(review.row.kind, action, kind, manner, draft))
+        screen = DraftScreen(review.row.kind, action, kind, draft, options.versions, options.outside)
+        return await self._answer(review, action, what, screen)
 
     async def _respond(self, review: Review, action: Action) -> Answer | None:
         from hitl_tui.ui.dialogs.respond import RespondScreen
