@@ -18,9 +18,9 @@ FAMILIES = {
         "cancel": "End a run; what it asked becomes stale.",
     },
     "takeovers": {
-        "take-over": "Be in the agent's place: the run waits for what you hand back, and nobody else decides what it asks.",
-        "hand-back": "Let the agent go on from what you did in its place.",
-        "give-up": "Let a run that you took over be as it was.",
+        "take-over": "Act as the agent: the run waits until you hand it back, and nobody else can decide its reviews.",
+        "hand-back": "Hand a run back: the agent continues from what you did.",
+        "discard": "Discard the takeover: the run stays as it was, and your changes are deleted.",
     },
     "reviews": {
         "queue": "List what waits for a decision, oldest first.",

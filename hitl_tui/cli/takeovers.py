@@ -1,4 +1,4 @@
-"""The commands that put a person in an agent's place: take a run over, hand it back, give it up."""
+"""Commands on takeovers: take a run over, hand it back, discard the takeover."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from hitl_tui.sanitize import visible
 
 @command("take-over")
 @click.argument("run", metavar="RUN")
-@click.option("--reason", metavar="TEXT", default="", help="Why you take it, when somebody else has it.")
+@click.option("--reason", metavar="TEXT", default="", help="Why you take it, if somebody else has it.")
 @json_option
 @shared
 def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Be in the agent's place: the run waits for what you hand back, and nobody else decides what it asks."""
+    """Act as the agent: the run waits until you hand it back, and nobody else can decide its reviews."""
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
@@ -40,11 +40,11 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
 
 @command("hand-back")
 @click.argument("run", metavar="RUN")
-@click.option("--plan", metavar="JSON", help="What is done in the agent's place, each part or none; else what was kept of it.")
+@click.option("--plan", metavar="JSON", help="What to do as the agent; default: the plan saved so far.")
 @click.option("--plan-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the plan.")
 @shared
 def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | None, reviewer: str | None) -> None:
-    """Let the agent go on from what you did in its place.
+    """Hand a run back: the agent continues from what you did.
 
     \b
     A plan is an object with any of these, done in this order:
@@ -64,23 +64,23 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
         id_ = run_number(run)
         found = await _live(inbox, id_)
         if given is None and found.typed:
-            raise Refused(f"what you typed for {' and '.join(found.typed)} cannot be read yet", "correct it on screen, or give --plan JSON")
+            raise Refused(f"what you typed for {' and '.join(found.typed)} is not valid yet", "correct it on screen, or pass --plan JSON")
         await inbox.hand_back(found.id, found.plan if given is None else handback.read(given))
-        return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` tells what came of it"
+        return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` shows the outcome"
 
     tell(work, home, reviewer)
 
 
-@command("give-up")
+@command("discard")
 @click.argument("run", metavar="RUN")
 @shared
-def give_up(run: str, home: str | None, reviewer: str | None) -> None:
-    """Let a run that you took over be as it was."""
+def discard(run: str, home: str | None, reviewer: str | None) -> None:
+    """Discard the takeover: the run stays as it was, and your changes are deleted."""
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
-        await inbox.give_up((await _live(inbox, id_)).id)
-        return f"run {output.run_id(id_)} is as it was before"
+        await inbox.discard((await _live(inbox, id_)).id)
+        return f"run {output.run_id(id_)} stays as it was before the takeover"
 
     tell(work, home, reviewer)
 
@@ -89,8 +89,8 @@ async def _live(inbox: Inbox, run: int) -> TakeOver:
     await inbox.run(run)
     found = await inbox.takeover_of(run)
     if found is None or not found.is_live:
-        how = f": the last take-over was {found.state.replace('_', ' ')}" if found else ""
-        raise Refused(f"run r{run} is in nobody's hands{how}", f"`hitl-tui take-over r{run}` puts it into yours")
+        how = f": the last takeover was {found.state.replace('_', ' ')}" if found else ""
+        raise Refused(f"run r{run} is not taken over{how}", f"`hitl-tui take-over r{run}` takes it over")
     return found
 
 
@@ -108,13 +108,13 @@ def _head_json(head: Head) -> dict[str, Any]:
 
 
 def _lines(made: TakeOver, head: Head) -> list[str]:
-    lines = [f"run {output.run_id(made.run)} is in your hands; it stands before {', '.join(head.nodes) or 'its end'}"]
+    lines = [f"run {output.run_id(made.run)} is taken over by you; next: {', '.join(head.nodes) or 'its end'}"]
     lines += [f"error: {head.context.error}"] if head.context.error else []
     lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []
     lines += [f"call {call.id}: {call.name} {json.dumps(call.args, ensure_ascii=False)}" for call in head.calls]
     state = head.context.state
     lines += ["state:", *(f"  {line}" for line in canonical_json.dumps(state, indent=2).splitlines())] if state else []
     kept = canonical_json.dumps(handback.as_json(made.plan))
-    lines += [f"kept of your plan: {kept}"] if made.plan != HandBack() else []
-    lines += [f"typed for {name}, and not readable yet: {text}" for name, text in made.typed.items()]
+    lines += [f"saved plan: {kept}"] if made.plan != HandBack() else []
+    lines += [f"entered for {name}, not valid yet: {text}" for name, text in made.typed.items()]
     return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{handback.SHAPE}'"]

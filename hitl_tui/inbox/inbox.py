@@ -522,7 +522,7 @@ class Inbox:
     # In an agent's place
 
     async def take_over(self, run: int, reason: str = "") -> TakeOver:
-        """Put a run that waits, failed or was cancelled into this reviewer's hands: until it is handed back or given up, nobody else
+        """Put a run that waits, failed or was cancelled into this reviewer's hands: until it is handed back or discarded, nobody else
         decides what it asks. The same again for who has it already. `reason` takes it from somebody else.
 
         Raises:
@@ -580,14 +580,14 @@ class Inbox:
             await self._gone(takeover)
         self._ring()
 
-    async def give_up(self, takeover: int) -> None:
+    async def discard(self, takeover: int) -> None:
         """Let the run be as it was before it was taken over.
 
         Raises:
             Refused: there is no such take-over.
             Stale: it is another's, or over.
         """
-        if not await takeovers.give_up(self.store, takeover, self.reviewer):
+        if not await takeovers.discard(self.store, takeover, self.reviewer):
             await self._gone(takeover)
         self._ring()
 
@@ -606,7 +606,7 @@ class Inbox:
         why = f": {found.note}" if found.note else ""
         if found.is_live and found.actor.casefold() != self.reviewer.casefold():
             raise Stale(f"run r{found.run} is in {found.actor}'s hands", "take it from them with a reason")
-        raise Stale(f"the take-over of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")
+        raise Stale(f"the takeover of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")
 
     async def workers(self) -> list[Worker]:
         """Workers known here; one that was killed stays listed until another recovers its runs."""

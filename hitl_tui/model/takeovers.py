@@ -66,7 +66,7 @@ class TakeOver:
     plan: HandBack
     """What was kept or handed back of it; nothing yet: `HandBack()`."""
     state: str
-    """`open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`."""
+    """`open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`."""
     note: str
     """How it ended, as a clause; why it was stale or failed."""
     typed: Mapping[str, str] = field(default_factory=dict)

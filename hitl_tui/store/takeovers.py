@@ -50,7 +50,7 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | No
             return before
         await _must_be_free(db, run, actor, before, reason)
         if before:
-            await _end(db, before.id, "given_up", f"taken by {actor}: {reason}")
+            await _end(db, before.id, "discarded", f"taken by {actor}: {reason}")
         cursor = await db.execute(
             "INSERT INTO takeovers (run, actor, at, head, reason, plan, typed) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (run, actor, now, head[0][0], reason, *await _left_over(db, run, actor)),
@@ -67,7 +67,7 @@ async def _left_over(db: Transaction, run: int, actor: str) -> tuple[str | None,
     """What this person wrote for the run before and nobody carried out, unless they gave it up themselves."""
     found = await db.execute_fetchall(
         "SELECT t.plan, t.typed FROM takeovers t WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = ? AND actor = ? COLLATE NOCASE) "
-        "AND (t.state IN ('failed', 'stale') OR t.state = 'given_up' AND t.note != '') "
+        "AND (t.state IN ('failed', 'stale') OR t.state = 'discarded' AND t.note != '') "
         "AND NOT EXISTS (SELECT 1 FROM takeovers o WHERE o.run = t.run AND o.id > t.id AND o.state = 'applied')",
         (run, actor),
     )
@@ -143,14 +143,14 @@ async def _change(store: Store, takeover: int, actor: str, sets: str, *values: A
     return bool(await store.write(f"UPDATE takeovers SET {sets} {where}", (*values, takeover, actor)))
 
 
-async def give_up(store: Store, takeover: int, actor: str) -> bool:
+async def discard(store: Store, takeover: int, actor: str) -> bool:
     """Let the run be as it was; False when it is no longer in this person's hands."""
     async with store.transaction() as db:
         rows = await db.execute_fetchall(
             "SELECT 1 FROM takeovers WHERE id = ? AND actor = ? COLLATE NOCASE AND state IN ('open', 'handed_back')", (takeover, actor)
         )
         if rows:
-            await _end(db, takeover, "given_up", "")
+            await _end(db, takeover, "discarded", "")
         return bool(rows)
 
 

@@ -55,7 +55,7 @@ def test_every_verb_has_its_entry(tmp_path: Path) -> None:
         ("exported", ("export", str(tmp_path / "x.jsonl"))),
         ("cancelled", ("cancel", "r1")),
         ("taken_over", ("take-over", "r1")),
-        ("given_up", ("give-up", "r1")),
+        ("discarded", ("discard", "r1")),
         ("retried", ("retry", "r1")),
     ):
         before = audit.head(tmp_path / "hitl.db").seq

@@ -155,7 +155,7 @@ async def test_a_run_that_somebody_has_taken_over_is_not_rejected_under_their_ha
     work = duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + 4 * HOURS))
     assert not await work.do() and work.wait_s() is None
     assert (await alone.one(run)).undecided == (0,)
-    await alone.inbox.give_up(taken.id)
+    await alone.inbox.discard(taken.id)
     assert await work.do()
     assert (await alone.inbox.review(review.row.id)).decisions[0].actor == "timeout:letters"
 

@@ -210,7 +210,7 @@ async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state:
         await hands.inbox.hand_back(takeover.id, HandBack(state=state))
     assert why in str(refused.value)
     assert await hands.inbox.takeover_of(run.id) == takeover, "it is in the same hands still"
-    await hands.inbox.give_up(takeover.id)
+    await hands.inbox.discard(takeover.id)
     await hands.decide(await hands.one(run), approve())
     assert (await hands.done(run))["amount"] == 100
 
@@ -444,7 +444,7 @@ async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
     other = await hands.launch("talker", text="meanwhile")
     await hands.wait(other, RunState.FAILED)
     assert (await hands.inbox.review(review.row.id)).row.state == "open"
-    await hands.inbox.give_up(takeover.id)
+    await hands.inbox.discard(takeover.id)
     await hands.done(run)
     assert (await hands.inbox.review(review.row.id)).row.decided == "rejected by timeout:letters"
 
@@ -486,7 +486,7 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
             await who.decide(review, {0: approve()})
     with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
         await bob.take_over(run.id)
-    for verb in (bob.save_plan(takeover.id, HandBack()), bob.hand_back(takeover.id, HandBack(guidance="x")), bob.give_up(takeover.id)):
+    for verb in (bob.save_plan(takeover.id, HandBack()), bob.hand_back(takeover.id, HandBack(guidance="x")), bob.discard(takeover.id)):
         with pytest.raises(Stale, match=f"run r{run.id} is in ann's hands"):
             await verb
     with pytest.raises(Refused, match="nothing is done in the agent's place"):
@@ -494,19 +494,19 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     await hands.inbox.save_plan(takeover.id, HandBack(guidance="ha"))
     theirs = await bob.take_over(run.id, "ann is on holiday")
     assert (theirs.actor, theirs.plan) == ("bob", HandBack())
-    with pytest.raises(Stale, match=f"the take-over of run r{run.id} is given up: taken by bob: ann is on holiday"):
+    with pytest.raises(Stale, match=f"the takeover of run r{run.id} is discarded: taken by bob: ann is on holiday"):
         await hands.inbox.hand_back(takeover.id, HandBack(guidance="x"))
     assert (await hands.inbox.review(review.row.id)).row.claimed_by == "bob"
     mine = await hands.inbox.take_over(run.id, "I am back")
     assert mine.plan == HandBack(guidance="ha"), "what somebody took from under it is there again"
-    await hands.inbox.give_up(mine.id)
-    assert (await hands.inbox.take_over(run.id)).plan == HandBack(), "what was given up is not"
+    await hands.inbox.discard(mine.id)
+    assert (await hands.inbox.take_over(run.id)).plan == HandBack(), "a discarded plan is not kept"
     theirs = await bob.take_over(run.id, "ann is on holiday")
-    await bob.give_up(theirs.id)
+    await bob.discard(theirs.id)
     await hands.decide(review, approve())
     await hands.done(run)
     kinds = [entry["kind"] for entry in logged(hands, run)]
-    assert [k for k in kinds if "taken" in k or "given" in k] == ["taken_over", "given_up"] * 5
+    assert [k for k in kinds if "taken" in k or "discard" in k] == ["taken_over", "discarded"] * 5
 
 
 async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(hands: Reviewer) -> None:
@@ -519,7 +519,7 @@ async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(han
                 await verb
     row = (await hands.inbox.review(review)).row
     assert (row.claimed_by, row.is_taken_over, row.escalated) == ("ann", True, "")
-    await hands.inbox.give_up(takeover.id)
+    await hands.inbox.discard(takeover.id)
     await hands.inbox.claim(review)
     await hands.inbox.cancel(run.id)
 
@@ -548,7 +548,7 @@ async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
     takeover = await taken(hands, run)
     await hands.inbox.cancel(run.id)
     now = await ended(hands, takeover)
-    assert (now.state, now.note) == ("given_up", "the run was cancelled")
+    assert (now.state, now.note) == ("discarded", "the run was cancelled")
     await handed_back(hands, run, guidance="[]")
     assert "done: " in said(await hands.done(run))[-1][1], "one that was cancelled can go on as well"
 
@@ -608,13 +608,13 @@ def test_the_command_line_takes_over(own: Callable[[str], Place]) -> None:
     (call,) = told["head"]["calls"]
     assert (call["name"], call["args"]) == (LETTER[0], LETTER[1])
     assert told["state_schema"]["properties"]["messages"]
-    assert "in your hands" in place.cli("take-over", "r2").stdout
+    assert "taken over by you" in place.cli("take-over", "r2").stdout
     assert place.json("take-over", "r2")["typed"] == {}
-    assert "in your hands" not in place.refused("take-over", "r2", "--reviewer", "eve")
+    assert "taken over by you" not in place.refused("take-over", "r2", "--reviewer", "eve")
     assert place.refused("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
     assert place.refused("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")
     assert place.refused("hand-back", "r2").startswith("nothing is done in the agent's place")
-    assert place.refused("give-up", "r1") == "run r1 is in nobody's hands; `hitl-tui take-over r1` puts it into yours"
+    assert place.refused("discard", "r1") == "run r1 is not taken over; `hitl-tui take-over r1` takes it over"
     plan = place.folder / "plan.json"
     plan.write_text(json.dumps({"results": {call["id"]: "told"}}))
     place.cli("hand-back", "r2", "--plan-file", str(plan))
@@ -622,4 +622,4 @@ def test_the_command_line_takes_over(own: Callable[[str], Place]) -> None:
     run = next(run for run in place.json("runs") if run["run"] == "r2")
     assert run["state"] == "done"
     assert results(run["result"]) == {"send": ["told"]}
-    assert place.refused("give-up", "r2").startswith("run r2 is in nobody's hands: the last take-over was applied")
+    assert place.refused("discard", "r2").startswith("run r2 is not taken over: the last takeover was applied")

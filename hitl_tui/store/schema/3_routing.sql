@@ -175,7 +175,7 @@ CREATE TABLE takeovers (  -- a person in the agent's place
     head TEXT NOT NULL,  -- the checkpoint that was shown
     plan TEXT,  -- what to do before the agent goes on
     typed TEXT,  -- texts that are no part of a plan yet, by the part they are to be
-    state TEXT NOT NULL DEFAULT 'open',  -- `open → handed_back → submitted → applied`, with the exits `given_up`, `stale` and `failed`
+    state TEXT NOT NULL DEFAULT 'open',  -- `open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`
     note TEXT NOT NULL DEFAULT '',
     handed_back_at REAL,
     submitted_by TEXT,
@@ -195,14 +195,14 @@ END;
 CREATE TRIGGER takeovers_changed AFTER UPDATE OF state ON takeovers WHEN NEW.state != OLD.state BEGIN
     INSERT INTO changes (run) VALUES (NEW.run);
     INSERT INTO log SELECT coalesce(NEW.ended_at, NEW.handed_back_at), CASE NEW.state WHEN 'handed_back' THEN 'handed_back'
-        WHEN 'given_up' THEN 'given_up' ELSE 'take_over_' || NEW.state END, CASE NEW.state WHEN 'handed_back' THEN NEW.actor
-        WHEN 'given_up' THEN NEW.actor ELSE '' END, NEW.run, NULL, json_object('takeover', NEW.id, 'note', NEW.note,
+        WHEN 'discarded' THEN 'discarded' ELSE 'take_over_' || NEW.state END, CASE NEW.state WHEN 'handed_back' THEN NEW.actor
+        WHEN 'discarded' THEN NEW.actor ELSE '' END, NEW.run, NULL, json_object('takeover', NEW.id, 'note', NEW.note,
         'plan', json(CASE NEW.state WHEN 'handed_back' THEN NEW.plan ELSE 'null' END))
     WHERE NEW.state != 'submitted';
 END;
 CREATE TRIGGER takeovers_passed AFTER UPDATE OF state ON runs WHEN NEW.state != OLD.state BEGIN  -- what moves by other means
     UPDATE takeovers SET ended_at = (julianday('now') - 2440587.5) * 86400.0,
-        state = CASE WHEN state = 'submitted' THEN 'failed' WHEN NEW.state = 'cancelled' THEN 'given_up' ELSE 'stale' END,
+        state = CASE WHEN state = 'submitted' THEN 'failed' WHEN NEW.state = 'cancelled' THEN 'discarded' ELSE 'stale' END,
         note = CASE WHEN state = 'submitted' THEN 'may have been applied: the run was ' || NEW.state || ' meanwhile'
             WHEN NEW.state = 'cancelled' THEN 'the run was cancelled' ELSE 'the run went on meanwhile' END
     WHERE run = NEW.id AND state IN ('open', 'handed_back', 'submitted')

@@ -38,7 +38,7 @@ SAVE_S = 1.0
 PATIENCE_S = 4.0
 """How long a hand back is waited for; after that it goes on without being looked at."""
 LOOK_S = 0.1
-ON = {"hand_back": "hand back", "other_side": "other side", "back": "leave, keeps all", "give_up": "give up", "next_tab": "next tab"}
+ON = {"hand_back": "hand back", "other_side": "other side", "back": "leave, keeps all", "discard": "discard", "next_tab": "next tab"}
 TYPING = {"hand_back": "hand back", "back": "to the list", "outside": "$EDITOR", "other_side": "other side"}
 
 
@@ -240,14 +240,14 @@ class TakeOverScreen(Workplace):
 
     @work(group=ASKING)
     @steady
-    async def action_give_up(self) -> None:
+    async def action_discard(self) -> None:
         run = self._whole.run
         if self.draft.kept() != HandBack() or self.draft.unread():
-            question = f"Give run r{run.id} up? What you wrote is thrown away; the run stands as it did before."
-            if not await ask(self, ConfirmScreen("Give up the take-over", question, yes="give it up", no="keep it")):
+            question = f"Discard the takeover of run r{run.id}? What you wrote is deleted; the run stays as it was before."
+            if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it")):
                 return
-        await self._inbox.give_up(self._over.id)
-        self._go(f"run r{run.id} is given up: it stands as before")
+        await self._inbox.discard(self._over.id)
+        self._go(f"takeover of run r{run.id} discarded: the run is as it was before")
 
     @work(group=ASKING)
     @steady

@@ -124,7 +124,7 @@ async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(
             assert (await over(desk)).state == "open"
         await put(desk, '{"folder": "half')
         await desk.press("escape", "ctrl+g")
-        await desk.seen("What you wrote is thrown away")
+        await desk.seen("What you wrote is deleted")
         await desk.press("escape", "escape")
         assert (await over(desk)).typed == {"state": '{"folder": "half'}, "another console shows it"
         desk.app._typed.clear()
@@ -206,7 +206,7 @@ async def test_it_is_taken_from_somebody_with_a_reason(console: Console) -> None
         assert (await over(desk)).actor == "ann"
         await bob.seen("ann has taken it over")
         await bob.press("ctrl+b")
-        await tells(bob, "the take-over of run r1 is given up: taken by ann: bob left")
+        await tells(bob, "the takeover of run r1 is discarded: taken by ann: bob left")
         assert (await over(desk)).state == "open"
         await bob.press("escape", "t")
         assert "ann has it" in bob.screen()
@@ -233,14 +233,14 @@ async def test_a_failed_run_offers_what_can_be_done_there(console: Console) -> N
         assert "taken over by ann" in desk.screen()
 
 
-async def test_it_is_given_up_only_after_asking_and_stopped_only_after_asking(console: Console) -> None:
+async def test_it_is_discarded_only_after_asking_and_stopped_only_after_asking(console: Console) -> None:
     async with mails(console) as desk:
         await desk.press("t", "3", *"never mind", "ctrl+g")
-        assert "thrown away" in desk.screen()
+        assert "What you wrote is deleted" in desk.screen()
         await desk.press("n")
         assert (await over(desk)).state == "open" and "never mind" in desk.screen()
         await desk.press("ctrl+g", "y")
-        assert (await over(desk)).state == "given_up" and "taken over" not in desk.screen()
+        assert (await over(desk)).state == "discarded" and "taken over" not in desk.screen()
         await desk.press("t", "6", "n")
         assert (await desk.other.run(ONE)).state == "waiting"
         await desk.press("6", "y")
