@@ -30,12 +30,11 @@ from hitl_tui.ui.runtime.errors import TROUBLE, report, steady
 from hitl_tui.ui.runtime.escalation_alert import Alarm
 from hitl_tui.ui.runtime.key_queue import ASKING, TakesKeys, ask, opened
 from hitl_tui.ui.runtime.live_updates import AGAIN_S, Live
-from hitl_tui.ui.runtime.status import read_standing, read_surroundings
-from hitl_tui.ui.runtime.worker_pool import Crew
+from hitl_tui.ui.runtime.worker_pool import Crew, read_standing, read_surroundings
 from hitl_tui.ui.theme import OWN
+from hitl_tui.ui.views import Workplace
 from hitl_tui.ui.widgets.header import TopLine
 from hitl_tui.ui.widgets.key_bar import KeyLine
-from hitl_tui.ui.workplace import Workplace
 
 if TYPE_CHECKING:
     from hitl_tui.ui.history.view import HistoryView

@@ -19,7 +19,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow
 from hitl_tui.store import Store
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.widgets.virtual_list import Order
 from tests.benchmarks.ratio import Ratio
 from tests.benchmarks.rows import seed_home
 

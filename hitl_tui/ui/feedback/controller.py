@@ -15,7 +15,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import SHOWN
 from hitl_tui.ui.messages import Acted
 from hitl_tui.ui.review.render import Beholder
-from hitl_tui.ui.runs.trace_lines import SAID
+from hitl_tui.ui.runs.trace import SAID
 from hitl_tui.ui.runtime.errors import TROUBLE, report
 from hitl_tui.ui.runtime.key_queue import ASKING, ask
 from hitl_tui.ui.text import labels

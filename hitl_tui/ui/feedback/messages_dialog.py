@@ -13,16 +13,14 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.feedback.controller import Step, heard
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.review.render import Beholder
-from hitl_tui.ui.runs.trace_lines import event_lines, said
+from hitl_tui.ui.runs.trace import event_lines, said
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.text.lines import Line, fit
 from hitl_tui.ui.text.thumbs import thumb_lines
-from hitl_tui.ui.widgets.order import Order
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import ItemList, Order
 
 WHOLE_RUN = 2**62
 """The place of the run itself in the list: above every line of its trace."""

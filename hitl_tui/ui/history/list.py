@@ -9,9 +9,9 @@ from textual.strip import Strip
 
 from hitl_tui.model import DecisionKind, Remembered
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.queue.list import AGE, LONGEST, fit
 from hitl_tui.ui.review.context import spent
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import AGE, LONGEST, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import MARGIN, ItemList
 

@@ -22,8 +22,8 @@ from hitl_tui.ui.runtime.errors import steady
 from hitl_tui.ui.runtime.key_queue import ASKING, ask
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.order import Order
 from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.virtual_list import Order
 
 PAGE = 50
 """Decisions read at once."""

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from hitl_tui.formatting import UNKNOWN, counted, percent, took
 from hitl_tui.oversight.statistics import Reader
 from hitl_tui.ui.insights.figures import Frame
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, grid, inked
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, fit, line, paragraph
 
 NAME = 12
 STREAK = 5

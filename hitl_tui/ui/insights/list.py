@@ -8,8 +8,8 @@ from rich.cells import cell_len
 
 from hitl_tui.formatting import percent
 from hitl_tui.ui.insights.entries import Entry
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.text.charts import bar
+from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import ItemList
 

@@ -21,8 +21,8 @@ from hitl_tui.ui.messages import HintsChanged, TabChosen
 from hitl_tui.ui.runtime.errors import steady
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.order import Order
 from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.virtual_list import Order
 
 ENOUGH = 2
 """Decisions from which on there are figures at all."""

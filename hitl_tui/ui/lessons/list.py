@@ -9,11 +9,10 @@ from textual.strip import Strip
 
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.ui.lessons.render import STATES, drawn_from
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import ItemList, Order
 
 
 class LessonsList(ItemList[Lesson]):

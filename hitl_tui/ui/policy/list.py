@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.cells import cell_len
 
 from hitl_tui.ui.policy.entries import Entry, spoken
-from hitl_tui.ui.queue.list import fit
-from hitl_tui.ui.widgets.order import Order
+from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import ItemList, Order
 
 NUMBER = 3
 

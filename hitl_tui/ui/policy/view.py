@@ -28,10 +28,9 @@ from hitl_tui.ui.policy.render import absent_lines, problem_lines
 from hitl_tui.ui.runtime.errors import steady
 from hitl_tui.ui.runtime.external_editor import edit_file
 from hitl_tui.ui.runtime.key_queue import ASKING, ask
-from hitl_tui.ui.text.wrap import row_starts
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import Document, row_starts
 
 PROBLEM_ROWS = 6
 """Rows of what is wrong with the file; more can be scrolled to."""

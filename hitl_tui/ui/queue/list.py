@@ -8,15 +8,12 @@ from rich.cells import cell_len, set_cell_size
 
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.queue import undo_stack
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import AGE, LONGEST, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import ItemList
 
-AGE = 5
-LONGEST = 20
-"""Cells that the tool's name may have before the agent's name gives way to the time."""
 WORTH = 6
 """Cells below which a beginning of the summary says nothing."""
 
@@ -56,21 +53,13 @@ class QueueList(ItemList[ReviewRow]):
             yield from _first(row, width, ("", ""), "muted")
             return
         glyph, word, ink = labels.closing(row, self._reviewer)
-        seconds = undo_stack.left(row, self._reviewer, self._clock())
+        seconds = assignment.undo_seconds(row, self._reviewer, self._clock())
         undo = f" undo {seconds} s" if seconds else ""
         yield " ", ""
         yield glyph, ink
         yield f" {fit(word, width - 4 - len(undo))}", "muted"
         yield undo, "title"
         yield " ", ""
-
-
-def fit(text: str, cells: int) -> str:
-    """The text on one line in exactly so many cells."""
-    text = one_line(text, max(1, cells))
-    if cell_len(text) > cells:
-        text = set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
-    return set_cell_size(text, max(0, cells))
 
 
 def _first(row: ReviewRow, width: int, when: Piece, ink: str) -> Iterator[Piece]:

@@ -1,4 +1,4 @@
-"""What this reviewer decided a moment ago: which of it can still be taken back, for how long, and which comes first. Pure."""
+"""Which recent decisions of this reviewer can still be undone, for how long, and in which order. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import ceil
 
 from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.ui.review import assignment
 
 KEPT = 100
 """Decisions remembered."""
@@ -41,7 +42,7 @@ class Recent:
         if row.id in self._made:
             self._rows[row.id] = row
         self._until.pop(row.id, None)
-        if left(row, self._reviewer, self._clock()):
+        if assignment.undo_seconds(row, self._reviewer, self._clock()):
             self._until[row.id] = row.effective_at or 0.0
 
     def first(self, cursor: int | None) -> int | None:
@@ -79,18 +80,6 @@ class Recent:
             return None
         soonest = min(self._until.values()) - now
         return soonest - ceil(soonest) + 1
-
-
-def mine(row: ReviewRow, reviewer: str) -> bool:
-    """Whether this reviewer made its last decision."""
-    return row.state != ReviewState.OPEN and row.decided.endswith(f" by {reviewer}")
-
-
-def left(row: ReviewRow, reviewer: str, now: float) -> int:
-    """Whole seconds in which this reviewer can still take it back; 0 when they cannot."""
-    if row.state != ReviewState.DECIDED or row.effective_at is None or not mine(row, reviewer):
-        return 0
-    return max(0, ceil(row.effective_at - now))
 
 
 def _partly(row: ReviewRow) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from rich.cells import cell_len
 
@@ -152,3 +153,15 @@ def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tup
                 break
             chosen[place] = shortest
     return [(one.forms[form], one.ink) for one, form in zip(said, chosen, strict=False)]
+
+
+def undo_seconds(row: ReviewRow, reviewer: str, now: float) -> int:
+    """Whole seconds in which this reviewer can still take it back; 0 when they cannot."""
+    if row.state != ReviewState.DECIDED or row.effective_at is None or not decided_by(row, reviewer):
+        return 0
+    return max(0, ceil(row.effective_at - now))
+
+
+def decided_by(row: ReviewRow, reviewer: str) -> bool:
+    """Whether this reviewer made its last decision."""
+    return row.state != ReviewState.OPEN and row.decided.endswith(f" by {reviewer}")

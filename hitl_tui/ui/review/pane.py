@@ -24,9 +24,8 @@ from hitl_tui.ui.review.assignment import NOTHING
 from hitl_tui.ui.review.call_tabs import CallsLine
 from hitl_tui.ui.review.context import Around
 from hitl_tui.ui.text.lines import Line, line
-from hitl_tui.ui.text.wrap import row_starts
 from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import Document, row_starts
 
 WHY_ROWS = 5
 """Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""

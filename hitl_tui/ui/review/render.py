@@ -10,7 +10,7 @@ from textual.content import Content
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.queue import undo_stack
+from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NOTHING, Said
 from hitl_tui.ui.review.context import Around, people_lines, people_title, similar_lines, similar_title
 from hitl_tui.ui.text import labels
@@ -55,7 +55,7 @@ def facts(review: Review, context: Context, seen: Beholder) -> Content:
     if context.model:
         parts.append((one_line(context.model, 40), "$foreground 60%"))
     if row.state != ReviewState.OPEN:
-        seconds = undo_stack.left(row, seen.reviewer, seen.now)
+        seconds = assignment.undo_seconds(row, seen.reviewer, seen.now)
         parts.insert(0, (f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
     return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
 

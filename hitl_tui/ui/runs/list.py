@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len
 
 from hitl_tui.model import Run, RunState
-from hitl_tui.ui.queue.list import AGE, fit
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import AGE, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import ItemList
 

@@ -24,8 +24,8 @@ from hitl_tui.ui.runtime.live_updates import AGAIN_S
 from hitl_tui.ui.text.lines import line
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.order import Order
 from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.virtual_list import Order
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 

@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from hitl_tui.ui.commands import group, shown_key
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.takeover.draft import LABELS, Way
+from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Inked, Piece
 
 WAYS = tuple(Way)

@@ -14,9 +14,8 @@ from hitl_tui.model import Head, Json, Review, ReviewState, Run
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, value_lines
-from hitl_tui.ui.text.wrap import row_starts
 from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import Document, row_starts
 from hitl_tui.validation import TOOL_KINDS
 
 SHARE = 0.45

@@ -29,9 +29,9 @@ from hitl_tui.ui.takeover.action_panel import Place
 from hitl_tui.ui.takeover.draft import CHECKED, Draft, Way
 from hitl_tui.ui.takeover.run_panel import Whole, WholeRun, read_whole
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.views import Workplace
 from hitl_tui.ui.widgets.key_bar import Hint, KeyLine
 from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.workplace import Workplace
 
 SAVE_S = 1.0
 """Pause between two looks at what is typed and what others did."""

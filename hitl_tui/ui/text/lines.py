@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
-from hitl_tui.sanitize import visible_line
+from hitl_tui.sanitize import one_line, visible_line
 
+AGE = 5
+LONGEST = 20
+"""Cells that the tool's name may have before the agent's name gives way to the time."""
 HIGHLIGHT_LIMIT = 4000
 """A JSON line longer than this is one string for sure, and is drawn plain."""
 
@@ -114,3 +117,11 @@ def _over(under: list[Span], marks: list[Span]) -> Iterator[Span]:
             at = b
         if at < end:
             yield (at, end, ink)
+
+
+def fit(text: str, cells: int) -> str:
+    """The text on one line in exactly so many cells."""
+    text = one_line(text, max(1, cells))
+    if cell_len(text) > cells:
+        text = set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
+    return set_cell_size(text, max(0, cells))

@@ -11,8 +11,8 @@ from textual import events
 from textual.strip import Strip
 
 from hitl_tui.ui.messages import Pressed
-from hitl_tui.ui.queue.list import fit
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Inked, Piece
 
 UNDER = {"lessons": "insights"}

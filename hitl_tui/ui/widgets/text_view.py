@@ -8,15 +8,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, get_character_cell_size, set_cell_size
 from textual import events
 from textual.strip import Strip
 
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.text.lines import Line
-from hitl_tui.ui.text.wrap import row_starts
-from hitl_tui.ui.widgets.paper import Paper
-from hitl_tui.ui.widgets.styled_lines import Piece
+from hitl_tui.ui.widgets.styled_lines import Paper, Piece
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
@@ -167,3 +165,31 @@ def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
         at = min(b, end)
     if at < end:
         yield line.text[at:end], line.ink
+
+
+def row_starts(text: str, width: int) -> Iterator[int]:
+    """Offsets where the rows of one line begin; the first is 0. A row holds at most `width` cells, but for a blank at its end."""
+    yield 0
+    at, size, width = 0, len(text), max(1, width)
+    narrow = text.isascii()
+    while at < size:
+        full = at + width if narrow else _fitting(text, at, width)
+        if full >= size:
+            return
+        blank = text.rfind(" ", at, full + 1)
+        at = blank + 1 if blank > at else full
+        if at < size:
+            yield at
+
+
+def _fitting(text: str, at: int, width: int) -> int:
+    """The end of the longest piece from `at` that fits, and is at least one character."""
+    piece = text[at : at + width]
+    if cell_len(piece) <= width:
+        return at + len(piece)
+    cells = 0
+    for place, character in enumerate(piece):
+        cells += get_character_cell_size(character)
+        if cells > width:
+            return at + max(1, place)
+    return at + len(piece)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -12,9 +14,50 @@ from textual.strip import Strip
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import Opened
 from hitl_tui.ui.runtime.errors import steady
-from hitl_tui.ui.widgets.order import Order
-from hitl_tui.ui.widgets.paper import Paper
-from hitl_tui.ui.widgets.styled_lines import Piece
+from hitl_tui.ui.widgets.styled_lines import Paper, Piece
+
+
+class Order:
+    """A sorted set of ids, read by place; `newest_first` only turns the places round."""
+
+    def __init__(self, ids: Iterable[int] = (), newest_first: bool = False) -> None:
+        self._ids = ids if isinstance(ids, array) else array("q", ids)
+        self._turned = newest_first
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, id_: int) -> bool:
+        place = bisect_left(self._ids, id_)
+        return place < len(self._ids) and self._ids[place] == id_
+
+    def at(self, place: int) -> int:
+        """The id at a place."""
+        return self._ids[len(self._ids) - 1 - place if self._turned else place]
+
+    def slice(self, start: int, end: int) -> list[int]:
+        """The ids from one place up to another, as far as there are."""
+        return [self.at(place) for place in range(max(0, start), min(end, len(self._ids)))]
+
+    def place(self, id_: int) -> int:
+        """Where the id is, or would be."""
+        place = bisect_left(self._ids, id_)
+        return len(self._ids) - 1 - place if self._turned else place
+
+    def add(self, id_: int) -> bool:
+        """Put an id in; whether it was new."""
+        if id_ in self:
+            return False
+        self._ids.insert(bisect_left(self._ids, id_), id_)
+        return True
+
+    def drop(self, id_: int) -> bool:
+        """Take an id out; whether it was there."""
+        if id_ not in self:
+            return False
+        del self._ids[bisect_left(self._ids, id_)]
+        return True
+
 
 HEIGHT = 2
 """Rows of an item, where its list does not say otherwise."""

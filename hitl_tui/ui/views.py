@@ -1,4 +1,4 @@
-"""A full screen above the views, with keys of its own: leaving it keeps what was done on it."""
+"""The views of the console, and full screens above them."""
 
 from __future__ import annotations
 
