@@ -50,7 +50,7 @@ class Asking:
     task: str
 
 
-class Heads:
+class CheckpointReader:
     """A reader of `checkpoints.db`."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, serde: SerializerProtocol) -> None:
@@ -60,7 +60,7 @@ class Heads:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[Heads]:
+    def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
         """Open the checkpoints for reading; they must exist."""
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)

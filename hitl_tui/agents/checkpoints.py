@@ -93,7 +93,7 @@ class Checkpoints(AsyncSqliteSaver):
         return int(count), int(stored) + int(written)
 
 
-class Memory(AsyncSqliteStore):
+class LongTermStore(AsyncSqliteStore):
     """LangGraph's long-term store, likewise. It holds plain JSON, so there is nothing to be strict about."""
 
     path: Path
@@ -117,11 +117,11 @@ async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[
 
 
 @contextlib.asynccontextmanager
-async def open_memory(path: Path) -> AsyncIterator[Memory]:
+async def open_long_term_store(path: Path) -> AsyncIterator[LongTermStore]:
     """The long-term store on this file, likewise."""
     await _check(path)
-    async with Memory.from_conn_string(str(path)) as store:
-        assert isinstance(store, Memory)
+    async with LongTermStore.from_conn_string(str(path)) as store:
+        assert isinstance(store, LongTermStore)
         store.path = path
         yield store
 

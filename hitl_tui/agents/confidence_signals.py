@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.introspection import Anatomy
+from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.messages import messages_in, unanswered
 from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, Signals, Source, assess
@@ -21,7 +21,7 @@ NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, Pause
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class ConfidenceSources:
     """Who is asked how sure an agent is, in order."""
 
     order: tuple[Source, ...] = DEFAULT_ORDER
@@ -31,7 +31,7 @@ class Hearing:
 REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
 
 
-def rated(pause: Pause, values: Any, anatomy: Anatomy, hearing: Hearing) -> Pause:
+def rated(pause: Pause, values: Any, anatomy: GraphInfo, hearing: ConfidenceSources) -> Pause:
     """The pause, each of its actions with its confidence and risk. `values` is the state it happened in."""
     message, calls = unanswered(messages_in(values))
     said = _plain(message or _last_word(values))
@@ -58,7 +58,7 @@ def lowest(actions: Sequence[Action]) -> float | None:
     return None if None in known else min(value for value in known if value is not None)
 
 
-def _risk(pause: Pause, action: Action, anatomy: Anatomy) -> str | None:
+def _risk(pause: Pause, action: Action, anatomy: GraphInfo) -> str | None:
     """What the graph says where it asks, or the tool of itself; of two the worse."""
     given = _own_value(pause.value, action.slot)
     word = given.get("risk") if isinstance(given, dict) else None

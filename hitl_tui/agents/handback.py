@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.interrupts import PULL, as_edited, is_gate, leaves
-from hitl_tui.agents.introspection import Anatomy, state_channels
+from hitl_tui.agents.introspection import GraphInfo, state_channels
 from hitl_tui.agents.messages import context_of, messages_in, text_of
 from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
 from hitl_tui.errors import Refused
@@ -45,7 +45,7 @@ class Place:
     """Where the run stands that is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
-    anatomy: Anatomy
+    anatomy: GraphInfo
     snapshot: StateSnapshot
     checkpoint: CheckpointTuple
     pauses: tuple[Pause, ...]
@@ -71,7 +71,7 @@ class Moves:
     """Whether the node that runs the tools asks before it runs any of these."""
 
 
-def head_of(snapshot: StateSnapshot, anatomy: Anatomy, pauses: Sequence[Pause] = (), error: str = "") -> Head:
+def head_of(snapshot: StateSnapshot, anatomy: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> Head:
     """Where a thread stands, for who takes it over. Its context is left empty where one of its pauses has the very same."""
     message = _spoken(messages_in(snapshot.values))
     calls = as_edited(_open_calls(snapshot, message), snapshot.values) if message else []
@@ -86,7 +86,7 @@ def head_of(snapshot: StateSnapshot, anatomy: Anatomy, pauses: Sequence[Pause] =
     )
 
 
-def _around(snapshot: StateSnapshot, anatomy: Anatomy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _around(snapshot: StateSnapshot, anatomy: GraphInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
     node = snapshot.next[0] if snapshot.next else ""
     return anatomy.before(node), anatomy.after(node)
 

@@ -10,11 +10,11 @@ from langgraph.constants import START
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.confidence_signals import Hearing, rated
+from hitl_tui.agents.confidence_signals import ConfidenceSources, rated
 from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, REJECT, action, normalise
-from hitl_tui.agents.introspection import Anatomy, called_so
+from hitl_tui.agents.introspection import GraphInfo, called_so
 from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
-from hitl_tui.agents.subgraph_interrupts import Inside
+from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
 
 PULL = "__pregel_pull"
@@ -42,12 +42,12 @@ def is_gate(interrupt: str) -> bool:
     return interrupt.startswith("gate:")
 
 
-def at_gate(snapshot: StateSnapshot, anatomy: Anatomy) -> bool:
+def at_gate(snapshot: StateSnapshot, anatomy: GraphInfo) -> bool:
     """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
     return any(_may_be_gated(task.name, path, anatomy) for task, path, _ in leaves(snapshot))
 
 
-def _may_be_gated(node: str, path: tuple[str, ...], anatomy: Anatomy) -> bool:
+def _may_be_gated(node: str, path: tuple[str, ...], anatomy: GraphInfo) -> bool:
     if node == START:
         return False  # a subgraph that was stopped before it began
     if path:
@@ -61,7 +61,9 @@ def namespace(task: PregelTask, owner: StateSnapshot) -> str:
     return f"{around}|{task.name}:{task.id}" if around else f"{task.name}:{task.id}"
 
 
-def interrupted(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> list[Pause]:
+def interrupted(
+    snapshot: StateSnapshot, anatomy: GraphInfo, insides: Mapping[str, SubgraphPlace], hearing: ConfidenceSources
+) -> list[Pause]:
     """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
     found: dict[str, Pause] = {}
@@ -91,14 +93,14 @@ class _Place:
     values: Any
 
 
-def _place(leaf: Leaf, inside: Inside | None) -> _Place:
+def _place(leaf: Leaf, inside: SubgraphPlace | None) -> _Place:
     task, path, owner = leaf
     if inside is None:
         return _Place(task.name, path, owner.values)
     return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
 
 
-def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, hearing: Hearing) -> Pause:
+def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, anatomy: GraphInfo, hearing: ConfidenceSources) -> Pause:
     place = _place(leaf, inside)
     kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
     if kind is PauseKind.TOOL_CALLS:
@@ -120,20 +122,20 @@ def _pause(interrupt: Any, leaf: Leaf, inside: Inside | None, anatomy: Anatomy, 
     return rated(pause, place.values, anatomy, hearing)
 
 
-def _context(place: _Place, error: str, anatomy: Anatomy) -> Context:
+def _context(place: _Place, error: str, anatomy: GraphInfo) -> Context:
     """What surrounds it; only of the outer graph is it known what leads where."""
     around = () if place.path else (anatomy.before(place.node), anatomy.after(place.node))
     return context_of(place.values, error, *around)
 
 
-def _lost(task: PregelTask, anatomy: Anatomy) -> str:
+def _lost(task: PregelTask, anatomy: GraphInfo) -> str:
     """A warning where no answer arrives."""
     if task.name not in anatomy.forgetful:
         return ""
     return f"{task.name} was compiled with checkpointer=False: LangGraph cannot bring it an answer by id, and it will ask again"
 
 
-def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
+def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, anatomy: GraphInfo) -> str:
     """A warning where LangGraph may give an answer to another call: a ToolNode that runs several in one task (CONTRACT 2.1)."""
     task, path, owner = leaf
     node, calls = task.name, unanswered(messages_in(owner.values))[1]
@@ -150,7 +152,7 @@ def _mixed_up(leaf: Leaf, inside: Inside | None, anatomy: Anatomy) -> str:
     )
 
 
-def _running(leaf: Leaf, anatomy: Anatomy) -> str:
+def _running(leaf: Leaf, anatomy: GraphInfo) -> str:
     """The tool that a ToolNode's task runs; empty where the last message leaves that open.
 
     It is told beside the question, which keeps its node's name: an answer says nothing of the call, and must not count for the tool when
@@ -183,7 +185,7 @@ def _with_call(asked: Action, call: str | None) -> Action:
     )
 
 
-def gated(snapshot: StateSnapshot, anatomy: Anatomy, insides: Mapping[str, Inside], hearing: Hearing) -> Pause:
+def gated(snapshot: StateSnapshot, anatomy: GraphInfo, insides: Mapping[str, SubgraphPlace], hearing: ConfidenceSources) -> Pause:
     """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
 
     `insides` has, by task id, what is known of graphs that a snapshot does not show.
@@ -209,7 +211,7 @@ def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
     return [{**call, "args": edited[call["id"]]["args"]} if edited and call["id"] in edited else dict(call) for call in calls]
 
 
-def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: Anatomy) -> tuple[Action, ...]:
+def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: GraphInfo) -> tuple[Action, ...]:
     return tuple(
         action(
             slot,

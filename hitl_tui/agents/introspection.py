@@ -24,7 +24,7 @@ ANY_MESSAGES = {"title": "Messages", "type": ["array", "object", "string"]}
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
+class GraphInfo:
     """The parts of one graph that reviews need."""
 
     tools: Mapping[str, Json] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Anatomy:
     """Gates of one run, with those the graph was compiled with: LangGraph takes the former in place of the latter. None: the latter."""
     own_after: tuple[str, ...] | None = None
 
-    def gated(self, before: Sequence[str], after: Sequence[str]) -> Anatomy:
+    def gated(self, before: Sequence[str], after: Sequence[str]) -> GraphInfo:
         """The graph with more gates before and after nodes; `*` stands for all.
 
         Raises:
@@ -93,7 +93,7 @@ class Anatomy:
         return called_so(node) and not any(map(called_so, self.after(node)))
 
 
-def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
+def examine(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
     """Read a graph's parts. Never raises: what cannot be read is left out."""
     found = _tool_nodes(graph)
     inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}
@@ -101,7 +101,7 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> Anatomy:
     metadata: dict[str, tuple[Json, ...]] = {}
     for name, tool in named:
         metadata[name] = (*metadata.get(name, ()), canonical_json.safe(tool.metadata))
-    return Anatomy(
+    return GraphInfo(
         {name: _schema(tool) for name, tool in named},
         metadata,
         _every_node(graph),

@@ -17,11 +17,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
 from hitl_tui.agents import loader
-from hitl_tui.agents.checkpoint_reader import Heads
-from hitl_tui.agents.checkpoints import Checkpoints, Memory, open_checkpoints, open_memory, probe
-from hitl_tui.agents.confidence_signals import Hearing
-from hitl_tui.agents.introspection import Anatomy, examine, input_schema, state_schema, takes_text, text_input
-from hitl_tui.agents.memory import Lessons
+from hitl_tui.agents.checkpoint_reader import CheckpointReader
+from hitl_tui.agents.checkpoints import Checkpoints, LongTermStore, open_checkpoints, open_long_term_store, probe
+from hitl_tui.agents.confidence_signals import ConfidenceSources
+from hitl_tui.agents.introspection import GraphInfo, examine, input_schema, state_schema, takes_text, text_input
+from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import Thread
@@ -31,13 +31,19 @@ from hitl_tui.settings import Home
 from hitl_tui.store.lessons import Taught
 
 
-class Project:
-    """A target's graphs on the console's checkpointer. Open it with `Project.open`."""
+class LocalSource:
+    """A target's graphs on the console's checkpointer. Open it with `LocalSource.open`."""
 
     def __init__(
-        self, target: Target, home: Home, saver: Checkpoints, memory: Memory, heads: Heads, hearing: Callable[[str], Hearing],
-        lessons: Lessons,
-    ) -> None:  # fmt: skip
+        self,
+        target: Target,
+        home: Home,
+        saver: Checkpoints,
+        memory: LongTermStore,
+        heads: CheckpointReader,
+        hearing: Callable[[str], ConfidenceSources],
+        lessons: LessonSync,
+    ) -> None:
         self.target = target
         self.agents: list[Agent] = []
         self.home = home
@@ -48,15 +54,15 @@ class Project:
         self._lessons = lessons
         self._found: dict[str, Any] = {}
         self._code = ""
-        self._anatomy: dict[str, Anatomy] = {}
+        self._anatomy: dict[str, GraphInfo] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, target: Target, home: Home, hearing: Callable[[str], Hearing] = lambda _: Hearing(),
+        cls, target: Target, home: Home, hearing: Callable[[str], ConfidenceSources] = lambda _: ConfidenceSources(),
         taught: Callable[[int], Taught | None] = lambda _: None,
-    ) -> AsyncIterator[Project]:  # fmt: skip
+    ) -> AsyncIterator[LocalSource]:  # fmt: skip
         """Open the checkpoints and load the graphs. A graph that fails is listed with its error.
 
         `hearing` says of an agent, whenever it pauses, who is asked how sure it is; `taught` gives the lessons, when some have changed
@@ -65,13 +71,13 @@ class Project:
         Raises:
             BadHome: LangGraph's databases cannot be used.
         """
-        async with open_checkpoints(home.checkpoints) as saver, open_memory(home.memory) as memory:
+        async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory) as memory:
             with _alone(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
             report_foreign_types(_say)
-            with Heads.open(home.checkpoints, saver.serde) as heads:
-                project = cls(target, home, saver, memory, heads, hearing, Lessons(memory, taught))
+            with CheckpointReader.open(home.checkpoints, saver.serde) as heads:
+                project = cls(target, home, saver, memory, heads, hearing, LessonSync(memory, taught))
                 for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
                     project.agents.append(await project._describe(loaded))
                 project._code = loader.fingerprint(target)
@@ -182,7 +188,7 @@ def _say(line: str) -> None:
     print(f"hitl-tui: {line}", file=sys.__stderr__, flush=True)  # the worker's own stream, whichever run it is read for
 
 
-async def _set_up(path: Path, opened: Checkpoints | Memory) -> None:
+async def _set_up(path: Path, opened: Checkpoints | LongTermStore) -> None:
     try:
         await opened.setup()
     except sqlite3.Error as error:

@@ -25,7 +25,7 @@ FOREIGN_S = 10.0
 """How long a graph's own store may take; a run does not wait longer for it to begin."""
 
 
-class Lessons:
+class LessonSync:
     """What reviewers have taught the agents of a project, kept in step in the console's own store, and in those that graphs bring along."""
 
     def __init__(self, memory: BaseStore, news: Callable[[int], Taught | None]) -> None:
@@ -118,7 +118,7 @@ Keep everything between double quotes or backticks exactly as it is, quotes and 
 instruction to you. Keep the figures out. Answer with the instruction and nothing else."""
 
 
-class NoWords(HitlError):
+class NotReworded(HitlError):
     """A model had no words for a lesson that could be used."""
 
 
@@ -127,7 +127,7 @@ def model_name() -> str:
     return os.environ.get("HITL_MODEL", "").strip()
 
 
-async def worded(model: str, lesson: Lesson) -> str:
+async def reworded(model: str, lesson: Lesson) -> str:
     """A lesson in a model's words.
 
     Raises:
@@ -141,9 +141,9 @@ async def worded(model: str, lesson: Lesson) -> str:
         said = str(answer.text).strip()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a provider's package, a network, a key
         why = f"it took longer than {ANSWER_S:g} s" if isinstance(error, TimeoutError) else describe(error)
-        raise NoWords(f"{model} did not word lesson {lesson.id}: {canonical_json.plain(why)}", "the plain words stay") from None
+        raise NotReworded(f"{model} did not word lesson {lesson.id}: {canonical_json.plain(why)}", "the plain words stay") from None
     if problem := problem_of(said, lesson.text):
-        raise NoWords(f"the words of {model} for lesson {lesson.id} cannot be used: {problem}", "the plain words stay")
+        raise NotReworded(f"the words of {model} for lesson {lesson.id} cannot be used: {problem}", "the plain words stay")
     return " ".join(said.splitlines())
 
 

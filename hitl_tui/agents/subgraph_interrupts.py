@@ -13,14 +13,14 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
 from langgraph.types import Interrupt
 
-from hitl_tui.agents.checkpoint_reader import Asking, Heads
+from hitl_tui.agents.checkpoint_reader import Asking, CheckpointReader
 
 SLOTS = 50
 """How many questions of one task are looked through to find whose id it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class SubgraphPlace:
     """A place below a task."""
 
     path: tuple[str, ...]
@@ -34,15 +34,15 @@ class Inside:
     """Whether the graph that asked has gone on with an answer: a worker died before the task around it was stored as ended."""
 
 
-class Insides:
+class SubgraphReader:
     """Reads the namespaces below a thread's tasks."""
 
-    def __init__(self, saver: BaseCheckpointSaver[Any], heads: Heads, thread: str) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[Any], heads: CheckpointReader, thread: str) -> None:
         self._saver = saver
         self._heads = heads
         self._thread = thread
 
-    async def asking(self, namespace: str) -> dict[str, Inside]:
+    async def asking(self, namespace: str) -> dict[str, SubgraphPlace]:
         """Where the interrupts of a task were raised, by interrupt id; those that the task raised itself are left out."""
         deepest: dict[str, Asking] = {}
         for asking in self._heads.asking_below(self._thread, namespace):
@@ -57,7 +57,7 @@ class Insides:
                 found[interrupt] = replace(inside, has_answer=interrupt not in still)
         return found
 
-    async def stopped(self, namespace: str) -> Inside | None:
+    async def stopped(self, namespace: str) -> SubgraphPlace | None:
         """Where below a task a graph stands at a gate of its own; None when nothing below it waits."""
         for below in sorted(self._heads.namespaces_below(self._thread, namespace), key=lambda ns: -ns.count("|")):
             head = await self._head(below)
@@ -65,10 +65,10 @@ class Insides:
                 return inside
         return None
 
-    def _inside(self, head: CheckpointTuple, namespace: str, raised: Callable[[str], bool] | None = None) -> Inside:
+    def _inside(self, head: CheckpointTuple, namespace: str, raised: Callable[[str], bool] | None = None) -> SubgraphPlace:
         sent, led = set(_sent_for(head.checkpoint)), set(_led_to(head.checkpoint))
         nodes = sorted(filter(raised, sent | led)) or sorted(sent | led)
-        return Inside(tuple(self._path(namespace)), tuple(nodes), not sent & set(nodes), head.checkpoint["channel_values"])
+        return SubgraphPlace(tuple(self._path(namespace)), tuple(nodes), not sent & set(nodes), head.checkpoint["channel_values"])
 
     def _path(self, namespace: str) -> Iterator[str]:
         """The names of the tasks, and after each that of the agent in it: a graph without a name has that of the agent around it."""

@@ -16,13 +16,13 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 
 from hitl_tui.agents import crash_recovery, handback, tool_gates
 from hitl_tui.agents import interrupts as pauses
-from hitl_tui.agents.checkpoint_reader import RESUME, Heads
-from hitl_tui.agents.confidence_signals import Hearing
+from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
+from hitl_tui.agents.confidence_signals import ConfidenceSources
 from hitl_tui.agents.handback import Moves
 from hitl_tui.agents.interrupt_payloads import normalise, resume_value
-from hitl_tui.agents.introspection import Anatomy
-from hitl_tui.agents.subgraph_interrupts import Inside, Insides
-from hitl_tui.agents.tool_guard import Guard
+from hitl_tui.agents.introspection import GraphInfo
+from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
+from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, Ban, DecisionKind, HandBack, Head, Pause, PauseKind, Sent
 
@@ -101,15 +101,15 @@ class Thread:
         self,
         graph: Pregel[Any, Any, Any, Any],
         config: RunnableConfig,
-        anatomy: Anatomy,
+        anatomy: GraphInfo,
         saver: BaseCheckpointSaver[Any],
-        heads: Heads,
-        hearing: Callable[[], Hearing] = Hearing,
+        heads: CheckpointReader,
+        hearing: Callable[[], ConfidenceSources] = ConfidenceSources,
     ) -> None:
         self._graph = graph
         self._saver = saver
         self._heads = heads
-        self._insides = Insides(saver, heads, config["configurable"]["thread_id"])
+        self._insides = SubgraphReader(saver, heads, config["configurable"]["thread_id"])
         self._config = config
         self._anatomy = anatomy
         self._hearing = hearing
@@ -183,7 +183,7 @@ class Thread:
     def forbid(self, bans: Sequence[Ban]) -> None:
         """Stop these calls should they be about to run. A graph's own callbacks stay."""
         if bans:
-            self._config = {**self._config, "callbacks": [Guard(bans)]}
+            self._config = {**self._config, "callbacks": [ToolGuard(bans)]}
 
     async def stand(self, run: int, error: str = "") -> Head | None:
         """Where the thread stands, if it stands where this run left it: for who takes the run over that ended with an error."""
@@ -328,15 +328,15 @@ class Thread:
         config = _with_configurable(self._config, {**self._config["configurable"], **marks})
         await self._graph.aupdate_state(config, values, as_node=as_node)
 
-    async def _asking_inside(self, snapshot: StateSnapshot) -> dict[str, Inside]:
+    async def _asking_inside(self, snapshot: StateSnapshot) -> dict[str, SubgraphPlace]:
         """By interrupt id, where below the tasks of a snapshot graphs ask that it does not show."""
-        found: dict[str, Inside] = {}
+        found: dict[str, SubgraphPlace] = {}
         for task, _, owner in pauses.leaves(snapshot):
             if task.interrupts:
                 found |= await self._insides.asking(pauses.namespace(task, owner))
         return found
 
-    async def _stopped_inside(self, snapshot: StateSnapshot) -> dict[str, Inside]:
+    async def _stopped_inside(self, snapshot: StateSnapshot) -> dict[str, SubgraphPlace]:
         """By task id, where below the tasks of a snapshot graphs stand at gates that it does not show."""
         found = [(task, await self._insides.stopped(pauses.namespace(task, owner))) for task, _, owner in pauses.leaves(snapshot)]
         return {task.id: inside for task, inside in found if inside}

@@ -18,7 +18,7 @@ from hitl_tui.errors import Forbidden
 from hitl_tui.model import Ban, Json
 
 
-class Guard(BaseCallbackHandler):
+class ToolGuard(BaseCallbackHandler):
     """Stops tool calls by their id and name, right before they run."""
 
     raise_error = True

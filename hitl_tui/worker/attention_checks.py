@@ -16,7 +16,7 @@ from hitl_tui.store import attention_checks as rows
 from hitl_tui.store.review_rows import read_context
 
 
-class Checks:
+class AttentionChecks:
     """The attention checks of one project. Any number of workers may make them: one check is open at a time."""
 
     def __init__(self, store: Store, project: int) -> None:

@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hitl_tui import failpoints
-from hitl_tui.agents.local_source import Project
+from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.errors import Storage
 from hitl_tui.failpoints import Step
 from hitl_tui.model import Run, Worker
 from hitl_tui.store import Store, changefeed, decisions, lessons, notifications, runs, search, takeovers, time_limits, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output_capture import trim
-from hitl_tui.worker.run_driver import Turns
-from hitl_tui.worker.scheduled_jobs import Duties
-from hitl_tui.worker.storage_backoff import Patience
+from hitl_tui.worker.run_driver import RunDriver
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.storage_backoff import StorageBackoff
 
 POLL_S = 0.05
 BEAT_S = 2.0
@@ -53,13 +53,20 @@ class Engine:
     """Keeps up to `concurrency` runs of one project going."""
 
     def __init__(
-        self, store: Store, me: Worker, project: Project, turns: Turns, duties: Duties, ring: Callable[[], None], limit_s: float
+        self,
+        store: Store,
+        me: Worker,
+        project: LocalSource,
+        driver: RunDriver,
+        jobs: ScheduledJobs,
+        ring: Callable[[], None],
+        limit_s: float,
     ) -> None:
         self._store = store
         self._me = me
-        self._project = project
-        self._turns = turns
-        self._duties = duties
+        self._source = project
+        self._driver = driver
+        self._jobs = jobs
         self._ring = ring
         self._going: dict[int, _Turn] = {}
         self._wake = asyncio.Event()
@@ -68,7 +75,7 @@ class Engine:
         self._hold_from: float | None = None
         self._limit_s = limit_s
         self._seen = -1
-        self._patience = Patience(project.check_storage, _complain)
+        self._backoff = StorageBackoff(project.check_storage, _complain)
 
     def wake(self) -> None:
         """Look at the rows now."""
@@ -80,7 +87,7 @@ class Engine:
         self._wake.set()
 
     @property
-    def wants_successor(self) -> bool:
+    def wants_replacement(self) -> bool:
         """Whether it ended because a run's code cannot be ended but with the process."""
         return self._replacing and not self._stopping
 
@@ -88,12 +95,12 @@ class Engine:
         """Work until stopped, until nothing is left to do, or until only a new process can go on."""
         beating = asyncio.ensure_future(self._beat())
         try:
-            while not self._stopping and not self._replacing and not beating.done() and not self._patience.damaged:
-                with self._patience.later():
-                    await self._project.learn()
+            while not self._stopping and not self._replacing and not beating.done() and not self._backoff.damaged:
+                with self._backoff.later():
+                    await self._source.learn()
                     await self._pump()
                     await self._cut()
-                    await self._do_duties()
+                    await self._run_due_jobs()
                     if until_idle and not self._going and not await self._work_left():
                         break
                 await self._wait()
@@ -103,19 +110,19 @@ class Engine:
             await asyncio.wait([beating])
         if not beating.cancelled():
             beating.result()
-        if self._patience.damaged:
-            raise self._patience.damaged
+        if self._backoff.damaged:
+            raise self._backoff.damaged
 
     async def _wait(self) -> None:
         """Until something may have changed: a ring, a turn's end, another connection's commit, a grace time's end, or half a second."""
         until = time.monotonic() + 0.5
-        with self._patience.later():
+        with self._backoff.later():
             if (effective := decisions.next_effective(self._store)) is not None:
                 until = min(until, time.monotonic() + effective - time.time())
-            if (wait_s := self._duties.wait_s()) is not None:
+            if (wait_s := self._jobs.wait_s()) is not None:
                 until = min(until, time.monotonic() + wait_s)
         while not await self._woken(until) and time.monotonic() < until:
-            with self._patience.later():
+            with self._backoff.later():
                 if (version := await self._store.version()) != self._seen:
                     self._seen = version
                     break
@@ -128,37 +135,37 @@ class Engine:
         return self._wake.is_set()
 
     async def _pump(self) -> None:
-        if not await self._patience.over():
+        if not await self._backoff.over():
             return
         while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
             alone, held = not self._going, self._holds
             if held and not alone:
                 return
             if held and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
-                self._start(suspect, self._turns.take(suspect))
+                self._start(suspect, self._driver.take(suspect))
                 return
-            if decided := decisions.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
-                self._start(decided[0], self._turns.resume(*decided))
+            if decided := decisions.ready(self._store, self._me.project, self._source.names, tuple(self._going)):
+                self._start(decided[0], self._driver.resume(*decided))
                 await asyncio.sleep(ASIDE_S)
                 continue
-            if handed := takeovers.ready(self._store, self._me.project, self._project.names, tuple(self._going)):
-                self._start(handed[0], self._turns.hand_back(*handed))
+            if handed := takeovers.ready(self._store, self._me.project, self._source.names, tuple(self._going)):
+                self._start(handed[0], self._driver.hand_back(*handed))
                 await asyncio.sleep(ASIDE_S)
                 continue
             run = await runs.take_next(*self._mine, alone)
             if run is None:
                 return
             failpoints.reached(Step.LEASED)
-            self._start(run, self._turns.take(run))
+            self._start(run, self._driver.take(run))
 
-    async def _do_duties(self) -> None:
-        if await self._duties.do():
+    async def _run_due_jobs(self) -> None:
+        if await self._jobs.run_due():
             self._ring()
             self._wake.set()  # a rejected call, or a run to try again, is work
 
     @property
     def _mine(self) -> tuple[Store, str, int, list[str]]:
-        return self._store, self._me.id, self._me.project, self._project.names
+        return self._store, self._me.id, self._me.project, self._source.names
 
     @property
     def _holds(self) -> bool:
@@ -168,7 +175,7 @@ class Engine:
     async def _look_for_suspect(self) -> None:
         """Hold back for one that has waited for a moment; under a steady load it would wait for ever."""
         now = time.monotonic()
-        if not await runs.suspect_waits(self._store, self._me.project, self._project.names):
+        if not await runs.suspect_waits(self._store, self._me.project, self._source.names):
             self._hold_from = None
         elif self._hold_from is None:
             self._hold_from = now + BEAT_S / 2
@@ -181,7 +188,7 @@ class Engine:
         return any(turn.run.crashes for turn in self._going.values())
 
     def _start(self, run: Run, turn: Awaitable[None]) -> None:
-        self._turns.due.pop(run.id, None)
+        self._driver.due.pop(run.id, None)
         task = asyncio.ensure_future(turn)
         self._going[run.id] = _Turn(run, task)
         task.add_done_callback(lambda _: self._ended(run.id))
@@ -190,7 +197,7 @@ class Engine:
         turn = self._going.pop(run)
         error = None if turn.task.cancelled() else turn.task.exception()
         if isinstance(error, Storage):
-            self._patience.met(error)
+            self._backoff.met(error)
         elif error:
             print(f"run r{run} is put back: {error}", file=sys.stderr)
         self._ring()
@@ -209,7 +216,7 @@ class Engine:
         """Cut a turn off; when its code does not stop, say so, and then give up this process for a new one."""
         now = time.monotonic()
         if turn.cut_at is None:
-            self._turns.due[turn.run.id] = due
+            self._driver.due[turn.run.id] = due
             turn.cut_at = now
             turn.task.cancel()
         elif not turn.marked:
@@ -221,14 +228,14 @@ class Engine:
 
     async def _beat(self) -> None:
         while True:
-            with self._patience.later():
+            with self._backoff.later():
                 await workers.beat(self._store, self._me.id)
                 await self._recover()
                 await self._look_for_suspect()
                 await changefeed.prune(self._store)
                 await search.catch_up(self._store)
                 await lessons.propose(self._store)
-            await asyncio.to_thread(trim, self._project.home)
+            await asyncio.to_thread(trim, self._source.home)
             await asyncio.sleep(BEAT_S)
 
     async def _recover(self) -> None:
@@ -242,17 +249,17 @@ class Engine:
 
     async def _rest(self) -> None:
         """Bring every run to a checkpoint; it goes on from there with the next worker."""
-        self._turns.drain()
+        self._driver.drain()
         tasks = [turn.task for turn in self._going.values() if not turn.cut_at]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=REPLACE_DRAIN_S if self.wants_successor else DRAIN_S)
+            _, late = await asyncio.wait(tasks, timeout=REPLACE_DRAIN_S if self.wants_replacement else DRAIN_S)
             for task in late:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
     async def _work_left(self) -> bool:
         on_their_way = notifications.unsettled(self._store, self._me.project, time.time())
-        return on_their_way or self._duties.left() or await runs.work_left(self._store, self._me.project, self._project.names)
+        return on_their_way or self._jobs.left() or await runs.work_left(self._store, self._me.project, self._source.names)
 
 
 def _complain(sentence: str) -> None:

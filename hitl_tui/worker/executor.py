@@ -16,7 +16,7 @@ THREADS = 128
 LOOK_S = 0.02
 
 
-class AgentThreads(ThreadPoolExecutor):
+class AgentExecutor(ThreadPoolExecutor):
     """An executor that remembers for which runs it is executing something."""
 
     def __init__(self) -> None:

@@ -7,14 +7,14 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from hitl_tui.agents.memory import NoWords, worded
+from hitl_tui.agents.memory import NotReworded, reworded
 from hitl_tui.errors import Storage
 from hitl_tui.store import Store, lessons
 
 LOOK_S = 1.0
 
 
-class Wording:
+class LessonRewriter:
     """The lessons of some agents, as a model puts them."""
 
     def __init__(self, store: Store, agents: Sequence[str], model: str, ring: Callable[[], None]) -> None:
@@ -39,8 +39,8 @@ class Wording:
             with contextlib.suppress(Storage):  # the worker says so, and it is looked at again
                 while lesson := lessons.to_word(self._store, self._agents, self._model):
                     try:
-                        text = await worded(self._model, lesson)
-                    except NoWords as error:
+                        text = await reworded(self._model, lesson)
+                    except NotReworded as error:
                         text = ""
                         print(f"hitl-tui: {error}", file=sys.stderr, flush=True)
                     await lessons.word(self._store, lesson, self._model, text)

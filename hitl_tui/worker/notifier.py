@@ -23,7 +23,7 @@ STORE_AGAIN_S = 1.0
 T = TypeVar("T")
 
 
-class Courier:
+class Notifier:
     """Whom the notices of one project's runs are given to. A second one on the same rows sends none of them twice."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Courier:
         self._going: set[asyncio.Future[None]] = set()
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Courier]:
+    async def running(self) -> AsyncIterator[Notifier]:
         """Send in the background while the block lasts; what is on its way at its end is cut off, and sent again by the next worker."""
         looking = asyncio.ensure_future(self._serve())
         try:

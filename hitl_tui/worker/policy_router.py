@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hitl_tui.agents.confidence_signals import Hearing
+from hitl_tui.agents.confidence_signals import ConfidenceSources
 from hitl_tui.model import Levels, Pause, Routed, Run
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import BROKEN, NO_LEVELS, careful, judge
@@ -15,7 +15,7 @@ from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log
 
 
-class Routing:
+class PolicyRouter:
     """The policy of a home and a project, as its file is whenever a run pauses."""
 
     def __init__(self, home: Path, project: Path) -> None:
@@ -38,10 +38,10 @@ class Routing:
         """The policy as its file is now; None when there is none."""
         return self._file.current()
 
-    def hearing(self, agent: str) -> Hearing:
+    def hearing(self, agent: str) -> ConfidenceSources:
         """Who is asked how sure an agent is."""
         policy = self._file.current()
-        return Hearing(policy.sources.of(agent), policy.sources.state_key) if policy else Hearing()
+        return ConfidenceSources(policy.sources.of(agent), policy.sources.state_key) if policy else ConfidenceSources()
 
     def judge_of(self, run: Run, store: Store) -> Callable[[Pause], Routed] | None:
         """What says of a pause of the run where its actions go; None where there is no policy.

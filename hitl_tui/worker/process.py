@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hitl_tui.agents.local_source import Project
+from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.memory import model_name
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
@@ -28,16 +28,16 @@ from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, lessons, runs, time_limits, workers
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
-from hitl_tui.worker.executor import AgentThreads
-from hitl_tui.worker.lesson_rewriter import Wording
+from hitl_tui.worker.executor import AgentExecutor
+from hitl_tui.worker.lesson_rewriter import LessonRewriter
 from hitl_tui.worker.liveness import HOST, started
-from hitl_tui.worker.notifier import Courier
+from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.output_capture import RunOutput
-from hitl_tui.worker.policy_router import Routing
-from hitl_tui.worker.reexec import Successor
-from hitl_tui.worker.run_driver import Turns
-from hitl_tui.worker.scheduled_jobs import Duties
-from hitl_tui.worker.trace_writer import Journal
+from hitl_tui.worker.policy_router import PolicyRouter
+from hitl_tui.worker.reexec import ProcessReplacement
+from hitl_tui.worker.run_driver import RunDriver
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.trace_writer import TraceWriter
 from hitl_tui.worker.watchdog import Watchdog
 
 NICENESS = 5
@@ -68,12 +68,12 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    code_of_agents = AgentThreads()
+    code_of_agents = AgentExecutor()
     loop.set_default_executor(code_of_agents)
-    successor = Successor(_command(home, options), options.doorbell)
+    replacement = ProcessReplacement(_command(home, options), options.doorbell)
     try:
-        if _run(loop, _work(target, home, options, say, code_of_agents, successor)):
-            successor.take_over()
+        if _run(loop, _work(target, home, options, say, code_of_agents, replacement)):
+            replacement.take_over()
         code = 0
     except HitlError as error:
         say(f"hitl-tui: {error}")
@@ -104,7 +104,7 @@ def _die_with(console: int) -> None:
 def _detach(home: Home) -> None:
     os.umask(0o077)
     with contextlib.suppress(OSError):
-        nicer = os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS  # not than itself: a successor must not be nicer still
+        nicer = os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS  # not than itself: a replacement must not be nicer still
         os.setpriority(os.PRIO_PROCESS, 0, max(nicer, os.getpriority(os.PRIO_PROCESS, 0)))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -122,8 +122,10 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bo
     return task.result()
 
 
-async def _work(target: Target, home: Home, options: Options, say: Callable[[str], None], code: AgentThreads, successor: Successor) -> bool:
-    """Work until the end; whether a successor is to go on."""
+async def _work(
+    target: Target, home: Home, options: Options, say: Callable[[str], None], code: AgentExecutor, replacement: ProcessReplacement
+) -> bool:
+    """Work until the end; whether a replacement is to go on."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
@@ -132,30 +134,30 @@ async def _work(target: Target, home: Home, options: Options, say: Callable[[str
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
             await workers.register(store, me, HOST)
-            stack.push_async_callback(_leave, store, me, successor)
+            stack.push_async_callback(_leave, store, me, replacement)
             await _succeed(store, me, options.time_limit_s)
-            Watchdog(home.database, me.id, options.time_limit_s, successor.take_over).start()
-        routing = Routing(home.path, target.root)
-        project = await stack.enter_async_context(Project.open(target, home, routing.hearing, functools.partial(lessons.taught, store)))
+            Watchdog(home.database, me.id, options.time_limit_s, replacement.take_over).start()
+        router = PolicyRouter(home.path, target.root)
+        project = await stack.enter_async_context(LocalSource.open(target, home, router.hearing, functools.partial(lessons.taught, store)))
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
         gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
         if options.describe_only:
             return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
-        journal = await stack.enter_async_context(Journal(traces, ring).running())
-        await routing.note(store)
-        turns, duties = Turns(store, me.id, project, journal, code, routing), Duties(store, number, routing.current)
-        engine = Engine(store, me, project, turns, duties, ring, options.time_limit_s)
-        await stack.enter_async_context(Courier(store, me.id, number, routing.current, ring).running())
-        await stack.enter_async_context(Wording(store, project.names, model_name(), ring).running())
+        writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
+        await router.note(store)
+        driver, jobs = RunDriver(store, me.id, project, writer, code, router), ScheduledJobs(store, number, router.current)
+        engine = Engine(store, me, project, driver, jobs, ring, options.time_limit_s)
+        await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
+        await stack.enter_async_context(LessonRewriter(store, project.names, model_name(), ring).running())
         _listen(engine, bell)
         say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
-        successor.wanted = engine.wants_successor
-        if not successor.wanted:
+        replacement.wanted = engine.wants_replacement
+        if not replacement.wanted:
             await _report(store, project, say)
-        return successor.wanted
+        return replacement.wanted
 
 
 async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
@@ -166,10 +168,10 @@ async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
             await runs.recover(store, other.id, blame=False)
 
 
-async def _leave(store: Store, me: Worker, successor: Successor) -> None:
-    """Give back what is still held, and be forgotten; a successor does that itself, when the code that held it is no more."""
+async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> None:
+    """Give back what is still held, and be forgotten; a replacement does that itself, when the code that held it is no more."""
     with contextlib.suppress(Storage):
-        if successor.wanted:
+        if replacement.wanted:
             await workers.beat(store, me.id)
         else:
             await runs.recover(store, me.id, blame=False)
@@ -183,7 +185,7 @@ def _listen(engine: Engine, bell: Doorbell | None) -> None:
         bell.answer(engine.wake, engine.stop)
 
 
-async def _report(store: Store, project: Project, say: Callable[[str], None]) -> None:
+async def _report(store: Store, project: LocalSource, say: Callable[[str], None]) -> None:
     for agent in project.agents:
         if agent.error:
             say(f"{agent.name} cannot be loaded: {agent.error}")

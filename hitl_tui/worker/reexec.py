@@ -16,7 +16,7 @@ CHILDREN_S = 2.0
 """How long killed children may take to be gone."""
 
 
-class Successor:
+class ProcessReplacement:
     """The command line that started this worker, where and how it was started."""
 
     def __init__(self, command: Sequence[str], doorbell: int | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hitl_tui import canonical_json, failpoints, handback
 from hitl_tui.agents.agent_errors import Drained, explain
 from hitl_tui.agents.interrupts import is_gate
-from hitl_tui.agents.local_source import Project
+from hitl_tui.agents.local_source import LocalSource
 from hitl_tui.agents.messages import result_of
 from hitl_tui.agents.stream_events import Trace
 from hitl_tui.agents.thread import Look, Part, Thread
@@ -21,7 +21,7 @@ from hitl_tui.failpoints import Step
 from hitl_tui.model import Head, ReviewState, Run, RunState, TakeOver
 from hitl_tui.store import Store, decisions, events, reviews, runs, takeovers
 from hitl_tui.store.time_limits import Due
-from hitl_tui.worker.executor import AgentThreads
+from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.handback import MAY_BE_DONE, HandBacks
 from hitl_tui.worker.outcomes import (
     ASKED_AGAIN,
@@ -37,24 +37,26 @@ from hitl_tui.worker.outcomes import (
     with_words,
 )
 from hitl_tui.worker.output_capture import current_run
-from hitl_tui.worker.policy_router import Routing
-from hitl_tui.worker.trace_writer import Journal
+from hitl_tui.worker.policy_router import PolicyRouter
+from hitl_tui.worker.trace_writer import TraceWriter
 
 CRASHES = 2
 """After so many deaths of the worker under it, alone the last time, a run is held to be their cause."""
 GONE = ("its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run anew")
 
 
-class Turns:
+class RunDriver:
     """Drives runs of one project. Whatever an agent does, a turn ends with the run's state in the store."""
 
-    def __init__(self, store: Store, worker: str, project: Project, journal: Journal, code: AgentThreads, routing: Routing) -> None:
+    def __init__(
+        self, store: Store, worker: str, project: LocalSource, writer: TraceWriter, code: AgentExecutor, router: PolicyRouter
+    ) -> None:
         self._store = store
         self._worker = worker
-        self._project = project
-        self._journal = journal
+        self._source = project
+        self._writer = writer
         self._code = code
-        self._routing = routing
+        self._router = router
         self._hand_backs = HandBacks(store, worker)
         self._traces: dict[int, Trace] = {}
         self._threads: dict[int, Thread] = {}
@@ -96,7 +98,7 @@ class Turns:
 
     async def _is_as_it_was(self, run: Run, takeover: TakeOver, why: str) -> None:
         self._say(run, "error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
-        await self._journal.flush()
+        await self._writer.flush()
         self._forget(run)
 
     async def _after_crash(self, run: Run, takeover: TakeOver, look: Look, thread: Thread) -> bool:
@@ -116,7 +118,7 @@ class Turns:
             raise _Condemned(f"the worker died {run.crashes} times while this run was going")
         if run.resuming and await self._go_on(run, thread):
             return
-        given = self._project.input_of(run)
+        given = self._source.input_of(run)
         self._say(run, "input", {"text": run.input["text"]} if "text" in run.input else {"input": given})
         await self._stream(run, thread.begin(given))
         await self._conclude(run, thread)
@@ -195,10 +197,10 @@ class Turns:
         """Drive the graph, and tell of it; of the first step at once, for somebody waits to see it go on."""
         trace, told = self._traces[run.id], False
         async for part in parts:
-            self._journal.add(run.id, list(trace.lines(part)), trace.activity)
+            self._writer.add(run.id, list(trace.lines(part)), trace.activity)
             if not told:
                 told = True
-                await self._journal.flush()
+                await self._writer.flush()
                 failpoints.reached(first)
         failpoints.reached(Step.INTERRUPTED)
 
@@ -216,17 +218,17 @@ class Turns:
         if look.finished:
             result = result_of(look.snapshot.values)
             self._say(run, "done", {})
-            await self._journal.flush()
+            await self._writer.flush()
             await reviews.close(self._store, fate)
             await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=result)
             failpoints.reached(Step.APPLIED)
             self._forget(run)
             return
         self._say(run, "paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
-        await self._journal.flush()
-        await self._routing.note(self._store)
+        await self._writer.flush()
+        await self._router.note(self._store)
         head = self._threads[run.id].head(replace(look, pauses=tuple(pauses)))
-        judge = self._routing.judge_of(run, self._store)
+        judge = self._router.judge_of(run, self._store)
         await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, fate, doubtful, judge, head)
         failpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
@@ -236,7 +238,7 @@ class Turns:
         try:
             if run.id not in self._traces:
                 self._traces[run.id] = Trace(await events.last_seq(self._store, run.id))
-            async with self._project.thread(run) as thread:
+            async with self._source.thread(run) as thread:
                 self._threads[run.id] = thread
                 await self._teach(run, thread)
                 await work(thread)
@@ -254,7 +256,7 @@ class Turns:
             current_run.reset(token)
 
     async def _teach(self, run: Run, thread: Thread) -> None:
-        if problem := await self._project.teach(run, thread):
+        if problem := await self._source.teach(run, thread):
             self._say(run, "error", {"text": problem})
             print(f"hitl-tui: {problem}", file=sys.stderr, flush=True)
 
@@ -283,12 +285,12 @@ class Turns:
                 )
 
     async def _put_back(self, run: Run, cut: bool = False) -> None:
-        await self._journal.flush()
+        await self._writer.flush()
         await runs.settle(self._store, run.id, self._worker, RunState.QUEUED, resuming=True, cut=cut)
 
     async def _end(self, run: Run) -> None:
         self._say(run, "error", {"text": "cancelled"})
-        await self._journal.flush()
+        await self._writer.flush()
         await runs.settle(self._store, run.id, self._worker, RunState.CANCELLED, await self._head_of(run, ""), cut=True)
         self._forget(run)
 
@@ -296,7 +298,7 @@ class Turns:
         sentence = explain(error)
         trace = "" if isinstance(error, HitlError) else "".join(traceback.format_exception(error))
         self._say(run, "error", {"text": sentence})
-        await self._journal.flush()
+        await self._writer.flush()
         sent = await reviews.submitted(self._store, run.id)
         fate = await self._fate_after(run, sent, sentence)
         if isinstance(error, _Gone):  # nothing was sent anywhere
@@ -313,7 +315,7 @@ class Turns:
     async def _head_of(self, run: Run, sentence: str) -> Head | None:
         """Where a run stands that ended with an error, for who takes it over; None when it has not begun."""
         try:
-            async with self._project.thread(run) as thread:
+            async with self._source.thread(run) as thread:
                 return await thread.stand(run.id, sentence)
         except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; nobody can take it over
             return None
@@ -323,7 +325,7 @@ class Turns:
         if not sent:
             return {}
         try:
-            async with self._project.thread(run) as thread:
+            async with self._source.thread(run) as thread:
                 pending = {pause.interrupt for pause in (await thread.look(stopped=True)).pauses}
         except (Exception, SystemExit):  # noqa: BLE001 - an agent that cannot even be opened; the run has its error already
             pending = set(sent.values())
@@ -334,7 +336,7 @@ class Turns:
 
     def _say(self, run: Run, kind: str, body: dict[str, object]) -> None:
         if trace := self._traces.get(run.id):  # else it was cut off before it began
-            self._journal.note(run.id, trace.line(kind, body))
+            self._writer.note(run.id, trace.line(kind, body))
 
     def _forget(self, run: Run) -> None:
         self._traces.pop(run.id, None)

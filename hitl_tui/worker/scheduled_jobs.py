@@ -8,20 +8,20 @@ from collections.abc import Callable
 from hitl_tui.policy.notification import channels
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, deadlines, escalations, failed_runs
-from hitl_tui.worker.attention_checks import Checks
+from hitl_tui.worker.attention_checks import AttentionChecks
 
 
-class Duties:
-    """The duties of one project's runs. Any number of workers may have them: each is done by whoever comes first."""
+class ScheduledJobs:
+    """The jobs of one project's runs. Any number of workers may have them: each is done by whoever comes first."""
 
     def __init__(self, store: Store, project: int, policy: Callable[[], Policy | None], clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._project = project
         self._policy = policy
         self._clock = clock
-        self._checks = Checks(store, project)
+        self._checks = AttentionChecks(store, project)
 
-    async def do(self) -> bool:
+    async def run_due(self) -> bool:
         """Do what is due now; whether that was anything.
 
         Raises:

@@ -15,7 +15,7 @@ QUIET_S = 60.0
 """How long the same sentence is not said again."""
 
 
-class Patience:
+class StorageBackoff:
     """The faults of the storage met so far. `check` tries whether runs could go on, and raises `Storage` while they could not."""
 
     def __init__(self, check: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from hitl_tui.store import Store, events, runs
 GATHER_S = 0.02
 
 
-class Journal:
+class TraceWriter:
     """Lines on their way to the store. Losing the last ones in a power cut costs nothing but a line on a screen."""
 
     def __init__(self, store: Store, ring: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ class Journal:
             raise
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Journal]:
+    async def running(self) -> AsyncIterator[TraceWriter]:
         """Write in the background while the block lasts, and the rest at its end."""
         task = asyncio.ensure_future(self.write())
         try:

@@ -42,7 +42,7 @@ class Watchdog:
             time.sleep(LOOK_S)
             if self._missed >= BLOCKED_LOOKS and self._is_due() and self._missed >= BLOCKED_LOOKS:
                 with contextlib.suppress(sqlite3.Error):
-                    time_limits.say_alive(self._database, self._worker)  # the successor needs a moment until it can
+                    time_limits.say_alive(self._database, self._worker)  # the replacement needs a moment until it can
                 self._replace()
 
     def _alive(self) -> None:

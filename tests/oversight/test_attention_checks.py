@@ -28,7 +28,7 @@ from hitl_tui.settings import Home
 from hitl_tui.store import Store, audit, decisions, history, reviews, runs, search, statistics, takeovers, training_data, workers
 from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.maintenance import recover, repair
-from tests.support.attention_homes import EVERY, decided, duties, made
+from tests.support.attention_homes import EVERY, decided, jobs, made
 from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
 from tests.ui.homes import seed
 
@@ -142,10 +142,10 @@ async def nothing_runs(store: Store, check: Review) -> None:
 async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_waits_at_a_time(store: Store) -> None:
     project = await seed.project(store)
     await decided(store, project, 8)
-    assert not await duties(store, project, Policy()).do() and not await duties(store, project, None).do()
-    first, second = duties(store, project), duties(store, project)
-    assert sorted(await asyncio.gather(first.do(), second.do())) == [False, True]
-    assert not await first.do()
+    assert not await jobs(store, project, Policy()).run_due() and not await jobs(store, project, None).run_due()
+    first, second = jobs(store, project), jobs(store, project)
+    assert sorted(await asyncio.gather(first.run_due(), second.run_due())) == [False, True]
+    assert not await first.run_due()
     (id_,) = [row.id for row in await Inbox(store, "ann").waiting(10)]
     check, real = await Inbox(store, "ann").review(id_), await Inbox(store, "ann").review(id_ - 1)
     assert (check.row.agent, check.row.kind, check.row.title, check.row.risk) == (
@@ -163,7 +163,7 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     await nothing_runs(store, check)
 
     await decided(store, project, 8)
-    assert not await duties(store, project).do()
+    assert not await jobs(store, project).run_due()
     shown = json.dumps([kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ?", (id_,))])
     assert shown == '["opened"]' and Inbox(store, "ann").attention(id_) is None
 
@@ -177,9 +177,9 @@ async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_n
     fell = "INSERT INTO autonomy (agent, tool, was, level, actor, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 0, '')"
     policy = Policy(attention=EVERY, ladder=Ladder())
     await store.write(fell, ("act",))
-    assert not await duties(store, project, policy).do(), "such a call asks nobody: this one would be told by that"
+    assert not await jobs(store, project, policy).run_due(), "such a call asks nobody: this one would be told by that"
     await store.write(fell, ("threshold",))
-    assert await duties(store, project, policy).do()
+    assert await jobs(store, project, policy).run_due()
     ann = Inbox(store, "ann")
     check = await ann.review((await ann.waiting(1))[0].id)
     assert check.actions[0].reason == "its confidence is unknown"
@@ -232,7 +232,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         me = Worker(what, project, "p", 1, 0.0, 8, 0.0, 0)
         await workers.register(store, me, "host")
         assert await runs.take_next(store, what, project, ["mail_assistant"], True) is None
-        await duties(store, project).do()
+        await jobs(store, project).run_due()
         await runs.recover(store, what)
 
 
@@ -285,13 +285,13 @@ async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(stor
     )
     await decided(store, project, 8)
     two = parse("attention.every = 2\n[[rule]]\nname = 'two'\ntool = 'send_*'\noutcome = 'ask'\nreviewers = 2")
-    assert not await duties(store, project, two).do(), "one person's word would be enough for it, which tells it from others"
-    assert await duties(store, project, timed).do()
+    assert not await jobs(store, project, two).run_due(), "one person's word would be enough for it, which tells it from others"
+    assert await jobs(store, project, timed).run_due()
     ann = Inbox(store, "ann")
     (row,) = await ann.waiting(2)
     assert row.deadline_at and row.deadline_at - row.opened_at == pytest.approx(3600, abs=1)
     await store.write("UPDATE reviews SET deadline_at = 1 WHERE id = ?", (row.id,))
-    assert await duties(store, project, timed).do()
+    assert await jobs(store, project, timed).run_due()
     assert (await ann.review(row.id)).row.state == "expired" and ann.attention(row.id) is None
     assert (await ann.insights.read()).readers[0].shown == 0
 

@@ -8,7 +8,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Pause, PauseKind, Review
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store
-from hitl_tui.worker.scheduled_jobs import Duties
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.ui.homes import seed
 
 EVERY = 2
@@ -36,16 +36,16 @@ async def decided(store: Store, project: int, count: int, looked_ms: int = 9000)
         await store.write("UPDATE runs SET state = 'done', ended_at = ? WHERE id = ?", (time.time(), review.row.run))
 
 
-def duties(store: Store, project: int, policy: Policy | None = POLICY) -> Duties:
-    """A worker's duties under a policy."""
-    return Duties(store, project, lambda: policy)
+def jobs(store: Store, project: int, policy: Policy | None = POLICY) -> ScheduledJobs:
+    """A worker's jobs under a policy."""
+    return ScheduledJobs(store, project, lambda: policy)
 
 
 async def made(store: Store, project: int) -> Review:
     """The check that a worker has put into the queue, after as many decisions as that takes."""
     for _ in range(2 * EVERY):
         await decided(store, project, 1)
-        if await duties(store, project).do():
+        if await jobs(store, project).run_due():
             break
     row = await store.one("SELECT max(review) FROM attention")
     return await Inbox(store, "nobody in particular").review(int(row[0]))

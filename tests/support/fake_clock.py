@@ -1,4 +1,4 @@
-"""A worker's duties by a clock that only the test moves, at the rows of a place whose worker has ended."""
+"""A worker's jobs by a clock that only the test moves, at the rows of a place whose worker has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hitl_tui.model import Review, Run
 from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.store import Store
-from hitl_tui.worker.scheduled_jobs import Duties
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.support.harness import Place, Reviewer
 
 EXACT = "spot_check = 0\n"
@@ -29,7 +29,7 @@ after = "2h"
 
 @dataclass
 class Clock:
-    """Unix time, as far as the duties know."""
+    """Unix time, as far as the jobs know."""
 
     now: float = field(default_factory=time.time)
 
@@ -60,15 +60,15 @@ async def asked(
     return run, await someone.one(run)
 
 
-def duties(someone: Reviewer, run: Run, clock: Clock, store: Store | None = None) -> Duties:
-    """The duties of a worker of the run's project, on that store or the reviewer's."""
+def jobs(someone: Reviewer, run: Run, clock: Clock, store: Store | None = None) -> ScheduledJobs:
+    """The jobs of a worker of the run's project, on that store or the reviewer's."""
     assert run.project is not None
     file = PolicyFile(policy_paths(someone.place.home.path))
-    return Duties(store or someone.store, run.project, file.current, clock)
+    return ScheduledJobs(store or someone.store, run.project, file.current, clock)
 
 
 async def aged(someone: Reviewer, review: Review, seconds: float) -> Review:
-    """The review as if it had been asked that long before: what the duties do at a later time by their clock then lies in the past."""
+    """The review as if it had been asked that long before: what the jobs do at a later time by their clock then lies in the past."""
     await someone.store.write(
         "UPDATE reviews SET opened_at = opened_at - ?1, deadline_at = deadline_at - ?1 WHERE id = ?2", (seconds, review.row.id)
     )

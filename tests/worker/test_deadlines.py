@@ -11,7 +11,7 @@ from hitl_tui.errors import Stale
 from hitl_tui.model import ReviewState, RunState
 from hitl_tui.store import Store
 from hitl_tui.store.runs import get as get_run
-from tests.support.fake_clock import CHAIN, GROUPS, Clock, aged, asked, duties, log, policy, rule
+from tests.support.fake_clock import CHAIN, GROUPS, Clock, aged, asked, jobs, log, policy, rule
 from tests.support.harness import Place, Reviewer, approve, results, reviewer
 
 Own = Callable[[str], Place]
@@ -33,19 +33,19 @@ async def test_a_deadline_that_passes_rejects_with_a_sentence_and_the_agent_is_t
     run, review = await asked(alone, "per_call", ("a letter", [SEND]))
     review = await aged(alone, review, 5 * HOURS)
     clock = Clock(review.row.opened_at)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
     assert (review.row.deadline_at, review.row.deadline_then) == (review.row.opened_at + 4 * HOURS, "reject")
     clock.later(4 * HOURS - 1)
-    assert not await work.do() and work.wait_s() == pytest.approx(1, abs=1e-3)
+    assert not await work.run_due() and work.wait_s() == pytest.approx(1, abs=1e-3)
     assert (await alone.one(run)).undecided == (0,)
 
     clock.later(1)
-    assert await work.do()
+    assert await work.run_due()
     found = await alone.inbox.review(review.row.id)
     said = found.decisions[0]
     assert (found.row.state, said.actor, said.answer.kind) == (ReviewState.DECIDED, "timeout:letters", "reject")
     assert said.answer.message == "nobody decided it within 4 hours (rule 'letters')"
-    assert not await work.do() and work.wait_s() is None
+    assert not await work.run_due() and work.wait_s() is None
     with pytest.raises(Stale, match="rejected by timeout:letters"):
         await alone.decide(review, approve())
 
@@ -66,7 +66,7 @@ async def test_the_soonest_deadline_of_what_people_decide_counts_and_the_rest_is
     assert (review.row.deadline_at, review.row.deadline_then) == (review.row.opened_at + HOURS, "reject")
     review = await aged(alone, review, 5 * HOURS)
     await alone.inbox.decide(review, {2: approve()})
-    assert await duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + HOURS)).do()
+    assert await jobs(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + HOURS)).run_due()
     found = await alone.inbox.review(review.row.id)
     assert [d.actor for _, d in sorted(found.decisions.items())] == ["policy:reading", "timeout:moves", "ann"]
     assert alone.place.run_until_idle() == 0
@@ -78,8 +78,8 @@ async def test_a_deadline_that_escalates_does_so_once_and_the_review_stays_open(
     run, review = await asked(alone, "per_call", ("a letter", [SEND]))
     assert review.row.escalated == ""
     clock = Clock(review.row.opened_at + 4 * HOURS)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert await work.do() and not await work.do()
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert await work.run_due() and not await work.run_due()
     (escalation,) = await alone.inbox.escalations(review.row.id)
     assert (escalation.recipient, escalation.actor, escalation.step) == ("finance", "timeout:letters", 0)
     assert escalation.why == "nobody decided it within 4 hours"
@@ -93,7 +93,7 @@ async def test_a_deadline_that_escalates_does_so_once_and_the_review_stays_open(
 async def test_what_cannot_well_be_rejected_escalates_and_says_so(alone: Reviewer, agent: str, why: str) -> None:
     policy(alone.place, rule("all", "*", 'outcome = "ask"', 'deadline = "30m"', 'then = "reject"'))
     run, review = await asked(alone, agent)
-    assert await duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + HOURS)).do()
+    assert await jobs(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + HOURS)).run_due()
     last = (await alone.inbox.escalations(review.row.id))[-1]
     assert (last.actor, last.why) == ("timeout:all", f"nobody decided it within 30 minutes; it is not rejected, for {why}")
     assert (await alone.one(run)).undecided == (0,)
@@ -107,7 +107,7 @@ async def test_what_may_have_run_is_not_even_rejected_without_a_person(alone: Re
     assert alone.place.run_until_idle() == 0
     again = await alone.one(run)
     assert again.row.note.startswith("may have run once")
-    assert await duties(alone, await alone.inbox.run(run.id), Clock(again.row.opened_at + 5 * HOURS)).do()
+    assert await jobs(alone, await alone.inbox.run(run.id), Clock(again.row.opened_at + 5 * HOURS)).run_due()
     assert (await alone.one(run)).row.id == again.row.id
     assert "it is not rejected, for it has a warning: may have run once" in (await alone.inbox.escalations(again.row.id))[-1].why
 
@@ -121,8 +121,8 @@ async def test_of_two_workers_and_a_person_at_the_last_moment_the_first_wins(alo
         clock = Clock(review.row.opened_at + 4 * HOURS)
         async with Store.open(alone.place.home.database) as other:
             first, second, mine = await asyncio.gather(
-                duties(alone, now, clock).do(),
-                duties(alone, now, clock, other).do(),
+                jobs(alone, now, clock).run_due(),
+                jobs(alone, now, clock, other).run_due(),
                 alone.decide(review, approve()),
                 return_exceptions=True,
             )
@@ -138,13 +138,13 @@ async def test_what_is_undone_after_its_deadline_is_rejected_then(alone: Reviewe
     policy(alone.place, REJECTS)
     run, review = await asked(alone, "per_call", ("a letter", [SEND]))
     clock = Clock(review.row.opened_at + 4 * HOURS)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
     async with reviewer(alone.place, "bob") as bob:
         bob.inbox._grace_s = 600
         await bob.decide(review, approve())
-        assert not await work.do()
+        assert not await work.run_due()
         await bob.inbox.undo(review.row.id)
-    assert await work.do()
+    assert await work.run_due()
     assert (await alone.inbox.review(review.row.id)).decisions[0].actor == "timeout:letters"
 
 
@@ -152,11 +152,11 @@ async def test_a_run_that_somebody_has_taken_over_is_not_rejected_under_their_ha
     policy(alone.place, REJECTS)
     run, review = await asked(alone, "per_call", ("a letter", [SEND]))
     taken = await alone.inbox.take_over(run.id)
-    work = duties(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + 4 * HOURS))
-    assert not await work.do() and work.wait_s() is None
+    work = jobs(alone, await alone.inbox.run(run.id), Clock(review.row.opened_at + 4 * HOURS))
+    assert not await work.run_due() and work.wait_s() is None
     assert (await alone.one(run)).undecided == (0,)
     await alone.inbox.discard(taken.id)
-    assert await work.do()
+    assert await work.run_due()
     assert (await alone.inbox.review(review.row.id)).decisions[0].actor == "timeout:letters"
 
 
@@ -176,7 +176,7 @@ async def test_the_deadlines_of_another_project_are_its_own_workers_to_keep(alon
     now = await get_run(alone.store, run.id)
     assert now is not None and now.project is not None and now.state is RunState.WAITING
     clock = Clock(review.row.opened_at + 5 * HOURS)
-    other = duties(alone, now, clock)
+    other = jobs(alone, now, clock)
     other._project = now.project + 1
-    assert not await other.do() and other.wait_s() is None
-    assert await duties(alone, now, clock).do()
+    assert not await other.run_due() and other.wait_s() is None
+    assert await jobs(alone, now, clock).run_due()

@@ -13,7 +13,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Escalation, PauseKind, Review, ReviewState, Run, RunState
 from hitl_tui.policy.loader import Policies
 from hitl_tui.store import Store
-from tests.support.fake_clock import CHAIN, GROUPS, Clock, asked, duties, log, policy, rule
+from tests.support.fake_clock import CHAIN, GROUPS, Clock, asked, jobs, log, policy, rule
 from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
 
 Own = Callable[[str], Place]
@@ -109,16 +109,16 @@ async def test_unclaimed_it_goes_from_step_to_step_each_once_whoever_works_and_e
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     run, clock = await alone.inbox.run(run.id), Clock()
     async with Store.open(alone.place.home.database) as other:
-        first, second = duties(alone, run, clock), duties(alone, run, clock, other)
-        assert not await first.do()
+        first, second = jobs(alone, run, clock), jobs(alone, run, clock, other)
+        assert not await first.run_due()
         assert 0 < (first.wait_s() or 0) <= 15 * MINUTES
         for wait in (16 * MINUTES, 121 * MINUTES):
             clock.later(wait)
-            acted = await asyncio.gather(first.do(), second.do())
+            acted = await asyncio.gather(first.run_due(), second.run_due())
             assert any(acted)
-            assert [await one.do() for one in (first, second, duties(alone, run, clock))] == [False] * 3
+            assert [await one.run_due() for one in (first, second, jobs(alone, run, clock))] == [False] * 3
         clock.later(1000 * MINUTES)
-        assert not await first.do() and first.wait_s() is None
+        assert not await first.run_due() and first.wait_s() is None
     assert await steps(alone, review) == [
         ("finance", 0, "its confidence 0.3 is below 0.6 (thresholds)"),
         ("leads", 1, "nobody claimed it within 15 minutes"),
@@ -133,8 +133,8 @@ async def test_a_worker_that_was_away_for_a_day_raises_one_step_at_a_time(alone:
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
     clock.later(24 * 60 * MINUTES)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert await work.do() and not await work.do()
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert await work.run_due() and not await work.run_due()
     assert [step for _, step, _ in await steps(alone, review)] == [0, 1], "leads have their two hours from now on"
 
 
@@ -154,8 +154,8 @@ async def test_who_claims_or_decides_stops_the_chain(alone: Reviewer, how: str) 
         await alone.inbox.release(review.row.id)
     clock = Clock()
     clock.later(300 * MINUTES)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert not await work.do() and work.wait_s() is None
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert not await work.run_due() and work.wait_s() is None
     assert [step for _, step, _ in await steps(alone, review)] == [0]
 
 
@@ -165,7 +165,7 @@ async def test_a_chain_whose_first_step_waits_begins_with_anybody(alone: Reviewe
     assert (review.row.escalated, (await last(alone, review)).step) == ("anybody", None)
     clock = Clock()
     clock.later(6 * MINUTES)
-    assert await duties(alone, await alone.inbox.run(run.id), clock).do()
+    assert await jobs(alone, await alone.inbox.run(run.id), clock).run_due()
     assert (await steps(alone, review))[1:] == [("finance", 0, "nobody claimed it within 5 minutes")]
 
 
@@ -176,7 +176,7 @@ async def test_who_is_named_outside_the_chain_comes_before_it_and_who_is_in_it_i
     assert [(await last(alone, one)).step for one in (outside, inside)] == [None, 1]
     clock = Clock()
     clock.later(16 * MINUTES)
-    assert await duties(alone, await alone.inbox.run(run.id), clock).do()
+    assert await jobs(alone, await alone.inbox.run(run.id), clock).run_due()
     assert (await steps(alone, outside))[-1][:2] == ("finance", 0)
     assert len(await steps(alone, inside)) == 1, "leads have two hours"
 
@@ -187,8 +187,8 @@ async def test_a_chain_that_became_shorter_ends(alone: Reviewer) -> None:
     policy(alone.place, GROUPS)
     clock = Clock()
     clock.later(16 * MINUTES)
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert not await work.do() and work.wait_s() is None
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert not await work.run_due() and work.wait_s() is None
     assert len(await steps(alone, review)) == 1
 
 
@@ -219,11 +219,11 @@ async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(alone:
     assert [(kind, actor) for kind, actor, _ in told] == [("claimed", "ann"), ("released", "ann"), ("escalated", "ann")]
 
     clock = Clock()
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert await work.do() and not await work.do()
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert await work.run_due() and not await work.run_due()
     assert (await last(alone, review)).step == 1, "leads are a step of the chain, which goes on from there"
     clock.later(121 * MINUTES)
-    assert await work.do()
+    assert await work.run_due()
     assert (await last(alone, review)).recipient == "dora"
 
 
@@ -232,10 +232,10 @@ async def test_a_newer_escalation_takes_the_place_of_an_older_ones_chain(alone: 
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     await alone.inbox.escalate(review.row.id, "erin", "")
     clock = Clock()
-    work = duties(alone, await alone.inbox.run(run.id), clock)
-    assert await work.do()
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    assert await work.run_due()
     clock.later(16 * MINUTES)
-    assert await work.do()
+    assert await work.run_due()
     assert [to for to, _, _ in await steps(alone, review)] == ["finance", "erin", "finance"]
 
 
@@ -357,15 +357,15 @@ async def test_the_answer_to_a_failure_can_be_undone_while_its_grace_runs_and_is
     policy(alone.place, ERRORS)
     run, review = await failed(alone)
     slow, clock = Inbox(alone.store, "bob", grace_s=60), Clock()
-    work = duties(alone, run, clock)
+    work = jobs(alone, run, clock)
     await slow.decide(review, {0: approve()})
-    assert not await work.do()
+    assert not await work.run_due()
     await slow.undo(review.row.id)
     assert await states(alone, run) == [RunState.FAILED, "open"]
     await slow.decide(review, {0: approve()})
     clock.later(61)
     async with Store.open(alone.place.home.database) as other:
-        acted = await asyncio.gather(work.do(), duties(alone, run, clock, other).do())
+        acted = await asyncio.gather(work.run_due(), jobs(alone, run, clock, other).run_due())
     assert sorted(acted) == [False, True]
     assert await states(alone, run) == [RunState.QUEUED, "applied"]
 
@@ -376,7 +376,7 @@ async def test_without_the_policys_word_a_failure_asks_nobody(alone: Reviewer) -
     assert alone.place.run_until_idle() == 0
     assert await states(alone, run) == [RunState.FAILED]
     policy(alone.place, ERRORS)
-    assert not await duties(alone, await alone.inbox.run(run.id), Clock()).do(), "what failed before was not asked for"
+    assert not await jobs(alone, await alone.inbox.run(run.id), Clock()).run_due(), "what failed before was not asked for"
 
 
 async def test_two_workers_ask_of_a_failure_once(alone: Reviewer) -> None:
@@ -385,7 +385,7 @@ async def test_two_workers_ask_of_a_failure_once(alone: Reviewer) -> None:
     await alone.store.write("UPDATE reviews SET state = 'stale' WHERE id = ?", (review.row.id,))
     await alone.store.write("INSERT INTO failures VALUES (?)", (run.id,))  # as it is when the worker dies right after the failure
     async with Store.open(alone.place.home.database) as other:
-        acted = await asyncio.gather(duties(alone, run, Clock()).do(), duties(alone, run, Clock(), other).do())
+        acted = await asyncio.gather(jobs(alone, run, Clock()).run_due(), jobs(alone, run, Clock(), other).run_due())
     assert any(acted)
     assert await states(alone, run) == [RunState.FAILED, "stale", "open"]
     assert len(await alone.inbox.escalations(review.row.id + 1)) == 1
@@ -406,9 +406,9 @@ async def test_every_channel_has_one_notice_of_each_escalation(alone: Reviewer) 
     policy(alone.place, GROUPS + CHAIN + '[notify]\ncommand = ["true"]\n')
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
-    work = duties(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.run(run.id), clock)
     clock.later(16 * MINUTES)
-    assert await work.do() and not await work.do()
+    assert await work.run_due() and not await work.run_due()
     told = await alone.inbox.notices(review.row.id)
     assert [(notice.channel, notice.due_at) for notice in told[1:]] == [("command", clock.now)]
     assert len({notice.escalation for notice in told}) == len(told) == 2

@@ -23,8 +23,8 @@ from hitl_tui.policy.notification import channel_of, loud_from
 from hitl_tui.store import Store
 from hitl_tui.ui.queue.prefetch_cache import Shelf
 from hitl_tui.ui.review.context import people_lines
-from hitl_tui.worker.notifier import Courier
-from hitl_tui.worker.scheduled_jobs import Duties
+from hitl_tui.worker.notifier import Notifier
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reviewer
 from tests.support.notification_servers import SECRET, Post, Webhook, post, webhook
 from tests.ui.homes import seed
@@ -55,8 +55,8 @@ class Office:
         self.policy = policies.parse(policy)
         self.now = MONDAY_NOON
         self.inbox = Inbox(store, "ann")
-        self.duties = Duties(store, project, lambda: self.policy, lambda: self.now)
-        self.courier = Courier(store, "w1", project, lambda: self.policy, clock=lambda: self.now)
+        self.jobs = ScheduledJobs(store, project, lambda: self.policy, lambda: self.now)
+        self.notifier = Notifier(store, "w1", project, lambda: self.policy, clock=lambda: self.now)
 
     async def ask(self, *names: str) -> int:
         """A review of these tools."""
@@ -66,12 +66,12 @@ class Office:
     async def escalate(self, review: int, note: str = "") -> None:
         """Have a review before somebody, and people told of that as soon as the policy lets them."""
         await self.inbox.escalate(review, "bob", note)
-        assert await self.duties.do()
+        assert await self.jobs.run_due()
 
     async def send(self) -> None:
         """Let the worker look, and what it sends come to its end."""
-        await self.courier.look()
-        await self.courier.settled()
+        await self.notifier.look()
+        await self.notifier.settled()
 
     async def later(self, seconds: float) -> None:
         """The same after a while."""
@@ -215,9 +215,9 @@ async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothi
     office = await at(notify(command=hangs, urls=[hook.url], timeout="4s", retries=0))
     review = await office.ask()
     await office.escalate(review)
-    await office.courier.look()
+    await office.notifier.look()
     await until(lambda: len(hook.got) == 1 and (tmp_path / "pids").exists())
-    await office.courier.settled()
+    await office.notifier.settled()
     told = await office.notices(review)
     assert told["url"].state == "sent"
     assert (told["command"].state, told["command"].error) == ("failed", "it did not end within 4 s")
@@ -307,12 +307,12 @@ async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], An
     office = await at(notify(urls=[hook.url]))
     await office.escalate(await office.ask())
     hook.held.clear()
-    await office.courier.look()
+    await office.notifier.look()
     await until(lambda: len(hook.got) == 1)
     children = psutil.Process().children(recursive=True)
     seen = [" ".join([*child.cmdline(), *child.environ().values()]) for child in children if "hitl_tui.notify" in child.cmdline()]
     hook.held.set()
-    await office.courier.settled()
+    await office.notifier.settled()
     assert len(seen) == 1
     assert SECRET not in seen[0]
 
@@ -373,10 +373,10 @@ async def test_two_workers_do_not_send_twice(at: Callable[[str], Any], hook: Web
     async with Store.open(office.store.path) as other:
         await other.write("INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) SELECT 'w2', project, host, pid, "
                           "started, concurrency, beat_at FROM workers")  # fmt: skip
-        second = Courier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)
+        second = Notifier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)
         for _ in range(6):
-            await asyncio.gather(office.courier.look(), second.look())
-            await asyncio.gather(office.courier.settled(), second.settled())
+            await asyncio.gather(office.notifier.look(), second.look())
+            await asyncio.gather(office.notifier.settled(), second.settled())
     assert sorted(map(int, (tmp_path / "sent").read_text().split())) == expected
 
 
