@@ -37,4 +37,5 @@ def top_of(values: list[float]) -> float:
     if highest <= 0:
         return 0.0
     size = 10.0 ** math.floor(math.log10(highest))
-    return next(step * size for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * size >= highest * (1 - 1e-9))
+    steps = (step * size for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10))
+    return next((step for step in steps if step >= highest * (1 - 1e-9)), highest)  # a denormal number has no step

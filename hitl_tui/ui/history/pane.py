@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -18,11 +16,12 @@ from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.render import Beholder
 from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document
 
 
-class HistoryPane(Vertical):
+class HistoryPane(DetailPane):
     """Shows the decision under the cursor."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
@@ -54,17 +53,14 @@ class HistoryPane(Vertical):
         self.query_one("#memory-tabs", TabLine).step(by)
         self._draw_tab()
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the text by half its height."""
-        text = self.query_one("#memory-text", Document)
-        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
+    @property
+    def text(self) -> Document:
+        """The decision, above the tabs."""
+        return self.query_one("#memory-text", Document)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
         self._draw_tab()
-
-    def on_resize(self) -> None:
-        self._draw_title()
 
     @property
     def _seen(self) -> Beholder:
@@ -72,11 +68,11 @@ class HistoryPane(Vertical):
 
     def _draw(self) -> None:
         entry = self.entry
-        self._draw_title()
+        self.draw_title()
         anybody = Beholder("", self._clock())  # nothing is taken back here
         facts = render.facts(entry.review, entry.context, anybody) if entry else Content("")
         self.query_one("#memory-facts", Static).update(facts)
-        self.query_one("#memory-text", Document).show(entry_lines(entry, self._seen) if entry else ())
+        self.text.show(entry_lines(entry, self._seen) if entry else ())
         self.query_one("#memory-tabs", TabLine).retitle(titles(entry))
         self._draw_tab()
 
@@ -87,15 +83,10 @@ class HistoryPane(Vertical):
         nothing = [line("nothing", "muted")] if self.entry else []
         self.query_one("#memory-tab", Document).show(chain([first], lines) if first else nothing)
 
-    def _draw_title(self) -> None:
+    def title(self) -> tuple[str, Sequence[str]]:
         row, entry = self._row, self.entry
         if row is None:
-            self.border_title = ""
-            return
-        slots = f"  #{row.slot}" if entry and len(entry.review.actions) > 1 else ""
-        left = one_line(row.tool, 40) + slots
-        room = self.size.width - cell_len(left) - 6
-        places = (f"{one_line(row.agent, 40)} · run r{row.run} · review {row.review}", f"run r{row.run} · review {row.review}")
-        right = next((place for place in places if cell_len(place) <= room - 2), "")
-        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
-        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+            return "", ()
+        slot = f"  #{row.slot}" if entry and len(entry.review.actions) > 1 else ""
+        source = f"run r{row.run} · review {row.review}"
+        return one_line(row.tool, 40) + slot, (f"{one_line(row.agent, 40)} · {source}", source)

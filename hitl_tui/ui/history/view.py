@@ -60,11 +60,6 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         """What has the keys when the view is shown."""
         return self.query_one("#no-history", Document) if self.has_class("-empty") else self.items
 
-    @property
-    def text(self) -> Document:
-        """What has the keys in the details."""
-        return self.pane.query_one("#memory-text", Document)
-
     # Rows coming in
 
     @work(group="history", exclusive=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.content import Content
 
 from hitl_tui.oversight.statistics import Calibration, Figures, Insights
 from hitl_tui.sanitize import one_line
@@ -16,6 +13,7 @@ from hitl_tui.ui.insights.entries import FIRST_PERIOD, PERIODS, Entry, Period
 from hitl_tui.ui.insights.fatigue import fatigue_lines
 from hitl_tui.ui.insights.figures import Frame, figure_lines
 from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document
 
@@ -23,7 +21,7 @@ BESIDE = 3
 """Cells beside the text: its padding and the scrollbar."""
 
 
-class InsightsPane(Vertical):
+class InsightsPane(DetailPane):
     """One entry of a period."""
 
     def __init__(self, reviewer: str) -> None:
@@ -59,17 +57,17 @@ class InsightsPane(Vertical):
         self.is_table = not self.is_table
         self._draw(keep=True)
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the figures by half their height."""
-        text = self.query_one(Document)
-        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
+    @property
+    def text(self) -> Document:
+        """The figures."""
+        return self.query_one("#figures", Document)
 
     def on_resize(self) -> None:
         self._draw(keep=True)
 
     def _draw(self, keep: bool = False) -> None:
-        self._draw_title()
-        text = self.query_one(Document)
+        self.draw_title()
+        text = self.text
         top = text.scroll_offset.y if keep else 0
         text.show(self._lines())
         if top:
@@ -92,14 +90,9 @@ class InsightsPane(Vertical):
         elif subject is not None:
             yield from fatigue_lines(subject, frame)
 
-    def _draw_title(self) -> None:
+    def title(self) -> tuple[str, Sequence[str]]:
         entry = self._entry
         if entry is None:
-            self.border_title = ""
-            return
-        left = one_line(entry.name, 40)
-        right = " of ".join(filter(None, (entry.section, one_line(entry.beside, 40)))) if entry.section else self.period.told
-        room = self.size.width - cell_len(left) - 6
-        right = right if cell_len(right) <= room - 2 else ""
-        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
-        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+            return "", ()
+        section = " of ".join(filter(None, (entry.section, one_line(entry.beside, 40))))
+        return one_line(entry.name, 40), [section if entry.section else self.period.told]

@@ -55,11 +55,6 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
         """What has the keys when the view is shown."""
         return self.query_one("#no-insights", Document) if self.has_class("-empty") else self.items
 
-    @property
-    def text(self) -> Document:
-        """What has the keys in the details."""
-        return self.pane.query_one("#figures", Document)
-
     # Figures coming in
 
     def load(self) -> None:

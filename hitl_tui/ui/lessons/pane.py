@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.content import Content
 
 from hitl_tui.model import Lesson
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.lessons.render import Around, lesson_lines
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.text_view import Document
 
 
-class LessonsPane(Vertical):
+class LessonsPane(DetailPane):
     """Shows the lesson under the cursor."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
@@ -31,29 +29,19 @@ class LessonsPane(Vertical):
         """Show a lesson, with what surrounds it once that is read; one that is shown already stays as it is read."""
         if (lesson, around) != self._shown:
             self._shown = (lesson, around)
-            self._draw_title()
+            self.draw_title()
             lines = lesson_lines(lesson, around, self._reviewer, self._clock()) if lesson else ()
-            self.query_one("#lesson-text", Document).show(lines)
+            self.text.show(lines)
 
     def shows(self, lesson: Lesson) -> bool:
         """Whether the lesson is on the screen as it is."""
         return bool(self.size.width) and self._shown[0] == lesson
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the text by half its height."""
-        text = self.query_one("#lesson-text", Document)
-        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
+    @property
+    def text(self) -> Document:
+        """The lesson with its evidence."""
+        return self.query_one("#lesson-text", Document)
 
-    def on_resize(self) -> None:
-        self._draw_title()
-
-    def _draw_title(self) -> None:
+    def title(self) -> tuple[str, Sequence[str]]:
         lesson = self._shown[0]
-        if lesson is None:
-            self.border_title = ""
-            return
-        left, right = one_line(lesson.tool, 40), f"{one_line(lesson.agent, 40)} · lesson {lesson.id}"
-        room = self.size.width - cell_len(left) - 6
-        right = right if cell_len(right) <= room - 2 else ""
-        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
-        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+        return (one_line(lesson.tool, 40), [f"{one_line(lesson.agent, 40)} · lesson {lesson.id}"]) if lesson else ("", ())

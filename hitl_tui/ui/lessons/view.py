@@ -50,11 +50,6 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         """What has the keys when the view is shown."""
         return self.query_one("#no-lessons", Document) if self.has_class("-empty") else self.items
 
-    @property
-    def text(self) -> Document:
-        """What has the keys in the details."""
-        return self.pane.query_one("#lesson-text", Document)
-
     @work(group="lessons", exclusive=True)
     @steady
     async def load(self) -> None:

@@ -18,13 +18,14 @@ from hitl_tui.ui.policy.autonomy_levels import standing_lines
 from hitl_tui.ui.policy.entries import Entry
 from hitl_tui.ui.policy.render import entry_lines, walk_lines
 from hitl_tui.ui.text.lines import Line
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document
 
 NOBODY = {"": "Why"}
 
 
-class PolicyPane(Vertical):
+class PolicyPane(DetailPane):
     """One entry and one walk."""
 
     def __init__(self, home: Path, reviewer: str, clock: Callable[[], float]) -> None:
@@ -58,12 +59,9 @@ class PolicyPane(Vertical):
             lines = entry_lines(entry, now.policy, at)
         self.query_one("#rule-text", Document).show(lines)
         self._path = now.path
-        self._draw_title()
+        self.draw_title()
 
-    def on_resize(self) -> None:
-        self._draw_title()
-
-    def _draw_title(self) -> None:
+    def draw_title(self) -> None:
         """The file, and where it is; of a long path its end."""
         name, folder = (self._path.name, self._path.parent) if self._path else ("", self._home)
         where = "of the home" if folder == self._home else f"in {visible(str(folder))}"
@@ -85,10 +83,10 @@ class PolicyPane(Vertical):
         self.query_one("#walk-rule", TabLine).step(by)
         self._draw_walk()
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the walk, or a tool's standing, by half its height."""
-        text = self.query_one("#rule-text" if self.has_class("-standing") else "#walk", Document)
-        text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
+    @property
+    def text(self) -> Document:
+        """The walk through the rules, or a tool's autonomy level."""
+        return self.query_one("#rule-text" if self.has_class("-standing") else "#walk", Document)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()

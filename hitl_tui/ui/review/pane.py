@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
-from rich.cells import cell_len
-from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -24,6 +21,7 @@ from hitl_tui.ui.review.assignment import NOTHING
 from hitl_tui.ui.review.call_tabs import CallsLine
 from hitl_tui.ui.review.context import Around
 from hitl_tui.ui.text.lines import Line, line
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document, row_starts
 
@@ -37,7 +35,7 @@ STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$
 """Ink → style of a piece of the first line."""
 
 
-class ReviewPane(Vertical):
+class ReviewPane(DetailPane):
     """Shows one action of one review at a time."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
@@ -209,20 +207,19 @@ class ReviewPane(Vertical):
         self.query_one("#tabs", TabLine).step(by)
         self._draw_tab()
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the text by half its height."""
-        document = self.query_one("#surroundings" if self.zoomed else "#arguments", Document)
-        document.scroll_relative(y=direction * max(1, document.size.height // 2), animate=False)
+    @property
+    def text(self) -> Document:
+        """The arguments, or the context while it has the whole pane."""
+        return self.query_one("#surroundings" if self.zoomed else "#arguments", Document)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self._draw_title()
+    def on_resize(self) -> None:
         self.call_after_refresh(self._fit)
 
     def _draw(self, only_action: bool = False) -> None:
         if not self.query(CallsLine):
             return  # the console is leaving
         review, action = self.review, self.action
-        self._draw_title()
+        self.draw_title()
         self.query_one(CallsLine).show(review, self.slot)
         self.count_down()
         seen = self.beholder
@@ -283,16 +280,7 @@ class ReviewPane(Vertical):
         rows = (1 for one in lines for _ in row_starts(one.text, width - one.indent))
         return sum(islice(rows, limit))
 
-    def _draw_title(self) -> None:
-        """Tool on the left and its source on the right of the upper border."""
+    def title(self) -> tuple[str, Sequence[str]]:
         if self._row is None:
-            self.border_title = ""
-            return
-        action = self.action
-        left = one_line(action.name if action else self._row.title, 40)
-        room = self.size.width - cell_len(left) - 6
-        sources = render.sources(self._row, self.review)
-        right = next((source for source in sources if cell_len(source) <= room - 2), "")
-        room -= cell_len(right)
-        parts = [Content.styled(left, "bold $text"), Content.styled(f" {'─' * room} " if right else "", "$panel-lighten-1")]
-        self.border_title = Content.assemble(*parts, Content.styled(right, "$foreground 60%"))
+            return "", ()
+        return one_line(self.action.name if self.action else self._row.title, 40), render.sources(self._row, self.review)

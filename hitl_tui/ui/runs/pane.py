@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -18,6 +16,7 @@ from hitl_tui.ui.review import render
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.text import labels, thumbs
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
+from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document
 
@@ -26,7 +25,7 @@ LOG_TAIL = 200_000
 TABS = {"Trace": "Trace", "Result": "Result", "Input": "Input", "Log": "Log"}
 
 
-class RunPane(Vertical):
+class RunPane(DetailPane):
     """Shows the run under the cursor."""
 
     def __init__(self, log_path: Callable[[int], Path], clock: Callable[[], float], reviewer: str) -> None:
@@ -58,7 +57,7 @@ class RunPane(Vertical):
         unchanged = run == self.run
         self.run = run
         self._feedback = () if other else self._feedback
-        self._draw_title()
+        self.draw_title()
         self.query_one("#run-facts", Static).update(self._facts(run) if run else Content(""))
         self.trace.follow(run.id if run else None)
         tabs = self.query_one("#run-tabs", TabLine)
@@ -82,17 +81,14 @@ class RunPane(Vertical):
         self.query_one("#run-tabs", TabLine).step(by)
         self._draw_tab()
 
-    def scroll_half(self, direction: int) -> None:
-        """Scroll the text by half its height."""
-        chosen = self.trace if self.trace.display else self.query_one("#run-text", Document)
-        chosen.scroll_relative(y=direction * max(1, chosen.size.height // 2), animate=False)
+    @property
+    def text(self) -> TracePane | Document:
+        """The live trace, or the text of another tab."""
+        return self.trace if self.trace.display else self.query_one("#run-text", Document)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
         self._draw_tab()
-
-    def on_resize(self) -> None:
-        self._draw_title()
 
     def _facts(self, run: Run) -> Content:
         glyph, ink = labels.RUNS[run.state]
@@ -138,14 +134,8 @@ class RunPane(Vertical):
             case _:
                 yield from _log(self._log_path(run.id))
 
-    def _draw_title(self) -> None:
-        if self.run is None:
-            self.border_title = ""
-            return
-        left, right = one_line(self.run.agent, 40), f"run r{self.run.id}"
-        room = self.size.width - cell_len(left) - cell_len(right) - 6
-        rule = Content.styled(f" {'─' * max(1, room)} ", "$panel-lighten-1")
-        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
+    def title(self) -> tuple[str, Sequence[str]]:
+        return (one_line(self.run.agent, 40), [f"run r{self.run.id}"]) if self.run else ("", ())
 
 
 def _outcome(run: Run) -> Iterator[Line]:

@@ -1,27 +1,48 @@
-"""A list and, beside it, the details of what its cursor is on: the way into them and back, the same in all views."""
+"""List and details, side by side: the base classes of every view that shows a list and the item under its cursor."""
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
+from rich.cells import cell_len
+from textual.containers import Vertical
+from textual.content import Content
 from textual.widget import Widget
 
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.widgets.key_bar import Hint
 
 
-class Pane(Protocol):
-    """Where the details are."""
+class DetailPane(Vertical):
+    """The details of one item: a title on the upper border, and a text that scrolls by half its height."""
 
     @property
-    def has_focus_within(self) -> bool:
-        """Whether the keys are in them."""
+    def text(self) -> Widget:
+        """The text that the details keys scroll."""
+        raise NotImplementedError
+
+    def title(self) -> tuple[str, Sequence[str]]:
+        """The title on the left, empty for none, and texts for the right, longest first: the first that fits is shown."""
+        raise NotImplementedError
+
+    def draw_title(self) -> None:
+        """Draw the title for the present width."""
+        left, choices = self.title()
+        room = self.size.width - cell_len(left) - 6
+        right = next((text for text in choices if cell_len(text) <= room - 2), "")
+        rule = Content.styled(f" {'─' * max(1, room - cell_len(right))} " if right else "", "$panel-lighten-1")
+        self.border_title = Content.assemble(Content.styled(left, "bold $text"), rule, Content.styled(right, "$foreground 60%"))
 
     def scroll_half(self, direction: int) -> None:
-        """Scroll the text by half its height."""
+        """Scroll the text by half its height: 1 down, -1 up."""
+        self.text.scroll_relative(y=direction * max(1, self.text.size.height // 2), animate=False)
+
+    def on_resize(self) -> None:
+        self.draw_title()
 
 
-P = TypeVar("P", bound=Pane)
+P = TypeVar("P", bound=DetailPane)
 
 
 class ListAndDetails(Widget, Generic[P]):
@@ -37,7 +58,7 @@ class ListAndDetails(Widget, Generic[P]):
     @property
     def text(self) -> Widget:
         """What has the keys in the details."""
-        raise NotImplementedError
+        return self.pane.text
 
     @property
     def is_inside(self) -> bool:
