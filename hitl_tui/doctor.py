@@ -18,7 +18,7 @@ from hitl_tui.errors import HitlError
 from hitl_tui.model import Agent
 from hitl_tui.policy.loader import policy_paths, read_policy
 from hitl_tui.settings import Home, read_settings
-from hitl_tui.store import Store, agents, workers
+from hitl_tui.store import Store, agents, migrations, workers
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
@@ -112,6 +112,8 @@ def _mended_file(path: Path) -> list[Finding]:
     if not path.exists():
         return []
     try:
+        if path.name == "hitl.db":
+            migrations.check(path)
         lines = _mend_file(path) if integrity.is_damaged(path) else _finish_log(path)
     except (HitlError, OSError, sqlite3.Error) as error:
         return [Finding("repair", False, str(error))]

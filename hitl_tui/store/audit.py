@@ -12,7 +12,7 @@ from typing import Any
 
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.model import Json, Logged
-from hitl_tui.store import audit_verify
+from hitl_tui.store import audit_verify, migrations
 from hitl_tui.store.chain import chained
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import fault
@@ -139,11 +139,12 @@ def _hash(previous: str, row: tuple[Any, ...]) -> str:
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     if not database.exists():
         raise BadHome(f"there is no {database}", "choose another home with --home DIR")
+    migrations.check(database)
     try:
         with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
             db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")  # no valid text: its hash will not fit
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone():
-                raise BadHome(f"{database} has no audit yet", "open it once with this version of hitl-tui")
+                raise BadHome(f"{database} has no audit yet", "open it once with hitl-tui")
             yield db
     except sqlite3.Error as error:
         raise fault(database, error) or BadHome(f"{database} cannot be read: {error}", "`hitl-tui doctor` says more") from None

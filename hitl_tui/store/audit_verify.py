@@ -41,8 +41,6 @@ FORGOTTEN = (
     "SELECT decision, review, slot FROM remembered r WHERE decision <= (SELECT max(decision) FROM history) "
     "AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1"
 )
-HISTORY_SCHEMA = 5
-"""The first schema with a history."""
 ANEW = "it is only an index; `hitl-tui doctor --repair` makes it anew"
 HALF = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 
@@ -76,8 +74,6 @@ def _actions(db: sqlite3.Connection) -> str:
 
 
 def _history(db: sqlite3.Connection) -> str:
-    if db.execute("PRAGMA user_version").fetchone()[0] < HISTORY_SCHEMA:
-        return ""  # no version that has a history opened it yet
     if row := db.execute(MISREMEMBERED).fetchone():
         return f"{_decision(*row)} is not in the history as it was made: the history was changed; {ANEW}"
     if row := db.execute(FORGOTTEN).fetchone():

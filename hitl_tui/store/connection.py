@@ -15,9 +15,9 @@ import aiosqlite
 from hitl_tui.errors import BadHome
 from hitl_tui.oversight.attention_checks import still_wrong
 from hitl_tui.oversight.statistics import bucket, edited, worded
+from hitl_tui.store import migrations
 from hitl_tui.store.chain import chained
 from hitl_tui.store.errors import fault, told
-from hitl_tui.store.migrations import STEPS
 
 BUSY_S = 10.0
 BUSY_LOOK_S = 0.003
@@ -63,8 +63,9 @@ class Store:
         `FULL` survives a power cut with every commit; `NORMAL` may lose the last ones, which is good enough for a trace.
 
         Raises:
-            BadHome: it cannot be opened, is no database, or was written by a newer program.
+            BadHome: it cannot be opened, is no database, or was written by another version or program.
         """
+        migrations.check(path)
         try:
             _make_private(path)
             db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
@@ -77,7 +78,7 @@ class Store:
             for name, values, function in FUNCTIONS:
                 await db.create_function(name, values, function, deterministic=True)
             await db.create_function("still_wrong", 3, still_wrong, deterministic=True)
-            await _migrate(db, path)
+            await _migrate(db)
             store = cls(db, path, synchronous)
             try:
                 yield store
@@ -201,13 +202,10 @@ def _make_private(path: Path) -> None:
     sqlite3.connect(path).close()  # what cannot be opened fails here, and not in a thread of aiosqlite's
 
 
-async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
-    found = await _schema(db)
-    if found > len(STEPS):
-        raise BadHome(f"{path} was written by a newer hitl-tui (schema {found}; this one knows {len(STEPS)})", "upgrade hitl-tui")
-    for number, step in enumerate(STEPS[found:], found + 1):
+async def _migrate(db: aiosqlite.Connection) -> None:
+    for number in range(await _schema(db) + 1, len(migrations.STEPS) + 1):
         try:
-            await db.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")
+            await db.executescript(migrations.statements(number))
         except sqlite3.OperationalError:
             await db.rollback()
             if await _schema(db) < number:  # else another process took the same step first

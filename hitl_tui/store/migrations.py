@@ -1,16 +1,80 @@
-"""Every step of the schema, in order, for new and old databases alike. Append only: a step that shipped is never edited."""
+"""The schema's versions. Version 1 is the baseline in `schema/`; every later step is appended here and never edited once released."""
 
 from __future__ import annotations
 
-import textwrap
+import contextlib
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+from hitl_tui.errors import BadHome
+
 SCHEMA = Path(__file__).with_name("schema")
+APPLICATION_ID = 0x68697401
+"""Marks a database as one of released hitl-tui (SQLite's `application_id`); development versions before 0.1.0 wrote none."""
+TABLES = (
+    "agents", "runs", "reviews", "decisions", "audit", "escalations", "takeovers", "policy", "attention_checks", "history", "statistics",
+    "feedback", "autonomy", "lessons",
+)  # fmt: skip
+"""The files of `schema/tables` in the order in which their tables refer to each other."""
 
 
-def _step(path: Path) -> str:
-    """The SQL of one step, to the byte as it shipped: indented, for SQLite keeps the text of every statement."""
-    return textwrap.indent(path.read_text("utf-8"), "    ")
+def _baseline() -> str:
+    tables = [SCHEMA / "tables" / f"{name}.sql" for name in TABLES]
+    return "\n".join(path.read_text("utf-8") for path in (*tables, *sorted((SCHEMA / "triggers").glob("*.sql"))))
 
 
-STEPS = tuple(map(_step, sorted(SCHEMA.glob("*.sql"), key=lambda path: int(path.name.partition("_")[0]))))
+STEPS: tuple[Callable[[], str], ...] = (_baseline,)
+"""The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
+
+
+def statements(number: int) -> str:
+    """The script that brings a database to this version (1 for the baseline), in one transaction."""
+    return f"BEGIN IMMEDIATE; {STEPS[number - 1]()}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+
+
+def check(path: Path) -> None:
+    """Refuse a database that this program must not touch; the file is only read. Damage and new files are left to whoever opens it.
+
+    Raises:
+        BadHome: it was written by a development version before 0.1.0, by a newer version, or by another program.
+    """
+    with contextlib.suppress(OSError):
+        found = _marks(path)
+        if found is not None:
+            _refuse(path, *found)
+
+
+def _refuse(path: Path, application: int, version: int) -> None:
+    if application == APPLICATION_ID and version <= len(STEPS):
+        return
+    if application == APPLICATION_ID:
+        raise BadHome(f"{path} was written by a newer hitl-tui (schema {version}; this one knows {len(STEPS)})", "upgrade hitl-tui")
+    if version:
+        raise BadHome(
+            f"{path} was written by a development version of hitl-tui from before 0.1.0, which kept its rows in other tables",
+            "choose a new home with --home DIR, or use the version that wrote it; nothing was changed",
+        )
+    raise BadHome(f"{path} is the database of another program", "choose another home with --home DIR; nothing was changed")
+
+
+def _marks(path: Path) -> tuple[int, int] | None:
+    """The file's `application_id` and `user_version`; None when there is nothing to refuse yet.
+
+    Read from the header where that is enough: SQLite itself would write files beside a database in WAL mode.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return None
+    application, version = int.from_bytes(header[68:72]), int.from_bytes(header[60:64])
+    return (application, version) if application or version else _marks_in_log(path)
+
+
+def _marks_in_log(path: Path) -> tuple[int, int] | None:
+    """The same as of the last commit, which may only be in the write-ahead log yet."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        application, version = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))
+        is_new = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        return None if is_new and not (application or version) else (application, version)
+    return None

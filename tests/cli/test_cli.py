@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hitl_tui.store.migrations import STEPS
+from hitl_tui.store import migrations
 from tests.support.harness import PROJECTS, Place, rounds
 
 Own = Callable[[str], Place]
@@ -220,7 +220,8 @@ def test_a_home_that_cannot_be_used_is_a_sentence(own: Own, command: list[str]) 
     place = own("dotenv")
     database = place.home.database
     with contextlib.closing(sqlite3.connect(database)) as db:
-        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+        db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 1}")
     assert "was written by a newer hitl-tui" in place.refused(*command)
     database.write_bytes(b"not a database at all, only text that is longer than a header of SQLite's would be, and more" * 20)
     assert "is damaged or no database" in place.refused(*command)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,7 +17,6 @@ from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Revi
 from hitl_tui.settings import Home, read_settings
 from hitl_tui.store import Store, history, reviews, runs
 from hitl_tui.store.answers import DECIDE, row_of
-from hitl_tui.store.migrations import STEPS
 from tests.support.harness import Place, approve, edit, reject
 from tests.ui.homes import seed
 
@@ -208,29 +205,6 @@ async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first
     assert [past.review for past in found] == [same[0], *reversed(same[4:])]
     assert (found[0].decision, found[0].actor, found[0].tool, found[0].agent) == ("reject", "bob", "send_email", "mail_assistant")
     assert same[0] not in [past.review for past in await desk.ann.similar(same[0])]
-
-
-async def test_what_was_decided_before_this_version_is_the_like_too(tmp_path: Path) -> None:
-    path = tmp_path / "hitl.db"
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        for number, step in enumerate(STEPS[:2], 1):
-            db.executescript(f"{step}; PRAGMA user_version = {number}")
-        db.execute(
-            "INSERT INTO runs (id, agent, thread, title, input, state, created_at) VALUES (1, 'mail_assistant', 't', '', '{}', 'done', 1)"
-        )
-        db.execute(
-            "INSERT INTO reviews (id, run, agent, interrupt, kind, node, path, title, summary, slots, note, opened_at) "
-            "VALUES (1, 1, 'mail_assistant', 'i', 'tool_calls', 'n', '[]', 'send_email', '', 1, '', 1)"
-        )
-        db.execute(
-            "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) "
-            "VALUES (1, 0, 'send_email', '{}', '[]', '', '[]', '{}', 'd')"
-        )
-        db.execute("INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) VALUES (1, 0, 'reject', 'zed', 'd', 2, 2)")
-        db.commit()
-    async with Store.open(path) as store:
-        (past,) = await history.similar(store, 9, "mail_assistant", ["send_email"])
-        assert (past.review, past.decision, past.actor) == (1, "reject", "zed")
 
 
 async def test_the_like_is_found_by_an_index(desk: Desk) -> None:

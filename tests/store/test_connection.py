@@ -15,15 +15,15 @@ import pytest
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, RunState
-from hitl_tui.store import Store, connection, decisions, reviews, runs
-from hitl_tui.store.migrations import STEPS
+from hitl_tui.store import Store, audit, connection, decisions, migrations, reviews, runs
+from hitl_tui.store.maintenance import integrity
 from tests.ui.homes import seed
 
 
 async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     async with Store.open(path) as store:
-        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+        assert await store.one("PRAGMA user_version") == (len(migrations.STEPS),)
         assert await store.one("PRAGMA journal_mode") == ("wal",)
         assert await store.one("PRAGMA synchronous") == (2,)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -31,14 +31,64 @@ async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
         assert await store.one("PRAGMA synchronous") == (1,)
 
 
-@pytest.mark.parametrize("steps", range(len(STEPS)))
-async def test_a_store_of_any_older_schema_is_brought_up_to_date(tmp_path: Path, steps: int) -> None:
+async def test_a_step_appended_to_the_schema_is_taken_by_old_and_new_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    async with Store.open(old):
+        pass
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, lambda: "ALTER TABLE runs ADD COLUMN added TEXT"))
+    for path in (old, new):
+        async with Store.open(path) as store:
+            assert await store.one("PRAGMA user_version") == (2,)
+            assert await store.all("SELECT added FROM runs") == []
+
+
+async def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "hitl.db"
+    async with Store.open(path):
+        pass
+    broken = "ALTER TABLE runs ADD COLUMN added TEXT; INSERT INTO nowhere VALUES (1)"
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, lambda: broken))
+    with pytest.raises(BadHome):
+        async with Store.open(path):
+            pass
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert not any(row[1] == "added" for row in db.execute("PRAGMA table_info(runs)"))
+
+
+@pytest.mark.parametrize("version", range(1, 10))
+@pytest.mark.parametrize("is_killed", [False, True], ids=["closed", "killed"])
+async def test_a_home_from_before_the_release_is_refused_and_not_touched(tmp_path: Path, version: int, is_killed: bool) -> None:
+    """Development versions wrote other tables under `user_version` 1 to 9 and no `application_id`."""
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
-        for number, step in enumerate(STEPS[:steps], 1):
-            db.executescript(f"{step}; PRAGMA user_version = {number}")
-    async with Store.open(path) as store:
-        assert await store.one("PRAGMA user_version") == (len(STEPS),)
+        db.executescript(f"PRAGMA journal_mode = WAL; CREATE TABLE runs (id INTEGER PRIMARY KEY); PRAGMA user_version = {version}")
+        held = _files(tmp_path)
+    if is_killed:  # its process died before the log was written into the file
+        for name, data in held.items():
+            (tmp_path / name).write_bytes(data)
+    before = _files(tmp_path)
+    with pytest.raises(BadHome, match=r"development version of hitl-tui from before 0\.1\.0.*choose a new home"):
+        async with Store.open(path):
+            pass
+    with pytest.raises(BadHome, match="development version"):
+        audit.verify(path)
+    assert "development version" in integrity.problem(path)
+    assert _files(tmp_path) == before
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """The database and its log; the `-shm` file is an index that readers may write."""
+    return {one.name: one.read_bytes() for one in folder.iterdir() if not one.name.endswith("-shm")}
+
+
+async def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE notes (text TEXT)")
+    with pytest.raises(BadHome, match="database of another program"):
+        async with Store.open(path):
+            pass
 
 
 async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
@@ -61,7 +111,8 @@ async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
 async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+        db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 1}")
     with pytest.raises(BadHome, match="newer hitl-tui"):
         async with Store.open(path):
             pass

@@ -6,7 +6,8 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from hitl_tui.store.migrations import STEPS
+from hitl_tui.errors import BadHome
+from hitl_tui.store import migrations
 
 LOOK_BYTES = 64_000_000
 """What is larger is not read whole at every start: a page that went bad is found when it is read."""
@@ -16,11 +17,12 @@ WAY_ON = "`hitl-tui doctor --repair` moves it aside and goes on, or restore a co
 def problem(path: Path) -> str:
     """What is wrong with the file, as a phrase; empty when it is sound."""
     try:
+        if path.name == "hitl.db":
+            migrations.check(path)
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
-            schema = int(db.execute("PRAGMA user_version").fetchone()[0])
-            if path.name == "hitl.db" and schema > len(STEPS):
-                return f"{path} was written by a newer hitl-tui (schema {schema}; this one knows {len(STEPS)}); upgrade hitl-tui"
             verdict = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except BadHome as error:
+        return str(error)
     except sqlite3.OperationalError as error:
         return f"{path} cannot be read: {error}; check its permissions, and end what holds it"
     except sqlite3.DatabaseError as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import Refused
+from hitl_tui.store import migrations
 from hitl_tui.store.maintenance.prune import PRUNED
-from hitl_tui.store.migrations import STEPS
 
 DMS_BYTE = 128
 """The byte of the `-shm` file on which every process that uses the database holds a lock (SQLite's UNIX_SHM_DMS)."""
@@ -88,8 +88,8 @@ def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as old:
         old.text_factory = lambda data: data.decode("utf-8", "replace")
         schema = _schema(old)
-        for number, step in enumerate(STEPS[:schema], 1):
-            db.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;")
+        for number in range(1, schema + 1):
+            db.executescript(migrations.statements(number))
         triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             db.execute(f"DROP TRIGGER {name}")  # the rows come as they are: what they once set off has happened
@@ -108,7 +108,7 @@ def _schema(old: sqlite3.Connection) -> int:
         found = int(old.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error:
         found = 0
-    return found if 0 < found <= len(STEPS) else len(STEPS)
+    return found if 0 < found <= len(migrations.STEPS) else len(migrations.STEPS)
 
 
 def _tables(db: sqlite3.Connection) -> list[str]:
@@ -196,13 +196,12 @@ def _give_owners(db: sqlite3.Connection) -> None:
         "FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run",
         (PRUNED,),
     )
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attention'").fetchone():  # none of those was an agent's
-        db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
-        db.execute(  # also where what was wrong is lost: nobody's rates and no training data have them
-            "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
-            "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
-            "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention)"
-        )
+    db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
+    db.execute(  # a check whose row is lost stays a check: statistics and training data must not count it
+        "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
+        "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
+        "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention)"
+    )
     while found := db.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, owner, number in found:
             if rowid is not None:
