@@ -39,3 +39,8 @@ def top_of(values: list[float]) -> float:
     size = 10.0 ** math.floor(math.log10(highest))
     steps = (step * size for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10))
     return next((step for step in steps if step >= highest * (1 - 1e-9)), highest)  # a denormal number has no step
+
+
+def percent_range(low: float, high: float) -> str:
+    """`82–91 %`."""
+    return f"{100 * low:.0f}–{100 * high:.0f} %"

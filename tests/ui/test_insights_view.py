@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl_tui.formatting import percent, took, top_of
+from hitl_tui.formatting import percent, percent_range, took, top_of
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.oversight.statistics import (
     Believed,
@@ -31,10 +31,8 @@ from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.calibration import calibration_lines
-from hitl_tui.ui.insights.entries import PERIODS
 from hitl_tui.ui.insights.fatigue import fatigue_lines
-from hitl_tui.ui.insights.figures import Frame, figure_lines
-from hitl_tui.ui.insights.trend import trend_of
+from hitl_tui.ui.insights.figures import PERIODS, Frame, figure_lines, trend_of
 from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
 from hitl_tui.ui.text.lines import Line
@@ -86,15 +84,15 @@ async def test_what_was_decided_is_counted_for_everything_and_each_group(console
         )
         approved = sum(kind == "approve" for kind, *_ in rows)
         shown = " ".join(text(desk).split())
-        assert f"{len(rows)} decisions of the last 30 days" in shown
+        assert f"{len(rows)} decisions in the last 30 days" in shown
         assert f"✓ approved {approved} {percent(approved / len(rows))}" in shown
         low, high = Rates(approved, rejected=len(rows) - approved).unchanged or (0, 0)
-        assert f"95 % sure: between {percent(low)} and {percent(high)} are approved unchanged." in shown
-        assert "decisions a day" in shown and "waiting, median" in shown and "× body" in shown and "× not asked for" in shown
+        assert f"approved unchanged: {percent_range(low, high)} (95 % CI)" in shown
+        assert "decisions per day" in shown and "median wait" in shown and "× body" in shown and "× not asked for" in shown
         by_name = {(row.section, row.name): row for row in view(desk).items.rows.values() if not row.is_heading}
         assert by_name["reviewer", "you"].count == sum(actor == "ann" for _, actor, _ in rows)
         assert by_name["agent", "sql_steward"].count == sum(agent == "sql_steward" for *_, agent in rows)
-        assert by_name["tool", "issue_refund"].beside == "support_desk" and ("rule", "large refunds") in by_name
+        assert by_name["tool", "issue_refund"].detail == "support_desk" and ("rule", "large refunds") in by_name
 
 
 async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_and_the_period(console: Console) -> None:
@@ -111,12 +109,12 @@ async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_an
         assert "unchanged   waited" in text(desk) and "█" not in text(desk).partition("unchanged   waited")[2]
         await desk.press("p")
         await desk.seen("Insights  90 days")
-        assert on(desk) == "large refunds" and "of the last 90 days" in text(desk)
+        assert on(desk) == "large refunds" and "in the last 90 days" in text(desk)
         await desk.press("left_square_bracket", "left_square_bracket")
         await desk.seen("Insights  7 days")
         await desk.press("left_square_bracket")
         await desk.seen("Insights  all")
-        assert "of all time" in text(desk)
+        assert "decisions in total" in text(desk)
 
 
 async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(console: Console) -> None:
@@ -133,13 +131,13 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(console: C
 async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_itself(console: Console) -> None:
     async with console() as desk:
         await desk.press("f4")
-        await desk.seen("Nothing was decided by a person yet.", "F1", "which arguments are edited")
-        for place, wanted in ((0, "Not enough yet: one decision"), (1, "2 decisions of the last 30 days")):
+        await desk.seen("No person has decided anything yet.", "F1", "which arguments are edited")
+        for place, wanted in ((0, "Not enough data: one decision"), (1, "2 decisions in the last 30 days")):
             await desk.other.decide(await desk.other.review(desk.ids[place]), {0: Answer(DecisionKind.APPROVE)})
             await desk.seen(wanted)
         assert view(desk).items.has_focus and "nan" not in desk.screen().lower()
         await desk.press("j", "j", "j")
-        assert "1 decision of the last 30 days" in text(desk) and "Not enough yet" in text(desk)
+        assert "1 decision in the last 30 days" in text(desk) and "Not enough data" in text(desk)
 
 
 # What is said, from figures made by hand
@@ -152,15 +150,15 @@ def believed(stated: float, count: int, good: int) -> Believed:
 def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
     bins = [believed(0.42, 40, 18), believed(0.72, 60, 30), believed(0.87, 50, 48), believed(0.93, 48, 47)]
     told = said(calibration_lines(Calibration(bins, brier(bins), calibration_error(bins), 0.87), MONTH, FRAME))
-    assert "198 decisions of the last 30 days with a stated confidence" in told
-    assert "at 0.87 and above, people approved 95 of 98 unchanged, 91 % or more in truth: it could go on by itself there" in told
-    assert "stated 0.75 on average; people approved 72 % unchanged" in told
-    assert "off by 0.107 on average" in told and "Brier 0.158 (0 is best; always saying 0.72 has 0.201)" in told
+    assert "198 decisions in the last 30 days with a stated confidence" in told
+    assert "0.87; from there, people approved 95 of 98 unchanged (91–99 %, 95 % CI): such calls could run without asking" in told
+    assert "confidence 0.75 on average; people approved 72 % unchanged" in told
+    assert "error 0.107" in told and "Brier score 0.158 (0 is best; always stating 0.72 scores 0.201)" in told
     assert "▼ approved less often than stated" in told and "● as stated" in told and "▲" not in told
     table = said(calibration_lines(Calibration(bins, None, None, None), MONTH, Frame(75, 22, True, "ann")))
-    assert "0.72" in table and "38 % to 62 %" in table and "none yet" in table and "●" not in table
-    assert "Not enough yet" in said(calibration_lines(Calibration((), None, None, None), MONTH, FRAME))
-    assert "Not enough yet" in said(calibration_lines(Calibration([believed(0.5, 1, 1)], 0.25, 0.5, None), MONTH, FRAME))
+    assert "0.72" in table and "38–62 %" in table and "none yet" in table and "●" not in table
+    assert "Not enough data" in said(calibration_lines(Calibration((), None, None, None), MONTH, FRAME))
+    assert "Not enough data" in said(calibration_lines(Calibration([believed(0.5, 1, 1)], 0.25, 0.5, None), MONTH, FRAME))
 
 
 def test_fatigue_is_said_calmly_and_by_name() -> None:
@@ -169,13 +167,13 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
     hasty = Reader("bob", Pace(50, 40, 7), known, 1.9, 0.99, 5, 3)
     unknown = Reader("[b]x[/]", Pace(0, 0, 0), Times(None, None), None, None, 0, 0)
     told = said(fatigue_lines([careful, hasty, unknown], FRAME))
-    assert "⚠ bob approved 7 in a row faster than can be read" in told and "⚠ bob let 2 of 5 attention checks pass" in told
+    assert "⚠ bob approved 7 calls in a row faster than anyone can read" in told and "⚠ bob missed 2 of 5 attention checks" in told
     assert "[b]x[/]" in told and told.count("⚠") == 2 and "3/5" in told
-    assert "✓ 2 decisions were faster than can be read; nobody makes a habit of it yet" in said(fatigue_lines([careful, unknown], FRAME))
-    assert "✓ Nobody goes too fast." in said(fatigue_lines([unknown], FRAME))
+    assert "✓ Nobody approves too fast; 2 decisions were faster than anyone can read." in said(fatigue_lines([careful, unknown], FRAME))
+    assert "✓ Nobody approves too fast." in said(fatigue_lines([unknown], FRAME))
     table = said(fatigue_lines([hasty], Frame(75, 22, True, "bob")))
     assert "you" in table and "40 of 50" in table and "1.9 s" in table and "99 %" in table
-    assert "Not enough yet" in said(fatigue_lines([], FRAME))
+    assert "Not enough data" in said(fatigue_lines([], FRAME))
 
 
 def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
@@ -184,7 +182,7 @@ def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
     now = Insights(0, 3, 0, of, (), (), (), (), Calibration((), None, None, None), ())
     told = said(figure_lines(of, now, MONTH, FRAME, is_overall=True))
     assert "\x1b" not in told and "1 × ⟨U+001B⟩[31mto" in told and "9 × reason 0" in told and "[red]" in told
-    assert "and 1 reason more" in told and "waited nobody knows how long" in told
+    assert "and 1 more reason" in told and "waited unknown" in told
 
 
 @pytest.mark.parametrize(
@@ -257,7 +255,7 @@ def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def figures_are_read(app: HitlApp) -> bool:
     """Whether those of the period are there; their reader rests before it ends."""
     view = app.query_one(InsightsView)
-    return view.pane.period.id in view._known
+    return view.pane.period.id in view._read
 
 
 SCREENS: list[tuple[str, bool, tuple[int, int], str, Sequence[str]]] = [

@@ -49,7 +49,7 @@ async def test_the_rules_are_there_in_order_with_how_often_each_spoke(console: C
         await desk.press("f5")
         names = [view(desk).items.rows[id_].name for id_ in range(len(view(desk).items.order))]
         assert names == [
-            "reading", "no mass changes", "large refunds", "refunds", "mail leaves the house", "thresholds", "safety", "spot check",
+            "reading", "no mass changes", "large refunds", "refunds", "outgoing mail", "thresholds", "safety", "spot check",
             "autonomy", "attention", "confidence", "groups", "escalation", "notify",
         ]  # fmt: skip
         shown = desk.screen()
@@ -73,7 +73,7 @@ async def test_the_review_under_the_queues_cursor_is_explained_rule_by_rule(cons
         assert "– refunds not asked: rule 'large refunds' comes before it" in walk
         await desk.press("f1", "j", "f5")
         assert "#0 send_email" in desk.screen() and "#1 issue_note" in desk.screen()
-        assert "speaks: rule 'mail leaves the house' says ask" in text(desk, "#walk")
+        assert "speaks: rule 'outgoing mail' says ask" in text(desk, "#walk")
         await desk.press("right_square_bracket")
         assert "· refunds its run has no tag eu" in text(desk, "#walk")
         assert "▶ thresholds speaks: its confidence 0.95 is at least 0.9" in text(desk, "#walk")

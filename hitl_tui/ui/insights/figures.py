@@ -1,28 +1,61 @@
-"""What was decided of one agent, tool, reviewer or rule as lines: what became of it, how long it took, day by day, and why not. Pure."""
+"""Figures of one agent, tool, reviewer or rule as lines: outcomes, times, the trend, what was edited and why calls were rejected. Pure."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hitl_tui.formatting import counted, percent, took, top_of
+from hitl_tui.formatting import counted, percent, percent_range, took, top_of
 from hitl_tui.model import DecisionKind
 from hitl_tui.oversight.statistics import Figures, Insights, Rates, Span, Times
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.insights.entries import ENOUGH, Period
-from hitl_tui.ui.insights.trend import Trend, trend_of
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, inked
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
+from hitl_tui.ui.text.lines import BLANK, Line, line
 
+ENOUGH = 2
+"""Decisions below which shares say nothing."""
 LONGEST_BAR = 60
 MOST = 8
-"""Arguments and reasons that are listed."""
+"""Arguments and reasons listed; the rest is counted."""
 TALL = 40
-"""Rows of a pane from which on plots are higher."""
-AXIS = 8
-"""Cells beside a plot for its scale."""
+"""Rows of a pane from which charts are higher."""
+AXIS = 10
+"""Cells left of a chart for its scale."""
+LEAD = 11
+"""Cells of the column of names."""
+DAY = 86_400
+STEPS = ((1, "per day"), (7, "per week"), (28, "per 4 weeks"), (364, "per year"))
+"""Days of a step of a trend, and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How far back the figures look."""
+
+    id: str
+    title: str
+    days: int | None
+    """None for all."""
+
+    def since(self, now: float) -> float:
+        """Unix time in seconds; 0 for all."""
+        return 0.0 if self.days is None else now - self.days * DAY
+
+    @property
+    def phrase(self) -> str:
+        """The end of a sentence: `in the last 30 days`."""
+        return "in total" if self.days is None else f"in the last {self.title}"
+
+
+PERIODS = {
+    period.id: period
+    for period in (Period("7d", "7 days", 7), Period("30d", "30 days", 30), Period("90d", "90 days", 90), Period("all", "all", None))
+}
+"""By id."""
+FIRST_PERIOD = "30d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,80 +67,132 @@ class Frame:
     rows: int
     """Rows of the pane."""
     is_table: bool
-    """Numbers in place of plots."""
+    """Show numbers instead of charts."""
     reviewer: str
 
     @property
     def height(self) -> int:
-        """Rows of a small plot."""
+        """Rows of a small chart."""
         return 6 if self.rows >= TALL else 4
 
 
-def not_enough_lines(ever: Insights) -> Iterator[Line]:
-    """The page of a home in which next to nothing was decided."""
-    one = ever.decisions == 1
-    yield line("Not enough yet: one decision says nothing about the next." if one else "Nothing was decided by a person yet.", "strong")
+def no_data_lines(all_time: Insights) -> Iterator[Line]:
+    """The page shown while there are too few decisions for any figure."""
+    one = all_time.decisions == 1
+    yield line("Not enough data: one decision so far." if one else "No person has decided anything yet.", "strong")
     yield BLANK
-    yield line("What the decisions say will be here, by agent, tool, reviewer and rule:")
+    yield line("This page will show, by agent, tool, reviewer and rule:")
     yield BLANK
     for name, what in (
-        ("shares", "how much is approved unchanged, edited, rejected and answered, and how sure that is"),
-        ("times", "how long it waits, and how long people look at it, day by day"),
+        ("shares", "approved unchanged, edited, rejected and answered, with their uncertainty"),
+        ("times", "how long calls wait and how long people view them, day by day"),
         ("changes", "which arguments are edited, and why calls are rejected"),
-        ("calibration", "whether the agents' confidence is worth something, and from where on"),
-        ("fatigue", "who decides faster than can be read"),
+        ("calibration", "whether the agents' stated confidence can be trusted"),
+        ("fatigue", "who decides faster than anyone can read"),
     ):
         yield line(what, "muted", f"   {name}", 17, "")
     yield BLANK
-    if ever.by_itself:
-        yield line(f"So far, {counted(ever.by_itself, 'call')} went on or were denied by policy alone.", "muted")
-    yield line("to see what waits and decide it", "", "F1", 4, "accent")
+    if all_time.by_itself:
+        yield line(f"Policy alone has decided {counted(all_time.by_itself, 'call')} so far.", "muted")
+    yield line("show the queue and decide what waits", "", "F1", 4, "accent")
 
 
-def figure_lines(of: Figures, now: Insights, period: Period, frame: Frame, is_overall: bool) -> Iterator[Line]:
-    """All of it; of too little only what it is."""
-    rates = of.rates
-    beside = f" · {counted(now.by_itself, 'call')} without a person" if is_overall and now.by_itself else ""
-    yield line(f"{counted(rates.total, 'decision')} {period.told}{beside}", "strong")
+def figure_lines(figures: Figures, insights: Insights, period: Period, frame: Frame, is_overall: bool) -> Iterator[Line]:
+    """All figures; only the count where there is not enough data."""
+    rates = figures.rates
+    automatic = f" · {counted(insights.by_itself, 'call')} decided by policy" if is_overall and insights.by_itself else ""
+    yield line(f"{counted(rates.total, 'decision')} {period.phrase}{automatic}", "strong")
+    yield BLANK
     if rates.total < ENOUGH:
-        yield BLANK
-        yield line("Not enough yet: shares and times are shown from two decisions on; p looks further back.", "muted")
+        yield line("Not enough data: shares and times need two decisions; p chooses a longer period.", "muted")
         return
+    yield from _outcomes(rates, frame)
     yield BLANK
-    yield from _became(rates, frame)
+    yield from _times(figures.waited, figures.looked)
     yield BLANK
-    yield from _times(of.waited, of.looked)
-    yield BLANK
-    yield from _trend(of.trend, frame)
-    yield from _counts("what was edited", of.edited, "argument", frame)
-    yield from _counts("why it was rejected", of.reasons, "reason", frame)
+    yield from _trend(figures.trend, frame)
+    yield from _counts("edited arguments", figures.edited, "argument", frame)
+    yield from _counts("reasons for rejections", figures.reasons, "reason", frame)
 
 
-def _became(rates: Rates, frame: Frame) -> Iterator[Line]:
+def _outcomes(rates: Rates, frame: Frame) -> Iterator[Line]:
     counts = (rates.approved, rates.edited, rates.rejected, rates.answered)
     digits = max(len(f"{count:,}") for count in counts)
     cells = min(LONGEST_BAR, frame.room - 12 - digits - 8)
     for kind, count in zip((DecisionKind.APPROVE, DecisionKind.EDIT, DecisionKind.REJECT, DecisionKind.RESPOND), counts, strict=True):
         glyph, word, ink = labels.DECIDED[kind]
         share = rates.share(count) or 0.0
-        full, left = bar(share, cells)
+        full, rest = bar(share, cells)
         drawn = [(glyph, ink), (f" {word:<9}", ""), (f"{count:>{digits},}", ""), (f"{percent(share):>6}  ", "strong" if count else "muted")]
-        yield inked([*drawn, (full, ink), (left, "faint")])
-    bounds = rates.unchanged
-    if bounds:
-        between = f"between {percent(bounds[0])} and {percent(bounds[1])}"
-        yield from paragraph(f"95 % sure: {between} are approved unchanged.", "muted")
+        yield inked([*drawn, (full, ink), (rest, "faint")])
+    if bounds := rates.unchanged:
+        yield line(f"approved unchanged: {percent_range(*bounds)} (95 % CI)", "muted")
 
 
-def _times(waited: Times, looked: Times) -> Iterator[Line]:
-    for name, found in (("waited", waited), ("looked at", looked)):
-        if found.median is None:
-            yield line("nobody knows how long", "muted", name, 11, "")
+def _times(waited: Times, viewed: Times) -> Iterator[Line]:
+    for name, times in (("waited", waited), ("viewed", viewed)):
+        if times.median is None:
+            yield line("unknown", "muted", name, LEAD, "")
         else:
-            yield line(f"half within {took(found.median)}, nine of ten within {took(found.p90)}", "", name, 11, "")
+            yield line(f"median {took(times.median)}, p90 {took(times.p90)}", "", name, LEAD, "")
 
 
-# Day by day
+def _counts(title: str, found: Sequence[tuple[str, int]], noun: str, frame: Frame) -> Iterator[Line]:
+    if not found:
+        return
+    yield line(title, "title")
+    digits = max(len(f"{count:,}") for _, count in found)
+    for name, count in found[:MOST]:
+        yield line(one_line(name, 300), "", f"{count:>{digits},} ×", digits + 3)
+    if len(found) > MOST:
+        yield line(f"and {counted(len(found) - MOST, f'more {noun}')}", "muted", "", digits + 3)
+    yield BLANK
+
+
+# The trend
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Even steps of time, one after another; None where nothing was decided."""
+
+    steps: Sequence[Span | None]
+    step: str
+    """Length of a step: `per day`."""
+    began: float
+    ended: float
+    """Where the last step begins."""
+
+
+def trend_of(spans: Sequence[Span], room: int) -> Trend | None:
+    """Merge days or weeks into at most `room` even steps, if possible; None for fewer than two."""
+    if len(spans) < 2:
+        return None
+    first, last = spans[0].began, spans[-1].began
+    gaps = [(b.began - a.began) / DAY for a, b in itertools.pairwise(spans)]
+    shortest = 7 if all(round(gap) % 7 == 0 for gap in gaps) else 1
+    days, name = next((step for step in STEPS if step[0] >= shortest and (last - first) / (step[0] * DAY) < room), STEPS[-1])
+    steps: list[list[Span]] = [[] for _ in range(round((last - first) // (days * DAY)) + 1)]
+    for span in spans:
+        steps[int((span.began - first) // (days * DAY))].append(span)
+    return Trend([_merged(step) if step else None for step in steps], name, first, first + (len(steps) - 1) * days * DAY)
+
+
+def _merged(spans: Sequence[Span]) -> Span:
+    """Several spans as one; its median is the middle one of theirs, weighted by decisions."""
+    if len(spans) == 1:
+        return spans[0]
+    rates = Rates(
+        sum(span.rates.approved for span in spans), sum(span.rates.edited for span in spans),
+        sum(span.rates.rejected for span in spans), sum(span.rates.answered for span in spans),
+    )  # fmt: skip
+    waits = sorted((span.waited, span.rates.total) for span in spans if span.waited is not None)
+    seen, waited = 0, None
+    for wait, count in waits:
+        seen, waited = seen + count, wait
+        if seen * 2 >= sum(count for _, count in waits):
+            break
+    return Span(spans[0].began, rates, waited)
 
 
 def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
@@ -124,9 +209,9 @@ def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
     waits = [step.waited if step else None for step in trend.steps]
     top = top_of([total for total in totals if total])
     longest = max((wait for wait in waits if wait is not None), default=0.0)
-    yield from _chart(f"decisions {trend.each}", totals, top, f"{top:,.0f}", "accent", cells, frame)
+    yield from _chart(f"decisions {trend.step}", totals, top, f"{top:,.0f}", "accent", cells, frame)
     yield from _chart("approved unchanged", shares, 1.0, "100 %", "success", cells, frame)
-    yield from _chart("waiting, median", waits, longest, took(longest), "accent", cells, frame)
+    yield from _chart("median wait", waits, longest, took(longest), "accent", cells, frame)
     yield _dates(trend, cells)
     yield BLANK
 
@@ -160,19 +245,4 @@ def _trend_table(spans: Sequence[Span], room: int) -> Iterator[Line]:
         counts = [f"{count:,}" for count in (rates.total, rates.approved, rates.edited, rates.rejected, rates.answered)]
         rows.append((_day(span.began, "%Y-%m-%d"), *counts, percent(rates.share(rates.approved)), took(span.waited)))
     yield from grid(head, rows, room)
-    yield BLANK
-
-
-# Why not
-
-
-def _counts(title: str, found: Sequence[tuple[str, int]], noun: str, frame: Frame) -> Iterator[Line]:
-    if not found:
-        return
-    yield line(title, "title")
-    digits = max(len(f"{count:,}") for _, count in found)
-    for name, count in found[:MOST]:
-        yield line(one_line(name, 300), "", f"{count:>{digits},} ×", digits + 3)
-    if len(found) > MOST:
-        yield line(f"and {counted(len(found) - MOST, noun)} more", "muted", "", digits + 3)
     yield BLANK

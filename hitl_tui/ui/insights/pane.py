@@ -1,4 +1,4 @@
-"""What the list's cursor is on, in full: the periods to choose from, and under them figures and plots, or their numbers as a table."""
+"""The details of the insights view: a tab per period, and the figures of the selected row as charts or as a table."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from textual.app import ComposeResult
 from hitl_tui.oversight.statistics import Calibration, Figures, Insights
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.insights.calibration import calibration_lines
-from hitl_tui.ui.insights.entries import FIRST_PERIOD, PERIODS, Entry, Period
 from hitl_tui.ui.insights.fatigue import fatigue_lines
-from hitl_tui.ui.insights.figures import Frame, figure_lines
+from hitl_tui.ui.insights.figures import FIRST_PERIOD, PERIODS, Frame, Period, figure_lines
+from hitl_tui.ui.insights.list import InsightsRow
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabLine
 from hitl_tui.ui.widgets.text_view import Document
 
-BESIDE = 3
-"""Cells beside the text: its padding and the scrollbar."""
+MARGIN = 3
+"""Cells beside the text: padding and scrollbar."""
 
 
 class InsightsPane(DetailPane):
-    """One entry of a period."""
+    """Shows the figures of one row for one period."""
 
     def __init__(self, reviewer: str) -> None:
         super().__init__(id="insights-pane")
         self._reviewer = reviewer
-        self._entry: Entry | None = None
-        self._now: Insights | None = None
+        self._row: InsightsRow | None = None
+        self._insights: Insights | None = None
         self.is_table = False
 
     def compose(self) -> ComposeResult:
@@ -39,21 +39,21 @@ class InsightsPane(DetailPane):
 
     @property
     def period(self) -> Period:
-        """The one that is chosen."""
+        """The chosen period."""
         return PERIODS[self.query_one(TabLine).chosen]
 
     def step_period(self, by: int) -> None:
-        """Choose another one; it is not read yet."""
+        """Choose the period `by` steps on; the caller reads its figures."""
         self.query_one(TabLine).step(by)
 
-    def show(self, entry: Entry | None, now: Insights | None) -> None:
-        """Show an entry, from its top when it is another than before; None while it is being read."""
-        same = self._entry is not None and entry is not None and entry.of == self._entry.of
-        self._entry, self._now = entry, now
+    def show(self, row: InsightsRow | None, insights: Insights | None) -> None:
+        """Show a row, from the top if it is another one; None while it is being read."""
+        same = self._row is not None and row is not None and row.key == self._row.key
+        self._row, self._insights = row, insights
         self._draw(keep=same)
 
-    def turn(self) -> None:
-        """Show a table in place of the plots, or plots again."""
+    def toggle_table(self) -> None:
+        """Switch between charts and a table."""
         self.is_table = not self.is_table
         self._draw(keep=True)
 
@@ -74,25 +74,25 @@ class InsightsPane(DetailPane):
             text.scroll_to(y=top, animate=False)
 
     def _lines(self) -> Iterator[Line]:
-        room = self.size.width - BESIDE
-        entry, now = self._entry, self._now
+        room = self.size.width - MARGIN
+        row, insights = self._row, self._insights
         if room <= 0:
             return
-        if entry is None or now is None:
-            yield line("reading what was decided …", "muted")
+        if row is None or insights is None:
+            yield line("loading …", "muted")
             return
         frame = Frame(room, self.size.height, self.is_table, self._reviewer)
-        subject = entry.subject
+        subject = row.subject
         if isinstance(subject, Calibration):
             yield from calibration_lines(subject, self.period, frame)
         elif isinstance(subject, Figures):
-            yield from figure_lines(subject, now, self.period, frame, is_overall=not entry.section)
+            yield from figure_lines(subject, insights, self.period, frame, is_overall=not row.section)
         elif subject is not None:
             yield from fatigue_lines(subject, frame)
 
     def title(self) -> tuple[str, Sequence[str]]:
-        entry = self._entry
-        if entry is None:
+        row = self._row
+        if row is None:
             return "", ()
-        section = " of ".join(filter(None, (entry.section, one_line(entry.beside, 40))))
-        return one_line(entry.name, 40), [section if entry.section else self.period.told]
+        section = " of ".join(filter(None, (row.section, one_line(row.detail, 40))))
+        return one_line(row.name, 40), [section if row.section else self.period.phrase]

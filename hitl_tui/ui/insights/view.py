@@ -1,4 +1,4 @@
-"""F4: what the decisions say: what there is to look at on the left, its figures and plots beside it, of a period one chooses."""
+"""F4, the insights view: figures and charts of past decisions by agent, tool, reviewer and rule, for a chosen period."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from textual.worker import Worker
 from hitl_tui.inbox import Inbox
 from hitl_tui.oversight.statistics import Insights
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.insights.entries import Period, entries
-from hitl_tui.ui.insights.figures import not_enough_lines
-from hitl_tui.ui.insights.list import InsightsList
+from hitl_tui.ui.insights.figures import ENOUGH, Period, no_data_lines
+from hitl_tui.ui.insights.list import InsightsList, insights_rows
 from hitl_tui.ui.insights.pane import InsightsPane
 from hitl_tui.ui.messages import HintsChanged, TabChosen
 from hitl_tui.ui.runtime.errors import steady
@@ -24,14 +23,12 @@ from hitl_tui.ui.widgets.list_detail import ListAndDetails
 from hitl_tui.ui.widgets.text_view import Document
 from hitl_tui.ui.widgets.virtual_list import Order
 
-ENOUGH = 2
-"""Decisions from which on there are figures at all."""
 REST_S = 1.0
-"""How long after reading it is read again at the soonest, however fast people decide."""
+"""Least time between two reads, however fast people decide."""
 
 
 class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
-    """Reads figures in the background, and draws those of a period at once when they were read before."""
+    """Reads the figures in the background; a period that was read before is drawn at once."""
 
     BINDINGS = group("insights", "pane")
 
@@ -39,7 +36,8 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
         super().__init__(id="insights-view")
         self._inbox = inbox
         self._clock = clock
-        self._known: dict[str, Insights] = {}
+        self._read: dict[str, Insights] = {}
+        """Figures by period, as last read."""
         self._reader: Worker[None] | None = None
         self._is_stale = False
         self.items = InsightsList(self._moved)
@@ -52,94 +50,92 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
 
     @property
     def first(self) -> InsightsList | Document:
-        """What has the keys when the view is shown."""
+        """What takes the focus when the view is shown."""
         return self.query_one("#no-insights", Document) if self.has_class("-empty") else self.items
 
-    # Figures coming in
+    # Reading
 
     def load(self) -> None:
-        """Read the period's figures now."""
-        self._reader = self._read_on()
+        """Read the figures of the chosen period now."""
+        self._reader = self._keep_reading()
 
     def follow(self) -> None:
-        """Something was decided: read it, soon."""
+        """Read again soon, for something was decided."""
         self._is_stale = True
         if self._reader is None or self._reader.is_finished:
             self.load()
 
     @work(group="insights", exclusive=True)
     @steady
-    async def _read_on(self) -> None:
+    async def _keep_reading(self) -> None:
         self._is_stale = True
         while self._is_stale:
             self._is_stale = False
-            await self._read(self.pane.period)
+            await self._read_period(self.pane.period)
             await asyncio.sleep(REST_S)
 
-    async def _read(self, period: Period) -> None:
-        found = ever = await self._inbox.insights.read(period.since(self._clock()))
+    async def _read_period(self, period: Period) -> None:
+        found = all_time = await self._inbox.insights.read(period.since(self._clock()))
         if found.decisions < ENOUGH and period.days is not None:
-            ever = await self._inbox.insights.read()
-        self._known[period.id] = found
-        if period is self.pane.period:  # else another was chosen meanwhile, and is read
+            all_time = await self._inbox.insights.read()
+        self._read[period.id] = found
+        if period is self.pane.period:  # else another one was chosen meanwhile
             self._draw(found, period)
-            self._show_if_any(ever)
+            self._show_empty_page(all_time)
 
     def _draw(self, found: Insights, period: Period) -> None:
         items = self.items
-        on = items.rows.get(items.cursor) if items.cursor is not None else None
-        made = entries(found, self._inbox.reviewer)
-        items.rows = {entry.id: entry for entry in made}
-        items.cursor = next((entry.id for entry in made if on and entry.of == on.of), None)  # it stays on what it is about
-        items.load(Order(range(len(made))))
+        selected = items.rows.get(items.cursor) if items.cursor is not None else None
+        rows = insights_rows(found, self._inbox.reviewer)
+        items.rows = {row.id: row for row in rows}
+        items.cursor = next((row.id for row in rows if selected and row.key == selected.key), None)
+        items.load(Order(range(len(rows))))
         items.border_title = f"Insights  {period.title}"
-        self._show_entry()
+        self._show_row()
         self.post_message(HintsChanged())
 
-    def _show_entry(self) -> None:
+    def _show_row(self) -> None:
         items = self.items
-        self.pane.show(items.rows.get(items.cursor) if items.cursor is not None else None, self._known.get(self.pane.period.id))
+        self.pane.show(items.rows.get(items.cursor) if items.cursor is not None else None, self._read.get(self.pane.period.id))
 
-    def _show_if_any(self, ever: Insights) -> None:
-        """Figures, or the page that says what will be here."""
+    def _show_empty_page(self, all_time: Insights) -> None:
+        """Show the page for an empty home, or hide it."""
         had_focus = self.has_focus_within
-        self.set_class(ever.decisions < ENOUGH, "-empty")
+        self.set_class(all_time.decisions < ENOUGH, "-empty")
         if self.has_class("-empty"):
-            self.query_one("#no-insights", Document).show(not_enough_lines(ever))
+            self.query_one("#no-insights", Document).show(no_data_lines(all_time))
         if had_focus and not self.pane.has_focus_within:
             self.screen.set_focus(self.first)
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         if not by_itself:
-            self._show_entry()
+            self._show_row()
         self.post_message(HintsChanged())
 
     # Keys
 
     def action_tab(self, by: int) -> None:
         self.pane.step_period(by)
-        self._turn_to_period()
+        self._show_period()
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
-        self._turn_to_period()
+        self._show_period()
 
-    def _turn_to_period(self) -> None:
+    def _show_period(self) -> None:
         period = self.pane.period
-        if period.id in self._known:
-            self._draw(self._known[period.id], period)
+        if period.id in self._read:
+            self._draw(self._read[period.id], period)
         else:
-            self._show_entry()
+            self._show_row()
         self.load()
 
     def action_numbers(self) -> None:
-        self.pane.turn()
+        self.pane.toggle_table()
         self.post_message(HintsChanged())
 
-    # Words
-
     def hints(self) -> list[Hint]:
-        """The keys that do something now."""
+        """The keys that work now."""
         if self.has_class("-empty"):
             return []
-        return [self.way, ("period", "period"), ("numbers", "plots" if self.pane.is_table else "table")]
+        return [self.way, ("period", "period"), ("numbers", "charts" if self.pane.is_table else "table")]

@@ -15,7 +15,7 @@ TOOLS = (
     (
         "mail_assistant",
         "send_email",
-        "mail leaves the house",
+        "outgoing mail",
         0.84,
         {"to": "ann@example.com", "subject": "Re: invoice", "body": seed.LETTER},
     ),

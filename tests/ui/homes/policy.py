@@ -58,7 +58,7 @@ hours = "mon-fri 09:00-17:00 UTC"
 risk = "reversible"
 
 [[rule]]
-name = "mail leaves the house"
+name = "outgoing mail"
 tool = "send_email"
 risk = "irreversible"
 outcome = "ask"
