@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click import Context, Group
 
-from hitl_tui.cli import FAMILIES, main
+from hitl_tui.cli import SECTIONS, main
 
 LANGGRAPH = ("langgraph", "langchain", "langchain_core")
 TEXTUAL = ("textual",)
@@ -39,8 +39,8 @@ def test_the_command_line_imports_neither_until_it_must() -> None:
 
 def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> None:
     run = "from hitl_tui.cli import main; main(['--help'], standalone_mode=False)"
-    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "console."
-    listed = {name: sentence for names in FAMILIES.values() for name, sentence in names.items()}
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "runs."
+    listed = {name: sentence for commands in SECTIONS.values() for name, (_, sentence) in commands.items()}
     called = {name: main.resolve_command(Context(main), [name])[1] for name in main.commands}
     assert {name: command.get_short_help_str(1000) for name, command in called.items() if command} == listed
     assert all(isinstance(command, Group) or command.callback for command in called.values() if command)
@@ -48,7 +48,7 @@ def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> N
 
 def test_a_verb_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
     run = f"from hitl_tui.cli import main; main(['queue', '--home', {str(tmp_path)!r}], standalone_mode=False)"
-    assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["nothing", "waits"]
+    assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["no", "open", "reviews"]
 
 
 def test_a_working_worker_has_imported_no_textual(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`hitl-tui agents`: which agents there are."""
+"""`hitl-tui agents`: lists agents."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import click
 
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import with_inbox
-from hitl_tui.cli.options import json_option, shared, targets_argument
-from hitl_tui.cli.targets import describe, parsed
+from hitl_tui.cli.context import checked_targets, load_target, with_inbox
+from hitl_tui.cli.options import common_options, json_option, targets_argument
 from hitl_tui.errors import BadTarget
 from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Home
 
 
-@command()
+@command("hitl-tui agents", "hitl-tui agents ./my_project")
 @targets_argument
 @json_option
-@shared
+@common_options
 def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List agents; TARGETs are loaded first, so that what they hold is known here."""
+    """List the agents that can be launched.
 
-    async def work(inbox: Inbox, place: Home) -> None:
-        wanted = parsed(targets) if targets or not await inbox.agents() else []
-        problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := describe(place, target))]
+    The agents of the TARGETs are loaded first.
+    """
+
+    async def work(inbox: Inbox, opened: Home) -> None:
+        wanted = checked_targets(targets) if targets or not await inbox.agents() else []
+        problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := load_target(opened, target))]
         found = await inbox.agents()
         if json_:
             click.echo(output.as_json([output.agent_json(agent) for agent in found]))

@@ -1,4 +1,4 @@
-"""`hitl-tui audit`: checks the chained log, says where it ends, and writes it out."""
+"""`hitl-tui audit`: verifies the audit log, prints its head, and exports it."""
 
 from __future__ import annotations
 
@@ -11,51 +11,63 @@ import click
 
 from hitl_tui import atomic_write
 from hitl_tui.cli import output
-from hitl_tui.cli.command_group import Group
-from hitl_tui.cli.options import json_option, shared
-from hitl_tui.cli.stopping import in_order
+from hitl_tui.cli.command_group import Group, example
+from hitl_tui.cli.context import interrupt_on_signals
+from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import find_home
 from hitl_tui.store import audit as log
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, epilog=example("hitl-tui audit verify"))
 def audit() -> None:
-    """The chained log of everything that was launched, asked and decided."""
+    """Verify and export the audit log.
+
+    The log is append-only, and each entry holds the hash of the one before it.
+    """
 
 
-@audit.command("verify")
-@click.option("--head", metavar="HEAD", help="What `audit head` printed earlier: shows whether entries were cut off or written anew since.")
-@click.option("--head-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The same, in a file.")
+@audit.command("verify", epilog=example("hitl-tui audit head > head.txt", "hitl-tui audit verify --head-file head.txt"))
+@click.option("--head", metavar="HEAD", help="An earlier `audit head`; finds entries cut off or rewritten since.")
+@click.option("--head-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with an earlier `audit head`.")
 @json_option
-@shared
+@common_options
 def verify(head: str | None, head_file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Check every link, offline. Exit 1 when one is broken, or a decision, an action or the history is not what the log says."""
+    """Verify the log offline.
+
+    Checks every link, and every decision, action and history row against the log. Exits with 1 if one differs.
+    """
     text = head_file.read_text("utf-8", "replace") if head_file else head
     found = log.verify(find_home(home).database, log.read_mark(text) if text is not None else None)
-    click.echo(output.as_json(_json(found)) if json_ else visible(_told(found)))
+    click.echo(output.as_json(_json(found)) if json_ else visible(_text(found)))
     sys.exit(1 if found.problem else 0)
 
 
-@audit.command("head")
-@shared
+@audit.command("head", epilog=example("hitl-tui audit head > head.txt"))
+@common_options
 def head(home: str | None, reviewer: str | None) -> None:
-    """Where the log ends: keep it elsewhere, and give it to `audit verify` later."""
+    """Print the last entry's number and hash.
+
+    Keep them on another machine, and pass them to `audit verify` later.
+    """
     click.echo(str(log.head(find_home(home).database)))
 
 
-@audit.command("export")
+@audit.command("export", epilog=example("hitl-tui audit export audit.jsonl"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@shared
+@common_options
 def export(file: Path | None, home: str | None, reviewer: str | None) -> None:
-    """Write every entry as a line of JSON, to FILE (which must be new) or to the screen."""
+    """Write every entry as one line of JSON.
+
+    Writes to FILE, which must not exist yet, or to standard output.
+    """
     entries = log.entries(find_home(home).database)
     if file is None:
         _write(entries, sys.stdout.write)
         return
-    with in_order(), atomic_write.whole(file) as out:
+    with interrupt_on_signals(), atomic_write.whole(file) as out:
         count = _write(entries, out.write)
-    click.echo(visible(f"{count:,} entries are in {file}"))
+    click.echo(visible(f"{count:,} entries written to {file}"))
 
 
 def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:
@@ -66,11 +78,11 @@ def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:
     return count
 
 
-def _told(found: log.Verified) -> str:
+def _text(found: log.Verified) -> str:
     count = f"{found.mark.seq:,} entr{'y' if found.mark.seq == 1 else 'ies'}"
     if found.problem:
-        return f"NOT GOOD after {count}: {found.problem}"
-    return f"good: {count}, each vouches for the one before; the head is {found.mark}"
+        return f"FAILED after {count}: {found.problem}"
+    return f"verified: {count}; head {found.mark}"
 
 
 def _json(found: log.Verified) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`hitl-tui autonomy`: where each agent's tool stands on the ladder, with the evidence; and people's word on its level."""
+"""`hitl-tui autonomy`: lists the autonomy level of each tool with its evidence, and sets it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from hitl_tui.cli import output
-from hitl_tui.cli.command_group import Group
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, shared
+from hitl_tui.cli.command_group import ListByDefault, example
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF
@@ -20,22 +20,19 @@ from hitl_tui.sanitize import visible
 LEVELS = {level.replace(" ", "-"): level for level in Level}
 
 
-class Listing(Group):
-    """Without a command of its own it lists."""
-
-    otherwise = ("list",)
-
-
-@click.group(cls=Listing)
+@click.group(cls=ListByDefault, epilog=example("hitl-tui autonomy", "hitl-tui autonomy accept mail_assistant archive_mail"))
 def autonomy() -> None:
-    """How far each agent's tool goes by itself: lists the levels with their evidence, and sets them."""
+    """List and set the autonomy level of each tool.
+
+    Without a command it lists. Levels need [autonomy] in policy.toml.
+    """
 
 
-@autonomy.command("list")
+@autonomy.command("list", epilog=example("hitl-tui autonomy list --json"))
 @json_option
-@shared
+@common_options
 def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List where every tool stands that people decided calls of, what they decided, and what its next level needs."""
+    """List the level of each tool with its evidence."""
 
     async def work(inbox: Inbox) -> str:
         if inbox.autonomy.ladder is None:
@@ -43,46 +40,46 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
         found = await inbox.autonomy.standings()
         if json_:
             return output.as_json([_json(one) for one in found])
-        accept = "\n\n`hitl-tui autonomy accept AGENT TOOL` takes what is proposed" if any(one.proposed for one in found) else ""
-        return output.table(_cells(one) for one in found) + accept if found else "nobody has decided any call of a tool yet"
+        accept = "\n\naccept a proposal: hitl-tui autonomy accept AGENT TOOL" if any(one.proposed for one in found) else ""
+        return output.table(_cells(one) for one in found) + accept if found else "no data yet: nobody has decided a tool call"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@autonomy.command("set")
+@autonomy.command("set", epilog=example("hitl-tui autonomy set mail_assistant archive_mail ask"))
 @click.argument("agent")
 @click.argument("tool")
 @click.argument("level", type=click.Choice(list(LEVELS)))
-@click.option("--why", metavar="TEXT", default="", help="Why it may go there, when the evidence does not support it.")
-@shared
+@click.option("--why", metavar="TEXT", default="", help="Reason; required if the evidence does not support the level.")
+@common_options
 def set_(agent: str, tool: str, level: str, why: str, home: str | None, reviewer: str | None) -> None:
-    """Put a tool of an agent on a level; lower is always possible."""
+    """Set the level of an agent's tool. A lower level needs no evidence."""
 
     async def work(inbox: Inbox) -> str:
-        return _told(await inbox.autonomy.set(agent, tool, LEVELS[level], why))
+        return _change_text(await inbox.autonomy.set(agent, tool, LEVELS[level], why))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@autonomy.command("accept")
+@autonomy.command("accept", epilog=example("hitl-tui autonomy accept mail_assistant archive_mail"))
 @click.argument("agent")
 @click.argument("tool")
-@shared
+@common_options
 def accept(agent: str, tool: str, home: str | None, reviewer: str | None) -> None:
-    """Put a tool of an agent on the level that is proposed."""
+    """Accept the proposed level of an agent's tool."""
 
     async def work(inbox: Inbox) -> str:
-        return _told(await inbox.autonomy.accept(agent, tool))
+        return _change_text(await inbox.autonomy.accept(agent, tool))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-def _told(made: LevelChange) -> str:
+def _change_text(made: LevelChange) -> str:
     return visible(f"{made.agent}'s {made.tool}: {made.was} → {made.level}" + (f" ({made.why})" if made.why else ""))
 
 
 def _cells(one: Standing) -> tuple[str, ...]:
-    proposed = f"→ {one.proposed} is proposed" if one.proposed else ""
+    proposed = f"proposed: {one.proposed}" if one.proposed else ""
     return (one.agent, one.tool, one.level, f"{one.evidence.unchanged} of {one.evidence.decisions} unchanged", one.says, proposed)
 
 

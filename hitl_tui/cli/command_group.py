@@ -1,4 +1,4 @@
-"""How a command is found, and how its errors become sentences."""
+"""How commands are found, how `--help` lists them, and how their errors are printed."""
 
 from __future__ import annotations
 
@@ -11,69 +11,111 @@ import click
 
 from hitl_tui.errors import HitlError
 
-OWN_OPTIONS = ("--home", "--reviewer")
+COMMON_OPTIONS = ("--home", "--reviewer")
 
 
-class Sentences(click.Command):
-    """A command whose errors are sentences: exit 1 and no traceback."""
+class Command(click.Command):
+    """A command that prints a `HitlError` as one line on stderr and exits with 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except HitlError as error:
-            from hitl_tui.sanitize import visible  # its tables cost more than all the rest of `--help`
+            from hitl_tui.sanitize import visible  # slow to import: its character tables cost more than the rest of `--help`
 
             click.echo(f"hitl-tui: {visible(str(error))}", err=True)
             ctx.exit(1)
         except UnicodeEncodeError:
-            click.echo("hitl-tui: an argument is no text; give it as UTF-8", err=True)
+            click.echo("hitl-tui: an argument is not text; pass it as UTF-8", err=True)
             ctx.exit(1)
         except BrokenPipeError:
             os._exit(0)
 
 
 class Group(click.Group):
-    """Commands, before which `--home` and `--reviewer` may come too."""
+    """A group whose commands also accept `--home` and `--reviewer` in front of their name."""
 
-    command_class = Sentences
-    otherwise: tuple[str, ...] = ()
-    """What anything that is no command is given to."""
+    command_class = Command
+    default_command = ""
+    """The command that runs when the arguments name none; empty if one must be named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = 0
-        while first < len(args) and args[first].startswith(OWN_OPTIONS):
+        while first < len(args) and args[first].startswith(COMMON_OPTIONS):
             first += 1 if "=" in args[first] else 2
+        word = args[first] if first < len(args) else ""
         if args and args[0] in ("-h", "--help", "--version"):
             pass
-        elif first < len(args) and args[first] in self.commands:
-            args = [args[first], *args[:first], *args[first + 1 :]]
-        else:
-            args = [*self.otherwise, *args]
+        elif word in self.commands:
+            args = [word, *args[:first], *args[first + 1 :]]
+        elif self.default_command:
+            self.check_default(ctx, word)
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
+    def check_default(self, ctx: click.Context, word: str) -> None:
+        """Refuse a first word that is neither a command nor an argument of the default command, which takes none.
 
-class Front(Group):
-    """Commands whose modules are imported when one of them is called; anything that is no command is a target for the console.
+        Raises:
+            click.UsageError: `word` is unknown; the message suggests the nearest command.
+        """
+        if word and not word.startswith("-"):
+            raise click.UsageError(f"there is no command {word}; {self.nearest(word)}", ctx)
 
-    `families` has the commands of each module in `package`, and for each the first sentence of its help, which lists it. There it is
-    called as here, with `_` for `-`.
+    def nearest(self, word: str) -> str:
+        """A hint at the command whose name is closest to `word`."""
+        from hitl_tui.suggest import nearest
+
+        return nearest(word, self.commands)
+
+
+class ListByDefault(Group):
+    """A group that runs its command `list` when no command is named."""
+
+    default_command = "list"
+
+
+class LazyGroup(Group):
+    """The top-level group. It imports a command's module when the command is called; any other argument is a target for the console.
+
+    `sections` maps a heading of `--help` to its commands, and each command to its module in `package` and its one-line help. The command
+    is the module's function of that name, with `_` for `-`.
     """
 
-    otherwise = ("console",)
+    default_command = "console"
 
-    def __init__(self, *args: Any, package: str, families: Mapping[str, Mapping[str, str]], **more: Any) -> None:
+    def __init__(self, *args: Any, package: str, sections: Mapping[str, Mapping[str, tuple[str, str]]], **more: Any) -> None:
         super().__init__(*args, **more)
-        self._elsewhere = {name: f"{package}.{family}" for family, names in families.items() for name in names}
-        for names in families.values():
-            for name, sentence in names.items():
+        self._sections = sections
+        self._modules: dict[str, str] = {}
+        for commands in sections.values():
+            for name, (module, sentence) in commands.items():
+                self._modules[name] = f"{package}.{module}"
                 self.add_command(click.Command(name, help=sentence))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if module := self._elsewhere.pop(args[0], None):
+        if module := self._modules.pop(args[0], None):
             self.add_command(getattr(import_module(module), args[0].replace("-", "_")))
         return super().resolve_command(ctx, args)
 
+    def check_default(self, ctx: click.Context, word: str) -> None:
+        """Refuse a plain word that names no file or folder: it is a mistyped command, not a target."""
+        if word and not word.startswith("-") and not set(word) & set("./:") and not os.path.exists(word):
+            raise click.UsageError(f"there is no command {word}, and no folder of that name; {self.nearest(word)}", ctx)
 
-def command(name: str | None = None) -> Callable[[Callable[..., Any]], Sentences]:
-    """What makes a function a command, called as the function unless it is named."""
-    return click.command(name, cls=Sentences)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, in the order in which people meet them."""
+        width = max(map(len, self.commands))
+        for heading, commands in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), sentence) for name, (_, sentence) in commands.items()])
+
+
+def command(*examples: str) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a top-level command of the same name, with `-` for `_`, and end its help with examples."""
+    return click.command(cls=Command, epilog=example(*examples))
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: command lines to copy, printed as they are."""
+    return "\b\n" + "\n".join([f"Example{'s' * (len(lines) > 1)}:", *(f"  {line}" for line in lines)])

@@ -1,4 +1,4 @@
-"""`hitl-tui console`, and what runs without a command."""
+"""`hitl-tui console`: opens the console; also the default command."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 import click
 
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import shared, targets_argument
+from hitl_tui.cli.options import common_options, targets_argument
 from hitl_tui.console import run_console
 
 
-@command()
+@command("hitl-tui", "hitl-tui ./my_project", "hitl-tui ./agent.py:graph my_package.agents:make_graph")
 @targets_argument
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs each worker drives at a time; else config.toml's, else 8.")
-@shared
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs that each worker drives at a time; default: config.toml, else 8.")
+@common_options
 def console(targets: tuple[str, ...], concurrency: int | None, home: str | None, reviewer: str | None) -> None:
-    """The console (what runs without a command)."""
+    """Open the console (the default)."""
     sys.exit(run_console(home, targets, reviewer, concurrency))

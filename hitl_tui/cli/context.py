@@ -1,53 +1,91 @@
-"""A reviewer's inbox, open while a command does its work."""
+"""What commands run in: an open inbox, targets that were checked, and signals that end a command cleanly."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import click
 
-from hitl_tui.agents.targets import root_of
+from hitl_tui.agents import targets as parsing
 from hitl_tui.inbox import Inbox
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Home, find_home, login, read_settings
 from hitl_tui.store import Store, agents
+from hitl_tui.supervisor import worker_command
+
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def with_inbox(
     work: Callable[[Inbox, Home], Coroutine[Any, Any, None]], home: str | None, reviewer: str | None, grace_s: float = 0.0
 ) -> None:
-    """Do some work on the inbox of who was named, else of who the settings name, else of the login.
+    """Run `work` on the inbox of `reviewer`; by default of the reviewer in config.toml, else of the login.
 
-    `grace_s` is how long decisions can be taken back.
+    `grace_s` is for how many seconds its decisions can be taken back.
 
     Raises:
         HitlError: the home cannot be used, or the work fails.
     """
-    place = find_home(home).prepare()
+    opened = find_home(home).prepare()
 
     async def run() -> None:
-        async with _inbox(place, reviewer, grace_s) as inbox:
-            await work(inbox, place)
+        async with _inbox(opened, reviewer, grace_s) as inbox:
+            await work(inbox, opened)
 
     asyncio.run(run())
 
 
-def tell(work: Callable[[Inbox], Coroutine[Any, Any, str]], home: str | None, reviewer: str | None, grace_s: float = 0.0) -> None:
-    """The same, and print what the work came to."""
+def print_from_inbox(
+    work: Callable[[Inbox], Coroutine[Any, Any, str]], home: str | None, reviewer: str | None, grace_s: float = 0.0
+) -> None:
+    """Run `work` on an inbox, as `with_inbox` does, and print the text it returns."""
 
-    async def told(inbox: Inbox, _: Home) -> None:
+    async def run(inbox: Inbox, _: Home) -> None:
         click.echo(await work(inbox))
 
-    with_inbox(told, home, reviewer, grace_s)
+    with_inbox(run, home, reviewer, grace_s)
 
 
 @contextlib.asynccontextmanager
-async def _inbox(place: Home, reviewer: str | None, grace_s: float) -> AsyncIterator[Inbox]:
-    settings = read_settings(place)
-    async with Store.open(place.database) as store:
+async def _inbox(home: Home, reviewer: str | None, grace_s: float) -> AsyncIterator[Inbox]:
+    settings = read_settings(home)
+    async with Store.open(home.database) as store:
         known = await agents.targets(store)
         who = reviewer or settings.reviewer or login()
-        yield Inbox(store, who, grace_s=grace_s, policies=lambda: Policies(place.path, root_of, known), claim_s=settings.claim_s)
+        yield Inbox(store, who, grace_s=grace_s, policies=lambda: Policies(home.path, parsing.root_of, known), claim_s=settings.claim_s)
+
+
+def checked_targets(targets: Sequence[str]) -> list[str]:
+    """The targets, checked before anything starts; the sample agents if there are none.
+
+    Raises:
+        BadTarget: one of them is not a target.
+    """
+    wanted = list(targets) or [str(parsing.sample_agents())]
+    for target in wanted:
+        parsing.parse(target)
+    return wanted
+
+
+def load_target(home: Home, target: str) -> str:
+    """Load a target's agents into the store, in a process of its own. Returns why it failed, or an empty text."""
+    command = [*worker_command(home.path), "--describe", "--", target]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    last_line = (done.stderr.strip().splitlines() or [f"loading ended with exit code {done.returncode}"])[-1]
+    return "" if done.returncode == 0 else last_line.removeprefix("hitl-tui: ")
+
+
+@contextlib.contextmanager
+def interrupt_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into `KeyboardInterrupt`, so that a half-written file is removed before the command ends."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in TERMINATING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

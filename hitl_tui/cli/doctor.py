@@ -1,4 +1,4 @@
-"""`hitl-tui doctor`: what it looks at is in `hitl_tui/doctor.py`."""
+"""`hitl-tui doctor`: prints the checks of `hitl_tui/doctor.py`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import click
 from hitl_tui import doctor as checks
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import json_option, shared, targets_argument
-from hitl_tui.cli.targets import describe, parsed
+from hitl_tui.cli.context import checked_targets, load_target
+from hitl_tui.cli.options import common_options, json_option, targets_argument
 from hitl_tui.settings import find_home
 
 
-@command()
+@command("hitl-tui doctor", "hitl-tui doctor ./my_project", "hitl-tui doctor --repair")
 @targets_argument
-@click.option("--repair", is_flag=True, help="Put right what can be, and say what was done. Nothing is deleted: what is damaged is kept.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired. Damaged files are kept aside.")
 @json_option
-@shared
+@common_options
 def doctor(targets: tuple[str, ...], repair: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Check versions, paths, the databases, stuck rows, and that each target loads. Exit 1 when something is wrong."""
-    findings = checks.examine(find_home(home), parsed(targets), describe, repair)
+    """Check the installation, the databases and the agents.
+
+    Checks versions, paths, databases, stuck rows, and that each TARGET loads. Exits with 1 if a check fails.
+    """
+    findings = checks.examine(find_home(home), checked_targets(targets), load_target, repair)
     if json_:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:

@@ -1,4 +1,4 @@
-"""`hitl-tui export`: writes what people decided as training data, with a manifest that says what it is."""
+"""`hitl-tui export`: writes decisions as training data, with a manifest."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ import click
 from hitl_tui import __version__, atomic_write, filter_language
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import json_option, shared
-from hitl_tui.cli.stopping import in_order
+from hitl_tui.cli.context import interrupt_on_signals
+from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.export import CHATS, COLUMNS, Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import signature
@@ -52,31 +52,32 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
 
 
-@command()
+@command("hitl-tui export mails.jsonl --format dpo --filter 'decided:edit since:30d'")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_", type=click.Choice(["sft", "dpo", "kto", "openai-dpo", "jsonl", "csv"]), default="sft", show_default=True
 )
-@click.option("--filter", "wanted", metavar="FILTER", default="", help='Like "agent:mail* decided:edit since:30d"; else everything.')
-@click.option("--keep-policy", is_flag=True, help="Keep what policy and timeouts decided.")
-@click.option("--keep-fast", is_flag=True, help="Keep what was decided faster than it can be read.")
-@click.option("--keep-undoable", is_flag=True, help="Keep what can still be taken back.")
-@click.option(
-    "--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file with patterns of your own to mask."
-)
-@click.option("--no-masks", is_flag=True, help="Mask nothing: secrets and personal data stay in.")
+@click.option("--filter", "wanted", metavar="FILTER", default="", help="Which decisions, like decided:edit; default: all.")
+@click.option("--keep-policy", is_flag=True, help="Include decisions by policy and timeouts.")
+@click.option("--keep-fast", is_flag=True, help="Include decisions faster than anybody can read.")
+@click.option("--keep-undoable", is_flag=True, help="Include decisions that can still be undone.")
+@click.option("--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with more patterns to mask.")
+@click.option("--no-masks", is_flag=True, help="Do not mask secrets and personal data.")
 @json_option
-@shared
+@common_options
 def export(
     file: Path, format_: str, wanted: str, keep_policy: bool, keep_fast: bool, keep_undoable: bool, masks: Path | None, no_masks: bool,
     json_: bool, home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Write what people decided into FILE (which must be new) as training data, with a manifest beside it."""
+    """Export decisions as training data.
+
+    Writes FILE, which must not exist yet, and a manifest beside it.
+    """
     place = find_home(home).prepare()
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
     who = signature(reviewer or read_settings(place).reviewer or login())
     bar: Any
-    with in_order(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+    with interrupt_on_signals(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def told(done: int, most: int) -> None:
             bar.length = most

@@ -1,4 +1,4 @@
-"""`hitl-tui history`: what was decided, newest first, and any decision opened as it was."""
+"""`hitl-tui history`: lists decisions, and shows one in full."""
 
 from __future__ import annotations
 
@@ -12,36 +12,39 @@ import click
 from hitl_tui import canonical_json
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, number, shared
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, number
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Entry, Json, Recalled, Remembered
 from hitl_tui.sanitize import visible
 
-DID = {
+PAST_TENSE = {
     DecisionKind.APPROVE: "approved",
     DecisionKind.EDIT: "edited",
     DecisionKind.REJECT: "rejected",
     DecisionKind.RESPOND: "answered",
 }
-BRIEF = 60
-"""Characters of a value on a line."""
+VALUE_LENGTH = 60
+"""Characters of a value in a list."""
 
 
-@command()
+@command("hitl-tui history", "hitl-tui history 'agent:mail* decided:edit,reject since:30d'", "hitl-tui history --show 12")
 @click.argument("filter_", metavar="[FILTER]", required=False, default="")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
-@click.option("--before", metavar="DECISION", help="Only what was decided before this one: the next page after the last number shown.")
-@click.option("--show", "shown", metavar="DECISION", help="Open one decision instead: all that was known when it was made.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="List at most this many.")
+@click.option("--before", metavar="DECISION", help="List decisions before this one; for the next page.")
+@click.option("--show", "shown", metavar="DECISION", help="Show one decision in full, with its context at the time.")
 @json_option
-@shared
+@common_options
 def history(
     filter_: str, limit: int, before: str | None, shown: str | None, json_: bool, home: str | None, reviewer: str | None
 ) -> None:  # fmt: skip
-    """List what was decided, newest first: all, or what fits FILTER, like "agent:mail* decided:reject since:7d"."""
+    """List decisions, newest first.
+
+    FILTER selects some of them, like "agent:mail* decided:reject since:7d".
+    """
     if shown is not None:
         one = _number(shown)
-        tell(lambda inbox: _opened(inbox, one, json_), home, reviewer)
+        print_from_inbox(lambda inbox: _opened(inbox, one, json_), home, reviewer)
         return
     last = None if before is None else _number(before)
 
@@ -49,9 +52,9 @@ def history(
         found = await inbox.recall(filter_, last, limit)
         if json_:
             return output.as_json([recalled_json(one) for one in found])
-        return output.table(map(_line, found)) or "nothing was decided" + (" that fits" if filter_.strip() else "")
+        return output.table(map(_line, found)) or "no decisions" + (" match" if filter_.strip() else " yet")
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 def _number(text: str) -> int:
@@ -64,7 +67,7 @@ async def _opened(inbox: Inbox, decision: int, as_json: bool) -> str:
 
 
 def recalled_json(one: Recalled) -> dict[str, Any]:
-    """A decision, under the names that `export --format jsonl` has."""
+    """A decision, with the field names of `export --format jsonl`."""
     row = one.row
     return {
         "number": row.decision,
@@ -108,39 +111,39 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 def _entry_text(entry: Entry) -> str:
     row, answer = entry.row, entry.decision.answer
-    lines = [f"decision {row.decision} · {_said(row)} {_when(row.at)}", ", ".join(filter(None, _times(row)))]
+    lines = [f"decision {row.decision} · {_outcome(row)} {_when(row.at)}", ", ".join(filter(None, _times(row)))]
     lines += [f"reason: {answer.message}"] if answer.message else []
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
-    told = [
+    parts = [
         "\n".join(visible(line) for line in lines),
         output.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
         output.escalations_text(entry.escalations, time.time()),
         "\n".join(visible(f"{one.seq:>8}  {_when(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log),
     ]
-    return "\n\n".join(filter(None, told))
+    return "\n\n".join(filter(None, parts))
 
 
 def _line(one: Recalled) -> tuple[str, ...]:
     row, answer = one.row, one.answer
     changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
-    proposed = canonical_json.one_line(one.args, BRIEF)
-    reason = f"“{canonical_json.one_line(answer.message, BRIEF)}”" if answer.message else ""
+    proposed = canonical_json.one_line(one.args, VALUE_LENGTH)
+    reason = f"“{canonical_json.one_line(answer.message, VALUE_LENGTH)}”" if answer.message else ""
     ago = output.age(time.time() - row.at)
     return (
         str(row.decision),
         f"{ago} ago",
         row.tool,
         row.agent,
-        _said(row),
+        _outcome(row),
         *_times(row),
         "  ".join(filter(None, (changed or proposed, reason))),
     )
 
 
-def _said(row: Remembered) -> str:
-    word = "sent back" if row.sent_back else DID[row.kind]
-    fate = "" if row.standing else ", taken back" if row.undone_at is not None else ", decided anew"
-    return f"{word} by {row.actor}{fate}"
+def _outcome(row: Remembered) -> str:
+    word = "sent back" if row.sent_back else PAST_TENSE[row.kind]
+    since = "" if row.standing else ", taken back" if row.undone_at is not None else ", decided again"
+    return f"{word} by {row.actor}{since}"
 
 
 def _times(row: Remembered) -> tuple[str, str]:
@@ -152,24 +155,24 @@ def _when(at: float) -> str:
 
 
 def _is_change(answer: Answer) -> bool:
-    """Whether the answer's arguments are the proposal as the person left it."""
+    """Whether the answer holds the person's version of the arguments."""
     return answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) and answer.args is not None
 
 
 def _final(args: Json, answer: Answer) -> Json:
-    """The arguments that ran; None where nothing did."""
+    """The arguments that ran; None if nothing ran."""
     return args if answer.kind is DecisionKind.APPROVE else answer.args if answer.kind is DecisionKind.EDIT else None
 
 
 def changes(before: Json, after: Json) -> Iterator[str]:
-    """What differs, argument by argument: `to: Bob → Ann`, `cc added: Eve`, `bcc removed`."""
+    """The difference of two argument sets, one line per argument: `to: Bob → Ann`, `cc added: Eve`, `bcc removed`."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield f"{canonical_json.one_line(before, BRIEF)} → {canonical_json.one_line(after, BRIEF)}"
+        yield f"{canonical_json.one_line(before, VALUE_LENGTH)} → {canonical_json.one_line(after, VALUE_LENGTH)}"
         return
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
             yield f"{name} removed"
         elif name not in before:
-            yield f"{name} added: {canonical_json.one_line(after[name], BRIEF)}"
+            yield f"{name} added: {canonical_json.one_line(after[name], VALUE_LENGTH)}"
         elif canonical_json.canonical(before[name]) != canonical_json.canonical(after[name]):
-            yield f"{name}: {canonical_json.one_line(before[name], BRIEF)} → {canonical_json.one_line(after[name], BRIEF)}"
+            yield f"{name}: {canonical_json.one_line(before[name], VALUE_LENGTH)} → {canonical_json.one_line(after[name], VALUE_LENGTH)}"

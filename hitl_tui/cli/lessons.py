@@ -1,4 +1,4 @@
-"""`hitl-tui lessons`: what rejections and corrections come to, judged by people, and written out for who keeps prompts in files."""
+"""`hitl-tui lessons`: lists lessons learned from decisions, accepts, edits and drops them, and exports them as Markdown."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import click
 
 from hitl_tui import atomic_write
 from hitl_tui.cli import output as printing
-from hitl_tui.cli.command_group import Group
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, shared
+from hitl_tui.cli.command_group import ListByDefault, example
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Lesson, LessonState
@@ -25,33 +25,28 @@ from hitl_tui.sanitize import spelt, visible
 from hitl_tui.store import audit
 
 Effect = tuple[Rates, Rates] | None
-"""What became of the tool's calls before, and since."""
+"""Outcomes of the tool's calls before the lesson was accepted, and since."""
 INLINE = re.compile(r"[\\`*#\[\]<>&~|]|(?<!\w)_|_(?!\w)")
-"""What would mean something to Markdown wherever it stands."""
+"""Markdown syntax inside a line."""
 FIRST = re.compile(r"^([+\-=]|\d+(?=[.)]))")
-"""What would mean something at the beginning."""
+"""Markdown syntax at the start of a line."""
 
 
-class Lessons(Group):
-    """Lists lessons when it is told nothing else."""
-
-    otherwise = ("list",)
-
-
-@click.group(cls=Lessons)
+@click.group(cls=ListByDefault, epilog=example("hitl-tui lessons", "hitl-tui lessons accept 3"))
 def lessons() -> None:
-    """What people's rejections and corrections come to: agents read the lessons that somebody accepted.
+    """List, accept and export lessons for the agents.
 
-    Without a command: list what is proposed and accepted.
+    A lesson is proposed when people correct or reject a tool's calls in the same way. Agents read the accepted ones. Without a command it
+    lists proposed and accepted lessons.
     """
 
 
-@lessons.command("list")
-@click.option("--all", "all_", is_flag=True, help="Dropped ones too.")
+@lessons.command("list", epilog=example("hitl-tui lessons list --all"))
+@click.option("--all", "all_", is_flag=True, help="Include dropped lessons.")
 @json_option
-@shared
+@common_options
 def list_(all_: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List lessons: first what is proposed, then what was accepted, with what became of the tool's calls since."""
+    """List lessons: first proposed, then accepted ones with their effect."""
 
     async def work(inbox: Inbox) -> str:
         states = tuple(LessonState) if all_ else (LessonState.PROPOSED, LessonState.ACCEPTED)
@@ -59,64 +54,69 @@ def list_(all_: bool, json_: bool, home: str | None, reviewer: str | None) -> No
         if json_:
             return printing.as_json([_json(*one) for one in found])
         if not found:
-            return "no lessons yet: they are proposed when people correct or reject a tool's calls alike at least twice"
+            return "no lessons yet: one is proposed when people correct or reject a tool's calls in the same way at least twice"
         return "\n".join(visible(line) for one in found for line in _lines(*one))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@lessons.command("accept")
+@lessons.command("accept", epilog=example("hitl-tui lessons accept 3"))
 @click.argument("lesson", metavar="ID")
-@click.option("--text", metavar="TEXT", help="In these words.")
+@click.option("--text", metavar="TEXT", help="Reword the lesson.")
 @json_option
-@shared
+@common_options
 def accept(lesson: str, text: str | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Have the agent read a lesson from its next run on."""
+    """Accept a lesson: the agent reads it from its next run on."""
 
     async def work(inbox: Inbox) -> str:
-        return _told(await inbox.lessons.accept(_number(lesson), text), json_)
+        return _lesson_text(await inbox.lessons.accept(_number(lesson), text), json_)
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@lessons.command("edit")
+@lessons.command("edit", epilog=example("hitl-tui lessons edit 3 'Sign mails with Kim Larsen.'"))
 @click.argument("lesson", metavar="ID")
 @click.argument("text", metavar="TEXT")
 @json_option
-@shared
+@common_options
 def edit(lesson: str, text: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Say a lesson in other words; an accepted one is read so from the agent's next run on."""
+    """Reword a lesson."""
 
     async def work(inbox: Inbox) -> str:
-        return _told(await inbox.lessons.edit(_number(lesson), text), json_)
+        return _lesson_text(await inbox.lessons.edit(_number(lesson), text), json_)
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@lessons.command("drop")
+@lessons.command("drop", epilog=example("hitl-tui lessons drop 3"))
 @click.argument("lesson", metavar="ID")
 @json_option
-@shared
+@common_options
 def drop(lesson: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Have no agent read a lesson; it is proposed again only when many more decisions say the same."""
+    """Drop a lesson: no agent reads it.
+
+    It is proposed again only after many more decisions that support it.
+    """
 
     async def work(inbox: Inbox) -> str:
-        return _told(await inbox.lessons.drop(_number(lesson)), json_)
+        return _lesson_text(await inbox.lessons.drop(_number(lesson)), json_)
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@lessons.command("export")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file, which must be new; else they are printed.")
-@click.option("--force", is_flag=True, help="Replace the file when it is there.")
-@shared
+@lessons.command("export", epilog=example("hitl-tui lessons export -o lessons.md"))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write, which must not exist; default: standard output."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@common_options
 def export(output: Path | None, force: bool, home: str | None, reviewer: str | None) -> None:
     """Write the accepted lessons as Markdown, by agent and tool."""
 
     async def work(inbox: Inbox) -> str:
         found = await inbox.lessons.list([LessonState.ACCEPTED])
         if not found:
-            raise Refused("no lesson is accepted", "`hitl-tui lessons` lists what is proposed")
+            raise Refused("no lesson is accepted", "`hitl-tui lessons` lists the proposed ones")
         text = "\n".join(markdown(found)) + "\n"
         if output:
             _write(output, text, force)
@@ -124,12 +124,12 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
             await audit.note(db, time.time(), "exported", inbox.reviewer, {"format": "lessons", "lessons": len(found)})
         return visible(f"{_count(len(found))} in {output}") if output else text.rstrip("\n")
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:
-    """Lines of Markdown: an agent's name is a heading, and a tool's below it; what they and the lessons say is text and nothing else."""
-    yield "# What reviewers have taught"
+    """Lines of Markdown, with a heading for each agent and tool. Names and lessons are escaped."""
+    yield "# Lessons from reviewers"
     ordered = sorted(lessons, key=lambda one: (one.agent, one.tool, one.decided_at or 0.0, one.id))
     for agent, its in groupby(ordered, key=lambda one: one.agent):
         yield from ("", f"## {_plain(agent)}")
@@ -139,7 +139,7 @@ def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
+    """One line of escaped Markdown that shows `text` unchanged."""
     line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(spelt(text).splitlines()).strip())
     return FIRST.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", line)
 
@@ -161,7 +161,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _told(lesson: Lesson, json_: bool) -> str:
+def _lesson_text(lesson: Lesson, json_: bool) -> str:
     return printing.as_json(_json(lesson, None)) if json_ else visible(f"lesson {lesson.id} is {lesson.state}: {lesson.text}")
 
 

@@ -1,4 +1,4 @@
-"""What the command line prints: the documented JSON shapes, and the same for people."""
+"""What the command line prints: the documented JSON shapes, and the same as text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hitl_tui.sanitize import visible
 
 
 def as_json(value: Any) -> str:
-    """JSON for scripts: ASCII only, so that nothing in it can act on a terminal."""
+    """JSON in ASCII only, so that nothing in it can act on a terminal."""
     return json.dumps(value, indent=2)
 
 
@@ -45,7 +45,7 @@ def age(seconds: float) -> str:
 
 
 def run_id(run: int) -> str:
-    """A run as people and scripts name it."""
+    """A run's id as it is printed, like r3."""
     return f"r{run}"
 
 
@@ -73,13 +73,13 @@ def action_json(action: Action) -> dict[str, Any]:
 
 
 def times_json(review: Review, slot: int, looks: Sequence[Look]) -> dict[str, Any]:
-    """When an action was asked, seen by anybody first and decided, as Unix times, and how long whoever decided had it in view."""
-    said = review.decisions.get(slot)
+    """When an action was opened, first viewed and decided, as Unix times, and how long the decider viewed it."""
+    decision = review.decisions.get(slot)
     return {
         "opened_at": review.row.opened_at,
         "first_viewed_at": min((look.first_at for look in looks), default=None),
-        "decided_at": said.at if said else None,
-        "looked_ms": said.looked_ms if said else None,
+        "decided_at": decision.at if decision else None,
+        "looked_ms": decision.looked_ms if decision else None,
     }
 
 
@@ -124,7 +124,7 @@ def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[
 
 
 def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> dict[str, Any]:
-    """What people said of actions that need several, and who has seen the review, as `queue` and `show` add it."""
+    """First decisions of actions that need several people, and who viewed the review, as `queue` and `show` add them."""
     return {
         "endorsements": [
             {"slot": e.slot, "decision": e.answer.kind, "args": e.answer.args, "message": e.answer.message, "by": e.actor, "at": e.at}
@@ -135,7 +135,7 @@ def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> d
 
 
 def feedback_json(one: Feedback) -> dict[str, Any]:
-    """One thumb, as `show --json` and `rate --json` give it: on a decision, a line of a run's trace, or the whole run."""
+    """One rating, as `show --json` and `rate --json` print it: of a decision, a line of a run's trace, or a whole run."""
     subject = one.subject
     return {
         "run": run_id(subject.run),
@@ -151,19 +151,19 @@ def feedback_json(one: Feedback) -> dict[str, Any]:
 
 
 def feedback_text(feedback: Iterable[Feedback]) -> str:
-    """Thumbs for people."""
+    """Ratings as text."""
     lines = []
     for one in feedback:
         subject = one.subject
         inside = f"line {subject.event}" if subject.review is None else f"{subject.review}#{subject.slot}"
         on = "the whole run" if subject.is_whole_run else inside
         words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
-        lines.append(visible(f"thumb {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
+        lines.append(visible(f"thumbs {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
     return "\n".join(lines)
 
 
 def context_json(context: Context) -> dict[str, Any]:
-    """What surrounds a review, as `show REVIEW --json` adds it."""
+    """A review's context, as `show REVIEW --json` adds it."""
     return {
         "reasoning": context.reasoning,
         "conversation": [message.as_json() for message in context.conversation],
@@ -212,7 +212,7 @@ def agent_json(agent: Agent) -> dict[str, Any]:
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows in aligned columns; what comes from agents cannot act on the terminal."""
+    """Rows in aligned columns. Agent text in them cannot act on the terminal."""
     shown = [tuple(visible(" ".join(cell.split())) for cell in row) for row in rows]
     if not shown:
         return ""
@@ -221,28 +221,28 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def state_of(row: ReviewRow, now: float) -> str:
-    """Where a review is, in a few words; an open one says whose it is, and until when."""
+    """A review's state; for an open one also its claim, recipient and deadline."""
     if row.state != ReviewState.OPEN:
         return row.decided or str(row.state)
-    takeover = "take over" if row.route == Outcome.TAKEOVER else ""
-    return " · ".join(filter(None, [takeover, row.decided, *_whose(row, now)])) or str(row.state)
+    takeover = "human takeover" if row.route == Outcome.TAKEOVER else ""
+    return " · ".join(filter(None, [takeover, row.decided, *_assignment(row, now)])) or str(row.state)
 
 
-def _whose(row: ReviewRow, now: float) -> Iterator[str]:
+def _assignment(row: ReviewRow, now: float) -> Iterator[str]:
     if claimant := row.claimant(now):
-        yield f"{claimant} has it"
+        yield f"claimed by {claimant}"
     if row.escalated:
         yield f"escalated to {row.escalated}"
     elif row.recipient:
         yield f"for {row.recipient}"
     if row.deadline_at is not None:
         left = row.deadline_at - now
-        then = "is rejected" if row.deadline_then == "reject" else "escalates"
-        yield f"{then} in {age(left)}" if left > 0 else "its deadline is over"
+        then = "rejected" if row.deadline_then == "reject" else "escalated"
+        yield f"{then} in {age(left)}" if left > 0 else "deadline passed"
 
 
 def queue_table(reviews: Iterable[ReviewRow]) -> str:
-    """The queue for people."""
+    """The queue as text."""
     now = time.time()
     return table(
         (
@@ -258,45 +258,45 @@ def queue_table(reviews: Iterable[ReviewRow]) -> str:
 
 
 def runs_table(runs: Iterable[Run]) -> str:
-    """Runs for people."""
+    """Runs as text."""
     now = time.time()
     return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
 
 
 def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), looks: Sequence[Look] = ()) -> str:
-    """One review for people: whose it is, what would run, why, and what may be said of it."""
+    """One review as text: its assignment, its actions with the allowed decisions, and the agent's reasoning."""
     row, now = review.row, time.time()
     lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
     lines += [f"note: {row.note}"] if row.note else []
     lines += [state_of(row, now)] if state_of(row, now) != row.state else []
-    lines += ["seen by " + ", ".join(f"{look.reviewer} ({age(look.looked_ms / 1000)})" for look in looks)] if looks else []
+    lines += ["viewed by " + ", ".join(f"{look.reviewer} ({age(look.looked_ms / 1000)})" for look in looks)] if looks else []
     for action in review.actions:
         lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
         for one in endorsements:
-            lines += _said_lines(one.answer, one.actor) if one.slot == action.slot else []
+            lines += _decision_lines(one.answer, one.actor) if one.slot == action.slot else []
     lines += ["", "why:", *(f"  {line}" for line in context.reasoning.splitlines())] if context.reasoning else []
-    lines += ["", f"error before: {context.error}"] if context.error else []
+    lines += ["", f"last error: {context.error}"] if context.error else []
     return "\n".join(visible(line) for line in lines)
 
 
-def _action_lines(action: Action, said: Decision | None) -> list[str]:
+def _action_lines(action: Action, decision: Decision | None) -> list[str]:
     lines = [f"#{action.slot} {action.name}"]
     lines += [f"  {line}" for line in _value_lines(action.args)]
     lines += [f"  risk: {action.risk}"] if action.risk else []
     lines += [f"  {action.confidence.told()}"] if action.confidence.source else []
     lines += [f"  {action.routed()}"] if action.outcome else []
     lines.append(f"  allowed: {', '.join(f'{k} ({action.means[k]})' if k in action.means else k for k in action.allowed)}")
-    return lines + (_said_lines(said.answer, said.actor) if said else [])
+    return lines + (_decision_lines(decision.answer, decision.actor) if decision else [])
 
 
-def _said_lines(answer: Answer, actor: str) -> list[str]:
+def _decision_lines(answer: Answer, actor: str) -> list[str]:
     lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
     return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
 
 
 def version_json(version: Version) -> dict[str, Any]:
-    """One version that was sent back, as `show REVIEW --json` adds it."""
+    """One version that was sent back for revision, as `show REVIEW --json` adds it."""
     return {
         "review": str(version.review),
         "slot": version.slot,
@@ -310,7 +310,7 @@ def version_json(version: Version) -> dict[str, Any]:
 
 
 def versions_text(versions: Iterable[Version]) -> str:
-    """What went to and fro before a review, for people: each version as it was left, and what was to be done about it."""
+    """Earlier versions of a review as text: each with the reviewer's changes and note."""
     lines: list[str] = []
     for number, version in enumerate(versions, 1):
         note = f": {version.note}" if version.note else ""
@@ -335,17 +335,18 @@ def escalation_json(one: Escalation) -> dict[str, Any]:
 
 
 def escalations_text(escalations: Iterable[Escalation], now: float) -> str:
-    """To whom a review was escalated and why, for people."""
+    """Escalations as text: to whom, by whom, and why."""
     lines = []
     for one in escalations:
-        has_it = f"; {one.acknowledged_by} has it" if one.acknowledged_by else ""
-        lines += [f"escalated to {one.recipient or 'anybody'} {age(now - one.at)} ago by {one.actor}: {one.why}{has_it}"]
+        claimed = f"; claimed by {one.acknowledged_by}" if one.acknowledged_by else ""
+        to = f"to {one.recipient}" if one.recipient else "(unassigned)"
+        lines += [f"escalated {to} {age(now - one.at)} ago by {one.actor}: {one.why}{claimed}"]
         lines += [f"  {line}" for line in one.note.splitlines()]
     return "\n".join(visible(line) for line in lines)
 
 
 def notice_json(notice: Notice) -> dict[str, Any]:
-    """One notice, as `show REVIEW --json` adds it."""
+    """One notification, as `show REVIEW --json` adds it."""
     return {
         "escalation": notice.escalation,
         "channel": notice.channel,
@@ -357,17 +358,17 @@ def notice_json(notice: Notice) -> dict[str, Any]:
 
 
 def notices_text(notices: Iterable[Notice]) -> str:
-    """Notices that did not get through, for people."""
+    """Failed notifications as text."""
     return "\n".join(f"note: {visible(told)}" for told in map(Notice.told, notices) if told)
 
 
 def _value_lines(value: Json) -> list[str]:
-    """A text with its line breaks, anything else as JSON."""
+    """The lines of a text, or of anything else as JSON."""
     return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).splitlines()
 
 
 def run_text(run: Run, trace: Iterable[Event], reviews: Iterable[ReviewRow]) -> str:
-    """One run for people: its state, what happened, how it ended."""
+    """One run as text: state, trace, reviews and result."""
     lines = [f"run {run_id(run.id)} · {run.state} · {run.agent} · thread {run.thread}", f"title: {run.title}"]
     lines += [f"tags: {', '.join(run.options.tags)}"] if run.options.tags else []
     lines += [f"  {e.kind:8} {'/'.join((*e.path, e.node)):20} {canonical_json.one_line(e.body, 100)}" for e in trace]

@@ -1,4 +1,4 @@
-"""`hitl-tui policy`: writes a policy to start from, checks one, tries its channels, replays it over the past, and explains it."""
+"""`hitl-tui policy`: writes a first policy.toml, checks it, tests its notifications, replays it on past actions, and explains it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import click
 from hitl_tui import durations, notify
 from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import output, policy_output
-from hitl_tui.cli.command_group import Group
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, review_number, shared, slot_number
+from hitl_tui.cli.command_group import Group, example
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, review_number, slot_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
@@ -33,15 +33,22 @@ from hitl_tui.settings import find_home
 from hitl_tui.store import Store, autonomy, history
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, epilog=example("hitl-tui policy init", "hitl-tui policy check"))
 def policy() -> None:
-    """What goes on by itself, what asks, what a person takes over: policy.toml in the home, or in a project's folder."""
+    """Write, check, explain and replay policy.toml.
+
+    A policy decides which calls run by themselves, which need a person, and which are denied. It is read from the home, else from the
+    folder of the project.
+    """
 
 
-@policy.command("init")
-@shared
+@policy.command("init", epilog=example("hitl-tui policy init"))
+@common_options
 def init(home: str | None, reviewer: str | None) -> None:
-    """Write a commented policy.toml into the home to start from; one that is there stays."""
+    """Write a commented policy.toml into the home.
+
+    An existing file is kept.
+    """
     path = policy_paths(find_home(home).prepare().path)[0]
     text = read_text(sample_agents() / "policy.toml")
     try:
@@ -49,62 +56,74 @@ def init(home: str | None, reviewer: str | None) -> None:
             path.chmod(0o600)
             file.write(text)
     except FileExistsError:
-        raise Refused(f"there is a {path} already", "edit it, or move it away") from None
+        raise Refused(f"{path} exists already", "edit it, or move it away") from None
     except OSError as error:
         raise BadHome(f"{path} cannot be written: {error.strerror}", "check the home's permissions") from None
-    click.echo(visible(f"{path} is there to be edited"))
+    click.echo(visible(f"written to {path}; edit it to your needs"))
 
 
-@policy.command("check")
+@policy.command("check", epilog=example("hitl-tui policy check", "hitl-tui policy check ./policy.toml"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @json_option
-@shared
+@common_options
 def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Say what is wrong with a policy, by default the home's. Exit 1 when it cannot be used."""
+    """Check a policy for mistakes.
+
+    Checks FILE, else the home's policy.toml. Exits with 1 if it cannot be used.
+    """
     path = file or _of_home(home)
     found, problems = _examined(path)
-    told = policy_output.check_json(path, found, problems)
-    click.echo(output.as_json(told) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
-    sys.exit(0 if told["good"] else 1)
+    result = policy_output.check_json(path, found, problems)
+    click.echo(output.as_json(result) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
+    sys.exit(0 if result["good"] else 1)
 
 
-@policy.command("notify-test")
+@policy.command("notify-test", epilog=example("hitl-tui policy notify-test"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @json_option
-@shared
+@common_options
 def notify_test(file: Path | None, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Send a test by every channel of a policy, by default the home's. Exit 1 when one fails."""
-    told = _tried(file or _of_home(home))
-    click.echo(output.as_json(told) if json_ else policy_output.notify_table(told))
-    sys.exit(0 if all(one["sent"] for one in told) else 1)
+    """Send a test message by every notification channel.
+
+    Uses the policy in FILE, else the home's. Exits with 1 if a message fails.
+    """
+    result = _send_tests(file or _of_home(home))
+    click.echo(output.as_json(result) if json_ else policy_output.notify_table(result))
+    sys.exit(0 if all(one["sent"] for one in result) else 1)
 
 
-@policy.command("replay")
+@policy.command("replay", epilog=example("hitl-tui policy replay --since 30d"))
 @click.option("--since", metavar="TIME", default="30d", show_default=True, help="How far back, like 12h, 30d or 2w.")
-@click.option("--policy", "file", type=click.Path(path_type=Path), help="The policy to try; else the home's.")
-@click.option("--proposed", is_flag=True, help="As if every level that is proposed was accepted (`hitl-tui autonomy` lists them).")
+@click.option("--policy", "file", type=click.Path(path_type=Path), help="Policy to try; default: the home's.")
+@click.option("--proposed", is_flag=True, help="Assume that every proposed autonomy level is accepted.")
 @json_option
-@shared
+@common_options
 def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Judge past actions by a policy, and print what it would have decided otherwise. Changes nothing."""
-    place = find_home(home).prepare()
+    """Print what a policy would have decided differently.
+
+    Judges past actions by the policy, and changes nothing.
+    """
+    opened = find_home(home).prepare()
     if since.strip()[-1:].isdigit():
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
     after = time.time() - durations.seconds(since)
-    judge = read_policy(file or policy_paths(place.path)[0])
+    judge = read_policy(file or policy_paths(opened.path)[0])
     if proposed and judge.ladder is None:
         raise Refused(*OFF)
-    found, levels = asyncio.run(_replayed(place.database, after, judge, proposed))
-    told = policy_output.replay_json(found, levels, proposed)
-    click.echo(output.as_json(told) if json_ else "\n".join(policy_output.replay_lines(found, since, levels, proposed)))
+    found, levels = asyncio.run(_replayed(opened.database, after, judge, proposed))
+    result = policy_output.replay_json(found, levels, proposed)
+    click.echo(output.as_json(result) if json_ else "\n".join(policy_output.replay_lines(found, since, levels, proposed)))
 
 
-@policy.command("explain")
+@policy.command("explain", epilog=example("hitl-tui policy explain 12"))
 @click.argument("review", metavar="REVIEW[#SLOT]")
 @json_option
-@shared
+@common_options
 def explain(review: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Say of each rule why it does or does not speak for a review's actions, by the policy as it is now."""
+    """Explain which rule matches a review, and why.
+
+    Uses the policy as it is now.
+    """
     id_, _, slot = review.partition("#")
 
     async def work(inbox: Inbox) -> str:
@@ -112,10 +131,10 @@ def explain(review: str, json_: bool, home: str | None, reviewer: str | None) ->
         slots = {slot_number(slot)} if slot else set(found.walks)
         if not slots <= found.walks.keys():
             raise Refused(f"review {id_} has no action {slot}", f"it has {', '.join(map(str, found.walks))}")
-        told = policy_output.explained_json(found, slots)
-        return output.as_json(told) if json_ else "\n".join(policy_output.explained_lines(found, slots))
+        result = policy_output.explained_json(found, slots)
+        return output.as_json(result) if json_ else "\n".join(policy_output.explained_lines(found, slots))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 def _of_home(home: str | None) -> Path:
@@ -123,26 +142,26 @@ def _of_home(home: str | None) -> Path:
 
 
 def _examined(path: Path) -> tuple[Policy, list[Problem]]:
-    """The policy with all that is wrong with it."""
+    """The policy and its problems, sorted by line."""
     text = read_text(path)
     found, problems = examine(text)
-    later = [] if any(problem.is_error for problem in problems) else list(_untold(text, found))
+    later = [] if any(problem.is_error for problem in problems) else list(_channel_warnings(text, found))
     return found, sorted([*problems, *later], key=lambda problem: problem.line)
 
 
-def _untold(text: str, found: Policy) -> Iterator[Problem]:
-    """Warnings of channels that cannot work on this machine."""
+def _channel_warnings(text: str, found: Policy) -> Iterator[Problem]:
+    """Warnings about notification channels that cannot work on this machine."""
     lines = places(text)
     for key, what, todo in notify.problems(found.notify):
         yield Problem(line_of(lines, ("notify", key)), what, todo, is_error=False)
 
 
-def _tried(path: Path) -> list[dict[str, Any]]:
-    """Send a test by every channel of a policy now, however quiet it shall be: `[{channel, service, sent, error}]`."""
+def _send_tests(path: Path) -> list[dict[str, Any]]:
+    """Send a test message by every channel of a policy, also in quiet hours: `[{channel, service, sent, error}]`."""
     wanted = read_policy(path).notify
     names = ways(wanted)
     if not names:
-        raise Refused(f"{path} has no channel by which anybody could be told", "give [notify] a desktop, a command or urls")
+        raise Refused(f"{path} has no notification channel", "set desktop, command or urls in [notify]")
 
     async def work() -> list[notify.Outcome]:
         return await asyncio.gather(*(notify.deliver(name, wanted, notify.trial_message()) for name in names))
@@ -154,7 +173,7 @@ def _tried(path: Path) -> list[dict[str, Any]]:
 
 
 async def _replayed(database: Path, after: float, judge: Policy, proposed: bool) -> tuple[Replay, Levels | None]:
-    """What came of it, and the levels it was judged on; None without a ladder."""
+    """The replay, and the autonomy levels it used; None if the policy has no [autonomy]."""
     found = Replay()
     async with Store.open(database) as store, contextlib.aclosing(history.decided_since(store, after)) as batches:
         levels = await _levels(store, judge, proposed)

@@ -1,4 +1,4 @@
-"""What `hitl-tui policy` prints, for people and as JSON."""
+"""The output of `hitl-tui policy`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str,
 
 
 def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator[str]:
-    """The same for people."""
+    """The same as text."""
     for problem in problems:
         first, *caret = problem.text.split("\n")
         hint = f"; {problem.hint}" if problem.hint else ""
@@ -31,20 +31,20 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
         yield from (f"    {visible(line)}" for line in caret)
     errors = sum(problem.is_error for problem in problems)
     if errors:
-        yield f"{errors} mistake{'s' * (errors > 1)}: everything asks until they are corrected"
+        yield f"{errors} mistake{'s' * (errors > 1)}: every call needs a person until they are fixed"
     else:
         count, limits = len(policy.rules), policy.thresholds
-        ladder = ", autonomy is earned" if policy.ladder else ""
-        yield visible(f"{path} is good: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{ladder}")
+        autonomy = ", autonomy levels on" if policy.ladder else ""
+        yield visible(f"{path} is valid: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{autonomy}")
 
 
-def notify_table(told: list[dict[str, Any]]) -> str:
-    """What came of a test of every channel, `[{channel, service, sent, error}]`, for people."""
-    return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in told)
+def notify_table(results: list[dict[str, Any]]) -> str:
+    """The result of `notify-test`, `[{channel, service, sent, error}]`, as text."""
+    return table(("sent" if one["sent"] else "FAILED", one["service"], one["error"] or "") for one in results)
 
 
 def replay_json(found: Replay, levels: Levels | None, proposed: bool) -> dict[str, Any]:
-    """What the replay came to; with a ladder also on which levels: `{judged: "now" | "proposed", above_ask: [{agent, tool, level}]}`."""
+    """The replay's result; with autonomy levels, which ones it used: `{judged: "now" | "proposed", above_ask: [{agent, tool, level}]}`."""
     if levels is None:
         return found.as_json()
     above = [{"agent": agent, "tool": tool, "level": held.level} for (agent, tool), held in sorted(levels.items()) if held.level.rank]
@@ -52,24 +52,24 @@ def replay_json(found: Replay, levels: Levels | None, proposed: bool) -> dict[st
 
 
 def replay_lines(found: Replay, since: str, levels: Levels | None, proposed: bool) -> Iterator[str]:
-    """The same for people."""
-    told = replay_json(found, levels, proposed)
-    yield f"{found.actions:,} actions decided in the last {visible(since)}: {found.same:,} the same, {told['different']:,} otherwise"
+    """The same as text."""
+    result = replay_json(found, levels, proposed)
+    yield f"{found.actions:,} actions decided in the last {visible(since)}: {found.same:,} the same, {result['different']:,} different"
     if levels is not None:
-        listed = ", ".join(f"{one['agent']}'s {one['tool']} {one['level']}" for one in told["levels"]["above_ask"])
-        which = "as if every proposal was accepted" if proposed else "as they are now"
-        yield visible(f"judged on the levels of autonomy {which}: {listed or 'everything asks'}")
-    if told["differences"]:
+        listed = ", ".join(f"{one['agent']}'s {one['tool']} {one['level']}" for one in result["levels"]["above_ask"])
+        which = "with every proposal accepted" if proposed else "as they are now"
+        yield visible(f"autonomy levels {which}: {listed or 'all at ask'}")
+    if result["differences"]:
         yield ""
-        yield "decided otherwise (was → would be):"
-        yield table(_cells(one) for one in told["differences"])
+        yield "decided differently (was → would be):"
+        yield table(_cells(one) for one in result["differences"])
     yield ""
-    if not told["let_through"]:
-        yield "nothing that was rejected would have been let through"
+    if not result["let_through"]:
+        yield "no rejected action would have run"
         return
-    count = sum(one["count"] for one in told["let_through"])
-    yield f"{count:,} rejected action{'s' * (count > 1)} would have been LET THROUGH:"
-    yield table(_cells(one) for one in told["let_through"])
+    count = sum(one["count"] for one in result["let_through"])
+    yield f"{count:,} rejected action{'s' * (count > 1)} WOULD HAVE RUN:"
+    yield table(_cells(one) for one in result["let_through"])
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def explained_json(found: Explained, slots: Collection[int]) -> dict[str, Any]:
 
 
 def explained_lines(found: Explained, slots: Collection[int]) -> Iterator[str]:
-    """The same for people."""
+    """The same as text."""
     yield visible(f"review {found.review.row.id} · {found.review.row.agent} · by {found.file.path or 'no policy'}")
     for action in found.review.actions:
         if action.slot in slots:
@@ -108,4 +108,4 @@ def explained_lines(found: Explained, slots: Collection[int]) -> Iterator[str]:
             yield from (f"  {line}" for line in table(cells).splitlines())
             yield visible(f"  → {walk.said()}")
             if changed := walk.changed_since(action):
-                yield visible(f"  when it was asked: {changed}")
+                yield visible(f"  when the review opened: {changed}")

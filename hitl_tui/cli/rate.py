@@ -1,4 +1,4 @@
-"""The command that gives thumbs, and takes them back."""
+"""`hitl-tui rate`: rates decisions, runs and messages, and withdraws ratings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import click
 
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, number, review_number, run_number, shared, slot_number
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Feedback, Subject, Thumb
@@ -16,17 +16,20 @@ from hitl_tui.sanitize import visible
 THUMBS: dict[str, Thumb] = {"up": 1, "down": -1}
 
 
-@command()
-@click.argument("thumb", type=click.Choice([*THUMBS, "none"]))
+@command("hitl-tui rate up 12#0", "hitl-tui rate down r3 --comment 'the wrong day' --tag dates", "hitl-tui rate none 12#0")
+@click.argument("thumb", metavar="up|down|none", type=click.Choice([*THUMBS, "none"]))
 @click.argument("what", metavar="REVIEW[#SLOT]|RUN[#LINE]")
-@click.option("--comment", metavar="TEXT", default="", help="What was good or not.")
-@click.option("--tag", "tags", multiple=True, metavar="WORD", help="To find it by; may be given several times.")
+@click.option("--comment", metavar="TEXT", default="", help="What was good or bad.")
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; repeatable.")
 @json_option
-@shared
+@common_options
 def rate(thumb: str, what: str, comment: str, tags: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Give a decision (12#0), a run (r3) or a line of its trace (r3#7) a thumb, or take yours back."""
+    """Rate a decision, a run or a message (thumbs up / down).
+
+    Rates a decision (12#0), a run (r3) or a line of its trace (r3#7). `none` withdraws your rating.
+    """
     if thumb == "none" and (comment or tags):
-        raise Refused("a thumb that is taken back has no words", "leave --comment and --tag out")
+        raise Refused("a withdrawn rating has no comment and no tags", "leave out --comment and --tag")
     whole, _, part = what.partition("#")
 
     async def work(inbox: Inbox) -> str:
@@ -35,13 +38,13 @@ def rate(thumb: str, what: str, comment: str, tags: tuple[str, ...], json_: bool
             subjects = [one for one in subjects if inbox.ratings.mine(one)] or subjects[:1]
             for subject in subjects:
                 await inbox.ratings.withdraw(subject)
-            return "[]" if json_ else visible(f"your thumb on {what} is taken back")
+            return "[]" if json_ else visible(f"your rating of {what} is withdrawn")
         given: list[Feedback] = [await inbox.ratings.rate(subject, THUMBS[thumb], comment, tags) for subject in subjects]
         if json_:
             return output.as_json([output.feedback_json(one) for one in given])
-        return visible(f"thumb {thumb} on {what}")
+        return visible(f"rated {what}: thumbs {thumb}")
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 def _of_run(run: str, line: str) -> list[Subject]:
@@ -49,7 +52,7 @@ def _of_run(run: str, line: str) -> list[Subject]:
 
 
 async def _of_review(inbox: Inbox, review: str, slot: str) -> list[Subject]:
-    """The decision of that slot; without one all that are decided of the review."""
+    """The decision of a slot; without a slot, every decided action of the review."""
     found = await inbox.review(review_number(review))
     slots = [slot_number(slot)] if slot else [*found.decisions] or [action.slot for action in found.actions[:1]]
     return [Subject(found.row.run, found.row.id, one) for one in slots]

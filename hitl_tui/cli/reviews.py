@@ -1,4 +1,4 @@
-"""The commands on reviews: list and show them, decide, take back, claim, release and escalate."""
+"""Commands on reviews: list, show, decide, undo, claim, release and escalate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from hitl_tui import canonical_json, durations
 from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, number, review_number, run_number, shared, slot_number
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
@@ -21,52 +21,60 @@ from hitl_tui.store.error_context import when
 LONGEST_GRACE_S = 86_400
 
 
-@command()
-@click.option("--limit", type=click.IntRange(1), default=1000, help="At most so many, the oldest.")
-@click.option("--filter", "wanted", metavar="FILTER", default="", help='Only what waits and fits, like "tool:send_* risk:high since:2h".')
+@command("hitl-tui queue", "hitl-tui queue --filter 'tool:send_* risk:irreversible since:2h'")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="List at most this many, the oldest.")
+@click.option("--filter", "wanted", metavar="FILTER", default="", help="List only reviews that match, like tool:send_*.")
 @json_option
-@shared
+@common_options
 def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List what waits for a decision, oldest first."""
+    """List open reviews, oldest first."""
 
     async def work(inbox: Inbox) -> str:
         rows = await inbox.rows((await inbox.matching_ids(wanted))[:limit]) if wanted.strip() else await inbox.waiting(limit)
         if json_:
             return output.as_json([await _json(inbox, await inbox.review(row.id)) for row in rows])
-        return output.queue_table(rows) or "nothing waits" + (" that fits" if wanted.strip() else "")
+        return output.queue_table(rows) or "no open reviews" + (" match" if wanted.strip() else "")
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui show 12", "hitl-tui show r3")
 @click.argument("what", metavar="REVIEW|RUN")
 @json_option
-@shared
+@common_options
 def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Show a review (12) or a run (r3) whole."""
+    """Show a review (12) or a run (r3) in full."""
     if what.startswith("r"):
-        tell(lambda inbox: runs.shown(inbox, run_number(what), json_), home, reviewer)
+        print_from_inbox(lambda inbox: runs.shown(inbox, run_number(what), json_), home, reviewer)
         return
     id_ = number(what, "a review, like 12, nor a run, like r3")
-    tell(lambda inbox: _shown(inbox, id_, json_), home, reviewer)
+    print_from_inbox(lambda inbox: _shown(inbox, id_, json_), home, reviewer)
 
 
-@command()
+@command(
+    "hitl-tui decide 12 approve",
+    "hitl-tui decide 12#0 reject --message 'wrong recipient'",
+    'hitl-tui decide 12#1 edit --args \'{"to": "ann@example.com"}\'',
+)
 @click.argument("review", metavar="REVIEW[#SLOT]")
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
-@click.option("--args", "args_", metavar="JSON", help="With edit: what runs. With respond: a JSON answer. With reject: another pass.")
-@click.option("--message", metavar="TEXT", help="With reject: the reason, or what the next pass shall do. With respond: the answer.")
-@click.option("--digest", metavar="HEX", help="Refuse unless the action is still the one with this digest.")
-@click.option("--grace", metavar="TIME", default="0", help="How long it can be taken back (`undo`) before it takes effect, like 30s.")
+@click.option("--args", "args_", metavar="JSON", help="edit: the new arguments. respond: an answer. reject: your version.")
+@click.option("--message", metavar="TEXT", help="reject: the reason, or what to revise. respond: the answer.")
+@click.option("--digest", metavar="HEX", help="Refuse unless the action still has this digest.")
+@click.option("--grace", metavar="TIME", default="0", help="Time in which `undo` can take it back, like 30s.")
 @json_option
-@shared
+@common_options
 def decide(
     review: str, decision: str, args_: str | None, message: str | None, digest: str | None, grace: str, json_: bool,
     home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Decide a review, or one action of it: 12 or 12#0. Where two people are needed, the second to say the same decides."""
+    """Decide a review (12), or one action of it (12#0).
+
+    `edit --args` passes all arguments of the call, the unchanged ones too. `reject` with --args sends the call back for revision from
+    your version. Where a rule needs two people, the second same decision counts.
+    """
     if decision == "respond" and args_ is None and message is None:
-        raise Refused("a response needs --message or --args", "say what to answer")
+        raise Refused("a response needs --message or --args", "pass the answer")
     id_, _, slot = review.partition("#")
     grace_s = durations.seconds(grace)
     if grace_s > LONGEST_GRACE_S:
@@ -74,14 +82,17 @@ def decide(
     answer = Answer(DecisionKind(decision), canonical_json.loads(args_, "--args") if args_ is not None else None, message)
 
     which = review_number(id_), slot_number(slot) if slot else None
-    tell(lambda inbox: _decided(inbox, *which, answer, digest, json_), home, reviewer, grace_s)
+    print_from_inbox(lambda inbox: _decided(inbox, *which, answer, digest, json_), home, reviewer, grace_s)
 
 
-@command()
+@command("hitl-tui decide 12 approve --grace 30s", "hitl-tui undo 12")
 @click.argument("review", metavar="REVIEW")
-@shared
+@common_options
 def undo(review: str, home: str | None, reviewer: str | None) -> None:
-    """Take back what you said last of a review, before its grace time is over."""
+    """Take back your last decision on a review.
+
+    This works until its grace time (`decide --grace`, or undo_s in the console) is over.
+    """
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
@@ -89,48 +100,54 @@ def undo(review: str, home: str | None, reviewer: str | None) -> None:
         row = (await inbox.review(id_)).row
         return visible(f"review {id_} is open again" + (f": {row.decided}" if row.decided else ""))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui claim 12")
 @click.argument("review", metavar="REVIEW")
-@click.option("--reason", metavar="TEXT", default="", help="Why you take it, when somebody else has it.")
-@shared
+@click.option("--reason", metavar="TEXT", default="", help="Why you take it, if somebody else claimed it.")
+@common_options
 def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> None:
-    """Have a review for a while: nobody else decides it, and its escalation goes no further."""
+    """Claim a review, so that nobody else decides it.
+
+    A claim also stops the escalation chain. It ends by itself after claim_s (config.toml).
+    """
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
         await inbox.claim(id_, reason)
         row = (await inbox.review(id_)).row
         if row.claimant(time.time()) != inbox.reviewer:
-            return f"review {id_} is nobody's, by claim_s in config.toml; its escalation goes no further"
-        return f"review {id_} is yours{when(row.claimed_until, 'until', 'until')}"
+            return f"review {id_} is not claimed, because claim_s is 0 in config.toml; its escalation stops here"
+        return f"review {id_} is claimed by you{when(row.claimed_until, 'until', 'until')}"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui release 12")
 @click.argument("review", metavar="REVIEW")
-@shared
+@common_options
 def release(review: str, home: str | None, reviewer: str | None) -> None:
-    """Give a review back that you claimed."""
+    """Release a review that you claimed."""
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
         await inbox.release(id_)
-        return f"review {id_} is anybody's again"
+        return f"review {id_} is released"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui escalate 12 --to leads --note 'over my limit'")
 @click.argument("review", metavar="REVIEW")
-@click.option("--to", metavar="WHO", default="", help="A group of the policy or a person; else anybody, along the policy's chain.")
+@click.option("--to", metavar="WHO", default="", help="A person or group; default: the policy's escalation chain.")
 @click.option("--note", metavar="TEXT", default="", help="What they need to know.")
-@shared
+@common_options
 def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | None) -> None:
-    """Put a review before somebody else; a claim of yours on it is given back."""
+    """Escalate a review to another person or group.
+
+    Your claim on it is released.
+    """
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
@@ -139,7 +156,7 @@ def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | 
             return visible(check.told(inbox.reviewer))
         return visible(f"review {id_} is escalated to {(await inbox.review(id_)).row.escalated}")
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
@@ -156,7 +173,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
         }
         return output.as_json({**await _json(inbox, found), **more})
     people, check = (await inbox.endorsements(review), await inbox.looks(review)), inbox.attention(review)
-    told = [
+    parts = [
         visible(check.told(inbox.reviewer)) if check else "",
         output.review_text(found, context, *people),
         output.versions_text(versions),
@@ -164,11 +181,11 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
         output.notices_text(notices),
         output.feedback_text(feedback),
     ]
-    return "\n".join(filter(None, told))
+    return "\n".join(filter(None, parts))
 
 
 async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, digest: str | None, as_json: bool) -> str:
-    """Give all actions of a review, or the one of that slot, an answer; where the review is then."""
+    """Decide one action of a review, or all of them if `slot` is None. Returns the review's state as text or JSON."""
     found = await inbox.review(review)
     slots = [action.slot for action in found.actions] if slot is None else [slot]
     if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
@@ -180,18 +197,18 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
     if check := inbox.attention(review):
         return visible(check.told(inbox.reviewer))
     if any(one.slot in now.undecided and one.slot in slots for one in await inbox.endorsements(review)):
-        return visible(f"review {review} has {now.row.decided}; another person must approve the same{_left(now, slots)}")
-    return visible(f"review {review} is {now.row.decided or now.row.state}{_left(now, [])}")
+        return visible(f"review {review} has {now.row.decided}; another person must approve the same{_undecided(now, slots)}")
+    return visible(f"review {review} is {now.row.decided or now.row.state}{_undecided(now, [])}")
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
     looks = await inbox.looks(review.row.id)
     people = output.people_json(await inbox.endorsements(review.row.id), looks)
     check = inbox.attention(review.row.id)
-    told = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
-    return {**output.review_json(review, time.time(), looks), **people, "attention_check": told}
+    result = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
+    return {**output.review_json(review, time.time(), looks), **people, "attention_check": result}
 
 
-def _left(review: Review, said: list[int]) -> str:
-    left = [slot for slot in review.undecided if slot not in said]
-    return f"; still undecided: {', '.join(f'{review.row.id}#{slot}' for slot in left)}" if left else ""
+def _undecided(review: Review, done: list[int]) -> str:
+    slots = [slot for slot in review.undecided if slot not in done]
+    return f"; still undecided: {', '.join(f'{review.row.id}#{slot}' for slot in slots)}" if slots else ""

@@ -1,4 +1,4 @@
-"""The commands on runs: launch, list, retry and cancel them."""
+"""Commands on runs: launch, list, retry and cancel."""
 
 from __future__ import annotations
 
@@ -9,35 +9,41 @@ import click
 from hitl_tui import canonical_json, durations
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, run_number, shared
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, run_number
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
 from hitl_tui.sanitize import visible
 
 
-@command()
+@command(
+    "hitl-tui launch mail_assistant 'answer everything from Ann and tidy up'",
+    "hitl-tui launch sql_steward --input-file request.json --time-limit 10m",
+)
 @click.argument("agent")
 @click.argument("text", required=False)
-@click.option("--input", "input_", metavar="JSON", help="The graph's input.")
-@click.option("--input-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the graph's input as JSON.")
-@click.option("--count", type=click.IntRange(1, 100_000), default=1, help="So many runs.")
-@click.option("--thread", metavar="ID", help="Continue this thread instead of a new one.")
-@click.option("--project", type=int, metavar="ID", help="Which project's agent, when several have one of this name.")
-@click.option("--gate", "gates", multiple=True, metavar="NODE", help="Stop before this node too, in these runs; * for every node.")
-@click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Stop after this node too.")
-@click.option("--time-limit", metavar="TIME", help="How long the agent may work, like 90s or 10m; waiting for people does not count.")
-@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A word by which policy knows these runs.")
+@click.option("--input", "input_", metavar="JSON", help="The graph's input as JSON.")
+@click.option("--input-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with the graph's input as JSON.")
+@click.option("--count", type=click.IntRange(1, 100_000), default=1, help="Number of runs.")
+@click.option("--thread", metavar="ID", help="Continue this thread; default: a new one.")
+@click.option("--project", type=int, metavar="ID", help="The agent's project, if several have one of this name.")
+@click.option("--gate", "gates", multiple=True, metavar="NODE", help="Also pause before this node; * for every node.")
+@click.option("--gate-after", "gates_after", multiple=True, metavar="NODE", help="Also pause after this node; * for every node.")
+@click.option("--time-limit", metavar="TIME", help="Cancel after this much working time, like 90s or 10m.")
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag for policy rules; repeatable.")
 @json_option
-@shared
+@common_options
 def launch(
     agent: str, text: str | None, input_: str | None, input_file: Path | None, count: int, thread: str | None, project: int | None,
     gates: tuple[str, ...], gates_after: tuple[str, ...], time_limit: str | None, tags: tuple[str, ...], json_: bool,
     home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Queue a run of AGENT with TEXT, or with JSON input."""
+    """Queue runs of an agent.
+
+    Pass the input as TEXT or as JSON. Time that a run waits for people does not count towards --time-limit.
+    """
     if sum(given is not None for given in (text, input_, input_file)) != 1:
-        raise click.UsageError("give one of TEXT, --input JSON and --input-file F")
+        raise click.UsageError("pass exactly one of TEXT, --input JSON and --input-file FILE")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = canonical_json.loads(source, "the input") if source is not None else None
     limit_s = durations.seconds(time_limit) if time_limit is not None else None
@@ -48,19 +54,19 @@ def launch(
         runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project, options=options)
         if others:
             click.echo(
-                f"hitl-tui: no agent {agent} is known here yet (known: {', '.join(others)}); it waits for a worker that has it", err=True
+                f"hitl-tui: no agent {agent} is known yet (known: {', '.join(others)}); the run waits for a worker that has it", err=True
             )
         if json_:
             return output.as_json([output.run_json(run) for run in runs])
         return "\n".join(f"run {output.run_id(run.id)} of {agent} is queued" for run in runs)
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
-@click.option("--limit", type=click.IntRange(1), default=200, help="At most so many, the newest.")
+@command("hitl-tui runs --limit 20")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="List at most this many, the newest.")
 @json_option
-@shared
+@common_options
 def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> None:
     """List runs, newest first."""
 
@@ -70,41 +76,44 @@ def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> Non
             return output.as_json([output.run_json(run) for run in found])
         return output.runs_table(found) or "no runs yet"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui retry r3")
 @click.argument("run", metavar="RUN")
-@shared
+@common_options
 def retry(run: str, home: str | None, reviewer: str | None) -> None:
-    """Let a failed or cancelled run go on from its checkpoint."""
+    """Continue a failed or cancelled run from its checkpoint."""
 
     async def work(inbox: Inbox) -> str:
         await inbox.retry(run_number(run))
         return f"run {run} is queued again"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command()
+@command("hitl-tui cancel r3")
 @click.argument("run", metavar="RUN")
-@shared
+@common_options
 def cancel(run: str, home: str | None, reviewer: str | None) -> None:
-    """End a run; what it asked becomes stale."""
+    """Cancel a run.
+
+    Its open reviews become stale.
+    """
 
     async def work(inbox: Inbox) -> str:
         await inbox.cancel(run_number(run))
         check = inbox.attention_of(run_number(run))
         return visible(check.told(inbox.reviewer)) if check else f"run {run} is being cancelled"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 async def shown(inbox: Inbox, number: int, as_json: bool) -> str:
-    """One run whole.
+    """One run in full: state, trace, reviews, ratings and result.
 
     Raises:
-        Refused: there is none of that id.
+        Refused: there is no such run.
     """
     run = await inbox.run(number)
     trace, reviews = await inbox.trace(run.id), await inbox.reviews_of(run.id)

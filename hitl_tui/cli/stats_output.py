@@ -1,4 +1,4 @@
-"""What `hitl-tui stats` prints, for people and as JSON. A figure that there is too little for is a dash, or null."""
+"""The output of `hitl-tui stats`, as text and as JSON. A figure without enough data is a dash, or null."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Rates,
 from hitl_tui.sanitize import one_line
 
 ENOUGH = 2
-"""Decisions below which a figure says nothing."""
+"""Fewest decisions for a figure."""
 ROWS = 20
-"""Of a table; the rest is counted."""
+"""Rows of a table; more are only counted."""
 NAME = 26
 SHORT = 20
 """Characters of a name beside many columns."""
@@ -29,7 +29,7 @@ KINDS = ("approved", "edited", "rejected", "answered")
 
 
 def as_json(found: Insights) -> dict[str, Any]:
-    """The whole document; its shape does not depend on how much there is."""
+    """All figures. The shape is the same however much data there is."""
     groups = {"agents": found.agents, "tools": found.tools, "reviewers": found.reviewers, "rules": found.rules}
     return {
         "since": found.since or None,
@@ -90,44 +90,46 @@ def _reader_json(of: Reader) -> dict[str, Any]:
     }
 
 
-# For people
+# Text
 
 
 def lines(found: Insights, when: str) -> Iterator[str]:
-    """Tables of at most 80 columns; `when` says of what time they are."""
+    """Tables of at most 80 columns; `when` names their time range."""
     beside = f" · {found.by_itself:,} more without a person" if found.by_itself else ""
     yield f"{counted(found.decisions, 'decision')} by people {when}{beside}"
-    yield from _titled("what became of them", _rates_rows([("all", found.overall)] if found.decisions else []))
+    yield from _titled("outcomes", _rates_rows([("all", found.overall)] if found.decisions else []))
     for title, group in (("by agent", found.agents), ("by tool", found.tools), ("by reviewer", found.reviewers), ("by rule", found.rules)):
         if group:
             name = _tool if group is found.tools else one_line
             yield from _titled(title, _rates_rows([(name(one.name, SHORT), one) for one in group]))
     every = [("all", found.overall), *((_tool(one.name, NAME), one) for one in found.tools), *((one.name, one) for one in found.reviewers)]
-    yield from _titled("how long it took: half of them no longer, nine of ten no longer", _times_rows(every if found.decisions else []))
-    yield from _titled("lately", _trend_rows(found.overall.trend[-RECENT:]))
+    yield from _titled("times: median and 90th percentile", _times_rows(every if found.decisions else []))
+    yield from _titled("recently", _trend_rows(found.overall.trend[-RECENT:]))
     enough = found.decisions >= ENOUGH
     yield from _titled("what was edited", _counted_rows(found.overall.edited if enough else ()))
     yield from _titled("why it was rejected", _counted_rows(found.overall.reasons if enough else ()))
     yield from _calibration_lines(found.calibration)
-    yield from _titled("how people read, by the last decisions of each", _reader_rows(found.readers))
-    yield from (f"  {one_line(one.reviewer, NAME)} has decided faster than it can be read" for one in found.readers if one.pace.too_fast)
-    yield f"\n{UNKNOWN} is where there is not enough to say anything."
+    yield from _titled("reviewers, by their latest decisions", _reader_rows(found.readers))
+    yield from (
+        f"  {one_line(one.reviewer, NAME)} approves too fast: faster than anybody can read" for one in found.readers if one.pace.too_fast
+    )
+    yield f"\n{UNKNOWN} means: not enough data."
 
 
 def _titled(title: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """A table under its title; where it has no rows but its head, that there is not enough."""
+    """A table under its title; "not enough data" if it has only a head."""
     head, *body = rows
     yield f"\n{title}"
     if not body:
-        yield "  not enough"
+        yield "  not enough data"
         return
     yield from (f"  {line}" for line in table([head, *body[:ROWS]]).splitlines())
     if len(body) > ROWS:
-        yield f"  … and {len(body) - ROWS:,} more, which --json has"
+        yield f"  … {len(body) - ROWS:,} more with --json"
 
 
 def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
-    yield ("", "decided", *KINDS, "95 % sure")
+    yield ("", "decided", *KINDS, "95 % CI")
     for name, one in group:
         rates, bounds = one.rates, one.rates.unchanged
         enough = rates.total >= ENOUGH
@@ -137,13 +139,13 @@ def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
 
 
 def _tool(name: str, cells: int) -> str:
-    """An agent and its tool; where they do not fit, less of the agent."""
+    """An agent and its tool, shortening the agent's name if they do not fit."""
     agent, _, tool = name.partition(" ")
     return one_line(f"{one_line(agent, max(LEAST_AGENT, cells - len(tool) - 1))} {tool}", cells)
 
 
 def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:
-    yield ("", "waited", "9 of 10", "looked", "9 of 10", "approved")
+    yield ("", "waited", "p90", "viewed", "p90", "approved")
     for name, one in group:
         enough = one.rates.total >= ENOUGH
         shown = [took(seconds) if enough else UNKNOWN for of in (one.waited, one.looked) for seconds in (of.median, of.p90)]
@@ -164,25 +166,25 @@ def _trend_rows(spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
 
 
 def _counted_rows(counts: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
-    yield ("times", "")
+    yield ("times: median and 90th percentile", "")
     for text, count in counts:
         yield (f"{count:,}", one_line(text, WORDS))
 
 
 def _calibration_lines(of: Calibration) -> Iterator[str]:
-    """A bar for each bin, as long as the share that was approved unchanged, with a mark at what was stated."""
-    yield "\nwhether stated confidence holds"
+    """A bar per bin: its length is the share approved unchanged, and a mark shows the stated confidence."""
+    yield "\ncalibration: stated confidence against decisions"
     if of.count < ENOUGH:
-        yield "  not enough"
+        yield "  not enough data"
         return
-    yield "  stated  █ approved unchanged   │ as stated"
+    yield "  stated  █ approved unchanged   │ stated confidence"
     for stated, good, count in reliability(of.bins):
         yield f"  {percent(stated):<8}{_bar(stated, good)}  {percent(good):>5} of {count:,}"
     yield f"  of {counted(of.count, 'decision')}: Brier score {of.brier:.3f} (0 is best), calibration error {percent(of.error)}"
     if of.auto is None:
-        yield "  there is not enough to say from which confidence on it could go on by itself"
+        yield "  not enough data for an auto threshold"
     else:
-        yield f"  from {of.auto:.2f} on, the decisions support that it goes on by itself"
+        yield f"  the decisions support an auto threshold of {of.auto:.2f}"
 
 
 def _bar(stated: float, good: float) -> str:
@@ -192,7 +194,7 @@ def _bar(stated: float, good: float) -> str:
 
 
 def _reader_rows(readers: Sequence[Reader]) -> Iterator[tuple[str, ...]]:
-    yield ("", "looked at", "too fast", "in a row", "1,000 chars", "approved", "checks")
+    yield ("", "decided", "too fast", "in a row", "1,000 chars", "approved", "checks")
     for one in readers:
         pace, enough = one.pace, one.pace.decided >= ENOUGH
         fast = (f"{pace.fast:,}", f"{pace.streak:,}", took(one.per_1000)) if enough else (UNKNOWN,) * 3

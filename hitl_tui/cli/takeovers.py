@@ -11,21 +11,24 @@ import click
 from hitl_tui import canonical_json, handback
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import tell
-from hitl_tui.cli.options import json_option, run_number, shared
+from hitl_tui.cli.context import print_from_inbox
+from hitl_tui.cli.options import common_options, json_option, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import HandBack, Head, Json, TakeOver
 from hitl_tui.sanitize import visible
 
 
-@command("take-over")
+@command("hitl-tui take-over r3")
 @click.argument("run", metavar="RUN")
 @click.option("--reason", metavar="TEXT", default="", help="Why you take it, if somebody else has it.")
 @json_option
-@shared
+@common_options
 def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """Act as the agent: the run waits until you hand it back, and nobody else can decide its reviews."""
+    """Take a run over and act as the agent.
+
+    The run waits until you hand it back. Until then nobody else can decide its reviews.
+    """
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
@@ -35,28 +38,31 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
             return output.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.state_schema(id_)})
         return "\n".join(visible(line) for line in _lines(made, head))
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command("hand-back")
+@command('hitl-tui hand-back r3 --plan \'{"guidance": "ask Ann first"}\'')
 @click.argument("run", metavar="RUN")
 @click.option("--plan", metavar="JSON", help="What to do as the agent; default: the plan saved so far.")
 @click.option("--plan-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with the plan.")
-@shared
+@common_options
 def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | None, reviewer: str | None) -> None:
-    """Hand a run back: the agent continues from what you did.
+    """Hand a run back to the agent.
+
+    The agent continues from what you did.
 
     \b
-    A plan is an object with any of these, done in this order:
-      "state": {KEY: VALUE}        new values of the graph's state
-      "text": TEXT                 the agent's last message instead
-      "calls": [{"id", "name", "args"}]  its calls instead, asked before they run
-      "results": {CALL: TEXT}      what the tool would have said
-      "guidance": TEXT             what the agent is told before it tries again
-      "answer": TEXT               the last word: the run ends with it
+    A plan is an object with any of these keys, carried out in this order:
+      "state": {KEY: VALUE}    new values in the graph's state
+      "text": TEXT             replaces the agent's last message
+      "calls": [{"id", "name", "args"}]
+                               replaces its calls; they need approval
+      "results": {CALL: TEXT}  your result for a call, which does not run
+      "guidance": TEXT         an instruction; the agent tries again
+      "answer": TEXT           your final answer; the run ends with it
     """
     if plan is not None and plan_file is not None:
-        raise click.UsageError("give one of --plan JSON and --plan-file F")
+        raise click.UsageError("pass only one of --plan JSON and --plan-file FILE")
     text = plan_file.read_text("utf-8", "replace") if plan_file else plan
     given: Json = None if text is None else canonical_json.loads(text, "the plan")
 
@@ -68,21 +74,24 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
         await inbox.hand_back(found.id, found.plan if given is None else handback.read(given))
         return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` shows the outcome"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
-@command("discard")
+@command("hitl-tui discard r3")
 @click.argument("run", metavar="RUN")
-@shared
+@common_options
 def discard(run: str, home: str | None, reviewer: str | None) -> None:
-    """Discard the takeover: the run stays as it was, and your changes are deleted."""
+    """Discard a takeover.
+
+    The run stays as it was before, and your changes are deleted.
+    """
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
         await inbox.discard((await _live(inbox, id_)).id)
         return f"run {output.run_id(id_)} stays as it was before the takeover"
 
-    tell(work, home, reviewer)
+    print_from_inbox(work, home, reviewer)
 
 
 async def _live(inbox: Inbox, run: int) -> TakeOver:

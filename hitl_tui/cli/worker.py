@@ -11,42 +11,45 @@ import click
 
 from hitl_tui.agents import targets as parsing
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.options import shared, targets_argument
+from hitl_tui.cli.options import common_options, targets_argument
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Home, find_home, read_settings
 from hitl_tui.supervisor import worker_command
 
 
-@command()
+@command("hitl-tui worker --until-idle", "hitl-tui worker ./my_project ./agent.py:graph")
 @targets_argument
-@click.option("--until-idle", is_flag=True, help="End once nothing is queued, running, or decided and not yet applied.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; else config.toml's, else 8.")
+@click.option("--until-idle", is_flag=True, help="Exit once no run can continue without a person.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Runs to drive at a time; default: config.toml, else 8.")
 @click.option("--describe", is_flag=True, hidden=True)
 @click.option("--doorbell", type=int, hidden=True)
-@shared
+@common_options
 def worker(
     targets: tuple[str, ...], until_idle: bool, concurrency: int | None, describe: bool, doorbell: int | None, home: str | None,
     reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Run agents without a console. One process serves one project; several TARGETs get a process each."""
-    place = find_home(home).prepare()
-    settings = read_settings(place)
+    """Run agents without a console.
+
+    Each TARGET gets a process of its own. Without a TARGET it runs the sample agents.
+    """
+    opened = find_home(home).prepare()
+    settings = read_settings(opened)
     parallel = concurrency or settings.concurrency
     if len(targets) > 1:
-        sys.exit(_one_each(targets, place, parallel, until_idle))
-    from hitl_tui.worker.process import Options, run_worker  # LangGraph, which `--help` does without
+        sys.exit(_one_each(targets, opened, parallel, until_idle))
+    from hitl_tui.worker.process import Options, run_worker  # imports LangGraph, which `--help` must not
 
     given = targets[0] if targets else str(parsing.sample_agents())
     target = parsing.parse(given)
     stderr = sys.stderr
     options = Options(parallel, until_idle, describe, doorbell, settings.time_limit_s, given)
-    run_worker(target, place, options, lambda line: print(visible(line), file=stderr, flush=True))
+    run_worker(target, opened, options, lambda line: print(visible(line), file=stderr, flush=True))
 
 
-def _one_each(targets: Sequence[str], place: Home, concurrency: int, until_idle: bool) -> int:
-    """A worker process for each target, which end with this one; 0 when all ended well."""
+def _one_each(targets: Sequence[str], home: Home, concurrency: int, until_idle: bool) -> int:
+    """Run a worker process for each target. Ends them when this process is ended; returns 0 if all exited with 0."""
     extra = ["--concurrency", str(concurrency), *(["--until-idle"] if until_idle else [])]
-    processes = [subprocess.Popen([*worker_command(place.path), *extra, "--", target]) for target in targets]
+    processes = [subprocess.Popen([*worker_command(home.path), *extra, "--", target]) for target in targets]
 
     def end(*_: object) -> None:
         for process in processes:

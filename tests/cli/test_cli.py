@@ -72,7 +72,7 @@ def test_everything_from_launch_to_result(own: Own) -> None:
     assert {"seq", "at", "kind", "node", "path", "body"} <= whole["trace"][0].keys()
     assert "result:" in place.cli("show", "r1").stdout
     assert place.json("queue") == []
-    assert "nothing waits" in place.cli("queue").stdout
+    assert "no open reviews" in place.cli("queue").stdout
     did = [json.loads(line) for line in place.journal.read_text().splitlines()]
     assert [(d["did"], d.get("to"), d.get("copies")) for d in did] == [("send", "zoë", 9007199254740993)]
 
@@ -186,7 +186,7 @@ def test_launch_mistakes_are_sentences(own: Own) -> None:
     assert "does not fit function: text: 5 is not of type 'string'" in place.refused("launch", "function", "--input", '{"text": 5}')
     assert "cannot share the thread" in place.refused("launch", "batched", "x", "--count", "2", "--thread", "t")
     done = place.cli("launch", "batchd", "x")
-    assert "no agent batchd is known here yet (known: batched" in done.stderr
+    assert "no agent batchd is known yet (known: batched" in done.stderr
     (place.folder / "input.json").write_bytes(b'{"text": "gr\xc3\xbc\xc3\x9f"}')
     (run,) = place.json("launch", "nested", "--input-file", "input.json")
     assert run["input"] == {"input": {"text": "grüß"}}

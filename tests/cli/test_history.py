@@ -59,7 +59,7 @@ def test_pages_filters_and_limits(home: Path) -> None:
     (edited,) = history(home, "decided:edit")
     assert (edited["args"], edited["final"], edited["by"]) == (TO_BOB, EDITED.args, "ann")
     assert history(home, "by:nobody") == []
-    assert "nothing was decided that fits" in hitl("history", "by:nobody", "--home", str(home))[1]
+    assert "no decisions match" in hitl("history", "by:nobody", "--home", str(home))[1]
 
 
 def test_a_decision_opens_with_everything_around_it(home: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_queue_is_filtered_in_the_same_language(home: Path) -> None:
     code, out = hitl("queue", "--filter", "tool:send_* agent:mail", "--home", str(home), "--json")
     assert code == 0
     assert [one["review"] for one in json.loads(out)] == ["4"]
-    assert "nothing waits that fits" in hitl("queue", "--filter", "tool:other", "--home", str(home))[1]
+    assert "no open reviews match" in hitl("queue", "--filter", "tool:other", "--home", str(home))[1]
     said = "there is no field 'agnet' to filter by; did you mean agent?"
     for command in (("queue", "--filter", "agnet:x"), ("history", "agnet:x"), ("export", str(home / "x"), "--filter", "agnet:x")):
         code, out = hitl(*command, "--home", str(home))

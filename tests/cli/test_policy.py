@@ -18,7 +18,7 @@ def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(own: Own)
     assert "there is no" in place.refused("policy", "check")
     place.cli("policy", "init")
     assert path.stat().st_mode & 0o077 == 0
-    assert "is good: 6 rules" in place.cli("policy", "check").stdout
+    assert "is valid: 6 rules" in place.cli("policy", "check").stdout
     assert place.home.is_ours() or not place.home.database.exists()
     path.write_text("mine")
     assert "already" in place.refused("policy", "init")
@@ -62,10 +62,10 @@ def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_throug
     taken = {"was": "approved", "would": "takeover", "rule": "letters", "tool": "send", "count": 2, "reviews": ["1", "2"]}
     assert told == {"actions": 4, "same": 0, "different": 4, "differences": [taken, through], "let_through": [through]}
     shown = place.cli("policy", "replay", "--since", "2w", "--policy", str(path)).stdout
-    assert "2 rejected actions would have been LET THROUGH:\n2 ×  rejected → auto  delete  by deletes  reviews 1, 2" in shown
+    assert "2 rejected actions WOULD HAVE RUN:\n2 ×  rejected → auto  delete  by deletes  reviews 1, 2" in shown
     path.write_text("")
     assert place.json("policy", "replay", "--policy", str(path))["same"] == 4
-    assert "nothing that was rejected would have been let through" in place.cli("policy", "replay", "--policy", str(path)).stdout
+    assert "no rejected action would have run" in place.cli("policy", "replay", "--policy", str(path)).stdout
     assert "no unit" in place.refused("policy", "replay", "--since", "30")
     assert "there is no" in place.refused("policy", "replay")
 

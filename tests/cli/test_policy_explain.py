@@ -80,7 +80,7 @@ def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(
     path = place.home.path / "policy.toml"
     path.write_text(POLICY.replace('outcome = "takeover"', 'outcome = "deny"').replace('tags = ["night"]\n', ""))
     shown = place.cli("policy", "explain", "1#0").stdout
-    assert "→ denied: rule 'night letters' says deny\n  when it was asked: there was no policy, and everything asked" in shown
+    assert "→ denied: rule 'night letters' says deny\n  when the review opened: there was no policy, and everything asked" in shown
     path.write_text("spot_chek = 1")
     told = place.json("policy", "explain", "1#1")
     assert "spot_chek" in told["problem"]

@@ -430,7 +430,7 @@ def test_lessons_are_judged_and_written_out_by_commands(tmp_path: Path) -> None:
     assert "before: 2 edited and 0 rejected of 2; since: nothing decided" in cli()
     file = tmp_path / "lessons.md"
     assert "1 lesson is in" in cli("export", "-o", str(file))
-    assert file.read_text() == "# What reviewers have taught\n\n## mail\n\n### send\n\n- Sign \\*all\\* mails.\n"
+    assert file.read_text() == "# Lessons from reviewers\n\n## mail\n\n### send\n\n- Sign \\*all\\* mails.\n"
     cli("edit", "1", "Sign them.")
     assert "already" in cli("export", "-o", str(file), code=1)
     cli("export", "--force", "-o", str(file))

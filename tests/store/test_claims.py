@@ -217,7 +217,7 @@ def test_the_command_line_claims_takes_and_releases(own: Own) -> None:
     place = own("pauses")
     place.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))
     assert place.run_until_idle() == 0
-    assert "review 1 is yours until" in place.cli("claim", "1", "--reviewer", "ann").stdout
+    assert "review 1 is claimed by you until" in place.cli("claim", "1", "--reviewer", "ann").stdout
     assert 'take it with a reason: `hitl-tui claim 1 --reason "…"`' in place.refused("decide", "1", "approve", "--reviewer", "bob")
     assert "ann has review 1 until" in place.refused("claim", "1", "--reviewer", "bob")
     assert "ann has review 1 until" in place.refused("release", "1", "--reviewer", "bob")
@@ -225,11 +225,11 @@ def test_the_command_line_claims_takes_and_releases(own: Own) -> None:
     assert listed["claim"]["by"] == "ann"
     assert listed["claim"]["until"] > time.time()
     assert (listed["recipient"], listed["escalated_to"], listed["deadline"], listed["seen_by"]) == (None, None, None, [])
-    assert "ann has it" in place.cli("queue").stdout
-    assert "ann has it" in place.cli("show", "1").stdout
+    assert "claimed by ann" in place.cli("queue").stdout
+    assert "claimed by ann" in place.cli("show", "1").stdout
     place.cli("claim", "1", "--reason", "urgent", "--reviewer", "bob")
     assert place.json("show", "1")["claim"]["by"] == "bob"
-    assert "anybody's again" in place.cli("release", "1", "--reviewer", "bob").stdout
+    assert "review 1 is released" in place.cli("release", "1", "--reviewer", "bob").stdout
     assert place.json("show", "1")["claim"] is None
     assert "is rejected by ann" in place.cli("decide", "1", "reject", "--reviewer", "ann").stdout
     assert "is not a review, like 12" in place.refused("claim", "r1")
@@ -244,14 +244,14 @@ async def test_what_is_due_and_for_whom_is_printed(own: Own) -> None:
         )
         await Inbox(store, "bob").saw(review, 12_000)
     said = place.cli("show", str(review)).stdout
-    assert "for finance · is rejected in 1 m" in said
-    assert "seen by bob (12 s)" in said
-    assert "for finance · is rejected in 1 m" in place.cli("queue").stdout
+    assert "for finance · rejected in 1 m" in said
+    assert "viewed by bob (12 s)" in said
+    assert "for finance · rejected in 1 m" in place.cli("queue").stdout
     found = place.json("show", str(review))
     assert (found["recipient"], found["deadline"]["then"], found["seen_by"][0]["by"]) == ("finance", "reject", "bob")
     async with Store.open(place.home.database) as store:
         await store.write("UPDATE reviews SET escalated = 'leads', deadline_at = 1 WHERE id = ?", (review,))
-    assert "escalated to leads · its deadline is over" in place.cli("queue").stdout
+    assert "escalated to leads · deadline passed" in place.cli("queue").stdout
     assert place.json("queue")[0]["escalated_to"] == "leads"
 
 

@@ -300,17 +300,17 @@ def test_the_command_line(home: Path) -> None:
     [down] = told(home, "rate", "down", "3#1", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
     assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "thumb": "down", "comment": "to Bob\x1b",
                                  "tags": ["tone"], "by": "bob", "at": 0}  # fmt: skip
-    assert hitl(home, "rate", "up", "r1", "--reviewer", "bob") == (0, "thumb up on r1\n")
+    assert hitl(home, "rate", "up", "r1", "--reviewer", "bob") == (0, "rated r1: thumbs up\n")
     assert (hitl(home, "rate", "down", "r1#2", "--reviewer", "bob"))[0] == 0
     assert [(one["slot"], one["thumb"]) for one in (told(home, "show", "3"))["feedback"]] == [(0, "up"), (1, "down")]
     assert [(one["line"], one["thumb"]) for one in (told(home, "show", "r1"))["feedback"]] == [(None, "up"), (2, "down")]
-    assert "thumb down on 3#1 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
-    assert "thumb up on the whole run by bob" in (hitl(home, "show", "r1"))[1]
+    assert "thumbs down on 3#1 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
+    assert "thumbs up on the whole run by bob" in (hitl(home, "show", "r1"))[1]
     assert (hitl(home, "rate", "none", "3", "--reviewer", "bob"))[0] == 0
     assert (told(home, "show", "3"))["feedback"] == []
     for args, said in [
         (("none", "3"), "there is no thumb of yours here"),
-        (("none", "r1", "--tag", "x"), "has no words"),
+        (("none", "r1", "--tag", "x"), "has no comment"),
         (("up", "x"), "'x' is not a review"),
         (("up", "r1#x"), "'x' is not a line of its trace"),
         (("up", "9"), "there is no review 9"),

@@ -370,13 +370,13 @@ def _shape(value: Any) -> Any:
 
 def test_of_next_to_nothing_it_says_not_enough(tmp_path: Path) -> None:
     nothing = stats(tmp_path)
-    assert nothing.startswith("0 decisions by people ever")
+    assert nothing.startswith("0 decisions by people in total")
     assert nothing.count("not enough") >= 7
     empty = document(tmp_path)
     assert (empty["decisions"], empty["since"], empty["tools"], empty["calibration"]["brier"]) == (0, None, [], None)
     seeded(tmp_path, Case(YES, confidence=1.0))
     one, single = stats(tmp_path), document(tmp_path)
-    assert one.startswith("1 decision by people ever")
+    assert one.startswith("1 decision by people in total")
     assert not re.search(r"nan|none\b|100 %|inf\b", one, re.IGNORECASE)
     assert (single["overall"]["shares"], single["overall"]["unchanged"], single["overall"]["waited_s"]["median"]) == (None, None, None)
     assert (single["calibration"]["brier"], single["calibration"]["error"], single["calibration"]["auto"]) == (None, None, None)

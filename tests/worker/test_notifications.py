@@ -473,7 +473,7 @@ def test_check_and_doctor_warn_of_what_cannot_work_here(own: Own, tmp_path: Path
     checked = place.cli("policy", "check", PATH=str(tmp_path / "empty")).stdout.splitlines()
     assert checked[0].startswith(f"{path}:2: warning: there is neither notify-send nor osascript here; ")
     assert checked[1] == f"{path}:3: warning: there is no program 'no-such-program' here; correct command in [notify]"
-    assert "is good" in checked[2]
+    assert "is valid" in checked[2]
     found = place.cli("doctor", code=1, PATH=str(tmp_path / "empty")).stdout
     assert "there is no program 'no-such-program' here" in found
     path.write_text('[notify]\ntimeout = "0s"\n')

@@ -94,7 +94,7 @@ async def test_what_is_not_waits_for_a_person_and_says_why(
     (listed,) = alone.place.json("queue")
     assert (listed["route"], listed["actions"][0]["route"]) == (route, route)
     assert reason in listed["actions"][0]["reason"]
-    assert ("take over" in alone.place.cli("queue").stdout) == (route == "takeover")
+    assert ("human takeover" in alone.place.cli("queue").stdout) == (route == "takeover")
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated"])
@@ -268,4 +268,4 @@ def test_check_has_nothing_to_say_of_what_is_acted_upon(own: Own) -> None:
         '[escalation]\nerrors = true\n[[escalation.step]]\nto = "leads"\nafter = "5m"\n[notify]\nbell = true\n'
     )
     (said,) = own("policy").cli("policy", "check", str(path)).stdout.splitlines()
-    assert "is good: 1 rule" in said
+    assert "is valid: 1 rule" in said
