@@ -24,17 +24,17 @@ from hitl_tui.model import ReviewState
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Home, Settings
 from hitl_tui.ui.commands import COMMANDS, group, read_keymap
-from hitl_tui.ui.messages import Acted, HintsChanged, Pressed, RunChosen
+from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged, RunChosen
 from hitl_tui.ui.queue.view import QueueView
-from hitl_tui.ui.runtime.errors import TROUBLE, report, steady
-from hitl_tui.ui.runtime.escalation_alert import Alarm
-from hitl_tui.ui.runtime.key_queue import ASKING, TakesKeys, ask, opened
-from hitl_tui.ui.runtime.live_updates import AGAIN_S, Live
-from hitl_tui.ui.runtime.worker_pool import Crew, read_standing, read_surroundings
-from hitl_tui.ui.theme import OWN
-from hitl_tui.ui.views import Workplace
-from hitl_tui.ui.widgets.header import TopLine
-from hitl_tui.ui.widgets.key_bar import KeyLine
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
+from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyQueueScreen, ask, dialog_ready
+from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_empty_state, read_status
+from hitl_tui.ui.theme import THEMES
+from hitl_tui.ui.views import OverlayScreen
+from hitl_tui.ui.widgets.header import HeaderBar
+from hitl_tui.ui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from hitl_tui.ui.history.view import HistoryView
@@ -64,18 +64,18 @@ class HitlApp(App[None]):
     TITLE = "hitl-tui"
     BINDINGS = group("app")
 
-    def __init__(self, inbox: Inbox, settings: Settings, crew: Crew, home: Home, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, inbox: Inbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time) -> None:
         self._themes: dict[str, Theme | None] = {}
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)
         self.VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]
         self._inbox = inbox
         self._settings = settings
-        self._crew = crew
+        self._pool = pool
         self._home = home
         self._clock = clock
-        self._live = Live(inbox, self._take, self._report)
-        self._alarm = Alarm(self, inbox, clock)
+        self._updates = LiveUpdates(inbox, self._take, self._report)
+        self._escalation_alert = EscalationAlert(self, inbox, clock)
         self._runs: RunsView | None = None
         self._history: HistoryView | None = None
         self._insights: InsightsView | None = None
@@ -91,9 +91,9 @@ class HitlApp(App[None]):
         self.set_keymap(self.keymap)
 
     def compose(self) -> ComposeResult:
-        yield TopLine(self._clock)
+        yield HeaderBar(self._clock)
         yield QueueView(self._inbox, self._settings, self._clock)
-        yield KeyLine(self.keymap)
+        yield KeyBar(self.keymap)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
     def on_mount(self) -> None:
@@ -102,7 +102,7 @@ class HitlApp(App[None]):
 
     def on_ready(self) -> None:
         self._was_ready = True
-        self._crew.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
+        self._pool.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
 
     def get_theme(self, theme_name: str) -> Theme | None:
         """Textual asks for it with every line it draws, and merges all themes each time."""
@@ -131,7 +131,7 @@ class HitlApp(App[None]):
     @property
     def _up(self) -> bool:
         """Whether the widgets are still there: rows may come in while the console leaves."""
-        return self.is_running and bool(self.query(TopLine)) and bool(self.query("#surroundings"))
+        return self.is_running and bool(self.query(HeaderBar)) and bool(self.query("#surroundings"))
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last word on an error. What was still on its way to a widget when the console was left finds nothing."""
@@ -143,18 +143,18 @@ class HitlApp(App[None]):
 
     def doorbell(self) -> None:
         """A worker has committed something. From the event loop's thread only."""
-        self._live.ring()
+        self._updates.ring()
 
     def worker_died(self, sentence: str) -> None:
         """A worker process ended by itself."""
         self.notify(visible(sentence), title="worker", severity="error", timeout=8, markup=False)
-        self._live.ring()
+        self._updates.ring()
 
     async def catch_up(self) -> None:
         """Look at the rows now, and wait until they are on the screen."""
         await self._begun.wait()
-        self._live.ring()
-        await self._live.look()
+        self._updates.ring()
+        await self._updates.look()
 
     # Keeping new
 
@@ -162,16 +162,16 @@ class HitlApp(App[None]):
     async def _begin(self) -> None:
         while not self._begun.is_set():
             try:
-                await self._live.begin()
+                await self._updates.begin()
                 await self.query_one(QueueView).load()
-                await self._stand()
+                await self._update_header()
                 self._begun.set()
-            except TROUBLE as error:
+            except STORE_ERRORS as error:
                 self._report(error)
-                await asyncio.sleep(AGAIN_S)
-        self.set_interval(1, self._stand_again)
+                await asyncio.sleep(RETRY_S)
+        self.set_interval(1, self._update_header_again)
         self.set_interval(PROPOSALS_S, self._look_for_proposals)
-        await self._live.run()
+        await self._updates.run()
 
     def _report(self, error: Exception) -> None:
         report(self, error)
@@ -183,7 +183,7 @@ class HitlApp(App[None]):
         if not changes.whole:
             await queue.load()
         queue.apply(changes.reviews)
-        self._alarm.hear(changes.reviews)
+        self._escalation_alert.hear(changes.reviews)
         if self._runs:
             self._runs.apply(changes.runs)
             await self._runs.follow()
@@ -196,39 +196,39 @@ class HitlApp(App[None]):
         if self._lessons and self._lessons.display and (changes.reviews or not changes.whole):
             await self._lessons.follow()
         await queue.follow()
-        await self._stand()
+        await self._update_header()
 
     @work(group="stand", exclusive=True)
-    @steady
-    async def _stand_again(self) -> None:
-        await self._stand()
+    @reports_errors
+    async def _update_header_again(self) -> None:
+        await self._update_header()
 
     @work(group="proposals", exclusive=True)
-    @steady
+    @reports_errors
     async def _look_for_proposals(self) -> None:
         self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.standings())
 
-    async def _stand(self) -> None:
-        standing = await read_standing(self._inbox, self._crew, self._clock())
+    async def _update_header(self) -> None:
+        standing = await read_status(self._inbox, self._pool, self._clock())
         if not self.query(QueueView):
             return  # the console is leaving
         queue = self.query_one(QueueView)
-        surroundings = None if queue.waiting else await read_surroundings(self._inbox, self._crew)
+        surroundings = None if queue.waiting else await read_empty_state(self._inbox, self._pool)
         if not self._up:
             return
         if self._policy and self._policy.display:
             self._proposed = self._policy.proposed
-        self.query_one(TopLine).show(replace(standing, view=self._shown, waiting=queue.waiting, proposed=self._proposed))
+        self.query_one(HeaderBar).show(replace(standing, view=self._shown, waiting=queue.waiting, proposed=self._proposed))
         if surroundings:
-            queue.surround(surroundings)
+            queue.show_empty_state(surroundings)
 
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
         """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            await opened(self)
-            if isinstance(self.screen, TakesKeys):
+            await dialog_ready(self)
+            if isinstance(self.screen, KeyQueueScreen):
                 if self.screen.take(event) or (self.screen.acts_at_once and await self._act(event.key)):
                     return
             elif len(self.screen_stack) == 1 and await self._act(event.key):
@@ -240,7 +240,7 @@ class HitlApp(App[None]):
         return bound is not None and bool(await self.run_action(bound.binding.action, bound.node))
 
     async def action_show(self, name: str) -> None:
-        if isinstance(self.screen, Workplace):
+        if isinstance(self.screen, OverlayScreen):
             await self.screen.leave()
         made: dict[str, Callable[[], Awaitable[object]]] = {
             "runs": self._runs_view, "history": self._history_view, "insights": self._insights_view, "policy": self._policy_view,
@@ -252,8 +252,8 @@ class HitlApp(App[None]):
         for other, view in self._others.items():
             view.display = other == name
         shown = self._view
-        self.screen_stack[0].set_focus(shown.items if isinstance(shown, QueueView) else shown.first)
-        self._live.ring()
+        self.screen_stack[0].set_focus(shown.items if isinstance(shown, QueueView) else shown.focus_target)
+        self._updates.ring()
         self.post_message(HintsChanged())
 
     async def _runs_view(self) -> RunsView:
@@ -307,22 +307,22 @@ class HitlApp(App[None]):
         self._lessons.load()
         return self._lessons
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_take_over(self, run: int) -> None:
         from hitl_tui.ui.takeover.open import open_workspace
 
         await open_workspace(self, self._inbox, run, self._typed, self.keymap, self._clock)
-        self._live.ring()
+        self._updates.ring()
 
-    @work(group=ASKING)
+    @work(group=DIALOG_GROUP)
     async def action_new_run(self) -> None:
         from hitl_tui.ui.dialogs.new_run import NewRunScreen
 
         started = await ask(self, NewRunScreen(self._inbox, self._drafts))
         if started is not None:
             self.notify(f"run r{started} is queued", timeout=3, markup=False)
-        self._live.ring()
+        self._updates.ring()
 
     def action_restart(self) -> None:
         self.notify("the worker is restarted; runs go on from their checkpoint", timeout=3, markup=False)
@@ -330,7 +330,7 @@ class HitlApp(App[None]):
 
     @work(group="restart", exclusive=True)
     async def _restart(self) -> None:
-        await self._crew.restart()
+        await self._pool.restart()
 
     def action_help(self) -> None:
         from hitl_tui.ui.dialogs.help import HelpScreen
@@ -341,7 +341,7 @@ class HitlApp(App[None]):
         here: dict[str, DOMNode] = {"app": self, self._shown: self._view}
         if self._shown in ("queue", "runs", "history"):
             here["thumbs"] = self._view
-        if isinstance(screen, Workplace):
+        if isinstance(screen, OverlayScreen):
             here = {"app": self, screen.GROUP: screen}
         for command in COMMANDS:
             node = here.get(command.group)
@@ -352,13 +352,13 @@ class HitlApp(App[None]):
 
     # Messages from below
 
-    def on_pressed(self, message: Pressed) -> None:
+    def on_command_clicked(self, message: CommandClicked) -> None:
         command = next(c for c in COMMANDS if c.id == message.command)
         places: dict[str, DOMNode] = {"app": self, "list": self._view.items}
         node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
 
-    @steady
+    @reports_errors
     async def on_run_chosen(self, message: RunChosen) -> None:
         rows = await self._inbox.reviews_of(message.run)
         review = next((row.id for row in rows if row.state == ReviewState.OPEN), None)
@@ -366,12 +366,12 @@ class HitlApp(App[None]):
             await self.action_show("queue")
             self.query_one(QueueView).go_to(review)
 
-    def on_acted(self, message: Acted) -> None:
-        self._live.ring()
+    def on_rows_changed(self, message: RowsChanged) -> None:
+        self._updates.ring()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
         other = NEARBY.get(self._shown, ("queue", "Queue"))
-        self.query_one(KeyLine).show(self._view.hints(), [*self._view.pressing(), other, ("new", "new run"), ("help", "help")])
+        self.query_one(KeyBar).show(self._view.hints(), [*self._view.urgent_hints(), other, ("new", "new run"), ("help", "help")])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.post_message(HintsChanged())
@@ -381,9 +381,9 @@ class HitlApp(App[None]):
         self.screen_stack[0].set_class(small, "-too-small")
 
     def _choose_theme(self, name: str) -> None:
-        for theme in OWN:
+        for theme in THEMES:
             self.register_theme(theme)
         self._themes.clear()
         if name and name not in self.available_themes:
             raise BadHome(f"config.toml: there is no theme {name!r}", f"themes: {', '.join(sorted(self.available_themes))}")
-        self.theme = name or OWN[0].name
+        self.theme = name or THEMES[0].name

@@ -15,7 +15,7 @@ class Opened(Message):
 
 
 @dataclass
-class Pressed(Message):
+class CommandClicked(Message):
     """A key of the key line was clicked."""
 
     command: str
@@ -48,5 +48,5 @@ class RunChosen(Message):
 
 
 @dataclass
-class Acted(Message):
+class RowsChanged(Message):
     """The person changed rows through this console: look at them now."""

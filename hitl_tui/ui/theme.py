@@ -34,4 +34,4 @@ LIGHT = Theme(
     dark=False,
     variables={"border": "#b9bec6", "scrollbar": "#b9bec6", "scrollbar-background": "#f7f7f5"},
 )
-OWN = (DARK, LIGHT)
+THEMES = (DARK, LIGHT)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.screen import Screen
 
 
-class Workplace(Screen[None]):
+class OverlayScreen(Screen[None]):
     """Whoever goes to another view leaves it first."""
 
     GROUP: ClassVar[str]

@@ -19,7 +19,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow
 from hitl_tui.store import Store
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.widgets.virtual_list import Order
+from hitl_tui.ui.widgets.virtual_list import SortedIds
 from tests.benchmarks.ratio import Ratio
 from tests.benchmarks.rows import seed_home
 
@@ -40,7 +40,7 @@ class ListApp(App[None]):
 
     async def show(self) -> None:
         """Read what waits and put it on the screen."""
-        self.query_one(QueueList).load(Order(await self.inbox.waiting_ids()))
+        self.query_one(QueueList).load(SortedIds(await self.inbox.waiting_ids()))
         await self.workers.wait_for_complete()
 
     def change(self, row: ReviewRow) -> None:

@@ -18,7 +18,7 @@ from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.view import QueueView
-from hitl_tui.ui.runtime.worker_pool import Crew, NoCrew
+from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.ui.homes import seed
 
 NOW = 1_760_000_000.0
@@ -94,7 +94,7 @@ def console(tmp_path: Path) -> Console:
         what: str = "variety",
         size: tuple[int, int] = (120, 36),
         settings: Settings | None = None,
-        crew: Crew | None = None,
+        pool: WorkerPool | None = None,
         grace_s: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> AsyncIterator[Desk]:
@@ -106,7 +106,7 @@ def console(tmp_path: Path) -> Console:
                 await seed.other_runs(store, project, time.time())
             policies = Policies(home.path, root_of)
             inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies)
-            app = HitlApp(inbox, settings or Settings(), crew or NoCrew(), home, clock)
+            app = HitlApp(inbox, settings or Settings(), pool or NoWorkers(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
                 await desk.armed()

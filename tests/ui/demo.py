@@ -16,7 +16,7 @@ from hitl_tui.model import PauseKind
 from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.runtime.worker_pool import NoCrew
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.homes import escalations, history, run_heads, seed
 
 
@@ -25,12 +25,12 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).prepare()
         async with Store.open(home.database) as store:
-            crew = NoCrew()
+            pool = NoWorkers()
             if what == "many":
                 await seed.many(store, 100_000)
             elif what == "loading":
-                crew.labels = ("sample_agents",)
-                crew.alive = 1
+                pool.labels = ("sample_agents",)
+                pool.alive = 1
             else:
                 of = await seed.project(store, seed.AGENTS if what != "broken" else (*seed.AGENTS, seed.BROKEN))
                 await seed.worker(store, of)
@@ -46,7 +46,7 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
                 await seed.other_runs(store, of, time.time())
                 if what == "variety":
                     await run_heads.heads_of(store)
-            await HitlApp(Inbox(store, "ann", grace_s=float(undo_s)), Settings(theme=theme), crew, home).run_async()
+            await HitlApp(Inbox(store, "ann", grace_s=float(undo_s)), Settings(theme=theme), pool, home).run_async()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from hitl_tui.ui.commands import COMMANDS, read_keymap
 from hitl_tui.ui.dialogs.help import help_lines
 from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.runtime.worker_pool import NoCrew
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import Console, Desk
 from tests.ui.homes import seed
 
@@ -108,9 +108,9 @@ async def test_empty_queue_says_what_to_do(console: Console) -> None:
 
 
 async def test_loading_and_broken_projects(console: Console) -> None:
-    crew = NoCrew()
-    crew.labels, crew.targets, crew.alive = ("other",), ("/srv/other",), 1
-    async with console("empty", crew=crew) as desk:
+    pool = NoWorkers()
+    pool.labels, pool.targets, pool.alive = ("other",), ("/srv/other",), 1
+    async with console("empty", pool=pool) as desk:
         await desk.store.db.execute("DELETE FROM agents")
         await desk.settle()
         assert "loading the agents of other" in desk.screen()
@@ -151,9 +151,9 @@ async def test_broken_agent_shows_why(console: Console) -> None:
 
 
 async def test_worker_died(console: Console) -> None:
-    crew = NoCrew()
-    crew.labels, crew.alive = ("other",), 0
-    async with console("empty", crew=crew) as desk:
+    pool = NoWorkers()
+    pool.labels, pool.alive = ("other",), 0
+    async with console("empty", pool=pool) as desk:
         desk.app.worker_died("the worker of [x] was ended by SIGKILL; it starts again in 1 s")
         await desk.settle()
         assert "was ended by SIGKILL" in desk.screen() and "✗ down" in desk.screen()
@@ -214,7 +214,7 @@ def test_bad_keys(keys: dict[str, str], why: str) -> None:
 async def test_bad_theme(console: Console) -> None:
     async with console("empty") as desk:
         with pytest.raises(BadHome, match="no theme 'nope'"):
-            HitlApp(Inbox(desk.store, "x"), Settings(theme="nope"), NoCrew(), desk.home)
+            HitlApp(Inbox(desk.store, "x"), Settings(theme="nope"), NoWorkers(), desk.home)
 
 
 async def test_every_command_is_declared_explained_and_in_the_help(console: Console) -> None:
@@ -233,16 +233,16 @@ async def test_palette_has_our_commands(console: Console) -> None:
 
 
 async def test_restart(console: Console) -> None:
-    class Counting(NoCrew):
+    class Counting(NoWorkers):
         count = 0
 
         async def restart(self) -> None:
             self.count += 1
 
-    crew = Counting()
-    async with console("empty", crew=crew) as desk:
+    pool = Counting()
+    async with console("empty", pool=pool) as desk:
         await desk.press("R")
-        assert crew.count == 1
+        assert pool.count == 1
 
 
 async def test_texts_keep_their_place_when_the_terminal_changes(console: Console) -> None:
@@ -250,7 +250,7 @@ async def test_texts_keep_their_place_when_the_terminal_changes(console: Console
         args = {"lines": "\n".join(f"row {n} " + "word " * 30 for n in range(500))}
         await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write", args)))
         await desk.settle()
-        page = desk.app.query_one("#arguments", Document)
+        page = desk.app.query_one("#arguments", TextView)
         page.scroll_to(y=600, animate=False)
         await desk.settle()
         first = next(row for row in desk.screen().split("\n") if "row " in row).split("row ")[1].split()[0]

@@ -36,7 +36,7 @@ from hitl_tui.ui.insights.figures import PERIODS, Frame, figure_lines, trend_of
 from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
 from hitl_tui.ui.text.lines import Line
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, Console, Desk
 from tests.ui.homes import insights, seed
 from tests.ui.snapshots import in_utc, pressing
@@ -56,7 +56,7 @@ def said(lines: Iterable[Line]) -> str:
 
 def text(desk: Desk, selector: str = "#figures") -> str:
     """All of a document, whether or not it is in view."""
-    document = desk.app.query_one(selector, Document)
+    document = desk.app.query_one(selector, TextView)
     return said([*document._lines, *document._source])
 
 

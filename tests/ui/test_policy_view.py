@@ -15,7 +15,7 @@ from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, Console, Desk
 from tests.ui.homes import policy as ruled
 from tests.ui.homes import seed
@@ -31,7 +31,7 @@ def view(desk: Desk) -> PolicyView:
 
 def text(desk: Desk, selector: str) -> str:
     """All of a document, whether or not it is in view."""
-    document = desk.app.query_one(selector, Document)
+    document = desk.app.query_one(selector, TextView)
     return "\n".join(f"{line.lead} {line.text}".strip() for line in [*document._lines, *document._source])
 
 

@@ -18,7 +18,7 @@ from hitl_tui.settings import Home, Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue import view_tracking
-from hitl_tui.ui.runtime.worker_pool import NoCrew
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import NOW
 from tests.ui.homes import escalations, seed
 
@@ -30,7 +30,7 @@ class Pictured(HitlApp):
 
     def __init__(self, home: Home, theme: str) -> None:
         inbox = Inbox(Store.__new__(Store), "ann", policies=lambda: Policies(home.path, root_of))
-        super().__init__(inbox, Settings(theme=theme), NoCrew(), home, clock=lambda: NOW)
+        super().__init__(inbox, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
 
     async def on_load(self) -> None:
         self._opened = Store.open(self._home.database)

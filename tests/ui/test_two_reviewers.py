@@ -11,7 +11,7 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.runtime.worker_pool import NoCrew
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.ui.conftest import Console, Desk
 from tests.ui.queue.test_decisions import MAIL, SQL, text
 
@@ -22,7 +22,7 @@ BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 async def second(desk: Desk, grace_s: float = 0.0) -> AsyncIterator[Desk]:
     """Bob's console on the same store."""
     async with Store.open(desk.home.database) as store:
-        app = HitlApp(Inbox(store, "bob", grace_s=grace_s), Settings(), NoCrew(), desk.home)
+        app = HitlApp(Inbox(store, "bob", grace_s=grace_s), Settings(), NoWorkers(), desk.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             bob = Desk(app, pilot, desk.store, desk.project, desk.home, desk.other, desk.ids)
             await bob.armed()
@@ -51,11 +51,11 @@ async def test_one_wins_and_the_other_is_told(console: Console) -> None:
 
 async def test_at_the_same_moment(console: Console) -> None:
     async with console() as ann, second(ann) as bob:
-        await ann.app._live._turn.acquire()  # ann's screen does not hear of it in time
+        await ann.app._updates._turn.acquire()  # ann's screen does not hear of it in time
         await bob.press("a")
         await ann.pilot.press("a")
         await ann.pilot.pause(0.3)
-        ann.app._live._turn.release()
+        ann.app._updates._turn.release()
         await ann.settle()
         assert re.search(r"review \d+ is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notices())
         assert await ann.store.one("SELECT group_concat(actor) FROM decisions") == ("bob",)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.ui.commands import COMMANDS
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.widgets.key_bar import KeyLine
+from hitl_tui.ui.widgets.key_bar import KeyBar
 from tests.ui.conftest import Console, Desk
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import BATCH, MAIL, SQL, go_to, put, text
@@ -191,5 +191,5 @@ async def click_hint(desk: Desk, command: str) -> None:
     """Click a command's key in the last row."""
     label = next(c.label for c in COMMANDS if c.id == command)
     row = desk.screen().split("\n")[-1]
-    await desk.pilot.click(KeyLine, offset=(row.index(f" {label} ") + 2, 0))
+    await desk.pilot.click(KeyBar, offset=(row.index(f" {label} ") + 2, 0))
     await desk.settle()

@@ -21,7 +21,7 @@ from hitl_tui.model import Notice, PauseKind
 from hitl_tui.policy import parser as policies
 from hitl_tui.policy.notification import channel_of, loud_from
 from hitl_tui.store import Store
-from hitl_tui.ui.queue.prefetch_cache import Shelf
+from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
@@ -202,7 +202,7 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     assert (notice.state, notice.tries) == ("failed", 2)
     assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
     assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
-    row, around = (await office.inbox.review(review)).row, await Shelf(office.inbox).around(review)
+    row, around = (await office.inbox.review(review)).row, await PrefetchCache(office.inbox).read_context(review)
     assert notice.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
     await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()

@@ -15,12 +15,12 @@ from textual.widgets import Static
 
 from hitl_tui.model import Answer
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.runtime.key_queue import TakesKeys
+from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
 
 T = TypeVar("T")
 
 
-class DialogScreen(TakesKeys[T | None]):
+class DialogScreen(KeyQueueScreen[T | None]):
     """Comes back with a value, or with None when the person went back."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")

@@ -12,10 +12,10 @@ from textual.strip import Strip
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
 from hitl_tui.sanitize import visible_line
-from hitl_tui.ui.widgets.styled_lines import Inked
+from hitl_tui.ui.widgets.styled_lines import StyledWidget
 
 
-class ChoiceList(Inked, can_focus=True):
+class ChoiceList(StyledWidget, can_focus=True):
     """One row a choice."""
 
     @dataclass

@@ -18,7 +18,7 @@ from hitl_tui.ui.dialogs.base import AnswerScreen
 from hitl_tui.ui.dialogs.text_areas import JsonArea, escaped
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.text.diff import difference_lines
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 CHECK_S = 0.15
 """Pause in the typing after which the text is checked."""
@@ -47,7 +47,7 @@ class EditScreen(AnswerScreen):
 
     def body(self) -> Iterable[Widget]:
         editor = JsonArea(self.draft, id="edit-text") if len(self.draft) <= SHOWN else Static(TOO_LONG, id="edit-too-long")
-        yield Horizontal(editor, Document(id="edit-difference"), id="edit-panes")
+        yield Horizontal(editor, TextView(id="edit-difference"), id="edit-panes")
 
     def field(self) -> Widget | None:
         return next(iter(self.query(JsonArea)), None)
@@ -82,7 +82,7 @@ class EditScreen(AnswerScreen):
             self.draft = area.text
         try:
             answer = Answer(DecisionKind.EDIT, args=canonical_json.loads(self.draft, "this"))
-            self.query_one("#edit-difference", Document).show(difference_lines(self._action.args, answer.args))
+            self.query_one("#edit-difference", TextView).show(difference_lines(self._action.args, answer.args))
             validation.check(self._kind, self._action, answer)
         except HitlError as error:
             self.complain(error.happened)

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from hitl_tui.model import ReviewRow
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import ReviewScreen
-from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.runtime.errors import reports_errors
 
 Names = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 """Reads the people and groups that are known, each with what to say of it."""
@@ -98,7 +98,7 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
         self._learn()
 
     @work
-    @steady
+    @reports_errors
     async def _learn(self) -> None:
         names = await self._names()
         self.query_one(ToInput).know(names)

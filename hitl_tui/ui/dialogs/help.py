@@ -28,7 +28,7 @@ def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
         for command in commands:
             named = f"{command.id.ljust(IDS)}{command.about}"
             drawn = line(named, "", all_keys(command.id, keymap), KEYS, "accent")
-            yield Line(drawn.text, "", ((0, IDS, "muted"),), drawn.lead, drawn.lead_ink, KEYS)
+            yield Line(drawn.text, "", ((0, IDS, "muted"),), drawn.lead, drawn.lead_style, KEYS)
     yield BLANK
     yield line("Elsewhere", "title")
     yield line("".ljust(IDS) + "The palette: every command by name, themes too.", "", "ctrl+p", KEYS, "accent")

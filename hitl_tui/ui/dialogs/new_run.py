@@ -20,9 +20,9 @@ from hitl_tui.model import Agent, Json
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
-from hitl_tui.ui.runtime.errors import TROUBLE, sentence, steady
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, reports_errors, sentence
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "other side"), ("esc", "back")]
 JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other side"), ("esc", "back")]
@@ -58,7 +58,7 @@ class NewRunScreen(DialogScreen[int]):
             Static(id="agent-about", classes="label"),
             SendArea(id="text", placeholder=PLACEHOLDER),
             JsonArea(id="json"),
-            Document(id="agent-error"),
+            TextView(id="agent-error"),
             id="new-run-right",
         )
         yield Horizontal(OptionList(id="agents"), right, id="new-run-panes")
@@ -76,7 +76,7 @@ class NewRunScreen(DialogScreen[int]):
     async def _again(self) -> None:
         await self.reread()
 
-    @steady
+    @reports_errors
     async def reread(self) -> None:
         """The agents as they are known now; the chosen one and what was typed stay."""
         agents = await self._inbox.agents()
@@ -139,7 +139,7 @@ class NewRunScreen(DialogScreen[int]):
                 raise Refused("say what it shall do")
             given = canonical_json.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
             (run,) = await self._inbox.launch(agent.name, text=text, given=given, project=agent.project)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             self.complain(sentence(error))
             return
         for form in ("text", "json"):
@@ -147,7 +147,7 @@ class NewRunScreen(DialogScreen[int]):
         self.dismiss(run.id)
 
     def _show(self, agent: Agent | None) -> None:
-        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", Document)
+        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", TextView)
         typed = text.text if self._agent is None else ""
         self._agent = agent
         broken = agent is not None and bool(agent.error)

@@ -22,7 +22,7 @@ from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, escaped
 from hitl_tui.ui.review import drafts
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.text.diff import difference_lines
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "send it"}
 
@@ -69,7 +69,7 @@ class DraftScreen(AnswerScreen):
 
     def body(self) -> Iterable[Widget]:
         yield Static(Content(self._choices[0][0]), id="which", classes="label")
-        yield Horizontal(self._editor(), Document(id="draft-difference"), id="draft-panes")
+        yield Horizontal(self._editor(), TextView(id="draft-difference"), id="draft-panes")
         if self._decision == DecisionKind.REJECT:
             yield SendArea(self._note, id="note", placeholder="what the agent shall do; enter asks for the pass")
 
@@ -136,7 +136,7 @@ class DraftScreen(AnswerScreen):
         try:
             left = self._text if self._plain else canonical_json.loads(self._text, "this")
             same = "you changed nothing" if self._decision == DecisionKind.REJECT else "no difference to the proposal"
-            self.query_one("#draft-difference", Document).show(difference_lines(self._action.args, left, same))
+            self.query_one("#draft-difference", TextView).show(difference_lines(self._action.args, left, same))
             answer = Answer(self._decision, left, self._note.strip() if self._decision == DecisionKind.REJECT else None)
             if self._tried or self._note.strip() or self._decision == DecisionKind.EDIT:
                 validation.check(self._kind, self._action, answer)

@@ -18,7 +18,7 @@ from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Json
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.widgets.styled_lines import Inked
+from hitl_tui.ui.widgets.styled_lines import StyledWidget
 
 
 @dataclass
@@ -36,7 +36,7 @@ def is_form(schema: Json) -> bool:
     )
 
 
-class Pick(Inked, can_focus=True):
+class Pick(StyledWidget, can_focus=True):
     """One of a few values, or none yet: left and right, or space."""
 
     def __init__(self, values: Sequence[Json], chosen: str, id: str) -> None:

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.text.lines import Line
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 
 class PageScreen(DialogScreen[None]):
@@ -20,9 +20,9 @@ class PageScreen(DialogScreen[None]):
         self.add_class("-page")
 
     def body(self) -> Iterable[Widget]:
-        yield Document(id="page")
+        yield TextView(id="page")
 
     def on_mount(self) -> None:
-        page = self.query_one("#page", Document)
+        page = self.query_one("#page", TextView)
         page.show(self._text)
         page.focus()

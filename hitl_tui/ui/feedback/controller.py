@@ -13,12 +13,12 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Subject, Thumb
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import SHOWN
-from hitl_tui.ui.messages import Acted
-from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.runs.trace import SAID
-from hitl_tui.ui.runtime.errors import TROUBLE, report
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.widgets.key_bar import Hint
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def heard(app: App[Any], id_: str) -> str:
     return next((SHOWN.get(key, key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
 
 
-class Rater:
+class RatingController:
     """Gives the thumbs of a view, and keeps what was typed and not sent."""
 
     def __init__(self, owner: Widget, inbox: Inbox, clock: Callable[[], float]) -> None:
@@ -56,16 +56,16 @@ class Rater:
             if thumb == 0:
                 self._owner.run_worker(self._withdraw(subject, about), group="send")
             elif self._has(subject, thumb):
-                self._owner.run_worker(self._say(subject, about, thumb), group=ASKING)
+                self._owner.run_worker(self._say(subject, about, thumb), group=DIALOG_GROUP)
             else:
                 self._giving[subject] = thumb
                 self._owner.run_worker(self._give(subject, about, thumb), group="send")
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
 
     def pick(self, run: int) -> None:
         """The key for the messages of a run was pressed."""
-        self._owner.run_worker(self._pick(run), group=ASKING)
+        self._owner.run_worker(self._pick(run), group=DIALOG_GROUP)
 
     def _has(self, subject: Subject, thumb: Thumb) -> bool:
         if subject in self._giving:
@@ -78,10 +78,10 @@ class Rater:
 
         try:
             messages = [event for event in await self._inbox.trace(run) if event.kind in SAID]
-            seen = Beholder(self._inbox.reviewer, self._clock())
-            self._messages = MessagesScreen(run, messages, await self._inbox.ratings.of_run(run), seen, self.press)
+            viewer = Viewer(self._inbox.reviewer, self._clock())
+            self._messages = MessagesScreen(run, messages, await self._inbox.ratings.of_run(run), viewer, self.press)
             await ask(self._owner, self._messages)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
         finally:
             self._messages = None
@@ -93,7 +93,7 @@ class Rater:
         except Refused as error:
             other = f"; {heard(self._owner.app, 'rate_message')} rates what was said in its run" if subject.review is not None else ""
             report(self._owner, Refused(error.happened, f"{error.todo}{other}"))
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
         finally:
             if self._giving.get(subject) == thumb:
@@ -103,7 +103,7 @@ class Rater:
         try:
             await self._inbox.ratings.withdraw(subject)
             await self._tell(subject, f"your thumb on {about} is taken back")
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
 
     async def _say(self, subject: Subject, about: str, thumb: Thumb) -> None:
@@ -122,7 +122,7 @@ class Rater:
                     await self._tell(subject, f"{labels.THUMBS[thumb][1]} on {about}, with words")
                     return
                 self._drafts[subject, thumb] = screen.draft
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
 
     async def _stored(self, subject: Subject, thumb: Thumb, comment: str, tags: str) -> bool:
@@ -136,6 +136,6 @@ class Rater:
 
     async def _tell(self, subject: Subject, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)
-        self._owner.post_message(Acted())
+        self._owner.post_message(RowsChanged())
         if self._messages:
             self._messages.know(await self._inbox.ratings.of_run(subject.run))

@@ -13,14 +13,14 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.feedback.controller import Step, heard
-from hitl_tui.ui.review.render import Beholder
 from hitl_tui.ui.runs.trace import event_lines, said
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, fit
 from hitl_tui.ui.text.thumbs import thumb_lines
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.widgets.virtual_list import ItemList, Order
+from hitl_tui.ui.widgets.text_view import TextView
+from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
 WHOLE_RUN = 2**62
 """The place of the run itself in the list: above every line of its trace."""
@@ -33,7 +33,7 @@ Press = Callable[[Subject, str, Step], None]
 """Rates: what, in words, and how (0 takes a thumb back)."""
 
 
-class MessageList(ItemList[Event]):
+class MessageList(VirtualList[Event]):
     """One row a message, with one's own thumb before it, and one for the whole run."""
 
     rows_each = 1
@@ -48,7 +48,7 @@ class MessageList(ItemList[Event]):
     def on_mount(self) -> None:
         self.rows = dict(self._messages)
         self.styles.height = min(len(self._messages), ROWS)
-        self.load(Order(sorted(self._messages), newest_first=True))
+        self.load(SortedIds(sorted(self._messages), newest_first=True))
         agents = [seq for seq, event in self._messages.items() if event.kind == "message"]
         self.select(max(agents, default=WHOLE_RUN), by_itself=True)
 
@@ -62,8 +62,8 @@ class MessageList(ItemList[Event]):
 
     def paint(self, row: Event, part: int, width: int) -> Iterator[Piece]:
         mine = self.mine.get(row.seq)
-        glyph, _, ink = labels.THUMBS[mine.thumb] if mine else (" ", "", "")
-        yield f"{glyph} ", ink
+        glyph, _, style = labels.THUMBS[mine.thumb] if mine else (" ", "", "")
+        yield f"{glyph} ", style
         who, text = said(row) or ("the whole run", "")
         yield f"{fit(who, SPEAKER)} ", "strong" if row.kind == "message" else "muted"
         yield fit(text, max(1, width - SPEAKER - 3)), "" if row.kind == "message" else "muted"
@@ -78,19 +78,19 @@ class MessagesScreen(DialogScreen[None]):
     BINDINGS = group("thumbs")
     acts_at_once = True
 
-    def __init__(self, run: int, messages: Sequence[Event], feedback: Sequence[Feedback], seen: Beholder, press: Press) -> None:
+    def __init__(self, run: int, messages: Sequence[Event], feedback: Sequence[Feedback], viewer: Viewer, press: Press) -> None:
         super().__init__(f"Thumbs on what was said in run r{run}", ())
         self._run = run
         self._messages = messages
         self._feedback = feedback
-        self._seen = seen
+        self._viewer = viewer
         self._press = press
 
     def body(self) -> Iterable[Widget]:
         if not self._messages:
             yield Static(Content("Its trace has no message, or no more: there is the run itself."), classes="label")
         yield MessageList(self._messages, self._moved)
-        yield Document(id="message", classes="gap")
+        yield TextView(id="message", classes="gap")
 
     def on_mount(self) -> None:
         does = {"thumb_up": "thumb up", "thumb_down": "thumb down", "thumb_none": "take it back"}
@@ -100,7 +100,7 @@ class MessagesScreen(DialogScreen[None]):
     def know(self, feedback: Sequence[Feedback]) -> None:
         """The thumbs on the run and what is in it, as they are now."""
         self._feedback = feedback
-        own = [one for one in feedback if one.actor.casefold() == self._seen.reviewer.casefold() and one.subject.review is None]
+        own = [one for one in feedback if one.actor.casefold() == self._viewer.reviewer.casefold() and one.subject.review is None]
         for items in self.query(MessageList):  # none when the person has gone back meanwhile
             items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
             items.refresh()
@@ -117,12 +117,12 @@ class MessagesScreen(DialogScreen[None]):
             self._draw(items)
 
     def _draw(self, items: MessageList) -> None:
-        for document in self.query("#message").results(Document):
+        for document in self.query("#message").results(TextView):
             document.show(self._whole(items.event))
 
     def _whole(self, event: Event | None) -> Iterator[Line]:
         """The thumbs that everybody gave it, and all that it says."""
         subject = Subject(self._run, event=event.seq if event else None)
-        yield from thumb_lines([one for one in self._feedback if one.subject == subject], self._seen)
+        yield from thumb_lines([one for one in self._feedback if one.subject == subject], self._viewer)
         if event:
             yield from event_lines(event)

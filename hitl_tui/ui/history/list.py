@@ -11,9 +11,9 @@ from hitl_tui.model import DecisionKind, Remembered
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.context import spent
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE, LONGEST, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import MARGIN, ItemList
+from hitl_tui.ui.widgets.virtual_list import MARGIN, VirtualList
 
 GAP = "  "
 WORTH = 24
@@ -22,7 +22,7 @@ LEAST = 6
 """Cells below which a beginning of them says nothing."""
 
 
-class HistoryList(ItemList[Remembered]):
+class HistoryList(VirtualList[Remembered]):
     """It holds as much as somebody has scrolled through, and asks for more before its end is in view."""
 
     BORDER_TITLE = "History"
@@ -51,15 +51,15 @@ class HistoryList(ItemList[Remembered]):
         return row.decision
 
     def paint(self, row: Remembered, part: int, width: int) -> Iterator[Piece]:
-        glyph, word, ink = decided(row)
+        glyph, word, style = decided(row)
         if part == 0:
-            agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - AGE - LONGEST - 5))
-            tool = width - 3 - agent - 1 - AGE - 1
+            agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - AGE_CELLS - NAME_CELLS - 5))
+            tool = width - 3 - agent - 1 - AGE_CELLS - 1
             yield " ", ""
-            yield glyph, ink if row.standing else "muted"
+            yield glyph, style if row.standing else "muted"
             yield f" {fit(row.tool, tool)}", "strong" if row.standing else "muted"
             yield f" {fit(row.agent, agent)}", "muted"
-            yield f"{labels.ago(self._clock() - row.at):>{AGE}} ", "muted"
+            yield f"{labels.ago(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""
             yield _line(self._told(row, word), _times(row), _about(row), width - 4), "muted"
@@ -96,7 +96,7 @@ def _line(told: list[str], times: list[str], about: str, room: int) -> str:
 
 
 def decided(row: Remembered) -> tuple[str, str, str]:
-    """Glyph, word and ink of what was decided."""
+    """Glyph, word and style of what was decided."""
     return labels.SENT_BACK if row.sent_back else labels.DECIDED[DecisionKind(row.kind)]
 
 

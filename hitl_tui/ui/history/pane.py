@@ -14,11 +14,11 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.history.render import entry_lines, tab_lines, titles
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
-from hitl_tui.ui.review.render import Beholder
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView
 
 
 class HistoryPane(DetailPane):
@@ -33,9 +33,9 @@ class HistoryPane(DetailPane):
 
     def compose(self) -> ComposeResult:
         yield Static(id="memory-facts")
-        yield Document(id="memory-text")
-        yield TabLine(titles(None), id="memory-tabs")
-        yield Document(id="memory-tab")
+        yield TextView(id="memory-text")
+        yield TabBar(titles(None), id="memory-tabs")
+        yield TextView(id="memory-tab")
 
     def wait(self, row: Remembered | None) -> None:
         """It is being read; nothing of another is shown meanwhile."""
@@ -50,38 +50,38 @@ class HistoryPane(DetailPane):
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
-        self.query_one("#memory-tabs", TabLine).step(by)
+        self.query_one("#memory-tabs", TabBar).step(by)
         self._draw_tab()
 
     @property
-    def text(self) -> Document:
+    def text(self) -> TextView:
         """The decision, above the tabs."""
-        return self.query_one("#memory-text", Document)
+        return self.query_one("#memory-text", TextView)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
         self._draw_tab()
 
     @property
-    def _seen(self) -> Beholder:
-        return Beholder(self._reviewer, self._clock())
+    def _viewer(self) -> Viewer:
+        return Viewer(self._reviewer, self._clock())
 
     def _draw(self) -> None:
         entry = self.entry
         self.draw_title()
-        anybody = Beholder("", self._clock())  # nothing is taken back here
+        anybody = Viewer("", self._clock())  # nothing is taken back here
         facts = render.facts(entry.review, entry.context, anybody) if entry else Content("")
         self.query_one("#memory-facts", Static).update(facts)
-        self.text.show(entry_lines(entry, self._seen) if entry else ())
-        self.query_one("#memory-tabs", TabLine).retitle(titles(entry))
+        self.text.show(entry_lines(entry, self._viewer) if entry else ())
+        self.query_one("#memory-tabs", TabBar).retitle(titles(entry))
         self._draw_tab()
 
     def _draw_tab(self) -> None:
-        chosen = self.query_one("#memory-tabs", TabLine).chosen
-        lines: Iterator[Line] = tab_lines(chosen, self.entry, self._seen) if self.entry else iter(())
+        chosen = self.query_one("#memory-tabs", TabBar).chosen
+        lines: Iterator[Line] = tab_lines(chosen, self.entry, self._viewer) if self.entry else iter(())
         first = next(lines, None)
         nothing = [line("nothing", "muted")] if self.entry else []
-        self.query_one("#memory-tab", Document).show(chain([first], lines) if first else nothing)
+        self.query_one("#memory-tab", TextView).show(chain([first], lines) if first else nothing)
 
     def title(self) -> tuple[str, Sequence[str]]:
         row, entry = self._row, self.entry

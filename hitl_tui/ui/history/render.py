@@ -9,9 +9,9 @@ from hitl_tui.model import Answer, DecisionKind, Entry, Json, Logged
 from hitl_tui.ui.history.list import fate
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.context import LEAD, escalation_lines, spent
-from hitl_tui.ui.review.render import Beholder
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.text.thumbs import thumb_lines
 
@@ -35,21 +35,21 @@ def titles(entry: Entry | None) -> dict[str, str]:
     return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
 
 
-def entry_lines(entry: Entry, seen: Beholder) -> Iterator[Line]:
+def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
     """What was decided and why, what it changed, and what was proposed."""
     row, answer = entry.row, entry.decision.answer
-    glyph, word, ink = labels.decided(entry.review.row.kind, answer)
-    who = labels.actor(row.actor, seen.reviewer)
-    yield line(f"{word} by {who} {labels.when(row.at, seen.now)}", "strong" if row.standing else "muted", glyph, 2, ink)
+    glyph, word, style = labels.decided(entry.review.row.kind, answer)
+    who = labels.actor(row.actor, viewer.reviewer)
+    yield line(f"{word} by {who} {labels.when(row.at, viewer.now)}", "strong" if row.standing else "muted", glyph, 2, style)
     if row.undone_at is not None:
-        yield line(f"taken back {labels.when(row.undone_at, seen.now)}", "warning", "", 2)
+        yield line(f"taken back {labels.when(row.undone_at, viewer.now)}", "warning", "", 2)
     elif fate(row):
         yield line(fate(row), "warning", "", 2)
     looked = "" if row.looked_ms is None else f", looked at for {spent(row.looked_ms)}"
-    yield line(f"waited {labels.ago(row.waited_s)}{looked}{_became(entry, seen)}", "muted", "", 2)
+    yield line(f"waited {labels.ago(row.waited_s)}{looked}{_became(entry, viewer)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
-    yield from thumb_lines(entry.feedback, seen)
+    yield from thumb_lines(entry.feedback, viewer)
     yield from _why(entry, answer)
     yield from _changed(entry, answer)
     yield BLANK
@@ -61,14 +61,14 @@ def entry_lines(entry: Entry, seen: Beholder) -> Iterator[Line]:
         yield from value_lines(args)
 
 
-def _became(entry: Entry, seen: Beholder) -> str:
+def _became(entry: Entry, viewer: Viewer) -> str:
     review = entry.review
     if not entry.row.standing:
         return ""
     if review.applied_at is not None:
-        return f", applied {labels.when(review.applied_at, seen.now)}"
+        return f", applied {labels.when(review.applied_at, viewer.now)}"
     gone = review.row.state in render.GONE
-    return f", {labels.closing(review.row, seen.reviewer)[1]}" if gone else ""
+    return f", {labels.closing(review.row, viewer.reviewer)[1]}" if gone else ""
 
 
 def _why(entry: Entry, answer: Answer) -> Iterator[Line]:
@@ -101,21 +101,21 @@ def _trimmed(lines: Iterator[Line]) -> Iterator[Line]:
         yield held
 
 
-def tab_lines(tab: str, entry: Entry, seen: Beholder) -> Iterator[Line]:
+def tab_lines(tab: str, entry: Entry, viewer: Viewer) -> Iterator[Line]:
     """The lines of one of the lower tabs."""
     if tab == "Log":
         for one in entry.log:
-            yield from _logged(one, seen)
+            yield from _logged(one, viewer)
     elif tab == "People":
-        yield from _people(entry, seen)
+        yield from _people(entry, viewer)
     else:
-        yield from render.tab_lines(tab, entry.review, entry.action, entry.context, None, seen)
+        yield from render.tab_lines(tab, entry.review, entry.action, entry.context, None, viewer)
 
 
-def _logged(one: Logged, seen: Beholder) -> Iterator[Line]:
+def _logged(one: Logged, viewer: Viewer) -> Iterator[Line]:
     number = str(one.seq)
-    by = f" by {labels.actor(one.actor, seen.reviewer)}" if one.actor else ""
-    yield line(f"{one.kind.replace('_', ' ')}{by} {labels.when(one.at, seen.now)}", "", number, len(number) + 2, "accent")
+    by = f" by {labels.actor(one.actor, viewer.reviewer)}" if one.actor else ""
+    yield line(f"{one.kind.replace('_', ' ')}{by} {labels.when(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
     if told := _told(one.body):
         yield line(told, "muted", "", 1)
     yield line(one.hash, "faint", "", 1)
@@ -131,18 +131,18 @@ def _told(body: Json) -> str:
     )
 
 
-def _people(entry: Entry, seen: Beholder) -> Iterator[Line]:
-    yield line(f"{labels.when(entry.review.row.opened_at, seen.now)} by {entry.row.agent}", "", "asked", LEAD)
+def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
+    yield line(f"{labels.when(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "asked", LEAD)
     for one in entry.escalations:
-        yield from escalation_lines(one, seen.reviewer, seen.now)
+        yield from escalation_lines(one, viewer.reviewer, viewer.now)
     for endorsement in entry.endorsements:
-        word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, seen.reviewer)
+        word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, viewer.reviewer)
         number = f" #{endorsement.slot}" if len(entry.review.actions) > 1 else ""
-        yield line(f"{word}{number} by {who} {labels.when(endorsement.at, seen.now)}", "", "agreed", LEAD, "accent")
+        yield line(f"{word}{number} by {who} {labels.when(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
     lead = "seen"
     for look in entry.looks:
-        who = labels.actor(look.reviewer, seen.reviewer)
-        yield line(f"by {who} for {spent(look.looked_ms)}, last {labels.when(look.last_at, seen.now)}", "", lead, LEAD)
+        who = labels.actor(look.reviewer, viewer.reviewer)
+        yield line(f"by {who} for {spent(look.looked_ms)}, last {labels.when(look.last_at, viewer.now)}", "", lead, LEAD)
         lead = ""
     if not entry.looks:
         yield line("by nobody", "muted", lead, LEAD)

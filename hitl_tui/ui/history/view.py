@@ -13,17 +13,17 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Remembered, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, Rater, Step
+from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, RatingController, Step
 from hitl_tui.ui.history.list import HistoryList
 from hitl_tui.ui.history.pane import HistoryPane
 from hitl_tui.ui.history.render import none_lines
 from hitl_tui.ui.messages import HintsChanged
-from hitl_tui.ui.runtime.errors import steady
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.widgets.virtual_list import Order
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView
+from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 PAGE = 50
 """Decisions read at once."""
@@ -31,7 +31,7 @@ STILL_S = 0.04
 """How long no key is pressed before what was typed is looked for."""
 
 
-class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
+class HistoryView(Horizontal, ListDetail[HistoryPane]):
     """Shows what was decided. Nothing here changes it; thumbs say what somebody thinks of it."""
 
     BINDINGS = group("history", "thumbs", "pane")
@@ -44,26 +44,26 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         self._loaded = False
         self.items = HistoryList(inbox.history_rows, self._moved, self._more, inbox.reviewer, clock)
         self.pane = HistoryPane(inbox.reviewer, clock)
-        self._rater = Rater(self, inbox, clock)
+        self._rating = RatingController(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield Document(id="no-history")
+        yield TextView(id="no-history")
 
     def on_mount(self) -> None:
-        self.query_one("#no-history", Document).show(none_lines())
+        self.query_one("#no-history", TextView).show(none_lines())
         self.set_interval(1, self.items.refresh)
 
     @property
-    def first(self) -> HistoryList | Document:
+    def focus_target(self) -> HistoryList | TextView:
         """What has the keys when the view is shown."""
-        return self.query_one("#no-history", Document) if self.has_class("-empty") else self.items
+        return self.query_one("#no-history", TextView) if self.has_class("-empty") else self.items
 
     # Rows coming in
 
     @work(group="history", exclusive=True)
-    @steady
+    @reports_errors
     async def load(self) -> None:
         """Read what is newest now."""
         await self.follow()
@@ -94,7 +94,7 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         items = self.items
         self._loaded, self._whole = True, len(page) < PAGE
         items.filter, items.rows = wanted, {row.decision: row for row in page}
-        items.load(Order(sorted(row.decision for row in page), newest_first=True))
+        items.load(SortedIds(sorted(row.decision for row in page), newest_first=True))
         self._say()
 
     def _more(self) -> None:
@@ -104,7 +104,7 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
             self._read_on()
 
     @work(group="page")
-    @steady
+    @reports_errors
     async def _read_on(self) -> None:
         items = self.items
         try:
@@ -126,8 +126,8 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         items.border_title = f"History  {count}{filtered}".replace("[", "\\[")
         had_focus = self.has_focus_within
         self.set_class(not len(items.order) and not items.filter, "-empty")
-        if had_focus and self.first.display and not self.first.has_focus and not self.pane.has_focus_within:
-            self.screen.set_focus(self.first)
+        if had_focus and self.focus_target.display and not self.focus_target.has_focus and not self.pane.has_focus_within:
+            self.screen.set_focus(self.focus_target)
         self.post_message(HintsChanged())
 
     # The decision under the cursor
@@ -139,7 +139,7 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         self.post_message(HintsChanged())
 
     @work(group="entry", exclusive=True)
-    @steady
+    @reports_errors
     async def _read(self, id_: int) -> None:
         entry = await self._inbox.remembered(id_)
         if id_ == self.items.cursor:
@@ -155,17 +155,17 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         if not row.standing:
             self.notify("it was taken back or decided anew: a thumb is on what stands", timeout=3, markup=False)
             return
-        self._rater.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", thumb)
+        self._rating.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", thumb)
 
     def action_rate_message(self) -> None:
         row = self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
         if row is not None:
-            self._rater.pick(row.run)
+            self._rating.pick(row.run)
 
     # The filter
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_filter(self) -> None:
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
@@ -177,7 +177,7 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         self._look(wanted)
 
     @work(group="history", exclusive=True)
-    @steady
+    @reports_errors
     async def _look(self, wanted: str) -> None:
         """Look for what was typed last; a key that follows puts an end to it."""
         await asyncio.sleep(STILL_S)
@@ -190,4 +190,4 @@ class HistoryView(Horizontal, ListAndDetails[HistoryPane]):
         """The keys that do something now."""
         if self.has_class("-empty"):
             return []
-        return [self.way, ("filter_history", "filter"), *PRESS, ("next_tab", "next tab"), MESSAGE]
+        return [self.detail_hint, ("filter_history", "filter"), *PRESS, ("next_tab", "next tab"), MESSAGE]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hitl_tui.formatting import counted, percent, percent_range
 from hitl_tui.oversight.statistics import Believed, Calibration, reliability, wilson
 from hitl_tui.ui.insights.figures import ENOUGH, Frame, Period
-from hitl_tui.ui.text.charts import UP, Point, grid, inked, plane
+from hitl_tui.ui.text.charts import UP, Point, grid, plane, styled
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 from hitl_tui.ui.widgets.styled_lines import Piece
 
@@ -75,9 +75,9 @@ def _chart(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
     yield line("approved unchanged", "muted")
     for row, drawn in enumerate(plane(points, cells, height)):
         label = {0: "100 %", height // 2: "50 %", height - 1: "0 %"}.get(row, "")
-        yield inked([(f"{label:>{SIDE - 2}} ", "muted"), ("┤" if label else "│", "rule"), *drawn])
-    yield inked([(" " * (SIDE - 1), ""), ("└" + "─" * cells, "rule")])
-    yield inked([(" " * SIDE + "0" + f"{'0.5':^{cells - 2}}" + "1", "muted")])
+        yield styled([(f"{label:>{SIDE - 2}} ", "muted"), ("┤" if label else "│", "rule"), *drawn])
+    yield styled([(" " * (SIDE - 1), ""), ("└" + "─" * cells, "rule")])
+    yield styled([(" " * SIDE + "0" + f"{'0.5':^{cells - 2}}" + "1", "muted")])
     yield _sizes(bins, cells)
     yield BLANK
     yield from _legend({point.mark for point in points})
@@ -99,13 +99,13 @@ def _sizes(bins: Sequence[Believed], cells: int) -> Line:
     most = max((one.count for one in bins), default=0)
     for stated, _, count in reliability(bins):
         drawn[round(min(1.0, max(0.0, stated)) * (cells - 1))] = UP[max(1, round(8 * count / most))]
-    return inked([(" " * SIDE, ""), ("".join(drawn), "accent")])
+    return styled([(" " * SIDE, ""), ("".join(drawn), "accent")])
 
 
 def _legend(marks: set[Piece]) -> Iterator[Line]:
     for mark, name in LEGEND.items():
         if mark in marks:
-            yield inked([mark, (f" {name}", "muted")])
+            yield styled([mark, (f" {name}", "muted")])
     yield line("│ 95 % confidence interval", "muted")
     yield line("· perfect calibration", "muted")
     yield line("▁▃█ number of decisions", "muted")

@@ -8,7 +8,7 @@ from hitl_tui.formatting import UNKNOWN, counted, percent, took
 from hitl_tui.oversight.statistics import Reader
 from hitl_tui.ui.insights.figures import Frame
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.charts import bar, grid, inked
+from hitl_tui.ui.text.charts import bar, grid, styled
 from hitl_tui.ui.text.lines import BLANK, Line, fit, line, paragraph
 
 NAME = 12
@@ -65,14 +65,14 @@ def _no_finding(fast: int) -> str:
 def _chart(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
     cells = max(4, min(30, (frame.room - NAME - 24) // 2))
     head = f"{'':<{NAME}} {fit('per 1,000 characters', cells + 8)} {fit('unchanged', cells + 6)}  checks"
-    yield inked([(head, "muted")])
+    yield styled([(head, "muted")])
     slowest = max((reader.per_1000 for reader in readers if reader.per_1000 is not None), default=0.0)
     for reader in readers:
         share = (reader.per_1000 or 0.0) / slowest if slowest else 0.0
         viewed, viewed_rest = bar(share, cells)
         unchanged, unchanged_rest = bar(reader.unchanged or 0.0, cells)
         warns = reader.pace.too_fast
-        yield inked([
+        yield styled([
             (fit(labels.actor(reader.reviewer, frame.reviewer), NAME), "strong"), (" ", ""),
             (viewed, "warning" if warns else "accent"), (viewed_rest, "faint"), (f"{took(reader.per_1000):>7}  ", ""),
             (unchanged, "success"), (unchanged_rest, "faint"), (f"{percent(reader.unchanged):>6} ", ""), (f" {_checks(reader):>6}", ""),

@@ -12,7 +12,7 @@ from hitl_tui.model import DecisionKind
 from hitl_tui.oversight.statistics import Figures, Insights, Rates, Span, Times
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, inked
+from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, styled
 from hitl_tui.ui.text.lines import BLANK, Line, line
 
 ENOUGH = 2
@@ -120,11 +120,16 @@ def _outcomes(rates: Rates, frame: Frame) -> Iterator[Line]:
     digits = max(len(f"{count:,}") for count in counts)
     cells = min(LONGEST_BAR, frame.room - 12 - digits - 8)
     for kind, count in zip((DecisionKind.APPROVE, DecisionKind.EDIT, DecisionKind.REJECT, DecisionKind.RESPOND), counts, strict=True):
-        glyph, word, ink = labels.DECIDED[kind]
+        glyph, word, style = labels.DECIDED[kind]
         share = rates.share(count) or 0.0
         full, rest = bar(share, cells)
-        drawn = [(glyph, ink), (f" {word:<9}", ""), (f"{count:>{digits},}", ""), (f"{percent(share):>6}  ", "strong" if count else "muted")]
-        yield inked([*drawn, (full, ink), (rest, "faint")])
+        drawn = [
+            (glyph, style),
+            (f" {word:<9}", ""),
+            (f"{count:>{digits},}", ""),
+            (f"{percent(share):>6}  ", "strong" if count else "muted"),
+        ]
+        yield styled([*drawn, (full, style), (rest, "faint")])
     if bounds := rates.unchanged:
         yield line(f"approved unchanged: {percent_range(*bounds)} (95 % CI)", "muted")
 
@@ -217,20 +222,20 @@ def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
 
 
 def _chart(
-    title: str, values: Sequence[float | None], top: float, scale: str, ink: str, cells: int, frame: Frame
+    title: str, values: Sequence[float | None], top: float, scale: str, style: str, cells: int, frame: Frame
 ) -> Iterator[Line]:  # fmt: skip
     yield line(title, "muted", "", AXIS)
     for row, drawn in enumerate(columns(values, top, cells, frame.height)):
         label = scale if row == 0 else "0" if row == frame.height - 1 else ""
-        yield inked([(f"{label:>{AXIS - 2}} ", "muted"), ("┤" if label else "│", "rule"), (drawn, ink)])
+        yield styled([(f"{label:>{AXIS - 2}} ", "muted"), ("┤" if label else "│", "rule"), (drawn, style)])
 
 
 def _dates(trend: Trend, cells: int) -> Line:
     first, last = _day(trend.began), _day(trend.ended)
     room = len(trend.steps) * cells - int(cells > 1)
     if first == last or room < len(first) + len(last) + 2:
-        return inked([(" " * AXIS + first, "muted")])
-    return inked([(" " * AXIS + first + f"{last:>{room - len(first)}}", "muted")])
+        return styled([(" " * AXIS + first, "muted")])
+    return styled([(" " * AXIS + first + f"{last:>{room - len(first)}}", "muted")])
 
 
 def _day(at: float, form: str = "%-d %b") -> str:

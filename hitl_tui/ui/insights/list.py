@@ -14,7 +14,7 @@ from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 SHARE = 6
 COUNT = 10
@@ -96,7 +96,7 @@ def _fatigue_row(readers: Sequence[Reader]) -> InsightsRow:
     return InsightsRow(0, "", "Fatigue", "", readers, None, None, status, bool(fast))
 
 
-class InsightsList(ItemList[InsightsRow]):
+class InsightsList(VirtualList[InsightsRow]):
     """One line per row: name, the share approved unchanged as a bar and a number, and the number of decisions."""
 
     BORDER_TITLE = "Insights"

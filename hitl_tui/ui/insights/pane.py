@@ -14,8 +14,8 @@ from hitl_tui.ui.insights.figures import FIRST_PERIOD, PERIODS, Frame, Period, f
 from hitl_tui.ui.insights.list import InsightsRow
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView
 
 MARGIN = 3
 """Cells beside the text: padding and scrollbar."""
@@ -32,19 +32,19 @@ class InsightsPane(DetailPane):
         self.is_table = False
 
     def compose(self) -> ComposeResult:
-        tabs = TabLine({period.id: period.title for period in PERIODS.values()}, id="periods")
+        tabs = TabBar({period.id: period.title for period in PERIODS.values()}, id="periods")
         tabs.choose(FIRST_PERIOD)
         yield tabs
-        yield Document(id="figures")
+        yield TextView(id="figures")
 
     @property
     def period(self) -> Period:
         """The chosen period."""
-        return PERIODS[self.query_one(TabLine).chosen]
+        return PERIODS[self.query_one(TabBar).chosen]
 
     def step_period(self, by: int) -> None:
         """Choose the period `by` steps on; the caller reads its figures."""
-        self.query_one(TabLine).step(by)
+        self.query_one(TabBar).step(by)
 
     def show(self, row: InsightsRow | None, insights: Insights | None) -> None:
         """Show a row, from the top if it is another one; None while it is being read."""
@@ -58,9 +58,9 @@ class InsightsPane(DetailPane):
         self._draw(keep=True)
 
     @property
-    def text(self) -> Document:
+    def text(self) -> TextView:
         """The figures."""
-        return self.query_one("#figures", Document)
+        return self.query_one("#figures", TextView)
 
     def on_resize(self) -> None:
         self._draw(keep=True)

@@ -17,17 +17,17 @@ from hitl_tui.ui.insights.figures import ENOUGH, Period, no_data_lines
 from hitl_tui.ui.insights.list import InsightsList, insights_rows
 from hitl_tui.ui.insights.pane import InsightsPane
 from hitl_tui.ui.messages import HintsChanged, TabChosen
-from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.widgets.virtual_list import Order
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView
+from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 REST_S = 1.0
 """Least time between two reads, however fast people decide."""
 
 
-class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
+class InsightsView(Horizontal, ListDetail[InsightsPane]):
     """Reads the figures in the background; a period that was read before is drawn at once."""
 
     BINDINGS = group("insights", "pane")
@@ -46,12 +46,12 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield Document(id="no-insights")
+        yield TextView(id="no-insights")
 
     @property
-    def first(self) -> InsightsList | Document:
+    def focus_target(self) -> InsightsList | TextView:
         """What takes the focus when the view is shown."""
-        return self.query_one("#no-insights", Document) if self.has_class("-empty") else self.items
+        return self.query_one("#no-insights", TextView) if self.has_class("-empty") else self.items
 
     # Reading
 
@@ -66,7 +66,7 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
             self.load()
 
     @work(group="insights", exclusive=True)
-    @steady
+    @reports_errors
     async def _keep_reading(self) -> None:
         self._is_stale = True
         while self._is_stale:
@@ -89,7 +89,7 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
         rows = insights_rows(found, self._inbox.reviewer)
         items.rows = {row.id: row for row in rows}
         items.cursor = next((row.id for row in rows if selected and row.key == selected.key), None)
-        items.load(Order(range(len(rows))))
+        items.load(SortedIds(range(len(rows))))
         items.border_title = f"Insights  {period.title}"
         self._show_row()
         self.post_message(HintsChanged())
@@ -103,9 +103,9 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
         had_focus = self.has_focus_within
         self.set_class(all_time.decisions < ENOUGH, "-empty")
         if self.has_class("-empty"):
-            self.query_one("#no-insights", Document).show(no_data_lines(all_time))
+            self.query_one("#no-insights", TextView).show(no_data_lines(all_time))
         if had_focus and not self.pane.has_focus_within:
-            self.screen.set_focus(self.first)
+            self.screen.set_focus(self.focus_target)
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         if not by_itself:
@@ -138,4 +138,4 @@ class InsightsView(Horizontal, ListAndDetails[InsightsPane]):
         """The keys that work now."""
         if self.has_class("-empty"):
             return []
-        return [self.way, ("period", "period"), ("numbers", "charts" if self.pane.is_table else "table")]
+        return [self.detail_hint, ("period", "period"), ("numbers", "charts" if self.pane.is_table else "table")]

@@ -12,10 +12,10 @@ from hitl_tui.ui.lessons.render import STATES, drawn_from
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList, Order
+from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
 
-class LessonsList(ItemList[Lesson]):
+class LessonsList(VirtualList[Lesson]):
     """In the order in which they were first shown: one that is accepted stays where it is."""
 
     BORDER_TITLE = "Lessons"
@@ -40,18 +40,18 @@ class LessonsList(ItemList[Lesson]):
         self.listed = made = list(found) if others else sorted(found, key=lambda one: known[one.id])
         self.rows = dict(enumerate(made))
         self.cursor = next((place for place, one in enumerate(made) if kept and one.id == kept.id), None)
-        self.load(Order(range(len(made))))
+        self.load(SortedIds(range(len(made))))
 
     def key_of(self, row: Lesson) -> int:
         return next(place for place, one in enumerate(self.listed or ()) if one.id == row.id)
 
     def paint(self, row: Lesson, part: int, width: int) -> Iterator[Piece]:
-        glyph, ink = STATES[row.state]
+        glyph, style = STATES[row.state]
         gone = row.state is LessonState.DROPPED
         if part == 0:
-            yield f" {glyph} ", ink
+            yield f" {glyph} ", style
             yield fit(row.tool, width - 5 - cell_len(row.state)), "muted" if gone else "strong"
-            yield f" {row.state} ", ink
+            yield f" {row.state} ", style
         else:
             told = f"{row.agent} · {drawn_from(row)} · {labels.ago(self._clock() - row.made_at)}" if part == 1 else row.text
             yield "   ", ""

@@ -10,7 +10,7 @@ from hitl_tui.model import Lesson
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.lessons.render import Around, lesson_lines
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 
 class LessonsPane(DetailPane):
@@ -23,7 +23,7 @@ class LessonsPane(DetailPane):
         self._shown: tuple[Lesson | None, Around | None] = (None, None)
 
     def compose(self) -> ComposeResult:
-        yield Document(id="lesson-text")
+        yield TextView(id="lesson-text")
 
     def show(self, lesson: Lesson | None, around: Around | None = None) -> None:
         """Show a lesson, with what surrounds it once that is read; one that is shown already stays as it is read."""
@@ -38,9 +38,9 @@ class LessonsPane(DetailPane):
         return bool(self.size.width) and self._shown[0] == lesson
 
     @property
-    def text(self) -> Document:
+    def text(self) -> TextView:
         """The lesson with its evidence."""
-        return self.query_one("#lesson-text", Document)
+        return self.query_one("#lesson-text", TextView)
 
     def title(self) -> tuple[str, Sequence[str]]:
         lesson = self._shown[0]

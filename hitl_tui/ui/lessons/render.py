@@ -17,7 +17,7 @@ STATES = {
     LessonState.ACCEPTED: ("✓", "success"),
     LessonState.DROPPED: ("⊘", "muted"),
 }
-"""State → glyph and ink."""
+"""State → glyph and style."""
 LEAST = 2
 """Decisions from which on a share says something."""
 LEAD = 9
@@ -63,14 +63,14 @@ def lesson_lines(lesson: Lesson, around: Around | None, reviewer: str, now: floa
 
 
 def _state(lesson: Lesson, reviewer: str, now: float) -> Iterator[Line]:
-    glyph, ink = STATES[lesson.state]
+    glyph, style = STATES[lesson.state]
     who = f" by {labels.actor(lesson.actor, reviewer)}" if lesson.actor else ""
     at = lesson.made_at if lesson.decided_at is None else lesson.decided_at
     if lesson.state is LessonState.PROPOSED:
-        yield line(f"a proposal drawn {drawn_from(lesson)}, {labels.ago(now - lesson.made_at)} ago", "strong", glyph, 2, ink)
+        yield line(f"a proposal drawn {drawn_from(lesson)}, {labels.ago(now - lesson.made_at)} ago", "strong", glyph, 2, style)
         tells = "No agent reads it before somebody accepts it."
     else:
-        yield line(f"{lesson.state}{who}, {labels.ago(now - at)} ago", "strong", glyph, 2, ink)
+        yield line(f"{lesson.state}{who}, {labels.ago(now - at)} ago", "strong", glyph, 2, style)
         reads = lesson.state is LessonState.ACCEPTED
         tells = f"{lesson.agent} reads it when it works with {lesson.tool}." if reads else "No agent reads it."
     yield from paragraph(f"{tells} {_wording(lesson, reviewer)}", "muted", "", 2)
@@ -102,8 +102,8 @@ def _rates(rates: Rates) -> str:
 
 def _example(entry: Entry, reviewer: str, now: float) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
-    glyph, word, ink = labels.decided(entry.review.row.kind, answer)
-    yield line(f"{word} by {labels.actor(row.actor, reviewer)} {labels.ago(now - row.at)} ago · review {row.review}", "", glyph, 2, ink)
+    glyph, word, style = labels.decided(entry.review.row.kind, answer)
+    yield line(f"{word} by {labels.actor(row.actor, reviewer)} {labels.ago(now - row.at)} ago · review {row.review}", "", glyph, 2, style)
     if answer.message and answer.message.strip():
         yield from paragraph(answer.message, "muted", "", 2)
     if answer.args is not None:

@@ -15,16 +15,16 @@ from hitl_tui.ui.commands import group
 from hitl_tui.ui.lessons.list import LessonsList
 from hitl_tui.ui.lessons.pane import LessonsPane
 from hitl_tui.ui.lessons.render import Around, none_lines
-from hitl_tui.ui.messages import Acted, HintsChanged, Pressed
-from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged
+from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_outside
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView
 
 
-class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
+class LessonsView(Horizontal, ListDetail[LessonsPane]):
     """Shows lessons as they are now; nothing reaches an agent before a person accepts it."""
 
     BINDINGS = group("lessons", "pane")
@@ -39,19 +39,19 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield Document(id="no-lessons")
+        yield TextView(id="no-lessons")
 
     def on_mount(self) -> None:
-        self.query_one("#no-lessons", Document).show(none_lines())
+        self.query_one("#no-lessons", TextView).show(none_lines())
         self.set_interval(1, self.items.refresh)
 
     @property
-    def first(self) -> LessonsList | Document:
+    def focus_target(self) -> LessonsList | TextView:
         """What has the keys when the view is shown."""
-        return self.query_one("#no-lessons", Document) if self.has_class("-empty") else self.items
+        return self.query_one("#no-lessons", TextView) if self.has_class("-empty") else self.items
 
     @work(group="lessons", exclusive=True)
-    @steady
+    @reports_errors
     async def load(self) -> None:
         """Read them, those that wait for a word first."""
         await self._read(anew=True)
@@ -69,8 +69,8 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         items.border_title = f"Lessons  {len(listed):,}" + (f"  {waiting:,} proposed" if waiting else "")
         had_focus = self.has_focus_within
         self.set_class(not listed, "-empty")
-        if had_focus and self.first.display and not self.first.has_focus and not self.pane.has_focus_within:
-            self.screen.set_focus(self.first)
+        if had_focus and self.focus_target.display and not self.focus_target.has_focus and not self.pane.has_focus_within:
+            self.screen.set_focus(self.focus_target)
         self._look()
         self.post_message(HintsChanged())
 
@@ -86,7 +86,7 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
             self._look_around(lesson)
 
     @work(group="lesson", exclusive=True)
-    @steady
+    @reports_errors
     async def _look_around(self, lesson: Lesson) -> None:
         around = Around(await self._inbox.lessons.examples(lesson), await self._inbox.lessons.effects(lesson))
         if lesson == self.items.chosen:
@@ -96,26 +96,26 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         if self.is_inside:
             super().action_back()
         else:
-            self.post_message(Pressed("insights"))
+            self.post_message(CommandClicked("insights"))
 
     def action_tab(self, by: int) -> None:
         """There is one text only."""
 
     # A person's word
 
-    @steady
+    @reports_errors
     async def action_accept(self) -> None:
         lesson = self.items.chosen
         if lesson and await self._may(lesson, LessonState.ACCEPTED, "accepts"):
             await self._inbox.lessons.accept(lesson.id)
-            await self._said(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
+            await self._activity(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
 
-    @steady
+    @reports_errors
     async def action_drop(self) -> None:
         lesson = self.items.chosen
         if lesson and await self._may(lesson, LessonState.DROPPED, "drops"):
             await self._inbox.lessons.drop(lesson.id)
-            await self._said("dropped: no agent reads it")
+            await self._activity("dropped: no agent reads it")
 
     async def _may(self, lesson: Lesson, state: LessonState, does: str) -> bool:
         """Whether a word can be given: only of what is on the screen, and as it is now."""
@@ -125,13 +125,13 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
             self.enter()
             self._tell(f"read it first: the same key {does} it here")
         elif lesson != await self._inbox.lessons.get(lesson.id):
-            await self._said("somebody changed it meanwhile: read it again")
+            await self._activity("somebody changed it meanwhile: read it again")
         else:
             return True
         return False
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_edit(self) -> None:
         from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 
@@ -145,7 +145,7 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         elif dialog.draft != spelt(lesson.text):
             self._drafts[lesson.id] = dialog.draft
 
-    @steady
+    @reports_errors
     async def action_edit_outside(self) -> None:
         lesson = self.items.chosen
         if lesson and not self._is_away(lesson):
@@ -163,12 +163,12 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
             self._tell("its text is as it was")
             return
         await self._inbox.lessons.edit(lesson.id, text.strip())
-        await self._said("its text is changed")
+        await self._activity("its text is changed")
 
-    async def _said(self, text: str) -> None:
+    async def _activity(self, text: str) -> None:
         self._tell(text)
         await self._read()
-        self.post_message(Acted())
+        self.post_message(RowsChanged())
 
     def _tell(self, text: str) -> None:
         self.notify(visible(text), timeout=3, markup=False)
@@ -183,4 +183,4 @@ class LessonsView(Horizontal, ListAndDetails[LessonsPane]):
         hints: list[Hint] = [("accept", "accept")] if lesson.state is not LessonState.ACCEPTED else []
         if lesson.state is not LessonState.DROPPED:
             hints += [("drop", "drop"), ("edit_lesson", "edit"), ("edit_lesson_outside", "$EDITOR")]
-        return [*hints, self.way]
+        return [*hints, self.detail_hint]

@@ -13,7 +13,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
 STEPS = tuple(Level)
 """Lowest first."""
-INKS = {Level.ASK: "accent", Level.THRESHOLD: "muted", Level.SPOT_CHECKS: "success", Level.ACT: "success"}
+STYLES = {Level.ASK: "accent", Level.THRESHOLD: "muted", Level.SPOT_CHECKS: "success", Level.ACT: "success"}
 HERE, OTHER = "▶", "·"
 STEP = 16
 """Cells of the column with the steps' names."""
@@ -103,8 +103,8 @@ def standing_lines(
 def _step(level: Level, standing: Standing, policy: Policy) -> Line:
     here, proposed = level is standing.level, level is standing.proposed
     glyph = HERE if here else labels.PROPOSED if proposed else OTHER
-    ink = "strong" if here else "accent" if proposed else "muted"
-    return line(does(level, policy) + ("  (proposed)" if proposed else ""), ink, f"{glyph} {level}", STEP, ink)
+    style = "strong" if here else "accent" if proposed else "muted"
+    return line(does(level, policy) + ("  (proposed)" if proposed else ""), style, f"{glyph} {level}", STEP, style)
 
 
 def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -128,8 +128,8 @@ def _history(changes: Sequence[LevelChange], reviewer: str, now: float) -> Itera
         yield line("it has been there from the start", "muted")
     for one in changes:
         up = one.level.rank > one.was.rank
-        glyph, ink = ("↑", "accent") if up else ("↓", "warning")
-        yield line(f"{one.was} → {one.level} {_by(one.actor, reviewer)}, {labels.ago(now - one.at)} ago", "", glyph, 2, ink)
+        glyph, style = ("↑", "accent") if up else ("↓", "warning")
+        yield line(f"{one.was} → {one.level} {_by(one.actor, reviewer)}, {labels.ago(now - one.at)} ago", "", glyph, 2, style)
         if one.why:
             yield from paragraph(one.why, "muted", "", 2)
 

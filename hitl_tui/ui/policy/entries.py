@@ -12,7 +12,7 @@ from hitl_tui.ui.policy import autonomy_levels
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.widgets.styled_lines import Piece
 
-INKS = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
+STYLES = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
 SETTINGS = ("thresholds", "safety", "spot check", "autonomy", "attention", "confidence", "groups", "escalation", "notify")
 """What comes after the rules."""
 NO_POLICY = "no policy"
@@ -71,7 +71,7 @@ def _stands(id_: int, one: Standing, muted: bool) -> Entry:
     up = f" {labels.PROPOSED}" if one.proposed else ""
     about = f"of {one.agent} · {autonomy_levels.approved(one.evidence)}"
     says = f"{one.proposed} is proposed" if one.proposed else one.says
-    return Entry(id_, one.tool, None, (f"{one.level}{up}", autonomy_levels.INKS[one.level]), about, says, (), muted, one)
+    return Entry(id_, one.tool, None, (f"{one.level}{up}", autonomy_levels.STYLES[one.level]), about, says, (), muted, one)
 
 
 def _rules_nothing(policy: Policy) -> bool:
@@ -84,8 +84,8 @@ def _of(name: str, counts: Sequence[RuleCount]) -> tuple[RuleCount, ...]:
 
 
 def outcome(rule: Rule) -> Piece:
-    """The word of the file, and its ink."""
-    return (rule.outcome.value, INKS[rule.outcome]) if rule.outcome else ("by confidence", "muted")
+    """The word of the file, and its style."""
+    return (rule.outcome.value, STYLES[rule.outcome]) if rule.outcome else ("by confidence", "muted")
 
 
 def matches(rule: Rule) -> str:

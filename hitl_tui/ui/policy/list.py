@@ -9,12 +9,12 @@ from rich.cells import cell_len
 from hitl_tui.ui.policy.entries import Entry, spoken
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList, Order
+from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
 NUMBER = 3
 
 
-class PolicyList(ItemList[Entry]):
+class PolicyList(VirtualList[Entry]):
     """In the order in which they are asked."""
 
     BORDER_TITLE = "Policy"
@@ -32,7 +32,7 @@ class PolicyList(ItemList[Entry]):
         self.entries = made
         self.rows = {entry.id: entry for entry in made}
         self.cursor = next((entry.id for entry in made if entry.same == kept), None)
-        self.load(Order(range(len(made))))
+        self.load(SortedIds(range(len(made))))
 
     @property
     def chosen(self) -> Entry | None:
@@ -46,10 +46,10 @@ class PolicyList(ItemList[Entry]):
         number = f"{row.id + 1:>{NUMBER}} " if row.rule else " " * (NUMBER + 1)
         room = width - len(number) - 1
         if part == 0:
-            mark, ink = row.mark
+            mark, style = row.mark
             yield number, "muted"
             yield fit(row.name, room - cell_len(mark) - 1), "muted" if row.muted else "strong" if row.rule or row.standing else "title"
-            yield f" {mark} ", "muted" if row.muted else ink
+            yield f" {mark} ", "muted" if row.muted else style
         elif part == 1:
             yield " " * len(number), ""
             yield fit(row.about, room), "muted" if row.muted else ""

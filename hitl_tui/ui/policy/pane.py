@@ -19,8 +19,8 @@ from hitl_tui.ui.policy.entries import Entry
 from hitl_tui.ui.policy.render import entry_lines, walk_lines
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView
 
 NOBODY = {"": "Why"}
 
@@ -37,10 +37,10 @@ class PolicyPane(DetailPane):
         self._path: Path | None = None
 
     def compose(self) -> ComposeResult:
-        yield Document(id="rule-text")
+        yield TextView(id="rule-text")
         with Vertical(id="walk-side"):
-            yield TabLine(NOBODY, id="walk-rule")
-            yield Document(id="walk")
+            yield TabBar(NOBODY, id="walk-rule")
+            yield TextView(id="walk")
 
     @property
     def calls(self) -> int:
@@ -57,7 +57,7 @@ class PolicyPane(DetailPane):
             lines = standing_lines(standing, changes, now.policy, self._reviewer, at)
         else:
             lines = entry_lines(entry, now.policy, at)
-        self.query_one("#rule-text", Document).show(lines)
+        self.query_one("#rule-text", TextView).show(lines)
         self._path = now.path
         self.draw_title()
 
@@ -72,7 +72,7 @@ class PolicyPane(DetailPane):
     def show_walk(self, found: Explained | None, slot: int | None = None) -> None:
         """Show why a review's actions are where they are; of one of them, where it is named."""
         self._explained = found
-        tabs = self.query_one("#walk-rule", TabLine)
+        tabs = self.query_one("#walk-rule", TabBar)
         tabs.retitle(_titles(found) if found else NOBODY)
         if slot is not None and str(slot) in tabs.tabs:
             tabs.choose(str(slot))
@@ -80,21 +80,21 @@ class PolicyPane(DetailPane):
 
     def step_tab(self, by: int) -> None:
         """Show another call of the review."""
-        self.query_one("#walk-rule", TabLine).step(by)
+        self.query_one("#walk-rule", TabBar).step(by)
         self._draw_walk()
 
     @property
-    def text(self) -> Document:
+    def text(self) -> TextView:
         """The walk through the rules, or a tool's autonomy level."""
-        return self.query_one("#rule-text" if self.has_class("-standing") else "#walk", Document)
+        return self.query_one("#rule-text" if self.has_class("-standing") else "#walk", TextView)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
         self._draw_walk()
 
     def _draw_walk(self) -> None:
-        chosen = self.query_one("#walk-rule", TabLine).chosen
-        self.query_one("#walk", Document).show(walk_lines(self._explained, int(chosen or 0)))
+        chosen = self.query_one("#walk-rule", TabBar).chosen
+        self.query_one("#walk", TextView).show(walk_lines(self._explained, int(chosen or 0)))
 
 
 def _titles(found: Explained) -> dict[str, str]:

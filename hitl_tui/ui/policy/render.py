@@ -13,7 +13,7 @@ from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.parser import Problem
 from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.ui.policy.autonomy_levels import checked
-from hitl_tui.ui.policy.entries import GONE, INKS, NO_POLICY, Entry, asked_for, deadline, sources_told, ways
+from hitl_tui.ui.policy.entries import GONE, NO_POLICY, STYLES, Entry, asked_for, deadline, sources_told, ways
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
@@ -45,8 +45,8 @@ ABSENT = (
 
 def absent_lines() -> Iterator[Line]:
     """The page of a home without a policy."""
-    for text, ink in ABSENT:
-        yield line(text, ink)
+    for text, style in ABSENT:
+        yield line(text, style)
 
 
 def problem_lines(now: PolicyNow) -> Iterator[Line]:
@@ -61,8 +61,8 @@ def problem_lines(now: PolicyNow) -> Iterator[Line]:
 def _problem(problem: Problem) -> Iterator[Line]:
     first, *caret = problem.text.split("\n")
     hint = f"; {problem.hint}" if problem.hint else ""
-    ink = "error" if problem.is_error else "warning"
-    yield line(f"line {problem.line}: {first}{hint}", "" if problem.is_error else "muted", "✗" if problem.is_error else "⚠", 2, ink)
+    style = "error" if problem.is_error else "warning"
+    yield line(f"line {problem.line}: {first}{hint}", "" if problem.is_error else "muted", "✗" if problem.is_error else "⚠", 2, style)
     for row in caret:
         yield line(row, "muted", "", 4)
 
@@ -167,7 +167,7 @@ def _counted(entry: Entry, now: float) -> Iterator[Line]:
     for count in sorted(entry.counts, key=lambda one: (one.rule, -one.actions)):
         of = f"{count.rule}: " if entry.name == GONE else ""
         text = f"{of}{count.outcome} {count.actions:,} time{'s' * (count.actions != 1)}, last {labels.ago(now - count.last_at)} ago"
-        yield line(text, "", "●", 2, INKS[count.outcome])
+        yield line(text, "", "●", 2, STYLES[count.outcome])
 
 
 # Why
@@ -190,7 +190,7 @@ def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
 
 def _verdict(walk: Walk, action: Action, is_broken: bool) -> Iterator[Line]:
     text = f"asks: {BROKEN}" if is_broken else walk.said()  # what is wrong with the file stands above
-    yield from paragraph(text, "strong", "⚖", 2, INKS[walk.outcome])
+    yield from paragraph(text, "strong", "⚖", 2, STYLES[walk.outcome])
     if terms := _terms(walk.verdict):
         yield from paragraph(terms, "", "", 2)
     if changed := walk.changed_since(action):
@@ -208,11 +208,11 @@ def _steps(steps: Iterable[WalkStep]) -> Iterator[Line]:
     listed = list(steps)
     column = min(max((cell_len(one.name) for one in listed), default=0) + 3, STEP)
     for one in listed:
-        glyph, ink = MARKS[one.mark]
+        glyph, style = MARKS[one.mark]
         spoke = one.mark is Mark.SPEAKS
-        lead, lead_ink = f"{glyph} {one.name}", "accent" if spoke else "muted"
+        lead, lead_style = f"{glyph} {one.name}", "accent" if spoke else "muted"
         if cell_len(lead) >= column + 2:
-            yield line(lead, lead_ink)
+            yield line(lead, lead_style)
             lead = ""
         word = "not asked: " if one.mark is Mark.UNASKED else "speaks: " if spoke else ""
-        yield from paragraph(f"{word}{one.why}", "" if spoke else ink, lead, column + 2, lead_ink)
+        yield from paragraph(f"{word}{one.why}", "" if spoke else style, lead, column + 2, lead_style)

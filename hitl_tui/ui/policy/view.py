@@ -19,18 +19,18 @@ from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import Acted, HintsChanged
+from hitl_tui.ui.messages import HintsChanged, RowsChanged
 from hitl_tui.ui.policy import autonomy_levels
 from hitl_tui.ui.policy.entries import entries
 from hitl_tui.ui.policy.list import PolicyList
 from hitl_tui.ui.policy.pane import PolicyPane
 from hitl_tui.ui.policy.render import absent_lines, problem_lines
-from hitl_tui.ui.runtime.errors import steady
+from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_file
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document, row_starts
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
 PROBLEM_ROWS = 6
 """Rows of what is wrong with the file; more can be scrolled to."""
@@ -40,7 +40,7 @@ LOOK_S = 1.0
 """How often the file, and what people decided, is looked at while it is on the screen."""
 
 
-class PolicyView(Vertical, ListAndDetails[PolicyPane]):
+class PolicyView(Vertical, ListDetail[PolicyPane]):
     """Shows the policy as its file is now."""
 
     BINDINGS = group("policy", "pane")
@@ -60,29 +60,29 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         self.pane = PolicyPane(home, inbox.reviewer, clock)
 
     def compose(self) -> ComposeResult:
-        yield Document(id="policy-problems")
+        yield TextView(id="policy-problems")
         with Horizontal():
             yield self.items
             yield self.pane
-        yield Document(id="no-policy")
+        yield TextView(id="no-policy")
 
     def on_mount(self) -> None:
-        self.query_one("#no-policy", Document).show(absent_lines())
-        self.query_one("#policy-problems", Document).display = False
+        self.query_one("#no-policy", TextView).show(absent_lines())
+        self.query_one("#policy-problems", TextView).display = False
         self.set_interval(LOOK_S, self._look)
 
     @property
-    def first(self) -> PolicyList | Document:
+    def focus_target(self) -> PolicyList | TextView:
         """What has the keys when the view is shown."""
-        return self.items if self._now.policy else self.query_one("#no-policy", Document)
+        return self.items if self._now.policy else self.query_one("#no-policy", TextView)
 
     @property
-    def text(self) -> Document:
+    def detail_focus(self) -> TextView:
         """What has the keys in the details."""
-        return self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text", Document)
+        return self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text", TextView)
 
     @work(group="policy", exclusive=True)
-    @steady
+    @reports_errors
     async def about(self, review: int | None, slot: int) -> None:
         """Show which rule speaks for an action of a review."""
         self._review = review
@@ -116,7 +116,7 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         return await self._inbox.autonomy.standings()
 
     @work(group="policy-file", exclusive=True)
-    @steady
+    @reports_errors
     async def _look(self) -> None:
         target = self._explained.target if self._explained else ""
         if self.display and self._loaded and (self._is_late or self._inbox.policy_now(target) is not self._now):
@@ -145,7 +145,7 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
             self._read_changes(chosen.standing)
 
     @work(group="policy-changes", exclusive=True)
-    @steady
+    @reports_errors
     async def _read_changes(self, standing: Standing) -> None:
         changes = await self._inbox.autonomy.changes(standing.agent, standing.tool)
         if standing is self._standing:
@@ -158,7 +158,7 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         return chosen.standing if chosen else None
 
     def _show_problems(self) -> None:
-        problems = self.query_one("#policy-problems", Document)
+        problems = self.query_one("#policy-problems", TextView)
         problems.display = bool(self._now.problems)
         lines = list(problem_lines(self._now))
         room = max(1, self.app.size.width - BESIDE)
@@ -174,7 +174,7 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         had_focus = self.has_focus_within
         self.set_class(self._now.policy is None, "-empty")
         if had_focus and self._now.policy is None:
-            self.screen.set_focus(self.first)
+            self.screen.set_focus(self.focus_target)
         elif had_focus and self.query_one("#no-policy").has_focus:
             self.screen.set_focus(self.items)
 
@@ -196,8 +196,8 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         elif self._loaded:
             self._tell("no tool could go a step up now")
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_accept_level(self) -> None:
         one, policy = self._standing, self._now.policy
         if one is None or policy is None:
@@ -207,8 +207,8 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         else:
             await self._agree(one, one.proposed, policy)
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_set_level(self) -> None:
         from hitl_tui.ui.dialogs.reason import ReasonScreen
         from hitl_tui.ui.policy.level_dialog import LevelScreen
@@ -238,14 +238,14 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         self._tell(f"{one_line(one.tool, 40)} of {one_line(one.agent, 40)}: {change.was} → {change.level}")
         self._weighed_at = -math.inf
         await self.follow()
-        self.post_message(Acted())
+        self.post_message(RowsChanged())
 
     def _tell(self, text: str) -> None:
         self.notify(visible(text), timeout=3, markup=False)
 
     # The file
 
-    @steady
+    @reports_errors
     async def action_edit_policy(self) -> None:
         path = self._now.path
         if path is None:
@@ -272,7 +272,7 @@ class PolicyView(Vertical, ListAndDetails[PolicyPane]):
         """The keys that do something now."""
         if self._now.policy is None:
             return []
-        hints = [self.way]
+        hints = [self.detail_hint]
         if one := self._standing:
             hints += [("accept_level", f"accept {one.proposed}")] if one.proposed else []
             hints.append(("set_level", "set its level"))

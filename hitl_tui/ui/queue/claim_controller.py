@@ -11,14 +11,15 @@ from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.messages import Acted
-from hitl_tui.ui.queue.prompts import Desk
-from hitl_tui.ui.review import assignment, render
-from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.messages import RowsChanged
+from hitl_tui.ui.queue.prompts import Prompts
+from hitl_tui.ui.review import assignment
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 
 
-class Here(Protocol):
+class ReviewSelection(Protocol):
     """The view, as far as it says what is under its cursor."""
 
     @property
@@ -26,61 +27,61 @@ class Here(Protocol):
         """The row under the cursor, where it is known."""
 
     @property
-    def beholder(self) -> render.Beholder:
+    def viewer(self) -> Viewer:
         """Who looks, and when."""
 
 
-class Handing:
+class ClaimController:
     """Acts on rows alone: nothing of what is asked has to be seen for it."""
 
-    def __init__(self, owner: Widget, inbox: Inbox, desk: Desk, here: Here) -> None:
+    def __init__(self, owner: Widget, inbox: Inbox, prompts: Prompts, here: ReviewSelection) -> None:
         self._owner = owner
         self._inbox = inbox
-        self._desk = desk
+        self._prompts = prompts
         self._here = here
 
     @property
     def claim_does(self) -> str:
         """What the key for claims does here, in a word or two."""
-        row, seen = self._here.row, self._here.beholder
-        holder = row.claimant(seen.now) if row else None
-        return "claim" if holder is None else "release" if assignment.is_me(holder, seen.reviewer) else "take the claim"
+        row, viewer = self._here.row, self._here.viewer
+        holder = row.claimant(viewer.now) if row else None
+        return "claim" if holder is None else "release" if assignment.is_me(holder, viewer.reviewer) else "take the claim"
 
     async def claim(self) -> None:
         """Claim it, or give it back; what somebody else has only with a reason. For workers of the asking group."""
-        row, seen = self._open()
+        row, viewer = self._open()
         if row is None:
             return
-        holder = row.claimant(seen.now)
+        holder = row.claimant(viewer.now)
         try:
             if holder is None:
                 await self._inbox.claim(row.id)
-            elif assignment.is_me(holder, seen.reviewer):
+            elif assignment.is_me(holder, viewer.reviewer):
                 await self._inbox.release(row.id)
-            elif (reason := await self._desk.why_claim(row, seen)) is not None:
+            elif (reason := await self._prompts.why_claim(row, viewer)) is not None:
                 await self._inbox.claim(row.id, reason)
-                self._desk.done(row.id, "claim")
-        except TROUBLE as error:
+                self._prompts.done(row.id, "claim")
+        except STORE_ERRORS as error:
             report(self._owner, error)
-        self._owner.post_message(Acted())
+        self._owner.post_message(RowsChanged())
 
     async def escalate(self) -> None:
         """Put it before somebody; what was typed stays until it is stored. For workers of the asking group."""
-        row, seen = self._open()
-        if row is not None and assignment.others(row, seen.reviewer, seen.now):
-            self._tell(assignment.first_claim(row, seen.now))
+        row, viewer = self._open()
+        if row is not None and assignment.others(row, viewer.reviewer, viewer.now):
+            self._tell(assignment.first_claim(row, viewer.now))
             row = None
         if row is None:
             return
-        while (asked := await self._desk.escalation(row, functools.partial(self._names, row.id))) is not None:
+        while (asked := await self._prompts.escalation(row, functools.partial(self._names, row.id))) is not None:
             try:
                 await self._inbox.escalate(row.id, *asked)
-            except TROUBLE as error:
+            except STORE_ERRORS as error:
                 report(self._owner, error)
                 if isinstance(error, Refused):
                     continue
                 break
-            self._desk.done(row.id, "escalate")
+            self._prompts.done(row.id, "escalate")
             if check := self._inbox.attention(row.id):
                 from hitl_tui.ui.dialogs.attention_result import tell
 
@@ -88,14 +89,14 @@ class Handing:
                 break
             self._tell(f"escalated to {asked[0] or assignment.ANYBODY}")
             break
-        self._owner.post_message(Acted())
+        self._owner.post_message(RowsChanged())
 
     async def _names(self, review: int) -> list[tuple[str, str]]:
         """The policy's groups and then people, those who were here last first, each with what to say of them."""
         policy = await self._inbox.policy_of(review)
         groups = dict(policy.groups) if policy else {}
         found = {name: ", ".join(people) for name, people in groups.items()}
-        now = self._here.beholder.now
+        now = self._here.viewer.now
         for name, at in await self._inbox.people():
             if not assignment.is_me(name, self._inbox.reviewer):
                 found.setdefault(name, f"here {labels.ago(now - at)} ago")
@@ -105,12 +106,12 @@ class Handing:
                     found.setdefault(person, f"of {group}")
         return list(found.items())
 
-    def _open(self) -> tuple[ReviewRow | None, render.Beholder]:
-        row, seen = self._here.row, self._here.beholder
+    def _open(self) -> tuple[ReviewRow | None, Viewer]:
+        row, viewer = self._here.row, self._here.viewer
         if row is not None and row.state != ReviewState.OPEN:
-            self._tell(f"review {row.id} is {labels.closing(row, seen.reviewer)[1]}")
+            self._tell(f"review {row.id} is {labels.closing(row, viewer.reviewer)[1]}")
             row = None
-        return row, seen
+        return row, viewer
 
     def _tell(self, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)

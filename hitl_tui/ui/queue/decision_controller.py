@@ -16,15 +16,15 @@ from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.messages import Acted
-from hitl_tui.ui.queue.fatigue_guard import Fatigue
-from hitl_tui.ui.queue.prompts import Desk, PromptOptions
-from hitl_tui.ui.queue.undo_stack import Recent
+from hitl_tui.ui.messages import RowsChanged
+from hitl_tui.ui.queue.fatigue_guard import FatigueGuard
+from hitl_tui.ui.queue.prompts import PromptOptions, Prompts
+from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.review import assignment, render
-from hitl_tui.ui.review.assignment import Said
+from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import TROUBLE, report
-from hitl_tui.ui.runtime.key_queue import ASKING
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
 from hitl_tui.validation import may_pass
 
@@ -38,7 +38,7 @@ SURE_S = 1.0
 """Whoever typed for a dialog that did not open approves only with a key that comes so long after the one before."""
 
 
-class Then(Protocol):
+class DecisionView(Protocol):
     """The view whose pane is decided on, and what it does about that."""
 
     @property
@@ -48,26 +48,26 @@ class Then(Protocol):
     def enter(self) -> None:
         """Bring the details on the screen."""
 
-    def over(self, review: int, whole: bool) -> None:
+    def review_decided(self, review: int, whole: bool) -> None:
         """A decision was stored, or refused; `whole` when nothing of the review is left to decide."""
 
-    def passed_on(self, review: int) -> None:
+    def awaiting_others(self, review: int) -> None:
         """This person has said of the review what they can; it waits for others."""
 
-    async def back(self, review: int) -> None:
+    async def decision_undone(self, review: int) -> None:
         """A decision was taken back: the review is open again."""
 
 
-class Decider:
+class DecisionController:
     """Decides what the pane of a view shows."""
 
-    def __init__(self, owner: Widget, inbox: Inbox, desk: Desk, recent: Recent, then: Then) -> None:
+    def __init__(self, owner: Widget, inbox: Inbox, prompts: Prompts, undo_stack: UndoStack, view: DecisionView) -> None:
         self._owner = owner
         self._inbox = inbox
-        self._desk = desk
-        self._recent = recent
-        self._then = then
-        self._fatigue = Fatigue(owner, inbox)
+        self._prompts = prompts
+        self._undo_stack = undo_stack
+        self._view = view
+        self._fatigue_guard = FatigueGuard(owner, inbox)
         self._armed_at = 0.0
         self._told, self._told_until = "", 0.0
         self._asking = False
@@ -91,7 +91,7 @@ class Decider:
         if self._owner.has_class("-empty"):
             return
         if not pane.loading and (not pane.display or not pane.size.width):
-            self._then.enter()
+            self._view.enter()
             self.disarm()
             self._not_heard(kind, what, "read it first: the same key decides here")
         elif pane.zoomed:
@@ -126,20 +126,21 @@ class Decider:
         return self._owner.query_one(ReviewPane)
 
     def _begin(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
-        seen = self._pane.beholder
+        viewer = self._pane.viewer
         if review.row.state != ReviewState.OPEN:
-            self._tell(f"review {review.row.id} is {render.outcome(review, seen)}")
-        elif assignment.others(review.row, seen.reviewer, seen.now):
-            self._tell(assignment.first_claim(review.row, seen.now))
+            self._tell(f"review {review.row.id} is {render.outcome(review, viewer)}")
+        elif assignment.others(review.row, viewer.reviewer, viewer.now):
+            self._tell(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:
             self._tell(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         elif options.again and not may_pass(review.row.kind, action):
             self._tell("its graph takes no other pass: it does not read why it is rejected")
-        elif kind == DecisionKind.APPROVE and (first := self._fatigue.first(self._pane)):
+        elif kind == DecisionKind.APPROVE and (first := self._fatigue_guard.first(self._pane)):
             self._tell(first)
         else:
             self._asking, self._unheard = True, ""
-            self._owner.run_worker(self._answer(review, action, kind, options), group="send" if kind == DecisionKind.APPROVE else ASKING)
+            group = "send" if kind == DecisionKind.APPROVE else DIALOG_GROUP
+            self._owner.run_worker(self._answer(review, action, kind, options), group=group)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
         looked, asked = self._pane.looked_ms, time.monotonic()
@@ -149,13 +150,13 @@ class Decider:
             return looked + int((time.monotonic() - asked) * 1000)
 
         try:
-            answer = await self._desk.ask(review, action, kind, options)
+            answer = await self._prompts.ask(review, action, kind, options)
             while answer is not None and (lost := await self._lost(review, action, answer, so_far())):
                 if kind == DecisionKind.APPROVE:
                     raise lost
                 report(self._owner, lost)
-                answer = await self._desk.ask(review, action, kind, replace(options, outside=False))  # with what was typed
-        except TROUBLE as error:
+                answer = await self._prompts.ask(review, action, kind, replace(options, outside=False))  # with what was typed
+        except STORE_ERRORS as error:
             self._not_done(kind, str(kind))
             report(self._owner, error)
         finally:
@@ -175,16 +176,16 @@ class Decider:
             with self._saying("storing the decision …"):
                 state = await self._inbox.decide(review, {action.slot: answer}, looked)
         except HitlError:
-            self._then.over(review.row.id, False)
+            self._view.review_decided(review.row.id, False)
             raise
         self._behind = review
-        self._recent.decided(review.row.id)
-        self._fatigue.decided(action, answer.kind, looked)
+        self._undo_stack.decided(review.row.id)
+        self._fatigue_guard.decided(action, answer.kind, looked)
         self.disarm()
         if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
             await self._not_enough(review.row.id, action)
         else:
-            self._then.over(review.row.id, state != ReviewState.OPEN)
+            self._view.review_decided(review.row.id, state != ReviewState.OPEN)
         if state == ReviewState.APPLIED:
             self._tell_check(review.row.id)
 
@@ -197,16 +198,16 @@ class Decider:
 
     async def _not_enough(self, review: int, action: Action) -> None:
         """Say who else must say the same before it happens; what waits for others alone needs nobody here."""
-        said = Said(await self._inbox.endorsements(review))
+        activity = ReviewActivity(await self._inbox.endorsements(review))
         undecided = (await self._inbox.review(review)).undecided
-        mine = {one.slot: one for one in said.endorsements if assignment.is_me(one.actor, self._inbox.reviewer)}
+        mine = {one.slot: one for one in activity.endorsements if assignment.is_me(one.actor, self._inbox.reviewer)}
         if action.slot in undecided and action.slot in mine:
-            told = assignment.agreed(action, said, self._inbox.reviewer)
+            told = assignment.agreed(action, activity, self._inbox.reviewer)
             self._tell(f"{told}: another person must {labels.AGAIN[mine[action.slot].answer.kind]}")
         if set(undecided) <= set(mine):
-            self._then.passed_on(review)
+            self._view.awaiting_others(review)
         else:
-            self._then.over(review, False)
+            self._view.review_decided(review, False)
 
     async def undo(self) -> None:
         """Take back the newest decision that can be; keys pressed meanwhile decide nothing."""
@@ -218,7 +219,7 @@ class Decider:
             self._undoing -= 1
 
     async def _take_back(self) -> None:
-        review = self._recent.first(self._then.cursor)
+        review = self._undo_stack.first(self._view.cursor)
         if review is None:
             self._tell("nothing of yours to take back here")
             return
@@ -227,12 +228,12 @@ class Decider:
                 await self._inbox.undo(review)
         except Refused as error:
             if not isinstance(error, Stale):
-                self._recent.dropped(review)
+                self._undo_stack.dropped(review)
             self._tell(str(error))
             return
-        self._recent.dropped(review)
+        self._undo_stack.dropped(review)
         self.disarm()
-        await self._then.back(review)
+        await self._view.decision_undone(review)
 
     @contextmanager
     def _saying(self, text: str) -> Iterator[None]:
@@ -243,7 +244,7 @@ class Decider:
         finally:
             slow.stop()
             self._pane.say("")
-            self._owner.post_message(Acted())
+            self._owner.post_message(RowsChanged())
 
     def _tell(self, text: str) -> None:
         """Say it, unless it was said just now and still stands there."""

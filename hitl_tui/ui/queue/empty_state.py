@@ -11,7 +11,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class EmptyState:
     """What is known beside the queue."""
 
     agents: Sequence[Agent] = ()
@@ -23,7 +23,7 @@ class Surroundings:
     """Projects whose agents are not known yet."""
 
 
-def empty_lines(now: Surroundings) -> Iterator[Line]:
+def empty_lines(now: EmptyState) -> Iterator[Line]:
     """The page."""
     yield line("Nothing waits for you.", "strong")
     yield BLANK
@@ -61,5 +61,5 @@ def _going_on(runs: Sequence[Run]) -> Iterator[Line]:
     if runs:
         yield line("going on now", "muted")
     for run in runs:
-        glyph, ink = labels.RUNS[run.state]
-        yield line(f"r{run.id} {run.agent} · {run.activity or run.state} · {run.title}", "", f"{glyph}", 3, ink)
+        glyph, style = labels.RUNS[run.state]
+        yield line(f"r{run.id} {run.agent} · {run.activity or run.state} · {run.title}", "", f"{glyph}", 3, style)

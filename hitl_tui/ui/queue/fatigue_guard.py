@@ -16,7 +16,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, DecisionKind, Risk
 from hitl_tui.oversight.statistics import Reader, needed_s
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
 SOON_S = 0.25
 """So long after a decision the pace is looked at: the keys of a fast reviewer come first."""
@@ -27,7 +27,7 @@ KEPT = 20
 BECAUSE = "(you have been fast; it is irreversible)"
 
 
-class Fatigue:
+class FatigueGuard:
     """How this reviewer reads, as of a moment ago."""
 
     def __init__(self, owner: Widget, inbox: Inbox) -> None:
@@ -64,7 +64,7 @@ class Fatigue:
     async def _read(self) -> None:
         try:
             reader = await self._inbox.insights.pace()
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)
             return
         self.too_fast = reader is not None and reader.pace.too_fast

@@ -10,15 +10,15 @@ from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE, LONGEST, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 WORTH = 6
 """Cells below which a beginning of the summary says nothing."""
 
 
-class QueueList(ItemList[ReviewRow]):
+class QueueList(VirtualList[ReviewRow]):
     """Oldest first. A decided item stays, greyed, until its view lets it go."""
 
     BORDER_TITLE = "Waiting"
@@ -52,26 +52,26 @@ class QueueList(ItemList[ReviewRow]):
         if part == 0:
             yield from _first(row, width, ("", ""), "muted")
             return
-        glyph, word, ink = labels.closing(row, self._reviewer)
+        glyph, word, style = labels.closing(row, self._reviewer)
         seconds = assignment.undo_seconds(row, self._reviewer, self._clock())
         undo = f" undo {seconds} s" if seconds else ""
         yield " ", ""
-        yield glyph, ink
+        yield glyph, style
         yield f" {fit(word, width - 4 - len(undo))}", "muted"
         yield undo, "title"
         yield " ", ""
 
 
-def _first(row: ReviewRow, width: int, when: Piece, ink: str) -> Iterator[Piece]:
+def _first(row: ReviewRow, width: int, when: Piece, style: str) -> Iterator[Piece]:
     mark = f" ×{row.slots}" if row.slots > 1 else ""
     arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
-    time = AGE if cell_len(when[0]) <= AGE else cell_len(when[0]) + 2
-    wanted = min(cell_len(one_line(row.title)) + len(mark), LONGEST)
+    time = AGE_CELLS if cell_len(when[0]) <= AGE_CELLS else cell_len(when[0]) + 2
+    wanted = min(cell_len(one_line(row.title)) + len(mark), NAME_CELLS)
     agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - 4))
     name = width - cell_len(arrow) - agent - 1 - time - 1
     title = fit(row.title, name - len(mark)).rstrip() + mark
     yield arrow, "warning"
-    yield set_cell_size(title, name), ink
+    yield set_cell_size(title, name), style
     yield f" {fit(row.agent, agent)}", "muted"
     yield f"{when[0]:>{time}} ", when[1]
 
@@ -81,7 +81,7 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase]) -> It
     if row.note:
         known.append((" ⚠", "warning"))
     if row.risk:
-        known.append((f" {one_line(row.risk, 14)}", labels.risk_ink(row.risk)))
+        known.append((f" {one_line(row.risk, 14)}", labels.risk_style(row.risk)))
     if row.confidence is not None:
         known.append((f" {row.confidence:.2f}", "warning" if row.confidence < 0.5 else "muted"))
     least = cell_len(said[0].forms[-1]) + len(" · ") if said else 0
@@ -91,9 +91,9 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase]) -> It
     yield " ", ""
     told = assignment.fitted(said, room)
     room -= sum(cell_len(text) + len(" · ") for text, _ in told)
-    for place, (text, ink) in enumerate(told, 1):
-        yield text, ink
-        yield " · " if place < len(told) or room >= WORTH else "   ", ink
+    for place, (text, style) in enumerate(told, 1):
+        yield text, style
+        yield " · " if place < len(told) or room >= WORTH else "   ", style
     yield fit(row.summary if not told or room >= WORTH else "", room), "muted"
     yield from known
     yield " ", ""

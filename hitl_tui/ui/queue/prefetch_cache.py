@@ -9,72 +9,72 @@ from dataclasses import dataclass
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Context, DecisionKind, Review
-from hitl_tui.ui.review.assignment import Said
-from hitl_tui.ui.review.context import Around
+from hitl_tui.ui.review.assignment import ReviewActivity
+from hitl_tui.ui.review.context import ReviewContext
 from hitl_tui.validation import PASSES
 
 KEPT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LoadedReview:
     """A review with what is shown of it at once."""
 
     review: Review
     context: Context
-    said: Said
+    activity: ReviewActivity
 
 
-class Shelf:
+class PrefetchCache:
     """The last few reviews, whole."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._held: OrderedDict[int, Held] = OrderedDict()
+        self._reviews: OrderedDict[int, LoadedReview] = OrderedDict()
 
-    def get(self, id_: int) -> Held | None:
+    def get(self, id_: int) -> LoadedReview | None:
         """A review that is at hand."""
-        return self._held.get(id_)
+        return self._reviews.get(id_)
 
     def forget(self, id_: int) -> None:
         """It changed: read it again when it is next looked at."""
-        self._held.pop(id_, None)
+        self._reviews.pop(id_, None)
 
-    async def read(self, id_: int) -> Held:
+    async def read(self, id_: int) -> LoadedReview:
         """A review as its rows are now."""
         review = await self._inbox.review(id_)
-        held = Held(review, await self._inbox.context(id_), await self._said(review))
-        self._held[id_] = held
-        self._held.move_to_end(id_)
-        while len(self._held) > KEPT:
-            self._held.popitem(last=False)
-        return held
+        loaded = LoadedReview(review, await self._inbox.context(id_), await self._read_activity(review))
+        self._reviews[id_] = loaded
+        self._reviews.move_to_end(id_)
+        while len(self._reviews) > KEPT:
+            self._reviews.popitem(last=False)
+        return loaded
 
-    async def _said(self, review: Review) -> Said:
+    async def _read_activity(self, review: Review) -> ReviewActivity:
         """Read only for reviews that say themselves that there is something."""
         several = any(action.reviewers > 1 for action in review.actions)
-        return Said(
+        return ReviewActivity(
             await self._inbox.endorsements(review.row.id) if several else (),
             await self._inbox.escalations(review.row.id) if review.row.escalated else (),
             await self._inbox.versions(review.row.id) if review.row.kind in PASSES else (),
         )
 
-    async def around(self, id_: int) -> Around:
+    async def read_context(self, id_: int) -> ReviewContext:
         """What is shown of a review when somebody looks for it."""
         inbox, similar = self._inbox, await self._inbox.similar(id_)
         edits = {past.review for past in similar if past.decision is DecisionKind.EDIT}
-        return Around(
+        return ReviewContext(
             similar,
             {edit: (await inbox.review(edit)).decisions for edit in edits},
             await inbox.looks(id_),
-            Said(await inbox.endorsements(id_), await inbox.escalations(id_)),
+            ReviewActivity(await inbox.endorsements(id_), await inbox.escalations(id_)),
             await inbox.notices(id_),
         )
 
     async def read_ahead(self, ids: Sequence[int]) -> None:
         """Have these at hand, as far as they still exist."""
         for id_ in ids:
-            if id_ not in self._held:
+            if id_ not in self._reviews:
                 try:
                     await self.read(id_)
                 except Refused:

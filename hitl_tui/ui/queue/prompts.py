@@ -13,6 +13,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Review
 from hitl_tui.settings import Settings
 from hitl_tui.ui.review import render
 from hitl_tui.ui.runtime.key_queue import ask
+from hitl_tui.ui.text.labels import Viewer
 
 if TYPE_CHECKING:
     from hitl_tui.ui.dialogs.base import AnswerScreen, ReviewScreen
@@ -57,7 +58,7 @@ class Drafts:
             del self.texts[key]
 
 
-class Desk:
+class Prompts:
     """Where a view asks; every answer comes back as a value, never as a side effect."""
 
     def __init__(self, owner: Widget, settings: Settings, reasons: Reasons) -> None:
@@ -72,10 +73,10 @@ class Desk:
         """The review a dialog is open about."""
         return self._open[0] if self._open else None
 
-    def tell(self, review: Review, seen: render.Beholder) -> None:
+    def tell(self, review: Review, viewer: Viewer) -> None:
         """A review was read anew: an open dialog about it says when somebody else was faster."""
         if self._open and self._open[0] == review.row.id:
-            self._open[1].tell("" if review.row.state == ReviewState.OPEN else render.outcome(review, seen))
+            self._open[1].tell("" if review.row.state == ReviewState.OPEN else render.outcome(review, viewer))
 
     async def ask(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
         """The whole answer, or None when the person went back."""
@@ -146,11 +147,11 @@ class Desk:
         screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
         return await self._answer(review, action, "respond", screen)
 
-    async def why_claim(self, row: ReviewRow, seen: render.Beholder) -> str | None:
+    async def why_claim(self, row: ReviewRow, viewer: Viewer) -> str | None:
         """Why what somebody else has claimed is taken, or None when the person went back."""
         from hitl_tui.ui.dialogs.claim import ClaimScreen
 
-        return await self._about(row.id, 0, "claim", ClaimScreen(row, seen.now, self._drafts.get(row.id, 0, "claim")))
+        return await self._about(row.id, 0, "claim", ClaimScreen(row, viewer.now, self._drafts.get(row.id, 0, "claim")))
 
     async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
         """To whom it shall go and a note, or None when the person went back."""

@@ -13,13 +13,13 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.widgets.virtual_list import Order
+from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 NEAR = 50
 """Items looked through on each side for the next one to decide."""
 
 
-class Arrivals:
+class QueueModel:
     """Puts reviews into a list and takes them out again."""
 
     def __init__(
@@ -27,8 +27,8 @@ class Arrivals:
     ) -> None:
         self._inbox = inbox
         self._items = items
-        self._open = Order()
-        self._lingering = Lingering(owner, let_go, clock)
+        self._open = SortedIds()
+        self._decided_items = DecidedItems(owner, let_go, clock)
         self.filter = ""
         """A line of the filter language; empty for everything."""
         self.loaded = False
@@ -46,10 +46,10 @@ class Arrivals:
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""
         ids = await self._inbox.waiting_ids()
-        self._open, self.loaded = Order(ids), True
+        self._open, self.loaded = SortedIds(ids), True
         shown = await self._inbox.matching_ids(self.filter) if self.filter else array("q", ids)
-        order = Order(shown)
-        for id_ in self._fitting([id_ for id_ in self._lingering if id_ in self._items.rows]):
+        order = SortedIds(shown)
+        for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
             order.add(id_)
         self._items.load(order)
         self.title()
@@ -61,14 +61,14 @@ class Arrivals:
         for row in changed:
             if row.state == ReviewState.OPEN:
                 self._open.add(row.id)
-                self._lingering.stay(row.id)
+                self._decided_items.stay(row.id)
                 if row.id in fitting or row.id in self._items.order:  # what is shown stays where it is, and is told as it is
                     put[row.id] = row
             else:
                 self._open.drop(row.id)
                 if row.id in self._items.order:
                     put[row.id] = row
-        self._lingering.put(row for row in put.values() if row.state != ReviewState.OPEN)
+        self._decided_items.put(row for row in put.values() if row.state != ReviewState.OPEN)
         self._items.apply(put)
         self.title()
         return put
@@ -103,7 +103,7 @@ LINGER_S = 2.0
 """How long a decided item stays in the list at least."""
 
 
-class Lingering:
+class DecidedItems:
     """One timer for all of them, and none while there are none."""
 
     def __init__(self, owner: Widget, let_go: Callable[[Sequence[int]], None], clock: Callable[[], float]) -> None:

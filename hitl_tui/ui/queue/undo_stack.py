@@ -13,7 +13,7 @@ KEPT = 100
 """Decisions remembered."""
 
 
-class Recent:
+class UndoStack:
     """The decisions made in this console, newest last, with what the rows say of them."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:

@@ -14,31 +14,32 @@ from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, Rater, Step
+from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged
-from hitl_tui.ui.queue.claim_controller import Handing
-from hitl_tui.ui.queue.decision_controller import Decider
-from hitl_tui.ui.queue.empty_state import Surroundings, empty_lines
+from hitl_tui.ui.queue.claim_controller import ClaimController
+from hitl_tui.ui.queue.decision_controller import DecisionController
+from hitl_tui.ui.queue.empty_state import EmptyState, empty_lines
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.queue.prefetch_cache import Held, Shelf
-from hitl_tui.ui.queue.prompts import Desk
-from hitl_tui.ui.queue.queue_model import Arrivals
-from hitl_tui.ui.queue.undo_stack import Recent
-from hitl_tui.ui.queue.view_tracking import Looking
+from hitl_tui.ui.queue.prefetch_cache import LoadedReview, PrefetchCache
+from hitl_tui.ui.queue.prompts import Prompts
+from hitl_tui.ui.queue.queue_model import QueueModel
+from hitl_tui.ui.queue.undo_stack import UndoStack
+from hitl_tui.ui.queue.view_tracking import ViewTracker
 from hitl_tui.ui.review import assignment, render
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runs.trace import TracePane
-from hitl_tui.ui.runtime.errors import steady
-from hitl_tui.ui.runtime.key_queue import ASKING
+from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView
 
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
 
-class QueueView(Horizontal, ListAndDetails[ReviewPane]):
+class QueueView(Horizontal, ListDetail[ReviewPane]):
     """Decides nothing that has not been on the screen."""
 
     BINDINGS = group("queue", "thumbs", "pane")
@@ -47,41 +48,41 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
         super().__init__(id="queue-view")
         self._inbox = inbox
         self._clock = clock
-        self._desk = Desk(self, settings, lambda agent, tool: inbox.ratings.reasons(agent, tool))
-        self._shelf = Shelf(inbox)
-        self._recent = Recent(inbox.reviewer, clock)
+        self._prompts = Prompts(self, settings, lambda agent, tool: inbox.ratings.reasons(agent, tool))
+        self._cache = PrefetchCache(inbox)
+        self._undo_stack = UndoStack(inbox.reviewer, clock)
         self._counting: Timer | None = None
-        self._decider = Decider(self, inbox, self._desk, self._recent, self)
+        self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
         self.items = QueueList(inbox.rows, self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
-        self._arrivals = Arrivals(self, inbox, self.items, self._let_go, clock)
-        self._looking = Looking(self, self.pane, inbox, self._shelf)
-        self._handing = Handing(self, inbox, self._desk, self)
-        self._rater = Rater(self, inbox, clock)
+        self._queue = QueueModel(self, inbox, self.items, self._let_go, clock)
+        self._tracker = ViewTracker(self, self.pane, inbox, self._cache)
+        self._claims = ClaimController(self, inbox, self._prompts, self)
+        self._rating = RatingController(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
         yield TracePane("queue-trace")
-        yield Document(id="empty")
+        yield TextView(id="empty")
 
     def on_mount(self) -> None:
         self.query_one("#queue-trace").border_title = "Trace"
-        self.query_one("#empty", Document).display = False
+        self.query_one("#empty", TextView).display = False
         self.set_interval(1, self._tick)
 
     async def on_unmount(self) -> None:
-        await self._looking.leave()
+        await self._tracker.leave()
 
     @property
-    def first(self) -> QueueList:
+    def focus_target(self) -> QueueList:
         """What has the keys when the view is shown."""
         return self.items
 
     @property
-    def text(self) -> Document:
+    def detail_focus(self) -> TextView:
         """What has the keys in the details."""
-        return self.pane.query_one("#arguments", Document)
+        return self.pane.query_one("#arguments", TextView)
 
     @property
     def cursor(self) -> int | None:
@@ -94,59 +95,59 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
         return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
 
     @property
-    def beholder(self) -> render.Beholder:
+    def viewer(self) -> Viewer:
         """Who looks, now."""
-        return self.pane.beholder
+        return self.pane.viewer
 
     @property
     def busy(self) -> bool:
         """Whether a decision is being asked for or stored."""
-        return self._decider.busy
+        return self._decisions.busy
 
     @property
     def waiting(self) -> int | None:
         """How many reviews are open; None until they have been counted."""
-        return self._arrivals.waiting
+        return self._queue.waiting
 
     # Rows coming in
 
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""
-        await self._arrivals.load()
+        await self._queue.load()
         self._show_if_any()
 
     def apply(self, changed: Sequence[ReviewRow]) -> None:
         """Take in reviews that are new or changed."""
-        if not self._arrivals.loaded:
+        if not self._queue.loaded:
             return
         for row in changed:
-            self._shelf.forget(row.id)
-            self._recent.apply(row)
-        put = self._arrivals.apply(changed)
+            self._cache.forget(row.id)
+            self._undo_stack.apply(row)
+        put = self._queue.apply(changed)
         if self.items.cursor in put:
             self._reread(self.items.cursor)
-        elif self._desk.asks_about in put:
-            self._retell(self._desk.asks_about)
+        elif self._prompts.asks_about in put:
+            self._retell(self._prompts.asks_about)
         self._wait()
         self._show_if_any()
 
-    def surround(self, surroundings: Surroundings) -> None:
+    def show_empty_state(self, surroundings: EmptyState) -> None:
         """What to say while nothing waits."""
         if self.query_one("#empty").display:
-            self.query_one("#empty", Document).splice(0, list(empty_lines(surroundings)))
+            self.query_one("#empty", TextView).splice(0, list(empty_lines(surroundings)))
 
     async def follow(self) -> None:
         """Read on in the trace of the run at hand, where there is room for it."""
         trace = self.query_one(TracePane)
         if trace.display and trace.size.width and trace.run is not None:
-            trace.rate(await self._inbox.ratings.of_run(trace.run), self.beholder)
+            trace.rate(await self._inbox.ratings.of_run(trace.run), self.viewer)
             trace.take(await self._inbox.trace(trace.run, trace.after))
 
     def _wait(self) -> None:
         """Wake when a countdown shows another number; while none runs, not at all."""
         if self._counting:
             self._counting.stop()
-        wait = self._recent.next_tick()
+        wait = self._undo_stack.next_tick()
         self._counting = None if wait is None else self.set_timer(wait, self._count_down)
 
     def _tick(self) -> None:
@@ -163,12 +164,12 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
 
     def _let_go(self, ids: Sequence[int]) -> None:
         for id_ in ids:
-            self._desk.forget(id_)
-        self._arrivals.leave(ids)
+            self._prompts.forget(id_)
+        self._queue.leave(ids)
         self._show_if_any()
 
     def _show_if_any(self) -> None:
-        any_ = self._arrivals.any
+        any_ = self._queue.any
         had_focus = self.has_focus_within
         self.query_one("#empty").display = not any_
         self.set_class(not any_, "-empty")
@@ -187,61 +188,61 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         if by_itself:
-            self._decider.disarm()
-        held = self._shelf.get(id_) if id_ is not None else None
-        if held:
-            self._show(held)
+            self._decisions.disarm()
+        loaded = self._cache.get(id_) if id_ is not None else None
+        if loaded:
+            self._show(loaded)
         else:
             self.pane.wait(self.items.rows.get(id_) if id_ is not None else None)
             if id_ is not None:
                 self._reread(id_)
-        self._looking.at(id_)
+        self._tracker.at(id_)
         self._read_ahead()
         self.post_message(HintsChanged())
 
-    def _show(self, held: Held) -> None:
-        self.pane.show(held)
-        self.query_one(TracePane).follow(held.review.row.run)
-        self._looking.at(held.review.row.id)
+    def _show(self, loaded: LoadedReview) -> None:
+        self.pane.show(loaded)
+        self.query_one(TracePane).follow(loaded.review.row.run)
+        self._tracker.at(loaded.review.row.id)
         self.post_message(HintsChanged())
 
     def _reread(self, id_: int) -> None:
         self._read(id_)
 
     @work(group="review", exclusive=True)
-    @steady
+    @reports_errors
     async def _read(self, id_: int) -> None:
         slow = self.set_timer(0.1, self.pane.show_loading)
         try:
-            held = await self._shelf.read(id_)
+            loaded = await self._cache.read(id_)
         finally:
             slow.stop()
             self.pane.loading = False
-        self._desk.tell(held.review, self.pane.beholder)
+        self._prompts.tell(loaded.review, self.pane.viewer)
         if id_ == self.items.cursor:
-            self._show(held)
+            self._show(loaded)
             await self.follow()
 
     @work(group="told", exclusive=True)
-    @steady
+    @reports_errors
     async def _retell(self, id_: int) -> None:
-        self._desk.tell((await self._shelf.read(id_)).review, self.pane.beholder)
+        self._prompts.tell((await self._cache.read(id_)).review, self.pane.viewer)
 
     @work(group="ahead", exclusive=True)
-    @steady
+    @reports_errors
     async def _read_ahead(self) -> None:
-        await self._shelf.read_ahead(self.items.neighbours(AHEAD))
+        await self._cache.read_ahead(self.items.neighbours(AHEAD))
         await self.follow()
 
     def enter(self) -> None:
         """Bring the details on the screen."""
         super().enter()
-        self._looking.at(self.items.cursor)
+        self._tracker.at(self.items.cursor)
 
     def action_back(self) -> None:
         super().action_back()
         if self.app.screen_stack[0].has_class("-one"):
-            self._looking.away()
+            self._tracker.away()
 
     def action_call(self, by: int) -> None:
         if self.pane.turn(by):
@@ -259,35 +260,35 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
         if action is None or decision is None or decision.answer.kind != DecisionKind.EDIT:
             self.notify("nothing was edited here", timeout=3)
             return
-        self._desk.show_difference(action, decision.answer.args)
+        self._prompts.show_difference(action, decision.answer.args)
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_filter(self) -> None:
-        wanted = await self._desk.filter(self._arrivals.filter)
-        if wanted is not None and wanted != self._arrivals.filter:
-            self._arrivals.filter = wanted
+        wanted = await self._prompts.filter(self._queue.filter)
+        if wanted is not None and wanted != self._queue.filter:
+            self._queue.filter = wanted
             await self.load()
 
     # Deciding
 
     def action_approve(self) -> None:
-        self._decider.decide(DecisionKind.APPROVE)
+        self._decisions.decide(DecisionKind.APPROVE)
 
     def action_edit(self) -> None:
-        self._decider.decide(DecisionKind.EDIT)
+        self._decisions.decide(DecisionKind.EDIT)
 
     def action_edit_outside(self) -> None:
-        self._decider.decide(DecisionKind.EDIT, outside=True)
+        self._decisions.decide(DecisionKind.EDIT, outside=True)
 
     def action_reject(self) -> None:
-        self._decider.decide(DecisionKind.REJECT)
+        self._decisions.decide(DecisionKind.REJECT)
 
     def action_another_pass(self) -> None:
-        self._decider.decide(DecisionKind.REJECT, again=True)
+        self._decisions.decide(DecisionKind.REJECT, again=True)
 
     def action_respond(self) -> None:
-        self._decider.decide(DecisionKind.RESPOND)
+        self._decisions.decide(DecisionKind.RESPOND)
 
     async def action_take_over(self) -> None:
         row = self.items.rows.get(self.items.cursor or 0)
@@ -295,38 +296,38 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
             await self.run_action(f"app.take_over({row.run})")
 
     @work(group="send")
-    @steady
+    @reports_errors
     async def action_undo(self) -> None:
-        await self._decider.undo()
+        await self._decisions.undo()
 
-    async def back(self, review: int) -> None:
+    async def decision_undone(self, review: int) -> None:
         """A decision was taken back: the review is open, and under the cursor again."""
         self.apply(rows := await self._inbox.rows([review]))
         self.items.apply({row.id: row for row in rows})  # whatever the filter says
         self.items.select(review, by_itself=True)
         self._reread(review)
 
-    def over(self, review: int, whole: bool) -> None:
+    def review_decided(self, review: int, whole: bool) -> None:
         """A decision was stored, or refused."""
-        self._shelf.forget(review)
+        self._cache.forget(review)
         if not whole:
             self._reread(review)
         elif self.items.cursor == review:
             self._advance(review)
 
-    def passed_on(self, review: int) -> None:
+    def awaiting_others(self, review: int) -> None:
         """This person has said what they can; it waits for others, and stays open."""
-        self._shelf.forget(review)
+        self._cache.forget(review)
         if self.items.cursor == review:
             self._on_from(review)
 
     def _advance(self, from_id: int) -> None:
         """It is decided: on to the next open item, else to the one before."""
-        self._arrivals.decided(from_id)
+        self._queue.decided(from_id)
         self._on_from(from_id)
 
     def _on_from(self, from_id: int) -> None:
-        following = self._arrivals.after(from_id)
+        following = self._queue.after(from_id)
         if following is None:
             self._reread(from_id)
         else:
@@ -336,27 +337,27 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
         review, action = self.pane.review, self.pane.action
         if review and action and not self.has_class("-empty"):
             subject = Subject(review.row.run, review.row.id, action.slot)
-            self._rater.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
+            self._rating.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
 
     def action_rate_message(self) -> None:
         if self.row and not self.has_class("-empty"):
-            self._rater.pick(self.row.run)
+            self._rating.pick(self.row.run)
 
     # Whose it is
 
-    @work(group=ASKING)
+    @work(group=DIALOG_GROUP)
     async def action_claim(self) -> None:
-        await self._handing.claim()
+        await self._claims.claim()
 
-    @work(group=ASKING)
+    @work(group=DIALOG_GROUP)
     async def action_escalate(self) -> None:
-        await self._handing.escalate()
+        await self._claims.escalate()
 
     # Words
 
-    def pressing(self) -> list[Hint]:
+    def urgent_hints(self) -> list[Hint]:
         """The key that does something only for a moment."""
-        label = self._recent.label(self.items.cursor)
+        label = self._undo_stack.label(self.items.cursor)
         return [("undo", label)] if label else []
 
     def hints(self) -> list[Hint]:
@@ -367,10 +368,10 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
             hints += render.decision_hints(review, action)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
-            claim = [("claim", self._handing.claim_does)]
+            claim = [("claim", self._claims.claim_does)]
             taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
-            seen = self.beholder
-            if assignment.others(review.row, seen.reviewer, seen.now):
+            viewer = self.viewer
+            if assignment.others(review.row, viewer.reviewer, viewer.now):
                 hints = [*claim, *hints, *taken, *escalated]
             elif review.row.is_taken_over:  # by this person, who left it in between
                 plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]
@@ -378,7 +379,7 @@ class QueueView(Horizontal, ListAndDetails[ReviewPane]):
             else:
                 hints = [*hints, *taken, *escalated, *claim]
         if self.is_inside or self.items.cursor is not None:
-            hints.append(self.way)
+            hints.append(self.detail_hint)
         if action and review and action.slot in review.decisions:
             hints += PRESS
         if self.items.cursor is not None:

@@ -11,9 +11,9 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.ui.queue.prefetch_cache import Shelf
+from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
 STAYED_S = 0.25
 """Whoever stays so long sees what surrounds it; who only passes by reads nothing of it."""
@@ -23,14 +23,14 @@ LEAVE_S = 1.0
 """Leaving the console waits no longer for the last look to be stored."""
 
 
-class Looking:
+class ViewTracker:
     """Never in the way of a key: everything here is done when nothing has been pressed for a moment."""
 
-    def __init__(self, owner: Widget, pane: ReviewPane, inbox: Inbox, shelf: Shelf) -> None:
+    def __init__(self, owner: Widget, pane: ReviewPane, inbox: Inbox, cache: PrefetchCache) -> None:
         self._owner = owner
         self._pane = pane
         self._inbox = inbox
-        self._shelf = shelf
+        self._cache = cache
         self._review: int | None = None
         self._since = 0.0
         self._counted: float | None = None
@@ -61,7 +61,7 @@ class Looking:
         """The console ends: store the last look, if that can be done at once."""
         rest = self._rest()
         if rest is not None and self._review is not None:
-            with contextlib.suppress(TimeoutError, *TROUBLE):
+            with contextlib.suppress(TimeoutError, *STORE_ERRORS):
                 await asyncio.wait_for(self._inbox.saw(self._review, rest), LEAVE_S)
 
     def _leave(self) -> None:
@@ -84,10 +84,10 @@ class Looking:
 
     def _stay(self) -> None:
         if self._review is not None and self._shown:
-            self._do(self._surround(self._review), "around")
+            self._do(self._show_context(self._review), "around")
 
-    async def _surround(self, review: int) -> None:
-        self._pane.surround(review, await self._shelf.around(review))
+    async def _show_context(self, review: int) -> None:
+        self._pane.show_context(review, await self._cache.read_context(review))
 
     @property
     def _shown(self) -> bool:
@@ -99,5 +99,5 @@ class Looking:
     async def _steadily(self, what: Coroutine[None, None, None]) -> None:
         try:
             await what
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._owner, error)

@@ -33,11 +33,11 @@ class Phrase:
 
     forms: tuple[str, ...]
     """The longest first."""
-    ink: str
+    style: str
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReviewActivity:
     """What was said of a review that decides nothing yet."""
 
     endorsements: Sequence[Endorsement] = ()
@@ -48,7 +48,7 @@ class Said:
     """What went to and fro before it, the oldest first."""
 
 
-NOTHING = Said()
+NO_ACTIVITY = ReviewActivity()
 
 
 def others(row: ReviewRow, reviewer: str, now: float) -> bool:
@@ -67,9 +67,9 @@ def is_me(name: str, reviewer: str) -> bool:
     return name.casefold() == reviewer.casefold()
 
 
-def mine(said: Said, reviewer: str) -> set[int]:
+def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
     """The slots of which this person has said what they can."""
-    return {one.slot for one in said.endorsements if is_me(one.actor, reviewer)}
+    return {one.slot for one in activity.endorsements if is_me(one.actor, reviewer)}
 
 
 def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
@@ -101,32 +101,32 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
 
 
 def deadline(row: ReviewRow, now: float) -> tuple[str, str]:
-    """What happens when nobody decides, in how long, and its ink; empty without a deadline."""
+    """What happens when nobody decides, in how long, and its style; empty without a deadline."""
     if row.deadline_at is None or row.state != ReviewState.OPEN:
         return "", ""
     seconds = row.deadline_at - now
     does = f"{row.deadline_then}s"
-    ink = "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
-    return (f"{does} in {labels.left(seconds)}" if seconds > 0 else f"{does} now"), ink
+    style = "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
+    return (f"{does} in {labels.left(seconds)}" if seconds > 0 else f"{does} now"), style
 
 
-def told(review: Review, action: Action, said: Said, reviewer: str, now: float) -> list[tuple[str, str]]:
-    """The same for the details of one action: texts and inks, nothing left out."""
+def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float) -> list[tuple[str, str]]:
+    """The same for the details of one action: texts and styles, nothing left out."""
     row = review.row
     if row.state != ReviewState.OPEN:
         return []
     lines = reversed(phrases(replace(row, decided=""), reviewer, now))  # there is room for all: who waits comes first
-    parts = [(f"↑ {one.forms[0]}" if one.ink == "warning" else one.forms[0], one.ink) for one in lines]
+    parts = [(f"↑ {one.forms[0]}" if one.style == "warning" else one.forms[0], one.style) for one in lines]
     if action.reviewers > 1 and action.slot in review.undecided:
-        parts.append((agreed(action, said, reviewer), "warning"))
-    end, ink = deadline(row, now)
-    return [*parts, (end, ink)] if end else parts
+        parts.append((agreed(action, activity, reviewer), "warning"))
+    end, style = deadline(row, now)
+    return [*parts, (end, style)] if end else parts
 
 
-def agreed(action: Action, said: Said, reviewer: str) -> str:
+def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:
     """How many of the people who are needed have said the same, and who."""
     same: dict[str, list[Endorsement]] = {}
-    for one in said.endorsements:
+    for one in activity.endorsements:
         if one.slot == action.slot:
             same.setdefault(effect_of(action, one.answer), []).append(one)
     told = []
@@ -137,7 +137,7 @@ def agreed(action: Action, said: Said, reviewer: str) -> str:
 
 
 def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tuple[str, str]]:
-    """Each phrase with its ink, as long as there is room for; where there is none for all, the last ones go."""
+    """Each phrase with its style, as long as there is room for; where there is none for all, the last ones go."""
     chosen = [len(phrase.forms) - 1 for phrase in said]
 
     def cells() -> int:
@@ -152,7 +152,7 @@ def fitted(said: Sequence[Phrase], room: int, between: str = " · ") -> list[tup
             if cells() <= room:
                 break
             chosen[place] = shortest
-    return [(one.forms[form], one.ink) for one, form in zip(said, chosen, strict=False)]
+    return [(one.forms[form], one.style) for one, form in zip(said, chosen, strict=False)]
 
 
 def undo_seconds(row: ReviewRow, reviewer: str, now: float) -> int:

@@ -10,12 +10,12 @@ from hitl_tui.model import Action, Review
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import CallChosen
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.widgets.styled_lines import Inked, Piece
+from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 NAME = 18
 
 
-class CallsLine(Inked):
+class CallTabs(StyledWidget):
     """Only there when a review asks for more than one thing."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class CallsLine(Inked):
 
     def _call(self, action: Action) -> list[Piece]:
         decision = self._review.decisions.get(action.slot) if self._review else None
-        glyph, word, ink = labels.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
+        glyph, word, style = labels.DECIDED[decision.answer.kind] if decision else ("○", "undecided", "muted")
         here = action.slot == self._slot
         word = f" {word}" if here or decision else ""
         return [
             ("▸" if here else " ", "accent"),
             (f"{action.slot + 1} {one_line(action.name, NAME)} ", "strong" if here else "muted"),
-            (f"{glyph}{word}  ", ink),
+            (f"{glyph}{word}  ", style),
         ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.review.assignment import NOTHING, Said
+from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
@@ -19,7 +19,7 @@ VALUE = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class ReviewContext:
     """As it was read when somebody looked."""
 
     similar: Sequence[Past] = ()
@@ -27,31 +27,31 @@ class Around:
     edits: Mapping[int, Mapping[int, Decision]] = field(default_factory=dict)
     """The decisions, by slot, of those similar reviews that were edited."""
     looks: Sequence[Look] = ()
-    said: Said = NOTHING
+    activity: ReviewActivity = NO_ACTIVITY
     notices: Sequence[Notice] = ()
     """By which ways people were told of its escalations."""
 
 
-def similar_title(around: Around | None) -> str:
+def similar_title(review_context: ReviewContext | None) -> str:
     """How many of the similar ones were approved as they were; of what can only be answered, how many there are."""
-    if around is None or not around.similar:
+    if review_context is None or not review_context.similar:
         return "Similar"
-    if not any({DecisionKind.APPROVE, DecisionKind.REJECT} & set(past.allowed) for past in around.similar):
-        return f"Similar {len(around.similar)}"
-    approved = sum(past.decision is DecisionKind.APPROVE for past in around.similar)
-    return f"Similar {approved} of {len(around.similar)} approved"
+    if not any({DecisionKind.APPROVE, DecisionKind.REJECT} & set(past.allowed) for past in review_context.similar):
+        return f"Similar {len(review_context.similar)}"
+    approved = sum(past.decision is DecisionKind.APPROVE for past in review_context.similar)
+    return f"Similar {approved} of {len(review_context.similar)} approved"
 
 
-def similar_lines(action: Action, around: Around, reviewer: str, now: float) -> Iterator[Line]:
+def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
     """What was decided by whom, and what was edited."""
-    if not around.similar:
+    if not review_context.similar:
         yield line(f"no {one_line(action.name, 40)} of this agent was decided before", "muted")
-    for past in around.similar:
-        glyph, word, ink = labels.DECIDED[past.decision]
+    for past in review_context.similar:
+        glyph, word, style = labels.DECIDED[past.decision]
         who = labels.actor(past.actor, reviewer)
-        yield line(f"{word} by {who} {labels.ago(now - past.decided_at)} ago", "", glyph, 2, ink)
+        yield line(f"{word} by {who} {labels.ago(now - past.decided_at)} ago", "", glyph, 2, style)
         yield line(canonical_json.one_line(past.args, VALUE), "muted", "", 2)
-        decision = around.edits.get(past.review, {}).get(past.slot)
+        decision = review_context.edits.get(past.review, {}).get(past.slot)
         if decision is not None and past.decision is DecisionKind.EDIT:
             yield from _edited(past.args, decision.answer.args)
 
@@ -66,36 +66,36 @@ def _edited(before: Json, after: Json) -> Iterator[Line]:
             yield line(f"{one_line(name, 40)}: {old} → {new}", "accent", "", 4)
 
 
-def people_title(row: ReviewRow | None, around: Around | None, reviewer: str, now: float) -> str:
+def people_title(row: ReviewRow | None, review_context: ReviewContext | None, reviewer: str, now: float) -> str:
     """How many other people had to do with it."""
-    if row is None or around is None:
+    if row is None or review_context is None:
         return "People"
-    names = {look.reviewer for look in around.looks} | {one.actor for one in around.said.endorsements}
-    names |= {one.actor for one in around.said.escalations if ":" not in one.actor} | {row.claimant(now) or reviewer}
+    names = {look.reviewer for look in review_context.looks} | {one.actor for one in review_context.activity.endorsements}
+    names |= {one.actor for one in review_context.activity.escalations if ":" not in one.actor} | {row.claimant(now) or reviewer}
     others = len(names - {reviewer})
     return f"People {others}" if others else "People"
 
 
-def people_lines(row: ReviewRow, around: Around, reviewer: str, now: float) -> Iterator[Line]:
+def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
     """Escalations with their notes, who agreed, who has it, and who has seen it for how long."""
-    for one in reversed(around.said.escalations):
+    for one in reversed(review_context.activity.escalations):
         yield from escalation_lines(one, reviewer, now)
-        yield from _notice_lines([notice for notice in around.notices if notice.escalation == one.id])
-    for endorsement in around.said.endorsements:
+        yield from _notice_lines([notice for notice in review_context.notices if notice.escalation == one.id])
+    for endorsement in review_context.activity.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, reviewer)
         yield line(f"{word} by {who} {labels.when(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
         if endorsement.answer.args is not None:
             yield line(canonical_json.one_line(endorsement.answer.args, VALUE), "muted", "", LEAD)
     if (claimant := row.claimant(now)) and row.claimed_until:
         yield line(f"by {labels.actor(claimant, reviewer)} {labels.until(row.claimed_until, now)}", "", "claimed", LEAD, "accent")
-    if around.said.escalations or around.said.endorsements or claimant:
+    if review_context.activity.escalations or review_context.activity.endorsements or claimant:
         yield BLANK
     lead = "seen"
-    for look in around.looks:
+    for look in review_context.looks:
         told = f"by {labels.actor(look.reviewer, reviewer)} for {spent(look.looked_ms)}, last {labels.when(look.last_at, now)}"
         yield line(told, "", lead, LEAD)
         lead = ""
-    if not around.looks:
+    if not review_context.looks:
         yield line("by nobody yet", "muted", lead, LEAD)
 
 

@@ -15,15 +15,16 @@ from textual.widgets import Static
 from hitl_tui.model import Action, Context, Review, ReviewRow, Version
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import CallChosen, TabChosen
-from hitl_tui.ui.queue.prefetch_cache import Held
+from hitl_tui.ui.queue.prefetch_cache import LoadedReview
 from hitl_tui.ui.review import assignment, drafts, render
-from hitl_tui.ui.review.assignment import NOTHING
-from hitl_tui.ui.review.call_tabs import CallsLine
-from hitl_tui.ui.review.context import Around
+from hitl_tui.ui.review.assignment import NO_ACTIVITY
+from hitl_tui.ui.review.call_tabs import CallTabs
+from hitl_tui.ui.review.context import ReviewContext
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, line
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document, row_starts
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
 WHY_ROWS = 5
 """Reasons may have so many rows of what the surroundings would have, and any that nothing else needs."""
@@ -31,8 +32,8 @@ LEAST = 3
 """Rows that reasons and surroundings keep when the arguments need all there is."""
 SHARE = 0.36
 """Of the pane, for the surroundings, when the arguments need less."""
-STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$foreground 60%"}
-"""Ink → style of a piece of the first line."""
+FACT_STYLES = {"warning": "bold $text-warning", "accent": "$text-accent", "muted": "$foreground 60%"}
+"""Style → style of a piece of the first line."""
 
 
 class ReviewPane(DetailPane):
@@ -44,8 +45,8 @@ class ReviewPane(DetailPane):
         self._clock = clock
         self.review: Review | None = None
         self.surroundings = Context()
-        self._said = NOTHING
-        self.around: Around | None = None
+        self._activity = NO_ACTIVITY
+        self.review_context: ReviewContext | None = None
         self.slot = 0
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
@@ -56,15 +57,15 @@ class ReviewPane(DetailPane):
     def compose(self) -> ComposeResult:
         yield Static(id="hands")
         yield Static(id="facts")
-        yield CallsLine()
-        yield Document(id="arguments")
-        yield TabLine({"Why": "Why"}, id="why-rule")
-        yield Document(id="why")
-        yield TabLine(self._titles(), id="tabs")
-        yield Document(id="surroundings")
+        yield CallTabs()
+        yield TextView(id="arguments")
+        yield TabBar({"Why": "Why"}, id="why-rule")
+        yield TextView(id="why")
+        yield TabBar(self._titles(), id="tabs")
+        yield TextView(id="surroundings")
 
     def on_mount(self) -> None:
-        self.query_one("#arguments", Document).can_focus = True
+        self.query_one("#arguments", TextView).can_focus = True
         self._draw()
 
     @property
@@ -75,22 +76,22 @@ class ReviewPane(DetailPane):
     @property
     def seen(self) -> bool:
         """Whether what is asked has been on the screen."""
-        return self.review is not None and self.query_one("#arguments", Document).painted
+        return self.review is not None and self.query_one("#arguments", TextView).painted
 
     @property
     def read_to_end(self) -> bool:
         """Whether the end of what is asked has been on the screen."""
-        return self.review is not None and self.query_one("#arguments", Document).ended
+        return self.review is not None and self.query_one("#arguments", TextView).ended
 
     @property
     def fits(self) -> bool:
         """Whether all that is asked is on the screen at once."""
-        return self.query_one("#arguments", Document).max_scroll_y == 0
+        return self.query_one("#arguments", TextView).max_scroll_y == 0
 
     @property
     def versions(self) -> list[Version]:
         """What went to and fro before the action that is shown."""
-        return drafts.of(self._said.versions, self.action)
+        return drafts.of(self._activity.versions, self.action)
 
     @property
     def looked_ms(self) -> int:
@@ -102,16 +103,16 @@ class ReviewPane(DetailPane):
         self._looked_s[self.slot] += now - self._shown_at
         self.slot, self._shown_at = slot, now
 
-    def show(self, held: Held) -> None:
+    def show(self, loaded: LoadedReview) -> None:
         """Show a review at the first action that this person has something to say of; one that is shown stays until they have."""
-        review, as_before, slot = held.review, self._shows(held), self._slot_of(held)
+        review, as_before, slot = loaded.review, self._shows(loaded), self._slot_of(loaded)
         another = self.review is None or review.row.id != self.review.row.id
         if another:
             self._looked_s.clear()
             self._shown_at = time.monotonic()
         if self._row is None or review.row.id != self._row.id:
-            self.around = None
-        self.review, self.surroundings, self._said = review, held.context, held.said
+            self.review_context = None
+        self.review, self.surroundings, self._activity = review, loaded.context, loaded.activity
         self._row = review.row
         self.loading = False
         if as_before and slot == self.slot:
@@ -120,35 +121,35 @@ class ReviewPane(DetailPane):
             self._turn_to(slot)
             self._draw()
         if another and self.versions:  # what became of what this person wrote, before anything else
-            self.query_one("#tabs", TabLine).choose(drafts.TAB)
+            self.query_one("#tabs", TabBar).choose(drafts.TAB)
             self._draw_tab()
 
-    def _slot_of(self, held: Held) -> int:
-        undecided, mine = held.review.undecided, assignment.mine(held.said, self._reviewer)
-        same = self.review is not None and self.review.row.id == held.review.row.id
-        if same and self.slot in undecided and self.slot not in mine - assignment.mine(self._said, self._reviewer):
+    def _slot_of(self, loaded: LoadedReview) -> int:
+        undecided, mine = loaded.review.undecided, assignment.mine(loaded.activity, self._reviewer)
+        same = self.review is not None and self.review.row.id == loaded.review.row.id
+        if same and self.slot in undecided and self.slot not in mine - assignment.mine(self._activity, self._reviewer):
             return self.slot
         return next((slot for slot in undecided if slot not in mine), next(iter(undecided), 0))
 
-    def _shows(self, held: Held) -> bool:
+    def _shows(self, loaded: LoadedReview) -> bool:
         """Whether it is on the screen already, but for who has it and until when."""
-        if self.review is None or (held.context, held.said) != (self.surroundings, self._said):
+        if self.review is None or (loaded.context, loaded.activity) != (self.surroundings, self._activity):
             return False
-        now, row = self.review.row, held.review.row
+        now, row = self.review.row, loaded.review.row
         same = (row.id, row.state, row.note, row.decided) == (now.id, now.state, now.note, now.decided)
-        return same and replace(held.review, row=now) == self.review
+        return same and replace(loaded.review, row=now) == self.review
 
-    def surround(self, review: int, around: Around) -> None:
+    def show_context(self, review: int, review_context: ReviewContext) -> None:
         """What was read meanwhile of what surrounds it."""
-        if self.review is not None and self.review.row.id == review and around != self.around:
-            self.around = around
-            self.query_one("#tabs", TabLine).retitle(self._titles())
-            if self.query_one("#tabs", TabLine).chosen in ("Similar", "People"):
+        if self.review is not None and self.review.row.id == review and review_context != self.review_context:
+            self.review_context = review_context
+            self.query_one("#tabs", TabBar).retitle(self._titles())
+            if self.query_one("#tabs", TabBar).chosen in ("Similar", "People"):
                 self._draw_tab()
 
     def wait(self, row: ReviewRow | None) -> None:
         """Nothing to see yet: the review is being read."""
-        self.review, self._row, self.around, self._said = None, row, None, NOTHING
+        self.review, self._row, self.review_context, self._activity = None, row, None, NO_ACTIVITY
         self._draw()
 
     def show_loading(self) -> None:
@@ -156,13 +157,13 @@ class ReviewPane(DetailPane):
         self.loading = self.review is None
 
     @property
-    def beholder(self) -> render.Beholder:
+    def viewer(self) -> Viewer:
         """Who looks at it, now."""
-        return render.Beholder(self._reviewer, self._clock())
+        return Viewer(self._reviewer, self._clock())
 
     def count_down(self) -> None:
         """Say anew how long it can be taken back, who has it, and when its time is over."""
-        facts = render.facts(self.review, self.surroundings, self.beholder) if self.review else Content("")
+        facts = render.facts(self.review, self.surroundings, self.viewer) if self.review else Content("")
         self.query_one("#facts", Static).update(facts, layout=False)
         line_, told = self.query_one("#hands", Static), self._hands()
         shown, line_.display = line_.display, bool(told)
@@ -173,8 +174,8 @@ class ReviewPane(DetailPane):
     def _hands(self) -> list[tuple[str, str]]:
         if not self.review or not self.action:
             return []
-        told = assignment.told(self.review, self.action, self._said, self._reviewer, self._clock())
-        return [(text, STYLES.get(ink, "")) for text, ink in told]
+        told = assignment.told(self.review, self.action, self._activity, self._reviewer, self._clock())
+        return [(text, FACT_STYLES.get(style, "")) for text, style in told]
 
     def say(self, text: str) -> None:
         """What goes on with it, on the lower border."""
@@ -204,69 +205,69 @@ class ReviewPane(DetailPane):
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
-        self.query_one("#tabs", TabLine).step(by)
+        self.query_one("#tabs", TabBar).step(by)
         self._draw_tab()
 
     @property
-    def text(self) -> Document:
+    def text(self) -> TextView:
         """The arguments, or the context while it has the whole pane."""
-        return self.query_one("#surroundings" if self.zoomed else "#arguments", Document)
+        return self.query_one("#surroundings" if self.zoomed else "#arguments", TextView)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fit)
 
     def _draw(self, only_action: bool = False) -> None:
-        if not self.query(CallsLine):
+        if not self.query(CallTabs):
             return  # the console is leaving
         review, action = self.review, self.action
         self.draw_title()
-        self.query_one(CallsLine).show(review, self.slot)
+        self.query_one(CallTabs).show(review, self.slot)
         self.count_down()
-        seen = self.beholder
-        lines = render.argument_lines(review, action, seen, self._said) if review and action else ()
-        self.query_one("#arguments", Document).show(lines)
+        viewer = self.viewer
+        lines = render.argument_lines(review, action, viewer, self._activity) if review and action else ()
+        self.query_one("#arguments", TextView).show(lines)
         self._draw_why(action)
-        if not only_action or self._said.versions:
-            self.query_one("#tabs", TabLine).retitle(self._titles())
+        if not only_action or self._activity.versions:
+            self.query_one("#tabs", TabBar).retitle(self._titles())
             self._draw_tab()
 
     def _draw_why(self, action: Action | None) -> None:
-        why, rule = self.query_one("#why", Document), self.query_one("#why-rule", TabLine)
+        why, rule = self.query_one("#why", TextView), self.query_one("#why-rule", TabBar)
         lines = list(self._why(action)) if action else []
         why.show(lines)
         why.display = rule.display = bool(lines)
         self._fit()
 
     def _why(self, action: Action) -> Iterator[Line]:
-        return render.why_lines(action, self.surroundings, self.beholder, self._said)
+        return render.why_lines(action, self.surroundings, self.viewer, self._activity)
 
     def _titles(self) -> dict[str, str]:
-        return {**drafts.titles(self.versions), **render.tab_titles(self.surroundings, self._row, self.around, self.beholder)}
+        return {**drafts.titles(self.versions), **render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)}
 
     def _draw_tab(self) -> None:
-        tabs = self.query_one("#tabs", TabLine)
-        review, action, around = self.review, self.action, self.around
-        told = render.tab_lines(tabs.chosen, review, action, self.surroundings, around, self.beholder) if review and action else ()
+        tabs = self.query_one("#tabs", TabBar)
+        review, action, review_context = self.review, self.action, self.review_context
+        told = render.tab_lines(tabs.chosen, review, action, self.surroundings, review_context, self.viewer) if review and action else ()
         if action and tabs.chosen == drafts.TAB:
             told = drafts.lines(self.versions, action, self._reviewer, self._clock())
         lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
-        self.query_one("#surroundings", Document).show(chain([first or line("nothing", "muted")], lines))
+        self.query_one("#surroundings", TextView).show(chain([first or line("nothing", "muted")], lines))
         self._fit()
 
     def _fit(self) -> None:
         """Rows for each part: the arguments get what they need, reasons and surroundings what is left, and a little in any case."""
-        surroundings, why = self.query_one("#surroundings", Document), self.query_one("#why", Document)
+        surroundings, why = self.query_one("#surroundings", TextView), self.query_one("#why", TextView)
         surroundings.display = self.zoomed or not self._bare
         review, action = self.review, self.action
         if not review or not action or not self.size.height or self.zoomed:
             surroundings.styles.height = "1fr" if self.zoomed else None
             return
-        heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallsLine)) if one.display]
+        heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallTabs)) if one.display]
         room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
         reasons = list(self._why(action)) if why.display else []
-        asked = self._rows(render.argument_lines(review, action, self.beholder, self._said), room)
+        asked = self._rows(render.argument_lines(review, action, self.viewer, self._activity), room)
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))

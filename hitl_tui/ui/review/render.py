@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -11,9 +10,10 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
-from hitl_tui.ui.review.assignment import NOTHING, Said
-from hitl_tui.ui.review.context import Around, people_lines, people_title, similar_lines, similar_title
+from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
+from hitl_tui.ui.review.context import ReviewContext, people_lines, people_title, similar_lines, similar_title
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
 from hitl_tui.validation import may_pass
 
@@ -33,21 +33,12 @@ STATES = {
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-@dataclass(frozen=True, slots=True)
-class Beholder:
-    """Who looks, and when."""
-
-    reviewer: str
-    now: float
-    """Unix time, seconds."""
-
-
-def facts(review: Review, context: Context, seen: Beholder) -> Content:
+def facts(review: Review, context: Context, viewer: Viewer) -> Content:
     """The first line of a review: where it is once it is decided, what kind of pause, and what is known about it."""
     row = review.row
     parts: list[tuple[str, str]] = [(labels.KINDS[row.kind], "$foreground 60%")]
     if row.risk:
-        parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if labels.risk_ink(row.risk) == 'error' else 'warning'}"))
+        parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if labels.risk_style(row.risk) == 'error' else 'warning'}"))
     if row.route == Outcome.TAKEOVER and row.state == ReviewState.OPEN:
         parts.insert(0, ("take over", "bold $error"))
     if row.confidence is not None:
@@ -55,16 +46,16 @@ def facts(review: Review, context: Context, seen: Beholder) -> Content:
     if context.model:
         parts.append((one_line(context.model, 40), "$foreground 60%"))
     if row.state != ReviewState.OPEN:
-        seconds = assignment.undo_seconds(row, seen.reviewer, seen.now)
+        seconds = assignment.undo_seconds(row, viewer.reviewer, viewer.now)
         parts.insert(0, (f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
     return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
 
 
-def outcome(review: Review, seen: Beholder) -> str:
+def outcome(review: Review, viewer: Viewer) -> str:
     """What became of a review that is no longer open: who decided what and when, or why it is gone."""
-    closed = labels.closing(review.row, seen.reviewer)[1]
+    closed = labels.closing(review.row, viewer.reviewer)[1]
     told = review.decided_at is not None and review.row.state not in GONE
-    return f"{closed} {labels.when(review.decided_at or 0.0, seen.now)}" if told else closed
+    return f"{closed} {labels.when(review.decided_at or 0.0, viewer.now)}" if told else closed
 
 
 def sources(row: ReviewRow, review: Review | None) -> list[str]:
@@ -76,11 +67,11 @@ def sources(row: ReviewRow, review: Review | None) -> list[str]:
     return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
 
-def argument_lines(review: Review, action: Action, seen: Beholder, said: Said = NOTHING) -> Iterator[Line]:
+def argument_lines(review: Review, action: Action, viewer: Viewer, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
     """What is asked, in full."""
-    yield from _note(review.row, seen)
-    yield from _decided(review, action, seen)
-    yield from _endorsed(review, action, seen, said)
+    yield from _note(review.row, viewer)
+    yield from _decided(review, action, viewer)
+    yield from _endorsed(review, action, viewer, activity)
     if review.row.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION) or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
@@ -94,39 +85,39 @@ def argument_lines(review: Review, action: Action, seen: Beholder, said: Said = 
             yield from value_lines(choice, f" {number}", 4, "accent")
 
 
-def _note(row: ReviewRow, seen: Beholder) -> Iterator[Line]:
+def _note(row: ReviewRow, viewer: Viewer) -> Iterator[Line]:
     if row.state in GONE:
-        glyph, closed, ink = labels.closing(row, seen.reviewer)
-        yield from paragraph(closed, ink, glyph, 2, ink)
+        glyph, closed, style = labels.closing(row, viewer.reviewer)
+        yield from paragraph(closed, style, glyph, 2, style)
         yield BLANK
     elif row.note:
         yield from paragraph(row.note, "warning", "⚠", 2, "warning")
         yield BLANK
 
 
-def _decided(review: Review, action: Action, seen: Beholder) -> Iterator[Line]:
+def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
     decision = review.decisions.get(action.slot)
     if decision is None:
         return
-    glyph, word, ink = labels.decided(review.row.kind, decision.answer)
-    who = "you" if decision.actor == seen.reviewer else decision.actor
-    text = f"{word} by {who} {labels.when(decision.at, seen.now)}"
-    yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), ink, glyph, 2, ink)
+    glyph, word, style = labels.decided(review.row.kind, decision.answer)
+    who = "you" if decision.actor == viewer.reviewer else decision.actor
+    text = f"{word} by {who} {labels.when(decision.at, viewer.now)}"
+    yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
     if decision.answer.args is not None:
         yield from value_lines(decision.answer.args, "", 2)
     yield BLANK
 
 
-def _endorsed(review: Review, action: Action, seen: Beholder, said: Said) -> Iterator[Line]:
+def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewActivity) -> Iterator[Line]:
     """What others said of it, one of whom is not enough; the next person sees exactly what they let happen."""
     if action.slot in review.decisions or review.row.state != ReviewState.OPEN:
         return
-    for one in said.endorsements:
+    for one in activity.endorsements:
         if one.slot == action.slot:
-            glyph, word, ink = labels.DECIDED[one.answer.kind]
-            text = f"{word} by {labels.actor(one.actor, seen.reviewer)} {labels.when(one.at, seen.now)}"
+            glyph, word, style = labels.DECIDED[one.answer.kind]
+            text = f"{word} by {labels.actor(one.actor, viewer.reviewer)} {labels.when(one.at, viewer.now)}"
             need = f"{'another person' if action.reviewers == 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
-            yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, ink)
+            yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             if one.answer.args is not None:
                 yield from value_lines(one.answer.args, "", 2)
             yield BLANK
@@ -146,20 +137,20 @@ def _question(action: Action) -> Iterator[Line]:
 def _routed(action: Action) -> Iterator[Line]:
     """Why policy sent it here, how sure the agent is, and who says so."""
     if action.outcome:
-        ink = "error" if action.outcome is Outcome.TAKEOVER else "accent"
-        yield from paragraph(action.routed(), "", "⚖", 2, ink)
+        style = "error" if action.outcome is Outcome.TAKEOVER else "accent"
+        yield from paragraph(action.routed(), "", "⚖", 2, style)
     if action.confidence.source:
         yield from paragraph(action.confidence.told(), "muted", "", 2)
     if action.risk:
-        yield from paragraph(f"risk: {one_line(action.risk, 40)}", labels.risk_ink(action.risk), "", 2)
+        yield from paragraph(f"risk: {one_line(action.risk, 40)}", labels.risk_style(action.risk), "", 2)
 
 
-def why_lines(action: Action, context: Context, seen: Beholder | None = None, said: Said = NOTHING) -> Iterator[Line]:
+def why_lines(action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
     """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote."""
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error")
-    if said.escalations and seen:
-        yield from _escalated(said.escalations[-1], context, seen)
+    if activity.escalations and viewer:
+        yield from _escalated(activity.escalations[-1], context, viewer)
     yield from _routed(action)
     if context.reasoning.strip():
         yield from paragraph(context.reasoning.strip())
@@ -168,12 +159,12 @@ def why_lines(action: Action, context: Context, seen: Beholder | None = None, sa
         yield from paragraph(description, "muted")
 
 
-def _escalated(last: Escalation, context: Context, seen: Beholder) -> Iterator[Line]:
+def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:
     """Who put it before whom, and why; the tab has all of them."""
-    to = labels.actor(last.recipient, seen.reviewer) if last.recipient else "anybody"
+    to = labels.actor(last.recipient, viewer.reviewer) if last.recipient else "anybody"
     repeats = ":" not in last.actor or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
-    told = f"escalated by {labels.actor(last.actor, seen.reviewer)} to {to} {labels.when(last.at, seen.now)}{why}"
+    told = f"escalated by {labels.actor(last.actor, viewer.reviewer)} to {to} {labels.when(last.at, viewer.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)
@@ -184,7 +175,9 @@ def _repeats(description: str, action: Action) -> bool:
     return action.name in description and "Args:" in description
 
 
-def tab_lines(tab: str, review: Review, action: Action, context: Context, around: Around | None, seen: Beholder) -> Iterator[Line]:
+def tab_lines(
+    tab: str, review: Review, action: Action, context: Context, review_context: ReviewContext | None, viewer: Viewer
+) -> Iterator[Line]:
     """The lines of one of the lower tabs."""
     match tab:
         case "Conversation":
@@ -192,12 +185,12 @@ def tab_lines(tab: str, review: Review, action: Action, context: Context, around
                 yield from message_lines(message)
         case "Done so far":
             yield from attempt_lines(context)
-        case "Similar" | "People" if around is None:
+        case "Similar" | "People" if review_context is None:
             yield line("…", "muted")
-        case "Similar" if around:
-            yield from similar_lines(action, around, seen.reviewer, seen.now)
-        case "People" if around:
-            yield from people_lines(review.row, around, seen.reviewer, seen.now)
+        case "Similar" if review_context:
+            yield from similar_lines(action, review_context, viewer.reviewer, viewer.now)
+        case "People" if review_context:
+            yield from people_lines(review.row, review_context, viewer.reviewer, viewer.now)
         case "Graph":
             yield from _graph(review, context)
         case "State":
@@ -206,19 +199,19 @@ def tab_lines(tab: str, review: Review, action: Action, context: Context, around
             yield from json_lines(review.value)
 
 
-def tab_titles(context: Context, row: ReviewRow | None, around: Around | None, seen: Beholder) -> dict[str, str]:
+def tab_titles(context: Context, row: ReviewRow | None, review_context: ReviewContext | None, viewer: Viewer) -> dict[str, str]:
     """Tab → its title, with a count where that says something."""
     counts = {"Conversation": len(context.conversation), "Done so far": len(context.attempts)}
     titles = {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
-    return {**titles, "Similar": similar_title(around), "People": people_title(row, around, seen.reviewer, seen.now)}
+    return {**titles, "Similar": similar_title(review_context), "People": people_title(row, review_context, viewer.reviewer, viewer.now)}
 
 
 def message_lines(message: Message) -> Iterator[Line]:
     """Who says what, and the calls it makes."""
     who = one_line(message.name or message.role, SPEAKER - 2) if message.role == "tool" else one_line(message.role, SPEAKER - 2)
-    ink = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
+    style = "error" if message.failed else "muted" if message.role in ("tool", "system") else ""
     if message.text or not message.calls:
-        yield from paragraph(message.text, ink, who, SPEAKER, ROLES.get(message.role, "muted"))
+        yield from paragraph(message.text, style, who, SPEAKER, ROLES.get(message.role, "muted"))
         who = ""
     for name, args in message.calls:
         yield call_line(name, args, who)
@@ -242,8 +235,8 @@ def attempt_lines(context: Context) -> Iterator[Line]:
     if not context.attempts:
         yield line("nothing yet: this is the first thing it wants to do", "muted")
     for attempt in context.attempts:
-        ink = "error" if attempt.failed else "success"
-        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, ink)
+        style = "error" if attempt.failed else "success"
+        yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, style)
         yield from paragraph(attempt.result if attempt.result is not None else "no result", "error" if attempt.failed else "muted", "", 4)
 
 

@@ -8,12 +8,12 @@ from rich.cells import cell_len
 
 from hitl_tui.model import Run, RunState
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.text.lines import AGE, fit
+from hitl_tui.ui.text.lines import AGE_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import ItemList
+from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 
-class RunsList(ItemList[Run]):
+class RunsList(VirtualList[Run]):
     """Every run there is."""
 
     BORDER_TITLE = "Runs"
@@ -28,15 +28,15 @@ class RunsList(ItemList[Run]):
         return row.id
 
     def paint(self, row: Run, part: int, width: int) -> Iterator[Piece]:
-        glyph, ink = labels.RUNS[row.state]
+        glyph, style = labels.RUNS[row.state]
         if part == 0:
             state = labels.run_state(row)
-            name = max(4, width - 3 - cell_len(state) - 2 - AGE - 1)
+            name = max(4, width - 3 - cell_len(state) - 2 - AGE_CELLS - 1)
             yield " ", ""
-            yield glyph, ink
+            yield glyph, style
             yield f" {fit(f'r{row.id}  {row.agent}', name)} ", "strong"
-            yield state, ink
-            yield f"{labels.ago(self._clock() - row.created_at):>{AGE + 1}} ", "muted"
+            yield state, style
+            yield f"{labels.ago(self._clock() - row.created_at):>{AGE_CELLS + 1}} ", "muted"
         else:
             yield "   ", ""
             yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"

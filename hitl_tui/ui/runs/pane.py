@@ -15,10 +15,11 @@ from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.text import labels, thumbs
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.widgets.list_detail import DetailPane
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView
 
 LOG_TAIL = 200_000
 """Bytes of a log that are read, from its end."""
@@ -38,9 +39,9 @@ class RunPane(DetailPane):
 
     def compose(self) -> ComposeResult:
         yield Static(id="run-facts")
-        yield TabLine(TABS, id="run-tabs")
+        yield TabBar(TABS, id="run-tabs")
         yield TracePane("run-trace")
-        yield Document(id="run-text")
+        yield TextView(id="run-text")
 
     def on_mount(self) -> None:
         self.show(None)
@@ -60,7 +61,7 @@ class RunPane(DetailPane):
         self.draw_title()
         self.query_one("#run-facts", Static).update(self._facts(run) if run else Content(""))
         self.trace.follow(run.id if run else None)
-        tabs = self.query_one("#run-tabs", TabLine)
+        tabs = self.query_one("#run-tabs", TabBar)
         tabs.retitle({**TABS, "Result": "Error"} if run and run.state == RunState.FAILED else TABS)
         if run and (other or ended) and run.state in (RunState.FAILED, RunState.DONE, RunState.CANCELLED):
             tabs.choose("Trace" if run.state == RunState.CANCELLED else "Result")
@@ -71,28 +72,28 @@ class RunPane(DetailPane):
 
     def rate(self, feedback: Sequence[Feedback]) -> None:
         """The thumbs on the run, its messages and decisions."""
-        self.trace.rate(feedback, render.Beholder(self._reviewer, self._clock()))
+        self.trace.rate(feedback, Viewer(self._reviewer, self._clock()))
         if self.run and feedback != self._feedback:
             self._feedback = feedback
             self.query_one("#run-facts", Static).update(self._facts(self.run))
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
-        self.query_one("#run-tabs", TabLine).step(by)
+        self.query_one("#run-tabs", TabBar).step(by)
         self._draw_tab()
 
     @property
-    def text(self) -> TracePane | Document:
+    def text(self) -> TracePane | TextView:
         """The live trace, or the text of another tab."""
-        return self.trace if self.trace.display else self.query_one("#run-text", Document)
+        return self.trace if self.trace.display else self.query_one("#run-text", TextView)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
         self._draw_tab()
 
     def _facts(self, run: Run) -> Content:
-        glyph, ink = labels.RUNS[run.state]
-        style = {"muted": "$foreground 60%", "accent": "$text-accent"}.get(ink, f"$text-{ink}")
+        glyph, style = labels.RUNS[run.state]
+        style = {"muted": "$foreground 60%", "accent": "$text-accent"}.get(style, f"$text-{style}")
         parts: list[tuple[str, str]] = [(f"{glyph} {labels.run_state(run)}", f"bold {style}")]
         if run.activity:
             parts.append((f"   {one_line(run.activity, 60)}", "$foreground"))
@@ -106,18 +107,18 @@ class RunPane(DetailPane):
 
     def _thumbs(self) -> Iterator[tuple[str, str]]:
         """Each thumb on the whole run on a line, and how many there are on what is in it."""
-        seen = render.Beholder(self._reviewer, self._clock())
+        viewer = Viewer(self._reviewer, self._clock())
         for one in self._feedback:
             if one.subject.is_whole_run:
-                glyph, _, ink = labels.THUMBS[one.thumb]
-                yield f"\n{glyph} {one_line(thumbs.said(one, seen), 200)}", f"$text-{ink}"
+                glyph, _, style = labels.THUMBS[one.thumb]
+                yield f"\n{glyph} {one_line(thumbs.said(one, viewer), 200)}", f"$text-{style}"
                 yield f"  {one_line(one.comment, 200)}" if one.comment else "", "$foreground"
         if told := thumbs.counted(self._feedback):
             yield f"\n{told}", "$foreground 60%"
 
     def _draw_tab(self) -> None:
-        chosen = self.query_one("#run-tabs", TabLine).chosen
-        text = self.query_one("#run-text", Document)
+        chosen = self.query_one("#run-tabs", TabBar).chosen
+        text = self.query_one("#run-text", TextView)
         self.trace.display, text.display = chosen == "Trace", chosen != "Trace"
         if chosen != "Trace":
             text.show(self._text(chosen, self.run) if self.run else ())

@@ -7,17 +7,18 @@ from typing import Any
 
 from hitl_tui.model import Event, Feedback, Json
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.review.render import Beholder, call_text
+from hitl_tui.ui.review.render import call_text
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, json_lines, line, paragraph, value_lines
 from hitl_tui.ui.text.thumbs import thumb_lines
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 REREAD = 30
 """Last events read again each time: a message that streams is rewritten in its place."""
 
 
-class TracePane(Document):
+class TracePane(TextView):
     """Events as lines, each with the thumbs on it; a view at the end follows, one scrolled back stays."""
 
     def __init__(self, id: str) -> None:
@@ -27,7 +28,7 @@ class TracePane(Document):
         self._firsts: list[int] = []
         self._count = 0
         self._tail: Sequence[Event] = ()
-        self._seen = Beholder("", 0)
+        self._viewer = Viewer("", 0)
         self._thumbs: dict[int, list[Feedback]] = {}
         """By the number of the line they are on."""
 
@@ -43,14 +44,14 @@ class TracePane(Document):
             self._events, self._firsts, self._count, self._tail, self._thumbs = [], [], 0, (), {}
             self.show(())
 
-    def rate(self, feedback: Sequence[Feedback], seen: Beholder) -> None:
+    def rate(self, feedback: Sequence[Feedback], viewer: Viewer) -> None:
         """The thumbs on a run and what is in it, as they are now: those on lines of this trace stand under them."""
         thumbs: dict[int, list[Feedback]] = {}
         for one in feedback:
             if one.subject.run == self.run and one.subject.event is not None:
                 thumbs.setdefault(one.subject.event, []).append(one)
         if thumbs != self._thumbs:
-            self._thumbs, self._seen, self._tail = thumbs, seen, ()
+            self._thumbs, self._viewer, self._tail = thumbs, viewer, ()
             self.take(self._events)
 
     def take(self, events: Sequence[Event]) -> None:
@@ -68,7 +69,7 @@ class TracePane(Document):
         del self._firsts[kept:]
         lines, at = [], keep
         for event in events:
-            drawn = [*event_lines(event), *thumb_lines(self._thumbs.get(event.seq, ()), self._seen, COLUMN)]
+            drawn = [*event_lines(event), *thumb_lines(self._thumbs.get(event.seq, ()), self._viewer, COLUMN)]
             self._firsts.append(at)
             at += len(drawn)
             lines += drawn
@@ -130,19 +131,19 @@ def said(event: Event) -> tuple[str, str] | None:
 
 
 def _other(kind: str, where: str, body: dict[str, Any]) -> Iterator[Line]:
-    glyph, ink = GLYPHS.get(kind, ("·", "muted"))
+    glyph, style = GLYPHS.get(kind, ("·", "muted"))
     lead = glyph if len(glyph) > 1 else f"{glyph} {kind}"
     value: Json = next(iter(body.values())) if len(body) == 1 else body
     if not body:
-        yield line(where or kind, ink, lead, COLUMN, ink)
+        yield line(where or kind, style, lead, COLUMN, style)
     elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        yield from paragraph(", ".join(value), "", lead, COLUMN, ink)
+        yield from paragraph(", ".join(value), "", lead, COLUMN, style)
     elif isinstance(value, str):
-        yield from paragraph(value, ink if kind == "error" else "", lead, COLUMN, ink)
+        yield from paragraph(value, style if kind == "error" else "", lead, COLUMN, style)
     elif kind == "decided" and isinstance(value, dict) and value.get("kind") in labels.DECIDED:
-        yield line(str(value["kind"]), ink, lead, COLUMN, ink)
+        yield line(str(value["kind"]), style, lead, COLUMN, style)
     else:
-        yield from value_lines(value, lead, COLUMN, ink)
+        yield from value_lines(value, lead, COLUMN, style)
 
 
 def _text(value: Json) -> str:

@@ -14,23 +14,23 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState, Run, RunState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, Rater, Step
-from hitl_tui.ui.messages import Acted, HintsChanged, Opened, RunChosen
+from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, RatingController, Step
+from hitl_tui.ui.messages import HintsChanged, Opened, RowsChanged, RunChosen
 from hitl_tui.ui.runs.list import RunsList
 from hitl_tui.ui.runs.pane import RunPane
-from hitl_tui.ui.runtime.errors import TROUBLE, report, steady
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
-from hitl_tui.ui.runtime.live_updates import AGAIN_S
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.runtime.live_updates import RETRY_S
 from hitl_tui.ui.text.lines import line
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListAndDetails
-from hitl_tui.ui.widgets.text_view import Document
-from hitl_tui.ui.widgets.virtual_list import Order
+from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.text_view import TextView
+from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
 
-class RunsView(Horizontal, ListAndDetails[RunPane]):
+class RunsView(Horizontal, ListDetail[RunPane]):
     """Watches, cancels and retries runs."""
 
     BINDINGS = group("runs", "thumbs", "pane")
@@ -41,28 +41,28 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
         self._loaded = False
         self.items = RunsList(inbox.run_rows, self._moved, clock)
         self.pane = RunPane(log_path, clock, inbox.reviewer)
-        self._rater = Rater(self, inbox, clock)
+        self._rating = RatingController(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield Document(id="no-runs")
+        yield TextView(id="no-runs")
 
     def on_mount(self) -> None:
-        self.query_one("#no-runs", Document).show(
+        self.query_one("#no-runs", TextView).show(
             [line("No run yet.", "strong"), line(""), line("Press n to start one: pick an agent and say what it shall do.")]
         )
         self.set_interval(1, self.items.refresh)
 
     @property
-    def first(self) -> RunsList:
+    def focus_target(self) -> RunsList:
         """What has the keys when the view is shown."""
         return self.items
 
     @property
-    def text(self) -> Document:
+    def detail_focus(self) -> TextView:
         """What has the keys in the details."""
-        return next(document for document in self.pane.query(Document) if document.display)
+        return next(document for document in self.pane.query(TextView) if document.display)
 
     @work(group="load", exclusive=True)
     async def load(self) -> None:
@@ -71,12 +71,12 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
         while not self._loaded:
             try:
                 ids = await self._inbox.run_ids()
-            except TROUBLE as error:
+            except STORE_ERRORS as error:
                 report(self, error)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
             else:
                 self._loaded, self.items.loading = True, False
-                self.items.load(Order(ids, newest_first=True))
+                self.items.load(SortedIds(ids, newest_first=True))
                 self._show_if_any()
 
     def apply(self, changed: Sequence[Run]) -> None:
@@ -113,14 +113,14 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
         self.post_message(HintsChanged())
 
     @work(group="run", exclusive=True)
-    @steady
+    @reports_errors
     async def _read(self, id_: int) -> None:
         self.pane.show(await self._inbox.run(id_))
         await self.follow()
         self.post_message(HintsChanged())
 
     @on(Opened)
-    @steady
+    @reports_errors
     async def _go_in(self, message: Opened) -> None:
         """Into the review that it waits for, else into its details."""
         message.prevent_default().stop()
@@ -134,11 +134,11 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
         self.pane.step_tab(by)
 
     @work(group="send")
-    @steady
+    @reports_errors
     async def action_retry(self) -> None:
         if self.pane.run:
             await self._inbox.retry(self.pane.run.id)
-            self.post_message(Acted())
+            self.post_message(RowsChanged())
 
     def action_cancel(self) -> None:
         if self.pane.run and self.pane.run.state not in OVER:
@@ -146,18 +146,18 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
 
     def action_rate(self, thumb: Step) -> None:
         if self.pane.run:
-            self._rater.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
+            self._rating.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
 
     def action_rate_message(self) -> None:
         if self.pane.run:
-            self._rater.pick(self.pane.run.id)
+            self._rating.pick(self.pane.run.id)
 
     async def action_take_over(self) -> None:
         if self.pane.run:
             await self.run_action(f"app.take_over({self.pane.run.id})")
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def _cancel(self, run: Run) -> None:
         from hitl_tui.ui.dialogs.attention_result import tell
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
@@ -167,7 +167,7 @@ class RunsView(Horizontal, ListAndDetails[RunPane]):
         if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
             await self._inbox.cancel(run.id)
             tell(self, self._inbox.attention_of(run.id))
-            self.post_message(Acted())
+            self.post_message(RowsChanged())
 
     def hints(self) -> list[Hint]:
         """The keys that do something now."""

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.sanitize import visible
 
-TROUBLE = (HitlError, sqlite3.Error)
+STORE_ERRORS = (HitlError, sqlite3.Error)
 """Everything that rows can do to a reader."""
 QUIET_S = 15.0
 """How long the same sentence is not said again."""
@@ -31,7 +31,7 @@ def sentence(error: Exception) -> str:
     return f"the database cannot be used: {error}; it is tried again, `hitl-tui doctor` looks closer"
 
 
-class Said:
+class RecentNotices:
     """What was said a moment ago."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Said:
         return known
 
 
-_said = Said()
+_recent_notices = RecentNotices()
 
 
 def report(node: DOMNode, error: Exception) -> None:
@@ -54,18 +54,18 @@ def report(node: DOMNode, error: Exception) -> None:
     text = visible(sentence(error))
     if isinstance(error, Refused):
         node.app.notify(text, severity="warning", markup=False)
-    elif node.app.is_running and not _said.again(f"{id(node.app)} {text}"):
+    elif node.app.is_running and not _recent_notices.again(f"{id(node.app)} {text}"):
         node.app.notify(text, title="not done", severity="error", timeout=8, markup=False)
 
 
-def steady(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+def reports_errors(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
     """A widget's method that reads or writes rows: trouble becomes a notice."""
 
     @functools.wraps(method)
     async def steadied(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await method(*args, **kwargs)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             node = args[0]
             assert isinstance(node, DOMNode)
             report(node, error)

@@ -11,7 +11,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
-from hitl_tui.ui.runtime.errors import TROUBLE, report
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 from hitl_tui.ui.text import labels
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ LONGEST = 300
 """Characters of a notice; terminals cut longer ones anyway."""
 
 
-class Alarm:
+class EscalationAlert:
     """Knows what it has told."""
 
     def __init__(self, app: App[None], inbox: Inbox, clock: Callable[[], float]) -> None:
@@ -43,7 +43,7 @@ class Alarm:
                 for escalation in await self._inbox.escalations(row.id):
                     if escalation.id not in self._told and escalation.at >= self._since:
                         await self._hear(row, escalation)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self._app, error)
 
     async def _hear(self, row: ReviewRow, one: Escalation) -> None:

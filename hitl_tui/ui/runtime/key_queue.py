@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 
 T = TypeVar("T")
 
-ASKING = "dialog"
+DIALOG_GROUP = "dialog"
 """The group of workers that ask something. They wait for nothing before they do."""
 
 
@@ -25,15 +25,15 @@ async def ask(node: DOMNode, screen: Screen[T | None]) -> T | None:
     return await answer
 
 
-async def opened(app: App[None]) -> None:
+async def dialog_ready(app: App[None]) -> None:
     """Wait until a dialog that a key has asked for has the keys."""
-    while any(worker.group == ASKING and worker.is_running and not worker.completed_steps for worker in app.workers):  # noqa: ASYNC110
+    while any(worker.group == DIALOG_GROUP and worker.is_running and not worker.completed_steps for worker in app.workers):  # noqa: ASYNC110
         await asyncio.sleep(0)
-    while isinstance(app.screen, TakesKeys) and app.screen.acts_at_once and not app.screen.is_shown:  # noqa: ASYNC110
+    while isinstance(app.screen, KeyQueueScreen) and app.screen.acts_at_once and not app.screen.is_shown:  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
-class TakesKeys(ModalScreen[T]):
+class KeyQueueScreen(ModalScreen[T]):
     """A dialog that keeps what is typed before it can show it."""
 
     acts_at_once = False

@@ -7,14 +7,14 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from hitl_tui.inbox import Changes, Inbox, Rev
-from hitl_tui.ui.runtime.errors import TROUBLE
+from hitl_tui.ui.runtime.errors import STORE_ERRORS
 
 POLL_S = 0.05
-AGAIN_S = 1.0
+RETRY_S = 1.0
 """Pause after rows could not be read."""
 
 
-class Live:
+class LiveUpdates:
     """The one reader of changes. Its consumer gets them in order, each once."""
 
     def __init__(self, inbox: Inbox, apply: Callable[[Changes], Awaitable[None]], trouble: Callable[[Exception], None]) -> None:
@@ -42,9 +42,9 @@ class Live:
                 await asyncio.wait_for(self._rung.wait(), POLL_S)
             try:
                 await self.look()
-            except TROUBLE as error:
+            except STORE_ERRORS as error:
                 self._trouble(error)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
     async def look(self) -> None:
         """Look once."""
@@ -58,6 +58,6 @@ class Live:
                 changes = await self._inbox.changes(self._rev)
                 await self._apply(changes)
                 self._rev = changes.rev
-            except TROUBLE:
+            except STORE_ERRORS:
                 self._rung.set()  # what was not seen is still to be seen
                 raise

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunState
-from hitl_tui.ui.queue.empty_state import Surroundings
-from hitl_tui.ui.widgets.header import Standing
+from hitl_tui.ui.queue.empty_state import EmptyState
+from hitl_tui.ui.widgets.header import HeaderStatus
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """The workers this console started."""
 
     @property
@@ -38,7 +38,7 @@ class Crew(Protocol):
         ...
 
 
-class NoCrew:
+class NoWorkers:
     """A console that only watches: others drive the agents."""
 
     labels: Sequence[str] = ()
@@ -59,29 +59,29 @@ SILENT_S = 8.0
 """A worker that has not said for so long that it lives is held up by an agent."""
 
 
-async def read_standing(inbox: Inbox, crew: Crew, now: float) -> Standing:
+async def read_status(inbox: Inbox, pool: WorkerPool, now: float) -> HeaderStatus:
     """The facts of the first row."""
     counts = await inbox.counts()
     workers = await inbox.workers()
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
-    total = len(crew.labels)
-    if total and crew.alive < total:
-        worker, ink = ("✗ down" if not crew.alive else f"✗ {crew.alive} of {total} alive"), "error"
+    total = len(pool.labels)
+    if total and pool.alive < total:
+        worker, style = ("✗ down" if not pool.alive else f"✗ {pool.alive} of {total} alive"), "error"
     elif workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
-        worker, ink = f"✗ not answering for {int(silent)} s: an agent holds it up, R replaces it", "error"
+        worker, style = f"✗ not answering for {int(silent)} s: an agent holds it up, R replaces it", "error"
     elif workers:
-        worker, ink = f"● {running} of {room} runs", "success"
+        worker, style = f"● {running} of {room} runs", "success"
     elif total:
-        worker, ink = "◌ starting", "muted"
+        worker, style = "◌ starting", "muted"
     else:
-        worker, ink = "○ none", "muted"
-    return Standing(runs=sum(counts.values()), worker=worker, worker_ink=ink, reviewer=inbox.reviewer)
+        worker, style = "○ none", "muted"
+    return HeaderStatus(runs=sum(counts.values()), worker=worker, worker_style=style, reviewer=inbox.reviewer)
 
 
-async def read_surroundings(inbox: Inbox, crew: Crew) -> Surroundings:
+async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     """What the empty page says."""
     agents = await inbox.agents()
-    problems = await inbox.project_errors(crew.targets)
+    problems = await inbox.project_errors(pool.targets)
     known = {agent.label for agent in agents} | {label for label, _ in problems}
-    loading = [label for label in crew.labels if label not in known]
-    return Surroundings(agents, await inbox.runs(8, GOING), problems, loading)
+    loading = [label for label in pool.labels if label not in known]
+    return EmptyState(agents, await inbox.runs(8, GOING), problems, loading)

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from hitl_tui.ui.commands import group, shown_key
 from hitl_tui.ui.takeover.draft import LABELS, Way
 from hitl_tui.ui.text.lines import fit
-from hitl_tui.ui.widgets.styled_lines import Inked, Piece
+from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 WAYS = tuple(Way)
 
@@ -29,7 +29,7 @@ class Standing:
     """What is typed cannot be handed back."""
 
 
-class WaysList(Inked, can_focus=True):
+class WaysList(StyledWidget, can_focus=True):
     """One row a way."""
 
     BINDINGS = group("list")

@@ -17,7 +17,7 @@ from hitl_tui.sanitize import visible
 from hitl_tui.ui.takeover.action_list import Standing, WaysList
 from hitl_tui.ui.takeover.draft import CHECKED, LABELS, Draft, Way
 from hitl_tui.ui.takeover.editors import Editor, put, taken
-from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.widgets.tabs import TabBar
 
 CHECK_S = 0.15
 """Pause in the typing after which it is checked."""
@@ -36,10 +36,10 @@ class Place(Vertical):
 
     def compose(self) -> ComposeResult:
         yield WaysList(self._keymap)
-        yield TabLine({"way": ""}, id="way-rule")
+        yield TabBar({"way": ""}, id="way-rule")
         for way in Way:
             yield Editor(way, self.draft)
-        yield TabLine({"told": "On hand back"}, id="told-rule")
+        yield TabBar({"told": "On hand back"}, id="told-rule")
         yield Static(id="told")
 
     def on_mount(self) -> None:
@@ -66,7 +66,7 @@ class Place(Vertical):
         self.ways.choose(way)
         for editor in self.query(Editor):
             editor.display = editor.way == way
-        self.query_one("#way-rule", TabLine).retitle({"way": LABELS[way].capitalize()})
+        self.query_one("#way-rule", TabBar).retitle({"way": LABELS[way].capitalize()})
         if way == Way.STATE:
             self.editor.draw_difference()
 

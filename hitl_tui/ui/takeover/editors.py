@@ -17,7 +17,7 @@ from hitl_tui.ui.review import render
 from hitl_tui.ui.takeover.draft import Draft, Way
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import Line, line, paragraph
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.widgets.text_view import TextView
 
 SHOWN = 200_000
 """Characters beyond which Textual's text area takes seconds to open."""
@@ -71,7 +71,7 @@ class Editor(Vertical):
                 yield _field("answer", self.draft.answer, "what the conversation ends with")
             case Way.STATE:
                 yield _field("state", self.draft.state)
-                yield Document(id="state-difference")
+                yield TextView(id="state-difference")
 
     def _results(self) -> Iterator[Widget]:
         for place, call in enumerate(self.draft.head.calls):
@@ -88,7 +88,7 @@ class Editor(Vertical):
 
     def draw_difference(self) -> None:
         """Show what the state's edit changes."""
-        for document in self.query("#state-difference").results(Document):
+        for document in self.query("#state-difference").results(TextView):
             document.show(_state_difference(self.draft))
 
 

@@ -14,8 +14,8 @@ from hitl_tui.model import Head, Json, Review, ReviewState, Run
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, value_lines
-from hitl_tui.ui.widgets.tabs import TabLine
-from hitl_tui.ui.widgets.text_view import Document, row_starts
+from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView, row_starts
 from hitl_tui.validation import TOOL_KINDS
 
 SHARE = 0.45
@@ -55,23 +55,23 @@ class WholeRun(Vertical):
         self._note = ""
 
     def compose(self) -> ComposeResult:
-        yield Document(id="wanted")
-        yield TabLine({"Conversation": "Conversation"}, id="whole-tabs")
-        yield Document(id="whole-text")
+        yield TextView(id="wanted")
+        yield TabBar({"Conversation": "Conversation"}, id="whole-tabs")
+        yield TextView(id="whole-text")
 
     def show(self, whole: Whole, note: str = "") -> None:
         """Show a run, and a warning above it."""
         self._whole, self._note = whole, note
         context = whole.head.context
         titles = {"Conversation": f"Conversation {len(context.conversation)}", "Done so far": f"Done so far {len(context.attempts)}"}
-        self.query_one("#whole-tabs", TabLine).retitle({**titles, "State": "State", "Graph": "Graph"})
-        self.query_one("#wanted", Document).show(wanted_lines(whole, note))
+        self.query_one("#whole-tabs", TabBar).retitle({**titles, "State": "State", "Graph": "Graph"})
+        self.query_one("#wanted", TextView).show(wanted_lines(whole, note))
         self._draw_tab()
         self._fit()
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
-        self.query_one("#whole-tabs", TabLine).step(by)
+        self.query_one("#whole-tabs", TabBar).step(by)
         self._draw_tab()
 
     def on_tab_chosen(self, message: TabChosen) -> None:
@@ -80,7 +80,7 @@ class WholeRun(Vertical):
 
     def scroll_half(self, direction: int) -> None:
         """Scroll the text by half its height."""
-        text = self.query_one("#whole-text", Document)
+        text = self.query_one("#whole-text", TextView)
         text.scroll_relative(y=direction * max(1, text.size.height // 2), animate=False)
 
     def on_resize(self) -> None:
@@ -88,15 +88,15 @@ class WholeRun(Vertical):
 
     def _draw_tab(self) -> None:
         if self._whole:
-            tab = self.query_one("#whole-tabs", TabLine).chosen
-            self.query_one("#whole-text", Document).show(tab_lines(tab, self._whole))
+            tab = self.query_one("#whole-tabs", TabBar).chosen
+            self.query_one("#whole-text", TextView).show(tab_lines(tab, self._whole))
 
     def _fit(self) -> None:
         if self._whole and self.size.height:
             most = max(3, int(self.size.height * SHARE))
             width = self.size.width - 3
             rows = (1 for one in wanted_lines(self._whole, self._note) for _ in row_starts(one.text, width - one.indent))
-            self.query_one("#wanted", Document).styles.height = sum(islice(rows, most))
+            self.query_one("#wanted", TextView).styles.height = sum(islice(rows, most))
 
 
 def wanted_lines(whole: Whole, note: str) -> Iterator[Line]:

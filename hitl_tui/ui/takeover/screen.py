@@ -20,18 +20,18 @@ from hitl_tui.model import HandBack, RunState, TakeOver
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
-from hitl_tui.ui.messages import Acted, Pressed
-from hitl_tui.ui.runtime.errors import TROUBLE, report, sentence, steady
+from hitl_tui.ui.messages import CommandClicked, RowsChanged
+from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors, sentence
 from hitl_tui.ui.runtime.external_editor import edit_outside
-from hitl_tui.ui.runtime.key_queue import ASKING, ask
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.takeover.action_list import WaysList
 from hitl_tui.ui.takeover.action_panel import Place
 from hitl_tui.ui.takeover.draft import CHECKED, Draft, Way
 from hitl_tui.ui.takeover.run_panel import Whole, WholeRun, read_whole
 from hitl_tui.ui.text import labels
-from hitl_tui.ui.views import Workplace
-from hitl_tui.ui.widgets.key_bar import Hint, KeyLine
-from hitl_tui.ui.widgets.text_view import Document
+from hitl_tui.ui.views import OverlayScreen
+from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
+from hitl_tui.ui.widgets.text_view import TextView
 
 SAVE_S = 1.0
 """Pause between two looks at what is typed and what others did."""
@@ -58,7 +58,7 @@ def draft_of(typed: TypedInPlaces, over: TakeOver, whole: Whole) -> Draft:
     return draft
 
 
-class TakeOverScreen(Workplace):
+class TakeOverScreen(OverlayScreen):
     """One take-over of one run, by this reviewer."""
 
     CSS_PATH = Path(__file__).with_name("takeover.tcss")
@@ -91,11 +91,11 @@ class TakeOverScreen(Workplace):
         with Horizontal(id="sides"):
             yield WholeRun()
             yield Place(self.draft, self._keymap)
-        yield KeyLine(self._keymap)
+        yield KeyBar(self._keymap)
 
     def on_mount(self) -> None:
         self.query_one(WholeRun).show(self._whole, self._over.note)
-        self.set_focus(self.query_one("#whole-text", Document) if self._narrow else self._place.ways)
+        self.set_focus(self.query_one("#whole-text", TextView) if self._narrow else self._place.ways)
         self.set_interval(SAVE_S, self._look)
 
     async def on_unmount(self) -> None:
@@ -137,7 +137,7 @@ class TakeOverScreen(Workplace):
     def action_other_side(self) -> None:
         to_place = not self.has_class("-place") if self._narrow else not self._place.has_focus_within
         self._turn(to_place)
-        whole = self.query_one("#whole-text", Document)
+        whole = self.query_one("#whole-text", TextView)
         self.set_focus((self._place.enter() or self._place.ways) if to_place else whole)
 
     def _turn(self, to_place: bool) -> None:
@@ -164,7 +164,7 @@ class TakeOverScreen(Workplace):
         name, text = at_hand
         try:
             self._place.rewrite(name, edit_outside(self.app, text))
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self, error)
 
     def on_descendant_focus(self) -> None:
@@ -179,9 +179,9 @@ class TakeOverScreen(Workplace):
     def _hint(self) -> None:
         hints: list[Hint] = list((TYPING if self._place.typing else ON).items())
         ways: list[Hint] = [] if self._place.typing or not self._place.has_focus_within else [("open", "write")]
-        self.query_one(KeyLine).show([*ways, *hints], [("help", "help")])
+        self.query_one(KeyBar).show([*ways, *hints], [("help", "help")])
 
-    async def on_pressed(self, message: Pressed) -> None:
+    async def on_command_clicked(self, message: CommandClicked) -> None:
         """A key of this screen's own key line was clicked."""
         message.stop()
         command = BY_ID[message.command]
@@ -195,7 +195,7 @@ class TakeOverScreen(Workplace):
         await self._save()
         try:
             over = await self._inbox.takeover_of(self._whole.run.id)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             report(self, error)
             return
         lost = over is None or over.id != self._over.id or not over.is_live
@@ -219,7 +219,7 @@ class TakeOverScreen(Workplace):
             self._saved = kept
         except Stale:
             self._saved = kept  # said on the first row
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             if is_news:
                 report(self, error)
 
@@ -233,13 +233,13 @@ class TakeOverScreen(Workplace):
         if not keep:
             self._typed.pop(self._whole.run.id, None)
         self.app.notify(visible(text), timeout=4, markup=False)
-        self.app.post_message(Acted())
+        self.app.post_message(RowsChanged())
         self.dismiss(None)
 
     # Ending it
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def action_discard(self) -> None:
         run = self._whole.run
         if self.draft.kept() != HandBack() or self.draft.unread():
@@ -249,8 +249,8 @@ class TakeOverScreen(Workplace):
         await self._inbox.discard(self._over.id)
         self._go(f"takeover of run r{run.id} discarded: the run is as it was before")
 
-    @work(group=ASKING)
-    @steady
+    @work(group=DIALOG_GROUP)
+    @reports_errors
     async def _stop(self) -> None:
         run = self._whole.run
         question = f"Stop run r{run.id}? What it asked is no longer open; what it did stays done."
@@ -272,7 +272,7 @@ class TakeOverScreen(Workplace):
             self._saved = (plan, {})
             await self._inbox.hand_back(self._over.id, plan)
             await self._until_done(told)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             self._place.complain(sentence(error))
         finally:
             for place in self.query(Place):
@@ -304,7 +304,7 @@ class TakeOverScreen(Workplace):
         try:
             self._over = await self._inbox.take_over(run)
             self._whole = await read_whole(self._inbox, run)
-        except TROUBLE as error:
+        except STORE_ERRORS as error:
             self._go(f"the plan was not carried out: {ended.note or ended.state}; {sentence(error)}", keep=True)
             return
         self._saved = (self._over.plan, dict(self._over.typed))

@@ -16,11 +16,11 @@ WIDEST = 8
 """Cells of a column, with the gap after it."""
 
 
-def inked(pieces: Sequence[Piece]) -> Line:
+def styled(pieces: Sequence[Piece]) -> Line:
     """One line of pieces that are safe to draw already."""
     spans, at = [], 0
-    for text, ink in pieces:
-        spans += [(at, at + len(text), ink)] if ink else []
+    for text, style in pieces:
+        spans += [(at, at + len(text), style)] if style else []
         at += len(text)
     return Line("".join(text for text, _ in pieces), "", tuple(spans))
 

@@ -45,8 +45,8 @@ def _lines(before: list[str], after: list[str]) -> Iterator[Line]:
     for row in difflib.ndiff(before, after) if len(before) + len(after) < 200 else _unified(before, after):
         if row.startswith("? "):
             continue
-        ink = {"-": "removed", "+": "added"}.get(row[:1], "muted")
-        yield line(row[2:], ink, row[:1], 2, ink)
+        style = {"-": "removed", "+": "added"}.get(row[:1], "muted")
+        yield line(row[2:], style, row[:1], 2, style)
     if not _same(before, after) and "\n".join(before) == "\n".join(after):
         yield line("the type changes: text and not text", "warning")
 

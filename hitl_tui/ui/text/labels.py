@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from math import ceil
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb
@@ -26,11 +27,11 @@ DECIDED = {
     DecisionKind.REJECT: ("✗", "rejected", "error"),
     DecisionKind.RESPOND: ("↩", "answered", "accent"),
 }
-"""Decision → glyph, word, ink."""
+"""Decision → glyph, word, style."""
 SENT_BACK = ("↻", "sent back", "accent")
 """The same for a rejection that asks for another pass."""
 THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumb up", "success"), -1: ("▼", "thumb down", "error")}
-"""Thumb → glyph, words, ink."""
+"""Thumb → glyph, words, style."""
 AGAIN = {
     DecisionKind.APPROVE: "approve the same",
     DecisionKind.EDIT: "edit it into the same",
@@ -46,10 +47,19 @@ RUNS = {
     RunState.FAILED: ("✗", "error"),
     RunState.CANCELLED: ("⊘", "muted"),
 }
-"""State of a run → glyph and ink."""
+"""State of a run → glyph and style."""
 PROPOSED = "◇"
 """What the console proposes and a person has not said anything about yet: a step up the ladder, a lesson."""
 RISKY = frozenset({"high", "critical", "irreversible"})
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The person a text is written for, and the time it is written at."""
+
+    reviewer: str
+    now: float
+    """Unix time, seconds."""
 
 
 def ago(seconds: float) -> str:
@@ -80,20 +90,20 @@ def span(seconds: float) -> str:
 
 
 def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
-    """Glyph, words and ink of a review that is no longer open."""
+    """Glyph, words and style of a review that is no longer open."""
     gone = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state)
     if gone or not row.decided:
         word = gone or str(row.state)
         return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
     decided = by_you(row.decided, reviewer)
-    for glyph, word, ink in (*DECIDED.values(), SENT_BACK):
+    for glyph, word, style in (*DECIDED.values(), SENT_BACK):
         if row.decided.startswith(word):
-            return glyph, decided, ink
+            return glyph, decided, style
     return "✓", decided, "success"
 
 
 def decided(kind: PauseKind, answer: Answer) -> tuple[str, str, str]:
-    """Glyph, word and ink of a decision."""
+    """Glyph, word and style of a decision."""
     back = answer.kind is DecisionKind.REJECT and (answer.args is not None or kind is PauseKind.DRAFT)
     return SENT_BACK if back else DECIDED[answer.kind]
 
@@ -132,8 +142,8 @@ def gauge(confidence: float) -> str:
     return f"{'▰' * full}{'▱' * (5 - full)} {confidence:.2f}"
 
 
-def risk_ink(risk: str) -> str:
-    """The ink of a risk's name."""
+def risk_style(risk: str) -> str:
+    """The style of a risk's name."""
     return "error" if risk in RISKY else "warning" if risk == "medium" else "muted"
 
 

@@ -1,4 +1,4 @@
-"""Lines as they are drawn: text with inks, made one at a time from agents' values, exact and never shortened. Pure."""
+"""Lines as they are drawn: text with styles, made one at a time from agents' values, exact and never shortened. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Json
 from hitl_tui.sanitize import one_line, visible_line
 
-AGE = 5
-LONGEST = 20
+AGE_CELLS = 5
+NAME_CELLS = 20
 """Cells that the tool's name may have before the agent's name gives way to the time."""
 HIGHLIGHT_LIMIT = 4000
 """A JSON line longer than this is one string for sure, and is drawn plain."""
@@ -23,7 +23,7 @@ _TOKEN = re.compile(
 )
 
 Span = tuple[int, int, str]
-"""From, to, ink."""
+"""From, to, style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Line:
 
     text: str
     """As drawn: already visible, without tabs or newlines."""
-    ink: str = ""
+    style: str = ""
     spans: tuple[Span, ...] = ()
     """Ordered, and apart from each other."""
     lead: str = ""
     """What stands in the gutter beside the first row."""
-    lead_ink: str = "muted"
+    lead_style: str = "muted"
     indent: int = 0
     """Cells of the gutter, on every row."""
 
@@ -45,48 +45,48 @@ class Line:
 BLANK = Line("")
 
 
-def line(text: str, ink: str = "", lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Line:
+def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted") -> Line:
     """One line of any text that holds no newline."""
     drawn, marks = visible_line(text)
-    return Line(drawn, ink, tuple((a, b, "code") for a, b in marks), visible_line(lead)[0], lead_ink, indent)
+    return Line(drawn, style, tuple((a, b, "code") for a, b in marks), visible_line(lead)[0], lead_style, indent)
 
 
-def paragraph(text: str, ink: str = "", lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+def paragraph(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
     """The text with its line breaks, a line at a time."""
     at = 0
     while True:
         end = text.find("\n", at)
-        yield line(text[at:] if end < 0 else text[at:end], ink, lead, indent, lead_ink)
+        yield line(text[at:] if end < 0 else text[at:end], style, lead, indent, lead_style)
         if end < 0:
             return
         at, lead = end + 1, ""
 
 
-def json_lines(value: Json, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+def json_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
     """The value as indented, coloured JSON."""
     for raw in canonical_json.dumps(value, indent=2).split("\n"):
-        yield json_line(raw, lead, indent, lead_ink)
+        yield json_line(raw, lead, indent, lead_style)
         lead = ""
 
 
-def json_line(raw: str, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Line:
+def json_line(raw: str, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Line:
     """One line of JSON text, coloured."""
     drawn, marks = visible_line(raw)
     codes = [(a, b, "code") for a, b in marks]
     if len(drawn) > HIGHLIGHT_LIMIT:
-        return Line(drawn, "string", tuple(codes), visible_line(lead)[0], lead_ink, indent)
+        return Line(drawn, "string", tuple(codes), visible_line(lead)[0], lead_style, indent)
     tokens = [(m.start(), m.end(), str(m.lastgroup)) for m in _TOKEN.finditer(drawn)]
-    return Line(drawn, "", tuple(_over(tokens, codes)), visible_line(lead)[0], lead_ink, indent)
+    return Line(drawn, "", tuple(_over(tokens, codes)), visible_line(lead)[0], lead_style, indent)
 
 
-def value_lines(value: Json, lead: str = "", indent: int = 0, lead_ink: str = "muted") -> Iterator[Line]:
+def value_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
     """A value as a person reads it: text as text, a plain value on its line, anything nested as JSON."""
     if isinstance(value, str):
         yield from (
-            paragraph(value, "" if value else "muted", lead, indent, lead_ink) if value else [line("(empty text)", "muted", lead, indent)]
+            paragraph(value, "" if value else "muted", lead, indent, lead_style) if value else [line("(empty text)", "muted", lead, indent)]
         )
     else:
-        yield from json_lines(value, lead, indent, lead_ink)
+        yield from json_lines(value, lead, indent, lead_style)
 
 
 def table(rows: Iterable[tuple[str, Json]], limit: int = 22) -> Iterator[Line]:
@@ -106,17 +106,17 @@ def _cells(name: str) -> int:
 
 def _over(under: list[Span], marks: list[Span]) -> Iterator[Span]:
     """Token spans with the codes cut out of them."""
-    for start, end, ink in under:
+    for start, end, style in under:
         at = start
         for a, b, mark in marks:
             if a >= end or b <= start:
                 continue
             if a > at:
-                yield (at, a, ink)
+                yield (at, a, style)
             yield (a, b, mark)
             at = b
         if at < end:
-            yield (at, end, ink)
+            yield (at, end, style)
 
 
 def fit(text: str, cells: int) -> str:

@@ -6,25 +6,25 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from hitl_tui.model import Feedback
-from hitl_tui.ui.review.render import Beholder
 from hitl_tui.ui.text import labels
+from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, line, paragraph
 
 
-def thumb_lines(feedback: Iterable[Feedback], seen: Beholder, indent: int = 2) -> Iterator[Line]:
+def thumb_lines(feedback: Iterable[Feedback], viewer: Viewer, indent: int = 2) -> Iterator[Line]:
     """Each thumb with its words, so many cells from the left."""
     for one in feedback:
-        glyph, _, ink = labels.THUMBS[one.thumb]
-        yield line(said(one, seen), ink, glyph.rjust(indent - 1), indent, ink)
+        glyph, _, style = labels.THUMBS[one.thumb]
+        yield line(said(one, viewer), style, glyph.rjust(indent - 1), indent, style)
         if one.comment:
             yield from paragraph(one.comment, "", "", indent)
 
 
-def said(one: Feedback, seen: Beholder) -> str:
+def said(one: Feedback, viewer: Viewer) -> str:
     """Which thumb, whose, when, and its tags."""
     about = " on the whole run" if one.subject.is_whole_run else ""
     tags = "".join(f" · {tag}" for tag in one.tags)
-    return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, seen.reviewer)} {labels.when(one.at, seen.now)}{tags}"
+    return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, viewer.reviewer)} {labels.when(one.at, viewer.now)}{tags}"
 
 
 def counted(feedback: Iterable[Feedback]) -> str:

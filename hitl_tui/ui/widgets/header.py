@@ -10,39 +10,39 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
-from hitl_tui.ui.messages import Pressed
+from hitl_tui.ui.messages import CommandClicked
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
-from hitl_tui.ui.widgets.styled_lines import Inked, Piece
+from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 UNDER = {"lessons": "insights"}
 """Views that have no name of their own in the row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HeaderStatus:
     """What the first row tells."""
 
     view: str = "queue"
     waiting: int | None = None
     runs: int = 0
     worker: str = ""
-    worker_ink: str = "muted"
+    worker_style: str = "muted"
     reviewer: str = ""
     proposed: int = 0
     """Tools that could go a step up the ladder."""
 
 
-class TopLine(Inked):
+class HeaderBar(StyledWidget):
     """One row, never two."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(id="top")
         self._clock = clock
-        self._standing = Standing()
+        self._standing = HeaderStatus()
         self._minute = ""
 
-    def show(self, standing: Standing) -> None:
+    def show(self, standing: HeaderStatus) -> None:
         """Draw other facts, if they are others."""
         minute = self._time()
         if standing != self._standing or minute != self._minute:
@@ -62,12 +62,12 @@ class TopLine(Inked):
     def _right(self, room: int) -> list[Piece]:
         """Worker, reviewer and time, as far as there is room; of what is wrong with a worker at least the beginning."""
         now = self._standing
-        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_ink)] if now.worker else []
+        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_style)] if now.worker else []
         for more in ([(f"   {now.reviewer}", "muted"), (f"   {self._time()} ", "muted")], [(f"   {now.reviewer}", "muted")], []):
             if _cells([*worker, *more]) <= room:
                 return [*worker, *more]
         told = max(0, room - cell_len("worker ") - 1)
-        return [("worker ", "muted"), (fit(now.worker, told), now.worker_ink)] if now.worker_ink == "error" and told else []
+        return [("worker ", "muted"), (fit(now.worker, told), now.worker_style)] if now.worker_style == "error" and told else []
 
     def _time(self) -> str:
         return time.strftime("%H:%M", time.localtime(self._clock()))
@@ -77,7 +77,7 @@ class TopLine(Inked):
         for view, label, count in self._views():
             at += cell_len(label) + cell_len(f" {count}" if count else "") + 3
             if event.x < at:
-                self.post_message(Pressed(view))
+                self.post_message(CommandClicked(view))
                 return
 
     def _views(self) -> list[tuple[str, str, str]]:

@@ -10,8 +10,8 @@ from textual.strip import Strip
 
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import BY_ID, shown_key
-from hitl_tui.ui.messages import Pressed
-from hitl_tui.ui.widgets.styled_lines import Inked, Piece
+from hitl_tui.ui.messages import CommandClicked
+from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 Hint = tuple[str, str]
 """Command id, and what it does here."""
@@ -19,7 +19,7 @@ PRESSING = frozenset({"undo"})
 """What can only be done now: bright, and the last to give way."""
 
 
-class KeyLine(Inked):
+class KeyBar(StyledWidget):
     """Hints of the view on the left, those of the app on the right."""
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
@@ -61,15 +61,15 @@ class KeyLine(Inked):
     def on_click(self, event: events.Click) -> None:
         command = self._at(event.x)
         if command:
-            self.post_message(Pressed(command))
+            self.post_message(CommandClicked(command))
 
     def _at(self, x: int) -> str | None:
         return next((command for start, end, command in self._places if start <= x < end), None)
 
     def _put(self, pieces: list[Piece], hint: Hint, at: int) -> int:
         command, label = hint
-        inks = ("title", "title") if command in PRESSING else ("accent", "muted")
-        pieces += [(f" {shown_key(command, self._keymap)}", inks[0]), (f" {one_line(label, 40)} ", inks[1])]
+        styles = ("title", "title") if command in PRESSING else ("accent", "muted")
+        pieces += [(f" {shown_key(command, self._keymap)}", styles[0]), (f" {one_line(label, 40)} ", styles[1])]
         end = at + self._cells_of(hint)
         self._places.append((at, end, command))
         return end

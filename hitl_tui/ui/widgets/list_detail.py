@@ -45,18 +45,18 @@ class DetailPane(Vertical):
 P = TypeVar("P", bound=DetailPane)
 
 
-class ListAndDetails(Widget, Generic[P]):
-    """What a view is besides its layout: `RunsView(Horizontal, ListAndDetails[RunPane])`. A small screen has room for one of the two."""
+class ListDetail(Widget, Generic[P]):
+    """What a view is besides its layout: `RunsView(Horizontal, ListDetail[RunPane])`. A small screen has room for one of the two."""
 
     pane: P
 
     @property
-    def first(self) -> Widget:
+    def focus_target(self) -> Widget:
         """What has the keys when the view is shown."""
         raise NotImplementedError
 
     @property
-    def text(self) -> Widget:
+    def detail_focus(self) -> Widget:
         """What has the keys in the details."""
         return self.pane.text
 
@@ -72,12 +72,12 @@ class ListAndDetails(Widget, Generic[P]):
     def enter(self) -> None:
         """Bring the details on the screen."""
         self.add_class("-detail")
-        self.screen.set_focus(self.text)
+        self.screen.set_focus(self.detail_focus)
         self.post_message(HintsChanged())
 
     def action_back(self) -> None:
         self.remove_class("-detail")
-        self.screen.set_focus(self.first)
+        self.screen.set_focus(self.focus_target)
         self.post_message(HintsChanged())
 
     def action_scroll_details(self, direction: int) -> None:
@@ -86,10 +86,10 @@ class ListAndDetails(Widget, Generic[P]):
     # Words
 
     @property
-    def way(self) -> Hint:
+    def detail_hint(self) -> Hint:
         """The key into the details, or back."""
         return ("back", "back") if self.is_inside else ("open", "details")
 
-    def pressing(self) -> list[Hint]:
+    def urgent_hints(self) -> list[Hint]:
         """What can only be done for a moment."""
         return []

@@ -1,4 +1,4 @@
-"""Inks: the few meanings a piece of text can have, each made of theme variables, for widgets that draw their own lines.
+"""Styles: the few meanings a piece of text can have, each made of theme variables, for widgets that draw their own lines.
 
 Component classes would say the same, but the style sheet works each of them out anew for every widget: a quarter of the start.
 """
@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-INKS = {
+STYLES = {
     "": ("foreground", 1.0, ""),
     "muted": ("foreground", 0.6, ""),
     "faint": ("foreground", 0.4, ""),
@@ -34,37 +34,37 @@ INKS = {
     "removed": ("text-error", 1.0, ""),
     "rule": ("border", 1.0, ""),
 }
-"""Ink → theme variable, opacity, and what else; the words beside them must do without any of it."""
+"""Style → theme variable, opacity, and what else; the words beside them must do without any of it."""
 
 Piece = tuple[str, str]
-"""Text and its ink; an empty ink is plain text."""
+"""Text and its style; an empty style is plain text."""
 
 
-class Inked(Widget):
-    """A widget that draws with inks."""
+class StyledWidget(Widget):
+    """A widget that draws its own lines, in named styles."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._inks: dict[str, Style] = {}
+        self._style_cache: dict[str, Style] = {}
 
     def notify_style_update(self) -> None:
-        self._inks.clear()
+        self._style_cache.clear()
         super().notify_style_update()
 
-    def ink(self, name: str) -> Style:
-        """The style of an ink on this widget's ground."""
-        if name not in self._inks:
-            variable, opacity, more = INKS[name]
+    def style_for(self, name: str) -> Style:
+        """A named style, as drawn on this widget's background."""
+        if name not in self._style_cache:
+            variable, opacity, more = STYLES[name]
             ground = self.background_colors[1]
             colour = Color.parse(self.app.theme_variables[variable])
             drawn = colour if colour.ansi is not None else ground.blend(colour, opacity * colour.a, alpha=1.0)
-            self._inks[name] = Style.parse(more) + Style(color=drawn.rich_color, bgcolor=ground.rich_color)
-        return self._inks[name]
+            self._style_cache[name] = Style.parse(more) + Style(color=drawn.rich_color, bgcolor=ground.rich_color)
+        return self._style_cache[name]
 
     def strip(self, pieces: Iterable[Piece], width: int, marked: bool = False) -> Strip:
         """One row of exactly `width` cells; a marked one stands out from the others."""
-        segments = [Segment(text, self.ink(ink)) for text, ink in pieces if text]
-        drawn = Strip(segments).adjust_cell_length(width, self.ink(""))
+        segments = [Segment(text, self.style_for(style)) for text, style in pieces if text]
+        drawn = Strip(segments).adjust_cell_length(width, self.style_for(""))
         return _on(drawn, Color.parse(self.app.theme_variables["panel"])) if marked else drawn
 
 
@@ -73,11 +73,11 @@ def _on(strip: Strip, ground: Color) -> Strip:
     return Strip([Segment(text, (style or Style()) + under) for text, style, _ in strip], strip.cell_length)
 
 
-class Paper(Inked, ScrollView, can_focus=True):
+class ScrollSurface(StyledWidget, ScrollView, can_focus=True):
     """Scrolls at once, never by animation: what a person asked for is there with the next frame."""
 
     DEFAULT_CSS = """
-    Paper { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+    ScrollSurface { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     """
 
     def measure(self, rows: int) -> None:

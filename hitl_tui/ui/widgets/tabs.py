@@ -9,10 +9,10 @@ from textual import events
 from textual.strip import Strip
 
 from hitl_tui.ui.messages import TabChosen
-from hitl_tui.ui.widgets.styled_lines import Inked, Piece
+from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 
-class TabLine(Inked):
+class TabBar(StyledWidget):
     """The tabs of the text below it."""
 
     def __init__(self, tabs: Mapping[str, str], id: str | None = None) -> None:

@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.text.lines import Line
-from hitl_tui.ui.widgets.styled_lines import Paper, Piece
+from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
@@ -24,7 +24,7 @@ END_S = 0.2
 """How long going to the end may take; of a longer text the rest follows when idle."""
 
 
-class Document(Paper):
+class TextView(ScrollSurface):
     """Lines on paper. Every character of every line can be scrolled to."""
 
     BINDINGS = group("text")
@@ -152,19 +152,19 @@ class Document(Paper):
 
 def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:
     if line.indent or line.lead:
-        yield set_cell_size(line.lead if start == 0 else "", line.indent), line.lead_ink
+        yield set_cell_size(line.lead if start == 0 else "", line.indent), line.lead_style
     at = start
-    for a, b, ink in line.spans:
+    for a, b, style in line.spans:
         if b <= start:
             continue
         if a >= end:
             break
         if a > at:
-            yield line.text[at:a], line.ink
-        yield line.text[max(a, at) : min(b, end)], ink
+            yield line.text[at:a], line.style
+        yield line.text[max(a, at) : min(b, end)], style
         at = min(b, end)
     if at < end:
-        yield line.text[at:end], line.ink
+        yield line.text[at:end], line.style
 
 
 def row_starts(text: str, width: int) -> Iterator[int]:

@@ -13,11 +13,11 @@ from textual.strip import Strip
 
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import Opened
-from hitl_tui.ui.runtime.errors import steady
-from hitl_tui.ui.widgets.styled_lines import Paper, Piece
+from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 
-class Order:
+class SortedIds:
     """A sorted set of ids, read by place; `newest_first` only turns the places round."""
 
     def __init__(self, ids: Iterable[int] = (), newest_first: bool = False) -> None:
@@ -69,7 +69,7 @@ KEPT = 400
 T = TypeVar("T")
 
 
-class ItemList(Paper, Generic[T]):
+class VirtualList(ScrollSurface, Generic[T]):
     """The cursor is an id, not a place: nothing that arrives or leaves moves it to another item."""
 
     BINDINGS = group("list")
@@ -80,7 +80,7 @@ class ItemList(Paper, Generic[T]):
         super().__init__(id=id)
         self._fetch = fetch
         self._moved = moved
-        self.order = Order()
+        self.order = SortedIds()
         self.rows: dict[int, T] = {}
         self.cursor: int | None = None
 
@@ -92,7 +92,7 @@ class ItemList(Paper, Generic[T]):
         """The id of a row."""
         raise NotImplementedError
 
-    def load(self, order: Order) -> None:
+    def load(self, order: SortedIds) -> None:
         """Show other ids; the cursor stays on its item when that is still there."""
         self.order = order
         if self.cursor is None or self.cursor not in order:
@@ -227,7 +227,7 @@ class ItemList(Paper, Generic[T]):
             self._fill(missing)
 
     @work(group="rows", exclusive=True)
-    @steady
+    @reports_errors
     async def _fill(self, ids: Sequence[int]) -> None:
         self.rows |= {self.key_of(row): row for row in await self._fetch(ids)}
         self._forget()

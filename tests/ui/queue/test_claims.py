@@ -9,9 +9,9 @@ from textual.widgets import Input
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.review.context import Around, similar_title
+from hitl_tui.ui.review.context import ReviewContext, similar_title
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.widgets.tabs import TabBar
 from tests.ui.conftest import Console, Desk
 from tests.ui.homes import escalations, seed
 from tests.ui.queue.test_decisions import BATCH, MAIL, SQL
@@ -92,13 +92,13 @@ async def test_a_reason_is_needed(console: Console) -> None:
 
 async def test_a_claim_that_the_screen_has_not_heard_of(console: Console) -> None:
     async with console() as ann, second(ann) as bob:
-        await ann.app._live._turn.acquire()
+        await ann.app._updates._turn.acquire()
         await bob.press("c")
         await ann.pilot.press("a")
         await ann.pilot.pause(0.3)
         await ann.pilot.press("c")
         await ann.pilot.pause(0.3)
-        ann.app._live._turn.release()
+        ann.app._updates._turn.release()
         await ann.settle()
         assert ann.notices().count("bob has review 1") == 2 and await claimant(ann, ann.ids[MAIL]) == "bob"
         assert await ann.decided(ann.ids[MAIL]) == []
@@ -221,14 +221,14 @@ async def test_similar_ones_and_people(console: Console) -> None:
         screen = ann.screen()
         assert "↑ escalated to leads" in screen and "claimed by eve until" in screen and "rejects in" in screen
         assert screen.index("✗ PaymentError") < screen.index("420 euros is above my limit") < screen.index("to take over")
-        ann.app.query_one("#tabs", TabLine).choose("Done so far")
+        ann.app.query_one("#tabs", TabBar).choose("Done so far")
         await ann.press("right_square_bracket")
         assert re.search(r"✎ edited by bob 1 d ago +│", ann.screen()) and "amount: 10.0 → 5.0" in ann.screen()
         await ann.press("right_square_bracket")
         assert re.search(r"seen +by eve for 42 s", ann.screen()) and "taken up by eve" in ann.screen()
-        around = ann.app.query_one(ReviewPane).around
+        around = ann.app.query_one(ReviewPane).review_context
         answered = [replace(past, allowed=(DecisionKind.RESPOND,)) for past in around.similar] if around else []
-        assert similar_title(Around(answered)) == "Similar 3"  # nothing to approve there
+        assert similar_title(ReviewContext(answered)) == "Similar 3"  # nothing to approve there
 
 
 async def test_a_claim_elsewhere_moves_nothing_that_is_read(console: Console) -> None:

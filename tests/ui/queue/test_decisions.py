@@ -13,7 +13,7 @@ from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.list import QueueList
-from hitl_tui.ui.queue.prefetch_cache import Held, Shelf
+from hitl_tui.ui.queue.prefetch_cache import LoadedReview, PrefetchCache
 from hitl_tui.ui.queue.view import QueueView
 from tests.ui.conftest import Console, Desk
 from tests.ui.homes import seed
@@ -170,13 +170,13 @@ async def test_a_batch_is_decided_call_by_call(console: Console) -> None:
 async def test_keys_while_the_next_call_is_still_read_approve_nothing(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as desk:
         review = await go_to(desk, BATCH)
-        may_read, read = asyncio.Event(), Shelf.read
+        may_read, read = asyncio.Event(), PrefetchCache.read
 
-        async def slowly(shelf: Shelf, id_: int) -> Held:
+        async def slowly(shelf: PrefetchCache, id_: int) -> LoadedReview:
             await may_read.wait()
             return await read(shelf, id_)
 
-        monkeypatch.setattr(Shelf, "read", slowly)
+        monkeypatch.setattr(PrefetchCache, "read", slowly)
         await desk.press("a")
         await desk.pilot.pause(decision_controller.DEAD_S + 0.1)
         assert "bob@example.com" in desk.screen()  # the call that was decided: the next one is not read yet
@@ -189,7 +189,7 @@ async def test_keys_while_the_next_call_is_still_read_approve_nothing(console: C
         assert "reject was not done; to approve instead, wait a second" in desk.notices()
         assert [row[:2] for row in await desk.decided(review)] == [(0, "approve")]
         may_read.clear()
-        desk.app.query_one(QueueView).over(review, False)  # read anew: what is shown stays there, and can be decided
+        desk.app.query_one(QueueView).review_decided(review, False)  # read anew: what is shown stays there, and can be decided
         await desk.pilot.pause(0.2)
         await desk.pilot.press("r")
         await desk.pilot.press("3", "enter")

@@ -14,8 +14,8 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.review.pane import ReviewPane
-from hitl_tui.ui.runtime.worker_pool import NoCrew
-from hitl_tui.ui.widgets.tabs import TabLine
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from hitl_tui.ui.widgets.tabs import TabBar
 from tests.support.harness import Place
 from tests.support.sample_run import SAMPLES, Job
 from tests.ui.conftest import Console, Desk
@@ -35,7 +35,7 @@ def at_work(own: Callable[[str], Place]) -> Open:
         job = Job(place, agent, request)
         review = int((await asyncio.to_thread(job.asked))["review"])
         async with Store.open(place.home.database) as store, Store.open(place.home.database) as mine:
-            app = HitlApp(Inbox(mine, "ann"), Settings(), NoCrew(), place.home)
+            app = HitlApp(Inbox(mine, "ann"), Settings(), NoWorkers(), place.home)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, 1, place.home, Inbox(store, "bob"), [review])
                 await desk.armed()
@@ -83,7 +83,7 @@ async def test_a_draft_goes_to_and_fro_and_a_version_is_accepted(at_work: Open) 
         await asked_again(desk)
         screen = await desk.seen("Versions 2")
         assert "version 2 against version 1 as you left it" in screen
-        assert desk.app.query_one("#tabs", TabLine).chosen == "Versions"
+        assert desk.app.query_one("#tabs", TabBar).chosen == "Versions"
         await desk.press("o")
         await desk.seen("sent back by you", ": shorter", "version 1, as it was first proposed")
         await desk.press("o")
