@@ -166,7 +166,7 @@ def _trend_rows(spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
 
 
 def _counted_rows(counts: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
-    yield ("times: median and 90th percentile", "")
+    yield ("count", "")
     for text, count in counts:
         yield (f"{count:,}", one_line(text, WORDS))
 
