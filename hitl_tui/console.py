@@ -99,6 +99,6 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             await app.run_async()
         finally:
             await workers.stop()
-        if waiting := await inbox.unsent():
+        if waiting := await inbox.reviews.count_unsent():
             print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
     return app.return_code or 0

@@ -24,9 +24,9 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
     """
 
     async def work(inbox: Inbox, opened: Home) -> None:
-        wanted = checked_targets(targets) if targets or not await inbox.agents() else []
+        wanted = checked_targets(targets) if targets or not await inbox.agents.all() else []
         problems = [f"{target} cannot be loaded: {problem}" for target in wanted if (problem := load_target(opened, target))]
-        found = await inbox.agents()
+        found = await inbox.agents.all()
         if json_:
             click.echo(output.as_json([output.agent_json(agent) for agent in found]))
         else:

@@ -49,7 +49,7 @@ def history(
     last = None if before is None else _number(before)
 
     async def work(inbox: Inbox) -> str:
-        found = await inbox.recall(filter_, last, limit)
+        found = await inbox.history.search_details(filter_, last, limit)
         if json_:
             return output.as_json([recalled_json(one) for one in found])
         return output.table(map(_line, found)) or "no decisions" + (" match" if filter_.strip() else " yet")
@@ -62,7 +62,7 @@ def _number(text: str) -> int:
 
 
 async def _opened(inbox: Inbox, decision: int, as_json: bool) -> str:
-    entry = await inbox.remembered(decision)
+    entry = await inbox.history.get(decision)
     return output.as_json(_entry_json(entry)) if as_json else _entry_text(entry)
 
 

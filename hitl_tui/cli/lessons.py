@@ -50,7 +50,7 @@ def list_(all_: bool, json_: bool, home: str | None, reviewer: str | None) -> No
 
     async def work(inbox: Inbox) -> str:
         states = tuple(LessonState) if all_ else (LessonState.PROPOSED, LessonState.ACCEPTED)
-        found = [(one, await inbox.lessons.effects(one)) for one in await inbox.lessons.list(states)]
+        found = [(one, await inbox.lessons.effects(one)) for one in await inbox.lessons.find(states)]
         if json_:
             return printing.as_json([_json(*one) for one in found])
         if not found:
@@ -114,7 +114,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
     """Write the accepted lessons as Markdown, by agent and tool."""
 
     async def work(inbox: Inbox) -> str:
-        found = await inbox.lessons.list([LessonState.ACCEPTED])
+        found = await inbox.lessons.find([LessonState.ACCEPTED])
         if not found:
             raise Refused("no lesson is accepted", "`hitl-tui lessons` lists the proposed ones")
         text = "\n".join(markdown(found)) + "\n"

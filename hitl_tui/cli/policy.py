@@ -127,7 +127,7 @@ def explain(review: str, json_: bool, home: str | None, reviewer: str | None) ->
     id_, _, slot = review.partition("#")
 
     async def work(inbox: Inbox) -> str:
-        found = await inbox.explain(review_number(id_))
+        found = await inbox.policy.explain(review_number(id_))
         slots = {slot_number(slot)} if slot else set(found.walks)
         if not slots <= found.walks.keys():
             raise Refused(f"review {id_} has no action {slot}", f"it has {', '.join(map(str, found.walks))}")

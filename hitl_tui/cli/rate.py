@@ -35,11 +35,11 @@ def rate(thumb: str, what: str, comment: str, tags: tuple[str, ...], json_: bool
     async def work(inbox: Inbox) -> str:
         subjects = _of_run(whole, part) if whole.startswith("r") else await _of_review(inbox, whole, part)
         if thumb == "none":
-            subjects = [one for one in subjects if inbox.ratings.mine(one)] or subjects[:1]
+            subjects = [one for one in subjects if inbox.feedback.mine(one)] or subjects[:1]
             for subject in subjects:
-                await inbox.ratings.withdraw(subject)
+                await inbox.feedback.withdraw(subject)
             return "[]" if json_ else visible(f"your rating of {what} is withdrawn")
-        given: list[Feedback] = [await inbox.ratings.rate(subject, THUMBS[thumb], comment, tags) for subject in subjects]
+        given: list[Feedback] = [await inbox.feedback.rate(subject, THUMBS[thumb], comment, tags) for subject in subjects]
         if json_:
             return output.as_json([output.feedback_json(one) for one in given])
         return visible(f"rated {what}: thumbs {thumb}")
@@ -53,6 +53,6 @@ def _of_run(run: str, line: str) -> list[Subject]:
 
 async def _of_review(inbox: Inbox, review: str, slot: str) -> list[Subject]:
     """The decision of a slot; without a slot, every decided action of the review."""
-    found = await inbox.review(review_number(review))
+    found = await inbox.reviews.get(review_number(review))
     slots = [slot_number(slot)] if slot else [*found.decisions] or [action.slot for action in found.actions[:1]]
     return [Subject(found.row.run, found.row.id, one) for one in slots]

@@ -30,9 +30,13 @@ def queue(limit: int, wanted: str, json_: bool, home: str | None, reviewer: str 
     """List open reviews, oldest first."""
 
     async def work(inbox: Inbox) -> str:
-        rows = await inbox.rows((await inbox.matching_ids(wanted))[:limit]) if wanted.strip() else await inbox.waiting(limit)
+        rows = (
+            await inbox.reviews.rows((await inbox.reviews.matching_ids(wanted))[:limit])
+            if wanted.strip()
+            else await inbox.reviews.pending(limit)
+        )
         if json_:
-            return output.as_json([await _json(inbox, await inbox.review(row.id)) for row in rows])
+            return output.as_json([await _json(inbox, await inbox.reviews.get(row.id)) for row in rows])
         return output.queue_table(rows) or "no open reviews" + (" match" if wanted.strip() else "")
 
     print_from_inbox(work, home, reviewer)
@@ -96,8 +100,8 @@ def undo(review: str, home: str | None, reviewer: str | None) -> None:
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
-        await inbox.undo(id_)
-        row = (await inbox.review(id_)).row
+        await inbox.reviews.undo(id_)
+        row = (await inbox.reviews.get(id_)).row
         return visible(f"review {id_} is open again" + (f": {row.decided}" if row.decided else ""))
 
     print_from_inbox(work, home, reviewer)
@@ -115,8 +119,8 @@ def claim(review: str, reason: str, home: str | None, reviewer: str | None) -> N
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
-        await inbox.claim(id_, reason)
-        row = (await inbox.review(id_)).row
+        await inbox.reviews.claim(id_, reason)
+        row = (await inbox.reviews.get(id_)).row
         if row.claimant(time.time()) != inbox.reviewer:
             return f"review {id_} is not claimed, because claim_s is 0 in config.toml; its escalation stops here"
         return f"review {id_} is claimed by you{when(row.claimed_until, 'until', 'until')}"
@@ -132,7 +136,7 @@ def release(review: str, home: str | None, reviewer: str | None) -> None:
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
-        await inbox.release(id_)
+        await inbox.reviews.release(id_)
         return f"review {id_} is released"
 
     print_from_inbox(work, home, reviewer)
@@ -151,18 +155,22 @@ def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | 
     id_ = review_number(review)
 
     async def work(inbox: Inbox) -> str:
-        await inbox.escalate(id_, to, note)
-        if check := inbox.attention(id_):
+        await inbox.reviews.escalate(id_, to, note)
+        if check := inbox.reviews.attention_check(id_):
             return visible(check.told(inbox.reviewer))
-        return visible(f"review {id_} is escalated to {(await inbox.review(id_)).row.escalated}")
+        return visible(f"review {id_} is escalated to {(await inbox.reviews.get(id_)).row.escalated}")
 
     print_from_inbox(work, home, reviewer)
 
 
 async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
-    found = await inbox.review(review)
-    context, versions, notices = await inbox.context(review), await inbox.versions(review), await inbox.notices(review)
-    escalations, feedback = await inbox.escalations(review), await inbox.ratings.of_review(review)
+    found = await inbox.reviews.get(review)
+    context, versions, notices = (
+        await inbox.reviews.context(review),
+        await inbox.reviews.versions(review),
+        await inbox.reviews.notifications(review),
+    )
+    escalations, feedback = await inbox.reviews.escalations(review), await inbox.feedback.of_review(review)
     if as_json:
         more = {
             "context": output.context_json(context),
@@ -172,7 +180,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
             "feedback": [output.feedback_json(one) for one in feedback],
         }
         return output.as_json({**await _json(inbox, found), **more})
-    people, check = (await inbox.endorsements(review), await inbox.looks(review)), inbox.attention(review)
+    people, check = (await inbox.reviews.endorsements(review), await inbox.reviews.views(review)), inbox.reviews.attention_check(review)
     parts = [
         visible(check.told(inbox.reviewer)) if check else "",
         output.review_text(found, context, *people),
@@ -186,25 +194,25 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
 
 async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, digest: str | None, as_json: bool) -> str:
     """Decide one action of a review, or all of them if `slot` is None. Returns the review's state as text or JSON."""
-    found = await inbox.review(review)
+    found = await inbox.reviews.get(review)
     slots = [action.slot for action in found.actions] if slot is None else [slot]
     if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
         raise Stale(f"review {review} no longer has an action with that digest", "look at it again")
-    await inbox.decide(found, dict.fromkeys(slots, answer))
-    now = await inbox.review(review)
+    await inbox.reviews.decide(found, dict.fromkeys(slots, answer))
+    now = await inbox.reviews.get(review)
     if as_json:
         return output.as_json(await _json(inbox, now))
-    if check := inbox.attention(review):
+    if check := inbox.reviews.attention_check(review):
         return visible(check.told(inbox.reviewer))
-    if any(one.slot in now.undecided and one.slot in slots for one in await inbox.endorsements(review)):
+    if any(one.slot in now.undecided and one.slot in slots for one in await inbox.reviews.endorsements(review)):
         return visible(f"review {review} has {now.row.decided}; another person must approve the same{_undecided(now, slots)}")
     return visible(f"review {review} is {now.row.decided or now.row.state}{_undecided(now, [])}")
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
-    looks = await inbox.looks(review.row.id)
-    people = output.people_json(await inbox.endorsements(review.row.id), looks)
-    check = inbox.attention(review.row.id)
+    looks = await inbox.reviews.views(review.row.id)
+    people = output.people_json(await inbox.reviews.endorsements(review.row.id), looks)
+    check = inbox.reviews.attention_check(review.row.id)
     result = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
     return {**output.review_json(review, time.time(), looks), **people, "attention_check": result}
 

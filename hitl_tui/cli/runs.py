@@ -50,8 +50,8 @@ def launch(
     options = RunOptions(gates, gates_after, limit_s, tags)
 
     async def work(inbox: Inbox) -> str:
-        others = await inbox.suggestions(agent)
-        runs = await inbox.launch(agent, text=text, given=given, count=count, thread=thread, project=project, options=options)
+        others = await inbox.agents.suggestions(agent)
+        runs = await inbox.runs.launch(agent, text=text, given=given, count=count, thread=thread, project=project, options=options)
         if others:
             click.echo(
                 f"hitl-tui: no agent {agent} is known yet (known: {', '.join(others)}); the run waits for a worker that has it", err=True
@@ -71,7 +71,7 @@ def runs(limit: int, json_: bool, home: str | None, reviewer: str | None) -> Non
     """List runs, newest first."""
 
     async def work(inbox: Inbox) -> str:
-        found = await inbox.runs(limit)
+        found = await inbox.runs.newest(limit)
         if json_:
             return output.as_json([output.run_json(run) for run in found])
         return output.runs_table(found) or "no runs yet"
@@ -86,7 +86,7 @@ def retry(run: str, home: str | None, reviewer: str | None) -> None:
     """Continue a failed or cancelled run from its checkpoint."""
 
     async def work(inbox: Inbox) -> str:
-        await inbox.retry(run_number(run))
+        await inbox.runs.retry(run_number(run))
         return f"run {run} is queued again"
 
     print_from_inbox(work, home, reviewer)
@@ -102,8 +102,8 @@ def cancel(run: str, home: str | None, reviewer: str | None) -> None:
     """
 
     async def work(inbox: Inbox) -> str:
-        await inbox.cancel(run_number(run))
-        check = inbox.attention_of(run_number(run))
+        await inbox.runs.cancel(run_number(run))
+        check = inbox.runs.attention_check(run_number(run))
         return visible(check.told(inbox.reviewer)) if check else f"run {run} is being cancelled"
 
     print_from_inbox(work, home, reviewer)
@@ -115,9 +115,9 @@ async def shown(inbox: Inbox, number: int, as_json: bool) -> str:
     Raises:
         Refused: there is no such run.
     """
-    run = await inbox.run(number)
-    trace, reviews = await inbox.trace(run.id), await inbox.reviews_of(run.id)
-    feedback = await inbox.ratings.of_run(run.id)
+    run = await inbox.runs.get(number)
+    trace, reviews = await inbox.runs.trace(run.id), await inbox.reviews.of_run(run.id)
+    feedback = await inbox.feedback.of_run(run.id)
     if not as_json:
         return "\n".join(filter(None, [output.run_text(run, trace, reviews), output.feedback_text(feedback)]))
     more = {

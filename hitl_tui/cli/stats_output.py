@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_tui.cli.output import table
 from hitl_tui.formatting import UNKNOWN, counted, percent, took
-from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Rates, Reader, Span, Times, reliability
+from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Span, Statistics, Times, reliability
 from hitl_tui.sanitize import one_line
 
 ENOUGH = 2
@@ -28,7 +28,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 KINDS = ("approved", "edited", "rejected", "answered")
 
 
-def as_json(found: Insights) -> dict[str, Any]:
+def as_json(found: Statistics) -> dict[str, Any]:
     """All figures. The shape is the same however much data there is."""
     groups = {"agents": found.agents, "tools": found.tools, "reviewers": found.reviewers, "rules": found.rules}
     return {
@@ -93,7 +93,7 @@ def _reader_json(of: Reader) -> dict[str, Any]:
 # Text
 
 
-def lines(found: Insights, when: str) -> Iterator[str]:
+def lines(found: Statistics, when: str) -> Iterator[str]:
     """Tables of at most 80 columns; `when` names their time range."""
     beside = f" · {found.by_itself:,} more without a person" if found.by_itself else ""
     yield f"{counted(found.decisions, 'decision')} by people {when}{beside}"

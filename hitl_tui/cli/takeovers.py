@@ -32,10 +32,10 @@ def take_over(run: str, reason: str, json_: bool, home: str | None, reviewer: st
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
-        made = await inbox.take_over(id_, reason)
-        head = await inbox.head(id_)
+        made = await inbox.takeovers.take(id_, reason)
+        head = await inbox.takeovers.head(id_)
         if json_:
-            return output.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.state_schema(id_)})
+            return output.as_json({**_json(made), "head": _head_json(head), "state_schema": await inbox.takeovers.state_schema(id_)})
         return "\n".join(visible(line) for line in _lines(made, head))
 
     print_from_inbox(work, home, reviewer)
@@ -71,7 +71,7 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
         found = await _live(inbox, id_)
         if given is None and found.typed:
             raise Refused(f"what you typed for {' and '.join(found.typed)} is not valid yet", "correct it on screen, or pass --plan JSON")
-        await inbox.hand_back(found.id, found.plan if given is None else handback.read(given))
+        await inbox.takeovers.hand_back(found.id, found.plan if given is None else handback.read(given))
         return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` shows the outcome"
 
     print_from_inbox(work, home, reviewer)
@@ -88,15 +88,15 @@ def discard(run: str, home: str | None, reviewer: str | None) -> None:
 
     async def work(inbox: Inbox) -> str:
         id_ = run_number(run)
-        await inbox.discard((await _live(inbox, id_)).id)
+        await inbox.takeovers.discard((await _live(inbox, id_)).id)
         return f"run {output.run_id(id_)} stays as it was before the takeover"
 
     print_from_inbox(work, home, reviewer)
 
 
 async def _live(inbox: Inbox, run: int) -> TakeOver:
-    await inbox.run(run)
-    found = await inbox.takeover_of(run)
+    await inbox.runs.get(run)
+    found = await inbox.takeovers.latest(run)
     if found is None or not found.is_live:
         how = f": the last takeover was {found.state.replace('_', ' ')}" if found else ""
         raise Refused(f"run r{run} is not taken over{how}", f"`hitl-tui take-over r{run}` takes it over")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Held, Level, LevelChange, Levels, Standing
 from hitl_tui.oversight import autonomy as ladder
-from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.schema import Ladder, Policy
 from hitl_tui.store import Store
 from hitl_tui.store import autonomy as rows
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
 
 SHARED = "several projects have an agent of this name: none of their levels counts"
 OFF = (
@@ -20,24 +23,22 @@ OFF = (
 )
 
 
-class AutonomyDesk:
+class Autonomy:
     """The ladder, as one reviewer sees and changes it."""
 
-    def __init__(self, store: Store, reviewer: str, policy_now: Callable[[], PolicyNow], ring: Callable[[], None]) -> None:
-        self._store = store
-        self._reviewer = reviewer
-        self._policy_now = policy_now
-        self._ring = ring
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
 
     @property
     def ladder(self) -> Ladder | None:
         """What the policy wants of a tool before its next level; None where there is no ladder."""
-        policy = self._policy_now().policy
+        policy = self._inbox.policy.status().policy
         return policy.ladder if policy else None
 
     async def standings(self) -> list[Standing]:
         """Where every tool stands that people decided calls of, by agent and tool; none where there is no ladder."""
-        policy = self._policy_now().policy
+        policy = self._inbox.policy.status().policy
         return await standings(self._store, policy) if policy else []
 
     async def set(self, agent: str, tool: str, level: Level, why: str = "") -> LevelChange:
@@ -52,10 +53,10 @@ class AutonomyDesk:
         _check(standing, level, why)
         supported = level.rank > standing.level.rank and not why
         said = standing.says if supported else why
-        made = await rows.put(self._store, agent, tool, standing.level, level, self._reviewer, said, standing.evidence, time.time())
+        made = await rows.put(self._store, agent, tool, standing.level, level, self._inbox.reviewer, said, standing.evidence, time.time())
         if made is None:
             raise Stale(f"{agent}'s {tool} is no longer at {standing.level}", "look at it again")
-        self._ring()
+        self._inbox.ring()
         return made
 
     async def accept(self, agent: str, tool: str) -> LevelChange:

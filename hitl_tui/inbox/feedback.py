@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Feedback, Subject, Thumb
 from hitl_tui.sanitize import UNSEEN
-from hitl_tui.store import Store, feedback
+from hitl_tui.store import feedback
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
 
 LONGEST_COMMENT = 2000
 """Characters."""
@@ -20,13 +24,12 @@ LONGEST_REASON = 60
 """Characters: one line of a dialog at 80 columns."""
 
 
-class RatingsDesk:
+class Ratings:
     """What one reviewer thinks of decisions, messages and runs."""
 
-    def __init__(self, store: Store, reviewer: str, ring: Callable[[], None]) -> None:
-        self._store = store
-        self._reviewer = reviewer
-        self._ring = ring
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
 
     async def rate(self, subject: Subject, thumb: Thumb, comment: str = "", tags: Sequence[str] = ()) -> Feedback:
         """Give a thumb, with a comment and tags, in place of one's own older one on the subject. A tag with commas is several.
@@ -37,8 +40,8 @@ class RatingsDesk:
         comment = canonical_json.plain(comment.strip())
         if len(comment) > LONGEST_COMMENT:
             raise Refused(f"the comment has {len(comment):,} characters", f"at most {LONGEST_COMMENT:,} fit")
-        given = await feedback.rate(self._store, subject, thumb, comment, _tidy(tags), self._reviewer)
-        self._ring()
+        given = await feedback.rate(self._store, subject, thumb, comment, _tidy(tags), self._inbox.reviewer)
+        self._inbox.ring()
         return given
 
     async def withdraw(self, subject: Subject) -> None:
@@ -47,13 +50,13 @@ class RatingsDesk:
         Raises:
             Refused: this reviewer gave none.
         """
-        if not await feedback.withdraw(self._store, subject, self._reviewer):
+        if not await feedback.withdraw(self._store, subject, self._inbox.reviewer):
             raise Refused("there is no thumb of yours here", "nothing was changed")
-        self._ring()
+        self._inbox.ring()
 
     def mine(self, subject: Subject) -> Feedback | None:
         """One's own thumb on a subject, at once; None when there is none."""
-        return feedback.of(self._store, subject, self._reviewer)
+        return feedback.of(self._store, subject, self._inbox.reviewer)
 
     async def of_run(self, run: int) -> list[Feedback]:
         """Everybody's thumbs on a run, its messages and decisions, oldest first."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Reader, brier, calibration_error, supported_threshold
-from hitl_tui.store import Store, reviewer_pace, statistics
+from hitl_tui.oversight.statistics import Calibration, Figures, Reader, Statistics, brier, calibration_error, supported_threshold
+from hitl_tui.store import reviewer_pace, statistics
 from hitl_tui.store.statistics import Counted, Only
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
 
 TRUSTED = 0.9
 """What Wilson's lower bound must reach before the data supports that a call goes on by itself."""
 
 
-class InsightsDesk:
+class Insights:
     """The figures, as one reviewer reads them."""
 
-    def __init__(self, store: Store, reviewer: str) -> None:
-        self._store = store
-        self._reviewer = reviewer
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
 
-    async def read(self, since: float = 0.0, only: Only | None = None) -> Insights:
+    async def read(self, since: float = 0.0, only: Only | None = None) -> Statistics:
         """Everything since the day (UTC) of that Unix time, or `only` of some of it; in no time, however many decisions there were.
 
         How somebody reads is told by their last decisions, whatever `only` says.
@@ -27,7 +31,7 @@ class InsightsDesk:
         found = await statistics.everything(self._store, since, only)
         overall = found.overall.figures("")
         people = _busiest(found.reviewers)
-        return Insights(
+        return Statistics(
             since,
             overall.rates.total,
             found.by_itself,
@@ -42,8 +46,8 @@ class InsightsDesk:
 
     async def pace(self) -> Reader | None:
         """How this reviewer reads; None when there is nothing to tell it by."""
-        found = await statistics.of_reviewer(self._store, self._reviewer)
-        return await reviewer_pace.reader(self._store, self._reviewer, found) if found.rates.total else None
+        found = await statistics.of_reviewer(self._store, self._inbox.reviewer)
+        return await reviewer_pace.reader(self._store, self._inbox.reviewer, found) if found.rates.total else None
 
 
 def _busiest(groups: Mapping[str, Counted]) -> list[Figures]:

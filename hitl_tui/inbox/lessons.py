@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Entry, Lesson, LessonState
 from hitl_tui.oversight.lessons import checked
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.store import Store
 from hitl_tui.store import lessons as kept
 
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+
 EXAMPLES = 20
-Entries: TypeAlias = list[Entry]  # where `list` is the desk's
 
 
-class LessonsDesk:
+class Lessons:
     """What one reviewer makes of lessons."""
 
-    def __init__(self, store: Store, reviewer: str, ring: Callable[[], None]) -> None:
-        self._store = store
-        self._reviewer = reviewer
-        self._ring = ring
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
 
-    async def list(self, states: Sequence[LessonState] = ()) -> list[Lesson]:
+    async def find(self, states: Sequence[LessonState] = ()) -> list[Lesson]:
         """Lessons in these states, or all: first what is proposed, which is brought up to date, then accepted, then dropped ones."""
         await kept.propose(self._store)
         return await kept.listed(self._store, states)
@@ -72,16 +72,13 @@ class LessonsDesk:
         """What people did with the tool's calls before it was accepted, and since, of 200 on either side; None unless it is accepted."""
         return await kept.effects(self._store, lesson.id)
 
-    async def examples(self, lesson: Lesson) -> Entries:
+    async def examples(self, lesson: Lesson) -> list[Entry]:
         """The last 20 decisions that it was drawn from, the newest first."""
-        from hitl_tui.inbox.inbox import Inbox  # which has this desk
-
-        inbox = Inbox(self._store, self._reviewer)
-        return [await inbox.remembered(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
+        return [await self._inbox.history.get(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
 
     async def _decide(self, found: Lesson, state: LessonState, text: str | None) -> Lesson:
         said = found.text if text in (None, found.text) else checked(text or "")
         if (state, said) != (found.state, found.text):
-            await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._reviewer)
-            self._ring()
+            await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._inbox.reviewer)
+            self._inbox.ring()
         return await self.get(found.id)

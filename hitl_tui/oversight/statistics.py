@@ -303,7 +303,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Insights:
+class Statistics:
     """Everything of a period."""
 
     since: float

@@ -360,7 +360,7 @@ class HitlApp(App[None]):
 
     @reports_errors
     async def on_run_chosen(self, message: RunChosen) -> None:
-        rows = await self._inbox.reviews_of(message.run)
+        rows = await self._inbox.reviews.of_run(message.run)
         review = next((row.id for row in rows if row.state == ReviewState.OPEN), None)
         if review is not None:
             await self.action_show("queue")

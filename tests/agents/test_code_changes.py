@@ -75,7 +75,7 @@ async def test_another_question_gets_no_answer_meant_for_the_first(author: Autho
     await someone.decide(review, approve())
     again = await someone.one(run)
     assert (again.value, again.row.id != review.row.id) == ("pay 10000?", True)
-    stale = await someone.inbox.review(review.row.id)
+    stale = await someone.inbox.reviews.get(review.row.id)
     assert (stale.row.state, stale.row.note) == ("stale", "what would run is no longer what was shown")
     assert "answered" not in [d["did"] for d in someone.did(run)]
     await someone.decide(again, respond("no"))

@@ -36,21 +36,21 @@ async def test_versions_are_the_calls_sent_back_since_something_else_was_decided
     send = ("send", {"to": "bob"})
     run = await pauses.launch("batched", [send, ("delete", {"path": "p"})], [send], [send], [send])
     first = await pauses.one(run)
-    assert await pauses.inbox.versions(first.row.id) == []
+    assert await pauses.inbox.reviews.versions(first.row.id) == []
     await pauses.decide(first, back("a"), reject("no"))
     second = await pauses.one(run)
-    (version,) = await pauses.inbox.versions(second.row.id)
+    (version,) = await pauses.inbox.reviews.versions(second.row.id)
     assert (version.review, version.slot, version.name) == (first.row.id, 0, "send")
     assert (version.proposal, version.left, version.note, version.actor) == ({"to": "bob"}, LEFT, "a", "ann")
     await pauses.decide(second, back("b", to="zoe"))
     third = await pauses.one(run)
-    assert [version.note for version in await pauses.inbox.versions(third.row.id)] == ["a", "b"]
-    assert (await pauses.inbox.review(second.row.id)).row.decided == "sent back by ann"
+    assert [version.note for version in await pauses.inbox.reviews.versions(third.row.id)] == ["a", "b"]
+    assert (await pauses.inbox.reviews.get(second.row.id)).row.decided == "sent back by ann"
     await pauses.decide(third, approve())
     fourth = await pauses.one(run)
-    assert await pauses.inbox.versions(fourth.row.id) == []
+    assert await pauses.inbox.reviews.versions(fourth.row.id) == []
     await pauses.decide(fourth, reject("enough"))
-    assert (await pauses.inbox.review(fourth.row.id)).row.decided == "rejected by ann"
+    assert (await pauses.inbox.reviews.get(fourth.row.id)).row.decided == "rejected by ann"
 
 
 async def test_where_the_graph_reads_no_reason_there_is_no_other_pass(pauses: Reviewer) -> None:

@@ -72,12 +72,12 @@ async def test_a_batch_is_decided_call_by_call(pauses: Reviewer) -> None:
     assert len({a.tool_call for a in review.actions}) == 5
     assert review.actions[4].allowed == (DecisionKind.APPROVE, DecisionKind.REJECT)
     assert review.actions[4].description == "Deleting is for ever."
-    assert await pauses.inbox.decide(review, {3: respond("no need")}) == ReviewState.OPEN
-    assert await pauses.inbox.decide(review, {0: approve(), 1: edit(to="b2", body="new")}) == ReviewState.OPEN
-    assert await pauses.inbox.decide(review, {2: approve()}) == ReviewState.OPEN
-    assert await pauses.inbox.decide(review, {2: reject("no")}) == ReviewState.OPEN, "a slot may be decided again"
+    assert await pauses.inbox.reviews.decide(review, {3: respond("no need")}) == ReviewState.OPEN
+    assert await pauses.inbox.reviews.decide(review, {0: approve(), 1: edit(to="b2", body="new")}) == ReviewState.OPEN
+    assert await pauses.inbox.reviews.decide(review, {2: approve()}) == ReviewState.OPEN
+    assert await pauses.inbox.reviews.decide(review, {2: reject("no")}) == ReviewState.OPEN, "a slot may be decided again"
     assert pauses.did(run) == []
-    assert await pauses.inbox.decide(review, {4: reject()}) == ReviewState.DECIDED
+    assert await pauses.inbox.reviews.decide(review, {4: reject()}) == ReviewState.DECIDED
     found = results(await pauses.done(run))
     assert sorted((d["did"], d.get("to")) for d in pauses.did(run)) == [("look", None), ("send", "a"), ("send", "b2")]
     refused, answered, first, second = found["send"]
@@ -103,7 +103,7 @@ async def test_parallel_calls_are_decided_one_at_a_time(pauses: Reviewer) -> Non
     await pauses.done(run)
     assert sorted((d["did"], d.get("to")) for d in pauses.did(run)) == [("look", None), ("send", "a"), ("send", "b2")]
     assert await pauses.states(run) == ["applied"] * 3
-    trace = await pauses.inbox.trace(run.id)
+    trace = await pauses.inbox.runs.trace(run.id)
     shown = [(e.body["name"], e.body["text"]) for e in trace if e.kind == "result"]
     assert len(shown) == len(set(shown)) == 4, f"each result is told once: {shown}"
 
@@ -113,7 +113,7 @@ async def test_rounds_follow_each_other(pauses: Reviewer) -> None:
     await pauses.decide(await pauses.one(run), approve())
     review = await pauses.one(run)
     assert review.actions[0].args == {"to": "zoe"}
-    context = await pauses.inbox.context(review.row.id)
+    context = await pauses.inbox.reviews.context(review.row.id)
     assert context.reasoning == "round 3: I need send"
     assert [(a.name, a.result) for a in context.attempts] == [("send", "sent to bob"), ("look", "saw p")]
     assert context.conversation[0].role == "user"
@@ -169,9 +169,9 @@ async def test_wrong_decisions_are_refused_before_anything_is_stored(pauses: Rev
     review = await pauses.one(run)
     with pytest.raises(Refused):
         await pauses.decide(review, answer)
-    again = await pauses.inbox.review(review.row.id)
+    again = await pauses.inbox.reviews.get(review.row.id)
     assert (again.row.state, again.decisions) == (ReviewState.OPEN, {})
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 async def test_decisions_the_graph_does_not_allow_are_refused(pauses: Reviewer) -> None:
@@ -182,7 +182,7 @@ async def test_decisions_the_graph_does_not_allow_are_refused(pauses: Reviewer) 
             with pytest.raises(Refused, match="approve, reject"):
                 await pauses.decide(review, answer)
         with pytest.raises(Refused, match="has no action 7"):
-            await pauses.inbox.decide(review, {7: approve()})
+            await pauses.inbox.reviews.decide(review, {7: approve()})
         await pauses.decide(review, approve())
         await pauses.done(run)
         assert pauses.did(run) == [{"did": "delete", "path": "x"}]
@@ -195,7 +195,7 @@ async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("store", {"data": 1})])
     with pytest.raises(Refused, match="nested"):
         await pauses.decide(await pauses.one(run), edit(data=deep))
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 # Static gates
@@ -213,7 +213,7 @@ async def test_a_tool_gate_takes_any_mix(pauses: Reviewer, agent: str, order: in
     await pauses.decide(review, *(answer for _, answer in answers))
     second = await pauses.one(run)
     assert [a.name for a in second.actions] == ["look"], "the gate is there again at its next visit"
-    context = await pauses.inbox.context(second.row.id)
+    context = await pauses.inbox.reviews.context(second.row.id)
     told = {a.args["to"]: (a.result, a.failed) for a in context.attempts}
     assert told == {"a": ("sent to a", False), "b2": ("sent to b2", False), "c": ("never c", True), "d": ("d was told", False)}
     await pauses.decide(second, approve())
@@ -283,8 +283,8 @@ async def test_a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected(paus
 async def test_a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_hidden", [LETTER])
     await pauses.one(run)
-    await pauses.inbox.cancel(run.id)
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.cancel(run.id)
+    await pauses.inbox.runs.retry(run.id)
     again = await pauses.one(run)
     assert pauses.did(run) == []
     await pauses.decide(again, approve())
@@ -347,7 +347,7 @@ async def test_agent_inbox_allows_what_its_config_says(pauses: Reviewer) -> None
     for answer in (edit(to="x"), respond("x"), reject("x")):
         with pytest.raises(Refused):
             await pauses.decide(review, answer)
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 # Any other value
@@ -378,7 +378,7 @@ async def test_text_and_json_at_once_are_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("anything", given={"value": "?"})
     with pytest.raises(Refused, match="not both"):
         await pauses.decide(await pauses.one(run), Answer(DecisionKind.RESPOND, {"a": 1}, "text"))
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 async def test_choices_are_offered(pauses: Reviewer) -> None:
@@ -391,7 +391,7 @@ async def test_choices_are_offered(pauses: Reviewer) -> None:
     assert [d["did"] for d in pauses.did(run)] == ["prepare", "function"], "the task ran once"
     run = await pauses.launch("anything", given={"value": {"question": "sure?", "choices": [True, False]}})
     assert kinds(await pauses.one(run)) == {"approve", "reject", "respond"}
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 @pytest.mark.parametrize(
@@ -474,10 +474,10 @@ async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error == "ValueError: bad is not good"
     assert "ask_and_fail" in failed.traceback
-    after = await pauses.inbox.review(review.row.id)
+    after = await pauses.inbox.reviews.get(review.row.id)
     assert after.row.state == ReviewState.FAILED
     assert "bad is not good" in after.row.note
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     again = await pauses.one(run)
     assert (again.row.id, again.interrupt) != (review.row.id, review.interrupt)
     await pauses.decide(again, respond("good"))
@@ -490,11 +490,11 @@ async def test_a_thread_poisoned_again_and_again_is_asked_anew_each_time(pauses:
     for answer in ("bad", "worse", "worst"):
         await pauses.decide(await pauses.one(run), respond(answer))
         assert answer in (await pauses.wait(run, RunState.FAILED)).error
-        await pauses.inbox.retry(run.id)
+        await pauses.inbox.runs.retry(run.id)
     await pauses.decide(await pauses.one(run), respond("good"))
     assert (await pauses.done(run))["answer"] == "good"
     assert [d["answer"] for d in pauses.did(run)] == ["bad", "worse", "worst", "good"]
-    ids = [(await pauses.inbox.review(row.id)).interrupt for row in await pauses.inbox.reviews_of(run.id)]
+    ids = [(await pauses.inbox.reviews.get(row.id)).interrupt for row in await pauses.inbox.reviews.of_run(run.id)]
     assert len(set(ids)) == 4
 
 
@@ -503,7 +503,7 @@ async def test_a_tool_that_fails_after_approval(pauses: Reviewer) -> None:
     await pauses.decide(await pauses.one(run), approve())
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error == "RuntimeError: no paper"
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     again = await pauses.one(run)
     await pauses.decide(again, respond("printed by hand"))
     assert results(await pauses.done(run))["burst"] == ["printed by hand"]
@@ -521,20 +521,20 @@ async def test_two_reviewers_decide_at_once(pauses: Reviewer) -> None:
             await pauses.decide(review, reject("no"))
         await pauses.done(run)
         assert len(pauses.did(run)) == 1
-        assert (await pauses.inbox.review(review.row.id)).decisions[0].actor == "bob"
+        assert (await pauses.inbox.reviews.get(review.row.id)).decisions[0].actor == "bob"
 
 
 async def test_a_cancelled_run_asks_nothing_any_more(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [LETTER, LETTER])
     reviews = await pauses.asked(run, 2)
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
     await pauses.wait(run, RunState.CANCELLED)
     assert await pauses.states(run) == ["stale", "stale"]
     with pytest.raises(Stale, match="cancelled"):
         await pauses.decide(reviews[0], approve())
     with pytest.raises(Stale):
-        await pauses.inbox.cancel(run.id)
-    await pauses.inbox.retry(run.id)
+        await pauses.inbox.runs.cancel(run.id)
+    await pauses.inbox.runs.retry(run.id)
     for review in await pauses.asked(run, 2):
         await pauses.decide(review, approve())
     await pauses.done(run)
@@ -556,7 +556,7 @@ async def test_large_arguments_and_long_conversations(pauses: Reviewer) -> None:
     history = [{"role": "user", "content": f"message {n}"} for n in range(1000)]
     run = await pauses.launch("batched", given={"messages": [*history, {"role": "user", "content": '[[["send", {"to": "z"}]]]'}]})
     review = await pauses.one(run)
-    assert len((await pauses.inbox.context(review.row.id)).conversation) == 1002
+    assert len((await pauses.inbox.reviews.context(review.row.id)).conversation) == 1002
     await pauses.decide(review, approve())
     await pauses.done(run)
 
@@ -591,7 +591,7 @@ async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
     inner = await deep.one(run)
     assert (inner.actions[0].name, inner.actions[0].args) == ("delete", {"path": "p"})
     assert kinds(inner) == {"approve", "reject"}
-    context = await deep.inbox.context(inner.row.id)
+    context = await deep.inbox.reviews.context(inner.row.id)
     assert context.reasoning == "round 1: I need look, delete", "what the sub-agent said, not the main agent"
     await deep.decide(inner, approve())
     await deep.done(run)
@@ -610,7 +610,7 @@ async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
     for name, agent, reasoning in (("delete", "cleaner", "round 1: I need look, delete"), ("send", "writer", "round 1: I need send")):
         review = reviews[name]
         assert (review.path, review.node) == (("tools", agent), "HumanInTheLoopMiddleware.after_model")
-        context = await deep.inbox.context(review.row.id)
+        context = await deep.inbox.reviews.context(review.row.id)
         assert (context.reasoning, context.conversation[-1].calls[-1][0]) == (reasoning, name)
         assert review.actions[0].tool_call, "its message is the sub-agent's"
     await deep.decide(reviews["send"], edit(to="v"))

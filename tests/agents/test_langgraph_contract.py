@@ -371,7 +371,7 @@ async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract:
     await contract.decide(review, respond("but I do"))
     again = await contract.one(run)
     assert (again.row.id, again.row.note) == (review.row.id, "the answer was sent, and the graph asks the same again")
-    await contract.inbox.cancel(run.id)
+    await contract.inbox.runs.cancel(run.id)
     await contract.wait(run, RunState.CANCELLED)
 
 
@@ -434,7 +434,7 @@ async def test_where_one_decision_is_allowed_it_is_the_only_one(
 async def test_an_agent_that_allows_no_decision_is_listed_as_broken(contract: Reviewer) -> None:
     await contract.until_workers(1)
     await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
-    [careless] = [agent for agent in await contract.inbox.agents() if agent.name == "careless"]
+    [careless] = [agent for agent in await contract.inbox.agents.all() if agent.name == "careless"]
     assert careless.error.startswith("ValueError: ")
     assert "allowed_decisions" in careless.error
 
@@ -466,7 +466,7 @@ async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(alone
     assert alone.place.run_until_idle() == 0
     second = await alone.one(run)
     assert (second.value, second.row.id != review.row.id) == ("second?", True)
-    assert (await alone.inbox.review(review.row.id)).row.state == ReviewState.STALE
+    assert (await alone.inbox.reviews.get(review.row.id)).row.state == ReviewState.STALE
     await alone.decide(second, respond("two"))
     assert alone.place.run_until_idle() == 0
     assert (await alone.done(run))["answer"] == ["from elsewhere", "two"]
@@ -481,7 +481,7 @@ async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(alone: Re
     assert alone.place.run_until_idle() == 0
     assert (await alone.done(run))["answer"] == "from elsewhere"
     assert alone.did(run) == [{"did": "answered", "answer": "from elsewhere"}]
-    stale = (await alone.inbox.review(review.row.id)).row
+    stale = (await alone.inbox.reviews.get(review.row.id)).row
     assert (stale.state, stale.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
 
 
@@ -533,7 +533,7 @@ async def test_a_batch_poisoned_elsewhere_is_asked_anew(alone: Reviewer) -> None
     assert alone.place.run_until_idle() == 0
     assert "decisions" in (await alone.wait(run, RunState.FAILED)).error
     assert names(alone, run) == []
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     assert alone.place.run_until_idle() == 0
     again = await alone.one(run)
     assert again.interrupt != review.interrupt
@@ -580,7 +580,7 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
     await contract.decide(await contract.one(run), respond("bad"))
     await contract.wait(run, RunState.FAILED)
     assert names(contract, run) == ["acts"]
-    await contract.inbox.retry(run.id)
+    await contract.inbox.runs.retry(run.id)
     again = await contract.one(run)
     assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked anew")
     await contract.decide(again, respond("good"))
@@ -618,7 +618,7 @@ async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Review
     second = await contract.one(run)
     assert second.interrupt != first.interrupt
     assert not [d for d in contract.did(run) if d["did"] == "answered"]
-    await contract.inbox.cancel(run.id)
+    await contract.inbox.runs.cancel(run.id)
     await contract.wait(run, RunState.CANCELLED)
 
 
@@ -656,9 +656,9 @@ async def test_what_ended_beside_a_cancelled_node_keeps_its_result(alone: Review
     await alone.until_did(run, "slow begins")
     await alone.until_did(run, "acts")
     await asyncio.sleep(0.5)  # checkpoints are written behind the run
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     await alone.wait(run, RunState.CANCELLED)
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     assert sorted((await alone.done(run))["log"]) == ["acted", "slow"]
     assert names(alone, run).count("acts") == 1
 
@@ -667,7 +667,7 @@ async def test_each_step_is_told_once_although_its_node_runs_again(contract: Rev
     run = await contract.launch("streams", given={})
     await contract.decide(await contract.one(run), approve())
     await contract.done(run)
-    trace = await contract.inbox.trace(run.id)
+    trace = await contract.inbox.runs.trace(run.id)
     assert [event.node for event in trace if event.kind == "start"] == ["acts", "tell", "tell"]
     assert [event.body["value"] for event in trace if event.kind == "custom"] == [{"percent": 50}] * 2, "the node ran twice"
     ends = [(event.node, event.body.get("paused", False)) for event in trace if event.kind == "end"]
@@ -686,5 +686,5 @@ async def test_a_manifest_of_everything_is_read(contract: Reviewer) -> None:
     manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
     assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}
     await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
-    agents = {agent.name: agent.error for agent in await contract.inbox.agents()}
+    agents = {agent.name: agent.error for agent in await contract.inbox.agents.all()}
     assert {name for name in manifest["graphs"] if agents[name]} == {"careless"}

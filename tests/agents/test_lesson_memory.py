@@ -53,20 +53,20 @@ async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(ow
             review = await proposes(ann)
             plain = review.actions[0].args
             await ann.decide(review, edit(**{**plain, "body": plain["body"] + PS}))
-            await ann.done(await ann.inbox.run(review.row.run))
-        (lesson,) = await ann.inbox.lessons.list([LessonState.PROPOSED])
+            await ann.done(await ann.inbox.runs.get(review.row.run))
+        (lesson,) = await ann.inbox.lessons.find([LessonState.PROPOSED])
         assert lesson.text.startswith('When you call send_mail, add "\\n\\nP.S. We are closed on Mondays." at the end of `body`.')
         assert (await proposes(ann)).actions[0].args == plain  # nobody has accepted it yet
 
         accepted = await ann.inbox.lessons.accept(lesson.id)
         review = await proposes(ann)
         assert review.actions[0].args == {**plain, "body": plain["body"] + PS}
-        assert "As reviewers taught me, I changed `body` of send_mail." in (await ann.inbox.context(review.row.id)).reasoning
+        assert "As reviewers taught me, I changed `body` of send_mail." in (await ann.inbox.reviews.context(review.row.id)).reasoning
         assert await in_memory(place, "mail_assistant") == [
             {"text": lesson.text, "tool": "send_mail", "topic": "edit:body", "accepted_at": accepted.decided_at}
         ]
         await ann.decide(review, approve())
-        await ann.done(await ann.inbox.run(review.row.run))
+        await ann.done(await ann.inbox.runs.get(review.row.run))
         found = await ann.inbox.lessons.effects(accepted)
         assert found and (found[0].edited, found[1].approved, found[1].edited) == (2, 1, 0)
 
@@ -102,13 +102,13 @@ async def test_lessons_reach_every_kind_of_store_and_a_bad_one_stops_no_run(own:
             told = await ann.done(await ann.launch(agent, given={"agent": agent}))
             assert (told["said"], told["of_send"]) == (whole, f"{TAUGHT}Sign send."), agent
             assert (await ann.done(await ann.launch(agent, given={"agent": "nobody"})))["said"] == ""
-        dropped = next(one for one in await desk.list() if (one.agent, one.tool) == ("own_store", "post"))
+        dropped = next(one for one in await desk.find() if (one.agent, one.tool) == ("own_store", "post"))
         await desk.drop(dropped.id)
         assert (await ann.done(await ann.launch("own_store", given={"agent": "own_store"})))["said"] == f"{TAUGHT}Sign send."
 
         run = await ann.launch("bad_store", given={"agent": "bad_store"})
         assert (await ann.done(run))["said"] == "went on"
-        trace = await ann.inbox.trace(run.id)
+        trace = await ann.inbox.runs.trace(run.id)
         assert any("did not take the lessons" in str(event.body) and "the store's server is gone" in str(event.body) for event in trace)
         assert "the store's server is gone" in place.home.run_log(run.id).read_text()
 

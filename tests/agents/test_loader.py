@@ -85,7 +85,7 @@ async def test_files_of_one_name_in_several_folders_are_several_modules(kinds: R
 
 async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) -> None:
     await kinds.done(await kinds.launch("created", text="the worker is there"))
-    agents = {agent.name: agent for agent in await kinds.inbox.agents()}
+    agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert {name: agents[name].error for name in BROKEN} == BROKEN
     assert agents["no_file"].error.startswith("there is no file ")
     assert {name for name, agent in agents.items() if agent.error} == {*BROKEN, "no_file"}
@@ -96,7 +96,7 @@ async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) ->
 
 async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
     await kinds.done(await kinds.launch("created", text="the worker is there"))
-    agents = {agent.name: agent for agent in await kinds.inbox.agents()}
+    agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert agents["created"].description == "Made by create_agent."
     assert agents["created"].takes_text
     assert agents["function"].takes_text
@@ -121,7 +121,7 @@ async def test_other_targets(own: Own, target: str, agent: str, given: Any, by: 
     async with reviewer(place) as someone:
         run = await someone.launch(agent, given=given)
         assert place.run_until_idle() == 0
-        assert (await someone.inbox.run(run.id)).state is RunState.DONE
+        assert (await someone.inbox.runs.get(run.id)).state is RunState.DONE
         assert (await someone.done(run))["by"] == by
 
 

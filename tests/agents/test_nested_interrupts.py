@@ -26,7 +26,7 @@ async def test_a_question_below_nodes(pauses: Reviewer, how: str, height: int) -
     review = await pauses.one(run)
     assert (review.row.kind, review.node) == (PauseKind.QUESTION, "ask")
     assert review.path == tuple(f"level{level}" for level in range(height, 0, -1))
-    context = await pauses.inbox.context(review.row.id)
+    context = await pauses.inbox.reviews.context(review.row.id)
     assert context.state["level"] == 0, "the state of the graph that asks"
     await pauses.decide(review, respond("very"))
     assert (await pauses.done(run))["answer"] == "very"
@@ -42,7 +42,7 @@ async def test_a_question_below_tools(pauses: Reviewer, height: int) -> None:
     review = await pauses.one(run)
     assert (review.row.kind, review.node) == (PauseKind.QUESTION, "ask")
     assert review.path == (("tools",), ("tools", "agent1", "tools"), ("tools", "agent2", "tools", "agent1", "tools"))[height - 1]
-    context = await pauses.inbox.context(review.row.id)
+    context = await pauses.inbox.reviews.context(review.row.id)
     assert context.state["text"] == "down"
     await pauses.decide(review, respond("very"))
     state = await pauses.done(run)
@@ -132,7 +132,7 @@ async def test_a_tool_node_that_may_mix_up_answers_is_warned_of(pauses: Reviewer
     note = review.row.note
     assert note.startswith("one of 3 calls that tools runs in one task asks this; LangGraph may hand your answer to another of them")
     assert all(name in note for name in ("confirm a", "look p", "confirm b")), note
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 @pytest.mark.parametrize("agent", ["classic", "classic_inside", "classic_hidden"])
@@ -194,9 +194,9 @@ async def test_gates_of_a_run_come_on_top_of_the_graphs_own(pauses: Reviewer) ->
 async def test_a_run_stopped_at_its_own_gate_stays_there_after_a_retry(pauses: Reviewer) -> None:
     run = await pauses.launch("three_steps", given={"text": "hi"}, options=RunOptions(gates_before=("tidy",)))
     await pauses.one(run)
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
     await pauses.wait(run, RunState.CANCELLED)
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     again = await pauses.one(run)
     assert (again.node, [d["did"] for d in pauses.did(run)]) == ("tidy", ["draft", "publish"])
     await pauses.decide(again, approve())

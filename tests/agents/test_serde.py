@@ -108,7 +108,7 @@ async def test_a_poisoned_thread_calls_and_imports_nothing(
     place.start("--until-idle")
     await alone.decide(review, respond("go on"))
     assert place.workers[-1].wait() == 0
-    assert (await alone.inbox.run(run.id)).state in (RunState.DONE, RunState.FAILED)
+    assert (await alone.inbox.runs.get(run.id)).state in (RunState.DONE, RunState.FAILED)
     assert not proof.exists()
 
 

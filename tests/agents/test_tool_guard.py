@@ -39,7 +39,7 @@ async def test_what_was_refused_does_not_run_as_proposed(pauses: Reviewer, agent
     assert failed.error.startswith(f"the agent went on to run send as proposed although {did} (review {review.row.id}), and was stopped; ")
     assert failed.traceback == ""
     assert pauses.did(run) == []
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     await pauses.wait(run, RunState.FAILED, RunState.WAITING)
     assert pauses.did(run) == [], "a retry is stopped as well, or asks"
 
@@ -64,7 +64,7 @@ async def test_a_question_still_open_is_no_yes(pauses: Reviewer) -> None:
     assert f"although its review waits for a decision (review {second.row.id})" in failed.error
     assert [d["to"] for d in pauses.did(run)] in ([], ["a"])
     quiet(pauses, run, on=False)
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     await pauses.wait(run, RunState.WAITING)
     assert "b" not in [d["to"] for d in pauses.did(run)]
 
@@ -76,7 +76,7 @@ async def test_being_asked_again_lifts_the_ban(pauses: Reviewer) -> None:
     await pauses.decide(review, reject("no"))
     await pauses.wait(run, RunState.FAILED)
     quiet(pauses, run, on=False)
-    await pauses.inbox.retry(run.id)
+    await pauses.inbox.runs.retry(run.id)
     again = await pauses.one(run)
     assert again.actions[0].tool_call == review.actions[0].tool_call
     await pauses.decide(again, approve())

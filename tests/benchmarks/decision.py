@@ -73,7 +73,7 @@ async def measure() -> Ratio:
         async with Store.open(ours) as store:
             await seed.many(store, PAIRS + WARM)
             inbox = Inbox(store, "bench")
-            waiting = [await inbox.review(id_) for id_ in await inbox.waiting_ids()]
+            waiting = [await inbox.reviews.get(id_) for id_ in await inbox.reviews.open_ids()]
             one, other = iter(waiting), iter(waiting)
 
             async def decide() -> float:

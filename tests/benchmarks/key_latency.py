@@ -26,7 +26,7 @@ def _number_them(home: Home) -> None:
 
     async def number() -> None:
         async with Store.open(home.database) as store:
-            for row in await Inbox(store, "bench").waiting(REVIEWS):
+            for row in await Inbox(store, "bench").reviews.pending(REVIEWS):
                 args = canonical_json.dumps({"to": "ann@example.com", "mark": _mark(row.id).decode()})
                 await store.db.execute("UPDATE actions SET args = ? WHERE review = ?", (args, row.id))
 
@@ -40,7 +40,7 @@ def _mark(review: int) -> bytes:
 def _launch(home: Home, agent: str) -> None:
     async def launch() -> None:
         async with Store.open(home.database) as store:
-            await Inbox(store, "bench").launch(agent, given={"asked": ""})
+            await Inbox(store, "bench").runs.launch(agent, given={"asked": ""})
 
     asyncio.run(launch())
 

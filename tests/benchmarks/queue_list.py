@@ -36,11 +36,11 @@ class ListApp(App[None]):
         self.inbox = inbox
 
     def compose(self) -> ComposeResult:
-        yield QueueList(self.inbox.rows, lambda *_: None, time.time)
+        yield QueueList(self.inbox.reviews.rows, lambda *_: None, time.time)
 
     async def show(self) -> None:
         """Read what waits and put it on the screen."""
-        self.query_one(QueueList).load(SortedIds(await self.inbox.waiting_ids()))
+        self.query_one(QueueList).load(SortedIds(await self.inbox.reviews.open_ids()))
         await self.workers.wait_for_complete()
 
     def change(self, row: ReviewRow) -> None:
@@ -116,8 +116,8 @@ async def measure() -> list[Ratio]:
     """Three ratios: time to show, time to change, bytes."""
     with tempfile.TemporaryDirectory() as folder:
         async with _inbox(folder) as inbox:
-            ids = list(await inbox.waiting_ids())
-            rows = [row for start in range(0, COUNT, 10_000) for row in await inbox.rows(ids[start : start + 10_000])]
+            ids = list(await inbox.reviews.open_ids())
+            rows = [row for start in range(0, COUNT, 10_000) for row in await inbox.reviews.rows(ids[start : start + 10_000])]
             ours, tables = [], []
             for _ in range(PAIRS):
                 ours.append(await _measure(lambda: ListApp(inbox), rows[0]))

@@ -43,14 +43,14 @@ class Console:
 
     async def decide_and_see(self) -> float:
         """Seconds from before the decision to after the resumed run's first event was read."""
-        [run] = await self.inbox.launch("asking", given={"asked": ""})
-        [row] = await self.until(lambda: self.inbox.reviews_of(run.id))
-        review = await self.inbox.review(row.id)
-        last = (await self.inbox.trace(run.id))[-1].seq
+        [run] = await self.inbox.runs.launch("asking", given={"asked": ""})
+        [row] = await self.until(lambda: self.inbox.reviews.of_run(run.id))
+        review = await self.inbox.reviews.get(row.id)
+        last = (await self.inbox.runs.trace(run.id))[-1].seq
         self.rung.clear()
         began = time.perf_counter()
-        await self.inbox.decide(review, {0: Answer(DecisionKind.RESPOND, message="yes")})
-        while not any(event.kind == "start" for event in await self.inbox.trace(run.id, last)):
+        await self.inbox.reviews.decide(review, {0: Answer(DecisionKind.RESPOND, message="yes")})
+        while not any(event.kind == "start" for event in await self.inbox.runs.trace(run.id, last)):
             await self.rung.wait()
             self.rung.clear()
         seconds = time.perf_counter() - began
@@ -58,7 +58,7 @@ class Console:
         return seconds
 
     async def _is_done(self, run: int) -> bool:
-        return (await self.inbox.run(run)).state == RunState.DONE
+        return (await self.inbox.runs.get(run)).state == RunState.DONE
 
 
 @contextlib.asynccontextmanager

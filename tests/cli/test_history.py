@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await ask(store, ann, [("send_mail", TO_ANN)], [YES])
             await ask(store, ann, [("send_mail", TO_BOB)], [EDITED])
             await ask(store, bob, [("send_mail", TO_BOB)], [NO])
-            await bob.undo(await ask(store, bob, [("send_mail", TO_ANN)], [YES]))
+            await bob.reviews.undo(await ask(store, bob, [("send_mail", TO_ANN)], [YES]))
 
     folder = tmp_path_factory.mktemp("home")
     asyncio.run(fill(folder / "hitl.db"))

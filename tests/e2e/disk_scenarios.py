@@ -62,7 +62,7 @@ async def test_a_decision_refused_by_a_full_disk_can_be_made_again(cramped: Revi
     reason = "no" * 200_000
     with pytest.raises(Storage, match="the disk is full"):
         await cramped.decide(review, reject(reason))
-    assert (await cramped.inbox.review(review.row.id)).decisions == {}
+    assert (await cramped.inbox.reviews.get(review.row.id)).decisions == {}
     assert "the disk is full" in place.refused("launch", "steps", "--input", json.dumps({"text": "x" * 100_000}))
     assert f"r{run.id}" in place.cli("runs").stdout, "reading goes on"
     disk.empty()
@@ -79,7 +79,7 @@ async def test_runs_wait_for_room_and_go_on_by_themselves(cramped: Reviewer, dis
     disk.fill()
     await until_said(cramped.place, "the disk is full")
     await asyncio.sleep(4)
-    assert (await cramped.inbox.run(run.id)).state in (RunState.QUEUED, RunState.RUNNING), "it is not the agent's fault"
+    assert (await cramped.inbox.runs.get(run.id)).state in (RunState.QUEUED, RunState.RUNNING), "it is not the agent's fault"
     begun = len([d for d in cramped.did(run) if d["did"].endswith("begins")])
     disk.empty()
     assert (await cramped.done(run))["log"] == ["one", "two", "three"]

@@ -48,17 +48,17 @@ async def to_the_end(someone: Reviewer, run: int, worker: Worker) -> list[Review
     for _ in range(4000):
         if worker.poll() is not None:
             worker = someone.place.start()
-        now = await someone.inbox.run(run)
+        now = await someone.inbox.runs.get(run)
         if now.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED):
             assert now.state is RunState.DONE, now.error
             return decided
-        for row in await someone.inbox.reviews_of(run):
+        for row in await someone.inbox.reviews.of_run(run):
             if row.state == ReviewState.OPEN:
-                review = await someone.inbox.review(row.id)
+                review = await someone.inbox.reviews.get(row.id)
                 decided.append(review)
                 await someone.decide(review, *(approve() if "approve" in a.allowed else respond("yes") for a in review.actions))
         await asyncio.sleep(0.01)
-    raise AssertionError(f"run r{run} is stuck: {await someone.inbox.run(run)}")
+    raise AssertionError(f"run r{run} is stuck: {await someone.inbox.runs.get(run)}")
 
 
 async def launched(someone: Reviewer, agent: str, *calls: tuple[str, dict[str, Any]]) -> Run:
@@ -194,9 +194,9 @@ async def test_a_cancelled_run_that_is_tried_again_asks_first(alone: Reviewer) -
     await alone.decide(await alone.one(run), approve())
     await alone.until_did(run, "slow begins")
     await asyncio.sleep(0.2)
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     await alone.wait(run, RunState.CANCELLED)
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     again = await alone.one(run)
     assert MAY in again.row.note
     await alone.decide(again, respond("it did"))

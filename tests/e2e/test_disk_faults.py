@@ -106,7 +106,7 @@ async def waiting_place(own: Own, decided: int = 20) -> tuple[Place, int]:
     """A place with history, and one run that waits."""
     place = own("trouble")
     async with reviewer(place) as someone:
-        runs = await someone.inbox.launch("batched", text='[[["send", {"to": "a"}]]]', count=decided)
+        runs = await someone.inbox.runs.launch("batched", text='[[["send", {"to": "a"}]]]', count=decided)
         place.start()
         for run in runs:
             await someone.decide(await someone.one(run), approve())
@@ -131,9 +131,9 @@ async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: 
     assert place.cli("doctor", LIGHT).stdout.count("BAD") == 0
     assert place.run_until_idle() == 0
     async with reviewer(place) as someone:
-        rows = [row for row in await someone.inbox.waiting(100) if row.state == "open"]
+        rows = [row for row in await someone.inbox.reviews.pending(100) if row.state == "open"]
         assert len(rows) == 1, "what waited waits again"
-        await someone.decide(await someone.inbox.review(rows[0].id), approve())
+        await someone.decide(await someone.inbox.reviews.get(rows[0].id), approve())
         assert place.run_until_idle() == 0
         await someone.wait(rows[0].run, RunState.DONE)
         assert [d["to"] for d in map(json.loads, place.journal.read_text().splitlines())].count("last") == 1
@@ -155,9 +155,9 @@ async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(own: Own,
     assert "hitl.db was damaged" in said
     assert place.run_until_idle() == 0
     async with reviewer(place) as someone:
-        (row,) = await someone.inbox.waiting(100)
+        (row,) = await someone.inbox.reviews.pending(100)
         assert "may have run once" in row.note
-        await someone.decide(await someone.inbox.review(row.id), approve())
+        await someone.decide(await someone.inbox.reviews.get(row.id), approve())
         assert place.run_until_idle() == 0
         await someone.wait(row.run, RunState.DONE)
 
@@ -195,7 +195,7 @@ async def test_a_begun_run_never_begins_again_without_its_checkpoint(alone: Revi
         failed = await alone.wait(run, RunState.FAILED)
         assert failed.error.startswith("its checkpoint is gone")
     assert len([d for d in alone.did(stopped) if d["did"] == "one begins"]) == 1
-    await alone.inbox.retry(stopped.id)
+    await alone.inbox.runs.retry(stopped.id)
     assert place.run_until_idle() == 0
     await alone.wait(stopped, RunState.FAILED)
 
@@ -235,9 +235,9 @@ async def test_threads_that_hitl_db_lost_come_back(own: Own) -> None:
         assert "waits, and hitl.db does not know it: it becomes a run, and asks again" in said
         assert "it becomes a run" not in place.cli("doctor", LIGHT).stdout
         assert place.run_until_idle() == 0
-        (row,) = await someone.inbox.waiting(10)
+        (row,) = await someone.inbox.reviews.pending(10)
         assert row.note.startswith("may have run once: what was decided of this run was lost")
-        await someone.decide(await someone.inbox.review(row.id), approve())
+        await someone.decide(await someone.inbox.reviews.get(row.id), approve())
         assert place.run_until_idle() == 0
         await someone.wait(row.run, RunState.DONE)
     assert [d["to"] for d in map(json.loads, place.journal.read_text().splitlines()) if "to" in d].count("last") == 1
@@ -279,7 +279,7 @@ async def test_stuck_rows_are_put_right_and_told(own: Own) -> None:
     async with reviewer(place) as someone:
         (again,) = await someone.asked(sent)
         assert again.row.note.startswith("may have run once")
-        for review in (again, await someone.one(lost), (await someone.asked(await someone.inbox.run(waiting)))[0]):
+        for review in (again, await someone.one(lost), (await someone.asked(await someone.inbox.runs.get(waiting)))[0]):
             await someone.decide(review, approve())
         assert place.run_until_idle() == 0
         for run in (sent.id, lost.id, waiting):
@@ -412,10 +412,10 @@ async def test_a_pruned_run_does_not_begin_again(alone: Reviewer) -> None:
     run = await alone.launch("batched", [("send", {"to": "a"})])
     assert place.run_until_idle() == 0
     await alone.one(run)
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     await age(alone, run.id)
     assert place.json("prune", "--older-than", "30d")["threads"] == 1
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     assert place.run_until_idle() == 0
     assert (await alone.wait(run, RunState.FAILED)).error.startswith("its checkpoint is gone")
 
@@ -423,7 +423,7 @@ async def test_a_pruned_run_does_not_begin_again(alone: Reviewer) -> None:
 @pytest.mark.parametrize("steps", [1, 7])
 async def test_a_prune_that_is_killed_is_finished_by_the_next(alone: Reviewer, steps: int) -> None:
     place = alone.place
-    runs = await alone.inbox.launch("steps", given={"text": "x" * 2000}, count=40)
+    runs = await alone.inbox.runs.launch("steps", given={"text": "x" * 2000}, count=40)
     assert place.run_until_idle() == 0
     await age(alone, *(run.id for run in runs))
     for run in runs:
@@ -436,11 +436,11 @@ async def test_a_prune_that_is_killed_is_finished_by_the_next(alone: Reviewer, s
     while len(checkpoints_of(place.home)) > 40 - steps:
         assert time.monotonic() < until
     process.kill()
-    left = {run.thread for run in await alone.inbox.runs(100)}
+    left = {run.thread for run in await alone.inbox.runs.newest(100)}
     assert checkpoints_of(place.home) <= left, "what is no row any more has no checkpoint either"
     place.cli("prune", "--older-than", "30d")
     assert checkpoints_of(place.home) == set()
-    assert await alone.inbox.runs(100) == []
+    assert await alone.inbox.runs.newest(100) == []
     assert not [path for path in (place.home.path / "work").iterdir()]
 
 

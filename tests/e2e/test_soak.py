@@ -41,7 +41,7 @@ async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failur
         for word in ("bad", "bad"):
             await someone.decide(await someone.one(run), responding(word))
             assert "bad is not good" in (await someone.wait(run, RunState.FAILED)).error
-            await someone.inbox.retry(run.id)
+            await someone.inbox.runs.retry(run.id)
         again = await someone.one(run)
         assert "may have run once" in again.row.note
         await someone.decide(again, responding("good"))
@@ -62,7 +62,7 @@ async def test_a_call_that_had_ended_beside_one_that_was_cut_off_does_not_run_ag
         assert "may have run once" in again.row.note
         await someone.decide(again, *(answer if action.name == "slow" else approve() for action in again.actions))
         await someone.applied(again)
-        if (await someone.inbox.review(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
+        if (await someone.inbox.reviews.get(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
             await someone.decide(await someone.one(run), answer)
         await someone.done(run)
         assert [deed.name for deed in read_deeds(journal)].count("send") == 1

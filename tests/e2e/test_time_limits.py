@@ -37,7 +37,7 @@ async def alone(own: Own) -> AsyncIterator[Reviewer]:
 
 
 async def worker_ids(who: Reviewer) -> set[str]:
-    return {worker.id for worker in await who.inbox.workers()}
+    return {worker.id for worker in await who.inbox.agents.workers()}
 
 
 async def until_replaced(who: Reviewer, before: set[str]) -> None:
@@ -51,7 +51,7 @@ async def until_replaced(who: Reviewer, before: set[str]) -> None:
 async def until_doing(who: Reviewer, run: Run, activity: str) -> Run:
     """The run, once it is doing that."""
     until = time.monotonic() + PATIENCE_S
-    while (now := await who.inbox.run(run.id)).activity != activity:
+    while (now := await who.inbox.runs.get(run.id)).activity != activity:
         assert now.state is RunState.RUNNING and time.monotonic() < until, f"run r{run.id} is {now.state}: {now.activity!r}"
         await asyncio.sleep(0.02)
     return now
@@ -69,12 +69,12 @@ async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_
     worker = alone.place.start()
     for agent, did in STOPS_NOT.items():
         await alone.until_did(stuck[agent], did)
-    others = await alone.inbox.launch("steps", given={"seconds": 1.0}, count=2)
+    others = await alone.inbox.runs.launch("steps", given={"seconds": 1.0}, count=2)
     for other in others:
         await alone.until_did(other, "one begins")
     before, niceness = await worker_ids(alone), psutil.Process(worker.pid).nice()
     for run in stuck.values():
-        await alone.inbox.cancel(run.id)
+        await alone.inbox.runs.cancel(run.id)
     for run in stuck.values():
         now = await until_doing(alone, run, GOES_ON)
         assert (now.state, now.cancelling) == (RunState.RUNNING, True), "it is not over before its code is"
@@ -85,8 +85,8 @@ async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_
     for other in others:
         assert (await alone.done(other))["log"] == ["one", "two", "three"]
         assert names(alone, other) == STEPS, "each step was done once"
-        assert (await alone.inbox.run(other.id)).crashes == 0
-    [now_known] = await alone.inbox.workers()
+        assert (await alone.inbox.runs.get(other.id)).crashes == 0
+    [now_known] = await alone.inbox.agents.workers()
     assert now_known.pid == worker.pid and psutil.Process(worker.pid).nice() == niceness
     assert [names(alone, stuck[agent])[0] for agent in STOPS_NOT] == list(STOPS_NOT.values())
 
@@ -96,7 +96,7 @@ async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(alone: R
     alone.place.start()
     await alone.until_did(run, "slow_sync begins")
     before = await worker_ids(alone)
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     await alone.wait(run, RunState.CANCELLED)
     assert names(alone, run) == ["slow_sync begins", "slow_sync ends"], "it is cancelled when its code has stopped, and not before"
     await alone.done(await alone.launch("steps", given={}))
@@ -107,11 +107,11 @@ async def test_a_worker_until_idle_still_ends_after_it_was_replaced(alone: Revie
     run, later = await alone.launch("hang", given={}), await alone.launch("steps", given={}, thread="t")
     worker = alone.place.start("--until-idle", "--concurrency", "1")
     await alone.until_did(run, "endless")
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     assert await asyncio.to_thread(worker.wait) == 0
-    assert (await alone.inbox.run(run.id)).state is RunState.CANCELLED
+    assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
     await alone.done(later)
-    assert await alone.inbox.workers() == []
+    assert await alone.inbox.agents.workers() == []
 
 
 async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(alone: Reviewer) -> None:
@@ -119,11 +119,11 @@ async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(alone: Rev
     worker = alone.place.start()
     await alone.until_did(run, "endless")
     await alone.until_did(other, "endless")
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     worker.send(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait) == 0
-    assert (await alone.inbox.run(run.id)).state is RunState.CANCELLED
-    now = await alone.inbox.run(other.id)
+    assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
+    now = await alone.inbox.runs.get(other.id)
     assert (now.state, now.crashes) == (RunState.QUEUED, 0)
 
 
@@ -141,7 +141,7 @@ async def test_over_its_time_a_run_fails_and_can_go_on(alone: Reviewer) -> None:
         assert (await alone.wait(run, RunState.FAILED)).error == LATE.format("1", run.id)
     assert (await alone.wait(by_default, RunState.FAILED)).error == LATE.format("2.5", by_default.id)
     assert (await alone.done(unlimited))["log"] == ["one", "two", "three"]
-    await alone.inbox.retry(listens.id)
+    await alone.inbox.runs.retry(listens.id)
     assert (await alone.wait(listens, RunState.QUEUED, RunState.RUNNING)).error in ("", LATE.format("1", listens.id))
     await alone.wait(listens, RunState.FAILED)
     assert names(alone, listens) == ["one begins", "one begins"], "it had as much time again"
@@ -163,9 +163,9 @@ async def test_an_answer_on_its_way_when_the_time_is_over(alone: Reviewer) -> No
     await alone.decide(review, approve())
     failed = await alone.wait(run, RunState.FAILED)
     assert failed.error == LATE.format("3", run.id)
-    row = (await alone.inbox.review(review.row.id)).row
+    row = (await alone.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run failed while this was being applied; it may have run")
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     assert (await alone.one(run)).actions[0].name == "slow", "a person is asked again"
 
 
@@ -196,12 +196,12 @@ async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(alone: Reviewe
     await asyncio.sleep(6.5)
     assert await worker_ids(alone) == before, "an agent may compute for long"
     if by == "cancel":
-        await alone.inbox.cancel(blocks.id)
+        await alone.inbox.runs.cancel(blocks.id)
     ended = await alone.wait(blocks, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
     assert ended.error == ("" if by == "cancel" else LATE.format("9", blocks.id))
     assert (await alone.done(other))["log"] == ["one", "two", "three"]
     assert names(alone, other)[:2] == STEPS[:2] and names(alone, other).count("one begins") == 1
-    assert (await alone.inbox.run(other.id)).crashes == 0
+    assert (await alone.inbox.runs.get(other.id)).crashes == 0
     assert not await worker_ids(alone) & before
     assert names(alone, blocks) == ["blocks"]
 
@@ -235,15 +235,15 @@ async def test_the_console_replaces_a_worker_that_cannot_even_watch_itself(own: 
             await who.until_did(other, "two begins")
             holds = await who.launch("holds", given={}, options=RunOptions(time_limit_s=4.0 if by == "limit" else None))
             await who.until_did(holds, "holds")
-            [before] = await who.inbox.workers()
+            [before] = await who.inbox.agents.workers()
             if by == "cancel":
-                await who.inbox.cancel(holds.id)
+                await who.inbox.runs.cancel(holds.id)
             ended = await who.wait(holds, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
             assert ended.error == ("" if by == "cancel" else LATE.format("4", holds.id))
             assert (await who.done(other))["log"] == ["one", "two", "three"]
             assert names(who, other).count("one begins") == 1
-            assert (await who.inbox.run(other.id)).crashes == 0
-            [after] = await who.inbox.workers()
+            assert (await who.inbox.runs.get(other.id)).crashes == 0
+            [after] = await who.inbox.agents.workers()
             assert after.pid != before.pid
             assert died == ["the worker of trouble is replaced: a run that was to end held it up"]
         finally:
@@ -262,15 +262,15 @@ async def cancelled_once(who: Reviewer, run: Run) -> None:
 
 async def test_a_cancel_of_what_waits_is_immediate(alone: Reviewer) -> None:
     queued = await alone.launch("batched", [("send", {"to": "a"})])
-    await alone.inbox.cancel(queued.id)
+    await alone.inbox.runs.cancel(queued.id)
     await cancelled_once(alone, queued)
     waiting = await alone.launch("batched", [("send", {"to": "b"})])
     assert alone.place.run_until_idle() == 0
     review = await alone.one(waiting)
     await alone.decide(review, approve())
-    await alone.inbox.cancel(waiting.id)
+    await alone.inbox.runs.cancel(waiting.id)
     await cancelled_once(alone, waiting)
-    row = (await alone.inbox.review(review.row.id)).row
+    row = (await alone.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("stale", "the run is cancelled")
     assert alone.place.run_until_idle() == 0
     assert alone.did(queued) == alone.did(waiting) == []
@@ -285,13 +285,13 @@ async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(alone:
     await alone.until_did(run, "slow begins")
     if when == "while its worker is dead":
         worker.kill()
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     if when == "after its worker was killed":
         worker.kill()
     if when != "while it runs":
         assert alone.place.run_until_idle() == 0
     await cancelled_once(alone, run)
-    row = (await alone.inbox.review(review.row.id)).row
+    row = (await alone.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run was cancelled while this was being applied; it may have run")
     assert names(alone, run) == ["slow begins"]
 
@@ -304,11 +304,11 @@ async def test_a_cancel_of_a_run_put_back_in_mid_resume(alone: Reviewer) -> None
     await alone.decide(review, approve())
     await alone.until_did(run, "slow begins")
     worker.kill()
-    [dead] = await alone.inbox.workers()
+    [dead] = await alone.inbox.agents.workers()
     assert await runs.recover(alone.store, dead.id) == [run.id]
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     await cancelled_once(alone, run)
-    row = (await alone.inbox.review(review.row.id)).row
+    row = (await alone.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run was cancelled while this was being applied; it may have run")
 
 
@@ -318,12 +318,12 @@ async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: 
     await alone.until_did(stuck, "endless")
     await alone.until_did(other, "one begins")
     worker.send(signal.SIGSTOP)
-    await alone.inbox.cancel(stuck.id)
+    await alone.inbox.runs.cancel(stuck.id)
     worker.kill()
     for dead in await workers.list_workers(alone.store):
         await runs.recover(alone.store, dead[0].id)
     await cancelled_once(alone, stuck)
-    now = await alone.inbox.run(other.id)
+    now = await alone.inbox.runs.get(other.id)
     assert (now.state, now.crashes, now.resuming) == (RunState.QUEUED, 0, True)
 
 
@@ -339,11 +339,11 @@ async def test_a_suspect_gets_its_turn_under_steady_load(alone: Reviewer) -> Non
         db.execute("UPDATE runs SET id = id + 1000 WHERE id = ?", (suspect.id,))  # the load is older: it comes first
     alone.place.start("--concurrency", "2")
     until = time.monotonic() + PATIENCE_S
-    while (await alone.inbox.run(suspect.id + 1000)).state is not RunState.DONE:
+    while (await alone.inbox.runs.get(suspect.id + 1000)).state is not RunState.DONE:
         assert time.monotonic() < until, "it starves"
-        counts = await alone.inbox.counts()
+        counts = await alone.inbox.runs.counts()
         if counts.get(RunState.QUEUED, 0) < 4:
-            load += await alone.inbox.launch("steps", given={"seconds": 0.2 + len(load) % 3 * 0.1}, count=2)
+            load += await alone.inbox.runs.launch("steps", given={"seconds": 0.2 + len(load) % 3 * 0.1}, count=2)
         await asyncio.sleep(0.05)
     for run in load:
         await alone.done(run)

@@ -65,7 +65,7 @@ async def ask(
     kind: PauseKind = PauseKind.TOOL_CALLS, around: Sequence[Message] | None = None, schema: Json = SCHEMA, thread: str | None = None,
 ) -> int:  # fmt: skip
     """Have calls asked and decided; the review's id."""
-    (run,) = await who.launch("mail", text="x", thread=thread)
+    (run,) = await who.runs.launch("mail", text="x", thread=thread)
     await store.write("UPDATE runs SET worker = NULL WHERE thread = ?", (thread,))
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     actions = tuple(
@@ -76,7 +76,7 @@ async def ask(
     pause = Pause(f"i{run.id}", kind, "tools", (), {}, actions, context)
     await reviews.reconcile(store, run.id, "mail", "w", [pause], {})
     ((review,),) = await store.all("SELECT max(id) FROM reviews")
-    await who.decide(await who.review(review), dict(enumerate(answers)), looked_ms)
+    await who.reviews.decide(await who.reviews.get(review), dict(enumerate(answers)), looked_ms)
     return int(review)
 
 
@@ -97,7 +97,7 @@ async def fill(home: Path) -> None:
         await ask(store, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
         await ask(store, ann, [("send_mail", TO_ANN)], [YES], looked_ms=20)
         taken_back = await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
-        await ann.undo(taken_back)
+        await ann.reviews.undo(taken_back)
         by_policy = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
         await store.write("UPDATE decisions SET actor = 'policy:reading' WHERE review = ?", (by_policy,))
         await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
@@ -556,7 +556,7 @@ def test_half_a_character_does_not_spoil_the_file(home: Path) -> None:
 def test_when_it_was_asked_seen_and_decided(home: Path) -> None:
     async def look() -> None:
         async with Store.open(home / "hitl.db") as store:
-            await Inbox(store, "ann").saw(2, 1500)
+            await Inbox(store, "ann").reviews.record_view(2, 1500)
 
     asyncio.run(look())
     (row,), _ = export(home, "jsonl", "--filter", "review:2")

@@ -146,8 +146,8 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     first, second = jobs(store, project), jobs(store, project)
     assert sorted(await asyncio.gather(first.run_due(), second.run_due())) == [False, True]
     assert not await first.run_due()
-    (id_,) = [row.id for row in await Inbox(store, "ann").waiting(10)]
-    check, real = await Inbox(store, "ann").review(id_), await Inbox(store, "ann").review(id_ - 1)
+    (id_,) = [row.id for row in await Inbox(store, "ann").reviews.pending(10)]
+    check, real = await Inbox(store, "ann").reviews.get(id_), await Inbox(store, "ann").reviews.get(id_ - 1)
     assert (check.row.agent, check.row.kind, check.row.title, check.row.risk) == (
         real.row.agent,
         real.row.kind,
@@ -159,13 +159,13 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     told = await store.one("SELECT wrong, correct FROM attention")
     assert json.loads(told[1]) == real.actions[0].args
     context = await reviews.context(store, id_)
-    assert context == await reviews.context(store, id_ - 1) and len(await Inbox(store, "ann").trace(check.row.run)) == 12
+    assert context == await reviews.context(store, id_ - 1) and len(await Inbox(store, "ann").runs.trace(check.row.run)) == 12
     await nothing_runs(store, check)
 
     await decided(store, project, 8)
     assert not await jobs(store, project).run_due()
     shown = json.dumps([kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ?", (id_,))])
-    assert shown == '["opened"]' and Inbox(store, "ann").attention(id_) is None
+    assert shown == '["opened"]' and Inbox(store, "ann").reviews.attention_check(id_) is None
 
 
 async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_none(store: Store) -> None:
@@ -181,9 +181,9 @@ async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_n
     await store.write(fell, ("threshold",))
     assert await jobs(store, project, policy).run_due()
     ann = Inbox(store, "ann")
-    check = await ann.review((await ann.waiting(1))[0].id)
+    check = await ann.reviews.get((await ann.reviews.pending(1))[0].id)
     assert check.actions[0].reason == "its confidence is unknown"
-    run, first = check.row.run, (await ann.trace(check.row.run))[0]
+    run, first = check.row.run, (await ann.runs.trace(check.row.run))[0]
     assert await store.one("SELECT launched_by, gates_before, time_limit_s FROM runs WHERE id = ?", (run,)) == ("bob", '["tools"]', 60)
     times = await store.one("SELECT created_at, started_at, opened_at FROM runs r JOIN reviews v ON v.run = r.id WHERE r.id = ?", (run,))
     assert times[0] <= times[1] <= first.at < times[2], "nothing happens before its run was launched"
@@ -206,20 +206,20 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         "reject": reject("no"), "respond": respond("no"),
     }  # fmt: skip
     verbs: dict[str, Callable[[], Awaitable[Any]]] = {
-        "escalate": lambda: ann.escalate(id_, "bob"),
-        "take over": lambda: ann.take_over(run),
-        "cancel": lambda: ann.cancel(run),
-        "claim": lambda: ann.claim(id_),
-        "release": lambda: ann.release(id_),
-        "undo": lambda: ann.undo(id_),
-        "retry": lambda: ann.retry(run),
+        "escalate": lambda: ann.reviews.escalate(id_, "bob"),
+        "take over": lambda: ann.takeovers.take(run),
+        "cancel": lambda: ann.runs.cancel(run),
+        "claim": lambda: ann.reviews.claim(id_),
+        "release": lambda: ann.reviews.release(id_),
+        "undo": lambda: ann.reviews.undo(id_),
+        "retry": lambda: ann.runs.retry(run),
         "doctor": lambda: repair.mend(store, lambda *_: True, [], keep=True),
         "deadline": lambda: store.write("UPDATE reviews SET deadline_at = 1, deadline_then = 'reject' WHERE id = ?", (id_,)),
         "policy": lambda: store.write(DECIDE, row_of(id_, action, approve(), "policy:all", time.time(), time.time(), None)),
-        "look": lambda: ann.saw(id_, 900),
+        "look": lambda: ann.reviews.record_view(id_, 900),
     }
     if what in answers:
-        await ann.decide(check, {0: answers[what]}, 700)
+        await ann.reviews.decide(check, {0: answers[what]}, 700)
     elif what in verbs:
         await verbs[what]()
     elif what == "submit by hand":
@@ -247,9 +247,9 @@ def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_en
                 with contextlib.suppress(HitlError):
                     await step(store, ann, check, what)
                 await nothing_runs(store, check)
-            state = (await ann.review(check.row.id)).row.state
+            state = (await ann.reviews.get(check.row.id)).row.state
             first = None if state == "expired" else next((what for what in steps if what in ENDINGS), None)
-            found = ann.attention(check.row.id)
+            found = ann.reviews.attention_check(check.row.id)
             assert (found and (found.said, found.caught, found.actor)) == (first and (*ENDINGS[first], "ann"))
             assert state in (("applied",) if first else ("open", "expired"))
             kinds = [kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ? AND kind = 'attention'", (check.row.id,))]
@@ -263,8 +263,8 @@ def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_en
 async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store) -> None:
     check = await made(store, await seed.project(store))
     ann = Inbox(store, "ann", grace_s=60)
-    assert await ann.decide(check, {0: approve()}, 700) == "applied"
-    found = ann.attention(check.row.id)
+    assert await ann.reviews.decide(check, {0: approve()}, 700) == "applied"
+    found = ann.reviews.attention_check(check.row.id)
     assert (
         found
         and found.told("ann").startswith("that was an attention check: you missed it (")
@@ -272,10 +272,10 @@ async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store)
     )
     assert found.told("bob").startswith("that was an attention check: ann missed it (")
     with pytest.raises(Stale, match="was an attention check"):
-        await ann.undo(check.row.id)
+        await ann.reviews.undo(check.row.id)
     with pytest.raises(Stale):
-        await ann.decide(check, {0: reject("no")})
-    assert (await ann.run(check.row.run)).result == {"attention_check": f"missed: {found.wrong}"}
+        await ann.reviews.decide(check, {0: reject("no")})
+    assert (await ann.runs.get(check.row.run)).result == {"attention_check": f"missed: {found.wrong}"}
 
 
 async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(store: Store) -> None:
@@ -288,25 +288,25 @@ async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(stor
     assert not await jobs(store, project, two).run_due(), "one person's word would be enough for it, which tells it from others"
     assert await jobs(store, project, timed).run_due()
     ann = Inbox(store, "ann")
-    (row,) = await ann.waiting(2)
+    (row,) = await ann.reviews.pending(2)
     assert row.deadline_at and row.deadline_at - row.opened_at == pytest.approx(3600, abs=1)
     await store.write("UPDATE reviews SET deadline_at = 1 WHERE id = ?", (row.id,))
     assert await jobs(store, project, timed).run_due()
-    assert (await ann.review(row.id)).row.state == "expired" and ann.attention(row.id) is None
+    assert (await ann.reviews.get(row.id)).row.state == "expired" and ann.reviews.attention_check(row.id) is None
     assert (await ann.insights.read()).readers[0].shown == 0
 
 
 async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: Store) -> None:
     check = await made(store, await seed.project(store))
     ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
-    await ann.claim(check.row.id)
+    await ann.reviews.claim(check.row.id)
     with pytest.raises(Refused, match="ann has claimed review"):
-        await bob.take_over(check.row.run)
-    assert bob.attention(check.row.id) is None
+        await bob.takeovers.take(check.row.run)
+    assert bob.reviews.attention_check(check.row.id) is None
     with pytest.raises(Refused, match="that was an attention check: you caught it"):
-        await ann.take_over(check.row.run)
+        await ann.takeovers.take(check.row.run)
     with pytest.raises(Refused, match="is done"):
-        await ann.take_over(check.row.run)
+        await ann.takeovers.take(check.row.run)
 
 
 async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_agents(store: Store) -> None:
@@ -317,7 +317,7 @@ async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_ag
     async with Store.open(store.path) as mended:
         assert await repair.mend(mended, lambda *_: True, [], keep=True)
         with pytest.raises(Stale, match="only carried an attention check"):
-            await Inbox(mended, "ann").retry(check.row.run)
+            await Inbox(mended, "ann").runs.retry(check.row.run)
         assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
 
 
@@ -329,8 +329,8 @@ async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_o
     recover.rebuild(store.path)
     async with Store.open(store.path) as mended:
         ann = Inbox(mended, "ann")
-        assert await ann.decide(await ann.review(check.row.id), {0: approve()}, 9000) == "applied"
-        assert ann.attention(check.row.id)
+        assert await ann.reviews.decide(await ann.reviews.get(check.row.id), {0: approve()}, 9000) == "applied"
+        assert ann.reviews.attention_check(check.row.id)
         assert check.row.id not in {one.review for one in await search.history(mended, filter_language.parse("", 0.0))}
 
 
@@ -339,26 +339,26 @@ async def test_nothing_is_learned_from_it(store: Store) -> None:
     check = await made(store, project)
     ann = Inbox(store, "ann")
     wanted = filter_language.parse("", time.time())
-    rules = await ann.rule_counts()
+    rules = await ann.policy.rule_counts()
     before = [
-        await ann.history(),
+        await ann.history.search(),
         await statistics.tallies(store, "tool"),
         await statistics.beliefs(store),
         [c async for c in training_data.cases(store, wanted)],
     ]
     pasts = [past async for batch in history.decided_since(store, 0.0) for past in batch]
-    await ann.decide(check, {0: approve()}, 700)
+    await ann.reviews.decide(check, {0: approve()}, 700)
     after = [
-        await ann.history(),
+        await ann.history.search(),
         await statistics.tallies(store, "tool"),
         await statistics.beliefs(store),
         [c async for c in training_data.cases(store, wanted)],
     ]
     assert after == before and [past async for batch in history.decided_since(store, 0.0) for past in batch] == pasts
-    assert await ann.rule_counts() == rules and not store.glance(search.NEW)
-    assert check.row.id not in {past.review for past in await ann.similar(1)} and not await ann.versions(check.row.id)
+    assert await ann.policy.rule_counts() == rules and not store.glance(search.NEW)
+    assert check.row.id not in {past.review for past in await ann.reviews.similar(1)} and not await ann.reviews.versions(check.row.id)
     with pytest.raises(Refused, match="there is no decision"):
-        await ann.remembered(int((await store.one("SELECT max(id) FROM decisions"))[0]))
+        await ann.history.get(int((await store.one("SELECT max(id) FROM decisions"))[0]))
 
 
 # With a real worker
@@ -378,7 +378,7 @@ async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
         (listed,) = place.json("queue")
         asked = (await reviews.context(ann.store, check.row.id)).conversation[0].text
         assert "ann@example.com" in asked, "nobody has asked for what is wrong"
-        (entry,) = [event.body for event in await ann.inbox.trace(check.row.run) if event.kind == "input"]
+        (entry,) = [event.body for event in await ann.inbox.runs.trace(check.row.run) if event.kind == "input"]
         assert "ann@example.com" in json.dumps(entry)
         assert listed["attention_check"] is None and "attention" not in place.cli("show", str(check.row.id)).stdout
 
@@ -399,7 +399,7 @@ async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
 async def until_check(ann: Reviewer) -> Review:
     """The check, once a worker has put it into the queue."""
     until = time.monotonic() + PATIENCE_S
-    while not (found := await ann.inbox.waiting(9)):
+    while not (found := await ann.inbox.reviews.pending(9)):
         assert time.monotonic() < until, "no check was ever made"
         await asyncio.sleep(0.02)
-    return await ann.inbox.review(found[0].id)
+    return await ann.inbox.reviews.get(found[0].id)

@@ -251,7 +251,7 @@ class Desk:
 
     async def decide(self, answer: Answer, who: Inbox | None = None, **how: Any) -> int:
         review = await self.asked(**how)
-        await (who or self.ann).decide(await self.ann.review(review), {0: answer})
+        await (who or self.ann).reviews.decide(await self.ann.reviews.get(review), {0: answer})
         return review
 
     async def level(self) -> Level:
@@ -346,16 +346,16 @@ async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(desk: Desk, an
 async def test_a_thumb_down_on_what_went_on_by_itself_lowers_once(desk: Desk) -> None:
     await desk.climbed(Level.ACT)
     alone, checked, mine = [await desk.asked(by_itself=True), await desk.decide(approve(), spot_check=True), await desk.decide(approve())]
-    subjects = [Subject((await desk.ann.review(review)).row.run, review, 0) for review in (alone, checked, mine)]
-    await desk.ann.ratings.rate(subjects[2], -1)
-    await desk.ann.ratings.rate(subjects[0], 1)
+    subjects = [Subject((await desk.ann.reviews.get(review)).row.run, review, 0) for review in (alone, checked, mine)]
+    await desk.ann.feedback.rate(subjects[2], -1)
+    await desk.ann.feedback.rate(subjects[0], 1)
     assert await desk.level() is Level.ACT
-    await desk.ann.ratings.rate(subjects[0], -1)
+    await desk.ann.feedback.rate(subjects[0], -1)
     assert (await desk.told())[0] == f"act → spot checks by autonomy: ann put a thumb down on what went on by itself, review {alone}"
-    await desk.ann.ratings.rate(subjects[0], -1, "the wrong folder")
-    await desk.bob.ratings.rate(subjects[0], -1)
+    await desk.ann.feedback.rate(subjects[0], -1, "the wrong folder")
+    await desk.bob.feedback.rate(subjects[0], -1)
     assert await desk.level() is Level.SPOT_CHECKS, "once for each decision"
-    await desk.bob.ratings.rate(subjects[1], -1)
+    await desk.bob.feedback.rate(subjects[1], -1)
     assert await desk.level() is Level.THRESHOLD
     (one,) = await desk.ann.autonomy.standings()
     assert (one.evidence.decisions, one.evidence.unchanged, one.evidence.since_refused) == (3, 1, 0), "what was regretted is no evidence"
@@ -368,8 +368,8 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     before = await desk.ann.autonomy.standings()
     first, second = [await desk.decide(reject(), spot_check=True) for _ in range(2)]
     assert await desk.level() is Level.THRESHOLD
-    await desk.ann.undo(first)
-    await desk.ann.undo(second)
+    await desk.ann.reviews.undo(first)
+    await desk.ann.reviews.undo(second)
     assert (await desk.told())[:2] == [
         "spot checks → act by autonomy: the decision was taken back", "threshold → spot checks by autonomy: the decision was taken back",
     ]  # fmt: skip
@@ -377,7 +377,7 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     assert (after.level, after.evidence) == (Level.ACT, before[0].evidence), "as if it had never been"
     third = await desk.decide(reject(), spot_check=True)
     await desk.bob.autonomy.set("desk", "move", Level.ASK)
-    await desk.ann.undo(third)
+    await desk.ann.reviews.undo(third)
     assert await desk.level() is Level.ASK
 
 
@@ -386,9 +386,9 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) 
     actions = [seed.action("move", {"path": path}, slot, risk="reversible") for slot, path in enumerate("ab")]
     review = await seed.ask(desk.store, desk.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
     await desk.store.write("UPDATE actions SET spot_check = 1 WHERE review = ?", (review,))
-    seen = await desk.ann.review(review)
+    seen = await desk.ann.reviews.get(review)
     for answer, level in ((reject(), Level.SPOT_CHECKS), (edit(path="c"), Level.SPOT_CHECKS), (approve(), Level.ACT)):
-        await desk.ann.decide(seen, {0: answer})
+        await desk.ann.reviews.decide(seen, {0: answer})
         assert await desk.level() is level, "as if nothing had been said before"
     (one,) = await desk.ann.autonomy.standings()
     assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
@@ -396,7 +396,7 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) 
     sent = await desk.decide(reject(), spot_check=True)
     await reviews.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
     assert await desk.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
-    await desk.ann.decide(await desk.ann.review(sent), {0: reject()})
+    await desk.ann.reviews.decide(await desk.ann.reviews.get(sent), {0: reject()})
     assert await desk.level() is Level.SPOT_CHECKS
 
 
@@ -439,7 +439,7 @@ POLICY = "spot_check = {}\n[autonomy]\ndecisions = 4\nquiet = 2\napproved = 0.4\
 
 async def moves(someone: Reviewer, confidence: str = "well") -> Any:
     """A run that asks to move a file."""
-    return (await someone.inbox.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
+    return (await someone.inbox.runs.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
 
 
 async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
@@ -465,8 +465,8 @@ async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
         assert "per_call's move: ask → spot checks" in place.cli("autonomy", "accept", "per_call", "move").stdout
         run = await moves(someone)
         await someone.done(run)
-        (row,) = await someone.inbox.reviews_of(run.id)
-        review = await someone.inbox.review(row.id)
+        (row,) = await someone.inbox.reviews.of_run(run.id)
+        review = await someone.inbox.reviews.get(row.id)
         assert review.decisions[0].actor == "policy:autonomy"
         assert review.actions[0].reason.startswith("autonomy: per_call's move acts, with spot checks (since ")
         policy.write_text(POLICY.format(1))

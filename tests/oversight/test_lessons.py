@@ -264,7 +264,7 @@ async def corrects(ann: Inbox, number: int, piece: str = " Kim") -> int:
 async def proposed(ann: Inbox) -> Lesson:
     for number in range(2):
         await corrects(ann, number)
-    (lesson,) = await ann.lessons.list()
+    (lesson,) = await ann.lessons.find()
     return lesson
 
 
@@ -275,15 +275,15 @@ async def logged(ann: Inbox) -> list[tuple[str, str]]:
 
 async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
     await corrects(ann, 0)
-    assert await ann.lessons.list() == []
+    assert await ann.lessons.find() == []
     first = await proposed(ann)
     assert (first.agent, first.tool, first.topic, first.wording, first.state) == ("mail", "send", "edit:text", "rules", "proposed")
     assert first.text == 'When you call send, add " Kim" at the end of `text`. People did so in all 3 calls they corrected.'
     review = await corrects(ann, 9)
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert (now.id, len(now.examples)) == (first.id, 4)
     await ann.store.write("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert now.examples == first.examples
     assert [entry.row.decision for entry in await ann.lessons.examples(now)] == [3, 2, 1]
     assert not await lessons.propose(ann.store)
@@ -293,7 +293,7 @@ async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
     for number in range(3):
         await corrects(ann, number)
     await ann.store.write("UPDATE decisions SET actor = 'policy:x' WHERE id != 1")
-    assert await ann.lessons.list() == []
+    assert await ann.lessons.find() == []
 
 
 async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
@@ -301,13 +301,13 @@ async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
     edited = await ann.lessons.edit(lesson.id, "Sign with\nKim.")
     assert (edited.text, edited.wording, edited.state, edited.actor) == ("Sign with Kim.", "person", "proposed", "ann")
     await corrects(ann, 3)
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert (now.text, len(now.examples)) == ("Sign with Kim.", 3)
     accepted = await ann.lessons.accept(lesson.id, now.text)
     assert (accepted.state, accepted.wording, accepted.text) == (LessonState.ACCEPTED, "person", "Sign with Kim.")
     for number in range(8):
         await corrects(ann, number, " Lee")
-    (now,) = await ann.lessons.list([LessonState.ACCEPTED])
+    (now,) = await ann.lessons.find([LessonState.ACCEPTED])
     assert now == accepted
     again = await ann.lessons.edit(lesson.id, "Sign with Lee.")
     assert (again.state, again.decided_at) == (LessonState.ACCEPTED, accepted.decided_at)
@@ -320,17 +320,17 @@ async def test_a_dropped_lesson_comes_back_with_many_more_examples(ann: Inbox) -
     await ann.lessons.drop(lesson.id)
     for number in range(4):
         await corrects(ann, number)
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert now.state is LessonState.DROPPED
     with pytest.raises(Refused, match="dropped"):
         await ann.lessons.edit(lesson.id, "x")
     await corrects(ann, 5)
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert (now.state, now.actor, now.decided_at, len(now.examples)) == (LessonState.PROPOSED, "", None, 7)
     await ann.store.write("UPDATE decisions SET superseded = 1 WHERE id > 1")  # what it came from is taken back, and made again
-    assert [one.state for one in await ann.lessons.list()] == [LessonState.DROPPED]
+    assert [one.state for one in await ann.lessons.find()] == [LessonState.DROPPED]
     await corrects(ann, 6)
-    assert [one.state for one in await ann.lessons.list()] == [LessonState.PROPOSED]
+    assert [one.state for one in await ann.lessons.find()] == [LessonState.PROPOSED]
 
 
 async def test_its_effect_is_what_came_before_and_since(ann: Inbox) -> None:
@@ -361,11 +361,11 @@ async def test_a_models_words_stay_while_they_say_the_same(ann: Inbox) -> None:
     assert lessons.to_word(ann.store, ["other"], "n") is None
     await lessons.word(ann.store, lesson, "n", "Always sign.")
     await corrects(ann, 3)
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert (now.text, now.wording, len(now.examples)) == ("Always sign.", "n", 3)
     for number in range(8):
         await corrects(ann, number, " Lee")
-    (now,) = await ann.lessons.list()
+    (now,) = await ann.lessons.find()
     assert (now.wording, '" Lee"' in now.text) == ("rules", True)
     await lessons.word(ann.store, lesson, "n", "Too late.")
     assert (await ann.lessons.get(lesson.id)).text == now.text

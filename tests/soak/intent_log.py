@@ -28,19 +28,19 @@ class Diary:
         """Decide, and tell of it; whether it was accepted."""
         slots = {slot: {"kind": said.kind, "args": said.args, "message": said.message} for slot, said in answers.items()}
         about = {"review": review.row.id, "run": review.row.run, "mark": review.row.note, "actor": inbox.reviewer, "slots": slots}
-        return await self._act("decide", about, inbox.decide(review, answers, looked_ms=1))
+        return await self._act("decide", about, inbox.reviews.decide(review, answers, looked_ms=1))
 
     async def undo(self, inbox: Inbox, review: int) -> bool:
         """Take back, and tell of it."""
-        return await self._act("undo", {"review": review, "actor": inbox.reviewer}, inbox.undo(review))
+        return await self._act("undo", {"review": review, "actor": inbox.reviewer}, inbox.reviews.undo(review))
 
     async def retry(self, inbox: Inbox, run: int) -> bool:
         """Try a run again, and tell of it."""
-        return await self._act("retry", {"run": run, "actor": inbox.reviewer}, inbox.retry(run))
+        return await self._act("retry", {"run": run, "actor": inbox.reviewer}, inbox.runs.retry(run))
 
     async def cancel(self, inbox: Inbox, run: int) -> bool:
         """End a run, and tell of it."""
-        return await self._act("cancel", {"run": run, "actor": inbox.reviewer}, inbox.cancel(run))
+        return await self._act("cancel", {"run": run, "actor": inbox.reviewer}, inbox.runs.cancel(run))
 
     async def _act(self, verb: str, about: dict[str, Any], doing: Any) -> bool:
         self.note(verb, "try", **about)

@@ -36,15 +36,15 @@ class Reviewer:
     async def work(self) -> None:
         """Review until ended."""
         inbox = Inbox(self._store, self._name)
-        self._rev = await inbox.now()
-        self._open = set(await inbox.waiting_ids())
+        self._rev = await inbox.revision()
+        self._open = set(await inbox.reviews.open_ids())
         while True:
             await self._look(inbox)
             if self._failed and self._random.random() < 0.3:
                 await self._diary.retry(inbox, self._failed.pop())
             if self._open:
                 oldest = sorted(self._open)[:8]
-                await self._handle(await inbox.review(self._random.choice(oldest)))
+                await self._handle(await inbox.reviews.get(self._random.choice(oldest)))
             await asyncio.sleep(self._random.uniform(0.0, 0.15))
 
     async def _look(self, inbox: Inbox) -> None:
@@ -56,7 +56,7 @@ class Reviewer:
         for run in news.runs:
             (self._failed.add if run.state == RunState.FAILED else self._failed.discard)(run.id)
         if not news.whole:
-            self._open = set(await inbox.waiting_ids())
+            self._open = set(await inbox.reviews.open_ids())
 
     async def _handle(self, review: Review) -> None:
         await asyncio.sleep(self._random.uniform(0.0, 0.1))

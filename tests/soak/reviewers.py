@@ -132,9 +132,9 @@ class Crowd:
         random, diary = Random(f"commands {self._seed}"), Diary(self.diaries / "commands")
         while True:
             await asyncio.sleep(random.uniform(0.3, 1.2))
-            ids = list(await inbox.waiting_ids())[:10]
+            ids = list(await inbox.reviews.open_ids())[:10]
             if ids:
-                await self._command(random, diary, await inbox.review(random.choice(ids)))
+                await self._command(random, diary, await inbox.reviews.get(random.choice(ids)))
 
     async def _command(self, random: Random, diary: Diary, review: Review) -> None:
         action = random.choice(review.actions)

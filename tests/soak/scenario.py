@@ -132,7 +132,7 @@ async def _stir(inbox: Inbox, crowd: Crowd, wrecker: Wrecker, size: Size, say: C
 
 async def _until_known(inbox: Inbox, workers: int) -> None:
     for _ in range(1200):
-        if len(await inbox.workers()) >= workers:
+        if len(await inbox.agents.workers()) >= workers:
             return
         await asyncio.sleep(0.05)
     raise RuntimeError("the workers never came")
@@ -141,9 +141,9 @@ async def _until_known(inbox: Inbox, workers: int) -> None:
 async def _launch(inbox: Inbox, size: Size) -> None:
     plan, random = Plan(size.seed), Random(f"launch {size.seed}")
     while True:
-        if sum((await inbox.counts()).values()) < size.runs:
+        if sum((await inbox.runs.counts()).values()) < size.runs:
             one = plan.next()
-            await inbox.launch(one.agent, text=one.text, given=one.given, options=one.options)
+            await inbox.runs.launch(one.agent, text=one.text, given=one.given, options=one.options)
         else:
             await asyncio.sleep(random.uniform(0.05, 0.3))
 
@@ -151,22 +151,22 @@ async def _launch(inbox: Inbox, size: Size) -> None:
 async def _tell(inbox: Inbox, say: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(30)
-        counts = ", ".join(f"{count} {state}" for state, count in sorted((await inbox.counts()).items()))
-        say(f"{len(await inbox.run_ids())} runs so far; now {counts}")
+        counts = ", ".join(f"{count} {state}" for state, count in sorted((await inbox.runs.counts()).items()))
+        say(f"{len(await inbox.runs.ids())} runs so far; now {counts}")
 
 
 async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
     """Decide what is open, kindly, until every run is over or nothing changes any more."""
     seen, since = Rev(-1), time.monotonic()
     while time.monotonic() - since < STILL_S:
-        for review in await inbox.waiting_ids():
+        for review in await inbox.reviews.open_ids():
             with contextlib.suppress(HitlError):
-                await diary.decide(inbox, await inbox.review(review), whole(random, await inbox.review(review), kindly=True))
-        counts = await inbox.counts()
-        left = [row for row in await inbox.waiting(1000) if row.state != ReviewState.OPEN]
+                await diary.decide(inbox, await inbox.reviews.get(review), whole(random, await inbox.reviews.get(review), kindly=True))
+        counts = await inbox.runs.counts()
+        left = [row for row in await inbox.reviews.pending(1000) if row.state != ReviewState.OPEN]
         if not left and not any(counts.get(state) for state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)):
             return
-        if (now := await inbox.now()) != seen:
+        if (now := await inbox.revision()) != seen:
             seen, since = now, time.monotonic()
         await asyncio.sleep(0.1)
 

@@ -47,12 +47,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with Store.open(home / "hitl.db") as store:
             ann = Inbox(store, "ann", grace_s=60)
             for number in range(3):
-                await ann.launch("mail", text="hello")
+                await ann.runs.launch("mail", text="hello")
                 await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (number + 1,))
                 await reviews.reconcile(store, number + 1, "mail", "w", [pause(number)], {})
             for id_, answer in ((1, Answer(DecisionKind.APPROVE)), (2, Answer(DecisionKind.REJECT, message="no")), (3, EDITED)):
-                await ann.decide(await ann.review(id_), {0: answer})
-            await ann.undo(3)
+                await ann.reviews.decide(await ann.reviews.get(id_), {0: answer})
+            await ann.reviews.undo(3)
 
     asyncio.run(work())
     return home
@@ -116,9 +116,9 @@ def test_who_cancels_tries_again_and_prunes_has_an_entry(tmp_path: Path) -> None
 async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
-        await ann.launch("mail", text="hello")
+        await ann.runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
-        await ann.cancel(1)
+        await ann.runs.cancel(1)
         await runs.settle(store, 1, "w", RunState.WAITING)
         assert await runs.cancelling(store, "w") == [1]
         assert await runs.ask_cancel(store, 1)
@@ -291,7 +291,7 @@ def test_a_changed_decision_or_action_is_found(history: Path, tmp_path: Path, sq
 async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, name: str, args: Any) -> None:
     action = Asked(0, name, args, tuple(DecisionKind), digest=digest_of(name, args))
     async with Store.open(tmp_path / "hitl.db") as store:
-        await Inbox(store, "ann").launch("mail", text="hello")
+        await Inbox(store, "ann").runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
         await reviews.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
         assert audit.verify(store.path).problem == ""
@@ -326,12 +326,12 @@ async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(t
     verdict = Routed({0: Verdict(Outcome.AUTO, "reading", "it only reads")})
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
-        await ann.launch("mail", text="hello")
+        await ann.runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
         await reviews.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
         await search.catch_up(store)
         await reviews.close(store, {1: (ReviewState.OPEN, "may have run once")})
-        await ann.decide(await ann.review(1), {0: Answer(DecisionKind.APPROVE)})
+        await ann.reviews.decide(await ann.reviews.get(1), {0: Answer(DecisionKind.APPROVE)})
         assert audit.verify(store.path).problem == ""
         await search.catch_up(store)
         assert audit.verify(store.path).problem == ""

@@ -39,7 +39,7 @@ class Scene:
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
 
     async def decide(self, who: Inbox, review: int, answer: Answer = YES) -> None:
-        await who.decide(await who.review(review), {0: answer})
+        await who.reviews.decide(await who.reviews.get(review), {0: answer})
 
     async def escalate_by_deadline(self, review: int) -> None:
         """Its deadline is over, and it is rejected."""
@@ -74,20 +74,20 @@ async def _in_the_console(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         ann, bob = scene.ann, scene.bob
-        await ann.launch("mail", text="hello")
+        await ann.runs.launch("mail", text="hello")
         await scene.asks(pause("one"), pause("two", reviewers=2), pause("three"))
         steps: list[tuple[str, str, Callable[[], Awaitable[object]]]] = [
-            ("viewed", "ann", lambda: ann.saw(1, 1500)),
-            ("claimed", "ann", lambda: ann.claim(1)),
-            ("released", "ann", lambda: ann.release(1)),
-            ("escalated", "ann", lambda: ann.escalate(1, "", "look at it")),
+            ("viewed", "ann", lambda: ann.reviews.record_view(1, 1500)),
+            ("claimed", "ann", lambda: ann.reviews.claim(1)),
+            ("released", "ann", lambda: ann.reviews.release(1)),
+            ("escalated", "ann", lambda: ann.reviews.escalate(1, "", "look at it")),
             ("decided", "ann", lambda: scene.decide(ann, 1)),
-            ("undone", "ann", lambda: ann.undo(1)),
+            ("undone", "ann", lambda: ann.reviews.undo(1)),
             ("endorsed", "ann", lambda: scene.decide(ann, 2)),
             ("decided", "bob", lambda: scene.decide(bob, 2)),
             ("decided", "timeout:a day", lambda: scene.escalate_by_deadline(3)),
-            ("rated", "bob", lambda: bob.ratings.rate(Subject(1, 2, 0), -1, "no")),
-            ("unrated", "bob", lambda: bob.ratings.withdraw(Subject(1, 2, 0))),
+            ("rated", "bob", lambda: bob.feedback.rate(Subject(1, 2, 0), -1, "no")),
+            ("unrated", "bob", lambda: bob.feedback.withdraw(Subject(1, 2, 0))),
             ("policy", "", lambda: policy_log.note_policy(store, "/p/policy.toml", "a" * 64, 3, "")),
             ("applied", "", lambda: reviews.close(store, {2: (ReviewState.APPLIED, "")})),
             ("stale", "", lambda: reviews.close(store, {1: (ReviewState.STALE, "answered elsewhere")})),
@@ -104,7 +104,7 @@ async def test_a_clock_that_jumps_back_leaves_the_log_in_order(tmp_path: Path, m
         scene = Scene(store)
         for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):
             monkeypatch.setattr(time, "time", lambda at=at: at)
-            await scene.ann.launch("mail", text="hello")
+            await scene.ann.runs.launch("mail", text="hello")
     entries = list(audit.entries(tmp_path / "hitl.db"))
     assert [one["at"] for one in entries] == [2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0]
     assert [one["seq"] for one in entries] == [1, 2, 3, 4, 5]

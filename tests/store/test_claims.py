@@ -36,8 +36,8 @@ class Desk:
         return await seed.ask(self.store, self.project, agent, seed.pause(PauseKind.TOOL_CALLS, *(actions or (seed.mail(),))))
 
     async def decide(self, who: Inbox, review: int, *answers: Answer) -> ReviewState:
-        found = await who.review(review)
-        return await who.decide(found, dict(zip((a.slot for a in found.actions), answers, strict=True)))
+        found = await who.reviews.get(review)
+        return await who.reviews.decide(found, dict(zip((a.slot for a in found.actions), answers, strict=True)))
 
     async def log(self, review: int) -> list[tuple[str, str, Any]]:
         """Kind, actor and body of what people did about a review."""
@@ -65,49 +65,49 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 async def test_what_somebody_has_nobody_else_decides_until_it_is_over(desk: Desk, clock: Callable[[float], None]) -> None:
     review = await desk.ask()
-    await desk.ann.claim(review)
+    await desk.ann.reviews.claim(review)
     with pytest.raises(
         Refused, match=rf'^ann has review {review} until .*; take it with a reason: `hitl-tui claim {review} --reason "…"`$'
     ):
         await desk.decide(desk.bob, review, approve())
     with pytest.raises(Refused, match="ann has review"):
         await desk.decide(desk.bob, review, reject())
-    assert (await desk.bob.review(review)).row.claimant(time.time()) == "ann"
+    assert (await desk.bob.reviews.get(review)).row.claimant(time.time()) == "ann"
     clock(59)
-    await desk.ann.claim(review)  # one's own again renews it
+    await desk.ann.reviews.claim(review)  # one's own again renews it
     clock(59)
     with pytest.raises(Refused, match="ann has review"):
         await desk.decide(desk.bob, review, approve())
     clock(2)
-    assert (await desk.bob.review(review)).row.claimant(time.time()) is None
+    assert (await desk.bob.reviews.get(review)).row.claimant(time.time()) is None
     assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
 
 
 async def test_who_has_it_decides_it_and_gives_it_back(desk: Desk) -> None:
     mine, given = await desk.ask(), await desk.ask()
-    await desk.ann.claim(mine)
+    await desk.ann.reviews.claim(mine)
     assert await desk.decide(desk.ann, mine, approve()) is ReviewState.DECIDED
-    await desk.ann.claim(given)
+    await desk.ann.reviews.claim(given)
     with pytest.raises(Refused, match="ann has review"):
-        await desk.bob.release(given)
-    await desk.ann.release(given)
+        await desk.bob.reviews.release(given)
+    await desk.ann.reviews.release(given)
     with pytest.raises(Refused, match="nobody has review"):
-        await desk.ann.release(given)
+        await desk.ann.reviews.release(given)
     await desk.decide(desk.bob, given, approve())
     assert [(kind, who) for kind, who, _ in await desk.log(given)] == [("claimed", "ann"), ("released", "ann"), ("decided", "bob")]
     with pytest.raises(Stale, match=f"review {given} is approved by bob at"):
-        await desk.ann.claim(given)
+        await desk.ann.reviews.claim(given)
     with pytest.raises(Refused, match="there is no review 999"):
-        await desk.ann.claim(999)
+        await desk.ann.reviews.claim(999)
 
 
 async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(desk: Desk) -> None:
     review = await desk.ask()
-    await desk.ann.claim(review)
+    await desk.ann.reviews.claim(review)
     for nothing in ("", "  "):
         with pytest.raises(Refused, match="take it with a reason"):
-            await desk.bob.claim(review, nothing)
-    await desk.bob.claim(review, "ann went home")
+            await desk.bob.reviews.claim(review, nothing)
+    await desk.bob.reviews.claim(review, "ann went home")
     with pytest.raises(Refused, match="bob has review"):
         await desk.decide(desk.ann, review, approve())
     kind, who, body = (await desk.log(review))[-1]
@@ -118,21 +118,21 @@ async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(desk
 @pytest.mark.parametrize("actor", ["policy:quiet hours", "timeout:quiet hours"])
 async def test_rules_and_deadlines_are_bound_by_no_claim(desk: Desk, actor: str) -> None:
     review = await desk.ask()
-    await desk.ann.claim(review)
-    (action,) = (await desk.ann.review(review)).actions
+    await desk.ann.reviews.claim(review)
+    (action,) = (await desk.ann.reviews.get(review)).actions
     now = time.time()
     assert await desk.store.write(DECIDE, row_of(review, action, reject("too late"), actor, now, now, None)) == 1
-    assert (await desk.ann.review(review)).row.decided == f"rejected by {actor}"
+    assert (await desk.ann.reviews.get(review)).row.decided == f"rejected by {actor}"
 
 
 async def test_of_a_claim_and_a_decision_at_once_one_wins(desk: Desk) -> None:
     claimed = 0
     for number in range(20):
         review = await desk.ask()
-        found = await desk.ann.review(review)
-        first, second = desk.bob.claim(review), desk.ann.decide(found, {0: approve()})
+        found = await desk.ann.reviews.get(review)
+        first, second = desk.bob.reviews.claim(review), desk.ann.reviews.decide(found, {0: approve()})
         outcomes = await asyncio.gather(*((first, second) if number % 2 else (second, first)), return_exceptions=True)
-        row = (await desk.ann.review(review)).row
+        row = (await desk.ann.reviews.get(review)).row
         (lost,) = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
         if row.state is ReviewState.OPEN:
             claimed += 1
@@ -147,13 +147,13 @@ async def test_of_a_claim_and_a_decision_at_once_one_wins(desk: Desk) -> None:
 async def test_claiming_or_deciding_attends_to_the_escalations(desk: Desk) -> None:
     claimed, decided, other = await desk.ask(), await desk.ask(), await desk.ask()
     for review in (claimed, decided, other):
-        run = (await desk.ann.review(review)).row.run
+        run = (await desk.ann.reviews.get(review)).row.run
         await desk.store.write(
             "INSERT INTO escalations (review, run, at, recipient, actor, why, step, next_at) "
             "VALUES (?, ?, 1, 'leads', 'policy:x', '', 0, 2)",
             (review, run),
         )
-    await desk.ann.claim(claimed)
+    await desk.ann.reviews.claim(claimed)
     await desk.decide(desk.bob, decided, approve())
     found = await desk.store.all("SELECT review, acknowledged_by, acknowledged_at > 1, next_at FROM escalations ORDER BY review")
     assert found == [(claimed, "ann", 1, None), (decided, "bob", 1, None), (other, None, None, 2)]
@@ -167,11 +167,11 @@ async def test_what_policy_decides_of_a_batch_attends_to_nothing(desk: Desk) -> 
 
     asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail(), seed.mail(slot=1))
     await reviews.reconcile(desk.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
-    (row,) = await desk.ann.reviews_of(run)
+    (row,) = await desk.ann.reviews.of_run(run)
     await desk.store.write(
         "INSERT INTO escalations (review, run, at, recipient, actor, why) VALUES (?, ?, 1, '', 'policy:x', '')", (row.id, run)
     )
-    (action, _) = (await desk.ann.review(row.id)).actions
+    (action, _) = (await desk.ann.reviews.get(row.id)).actions
     await desk.store.write(DECIDE, row_of(row.id, action, approve(), "policy:reads", time.time(), time.time(), None))
     assert await desk.store.one("SELECT acknowledged_at FROM escalations") == (None,)
 
@@ -179,16 +179,16 @@ async def test_what_policy_decides_of_a_batch_attends_to_nothing(desk: Desk) -> 
 async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(desk: Desk, clock: Callable[[float], None]) -> None:
     review = await desk.ask()
     began = time.time()
-    await desk.ann.saw(review, 1200)
+    await desk.ann.reviews.record_view(review, 1200)
     clock(5)
-    await desk.bob.saw(review, 100)
-    await desk.ann.saw(review, 300)
-    ann, bob = await desk.bob.looks(review)
+    await desk.bob.reviews.record_view(review, 100)
+    await desk.ann.reviews.record_view(review, 300)
+    ann, bob = await desk.bob.reviews.views(review)
     assert (ann.reviewer, ann.first_at, ann.last_at, ann.looked_ms) == ("ann", began, began + 5, 1500)
     assert (bob.reviewer, bob.looked_ms) == ("bob", 100)
     assert [(kind, who) for kind, who, _ in await desk.log(review)] == [("viewed", "ann"), ("viewed", "bob")]
     with pytest.raises(Refused, match="there is no review 999"):
-        await desk.ann.saw(999, 1)
+        await desk.ann.reviews.record_view(999, 1)
 
 
 async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first(desk: Desk) -> None:
@@ -200,11 +200,11 @@ async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first
         await desk.decide(desk.bob, review, reject("no") if review == same[0] else edit(to="x", subject="y", body="z"))
     taken_back = Inbox(desk.store, "ann", grace_s=60)
     await desk.decide(taken_back, others[2], approve())
-    await taken_back.undo(others[2])
-    found = await desk.ann.similar(others[2])
+    await taken_back.reviews.undo(others[2])
+    found = await desk.ann.reviews.similar(others[2])
     assert [past.review for past in found] == [same[0], *reversed(same[4:])]
     assert (found[0].decision, found[0].actor, found[0].tool, found[0].agent) == ("reject", "bob", "send_email", "mail_assistant")
-    assert same[0] not in [past.review for past in await desk.ann.similar(same[0])]
+    assert same[0] not in [past.review for past in await desk.ann.reviews.similar(same[0])]
 
 
 async def test_the_like_is_found_by_an_index(desk: Desk) -> None:
@@ -242,7 +242,7 @@ async def test_what_is_due_and_for_whom_is_printed(own: Own) -> None:
         await store.write(
             "UPDATE reviews SET recipient = 'finance', deadline_at = ?, deadline_then = 'reject' WHERE id = ?", (time.time() + 90, review)
         )
-        await Inbox(store, "bob").saw(review, 12_000)
+        await Inbox(store, "bob").reviews.record_view(review, 12_000)
     said = place.cli("show", str(review)).stdout
     assert "for finance · rejected in 1 m" in said
     assert "viewed by bob (12 s)" in said
@@ -265,7 +265,7 @@ def test_a_claim_of_an_impossible_length_is_a_sentence(tmp_path: Path, value: st
 
 async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(desk: Desk) -> None:
     review = await desk.ask()
-    await Inbox(desk.store, "ann", claim_s=0).claim(review)
+    await Inbox(desk.store, "ann", claim_s=0).reviews.claim(review)
     assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
 
 
@@ -282,8 +282,8 @@ async def test_nobody_signs_with_nothing(desk: Desk) -> None:
 
 async def test_answers_of_all_kinds_are_kept_off(desk: Desk) -> None:
     review = await desk.ask()
-    await desk.ann.claim(review)
+    await desk.ann.reviews.claim(review)
     for answer in (approve(), reject("no"), Answer(DecisionKind.RESPOND, message="done"), edit(to="x", subject="y", body="z")):
         with pytest.raises(Refused, match="ann has review"):
             await desk.decide(desk.bob, review, answer)
-    assert (await desk.bob.review(review)).decisions == {}
+    assert (await desk.bob.reviews.get(review)).decisions == {}

@@ -150,39 +150,39 @@ async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) 
     lone = "\ud800"
     async with Store.open(tmp_path / "hitl.db") as store:
         inbox = Inbox(store, "ann")
-        (run,) = await inbox.launch("a", text=f"do {lone}")
+        (run,) = await inbox.runs.launch("a", text=f"do {lone}")
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         taken = await runs.take_next(store, "w", 1, ["a"], alone=True)
         assert taken
         action_of = Action(0, f"tool{lone}", {"x": lone}, tuple(DecisionKind), lone, tool_call=lone, digest="d")
         pause = Pause("i", PauseKind.TOOL_CALLS, lone, (lone,), {lone: lone}, (action_of,), Context(reasoning=lone, error=lone))
         await reviews.reconcile(store, run.id, "a", "w", [pause], {})
-        (row,) = await inbox.waiting(10)
+        (row,) = await inbox.reviews.pending(10)
         assert row.title == "tool\\ud800"
-        review = await inbox.review(row.id)
+        review = await inbox.reviews.get(row.id)
         assert review.actions[0].args == {"x": lone}
-        assert (await inbox.context(row.id)).reasoning == lone
+        assert (await inbox.reviews.context(row.id)).reasoning == lone
 
 
 async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         ann, bob = Inbox(mine, "ann"), Inbox(theirs, "bob")
-        (run,) = await ann.launch("a", text="x")
+        (run,) = await ann.runs.launch("a", text="x")
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         await runs.take_next(mine, "w", 1, ["a"], alone=True)
         made = Action(0, "tool", {}, tuple(DecisionKind), digest="d")
         await reviews.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
-        (row,) = await ann.waiting(10)
-        review = await ann.review(row.id)
+        (row,) = await ann.reviews.pending(10)
+        review = await ann.reviews.get(row.id)
         said = [
-            one.decide(review, {0: Answer(kind)})
+            one.reviews.decide(review, {0: Answer(kind)})
             for _ in range(10)
             for one, kind in ((ann, DecisionKind.APPROVE), (bob, DecisionKind.REJECT))
         ]
         outcomes = await asyncio.gather(*said, return_exceptions=True)
         stale = [outcome for outcome in outcomes if isinstance(outcome, Stale)]
         assert len(stale) == 19
-        (decision,) = (await ann.review(row.id)).decisions.values()
+        (decision,) = (await ann.reviews.get(row.id)).decisions.values()
         assert all(f"by {decision.actor}" in str(error) for error in stale)
 
 
@@ -207,19 +207,19 @@ async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> N
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         await seed.many(mine, 2)
         ann, bob = Inbox(mine, "ann", grace_s=60), Inbox(theirs, "bob")
-        rev = await bob.now()
-        await ann.decide(await ann.review(2), {0: Answer(DecisionKind.APPROVE)})
+        rev = await bob.revision()
+        await ann.reviews.decide(await ann.reviews.get(2), {0: Answer(DecisionKind.APPROVE)})
         seen = await bob.changes(rev)
         assert [(row.id, row.state) for row in seen.reviews] == [(2, ReviewState.DECIDED)]
         assert not (await bob.changes(seen.rev)).reviews
-        await ann.undo(2)
+        await ann.reviews.undo(2)
         assert [(row.id, row.state) for row in (await bob.changes(seen.rev)).reviews] == [(2, ReviewState.OPEN)]
 
 
 async def test_a_run_is_taken_once(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
-        await Inbox(mine, "ann").launch("a", text="x", count=20)
+        await Inbox(mine, "ann").runs.launch("a", text="x", count=20)
         taken = await asyncio.gather(
             *(runs.take_next(store, name, 1, ["a"], alone=True) for store, name in [(mine, "w"), (theirs, "v")] * 15)
         )
@@ -281,11 +281,11 @@ async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tm
 
         async def read() -> None:
             while True:
-                assert len(await inbox.waiting_ids()) == 20
+                assert len(await inbox.reviews.open_ids()) == 20
 
         reading = [asyncio.ensure_future(read()) for _ in range(4)]
         for _ in range(100):
-            assert (await inbox.launch("later", given={}))[0].state is RunState.QUEUED
+            assert (await inbox.runs.launch("later", given={}))[0].state is RunState.QUEUED
         assert not any(one.done() for one in reading)
         for one in reading:
             one.cancel()
@@ -298,12 +298,12 @@ async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_pat
     fate: dict[int, tuple[ReviewState, str]] = {}
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
-        (run,) = await ann.launch("a", text="x")
+        (run,) = await ann.runs.launch("a", text="x")
         for number, pause in enumerate((question, gate, question, replace(gate, note="may have run once: cut off"), question), 1):
             await store.write("UPDATE runs SET state = 'running', worker = 'w'")
             await reviews.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
-            review = await ann.review(number)
+            review = await ann.reviews.get(number)
             assert review.row.note.startswith("may have run once") is (number > 3)
-            await ann.decide(review, {0: Answer(DecisionKind.APPROVE)})
+            await ann.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)})
             await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1.0, submitted_by = 'w' WHERE id = ?", (number,))
             fate = {number: (ReviewState.APPLIED, "")}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hitl_tui.cli import main
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.inbox.feedback import LONGEST_REASON, RatingsDesk
+from hitl_tui.inbox.feedback import LONGEST_REASON, Ratings
 from hitl_tui.model import Answer, DecisionKind, Event, Subject, Thumb
 from hitl_tui.store import Store, audit, events
 from hitl_tui.store.maintenance import prune
@@ -56,8 +56,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def desk(store: Store, who: str = "ann") -> RatingsDesk:
-    return Inbox(store, who).ratings
+def desk(store: Store, who: str = "ann") -> Ratings:
+    return Inbox(store, who).feedback
 
 
 def logged(store: Store) -> list[tuple[str, str]]:
@@ -65,7 +65,7 @@ def logged(store: Store) -> list[tuple[str, str]]:
 
 
 async def numbers(store: Store, text: str) -> list[int]:
-    return [row.decision for row in await Inbox(store, "ann").history(text)]
+    return [row.decision for row in await Inbox(store, "ann").history.search(text)]
 
 
 async def test_a_thumb_stands_until_its_person_gives_another_or_takes_it_back(store: Store) -> None:
@@ -87,7 +87,7 @@ async def test_a_thumb_stands_until_its_person_gives_another_or_takes_it_back(st
 async def test_also_a_message_and_a_whole_run_long_done(store: Store) -> None:
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id = 2")
     await events.append(store, {2: [Event(7, 0.0, "message", "agent", (), {"text": "I write to him."})]})
-    before = await Inbox(store, "ann").now()
+    before = await Inbox(store, "ann").revision()
     await desk(store).rate(Subject(2), -1)
     await desk(store).rate(Subject(2, event=7), 1)
     assert [(one.subject.event, one.thumb) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
@@ -116,12 +116,12 @@ async def test_what_is_not_there_gets_none(store: Store, subject: Subject, said:
 
 async def test_a_thumb_is_on_what_was_decided_and_not_on_what_came_after(store: Store) -> None:
     ann = Inbox(store, "ann", grace_s=600)
-    await ann.ratings.rate(Subject(1, 1, 0), -1)
-    await ann.undo(1)
+    await ann.feedback.rate(Subject(1, 1, 0), -1)
+    await ann.reviews.undo(1)
     with pytest.raises(Refused, match=r"1#0 is not decided; .* decide it first"):
-        await ann.ratings.rate(Subject(1, 1, 0), 1)
-    await ann.decide(await ann.review(1), {0: YES})
-    rows = {row.decision: row.thumb for row in await ann.history("review:1")}
+        await ann.feedback.rate(Subject(1, 1, 0), 1)
+    await ann.reviews.decide(await ann.reviews.get(1), {0: YES})
+    rows = {row.decision: row.thumb for row in await ann.history.search("review:1")}
     assert rows == {5: None, 1: -1}
     assert await numbers(store, "thumb:down") == [1]
 
@@ -178,19 +178,19 @@ async def test_they_are_found(store: Store, text: str, found: list[int]) -> None
     await desk(store).rate(Subject(3, 3, 0), 1)
     assert await numbers(store, text) == found
     inbox = Inbox(store, "ann")
-    marks = {row.decision: row.thumb for row in await inbox.history()}
+    marks = {row.decision: row.thumb for row in await inbox.history.search()}
     assert marks == {4: None, 3: 1, 2: -1, 1: -1}
-    assert (await inbox.remembered(1)).row.thumb == -1
-    assert [one.actor for one in (await inbox.remembered(1)).feedback] == ["ann", "bob"]
+    assert (await inbox.history.get(1)).row.thumb == -1
+    assert [one.actor for one in (await inbox.history.get(1)).feedback] == ["ann", "bob"]
 
 
 async def test_what_waits_has_no_thumb(store: Store) -> None:
     inbox = Inbox(store, "ann", grace_s=600)
-    await inbox.undo(3)
-    assert list(await inbox.matching_ids("thumb:up")) == []
-    assert list(await inbox.matching_ids("-thumb:up")) == [3]
+    await inbox.reviews.undo(3)
+    assert list(await inbox.reviews.matching_ids("thumb:up")) == []
+    assert list(await inbox.reviews.matching_ids("-thumb:up")) == [3]
     with pytest.raises(Refused, match="did you mean down"):
-        await inbox.history("thumb:dwon")
+        await inbox.history.search("thumb:dwon")
 
 
 Word = tuple[str, bool, Thumb | None]
@@ -211,7 +211,7 @@ async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store:
             await desk(store, who).withdraw(subject)
     own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
     last = [said[min(said)] for said in own]  # of the decision itself, else of its run
-    [row] = await Inbox(store, "ann").history("review:1")
+    [row] = await Inbox(store, "ann").history.search("review:1")
     assert row.thumb == (min(last) if last else None)
     assert await numbers(store, "thumb:down") == ([1] if -1 in last else [])
     assert await numbers(store, "thumb:up") == ([1] if 1 in last else [])
@@ -264,15 +264,15 @@ async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Stor
         await refuse(bob, message)
     await refuse(ann, "another tool's", tool="read_mail")
     await refuse(ann, "do it in another pass", args=TO_ANN)
-    await ann.undo(await refuse(ann, "a slip"))
+    await ann.reviews.undo(await refuse(ann, "a slip"))
     by_rule = await refuse(ann, "no mass mails")
     await store.write("UPDATE decisions SET actor = 'policy:masses' WHERE review = ?", (by_rule,))
-    assert await ann.ratings.reasons("mail", "send_mail") == ["WRONG person", "not him", "two lines", "too early", "too long"]
-    assert await ann.ratings.reasons("mail", "read_mail") == ["another tool's"]
-    assert await ann.ratings.reasons("nobody", "send_mail") == []
+    assert await ann.feedback.reasons("mail", "send_mail") == ["WRONG person", "not him", "two lines", "too early", "too long"]
+    assert await ann.feedback.reasons("mail", "read_mail") == ["another tool's"]
+    assert await ann.feedback.reasons("nobody", "send_mail") == []
     for number in range(12):
         await refuse(bob, f"reason {number}")
-    found = await ann.ratings.reasons("mail", "send_mail")
+    found = await ann.feedback.reasons("mail", "send_mail")
     assert found[:3] == ["WRONG person", "not him", "reason 11"] and len(found) == 9
 
 
@@ -286,13 +286,13 @@ async def test_reasons_are_looked_up_and_not_searched_for(store: Store) -> None:
 
 async def test_a_run_that_was_rated_is_history_too(store: Store) -> None:
     ann = Inbox(store, "ann")
-    (bare,), (rated,) = await ann.launch("mail", text="x"), await ann.launch("mail", text="x")
+    (bare,), (rated,) = await ann.runs.launch("mail", text="x"), await ann.runs.launch("mail", text="x")
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id >= ?", (bare.id,))
-    await ann.ratings.rate(Subject(rated.id), 1)
+    await ann.feedback.rate(Subject(rated.id), 1)
     for thread in await prune.old_threads(store, time.time()):
         async with prune.forgetting(store, thread, time.time(), "ann"):
             pass
-    assert rated.id in await ann.run_ids() and bare.id not in await ann.run_ids()
+    assert rated.id in await ann.runs.ids() and bare.id not in await ann.runs.ids()
 
 
 def test_the_command_line(home: Path) -> None:

@@ -69,12 +69,12 @@ def test_any_text_is_a_filter_or_a_sentence(text: str) -> None:
 
 async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, answer: Answer, confidence: float | None = None) -> int:
     """Have something asked and decided; the review's id."""
-    (run,) = await who.launch(agent, text="x")
+    (run,) = await who.runs.launch(agent, text="x")
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     asked = Action(0, tool, args, tuple(DecisionKind), digest=digest_of(tool, args), confidence=Confidence(confidence))
     await reviews.reconcile(store, run.id, agent, "w", [Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())], {})
     ((review, *_),) = await store.all("SELECT max(id) FROM reviews")
-    await who.decide(await who.review(review), {0: answer})
+    await who.reviews.decide(await who.reviews.get(review), {0: answer})
     return int(review)
 
 
@@ -179,7 +179,7 @@ async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: 
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         for agent, tool, args, sure in (("a1", "send", {"x": "Hello"}, 0.9), ("a2", "look", {}, 0.2), ("b", "send", {}, None)):
-            (run,) = await ann.launch(agent, text="x")
+            (run,) = await ann.runs.launch(agent, text="x")
             await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
             asked = Action(0, tool, args, tuple(DecisionKind), digest="d")
             pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context(), confidence=sure)

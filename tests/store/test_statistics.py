@@ -66,7 +66,7 @@ class Case:
 async def ask(store: Store, case: Case) -> int:
     """Have a case asked; the review's id."""
     args = LETTER if case.args is None else case.args
-    (run,) = await Inbox(store, "ann").launch(case.agent, text="x")
+    (run,) = await Inbox(store, "ann").runs.launch(case.agent, text="x")
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     asked = Action(0, case.tool, args, tuple(DecisionKind), digest=digest_of(case.tool, args), confidence=Confidence(case.confidence))
     pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())
@@ -81,7 +81,9 @@ async def happen(store: Store, *cases: Case) -> None:
     for case in cases:
         review = await ask(store, case)
         inbox = Inbox(store, "ann" if ":" in case.actor else case.actor)
-        await inbox.decide(await inbox.review(review), {0: case.answer}, None if case.looked is None else int(case.looked * 1000))
+        await inbox.reviews.decide(
+            await inbox.reviews.get(review), {0: case.answer}, None if case.looked is None else int(case.looked * 1000)
+        )
         await store.write("UPDATE decisions SET at = ?, actor = ? WHERE review = ?", (case.at, case.actor, review))
         await store.write("UPDATE reviews SET opened_at = ? WHERE id = ?", (case.at - case.waited, review))
 
@@ -283,9 +285,9 @@ def test_whatever_is_taken_back_leaves_every_figure(steps: list[tuple[str, int, 
                 if what == "look":
                     await who.insights.read()
                 elif what == "decide" and is_open:
-                    await who.decide(await who.review(review), {0: answer}, 500 * number)
+                    await who.reviews.decide(await who.reviews.get(review), {0: answer}, 500 * number)
                 elif what == "undo" and not is_open:
-                    await who.undo(review)
+                    await who.reviews.undo(review)
             kept = await _counts(store)
             for table in ("history", "cells", "tallies", "beliefs"):
                 await store.write(f"DELETE FROM {table}")

@@ -44,12 +44,12 @@ class Room:
         return await seed.ask(self.store, self.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *mails))
 
     async def say(self, who: Inbox, review: int, *answers: Answer, slot: int = 0) -> ReviewState:
-        found = await who.review(review)
-        return await who.decide(found, {slot + n: answer for n, answer in enumerate(answers)})
+        found = await who.reviews.get(review)
+        return await who.reviews.decide(found, {slot + n: answer for n, answer in enumerate(answers)})
 
     async def told(self, review: int) -> str:
         """What the queue says of it."""
-        return (await self.ann.review(review)).row.decided
+        return (await self.ann.reviews.get(review)).row.decided
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ async def test_the_second_who_says_the_same_decides(room: Room, answer: Answer) 
     begun, done = words.get(answer.kind, ("1 of 2 answers, by ann", "answered"))
     assert await room.say(room.ann, review, answer) is OPEN
     assert await room.told(review) == begun
-    (one,) = await room.bob.endorsements(review)
+    (one,) = await room.bob.reviews.endorsements(review)
     assert (one.slot, one.answer, one.actor) == (0, answer, "ann")
-    assert (await room.bob.review(review)).decisions == {}
+    assert (await room.bob.reviews.get(review)).decisions == {}
     assert await room.say(room.bob, review, answer) is DECIDED
-    found = await room.ann.review(review)
+    found = await room.ann.reviews.get(review)
     assert (found.decisions[0].actor, found.decisions[0].answer) == ("bob", answer)
     assert found.row.decided == f"{done} with ann by bob"
 
@@ -88,7 +88,7 @@ async def test_one_is_enough_to_refuse_it(room: Room) -> None:
     assert await room.say(room.ann, review, reject("no")) is DECIDED
     await room.say(room.ann, begun, approve())
     assert await room.say(room.ann, begun, reject("I was wrong")) is DECIDED
-    await room.ann.undo(begun)
+    await room.ann.reviews.undo(begun)
     assert await room.told(begun) == "", "who refused it speaks for it no more"
 
 
@@ -98,7 +98,7 @@ async def test_different_words_stand_side_by_side_until_one_has_its_second(room:
     assert await room.say(room.bob, review, OTHER) is OPEN
     assert await room.told(review) == "1 of 2 approvals, by ann; 1 of 2 edits, by bob"
     assert await room.say(room.carl, review, OTHER) is DECIDED
-    assert (await room.ann.review(review)).decisions[0].answer == OTHER
+    assert (await room.ann.reviews.get(review)).decisions[0].answer == OTHER
     assert await room.told(review) == "edited with bob by carl"
 
 
@@ -121,14 +121,14 @@ async def test_what_one_said_can_be_taken_back_until_it_is_decided(room: Room) -
     review = await room.ask()
     await room.say(room.ann, review, approve())
     with pytest.raises(Refused, match="nothing of yours to take back: nothing is decided"):
-        await room.bob.undo(review)
-    await room.ann.undo(review)
-    assert (await room.told(review), await room.ann.endorsements(review)) == ("", [])
+        await room.bob.reviews.undo(review)
+    await room.ann.reviews.undo(review)
+    assert (await room.told(review), await room.ann.reviews.endorsements(review)) == ("", [])
     await room.say(room.ann, review, approve())
     await room.say(room.bob, review, approve())
     with pytest.raises(Refused, match="the last decision is bob's"):
-        await room.ann.undo(review)
-    await room.bob.undo(review)
+        await room.ann.reviews.undo(review)
+    await room.bob.reviews.undo(review)
     assert await room.told(review) == "1 of 2 approvals, by ann"
     with pytest.raises(Refused, match="you said so"):
         await room.say(room.ann, review, approve())
@@ -143,7 +143,7 @@ async def test_of_several_actions_each_has_what_it_needs(room: Room) -> None:
     review = await room.ask(2, 1, 2)
     assert await room.say(room.ann, review, approve(), approve(), approve()) is OPEN
     assert await room.told(review) == "1 of 3 decided; 1 of 2 approvals, by ann"
-    assert (await room.bob.review(review)).undecided == (0, 2)
+    assert (await room.bob.reviews.get(review)).undecided == (0, 2)
     assert await room.say(room.bob, review, approve(), slot=2) is OPEN
     assert await room.told(review) == "2 of 3 decided; 1 of 2 approvals, by ann"
     assert await room.say(room.bob, review, approve(), approve(), approve()) is DECIDED
@@ -166,7 +166,7 @@ async def test_a_new_word_opens_again_what_was_decided_of_a_review_that_is_open(
     await room.say(room.ann, review, approve())
     await room.say(room.bob, review, approve())
     assert await room.say(room.ann, review, OTHER) is OPEN
-    assert (await room.ann.review(review)).decisions == {}, "one of the two has changed their mind"
+    assert (await room.ann.reviews.get(review)).decisions == {}, "one of the two has changed their mind"
     assert await room.say(room.carl, review, approve()) is OPEN
     assert await room.say(room.carl, review, approve(), slot=1) is OPEN
     assert await room.say(room.bob, review, approve()) is DECIDED
@@ -176,20 +176,20 @@ async def test_taking_back_leaves_what_another_has_decided_with_it(room: Room) -
     review = await room.ask(2, 2)
     await room.say(room.ann, review, approve(), approve())
     await room.say(room.bob, review, approve())
-    await room.ann.undo(review)
-    found = await room.ann.review(review)
+    await room.ann.reviews.undo(review)
+    found = await room.ann.reviews.get(review)
     assert (found.row.decided, found.undecided) == ("1 of 2 decided", (1,))
-    assert [one.slot for one in await room.ann.endorsements(review)] == [0]
+    assert [one.slot for one in await room.ann.reviews.endorsements(review)] == [0]
 
 
 async def test_the_claim_of_the_first_is_over_with_their_word(room: Room) -> None:
     review = await room.ask()
-    await room.ann.claim(review)
+    await room.ann.reviews.claim(review)
     with pytest.raises(Refused, match="ann has review"):
         await room.say(room.bob, review, approve())
     await room.say(room.ann, review, approve())
-    assert (await room.bob.review(review)).row.claimed_by is None
-    await room.bob.claim(review)
+    assert (await room.bob.reviews.get(review)).row.claimed_by is None
+    await room.bob.reviews.claim(review)
     with pytest.raises(Refused, match="bob has review"):
         await room.say(room.carl, review, approve())
     assert await room.say(room.bob, review, approve()) is DECIDED
@@ -202,7 +202,7 @@ async def statement(room: Room, review: int, action: Action, answer: Answer, act
 
 async def test_the_statement_itself_stores_no_approval_that_one_person_gives(room: Room) -> None:
     review = await room.ask()
-    (action,) = (await room.ann.review(review)).actions
+    (action,) = (await room.ann.reviews.get(review)).actions
     for actor in ("ann", "policy:letters", "timeout:letters"):
         for answer in (approve(), OTHER, respond("x")):
             assert await statement(room, review, action, answer, actor) == 0
@@ -220,11 +220,11 @@ async def test_the_statement_itself_stores_no_approval_that_one_person_gives(roo
 
 async def test_an_action_that_changed_under_the_reader_is_not_endorsed(room: Room) -> None:
     review = await room.ask()
-    found = await room.ann.review(review)
+    found = await room.ann.reviews.get(review)
     await room.store.write("UPDATE actions SET digest = 'another' WHERE review = ?", (review,))
     with pytest.raises(Stale, match="is not the one that was shown"):
-        await room.ann.decide(found, {0: approve()})
-    assert await room.ann.endorsements(review) == []
+        await room.ann.reviews.decide(found, {0: approve()})
+    assert await room.ann.reviews.endorsements(review) == []
 
 
 async def test_of_two_at_once_one_begins_and_the_other_decides(room: Room) -> None:
@@ -232,11 +232,11 @@ async def test_of_two_at_once_one_begins_and_the_other_decides(room: Room) -> No
         review = await room.ask()
         crowd = [room.ann, room.bob] * 3
         random.Random(number).shuffle(crowd)
-        found = await room.ann.review(review)
-        outcomes = await asyncio.gather(*(who.decide(found, {0: approve()}) for who in crowd), return_exceptions=True)
+        found = await room.ann.reviews.get(review)
+        outcomes = await asyncio.gather(*(who.reviews.decide(found, {0: approve()}) for who in crowd), return_exceptions=True)
         assert sorted(str(one) for one in outcomes if isinstance(one, ReviewState)) in (["decided", "open"], ["decided", "decided"])
-        (decision,) = (await room.ann.review(review)).decisions.values()
-        (endorsed,) = await room.ann.endorsements(review)
+        (decision,) = (await room.ann.reviews.get(review)).decisions.values()
+        (endorsed,) = await room.ann.reviews.endorsements(review)
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
         assert all(isinstance(one, Refused) for one in outcomes if not isinstance(one, ReviewState))
 
@@ -251,11 +251,11 @@ async def act(who: Inbox, found: Review, what: Answer | str | None, slot: int) -
     review = found.row.id
     try:
         if isinstance(what, Answer):
-            await who.decide(found, {slot: what})
+            await who.reviews.decide(found, {slot: what})
         elif what is None:
-            await who.undo(review)
+            await who.reviews.undo(review)
         else:
-            await (who.claim(review, "mine") if what == "claim" else who.release(review))
+            await (who.reviews.claim(review, "mine") if what == "claim" else who.reviews.release(review))
     except Refused:
         pass
 
@@ -270,20 +270,20 @@ def test_no_order_of_things_lets_one_person_alone_let_it_through(steps: Any, slo
                 room = Room((mine, theirs), await seed.project(mine))
                 people = {"ann": room.ann, "bob": room.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
                 review = await room.ask(*[2] * slots)
-                found = await room.ann.review(review)
+                found = await room.ann.reviews.get(review)
                 for number, at_once in enumerate(steps):
                     said = [(name, what) for name, what in at_once if not only_ann or name.lower() == "ann"]
                     await asyncio.gather(*(act(people[name], found, what, number % slots) for name, what in said))
                     await _by_two(room, review)
-                    assert not only_ann or not (await room.ann.review(review)).decisions
+                    assert not only_ann or not (await room.ann.reviews.get(review)).decisions
 
     asyncio.run(work())
 
 
 async def _by_two(room: Room, review: int) -> None:
     """Every decision has another's word beside it, of the same effect."""
-    found = await room.ann.review(review)
-    words = await room.ann.endorsements(review)
+    found = await room.ann.reviews.get(review)
+    words = await room.ann.reviews.endorsements(review)
     for slot, decision in found.decisions.items():
         action = found.actions[slot]
         others = [
@@ -300,7 +300,7 @@ async def test_two_at_the_command_line_let_an_agent_act(own: Own) -> None:
     (place.home.path / "policy.toml").write_text(TWO)
     place.start()
     async with reviewer(place) as ann:
-        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
         (review,) = await ann.asked(run)
         id_ = str(review.row.id)
         said = place.cli("decide", id_, "approve", "--reviewer", "ann").stdout
@@ -324,14 +324,14 @@ async def test_of_a_crowd_of_processes_two_people_decide_once(own: Own) -> None:
     place = own("policy")
     (place.home.path / "policy.toml").write_text(TWO)
     async with reviewer(place) as ann:
-        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
         assert place.run_until_idle() == 0
         review = await ann.one(run)
         crowd = ["ann", "bob"] * 4
         ended = [place.begin("decide", str(review.row.id), "approve", "--reviewer", name)[0] for name in crowd]
         assert [process.wait() for process in ended].count(0) == 2
-        (decision,) = (await ann.inbox.review(review.row.id)).decisions.values()
-        (endorsed,) = await ann.inbox.endorsements(review.row.id)
+        (decision,) = (await ann.inbox.reviews.get(review.row.id)).decisions.values()
+        (endorsed,) = await ann.inbox.reviews.endorsements(review.row.id)
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
 
 
@@ -339,18 +339,18 @@ async def test_what_may_have_run_once_needs_two_people_again(own: Own) -> None:
     place = own("policy")
     (place.home.path / "policy.toml").write_text(TWO)
     async with reviewer(place) as ann:
-        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
+        (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
         assert place.run_until_idle() == 0
         review = await ann.one(run)
         await ann.decide(review, approve())
-        await Inbox(ann.store, "bob").decide(review, {0: approve()})
+        await Inbox(ann.store, "bob").reviews.decide(review, {0: approve()})
         assert place.start(kill_at="submitted").wait() == -signal.SIGKILL
         place.start()
         again = await ann.one(run)
         assert "may have run once" in again.row.note
-        assert (again.row.decided, await ann.inbox.endorsements(again.row.id)) == ("", [])
+        assert (again.row.decided, await ann.inbox.reviews.endorsements(again.row.id)) == ("", [])
         assert await ann.decide(again, approve()) is OPEN
-        await Inbox(ann.store, "bob").decide(again, {0: approve()})
+        await Inbox(ann.store, "bob").reviews.decide(again, {0: approve()})
         await ann.done(run)
         assert [did["did"] for did in ann.did(run)] == ["send"]
 
@@ -359,7 +359,7 @@ async def test_a_rule_that_wants_two_people_lets_nothing_go_on_by_itself(own: Ow
     place = own("policy")
     (place.home.path / "policy.toml").write_text('spot_check = 0\n[[rule]]\nname = "moves"\ntool = "move"\nreviewers = 2\n')
     async with reviewer(place) as ann:
-        (run,) = await ann.inbox.launch("per_call", text=json.dumps([["I am 99 % sure", [["move", {"path": "b"}]]]]))
+        (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["I am 99 % sure", [["move", {"path": "b"}]]]]))
         assert place.run_until_idle() == 0
         review = await ann.one(run)
         assert review.row.route == "ask"

@@ -26,9 +26,9 @@ async def decided(store: Store, project: int, count: int, looked_ms: int = 9000)
     """So many mails that ann approved, and that were sent."""
     inbox = Inbox(store, "ann")
     for number in range(count):
-        review = await inbox.review(await seed.ask(store, project, "mail_assistant", mail(number)))
+        review = await inbox.reviews.get(await seed.ask(store, project, "mail_assistant", mail(number)))
         await seed.trace_of(store, review.row.run, review.row.opened_at - 1)
-        await inbox.decide(review, {0: Answer(DecisionKind.APPROVE)}, looked_ms)
+        await inbox.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)}, looked_ms)
         await store.write(
             "UPDATE reviews SET state = 'applied', submitted_at = ?1, submitted_by = NULL, applied_at = ?1 WHERE id = ?2",
             (time.time(), review.row.id),
@@ -48,4 +48,4 @@ async def made(store: Store, project: int) -> Review:
         if await jobs(store, project).run_due():
             break
     row = await store.one("SELECT max(review) FROM attention")
-    return await Inbox(store, "nobody in particular").review(int(row[0]))
+    return await Inbox(store, "nobody in particular").reviews.get(int(row[0]))

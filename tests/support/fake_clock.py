@@ -55,7 +55,7 @@ async def asked(
 ) -> tuple[Run, Review]:
     """A run of tests/projects/policy that asks, and the one review with which it does; its worker has ended."""
     more: dict[str, Any] = {"text": json.dumps(rounds)} if rounds else {"given": {"confidence": sure}}
-    run = (await someone.inbox.launch(agent, **more))[0]
+    run = (await someone.inbox.runs.launch(agent, **more))[0]
     assert someone.place.run_until_idle() == 0
     return run, await someone.one(run)
 
@@ -72,7 +72,7 @@ async def aged(someone: Reviewer, review: Review, seconds: float) -> Review:
     await someone.store.write(
         "UPDATE reviews SET opened_at = opened_at - ?1, deadline_at = deadline_at - ?1 WHERE id = ?2", (seconds, review.row.id)
     )
-    return await someone.inbox.review(review.row.id)
+    return await someone.inbox.reviews.get(review.row.id)
 
 
 async def log(someone: Reviewer, review: int, *kinds: str) -> list[tuple[str, str, Any]]:

@@ -171,13 +171,13 @@ class Reviewer:
         """Launch an agent; one that talks is told by the script which calls to make."""
         if calls:
             more["text"] = rounds(*calls)
-        return (await self.inbox.launch(agent, **more))[0]
+        return (await self.inbox.runs.launch(agent, **more))[0]
 
     async def wait(self, run: Run | int, *states: RunState, patience: float = PATIENCE_S) -> Run:
         """The run, once it is in one of the states; by default once it is over."""
         wanted, number = states or OVER, run if isinstance(run, int) else run.id
         until = time.monotonic() + patience
-        while (now := await self.inbox.run(number)).state not in wanted:
+        while (now := await self.inbox.runs.get(number)).state not in wanted:
             unexpected = now.state in OVER or time.monotonic() > until
             assert not unexpected, f"run r{now.id} of {now.agent} is {now.state}, not {wanted}: {now.error}\n{now.traceback}"
             await asyncio.sleep(0.02)
@@ -192,9 +192,9 @@ class Reviewer:
         until = time.monotonic() + PATIENCE_S
         while True:
             await self.wait(run, RunState.WAITING)
-            rows = [row for row in await self.inbox.reviews_of(run.id) if row.state == ReviewState.OPEN]
+            rows = [row for row in await self.inbox.reviews.of_run(run.id) if row.state == ReviewState.OPEN]
             if len(rows) == count:
-                return [await self.inbox.review(row.id) for row in rows]
+                return [await self.inbox.reviews.get(row.id) for row in rows]
             assert time.monotonic() < until, f"{len(rows)} reviews are open, not {count}"
             await asyncio.sleep(0.02)
 
@@ -204,25 +204,25 @@ class Reviewer:
 
     async def decide(self, review: Review, *answers: Answer) -> ReviewState:
         """Answer all actions of a review, in order."""
-        return await self.inbox.decide(review, dict(zip((a.slot for a in review.actions), answers, strict=True)))
+        return await self.inbox.reviews.decide(review, dict(zip((a.slot for a in review.actions), answers, strict=True)))
 
     async def until_workers(self, count: int) -> None:
         """Wait until so many workers are known."""
         until = time.monotonic() + PATIENCE_S
-        while len(await self.inbox.workers()) < count:
+        while len(await self.inbox.agents.workers()) < count:
             assert time.monotonic() < until, "the workers never came"
             await asyncio.sleep(0.02)
 
     async def applied(self, review: Review) -> None:
         """Wait until the worker has done with a decided review."""
         until = time.monotonic() + PATIENCE_S
-        while (await self.inbox.review(review.row.id)).row.state in ("decided", "submitted"):
+        while (await self.inbox.reviews.get(review.row.id)).row.state in ("decided", "submitted"):
             assert time.monotonic() < until, "the decision was never applied"
             await asyncio.sleep(0.02)
 
     async def states(self, run: Run) -> list[str]:
         """The states of every review the run ever opened."""
-        return [row.state.value for row in await self.inbox.reviews_of(run.id)]
+        return [row.state.value for row in await self.inbox.reviews.of_run(run.id)]
 
     def did(self, run: Run) -> list[dict[str, Any]]:
         """The side effects of the run's thread, in order."""
@@ -240,7 +240,7 @@ class Reviewer:
         """The side effect, once it is there."""
         until = time.monotonic() + PATIENCE_S
         while not (found := [line for line in self.did(run) if line["did"] == what]):
-            assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.run(run.id)}"
+            assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.runs.get(run.id)}"
             await asyncio.sleep(0.02)
         return found[-1]
 

@@ -43,8 +43,8 @@ async def test_the_item_stays_in_its_row_when_one_above_leaves(console: Console)
         await desk.press("G", "k")
         items = desk.app.query_one(QueueList)
         row = items.order.place(cursor(desk) or 0) * 2 - items.scroll_offset.y
-        first = await desk.other.review(desk.ids[0])
-        await desk.other.decide(first, {0: Answer(DecisionKind.APPROVE)})
+        first = await desk.other.reviews.get(desk.ids[0])
+        await desk.other.reviews.decide(first, {0: Answer(DecisionKind.APPROVE)})
         await desk.settle()
         await desk.pilot.pause(2.3)
         assert items.order.place(cursor(desk) or 0) * 2 - items.scroll_offset.y == row
@@ -288,8 +288,8 @@ async def test_a_result_is_read_as_a_conversation(console: Console) -> None:
 async def test_a_run_says_what_its_launch_asked_for(console: Console) -> None:
     async with console("empty") as desk:
         options = RunOptions(gates_before=("tools", "publish"), gates_after=("*",), time_limit_s=90)
-        await desk.other.launch("mail_assistant", text="tidy", options=options)
-        await desk.other.launch("mail_assistant", text="plain")
+        await desk.other.runs.launch("mail_assistant", text="tidy", options=options)
+        await desk.other.runs.launch("mail_assistant", text="plain")
         await desk.settle()
         await desk.press("f2")
         assert "stops " not in desk.screen()

@@ -32,7 +32,7 @@ def on(home: Home, do: Callable[[Store], Coroutine[None, None, None]]) -> None:
 
 def escalate(home: Home, review: int, to: str) -> None:
     """Bob does."""
-    on(home, lambda store: Inbox(store, "bob").escalate(review, to, "look\x1b]9;evil\x07 at it"))
+    on(home, lambda store: Inbox(store, "bob").reviews.escalate(review, to, "look\x1b]9;evil\x07 at it"))
 
 
 def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
 
     async def fill(store: Store) -> None:
         await seed.variety_of(store, await seed.project(store), 1_760_000_000.0)
-        await Inbox(store, "bob").escalate(9, "ann")  # before the console runs
+        await Inbox(store, "bob").reviews.escalate(9, "ann")  # before the console runs
 
     on(home, fill)
     with terminal([*console_command(home.path), "--reviewer", "ann"]) as screen:
@@ -50,7 +50,7 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
         screen.drain(2.0)
         escalate(home, 1, "leads")
         screen.until(BELL % b"hitl-tui: send_email by mail_assistant \xc2\xb7 hitl-tui show 1")
-        on(home, lambda store: Inbox(store, "bob").claim(1))
+        on(home, lambda store: Inbox(store, "bob").reviews.claim(1))
         escalate(home, 2, "others")
         policy.write_text(POLICY + 'quiet = "00:00-24:00"\n')
         escalate(home, 5, "leads")
@@ -68,12 +68,12 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
 
 async def test_each_is_said_once_and_only_to_whom_it_concerns(console: Console) -> None:
     async with console() as ann, second(ann) as bob:
-        await ann.other.escalate(ann.ids[MAIL], "", "somebody look")
+        await ann.other.reviews.escalate(ann.ids[MAIL], "", "somebody look")
         await ann.settle()
         await ann.seen("review 1, to anybody by bob")
-        await ann.other.claim(ann.ids[MAIL])
-        await ann.other.release(ann.ids[MAIL])
-        await ann.other.escalate(ann.ids[SQL], "eve")
+        await ann.other.reviews.claim(ann.ids[MAIL])
+        await ann.other.reviews.release(ann.ids[MAIL])
+        await ann.other.reviews.escalate(ann.ids[SQL], "eve")
         await ann.settle()
         assert ann.notices().count("to anybody by bob") == 1 and "eve" not in ann.notices() and bob.notices() == ""
 
@@ -84,8 +84,8 @@ async def test_a_groups_people_are_those_of_the_reviews_own_project(console: Con
     (folder / "policy.toml").write_text(POLICY)
     async with console() as ann:
         await ann.store.write("UPDATE projects SET target = ?", (str(folder / "langgraph.json"),))
-        await ann.other.escalate(ann.ids[SQL], "others")
-        await ann.other.escalate(ann.ids[MAIL], "leads")
+        await ann.other.reviews.escalate(ann.ids[SQL], "others")
+        await ann.other.reviews.escalate(ann.ids[MAIL], "leads")
         await ann.settle()
         await ann.seen("review 1, to leads by bob")
         assert "to others" not in ann.notices()

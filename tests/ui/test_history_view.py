@@ -80,7 +80,7 @@ async def test_what_is_decided_and_taken_back_meanwhile_is_shown(console: Consol
     async with console(grace_s=60) as desk:
         await desk.press("f3")
         assert "Nothing was decided yet." in desk.screen()
-        await desk.other.decide(await desk.other.review(desk.ids[0]), {0: Answer(DecisionKind.APPROVE)})
+        await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[0]), {0: Answer(DecisionKind.APPROVE)})
         await desk.seen("approved by bob", "History  1 ")
         await desk.press("f1", "j")
         await desk.armed()
@@ -121,7 +121,7 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(console: 
 async def test_a_decision_that_is_not_there_is_a_sentence(console: Console) -> None:
     async with console("") as desk:
         with pytest.raises(Refused, match="there is no decision 99"):
-            await desk.other.remembered(99)
+            await desk.other.history.get(99)
 
 
 async def fill(home: Home) -> None:

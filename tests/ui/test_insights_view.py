@@ -18,11 +18,11 @@ from hitl_tui.oversight.statistics import (
     Believed,
     Calibration,
     Figures,
-    Insights,
     Pace,
     Rates,
     Reader,
     Span,
+    Statistics,
     Times,
     brier,
     calibration_error,
@@ -133,7 +133,7 @@ async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_its
         await desk.press("f4")
         await desk.seen("No person has decided anything yet.", "F1", "which arguments are edited")
         for place, wanted in ((0, "Not enough data: one decision"), (1, "2 decisions in the last 30 days")):
-            await desk.other.decide(await desk.other.review(desk.ids[place]), {0: Answer(DecisionKind.APPROVE)})
+            await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[place]), {0: Answer(DecisionKind.APPROVE)})
             await desk.seen(wanted)
         assert view(desk).items.has_focus and "nan" not in desk.screen().lower()
         await desk.press("j", "j", "j")
@@ -179,7 +179,7 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
 def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
     of = Figures("x", Rates(1, 1, 1, 0), Times(None, None), Times(None, None), (), [("\x1b[31mto", 1)],
                  [(f"reason {number}\n[red]", 9 - number) for number in range(9)])  # fmt: skip
-    now = Insights(0, 3, 0, of, (), (), (), (), Calibration((), None, None, None), ())
+    now = Statistics(0, 3, 0, of, (), (), (), (), Calibration((), None, None, None), ())
     told = said(figure_lines(of, now, MONTH, FRAME, is_overall=True))
     assert "\x1b" not in told and "1 × ⟨U+001B⟩[31mto" in told and "9 × reason 0" in told and "[red]" in told
     assert "and 1 more reason" in told and "waited unknown" in told

@@ -60,8 +60,8 @@ async def decide_some(home: Home) -> None:
             (ann, 4, Answer(DecisionKind.REJECT, message="she left the company")),
             (bob, 7, Answer(DecisionKind.RESPOND, message="Astoria")),
         ):
-            await inbox.decide(await inbox.review(review), {0: answer})
-        await bob.cancel((await bob.review(5)).row.run)
+            await inbox.reviews.decide(await inbox.reviews.get(review), {0: answer})
+        await bob.runs.cancel((await bob.reviews.get(5)).row.run)
         await store.db.execute("UPDATE decisions SET at = ?", (NOW,))
         await store.db.execute("UPDATE reviews SET decided_at = ?, effective_at = ? + (id = 1) * 3 WHERE decided_at", (NOW, NOW))
 

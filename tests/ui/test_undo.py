@@ -137,7 +137,7 @@ async def test_a_batch_decided_in_part(console: Console) -> None:
 
 async def test_what_others_decided_is_theirs(console: Console) -> None:
     async with console(grace_s=60) as desk:
-        await desk.other.decide(await desk.other.review(desk.ids[MAIL]), {0: Answer(DecisionKind.APPROVE)})
+        await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[MAIL]), {0: Answer(DecisionKind.APPROVE)})
         assert "undo" not in await desk.seen("✓ approved by bob")
         await desk.press("u")
         assert "nothing of yours to take back" in desk.notices() and await desk.decided(desk.ids[MAIL]) == APPROVED

@@ -49,22 +49,22 @@ async def test_a_failed_run_is_tried_again_from_where_it_failed(trouble: Reviewe
     assert failed.error == "ConnectionError: the line is \\ud800 dead"
     assert 'raise ConnectionError("the line' in failed.traceback
     with pytest.raises(Stale, match="failed already"):
-        await trouble.inbox.cancel(run.id)
-    await trouble.inbox.retry(run.id)
+        await trouble.inbox.runs.cancel(run.id)
+    await trouble.inbox.runs.retry(run.id)
     assert (await trouble.done(run))["log"] == ["before", "second time"]
     assert len([d for d in trouble.did(run) if d["did"] == "before begins"]) == 1
     with pytest.raises(Stale, match="done"):
-        await trouble.inbox.retry(run.id)
+        await trouble.inbox.runs.retry(run.id)
 
 
 async def test_an_agent_that_never_returns_is_cancelled_and_others_go_on(trouble: Reviewer) -> None:
     run = await trouble.launch("hang", given={})
     await trouble.until_did(run, "endless")
     await trouble.done(await trouble.launch("steps", given={}))
-    await trouble.inbox.cancel(run.id)
+    await trouble.inbox.runs.cancel(run.id)
     await trouble.wait(run, RunState.CANCELLED)
     with pytest.raises(Stale, match="cancelled already"):
-        await trouble.inbox.cancel(run.id)
+        await trouble.inbox.runs.cancel(run.id)
 
 
 async def test_what_an_agent_prints_goes_to_its_log_within_bounds(trouble: Reviewer) -> None:
@@ -102,11 +102,11 @@ async def test_a_second_run_of_a_thread_waits_and_continues_the_conversation(tro
     review = await trouble.one(first)
     second = await trouble.launch("batched", [("send", {"to": "b"})], thread=first.thread)
     await asyncio.sleep(0.3)
-    assert (await trouble.inbox.run(second.id)).state is RunState.QUEUED
+    assert (await trouble.inbox.runs.get(second.id)).state is RunState.QUEUED
     await trouble.decide(review, approve())
     await trouble.done(first)
     again = await trouble.one(second)
-    assert len((await trouble.inbox.context(again.row.id)).conversation) == 6
+    assert len((await trouble.inbox.reviews.context(again.row.id)).conversation) == 6
     await trouble.decide(again, approve())
     await trouble.done(second)
     assert [d["to"] for d in trouble.did(first)] == ["a", "b"]
@@ -116,13 +116,13 @@ async def test_a_run_that_waits_for_another_of_its_thread_can_be_cancelled(troub
     first = await trouble.launch("steps", given={"seconds": 0.2})
     second = await trouble.launch("steps", given={}, thread=first.thread)
     await trouble.wait(first, RunState.RUNNING)
-    await trouble.inbox.cancel(second.id)
+    await trouble.inbox.runs.cancel(second.id)
     await trouble.wait(second, RunState.CANCELLED)
     await trouble.done(first)
 
 
 async def test_concurrency_is_limited(alone: Reviewer) -> None:
-    runs = await alone.inbox.launch("steps", given={"seconds": 0.05}, count=6)
+    runs = await alone.inbox.runs.launch("steps", given={"seconds": 0.05}, count=6)
     assert alone.place.run_until_idle("--concurrency", "2") == 0
     lines = alone.place.journal.read_text().splitlines()
     going: set[str] = set()
@@ -132,7 +132,7 @@ async def test_concurrency_is_limited(alone: Reviewer) -> None:
         (going.add if "one begins" in line else going.discard if "three ends" in line else len)(thread)
         most = max(most, len(going))
     assert most == 2
-    assert {(await alone.inbox.run(run.id)).state for run in runs} == {RunState.DONE}
+    assert {(await alone.inbox.runs.get(run.id)).state for run in runs} == {RunState.DONE}
 
 
 async def test_two_workers_share_the_work_and_repeat_none(alone: Reviewer) -> None:
@@ -140,7 +140,7 @@ async def test_two_workers_share_the_work_and_repeat_none(alone: Reviewer) -> No
     place.start()
     place.start()
     await alone.until_workers(2)
-    runs = await alone.inbox.launch("batched", text='[[["send", {"to": "x"}]]]', count=30)
+    runs = await alone.inbox.runs.launch("batched", text='[[["send", {"to": "x"}]]]', count=30)
     for run in runs:
         await alone.decide(await alone.one(run), approve())
     for run in runs:
@@ -164,10 +164,10 @@ async def test_a_stopped_worker_puts_its_runs_back(alone: Reviewer) -> None:
     await alone.until_did(run, "one begins")
     worker.send(signal.SIGTERM)
     assert worker.wait(20) == 0
-    now = await alone.inbox.run(run.id)
+    now = await alone.inbox.runs.get(run.id)
     assert (now.state, now.resuming, now.crashes) == (RunState.QUEUED, True, 0)
     assert alone.did(run)[-1]["did"] == "one ends", "it stops at a step's boundary"
-    assert await alone.inbox.workers() == []
+    assert await alone.inbox.agents.workers() == []
     assert alone.place.run_until_idle() == 0
     assert (await alone.done(run))["log"] == ["one", "two", "three"]
     assert len([d for d in alone.did(run) if d["did"] == "one begins"]) == 1
@@ -181,7 +181,7 @@ async def test_a_worker_stops_although_an_agent_does_not(alone: Reviewer) -> Non
     worker.send(signal.SIGTERM)
     assert worker.wait(12) == 0
     for run in (sync, stubborn):
-        assert (await alone.inbox.run(run.id)).state is RunState.QUEUED
+        assert (await alone.inbox.runs.get(run.id)).state is RunState.QUEUED
 
 
 async def test_a_killed_workers_run_goes_on_from_its_checkpoint(alone: Reviewer) -> None:
@@ -190,7 +190,7 @@ async def test_a_killed_workers_run_goes_on_from_its_checkpoint(alone: Reviewer)
     await alone.until_did(run, "two begins")
     await asyncio.sleep(0.15)  # checkpoints are written behind the run
     worker.kill()
-    assert (await alone.inbox.run(run.id)).state is RunState.RUNNING
+    assert (await alone.inbox.runs.get(run.id)).state is RunState.RUNNING
     assert alone.place.run_until_idle() == 0
     assert (await alone.done(run))["log"] == ["one", "two", "three"]
     assert [d["did"] for d in alone.did(run) if d["did"].endswith("begins")] == ["one begins", "two begins", "two begins", "three begins"]
@@ -203,7 +203,7 @@ async def test_a_run_killed_inside_a_subgraph_goes_on_unasked(alone: Reviewer) -
     await asyncio.sleep(0.15)  # checkpoints are written behind the run
     worker.kill()
     assert alone.place.run_until_idle() == 0
-    assert (await alone.inbox.run(run.id)).state is RunState.DONE, "no gate is anywhere in this graph, so nobody is asked"
+    assert (await alone.inbox.runs.get(run.id)).state is RunState.DONE, "no gate is anywhere in this graph, so nobody is asked"
     assert len([d for d in alone.did(run) if d["did"] == "one begins"]) == 1
 
 
@@ -248,18 +248,18 @@ async def test_a_decision_made_while_no_worker_runs_is_applied_later(alone: Revi
 
 
 async def test_a_run_that_kills_its_worker_twice_fails_and_the_others_finish(alone: Reviewer) -> None:
-    others = await alone.inbox.launch("steps", given={"seconds": 0.3}, count=2)
+    others = await alone.inbox.runs.launch("steps", given={"seconds": 0.3}, count=2)
     dead = await alone.launch("dead", given={})
     for _ in range(2):
         worker = alone.place.start("--until-idle")
         assert await asyncio.to_thread(worker.wait, 30) == 7
     assert alone.place.run_until_idle() == 0
-    failed = await alone.inbox.run(dead.id)
+    failed = await alone.inbox.runs.get(dead.id)
     assert (failed.state, failed.error) == (RunState.FAILED, "the worker died 2 times while this run was going")
     for run in others:
         await alone.done(run)
     assert len(alone.did(dead)) == 2
-    await alone.inbox.retry(dead.id)
+    await alone.inbox.runs.retry(dead.id)
     assert await asyncio.to_thread(alone.place.start().wait, 30) == 7
 
 
@@ -268,10 +268,10 @@ async def test_a_cancel_outlives_the_worker(alone: Reviewer) -> None:
     worker = alone.place.start()
     await alone.until_did(run, "endless")
     worker.send(signal.SIGSTOP)
-    await alone.inbox.cancel(run.id)
+    await alone.inbox.runs.cancel(run.id)
     worker.kill()
     assert alone.place.run_until_idle() == 0
-    assert (await alone.inbox.run(run.id)).state is RunState.CANCELLED
+    assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
 
 
 async def test_a_locked_database_is_waited_for(alone: Reviewer) -> None:
@@ -283,9 +283,9 @@ async def test_a_locked_database_is_waited_for(alone: Reviewer) -> None:
         await asyncio.sleep(13)
         other.execute("ROLLBACK")
     assert (await alone.done(run))["log"] == ["one", "two", "three"]
-    beats = [(await alone.inbox.workers())[0].beat_at]
+    beats = [(await alone.inbox.agents.workers())[0].beat_at]
     await asyncio.sleep(2.5)
-    assert (await alone.inbox.workers())[0].beat_at > beats[0], "the heart still beats"
+    assert (await alone.inbox.agents.workers())[0].beat_at > beats[0], "the heart still beats"
     assert worker.poll() is None
 
 
@@ -304,7 +304,7 @@ async def test_an_agent_that_is_broken_now_keeps_its_decision(alone: Reviewer) -
     await alone.decide(await alone.one(run), approve())
     switch(alone.place, on=False)
     assert alone.place.run_until_idle() == 0
-    now = await alone.inbox.run(run.id)
+    now = await alone.inbox.runs.get(run.id)
     assert now.state is RunState.WAITING
     switch(alone.place, on=True)
     assert alone.place.run_until_idle() == 0
@@ -320,7 +320,7 @@ async def test_a_factory_that_breaks_while_the_worker_runs_fails_the_run(alone: 
     await alone.decide(review, approve())
     assert (await alone.wait(run, RunState.FAILED)).error == "RuntimeError: switched off"
     switch(alone.place, on=True)
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     await alone.decide(await alone.one(run), approve())
     await alone.done(run)
 
@@ -332,7 +332,7 @@ async def test_until_idle_leaves_what_waits_for_people(alone: Reviewer) -> None:
     began = time.monotonic()
     assert alone.place.run_until_idle() == 0
     assert time.monotonic() - began < 15
-    assert (await alone.inbox.run(second.id)).state is RunState.QUEUED
+    assert (await alone.inbox.runs.get(second.id)).state is RunState.QUEUED
     assert f"run r{unknown.id} still waits for an agent nobody" in alone.place.said()
     await alone.decide(await alone.one(first), approve())
     assert alone.place.run_until_idle() == 0
@@ -348,5 +348,5 @@ async def test_what_was_decided_elsewhere_is_stale(alone: Reviewer) -> None:
         db.execute("DELETE FROM writes WHERE channel = '__interrupt__'")
     await alone.decide(review, approve())
     assert alone.place.run_until_idle() == 0
-    assert (await alone.inbox.review(review.row.id)).row.state in (ReviewState.STALE, ReviewState.OPEN)
+    assert (await alone.inbox.reviews.get(review.row.id)).row.state in (ReviewState.STALE, ReviewState.OPEN)
     assert alone.did(run) == []

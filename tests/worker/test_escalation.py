@@ -31,11 +31,11 @@ async def alone(own: Own) -> AsyncIterator[Reviewer]:
 
 async def steps(someone: Reviewer, review: Review) -> list[tuple[str, int | None, str]]:
     """To whom, as which step, and why, oldest first."""
-    return [(e.recipient, e.step, e.why) for e in await someone.inbox.escalations(review.row.id)]
+    return [(e.recipient, e.step, e.why) for e in await someone.inbox.reviews.escalations(review.row.id)]
 
 
 async def last(someone: Reviewer, review: Review) -> Escalation:
-    return (await someone.inbox.escalations(review.row.id))[-1]
+    return (await someone.inbox.reviews.escalations(review.row.id))[-1]
 
 
 def with_policy(someone: Reviewer, name: str = "ann") -> Inbox:
@@ -50,7 +50,7 @@ async def test_low_confidence_opens_a_review_escalated_to_anybody(alone: Reviewe
     policy(alone.place, "")
     _, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     assert review.row.escalated == "anybody"
-    (only,) = await alone.inbox.escalations(review.row.id)
+    (only,) = await alone.inbox.reviews.escalations(review.row.id)
     assert (only.recipient, only.actor, only.why) == ("", "policy:thresholds", "its confidence 0.3 is below 0.6 (thresholds)")
     assert (only.step, only.next_at, only.at) == (None, None, review.row.opened_at)
     assert [(actor, body["to"]) for _, actor, body in await log(alone, review.row.id, "escalated")] == [("policy:thresholds", "")]
@@ -59,7 +59,7 @@ async def test_low_confidence_opens_a_review_escalated_to_anybody(alone: Reviewe
 async def test_what_is_sure_enough_is_not_escalated(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + CHAIN)
     _, review = await asked(alone, "per_call", ("I am 70 % sure", [MOVE]))
-    assert (review.row.escalated, await alone.inbox.escalations(review.row.id)) == ("", [])
+    assert (review.row.escalated, await alone.inbox.reviews.escalations(review.row.id)) == ("", [])
 
 
 async def test_a_rule_sends_what_is_risky_to_a_group(alone: Reviewer) -> None:
@@ -107,7 +107,7 @@ async def test_the_worker_starts_the_chain_with_what_is_escalated(alone: Reviewe
 async def test_unclaimed_it_goes_from_step_to_step_each_once_whoever_works_and_ends(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + CHAIN)
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
-    run, clock = await alone.inbox.run(run.id), Clock()
+    run, clock = await alone.inbox.runs.get(run.id), Clock()
     async with Store.open(alone.place.home.database) as other:
         first, second = jobs(alone, run, clock), jobs(alone, run, clock, other)
         assert not await first.run_due()
@@ -133,7 +133,7 @@ async def test_a_worker_that_was_away_for_a_day_raises_one_step_at_a_time(alone:
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
     clock.later(24 * 60 * MINUTES)
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     assert await work.run_due() and not await work.run_due()
     assert [step for _, step, _ in await steps(alone, review)] == [0, 1], "leads have their two hours from now on"
 
@@ -143,18 +143,18 @@ async def test_who_claims_or_decides_stops_the_chain(alone: Reviewer, how: str) 
     policy(alone.place, GROUPS + CHAIN)
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     if how == "cancelled":
-        await alone.inbox.cancel(run.id)
+        await alone.inbox.runs.cancel(run.id)
     elif how == "decided":
         await alone.decide(review, reject("no"))
     else:
-        await alone.inbox.claim(review.row.id)
+        await alone.inbox.reviews.claim(review.row.id)
         only = await last(alone, review)
         assert only.acknowledged_by == "ann"
     if how == "claimed and given back":
-        await alone.inbox.release(review.row.id)
+        await alone.inbox.reviews.release(review.row.id)
     clock = Clock()
     clock.later(300 * MINUTES)
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     assert not await work.run_due() and work.wait_s() is None
     assert [step for _, step, _ in await steps(alone, review)] == [0]
 
@@ -165,7 +165,7 @@ async def test_a_chain_whose_first_step_waits_begins_with_anybody(alone: Reviewe
     assert (review.row.escalated, (await last(alone, review)).step) == ("anybody", None)
     clock = Clock()
     clock.later(6 * MINUTES)
-    assert await jobs(alone, await alone.inbox.run(run.id), clock).run_due()
+    assert await jobs(alone, await alone.inbox.runs.get(run.id), clock).run_due()
     assert (await steps(alone, review))[1:] == [("finance", 0, "nobody claimed it within 5 minutes")]
 
 
@@ -176,7 +176,7 @@ async def test_who_is_named_outside_the_chain_comes_before_it_and_who_is_in_it_i
     assert [(await last(alone, one)).step for one in (outside, inside)] == [None, 1]
     clock = Clock()
     clock.later(16 * MINUTES)
-    assert await jobs(alone, await alone.inbox.run(run.id), clock).run_due()
+    assert await jobs(alone, await alone.inbox.runs.get(run.id), clock).run_due()
     assert (await steps(alone, outside))[-1][:2] == ("finance", 0)
     assert len(await steps(alone, inside)) == 1, "leads have two hours"
 
@@ -187,7 +187,7 @@ async def test_a_chain_that_became_shorter_ends(alone: Reviewer) -> None:
     policy(alone.place, GROUPS)
     clock = Clock()
     clock.later(16 * MINUTES)
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     assert not await work.run_due() and work.wait_s() is None
     assert len(await steps(alone, review)) == 1
 
@@ -195,10 +195,10 @@ async def test_a_chain_that_became_shorter_ends(alone: Reviewer) -> None:
 async def test_a_real_worker_goes_along_the_chain_by_itself(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + '[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "leads"\nafter = "1s"\n')
     alone.place.start()
-    run = (await alone.inbox.launch("per_call", text='[["I am 30 % sure", [["move", {"path": "b"}]]]]'))[0]
+    run = (await alone.inbox.runs.launch("per_call", text='[["I am 30 % sure", [["move", {"path": "b"}]]]]'))[0]
     review = await alone.one(run)
     async with asyncio.timeout(PATIENCE_S):
-        while (await alone.inbox.review(review.row.id)).row.escalated != "leads":  # noqa: ASYNC110 - another process does it
+        while (await alone.inbox.reviews.get(review.row.id)).row.escalated != "leads":  # noqa: ASYNC110 - another process does it
             await asyncio.sleep(0.05)
     assert [(to, step) for to, step, _ in await steps(alone, review)] == [("finance", 0), ("leads", 1)]
 
@@ -209,8 +209,8 @@ async def test_a_real_worker_goes_along_the_chain_by_itself(alone: Reviewer) -> 
 async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + CHAIN)
     run, review = await asked(alone, "per_call", ("I am 70 % sure", [MOVE]))
-    await alone.inbox.claim(review.row.id)
-    await alone.inbox.escalate(review.row.id, "leads", " is this\nthe right folder? ")
+    await alone.inbox.reviews.claim(review.row.id)
+    await alone.inbox.reviews.escalate(review.row.id, "leads", " is this\nthe right folder? ")
     only = await last(alone, review)
     assert (only.recipient, only.actor, only.why, only.note) == ("leads", "ann", "ann escalated it", "is this\nthe right folder?")
     found = await alone.one(run)
@@ -219,7 +219,7 @@ async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(alone:
     assert [(kind, actor) for kind, actor, _ in told] == [("claimed", "ann"), ("released", "ann"), ("escalated", "ann")]
 
     clock = Clock()
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     assert await work.run_due() and not await work.run_due()
     assert (await last(alone, review)).step == 1, "leads are a step of the chain, which goes on from there"
     clock.later(121 * MINUTES)
@@ -230,9 +230,9 @@ async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(alone:
 async def test_a_newer_escalation_takes_the_place_of_an_older_ones_chain(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + CHAIN)
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
-    await alone.inbox.escalate(review.row.id, "erin", "")
+    await alone.inbox.reviews.escalate(review.row.id, "erin", "")
     clock = Clock()
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     assert await work.run_due()
     clock.later(16 * MINUTES)
     assert await work.run_due()
@@ -250,26 +250,26 @@ async def test_whom_nobody_can_mean_is_refused_and_a_stranger_is_not(alone: Revi
         ("a\x1b[31m", "visible"),
     ]:
         with pytest.raises(Refused, match=told.replace("?", r"\?")):
-            await inbox.escalate(review.row.id, wrong, "")
-    assert await alone.inbox.escalations(review.row.id) == []
+            await inbox.reviews.escalate(review.row.id, wrong, "")
+    assert await alone.inbox.reviews.escalations(review.row.id) == []
     for good in ("leads", "Dora", "erin", ""):
-        await inbox.escalate(review.row.id, good, "")
+        await inbox.reviews.escalate(review.row.id, good, "")
     assert [to for to, _, _ in await steps(alone, review)] == ["leads", "Dora", "erin", ""]
     with pytest.raises(Refused, match="there is no review 99"):
-        await inbox.escalate(99, "", "")
+        await inbox.reviews.escalate(99, "", "")
 
 
 async def test_what_somebody_else_has_or_is_decided_cannot_be_escalated(alone: Reviewer) -> None:
     _, review = await asked(alone, "per_call", ("so", [MOVE]))
     bob = Inbox(alone.store, "bob")
-    await bob.claim(review.row.id)
+    await bob.reviews.claim(review.row.id)
     with pytest.raises(Refused, match=f"bob has review {review.row.id}"):
-        await alone.inbox.escalate(review.row.id, "erin", "")
-    await bob.release(review.row.id)
+        await alone.inbox.reviews.escalate(review.row.id, "erin", "")
+    await bob.reviews.release(review.row.id)
     await alone.decide(review, approve())
     with pytest.raises(Stale, match="approved by ann"):
-        await alone.inbox.escalate(review.row.id, "erin", "")
-    assert await alone.inbox.escalations(review.row.id) == []
+        await alone.inbox.reviews.escalate(review.row.id, "erin", "")
+    assert await alone.inbox.reviews.escalations(review.row.id) == []
 
 
 async def test_the_command_line_escalates_and_shows_it(alone: Reviewer) -> None:
@@ -291,10 +291,10 @@ async def test_the_command_line_escalates_and_shows_it(alone: Reviewer) -> None:
 
 async def failed(someone: Reviewer) -> tuple[Run, Review]:
     """A run that failed, and the review of that; its worker has ended."""
-    run = (await someone.inbox.launch("shaky", given={}))[0]
+    run = (await someone.inbox.runs.launch("shaky", given={}))[0]
     assert someone.place.run_until_idle() == 0
-    (row,) = await someone.inbox.reviews_of(run.id)
-    return await someone.wait(run, RunState.FAILED), await someone.inbox.review(row.id)
+    (row,) = await someone.inbox.reviews.of_run(run.id)
+    return await someone.wait(run, RunState.FAILED), await someone.inbox.reviews.get(row.id)
 
 
 def mend(someone: Reviewer) -> None:
@@ -302,7 +302,7 @@ def mend(someone: Reviewer) -> None:
 
 
 async def states(someone: Reviewer, run: Run) -> list[Any]:
-    return [(await someone.inbox.run(run.id)).state, *await someone.states(run)]
+    return [(await someone.inbox.runs.get(run.id)).state, *await someone.states(run)]
 
 
 async def test_a_run_that_fails_asks_whether_to_try_again_and_does(alone: Reviewer) -> None:
@@ -311,7 +311,7 @@ async def test_a_run_that_fails_asks_whether_to_try_again_and_does(alone: Review
     (action,) = review.actions
     assert (review.row.kind, review.row.escalated, action.args) == (PauseKind.FAILURE, "finance", {"error": run.error})
     assert action.means == {"approve": "tries it again, from its last checkpoint", "reject": "leaves it failed"}
-    assert "the line is dead" in (await alone.inbox.context(review.row.id)).error
+    assert "the line is dead" in (await alone.inbox.reviews.context(review.row.id)).error
     assert (await last(alone, review)).why == f"the run failed: {run.error}"
     mend(alone)
     with pytest.raises(Refused, match="cannot be answered with respond"):
@@ -337,7 +337,7 @@ async def test_a_failure_that_is_left_stays_failed_and_the_next_one_asks_anew(al
     await alone.decide(review, reject("the line is dead for good"))
     assert alone.place.run_until_idle() == 0
     assert await states(alone, run) == [RunState.FAILED, "applied"]
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     assert alone.place.run_until_idle() == 0
     assert await states(alone, run) == [RunState.FAILED, "applied", "open"]
 
@@ -345,7 +345,7 @@ async def test_a_failure_that_is_left_stays_failed_and_the_next_one_asks_anew(al
 async def test_a_run_that_is_tried_again_by_other_means_asks_no_more(alone: Reviewer) -> None:
     policy(alone.place, ERRORS)
     run, review = await failed(alone)
-    await alone.inbox.retry(run.id)
+    await alone.inbox.runs.retry(run.id)
     with pytest.raises(Stale, match="the run goes on"):
         await alone.decide(review, approve())
     mend(alone)
@@ -358,11 +358,11 @@ async def test_the_answer_to_a_failure_can_be_undone_while_its_grace_runs_and_is
     run, review = await failed(alone)
     slow, clock = Inbox(alone.store, "bob", grace_s=60), Clock()
     work = jobs(alone, run, clock)
-    await slow.decide(review, {0: approve()})
+    await slow.reviews.decide(review, {0: approve()})
     assert not await work.run_due()
-    await slow.undo(review.row.id)
+    await slow.reviews.undo(review.row.id)
     assert await states(alone, run) == [RunState.FAILED, "open"]
-    await slow.decide(review, {0: approve()})
+    await slow.reviews.decide(review, {0: approve()})
     clock.later(61)
     async with Store.open(alone.place.home.database) as other:
         acted = await asyncio.gather(work.run_due(), jobs(alone, run, clock, other).run_due())
@@ -372,11 +372,11 @@ async def test_the_answer_to_a_failure_can_be_undone_while_its_grace_runs_and_is
 
 async def test_without_the_policys_word_a_failure_asks_nobody(alone: Reviewer) -> None:
     policy(alone.place, GROUPS + CHAIN)
-    run = (await alone.inbox.launch("shaky", given={}))[0]
+    run = (await alone.inbox.runs.launch("shaky", given={}))[0]
     assert alone.place.run_until_idle() == 0
     assert await states(alone, run) == [RunState.FAILED]
     policy(alone.place, ERRORS)
-    assert not await jobs(alone, await alone.inbox.run(run.id), Clock()).run_due(), "what failed before was not asked for"
+    assert not await jobs(alone, await alone.inbox.runs.get(run.id), Clock()).run_due(), "what failed before was not asked for"
 
 
 async def test_two_workers_ask_of_a_failure_once(alone: Reviewer) -> None:
@@ -388,7 +388,7 @@ async def test_two_workers_ask_of_a_failure_once(alone: Reviewer) -> None:
         acted = await asyncio.gather(jobs(alone, run, Clock()).run_due(), jobs(alone, run, Clock(), other).run_due())
     assert any(acted)
     assert await states(alone, run) == [RunState.FAILED, "stale", "open"]
-    assert len(await alone.inbox.escalations(review.row.id + 1)) == 1
+    assert len(await alone.inbox.reviews.escalations(review.row.id + 1)) == 1
 
 
 async def test_repair_leaves_the_review_of_a_failed_run_open(alone: Reviewer) -> None:
@@ -396,7 +396,7 @@ async def test_repair_leaves_the_review_of_a_failed_run_open(alone: Reviewer) ->
     run, review = await failed(alone)
     alone.place.cli("doctor", "--repair", code=None)
     assert await states(alone, run) == [RunState.FAILED, "open"]
-    assert (await alone.inbox.review(review.row.id)).row.state is ReviewState.OPEN
+    assert (await alone.inbox.reviews.get(review.row.id)).row.state is ReviewState.OPEN
 
 
 # Who is told
@@ -406,10 +406,10 @@ async def test_every_channel_has_one_notice_of_each_escalation(alone: Reviewer) 
     policy(alone.place, GROUPS + CHAIN + '[notify]\ncommand = ["true"]\n')
     run, review = await asked(alone, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
-    work = jobs(alone, await alone.inbox.run(run.id), clock)
+    work = jobs(alone, await alone.inbox.runs.get(run.id), clock)
     clock.later(16 * MINUTES)
     assert await work.run_due() and not await work.run_due()
-    told = await alone.inbox.notices(review.row.id)
+    told = await alone.inbox.reviews.notifications(review.row.id)
     assert [(notice.channel, notice.due_at) for notice in told[1:]] == [("command", clock.now)]
     assert len({notice.escalation for notice in told}) == len(told) == 2
 

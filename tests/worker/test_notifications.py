@@ -65,7 +65,7 @@ class Office:
 
     async def escalate(self, review: int, note: str = "") -> None:
         """Have a review before somebody, and people told of that as soon as the policy lets them."""
-        await self.inbox.escalate(review, "bob", note)
+        await self.inbox.reviews.escalate(review, "bob", note)
         assert await self.jobs.run_due()
 
     async def send(self) -> None:
@@ -80,7 +80,7 @@ class Office:
 
     async def notices(self, review: int) -> dict[str, Notice]:
         """The review's notices, by the kind of channel."""
-        return {notice.channel.partition(":")[0]: notice for notice in await self.inbox.notices(review)}
+        return {notice.channel.partition(":")[0]: notice for notice in await self.inbox.reviews.notifications(review)}
 
     async def logged(self, *kinds: str) -> list[dict[str, Any]]:
         """What the history says of these kinds."""
@@ -126,7 +126,7 @@ async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
     (mail,) = mails.got
     assert mail["Subject"] == "hitl-tui: send_mail by clerk"
     assert mail.get_payload(decode=True).decode().strip().replace("\r\n", "\n") == said  # type: ignore[union-attr]
-    assert {notice.state for notice in await office.inbox.notices(review)} == {"sent"}
+    assert {notice.state for notice in await office.inbox.reviews.notifications(review)} == {"sent"}
     logged = await office.logged("notified", "notify_failed")
     assert sorted(one["channel"] for one in logged) == sorted([channel_of(hook.url), channel_of(mails.url)])
     await office.escalate(review, "once more")
@@ -171,7 +171,7 @@ async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at:
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    (waiting,) = await office.inbox.notices(review)
+    (waiting,) = await office.inbox.reviews.notifications(review)
     assert (waiting.state, waiting.tries, waiting.due_at) == ("due", 1, office.now + 5)
     assert "json: " in waiting.error
     assert "and is tried again" in waiting.told()
@@ -181,7 +181,7 @@ async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at:
     await office.later(29)
     assert len(hook.got) == 2
     await office.later(1)
-    (sent,) = await office.inbox.notices(review)
+    (sent,) = await office.inbox.reviews.notifications(review)
     assert (sent.state, sent.tries, sent.told()) == ("sent", 3, "")
     assert [one["kind"] for one in await office.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
 
@@ -192,17 +192,17 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     office = await at(notify(urls=[hook.url], retries=1))
     hook.answers += [401, 401, 401]
     review = await office.ask()
-    rev = await office.inbox.now()
+    rev = await office.inbox.revision()
     await office.escalate(review)
     await office.send()
     await office.later(600)
     await office.later(6000)
     assert len(hook.got) == 2
-    (notice,) = await office.inbox.notices(review)
+    (notice,) = await office.inbox.reviews.notifications(review)
     assert (notice.state, notice.tries) == ("failed", 2)
     assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
     assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
-    row, around = (await office.inbox.review(review)).row, await PrefetchCache(office.inbox).read_context(review)
+    row, around = (await office.inbox.reviews.get(review)).row, await PrefetchCache(office.inbox).read_context(review)
     assert notice.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
     await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
@@ -231,7 +231,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[
     await office.escalate(review)
     hook.held.clear()
     await office.send()
-    (notice,) = await office.inbox.notices(review)
+    (notice,) = await office.inbox.reviews.notifications(review)
     assert (notice.state, notice.error) == ("due", "json: it did not answer within 1 s")
 
 
@@ -249,7 +249,7 @@ async def test_why_a_command_failed_is_said_in_a_line(at: Callable[[str], Any], 
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    assert [notice.error for notice in await office.inbox.notices(review)] == [error]
+    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == [error]
 
 
 async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Call
     await office.escalate(review)
     office.policy = policies.parse("")
     await office.send()
-    assert [notice.error for notice in await office.inbox.notices(review)] == ["the policy has this channel no more"]
+    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == ["the policy has this channel no more"]
 
 
 async def test_without_the_extra_it_is_said_how_to_get_it(
@@ -283,7 +283,7 @@ async def test_without_the_extra_it_is_said_how_to_get_it(
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    (notice,) = await office.inbox.notices(review)
+    (notice,) = await office.inbox.reviews.notifications(review)
     assert notice.state == "failed"
     assert 'pip install "hitl-tui[notify]"' in notice.error
 
@@ -324,12 +324,12 @@ async def test_in_quiet_time_nobody_is_told_until_its_end_nor_then_of_what_someb
         await office.escalate(review)
     await office.later(89 * 60)
     assert hook.got == []
-    await office.inbox.claim(claimed)
-    shown = await office.inbox.review(decided)
-    await office.inbox.decide(shown, {0: approve()})
+    await office.inbox.reviews.claim(claimed)
+    shown = await office.inbox.reviews.get(decided)
+    await office.inbox.reviews.decide(shown, {0: approve()})
     await office.later(60)
     assert [said["body"].splitlines()[-1] for said in hook.got] == [f"hitl-tui show {waiting}"]
-    states = [(await office.inbox.notices(review))[0].state for review in (claimed, decided, waiting)]
+    states = [(await office.inbox.reviews.notifications(review))[0].state for review in (claimed, decided, waiting)]
     assert states == ["dropped", "dropped", "sent"]
 
 
@@ -345,7 +345,7 @@ async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callabl
     office.now = MONDAY_NOON + 2 * 3600
     await office.send()
     assert len(hook.got) == 2
-    assert (await office.inbox.notices(review))[0].state == "sent"
+    assert (await office.inbox.reviews.notifications(review))[0].state == "sent"
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ async def escalated(someone: Reviewer) -> int:
     """A review of a real run, escalated to bob."""
     run = await someone.launch("batched", [("send", {"to": "ann"})])
     review = await someone.one(run)
-    await someone.inbox.escalate(review.row.id, "bob", "look")
+    await someone.inbox.reviews.escalate(review.row.id, "bob", "look")
     return review.row.id
 
 
@@ -403,15 +403,15 @@ async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(own: O
     async with reviewer(place) as ann:
         number = await escalated(ann)
         await until(lambda: (place.folder / "pids").exists())
-        review = await ann.inbox.review(number)
+        review = await ann.inbox.reviews.get(number)
         await ann.decide(review, approve())
         await ann.wait(review.row.run)
-        assert [notice.state for notice in await ann.inbox.notices(number)] == ["sending"]
+        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         await until(lambda: is_over(int((place.folder / "pids").read_text())))
         assert place.run_until_idle() == 0
-        assert [notice.state for notice in await ann.inbox.notices(number)] == ["dropped"]
+        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["dropped"]
 
 
 async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(own: Own) -> None:
@@ -424,10 +424,10 @@ async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(own: O
         await until(lambda: (place.folder / "pids").exists())
         worker.kill()
         os.kill(int((place.folder / "pids").read_text()), signal.SIGKILL)
-        assert [notice.state for notice in await ann.inbox.notices(number)] == ["sending"]
+        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
         (place.folder / "go").touch()
         assert place.run_until_idle() == 0
-        assert [(notice.state, notice.tries) for notice in await ann.inbox.notices(number)] == [("sent", 2)]
+        assert [(notice.state, notice.tries) for notice in await ann.inbox.reviews.notifications(number)] == [("sent", 2)]
         assert len((place.folder / "pids").read_text().split()) == 2
 
 
@@ -438,7 +438,7 @@ async def test_show_tells_of_a_notice_that_failed(own: Own) -> None:
         run = await ann.launch("batched", [("send", {"to": "ann"})])
         assert place.run_until_idle() == 0
         number = str((await ann.one(run)).row.id)
-        await ann.inbox.escalate(int(number), "bob", "look")
+        await ann.inbox.reviews.escalate(int(number), "bob", "look")
         assert place.run_until_idle() == 0
     assert "note: a notice by command failed: no network" in place.cli("show", number).stdout.splitlines()
     (told,) = place.json("show", number)["notices"]

@@ -38,12 +38,12 @@ def policy(someone: Reviewer, text: str) -> None:
 
 
 async def launch(someone: Reviewer, agent: str, *rounds: tuple[str, Calls]) -> Run:
-    return (await someone.inbox.launch(agent, text=json.dumps(rounds)))[0]
+    return (await someone.inbox.runs.launch(agent, text=json.dumps(rounds)))[0]
 
 
 async def reviews(someone: Reviewer, run: Run) -> list[Review]:
     """Every review the run ever opened."""
-    return [await someone.inbox.review(row.id) for row in await someone.inbox.reviews_of(run.id)]
+    return [await someone.inbox.reviews.get(row.id) for row in await someone.inbox.reviews.of_run(run.id)]
 
 
 def history(review: Review) -> list[tuple[int, str, str, str | None]]:
@@ -117,7 +117,7 @@ async def test_of_a_batch_policy_decides_its_share_and_people_the_rest(alone: Re
     assert review.undecided == (1,)
     assert (review.row.decided, review.row.route) == ("2 of 3 decided", Outcome.ASK)
     assert [who for _, _, who, _ in history(review)] == ["policy:reading", "policy:no letters"]
-    await alone.inbox.decide(review, {1: approve()})
+    await alone.inbox.reviews.decide(review, {1: approve()})
     found = results(await alone.done(run))
     assert sorted(did["did"] for did in alone.did(run)) == ["move", "read"]
     assert "says deny" in found["send"][0]
@@ -176,9 +176,9 @@ async def test_calls_side_by_side_are_judged_each_for_itself(alone: Reviewer) ->
 @pytest.mark.parametrize(("confidence", "state", "actor"), [(0.97, "done", "policy:thresholds"), (0.7, "waiting", "")])
 async def test_an_agent_inbox_request_brings_its_own_confidence(alone: Reviewer, confidence: float, state: str, actor: str) -> None:
     policy(alone, EXACT)
-    run = (await alone.inbox.launch("inbox", given={"confidence": confidence}))[0]
+    run = (await alone.inbox.runs.launch("inbox", given={"confidence": confidence}))[0]
     assert alone.place.run_until_idle() == 0
-    assert (await alone.inbox.run(run.id)).state == state
+    assert (await alone.inbox.runs.get(run.id)).state == state
     (review,) = await reviews(alone, run)
     assert [who for _, _, who, _ in history(review)] == ([actor] if actor else [])
     assert review.actions[0].confidence.source == "interrupt"
@@ -187,7 +187,7 @@ async def test_an_agent_inbox_request_brings_its_own_confidence(alone: Reviewer,
 @pytest.mark.parametrize("agent", ["question", "stop"])
 async def test_what_asks_a_person_is_never_answered_by_policy(alone: Reviewer, agent: str) -> None:
     policy(alone, EXACT + '[[rule]]\nname = "all"\ntool = "ask"\nrisk = "read"\noutcome = "auto"\n')
-    run = (await alone.inbox.launch(agent, given={"confidence": 1.0}))[0]
+    run = (await alone.inbox.runs.launch(agent, given={"confidence": 1.0}))[0]
     assert alone.place.run_until_idle() == 0
     review = await alone.one(run)
     assert review.decisions == {}
@@ -234,11 +234,11 @@ async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over
     run = await launch(alone, "per_call", ("I am 30 % sure", [MOVE]))
     assert alone.place.run_until_idle() == 0
     review = await alone.one(run)
-    shown = [line.text for line in render.why_lines(review.actions[0], await alone.inbox.context(review.row.id))]
+    shown = [line.text for line in render.why_lines(review.actions[0], await alone.inbox.reviews.context(review.row.id))]
     assert "to take over: its confidence 0.3 is below 0.6 (thresholds)" in shown
     assert any(text.startswith("confidence 0.3, by the agent's own words") for text in shown)
     assert "risk: reversible" in shown
-    listed = QueueList(lambda ids: alone.inbox.rows(ids), lambda *_: None, time.time)
+    listed = QueueList(lambda ids: alone.inbox.reviews.rows(ids), lambda *_: None, time.time)
     assert " take over" in [text for text, _ in listed.paint(review.row, 1, 60)]
 
 
@@ -249,7 +249,7 @@ async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_ke
     review = await alone.one(run)
     assert (review.row.risk, review.actions[0].risk, review.actions[0].declared) == ("irreversible", "irreversible", "read")
     assert "risk: irreversible" in alone.place.cli("show", str(review.row.id)).stdout
-    walk = (await alone.inbox.explain(review.row.id)).walks[0]
+    walk = (await alone.inbox.policy.explain(review.row.id)).walks[0]
     assert walk.facts.risk == "read", "another policy judges by what the tool tells"
 
 

@@ -28,14 +28,14 @@ AGENTS = ("batched", "per_call", "react", "gated_agent")
 async def taken(who: Reviewer, run: Run, *states: RunState) -> TakeOver:
     """The run in a person's hands, once it rests."""
     await who.wait(run, *(states or (RunState.WAITING,)))
-    return await who.inbox.take_over(run.id)
+    return await who.inbox.takeovers.take(run.id)
 
 
 async def ended(who: Reviewer, takeover: TakeOver) -> TakeOver:
     """The take-over, once the worker has done with it."""
     until = time.monotonic() + PATIENCE_S
     while True:
-        now = await who.inbox.takeover_of(takeover.run)
+        now = await who.inbox.takeovers.latest(takeover.run)
         assert now is not None
         if now.id != takeover.id or not now.is_live:
             return now
@@ -46,14 +46,14 @@ async def ended(who: Reviewer, takeover: TakeOver) -> TakeOver:
 async def handed_back(who: Reviewer, run: Run, **plan: Any) -> TakeOver:
     """The run taken over, handed back with a plan, and what came of that."""
     takeover = await taken(who, run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
-    await who.inbox.hand_back(takeover.id, HandBack(**plan))
+    await who.inbox.takeovers.hand_back(takeover.id, HandBack(**plan))
     return await ended(who, takeover)
 
 
 async def calls_of(who: Reviewer, run: Run) -> tuple[Call, ...]:
     """The agent's open calls."""
     await who.wait(run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
-    return (await who.inbox.head(run.id)).calls
+    return (await who.inbox.takeovers.head(run.id)).calls
 
 
 def said(state: Any) -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ async def test_a_person_answers_for_the_tool(pauses: Reviewer, agent: str) -> No
     assert results(state) == {"send": ["bob was told by phone"]}
     assert pauses.did(run) == [], "the call never ran"
     assert said(state)[-1] == ("agent", "done: send=bob was told by phone")
-    (row,) = await pauses.inbox.reviews_of(run.id)
+    (row,) = await pauses.inbox.reviews.of_run(run.id)
     assert (row.state, row.decided) == ("applied", "taken over by ann")
 
 
@@ -112,13 +112,13 @@ async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent
     calls = (Call(call.id, "send", {"to": "zoe"}), Call("", "send", {"to": "joe", "body": "new"}))
     await handed_back(pauses, run, text="I write to two others.", calls=calls)
     until = time.monotonic() + PATIENCE_S
-    while len(asked := [r for r in await pauses.inbox.reviews_of(run.id) if r.state == "open"]) < (2 if agent == "per_call" else 1):
+    while len(asked := [r for r in await pauses.inbox.reviews.of_run(run.id) if r.state == "open"]) < (2 if agent == "per_call" else 1):
         assert time.monotonic() < until
         await asyncio.sleep(0.02)
     assert pauses.did(run) == []
     actions = []
     for row in asked:
-        review = await pauses.inbox.review(row.id)
+        review = await pauses.inbox.reviews.get(row.id)
         actions += [(a.name, a.args) for a in review.actions]
         assert all(a.confidence.value is None and "a person rewrote it" in a.confidence.note for a in review.actions)
         await pauses.decide(review, *[approve()] * len(review.actions))
@@ -170,10 +170,10 @@ async def hands(keep: Keep) -> AsyncIterator[Reviewer]:
 async def test_the_state_is_edited_and_the_gate_asked_again(hands: Reviewer) -> None:
     run = await hands.launch("spender", given={"amount": 100})
     await hands.wait(run, RunState.WAITING)
-    head = await hands.inbox.head(run.id)
+    head = await hands.inbox.takeovers.head(run.id)
     assert (head.nodes, head.text, head.calls) == (("spend",), None, ())
     assert head.context.state["amount"] == 100
-    schema = await hands.inbox.state_schema(run.id)
+    schema = await hands.inbox.takeovers.state_schema(run.id)
     assert schema["properties"]["amount"] == {"type": "integer"}
     edits = {"amount": 5, "tags": ["mine"], "address": {"street": "Side", "number": 2}, "limit": "high"}
     assert (await handed_back(hands, run, state=edits)).state == "applied"
@@ -207,10 +207,10 @@ async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state:
     run = await hands.launch("spender", given={"amount": 100})
     takeover = await taken(hands, run)
     with pytest.raises(Refused) as refused:
-        await hands.inbox.hand_back(takeover.id, HandBack(state=state))
+        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state=state))
     assert why in str(refused.value)
-    assert await hands.inbox.takeover_of(run.id) == takeover, "it is in the same hands still"
-    await hands.inbox.discard(takeover.id)
+    assert await hands.inbox.takeovers.latest(run.id) == takeover, "it is in the same hands still"
+    await hands.inbox.takeovers.discard(takeover.id)
     await hands.decide(await hands.one(run), approve())
     assert (await hands.done(run))["amount"] == 100
 
@@ -221,10 +221,10 @@ async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(ha
     assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
     review = await hands.one(run)
     assert review.row.claimed_by is None
-    again = await hands.inbox.take_over(run.id)
+    again = await hands.inbox.takeovers.take(run.id)
     assert again.id != done.id
     assert again.plan == HandBack(state={"mood": "bad"}), "what could not be done is not lost"
-    await hands.inbox.hand_back(again.id, HandBack(state={"mood": "good"}))
+    await hands.inbox.takeovers.hand_back(again.id, HandBack(state={"mood": "good"}))
     assert (await ended(hands, again)).state == "applied"
     await hands.decide(await hands.one(run), approve())
     assert (await hands.done(run))["mood"] == "good"
@@ -233,15 +233,15 @@ async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(ha
 async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -> None:
     run = await hands.launch("first_fails", text="call")
     takeover = await taken(hands, run, RunState.FAILED)
-    head = await hands.inbox.head(run.id)
+    head = await hands.inbox.takeovers.head(run.id)
     assert head.nodes == ("dial",)
     assert "the line is dead" in head.context.error
-    await hands.inbox.hand_back(takeover.id, HandBack(state={"up": True}))
+    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"up": True}))
     await ended(hands, takeover)
     state = await hands.done(run)
     assert hands.did(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
     assert state == {"text": "call", "up": True}
-    assert (await hands.inbox.run(run.id)).error == ""
+    assert (await hands.inbox.runs.get(run.id)).error == ""
 
 
 async def test_a_step_that_was_gone_to_goes_on_with_another_state(hands: Reviewer) -> None:
@@ -350,13 +350,13 @@ async def test_a_model_that_failed_reads_the_guidance(hands: Reviewer) -> None:
 async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
     run = await hands.launch("asks_in_talk", text="hello")
     takeover = await taken(hands, run)
-    assert (await hands.inbox.head(run.id)).text == "I heard 1"
+    assert (await hands.inbox.takeovers.head(run.id)).text == "I heard 1"
     with pytest.raises(Refused, match="no tool call 'x' waits for a result; none does"):
-        await hands.inbox.hand_back(takeover.id, HandBack(results={"x": "y"}))
-    await hands.inbox.hand_back(takeover.id, HandBack(guidance="think first"))
+        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(results={"x": "y"}))
+    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(guidance="think first"))
     await ended(hands, takeover)
     review = await hands.one(run)
-    context = await hands.inbox.context(review.row.id)
+    context = await hands.inbox.reviews.context(review.row.id)
     assert [m.text for m in context.conversation] == ["hello", "I heard 1", "think first", "I heard 3"]
     await handed_back(hands, run, answer="No, you shall not.")
     assert said(await hands.done(run))[-1] == ("agent", "No, you shall not.")
@@ -399,7 +399,7 @@ async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer
 async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
     run = await hands.launch("functional", given={"text": "a"})
     takeover = await taken(hands, run)
-    await hands.inbox.hand_back(takeover.id, HandBack(state={"x": 1}))
+    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"x": 1}))
     done = await ended(hands, takeover)
     assert (done.state, done.note) == (
         "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
@@ -411,14 +411,14 @@ async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
     run = await pauses.launch("letters", given={"text": "hello"})
     review = await pauses.one(run)
     assert review.row.kind is PauseKind.AGENT_INBOX
-    takeover = await pauses.inbox.take_over(run.id)
+    takeover = await pauses.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="its graph keeps no messages, so there is no place for 'answer'"):
-        await pauses.inbox.hand_back(takeover.id, HandBack(answer="I wrote it."))
-    await pauses.inbox.hand_back(takeover.id, HandBack(state={"text": "good day"}))
+        await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(answer="I wrote it."))
+    await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(state={"text": "good day"}))
     assert (await ended(pauses, takeover)).state == "applied"
     review = await pauses.one(run)
     assert review.actions[0].args == {"to": "ann", "content": "good day"}
-    await pauses.inbox.cancel(run.id)
+    await pauses.inbox.runs.cancel(run.id)
 
 
 async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: Reviewer) -> None:
@@ -437,28 +437,28 @@ async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: R
 async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = await hands.one(run)
-    takeover = await hands.inbox.take_over(run.id)
+    takeover = await hands.inbox.takeovers.take(run.id)
     await hands.store.write(
         "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'letters' WHERE id = ?", (review.row.id,)
     )
     other = await hands.launch("talker", text="meanwhile")
     await hands.wait(other, RunState.FAILED)
-    assert (await hands.inbox.review(review.row.id)).row.state == "open"
-    await hands.inbox.discard(takeover.id)
+    assert (await hands.inbox.reviews.get(review.row.id)).row.state == "open"
+    await hands.inbox.takeovers.discard(takeover.id)
     await hands.done(run)
-    assert (await hands.inbox.review(review.row.id)).row.decided == "rejected by timeout:letters"
+    assert (await hands.inbox.reviews.get(review.row.id)).row.decided == "rejected by timeout:letters"
 
 
 async def test_a_run_that_moves_is_not_taken_over(hands: Reviewer) -> None:
     run = await hands.launch("slow", given={"text": "x", "seconds": 1})
     await hands.until_did(run, "slow_sync begins")
     with pytest.raises(Refused, match=f"run r{run.id} is moving: it is running"):
-        await hands.inbox.take_over(run.id)
+        await hands.inbox.takeovers.take(run.id)
     await hands.done(run)
     with pytest.raises(Refused, match=f"run r{run.id} is done: there is nothing left to take over"):
-        await hands.inbox.take_over(run.id)
+        await hands.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="there is no run r999"):
-        await hands.inbox.take_over(999)
+        await hands.inbox.takeovers.take(999)
 
 
 async def test_what_is_decided_already_is_not_taken_over(own: Callable[[str], Place]) -> None:
@@ -468,41 +468,45 @@ async def test_what_is_decided_already_is_not_taken_over(own: Callable[[str], Pl
         run = await ann.launch("batched", [LETTER])
         review = await ann.one(run)
         bob = Inbox(ann.store, "bob", grace_s=600)
-        await bob.decide(review, {0: approve()})
+        await bob.reviews.decide(review, {0: approve()})
         with pytest.raises(Refused, match=f"run r{run.id} is moving: review {review.row.id} was approved by bob"):
-            await ann.inbox.take_over(run.id)
-        await bob.undo(review.row.id)
-        assert (await ann.inbox.take_over(run.id)).is_live
+            await ann.inbox.takeovers.take(run.id)
+        await bob.reviews.undo(review.row.id)
+        assert (await ann.inbox.takeovers.take(run.id)).is_live
 
 
 async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = await hands.one(run)
     bob = Inbox(hands.store, "bob")
-    takeover = await hands.inbox.take_over(run.id)
-    assert await hands.inbox.take_over(run.id) == takeover
+    takeover = await hands.inbox.takeovers.take(run.id)
+    assert await hands.inbox.takeovers.take(run.id) == takeover
     for who in (bob, hands.inbox):
         with pytest.raises(Stale, match="hands"):
-            await who.decide(review, {0: approve()})
+            await who.reviews.decide(review, {0: approve()})
     with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
-        await bob.take_over(run.id)
-    for verb in (bob.save_plan(takeover.id, HandBack()), bob.hand_back(takeover.id, HandBack(guidance="x")), bob.discard(takeover.id)):
+        await bob.takeovers.take(run.id)
+    for verb in (
+        bob.takeovers.save_plan(takeover.id, HandBack()),
+        bob.takeovers.hand_back(takeover.id, HandBack(guidance="x")),
+        bob.takeovers.discard(takeover.id),
+    ):
         with pytest.raises(Stale, match=f"run r{run.id} is in ann's hands"):
             await verb
     with pytest.raises(Refused, match="nothing is done in the agent's place"):
-        await hands.inbox.hand_back(takeover.id, HandBack())
-    await hands.inbox.save_plan(takeover.id, HandBack(guidance="ha"))
-    theirs = await bob.take_over(run.id, "ann is on holiday")
+        await hands.inbox.takeovers.hand_back(takeover.id, HandBack())
+    await hands.inbox.takeovers.save_plan(takeover.id, HandBack(guidance="ha"))
+    theirs = await bob.takeovers.take(run.id, "ann is on holiday")
     assert (theirs.actor, theirs.plan) == ("bob", HandBack())
     with pytest.raises(Stale, match=f"the takeover of run r{run.id} is discarded: taken by bob: ann is on holiday"):
-        await hands.inbox.hand_back(takeover.id, HandBack(guidance="x"))
-    assert (await hands.inbox.review(review.row.id)).row.claimed_by == "bob"
-    mine = await hands.inbox.take_over(run.id, "I am back")
+        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(guidance="x"))
+    assert (await hands.inbox.reviews.get(review.row.id)).row.claimed_by == "bob"
+    mine = await hands.inbox.takeovers.take(run.id, "I am back")
     assert mine.plan == HandBack(guidance="ha"), "what somebody took from under it is there again"
-    await hands.inbox.discard(mine.id)
-    assert (await hands.inbox.take_over(run.id)).plan == HandBack(), "a discarded plan is not kept"
-    theirs = await bob.take_over(run.id, "ann is on holiday")
-    await bob.discard(theirs.id)
+    await hands.inbox.takeovers.discard(mine.id)
+    assert (await hands.inbox.takeovers.take(run.id)).plan == HandBack(), "a discarded plan is not kept"
+    theirs = await bob.takeovers.take(run.id, "ann is on holiday")
+    await bob.takeovers.discard(theirs.id)
     await hands.decide(review, approve())
     await hands.done(run)
     kinds = [entry["kind"] for entry in logged(hands, run)]
@@ -512,16 +516,16 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
 async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = (await hands.one(run)).row.id
-    takeover = await hands.inbox.take_over(run.id)
+    takeover = await hands.inbox.takeovers.take(run.id)
     for who, sentence in ((hands.inbox, "you have"), (Inbox(hands.store, "bob"), "ann has")):
-        for verb in (who.claim(review, "mine now"), who.release(review), who.escalate(review, "leads", "please")):
+        for verb in (who.reviews.claim(review, "mine now"), who.reviews.release(review), who.reviews.escalate(review, "leads", "please")):
             with pytest.raises(Stale, match=f"{sentence} taken over the run that asks review {review}"):
                 await verb
-    row = (await hands.inbox.review(review)).row
+    row = (await hands.inbox.reviews.get(review)).row
     assert (row.claimed_by, row.is_taken_over, row.escalated) == ("ann", True, "")
-    await hands.inbox.discard(takeover.id)
-    await hands.inbox.claim(review)
-    await hands.inbox.cancel(run.id)
+    await hands.inbox.takeovers.discard(takeover.id)
+    await hands.inbox.reviews.claim(review)
+    await hands.inbox.runs.cancel(run.id)
 
 
 async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[str], Place]) -> None:
@@ -534,19 +538,19 @@ async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[st
         async with AsyncSqliteSaver.from_conn_string(str(place.home.checkpoints)) as saver:
             graph = create_agent(FakeListChatModel(responses=["x"]), []).copy(update={"checkpointer": saver})
             await graph.aupdate_state({"configurable": {"thread_id": run.thread}}, {"messages": [("ai", "elsewhere")]}, as_node="model")
-        await ann.inbox.hand_back(takeover.id, HandBack(answer="Too late."))
+        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="Too late."))
         place.start()
         done = await ended(ann, takeover)
         assert done.state == "stale"
         assert "the run has moved since it was taken over, and nothing was done" in done.note
-        assert (await ann.inbox.run(run.id)).state is RunState.WAITING
-        assert (await ann.inbox.take_over(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
+        assert (await ann.inbox.runs.get(run.id)).state is RunState.WAITING
+        assert (await ann.inbox.takeovers.take(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
 
 
 async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     takeover = await taken(hands, run)
-    await hands.inbox.cancel(run.id)
+    await hands.inbox.runs.cancel(run.id)
     now = await ended(hands, takeover)
     assert (now.state, now.note) == ("discarded", "the run was cancelled")
     await handed_back(hands, run, guidance="[]")
@@ -565,7 +569,7 @@ async def test_a_worker_dies_over_a_hand_back(own: Callable[[str], Place], step:
         (call, _) = await calls_of(ann, run)
         takeover = await taken(ann, run)
         worker.kill()
-        await ann.inbox.hand_back(takeover.id, HandBack(calls=(Call(call.id, "send", {"to": "zoe"}),)))
+        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(calls=(Call(call.id, "send", {"to": "zoe"}),)))
         place.start(kill_at=step).wait()
         place.start()
         done = await ended(ann, takeover)

@@ -79,7 +79,7 @@ class NewRunScreen(DialogScreen[int]):
     @reports_errors
     async def reread(self) -> None:
         """The agents as they are known now; the chosen one and what was typed stay."""
-        agents = await self._inbox.agents()
+        agents = await self._inbox.agents.all()
         if agents == self._agents and self._read:
             return
         self._agents, self._read = agents, True
@@ -138,7 +138,7 @@ class NewRunScreen(DialogScreen[int]):
             if text is not None and not text.strip():
                 raise Refused("say what it shall do")
             given = canonical_json.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
-            (run,) = await self._inbox.launch(agent.name, text=text, given=given, project=agent.project)
+            (run,) = await self._inbox.runs.launch(agent.name, text=text, given=given, project=agent.project)
         except STORE_ERRORS as error:
             self.complain(sentence(error))
             return

@@ -70,16 +70,16 @@ class RatingController:
     def _has(self, subject: Subject, thumb: Thumb) -> bool:
         if subject in self._giving:
             return self._giving[subject] == thumb
-        mine = self._inbox.ratings.mine(subject)
+        mine = self._inbox.feedback.mine(subject)
         return mine is not None and mine.thumb == thumb
 
     async def _pick(self, run: int) -> None:
         from hitl_tui.ui.feedback.messages_dialog import MessagesScreen
 
         try:
-            messages = [event for event in await self._inbox.trace(run) if event.kind in SAID]
+            messages = [event for event in await self._inbox.runs.trace(run) if event.kind in SAID]
             viewer = Viewer(self._inbox.reviewer, self._clock())
-            self._messages = MessagesScreen(run, messages, await self._inbox.ratings.of_run(run), viewer, self.press)
+            self._messages = MessagesScreen(run, messages, await self._inbox.feedback.of_run(run), viewer, self.press)
             await ask(self._owner, self._messages)
         except STORE_ERRORS as error:
             report(self._owner, error)
@@ -88,7 +88,7 @@ class RatingController:
 
     async def _give(self, subject: Subject, about: str, thumb: Thumb) -> None:
         try:
-            await self._inbox.ratings.rate(subject, thumb)
+            await self._inbox.feedback.rate(subject, thumb)
             await self._tell(subject, f"{labels.THUMBS[thumb][1]} on {about}; the same key again adds words")
         except Refused as error:
             other = f"; {heard(self._owner.app, 'rate_message')} rates what was said in its run" if subject.review is not None else ""
@@ -101,7 +101,7 @@ class RatingController:
 
     async def _withdraw(self, subject: Subject, about: str) -> None:
         try:
-            await self._inbox.ratings.withdraw(subject)
+            await self._inbox.feedback.withdraw(subject)
             await self._tell(subject, f"your thumb on {about} is taken back")
         except STORE_ERRORS as error:
             report(self._owner, error)
@@ -110,7 +110,7 @@ class RatingController:
         from hitl_tui.ui.feedback.comment_dialog import ThumbScreen
 
         try:
-            mine = self._inbox.ratings.mine(subject)
+            mine = self._inbox.feedback.mine(subject)
             given = f"{', '.join(mine.tags)}\n{mine.comment}" if mine and mine.thumb == thumb else "\n"
             while True:
                 screen = ThumbScreen(f"{labels.THUMBS[thumb][1].capitalize()} on {about}", self._drafts.pop((subject, thumb), given))
@@ -128,7 +128,7 @@ class RatingController:
     async def _stored(self, subject: Subject, thumb: Thumb, comment: str, tags: str) -> bool:
         """Whether the words could be taken; if not, why is said, and they are asked for again."""
         try:
-            await self._inbox.ratings.rate(subject, thumb, comment, [tags])
+            await self._inbox.feedback.rate(subject, thumb, comment, [tags])
         except Refused as error:
             report(self._owner, error)
             return False
@@ -138,4 +138,4 @@ class RatingController:
         self._owner.notify(visible(text), timeout=3, markup=False)
         self._owner.post_message(RowsChanged())
         if self._messages:
-            self._messages.know(await self._inbox.ratings.of_run(subject.run))
+            self._messages.know(await self._inbox.feedback.of_run(subject.run))

@@ -42,7 +42,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
         self._whole = False
         self._reading = False
         self._loaded = False
-        self.items = HistoryList(inbox.history_rows, self._moved, self._more, inbox.reviewer, clock)
+        self.items = HistoryList(inbox.history.rows, self._moved, self._more, inbox.reviewer, clock)
         self.pane = HistoryPane(inbox.reviewer, clock)
         self._rating = RatingController(self, inbox, clock)
 
@@ -71,7 +71,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
     async def follow(self) -> None:
         """Take in what was decided or taken back since."""
         wanted = self.items.filter
-        page = await self._inbox.history(wanted, limit=PAGE)
+        page = await self._inbox.history.search(wanted, limit=PAGE)
         order = self.items.order
         if wanted != self.items.filter:
             return  # another filter is being looked for
@@ -86,7 +86,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
 
     async def _refresh(self, ids: Sequence[int]) -> None:
         """What is further down may have been taken back too."""
-        self.items.rows |= {row.decision: row for row in await self._inbox.history_rows(ids)}
+        self.items.rows |= {row.decision: row for row in await self._inbox.history.rows(ids)}
         self.items.refresh()
 
     def _show(self, wanted: str, page: Sequence[Remembered]) -> None:
@@ -110,7 +110,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
         try:
             while not self._whole and items.near_end and len(items.order):
                 order, last = items.order, items.order.at(len(items.order) - 1)
-                page = await self._inbox.history(items.filter, last, PAGE)
+                page = await self._inbox.history.search(items.filter, last, PAGE)
                 if order is items.order:  # else another filter was chosen meanwhile
                     self._whole = len(page) < PAGE
                     items.apply({row.decision: row for row in page})
@@ -141,7 +141,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
     @work(group="entry", exclusive=True)
     @reports_errors
     async def _read(self, id_: int) -> None:
-        entry = await self._inbox.remembered(id_)
+        entry = await self._inbox.history.get(id_)
         if id_ == self.items.cursor:
             self.pane.show(entry)
 
@@ -182,7 +182,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
         """Look for what was typed last; a key that follows puts an end to it."""
         await asyncio.sleep(STILL_S)
         if wanted != self.items.filter:
-            self._show(wanted, await self._inbox.history(wanted, limit=PAGE))
+            self._show(wanted, await self._inbox.history.search(wanted, limit=PAGE))
 
     # Words
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hitl_tui.formatting import counted, percent, percent_range, took, top_of
 from hitl_tui.model import DecisionKind
-from hitl_tui.oversight.statistics import Figures, Insights, Rates, Span, Times
+from hitl_tui.oversight.statistics import Figures, Rates, Span, Statistics, Times
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, styled
@@ -76,7 +76,7 @@ class Frame:
         return 6 if self.rows >= TALL else 4
 
 
-def no_data_lines(all_time: Insights) -> Iterator[Line]:
+def no_data_lines(all_time: Statistics) -> Iterator[Line]:
     """The page shown while there are too few decisions for any figure."""
     one = all_time.decisions == 1
     yield line("Not enough data: one decision so far." if one else "No person has decided anything yet.", "strong")
@@ -97,7 +97,7 @@ def no_data_lines(all_time: Insights) -> Iterator[Line]:
     yield line("show the queue and decide what waits", "", "F1", 4, "accent")
 
 
-def figure_lines(figures: Figures, insights: Insights, period: Period, frame: Frame, is_overall: bool) -> Iterator[Line]:
+def figure_lines(figures: Figures, insights: Statistics, period: Period, frame: Frame, is_overall: bool) -> Iterator[Line]:
     """All figures; only the count where there is not enough data."""
     rates = figures.rates
     automatic = f" · {counted(insights.by_itself, 'call')} decided by policy" if is_overall and insights.by_itself else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import percent
-from hitl_tui.oversight.statistics import Calibration, Figures, Insights, Reader
+from hitl_tui.oversight.statistics import Calibration, Figures, Reader, Statistics
 from hitl_tui.ui.insights.figures import ENOUGH
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar
@@ -57,12 +57,12 @@ class InsightsRow:
         return self.subject is None
 
 
-def insights_rows(insights: Insights, reviewer: str) -> list[InsightsRow]:
+def insights_rows(insights: Statistics, reviewer: str) -> list[InsightsRow]:
     """All rows, in order."""
     return [replace(row, id=place) for place, row in enumerate(_rows(insights, reviewer))]
 
 
-def _rows(insights: Insights, reviewer: str) -> Iterator[InsightsRow]:
+def _rows(insights: Statistics, reviewer: str) -> Iterator[InsightsRow]:
     yield _figures_row("", "Overall", "", insights.overall)
     yield _calibration_row(insights.calibration)
     yield _fatigue_row(tuple(insights.readers))

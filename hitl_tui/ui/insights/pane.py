@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.app import ComposeResult
 
-from hitl_tui.oversight.statistics import Calibration, Figures, Insights
+from hitl_tui.oversight.statistics import Calibration, Figures, Statistics
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.insights.calibration import calibration_lines
 from hitl_tui.ui.insights.fatigue import fatigue_lines
@@ -28,7 +28,7 @@ class InsightsPane(DetailPane):
         super().__init__(id="insights-pane")
         self._reviewer = reviewer
         self._row: InsightsRow | None = None
-        self._insights: Insights | None = None
+        self._insights: Statistics | None = None
         self.is_table = False
 
     def compose(self) -> ComposeResult:
@@ -46,7 +46,7 @@ class InsightsPane(DetailPane):
         """Choose the period `by` steps on; the caller reads its figures."""
         self.query_one(TabBar).step(by)
 
-    def show(self, row: InsightsRow | None, insights: Insights | None) -> None:
+    def show(self, row: InsightsRow | None, insights: Statistics | None) -> None:
         """Show a row, from the top if it is another one; None while it is being read."""
         same = self._row is not None and row is not None and row.key == self._row.key
         self._row, self._insights = row, insights

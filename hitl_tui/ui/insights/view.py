@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.worker import Worker
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.oversight.statistics import Insights
+from hitl_tui.oversight.statistics import Statistics
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.insights.figures import ENOUGH, Period, no_data_lines
 from hitl_tui.ui.insights.list import InsightsList, insights_rows
@@ -36,7 +36,7 @@ class InsightsView(Horizontal, ListDetail[InsightsPane]):
         super().__init__(id="insights-view")
         self._inbox = inbox
         self._clock = clock
-        self._read: dict[str, Insights] = {}
+        self._read: dict[str, Statistics] = {}
         """Figures by period, as last read."""
         self._reader: Worker[None] | None = None
         self._is_stale = False
@@ -83,7 +83,7 @@ class InsightsView(Horizontal, ListDetail[InsightsPane]):
             self._draw(found, period)
             self._show_empty_page(all_time)
 
-    def _draw(self, found: Insights, period: Period) -> None:
+    def _draw(self, found: Statistics, period: Period) -> None:
         items = self.items
         selected = items.rows.get(items.cursor) if items.cursor is not None else None
         rows = insights_rows(found, self._inbox.reviewer)
@@ -98,7 +98,7 @@ class InsightsView(Horizontal, ListDetail[InsightsPane]):
         items = self.items
         self.pane.show(items.rows.get(items.cursor) if items.cursor is not None else None, self._read.get(self.pane.period.id))
 
-    def _show_empty_page(self, all_time: Insights) -> None:
+    def _show_empty_page(self, all_time: Statistics) -> None:
         """Show the page for an empty home, or hide it."""
         had_focus = self.has_focus_within
         self.set_class(all_time.decisions < ENOUGH, "-empty")

@@ -63,7 +63,7 @@ class LessonsView(Horizontal, ListDetail[LessonsPane]):
 
     async def _read(self, anew: bool = False) -> None:
         items = self.items
-        items.put(await self._inbox.lessons.list(), anew)
+        items.put(await self._inbox.lessons.find(), anew)
         listed = items.listed or ()
         waiting = sum(lesson.state is LessonState.PROPOSED for lesson in listed)
         items.border_title = f"Lessons  {len(listed):,}" + (f"  {waiting:,} proposed" if waiting else "")

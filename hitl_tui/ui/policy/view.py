@@ -91,11 +91,11 @@ class PolicyView(Vertical, ListDetail[PolicyPane]):
     async def follow(self, slot: int | None = None) -> None:
         """Read the file, the counts and the review again, and show what is other than it was."""
         review = self._review
-        explained = await self._inbox.explain(review) if review is not None else None
-        counts = await self._inbox.rule_counts()
+        explained = await self._inbox.policy.explain(review) if review is not None else None
+        counts = await self._inbox.policy.rule_counts()
         if review != self._review:
             return  # another one was chosen meanwhile, and is being read
-        now = explained.file if explained else self._inbox.policy_now()
+        now = explained.file if explained else self._inbox.policy.status()
         standings = await self._weigh(now)
         if (now, counts, standings) != (self._now, self._counts, self._standings) or not self._loaded:
             self._now, self._counts, self._standings, self._loaded = now, counts, standings, True
@@ -119,7 +119,7 @@ class PolicyView(Vertical, ListDetail[PolicyPane]):
     @reports_errors
     async def _look(self) -> None:
         target = self._explained.target if self._explained else ""
-        if self.display and self._loaded and (self._is_late or self._inbox.policy_now(target) is not self._now):
+        if self.display and self._loaded and (self._is_late or self._inbox.policy.status(target) is not self._now):
             await self.follow()
 
     def _draw(self) -> None:

@@ -55,11 +55,11 @@ class ClaimController:
         holder = row.claimant(viewer.now)
         try:
             if holder is None:
-                await self._inbox.claim(row.id)
+                await self._inbox.reviews.claim(row.id)
             elif assignment.is_me(holder, viewer.reviewer):
-                await self._inbox.release(row.id)
+                await self._inbox.reviews.release(row.id)
             elif (reason := await self._prompts.why_claim(row, viewer)) is not None:
-                await self._inbox.claim(row.id, reason)
+                await self._inbox.reviews.claim(row.id, reason)
                 self._prompts.done(row.id, "claim")
         except STORE_ERRORS as error:
             report(self._owner, error)
@@ -75,14 +75,14 @@ class ClaimController:
             return
         while (asked := await self._prompts.escalation(row, functools.partial(self._names, row.id))) is not None:
             try:
-                await self._inbox.escalate(row.id, *asked)
+                await self._inbox.reviews.escalate(row.id, *asked)
             except STORE_ERRORS as error:
                 report(self._owner, error)
                 if isinstance(error, Refused):
                     continue
                 break
             self._prompts.done(row.id, "escalate")
-            if check := self._inbox.attention(row.id):
+            if check := self._inbox.reviews.attention_check(row.id):
                 from hitl_tui.ui.dialogs.attention_result import tell
 
                 tell(self._owner, check)
@@ -93,11 +93,11 @@ class ClaimController:
 
     async def _names(self, review: int) -> list[tuple[str, str]]:
         """The policy's groups and then people, those who were here last first, each with what to say of them."""
-        policy = await self._inbox.policy_of(review)
+        policy = await self._inbox.policy.of_review(review)
         groups = dict(policy.groups) if policy else {}
         found = {name: ", ".join(people) for name, people in groups.items()}
         now = self._here.viewer.now
-        for name, at in await self._inbox.people():
+        for name, at in await self._inbox.reviews.recent_people():
             if not assignment.is_me(name, self._inbox.reviewer):
                 found.setdefault(name, f"here {labels.ago(now - at)} ago")
         for group, people in groups.items():

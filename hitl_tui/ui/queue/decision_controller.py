@@ -174,7 +174,7 @@ class DecisionController:
     async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
         try:
             with self._saying("storing the decision …"):
-                state = await self._inbox.decide(review, {action.slot: answer}, looked)
+                state = await self._inbox.reviews.decide(review, {action.slot: answer}, looked)
         except HitlError:
             self._view.review_decided(review.row.id, False)
             raise
@@ -191,15 +191,15 @@ class DecisionController:
 
     def _tell_check(self, review: int) -> None:
         """Say so, if it was an attention check."""
-        if check := self._inbox.attention(review):
+        if check := self._inbox.reviews.attention_check(review):
             from hitl_tui.ui.dialogs.attention_result import tell
 
             tell(self._owner, check)
 
     async def _not_enough(self, review: int, action: Action) -> None:
         """Say who else must say the same before it happens; what waits for others alone needs nobody here."""
-        activity = ReviewActivity(await self._inbox.endorsements(review))
-        undecided = (await self._inbox.review(review)).undecided
+        activity = ReviewActivity(await self._inbox.reviews.endorsements(review))
+        undecided = (await self._inbox.reviews.get(review)).undecided
         mine = {one.slot: one for one in activity.endorsements if assignment.is_me(one.actor, self._inbox.reviewer)}
         if action.slot in undecided and action.slot in mine:
             told = assignment.agreed(action, activity, self._inbox.reviewer)
@@ -225,7 +225,7 @@ class DecisionController:
             return
         try:
             with self._saying("taking the decision back …"):
-                await self._inbox.undo(review)
+                await self._inbox.reviews.undo(review)
         except Refused as error:
             if not isinstance(error, Stale):
                 self._undo_stack.dropped(review)

@@ -42,8 +42,8 @@ class PrefetchCache:
 
     async def read(self, id_: int) -> LoadedReview:
         """A review as its rows are now."""
-        review = await self._inbox.review(id_)
-        loaded = LoadedReview(review, await self._inbox.context(id_), await self._read_activity(review))
+        review = await self._inbox.reviews.get(id_)
+        loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review))
         self._reviews[id_] = loaded
         self._reviews.move_to_end(id_)
         while len(self._reviews) > KEPT:
@@ -54,21 +54,21 @@ class PrefetchCache:
         """Read only for reviews that say themselves that there is something."""
         several = any(action.reviewers > 1 for action in review.actions)
         return ReviewActivity(
-            await self._inbox.endorsements(review.row.id) if several else (),
-            await self._inbox.escalations(review.row.id) if review.row.escalated else (),
-            await self._inbox.versions(review.row.id) if review.row.kind in PASSES else (),
+            await self._inbox.reviews.endorsements(review.row.id) if several else (),
+            await self._inbox.reviews.escalations(review.row.id) if review.row.escalated else (),
+            await self._inbox.reviews.versions(review.row.id) if review.row.kind in PASSES else (),
         )
 
     async def read_context(self, id_: int) -> ReviewContext:
         """What is shown of a review when somebody looks for it."""
-        inbox, similar = self._inbox, await self._inbox.similar(id_)
+        inbox, similar = self._inbox, await self._inbox.reviews.similar(id_)
         edits = {past.review for past in similar if past.decision is DecisionKind.EDIT}
         return ReviewContext(
             similar,
-            {edit: (await inbox.review(edit)).decisions for edit in edits},
-            await inbox.looks(id_),
-            ReviewActivity(await inbox.endorsements(id_), await inbox.escalations(id_)),
-            await inbox.notices(id_),
+            {edit: (await inbox.reviews.get(edit)).decisions for edit in edits},
+            await inbox.reviews.views(id_),
+            ReviewActivity(await inbox.reviews.endorsements(id_), await inbox.reviews.escalations(id_)),
+            await inbox.reviews.notifications(id_),
         )
 
     async def read_ahead(self, ids: Sequence[int]) -> None:

@@ -45,9 +45,9 @@ class QueueModel:
 
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""
-        ids = await self._inbox.waiting_ids()
+        ids = await self._inbox.reviews.open_ids()
         self._open, self.loaded = SortedIds(ids), True
-        shown = await self._inbox.matching_ids(self.filter) if self.filter else array("q", ids)
+        shown = await self._inbox.reviews.matching_ids(self.filter) if self.filter else array("q", ids)
         order = SortedIds(shown)
         for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
             order.add(id_)
@@ -96,7 +96,7 @@ class QueueModel:
         self._items.border_title = title.replace("[", "\\[")
 
     def _fitting(self, ids: Sequence[int]) -> Collection[int]:
-        return self._inbox.fitting(self.filter, ids) if self.filter and ids else ids
+        return self._inbox.reviews.filter(self.filter, ids) if self.filter and ids else ids
 
 
 LINGER_S = 2.0

@@ -48,12 +48,12 @@ class QueueView(Horizontal, ListDetail[ReviewPane]):
         super().__init__(id="queue-view")
         self._inbox = inbox
         self._clock = clock
-        self._prompts = Prompts(self, settings, lambda agent, tool: inbox.ratings.reasons(agent, tool))
+        self._prompts = Prompts(self, settings, lambda agent, tool: inbox.feedback.reasons(agent, tool))
         self._cache = PrefetchCache(inbox)
         self._undo_stack = UndoStack(inbox.reviewer, clock)
         self._counting: Timer | None = None
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
-        self.items = QueueList(inbox.rows, self._moved, clock, inbox.reviewer)
+        self.items = QueueList(inbox.reviews.rows, self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
         self._queue = QueueModel(self, inbox, self.items, self._let_go, clock)
         self._tracker = ViewTracker(self, self.pane, inbox, self._cache)
@@ -140,8 +140,8 @@ class QueueView(Horizontal, ListDetail[ReviewPane]):
         """Read on in the trace of the run at hand, where there is room for it."""
         trace = self.query_one(TracePane)
         if trace.display and trace.size.width and trace.run is not None:
-            trace.rate(await self._inbox.ratings.of_run(trace.run), self.viewer)
-            trace.take(await self._inbox.trace(trace.run, trace.after))
+            trace.rate(await self._inbox.feedback.of_run(trace.run), self.viewer)
+            trace.take(await self._inbox.runs.trace(trace.run, trace.after))
 
     def _wait(self) -> None:
         """Wake when a countdown shows another number; while none runs, not at all."""
@@ -302,7 +302,7 @@ class QueueView(Horizontal, ListDetail[ReviewPane]):
 
     async def decision_undone(self, review: int) -> None:
         """A decision was taken back: the review is open, and under the cursor again."""
-        self.apply(rows := await self._inbox.rows([review]))
+        self.apply(rows := await self._inbox.reviews.rows([review]))
         self.items.apply({row.id: row for row in rows})  # whatever the filter says
         self.items.select(review, by_itself=True)
         self._reread(review)

@@ -62,12 +62,12 @@ class ViewTracker:
         rest = self._rest()
         if rest is not None and self._review is not None:
             with contextlib.suppress(TimeoutError, *STORE_ERRORS):
-                await asyncio.wait_for(self._inbox.saw(self._review, rest), LEAVE_S)
+                await asyncio.wait_for(self._inbox.reviews.record_view(self._review, rest), LEAVE_S)
 
     def _leave(self) -> None:
         rest = self._rest()
         if rest is not None and self._review is not None:
-            self._do(self._inbox.saw(self._review, rest), "looks")
+            self._do(self._inbox.reviews.record_view(self._review, rest), "looks")
         for timer in (self._looked, self._stayed):
             if timer:
                 timer.stop()
@@ -80,7 +80,7 @@ class ViewTracker:
     def _look(self) -> None:
         if self._review is not None and self._shown:
             self._counted = time.monotonic()
-            self._do(self._inbox.saw(self._review, int((self._counted - self._since) * 1000)), "looks")
+            self._do(self._inbox.reviews.record_view(self._review, int((self._counted - self._since) * 1000)), "looks")
 
     def _stay(self) -> None:
         if self._review is not None and self._shown:

@@ -39,7 +39,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
         super().__init__(id="runs-view")
         self._inbox = inbox
         self._loaded = False
-        self.items = RunsList(inbox.run_rows, self._moved, clock)
+        self.items = RunsList(inbox.runs.rows, self._moved, clock)
         self.pane = RunPane(log_path, clock, inbox.reviewer)
         self._rating = RatingController(self, inbox, clock)
 
@@ -70,7 +70,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
         self.items.loading = True
         while not self._loaded:
             try:
-                ids = await self._inbox.run_ids()
+                ids = await self._inbox.runs.ids()
             except STORE_ERRORS as error:
                 report(self, error)
                 await asyncio.sleep(RETRY_S)
@@ -92,8 +92,8 @@ class RunsView(Horizontal, ListDetail[RunPane]):
         """Read on in the trace of the run under the cursor."""
         trace = self.pane.trace
         if self.display and trace.run is not None:
-            self.pane.rate(await self._inbox.ratings.of_run(trace.run))
-            trace.take(await self._inbox.trace(trace.run, trace.after))
+            self.pane.rate(await self._inbox.feedback.of_run(trace.run))
+            trace.take(await self._inbox.runs.trace(trace.run, trace.after))
 
     def go_to(self, run: int) -> None:
         """Put the cursor on a run."""
@@ -115,7 +115,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
     @work(group="run", exclusive=True)
     @reports_errors
     async def _read(self, id_: int) -> None:
-        self.pane.show(await self._inbox.run(id_))
+        self.pane.show(await self._inbox.runs.get(id_))
         await self.follow()
         self.post_message(HintsChanged())
 
@@ -125,7 +125,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
         """Into the review that it waits for, else into its details."""
         message.prevent_default().stop()
         run = self.pane.run
-        if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews_of(run.id)):
+        if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews.of_run(run.id)):
             self.post_message(RunChosen(run.id))
             return
         self.enter()
@@ -137,7 +137,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
     @reports_errors
     async def action_retry(self) -> None:
         if self.pane.run:
-            await self._inbox.retry(self.pane.run.id)
+            await self._inbox.runs.retry(self.pane.run.id)
             self.post_message(RowsChanged())
 
     def action_cancel(self) -> None:
@@ -165,8 +165,8 @@ class RunsView(Horizontal, ListDetail[RunPane]):
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
         if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
-            await self._inbox.cancel(run.id)
-            tell(self, self._inbox.attention_of(run.id))
+            await self._inbox.runs.cancel(run.id)
+            tell(self, self._inbox.runs.attention_check(run.id))
             self.post_message(RowsChanged())
 
     def hints(self) -> list[Hint]:

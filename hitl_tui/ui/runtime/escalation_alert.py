@@ -40,14 +40,14 @@ class EscalationAlert:
     async def _look(self, rows: Sequence[ReviewRow]) -> None:
         try:
             for row in rows:
-                for escalation in await self._inbox.escalations(row.id):
+                for escalation in await self._inbox.reviews.escalations(row.id):
                     if escalation.id not in self._told and escalation.at >= self._since:
                         await self._hear(row, escalation)
         except STORE_ERRORS as error:
             report(self._app, error)
 
     async def _hear(self, row: ReviewRow, one: Escalation) -> None:
-        policy = await self._inbox.policy_of(row.id)
+        policy = await self._inbox.policy.of_review(row.id)
         if self._concerns_me(one, policy) and one.id not in self._told:
             self._told.add(one.id)
             await self._tell(row, one, policy)
@@ -69,7 +69,7 @@ class EscalationAlert:
         who = labels.actor(one.actor, self._inbox.reviewer)
         self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
         if notify.bell and loud_from(notify, now) == now:
-            self._ring(text_of(notify.content, one, await self._inbox.review(row.id)))
+            self._ring(text_of(notify.content, one, await self._inbox.reviews.get(row.id)))
 
     def _ring(self, text: str) -> None:
         driver = self._app._driver

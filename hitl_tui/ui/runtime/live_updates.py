@@ -33,7 +33,7 @@ class LiveUpdates:
     async def begin(self) -> None:
         """Take the clock; whoever shows rows reads them after this."""
         self._version = await self._inbox.store.version()
-        self._rev = await self._inbox.now()
+        self._rev = await self._inbox.revision()
 
     async def run(self) -> None:
         """Go on until cancelled."""

@@ -61,8 +61,8 @@ SILENT_S = 8.0
 
 async def read_status(inbox: Inbox, pool: WorkerPool, now: float) -> HeaderStatus:
     """The facts of the first row."""
-    counts = await inbox.counts()
-    workers = await inbox.workers()
+    counts = await inbox.runs.counts()
+    workers = await inbox.agents.workers()
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
     total = len(pool.labels)
     if total and pool.alive < total:
@@ -80,8 +80,8 @@ async def read_status(inbox: Inbox, pool: WorkerPool, now: float) -> HeaderStatu
 
 async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     """What the empty page says."""
-    agents = await inbox.agents()
-    problems = await inbox.project_errors(pool.targets)
+    agents = await inbox.agents.all()
+    problems = await inbox.agents.project_errors(pool.targets)
     known = {agent.label for agent in agents} | {label for label, _ in problems}
     loading = [label for label in pool.labels if label not in known]
-    return EmptyState(agents, await inbox.runs(8, GOING), problems, loading)
+    return EmptyState(agents, await inbox.runs.newest(8, GOING), problems, loading)

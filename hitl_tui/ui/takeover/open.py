@@ -39,9 +39,9 @@ async def open_workspace(
     if reason is None:
         return
     try:
-        over = await inbox.take_over(run, reason)
+        over = await inbox.takeovers.take(run, reason)
     except Refused:
-        if (check := inbox.attention_of(run)) is None or check.actor != inbox.reviewer:
+        if (check := inbox.runs.attention_check(run)) is None or check.actor != inbox.reviewer:
             raise
         await app.push_screen(CheckScreen(check))
         get_current_worker().advance()
@@ -53,7 +53,7 @@ async def open_workspace(
 
 async def _holder(inbox: Inbox, run: int, now: float) -> str:
     """Who else has the run or one of its reviews; empty for nobody."""
-    over = await inbox.takeover_of(run)
-    claimants = [row.claimant(now) for row in await inbox.reviews_of(run) if row.state == ReviewState.OPEN]
+    over = await inbox.takeovers.latest(run)
+    claimants = [row.claimant(now) for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
     holders = [over.actor if over and over.state == "open" else None, *claimants]
     return next((name for name in holders if name and not assignment.is_me(name, inbox.reviewer)), "")

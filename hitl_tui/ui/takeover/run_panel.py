@@ -41,8 +41,8 @@ async def read_whole(inbox: Inbox, run: int) -> Whole:
     Raises:
         Refused: nobody knows where it stands.
     """
-    head, found, schema = await inbox.head(run), await inbox.run(run), await inbox.state_schema(run)
-    reviews = [await inbox.review(row.id) for row in await inbox.reviews_of(run) if row.state == ReviewState.OPEN]
+    head, found, schema = await inbox.takeovers.head(run), await inbox.runs.get(run), await inbox.takeovers.state_schema(run)
+    reviews = [await inbox.reviews.get(row.id) for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
     return Whole(found, head, tuple(reviews), schema)
 
 

@@ -194,7 +194,7 @@ class TakeOverScreen(OverlayScreen):
     async def _look(self) -> None:
         await self._save()
         try:
-            over = await self._inbox.takeover_of(self._whole.run.id)
+            over = await self._inbox.takeovers.latest(self._whole.run.id)
         except STORE_ERRORS as error:
             report(self, error)
             return
@@ -215,7 +215,7 @@ class TakeOverScreen(OverlayScreen):
             return
         is_news, self._tried = kept != self._tried, kept
         try:
-            await self._inbox.save_plan(self._over.id, *kept)
+            await self._inbox.takeovers.save_plan(self._over.id, *kept)
             self._saved = kept
         except Stale:
             self._saved = kept  # said on the first row
@@ -246,7 +246,7 @@ class TakeOverScreen(OverlayScreen):
             question = f"Discard the takeover of run r{run.id}? What you wrote is deleted; the run stays as it was before."
             if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it")):
                 return
-        await self._inbox.discard(self._over.id)
+        await self._inbox.takeovers.discard(self._over.id)
         self._go(f"takeover of run r{run.id} discarded: the run is as it was before")
 
     @work(group=DIALOG_GROUP)
@@ -256,7 +256,7 @@ class TakeOverScreen(OverlayScreen):
         question = f"Stop run r{run.id}? What it asked is no longer open; what it did stays done."
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         if await ask(self, ConfirmScreen(f"Stop run r{run.id}", question, about, yes="stop the run", no="let it be")):
-            await self._inbox.cancel(run.id)
+            await self._inbox.runs.cancel(run.id)
             self._go(f"run r{run.id} is stopped")
 
     @work(group="send", exclusive=True)
@@ -270,7 +270,7 @@ class TakeOverScreen(OverlayScreen):
         try:
             self._place.say("handing back …")
             self._saved = (plan, {})
-            await self._inbox.hand_back(self._over.id, plan)
+            await self._inbox.takeovers.hand_back(self._over.id, plan)
             await self._until_done(told)
         except STORE_ERRORS as error:
             self._place.complain(sentence(error))
@@ -290,7 +290,7 @@ class TakeOverScreen(OverlayScreen):
     async def _until_done(self, told: str) -> None:
         """Wait a moment for what comes of it; what stood in its way is said, and the plan is still there."""
         run, until = self._whole.run.id, time.monotonic() + PATIENCE_S
-        while (over := await self._inbox.takeover_of(run)) and over.is_live and time.monotonic() < until:  # noqa: ASYNC110
+        while (over := await self._inbox.takeovers.latest(run)) and over.is_live and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)
         if over and over.id == self._over.id and over.state in ("stale", "failed"):
             await self._again(over)
@@ -302,7 +302,7 @@ class TakeOverScreen(OverlayScreen):
         """Take the run again, with the plan as it was over the run as it stands now."""
         run, plan = self._whole.run.id, self.draft.kept()
         try:
-            self._over = await self._inbox.take_over(run)
+            self._over = await self._inbox.takeovers.take(run)
             self._whole = await read_whole(self._inbox, run)
         except STORE_ERRORS as error:
             self._go(f"the plan was not carried out: {ended.note or ended.state}; {sentence(error)}", keep=True)

@@ -21,7 +21,7 @@ MAIL = Subject(6, 6, 0)
 
 async def thumbs(desk: Desk, run: int) -> list[tuple[object, ...]]:
     """Whose, on which slot, which, and the words."""
-    found = await desk.other.ratings.of_run(run)
+    found = await desk.other.feedback.of_run(run)
     return [(one.actor, one.subject.slot, one.thumb, one.comment, one.tags) for one in found]
 
 
@@ -44,7 +44,7 @@ async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decide
         await burst(desk, "a", "a", "a")  # it is said once
         assert desk.notices().count("review 1 is approved by you") == 1
         await desk.press("u")
-        assert (await desk.other.review(1)).row.state == "open"
+        assert (await desk.other.reviews.get(1)).row.state == "open"
 
 
 async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_them(console: Console) -> None:
@@ -67,7 +67,7 @@ async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_t
 async def test_the_other_key_replaces_it_and_another_takes_it_back(console: Console) -> None:
     async with console("", size=(80, 24)) as desk:
         await in_history(desk)
-        await desk.other.ratings.rate(MAIL, 1, "[red]kind[/]\x1b words")
+        await desk.other.feedback.rate(MAIL, 1, "[red]kind[/]\x1b words")
         await desk.seen("edited by bob · ▲ thumb up")
         await desk.press("enter", "minus")
         await desk.seen("▲ thumb up by bob at", "[red]kind[/]⟨U+001B⟩ words", "▼ thumb down by you at")
@@ -91,7 +91,7 @@ async def test_a_whole_run_is_rated_among_the_runs(console: Console) -> None:
         await desk.seen("▼ thumb down on the whole run by you at")
         await burst(desk, "minus", *"it never ended", "enter")
         await desk.seen("it never ended")
-        await desk.other.ratings.rate(Subject((await desk.other.run_ids())[-1]), 1)
+        await desk.other.feedback.rate(Subject((await desk.other.runs.ids())[-1]), 1)
         await desk.seen("▲ thumb up on the whole run by bob", "▼ thumb down on the whole run by you")
         await desk.press("j")
         assert "thumb down on the whole" not in desk.screen()
@@ -110,12 +110,12 @@ async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(console:
         await desk.press("tab")
         await burst(desk, *"Tone", "enter")
         await desk.seen("▼ a[b]", "[red]Sorry[/]⟨U+001B⟩ again", "▼ thumb down by you at", "tone", "rude", "= take it back")
-        assert on_lines(await desk.other.ratings.of_run(1)) == [(13, -1, "rude", ("tone",))]
+        assert on_lines(await desk.other.feedback.of_run(1)) == [(13, -1, "rude", ("tone",))]
         await burst(desk, "j", "plus", "j", "plus", "equals_sign", "g", "minus", "escape")  # an older one, a result, the run
-        assert on_lines(await desk.other.ratings.of_run(1)) == [(13, -1, "rude", ("tone",)), (11, 1, "", ()), (None, -1, "", ())]
+        assert on_lines(await desk.other.feedback.of_run(1)) == [(13, -1, "rude", ("tone",)), (11, 1, "", ()), (None, -1, "", ())]
         assert desk.app.focused is desk.app.query_one(QueueView).items and "thumb up on “Ann asked twice" in desk.notices()
         desk.app.clear_notifications()  # they lie over the trace
-        await desk.other.ratings.rate(Subject(1, event=3), 1, "well begun")
+        await desk.other.feedback.rate(Subject(1, event=3), 1, "well begun")
         order = ("I look for her", "▲ thumb up by bob", "well begun", "⟨U+001B⟩", "▼ thumb down by you", "rude")
         trace = await desk.seen(*order)
         places = [trace.index(text) for text in order]
@@ -129,9 +129,9 @@ async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(console:
 
 async def test_what_people_say_of_a_tool_comes_first_in_the_reject_dialog(console: Console) -> None:
     async with console(settings=Settings(reject_reasons=("too risky", "Keep it", "not needed"))) as desk:
-        batch = await desk.other.review(4)
+        batch = await desk.other.reviews.get(4)
         for slot, message in enumerate(["keep  it", "she left"]):
-            await desk.other.decide(batch, {slot: Answer(DecisionKind.REJECT, message=message)})
+            await desk.other.reviews.decide(batch, {slot: Answer(DecisionKind.REJECT, message=message)})
         await desk.armed()
         await desk.press("r")
         assert isinstance(desk.app.screen, RejectScreen)

@@ -16,8 +16,8 @@ async def decided_of(store: Store, of: int, now: float) -> list[int]:
     await policy.ruled_of(store, of, now)  # policy approves a reading and refuses a mass change
     made = await seed.variety_of(store, of, now)
     letter, sql, _, batch, delete, gate, hotel, _, odd = made
-    await bob.saw(letter, 7_400)
-    await ann.escalate(letter, "bob", "please look at the date")
+    await bob.reviews.record_view(letter, 7_400)
+    await ann.reviews.escalate(letter, "bob", "please look at the date")
     answers = [
         (ann, odd, {0: Answer(DecisionKind.APPROVE)}, 900),
         (bob, hotel, {0: Answer(DecisionKind.RESPOND, message="Astoria")}, 2_100),
@@ -28,8 +28,8 @@ async def decided_of(store: Store, of: int, now: float) -> list[int]:
         (bob, letter, {0: Answer(DecisionKind.EDIT, FINAL)}, 7_400),
     ]
     for who, review, said, looked in answers:
-        await who.decide(await who.review(review), said, looked)
-    await ann.undo(gate)
+        await who.reviews.decide(await who.reviews.get(review), said, looked)
+    await ann.reviews.undo(gate)
     await store.db.execute("UPDATE decisions SET at = ? - 60 * (SELECT max(id) FROM decisions) + 60 * id", (now,))
     await store.db.execute("UPDATE decisions SET at = ? WHERE id <= 2", (now - 200_000,))
     await store.db.execute("UPDATE reviews SET opened_at = min(opened_at, (SELECT at - 41.0 FROM decisions WHERE review = reviews.id)) "

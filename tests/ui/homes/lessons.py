@@ -26,7 +26,7 @@ async def decided(
     """A call that Ann decided at a time; a minute after it was asked."""
     ann = Inbox(store, "ann")
     review = await policy.ask(store, of, agent, call, sure=sure, policy=POLICY, now=at - 60)
-    await ann.decide(await ann.review(review), {0: answer}, 9_000)
+    await ann.reviews.decide(await ann.reviews.get(review), {0: answer}, 9_000)
     await store.db.execute("UPDATE decisions SET at = ? WHERE review = ?", (at, review))
 
 
@@ -55,7 +55,7 @@ async def corrected_of(store: Store, of: int, now: float) -> None:
 async def lessons_of(store: Store, now: float, odd: bool = False) -> Sequence[int]:
     """The lessons that are proposed of it, one accepted and one dropped with them; made a while ago. Their numbers."""
     ann = Inbox(store, "ann")
-    made = [lesson.id for lesson in await ann.lessons.list()]
+    made = [lesson.id for lesson in await ann.lessons.find()]
     if odd:
         await store.db.execute("UPDATE lessons SET text = ? WHERE id = ?", (ODD, made[0]))
     await store.db.execute("UPDATE lessons SET made_at = ?", (now - 900,))

@@ -36,7 +36,7 @@ async def taught_on(desk: Desk, odd: bool = False) -> None:
 
 async def states(desk: Desk) -> dict[str, LessonState]:
     """Tool → what became of its lesson, as it is stored."""
-    return {lesson.tool: lesson.state for lesson in await desk.other.lessons.list()}
+    return {lesson.tool: lesson.state for lesson in await desk.other.lessons.find()}
 
 
 async def test_a_proposal_says_what_it_rests_on_and_is_accepted_or_dropped(console: Console) -> None:

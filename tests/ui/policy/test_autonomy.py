@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from hitl_tui.agents.targets import root_of
 from hitl_tui.inbox import Inbox
-from hitl_tui.inbox.autonomy import AutonomyDesk
+from hitl_tui.inbox.autonomy import Autonomy
 from hitl_tui.model import Answer, DecisionKind, Level
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Home
@@ -49,7 +49,7 @@ async def level(desk: Desk) -> Level:
     return Level(row[0]) if row else Level.ASK
 
 
-def other(desk: Desk) -> AutonomyDesk:
+def other(desk: Desk) -> Autonomy:
     """Bob's ladder."""
     policies = Policies(desk.home.path, root_of)
     return Inbox(desk.other.store, "bob", policies=lambda: policies).autonomy

@@ -130,10 +130,10 @@ async def test_the_first_of_two_takes_it_back(console: Console) -> None:
         await to_last(ann)
         await ann.press("a", "u")
         await ann.seen("needs 2 approvals")
-        assert cursor(ann) == review and await ann.other.endorsements(review) == []
+        assert cursor(ann) == review and await ann.other.reviews.endorsements(review) == []
         await to_last(bob)
         await bob.press("a")
-        assert await ann.decided(review) == [] and [one.actor for one in await ann.other.endorsements(review)] == ["bob"]
+        assert await ann.decided(review) == [] and [one.actor for one in await ann.other.reviews.endorsements(review)] == ["bob"]
 
 
 async def test_each_call_of_a_batch_is_agreed_to(console: Console) -> None:
@@ -150,7 +150,7 @@ async def test_each_call_of_a_batch_is_agreed_to(console: Console) -> None:
 async def test_the_second_sees_what_the_first_made_of_it(console: Console) -> None:
     async with console() as ann:
         review = await needs_two(ann, seed.action("pay", {"amount": 400}))
-        await ann.other.decide(await ann.other.review(review), {0: Answer(DecisionKind.EDIT, args={"amount": 123})})
+        await ann.other.reviews.decide(await ann.other.reviews.get(review), {0: Answer(DecisionKind.EDIT, args={"amount": 123})})
         await to_last(ann)
         assert "edited by bob at" in ann.screen() and "another person must edit it into the same" in ann.screen() and "123" in ann.screen()
         await ann.press("a")
@@ -159,14 +159,14 @@ async def test_the_second_sees_what_the_first_made_of_it(console: Console) -> No
 
 async def test_escalated_to_a_person_with_a_note(console: Console) -> None:
     async with console() as ann, second(ann) as bob:
-        await ann.other.saw(ann.ids[SQL], 900)
+        await ann.other.reviews.record_view(ann.ids[SQL], 900)
         await ann.press("exclamation_mark", *"bo")
         assert "bob  here" in await ann.seen("bob")
         await ann.press("down", "enter", *"is this our customer?", "escape", "exclamation_mark")
         to, note = ann.app.screen.query(Input)
         assert (to.value, note.value) == ("bob", "is this our customer?")
         await ann.press("enter", "enter")
-        [made] = await ann.other.escalations(ann.ids[MAIL])
+        [made] = await ann.other.reviews.escalations(ann.ids[MAIL])
         assert (made.recipient, made.actor, made.note) == ("bob", "ann", "is this our customer?")
         assert re.search(r"↑ send_email", ann.screen()) and "↑ escalated to bob" in ann.screen()
         assert "escalated by ann to you at" in await bob.seen("is this our customer?")
@@ -183,34 +183,34 @@ async def test_what_another_has_is_not_escalated_and_the_note_is_not_lost(consol
         await ann.press("enter")
         assert "bob has review 1" in ann.notices()
         to, note = ann.app.screen.query(Input)
-        assert (to.value, note.value) == ("leads", "why") and await ann.other.escalations(ann.ids[MAIL]) == []
+        assert (to.value, note.value) == ("leads", "why") and await ann.other.reviews.escalations(ann.ids[MAIL]) == []
 
 
 async def test_who_looked_and_for_how_long(console: Console) -> None:
     async with console() as ann:
         await ann.pilot.pause(0.9)
-        [look] = await ann.other.looks(ann.ids[MAIL])
+        [look] = await ann.other.reviews.views(ann.ids[MAIL])
         assert look.reviewer == "ann" and look.looked_ms >= 700
         await ann.press("j", "j", "j")
         await ann.settle()
-        assert (await ann.other.looks(ann.ids[MAIL]))[0].looked_ms > look.looked_ms
-        assert await ann.other.looks(ann.ids[SQL]) == []
+        assert (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms > look.looked_ms
+        assert await ann.other.reviews.views(ann.ids[SQL]) == []
     async with console("empty") as again:
-        looks = await again.other.looks(ann.ids[BATCH])
+        looks = await again.other.reviews.views(ann.ids[BATCH])
         assert not looks or looks[0].looked_ms >= 700
 
 
 async def test_a_list_alone_is_no_look(console: Console) -> None:
     async with console(size=(80, 24)) as ann:
         await ann.pilot.pause(0.9)
-        assert await ann.other.looks(ann.ids[MAIL]) == []
+        assert await ann.other.reviews.views(ann.ids[MAIL]) == []
         await ann.press("enter")
         await ann.pilot.pause(0.9)
-        assert len(await ann.other.looks(ann.ids[MAIL])) == 1
+        assert len(await ann.other.reviews.views(ann.ids[MAIL])) == 1
         await ann.press("escape")
-        stored = (await ann.other.looks(ann.ids[MAIL]))[0].looked_ms
+        stored = (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms
         await ann.pilot.pause(0.9)
-        assert (await ann.other.looks(ann.ids[MAIL]))[0].looked_ms == stored
+        assert (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms == stored
 
 
 async def test_similar_ones_and_people(console: Console) -> None:

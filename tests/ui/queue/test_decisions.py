@@ -267,8 +267,8 @@ async def test_what_yes_means_is_said_before(console: Console) -> None:
 async def test_someone_else_was_first(console: Console) -> None:
     async with console() as desk:
         await desk.press("r")
-        theirs = await desk.other.review(desk.ids[MAIL])
-        await desk.other.decide(theirs, {0: Answer(DecisionKind.APPROVE)})
+        theirs = await desk.other.reviews.get(desk.ids[MAIL])
+        await desk.other.reviews.decide(theirs, {0: Answer(DecisionKind.APPROVE)})
         await desk.press(*"mine", "enter")
         assert "approved by bob" in desk.screen()
         assert await desk.decided(desk.ids[MAIL]) == [(0, "approve", None, None)]

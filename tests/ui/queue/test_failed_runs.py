@@ -40,4 +40,4 @@ async def test_a_failed_run_is_tried_again_or_left(console: Console, key: str, k
         ((_, said, _, _),) = await ann.decided(review)
         assert said == kind
         assert await failed_runs.apply(ann.store, review, time.time())
-        assert (await ann.other.run(run)).state is then
+        assert (await ann.other.runs.get(run)).state is then

@@ -34,10 +34,10 @@ async def test_what_arrives_is_shown_only_when_it_fits(console: Console) -> None
 
 async def test_what_no_longer_fits_stays_where_it_is_and_is_told_as_it_is(console: Console) -> None:
     async with console() as desk:
-        await desk.other.claim(desk.ids[0])
+        await desk.other.reviews.claim(desk.ids[0])
         await desk.press("slash", *"by:bob", "enter")
         assert shown(desk) == 1 and "claimed by bob" in await desk.seen("claimed by bob")
-        await desk.other.release(desk.ids[0])
+        await desk.other.reviews.release(desk.ids[0])
         await desk.settle()
         assert shown(desk) == 1 and "claimed by bob" not in desk.screen()
 

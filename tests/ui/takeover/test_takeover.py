@@ -43,7 +43,7 @@ async def mails(console: Console, size: tuple[int, int] = (120, 36), runs: bool 
 
 async def over(desk: Desk, run: int = ONE) -> TakeOver:
     """The run's last take-over, as the store has it."""
-    found = await desk.other.takeover_of(run)
+    found = await desk.other.takeovers.latest(run)
     assert found is not None
     return found
 
@@ -242,9 +242,9 @@ async def test_it_is_discarded_only_after_asking_and_stopped_only_after_asking(c
         await desk.press("ctrl+g", "y")
         assert (await over(desk)).state == "discarded" and "taken over" not in desk.screen()
         await desk.press("t", "6", "n")
-        assert (await desk.other.run(ONE)).state == "waiting"
+        assert (await desk.other.runs.get(ONE)).state == "waiting"
         await desk.press("6", "y")
-        assert (await desk.other.run(ONE)).state == "cancelled" and len(desk.app.screen_stack) == 1
+        assert (await desk.other.runs.get(ONE)).state == "cancelled" and len(desk.app.screen_stack) == 1
 
 
 async def test_one_side_at_a_time_where_there_is_no_room_for_two(console: Console) -> None:
@@ -286,7 +286,7 @@ async def test_the_console_can_be_left_from_here(console: Console) -> None:
         await desk.press("f1", "t", "3", *" or never", "escape")
         await desk.pilot.press("q")
     async with Store.open(desk.home.database) as store:  # when it has been left, and not before
-        found = await Inbox(store, "ann").takeover_of(ONE)
+        found = await Inbox(store, "ann").takeovers.latest(ONE)
     assert found and found.plan == HandBack(guidance="later or never")
 
 
@@ -336,8 +336,10 @@ async def fill(home: Home) -> None:
         await seed.other_runs(store, of, NOW)
         await heads_of(store)
         for (run,) in await store.all("SELECT run FROM heads"):
-            taken = await Inbox(store, "ann").take_over(run)
-            await Inbox(store, "ann").save_plan(taken.id, HandBack(guidance="Ask her first.", state={"unread": 0} if run == ONE else {}))
+            taken = await Inbox(store, "ann").takeovers.take(run)
+            await Inbox(store, "ann").takeovers.save_plan(
+                taken.id, HandBack(guidance="Ask her first.", state={"unread": 0} if run == ONE else {})
+            )
         await store.write("UPDATE takeovers SET at = ?", (NOW,))
 
 
@@ -494,7 +496,7 @@ async def test_a_plan_that_cannot_be_carried_out_comes_back_with_its_sentence(ow
             assert ended.state == "open" and ended.plan == HandBack(state={"text": "y"})
             await desk.seen("not carried out: quick has ended beside what waits", "plan is still there", "go on?", "✓ 1 key changed")
             await desk.press("escape", "ctrl+g", "y")
-        assert (await ann.inbox.run(run.id)).state == "waiting"
+        assert (await ann.inbox.runs.get(run.id)).state == "waiting"
 
 
 async def test_a_run_is_stopped(pauses: Reviewer) -> None:
@@ -506,4 +508,4 @@ async def test_a_run_is_stopped(pauses: Reviewer) -> None:
         await desk.press("y")
         await desk.seen("cancelled")
     assert (await pauses.wait(run, RunState.CANCELLED)).taken_by is None
-    assert (await pauses.inbox.review(review.row.id)).row.state == "stale" and pauses.did(run) == []
+    assert (await pauses.inbox.reviews.get(review.row.id)).row.state == "stale" and pauses.did(run) == []

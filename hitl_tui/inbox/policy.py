@@ -1,0 +1,65 @@
+"""The policy in force, how often its rules matched, and what it says about a review."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hitl_tui.model import RuleCount
+from hitl_tui.store import agents
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+    from hitl_tui.policy.explain import Explained
+    from hitl_tui.policy.loader import Policies, PolicyNow
+    from hitl_tui.policy.schema import Policy
+
+
+class PolicyLookup:
+    """The policies of this home and its projects, as their files are now."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
+        self._policies: Policies | None = None
+
+    def active(self, target: str = "") -> Policy | None:
+        """The policy in force, of a project when `target` names one; None when there is none. Costs one or two `stat` calls."""
+        return self.status(target).policy
+
+    def status(self, target: str = "") -> PolicyNow:
+        """The policy in force with its file and errors. Returns the same object while the file does not change."""
+        if self._policies is None and self._inbox.find_policies:
+            self._policies = self._inbox.find_policies()
+        if self._policies is None:
+            from hitl_tui.policy.loader import PolicyNow
+
+            return PolicyNow()
+        return self._policies.of(target).now()
+
+    async def of_review(self, review: int) -> Policy | None:
+        """The policy that applies to a review: the home's if it has one, otherwise that of the review's project."""
+        return self.active(await agents.target_of(self._store, review))
+
+    async def rule_counts(self) -> list[RuleCount]:
+        """How often each rule matched, by outcome."""
+        from hitl_tui.store import policy_log
+
+        return await policy_log.counts(self._store)
+
+    async def explain(self, review: int) -> Explained:
+        """Explain what the current policy says about a review's actions, with the facts of when the review opened.
+
+        Raises:
+            Refused: there is no such review.
+        """
+        from hitl_tui.policy import facts
+        from hitl_tui.policy.explain import Explained, explain
+        from hitl_tui.store import autonomy
+
+        found = await self._inbox.reviews.get(review)
+        run = await self._inbox.runs.get(found.row.run)
+        target = await agents.target_of(self._store, review)
+        now = self.status(target)
+        note, levels = facts.note_of(found), autonomy.levels(self._store, run.agent)
+        walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
+        return Explained(found, target, now, walks)

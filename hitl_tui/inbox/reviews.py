@@ -1,0 +1,219 @@
+"""Reviews as one reviewer works on them: list, read, decide, undo, claim, escalate."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hitl_tui import failpoints, validation
+from hitl_tui.errors import Refused
+from hitl_tui.failpoints import Step
+from hitl_tui.inbox.takeovers import require_not_taken_over
+from hitl_tui.model import Answer, Attention, Context, Endorsement, Escalation, Look, Notice, Past, Review, ReviewRow, ReviewState, Version
+from hitl_tui.store import claims, decisions, endorsements, reviews, views
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+
+
+class Reviews:
+    """One reviewer's verbs on reviews."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
+
+    # Lists
+
+    async def open_ids(self) -> array[int]:
+        """Ids of all open reviews, oldest first."""
+        return await reviews.waiting_ids(self._store)
+
+    async def matching_ids(self, text: str) -> array[int]:
+        """Ids of the open reviews that match a filter, oldest first.
+
+        Raises:
+            Refused: the filter has a syntax error.
+        """
+        from hitl_tui import filter_language
+        from hitl_tui.store import search
+
+        return await search.waiting_ids(self._store, filter_language.parse(text, time.time()))
+
+    def filter(self, text: str, ids: Sequence[int]) -> set[int]:
+        """Select those of a few reviews, open or not, that match a filter. Synchronous: meant for the rows of one screen.
+
+        Raises:
+            Refused: the filter has a syntax error.
+        """
+        from hitl_tui import filter_language
+        from hitl_tui.store import search
+
+        return search.fitting(self._store, filter_language.parse(text, time.time()), ids)
+
+    async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
+        """Read queue rows, in order of id."""
+        return await reviews.rows(self._store, ids)
+
+    async def pending(self, limit: int) -> list[ReviewRow]:
+        """Read the oldest reviews that are not yet applied, decided ones included."""
+        return await reviews.waiting(self._store, limit)
+
+    async def of_run(self, run: int) -> list[ReviewRow]:
+        """Read every review a run has opened."""
+        return await reviews.of_run(self._store, run)
+
+    async def count_unsent(self) -> int:
+        """Count the reviews that are decided but not yet sent to their graphs."""
+        return await decisions.unsent(self._store)
+
+    # One review
+
+    async def get(self, review: int) -> Review:
+        """Read one review, without its context.
+
+        Raises:
+            Refused: there is no such review.
+        """
+        found = await reviews.get(self._store, review)
+        if found is None:
+            raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+        return found
+
+    async def context(self, review: int) -> Context:
+        """Read the conversation, reasoning, earlier attempts and state around a review."""
+        return await reviews.context(self._store, review)
+
+    async def versions(self, review: int) -> list[Version]:
+        """Earlier drafts, or earlier calls of the same tools, that were sent back for revision; oldest first."""
+        from hitl_tui.store import drafts
+
+        return await drafts.versions(self._store, review)
+
+    async def notifications(self, review: int) -> list[Notice]:
+        """Notifications sent about the review's escalations, with their outcome."""
+        from hitl_tui.store import notifications
+
+        return await notifications.of_review(self._store, review)
+
+    async def escalations(self, review: int) -> list[Escalation]:
+        """Every escalation of a review, oldest first: recipient, reason, and who claimed it."""
+        from hitl_tui.store import escalations
+
+        return await escalations.of_review(self._store, review)
+
+    async def views(self, review: int) -> list[Look]:
+        """Who has viewed a review, in order of the first view."""
+        return await views.of(self._store, review)
+
+    async def endorsements(self, review: int) -> list[Endorsement]:
+        """Approvals given so far for actions that need several people, oldest first."""
+        return await endorsements.of(self._store, review)
+
+    async def similar(self, review: int) -> list[Past]:
+        """The last 20 decided actions of the same agent and tools, newest first.
+
+        Raises:
+            Refused: there is no such review.
+        """
+        from hitl_tui.store import history
+
+        found = await self.get(review)
+        return await history.similar(self._store, review, found.row.agent, {action.name for action in found.actions})
+
+    def attention_check(self, review: int) -> Attention | None:
+        """Result of an attention check; None while it is undecided, and for every ordinary review. Synchronous."""
+        from hitl_tui.store import attention_findings
+
+        return attention_findings.of_review(self._store, review)
+
+    async def recent_people(self) -> list[tuple[str, float]]:
+        """The 20 people who worked on reviews last, newest first, each with the Unix time of their last action."""
+        from hitl_tui.store import people
+
+        return await people.recent(self._store, 20)
+
+    # Verbs
+
+    async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
+        """Validate the answers against the actions as they were shown, and store all of them or none.
+
+        Args:
+            review: the review as it was shown.
+            answers: an answer by action slot.
+            looked_ms: milliseconds the reviewer viewed it; None when unknown.
+
+        Returns:
+            `open` while other slots are undecided or another person must approve too, else `decided`. An attention check is `applied` at
+            once; see `attention_check`.
+
+        Raises:
+            Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
+            Stale: the review is no longer open, or has changed since it was shown.
+        """
+        shown = {action.slot: action for action in review.actions}
+        for slot, answer in answers.items():
+            if slot not in shown:
+                raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
+            validation.check(review.row.kind, shown[slot], answer)
+        require_not_taken_over(self._store, self._inbox.reviewer, review.row.run)
+        await decisions.decide(self._store, review.row.id, answers, shown, self._inbox.reviewer, self._inbox.grace_s, looked_ms)
+        failpoints.reached(Step.DECIDED)
+        self._inbox.ring()
+        return await decisions.state_of(self._store, review.row.id)
+
+    async def undo(self, review: int) -> None:
+        """Take back this reviewer's last decision on a review: within its grace time, or while some action is undecided.
+
+        Raises:
+            Refused: this reviewer has decided nothing of it.
+            Stale: it is too late; the message says why.
+        """
+        await decisions.undo(self._store, review, self._inbox.reviewer)
+        self._inbox.ring()
+
+    async def claim(self, review: int, reason: str = "") -> None:
+        """Reserve a review for this reviewer: until the claim ends nobody else decides it, and its escalation goes no further.
+
+        Claiming again renews the claim. With a reason, a claim is taken from somebody else.
+
+        Raises:
+            Refused: somebody else has claimed it, and no reason is given.
+            Stale: it is no longer open.
+        """
+        await claims.claim(self._store, review, self._inbox.reviewer, self._inbox.claim_s, reason.strip())
+
+    async def release(self, review: int) -> None:
+        """End this reviewer's claim.
+
+        Raises:
+            Refused: this reviewer has not claimed it.
+        """
+        await claims.release(self._store, review, self._inbox.reviewer)
+
+    async def escalate(self, review: int, to: str, note: str = "") -> None:
+        """Assign an open review to a group or a person, or with an empty `to` to anybody, and release the claim on it.
+
+        Raises:
+            Refused: somebody else has claimed it, or the recipient is unknown.
+            Stale: it is no longer open.
+        """
+        from hitl_tui.policy import escalation
+        from hitl_tui.store import escalations
+
+        to = " ".join(to.split())
+        policy = await self._inbox.policy.of_review(review)
+        if problem := escalation.unknown(to, self._inbox.reviewer, policy.groups if policy else {}):
+            raise Refused(*problem)
+        await escalations.escalate(self._store, review, to, self._inbox.reviewer, note.strip(), time.time())
+        self._inbox.ring()
+
+    async def record_view(self, review: int, ms: int) -> None:
+        """Add `ms` milliseconds to the time this reviewer has viewed a review.
+
+        Raises:
+            Refused: there is no such review.
+        """
+        await views.saw(self._store, review, self._inbox.reviewer, ms)

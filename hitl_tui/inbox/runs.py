@@ -1,0 +1,159 @@
+"""Runs: launch, list, retry, cancel, and read their traces."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hitl_tui import canonical_json, failpoints
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.failpoints import Step
+from hitl_tui.inbox.takeovers import require_not_taken_over
+from hitl_tui.model import Agent, Attention, Event, Json, Run, RunOptions, RunState
+from hitl_tui.store import runs
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+
+
+class Runs:
+    """One reviewer's verbs on runs."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
+
+    async def launch(
+        self,
+        agent: str,
+        *,
+        text: str | None = None,
+        given: Json = None,
+        count: int = 1,
+        thread: str | None = None,
+        project: int | None = None,
+        options: RunOptions = RunOptions(),
+    ) -> list[Run]:
+        """Queue `count` runs of an agent. An unknown agent is accepted: its run waits for a worker that has it.
+
+        Args:
+            agent: the agent's name.
+            text: the input as plain text; takes precedence over `given`.
+            given: the input as JSON.
+            count: number of runs.
+            thread: LangGraph thread id; a new one by default.
+            project: id of the project, needed when several have an agent of this name.
+            options: limits and settings of the runs.
+
+        Raises:
+            Refused: the agent is broken or ambiguous, or the input does not fit it.
+        """
+        from uuid import uuid4
+
+        from hitl_tui.store import agents
+
+        known = [a for a in await agents.list_agents(self._store, agent) if project in (None, a.project)]
+        if len({a.project for a in known}) > 1:
+            labels = ", ".join(f"{a.label} ({a.project})" for a in known)
+            raise Refused(f"several projects have an agent {agent}: {labels}", "say which with --project ID")
+        found = known[0] if known else None
+        if found and found.error:
+            raise Refused(f"{agent} cannot be loaded: {found.error}", "fix it and restart the worker")
+        if thread is not None and not thread.strip():
+            raise Refused("the thread's id is empty", "leave --thread out for a new one")
+        if thread is not None and count > 1:
+            raise Refused(f"{count} runs cannot share the thread {thread}", "leave --thread out, or launch one")
+        stored = _stored_input(found, text, given)
+        title = canonical_json.one_line(text if text is not None else given, 120)
+        made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
+        ids = await runs.insert(self._store, made, options, self._inbox.reviewer)
+        failpoints.reached(Step.LAUNCHED)
+        self._inbox.ring()
+        return [await self.get(id_) for id_ in ids]
+
+    async def get(self, run: int) -> Run:
+        """Read one run.
+
+        Raises:
+            Refused: there is no such run.
+        """
+        found = await runs.get(self._store, run)
+        if found is None:
+            raise Refused(f"there is no run r{run}", "`hitl-tui runs` lists them")
+        return found
+
+    async def newest(self, limit: int, states: Sequence[RunState] = ()) -> list[Run]:
+        """Read the newest runs, newest first; with `states`, only those in one of them."""
+        return await runs.newest(self._store, limit, states)
+
+    async def ids(self) -> array[int]:
+        """Ids of all runs, oldest first."""
+        return await runs.ids(self._store)
+
+    async def rows(self, ids: Sequence[int]) -> list[Run]:
+        """Read these runs, in order of id."""
+        return await runs.rows(self._store, ids)
+
+    async def counts(self) -> dict[RunState, int]:
+        """Number of runs that are queued, running and waiting."""
+        return await runs.count(self._store)
+
+    async def trace(self, run: int, after: int = 0) -> list[Event]:
+        """Read the lines of a run's trace that follow line `after`."""
+        from hitl_tui.store import events
+
+        return await events.trace(self._store, run, after)
+
+    def attention_check(self, run: int) -> Attention | None:
+        """Result of the attention check a run carried; None while it is undecided, and for every ordinary run. Synchronous."""
+        from hitl_tui.store import attention_findings
+
+        return attention_findings.of_run(self._store, run)
+
+    async def retry(self, run: int) -> None:
+        """Continue a failed or cancelled run from its checkpoint.
+
+        Raises:
+            Stale: the run is neither failed nor cancelled, or is taken over.
+        """
+        from hitl_tui.store import attention_findings
+
+        found = await self.get(run)
+        require_not_taken_over(self._store, self._inbox.reviewer, run)
+        if not await runs.requeue(self._store, run, self._inbox.reviewer):
+            if attention_findings.carried(self._store, run):
+                raise Stale(f"run r{run} only carried an attention check", "there is nothing to try again")
+            raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
+        self._inbox.ring()
+
+    async def cancel(self, run: int) -> None:
+        """End a run; its open reviews become stale.
+
+        Raises:
+            Stale: the run has already ended.
+        """
+        found = await self.get(run)
+        if not await runs.ask_cancel(self._store, run, self._inbox.reviewer):
+            raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
+        self._inbox.ring()
+
+
+def _stored_input(agent: Agent | None, text: str | None, given: Json) -> Json:
+    """Return a launch's input as it is stored, `{"text": …}` or `{"input": …}`, after checking it against a known agent's schema.
+
+    Raises:
+        Refused: the input does not fit.
+    """
+    if text is not None:
+        if not text.strip():
+            raise Refused("the text is empty", "say what the agent should do")
+        if agent and not agent.takes_text:
+            raise Refused(f"{agent.name} takes no plain text", "give its input as JSON (--input)")
+        return {"text": text}
+    from hitl_tui import validation
+
+    problem = validation.schema_problem(given, agent.input_schema) if agent else ""
+    if agent and problem:
+        raise Refused(f"the input does not fit {agent.name}: {problem}", "correct it")
+    return {"input": given}

@@ -1,0 +1,131 @@
+"""Act as the agent: a reviewer takes a run over, plans what to do in its place, and hands it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hitl_tui import canonical_json
+from hitl_tui.errors import Refused, Stale
+from hitl_tui.model import HandBack, Head, Json, TakeOver
+from hitl_tui.store import Store, takeovers
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox.inbox import Inbox
+
+
+def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
+    """Check that a run is not taken over, so that its reviews can be decided and the run retried.
+
+    Raises:
+        Stale: it is taken over, by this reviewer or by somebody else.
+    """
+    held = takeovers.holder(store, run)
+    if not held:
+        return
+    mine = held.actor.casefold() == reviewer.casefold()
+    whose = "your" if mine else f"{held.actor}'s"
+    raise Stale(
+        f"run r{run} is in {whose} hands",
+        "hand it back or give it up first" if mine else "wait until it is handed back, or take it with a reason",
+    )
+
+
+class Takeovers:
+    """One reviewer's verbs on takeovers."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._store = inbox.store
+
+    async def take(self, run: int, reason: str = "") -> TakeOver:
+        """Take over a run that waits, failed or was cancelled. Until it is handed back or discarded, nobody else decides its reviews.
+
+        Returns the existing takeover when this reviewer already has the run. With a reason, a run is taken from somebody else.
+
+        Raises:
+            Refused: the run is queued, running or done; somebody else has it and no reason is given; or it was an attention check, which
+                this ends.
+        """
+        await self._inbox.runs.get(run)  # refuses an unknown run
+        made = await takeovers.take(self._store, run, self._inbox.reviewer, canonical_json.plain(reason))
+        self._inbox.ring()
+        if made is None:
+            found = self._inbox.runs.attention_check(run)
+            raise Refused(found.told(self._inbox.reviewer) if found else f"run r{run} cannot be taken over")
+        return made
+
+    async def latest(self, run: int) -> TakeOver | None:
+        """Read the run's last takeover, live or ended (`TakeOver.is_live`); None when there never was one."""
+        return await takeovers.newest(self._store, run)
+
+    async def head(self, run: int) -> Head:
+        """Read the state of a run that waits, failed or was cancelled.
+
+        Raises:
+            Refused: no worker has recorded it.
+        """
+        found = await takeovers.head(self._store, run)
+        if found is None:
+            raise Refused(f"nobody knows where run r{run} stands", "take it over when it waits or has failed")
+        return found
+
+    async def state_schema(self, run: int) -> Json:
+        """JSON Schema of the graph state of a run; None when it is unknown.
+
+        Raises:
+            Refused: there is no such run.
+        """
+        from hitl_tui.store import agents
+
+        found = await self._inbox.runs.get(run)
+        known = [a for a in await agents.list_agents(self._store, found.agent) if found.project in (None, a.project)]
+        return known[0].state_schema if known else None
+
+    async def save_plan(self, takeover: int, plan: HandBack, typed: Mapping[str, str] | None = None) -> None:
+        """Save a plan that is still being edited, which need not be valid yet.
+
+        Args:
+            takeover: its id.
+            plan: the parts that could be parsed.
+            typed: by part, the text that could not be parsed yet.
+
+        Raises:
+            Refused: there is no such takeover.
+            Stale: this reviewer no longer has the run.
+        """
+        if not await takeovers.keep(self._store, takeover, self._inbox.reviewer, plan, typed or {}):
+            await self._refuse_ended(takeover)
+
+    async def hand_back(self, takeover: int, plan: HandBack) -> None:
+        """Return the run to its agent. A worker carries the plan out (`applied`, or `stale` or `failed` with a note) and resumes the run.
+
+        Raises:
+            Refused: the plan does nothing or does not fit the run's state.
+            Stale: this reviewer no longer has the run.
+        """
+        from hitl_tui import handback
+
+        found = await takeovers.get(self._store, takeover)
+        handback.check(plan, await self.head(found.run), await self.state_schema(found.run))
+        if not await takeovers.hand_back(self._store, takeover, self._inbox.reviewer, plan):
+            await self._refuse_ended(takeover)
+        self._inbox.ring()
+
+    async def discard(self, takeover: int) -> None:
+        """End a takeover without changing the run.
+
+        Raises:
+            Refused: there is no such takeover.
+            Stale: somebody else has the run, or the takeover has ended.
+        """
+        if not await takeovers.discard(self._store, takeover, self._inbox.reviewer):
+            await self._refuse_ended(takeover)
+        self._inbox.ring()
+
+    async def _refuse_ended(self, takeover: int) -> None:
+        found = await takeovers.get(self._store, takeover)
+        why = f": {found.note}" if found.note else ""
+        if found.is_live and found.actor.casefold() != self._inbox.reviewer.casefold():
+            raise Stale(f"run r{found.run} is in {found.actor}'s hands", "take it from them with a reason")
+        raise Stale(f"the takeover of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")
