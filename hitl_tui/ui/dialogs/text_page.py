@@ -17,7 +17,6 @@ class PageScreen(DialogScreen[None]):
     def __init__(self, title: str, lines: Sequence[Line]) -> None:
         super().__init__(title, [("j k", "scroll"), ("esc", "back")])
         self._text = lines
-        self.add_class("-page")
 
     def body(self) -> Iterable[Widget]:
         yield TextView(id="page")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Remembered, Subject
@@ -31,7 +30,7 @@ STILL_S = 0.04
 """How long no key is pressed before what was typed is looked for."""
 
 
-class HistoryView(Horizontal, ListDetail[HistoryPane]):
+class HistoryView(ListDetail[HistoryPane]):
     """Shows what was decided. Nothing here changes it; thumbs say what somebody thinks of it."""
 
     BINDINGS = group("history", "thumbs", "pane")
@@ -49,7 +48,7 @@ class HistoryView(Horizontal, ListDetail[HistoryPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield TextView(id="no-history")
+        yield TextView(id="no-history", classes="empty-page")
 
     def on_mount(self) -> None:
         self.query_one("#no-history", TextView).show(none_lines())

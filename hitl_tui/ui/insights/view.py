@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.worker import Worker
 
 from hitl_tui.inbox import Inbox
@@ -27,7 +26,7 @@ REST_S = 1.0
 """Least time between two reads, however fast people decide."""
 
 
-class InsightsView(Horizontal, ListDetail[InsightsPane]):
+class InsightsView(ListDetail[InsightsPane]):
     """Reads the figures in the background; a period that was read before is drawn at once."""
 
     BINDINGS = group("insights", "pane")
@@ -46,7 +45,7 @@ class InsightsView(Horizontal, ListDetail[InsightsPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield TextView(id="no-insights")
+        yield TextView(id="no-insights", classes="empty-page")
 
     @property
     def focus_target(self) -> InsightsList | TextView:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Lesson, LessonState
@@ -24,7 +23,7 @@ from hitl_tui.ui.widgets.list_detail import ListDetail
 from hitl_tui.ui.widgets.text_view import TextView
 
 
-class LessonsView(Horizontal, ListDetail[LessonsPane]):
+class LessonsView(ListDetail[LessonsPane]):
     """Shows lessons as they are now; nothing reaches an agent before a person accepts it."""
 
     BINDINGS = group("lessons", "pane")
@@ -39,7 +38,7 @@ class LessonsView(Horizontal, ListDetail[LessonsPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield TextView(id="no-lessons")
+        yield TextView(id="no-lessons", classes="empty-page")
 
     def on_mount(self) -> None:
         self.query_one("#no-lessons", TextView).show(none_lines())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
@@ -40,7 +40,7 @@ LOOK_S = 1.0
 """How often the file, and what people decided, is looked at while it is on the screen."""
 
 
-class PolicyView(Vertical, ListDetail[PolicyPane]):
+class PolicyView(ListDetail[PolicyPane]):
     """Shows the policy as its file is now."""
 
     BINDINGS = group("policy", "pane")
@@ -64,7 +64,7 @@ class PolicyView(Vertical, ListDetail[PolicyPane]):
         with Horizontal():
             yield self.items
             yield self.pane
-        yield TextView(id="no-policy")
+        yield TextView(id="no-policy", classes="empty-page")
 
     def on_mount(self) -> None:
         self.query_one("#no-policy", TextView).show(absent_lines())

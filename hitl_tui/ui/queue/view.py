@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.timer import Timer
 
 from hitl_tui.inbox import Inbox
@@ -39,7 +38,7 @@ AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
 
-class QueueView(Horizontal, ListDetail[ReviewPane]):
+class QueueView(ListDetail[ReviewPane]):
     """Decides nothing that has not been on the screen."""
 
     BINDINGS = group("queue", "thumbs", "pane")
@@ -64,7 +63,7 @@ class QueueView(Horizontal, ListDetail[ReviewPane]):
         yield self.items
         yield self.pane
         yield TracePane("queue-trace")
-        yield TextView(id="empty")
+        yield TextView(id="empty", classes="empty-page")
 
     def on_mount(self) -> None:
         self.query_one("#queue-trace").border_title = "Trace"

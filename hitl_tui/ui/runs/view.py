@@ -8,7 +8,6 @@ from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState, Run, RunState, Subject
@@ -30,7 +29,7 @@ from hitl_tui.ui.widgets.virtual_list import SortedIds
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
 
-class RunsView(Horizontal, ListDetail[RunPane]):
+class RunsView(ListDetail[RunPane]):
     """Watches, cancels and retries runs."""
 
     BINDINGS = group("runs", "thumbs", "pane")
@@ -46,7 +45,7 @@ class RunsView(Horizontal, ListDetail[RunPane]):
     def compose(self) -> ComposeResult:
         yield self.items
         yield self.pane
-        yield TextView(id="no-runs")
+        yield TextView(id="no-runs", classes="empty-page")
 
     def on_mount(self) -> None:
         self.query_one("#no-runs", TextView).show(

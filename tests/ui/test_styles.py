@@ -1,0 +1,62 @@
+"""Style sheets stay with their screen: whatever was opened before, the queue looks as it did."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from textual.css.stylesheet import Stylesheet
+from textual.widget import Widget
+
+import hitl_tui.ui
+from hitl_tui.ui.queue.view import QueueView
+from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.homes.run_heads import heads_of
+
+SHEETS = sorted(Path(hitl_tui.ui.__file__).parent.rglob("*.tcss"))
+BATCH = 3
+"""Place in the list of the review with several calls: its pane has every part that a pane can have."""
+OPENINGS: list[tuple[str, list[str], list[str]]] = [
+    *[(view, [view], ["f1"]) for view in ("f2", "f3", "f4", "f5", "L")],
+    *[(dialog, [dialog], ["escape"]) for dialog in ("e", "r", "m", "exclamation_mark", "slash", "n", "question_mark", "ctrl+p")],
+    ("take over", ["t"], ["ctrl+g"]),
+]
+"""What is opened, the keys that open it, and those that go back."""
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=[sheet.name for sheet in SHEETS])
+def test_every_rule_names_a_class_of_screen_or_widget(sheet: Path) -> None:
+    names = set(re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in SHEETS[0].parent.rglob("*.py")), re.MULTILINE))
+    css = Stylesheet(variables=dict.fromkeys(re.findall(r"\$([\w-]+)", sheet.read_text()), "#112233"))
+    css.read(sheet)
+    for rule in css.rules:
+        for chosen in rule.selector_set:
+            types = {selector.name for selector in chosen.selectors if selector.type.name == "TYPE"}
+            assert types & (names | {"Screen", "CommandPalette"}) or "#too-small" in str(chosen), (
+                f"{sheet.name}: {rule.selectors} is not scoped"
+            )
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+async def test_queue_looks_the_same_after_any_two_screens(console: Console, backwards: bool) -> None:
+    """A sheet stays loaded once its screen was opened: there and back, every screen comes after every other."""
+    async with console("variety", clock=lambda: NOW) as desk:
+        await heads_of(desk.store)
+        await desk.press(*["j"] * BATCH)
+        await desk.pilot.pause(0.4)
+        await desk.settle()
+        before = _drawn(desk)
+        for name, opens, closes in reversed(OPENINGS) if backwards else OPENINGS:
+            await desk.press(*opens)
+            assert name.startswith(("f", "L")) or len(desk.app.screen_stack) == 2, f"{name} did not open"
+            await desk.press(*closes)
+            assert len(desk.app.screen_stack) == 1, f"{name} did not close"
+            await desk.settle()
+            assert _drawn(desk) == before, f"the queue looks different after {name}"
+
+
+def _drawn(desk: Desk) -> dict[str, object]:
+    """Place, size and styles of everything in the queue."""
+    widgets: list[Widget] = list(desk.app.query_one(QueueView).walk_children(Widget))
+    return {f"{type(one).__name__}#{one.id}": (one.region, dict(one.styles.get_rules())) for one in widgets if one.display}
