@@ -1,4 +1,4 @@
-"""An agent's tool on the ladder in words: what each step does, what the evidence says, what a step would change. Pure."""
+"""Autonomy levels as lines: what each level does, a tool's evidence for the next one, and how it came to its level. Pure."""
 
 from __future__ import annotations
 
@@ -11,51 +11,38 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
-STEPS = tuple(Level)
+LEVELS = tuple(Level)
 """Lowest first."""
 STYLES = {Level.ASK: "accent", Level.THRESHOLD: "muted", Level.SPOT_CHECKS: "success", Level.ACT: "success"}
-HERE, OTHER = "▶", "·"
-STEP = 16
-"""Cells of the column with the steps' names."""
-BY_ITSELF = "autonomy"
-"""Who changed a level that fell by itself."""
+CURRENT, OTHER = "▶", "·"
+LEAD = 16
+"""Cells of the column with the names of levels."""
+AUTOMATIC = "autonomy"
+"""Actor of a change that no person made."""
 
 
 def does(level: Level, policy: Policy) -> str:
-    """What happens to a call on this step."""
+    """What happens to a call at this level."""
     match level:
         case Level.ASK:
             return "every call asks"
         case Level.THRESHOLD:
-            return f"from confidence {policy.thresholds.auto:g} on it goes on by itself; the rest asks"
+            return f"calls run without asking from confidence {policy.thresholds.auto:g}; the rest ask"
         case Level.SPOT_CHECKS:
-            return f"it goes on by itself; {checked(policy)} still asks"
+            return f"calls run without asking, except {spot_checked(policy)} as a spot check"
         case Level.ACT:
-            return "it goes on by itself, without spot checks"
+            return "calls run without asking, no spot checks"
 
 
-def from_now_on(standing: Standing, level: Level, policy: Policy) -> str:
-    """What a step would change, as a sentence."""
-    name = f"{one_line(standing.tool, 60)} of {one_line(standing.agent, 40)}"
-    match level:
-        case Level.ASK:
-            return f"From now on, every {name} asks."
-        case Level.THRESHOLD:
-            return f"From now on, {name} goes on by itself from confidence {policy.thresholds.auto:g} on; the rest asks."
-        case Level.SPOT_CHECKS:
-            return f"From now on, {name} goes on by itself; {checked(policy)} is still asked."
-        case Level.ACT:
-            return f"From now on, {name} goes on by itself, without spot checks."
-
-
-def asked(standing: Standing, level: Level, policy: Policy) -> tuple[str, str, str]:
-    """Title, question and what is known, for a dialog in which somebody agrees to a step."""
+def change_question(standing: Standing, level: Level, policy: Policy) -> tuple[str, str, str]:
+    """Title, effect and evidence, for a dialog that confirms another level."""
     title = f"{one_line(standing.tool, 40)}: {standing.level} → {level}"
-    return title, from_now_on(standing, level, policy), weighed(standing.evidence)
+    effect = f"From now on, for {one_line(standing.tool, 60)} of {one_line(standing.agent, 40)}: {does(level, policy)}."
+    return title, effect, evidence_summary(standing.evidence)
 
 
-def checked(policy: Policy) -> str:
-    """The share that is spot-checked: `1 in 20`."""
+def spot_checked(policy: Policy) -> str:
+    """The share of spot checks: `1 in 20`."""
     share = policy.spot_check
     if share <= 0:
         return "none"
@@ -63,29 +50,29 @@ def checked(policy: Policy) -> str:
 
 
 def approved(evidence: Evidence) -> str:
-    """How many were approved as they were: `97 of 98 approved unchanged`."""
+    """`97 of 98 approved unchanged`."""
     if not evidence.decisions:
-        return "nobody decided any yet"
+        return "no decisions yet"
     return f"{evidence.unchanged:,} of {evidence.decisions:,} approved unchanged"
 
 
-def weighed(evidence: Evidence) -> str:
-    """The evidence in a sentence, for who agrees to a step."""
+def evidence_summary(evidence: Evidence) -> str:
+    """The evidence in one sentence."""
     parts = [approved(evidence)]
-    parts += [f"at least {_percent(evidence.lower)} by Wilson's lower bound"] if evidence.lower is not None else []
-    parts += [f"{evidence.since_refused:,} since the last that was refused"] if evidence.since_refused < evidence.decisions else []
+    parts += [f"at least {_percent(evidence.lower)} (95 % CI)"] if evidence.lower is not None else []
+    parts += [f"{evidence.since_refused:,} since the last rejection or edit"] if evidence.since_refused < evidence.decisions else []
     parts += [f"attention checks caught: {_caught(evidence)}"] if evidence.attention_shown else []
     return ", ".join(parts) + "."
 
 
-def standing_lines(
+def level_lines(
     standing: Standing, changes: Sequence[LevelChange] | None, policy: Policy, reviewer: str, now: float
 ) -> Iterator[Line]:  # fmt: skip
-    """All of a tool's standing: the ladder, what supports the next step, the evidence, and how it came there once that is read."""
+    """A tool's level among all levels, what is proposed, the evidence, and past changes; `changes` is None until they are read."""
     yield line(f"{standing.tool} of {standing.agent}", "strong")
     yield BLANK
-    for level in reversed(STEPS):
-        yield _step(level, standing, policy)
+    for level in reversed(LEVELS):
+        yield _level(level, standing, policy)
     yield BLANK
     if standing.proposed:
         yield from paragraph(f"{standing.proposed} is proposed: {standing.says}", "accent", labels.PROPOSED, 2, "accent")
@@ -96,46 +83,46 @@ def standing_lines(
     yield from table(_evidence(standing.evidence))
     if changes is not None:
         yield BLANK
-        yield line("how it came there", "title")
-        yield from _history(changes, reviewer, now)
+        yield line("changes", "title")
+        yield from _changes(changes, reviewer, now)
 
 
-def _step(level: Level, standing: Standing, policy: Policy) -> Line:
-    here, proposed = level is standing.level, level is standing.proposed
-    glyph = HERE if here else labels.PROPOSED if proposed else OTHER
-    style = "strong" if here else "accent" if proposed else "muted"
-    return line(does(level, policy) + ("  (proposed)" if proposed else ""), style, f"{glyph} {level}", STEP, style)
+def _level(level: Level, standing: Standing, policy: Policy) -> Line:
+    current, proposed = level is standing.level, level is standing.proposed
+    glyph = CURRENT if current else labels.PROPOSED if proposed else OTHER
+    style = "strong" if current else "accent" if proposed else "muted"
+    return line(does(level, policy) + ("  (proposed)" if proposed else ""), style, f"{glyph} {level}", LEAD, style)
 
 
 def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    yield "decisions", f"{evidence.decisions:,} by people, in the window"
+    yield "decisions", f"{evidence.decisions:,} by people"
     if not evidence.decisions:
         return
     share = evidence.unchanged / evidence.decisions
     yield "unchanged", f"{evidence.unchanged:,} of {evidence.decisions:,}, {_percent(share)}"
-    yield "at least", f"{_percent(evidence.lower)} (Wilson, 95 %)" if evidence.lower is not None else "not enough"
+    yield "at least", f"{_percent(evidence.lower)} (95 % CI)" if evidence.lower is not None else "not enough data"
     refused = evidence.since_refused < evidence.decisions
-    yield "last refused", f"{evidence.since_refused:,} decisions ago" if refused else "none in the window"
+    yield "last rejection", f"{evidence.since_refused:,} decisions ago (or edit)" if refused else "none"
     error = evidence.calibration_error
-    yield "confidence", f"off by {error:.2f} on average" if error is not None else "not enough that stated any"
-    yield "attention", f"{_caught(evidence)} checks caught" if evidence.attention_shown else "no checks were shown"
+    yield "confidence", f"off by {error:.2f} on average" if error is not None else "not enough data"
+    yield "attention", f"{_caught(evidence)} checks caught" if evidence.attention_shown else "no checks shown"
     yield "spot checks", f"{evidence.spot_checked:,} of these decisions"
-    yield "on this step", f"{evidence.since_level:,} of these decisions"
+    yield "at this level", f"{evidence.since_level:,} of these decisions"
 
 
-def _history(changes: Sequence[LevelChange], reviewer: str, now: float) -> Iterator[Line]:
+def _changes(changes: Sequence[LevelChange], reviewer: str, now: float) -> Iterator[Line]:
     if not changes:
-        yield line("it has been there from the start", "muted")
-    for one in changes:
-        up = one.level.rank > one.was.rank
+        yield line("no changes yet", "muted")
+    for change in changes:
+        up = change.level.rank > change.was.rank
         glyph, style = ("↑", "accent") if up else ("↓", "warning")
-        yield line(f"{one.was} → {one.level} {_by(one.actor, reviewer)}, {labels.ago(now - one.at)} ago", "", glyph, 2, style)
-        if one.why:
-            yield from paragraph(one.why, "muted", "", 2)
+        yield line(f"{change.was} → {change.level} {_by(change.actor, reviewer)}, {labels.ago(now - change.at)} ago", "", glyph, 2, style)
+        if change.why:
+            yield from paragraph(change.why, "muted", "", 2)
 
 
 def _by(actor: str, reviewer: str) -> str:
-    return "by itself" if actor == BY_ITSELF else f"by {labels.actor(actor, reviewer)}"
+    return "automatically" if actor == AUTOMATIC else f"by {labels.actor(actor, reviewer)}"
 
 
 def _caught(evidence: Evidence) -> str:
@@ -143,5 +130,5 @@ def _caught(evidence: Evidence) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """Whole percents, never more than there are."""
+    """Whole percents, rounded down."""
     return "" if share is None else f"{math.floor(100 * share + 1e-9)} %"

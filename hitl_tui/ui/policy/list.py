@@ -1,71 +1,260 @@
-"""The list of a policy's rules, settings and tools: name and outcome, what it matches, what it asks for and how often it spoke."""
+"""The list of the policy view: rules in order, settings of the file, and the tools that have an autonomy level."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
-from hitl_tui.ui.policy.entries import Entry, spoken
+from hitl_tui.model import SOURCES, Outcome, RuleCount, Standing
+from hitl_tui.policy.schema import Notify, Policy, Rule
+from hitl_tui.ui.policy import autonomy_levels
+from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
+STYLES = {Outcome.AUTO: "success", Outcome.ASK: "accent", Outcome.TAKEOVER: "error", Outcome.DENY: "warning"}
+NO_POLICY = "no policy"
+REMOVED = "removed rules"
+"""Rules that matched once and are no longer in the file."""
 NUMBER = 3
+"""Cells of a rule's number."""
 
 
-class PolicyList(VirtualList[Entry]):
-    """In the order in which they are asked."""
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One item of the list."""
+
+    id: int
+    name: str
+    rule: Rule | None
+    """None for a setting or a tool."""
+    badge: Piece
+    """Outcome or level, at the right of the first line."""
+    summary: str
+    """What it matches, or its value."""
+    terms: str
+    """Risk, people and deadline that a rule asks for; a note on a setting."""
+    counts: tuple[RuleCount, ...]
+    muted: bool = False
+    """It does not apply: the file is broken."""
+    standing: Standing | None = None
+    """Of a tool with an autonomy level."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identifies the row when places change."""
+        return (self.name, self.standing.agent if self.standing else "")
+
+
+def policy_rows(policy: Policy, counts: Sequence[RuleCount], standings: Sequence[Standing] = ()) -> list[PolicyRow]:
+    """All rows; only the counted ones while the file has never been readable."""
+    broken = bool(policy.problem)
+    rows = [
+        PolicyRow(number, rule.name, rule, _outcome(rule), _matches(rule), _terms(rule), _of(rule.name, counts), broken)
+        for number, rule in enumerate(policy.rules)
+    ]
+    for name, describe in () if broken and _is_blank(policy) else SETTINGS.items():
+        value, note = describe(policy)
+        rows.append(PolicyRow(len(rows), name, None, ("", ""), value, note, _of(name, counts), broken))
+    if unusable := _of(NO_POLICY, counts):
+        value = "while the file could not be used, everything asked"
+        rows.append(PolicyRow(len(rows), NO_POLICY, None, ("", ""), value, "", unusable))
+    known = {*(row.name for row in rows), *SETTINGS}
+    if removed := tuple(count for count in counts if count.rule not in known):
+        names = ", ".join(dict.fromkeys(count.rule for count in removed))
+        rows.append(PolicyRow(len(rows), REMOVED, None, ("", ""), names, "no longer in the file", removed))
+    rows += [_tool_row(len(rows) + place, standing, broken) for place, standing in enumerate(standings)]
+    return rows
+
+
+def _tool_row(id_: int, standing: Standing, muted: bool) -> PolicyRow:
+    badge = f"{standing.level} {labels.PROPOSED}" if standing.proposed else str(standing.level)
+    summary = f"of {standing.agent} · {autonomy_levels.approved(standing.evidence)}"
+    note = f"{standing.proposed} is proposed" if standing.proposed else standing.says
+    return PolicyRow(id_, standing.tool, None, (badge, autonomy_levels.STYLES[standing.level]), summary, note, (), muted, standing)
+
+
+def _is_blank(policy: Policy) -> bool:
+    """Whether the policy holds only what is kept of a file that was never readable: who is asked, and how."""
+    return replace(policy, problem="", groups={}, chain=(), errors=False, notify=Notify()) == Policy()
+
+
+def _of(name: str, counts: Sequence[RuleCount]) -> tuple[RuleCount, ...]:
+    return tuple(count for count in counts if count.rule == name)
+
+
+# Rules
+
+
+def _outcome(rule: Rule) -> Piece:
+    return (rule.outcome.value, STYLES[rule.outcome]) if rule.outcome else ("by confidence", "muted")
+
+
+def _matches(rule: Rule) -> str:
+    """What it matches, on one line."""
+    parts = ["any tool" if rule.tools == ("*",) else ", ".join(rule.tools)]
+    parts += [f"of {', '.join(rule.agents)}"] if rule.agents != ("*",) else []
+    parts += [f"tagged {', '.join(rule.tags)}"] if rule.tags else []
+    parts += [rule.hours.text] if rule.hours else []
+    parts += [f"when {' '.join(rule.when.text.split())}"] if rule.when else []
+    return " ".join(parts)
+
+
+def _terms(rule: Rule) -> str:
+    people = requirements(rule.reviewers, rule.to, rule.deadline_s, rule.then)
+    return " · ".join(filter(None, [str(rule.risk or ""), people]))
+
+
+def requirements(reviewers: int, to: str, deadline_s: float | None, then: str) -> str:
+    """How many people must decide, who, and by when; empty without any requirement."""
+    people = " ".join([*([f"{reviewers} people"] if reviewers > 1 else []), *([f"to {to}"] if to else [])])
+    return " · ".join(filter(None, [people, "" if deadline_s is None else deadline(deadline_s, then)]))
+
+
+def deadline(seconds: float, then: str) -> str:
+    """How long people have, and what happens then."""
+    return f"within {labels.span(seconds)}, else {'rejected' if then == 'reject' else 'escalated'}"
+
+
+# Settings: value, and a note
+
+
+def _thresholds(policy: Policy) -> tuple[str, str]:
+    limits = policy.thresholds
+    return f"auto from {limits.auto:g}, ask from {limits.ask:g}, takeover below", "for calls no rule decides"
+
+
+def _safety(policy: Policy) -> tuple[str, str]:
+    return "suspicious calls, unknown shapes, questions", "always ask, whatever a rule says"
+
+
+def _spot_check(policy: Policy) -> tuple[str, str]:
+    return f"{100 * policy.spot_check:.3g} % of automatic calls ask first", f"seed {policy.seed}" if policy.seed else ""
+
+
+def _autonomy(policy: Policy) -> tuple[str, str]:
+    needs = policy.ladder
+    if needs is None:
+        return "off: no tool earns autonomy", "[autonomy] in the file switches it on"
+    value = f"next level after {needs.decisions:,} decisions, {100 * needs.approved:.3g} % approved"
+    return value, f"none of the last {needs.quiet:,} rejected or edited"
+
+
+def _attention(policy: Policy) -> tuple[str, str]:
+    if not policy.attention:
+        return "off: no attention checks", "[attention] in the file switches it on"
+    return f"one check per {policy.attention:,} decisions or so", "clearly wrong, and never run"
+
+
+def _confidence(policy: Policy) -> tuple[str, str]:
+    sources = policy.sources
+    return ", ".join(sources.order) or "no source", f"different for {', '.join(sources.agents)}" if sources.agents else ""
+
+
+def _groups(policy: Policy) -> tuple[str, str]:
+    return "; ".join(f"{name}: {', '.join(people)}" for name, people in policy.groups.items()) or "none", ""
+
+
+def _escalation(policy: Policy) -> tuple[str, str]:
+    steps = [f"{step.to} after {labels.span(step.after_s)}" if step.after_s else step.to for step in policy.chain]
+    return ", then ".join(steps) or "no chain: escalations are unassigned", ""
+
+
+def _notify(policy: Policy) -> tuple[str, str]:
+    return ", ".join(channels(policy)) or "the queue only", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
+
+
+SETTINGS: dict[str, Callable[[Policy], tuple[str, str]]] = {
+    "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "attention": _attention,
+    "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
+}  # fmt: skip
+"""What follows the rules in the list."""
+
+
+def channels(policy: Policy) -> Iterator[str]:
+    """How people are notified of an escalation; never an address, which may hold secrets."""
+    notify = policy.notify
+    yield from ["bell"] * notify.bell + ["desktop"] * notify.desktop
+    if notify.command:
+        yield f"command {notify.command[0]}"
+    if notify.urls:
+        yield f"{len(notify.urls)} URL{'s' * (len(notify.urls) > 1)}"
+
+
+def confidence_sources(order: Sequence[str]) -> str:
+    """Sources of confidence by their names on screen, in order."""
+    return ", then ".join(SOURCES.get(source, source) for source in order) or "none: the confidence is unknown"
+
+
+# The widget
+
+
+class PolicyList(VirtualList[PolicyRow]):
+    """Three lines per row: name and outcome; what it matches; its terms and how often it matched."""
 
     BORDER_TITLE = "Policy"
     rows_each = 3
 
     def __init__(self, moved: Callable[[int | None, bool], None], clock: Callable[[], float]) -> None:
-        super().__init__(self._at_hand, moved, id="policy-list")
+        super().__init__(self._loaded_rows, moved, id="policy-list")
         self._clock = clock
-        self.entries: Sequence[Entry] = ()
-        """All of them, by id."""
+        self.listed: Sequence[PolicyRow] = ()
+        """All rows; the id of a row is its place."""
 
-    def put(self, made: Sequence[Entry]) -> None:
-        """Show other entries; what the cursor is on keeps it wherever it goes."""
-        kept = self.entries[self.cursor].same if self.cursor is not None and self.cursor < len(self.entries) else None
-        self.entries = made
-        self.rows = {entry.id: entry for entry in made}
-        self.cursor = next((entry.id for entry in made if entry.same == kept), None)
-        self.load(SortedIds(range(len(made))))
+    def put(self, rows: Sequence[PolicyRow]) -> None:
+        """Show other rows; the cursor follows its row to its new place."""
+        selected = self.chosen
+        self.listed = rows
+        self.rows = {row.id: row for row in rows}
+        self.cursor = next((row.id for row in rows if selected and row.key == selected.key), None)
+        self.load(SortedIds(range(len(rows))))
 
     @property
-    def chosen(self) -> Entry | None:
-        """What the cursor is on."""
-        return self.entries[self.cursor] if self.cursor is not None else None
+    def chosen(self) -> PolicyRow | None:
+        """The row under the cursor."""
+        return self.listed[self.cursor] if self.cursor is not None and self.cursor < len(self.listed) else None
 
-    def key_of(self, row: Entry) -> int:
+    def key_of(self, row: PolicyRow) -> int:
         return row.id
 
-    def paint(self, row: Entry, part: int, width: int) -> Iterator[Piece]:
+    def paint(self, row: PolicyRow, part: int, width: int) -> Iterator[Piece]:
         number = f"{row.id + 1:>{NUMBER}} " if row.rule else " " * (NUMBER + 1)
         room = width - len(number) - 1
         if part == 0:
-            mark, style = row.mark
+            badge, style = row.badge
             yield number, "muted"
-            yield fit(row.name, room - cell_len(mark) - 1), "muted" if row.muted else "strong" if row.rule or row.standing else "title"
-            yield f" {mark} ", "muted" if row.muted else style
+            yield fit(row.name, room - cell_len(badge) - 1), "muted" if row.muted else "strong" if row.rule or row.standing else "title"
+            yield f" {badge} ", "muted" if row.muted else style
         elif part == 1:
             yield " " * len(number), ""
-            yield fit(row.about, room), "muted" if row.muted else ""
+            yield fit(row.summary, room), "muted" if row.muted else ""
         else:
             yield " " * len(number), ""
-            yield from _last(row, room, self._clock())
+            yield from _third_line(row, room, self._clock())
 
-    async def _at_hand(self, ids: Sequence[int]) -> list[Entry]:
-        return [self.entries[id_] for id_ in ids if id_ < len(self.entries)]
+    async def _loaded_rows(self, ids: Sequence[int]) -> list[PolicyRow]:
+        return [self.listed[id_] for id_ in ids if id_ < len(self.listed)]
 
 
-def _last(row: Entry, room: int, now: float) -> Iterator[Piece]:
-    said = spoken(row.counts, now) or ("never spoke" if row.rule else "")
-    if row.terms and cell_len(row.terms) + 2 + cell_len(said) > room:  # how often gives way to what is asked for, when last goes first
-        said = said.partition(" · ")[0].removesuffix(" spoke")
-    said = fit(said, room).rstrip() if cell_len(said) > room else said
-    left = room - cell_len(said)
+def _third_line(row: PolicyRow, room: int, now: float) -> Iterator[Piece]:
+    """The terms on the left, how often and when it last matched on the right; when room is short, the right side is shortened."""
+    short = _match_counts(row.counts) if row.counts else "never" if row.rule else ""
+    long = f"{short} · {labels.ago(now - max(count.last_at for count in row.counts))} ago" if row.counts else short and f"{short} matched"
+    fits = not row.terms or cell_len(row.terms) + 2 + cell_len(long) <= room
+    right = long if fits else short
+    right = fit(right, room).rstrip() if cell_len(right) > room else right
+    left = room - cell_len(right)
     yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "accent" if row.standing and row.standing.proposed else "muted"
-    yield said, "muted" if row.counts else "faint"
+    yield right, "muted" if row.counts else "faint"
+
+
+def _match_counts(counts: Sequence[RuleCount]) -> str:
+    """`42 auto, 2 ask`."""
+    total = Counter[Outcome]()
+    for count in counts:
+        total[count.outcome] += count.actions
+    return ", ".join(f"{actions:,} {outcome}" for outcome, actions in total.most_common())

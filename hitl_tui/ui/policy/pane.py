@@ -1,4 +1,4 @@
-"""What the list's cursor is on, in full, and under it which rule speaks for the review that was chosen in the queue, and why."""
+"""The details of the policy view: the selected rule, setting or tool, and why the review selected in the queue was routed as it was."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hitl_tui.policy.explain import Explained
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.messages import TabChosen
-from hitl_tui.ui.policy.autonomy_levels import standing_lines
-from hitl_tui.ui.policy.entries import Entry
-from hitl_tui.ui.policy.render import entry_lines, walk_lines
+from hitl_tui.ui.policy.autonomy_levels import level_lines
+from hitl_tui.ui.policy.list import PolicyRow
+from hitl_tui.ui.policy.render import row_lines, walk_lines
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
 
-NOBODY = {"": "Why"}
+NO_REVIEW = {"": "Why"}
 
 
 class PolicyPane(DetailPane):
-    """One entry and one walk."""
+    """Shows one row of the list, and one walk through the rules."""
 
     def __init__(self, home: Path, reviewer: str, clock: Callable[[], float]) -> None:
         super().__init__(id="policy")
@@ -39,41 +39,41 @@ class PolicyPane(DetailPane):
     def compose(self) -> ComposeResult:
         yield TextView(id="rule-text")
         with Vertical(id="walk-side"):
-            yield TabBar(NOBODY, id="walk-rule")
+            yield TabBar(NO_REVIEW, id="walk-rule")
             yield TextView(id="walk")
 
     @property
     def calls(self) -> int:
-        """How many calls of the review have a walk of their own."""
+        """Calls of the review, each with a walk of its own."""
         return len(self._explained.walks) if self._explained else 0
 
-    def show_entry(self, entry: Entry | None, now: PolicyNow, changes: Sequence[LevelChange] | None = None) -> None:
-        """Show a rule, or what is none; of a tool on the ladder with how it came there, once that is known."""
-        standing, at = entry.standing if entry else None, self._clock()
+    def show_row(self, row: PolicyRow | None, policy_now: PolicyNow, changes: Sequence[LevelChange] | None = None) -> None:
+        """Show a rule, a setting or a tool; a tool's `changes` are None until they are read."""
+        standing, now = row.standing if row else None, self._clock()
         self.set_class(standing is not None, "-standing")
-        if entry is None or now.policy is None:
+        if row is None or policy_now.policy is None:
             lines: Iterable[Line] = ()
         elif standing:
-            lines = standing_lines(standing, changes, now.policy, self._reviewer, at)
+            lines = level_lines(standing, changes, policy_now.policy, self._reviewer, now)
         else:
-            lines = entry_lines(entry, now.policy, at)
+            lines = row_lines(row, policy_now.policy, now)
         self.query_one("#rule-text", TextView).show(lines)
-        self._path = now.path
+        self._path = policy_now.path
         self.draw_title()
 
     def draw_title(self) -> None:
-        """The file, and where it is; of a long path its end."""
+        """Show the file's name and folder; a long path loses its beginning."""
         name, folder = (self._path.name, self._path.parent) if self._path else ("", self._home)
-        where = "of the home" if folder == self._home else f"in {visible(str(folder))}"
+        where = "in the home" if folder == self._home else f"in {visible(str(folder))}"
         room = max(1, self.size.width - len(name) - 8)
         where = where if len(where) <= room else f"…{where[1 - room :]}"
         self.border_title = Content.assemble(Content.styled(name, "bold $text"), Content.styled(f"  {where} ", "$foreground 60%"))
 
     def show_walk(self, found: Explained | None, slot: int | None = None) -> None:
-        """Show why a review's actions are where they are; of one of them, where it is named."""
+        """Show why policy routed a review's calls as it did; `slot` chooses one of them."""
         self._explained = found
         tabs = self.query_one("#walk-rule", TabBar)
-        tabs.retitle(_titles(found) if found else NOBODY)
+        tabs.retitle(_titles(found) if found else NO_REVIEW)
         if slot is not None and str(slot) in tabs.tabs:
             tabs.choose(str(slot))
         self._draw_walk()
@@ -98,10 +98,10 @@ class PolicyPane(DetailPane):
 
 
 def _titles(found: Explained) -> dict[str, str]:
-    """Slot → its tab; the first says of which review they are."""
+    """Slot → title of its tab; the first names the review."""
     first, *others = found.review.actions
     number = f"#{first.slot} " if others else ""
     return {
-        str(first.slot): f"Why {number}{one_line(first.name, 30)} of review {found.review.row.id}",
+        str(first.slot): f"Why {number}{one_line(first.name, 30)} · review {found.review.row.id}",
         **{str(action.slot): f"#{action.slot} {one_line(action.name, 30)}" for action in others},
     }

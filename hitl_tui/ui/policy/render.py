@@ -1,4 +1,4 @@
-"""What the policy screen says in full: a rule, a setting, why an action goes where it goes, what is wrong with the file. Pure."""
+"""The details of the policy view as lines: a rule, a setting, the walk through the rules for one call, errors in the file. Pure."""
 
 from __future__ import annotations
 
@@ -6,40 +6,38 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
-from hitl_tui.model import Action, Outcome, Verdict
+from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN
 from hitl_tui.policy.explain import Explained, Mark, Walk, WalkStep, told
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.parser import Problem
 from hitl_tui.policy.schema import Policy, Rule
-from hitl_tui.ui.policy.autonomy_levels import checked
-from hitl_tui.ui.policy.entries import GONE, NO_POLICY, STYLES, Entry, asked_for, deadline, sources_told, ways
+from hitl_tui.ui.policy.autonomy_levels import spot_checked
+from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, channels, confidence_sources, deadline, requirements
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
-STEP = 24
-"""Cells that names of rules have beside what they say."""
-SPEAKING = frozenset({"thresholds", "safety", "autonomy", NO_POLICY, GONE})
-"""Entries besides rules that verdicts are by."""
+LEAD = 24
+"""Most cells of the column with the names of rules."""
 MARKS = {Mark.NO: ("·", "muted"), Mark.SPEAKS: ("▶", "accent"), Mark.AGREES: ("✓", "muted"), Mark.UNASKED: ("–", "faint")}
 OUTCOMES = {
-    Outcome.AUTO: "it goes on by itself",
+    Outcome.AUTO: "runs without asking",
     Outcome.ASK: "a person decides",
-    Outcome.TAKEOVER: "it goes to a person entirely",
-    Outcome.DENY: "it is rejected",
+    Outcome.TAKEOVER: "a person takes over",
+    Outcome.DENY: "rejected",
 }
-CONTENTS = {"nothing": "nothing but a line that leads here", "names": "names of agent and tool", "summary": "a summary with the arguments"}
+CONTENTS = {"nothing": "no details", "names": "agent and tool names", "summary": "a summary with the arguments"}
 ABSENT = (
     ("There is no policy, so everything asks.", "strong"),
     ("", ""),
     (
-        "A policy says what goes on by itself, what asks, what a person takes over and what is denied: "
+        "A policy decides which calls run without asking, which ask, which a person takes over and which are denied, "
         "by tool, agent, arguments, risk, confidence and time. It is a file, policy.toml, in the home or in the project.",
         "",
     ),
     ("", ""),
-    ("hitl-tui policy init       writes a commented one into the home", ""),
-    ("hitl-tui policy replay     tells what it would have decided of what was decided before", ""),
+    ("hitl-tui policy init       write a commented policy into the home", ""),
+    ("hitl-tui policy replay     show what a policy would have decided about past calls", ""),
 )
 
 
@@ -50,11 +48,11 @@ def absent_lines() -> Iterator[Line]:
 
 
 def problem_lines(now: PolicyNow) -> Iterator[Line]:
-    """What is wrong with the file, mistakes first."""
-    mistakes = [problem for problem in now.problems if problem.is_error]
-    if mistakes:
-        yield line("The policy cannot be used: everything asks until it is corrected.", "error", "✗", 2, "error")
-    for problem in [*mistakes, *(problem for problem in now.problems if not problem.is_error)]:
+    """Errors in the file, then warnings."""
+    errors = [problem for problem in now.problems if problem.is_error]
+    if errors:
+        yield line("The policy cannot be used: everything asks until it is fixed.", "error", "✗", 2, "error")
+    for problem in [*errors, *(problem for problem in now.problems if not problem.is_error)]:
         yield from _problem(problem)
 
 
@@ -67,15 +65,12 @@ def _problem(problem: Problem) -> Iterator[Line]:
         yield line(row, "muted", "", 4)
 
 
-def entry_lines(entry: Entry, policy: Policy, now: float) -> Iterator[Line]:
-    """All of a rule, or of what is none."""
-    yield line(entry.name, "strong")
+def row_lines(row: PolicyRow, policy: Policy, now: float) -> Iterator[Line]:
+    """A rule or a setting in full, and how often it decided."""
+    yield line(row.name, "strong")
     yield BLANK
-    if entry.rule:
-        yield from table(_rule(entry.rule, policy))
-    else:
-        yield from table(_setting(entry, policy))
-    yield from _counted(entry, now)
+    yield from table(_rule(row.rule, policy) if row.rule else _setting(row, policy))
+    yield from _counts(row, now)
 
 
 def _rule(rule: Rule, policy: Policy) -> Iterator[tuple[str, str]]:
@@ -91,7 +86,7 @@ def _rule(rule: Rule, policy: Policy) -> Iterator[tuple[str, str]]:
     if rule.risk:
         yield "risk", str(rule.risk)
     if rule.reviewers > 1:
-        yield "people", f"{rule.reviewers} different ones must let it happen"
+        yield "people", f"{rule.reviewers} different people must approve"
     if rule.to:
         yield "to", _people(rule.to, policy)
     if rule.deadline_s is not None:
@@ -103,18 +98,18 @@ def _people(to: str, policy: Policy) -> str:
     return f"{to}: {', '.join(policy.groups[to])}" if to in policy.groups else to
 
 
-def _setting(entry: Entry, policy: Policy) -> Iterator[tuple[str, str]]:
-    match entry.name:
+def _setting(row: PolicyRow, policy: Policy) -> Iterator[tuple[str, str]]:
+    match row.name:
         case "thresholds":
             limits = policy.thresholds
-            yield "auto", f"confidence from {limits.auto:g} on; not where it is irreversible, or its risk unknown"
-            yield "ask", f"from {limits.ask:g} on, and where the confidence is unknown"
-            yield "takeover", f"below {limits.ask:g}"
+            yield "auto", f"confidence from {limits.auto:g}; never for irreversible calls or unknown risk"
+            yield "ask", f"confidence from {limits.ask:g}, or unknown"
+            yield "takeover", f"confidence below {limits.ask:g}"
         case "autonomy":
             yield from _autonomy(policy)
         case "confidence":
-            yield "everybody", sources_told(policy.sources.order)
-            yield from ((agent, sources_told(order)) for agent, order in policy.sources.agents.items())
+            yield "all agents", confidence_sources(policy.sources.order)
+            yield from ((agent, confidence_sources(order)) for agent, order in policy.sources.agents.items())
             yield "state key", policy.sources.state_key
         case "groups" if policy.groups:
             yield from ((name, ", ".join(people)) for name, people in policy.groups.items())
@@ -122,51 +117,51 @@ def _setting(entry: Entry, policy: Policy) -> Iterator[tuple[str, str]]:
             for number, step in enumerate(policy.chain, 1):
                 yield f"step {number}", _people(step.to, policy)
                 if step.after_s:
-                    yield "", f"when nobody has claimed it for {labels.span(step.after_s)}"
+                    yield "", f"after {labels.span(step.after_s)} without a claim"
         case "notify":
             yield from _notify(policy)
         case _:
-            yield "", f"{entry.about}{f'; {entry.terms}' if entry.terms and entry.name != GONE else ''}"
+            yield "", f"{row.summary}{f'; {row.terms}' if row.terms and row.name != REMOVED else ''}"
 
 
 def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
     needs = policy.ladder
     if needs is None:
-        yield "off", "Every tool stays where rules and thresholds put it."
-        yield "on", "Write [autonomy] on a line of its own into the file. Each tool of an agent then starts with asking for every call,"
-        yield "", "and earns step by step to go on by itself: the decisions of people are the evidence, and a person accepts each step."
+        yield "off", "Rules and thresholds alone decide."
+        yield (
+            "to switch on",
+            "Add the line [autonomy] to the file. Every tool of an agent then starts at ask and earns higher levels: "
+            "people's decisions are the evidence, and a person accepts each step.",
+        )
         return
-    yield "decisions", f"{needs.decisions:,} by people at least, among the last {needs.window:,} of {labels.span(needs.window_s)}"
-    yield "unchanged", f"{100 * needs.approved:.3g} % at least, by Wilson's lower bound"
-    yield "last refused", f"{needs.quiet:,} decisions ago at least"
-    yield "confidence", f"{needs.calibration:g} too high at most on average, before it may decide"
-    yield "spot checks", f"{checked(policy)} on the step where most goes on by itself"
-    yield (
-        "never",
-        f"what is irreversible, of unknown risk, or below confidence {policy.thresholds.ask:g}: that goes to a person on every step",
-    )
-    yield "up", "is proposed here, and a person accepts it or not"
-    yield "down", "at once and by itself, when somebody rejects or corrects what ran or was spot-checked"
+    yield "decisions", f"at least {needs.decisions:,} by people, among the last {needs.window:,} within {labels.span(needs.window_s)}"
+    yield "unchanged", f"at least {100 * needs.approved:.3g} % (lower end of the 95 % CI)"
+    yield "last rejection", f"at least {needs.quiet:,} decisions ago; an edit counts too"
+    yield "confidence", f"at most {needs.calibration:g} too high on average, before it decides"
+    yield "spot checks", f"{spot_checked(policy)} at the level spot checks"
+    yield "never", f"irreversible calls, unknown risk, confidence below {policy.thresholds.ask:g}: a person decides these at every level"
+    yield "up", "proposed here; a person accepts it"
+    yield "down", "at once, when somebody rejects or corrects a call that ran or was spot-checked"
 
 
 def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
     notify = policy.notify
-    yield "told by", ", ".join(ways(policy)) or "nothing but the queue"
-    yield "what leaves", CONTENTS[notify.content]
+    yield "channels", ", ".join(channels(policy)) or "none but the queue"
+    yield "content", CONTENTS[notify.content]
     if notify.quiet:
-        yield "quiet", notify.quiet.text
-    yield "tried", f"for {labels.span(notify.timeout_s)} each, {notify.retries} time{'s' * (notify.retries != 1)} more when it fails"
+        yield "quiet hours", notify.quiet.text
+    yield "timeout", labels.span(notify.timeout_s)
+    yield "retries", str(notify.retries)
 
 
-def _counted(entry: Entry, now: float) -> Iterator[Line]:
-    if entry.rule is None and entry.name not in SPEAKING:
-        return
-    yield BLANK
-    if not entry.counts:
-        yield line("it has not spoken yet", "muted")
-    for count in sorted(entry.counts, key=lambda one: (one.rule, -one.actions)):
-        of = f"{count.rule}: " if entry.name == GONE else ""
-        text = f"{of}{count.outcome} {count.actions:,} time{'s' * (count.actions != 1)}, last {labels.ago(now - count.last_at)} ago"
+def _counts(row: PolicyRow, now: float) -> Iterator[Line]:
+    if row.counts or row.rule:
+        yield BLANK
+    if row.rule and not row.counts:
+        yield line("never matched", "muted")
+    for count in sorted(row.counts, key=lambda one: (one.rule, -one.actions)):
+        rule = f"{count.rule}: " if row.name == REMOVED else ""
+        text = f"{rule}{count.outcome} {count.actions:,} time{'s' * (count.actions != 1)}, last {labels.ago(now - count.last_at)} ago"
         yield line(text, "", "●", 2, STYLES[count.outcome])
 
 
@@ -174,14 +169,14 @@ def _counted(entry: Entry, now: float) -> Iterator[Line]:
 
 
 def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
-    """Which rule speaks for an action, and why all the others do not."""
+    """Which rule matched an action, and why the others did not."""
     action = next((action for action in found.review.actions if action.slot == slot), None) if found else None
     if found is None or action is None:
-        yield line("Put the cursor on a review in the queue and come back: here is which rule speaks for it, and why.", "muted")
+        yield line("Select a review in the queue and press F5: this shows which rule matched it, and why.", "muted")
         return
     walk = found.walks[slot]
     yield from _verdict(walk, action, bool(found.file.policy and found.file.policy.problem))
-    judged = "" if walk.verdict.risk == walk.facts.risk else f" · judged as {walk.verdict.risk}"
+    judged = "" if walk.verdict.risk == walk.facts.risk else f" · treated as {walk.verdict.risk}"
     yield from paragraph(told(walk.facts) + judged, "muted", "", 2)
     if walk.steps:
         yield BLANK
@@ -189,30 +184,25 @@ def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
 
 
 def _verdict(walk: Walk, action: Action, is_broken: bool) -> Iterator[Line]:
-    text = f"asks: {BROKEN}" if is_broken else walk.said()  # what is wrong with the file stands above
+    text = f"asks: {BROKEN}" if is_broken else walk.said()  # the errors are shown above
     yield from paragraph(text, "strong", "⚖", 2, STYLES[walk.outcome])
-    if terms := _terms(walk.verdict):
+    verdict = walk.verdict
+    needs_people = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
+    if needs_people and (terms := requirements(verdict.reviewers, verdict.to, verdict.deadline_s, verdict.then)):
         yield from paragraph(terms, "", "", 2)
     if changed := walk.changed_since(action):
-        yield from paragraph(f"when it was asked: {changed}", "warning", "", 2)
-
-
-def _terms(verdict: Verdict) -> str:
-    """What the verdict asks of people."""
-    if verdict.outcome not in (Outcome.ASK, Outcome.TAKEOVER):
-        return ""
-    return asked_for(verdict.reviewers, verdict.to, verdict.deadline_s, verdict.then)
+        yield from paragraph(f"when it arrived: {changed}", "warning", "", 2)
 
 
 def _steps(steps: Iterable[WalkStep]) -> Iterator[Line]:
     listed = list(steps)
-    column = min(max((cell_len(one.name) for one in listed), default=0) + 3, STEP)
-    for one in listed:
-        glyph, style = MARKS[one.mark]
-        spoke = one.mark is Mark.SPEAKS
-        lead, lead_style = f"{glyph} {one.name}", "accent" if spoke else "muted"
+    column = min(max((cell_len(step.name) for step in listed), default=0) + 3, LEAD)
+    for step in listed:
+        glyph, style = MARKS[step.mark]
+        matched = step.mark is Mark.SPEAKS
+        lead, lead_style = f"{glyph} {step.name}", "accent" if matched else "muted"
         if cell_len(lead) >= column + 2:
             yield line(lead, lead_style)
             lead = ""
-        word = "not asked: " if one.mark is Mark.UNASKED else "speaks: " if spoke else ""
-        yield from paragraph(f"{word}{one.why}", "" if spoke else style, lead, column + 2, lead_style)
+        word = "skipped: " if step.mark is Mark.UNASKED else "matched: " if matched else ""
+        yield from paragraph(f"{word}{step.why}", "" if matched else style, lead, column + 2, lead_style)
