@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
@@ -57,10 +57,13 @@ NEARBY = {"queue": ("runs", "Runs"), "insights": ("lessons", "Lessons"), "lesson
 """View → the one that the key line leads to; from all others to the queue."""
 
 
+SHEETS = ("app.tcss", *(f"{view}/{view}.tcss" for view in ("runs", "history", "insights", "policy", "lessons")))
+
+
 class HitlApp(App[None]):
     """One reviewer's console on one home."""
 
-    CSS_PATH = Path(__file__).with_name("app.tcss")
+    CSS_PATH: ClassVar[list[str | PurePath]] = [Path(__file__).parent / sheet for sheet in SHEETS]
     TITLE = "hitl-tui"
     BINDINGS = group("app")
 
