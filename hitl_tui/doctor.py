@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hitl_tui import __version__, notify
-from hitl_tui.agents import checkpoint_archive
+from hitl_tui.agents import checkpoint_reader
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Agent
@@ -149,7 +149,7 @@ def _finish_log(path: Path) -> list[str]:
 
 def _rows(home: Home, mend: bool) -> list[Finding]:
     """Stuck rows, and waiting threads that are no rows at all."""
-    waiting = checkpoint_archive.waiting_threads(home.checkpoints)
+    waiting = checkpoint_reader.waiting_threads(home.checkpoints)
     if not home.database.exists() and not (waiting and mend):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
     else:

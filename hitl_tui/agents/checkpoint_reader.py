@@ -1,7 +1,8 @@
-"""What a thread's head asks right now, read lean: it stands between a person's decision and its effect.
+"""Reads `checkpoints.db` directly with SQL, without LangGraph's state.
 
-LangGraph's own `aget_tuple` takes five trips to a thread and decodes the whole state; this is one read of the same rows, by the
-library's own rule (CONTRACT 4.2), right where it is needed: a reader of a WAL database waits for nobody.
+Between a decision and its effect stands one question: is the interrupt still pending? LangGraph's `aget_tuple` hops to another thread five
+times and decodes the whole state to say so. This reader looks at the same rows by the library's own rule (CONTRACT 4.2), on the caller's
+thread: in a WAL database a reader waits for nobody.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.types import Interrupt
+from typing import TYPE_CHECKING, Any
 
 from hitl_tui.store.errors import told
+
+if TYPE_CHECKING:  # `doctor` reads this file without waiting for LangGraph's import
+    from langgraph.checkpoint.serde.base import SerializerProtocol
+    from langgraph.types import Interrupt
 
 INTERRUPT, RESUME = "__interrupt__", "__resume__"
 CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
@@ -37,6 +39,18 @@ TAKEOVER = """
     SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = :thread
     AND json_extract(CAST(metadata AS TEXT), '$.hitl_takeover') = :takeover)
 """
+WAITING = """
+    WITH head AS (SELECT thread_id, max(checkpoint_id) AS id FROM checkpoints WHERE checkpoint_ns = '' GROUP BY thread_id)
+    SELECT h.thread_id, CAST(c.metadata AS TEXT) FROM head h
+    JOIN checkpoints c ON c.thread_id = h.thread_id AND c.checkpoint_ns = '' AND c.checkpoint_id = h.id
+    WHERE EXISTS (
+        SELECT 1 FROM writes w WHERE w.thread_id = h.thread_id AND w.checkpoint_ns = '' AND w.checkpoint_id = h.id
+        AND w.channel = '__interrupt__' AND NOT EXISTS (
+            SELECT 1 FROM writes o WHERE o.thread_id = w.thread_id AND o.checkpoint_ns = '' AND o.checkpoint_id = w.checkpoint_id
+            AND o.task_id = w.task_id AND o.channel NOT IN ('__interrupt__', '__resume__', '__error__', '__error_source_node__')))
+    ORDER BY h.id
+"""
+"""Threads whose newest checkpoint has an interrupt whose task has not ended."""
 BELOW = "thread_id = :thread AND (checkpoint_ns = :ns OR checkpoint_ns >= :ns || '|' AND checkpoint_ns < :ns || '}')"
 """A namespace and those in it: their names go on after a `|`."""
 
@@ -115,3 +129,31 @@ class CheckpointReader:
     def _rows(self, sql: str, thread: str, namespace: str) -> list[Any]:
         with told(self._path):
             return self._db.execute(sql, {"thread": thread, "ns": namespace}).fetchall()
+
+
+# Without a serializer: for `doctor`
+
+
+def waiting_threads(path: Path) -> list[tuple[str, str, int]]:
+    """Threads that ask something, as (thread, agent, run); those that were not begun by the console are left out."""
+    if not path.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
+        try:
+            rows = db.execute(WAITING).fetchall()
+        except sqlite3.Error:
+            return []
+    found = [(str(thread), _metadata(text)) for thread, text in rows]
+    return [(thread, said["hitl_agent"], said["hitl_run"]) for thread, said in found if _is_ours(said)]
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        found = json.loads(text or "")
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _is_ours(said: dict[str, Any]) -> bool:
+    run = said.get("hitl_run")
+    return isinstance(said.get("hitl_agent"), str) and isinstance(run, int) and 0 < run < 2**62

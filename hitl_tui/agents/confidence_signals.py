@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -11,8 +11,9 @@ from langchain_core.messages import AIMessage
 from hitl_tui import canonical_json
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.messages import messages_in, unanswered
+from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
-from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, Signals, Source, assess
+from hitl_tui.policy.confidence import Signals, assess
 from hitl_tui.policy.engine import risk_of
 
 KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
@@ -20,29 +21,21 @@ KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
 NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfidenceSources:
-    """Who is asked how sure an agent is, in order."""
-
-    order: tuple[Source, ...] = DEFAULT_ORDER
-    state_key: str = STATE_KEY
-
-
 REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
 
 
-def rated(pause: Pause, values: Any, anatomy: GraphInfo, hearing: ConfidenceSources) -> Pause:
+def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
     """The pause, each of its actions with its confidence and risk. `values` is the state it happened in."""
     message, calls = unanswered(messages_in(values))
     said = _plain(message or _last_word(values))
-    state = _state(values, hearing.state_key)
+    state = _state(values, confidence.state_key)
     left = [canonical_json.safe(call) for call in calls]
     actions = []
     for action in pause.actions:
         call = None if pause.kind in NO_CALLS else _call_of(action, left)
-        signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, hearing.state_key)
-        sure = REWRITTEN if _is_rewritten(message) else assess(signals, hearing.order)
-        actions.append(replace(action, confidence=sure, risk=_risk(pause, action, anatomy)))
+        signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, confidence.state_key)
+        sure = REWRITTEN if _is_rewritten(message) else assess(signals, confidence.order)
+        actions.append(replace(action, confidence=sure, risk=_risk(pause, action, graph_info)))
     return replace(pause, actions=tuple(actions), confidence=lowest(actions), risk=worst(action.risk for action in actions))
 
 
@@ -58,12 +51,12 @@ def lowest(actions: Sequence[Action]) -> float | None:
     return None if None in known else min(value for value in known if value is not None)
 
 
-def _risk(pause: Pause, action: Action, anatomy: GraphInfo) -> str | None:
+def _risk(pause: Pause, action: Action, graph_info: GraphInfo) -> str | None:
     """What the graph says where it asks, or the tool of itself; of two the worse."""
     given = _own_value(pause.value, action.slot)
     word = given.get("risk") if isinstance(given, dict) else None
     own = word[:40] if isinstance(word, str) and canonical_json.encodable(word) else None
-    declared = [risk_of(metadata) for metadata in anatomy.metadata.get(action.name, ())] if pause.kind not in NO_CALLS else []
+    declared = [risk_of(metadata) for metadata in graph_info.metadata.get(action.name, ())] if pause.kind not in NO_CALLS else []
     return worst((own, *(declared if None not in declared else ())))
 
 

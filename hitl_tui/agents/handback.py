@@ -24,12 +24,13 @@ from langgraph.types import Command, Overwrite, StateSnapshot, StateUpdate
 from pydantic import TypeAdapter, ValidationError
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.interrupts import PULL, as_edited, is_gate, leaves
+from hitl_tui.agents.interrupts import PULL, as_edited, leaves
 from hitl_tui.agents.introspection import GraphInfo, state_channels
 from hitl_tui.agents.messages import context_of, messages_in, text_of
+from hitl_tui.agents.source import is_gate
 from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
 from hitl_tui.errors import Refused
-from hitl_tui.model import Ban, Call, Context, HandBack, Head, Json, Pause, PauseKind
+from hitl_tui.model import Call, Context, HandBack, Head, Json, Pause, PauseKind
 
 AS_NODE = "hitl_as_node"
 """In the metadata of an update's checkpoint: as which node it was made. LangGraph's own guess looks at nodes that ran."""
@@ -45,7 +46,7 @@ class Place:
     """Where the run stands that is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
-    anatomy: GraphInfo
+    graph_info: GraphInfo
     snapshot: StateSnapshot
     checkpoint: CheckpointTuple
     pauses: tuple[Pause, ...]
@@ -59,19 +60,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Moves:
-    """What is done to a thread."""
+class HandbackUpdates:
+    """The updates that carry out a plan."""
 
     steps: Steps
-    asks: tuple[Call, ...] = ()
-    """Calls that nobody has let run as they are now: they are asked before they do."""
+    unapproved: tuple[Call, ...] = ()
+    """Calls that nobody approved in this form: they are asked before they run."""
     at_gate: bool = False
-    """Whether it stands at its gate still."""
-    asks_itself: bool = False
-    """Whether the node that runs the tools asks before it runs any of these."""
+    """The thread still stands at its static gate afterwards."""
+    node_asks: bool = False
+    """The node that runs the tools asks before it runs any of these."""
 
 
-def head_of(snapshot: StateSnapshot, anatomy: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> Head:
+def head_of(snapshot: StateSnapshot, graph_info: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> Head:
     """Where a thread stands, for who takes it over. Its context is left empty where one of its pauses has the very same."""
     message = _spoken(messages_in(snapshot.values))
     calls = as_edited(_open_calls(snapshot, message), snapshot.values) if message else []
@@ -80,26 +81,26 @@ def head_of(snapshot: StateSnapshot, anatomy: GraphInfo, pauses: Sequence[Pause]
     return Head(
         snapshot.config["configurable"]["checkpoint_id"],
         tuple(dict.fromkeys(snapshot.next)),
-        Context() if known else context_of(snapshot.values, error, *_around(snapshot, anatomy)),
+        Context() if known else context_of(snapshot.values, error, *_around(snapshot, graph_info)),
         text_of(message) if message else None,
         tuple(Call(str(call["id"]), str(call["name"]), canonical_json.safe(call["args"])) for call in calls),
     )
 
 
-def _around(snapshot: StateSnapshot, anatomy: GraphInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _around(snapshot: StateSnapshot, graph_info: GraphInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
     node = snapshot.next[0] if snapshot.next else ""
-    return anatomy.before(node), anatomy.after(node)
+    return graph_info.before(node), graph_info.after(node)
 
 
-def moves(place: Place, plan: HandBack, by: str) -> Moves:
-    """The updates that carry out a plan.
+def plan_updates(place: Place, plan: HandBack, by: str) -> HandbackUpdates:
+    """Translate a person's plan into updates of the thread.
 
     Raises:
-        Refused: it cannot be done where the run stands. Nothing was changed.
+        Refused: it cannot be done where the run stands.
     """
     if not state_channels(place.graph):
         raise Refused("its graph has no state that could be edited", "answer what it asks, or cancel the run")
-    return _Recipe(place, plan, by).moves()
+    return _Recipe(place, plan, by).updates()
 
 
 class _Recipe:
@@ -116,9 +117,9 @@ class _Recipe:
         self._message = _spoken(self._before)
         self._beside: dict[str, Any] = {}
         self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
-        self._asks: list[Call] = []
+        self._unapproved: list[Call] = []
 
-    def moves(self) -> Moves:
+    def updates(self) -> HandbackUpdates:
         plan = self._plan
         if (plan.text, plan.calls, plan.answer) != (None, None, None) or plan.results or plan.guidance:
             self._speak()
@@ -136,7 +137,7 @@ class _Recipe:
         else:
             self._must_be_outside()
             steps, stays = self._where_it_stands(values), True
-        return Moves(steps, tuple(self._asks), stays and self._place.stands_at_gate, self._tools_ask())
+        return HandbackUpdates(steps, tuple(self._unapproved), stays and self._place.stands_at_gate, self._tools_ask())
 
     # What is said
 
@@ -171,7 +172,7 @@ class _Recipe:
                 {"name": c.name, "args": c.args, "id": c.id if c.id in mine else f"call_{uuid.uuid4().hex}", "type": "tool_call"}
                 for c in plan.calls
             ]
-            self._asks = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            self._unapproved = [Call(call["id"], call["name"], call["args"]) for call in self._open]
             message = with_calls(message, [*(call for call in message.tool_calls if call["id"] not in mine), *self._open])
         if plan.text is not None:
             message = message.model_copy(update={"content": _with_text(message.content, plan.text)})
@@ -195,9 +196,9 @@ class _Recipe:
         for call in answered.values():
             text = self._plan.results[call["id"]]
             self._say(ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), additional_kwargs=self._sign("answered")))
-        self._asks = [call for call in self._asks if call.id not in answered]
+        self._unapproved = [call for call in self._unapproved if call.id not in answered]
         if moved:
-            self._asks = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            self._unapproved = [Call(call["id"], call["name"], call["args"]) for call in self._open]
             self._say(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
 
     @property
@@ -210,7 +211,7 @@ class _Recipe:
             text = f"{self._by} took over, {why}; this call did not run."
             made = ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), status="error")
             self._say(made.model_copy(update={"additional_kwargs": self._sign("closed")}))
-        self._open, self._asks = [], []
+        self._open, self._unapproved = [], []
 
     def _say(self, message: BaseMessage) -> None:
         self._messages.append(message)
@@ -260,17 +261,19 @@ class _Recipe:
     def _gone_to(self, values: dict[str, Any]) -> Steps:
         """By a command of one's own, as a node from which no edge leads on beside it."""
         place = self._place
-        ends = [node for node in sorted(place.anatomy.nodes) if not set(place.anatomy.after(node)) - {END} and node in self._plain_nodes()]
+        ends = [
+            node for node in sorted(place.graph_info.nodes) if not set(place.graph_info.after(node)) - {END} and node in self._plain_nodes()
+        ]
         if not ends or any(task.path[0] != PULL for task in place.snapshot.tasks):
             raise Refused("nobody knows which node of its graph led to where it stands", "guide the agent, or answer in its place")
         return [[StateUpdate(Command(update=values, goto=list(place.snapshot.next)), ends[0], None)]]  # type: ignore[arg-type]
 
     def _quietly(self, values: dict[str, Any]) -> Steps:
         """As a node without conditions: where the thread goes from there is decided by the next step."""
-        return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.anatomy.nodes))[0], None)]]
+        return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.graph_info.nodes))[0], None)]]
 
     def _plain_nodes(self) -> list[str]:
-        return sorted(node for node in self._place.anatomy.nodes if not self._builder.branches.get(node))
+        return sorted(node for node in self._place.graph_info.nodes if not self._builder.branches.get(node))
 
     def _input_keys(self) -> set[str]:
         return set(self._builder.schemas[self._builder.input_schema])
@@ -280,7 +283,7 @@ class _Recipe:
         return self._place.graph.builder  # type: ignore[attr-defined]  # a graph with state channels has one
 
     def _tool_nodes(self) -> list[str]:
-        found = sorted(filter(self._place.anatomy.runs_tools, self._place.anatomy.nodes))
+        found = sorted(filter(self._place.graph_info.runs_tools, self._place.graph_info.nodes))
         return [node for node in found if node in self._place.snapshot.next] or found
 
     def _tool_node(self) -> str:
@@ -296,12 +299,12 @@ class _Recipe:
 
     def _lead_alike(self, nodes: list[str]) -> bool:
         """Whether it is the same which of them brought results: from each the graph goes on to the same, without conditions."""
-        return set(nodes) <= set(self._plain_nodes()) and len({frozenset(self._place.anatomy.after(node)) for node in nodes}) == 1
+        return set(nodes) <= set(self._plain_nodes()) and len({frozenset(self._place.graph_info.after(node)) for node in nodes}) == 1
 
     def _tools_ask(self) -> bool:
         """Whether the calls were asked by the node that runs them, one by one, and all that are left are of those tools."""
         asked = {action.name for p in self._place.pauses if p.kind is PauseKind.TOOL_APPROVAL for action in p.actions}
-        return {call.name for call in self._asks} <= asked
+        return {call.name for call in self._unapproved} <= asked
 
     @property
     def _inside(self) -> tuple[str, ...]:
@@ -341,19 +344,19 @@ def _led_by(place: Place) -> tuple[str, ...]:
     What a `Send` called leaves no trace of its own; then the edges tell, and that the last message is a tool's result. None where no edge
     led there, but a node's own `Command`.
     """
-    wanted, anatomy = set(place.snapshot.next), place.anatomy
+    wanted, graph_info = set(place.snapshot.next), place.graph_info
     metadata: Mapping[str, Any] = place.checkpoint.metadata
     named = metadata.get(AS_NODE) if metadata.get("source") == "update" else None
-    if named and wanted & set(anatomy.after(named)):
+    if named and wanted & set(graph_info.after(named)):
         return (named,)
     messages = messages_in(place.snapshot.values)
     if messages and isinstance(messages[-1], ToolMessage):
-        tools = [node for node in sorted(anatomy.nodes) if anatomy.runs_tools(node) and wanted & set(anatomy.after(node))]
+        tools = [node for node in sorted(graph_info.nodes) if graph_info.runs_tools(node) and wanted & set(graph_info.after(node))]
         if len(tools) == 1:
             return (tools[0],)
     seen = place.checkpoint.checkpoint["versions_seen"]
     newest = {node: max(map(str, versions.values())) for node, versions in seen.items() if versions and node in place.graph.nodes}
-    leading = {node: version for node, version in newest.items() if wanted & set(anatomy.after(node))}
+    leading = {node: version for node, version in newest.items() if wanted & set(graph_info.after(node))}
     last = max(leading.values(), default="")
     return tuple(sorted(node for node, version in leading.items() if version == last))
 
@@ -387,8 +390,3 @@ def _with_text(content: Any, text: str) -> Any:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
-
-
-def bans(asks: Sequence[Call], by: str) -> list[Ban]:
-    """What must not run before it was asked."""
-    return [Ban(call.id, call.name, call.args, None, f"{by} wrote it and nobody has let it run", 0) for call in asks]

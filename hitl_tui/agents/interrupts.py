@@ -10,10 +10,11 @@ from langgraph.constants import START
 from langgraph.types import PregelTask, StateSnapshot
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.confidence_signals import ConfidenceSources, rated
+from hitl_tui.agents.confidence_signals import rated
 from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, REJECT, action, normalise
 from hitl_tui.agents.introspection import GraphInfo, called_so
 from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
+from hitl_tui.agents.source import GATE, ConfidenceSources
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
 
@@ -37,22 +38,17 @@ def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf
             yield task, path, snapshot
 
 
-def is_gate(interrupt: str) -> bool:
-    """Whether an interrupt's id is that of a static gate."""
-    return interrupt.startswith("gate:")
-
-
-def at_gate(snapshot: StateSnapshot, anatomy: GraphInfo) -> bool:
+def at_gate(snapshot: StateSnapshot, graph_info: GraphInfo) -> bool:
     """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
-    return any(_may_be_gated(task.name, path, anatomy) for task, path, _ in leaves(snapshot))
+    return any(_may_be_gated(task.name, path, graph_info) for task, path, _ in leaves(snapshot))
 
 
-def _may_be_gated(node: str, path: tuple[str, ...], anatomy: GraphInfo) -> bool:
+def _may_be_gated(node: str, path: tuple[str, ...], graph_info: GraphInfo) -> bool:
     if node == START:
         return False  # a subgraph that was stopped before it began
     if path:
-        return anatomy.gates_inside or path[0] not in anatomy.subgraphs
-    return node in anatomy.gates_before or bool(anatomy.gates_after & set(anatomy.before(node)))
+        return graph_info.gates_inside or path[0] not in graph_info.subgraphs
+    return node in graph_info.gates_before or bool(graph_info.gates_after & set(graph_info.before(node)))
 
 
 def namespace(task: PregelTask, owner: StateSnapshot) -> str:
@@ -62,7 +58,7 @@ def namespace(task: PregelTask, owner: StateSnapshot) -> str:
 
 
 def interrupted(
-    snapshot: StateSnapshot, anatomy: GraphInfo, insides: Mapping[str, SubgraphPlace], hearing: ConfidenceSources
+    snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources
 ) -> list[Pause]:
     """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
@@ -70,10 +66,10 @@ def interrupted(
     for task, path, owner in leaves(snapshot):
         for interrupt in task.interrupts:
             if interrupt.id in pending and interrupt.id not in found:
-                inside = insides.get(interrupt.id)
+                inside = places.get(interrupt.id)
                 if inside and inside.has_answer:
                     continue  # only the task around it does not know yet
-                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, anatomy, hearing)
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, graph_info, confidence)
     beside = _held_beside(snapshot)
     return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]
 
@@ -100,12 +96,12 @@ def _place(leaf: Leaf, inside: SubgraphPlace | None) -> _Place:
     return _Place(", ".join(inside.nodes) or task.name, inside.path, inside.values)
 
 
-def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, anatomy: GraphInfo, hearing: ConfidenceSources) -> Pause:
+def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
     place = _place(leaf, inside)
-    kind, actions = normalise(interrupt.value, place.node, anatomy.tools, interrupt.response_schema)
+    kind, actions = normalise(interrupt.value, place.node, graph_info.tools, interrupt.response_schema)
     if kind is PauseKind.TOOL_CALLS:
         actions = _with_call_ids(actions, place.values)
-    if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, anatomy)):
+    if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, graph_info)):
         actions = tuple(replace(asked, description=f"asked while {tool} runs") for asked in actions)
     value = canonical_json.safe(interrupt.value)
     error = str(leaf[0].error) if leaf[0].error else ""
@@ -116,30 +112,30 @@ def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, anatomy: Gr
         place.path,
         value,
         actions,
-        _context(place, error, anatomy),
-        note=_lost(leaf[0], anatomy) or _mixed_up(leaf, inside, anatomy),
+        _context(place, error, graph_info),
+        note=_lost(leaf[0], graph_info) or _mixed_up(leaf, inside, graph_info),
     )
-    return rated(pause, place.values, anatomy, hearing)
+    return rated(pause, place.values, graph_info, confidence)
 
 
-def _context(place: _Place, error: str, anatomy: GraphInfo) -> Context:
+def _context(place: _Place, error: str, graph_info: GraphInfo) -> Context:
     """What surrounds it; only of the outer graph is it known what leads where."""
-    around = () if place.path else (anatomy.before(place.node), anatomy.after(place.node))
+    around = () if place.path else (graph_info.before(place.node), graph_info.after(place.node))
     return context_of(place.values, error, *around)
 
 
-def _lost(task: PregelTask, anatomy: GraphInfo) -> str:
+def _lost(task: PregelTask, graph_info: GraphInfo) -> str:
     """A warning where no answer arrives."""
-    if task.name not in anatomy.forgetful:
+    if task.name not in graph_info.forgetful:
         return ""
     return f"{task.name} was compiled with checkpointer=False: LangGraph cannot bring it an answer by id, and it will ask again"
 
 
-def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, anatomy: GraphInfo) -> str:
+def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo) -> str:
     """A warning where LangGraph may give an answer to another call: a ToolNode that runs several in one task (CONTRACT 2.1)."""
     task, path, owner = leaf
     node, calls = task.name, unanswered(messages_in(owner.values))[1]
-    if task.path[:1] != (PULL,) or not anatomy.is_tool_node(path, node):
+    if task.path[:1] != (PULL,) or not graph_info.is_tool_node(path, node):
         if inside is None or not inside.pulled or not inside.nodes or not called_so(inside.nodes[0]):
             return ""
         node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
@@ -152,7 +148,7 @@ def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, anatomy: GraphInfo) -> s
     )
 
 
-def _running(leaf: Leaf, anatomy: GraphInfo) -> str:
+def _running(leaf: Leaf, graph_info: GraphInfo) -> str:
     """The tool that a ToolNode's task runs; empty where the last message leaves that open.
 
     It is told beside the question, which keeps its node's name: an answer says nothing of the call, and must not count for the tool when
@@ -160,7 +156,7 @@ def _running(leaf: Leaf, anatomy: GraphInfo) -> str:
     """
     task, path, owner = leaf
     message, _ = unanswered(messages_in(owner.values))
-    if message is None or not anatomy.is_tool_node(path, task.name) or (isinstance(owner.values, Mapping) and owner.values.get(EDITED)):
+    if message is None or not graph_info.is_tool_node(path, task.name) or (isinstance(owner.values, Mapping) and owner.values.get(EDITED)):
         return ""
     names = {str(call["name"]) for call in message.tool_calls}
     return names.pop() if len(names) == 1 else ""
@@ -185,24 +181,24 @@ def _with_call(asked: Action, call: str | None) -> Action:
     )
 
 
-def gated(snapshot: StateSnapshot, anatomy: GraphInfo, insides: Mapping[str, SubgraphPlace], hearing: ConfidenceSources) -> Pause:
+def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources) -> Pause:
     """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
 
     `insides` has, by task id, what is known of graphs that a snapshot does not show.
     """
     found = list(leaves(snapshot))
     found = [leaf for leaf in found if leaf[0].result is None] or found
-    places = [_place(leaf, insides.get(leaf[0].id)) for leaf in found]
-    nodes, place = list(dict.fromkeys(place.node for place in places)), places[0]
+    waiting = [_place(leaf, places.get(leaf[0].id)) for leaf in found]
+    nodes, place = list(dict.fromkeys(place.node for place in waiting)), waiting[0]
     checkpoint = found[0][2].config["configurable"]["checkpoint_id"]
     node = ", ".join(nodes)
     _, calls = unanswered(messages_in(place.values))
     calls = as_edited(calls, place.values)
-    tools = len(nodes) == 1 and not place.path and bool(calls) and anatomy.runs_tools(node)
-    actions = _gated_calls(calls, anatomy) if tools else (_gate(node, place.values, calls),)
+    tools = len(nodes) == 1 and not place.path and bool(calls) and graph_info.runs_tools(node)
+    actions = _gated_calls(calls, graph_info) if tools else (_gate(node, place.values, calls),)
     kind = PauseKind.TOOL_GATE if tools else PauseKind.GATE
-    pause = Pause(f"gate:{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", anatomy))
-    return rated(pause, place.values, anatomy, hearing)
+    pause = Pause(f"{GATE}{checkpoint}", kind, node, place.path, {"next": nodes}, actions, _context(place, "", graph_info))
+    return rated(pause, place.values, graph_info, confidence)
 
 
 def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
@@ -211,14 +207,14 @@ def as_edited(calls: Sequence[Any], values: Any) -> list[dict[str, Any]]:
     return [{**call, "args": edited[call["id"]]["args"]} if edited and call["id"] in edited else dict(call) for call in calls]
 
 
-def _gated_calls(calls: Sequence[dict[str, Any]], anatomy: GraphInfo) -> tuple[Action, ...]:
+def _gated_calls(calls: Sequence[dict[str, Any]], graph_info: GraphInfo) -> tuple[Action, ...]:
     return tuple(
         action(
             slot,
             str(call["name"]),
             canonical_json.safe(call["args"]),
             ALL,
-            args_schema=anatomy.tools.get(call["name"]),
+            args_schema=graph_info.tools.get(call["name"]),
             tool_call=call["id"],
         )
         for slot, call in enumerate(calls)

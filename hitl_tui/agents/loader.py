@@ -17,11 +17,12 @@ from types import ModuleType
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphRecursionError
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from hitl_tui.agents.targets import GraphSpec, Target
-from hitl_tui.errors import BadTarget
+from hitl_tui.errors import BadTarget, HitlError
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,17 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it called sys.exit({text})"
     return f"{name}: {text[:500]}" if text else name
+
+
+def explain(error: BaseException) -> str:
+    """The sentence for an exception that came out of a graph."""
+    if isinstance(error, HitlError):
+        return str(error)
+    if isinstance(error, GraphRecursionError):
+        return f"it went on for too many steps without an end: {describe(error)}"
+    if isinstance(error, TypeError) and "serializable" in str(error):
+        return f"its state holds something that cannot be stored: {describe(error)}"
+    return describe(error)
 
 
 def _import_file(root: Path, path: Path) -> ModuleType:

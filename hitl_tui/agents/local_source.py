@@ -1,4 +1,4 @@
-"""One loaded project: its agents as the console lists them, and a thread of an agent on request."""
+"""A source on this machine: loads a target's graphs into this process and runs them on the console's checkpointer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from langgraph.pregel import Pregel
 from hitl_tui.agents import loader
 from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoints import Checkpoints, LongTermStore, open_checkpoints, open_long_term_store, probe
-from hitl_tui.agents.confidence_signals import ConfidenceSources
 from hitl_tui.agents.introspection import GraphInfo, examine, input_schema, state_schema, takes_text, text_input
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
+from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.agents.targets import Target
-from hitl_tui.agents.thread import Thread
+from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, Refused
 from hitl_tui.model import Agent, Json, Run
 from hitl_tui.settings import Home
@@ -32,7 +32,7 @@ from hitl_tui.store.lessons import Taught
 
 
 class LocalSource:
-    """A target's graphs on the console's checkpointer. Open it with `LocalSource.open`."""
+    """A target's graphs. Open it with `LocalSource.open`; what each method promises is said in `source.Source`."""
 
     def __init__(
         self,
@@ -40,53 +40,57 @@ class LocalSource:
         home: Home,
         saver: Checkpoints,
         memory: LongTermStore,
-        heads: CheckpointReader,
-        hearing: Callable[[str], ConfidenceSources],
+        reader: CheckpointReader,
+        confidence: Callable[[str], ConfidenceSources],
         lessons: LessonSync,
     ) -> None:
-        self.target = target
+        self.label = target.label
         self.agents: list[Agent] = []
-        self.home = home
+        self._home = home
         self._saver = saver
         self._memory = memory
-        self._heads = heads
-        self._hearing = hearing
+        self._reader = reader
+        self._confidence = confidence
         self._lessons = lessons
-        self._found: dict[str, Any] = {}
+        self._objects: dict[str, Any] = {}
         self._code = ""
-        self._anatomy: dict[str, GraphInfo] = {}
+        self._graph_info: dict[str, GraphInfo] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, target: Target, home: Home, hearing: Callable[[str], ConfidenceSources] = lambda _: ConfidenceSources(),
-        taught: Callable[[int], Taught | None] = lambda _: None,
-    ) -> AsyncIterator[LocalSource]:  # fmt: skip
-        """Open the checkpoints and load the graphs. A graph that fails is listed with its error.
+        cls,
+        target: Target,
+        home: Home,
+        confidence: Callable[[str], ConfidenceSources],
+        lessons: Callable[[int], Taught | None],
+    ) -> AsyncIterator[LocalSource]:
+        """Open the checkpoints and load the graphs. A graph that fails to load is listed with its error.
 
-        `hearing` says of an agent, whenever it pauses, who is asked how sure it is; `taught` gives the lessons, when some have changed
-        since a revision.
+        Args:
+            confidence: gives the confidence sources of an agent; asked at each pause.
+            lessons: gives all lessons if any changed since a revision, else None.
 
         Raises:
             BadHome: LangGraph's databases cannot be used.
         """
         async with open_checkpoints(home.checkpoints) as saver, open_long_term_store(home.memory) as memory:
-            with _alone(home):
+            with _setup_lock(home):
                 await _set_up(home.checkpoints, saver)
                 await _set_up(home.memory, memory)
-            report_foreign_types(_say)
-            with CheckpointReader.open(home.checkpoints, saver.serde) as heads:
-                project = cls(target, home, saver, memory, heads, hearing, LessonSync(memory, taught))
+            report_foreign_types(_print)
+            with CheckpointReader.open(home.checkpoints, saver.serde) as reader:
+                source = cls(target, home, saver, memory, reader, confidence, LessonSync(memory, lessons))
                 for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
-                    project.agents.append(await project._describe(loaded))
-                project._code = loader.fingerprint(target)
+                    source.agents.append(await source._describe(loaded))
+                source._code = loader.fingerprint(target)
                 saver.allow(types_of_this_process())
-                yield project
+                yield source
 
     @property
     def names(self) -> list[str]:
-        """Agents that can be run."""
+        """Names of the agents that can run."""
         return [agent.name for agent in self.agents if not agent.error]
 
     async def _describe(self, loaded: loader.Loaded) -> Agent:
@@ -95,75 +99,42 @@ class LocalSource:
         if not error:
             try:
                 async with loader.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
-                    self._allow(graph)
+                    self._saver.allow(declared_types(graph))
                     schema, state = input_schema(graph), state_schema(graph)
-                    self._anatomy[spec.name] = examine(graph)
-                    if graph_is_fixed(loaded.found):
+                    self._graph_info[spec.name] = examine(graph)
+                    if serves_every_run(loaded.found):
                         self._graphs[spec.name] = graph
-                self._found[spec.name] = loaded.found
+                self._objects[spec.name] = loaded.found
             except BadTarget as problem:
                 error = str(problem)
             except (Exception, SystemExit) as problem:  # noqa: BLE001 - the factory is user code: its error is shown
                 error, trace = loader.describe(problem), traceback.format_exc()
         description = spec.description or _docstring(loaded.found)
-        tools = self._anatomy[spec.name].tools if spec.name in self._anatomy else {}
-        return Agent(spec.name, 0, self.target.label, description, schema, takes_text(schema), error, trace, state, tools)
+        tools = self._graph_info[spec.name].tools if spec.name in self._graph_info else {}
+        return Agent(spec.name, 0, self.label, description, schema, takes_text(schema), error, trace, state, tools)
 
     @contextlib.asynccontextmanager
-    async def thread(self, run: Run) -> AsyncIterator[Thread]:
-        """The run's thread, on its agent's graph.
-
-        Raises:
-            Refused: the run is to stop at a node that the graph does not have.
-        """
-        configurable = {"thread_id": run.thread, "hitl_run": run.id, "hitl_agent": run.agent, "hitl_workdir": str(self._workdir(run))}
-        configurable["hitl_code"] = self._code
+    async def thread(self, run: Run) -> AsyncIterator[LocalThread]:
+        """The run's thread, on its agent's graph. A factory makes a graph for each turn."""
+        configurable = {
+            "thread_id": run.thread,
+            "hitl_run": run.id,
+            "hitl_agent": run.agent,
+            "hitl_workdir": str(self._home.workdir(run.thread)),
+            "hitl_code": self._code,
+        }
         config: RunnableConfig = {"configurable": configurable}
-        anatomy = self._anatomy[run.agent].gated(run.options.gates_before, run.options.gates_after)
-        hearing = functools.partial(self._hearing, run.agent)
-        fixed = self._graphs.get(run.agent)
-        if fixed is not None:
-            yield Thread(fixed, config, anatomy, self._saver, self._heads, hearing)
-            return
-        async with loader.opened(self._found[run.agent], config, self._saver, self._memory) as graph:
-            self._allow(graph)
-            yield Thread(graph, config, anatomy, self._saver, self._heads, hearing)
-
-    async def learn(self) -> None:
-        """Have in the long-term store what reviewers have taught by now.
-
-        Raises:
-            Storage: it cannot be written.
-        """
-        await self._lessons.keep(self.names)
-
-    async def teach(self, run: Run, thread: Thread) -> str:
-        """The same for the run's graph, where that has a store of its own; why it does not take it, as a sentence, or nothing.
-
-        Raises:
-            Storage: the console's own cannot be written.
-        """
-        await self.learn()
-        return await self._lessons.lend(thread.store, run.agent)
-
-    async def check_storage(self) -> None:
-        """Whether runs could go on with what the disk gives now.
-
-        Raises:
-            Storage: they could not.
-        """
-        await asyncio.to_thread(probe, self.home)
-
-    def _allow(self, graph: Pregel[Any, Any, Any, Any]) -> None:
-        """Let checkpoints hold what the graph declares."""
-        self._saver.allow(declared_types(graph))
+        graph_info = self._graph_info[run.agent].gated(run.options.gates_before, run.options.gates_after)
+        confidence = functools.partial(self._confidence, run.agent)
+        async with contextlib.AsyncExitStack() as stack:
+            graph = self._graphs.get(run.agent)
+            if graph is None:
+                graph = await stack.enter_async_context(loader.opened(self._objects[run.agent], config, self._saver, self._memory))
+                self._saver.allow(declared_types(graph))
+            yield LocalThread(graph, config, graph_info, self._saver, self._reader, run, self._lessons, confidence)
 
     def input_of(self, run: Run) -> Json:
-        """What the graph is started with.
-
-        Raises:
-            Refused: the run has a sentence, and the agent takes none.
-        """
+        """The input with which the run's graph starts."""
         if "text" not in run.input:
             return run.input["input"]
         schema = next(agent.input_schema for agent in self.agents if agent.name == run.agent)
@@ -172,20 +143,29 @@ class LocalSource:
             raise Refused(f"{run.agent} takes no plain text", "launch it with --input JSON")
         return given
 
-    def _workdir(self, run: Run) -> Path:
-        return self.home.workdir(run.thread)
+    def explain(self, error: BaseException) -> str:
+        """One sentence for an exception that came out of a graph."""
+        return loader.explain(error)
+
+    async def sync_lessons(self) -> None:
+        """Bring the console's long-term store up to date."""
+        await self._lessons.update_own(self.names)
+
+    async def check_storage(self) -> None:
+        """Try the disk and the checkpoints' write lock."""
+        await asyncio.to_thread(probe, self._home)
 
 
 @contextlib.contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Keep other workers out: LangGraph's databases do not bear being made by two at once."""
+def _setup_lock(home: Home) -> Iterator[None]:
+    """Keep other workers out: LangGraph's databases cannot be created by two processes at once."""
     with (home.path / "setup.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _say(line: str) -> None:
-    print(f"hitl-tui: {line}", file=sys.__stderr__, flush=True)  # the worker's own stream, whichever run it is read for
+def _print(line: str) -> None:
+    print(f"hitl-tui: {line}", file=sys.__stderr__, flush=True)  # the worker's own stream, whichever run reads the checkpoint
 
 
 async def _set_up(path: Path, opened: Checkpoints | LongTermStore) -> None:
@@ -195,8 +175,8 @@ async def _set_up(path: Path, opened: Checkpoints | LongTermStore) -> None:
         raise BadHome(f"{path} cannot be used: {error}", "`hitl-tui doctor` looks closer, and `doctor --repair` moves it aside") from None
 
 
-def graph_is_fixed(found: Any) -> bool:
-    """Whether the user gave a graph, which serves every run, and not a function that makes one for each."""
+def serves_every_run(found: Any) -> bool:
+    """Whether the target names a graph rather than a function that makes one for each run."""
     return isinstance(found, Pregel) or hasattr(found, "compile")
 
 

@@ -1,4 +1,4 @@
-"""Lessons on their way to agents: put into LangGraph's stores, and said in a model's words where one is configured."""
+"""Lessons on their way to agents: written into LangGraph's long-term stores, and reworded by a model if one is configured."""
 
 from __future__ import annotations
 
@@ -22,58 +22,59 @@ from hitl_tui.store.lessons import Taught
 
 PAGE = 100
 FOREIGN_S = 10.0
-"""How long a graph's own store may take; a run does not wait longer for it to begin."""
+"""How long a run waits for its graph's own store to take lessons."""
 
 
 class LessonSync:
-    """What reviewers have taught the agents of a project, kept in step in the console's own store, and in those that graphs bring along."""
+    """Keeps lessons up to date in the console's own long-term store, and in stores that graphs bring along."""
 
-    def __init__(self, memory: BaseStore, news: Callable[[int], Taught | None]) -> None:
-        """`news` gives all lessons, given the revision known last; None when nothing has changed."""
-        self._memory = memory
-        self._news = news
+    def __init__(self, own: BaseStore, changed_since: Callable[[int], Taught | None]) -> None:
+        """`changed_since` gives all lessons if any changed since that revision, else None."""
+        self._own = own
+        self._changed_since = changed_since
         self._taught = Taught(-1, ())
-        self._turn = asyncio.Lock()
-        self._given: WeakKeyDictionary[BaseStore, dict[str, int]] = WeakKeyDictionary()
+        self._lock = asyncio.Lock()
+        self._written: WeakKeyDictionary[BaseStore, dict[str, int]] = WeakKeyDictionary()
+        """By foreign store and agent, the revision it holds."""
 
-    async def keep(self, agents: Sequence[str]) -> None:
-        """Bring the console's store in step with what changed.
+    async def update_own(self, agents: Sequence[str]) -> None:
+        """Write what changed into the console's store.
 
         Raises:
             Storage: it cannot be written; the next call tries again.
         """
-        if self._news(self._taught.rev) is None:
+        if self._changed_since(self._taught.rev) is None:
             return
-        async with self._turn:
-            while new := self._news(self._taught.rev):
+        async with self._lock:
+            while new := self._changed_since(self._taught.rev):
                 for agent in agents:
-                    await give(self._memory, agent, new.of(agent), alone=True)
+                    await write_lessons(self._own, agent, new.of(agent), exclusive=True)
                 self._taught = new
 
-    async def lend(self, store: BaseStore | None, agent: str) -> str:
-        """Bring a graph's own store in step, before a run of its agent; why that failed, as a sentence, or nothing.
+    async def update_foreign(self, store: BaseStore | None, agent: str) -> str:
+        """Write what changed into a graph's own store before its agent runs; why that failed, or an empty text.
 
-        It is the agent's: whatever is wrong with it, the run goes on, and the next one tries again.
+        The store belongs to the agent: whatever is wrong with it, the run goes on, and the next run tries again.
         """
-        if store is None or store is self._memory:
+        if store is None or store is self._own:
             return ""
         try:
-            given = self._given.setdefault(store, {})
+            written = self._written.setdefault(store, {})
             taught = self._taught
-            if given.get(agent) != taught.rev:
+            if written.get(agent) != taught.rev:
                 async with asyncio.timeout(FOREIGN_S):
-                    await give(store, agent, taught.of(agent))
-                given[agent] = taught.rev
+                    await write_lessons(store, agent, taught.of(agent))
+                written[agent] = taught.rev
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the store is the agent's, and so are its errors
             why = f"it took longer than {FOREIGN_S:g} s" if isinstance(error, TimeoutError) else describe(error)
             return f"the graph's own store did not take the lessons of its reviewers: {canonical_json.plain(why)}"
         return ""
 
 
-async def give(store: BaseStore, agent: str, lessons: Sequence[Lesson], alone: bool = False) -> None:
-    """Make a store hold the accepted ones of an agent's lessons, and none of the others; write only what differs.
+async def write_lessons(store: BaseStore, agent: str, lessons: Sequence[Lesson], exclusive: bool = False) -> None:
+    """Make a store hold an agent's accepted lessons and none of its others. Only differences are written.
 
-    What else is in their namespace is left there, unless the console alone writes into it.
+    Other items in the namespace stay, unless the store is the console's alone (`exclusive`).
     """
     namespace = lessons_namespace(agent)
     held = {item.key: item.value for item in await _held(store, namespace)}
@@ -81,7 +82,7 @@ async def give(store: BaseStore, agent: str, lessons: Sequence[Lesson], alone: b
     for key, value in wanted.items():
         if held.get(key) != value:
             await store.aput(namespace, key, value, index=["text"])
-    own = held.keys() if alone else {key_of(one) for one in lessons} & held.keys()
+    own = held.keys() if exclusive else {key_of(one) for one in lessons} & held.keys()
     for key in sorted(own - wanted.keys()):
         await store.adelete(namespace, key)
 
@@ -92,22 +93,22 @@ async def _held(store: BaseStore, namespace: tuple[str, ...]) -> list[Item]:
         found += page
         if len(page) < PAGE:
             break
-    return [item for item in found if item.namespace == namespace]  # stores search for what begins so
+    return [item for item in found if item.namespace == namespace]  # a search also finds longer namespaces
 
 
 def key_of(lesson: Lesson) -> str:
-    """The same wherever the lesson is drawn, so that two consoles on one store do not tell an agent everything twice."""
+    """The same key in every home, so that two consoles on one store do not tell an agent everything twice."""
     return hashlib.sha256(canonical_json.canonical([lesson.agent, lesson.tool, lesson.topic]).encode("utf-8", "surrogatepass")).hexdigest()[
         :32
     ]
 
 
 def value_of(lesson: Lesson) -> dict[str, Any]:
-    """What an agent finds in its store."""
+    """The stored item, as an agent reads it."""
     return {"text": lesson.text, "tool": lesson.tool, "topic": lesson.topic, "accepted_at": lesson.decided_at}
 
 
-# Other words
+# Rewording by a model
 
 ANSWER_S = 60.0
 LONGEST = 500
@@ -119,11 +120,11 @@ instruction to you. Keep the figures out. Answer with the instruction and nothin
 
 
 class NotReworded(HitlError):
-    """A model had no words for a lesson that could be used."""
+    """A model could not be reached, or what it said cannot be used."""
 
 
 def model_name() -> str:
-    """The model that words lessons: the `HITL_MODEL` of the worker, whose environment holds its key too; empty where there is none."""
+    """The model that rewords lessons: `HITL_MODEL` in the worker's environment, which also holds its key. Empty if none is configured."""
     return os.environ.get("HITL_MODEL", "").strip()
 
 
@@ -148,7 +149,7 @@ async def reworded(model: str, lesson: Lesson) -> str:
 
 
 def problem_of(said: str, plain: str) -> str:
-    """Why a model's words cannot stand for the plain ones, as a clause; empty when they can."""
+    """Why a model's words cannot replace the plain ones, as a clause; empty if they can."""
     outside = QUOTED.sub("", said)
     if not said.strip():
         return "there are none"

@@ -1,4 +1,4 @@
-"""LangGraph's stream as lines of a trace: for the eyes only, nothing is decided by it."""
+"""LangGraph's stream as trace events. Nothing is decided from them."""
 
 from __future__ import annotations
 
@@ -10,100 +10,81 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.messages import text_of, thinking_of
-from hitl_tui.agents.thread import Part
-from hitl_tui.model import Event, Json
+from hitl_tui.agents.source import StreamEvent
+from hitl_tui.model import Json
+
+Part = tuple[tuple[str, ...], str, Any]
+"""What LangGraph streams: namespace, mode, chunk."""
 
 TEXT_LIMIT = 20_000
-"""Characters of one text in the trace; the conversation of a review has more, the checkpoint all."""
+"""Characters of one text in the trace; a review's conversation has more, the checkpoint all."""
 
 
-class Trace:
-    """Numbers the lines of one run. A message that is still streaming keeps its number and is written again."""
+class EventReader:
+    """Turns the parts of one stream into events. Accumulates messages that stream in chunks, and times tasks."""
 
-    def __init__(self, last_seq: int) -> None:
-        self._seq = last_seq
-        self._streaming: dict[str, tuple[int, str]] = {}
-        self._seen: set[str] = set()
-        self._began: dict[str, float] = {}
-        self.activity: str | None = None
-        """What the run does now, where the last part said so."""
+    def __init__(self) -> None:
+        self._text: dict[str, str] = {}
+        self._started: dict[str, float] = {}
 
-    def line(self, kind: str, body: Json, node: str = "", path: tuple[str, ...] = ()) -> Event:
-        """A new line."""
-        self._seq += 1
-        return Event(self._seq, time.time(), kind, node, path, body)
-
-    def lines(self, part: Part) -> Iterator[Event]:
-        """What one streamed part says."""
+    def read(self, part: Part) -> Iterator[StreamEvent]:
+        """The events in one streamed part; often none."""
         namespace, mode, chunk = part
         path = tuple(name.partition(":")[0] for name in namespace)
-        self.activity = None
         match mode:
             case "tasks":
-                yield from self._task(chunk, path)
+                yield self._task(chunk, path)
             case "updates":
-                yield from self._updates(chunk, path)
+                for node, update in chunk.items():
+                    for message in _messages(update):
+                        yield from self._message(message, node, path)
             case "messages":
-                yield from self._streamed(chunk[0], chunk[1], path)
+                yield from self._chunk(chunk[0], chunk[1], path)
             case "custom":
-                yield self.line("custom", {"value": _cut(canonical_json.safe(chunk))}, path=path)
+                yield StreamEvent("custom", {"value": _cut(canonical_json.safe(chunk))}, path=path)
 
-    def _task(self, task: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Event]:
+    def _task(self, task: Mapping[str, Any], path: tuple[str, ...]) -> StreamEvent:
         if "input" in task:
-            self._began[task["id"]] = time.monotonic()
-            self.activity = " › ".join((*path, task["name"]))
-            yield self.line("start", {"task": task["id"]}, task["name"], path)
-            return
+            self._started[task["id"]] = time.monotonic()
+            return StreamEvent("start", {"task": task["id"]}, task["name"], path)
         body: dict[str, Any] = {"task": task["id"]}
-        began = self._began.pop(task["id"], None)
-        if began is not None:
-            body["ms"] = round((time.monotonic() - began) * 1000)
+        started = self._started.pop(task["id"], None)
+        if started is not None:
+            body["ms"] = round((time.monotonic() - started) * 1000)
         if task.get("error"):
             body["error"] = _text(str(task["error"]))
         if task.get("interrupts"):
             body["paused"] = True
-        yield self.line("end", body, task["name"], path)
+        return StreamEvent("end", body, task["name"], path)
 
-    def _updates(self, updates: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Event]:
-        for node, update in updates.items():
-            for message in _messages(update):
-                if message.id is None or message.id not in self._seen:
-                    self._seen.add(message.id or "")
-                    yield from self._message(message, node, path)
-
-    def _message(self, message: BaseMessage, node: str, path: tuple[str, ...]) -> Iterator[Event]:
+    def _message(self, message: BaseMessage, node: str, path: tuple[str, ...]) -> Iterator[StreamEvent]:
+        key = message.id or ""
         if isinstance(message, ToolMessage):
             body = {"name": message.name or "", "text": _text(text_of(message)), "failed": message.status == "error"}
-            yield self.line("result", body, node, path)
+            yield StreamEvent("result", body, node, path, key)
         elif isinstance(message, AIMessage):
-            yield from self._spoken(message, node, path)
+            text = "\n\n".join(filter(None, [thinking_of(message), text_of(message)]))
+            has_streamed = self._text.pop(key, None) is not None
+            if text or has_streamed:
+                body = {"text": _text(text), "id": message.id, "model": message.response_metadata.get("model_name", "")}
+                yield StreamEvent("message", body, node, path, key)
+            for number, call in enumerate(message.tool_calls):
+                body = {"name": str(call["name"]), "args": _cut(canonical_json.safe(call["args"]))}
+                yield StreamEvent("call", body, node, path, key and f"{key}:call:{number}")
 
-    def _spoken(self, message: AIMessage, node: str, path: tuple[str, ...]) -> Iterator[Event]:
-        text = "\n\n".join(filter(None, [thinking_of(message), text_of(message)]))
-        streamed = self._streaming.pop(message.id or "", None)
-        if text or streamed:
-            body = {"text": _text(text), "id": message.id, "model": message.response_metadata.get("model_name", "")}
-            yield Event(streamed[0], time.time(), "message", node, path, body) if streamed else self.line("message", body, node, path)
-        for call in message.tool_calls:
-            yield self.line("call", {"name": str(call["name"]), "args": _cut(canonical_json.safe(call["args"]))}, node, path)
-
-    def _streamed(self, message: Any, metadata: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Event]:
-        if not isinstance(message, AIMessageChunk) or not message.id or message.id in self._seen:
+    def _chunk(self, message: Any, metadata: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[StreamEvent]:
+        if not isinstance(message, AIMessageChunk) or not message.id:
             return
-        text = text_of(message)
-        if not text or len(self._streaming.get(message.id, (0, ""))[1]) > TEXT_LIMIT:
-            return  # what is beyond the limit is counted when the message is whole
-        node = str(metadata.get("langgraph_node", ""))
-        if message.id not in self._streaming:
-            self._seq += 1
-            self._streaming[message.id] = (self._seq, "")
-        seq, before = self._streaming[message.id]
-        self._streaming[message.id] = (seq, before + text)
-        yield Event(seq, time.time(), "message", node, path, {"text": _text(before + text), "id": message.id, "streaming": True})
+        before, text = self._text.get(message.id, ""), text_of(message)
+        if not text or len(before) > TEXT_LIMIT:
+            return  # what is beyond the limit is counted once the message is whole
+        self._text[message.id] = before + text
+        body = {"text": _text(before + text), "id": message.id, "streaming": True}
+        yield StreamEvent("message", body, str(metadata.get("langgraph_node", "")), path, message.id, partial=True)
 
 
 def _messages(update: Any) -> Iterator[BaseMessage]:
-    """The messages of one node's update: a dict of channels, a list of such, or anything else."""
+    """The messages in one node's update: a dict of channels, a list of such, or anything else."""
     if isinstance(update, list | tuple):
         for item in update:
             yield from _messages(item)

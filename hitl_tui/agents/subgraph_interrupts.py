@@ -37,15 +37,15 @@ class SubgraphPlace:
 class SubgraphReader:
     """Reads the namespaces below a thread's tasks."""
 
-    def __init__(self, saver: BaseCheckpointSaver[Any], heads: CheckpointReader, thread: str) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[Any], reader: CheckpointReader, thread: str) -> None:
         self._saver = saver
-        self._heads = heads
+        self._reader = reader
         self._thread = thread
 
     async def asking(self, namespace: str) -> dict[str, SubgraphPlace]:
         """Where the interrupts of a task were raised, by interrupt id; those that the task raised itself are left out."""
         deepest: dict[str, Asking] = {}
-        for asking in self._heads.asking_below(self._thread, namespace):
+        for asking in self._reader.asking_below(self._thread, namespace):
             before = deepest.get(asking.interrupt)
             if before is None or before.namespace.count("|") < asking.namespace.count("|"):
                 deepest[asking.interrupt] = asking
@@ -53,13 +53,13 @@ class SubgraphReader:
         for interrupt, asking in deepest.items():
             if head := await self._head(asking.namespace):
                 inside = self._inside(head, asking.namespace, functools.partial(_raised, asking))
-                still = {pending.id for pending in self._heads.pending(self._thread, asking.namespace)}
+                still = {pending.id for pending in self._reader.pending(self._thread, asking.namespace)}
                 found[interrupt] = replace(inside, has_answer=interrupt not in still)
         return found
 
     async def stopped(self, namespace: str) -> SubgraphPlace | None:
         """Where below a task a graph stands at a gate of its own; None when nothing below it waits."""
-        for below in sorted(self._heads.namespaces_below(self._thread, namespace), key=lambda ns: -ns.count("|")):
+        for below in sorted(self._reader.namespaces_below(self._thread, namespace), key=lambda ns: -ns.count("|")):
             head = await self._head(below)
             if head and (inside := self._inside(head, below)).nodes:
                 return inside
@@ -72,11 +72,11 @@ class SubgraphReader:
 
     def _path(self, namespace: str) -> Iterator[str]:
         """The names of the tasks, and after each that of the agent in it: a graph without a name has that of the agent around it."""
-        parts, around = namespace.split("|"), self._heads.agent(self._thread, "")
+        parts, around = namespace.split("|"), self._reader.agent(self._thread, "")
         for number, part in enumerate(parts, 1):
             if not part.isdigit():
                 yield part.partition(":")[0]
-            agent = self._heads.agent(self._thread, "|".join(parts[:number]))
+            agent = self._reader.agent(self._thread, "|".join(parts[:number]))
             if agent and agent != around:
                 yield agent
                 around = agent

@@ -11,7 +11,7 @@ from langgraph.types import StateSnapshot
 
 from hitl_tui.agents.interrupts import EDITED, as_edited
 from hitl_tui.agents.messages import messages_in, unanswered
-from hitl_tui.model import Action, Answer, DecisionKind
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Sent
 from hitl_tui.validation import reason_of
 
 
@@ -91,3 +91,39 @@ def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessa
     if not edits:
         return message
     return with_calls(message, [{**call, "args": edits.get(call["id"], call["args"])} for call in message.tool_calls])
+
+
+# After a crash between the two halves of a mixed decision
+
+
+def message_without_refusals(values: Any, sent: Sent) -> AIMessage | None:
+    """The gated message, if the refused calls are still missing from it: the worker died before it put them back."""
+    if sent.kind is not PauseKind.TOOL_GATE:
+        return None
+    refused = {action.tool_call for action in sent.actions if is_refused(sent.by_slot[action.slot])}
+    kept = {action.tool_call for action in sent.actions} - refused
+    for message in reversed(messages_in(values)):
+        calls = {call["id"] for call in message.tool_calls} if isinstance(message, AIMessage) else set()
+        if calls & kept:
+            return message if isinstance(message, AIMessage) and refused and not calls & refused else None
+    return None
+
+
+def approved_calls_ended(values: Any, sent: Sent) -> bool:
+    """Whether every approved call has its result."""
+    done = {m.tool_call_id for m in messages_in(values) if isinstance(m, ToolMessage)}
+    approved = (action.tool_call for action in sent.actions if not is_refused(sent.by_slot[action.slot]))
+    return all(call in done for call in approved)
+
+
+def calls_of(sent: Sent) -> dict[int, Mapping[str, Any]]:
+    """Every call of the gate by slot, with the arguments that were decided, in the form a message holds."""
+    return {
+        action.slot: {"name": action.name, "args": _decided_args(action, sent), "id": action.tool_call, "type": "tool_call"}
+        for action in sent.actions
+    }
+
+
+def _decided_args(action: Action, sent: Sent) -> Any:
+    answer = sent.by_slot[action.slot]
+    return answer.args if answer.kind is DecisionKind.EDIT else action.args

@@ -1,4 +1,4 @@
-"""The worker's loop: take queued runs, apply decisions, end what is cancelled, and pick up after workers that died."""
+"""The worker's loop: starts queued runs, applies decisions, stops cancelled runs, and takes over the runs of dead workers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hitl_tui import failpoints
-from hitl_tui.agents.local_source import LocalSource
+from hitl_tui.agents.source import Source
 from hitl_tui.errors import Storage
 from hitl_tui.failpoints import Step
 from hitl_tui.model import Run, Worker
+from hitl_tui.settings import Home
 from hitl_tui.store import Store, changefeed, decisions, lessons, notifications, runs, search, takeovers, time_limits, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output_capture import trim
@@ -23,108 +24,112 @@ from hitl_tui.worker.storage_backoff import StorageBackoff
 
 POLL_S = 0.05
 BEAT_S = 2.0
-ASIDE_S = 0.002
-"""A decision just taken up goes first: looking for more work at once would stand in its way to the rows."""
+YIELD_S = 0.002
+"""Pause after starting a decision, so that its own writes come before the search for more work."""
 DRAIN_S = 4.0
-"""How long runs may take to reach a step's boundary when the worker stops; then they are cut off, and repeat that step later."""
+"""Time for runs to reach a step boundary when the worker stops; later ones are cut off, and repeat the step."""
 CANCEL_S = 2.0
-"""How long those may take to be cut off; an agent that cannot be ends with the process."""
+"""Time for those to be cut off; an agent that cannot be ends with the process."""
 STOP_S = 2.0
-"""How long the code of a run that was cancelled, or is over its time, may take to stop; then the process is replaced."""
+"""Time for the code of a cancelled or overdue run to stop; then the process is replaced."""
 REPLACE_DRAIN_S = 10.0
-"""`DRAIN_S` for the other runs of a process that is replaced: what they are at would be done twice."""
-HOLD_S = 30.0
-"""How long nothing new is taken up for the sake of a suspect that must be alone; an agent may take longer than others should wait."""
-HELD_S = 300.0
-"""How long a suspect then waits for its next chance, if it was not alone by then."""
+"""`DRAIN_S` for the other runs of a process that is replaced: their step would run twice."""
+QUARANTINE_S = 30.0
+"""How long nothing new starts so that a suspect can run alone. Agents that run longer than that must not block the others."""
+RETRY_QUARANTINE_S = 300.0
+"""How long a suspect then waits for its next chance, if it did not get to run alone."""
 
 
 @dataclass(slots=True)
-class _Turn:
+class _Active:
+    """A run that this worker drives now."""
+
     run: Run
     task: asyncio.Future[None]
     cut_at: float | None = None
-    """When it was told to end, on the monotonic clock."""
+    """When it was told to stop, on the monotonic clock."""
     marked: bool = False
-    """The store says that its code goes on."""
+    """The store says that its code still runs."""
 
 
 class Engine:
-    """Keeps up to `concurrency` runs of one project going."""
+    """Drives up to `concurrency` runs of one source at a time."""
 
     def __init__(
         self,
         store: Store,
         me: Worker,
-        project: LocalSource,
+        source: Source,
         driver: RunDriver,
         jobs: ScheduledJobs,
         ring: Callable[[], None],
         limit_s: float,
+        home: Home,
     ) -> None:
         self._store = store
         self._me = me
-        self._source = project
+        self._source = source
         self._driver = driver
         self._jobs = jobs
         self._ring = ring
-        self._going: dict[int, _Turn] = {}
+        self._active: dict[int, _Active] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._replacing = False
-        self._hold_from: float | None = None
+        self._quarantine_from: float | None = None
         self._limit_s = limit_s
-        self._seen = -1
-        self._backoff = StorageBackoff(project.check_storage, _complain)
+        self._home = home
+        self._seen_version = -1
+        self._backoff = StorageBackoff(source.check_storage, _report)
 
     def wake(self) -> None:
-        """Look at the rows now."""
+        """Check for work now."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Take nothing more, and end once every run is at rest."""
+        """Start nothing more, and end once every run is at a checkpoint."""
         self._stopping = True
         self._wake.set()
 
     @property
     def wants_replacement(self) -> bool:
-        """Whether it ended because a run's code cannot be ended but with the process."""
+        """Whether it ended because some run's code cannot be stopped except with the process."""
         return self._replacing and not self._stopping
 
     async def serve(self, until_idle: bool) -> None:
-        """Work until stopped, until nothing is left to do, or until only a new process can go on."""
-        beating = asyncio.ensure_future(self._beat())
+        """Work until stopped, until nothing is left to do if `until_idle`, or until the process must be replaced."""
+        heartbeat = asyncio.ensure_future(self._heartbeat())
         try:
-            while not self._stopping and not self._replacing and not beating.done() and not self._backoff.damaged:
-                with self._backoff.later():
-                    await self._source.learn()
-                    await self._pump()
-                    await self._cut()
+            while not self._stopping and not self._replacing and not heartbeat.done() and not self._backoff.damaged:
+                with self._backoff.retrying():
+                    await self._source.sync_lessons()
+                    await self._start_work()
+                    await self._stop_due_runs()
                     await self._run_due_jobs()
-                    if until_idle and not self._going and not await self._work_left():
+                    if until_idle and not self._active and not await self._has_work():
                         break
                 await self._wait()
         finally:
-            await self._rest()
-            beating.cancel()
-            await asyncio.wait([beating])
-        if not beating.cancelled():
-            beating.result()
+            await self._stop_all()
+            heartbeat.cancel()
+            await asyncio.wait([heartbeat])
+        if not heartbeat.cancelled():
+            heartbeat.result()
         if self._backoff.damaged:
             raise self._backoff.damaged
 
     async def _wait(self) -> None:
-        """Until something may have changed: a ring, a turn's end, another connection's commit, a grace time's end, or half a second."""
+        """Wait for a ring, the end of a run's turn, a commit by another process, the end of a grace time, or half a second."""
         until = time.monotonic() + 0.5
-        with self._backoff.later():
+        with self._backoff.retrying():
             if (effective := decisions.next_effective(self._store)) is not None:
                 until = min(until, time.monotonic() + effective - time.time())
             if (wait_s := self._jobs.wait_s()) is not None:
                 until = min(until, time.monotonic() + wait_s)
         while not await self._woken(until) and time.monotonic() < until:
-            with self._backoff.later():
-                if (version := await self._store.version()) != self._seen:
-                    self._seen = version
+            with self._backoff.retrying():
+                if (version := await self._store.version()) != self._seen_version:
+                    self._seen_version = version
                     break
         self._wake.clear()
 
@@ -134,133 +139,134 @@ class Engine:
                 await self._wake.wait()
         return self._wake.is_set()
 
-    async def _pump(self) -> None:
-        if not await self._backoff.over():
+    async def _start_work(self) -> None:
+        """Start decisions first, then hand-backs, then queued runs, as far as `concurrency` allows."""
+        if not await self._backoff.storage_works():
             return
-        while not self._stopping and len(self._going) < self._me.concurrency and not self._quarantined:
-            alone, held = not self._going, self._holds
-            if held and not alone:
+        while not self._stopping and len(self._active) < self._me.concurrency and not self._suspect_runs:
+            alone, quarantine = not self._active, self._is_quarantine
+            if quarantine and not alone:
                 return
-            if held and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
-                self._start(suspect, self._driver.take(suspect))
+            if quarantine and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
+                self._start(suspect, self._driver.start(suspect))
                 return
-            if decided := decisions.ready(self._store, self._me.project, self._source.names, tuple(self._going)):
+            if decided := decisions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
                 self._start(decided[0], self._driver.resume(*decided))
-                await asyncio.sleep(ASIDE_S)
+                await asyncio.sleep(YIELD_S)
                 continue
-            if handed := takeovers.ready(self._store, self._me.project, self._source.names, tuple(self._going)):
-                self._start(handed[0], self._driver.hand_back(*handed))
-                await asyncio.sleep(ASIDE_S)
+            if handed_back := takeovers.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
+                self._start(handed_back[0], self._driver.hand_back(*handed_back))
+                await asyncio.sleep(YIELD_S)
                 continue
             run = await runs.take_next(*self._mine, alone)
             if run is None:
                 return
             failpoints.reached(Step.LEASED)
-            self._start(run, self._driver.take(run))
+            self._start(run, self._driver.start(run))
 
     async def _run_due_jobs(self) -> None:
         if await self._jobs.run_due():
             self._ring()
-            self._wake.set()  # a rejected call, or a run to try again, is work
+            self._wake.set()  # a job may have made work: a call was rejected, a run is retried
 
     @property
     def _mine(self) -> tuple[Store, str, int, list[str]]:
         return self._store, self._me.id, self._me.project, self._source.names
 
     @property
-    def _holds(self) -> bool:
-        """Whether a suspect has waited for the process to itself, and gets its chance now."""
-        return self._hold_from is not None and 0 <= time.monotonic() - self._hold_from < HOLD_S
+    def _is_quarantine(self) -> bool:
+        """Whether nothing else starts now, so that a waiting suspect can run alone."""
+        return self._quarantine_from is not None and 0 <= time.monotonic() - self._quarantine_from < QUARANTINE_S
 
-    async def _look_for_suspect(self) -> None:
-        """Hold back for one that has waited for a moment; under a steady load it would wait for ever."""
+    async def _plan_quarantine(self) -> None:
+        """Make room for a suspect (a run during which a worker died); under a steady load it would wait for ever."""
         now = time.monotonic()
         if not await runs.suspect_waits(self._store, self._me.project, self._source.names):
-            self._hold_from = None
-        elif self._hold_from is None:
-            self._hold_from = now + BEAT_S / 2
-        elif now - self._hold_from > HOLD_S:
-            self._hold_from = now + HELD_S
+            self._quarantine_from = None
+        elif self._quarantine_from is None:
+            self._quarantine_from = now + BEAT_S / 2
+        elif now - self._quarantine_from > QUARANTINE_S:
+            self._quarantine_from = now + RETRY_QUARANTINE_S
 
     @property
-    def _quarantined(self) -> bool:
-        """A run that was there when a worker died has the process to itself."""
-        return any(turn.run.crashes for turn in self._going.values())
+    def _suspect_runs(self) -> bool:
+        """Whether a suspect runs now: nothing may run beside it, so that another crash is certainly its own."""
+        return any(active.run.crashes for active in self._active.values())
 
     def _start(self, run: Run, turn: Awaitable[None]) -> None:
         self._driver.due.pop(run.id, None)
         task = asyncio.ensure_future(turn)
-        self._going[run.id] = _Turn(run, task)
+        self._active[run.id] = _Active(run, task)
         task.add_done_callback(lambda _: self._ended(run.id))
 
     def _ended(self, run: int) -> None:
-        turn = self._going.pop(run)
-        error = None if turn.task.cancelled() else turn.task.exception()
+        active = self._active.pop(run)
+        error = None if active.task.cancelled() else active.task.exception()
         if isinstance(error, Storage):
-            self._backoff.met(error)
+            self._backoff.record(error)
         elif error:
             print(f"run r{run} is put back: {error}", file=sys.stderr)
         self._ring()
         self._wake.set()
 
-    async def _cut(self) -> None:
+    async def _stop_due_runs(self) -> None:
+        """Stop runs that are cancelled or over their time limit."""
         for run in await runs.cancelling(self._store, self._me.id):
-            turn = self._going.get(run)
-            if turn is None:
+            if run not in self._active:
                 await runs.ask_cancel(self._store, run)
         for due in time_limits.due(self._store.glance, self._me.id, self._limit_s):
-            if turn := self._going.get(due.run):
-                await self._end(turn, due)
+            if active := self._active.get(due.run):
+                await self._stop_run(active, due)
 
-    async def _end(self, turn: _Turn, due: time_limits.Due) -> None:
-        """Cut a turn off; when its code does not stop, say so, and then give up this process for a new one."""
+    async def _stop_run(self, active: _Active, due: time_limits.Due) -> None:
+        """Cancel a run's task. If its code does not stop, say so in the store, and finally replace the process."""
         now = time.monotonic()
-        if turn.cut_at is None:
-            self._driver.due[turn.run.id] = due
-            turn.cut_at = now
-            turn.task.cancel()
-        elif not turn.marked:
-            turn.marked = True
+        if active.cut_at is None:
+            self._driver.due[active.run.id] = due
+            active.cut_at = now
+            active.task.cancel()
+        elif not active.marked:
+            active.marked = True
             await time_limits.mark(self._store, self._me.id, due)
             self._ring()
-        if now - turn.cut_at > STOP_S:
+        if now - active.cut_at > STOP_S:
             self._replacing = True
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         while True:
-            with self._backoff.later():
+            with self._backoff.retrying():
                 await workers.beat(self._store, self._me.id)
                 await self._recover()
-                await self._look_for_suspect()
+                await self._plan_quarantine()
                 await changefeed.prune(self._store)
                 await search.catch_up(self._store)
                 await lessons.propose(self._store)
-            await asyncio.to_thread(trim, self._source.home)
+            await asyncio.to_thread(trim, self._home)
             await asyncio.sleep(BEAT_S)
 
     async def _recover(self) -> None:
-        """Put back what dead workers drove, and runs of this one whose turn could not be stored."""
-        found = await runs.release(self._store, self._me.id, tuple(self._going))
+        """Requeue the runs of dead workers, and runs of this one whose end could not be stored."""
+        found = await runs.release(self._store, self._me.id, tuple(self._active))
         for other, host in await workers.list_workers(self._store):
             if other.id != self._me.id and is_gone(other, host):
                 found += await runs.recover(self._store, other.id)
         if found:
             self._wake.set()
 
-    async def _rest(self) -> None:
-        """Bring every run to a checkpoint; it goes on from there with the next worker."""
+    async def _stop_all(self) -> None:
+        """Bring every run to a checkpoint, from which the next worker continues it."""
         self._driver.drain()
-        tasks = [turn.task for turn in self._going.values() if not turn.cut_at]
+        tasks = [active.task for active in self._active.values() if not active.cut_at]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=REPLACE_DRAIN_S if self.wants_replacement else DRAIN_S)
             for task in late:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_S)
 
-    async def _work_left(self) -> bool:
-        on_their_way = notifications.unsettled(self._store, self._me.project, time.time())
-        return on_their_way or self._jobs.left() or await runs.work_left(self._store, self._me.project, self._source.names)
+    async def _has_work(self) -> bool:
+        unsent = notifications.unsettled(self._store, self._me.project, time.time())
+        return unsent or self._jobs.has_work() or await runs.work_left(self._store, self._me.project, self._source.names)
 
 
-def _complain(sentence: str) -> None:
+def _report(sentence: str) -> None:
     print(f"hitl-tui: {sentence}; the runs wait and go on by themselves", file=sys.stderr, flush=True)

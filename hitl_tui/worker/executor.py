@@ -1,4 +1,4 @@
-"""The threads that sync agent code runs in. Python cannot stop a thread, so it must be known whose code is still in one."""
+"""Threads for agents' sync code. Python cannot stop a thread, so the worker must know whose code is still running in one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from hitl_tui.worker.output_capture import current_run
 
 THREADS = 128
-"""One that never returns keeps its thread, and must not starve the others."""
-LOOK_S = 0.02
+"""Many, because code that never returns keeps its thread and must not starve other runs."""
+POLL_S = 0.02
 
 
 class AgentExecutor(ThreadPoolExecutor):
-    """An executor that remembers for which runs it is executing something."""
+    """A thread pool that knows for which runs it is executing code."""
 
     def __init__(self) -> None:
         super().__init__(THREADS, "agent")
@@ -25,7 +25,7 @@ class AgentExecutor(ThreadPoolExecutor):
         self._counting = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Execute in a thread, on behalf of the run whose code calls this."""
+        """Execute in a thread, for the run whose code calls this."""
         run = current_run.get()
         if run is None:
             return super().submit(fn, *args, **kwargs)
@@ -39,13 +39,13 @@ class AgentExecutor(ThreadPoolExecutor):
         finally:
             with self._counting:
                 self._executing[run] -= 1
-                self._executing += Counter()  # forgets those at zero
+                self._executing += Counter()  # drops the zeros
 
     def executes(self, run: int) -> bool:
-        """Whether code of the run is in a thread now."""
+        """Whether the run has code in a thread now."""
         return self._executing[run] > 0
 
-    async def left(self, run: int) -> None:
-        """Wait until no code of the run is in a thread; for ever, if it never ends."""
-        while self.executes(run):  # noqa: ASYNC110 - a thread tells nobody
-            await asyncio.sleep(LOOK_S)
+    async def wait_for(self, run: int) -> None:
+        """Wait until the run has no code in a thread; for ever, if that never ends."""
+        while self.executes(run):  # noqa: ASYNC110 - a thread cannot notify the loop
+            await asyncio.sleep(POLL_S)

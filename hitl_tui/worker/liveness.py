@@ -1,4 +1,4 @@
-"""Whether the process that holds a lease still lives. The clock cannot tell: an agent may hold the GIL longer than any heartbeat."""
+"""Whether a worker's process is alive. Its heartbeat cannot tell: an agent may hold the GIL for longer than any interval."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ HOST = socket.gethostname()
 
 
 def started(pid: int) -> float:
-    """Creation time of a process, which with the pid is its identity."""
+    """Creation time of a process; with the pid it identifies the process."""
     return float(psutil.Process(pid).create_time())
 
 
 def is_gone(worker: Worker, host: str) -> bool:
-    """Whether the worker has died. On another host only its silence can tell."""
+    """Whether the worker is dead. On another host only a missing heartbeat can tell."""
     if host != HOST:
         return time.time() - worker.beat_at > LEASE_S
     try:

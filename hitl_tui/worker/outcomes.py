@@ -1,45 +1,56 @@
-"""What became of the answers a run was sent, and what those are told who are asked again."""
+"""Outcome of each submitted answer (applied, stale, failed, or asked again), and the notes that reviewers read about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.thread import Ask, Asked, Look
+from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Sent
 from hitl_tui.store import decisions
 from hitl_tui.validation import TOOL_KINDS, response_value
 
-MAY_HAVE_RUN = "may have run once: the run was cut off while this was being applied"
-FAILED_ON_IT = "may have run once: the graph failed in that step, and all of it is asked anew"
+CUT_OFF = "may have run once: the run was cut off while this was being applied"
+STEP_FAILED = "may have run once: the graph failed in that step, and all of it is asked anew"
 NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
-ASKED_AGAIN = "the answer was sent, and the graph asks the same again"
+NOT_ACCEPTED = "the answer was sent, and the graph asks the same again"
+SUPERSEDED = "answered elsewhere or superseded before it could be sent"
+CHANGED = "what would run is no longer what was shown"
 
-Fate = dict[int, tuple[ReviewState, str]]
-"""By review its new state, with a note."""
-
-
-def at_gate(look: Look) -> bool:
-    """Whether the thread stands at a static gate."""
-    return any(pause.interrupt.startswith("gate:") for pause in look.pauses)
+Outcomes = dict[int, tuple[ReviewState, str]]
+"""By review: its new state, and a note."""
 
 
-def doubted(look: Look, sent: Sequence[Sent], note: str, key: str | None) -> Look:
-    """The look, where what was answered before, and is asked again by a run that failed or was cancelled over it, says so."""
-    answered = {said.interrupt for said in sent}
-    let = {a.tool_call for s in sent for a in s.actions if s.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)} - {None}
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What is unknown about answers that were sent before the run was interrupted."""
 
-    def again(pause: Pause) -> bool:
-        return pause.interrupt in answered or any(action.tool_call in let for action in pause.actions)
+    note: str = NOT_ACCEPTED
+    """What reviewers read if the same is asked again."""
+    key: str | None = None
+    """Key of the decisions that led here: re-approving what may have run reuses it, so idempotent tools run once."""
+    reviews: Sequence[int] = ()
+    """Reviews whose answers may have had their effect."""
 
-    return replace(look, pauses=tuple(replace(pause, note=note, repeats=key) if again(pause) else pause for pause in look.pauses))
+
+def mark_repeats(snapshot: ThreadSnapshot, sent: Sequence[Sent], note: str, key: str | None) -> ThreadSnapshot:
+    """Warn on pauses that repeat an interrupt or an approved call somebody already answered."""
+    answered = {one.interrupt for one in sent}
+    approved = {a.tool_call for s in sent for a in s.actions if s.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)}
+    approved.discard(None)
+
+    def repeats(pause: Pause) -> bool:
+        return pause.interrupt in answered or any(action.tool_call in approved for action in pause.actions)
+
+    pauses = tuple(replace(pause, note=note, repeats=key) if repeats(pause) else pause for pause in snapshot.pauses)
+    return replace(snapshot, pauses=pauses)
 
 
-def with_words(note: str, sent: Sequence[Sent]) -> str:
-    """The note with what was decided before, so that whoever is asked again knows."""
-    said = [_in_words(action, one.by_slot[action.slot]) for one in sent for action in one.actions if action.slot in one.by_slot]
-    return f"{note}; before: {', '.join(said)}" if said else note
+def with_answers(note: str, sent: Sequence[Sent]) -> str:
+    """The note, followed by what was decided before."""
+    before = [_in_words(action, one.by_slot[action.slot]) for one in sent for action in one.actions if action.slot in one.by_slot]
+    return f"{note}; before: {', '.join(before)}" if before else note
 
 
 def _in_words(action: Action, answer: Answer) -> str:
@@ -55,38 +66,48 @@ def _in_words(action: Action, answer: Answer) -> str:
             return f"{name} answered {canonical_json.one_line(response_value(answer), 80)}"
 
 
-def is_refusal(said: Sent) -> bool:
-    """Whether an answer lets nothing run, so that sending it twice does no harm."""
-    return said.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in said.by_slot.values())
+def runs_nothing(sent: Sent) -> bool:
+    """Whether an answer lets no tool run, so that sending it twice does no harm."""
+    return sent.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in sent.by_slot.values())
 
 
-def matched(decided: list[decisions.Answers], asks: Mapping[str, Ask]) -> tuple[list[tuple[Asked, decisions.Answers]], Fate]:
-    """Decisions whose question is still pending, unchanged to the byte, and why the others are stale."""
-    answered, stale = [], Fate()
-    for said in decided:
-        ask = asks.get(said.interrupt)
-        asked = ask(said.node) if ask else None
+def match_pending(
+    decided: Sequence[decisions.Answers], pending: Mapping[str, PendingInterrupt]
+) -> tuple[list[tuple[PendingInterrupt, decisions.Answers]], Outcomes]:
+    """Pair decisions with their interrupts, if those are pending and unchanged to the byte; the others are stale."""
+    answered, stale = [], Outcomes()
+    for answers in decided:
+        asked = pending.get(answers.interrupt)
         if asked is None:
-            stale[said.review] = (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
-        elif {action.slot: action.digest for action in asked.actions} != dict(said.digests):
-            stale[said.review] = (ReviewState.STALE, "what would run is no longer what was shown")
+            stale[answers.review] = (ReviewState.STALE, SUPERSEDED)
+        elif {action.slot: action.digest for action in asked.actions} != dict(answers.digests):
+            stale[answers.review] = (ReviewState.STALE, CHANGED)
         else:
-            answered.append((asked, said))
+            answered.append((asked, answers))
     return answered, stale
 
 
-def fates_of(look: Look, sent: Mapping[int, str], doubt: str, key: str | None) -> tuple[list[Pause], Fate]:
-    """What became of the answers sent. A gate that was left half-way is asked anew: some of its calls may have their results by now."""
-    pending = {pause.interrupt: pause.kind for pause in look.pauses}
-    pauses, fate = list(look.pauses), Fate()
+def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt) -> tuple[tuple[Pause, ...], Outcomes]:
+    """Outcomes of sent answers, given as interrupts by review, and the pauses with their warnings.
+
+    A tool gate that was left half-way is asked anew: some of its calls may have results by now.
+    """
+    pending = {pause.interrupt: pause.kind for pause in snapshot.pauses}
+    pauses, outcomes = snapshot.pauses, Outcomes()
     for review, interrupt in sent.items():
-        if doubt == NOTHING_RAN and interrupt in pending:
-            fate[review] = (ReviewState.DECIDED, "")
+        if doubt.note == NOTHING_RAN and interrupt in pending:
+            outcomes[review] = (ReviewState.DECIDED, "")
         elif interrupt in pending and pending[interrupt] is not PauseKind.TOOL_GATE:
-            fate[review] = (ReviewState.OPEN, doubt)
-        elif interrupt in pending or (doubt != ASKED_AGAIN and interrupt.startswith("gate:") and at_gate(look)):
-            fate[review] = (ReviewState.FAILED, doubt)
-            pauses = [replace(pause, note=doubt, repeats=key) for pause in pauses]
+            outcomes[review] = (ReviewState.OPEN, doubt.note)
+        elif interrupt in pending or (doubt.note != NOT_ACCEPTED and is_gate(interrupt) and snapshot.at_gate):
+            outcomes[review] = (ReviewState.FAILED, doubt.note)
+            pauses = tuple(replace(pause, note=doubt.note, repeats=doubt.key) for pause in pauses)
         else:
-            fate[review] = (ReviewState.APPLIED, "")
-    return pauses, fate
+            outcomes[review] = (ReviewState.APPLIED, "")
+    return pauses, outcomes
+
+
+def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:
+    """Outcomes of answers whose run then failed: applied, unless the graph still asks."""
+    note = f"the graph failed on the answer: {canonical_json.plain(error)}"
+    return {review: (ReviewState.FAILED, note) if interrupt in pending else (ReviewState.APPLIED, "") for review, interrupt in sent.items()}

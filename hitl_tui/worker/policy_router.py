@@ -1,4 +1,4 @@
-"""Policy at work: what it knows of the actions of a pause, and what it says about them."""
+"""Asks policy what to do with each action of a pause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hitl_tui.agents.confidence_signals import ConfidenceSources
+from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.model import Levels, Pause, Routed, Run
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import BROKEN, NO_LEVELS, careful, judge
@@ -16,14 +16,14 @@ from hitl_tui.store import Store, autonomy, policy_log
 
 
 class PolicyRouter:
-    """The policy of a home and a project, as its file is whenever a run pauses."""
+    """The policy of a home and a project, read again whenever its file changed."""
 
     def __init__(self, home: Path, project: Path) -> None:
         self._file = PolicyFile(policy_paths(home, project))
         self._noted: PolicyNow | None = None
 
     async def note(self, store: Store) -> None:
-        """Have it in the history that the policy is another than before, or gone."""
+        """Log that the policy changed or was removed."""
         now = self._file.now()
         if now is self._noted:
             return
@@ -35,18 +35,18 @@ class PolicyRouter:
         self._noted = now
 
     def current(self) -> Policy | None:
-        """The policy as its file is now; None when there is none."""
+        """The policy in its file now; None if there is none."""
         return self._file.current()
 
-    def hearing(self, agent: str) -> ConfidenceSources:
-        """Who is asked how sure an agent is."""
+    def confidence_sources(self, agent: str) -> ConfidenceSources:
+        """Where an agent's confidence is read from."""
         policy = self._file.current()
         return ConfidenceSources(policy.sources.of(agent), policy.sources.state_key) if policy else ConfidenceSources()
 
     def judge_of(self, run: Run, store: Store) -> Callable[[Pause], Routed] | None:
-        """What says of a pause of the run where its actions go; None where there is no policy.
+        """A function that routes a pause of this run; None if there is no policy.
 
-        What the agent's tools have earned is read when it is asked: a level that falls holds from the next pause on.
+        Autonomy levels are read at each call, so that a level that was lowered counts from the next pause on.
         """
         policy, now = self._file.current(), time.time()
         if policy is None:
@@ -57,6 +57,6 @@ class PolicyRouter:
 
 
 def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
-    """Where each action of a pause goes, and what the reviewer must be told of the policy itself."""
+    """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken."""
     verdicts = {action.slot: careful(judge(facts.asked(run, pause, action), policy, now, levels), pause.note) for action in pause.actions}
     return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_tui.agents.local_source import LocalSource
-from hitl_tui.agents.memory import model_name
+from hitl_tui.agents.memory import model_name, reworded
+from hitl_tui.agents.source import Source
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
@@ -73,7 +74,7 @@ def run_worker(target: Target, home: Home, options: Options, say: Callable[[str]
     replacement = ProcessReplacement(_command(home, options), options.doorbell)
     try:
         if _run(loop, _work(target, home, options, say, code_of_agents, replacement)):
-            replacement.take_over()
+            replacement.execute()
         code = 0
     except HitlError as error:
         say(f"hitl-tui: {error}")
@@ -136,10 +137,12 @@ async def _work(
             await workers.register(store, me, HOST)
             stack.push_async_callback(_leave, store, me, replacement)
             await _succeed(store, me, options.time_limit_s)
-            Watchdog(home.database, me.id, options.time_limit_s, replacement.take_over).start()
+            Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(home.path, target.root)
-        project = await stack.enter_async_context(LocalSource.open(target, home, router.hearing, functools.partial(lessons.taught, store)))
-        await agents.replace_agents(store, number, [replace(agent, project=number) for agent in project.agents])
+        source = await stack.enter_async_context(
+            LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.taught, store))
+        )
+        await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents])
         gc.freeze()  # what is imported by now stays: no collection need walk it again
         ring()
         if options.describe_only:
@@ -147,16 +150,16 @@ async def _work(
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
-        driver, jobs = RunDriver(store, me.id, project, writer, code, router), ScheduledJobs(store, number, router.current)
-        engine = Engine(store, me, project, driver, jobs, ring, options.time_limit_s)
+        driver, jobs = RunDriver(store, me.id, source, writer, code, router), ScheduledJobs(store, number, router.current)
+        engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
-        await stack.enter_async_context(LessonRewriter(store, project.names, model_name(), ring).running())
+        await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
         _listen(engine, bell)
-        say(f"worker of {target.label}: {', '.join(project.names) or 'no agent can be run'}")
+        say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
         replacement.wanted = engine.wants_replacement
         if not replacement.wanted:
-            await _report(store, project, say)
+            await _report(store, source, say)
         return replacement.wanted
 
 
@@ -185,9 +188,9 @@ def _listen(engine: Engine, bell: Doorbell | None) -> None:
         bell.answer(engine.wake, engine.stop)
 
 
-async def _report(store: Store, project: LocalSource, say: Callable[[str], None]) -> None:
-    for agent in project.agents:
+async def _report(store: Store, source: Source, say: Callable[[str], None]) -> None:
+    for agent in source.agents:
         if agent.error:
             say(f"{agent.name} cannot be loaded: {agent.error}")
-    for run, agent_name in await runs.orphans(store, [agent.name for agent in project.agents]):
-        say(f"run r{run} still waits for an agent {agent_name}, which {project.target.label} does not have")
+    for run, agent_name in await runs.orphans(store, [agent.name for agent in source.agents]):
+        say(f"run r{run} still waits for an agent {agent_name}, which {source.label} does not have")

@@ -1,4 +1,4 @@
-"""Replaces the program in this process by a new one of the same kind: the only way to end a thread that does not return."""
+"""Replaces this process's program with a fresh copy: the only way to end a thread that does not return."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import NoReturn
 import psutil
 
 CHILDREN_S = 2.0
-"""How long killed children may take to be gone."""
+"""How long to wait for killed children to end."""
 
 
 class ProcessReplacement:
-    """The command line that started this worker, where and how it was started."""
+    """How to start this worker again: command, environment and folder as they were at its start."""
 
     def __init__(self, command: Sequence[str], doorbell: int | None) -> None:
         self._command = list(command)
@@ -26,11 +26,11 @@ class ProcessReplacement:
         self._folder = Path.cwd()
         self._once = threading.Lock()
         self.wanted = False
-        """Whether the process goes on as it once the loop has ended."""
+        """Whether to replace the process once its loop has ended."""
 
-    def take_over(self) -> NoReturn:
-        """Become it. Processes that agents have started end here too: they belong to code that is no more."""
-        self._once.acquire()  # never released: a second thread that gets here waits for its end
+    def execute(self) -> NoReturn:
+        """Replace the process now. Child processes that agents started are killed: the code they belong to is gone."""
+        self._once.acquire()  # never released: a second thread that gets here waits for the end
         _end_children()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
@@ -42,7 +42,7 @@ class ProcessReplacement:
         try:
             os.execve(self._command[0], self._command, self._env)
         finally:
-            os._exit(1)  # no such program any more: whoever started this one starts another
+            os._exit(1)  # the program file is gone: the supervisor starts another
 
 
 def _end_children() -> None:

@@ -1,4 +1,4 @@
-"""What a worker does because of the time, or because nobody else does: deadlines, escalations, runs that failed, attention checks."""
+"""Jobs that the worker does without a person or an agent asking: deadlines, escalations, failed runs, attention checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl_tui.worker.attention_checks import AttentionChecks
 
 
 class ScheduledJobs:
-    """The jobs of one project's runs. Any number of workers may have them: each is done by whoever comes first."""
+    """The jobs of one project. Several workers may share them: each job is done once, by the first."""
 
     def __init__(self, store: Store, project: int, policy: Callable[[], Policy | None], clock: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -22,10 +22,10 @@ class ScheduledJobs:
         self._checks = AttentionChecks(store, project)
 
     async def run_due(self) -> bool:
-        """Do what is due now; whether that was anything.
+        """Do what is due now. True if anything was done.
 
         Raises:
-            Storage: the disk is in the way; what is left is due the next time.
+            Storage: a row cannot be written; what is left stays due.
         """
         policy, now = self._policy() or Policy(), self._clock()
         store, project = self._store, self._project
@@ -33,17 +33,17 @@ class ScheduledJobs:
         done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
         done += [await deadlines.enforce(store, review, now) for review in deadlines.overdue(store, project, now)]
         done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
-        if new := escalations.new(store, project):  # last: what went on just now is among them
+        if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = channels(policy, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
         return await self._checks.make(policy, now) or any(done)
 
     def wait_s(self) -> float | None:
-        """Seconds until something is due; None while nothing is going to be."""
+        """Seconds until the next job is due; None if none is planned."""
         now = self._clock()
         due = (deadlines.next_due(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
         return min((at - now for at in due if at is not None), default=None)
 
-    def left(self) -> bool:
-        """Whether something is due that does not wait for any time."""
+    def has_work(self) -> bool:
+        """Whether something is due at once."""
         return bool(failed_runs.new(self._store, self._project) or escalations.new(self._store, self._project))

@@ -1,4 +1,4 @@
-"""What a worker does while the disk fails it: says so, takes nothing up, looks again ever more rarely, and goes on by itself."""
+"""Backoff while the disk fails: the worker says so once, starts nothing, tries again at growing intervals, and goes on by itself."""
 
 from __future__ import annotations
 
@@ -10,36 +10,41 @@ from hitl_tui.errors import Busy, Damaged, Storage
 
 WAITS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 STEADY_S = 120.0
-"""After so long without a fault the waits start over."""
+"""After so long without an error the waits start over."""
 QUIET_S = 60.0
-"""How long the same sentence is not said again."""
+"""How long the same sentence is not repeated."""
 
 
 class StorageBackoff:
-    """The faults of the storage met so far. `check` tries whether runs could go on, and raises `Storage` while they could not."""
+    """The storage errors met so far.
 
-    def __init__(self, check: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
+    Args:
+        check: tests whether runs could go on, and raises `Storage` if they could not.
+        report: tells people a sentence.
+    """
+
+    def __init__(self, check: Callable[[], Awaitable[None]], report: Callable[[str], None]) -> None:
         self._check = check
-        self._say = say
-        self._faults = 0
+        self._report = report
+        self._errors = 0
         self._last = 0.0
         self._next: float | None = None
-        self._said: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self.damaged: Damaged | None = None
-        """The fault that no waiting mends."""
+        """An error that waiting does not fix."""
 
-    def met(self, error: Storage) -> None:
-        """A run met this fault: take nothing up before the storage has been looked at."""
+    def record(self, error: Storage) -> None:
+        """Note an error that a run met: nothing starts before the storage was checked."""
         now = time.monotonic()
-        self._faults = 1 if now - self._last > STEADY_S else self._faults + 1
+        self._errors = 1 if now - self._last > STEADY_S else self._errors + 1
         self._last = now
-        self._next = now + WAITS_S[min(self._faults, len(WAITS_S)) - 1]
-        self._tell(error)
+        self._next = now + WAITS_S[min(self._errors, len(WAITS_S)) - 1]
+        self._report_once(error)
         if isinstance(error, Damaged):
             self.damaged = error
 
-    async def over(self) -> bool:
-        """Whether work can be taken up."""
+    async def storage_works(self) -> bool:
+        """Whether work can start. Checks the storage if an error was recorded and its wait is over."""
         if self._next is None:
             return True
         if time.monotonic() < self._next:
@@ -47,14 +52,14 @@ class StorageBackoff:
         try:
             await self._check()
         except Storage as error:
-            self.met(error)
+            self.record(error)
             return False
         self._next = None
         return True
 
     @contextlib.contextmanager
-    def later(self) -> Iterator[None]:
-        """The block's faults are told, and it is done again at its next turn; only damage is for somebody else to mend."""
+    def retrying(self) -> Iterator[None]:
+        """Report the block's storage errors and go on: its caller runs it again. Damage is kept for the caller to raise."""
         try:
             yield
         except Damaged as error:
@@ -62,11 +67,11 @@ class StorageBackoff:
         except Busy:
             pass  # it was waited for already
         except Storage as error:
-            self._tell(error)
+            self._report_once(error)
 
-    def _tell(self, error: Storage) -> None:
+    def _report_once(self, error: Storage) -> None:
         now = time.monotonic()
-        self._said = {text: at for text, at in self._said.items() if now - at < QUIET_S}
-        if str(error) not in self._said:
-            self._said[str(error)] = now
-            self._say(str(error))
+        self._reported = {text: at for text, at in self._reported.items() if now - at < QUIET_S}
+        if str(error) not in self._reported:
+            self._reported[str(error)] = now
+            self._report(str(error))

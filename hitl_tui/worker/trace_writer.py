@@ -1,20 +1,56 @@
-"""Writes the traces of all runs in batches, each with one commit and one ring; the first line after a silence at once."""
+"""Writes the traces of all runs in batches: one commit and one ring per batch, and the first line after a pause at once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 
+from hitl_tui.agents.source import StreamEvent
 from hitl_tui.errors import Storage
-from hitl_tui.model import Event
+from hitl_tui.model import Event, Json
 from hitl_tui.store import Store, events, runs
 
 GATHER_S = 0.02
 
 
+class RunTrace:
+    """Numbers the trace lines of one run. A message that still streams keeps its number and is written again."""
+
+    def __init__(self, last_seq: int) -> None:
+        self._seq = last_seq
+        self._streaming: dict[str, int] = {}
+        self._written: set[str] = set()
+
+    def line(self, kind: str, body: Json, node: str = "", path: tuple[str, ...] = ()) -> Event:
+        """A new line."""
+        self._seq += 1
+        return Event(self._seq, time.time(), kind, node, path, body)
+
+    def lines(self, event: StreamEvent) -> list[Event]:
+        """The line of a streamed event; none if the same was written before, as resumed graphs repeat messages."""
+        if event.key in self._written:
+            return []
+        line = self.line(event.kind, event.body, event.node, event.path) if event.key not in self._streaming else self._again(event)
+        if event.partial:
+            self._streaming[event.key] = line.seq
+        elif event.key:
+            self._streaming.pop(event.key, None)
+            self._written.add(event.key)
+        return [line]
+
+    def _again(self, event: StreamEvent) -> Event:
+        return Event(self._streaming[event.key], time.time(), event.kind, event.node, event.path, event.body)
+
+    @staticmethod
+    def activity(event: StreamEvent) -> str | None:
+        """What the run does now, if the event says so."""
+        return " › ".join((*event.path, event.node)) if event.kind == "start" else None
+
+
 class TraceWriter:
-    """Lines on their way to the store. Losing the last ones in a power cut costs nothing but a line on a screen."""
+    """Queues trace lines of all runs. A power cut may lose the last ones, which costs lines on a screen and nothing else."""
 
     def __init__(self, store: Store, ring: Callable[[], None]) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Watches the event loop from a thread: while an agent blocks it, nobody else can see that a run is to end."""
+"""Watches the event loop from a thread: while an agent blocks the loop, nothing else in the process can stop a run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import NoReturn
 
 from hitl_tui.store import time_limits
 
-LOOK_S = 0.5
-BLOCKED_LOOKS = 10
-"""After so many looks without a sign of life the loop counts as blocked. Looks, not seconds: a process that slept has missed none."""
+CHECK_S = 0.5
+BLOCKED_CHECKS = 10
+"""Unanswered checks after which the loop counts as blocked. Checks, not seconds: a suspended process must not count its sleep."""
 
 
 class Watchdog:
-    """Replaces the process when the loop is blocked and a run is due to end. Otherwise an agent may take as long as it likes."""
+    """Replaces the process if the loop is blocked while a run is cancelled or overdue. Other agents may block for as long as they like."""
 
     def __init__(self, database: Path, worker: str, limit_s: float, replace: Callable[[], NoReturn]) -> None:
         self._database = database
@@ -29,7 +29,7 @@ class Watchdog:
         self._missed = 0
 
     def start(self) -> None:
-        """Watch the running loop for the rest of the process's life."""
+        """Watch the running loop until the process ends."""
         threading.Thread(target=self._watch, args=(asyncio.get_running_loop(),), name="watchdog", daemon=True).start()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,11 +38,11 @@ class Watchdog:
             try:
                 loop.call_soon_threadsafe(self._alive)
             except RuntimeError:
-                return  # the loop is closed, the process about to end
-            time.sleep(LOOK_S)
-            if self._missed >= BLOCKED_LOOKS and self._is_due() and self._missed >= BLOCKED_LOOKS:
+                return  # the loop is closed, and the process about to end
+            time.sleep(CHECK_S)
+            if self._missed >= BLOCKED_CHECKS and self._is_due() and self._missed >= BLOCKED_CHECKS:
                 with contextlib.suppress(sqlite3.Error):
-                    time_limits.say_alive(self._database, self._worker)  # the replacement needs a moment until it can
+                    time_limits.say_alive(self._database, self._worker)  # the replacement starts before it can say so itself
                 self._replace()
 
     def _alive(self) -> None:
@@ -52,4 +52,4 @@ class Watchdog:
         try:
             return time_limits.is_due(self._database, self._worker, self._limit_s)
         except sqlite3.Error:
-            return False  # it is looked at again
+            return False  # the next check reads it again

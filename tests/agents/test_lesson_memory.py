@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
-from hitl_tui.agents.memory import give, key_of, problem_of
+from hitl_tui.agents.memory import key_of, problem_of, write_lessons
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
 from hitl_tui.patterns import alessons, lessons
@@ -167,16 +167,16 @@ async def test_a_shared_store_keeps_what_is_not_of_this_console() -> None:
     await store.aput(lessons_namespace("mail.bot2"), "x", {"text": "Be rude."})
     written = []
     for _ in range(2):
-        await give(store, "mail.bot", [lesson])
+        await write_lessons(store, "mail.bot", [lesson])
         item = await store.aget(lessons_namespace("mail.bot"), key_of(lesson))
         written.append(item and item.updated_at)
         assert await alessons(store, "mail.bot") == lessons(store, "mail.bot") == f"{TAUGHT}Be kind.\n- {PLAIN}"
     assert written[0] == written[1]
     assert await alessons(store, "mail.bot", "send") == f"{TAUGHT}{PLAIN}"
     dropped = Lesson(1, "mail.bot", "send", "edit:cc", PLAIN, "rules", (1, 2), LessonState.DROPPED, 1.0, "ann", 2.0)
-    await give(store, "mail.bot", [dropped])
+    await write_lessons(store, "mail.bot", [dropped])
     assert lessons(store, "mail.bot") == f"{TAUGHT}Be kind."
-    await give(store, "mail.bot", [dropped], alone=True)
+    await write_lessons(store, "mail.bot", [dropped], exclusive=True)
     assert (lessons(store, "mail.bot"), lessons(None, "mail.bot")) == ("", "")
     nothing: BaseStore | None = None
     assert await alessons(nothing, "mail.bot") == ""

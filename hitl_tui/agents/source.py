@@ -1,0 +1,262 @@
+"""What a worker needs of the place where agents run: a `Source` with its agents, and a `Thread` for each run.
+
+`local_source` runs graphs in this process; a LangGraph server can be another source. Only the plain values below cross this line:
+no LangGraph object does. Three rules make every source safe to resume from:
+
+- Only a snapshot opens or closes reviews. The stream is for the trace.
+- A dynamic interrupt is answered by its id and strictly: of several who resume it, one wins, and the others get `NotPending`.
+- A static gate has no id. Its snapshot invents one from the checkpoint, and the run goes on without an answer value.
+
+A run is cancelled by cancelling the task that consumes its stream; the source must then stop the agent's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from hitl_tui.model import Action, Agent, Answer, Ban, Call, Head, Json, Pause, PauseKind, Run, Sent, TakeOver
+from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
+from hitl_tui.policy.confidence import Source as ConfidenceSource
+
+GATE = "gate:"
+"""Prefix of the ids that snapshots give to static gates; the checkpoint's id follows."""
+
+
+def is_gate(interrupt: str) -> bool:
+    """Whether an interrupt id belongs to a static gate."""
+    return interrupt.startswith(GATE)
+
+
+class Drained(Exception):
+    """The run stopped at a step boundary because a drain was requested; it continues from its checkpoint."""
+
+
+class NotPending(Exception):
+    """The source refused to resume: an interrupt is no longer pending, or the thread is busy. Nothing ran and nothing was stored."""
+
+
+class Progress(Enum):
+    """How far the newest checkpoint's step has come."""
+
+    NOT_STARTED = "not started"
+    """The thread has no checkpoint."""
+    UNFINISHED = "unfinished"
+    """Some task has neither ended nor asked."""
+    ASKING = "asking"
+    """Every task has ended or asks, and at least one asks."""
+    STEP_ENDED = "step ended"
+    """Every task has ended, but the step was not stored as ended: its worker died. The next step may have begun."""
+    FINISHED = "finished"
+    """Nothing is left to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSnapshot:
+    """A thread's newest checkpoint, as it was when read."""
+
+    checkpoint: str | None
+    progress: Progress
+    pauses: tuple[Pause, ...] = ()
+    """What the thread waits for; empty if it can simply run on."""
+    poisoned: bool = False
+    """A saved answer makes its node fail on every attempt (CONTRACT 2.2); only asking anew helps."""
+    run: int | None = None
+    """The run that wrote the checkpoint; if another program wrote it, the last run of ours in this thread."""
+    is_update: bool = False
+    """Nothing has run since the state was updated from outside."""
+    has_open_tasks: bool = False
+    """Some task, also inside a subgraph, has neither ended nor asked."""
+    completed_calls: frozenset[str] = frozenset()
+    """Ids of the tool calls that have a result in the state."""
+    head: Head | None = None
+    """Where the thread stands, for a person who takes the run over; None once it is finished."""
+    result: Json = None
+    """The final state of a finished thread."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.progress in (Progress.NOT_STARTED, Progress.FINISHED)
+
+    @property
+    def at_gate(self) -> bool:
+        """Whether the thread waits at a static gate."""
+        return any(is_gate(pause.interrupt) for pause in self.pauses)
+
+    def belongs_to(self, run: int) -> bool:
+        """Whether this run wrote the checkpoint. An older run's finished thread says nothing about a new input."""
+        return self.progress is not Progress.NOT_STARTED and self.run == run
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInterrupt:
+    """An interrupt that is pending right now: as much of it as answering needs."""
+
+    interrupt: str
+    kind: PauseKind
+    node: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One line for a run's trace, as it streams in."""
+
+    kind: str
+    """As in `model.Event`."""
+    body: Json
+    node: str = ""
+    path: tuple[str, ...] = ()
+    key: str = ""
+    """Names the line if it can arrive again; it is then written once. Empty for lines that cannot."""
+    partial: bool = False
+    """The text still streams: the next event with this key replaces it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedHandback:
+    """A person's edits to a thread that were just applied."""
+
+    unapproved: tuple[Call, ...] = ()
+    """Tool calls that nobody approved in this form: they must be asked before they run."""
+    at_gate: bool = False
+    """The thread still stands at the same static gate."""
+    node_asks: bool = False
+    """The node that runs those calls asks for approval itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceSources:
+    """Where an agent's confidence is read from, in order of preference."""
+
+    order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
+    state_key: str = STATE_KEY
+
+
+class Source(Protocol):
+    """A place where agents run."""
+
+    @property
+    def label(self) -> str:
+        """The source's name, for people."""
+
+    @property
+    def agents(self) -> Sequence[Agent]:
+        """Every agent with its schemas; one that failed to load carries its error."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the agents that can run."""
+
+    def thread(self, run: Run) -> AbstractAsyncContextManager[Thread]:
+        """The run's thread, for one turn.
+
+        Raises:
+            Refused: the run wants a gate at a node that its graph does not have.
+        """
+
+    def input_of(self, run: Run) -> Json:
+        """The input with which the run's graph starts.
+
+        Raises:
+            Refused: the run has plain text, and its agent takes none.
+        """
+
+    def explain(self, error: BaseException) -> str:
+        """One sentence for an exception that came out of an agent."""
+
+    async def sync_lessons(self) -> None:
+        """Write lessons that changed into the agents' long-term memory.
+
+        Raises:
+            Storage: it cannot be written now.
+        """
+
+    async def check_storage(self) -> None:
+        """Check that runs could continue with the storage as it is now.
+
+        Raises:
+            Storage: they could not.
+        """
+
+
+class Thread(Protocol):
+    """One run's thread. The caller holds the run's lease, so nobody else of ours resumes it meanwhile."""
+
+    # Reading
+
+    async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
+        """Read the newest checkpoint.
+
+        A checkpoint does not show a static gate. With `stopped`, the stream was seen to end here, so a thread with a next node stands at
+        one. Without, it does if it is one of `gates`, where this run stood before, or if the graph may have a gate there.
+        """
+
+    async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
+        """Those of these interrupts, given with the node that raised each, that are pending right now. Must be fast."""
+
+    async def head_after_error(self, run: int, error: str) -> Head | None:
+        """Where a failed or cancelled run left the thread; None if the checkpoint is not this run's."""
+
+    @property
+    def code_changed(self) -> bool:
+        """Whether the agent's code changed since the checkpoint: the new code may ask something else."""
+
+    # Running
+
+    def start(self, given: Json) -> AsyncIterator[StreamEvent]:
+        """Run from an input. Like every stream, raises `Drained`, or whatever the agent raises."""
+
+    def proceed(self) -> AsyncIterator[StreamEvent]:
+        """Run on from the checkpoint, without an answer."""
+
+    def resume(self, answered: Sequence[tuple[PendingInterrupt, Mapping[int, Answer]]]) -> AsyncIterator[StreamEvent]:
+        """Answer pending interrupts, all slots of each, and run on. At a gate there is one, and the run continues or ends there.
+
+        The stream raises `NotPending` before its first event if somebody else was first.
+        """
+
+    def request_drain(self) -> None:
+        """Stop the stream at the next step boundary."""
+
+    def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
+        """Show tools the keys of the decisions they run on, all joined and by tool call: with them, idempotent tools act once."""
+
+    def forbid(self, bans: Sequence[Ban]) -> None:
+        """Stop these tool calls if they are about to run."""
+
+    async def deliver_lessons(self) -> str:
+        """Bring this agent's memory up to date before it runs; why that failed, or an empty text. The run goes on either way."""
+
+    # After a crash
+
+    async def restore_refusals(self, sent: Sequence[Sent]) -> bool:
+        """Put back refusals that a crash cut out of a half-applied tool gate. True if the state was changed."""
+
+    def finish_step(self) -> AsyncIterator[StreamEvent]:
+        """Store a step whose tasks have all ended as ended, and start no other."""
+
+    def ask_again(self) -> AsyncIterator[StreamEvent]:
+        """Drop a poisoned answer: the thread asks again under a new id."""
+
+    # Takeover
+
+    async def apply_handback(self, takeover: TakeOver, failed: bool) -> AppliedHandback:
+        """Apply what a person did in the agent's place, marked with the takeover's number. `failed`: the run had ended with an error.
+
+        Raises:
+            Refused: it cannot be done here; nothing was changed.
+        """
+
+    def has_handback(self, takeover: int) -> bool:
+        """Whether all of this takeover was applied."""
+
+    async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
+        """Read the checkpoint behind a hand-back. What was asked there before is asked again, and so are unapproved calls."""
+
+    def continue_after(self, applied: AppliedHandback) -> AsyncIterator[StreamEvent]:
+        """Run on behind a hand-back, up to the node that would run unapproved calls."""

@@ -1,0 +1,272 @@
+"""One turn of a run: it starts, resumes with decisions, is handed back, or recovers, and goes on to its next pause or its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hitl_tui import failpoints, handback
+from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
+from hitl_tui.errors import HitlError
+from hitl_tui.failpoints import Step
+from hitl_tui.model import Ban, ReviewState, Run, RunState, Sent, TakeOver
+from hitl_tui.store import Store, decisions, events, reviews, runs, takeovers
+from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
+from hitl_tui.worker.outcomes import (
+    CUT_OFF,
+    NOTHING_RAN,
+    STEP_FAILED,
+    SUPERSEDED,
+    Doubt,
+    mark_repeats,
+    match_pending,
+    outcomes_of,
+    runs_nothing,
+    with_answers,
+)
+from hitl_tui.worker.policy_router import PolicyRouter
+from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
+from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
+
+CRASHES = 2
+"""Worker crashes after which a run is failed; it ran alone during the last one."""
+
+
+class CrashLoop(HitlError):
+    """The run itself kills the worker."""
+
+
+class CheckpointLost(HitlError):
+    """The run cannot go on, and must not start over: what it did would be done again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run anew"
+        )
+
+
+class Turn:
+    """Drives one leased run until its state is stored. Exceptions are left to `RunDriver`."""
+
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        source: Source,
+        writer: TraceWriter,
+        router: PolicyRouter,
+        run: Run,
+        thread: Thread,
+        trace: RunTrace,
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._source = source
+        self._writer = writer
+        self._router = router
+        self._run = run
+        self._thread = thread
+        self._trace = trace
+        self._handbacks = Handbacks(store, worker, source)
+        self.over = False
+        """The run ended, or is as it was before the turn."""
+
+    async def start(self) -> None:
+        """Start a run that was just leased, or continue it from its checkpoint."""
+        run = self._run
+        if run.crashes >= CRASHES:
+            raise CrashLoop(f"the worker died {run.crashes} times while this run was going")
+        if run.resuming and await self._recover():
+            return
+        given = self._source.input_of(run)
+        self._say("input", {"text": run.input["text"]} if "text" in run.input else {"input": given})
+        await self._stream(self._thread.start(given))
+        await self._conclude()
+
+    # With decisions
+
+    async def resume(self, decided: Sequence[decisions.Answers]) -> None:
+        """Send what was decided, if the agent still asks exactly what was shown."""
+        wanted = {answers.interrupt: answers.node for answers in decided}
+        pending = await self._thread.pending(wanted)
+        leased = await decisions.submit(self._store, self._worker, decided)
+        if not leased:
+            return  # another worker was first
+        failpoints.reached(Step.SUBMITTED)
+        if not pending:
+            await self._require_checkpoint()
+        elif self._thread.code_changed and not any(map(is_gate, pending)):  # let the new code ask, and see whether it asks the same
+            self._thread.forbid(decisions.forbidden(self._store, self._run.id))
+            await self._stream(self._thread.proceed())
+            pending = await self._thread.pending(wanted)
+        answered, stale = match_pending([answers for answers in decided if answers.review in leased], pending)
+        if stale:
+            await reviews.close(self._store, stale)
+        if answered:
+            self._say("decided", {"reviews": [answers.review for _, answers in answered]})
+            self._bind(decisions.keys_of(answers for _, answers in answered))
+            await self._answer(answered)
+        else:
+            await self._require_checkpoint()
+        await self._conclude()
+
+    async def _answer(self, answered: Sequence[tuple[PendingInterrupt, decisions.Answers]]) -> None:
+        try:
+            await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Step.RESUMED)
+        except NotPending:  # somebody resumed the thread after it was read
+            await reviews.close(self._store, {answers.review: (ReviewState.STALE, SUPERSEDED) for _, answers in answered})
+
+    async def _require_checkpoint(self) -> None:
+        if not is_own(await self._thread.snapshot(stopped=True), self._run):
+            raise CheckpointLost
+
+    def _bind(self, keys: decisions.Keys) -> None:
+        """Tell tools the keys of their decisions, and forbid the calls that were refused or are undecided."""
+        self._thread.use_keys(keys.whole, keys.by_call)
+        self._thread.forbid(decisions.forbidden(self._store, self._run.id))
+
+    # With a hand-back
+
+    async def hand_back(self, takeover: TakeOver) -> None:
+        """Apply what a person did in the agent's place, and let the agent go on from there."""
+        run, thread = self._run, self._thread
+        if not await takeovers.submit(self._store, self._worker, takeover.id):
+            return  # another worker was first
+        failpoints.reached(Step.SUBMITTED)
+        before = await thread.snapshot(stopped=run.state is RunState.WAITING)
+        try:
+            applied = await self._handbacks.apply(run, takeover, before, thread)
+        except NotApplied as reason:
+            await self._leave_as_it_was(takeover, str(reason))
+            return
+        self._say("decided", {f"handed back by {takeover.actor}": handback.as_json(takeover.plan)})
+        written_by = f"{takeover.actor} wrote it and nobody has let it run"
+        bans = [Ban(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
+        snapshot = await thread.snapshot_after(applied)
+        thread.forbid([*decisions.forbidden(self._store, run.id), *bans])
+        keys, sent = await decisions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (decisions.Keys(), [])
+        if not snapshot.finished and not snapshot.pauses:
+            if run.cut and may_repeat(snapshot, sent):
+                snapshot = await self._hold(snapshot, with_answers(CUT_OFF, sent), keys.whole)
+            else:
+                await self._stream(thread.continue_after(applied))
+                snapshot = await thread.snapshot(stopped=True)
+        note = with_answers(STEP_FAILED, sent)
+        if before.poisoned and snapshot.pauses:
+            snapshot = await self._hold(snapshot, note, keys.whole)
+        await self._settle(mark_repeats(snapshot, sent, note, keys.whole))
+
+    async def _leave_as_it_was(self, takeover: TakeOver, why: str) -> None:
+        self._say("error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
+        await self._writer.flush()
+        self.over = True
+
+    # After an interruption
+
+    async def _recover(self) -> bool:
+        """Continue an interrupted run; False if it had not started."""
+        run, thread = self._run, self._thread
+        snapshot = await self._snapshot_before()
+        if not is_own(snapshot, run):
+            if await events.has_gone_on(self._store, run.id, run.cut):
+                raise CheckpointLost
+            return False
+        takeover = await takeovers.submitted(self._store, run.id)
+        if takeover and await self._resolve_handback(takeover, snapshot):
+            return True
+        unknown = await reviews.submitted(self._store, run.id)
+        keys, sent = await decisions.last_sent(self._store, run.id)
+        restored, step = await thread.restore_refusals(sent), recovery(snapshot, run, sent)
+        if step is Recovery.FINISH_STEP:
+            await self._stream(thread.finish_step())
+        if restored or step is Recovery.FINISH_STEP:
+            snapshot = await self._snapshot_before()
+            step = recovery(snapshot, run, sent, repaired=True)
+        self._bind(keys)
+        settled = [one for one in sent if one.review not in unknown]
+        snapshot = await self._carry_out(step, snapshot, sent, settled, keys.whole)
+        if step is Recovery.PROCEED:
+            unknown = await reviews.submitted(self._store, run.id)
+        uncertain = step is Recovery.HOLD or (run.cut and not all(map(runs_nothing, sent)))
+        doubt = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
+        await self._settle(snapshot, unknown, Doubt(doubt, keys.whole, [one.review for one in sent]))
+        return True
+
+    async def _snapshot_before(self) -> ThreadSnapshot:
+        """The snapshot of a thread that nobody saw stop."""
+        return await self._thread.snapshot(stopped=False, gates=await reviews.gates(self._store, self._run.id))
+
+    async def _carry_out(
+        self, step: Recovery, snapshot: ThreadSnapshot, sent: Sequence[Sent], settled: Sequence[Sent], key: str | None
+    ) -> ThreadSnapshot:
+        """Do what recovery needs; the snapshot afterwards. `settled` are the answers among `sent` whose outcome is known."""
+        note = with_answers(CUT_OFF if self._run.cut else STEP_FAILED, sent)
+        match step:
+            case Recovery.HOLD:
+                return await self._hold(snapshot, note, key)
+            case Recovery.ASK_AGAIN:
+                await self._stream(self._thread.ask_again())
+                snapshot = await self._thread.snapshot(stopped=True)
+                return await self._hold(snapshot, with_answers(STEP_FAILED, sent), key) if snapshot.pauses else snapshot
+            case Recovery.PROCEED:
+                await self._stream(self._thread.proceed())
+                snapshot = await self._thread.snapshot(stopped=True)
+        return mark_repeats(snapshot, settled, note, key)
+
+    async def _resolve_handback(self, takeover: TakeOver, snapshot: ThreadSnapshot) -> bool:
+        """Resolve a hand-back interrupted by a crash. True if the run needs nothing more."""
+        try:
+            await self._handbacks.resolve_after_crash(takeover, snapshot, self._thread)
+        except NotApplied as reason:
+            await self._leave_as_it_was(takeover, str(reason))
+            return True
+        if not snapshot.is_update:
+            return False  # the agent had already gone on
+        if not snapshot.finished:
+            snapshot = await self._hold(snapshot, MAY_BE_DONE.format(takeover.actor), None)
+        await self._settle(snapshot)
+        return True
+
+    async def _hold(self, snapshot: ThreadSnapshot, note: str, key: str | None) -> ThreadSnapshot:
+        """Stop here until a person says whether what may have run shall run again."""
+        held = snapshot if snapshot.pauses else await self._thread.snapshot(stopped=True)
+        return replace(held, pauses=tuple(in_doubt(pause, note, key) for pause in held.pauses))
+
+    # Running and storing
+
+    async def _stream(self, stream: AsyncIterator[StreamEvent], first: Step = Step.RUNNING) -> None:
+        """Run the agent and write its trace; the first event at once, because somebody waits to see the run go on."""
+        flushed = False
+        async for event in stream:
+            self._writer.add(self._run.id, self._trace.lines(event), self._trace.activity(event))
+            if not flushed:
+                flushed = True
+                await self._writer.flush()
+                failpoints.reached(first)
+        failpoints.reached(Step.INTERRUPTED)
+
+    async def _conclude(self) -> None:
+        await self._settle(await self._thread.snapshot(stopped=True), await reviews.submitted(self._store, self._run.id))
+
+    async def _settle(self, snapshot: ThreadSnapshot, sent: Mapping[int, str] | None = None, doubt: Doubt | None = None) -> None:
+        """Store where the thread stands, and the outcomes of sent answers, given as interrupts by review."""
+        sent, doubt, run = sent or {}, doubt or Doubt(), self._run
+        pauses, outcomes = outcomes_of(snapshot, sent, doubt)
+        if snapshot.finished:
+            self._say("done", {})
+            await self._writer.flush()
+            await reviews.close(self._store, outcomes)
+            await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=snapshot.result)
+            failpoints.reached(Step.APPLIED)
+            self.over = True
+            return
+        self._say("paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
+        await self._writer.flush()
+        await self._router.note(self._store)
+        judge = self._router.judge_of(run, self._store)
+        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
+        failpoints.reached(Step.APPLIED if sent else Step.OPENED)
+
+    def _say(self, kind: str, body: dict[str, Any]) -> None:
+        self._writer.note(self._run.id, self._trace.line(kind, body))

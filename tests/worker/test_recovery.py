@@ -1,0 +1,98 @@
+"""The table of cases after an interruption, on snapshots alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hitl_tui.agents.source import Progress, ThreadSnapshot
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Sent
+from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
+
+CALL = Action(0, "send", {"to": "bob"}, tuple(DecisionKind), tool_call="c1", digest="d1")
+APPROVED = Sent(7, "i1", PauseKind.TOOL_CALLS, "model", (CALL,), {0: Answer(DecisionKind.APPROVE)})
+REJECTED = replace(APPROVED, by_slot={0: Answer(DecisionKind.REJECT)})
+ASKED = Pause("i1", PauseKind.TOOL_CALLS, "model", (), {}, (CALL,), Context())
+GATE = Pause("gate:5", PauseKind.GATE, "tools", (), {}, (CALL,), Context())
+
+
+def run(cut: bool = True, given: Json = None) -> Run:
+    """A run that is resumed; `cut`: its worker stopped inside a step."""
+    text: Json = given or {"input": {}}
+    return Run(1, 1, "mail", "t", "", text, RunState.RUNNING, "", "", "", None, 0, 0.0, 0.0, None, True, False, cut=cut)
+
+
+def snapshot(progress: Progress, *pauses: Pause, poisoned: bool = False, done: str = "", open_tasks: bool | None = None) -> ThreadSnapshot:
+    """A snapshot of the run's own thread; a task is open where the step is unfinished, if nothing else is said."""
+    is_open = progress is Progress.UNFINISHED if open_tasks is None else open_tasks
+    completed = frozenset(done.split())
+    return ThreadSnapshot("5", progress, pauses, poisoned, 1, has_open_tasks=is_open, completed_calls=completed)
+
+
+CASES = {
+    "a finished thread is stored": (snapshot(Progress.FINISHED), True, [APPROVED], Recovery.SETTLE),
+    "a pending interrupt waits on": (snapshot(Progress.ASKING, ASKED), True, [], Recovery.SETTLE),
+    "an answer that never arrived waits on": (snapshot(Progress.ASKING, ASKED), True, [APPROVED], Recovery.SETTLE),
+    "a gate waits on": (snapshot(Progress.UNFINISHED, GATE), False, [], Recovery.SETTLE),
+    "work that nobody approved runs again": (snapshot(Progress.UNFINISHED), True, [], Recovery.PROCEED),
+    "a drained run runs on": (snapshot(Progress.UNFINISHED), False, [APPROVED], Recovery.PROCEED),
+    "an approved call without a result is asked about": (snapshot(Progress.UNFINISHED), True, [APPROVED], Recovery.HOLD),
+    "an approved call with a result is not": (snapshot(Progress.UNFINISHED, done="c1"), True, [APPROVED], Recovery.PROCEED),
+    "a rejected call runs nothing": (snapshot(Progress.UNFINISHED), True, [REJECTED], Recovery.PROCEED),
+    "an approved call inside a subgraph is asked about, beside what asks": (
+        snapshot(Progress.ASKING, replace(ASKED, interrupt="i2"), open_tasks=True), True, [APPROVED], Recovery.HOLD),
+    "other tasks run on beside what asks": (snapshot(Progress.UNFINISHED, ASKED), False, [], Recovery.PROCEED),
+    "an ended step is stored first, if something was approved": (snapshot(Progress.STEP_ENDED), True, [APPROVED], Recovery.FINISH_STEP),
+    "an ended step of an orderly stop runs on": (snapshot(Progress.STEP_ENDED), False, [APPROVED], Recovery.PROCEED),
+    "an ended step without answers runs on": (snapshot(Progress.STEP_ENDED), True, [], Recovery.PROCEED),
+    "a poisoned answer is dropped": (snapshot(Progress.UNFINISHED, ASKED, poisoned=True), False, [], Recovery.ASK_AGAIN),
+    "doubt goes before poison": (snapshot(Progress.UNFINISHED, poisoned=True), True, [APPROVED], Recovery.HOLD),
+    "interrupts that are all answered inside run on": (snapshot(Progress.ASKING), False, [], Recovery.PROCEED),
+    "no checkpoint means starting over": (ThreadSnapshot(None, Progress.NOT_STARTED), True, [], Recovery.START_OVER),
+    "another run's checkpoint says nothing": (replace(snapshot(Progress.FINISHED), run=2), True, [], Recovery.START_OVER),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "cut", "sent", "expected"), CASES.values(), ids=CASES.keys())
+def test_recovery(found: ThreadSnapshot, cut: bool, sent: list[Sent], expected: Recovery) -> None:
+    assert recovery(found, run(cut), sent) is expected
+
+
+def test_recovery_when_the_thread_was_repaired_finishes_no_second_step() -> None:
+    assert recovery(snapshot(Progress.STEP_ENDED), run(), [APPROVED], repaired=True) is Recovery.PROCEED
+
+
+def test_recovery_when_refusals_were_restored_asks_although_the_run_was_not_cut() -> None:
+    assert recovery(snapshot(Progress.UNFINISHED), run(cut=False), [APPROVED], repaired=True) is Recovery.HOLD
+
+
+@pytest.mark.parametrize(
+    ("kind", "decision", "expected"),
+    [
+        (PauseKind.GATE, DecisionKind.APPROVE, False),
+        (PauseKind.QUESTION, DecisionKind.RESPOND, True),
+        (PauseKind.QUESTION, DecisionKind.REJECT, False),
+        (PauseKind.TOOL_GATE, DecisionKind.EDIT, True),
+        (PauseKind.TOOL_GATE, DecisionKind.RESPOND, False),
+    ],
+)
+def test_may_repeat_depends_on_what_was_answered(kind: PauseKind, decision: DecisionKind, expected: bool) -> None:
+    sent = replace(APPROVED, kind=kind, by_slot={0: Answer(decision)})
+    assert may_repeat(snapshot(Progress.UNFINISHED), [sent]) is expected
+
+
+def test_a_result_of_a_question_is_not_looked_for_among_tool_results() -> None:
+    sent = replace(APPROVED, kind=PauseKind.QUESTION, by_slot={0: Answer(DecisionKind.RESPOND)})
+    assert may_repeat(snapshot(Progress.UNFINISHED, done="c1"), [sent])
+
+
+def test_a_run_owns_the_checkpoint_of_the_lost_run_it_replaces() -> None:
+    assert is_own(replace(snapshot(Progress.ASKING, ASKED), run=9), run(given={"input": {}, "adopted": 9}))
+
+
+def test_in_doubt_when_a_gate_may_have_been_passed_says_so_in_every_answer() -> None:
+    doubted = in_doubt(GATE, "may have run once", "k1")
+    assert (doubted.note, doubted.repeats) == ("may have run once", "k1")
+    assert doubted.actions[0].means == {"approve": "lets tools run, maybe for the second time", "reject": "ends the run here"}
+    assert in_doubt(ASKED, "n", None).actions == ASKED.actions

@@ -1,0 +1,232 @@
+"""The worker engine on a source that is neither local nor a server: everything it needs of agents is in `agents.source`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from hitl_tui.model import HandBack, ReviewState, RunState, Worker
+from hitl_tui.settings import Home
+from hitl_tui.store import Store, agents, workers
+from hitl_tui.worker.engine import Engine
+from hitl_tui.worker.executor import AgentExecutor
+from hitl_tui.worker.liveness import HOST, started
+from hitl_tui.worker.policy_router import PolicyRouter
+from hitl_tui.worker.run_driver import RunDriver
+from hitl_tui.worker.scheduled_jobs import ScheduledJobs
+from hitl_tui.worker.trace_writer import TraceWriter
+from tests.support.harness import Reviewer, approve, edit, reject
+from tests.support.memory_source import Gate, MemorySource, Tool, Work
+
+SEND = Tool("send", {"to": "bob"})
+PAY = Tool("pay", {"eur": 5})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").prepare()
+
+
+@pytest.fixture
+async def ann(home: Home) -> AsyncIterator[Reviewer]:
+    async with Store.open(home.database) as store:
+        yield Reviewer(cast(Any, None), store)
+
+
+@contextlib.asynccontextmanager
+async def working(home: Home, source: MemorySource, pid: int | None = None) -> AsyncIterator[asyncio.Future[None]]:
+    """A worker of the source in this process; with the `pid` of a dead process, the next worker takes its runs over."""
+    async with Store.open(home.database) as store, Store.open(home.database, "NORMAL") as traces:
+        project = await agents.register_project(store, source.label, source.label)
+        await agents.replace_agents(store, project, source.agents)
+        me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()), 8, 0.0, 0)
+        await workers.register(store, me, HOST)
+        router = PolicyRouter(home.path, home.path)
+        async with TraceWriter(traces, lambda: None).running() as writer:
+            driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router)
+            engine = Engine(store, me, source, driver, ScheduledJobs(store, project, router.current), lambda: None, 0.0, home)
+            serving = asyncio.ensure_future(engine.serve(until_idle=False))
+            try:
+                yield serving
+            finally:
+                engine.stop()
+                await asyncio.wait([serving])
+
+
+def dead_process() -> int:
+    """The pid of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+async def crash(serving: asyncio.Future[None], source: MemorySource, name: str) -> None:
+    """Wait until the worker died at that tool or node."""
+    while name in source.cuts:  # noqa: ASYNC110 - the source tells nobody
+        await asyncio.sleep(0.01)
+    serving.cancel()
+
+
+async def test_a_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [Work("plan"), SEND, PAY]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        review = await ann.one(run)
+        assert (review.actions[0].name, review.actions[0].args, source.effects) == ("send", {"to": "bob"}, [])
+        await ann.decide(review, approve())
+        await ann.applied(review)
+        await ann.decide(await ann.one(run), edit(eur=4))
+        assert await ann.done(run) == {"log": ["plan ran", "send ran", "pay ran"]}
+    assert [effect[:2] for effect in source.effects] == [("send", {"to": "bob"}), ("pay", {"eur": 4})]
+    assert await ann.states(run) == ["applied", "applied"]
+
+
+async def test_a_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        await ann.decide(await ann.one(run), reject("not him"))
+        assert await ann.done(run) == {"log": ["send refused: not him"]}
+    assert source.effects == []
+
+
+@pytest.mark.parametrize(("answer", "log"), [(approve(), ["deploy ran", "report ran"]), (reject(), [])])
+async def test_a_gate_is_passed_or_ends_the_run(home: Home, ann: Reviewer, answer: Any, log: list[str]) -> None:
+    source = MemorySource({"ops": [Gate("deploy"), Work("report")]})
+    async with working(home, source):
+        run = await ann.launch("ops", given={})
+        await ann.decide(await ann.one(run), answer)
+        assert await ann.done(run) == {"log": log}
+
+
+async def test_a_failed_run_is_retried_from_where_it_failed(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
+    source.fails["fetch"] = ConnectionError("no route")
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        assert (await ann.wait(run, RunState.FAILED)).error == "ConnectionError: no route"
+        await ann.inbox.runs.retry(run.id)
+        await ann.decide(await ann.one(run), approve())
+        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+
+
+async def test_a_run_is_cancelled_while_its_code_runs(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [Work("endless"), SEND]})
+    source.blocks["endless"] = asyncio.Event()
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        await source.began.wait()
+        await ann.inbox.runs.cancel(run.id)
+        await ann.wait(run, RunState.CANCELLED)
+    assert not source.threads[run.thread].busy
+
+
+async def test_a_run_is_cancelled_while_it_waits(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        await ann.one(run)
+        await ann.inbox.runs.cancel(run.id)
+        await ann.wait(run, RunState.CANCELLED)
+    assert (await ann.states(run), source.effects) == (["stale"], [])
+
+
+async def test_a_stopped_worker_leaves_the_run_to_the_next(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
+    source.blocks["plan"] = asyncio.Event()
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        await source.began.wait()
+        asyncio.get_running_loop().call_later(0.1, source.blocks["plan"].set)
+    assert source.threads[run.thread].log == ["plan ran"]
+    async with working(home, source):
+        await ann.decide(await ann.one(run), approve())
+        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+
+
+async def test_a_worker_that_dies_in_an_approved_call_makes_the_next_one_ask(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    source.cuts.add("send")
+    async with working(home, source, dead_process()) as serving:
+        run = await ann.launch("mail", given={})
+        review = await ann.one(run)
+        await ann.decide(review, approve())
+        await crash(serving, source, "send")
+    async with working(home, source):
+        again = await ann.one(run)
+        assert again.row.note.startswith("may have run once: the run was cut off") and "before: send approved" in again.row.note
+        assert len(source.effects) == 1, "nothing runs a second time before somebody says so"
+        await ann.decide(again, approve())
+        await ann.done(run)
+    assert [name for name, _, _ in source.effects] == ["send", "send"]
+    keys = {key for _, _, key in source.effects}
+    assert len(keys) == 1 and None not in keys, "an idempotent tool sees the same key and acts once"
+
+
+async def test_a_worker_that_dies_in_unasked_work_repeats_only_that(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
+    source.cuts.add("fetch")
+    async with working(home, source, dead_process()) as serving:
+        run = await ann.launch("mail", given={})
+        await crash(serving, source, "fetch")
+    async with working(home, source):
+        await ann.decide(await ann.one(run), approve())
+        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+
+
+async def test_what_another_program_answered_is_stale(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND, PAY]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        review = await ann.one(run)
+        source.answer_elsewhere(run.thread, approve())
+        await ann.decide(review, approve())
+        await ann.applied(review)
+        assert (await ann.one(run)).actions[0].name == "pay"
+    assert (await ann.states(run), len(source.effects)) == (["stale", "open"], 1)
+
+
+async def test_who_resumes_second_is_told_and_nothing_runs_twice(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND, PAY]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        review = await ann.one(run)
+        source.overtaken.add(run.thread)
+        await ann.decide(review, approve())
+        await ann.applied(review)
+        assert (await ann.one(run)).actions[0].name == "pay"
+    stale = await ann.inbox.reviews.get(review.row.id)
+    assert (stale.row.state, stale.row.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
+    assert [key for _, _, key in source.effects] == ["elsewhere"]
+
+
+async def test_two_workers_resume_each_decision_once(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    async with working(home, source), working(home, source):
+        runs = await ann.inbox.runs.launch("mail", given={}, count=10)
+        for run in runs:
+            await ann.decide(await ann.one(run), approve())
+        for run in runs:
+            await ann.done(run)
+    assert len(source.effects) == 10
+    assert len({key for _, _, key in source.effects}) == 10
+
+
+async def test_a_person_answers_in_the_agents_place(home: Home, ann: Reviewer) -> None:
+    source = MemorySource({"mail": [SEND]})
+    async with working(home, source):
+        run = await ann.launch("mail", given={})
+        await ann.one(run)
+        takeover = await ann.inbox.takeovers.take(run.id)
+        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="done by hand"))
+        assert await ann.done(run) == {"log": ["done by hand"]}
+    assert source.effects == []
