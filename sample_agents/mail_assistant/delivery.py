@@ -1,4 +1,4 @@
-"""Writing a mail and handing it over: to the server `HITL_SMTP_URL` names, else to a Maildir in the working folder."""
+"""Composes a mail and delivers it: by the server in `HITL_SMTP_URL`, else to a Maildir in the working folder."""
 
 import mailbox
 import os
@@ -20,7 +20,7 @@ SECONDS = 30
 
 
 class NotDelivered(ToolException):
-    """The mail certainly did not leave: trying again is safe."""
+    """The mail was certainly not sent: trying again is safe."""
 
 
 def reply_subject(subject: str) -> str:
@@ -56,7 +56,7 @@ def deliver(message: EmailMessage, folder: Path) -> str:
 
 
 def _to_maildir(message: EmailMessage, folder: Path) -> str:
-    # Maildir creates its folders one by one; two parallel sends would trip over each other.
+    # Maildir creates its folders one by one, which two parallel sends must not do at once.
     outbox = seeded(folder / "outbox", lambda draft: mailbox.Maildir(draft, create=True))
     key = mailbox.Maildir(outbox).add(message.as_bytes())
     return f"kept in outbox/new/{key}, as no mail server is configured"

@@ -1,7 +1,7 @@
-"""Acting once for each approval, however often the tool is run.
+"""Runs an action once per approval, however often LangGraph runs the tool.
 
-LangGraph runs a node again when the process died before the node's result was saved: an approved mail would go out
-twice. The note is begun before the act and completed after it, so a crash in between shows as a note without an end.
+LangGraph runs a node again if the process died before its result was saved, and would send an approved mail twice. A record is created
+before the action and completed after it, so a crash in between leaves an incomplete record.
 """
 
 import hashlib
@@ -13,23 +13,29 @@ from langchain_core.tools import ToolException
 from mail_assistant.delivery import NotDelivered
 
 
-def once(notes: Path, key: str, act: Callable[[], str]) -> str:
-    notes.mkdir(exist_ok=True)
-    note = notes / hashlib.sha256(key.encode()).hexdigest()
+def run_once(records: Path, key: str, action: Callable[[], str]) -> str:
+    """Run `action` unless it ran for this key before. Returns its result.
+
+    Raises:
+        ToolException: it was started before, and whether it happened is unknown.
+        NotDelivered: `action` certainly did nothing; the key can be used again.
+    """
+    records.mkdir(exist_ok=True)
+    record = records / hashlib.sha256(key.encode()).hexdigest()
     try:
-        note.touch(exist_ok=False)
+        record.touch(exist_ok=False)
     except FileExistsError:
-        return _earlier(note)
+        return _earlier(record)
     try:
-        result = act()
+        result = action()
     except NotDelivered:
-        note.unlink()  # certainly nothing happened: the same approval may be used again
+        record.unlink()
         raise
-    note.write_text(result, encoding="utf-8")
+    record.write_text(result, encoding="utf-8")
     return result
 
 
-def _earlier(note: Path) -> str:
-    if result := note.read_text(encoding="utf-8"):
+def _earlier(record: Path) -> str:
+    if result := record.read_text(encoding="utf-8"):
         return f"Already done for this approval, not repeated: {result}"
-    raise ToolException("This was started once before and its end is not known; look whether it happened.")
+    raise ToolException("This was started before, and whether it finished is unknown; check before you try again.")

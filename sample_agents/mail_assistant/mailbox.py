@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def inbox_mails(inbox: Path) -> dict[str, EmailMessage]:
-    """The mails by id, oldest id first. The id is the file's name: short enough to be read out and typed."""
+    """The mails by id, oldest id first. The id is the file's name."""
     mails = {}
     for path in sorted(inbox.glob("*.eml")):
         try:
@@ -19,7 +19,7 @@ def inbox_mails(inbox: Path) -> dict[str, EmailMessage]:
 
 
 def kind(mail: EmailMessage) -> str:
-    """`spam`, `newsletter`, or empty for mail somebody wrote to us."""
+    """`spam`, `newsletter`, or empty for personal mail."""
     if str(mail.get("X-Spam-Flag", "")).upper() == "YES":
         return "spam"
     return "newsletter" if "List-Unsubscribe" in mail else ""

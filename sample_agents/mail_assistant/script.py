@@ -1,6 +1,6 @@
-"""How the offline assistant works: search, read in parallel, propose everything in one turn, report honestly.
+"""How the offline assistant works: search, read in parallel, propose everything in one turn, report.
 
-Each step follows from the messages alone, so a re-run or restarted thread takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same one.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from mail_assistant.delivery import reply_subject
 from mail_assistant.script_replies import Mail, parse_mail, reply_to
 from mail_assistant.script_requests import Job, NewMail, jobs, new_mail
-from scripted.lessons import as_taught
+from scripted.lessons import apply_lessons
 from scripted.model import tool_call
 from scripted.turn import AnsweredCall, Turn, current_turn
 
-ACTIONS = ("send_mail", "archive_mail", "delete_mail", "draft_reply")
-DONE = ("Sent", "Archived", "Deleted", "Drafted", "Already done")
+ACTIONS = ("send_mail", "archive_mail", "label_mail", "delete_mail", "draft_reply")
+DONE = ("Sent", "Archived", "Labelled", "Deleted", "Drafted", "Already done")
 EDITED, RESULT = "Executed instead:", "Tool response:\n"
 """How HumanInTheLoopMiddleware marks the result of a call a reviewer changed."""
 
@@ -27,13 +27,14 @@ HELP = """I look after this inbox. You can ask me, for example:
 - send a mail to bob@example.com saying hello, the lamps are ready
 - delete the newsletter
 - archive the mail from Voltwerk
+- label the inbox
 - summarise my inbox
-Before a mail is sent, archived or deleted, a person is asked."""
+Sending, archiving, labelling and deleting need a person's approval."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A call, and why it should be made."""
+    """A call with its reason."""
 
     call: ToolCall
     reason: str
@@ -41,7 +42,7 @@ class Proposal:
 
 
 def mail_script(messages: Sequence[BaseMessage]) -> AIMessage:
-    return as_taught(messages, _next(current_turn(messages)))
+    return apply_lessons(messages, _next(current_turn(messages)))
 
 
 def _next(turn: Turn) -> AIMessage:
@@ -61,7 +62,7 @@ def _search(turn: Turn, wanted: list[Job]) -> AIMessage | None:
     queries += [job.fallback for job in wanted if found.get(job.query) == [] and job.fallback not in found]
     if not queries:
         return None
-    text = "I look for the mails first." if not found else "Nothing by that sender; I look in the text as well."
+    text = "I search for the mails first." if not found else "Nothing from that sender; I also search the text."
     return AIMessage(text, tool_calls=[tool_call("search_mail", query=query) for query in dict.fromkeys(queries)])
 
 
@@ -76,24 +77,26 @@ def _conclude(turn: Turn, wanted: list[Job]) -> AIMessage:
     found = _found(turn)
     mails = {str(call.args["message_id"]): parse_mail(call.result) for call in turn.calls("read_mail") if not call.failed}
     proposals: list[Proposal] = []
-    said: list[str] = []
+    notes: list[str] = []
     for job in wanted:
         names = found.get(job.query) or found.get(job.fallback) or []
         matching = [mails[name] for name in names if name in mails]
         if not matching:
-            said.append(f"I found no mail for “{job.fallback}”.")
+            notes.append(f"I found no mail for “{job.fallback}”.")
         elif job.verb == "summarise":
-            said.append(_summary(matching))
+            notes.append(_summary(matching))
         elif new := [made for made in _proposals(job, matching) if made not in proposals]:
             proposals += new
         else:
-            said.append(f"None of the mails for “{job.fallback or 'the inbox'}” needs an answer.")
+            notes.append(f"None of the mails for “{job.fallback or 'the inbox'}” needs an answer.")
     if not proposals:
-        return AIMessage("\n\n".join(said))
-    return _propose(proposals, " ".join([f"I read {_count(len(mails), 'mail')}.", *said]))
+        return AIMessage("\n\n".join(notes))
+    return _propose(proposals, " ".join([f"I read {_count(len(mails), 'mail')}.", *notes]))
 
 
 def _proposals(job: Job, mails: list[Mail]) -> list[Proposal]:
+    if job.verb == "label":
+        return [_label(mail) for mail in mails]
     if job.verb in ("archive", "delete"):
         return [_removal(job.verb, mail) for mail in mails]
     exchanges: dict[str, list[Mail]] = {}
@@ -123,6 +126,12 @@ def _removal(verb: str, mail: Mail) -> Proposal:
     return Proposal(tool_call(f"{verb}_mail", message_id=mail.id), reason, confidence)
 
 
+def _label(mail: Mail) -> Proposal:
+    topics = {"invoice": "invoices", "order": "orders", "anfrage": "requests", "review": "meetings"}
+    label = mail.kind or next((label for word, label in topics.items() if word in mail.subject.lower()), "personal")
+    return Proposal(tool_call("label_mail", message_id=mail.id, label=label), f"“{mail.subject}” belongs to {label}", 0.94)
+
+
 def _first_mail(new: NewMail) -> Proposal:
     text = new.text[0].upper() + new.text[1:]
     subject = text.split(",")[0].split(".")[0][:60]
@@ -134,7 +143,7 @@ def _propose(proposals: list[Proposal], opening: str) -> AIMessage:
     lines = [
         f"{number}. {made.call['name']} {_target(made.call['args'])}: {made.reason}." for number, made in enumerate(proposals, start=1)
     ]
-    # The whole is as sure as its weakest part.
+    # A turn is as certain as its least certain call.
     confidence = min(made.confidence for made in proposals)
     text = f"{opening} I propose {_count(len(proposals), 'action')}:\n\n" + "\n".join(lines)
     return AIMessage(f"{text}\n\nconfidence: {confidence:.2f}", tool_calls=[made.call for made in proposals])

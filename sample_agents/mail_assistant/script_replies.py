@@ -1,6 +1,6 @@
-"""The answers the offline assistant can write: one function for each kind of mail it understands.
+"""The replies that the offline assistant can write: one function per kind of mail.
 
-Each takes its facts from the mail, says what it could not check, and is sure of itself accordingly.
+Each takes its facts from the mail, names what it could not check, and states a confidence to match.
 """
 
 import re
@@ -34,7 +34,7 @@ class Mail:
 
 @dataclass(frozen=True)
 class Reply:
-    """A proposed answer, with the reason a reviewer reads before sending it."""
+    """A proposed reply, with the reason shown to the reviewer."""
 
     body: str
     reason: str
@@ -50,7 +50,7 @@ def parse_mail(text: str) -> Mail:
 
 
 def reply_to(mail: Mail, times: int) -> Reply | None:
-    """The answer to the newest of `times` mails of one exchange; none for mail that nobody waits behind."""
+    """The answer to the newest of `times` mails of one exchange; None for mail that needs no answer."""
     if mail.kind or mail.find(r"(written by a machine)"):
         return None
     for rule in (_receipt, _charged_twice, _new_address, _meeting, _quote):

@@ -1,23 +1,24 @@
-"""What a person's sentence asks the offline assistant to do. A handful of patterns, not language understanding."""
+"""Reads a person's request for the offline assistant, by a few patterns."""
 
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-Verb = Literal["answer", "draft", "archive", "delete", "summarise"]
+Verb = Literal["answer", "draft", "archive", "label", "delete", "summarise"]
 
 VERBS: dict[Verb, str] = {
     "draft": r"\bdraft\b",
     "answer": r"\b(answer|reply|respond)\b",
     "archive": r"\b(archive|file away)\b",
+    "label": r"\b(label|categori[sz]e|sort)\b",
     "delete": r"\b(delete|remove|clean|tidy|get rid of|throw away)\b",
     "summarise": r"\b(summari[sz]e|summary|overview|list|show|what is in|what's in)\b",
 }
 
 FILLER_WORDS = """
-    a about all an and answer archive away by clean delete draft e-mail e-mails email emails every everyone everything
-    file for from get her him his i in inbox is it letter list mail mails me message messages my of off old our out over
-    overview please remove replies reply respond responses rid send show summarise summarize summary tell that the their
+    a about all an and answer archive away by categorise categorize clean delete draft e-mail e-mails email emails every everyone
+    everything file for from get her him his i in inbox is it label labels letter list mail mails me message messages my of off old our
+    out over overview please remove replies reply respond responses rid send show sort summarise summarize summary tell that the their
     them these this those throw tidy to up us what what's which who with you your
 """
 FILLERS = frozenset(FILLER_WORDS.split())
@@ -27,18 +28,18 @@ KINDS = {"newsletter": "is:newsletter", "newsletters": "is:newsletter", "spam": 
 
 @dataclass(frozen=True)
 class Job:
-    """One thing to do with all mails that match."""
+    """One thing to do with every mail that matches."""
 
     verb: Verb
     query: str
     """For search_mail."""
     fallback: str
-    """A wider query, for when the first finds nothing."""
+    """A wider query, used if the first finds nothing."""
 
 
 @dataclass(frozen=True)
 class NewMail:
-    """A mail to write which answers no other."""
+    """A new mail, not a reply."""
 
     to: str
     text: str

@@ -1,6 +1,6 @@
-"""What the assistant can do with mail. Which of these a person is asked about is decided in `agent.py`, not here.
+"""The assistant's tools. `agent.py` decides which of them need a person.
 
-A mistake of the model raises `ToolException` with a sentence it can act on; it comes back as a tool message.
+A mistake of the model raises `ToolException` with a sentence it can act on, which becomes a tool message.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool, ToolException, tool
 
 from mail_assistant.delivery import compose, deliver, reply_subject
-from mail_assistant.idempotency import once
+from mail_assistant.idempotency import run_once
 from mail_assistant.mailbox import as_line, as_text, inbox_mails, matches
 from shared.workdir import decision_key, seeded, working_folder
 
@@ -20,10 +20,10 @@ SEED_MAIL = Path(__file__).with_name("seed_mail")
 
 @tool
 def search_mail(query: str, runtime: ToolRuntime) -> str:
-    """List the mails in the inbox which match all words of the query; an empty query lists all.
+    """List the mails in the inbox that match all words of the query; an empty query lists all.
 
     Words are looked for in sender, subject and text. `from:ann` looks at the sender only; `is:newsletter`, `is:spam`
-    and `is:bulk` (either) find mail nobody wrote to Kim in person.
+    and `is:bulk` (either) find mail that is not personal.
     """
     found = [as_line(name, mail) for name, mail in inbox_mails(_inbox(runtime)).items() if matches(name, mail, query)]
     return "\n".join(found) or f"No mail matches {query!r}."
@@ -50,7 +50,7 @@ def draft_reply(message_id: str, body: str, runtime: ToolRuntime) -> str:
 def send_mail(to: str, subject: str, body: str, runtime: ToolRuntime, in_reply_to: str | None = None) -> str:
     """Send a mail. `to` takes one or more addresses, separated by commas.
 
-    `in_reply_to` is the id of the mail in the inbox which this one answers (such as m-101), if it answers one.
+    `in_reply_to` is the id of the mail in the inbox that this one answers (such as m-101), if any.
     """
     answered = _mail(runtime, in_reply_to) if in_reply_to else None
     message = compose(to, subject, body, answered)
@@ -58,7 +58,7 @@ def send_mail(to: str, subject: str, body: str, runtime: ToolRuntime, in_reply_t
     key = decision_key(runtime.config, runtime.tool_call_id)
     if key is None:
         return deliver(message, folder)
-    return once(folder / "sent-decisions", key, lambda: deliver(message, folder))
+    return run_once(folder / "sent-decisions", key, lambda: deliver(message, folder))
 
 
 @tool
@@ -75,13 +75,23 @@ def archive_mail(message_id: str, runtime: ToolRuntime) -> str:
 
 
 @tool
+def label_mail(message_id: str, label: str, runtime: ToolRuntime) -> str:
+    """Put a label on a mail of the inbox, such as `invoices`. It replaces the mail's earlier label."""
+    _mail(runtime, message_id)
+    labels = working_folder(runtime.config) / "labels"
+    labels.mkdir(exist_ok=True)
+    (labels / f"{message_id}.txt").write_text(f"{label}\n", encoding="utf-8", errors="replace")
+    return f"Labelled {message_id} “{label}”."
+
+
+@tool
 def delete_mail(message_id: str, runtime: ToolRuntime) -> str:
-    """Delete a mail of the inbox for good."""
+    """Delete a mail of the inbox permanently."""
     _path(runtime, message_id).unlink(missing_ok=True)
     return f"Deleted {message_id}."
 
 
-TOOLS: list[BaseTool] = [search_mail, read_mail, draft_reply, send_mail, archive_mail, delete_mail]
+TOOLS: list[BaseTool] = [search_mail, read_mail, draft_reply, send_mail, archive_mail, label_mail, delete_mail]
 for mail_tool in TOOLS:
     mail_tool.handle_tool_error = True  # a ToolException becomes a tool message with status "error"
 
@@ -99,7 +109,7 @@ def _mail(runtime: ToolRuntime, message_id: str) -> EmailMessage:
 
 
 def _path(runtime: ToolRuntime, message_id: str) -> Path:
-    # Looked up among the mails that are there: an id of the model's making never becomes part of a path.
+    # The id is looked up in the inbox: an id that the model invented never becomes part of a path.
     _mail(runtime, message_id)
     return _inbox(runtime) / f"{message_id}.eml"
 

@@ -1,1 +1,1 @@
-"""The scripted chat model the sample agents run on when no model is configured."""
+"""The offline chat model: what the sample agents use when no real model is configured."""

@@ -1,6 +1,7 @@
-"""How the offline model follows what reviewers have taught: lessons as the console's rules word them, and no others.
+"""How the offline model follows accepted lessons.
 
-A real model reads any sentence; this one knows the forms below. It reads them where a real one would, in its system prompt.
+A real model understands any sentence. This one only understands the forms below, in which the console words lessons without a model. It
+reads them where a real one would: in its system prompt.
 """
 
 import json
@@ -21,26 +22,26 @@ FORMS = {
 }
 
 
-def as_taught(messages: Sequence[BaseMessage], said: AIMessage) -> AIMessage:
-    """What the model says, with its calls as reviewers want them; the text tells what was changed."""
-    taught = [line for message in messages if isinstance(message, SystemMessage) for line in str(message.text).splitlines()]
-    calls = [_followed(taught, call) for call in said.tool_calls]
+def apply_lessons(messages: Sequence[BaseMessage], reply: AIMessage) -> AIMessage:
+    """The reply with its calls changed as the lessons say; a sentence in the text names the changes."""
+    prompt = [line for message in messages if isinstance(message, SystemMessage) for line in str(message.text).splitlines()]
+    calls = [_followed(prompt, call) for call in reply.tool_calls]
     changed = [
         f"`{name}` of {call['name']}"
-        for call, was in zip(calls, said.tool_calls, strict=True)
+        for call, was in zip(calls, reply.tool_calls, strict=True)
         for name in {**was["args"], **call["args"]}
         if call["args"].get(name) != was["args"].get(name)
     ]
     if not changed:
-        return said
-    text, found, confidence = str(said.content).rpartition("\n\nconfidence:")
-    note = f"As reviewers taught me, I changed {', '.join(dict.fromkeys(changed))}."
-    return AIMessage(f"{text}\n\n{note}{found}{confidence}" if found else f"{said.content}\n\n{note}", tool_calls=calls)
+        return reply
+    text, found, confidence = str(reply.content).rpartition("\n\nconfidence:")
+    note = f"Following the lessons of my reviewers, I changed {', '.join(dict.fromkeys(changed))}."
+    return AIMessage(f"{text}\n\n{note}{found}{confidence}" if found else f"{reply.content}\n\n{note}", tool_calls=calls)
 
 
-def _followed(taught: Sequence[str], call: ToolCall) -> ToolCall:
+def _followed(prompt: Sequence[str], call: ToolCall) -> ToolCall:
     args = dict(call["args"])
-    for line in taught:
+    for line in prompt:
         for form, values, name in _lessons(line, call["name"]):
             _follow(form, values, name, args)
     return ToolCall(name=call["name"], args=args, id=call["id"], type="tool_call")

@@ -1,7 +1,7 @@
-"""A chat model without a network: a function of the conversation decides what it says.
+"""A chat model without a network: a function of the conversation, the script, decides what it replies.
 
-It keeps no state of its own, so a thread goes on where it stood after a restart or a re-run node. It stands in for a
-real model in demos and tests, and every message it writes says so in `response_metadata`.
+The model has no state of its own, so a thread continues correctly after a restart or when a node runs again. It replaces a real model in
+demos and tests, and every message says so in `response_metadata`.
 """
 
 import asyncio
@@ -24,29 +24,31 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 MODEL_NAME = "scripted (offline)"
+DELAY_S = 0.05
+"""Seconds between two streamed words, so that people can watch a run: about the speed of a real model."""
 
 Script = Callable[[Sequence[BaseMessage]], AIMessage]
 
 
 def chat_model(script: Script) -> BaseChatModel:
-    """The model `HITL_MODEL=provider:model` names, or the offline one following `script`."""
+    """The model named by `HITL_MODEL=provider:model`, or the offline model that follows `script`."""
     if name := os.environ.get("HITL_MODEL"):
         model: BaseChatModel = init_chat_model(name)
         return model
-    return ScriptedChatModel(script=script, delay=float(os.environ.get("HITL_SCRIPTED_DELAY") or 0))
+    return ScriptedChatModel(script=script, delay=float(os.environ.get("HITL_SCRIPTED_DELAY") or DELAY_S))
 
 
 def tool_call(name: str, **args: Any) -> ToolCall:
-    """A call as a script writes it; the model numbers it when it speaks."""
+    """A tool call without an id; the model assigns one when it replies."""
     return ToolCall(name=name, args=args, id=None, type="tool_call")
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Says what `script` makes of the messages in the prompt."""
+    """Replies with what `script` returns for the messages of the prompt."""
 
     script: Script
     delay: float = 0.0
-    """Seconds between two streamed words, so that a demo looks alive."""
+    """Seconds between two streamed words."""
     tool_names: frozenset[str] = frozenset()
 
     @property
@@ -95,23 +97,23 @@ class ScriptedChatModel(BaseChatModel):
             await asyncio.sleep(self.delay)
 
     def _reply(self, messages: Sequence[BaseMessage]) -> AIMessage:
-        said = self.script(messages)
+        reply = self.script(messages)
         asked_before = sum(len(message.tool_calls) for message in messages if isinstance(message, AIMessage))
-        calls = [_numbered(call, asked_before + place) for place, call in enumerate(said.tool_calls, start=1)]
+        calls = [_numbered(call, asked_before + place) for place, call in enumerate(reply.tool_calls, start=1)]
         if unknown := {call["name"] for call in calls} - self.tool_names:
-            raise ValueError(f"The script calls tools which are not bound: {sorted(unknown)}; bind them.")
-        # No message id: LangChain gives each emission one of its own. A repeated id would replace the earlier message.
-        return AIMessage(said.content, tool_calls=calls, response_metadata={"model_name": MODEL_NAME})
+            raise ValueError(f"The script calls tools that are not bound: {sorted(unknown)}; bind them.")
+        # No message id: LangChain assigns one. A repeated id would replace the earlier message.
+        return AIMessage(reply.content, tool_calls=calls, response_metadata={"model_name": MODEL_NAME})
 
 
 def _numbered(call: ToolCall, number: int) -> ToolCall:
-    """The same conversation gets the same ids; the running number keeps two equal calls apart."""
+    """The call with an id that is the same for the same conversation; the number tells two equal calls apart."""
     digest = hashlib.sha256(json.dumps([call["name"], call["args"]], sort_keys=True).encode()).hexdigest()
     return ToolCall(name=call["name"], args=call["args"], id=f"call_{number}_{digest[:8]}", type="tool_call")
 
 
 def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
-    """Word by word, then the tool calls. Metadata stands in the last chunk only: merging joins equal strings."""
+    """The words, then the tool calls. Only the last chunk has metadata, because merging chunks concatenates strings."""
     for word in re.findall(r"\s*\S+\s*$|\s*\S+", str(message.content)):
         yield ChatGenerationChunk(message=AIMessageChunk(content=word))
     calls = [

@@ -1,4 +1,4 @@
-"""What the offline model makes of a reviewer's note about a text: a few requests it understands, and nothing it would have to invent."""
+"""How the offline model revises a text by a reviewer's note: it understands a few requests, and invents nothing."""
 
 import re
 from collections.abc import Callable
@@ -7,8 +7,11 @@ GREETING = re.compile(r"^(Dear|Hello|Hi|Good (morning|afternoon|evening))\b.*$",
 CLOSING = re.compile(r"^(Kind|Best|Warm) (regards|wishes)\b.*$", re.IGNORECASE)
 
 
-def polish(text: str, note: str) -> str:
-    """The text as the note wants it: `shorter`, `friendlier`, `formal`, `as a list`, `add: …`, `replace X with Y`; else only tidied."""
+def revise_text(text: str, note: str) -> str:
+    """The text revised by the note.
+
+    It understands `shorter`, `friendlier`, `formal`, `as a list`, `add: …` and `replace X with Y`; any other note only tidies the text.
+    """
     wanted = note.casefold()
     for word, change in CHANGES.items():
         if word in wanted:
@@ -17,11 +20,11 @@ def polish(text: str, note: str) -> str:
         text = _before_closing(text, added.strip())
     for old, new in re.findall(r"\breplace [“\"']?(.+?)[”\"']? (?:with|by) [“\"']?(.+?)[”\"']?(?:[.;\n]|$)", note, re.IGNORECASE):
         text = text.replace(old, new)
-    return tidied(text)
+    return tidy_text(text)
 
 
-def tidied(text: str) -> str:
-    """One blank between words, one empty line between paragraphs, nothing at the ends of lines."""
+def tidy_text(text: str) -> str:
+    """The text with single spaces, single empty lines, and no trailing spaces."""
     lines = [re.sub(r"[ \t]+", " ", line).rstrip() for line in text.strip().split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""What a script sees of a conversation: the person's last request, and every tool call made for it so far."""
+"""What a script reads from a conversation: the person's last request, and every tool call made for it so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 @dataclass(frozen=True)
 class AnsweredCall:
-    """A tool call of this turn with what came back, from the tool or from a person."""
+    """A tool call of this turn with its result, from the tool or from a person."""
 
     name: str
     args: dict[str, Any]
-    """As the model asked; what ran after an edit stands in the result."""
+    """As the model proposed them; what ran after an edit is in the result."""
     result: str
     failed: bool
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Everything since the person last said something."""
+    """Everything since the person's last message."""
 
     request: str
     rounds: tuple[tuple[AnsweredCall, ...], ...]
-    """One entry for each message of the model that called tools."""
+    """The calls of each message that called tools."""
 
     def calls(self, *names: str) -> list[AnsweredCall]:
         return [call for calls in self.rounds for call in calls if call.name in names]

@@ -1,6 +1,6 @@
-"""Where a run keeps its files: one folder for each thread, filled from the samples on first use.
+"""Where a run keeps its files: a folder per thread, filled with sample data on first use.
 
-Never the folder of the code: an installed package may be read-only, and two threads must not see each other's files.
+It is not the folder of the code: an installed package may be read-only, and two threads must not see each other's files.
 """
 
 import shutil
@@ -14,10 +14,10 @@ from langchain_core.runnables import RunnableConfig
 
 
 def working_folder(config: RunnableConfig) -> Path:
-    """`configurable.hitl_workdir` if the host of the run gives one, else a folder of the thread in the temp folder."""
+    """`configurable.hitl_workdir` if the caller passes it, else the thread's folder under the temp folder."""
     configurable = config.get("configurable", {})
     given = configurable.get("hitl_workdir")
-    # A thread id is chosen by a client: quoted, and with letters in front, it cannot climb out of the folder.
+    # Clients choose thread ids: quoted, and with a prefix, an id cannot leave the folder.
     name = "thread-" + quote(str(configurable.get("thread_id", "none")), safe="")
     folder = Path(given).absolute() if given else Path(tempfile.gettempdir()) / "hitl-sample-agents" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,10 +25,10 @@ def working_folder(config: RunnableConfig) -> Path:
 
 
 def seeded(folder: Path, fill: Callable[[Path], object]) -> Path:
-    """`folder`, filled by `fill` if it is not there yet.
+    """`folder`, filled by `fill` if it does not exist yet.
 
-    Parallel tool calls may all find it missing. Each fills a folder of its own; the first rename wins, and nobody
-    ever sees a folder that is half full.
+    Parallel tool calls may all find it missing. Each fills a folder of its own and the first rename wins, so nobody sees a half-filled
+    folder.
     """
     if folder.exists():
         return folder
@@ -44,10 +44,10 @@ def seeded(folder: Path, fill: Callable[[Path], object]) -> Path:
 
 
 def decision_key(config: RunnableConfig, tool_call_id: str | None) -> str | None:
-    """What makes this call, approved by this decision, the same call when it is run a second time.
+    """The idempotency key of this call: the same when the same approved call runs again; None without a decision.
 
-    A host that reviews calls may put the id of the person's decision into the config. After a crash between the act
-    and its checkpoint, LangGraph runs the tool again with the same decision: a tool that remembers the key acts once.
+    hitl-tui puts the id of the person's decision into the config. After a crash between the side effect and its checkpoint, LangGraph runs
+    the tool again with the same id: a tool that remembers its keys acts once.
     """
     given = config.get("configurable", {})
     decision = given.get("hitl_decision_ids", {}).get(tool_call_id) or given.get("hitl_decision_id")

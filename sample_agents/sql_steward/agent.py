@@ -1,4 +1,4 @@
-"""The SQL steward: a hand-written ReAct loop with two tool nodes, one that runs freely and one behind a gate.
+"""The SQL steward: a hand-written ReAct loop with two tool nodes, one free and one behind a gate.
 
 agent ──▶ reads ──▶ agent          every call of the turn only reads
 agent ──▶ [gate] tools ──▶ agent   at least one call writes: the whole turn waits for a person
@@ -14,7 +14,7 @@ from sql_steward.tools import TOOLS, execute
 
 SYSTEM_PROMPT = """You look after the customer database of the lamp shop Nordlicht (SQLite).
 Look at the data before you change it. Statements of one turn run in any order: propose in one turn only what is
-independent. Name the rows you change by their ids, where there are few. Before the calls, say in a sentence for each why
+independent. If you change few rows, name them by id. Before the calls, say in a sentence for each why
 it is right, and end with a line "confidence: <number between 0 and 1>".
 A person reviews every statement that writes. When one was rejected, skip that step and say so in your report."""
 
@@ -42,5 +42,5 @@ builder.add_conditional_edges("agent", next_node, ["reads", "tools", END])
 builder.add_edge("reads", "agent")
 builder.add_edge("tools", "agent")
 
-# A static gate: the graph stops in front of the node, and goes on when it is invoked with None.
+# A static gate: the graph stops before the node, and continues when it is invoked with None.
 agent = builder.compile(interrupt_before=["tools"], name="sql_steward")

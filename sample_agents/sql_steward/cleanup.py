@@ -1,7 +1,6 @@
-"""What can be wrong in the customer database: how to find it, and the statements that put it right.
+"""Mistakes in the customer database: the queries that find them, and the statements that fix them.
 
-Pure functions from what the queries answered to proposed steps. Steps of one group run in any order, groups one after
-another.
+Pure functions from query results to proposed steps. Steps of one group run in any order; groups run one after another.
 """
 
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ SPELLINGS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One statement, and why."""
+    """One statement with its reason."""
 
     topic: Topic
     title: str
@@ -46,19 +45,19 @@ class Step:
 
 
 def first_group(found: dict[Topic, Rows]) -> list[Step]:
-    """What stands on its own."""
+    """Independent fixes."""
     made = (_countries(found.get("countries", [])), _emails(found.get("emails", [])))
     return [step for step in made if step]
 
 
 def second_group(found: dict[Topic, Rows]) -> list[Step]:
-    """Orders, before the customers they point to disappear."""
+    """Orders, before the customers they refer to are deleted."""
     made = (_move_orders(found.get("duplicates", [])), _orphans(found.get("orphans", [])))
     return [step for step in made if step]
 
 
 def third_group(found: dict[Topic, Rows]) -> list[Step]:
-    """Customers nothing points to any more."""
+    """Customers without orders."""
     step = _duplicates(found.get("duplicates", []))
     return [step] if step else []
 
@@ -90,7 +89,7 @@ def _emails(rows: Rows) -> Step | None:
         "emails",
         "trim and lower-case the mail addresses",
         f"UPDATE customers SET email = lower(trim(email)) WHERE id IN ({_ids(rows)})",
-        f"{len(rows)} mail addresses have spaces around them or capitals, which hides that two customers are the same",
+        f"{len(rows)} mail addresses have spaces around them or capitals, which hides duplicate customers",
         0.94,
     )
 
@@ -116,7 +115,7 @@ def _orphans(rows: Rows) -> Step | None:
         "orphans",
         "delete the orders that point nowhere",
         f"DELETE FROM orders WHERE id IN ({_ids(rows)})",
-        f"orders {orders} belong to customers that do not exist. They may be real sales: look before you agree",
+        f"orders {orders} belong to customers that do not exist. They may be real sales: check before you approve",
         0.55,
     )
 

@@ -1,6 +1,6 @@
-"""How the offline steward works: look, propose group by group, skip what a person rejected, count, report.
+"""How the offline steward works: inspect, propose group by group, skip what a person rejected, count, report.
 
-Each step follows from the messages alone, so a re-run or restarted thread takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same one.
 """
 
 import re
@@ -43,10 +43,10 @@ HELP = """I look after the customer database. You can ask me, for example:
 - merge the duplicates
 - how many customers are in Germany
 - what is in the database
-Before a statement changes anything, a person is asked."""
+Statements that change data need a person's approval."""
 
 Made = list[tuple[Step, AnsweredCall]]
-"""The steps proposed so far, with what became of them."""
+"""The steps proposed so far, with their results."""
 
 
 def sql_script(messages: Sequence[BaseMessage]) -> AIMessage:
@@ -76,9 +76,9 @@ def _tidy(turn: Turn, topics: list[Topic]) -> AIMessage:
 
 
 def _progress(turn: Turn, found: dict[Topic, Rows]) -> tuple[Made, list[Step]]:
-    """What was proposed, and what comes next.
+    """The proposed steps with their results, and the next steps.
 
-    Steps and calls are matched by their place, not by the SQL: a reviewer may have changed that.
+    Steps and calls are matched by position, because a reviewer may have changed the SQL.
     """
     rounds = [calls for calls in turn.rounds if any(call.name == "execute" for call in calls)]
     made: Made = []
@@ -95,7 +95,7 @@ def _progress(turn: Turn, found: dict[Topic, Rows]) -> tuple[Made, list[Step]]:
 
 def _propose(steps: list[Step]) -> AIMessage:
     lines = [f"{number}. {step.title.capitalize()}: {step.reason}." for number, step in enumerate(steps, start=1)]
-    # The whole is as sure as its weakest part.
+    # A turn is as certain as its least certain call.
     confidence = min(step.confidence for step in steps)
     text = "I propose:\n\n" + "\n".join(lines) + f"\n\nconfidence: {confidence:.2f}"
     return AIMessage(text, tool_calls=[tool_call("execute", sql=step.sql) for step in steps])
@@ -105,7 +105,7 @@ def _report(made: Made, counts: Rows) -> str:
     done = [f"- {step.title}: {call.result}" for step, call in made if _succeeded(call)]
     skipped = [f"- {step.title}: {call.result}" for step, call in made if not _succeeded(call)]
     if any(step.topic == "duplicates" for step, call in made if not _succeeded(call)):
-        skipped.append("- as the duplicates were not dealt with in full, nothing more was done about them")
+        skipped.append("- the duplicates were not fully handled, so their customers were kept")
     parts = ["Done:\n" + "\n".join(done)] if done else []
     parts += ["Not done, and not tried again:\n" + "\n".join(skipped)] if skipped else []
     parts += [] if made else ["There is nothing to clean up."]

@@ -1,6 +1,6 @@
-"""Reading and writing the database. Reading is safe by construction, so only `execute` needs a person's approval.
+"""The steward's tools. Reading is safe by construction, so only `execute` needs approval.
 
-What is wrong with a statement comes back as a tool message, be it the model's or the one a reviewer put in its place.
+A mistake in a statement becomes a tool message, whether the model or a reviewer wrote it.
 """
 
 import re
@@ -58,7 +58,7 @@ for sql_tool in TOOLS:
 
 
 def _execute_once(db: sqlite3.Connection, sql: str, key: str) -> str:
-    """The key is committed with the change: whoever comes again with the same approval finds both, or neither."""
+    """Commit the key with the change, so that a second run with the same approval finds both or neither."""
     db.execute("CREATE TABLE IF NOT EXISTS _applied (key TEXT PRIMARY KEY, result TEXT NOT NULL)")
     if earlier := db.execute("SELECT result FROM _applied WHERE key = ?", (key,)).fetchone():
         return f"Already done for this approval, not repeated: {earlier[0]}"
@@ -69,7 +69,7 @@ def _execute_once(db: sqlite3.Connection, sql: str, key: str) -> str:
 
 def _count(db: sqlite3.Connection, sql: str) -> str:
     cursor = db.execute(sql)
-    cursor.fetchall()  # a RETURNING clause counts its rows only when they were read
+    cursor.fetchall()  # with a RETURNING clause, rowcount is only right after the rows were read
     rows = max(cursor.rowcount, 0)
     return f"{rows} row{'' if rows == 1 else 's'} changed."
 
@@ -77,7 +77,7 @@ def _count(db: sqlite3.Connection, sql: str) -> str:
 @contextmanager
 def _connection(runtime: ToolRuntime, mode: str) -> Iterator[sqlite3.Connection]:
     path = seeded(working_folder(runtime.config) / "database", _create) / "customers.db"
-    # BEGIN IMMEDIATE takes the write lock at once, so that parallel calls wait for each other instead of failing.
+    # BEGIN IMMEDIATE takes the write lock at once, so that parallel calls wait instead of failing.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=SECONDS, isolation_level=None)) as db:
         db.execute("PRAGMA foreign_keys = ON")
         db.set_progress_handler(_too_long(time.monotonic() + SECONDS), 10_000)

@@ -1,1 +1,1 @@
-"""Answers the tickets of a lamp shop as far as it is sure, asks where it is not, and calls a person where it is stuck."""
+"""Answers the tickets of a lamp shop: acts when certain, asks when less certain, and calls a person when stuck."""

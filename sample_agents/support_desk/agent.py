@@ -1,9 +1,9 @@
-"""The support desk: how sure the agent is decides who acts.
+"""The support desk: the agent's confidence decides who acts.
 
-agent ──▶ reads ──▶ agent            looking things up is free
-agent ──▶ act ──▶ agent              it is sure: the refund or answer goes out by itself
-agent ──▶ [gate] ask ──▶ agent       it is less sure: a person approves, edits or rejects the calls
-agent ──▶ stuck ──▶ agent            it is not: a person says what to do, and the agent goes on with that
+agent ──▶ reads ──▶ agent            looking things up needs no approval
+agent ──▶ act ──▶ agent              high confidence: the refund or reply runs by itself
+agent ──▶ [gate] ask ──▶ agent       medium confidence: a person approves, edits or rejects the calls
+agent ──▶ stuck ──▶ agent            low confidence: a person says what to do, and the agent continues with that
 """
 
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
@@ -35,12 +35,12 @@ def next_node(state: MessagesState) -> str:
 
 
 def stuck(state: MessagesState) -> dict[str, list[AnyMessage]]:
-    """A person answers in place of the calls, which do not run; what they say is what the agent goes on with."""
+    """Escalate to a person. The calls do not run; the person's answer becomes their result."""
     last = state["messages"][-1]
     assert isinstance(last, AIMessage)
     proposed = [{"name": call["name"], "args": call["args"]} for call in last.tool_calls]
-    sure = extract_confidence(last)
-    answer = escalate(last.text.split("\n")[0], question=STUCK, context={"it would have done": proposed, "how sure it is": sure.told()})
+    confidence = extract_confidence(last)
+    answer = escalate(last.text.split("\n")[0], question=STUCK, context={"proposed calls": proposed, "confidence": confidence.told()})
     text = "Nobody can help with this ticket." if answer is None else f"Not run. A person answered: {answer}"
     status = "error" if answer is None else "success"
     return {"messages": [ToolMessage(text, tool_call_id=call["id"], name=call["name"], status=status) for call in last.tool_calls]}

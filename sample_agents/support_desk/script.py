@@ -1,6 +1,6 @@
-"""How the offline support desk works: read the tickets, look up their orders, then one ticket after the other, a step at a time.
+"""How the offline support desk works: read the tickets, look up their orders, then handle one ticket after the other, step by step.
 
-Each step follows from the messages alone, so a re-run or restarted thread takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same one.
 """
 
 import json
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from scripted.lessons import as_taught
+from scripted.lessons import apply_lessons
 from scripted.model import tool_call
-from scripted.revisions import polish
+from scripted.revisions import revise_text
 from scripted.turn import AnsweredCall, Turn, current_turn
-from support_desk.script_answers import Case, Step, apology, in_a_persons_words, steps
+from support_desk.script_answers import Case, Step, apology, reply_from_person, steps
 
 SENT_BACK = "\n\nThe arguments as the reviewer left them: "
 ANSWERED = "Not run. A person answered: "
@@ -23,11 +23,11 @@ HELP = """I answer the tickets of the lamp shop. You can ask me, for example:
 - work through the tickets
 - answer T-103
 - list the tickets
-What I am sure of I do; what I am less sure of a person approves; and where I am stuck a person takes over."""
+I act when I am certain, ask a person when I am less certain, and call a person when I am stuck."""
 
 
 def desk_script(messages: Sequence[BaseMessage]) -> AIMessage:
-    return as_taught(messages, _next(current_turn(messages)))
+    return apply_lessons(messages, _next(current_turn(messages)))
 
 
 def _next(turn: Turn) -> AIMessage:
@@ -36,7 +36,7 @@ def _next(turn: Turn) -> AIMessage:
         return AIMessage(HELP)
     listed = turn.calls("list_tickets")
     if not listed:
-        return AIMessage("I look which tickets are open.", tool_calls=[tool_call("list_tickets")])
+        return AIMessage("I list the open tickets.", tool_calls=[tool_call("list_tickets")])
     if "list" in turn.request.lower() and not named:
         return AIMessage(f"These tickets are open:\n{listed[0].result}")
     open_ones = [line.split(" ")[0] for line in listed[0].result.splitlines() if line.startswith("T-")]
@@ -65,31 +65,31 @@ def _next_step(turn: Turn, wanted: list[str]) -> AIMessage | None:
     for ticket in wanted:
         case = _case(turn, ticket)
         for step in steps(case):
-            if said := _said(turn, case, step):
-                return said
+            if proposal := _propose_step(turn, case, step):
+                return proposal
             if not _done(turn, case, step):
-                break  # it was refused: what follows from it would be untrue
+                break  # it was refused: the next step would state something untrue
     return None
 
 
-def _said(turn: Turn, case: Case, step: Step) -> AIMessage | None:
-    """The step, or another pass at it; None when it is over."""
+def _propose_step(turn: Turn, case: Case, step: Step) -> AIMessage | None:
+    """The step, or a revision of it; None when it is finished."""
     tries = _tries(turn, case, step.name)
     if not tries:
         return _propose(step)
     last = tries[-1]
     if last.result.startswith(ANSWERED):
-        return _propose(in_a_persons_words(case, last.result.removeprefix(ANSWERED)))
+        return _propose(reply_from_person(case, last.result.removeprefix(ANSWERED)))
     if last.result.startswith("Nobody can help") and len(tries) == 1:
         return _propose(apology(case))
     note, sent_back, left = last.result.partition(SENT_BACK)
-    return _propose(_another_pass(step, note, left)) if sent_back and last.failed else None
+    return _propose(_revision(step, note, left)) if sent_back and last.failed else None
 
 
-def _another_pass(step: Step, note: str, left: str) -> Step:
+def _revision(step: Step, note: str, left: str) -> Step:
     args = json.loads(left)
-    polished = {name: polish(value, note) if name in ("body", "reason") else value for name, value in args.items()}
-    return Step(step.name, polished, f"You sent it back (“{note}”); this is the next version.", 0.8)
+    revised = {name: revise_text(value, note) if name in ("body", "reason") else value for name, value in args.items()}
+    return Step(step.name, revised, f"You sent it back for revision (“{note}”); this is the next version.", 0.8)
 
 
 def _propose(step: Step) -> AIMessage:

@@ -1,4 +1,4 @@
-"""What the offline support desk makes of a ticket: the steps, why each is right, and how sure it is of it."""
+"""The offline support desk's steps for a ticket, each with its reason and confidence."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Case:
-    """A ticket with what is known of its order."""
+    """A ticket with the facts of its order."""
 
     ticket: str
     text: str
     order: str
     facts: dict[str, str]
     paid_back: str = ""
-    """How much, once it was: a person may have changed the amount."""
+    """The refunded amount, once it is: a person may have changed it."""
 
     @property
     def first_name(self) -> str:
@@ -28,7 +28,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Step:
-    """A call, and why it should be made."""
+    """A call with its reason."""
 
     name: str
     args: dict[str, Any]
@@ -37,11 +37,17 @@ class Step:
 
 
 def steps(case: Case) -> list[Step]:
-    """What to do about a ticket, in order; a step is only taken when those before it went well."""
+    """The steps for a ticket, in order; each requires that the one before succeeded."""
     if case.says(r"lawyer|liable|insurance|smoke|burn|injur"):
-        return [_reply(case, "we are sorry to hear this and look into it.", f"{case.ticket} is about harm and who is liable for it.", 0.15)]
+        return [
+            _reply(case, "we are sorry to hear this and will look into it.", f"{case.ticket} is about harm and who is liable for it.", 0.15)
+        ]
     if case.order and not case.facts:
-        return [_reply(case, "we look for your order.", f"{case.ticket} names order {case.order}, which is in no system I can see.", 0.35)]
+        return [
+            _reply(
+                case, "we are looking for your order.", f"{case.ticket} names order {case.order}, which I cannot find in any system.", 0.35
+            )
+        ]
     if case.says("charged twice|two payments"):
         return _charged_twice(case)
     if case.says("cracked|broken") and case.says("money back|refund"):
@@ -50,17 +56,17 @@ def steps(case: Case) -> list[Step]:
         return [_reply(case, "thank you for writing; we are glad to hear that.", f"{case.ticket} says thank you and asks nothing.", 0.97)]
     if case.says("where is my order|have heard nothing"):
         answer = f"your order {case.order} was {case.facts['status']}. It should reach you within three days."
-        return [_reply(case, answer, f"{case.ticket} asks where order {case.order} is, and the order says so.", 0.96)]
-    return [_reply(case, "we have read your message and come back to you.", f"I do not know what {case.ticket} asks of us.", 0.4)]
+        return [_reply(case, answer, f"{case.ticket} asks where order {case.order} is, and the order has its status.", 0.96)]
+    return [_reply(case, "we have read your message and will come back to you.", f"I do not know what {case.ticket} asks of us.", 0.4)]
 
 
-def in_a_persons_words(case: Case, answer: str) -> Step:
-    """What somebody said who took the ticket over, as a letter."""
+def reply_from_person(case: Case, answer: str) -> Step:
+    """A reply with the answer of the person who took the ticket over."""
     return _reply(case, answer, f"A person said what to answer to {case.ticket}.", 0.95)
 
 
 def apology(case: Case) -> Step:
-    """What can be said when nobody knows an answer."""
+    """A reply for when nobody knows an answer."""
     said = "we could not find an answer yet, and will call you as soon as we have one."
     return _reply(case, said, f"Nobody could help with {case.ticket}; a person should see how I say so.", 0.7)
 

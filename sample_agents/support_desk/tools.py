@@ -1,4 +1,4 @@
-"""What the support desk can do. Reading is free; what reaches a customer is not, and `agent.py` says who decides about it."""
+"""The support desk's tools. Reading needs no approval; `agent.py` decides who approves what reaches a customer."""
 
 import json
 import os
@@ -15,12 +15,12 @@ HERE = Path(__file__).parent
 TICKETS: list[dict[str, str]] = json.loads((HERE / "tickets.json").read_text(encoding="utf-8"))
 ORDERS: dict[str, dict[str, Any]] = json.loads((HERE / "orders.json").read_text(encoding="utf-8"))
 PAYING = threading.Lock()
-"""Two refunds of one order at a time could each think that the money is still there."""
+"""Serialises refunds: two of one order at once could both find enough money left."""
 
 
 @tool
 def list_tickets(runtime: ToolRuntime) -> str:
-    """List the tickets that have no answer yet, one a line: id, sender, subject."""
+    """List the unanswered tickets, one per line: id, sender, subject."""
     open_ones = [ticket for ticket in TICKETS if not _reply(runtime, ticket["id"]).exists()]
     return "\n".join(f"{one['id']} | {one['from']} | {one['subject']}" for one in open_ones) or "No ticket is open."
 
@@ -34,7 +34,7 @@ def read_ticket(ticket_id: str) -> str:
 
 @tool
 def look_up_order(order: str, runtime: ToolRuntime) -> str:
-    """Look up an order by its number: customer, items, payments, what became of it, and refunds."""
+    """Look up an order by its number: customer, items, payments, status and refunds."""
     found = _order(order)
     lines = [f"{name}: {json.dumps(value) if isinstance(value, list) else value}" for name, value in found.items()]
     return "\n".join([f"order: {order}", *lines, f"refunded: {_refunded(_journal(runtime), order):.2f}"])
@@ -42,7 +42,7 @@ def look_up_order(order: str, runtime: ToolRuntime) -> str:
 
 @tool
 def refund(order: str, amount: float, reason: str, runtime: ToolRuntime) -> str:
-    """Pay an amount in EUR back to the customer of an order. It cannot be called back."""
+    """Pay an amount in EUR back to the customer of an order. It cannot be reversed."""
     paid, journal = sum(_order(order)["payments"]), _journal(runtime)
     key = decision_key(runtime.config, runtime.tool_call_id) or runtime.tool_call_id
     with PAYING:
@@ -79,7 +79,7 @@ for desk_tool in (*READS, *ACTS):
 
 
 def _ticket(ticket_id: str) -> dict[str, str]:
-    # Looked up among the tickets that are there: an id of the model's making never becomes part of a path.
+    # The id is looked up in the list: an id that the model invented never becomes part of a path.
     found = next((one for one in TICKETS if one["id"] == ticket_id), None)
     if found is None:
         raise ToolException(f"There is no ticket {ticket_id!r}; list_tickets lists them.")
@@ -88,7 +88,7 @@ def _ticket(ticket_id: str) -> dict[str, str]:
 
 def _order(order: str) -> dict[str, Any]:
     if order not in ORDERS:
-        raise ToolException(f"There is no order {order!r} in any system I can see.")
+        raise ToolException(f"There is no order {order!r} in any system.")
     return ORDERS[order]
 
 
@@ -103,7 +103,7 @@ def _journal(runtime: ToolRuntime) -> Path:
 def _lines(journal: Path) -> list[dict[str, Any]]:
     if not journal.exists():
         return []
-    whole = journal.read_text(encoding="utf-8").split("\n")[:-1]  # a last line without its end was cut off: nothing was paid
+    whole = journal.read_text(encoding="utf-8").split("\n")[:-1]  # an incomplete last line was cut off by a crash: nothing was paid
     return [json.loads(line) for line in whole if line]
 
 
@@ -112,7 +112,7 @@ def _refunded(journal: Path, order: str) -> float:
 
 
 def _append(journal: Path, line: dict[str, Any]) -> None:
-    """The line is the refund and the note that it was made: both are there, or neither."""
+    """Append a line, which is both the refund and the record of it, so that neither exists without the other."""
     journal.touch()
     with journal.open("r+b") as file:
         file.seek(file.read().rfind(b"\n") + 1)

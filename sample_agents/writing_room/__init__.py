@@ -1,1 +1,1 @@
-"""Writes texts from a folder of notes; a person refines them, and the agent polishes, until one is accepted."""
+"""Writes texts from notes; a person and the agent revise each draft until the person accepts it."""

@@ -1,8 +1,8 @@
-"""The writing room: a draft goes to and fro between a person and the agent until the person accepts a version.
+"""The writing room: a draft goes back and forth between a person and the agent until the person accepts a version.
 
-choose ──▶ write ──▶ refine ⟲ (a person, the model, a person …) ──▶ publish
+choose ──▶ write ──▶ refine ⟲ (person, model, person …) ──▶ publish
 
-The first draft is written in a node of its own: `refine` runs again from its top with every answer, and asks no model for it twice.
+The first draft has a node of its own, because `refine` runs again from its top after every answer and must not call the model for it twice.
 """
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
@@ -19,7 +19,7 @@ model = chat_model(writing_script)
 
 
 class State(MessagesState, total=False):
-    """The conversation, and the text in the making."""
+    """The conversation and the current text."""
 
     topic: str
     text: str
@@ -43,7 +43,7 @@ def chosen(state: State) -> str:
 async def write(state: State, config: RunnableConfig) -> dict[str, str | list[AnyMessage]]:
     name = state["topic"]
     text = await ask_model(WRITE.format(notes=notes(config)[name]))
-    return {"text": text, "messages": [AIMessage(f"I wrote {len(text.split())} words from the notes “{name}”; please refine them.")]}
+    return {"text": text, "messages": [AIMessage(f"I wrote {len(text.split())} words from the notes “{name}”; please review them.")]}
 
 
 async def revise(text: str, note: str) -> str:
@@ -54,7 +54,7 @@ async def refine(state: State) -> dict[str, str]:
     return {"text": await arefine(state["text"], revise, instructions=INSTRUCTIONS, key=state["topic"])}
 
 
-def put_out(state: State, config: RunnableConfig) -> dict[str, list[AnyMessage]]:
+def publish_text(state: State, config: RunnableConfig) -> dict[str, list[AnyMessage]]:
     path = publish(config, state["topic"], state["text"])
     return {"messages": [AIMessage(f"Published texts/{path.name}, {len(state['text'].split())} words.")]}
 
@@ -63,7 +63,7 @@ builder = StateGraph(State)
 builder.add_node("choose", choose)
 builder.add_node("write", write)
 builder.add_node("refine", refine)
-builder.add_node("publish", put_out)
+builder.add_node("publish", publish_text)
 builder.add_edge(START, "choose")
 builder.add_conditional_edges("choose", chosen, ["write", END])
 builder.add_edge("write", "refine")

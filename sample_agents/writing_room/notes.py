@@ -1,4 +1,4 @@
-"""The folder of notes a run works from, and the folder its texts go to."""
+"""The notes that a run works from, and the texts that it publishes."""
 
 import re
 import shutil
@@ -12,13 +12,13 @@ SEED_NOTES = Path(__file__).with_name("seed_notes")
 
 
 def notes(config: RunnableConfig) -> dict[str, str]:
-    """Every note by its name."""
+    """Every note by name."""
     folder = seeded(working_folder(config) / "notes", lambda draft: shutil.copytree(SEED_NOTES, draft))
     return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.md"))}
 
 
 def wanted(request: str, names: list[str]) -> str:
-    """The note a request means: the one with the most words in common; empty when it names none."""
+    """The note that shares the most words with the request; empty if none does."""
     words = set(re.findall(r"[a-z]{3,}", request.lower()))
     scores = {name: len(words & set(name.split("-"))) for name in names}
     best = max(names, key=lambda name: scores[name], default="")
@@ -26,7 +26,7 @@ def wanted(request: str, names: list[str]) -> str:
 
 
 def publish(config: RunnableConfig, name: str, text: str) -> Path:
-    """Write an accepted text, whole or not at all; the same text twice is the same file."""
+    """Write an accepted text atomically. Writing the same text again changes nothing."""
     folder = working_folder(config) / "texts"
     folder.mkdir(exist_ok=True)
     draft = folder / f".{name}.part"

@@ -1,19 +1,19 @@
-"""How the offline writer works: notes become a title and sentences; a reviewer's note becomes what `scripted/revisions.py` reads."""
+"""How the offline writer works: notes become a title and sentences; a reviewer's note is applied by `scripted/revisions.py`."""
 
 import re
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from scripted.revisions import polish
+from scripted.revisions import revise_text
 from writing_room.prompts import REVISE, WRITE
 
 
 def writing_script(messages: Sequence[BaseMessage]) -> AIMessage:
-    said = messages[-1].text
-    if found := re.fullmatch(_as_pattern(REVISE), said, re.DOTALL):
-        return AIMessage(polish(found["text"], found["note"]))
-    if found := re.fullmatch(_as_pattern(WRITE), said, re.DOTALL):
+    prompt = messages[-1].text
+    if found := re.fullmatch(_as_pattern(REVISE), prompt, re.DOTALL):
+        return AIMessage(revise_text(found["text"], found["note"]))
+    if found := re.fullmatch(_as_pattern(WRITE), prompt, re.DOTALL):
         return AIMessage(_from_notes(found["notes"]))
     return AIMessage("Give me notes to write from.")
 

@@ -46,7 +46,7 @@ def test_the_starter_is_read_whole_and_without_complaint() -> None:
     policy, problems = examine((sample_agents() / "policy.toml").read_text())
     assert problems == []
     assert [one.name for one in policy.rules] == [
-        "reading", "large refunds", "no mass changes", "mail leaves the house", "deletes", "archive",
+        "reading", "large refunds", "no mass changes", "outgoing mail", "deletions", "filing",
     ]  # fmt: skip
 
     def said(tool: str, **facts: Any) -> Outcome:

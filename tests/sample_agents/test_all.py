@@ -37,7 +37,7 @@ def load(name: str) -> Any:
 @pytest.fixture(autouse=True)
 def project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PROJECT))
-    for name in ("HITL_MODEL", "HITL_SMTP_URL", "HITL_MAIL_FROM", "HITL_SCRIPTED_DELAY"):
+    for name in ("HITL_MODEL", "HITL_SMTP_URL", "HITL_MAIL_FROM"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -231,15 +231,15 @@ async def test_one_decision_sends_once(mail: Thread) -> None:
 async def test_an_act_whose_end_is_unknown_is_not_repeated(tmp_path: Path) -> None:
     from langchain_core.tools import ToolException
 
-    from mail_assistant.idempotency import once
+    from mail_assistant.idempotency import run_once
 
     def die() -> str:
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):
-        once(tmp_path, "d-1/call_1", die)
-    with pytest.raises(ToolException, match="its end is not known"):
-        once(tmp_path, "d-1/call_1", lambda: "Sent")
+        run_once(tmp_path, "d-1/call_1", die)
+    with pytest.raises(ToolException, match="whether it finished is unknown"):
+        run_once(tmp_path, "d-1/call_1", lambda: "Sent")
 
 
 @pytest.mark.parametrize(

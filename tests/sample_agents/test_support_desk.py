@@ -53,7 +53,7 @@ def test_where_it_is_stuck_a_person_says_what_to_answer(desk: Callable[[str], Jo
     assert review["kind"] == "escalation"
     (action,) = review["actions"]
     assert action["args"]["reason"] == "T-104 is about harm and who is liable for it."
-    assert action["args"]["context"]["it would have done"][0]["name"] == "send_reply"
+    assert action["args"]["context"]["proposed calls"][0]["name"] == "send_reply"
     assert action["allowed"] == ["respond", "reject"] or set(action["allowed"]) == {"respond", "reject"}
     assert review["context"]["conversation"][0]["text"] == "answer T-104"
     job.decide("respond", "--message", "Please call our insurer at 0431 5550; nobody here will argue about a carpet.")
