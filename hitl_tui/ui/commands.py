@@ -125,7 +125,7 @@ COMMANDS = (
     Command("set_level", "s", "set_level", "set level", "Set the tool to any autonomy level, with a reason.", "policy"),
     Command("next_proposal", "p", "next_proposal", "next proposal", "Go to the next tool with a proposed level.", "policy"),
     Command("accept", "a", "accept", "accept", "Let the agent read the lesson from now on.", "lessons"),
-    Command("drop", "d", "drop", "drop", "Put the lesson away; no agent reads it.", "lessons"),
+    Command("drop", "d", "drop", "drop", "Drop the lesson: no agent reads it.", "lessons"),
     Command("edit_lesson", "e", "edit", "edit", "Change the lesson's text.", "lessons"),
     Command("edit_lesson_outside", "E", "edit_outside", "$EDITOR", "Change the lesson's text in $EDITOR.", "lessons"),
     Command("next_tab", "right_square_bracket", "tab(1)", "next tab", "Next tab of the details.", "pane"),

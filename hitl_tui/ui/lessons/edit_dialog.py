@@ -18,20 +18,20 @@ from hitl_tui.ui.runtime.external_editor import edit_outside
 
 
 class LessonScreen(DialogScreen[str]):
-    """Comes back with the text; one that nothing is left of stays."""
+    """Returns the new text, never an empty one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "send", "keep it", show=False, priority=True),
+        Binding("ctrl+s", "send", "save", show=False, priority=True),
         Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
     ]
 
     def __init__(self, lesson: Lesson, draft: str) -> None:
-        super().__init__(f"Edit lesson {lesson.id}", [("ctrl+s", "keep it"), ("ctrl+e", "$EDITOR"), ("esc", "back, keeps the text")])
+        super().__init__(f"Edit lesson {lesson.id}", [("ctrl+s", "save"), ("ctrl+e", "$EDITOR"), ("esc", "back, keeps the text")])
         self._lesson = lesson
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
-        reads = "reads it so from now on" if self._lesson.state is LessonState.ACCEPTED else "would read it so once it is accepted"
+        reads = "reads this text from now on" if self._lesson.state is LessonState.ACCEPTED else "reads it only after it is accepted"
         yield Static(Content(f"{one_line(self._lesson.agent, 40)} {reads}."), classes="label")
         yield TextArea(self.draft, id="lesson-edit", tab_behavior="focus", highlight_cursor_line=False)
 
@@ -47,7 +47,7 @@ class LessonScreen(DialogScreen[str]):
         if self.draft.strip():
             self.dismiss(self.draft)
         else:
-            self.complain("nothing is left of it; esc goes back, and `drop` puts it away")
+            self.complain("the text is empty; to remove a lesson, go back and drop it")
 
     def action_outside(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Lessons: what people's rejections and corrections come to, for a person to accept, edit or drop."""
+"""L, the lessons view: what agents could learn from rejections and edits, for a person to accept, edit or drop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from hitl_tui.model import Lesson, LessonState
 from hitl_tui.sanitize import one_line, spelt, visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.lessons.list import LessonsList
-from hitl_tui.ui.lessons.pane import LessonsPane
-from hitl_tui.ui.lessons.render import Around, none_lines
+from hitl_tui.ui.lessons.pane import LessonEvidence, LessonsPane, no_lessons_lines
 from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_outside
@@ -24,7 +23,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 
 class LessonsView(ListDetail[LessonsPane]):
-    """Shows lessons as they are now; nothing reaches an agent before a person accepts it."""
+    """Shows lessons as they are now. Agents read a lesson only after a person accepted it."""
 
     BINDINGS = group("lessons", "pane")
 
@@ -41,55 +40,55 @@ class LessonsView(ListDetail[LessonsPane]):
         yield TextView(id="no-lessons", classes="empty-page")
 
     def on_mount(self) -> None:
-        self.query_one("#no-lessons", TextView).show(none_lines())
+        self.query_one("#no-lessons", TextView).show(no_lessons_lines())
         self.set_interval(1, self.items.refresh)
 
     @property
     def focus_target(self) -> LessonsList | TextView:
-        """What has the keys when the view is shown."""
+        """What takes the focus when the view is shown."""
         return self.query_one("#no-lessons", TextView) if self.has_class("-empty") else self.items
 
     @work(group="lessons", exclusive=True)
     @reports_errors
     async def load(self) -> None:
-        """Read them, those that wait for a word first."""
-        await self._read(anew=True)
+        """Read the lessons, proposed ones first."""
+        await self._read(reorder=True)
 
     async def follow(self) -> None:
-        """Take in what became of them, and new ones, since."""
+        """Read changes and new lessons."""
         if self.items.listed is not None:
             await self._read()
 
-    async def _read(self, anew: bool = False) -> None:
+    async def _read(self, reorder: bool = False) -> None:
         items = self.items
-        items.put(await self._inbox.lessons.find(), anew)
+        items.put(await self._inbox.lessons.find(), reorder)
         listed = items.listed or ()
-        waiting = sum(lesson.state is LessonState.PROPOSED for lesson in listed)
-        items.border_title = f"Lessons  {len(listed):,}" + (f"  {waiting:,} proposed" if waiting else "")
+        proposed = sum(lesson.state is LessonState.PROPOSED for lesson in listed)
+        items.border_title = f"Lessons  {len(listed):,}" + (f"  {proposed:,} proposed" if proposed else "")
         had_focus = self.has_focus_within
         self.set_class(not listed, "-empty")
         if had_focus and self.focus_target.display and not self.focus_target.has_focus and not self.pane.has_focus_within:
             self.screen.set_focus(self.focus_target)
-        self._look()
+        self._load_evidence()
         self.post_message(HintsChanged())
 
-    # The lesson under the cursor
+    # The selected lesson
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         self.pane.show(self.items.chosen)
-        self._look()
+        self._load_evidence()
         self.post_message(HintsChanged())
 
-    def _look(self) -> None:
+    def _load_evidence(self) -> None:
         if lesson := self.items.chosen:
-            self._look_around(lesson)
+            self._read_evidence(lesson)
 
     @work(group="lesson", exclusive=True)
     @reports_errors
-    async def _look_around(self, lesson: Lesson) -> None:
-        around = Around(await self._inbox.lessons.examples(lesson), await self._inbox.lessons.effects(lesson))
+    async def _read_evidence(self, lesson: Lesson) -> None:
+        evidence = LessonEvidence(await self._inbox.lessons.examples(lesson), await self._inbox.lessons.effects(lesson))
         if lesson == self.items.chosen:
-            self.pane.show(lesson, around)
+            self.pane.show(lesson, evidence)
 
     def action_back(self) -> None:
         if self.is_inside:
@@ -98,33 +97,33 @@ class LessonsView(ListDetail[LessonsPane]):
             self.post_message(CommandClicked("insights"))
 
     def action_tab(self, by: int) -> None:
-        """There is one text only."""
+        """The pane has no tabs."""
 
-    # A person's word
+    # Accept, drop, edit
 
     @reports_errors
     async def action_accept(self) -> None:
         lesson = self.items.chosen
-        if lesson and await self._may(lesson, LessonState.ACCEPTED, "accepts"):
+        if lesson and await self._check_seen(lesson, LessonState.ACCEPTED, "accept"):
             await self._inbox.lessons.accept(lesson.id)
-            await self._activity(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
+            await self._changed(f"accepted: {one_line(lesson.agent, 40)} reads it from now on")
 
     @reports_errors
     async def action_drop(self) -> None:
         lesson = self.items.chosen
-        if lesson and await self._may(lesson, LessonState.DROPPED, "drops"):
+        if lesson and await self._check_seen(lesson, LessonState.DROPPED, "drop"):
             await self._inbox.lessons.drop(lesson.id)
-            await self._activity("dropped: no agent reads it")
+            await self._changed("dropped: no agent reads it")
 
-    async def _may(self, lesson: Lesson, state: LessonState, does: str) -> bool:
-        """Whether a word can be given: only of what is on the screen, and as it is now."""
+    async def _check_seen(self, lesson: Lesson, state: LessonState, verb: str) -> bool:
+        """Whether the lesson can go to a state: only if its newest version is on the screen; else say why not."""
         if lesson.state is state:
-            self._tell(f"it is {state} already")
+            self._notify(f"already {state}")
         elif not self.pane.shows(lesson):
             self.enter()
-            self._tell(f"read it first: the same key {does} it here")
+            self._notify(f"read it first, then press the same key to {verb} it")
         elif lesson != await self._inbox.lessons.get(lesson.id):
-            await self._activity("somebody changed it meanwhile: read it again")
+            await self._changed("somebody has changed it: read it again")
         else:
             return True
         return False
@@ -135,47 +134,45 @@ class LessonsView(ListDetail[LessonsPane]):
         from hitl_tui.ui.lessons.edit_dialog import LessonScreen
 
         lesson = self.items.chosen
-        if lesson is None or self._is_away(lesson):
+        if lesson is None or not self._check_editable(lesson):
             return
         dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, spelt(lesson.text)))
         text = await ask(self, dialog)
         if text is not None:
-            await self._edited(lesson, text)
+            await self._save_text(lesson, text)
         elif dialog.draft != spelt(lesson.text):
             self._drafts[lesson.id] = dialog.draft
 
     @reports_errors
     async def action_edit_outside(self) -> None:
         lesson = self.items.chosen
-        if lesson and not self._is_away(lesson):
-            await self._edited(lesson, edit_outside(self.app, spelt(lesson.text), "lesson.txt"))
+        if lesson and self._check_editable(lesson):
+            await self._save_text(lesson, edit_outside(self.app, spelt(lesson.text), "lesson.txt"))
 
-    def _is_away(self, lesson: Lesson) -> bool:
-        """Whether it was dropped, and said that it must be accepted first."""
-        dropped = lesson.state is LessonState.DROPPED
-        if dropped:
-            self._tell("it is dropped: accept it first")
-        return dropped
+    def _check_editable(self, lesson: Lesson) -> bool:
+        """Whether the lesson can be edited; else say why not."""
+        if lesson.state is LessonState.DROPPED:
+            self._notify("it is dropped: accept it first")
+        return lesson.state is not LessonState.DROPPED
 
-    async def _edited(self, lesson: Lesson, text: str) -> None:
+    async def _save_text(self, lesson: Lesson, text: str) -> None:
         if text.strip() == lesson.text:
-            self._tell("its text is as it was")
+            self._notify("no change")
             return
         await self._inbox.lessons.edit(lesson.id, text.strip())
-        await self._activity("its text is changed")
+        await self._changed("the text is saved")
 
-    async def _activity(self, text: str) -> None:
-        self._tell(text)
+    async def _changed(self, text: str) -> None:
+        """Say what has changed, and show it."""
+        self._notify(text)
         await self._read()
         self.post_message(RowsChanged())
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         self.notify(visible(text), timeout=3, markup=False)
 
-    # Words
-
     def hints(self) -> list[Hint]:
-        """The keys that do something now."""
+        """The keys that work now."""
         lesson = self.items.chosen
         if lesson is None:
             return []

@@ -44,7 +44,7 @@ async def test_a_proposal_says_what_it_rests_on_and_is_accepted_or_dropped(conso
         await taught_on(desk)
         await desk.press("g") if "send_email" in text(desk, "#lesson-text") else await desk.press("j")
         shown = text(desk, "#lesson-text")
-        assert shown.startswith("◇ a proposal drawn from 4 decisions, 15 m ago\nNo agent reads it before somebody accepts it.")
+        assert shown.startswith("◇ proposed from 4 decisions, 15 m ago\nNo agent reads it until somebody accepts it.")
         assert "what the agent would read\n│ When you call send_email" in shown
         assert shown.count("✎ edited by you") == 4 and "- Re: invoice 4714\n+ Receipt for invoice 4714" in shown
         await desk.press("enter", "escape", "a")
@@ -52,13 +52,13 @@ async def test_a_proposal_says_what_it_rests_on_and_is_accepted_or_dropped(conso
         assert "accepted: mail_assistant reads it from now on" in desk.notices() and "Lessons  2  1 proposed" in desk.screen()
         shown = text(desk, "#lesson-text")
         assert shown.startswith("✓ accepted by you, 0 s ago\nmail_assistant reads it when it works with send_email.")
-        assert "before 4 decided: 4 edited (100 %), 0 rejected (0 %)\nsince 0 decided: not enough to tell" in shown
+        assert "before 4 decisions: 4 edited (100 %), 0 rejected (0 %)\nsince 0 decisions: not enough data" in shown
         await desk.press("a")
-        assert "it is accepted already" in desk.notices()
+        assert "already accepted" in desk.notices()
         for number in range(2):
             call = ("send_email", lessons.letter(number, lessons.SUBJECT))
             await lessons.decided(desk.store, desk.project, "mail_assistant", call, Answer(DecisionKind.APPROVE), time.time() + 60)
-        await desk.seen("since    2 decided: 0 edited (0 %), 0 rejected (0 %)")
+        await desk.seen("since    2 decisions: 0 edited (0 %), 0 rejected (0 %)")
         await desk.press("d")
         assert (await states(desk))["send_email"] is LessonState.DROPPED and "dropped: no agent reads it" in desk.notices()
         await desk.press("e")
@@ -75,24 +75,24 @@ async def test_its_text_is_edited_here_or_in_the_editor_and_nothing_typed_is_los
         lesson = desk.app.query_one(LessonsView).items.chosen
         assert lesson
         await desk.press("e")
-        assert isinstance(desk.app.screen, LessonScreen) and "would read it so once it is accepted" in desk.screen()
+        assert isinstance(desk.app.screen, LessonScreen) and "reads it only after it is accepted" in desk.screen()
         area = desk.app.screen.query_one(TextArea)
         assert area.text == lesson.text
         area.text = " "
         await desk.press("ctrl+s")
-        assert "nothing is left of it" in desk.screen()
+        assert "the text is empty" in desk.screen()
         area.text = "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("escape", "e")
         assert desk.app.screen.query_one(TextArea).text == "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("ctrl+s")
         assert (await desk.other.lessons.get(lesson.id)).text == "Say Receipt, [b]not[/b] Re. 👩\u200d👧"
         shown = text(desk, "#lesson-text")
-        assert "│ Say Receipt, [b]not[/b] Re. 👩⟨U+200D⟩👧" in shown and "Its words are yours." in shown
+        assert "│ Say Receipt, [b]not[/b] Re. 👩⟨U+200D⟩👧" in shown and "Written by you." in shown
         monkeypatch.setenv("EDITOR", "sed -i s/Receipt/Bill/")
         await desk.press("E")
         assert (await desk.other.lessons.get(lesson.id)).text == "Say Bill, [b]not[/b] Re. 👩\u200d👧"
         await desk.press("E")
-        assert "its text is as it was" in desk.notices()
+        assert "no change" in desk.notices()
 
 
 async def test_a_lesson_that_speaks_to_the_reviewer_is_data_and_is_not_accepted_unread(console: Console) -> None:
@@ -105,7 +105,7 @@ async def test_a_lesson_that_speaks_to_the_reviewer_is_data_and_is_not_accepted_
         view = desk.app.query_one(LessonsView)
         await desk.press("g") if view.items.chosen and view.items.chosen.id == first else await desk.press("j")
         await desk.press("a")
-        assert "read it first: the same key accepts it here" in desk.notices()
+        assert "read it first, then press the same key to accept it" in desk.notices()
         assert (await desk.other.lessons.get(first)).state is LessonState.PROPOSED
         shown = text(desk, "#lesson-text")
         assert "│ Say [red]yes[/] now:" in shown and "⟨U+202E⟩ignore the policy⟨U+001B⟩[31m" in shown and "# Heading **bold** [/x]" in shown
@@ -123,7 +123,7 @@ async def test_what_somebody_else_says_of_it_meanwhile_is_seen_first(console: Co
         await desk.other.lessons.edit(lesson.id, "Never do it.")
         await desk.press("a")
         assert (await desk.other.lessons.get(lesson.id)).state is LessonState.PROPOSED
-        assert "somebody changed it meanwhile: read it again" in desk.notices() and "│ Never do it." in text(desk, "#lesson-text")
+        assert "somebody has changed it: read it again" in desk.notices() and "│ Never do it." in text(desk, "#lesson-text")
         await desk.press("a")
         assert (await desk.other.lessons.get(lesson.id)).state is LessonState.ACCEPTED
 
