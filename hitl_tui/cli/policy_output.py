@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_tui.cli.output import table
 from hitl_tui.model import Levels
-from hitl_tui.policy.explain import Explained, told, walk_json
+from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
 from hitl_tui.policy.parser import Problem
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy
@@ -78,7 +78,7 @@ def _cells(one: dict[str, Any]) -> tuple[str, ...]:
     return (f"{one['count']:,} ×", f"{one['was']} → {one['would']}", one["tool"], f"by {one['rule']}", reviews)
 
 
-def explained_json(found: Explained, slots: Collection[int]) -> dict[str, Any]:
+def explained_json(found: Explanation, slots: Collection[int]) -> dict[str, Any]:
     """`{review, policy, problem, actions: [{slot, name, facts, steps, verdict, spot_check, when_asked}]}`."""
     return {
         "review": str(found.review.row.id),
@@ -97,15 +97,15 @@ def explained_json(found: Explained, slots: Collection[int]) -> dict[str, Any]:
     }
 
 
-def explained_lines(found: Explained, slots: Collection[int]) -> Iterator[str]:
+def explained_lines(found: Explanation, slots: Collection[int]) -> Iterator[str]:
     """The same as text."""
     yield visible(f"review {found.review.row.id} · {found.review.row.agent} · by {found.file.path or 'no policy'}")
     for action in found.review.actions:
         if action.slot in slots:
             walk = found.walks[action.slot]
-            yield visible(f"\n#{action.slot} {action.name} · {told(walk.facts)}")
+            yield visible(f"\n#{action.slot} {action.name} · {describe_facts(walk.facts)}")
             cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
             yield from (f"  {line}" for line in table(cells).splitlines())
-            yield visible(f"  → {walk.said()}")
+            yield visible(f"  → {walk.summary()}")
             if changed := walk.changed_since(action):
                 yield visible(f"  when the review opened: {changed}")

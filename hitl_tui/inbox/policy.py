@@ -9,7 +9,7 @@ from hitl_tui.store import agents
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
-    from hitl_tui.policy.explain import Explained
+    from hitl_tui.policy.explain import Explanation
     from hitl_tui.policy.loader import Policies, PolicyNow
     from hitl_tui.policy.schema import Policy
 
@@ -46,14 +46,14 @@ class PolicyLookup:
 
         return await policy_log.counts(self._store)
 
-    async def explain(self, review: int) -> Explained:
+    async def explain(self, review: int) -> Explanation:
         """Explain what the current policy says about a review's actions, with the facts of when the review opened.
 
         Raises:
             Refused: there is no such review.
         """
         from hitl_tui.policy import facts
-        from hitl_tui.policy.explain import Explained, explain
+        from hitl_tui.policy.explain import Explanation, explain
         from hitl_tui.store import autonomy
 
         found = await self._inbox.reviews.get(review)
@@ -62,4 +62,4 @@ class PolicyLookup:
         now = self.status(target)
         note, levels = facts.note_of(found), autonomy.levels(self._store, run.agent)
         walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
-        return Explained(found, target, now, walks)
+        return Explanation(found, target, now, walks)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hitl_tui.model import Evidence, Facts, Level, Risk
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Believed
-from hitl_tui.policy.engine import concerns, tier
+from hitl_tui.policy.engine import effective_risk, selects
 from hitl_tui.policy.schema import Ladder, Policy, Rule
 
 BINS = 20
@@ -87,7 +87,7 @@ def barred(facts: Facts, policy: Policy) -> str:
     rule = deciding(facts, policy)
     if rule and rule.outcome:
         return f"rule {rule.name!r} decides it"
-    risk = tier(rule, facts) if rule else facts.risk
+    risk = effective_risk(rule, facts) if rule else facts.risk
     if Risk.IRREVERSIBLE in (risk, facts.risk):
         return "irreversible: only a rule that names it lets it go on"
     return "" if risk else "its risk is unknown: only a rule that says it lets it go on"
@@ -96,7 +96,7 @@ def barred(facts: Facts, policy: Policy) -> str:
 def deciding(facts: Facts, policy: Policy) -> Rule | None:
     """The rule that speaks for every call of the tool, whatever its arguments, its run and the hour; those before it speak for some."""
     always = (rule for rule in policy.rules if rule.when is None and not rule.tags and rule.hours is None)
-    return next((rule for rule in always if concerns(rule, facts, 0.0)), None)
+    return next((rule for rule in always if selects(rule, facts, 0.0)), None)
 
 
 def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tuple[Level | None, str]:

@@ -1,33 +1,38 @@
-"""What becomes of an action: `judge(facts, policy, now, levels)` → `Verdict`. Pure; the same of them give the same verdict.
+"""The policy engine: one walk through the rules decides what happens to an action. Pure: equal inputs give equal verdicts.
 
-What holds whatever the policy says:
+`judge` returns the verdict of the walk, `explain.explain` shows its steps. Whatever the policy says:
 
-- without a policy, and while the file is broken, everything asks;
-- a safety finding, an unknown shape, a question or a gate goes to a person, whatever a rule says;
-- thresholds let nothing go on whose risk or confidence is unknown, or that is irreversible;
-- nor does a level that a tool has earned, however high; what its agent is very unsure of is taken over at every level;
-- a rule lets something irreversible go on only when it names the tool, letter for letter, and says `outcome = "auto"`;
-- a rule lets something of unknown risk go on only when it names the tool so, or says which risk the tools of its glob have;
-- a rule that cannot be judged asks, and says why; it never counts as not matching.
+- without a policy, and while its file is broken, every action asks;
+- safety findings, unknown payload shapes, questions and gates go to a person;
+- thresholds never let an action run whose risk or confidence is unknown, or that is irreversible;
+- neither does an autonomy level, however high; an action below the `ask` threshold is taken over at every level;
+- a rule lets an irreversible action run only if it names the tool exactly and says `outcome = "auto"`;
+- a rule lets an action of unknown risk run only if it names the tool exactly, or declares the risk of the tools its glob matches;
+- a rule whose condition cannot be evaluated asks and says why; it never counts as not matching.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from hitl_tui.model import DecisionKind, Facts, Held, Json, Level, Levels, Outcome, PauseKind, Risk, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression_eval import Undecided, holds
 from hitl_tui.policy.schema import Policy, Rule
 
-PEOPLES = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
-"""Pauses that ask a person something, and are no calls of a tool."""
+ASKS_PERSON = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
+"""Kinds of pauses that ask a person something and are not tool calls."""
 BROKEN = "everything asks until the policy is corrected"
+NO_POLICY = "no policy"
 AUTONOMY = "autonomy"
-"""What the verdicts of the ladder are by."""
+THRESHOLDS = "thresholds"
+SAFETY = "safety"
+SPOT_CHECK = "spot check"
+"""Steps of the walk after the rules; the first four also stand in a verdict in place of a rule's name."""
 NO_LEVELS: Levels = {}
 START = Held()
 DOES = {
@@ -37,41 +42,126 @@ DOES = {
     Level.ACT: "acts",
 }
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WORST = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
+_LOW_TO_HIGH = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
 
 
-def judge(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS) -> Verdict:
-    """What becomes of an action at a Unix time; `policy` is None where there is none. `levels` are what the agent's tools have earned.
+class Mark(StrEnum):
+    """What one step contributes to the verdict."""
 
-    Of what would go on by itself, the policy's share is picked to go to a person first: then `outcome` is `ask` and `spot_check` true.
+    NO_MATCH = "no match"
+    MATCHED = "matched"
+    """It decides, or changes what an earlier step decided."""
+    NO_EFFECT = "no effect"
+    SKIPPED = "skipped"
+    """An earlier step had decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStep:
+    """One rule, or one of the steps after the rules."""
+
+    name: str
+    """The rule's name, or `autonomy`, `thresholds`, `safety` or `spot check`."""
+    mark: Mark
+    why: str = ""
+    """A clause for people; it may quote the arguments. Left empty by `walk` for a rule that does not match."""
+    verdict: Verdict | None = None
+    """The verdict after this step; None where the step gives none."""
+    rule: Rule | None = None
+
+    @property
+    def line(self) -> int | None:
+        """Line of the rule in its file; None for the other steps."""
+        return self.rule.line if self.rule else None
+
+
+def judge(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Verdict:
+    """Decide what happens to an action.
+
+    A share of the actions that would run by themselves, set by the policy, goes to a person as a spot check: then `outcome` is `ask` and
+    `spot_check` is true.
+
+    Args:
+        facts: what is known of the action.
+        policy: None when there is none.
+        now: Unix time, seconds.
+        levels: the autonomy levels of the agent's tools.
+        note: a warning that came with the pause, such as that the call may have run once; with one, an action is not even denied
+            without a person.
     """
-    verdict = unsampled(facts, policy, now, levels)
-    if verdict.outcome is not Outcome.AUTO or policy is None or not verdict.sampled or not is_picked(facts.id, policy):
-        return verdict
+    verdict = judge_unsampled(facts, policy, now, levels, note)
+    return spot_check(facts, policy, verdict).verdict or verdict if policy else verdict
+
+
+def judge_unsampled(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Verdict:
+    """The same as `judge`, before the spot check."""
+    if policy is None:
+        return Verdict(Outcome.ASK, NO_POLICY, "there is no policy, so everything asks", valid(facts).risk)
+    if policy.problem:
+        return Verdict(Outcome.ASK, NO_POLICY, f"{BROKEN}: {policy.problem}", valid(facts).risk)
+    return final_verdict(walk(facts, policy, now, levels, note))
+
+
+def final_verdict(steps: Iterable[WalkStep]) -> Verdict:
+    """The verdict of a walk: that of its last step."""
+    *_, last = steps
+    assert last.verdict is not None, "the safety step always has a verdict"
+    return last.verdict
+
+
+def walk(facts: Facts, policy: Policy, now: float, levels: Levels = NO_LEVELS, note: str = "") -> Iterator[WalkStep]:
+    """Yield the steps that lead to the verdict on an action.
+
+    First each rule up to the first that matches; where no rule decides, the autonomy level if the policy has autonomy, and the
+    thresholds unless the level decides; at last safety, whose verdict is final.
+    """
+    facts = valid(facts)
+    for rule in policy.rules:
+        answer = matches(rule, facts, now)
+        if answer is False:
+            yield WalkStep(rule.name, Mark.NO_MATCH, rule=rule)
+            continue
+        verdict, left_to = _apply(rule, answer, facts, policy, levels)
+        yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule)
+        yield from left_to
+        break
+    else:
+        without_rule, verdict = _without_rule(facts, policy, levels)
+        yield from without_rule
+    checked = _keep_safe(facts, verdict, note)
+    if checked is not verdict:
+        yield WalkStep(SAFETY, Mark.MATCHED, checked.reason, checked)
+        return
+    to_person = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
+    why = "a person looks anyway" if to_person else "nothing about it means that a person must look"
+    yield WalkStep(SAFETY, Mark.NO_EFFECT, why, verdict)
+
+
+def spot_check(facts: Facts, policy: Policy, verdict: Verdict) -> WalkStep:
+    """Pick the policy's share of the actions that would run by themselves, so that a person sees them first."""
+    share = f"{100 * policy.spot_check:.3g} %"
+    if verdict.outcome is not Outcome.AUTO:
+        return WalkStep(SPOT_CHECK, Mark.SKIPPED, "only automatic actions are spot-checked")
+    if not verdict.sampled:
+        return WalkStep(SPOT_CHECK, Mark.SKIPPED, "its level is above spot checks")
+    if not is_picked(facts.id, policy):
+        return WalkStep(SPOT_CHECK, Mark.NO_EFFECT, f"not picked: {share} go to a person first")
     reason = f"spot check: {verdict.reason}, and {policy.spot_check:.3g} of those go to a person first"
-    return replace(verdict, outcome=Outcome.ASK, reason=reason, spot_check=True)
+    picked = replace(verdict, outcome=Outcome.ASK, reason=reason, spot_check=True)
+    return WalkStep(SPOT_CHECK, Mark.MATCHED, f"picked: {share} go to a person first", picked)
 
 
 def is_picked(id_: str, policy: Policy) -> bool:
-    """Whether an action is one of the spot checks: a hash of its id and the policy's seed, so that it can be told again later."""
+    """Whether an action is one of the spot checks. Depends only on its id and the policy's seed, so it can be computed again later."""
     drawn = hashlib.sha256(f"{policy.seed}\0{id_}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(drawn[:8], "big") < policy.spot_check * 2**64
 
 
-def unsampled(facts: Facts, policy: Policy | None, now: float, levels: Levels = NO_LEVELS) -> Verdict:
-    """The verdict before any spot check."""
-    facts = plain(facts)
-    if policy is None:
-        return Verdict(Outcome.ASK, "no policy", "there is no policy, so everything asks", facts.risk)
-    if policy.problem:
-        return Verdict(Outcome.ASK, "no policy", f"{BROKEN}: {policy.problem}", facts.risk)
-    return safe(facts, _by_rules(facts, policy, now, levels))
-
-
 def risk_of(metadata: Json) -> Risk | None:
-    """The risk that a tool's metadata declares: its own key `risk`, else MCP's annotations, beside it or under `annotations`.
+    """The risk that a tool's metadata declares: its own key `risk`, else MCP's annotations, at the top level or under `annotations`.
 
-    By MCP, a tool that changes things is destructive unless it says otherwise; of hints that contradict each other, the worse is believed.
+    By MCP's defaults, a tool that is not read-only is destructive unless it says otherwise; of hints that contradict each other, the
+    worse one counts.
     """
     if not isinstance(metadata, Mapping):
         return None
@@ -92,8 +182,8 @@ def _by_hints(hints: Json) -> Risk | None:
     return Risk.REVERSIBLE if destroys is False else None
 
 
-def plain(facts: Facts) -> Facts:
-    """Facts with what is no confidence and no risk made unknown: a caller's slip must not pass for high."""
+def valid(facts: Facts) -> Facts:
+    """Return the facts with an invalid confidence or risk made unknown, so that a caller's mistake does not pass for high confidence."""
     given, risk = facts.confidence, facts.risk
     sure = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
     known = isinstance(risk, str) and risk in list(Risk)
@@ -102,25 +192,18 @@ def plain(facts: Facts) -> Facts:
     return replace(facts, confidence=given if sure else None, risk=Risk(risk) if known and risk else None)
 
 
-def _by_rules(facts: Facts, policy: Policy, now: float, levels: Levels) -> Verdict:
-    for rule in policy.rules:
-        if not concerns(rule, facts, now):
-            continue
-        found = holds(rule.when, facts) if rule.when else True
-        if isinstance(found, Undecided):
-            return undecided(rule, facts, found)
-        if found:
-            return by_rule(rule, facts, policy, levels)
-    return by_level(facts, policy, levels)
+# Rules
 
 
-def undecided(rule: Rule, facts: Facts, found: Undecided) -> Verdict:
-    """What a rule says whose condition cannot be judged."""
-    return _said(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {found.why}", tier(rule, facts))
+def matches(rule: Rule, facts: Facts, now: float) -> bool | Undecided:
+    """Whether a rule matches an action; `Undecided` when its condition cannot be evaluated."""
+    if not selects(rule, facts, now):
+        return False
+    return holds(rule.when, facts) if rule.when else True
 
 
-def concerns(rule: Rule, facts: Facts, now: float) -> bool:
-    """Whether its globs, tags and hours fit; its condition is not asked yet."""
+def selects(rule: Rule, facts: Facts, now: float) -> bool:
+    """Whether a rule's globs, tags and hours match, its condition aside."""
     return (
         any(globs.matches(glob, facts.tool) for glob in rule.tools)
         and any(globs.matches(glob, facts.agent) for glob in rule.agents)
@@ -129,44 +212,61 @@ def concerns(rule: Rule, facts: Facts, now: float) -> bool:
     )
 
 
-def tier(rule: Rule, facts: Facts) -> Risk | None:
-    """The risk it is judged by: a rule may lower what the tool declares only by naming it."""
+def effective_risk(rule: Rule, facts: Facts) -> Risk | None:
+    """The risk a matching rule judges by. A rule lowers the risk that a tool declares only if it names the tool exactly."""
     if rule.risk is None or rule.names(facts.tool):
         return rule.risk or facts.risk
-    return max(rule.risk, facts.risk, key=_WORST.index)
+    return max(rule.risk, facts.risk, key=_LOW_TO_HIGH.index)
 
 
-def by_rule(rule: Rule, facts: Facts, policy: Policy, levels: Levels) -> Verdict:
-    """What a rule says that matches."""
-    risk = tier(rule, facts)
-    if rule.outcome is None:
-        risk = max(risk, facts.risk, key=_WORST.index)  # only a rule that says auto lets go what its tool calls worse
-        verdict = by_level(replace(facts, risk=risk), policy, levels)
-        by = "" if verdict.rule == AUTONOMY else "the thresholds: "
-        said = _said(rule, verdict.outcome, f"rule {rule.name!r} leaves it to {by}{verdict.reason}", risk)
-        return replace(said, sampled=verdict.sampled)
-    if rule.outcome is not Outcome.AUTO or rule.names(facts.tool):
-        return _said(rule, rule.outcome, f"rule {rule.name!r} says {rule.outcome}", risk)
+def _apply(rule: Rule, answer: bool | Undecided, facts: Facts, policy: Policy, levels: Levels) -> tuple[Verdict, list[WalkStep]]:
+    """The verdict of a rule that matches or cannot be evaluated, and the steps it leaves the decision to, if it names no outcome."""
+    risk = effective_risk(rule, facts)
+    if isinstance(answer, Undecided):
+        return _verdict(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {answer.why}", risk), []
+    if rule.outcome is not None:
+        return _by_outcome(rule, rule.outcome, facts, risk), []
+    risk = max(risk, facts.risk, key=_LOW_TO_HIGH.index)  # only a rule that says auto lets an action run that its tool calls worse
+    steps, verdict = _without_rule(replace(facts, risk=risk), policy, levels)
+    by = "" if verdict.rule == AUTONOMY else "the thresholds: "
+    combined = _verdict(rule, verdict.outcome, f"rule {rule.name!r} leaves it to {by}{verdict.reason}", risk)
+    return replace(combined, sampled=verdict.sampled), steps
+
+
+def _by_outcome(rule: Rule, outcome: Outcome, facts: Facts, risk: Risk | None) -> Verdict:
+    says = f"rule {rule.name!r} says {outcome}"
+    if outcome is not Outcome.AUTO or rule.names(facts.tool):
+        return _verdict(rule, outcome, says, risk)
     if risk is Risk.IRREVERSIBLE:
-        reason = f"rule {rule.name!r} says auto, but {facts.tool} is irreversible and the rule does not name it"
-        return _said(rule, Outcome.ASK, reason, risk)
+        return _verdict(rule, Outcome.ASK, f"{says}, but {facts.tool} is irreversible and the rule does not name it", risk)
     if risk is None or (facts.risk is None and all(not glob.strip("*?") for glob in rule.tools)):
-        reason = f"rule {rule.name!r} says auto, but the risk of {facts.tool} is unknown and the rule does not name it"
-        return _said(rule, Outcome.ASK, reason, facts.risk)
-    return _said(rule, Outcome.AUTO, f"rule {rule.name!r} says auto", risk)
+        return _verdict(rule, Outcome.ASK, f"{says}, but the risk of {facts.tool} is unknown and the rule does not name it", facts.risk)
+    return _verdict(rule, Outcome.AUTO, says, risk)
 
 
-def _said(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
+def _verdict(rule: Rule, outcome: Outcome, reason: str, risk: Risk | None) -> Verdict:
     return Verdict(outcome, rule.name, reason, risk, rule.reviewers, rule.to, rule.deadline_s, rule.then)
 
 
-def by_level(facts: Facts, policy: Policy, levels: Levels) -> Verdict:
-    """What becomes of what no rule decides: by the level that the tool has earned, or without a ladder by the thresholds alone."""
-    by_confidence = by_thresholds(facts, policy)
+# Autonomy and thresholds
+
+
+def _without_rule(facts: Facts, policy: Policy, levels: Levels) -> tuple[list[WalkStep], Verdict]:
+    """The steps that decide where no rule does, and their verdict: the tool's autonomy level, else the thresholds."""
+    by_confidence = _by_thresholds(facts, policy)
+    thresholds = WalkStep(THRESHOLDS, Mark.MATCHED, by_confidence.reason, by_confidence)
+    if policy.ladder is None:
+        return [thresholds], by_confidence
     held = levels.get((facts.agent, facts.tool), START)
-    if policy.ladder is None or held.level is Level.THRESHOLD or by_confidence.outcome is Outcome.TAKEOVER:
-        return by_confidence
-    does = stands(facts, held)
+    if held.level is Level.THRESHOLD or by_confidence.outcome is Outcome.TAKEOVER:
+        why = "the thresholds decide" if held.level is Level.THRESHOLD else "but its confidence is too low for any level"
+        return [WalkStep(AUTONOMY, Mark.NO_EFFECT, f"{describe_level(facts, held)}: {why}"), thresholds], by_confidence
+    by_level = _by_level(facts, held)
+    return [WalkStep(AUTONOMY, Mark.MATCHED, by_level.reason, by_level)], by_level
+
+
+def _by_level(facts: Facts, held: Held) -> Verdict:
+    does = describe_level(facts, held)
     if held.level is Level.ASK:
         return Verdict(Outcome.ASK, AUTONOMY, does, facts.risk)
     if facts.risk is None:
@@ -176,8 +276,8 @@ def by_level(facts: Facts, policy: Policy, levels: Levels) -> Verdict:
     return Verdict(Outcome.AUTO, AUTONOMY, does, facts.risk, sampled=held.level is not Level.ACT)
 
 
-def stands(facts: Facts, held: Held) -> str:
-    """Where a tool stands on the ladder: `autonomy: support_desk's look_up acts, with spot checks (since 3 Nov 2026, by ann)`."""
+def describe_level(facts: Facts, held: Held) -> str:
+    """A tool's level in words: `autonomy: support_desk's look_up acts, with spot checks (since 3 Nov 2026, by ann)`."""
     since = "until it has earned more"
     if held.since is not None:
         day = dt.datetime.fromtimestamp(held.since, dt.UTC).astimezone()
@@ -185,12 +285,11 @@ def stands(facts: Facts, held: Held) -> str:
     return f"{AUTONOMY}: {facts.agent}'s {facts.tool} {DOES[held.level]} {since}"
 
 
-def by_thresholds(facts: Facts, policy: Policy) -> Verdict:
-    """What the confidence says where no rule says otherwise."""
+def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
     sure, limits = facts.confidence, policy.thresholds
 
     def verdict(outcome: Outcome, reason: str) -> Verdict:
-        return Verdict(outcome, "thresholds", reason, facts.risk)
+        return Verdict(outcome, THRESHOLDS, reason, facts.risk)
 
     if sure is None:
         return verdict(Outcome.ASK, "its confidence is unknown")
@@ -205,31 +304,29 @@ def by_thresholds(facts: Facts, policy: Policy) -> Verdict:
     return verdict(Outcome.AUTO, f"its confidence {sure:.3g} is at least {limits.auto:g}")
 
 
-def safe(facts: Facts, verdict: Verdict) -> Verdict:
-    """The verdict, unless something about the action means that a person must see it, or the graph would not take it."""
+# Safety
+
+
+def _keep_safe(facts: Facts, verdict: Verdict, note: str) -> Verdict:
+    """Send an action to a person in spite of the verdict if it is suspicious, if it has a warning, or if its graph would not accept it."""
     if verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER):
         return verdict
-    doubts = [*_strange(facts), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
+    doubts = [*_unusual(facts), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
     if verdict.outcome is Outcome.AUTO and verdict.reviewers > 1:
         doubts.append(f"{verdict.reviewers} people must approve it")
     wanted = DecisionKind.APPROVE if verdict.outcome is Outcome.AUTO else DecisionKind.REJECT
     if wanted not in facts.allowed:
         doubts.append(f"the graph does not accept {wanted}")
+    if note and note not in doubts:
+        doubts.append(note)
     if not doubts:
         return verdict
     reason = f"{'; '.join(doubts)}: a person must look, though {verdict.reason}"
-    return replace(verdict, outcome=Outcome.ASK, rule="safety", reason=reason)
+    return replace(verdict, outcome=Outcome.ASK, rule=SAFETY, reason=reason)
 
 
-def _strange(facts: Facts) -> Iterable[str]:
-    if facts.kind in PEOPLES:
+def _unusual(facts: Facts) -> Iterable[str]:
+    if facts.kind in ASKS_PERSON:
         yield "it asks a person and is no tool call"
     elif not facts.known_shape:
         yield "its shape is unknown"
-
-
-def careful(verdict: Verdict, note: str) -> Verdict:
-    """The verdict; but a call with a warning, that it may have run or that its answer may reach another, is not even refused alone."""
-    if not note or verdict.outcome not in (Outcome.AUTO, Outcome.DENY):
-        return verdict
-    return replace(verdict, outcome=Outcome.ASK, rule="safety", reason=f"{note}: a person must look, though {verdict.reason}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hitl_tui.model import DecisionKind, Facts, Json, Levels, Outcome, Past, Risk
-from hitl_tui.policy.engine import BROKEN, NO_LEVELS, unsampled
+from hitl_tui.policy.engine import BROKEN, NO_LEVELS, judge_unsampled
 from hitl_tui.policy.schema import Policy
 
 EXAMPLES = 5
@@ -61,7 +61,7 @@ class Replay:
         Spot checks are left out: chance would hide what a rule lets through.
         """
         for past in pasts:
-            verdict = unsampled(facts_of(past), policy, past.opened_at, levels)
+            verdict = judge_unsampled(facts_of(past), policy, past.opened_at, levels)
             turn = Turn(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
             self.actions += 1
             if _then(past) is verdict.outcome:

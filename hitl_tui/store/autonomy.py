@@ -9,7 +9,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.model import Evidence, Facts, Held, Level, LevelChange, PauseKind, Risk
 from hitl_tui.oversight.autonomy import Weighed, evidence
-from hitl_tui.policy.engine import PEOPLES
+from hitl_tui.policy.engine import ASKS_PERSON
 from hitl_tui.policy.schema import Ladder
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.search import catch_up
@@ -17,7 +17,7 @@ from hitl_tui.store.search import catch_up
 CHANGE = "id, agent, tool, was, level, actor, at, why"
 HELD = "agent, tool, level, at, actor"
 NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
-CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*PEOPLES, PauseKind.FAILURE)))})"
+CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*ASKS_PERSON, PauseKind.FAILURE)))})"
 """Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
 DECIDED = (  # the terms are those of the index history_people
     "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "

@@ -57,8 +57,8 @@ def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:
     assert (told["review"], told["policy"], told["problem"]) == ("1", str(path), None)
     send, delete = told["actions"]
     assert [(step["name"], step["mark"]) for step in send["steps"]] == [
-        ("deletes", "no match"), ("night letters", "no match"), ("letters", "speaks"), ("thresholds", "not asked"), ("safety", "agrees"),
-        ("spot check", "not asked"),
+        ("deletes", "no match"), ("night letters", "no match"), ("letters", "matched"), ("thresholds", "skipped"), ("safety", "no effect"),
+        ("spot check", "skipped"),
     ]  # fmt: skip
     assert send["steps"][1]["why"] == "its run has no tag night"
     assert send["facts"]["tags"] == place.json("show", "r1")["tags"] == ["eu"]
@@ -67,7 +67,7 @@ def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:
     assert (delete["verdict"]["outcome"], delete["verdict"]["rule"], delete["verdict"]["risk"]) == ("ask", "deletes", "irreversible")
     shown = place.cli("policy", "explain", "1#0").stdout
     assert "#1" not in shown
-    assert "  line 12  letters        speaks     rule 'letters' says ask (args.to is \"ann@example.com\")" in shown
+    assert "  line 12  letters        matched    rule 'letters' says ask (args.to is \"ann@example.com\")" in shown
     assert shown.endswith("  → asks: rule 'letters' says ask\n")
 
 

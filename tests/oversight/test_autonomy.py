@@ -18,8 +18,8 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
 from hitl_tui.oversight.autonomy import Weighed, barred, evidence, proposal
 from hitl_tui.oversight.statistics import wilson
-from hitl_tui.policy.engine import careful, judge, unsampled
-from hitl_tui.policy.explain import Mark, explain
+from hitl_tui.policy.engine import Mark, judge, judge_unsampled
+from hitl_tui.policy.explain import explain
 from hitl_tui.policy.loader import Policies
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Ladder
@@ -209,12 +209,12 @@ def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
     levels = {("desk", tool): Held(level, NOON, "ann") for tool, level in held.items()}
     verdict = judge(facts, policy, NOON, levels)
     walk = explain(facts, policy, NOON, note, levels)
-    assert walk.verdict == careful(unsampled(facts, policy, NOON, levels), note)
-    assert walk.drawn == verdict.spot_check
+    assert walk.verdict == judge_unsampled(facts, policy, NOON, levels, note)
+    assert walk.picked == verdict.spot_check
     ladder, thresholds = walk.steps[-4], walk.steps[-3]
     assert (ladder.name, thresholds.name) == ("autonomy", "thresholds")
-    assert (ladder.mark is Mark.SPEAKS) + (thresholds.mark is Mark.SPEAKS) + any(one.mark is Mark.SPEAKS for one in walk.steps[:-4]) >= 1
-    assert Mark.SPEAKS not in (ladder.mark,) or thresholds.mark is Mark.UNASKED
+    assert (ladder.mark is Mark.MATCHED) + (thresholds.mark is Mark.MATCHED) + any(one.mark is Mark.MATCHED for one in walk.steps[:-4]) >= 1
+    assert Mark.MATCHED not in (ladder.mark,) or thresholds.mark is Mark.SKIPPED
     if verdict.outcome is not Outcome.AUTO:
         return
     assert not facts.findings and facts.known_shape
@@ -461,7 +461,7 @@ async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
         (turn,) = proposed["differences"]
         assert (turn["was"], turn["would"], turn["rule"], turn["count"]) == ("approved", "auto", "autonomy", 4)
         shown = place.cli("policy", "replay", "--proposed").stdout
-        assert "judged on the levels of autonomy as if every proposal was accepted: per_call's move spot checks" in shown
+        assert "autonomy levels with every proposal accepted: per_call's move spot checks" in shown
         assert "per_call's move: ask → spot checks" in place.cli("autonomy", "accept", "per_call", "move").stdout
         run = await moves(someone)
         await someone.done(run)
@@ -482,7 +482,7 @@ async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
         assert "is more than per_call's move has earned" in place.refused("autonomy", "set", "per_call", "move", "spot-checks")
         assert "per_call  move  ask" in place.cli("autonomy").stdout
         steps = [(step.name, step.mark) for step in explain(Facts("per_call", "move"), parse(POLICY.format(0)), NOON).steps]
-        assert steps[0] == ("autonomy", Mark.SPEAKS)
+        assert steps[0] == ("autonomy", Mark.MATCHED)
         policy.write_text("")
         assert "the policy has no [autonomy]" in place.refused("autonomy")
         assert "the policy has no [autonomy]" in place.refused("policy", "replay", "--proposed")

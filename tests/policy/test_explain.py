@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl_tui.model import DecisionKind, Facts, Outcome, Risk, Verdict
-from hitl_tui.policy.engine import careful, judge, unsampled
-from hitl_tui.policy.explain import Mark, Walk, explain, walk_json
+from hitl_tui.policy.engine import Mark, judge, judge_unsampled
+from hitl_tui.policy.explain import Walk, explain, walk_json
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Policy
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule
@@ -51,18 +51,18 @@ def test_the_walk_ends_with_the_verdict_that_counts_and_one_rule_speaks_at_most(
     policy, problems = examine(text)
     assert not [problem for problem in problems if problem.is_error]
     walk = explain(facts, policy, now, note)
-    assert walk.verdict == careful(unsampled(facts, policy, now), note)
-    assert walk.drawn == judge(facts, policy, now).spot_check
+    assert walk.verdict == judge_unsampled(facts, policy, now, note=note)
+    assert walk.picked == judge(facts, policy, now).spot_check
     assert [step.name for step in walk.steps] == [*(one.name for one in policy.rules), "thresholds", "safety", "spot check"]
     assert all(step.why for step in walk.steps)
     *said, thresholds, safety, spot_check = walk.steps
     marks = [step.mark for step in said]
-    spoke = [step.name for step in said if step.mark is Mark.SPEAKS]
-    first = marks.index(Mark.SPEAKS) if spoke else len(marks)
-    assert marks == [Mark.NO] * first + ([Mark.SPEAKS] + [Mark.UNASKED] * (len(marks) - first - 1) if spoke else [])
-    assert walk.verdict.rule == ("safety" if safety.mark is Mark.SPEAKS else spoke[0] if spoke else "thresholds")
-    assert spoke or thresholds.mark is Mark.SPEAKS
-    assert (spot_check.mark is Mark.SPEAKS) == walk.drawn
+    spoke = [step.name for step in said if step.mark is Mark.MATCHED]
+    first = marks.index(Mark.MATCHED) if spoke else len(marks)
+    assert marks == [Mark.NO_MATCH] * first + ([Mark.MATCHED] + [Mark.SKIPPED] * (len(marks) - first - 1) if spoke else [])
+    assert walk.verdict.rule == ("safety" if safety.mark is Mark.MATCHED else spoke[0] if spoke else "thresholds")
+    assert spoke or thresholds.mark is Mark.MATCHED
+    assert (spot_check.mark is Mark.MATCHED) == walk.picked
     assert walk_json(walk)["verdict"]["outcome"] == walk.verdict.outcome
 
 
@@ -71,7 +71,7 @@ def test_without_a_policy_and_with_a_broken_one_there_is_nothing_to_walk() -> No
     for policy in (None, Policy(problem="line 3")):
         walk = explain(facts, policy, NOON)
         assert walk.steps == ()
-        assert walk.verdict == unsampled(facts, policy, NOON)
+        assert walk.verdict == judge_unsampled(facts, policy, NOON)
 
 
 def test_every_way_not_to_match_is_told() -> None:
@@ -87,7 +87,7 @@ def test_every_way_not_to_match_is_told() -> None:
     )
     walk = explain(Facts("desk", "pay", {"amount": 501, "to": "a\u202eb"}, tags=("eu",)), policy, NOON)
     assert [mark for _, mark in steps(walk)] == [
-        *[Mark.NO] * 5, Mark.SPEAKS, Mark.UNASKED, Mark.UNASKED, Mark.AGREES, Mark.UNASKED,
+        *[Mark.NO_MATCH] * 5, Mark.MATCHED, Mark.SKIPPED, Mark.SKIPPED, Mark.NO_EFFECT, Mark.SKIPPED,
     ]  # fmt: skip
     assert why(walk, "tools") == "its tool pay is not read or list_*"
     assert why(walk, "agents") == "its tool pay is not read; its agent desk is not mail"
@@ -105,7 +105,7 @@ def test_a_condition_that_cannot_be_judged_speaks_and_says_why() -> None:
         EXACT + rule(name="large", when="args.amount > 500 or known(args.cc)", outcome="deny") + rule(name="rest", outcome="auto")
     )
     walk = explain(Facts("desk", "pay", {"amount": "501"}), policy, NOON)
-    assert steps(walk)[:2] == [("large", Mark.SPEAKS), ("rest", Mark.UNASKED)]
+    assert steps(walk)[:2] == [("large", Mark.MATCHED), ("rest", Mark.SKIPPED)]
     assert why(walk, "large") == (
         "rule 'large' could not be judged: > compares a text with a number (args.amount is \"501\", args.cc is not there)"
     )
@@ -115,20 +115,20 @@ def test_a_condition_that_cannot_be_judged_speaks_and_says_why() -> None:
 def test_what_a_rule_leaves_to_the_thresholds_is_told_by_both() -> None:
     policy = parse(EXACT + rule(name="archive", tool="archive", risk="reversible"))
     walk = explain(Facts("desk", "archive", confidence=0.95), policy, NOON)
-    assert steps(walk)[:2] == [("archive", Mark.SPEAKS), ("thresholds", Mark.SPEAKS)]
+    assert steps(walk)[:2] == [("archive", Mark.MATCHED), ("thresholds", Mark.MATCHED)]
     assert why(walk, "thresholds") == "its confidence 0.95 is at least 0.9"
     assert walk.verdict.outcome is Outcome.AUTO
-    assert why(walk, "spot check") == "it is none of the 0 % that go to a person first"
+    assert why(walk, "spot check") == "not picked: 0 % go to a person first"
 
 
 def test_safety_and_the_spot_check_have_the_last_words() -> None:
     policy = parse("spot_check = 1.0\n" + rule(name="reading", tool="read", outcome="auto"))
     walk = explain(Facts("desk", "read"), policy, NOON)
-    assert walk.drawn
-    assert why(walk, "spot check") == "it is one of the 100 % that go to a person first"
+    assert walk.picked
+    assert why(walk, "spot check") == "picked: 100 % go to a person first"
     walk = explain(Facts("desk", "read", findings=("it holds odd text",)), policy, NOON)
     assert steps(walk) == [
-        ("reading", Mark.SPEAKS), ("thresholds", Mark.UNASKED), ("safety", Mark.SPEAKS), ("spot check", Mark.UNASKED),
+        ("reading", Mark.MATCHED), ("thresholds", Mark.SKIPPED), ("safety", Mark.MATCHED), ("spot check", Mark.SKIPPED),
     ]  # fmt: skip
     assert why(walk, "safety").startswith("it holds odd text: a person must look, though rule 'reading' says auto")
     denied = parse(rule(name="no", outcome="deny"))

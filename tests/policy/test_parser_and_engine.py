@@ -14,7 +14,7 @@ from hitl_tui.agents.targets import sample_agents
 from hitl_tui.errors import BadPolicy
 from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
 from hitl_tui.policy.confidence import Source
-from hitl_tui.policy.engine import is_picked, judge, risk_of, unsampled
+from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
 from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.policy.parser import examine, parse
@@ -32,7 +32,7 @@ def wrong(text: str) -> list[str]:
 
 def outcome(policy: str, tool: str = "pay", now: float = NOON, **facts: Any) -> tuple[Outcome, str]:
     """Outcome and rule, without spot checks."""
-    verdict = unsampled(Facts("desk", tool, **facts), parse(policy), now)
+    verdict = judge_unsampled(Facts("desk", tool, **facts), parse(policy), now)
     return verdict.outcome, verdict.rule
 
 
@@ -50,7 +50,7 @@ def test_the_starter_is_read_whole_and_without_complaint() -> None:
     ]  # fmt: skip
 
     def said(tool: str, **facts: Any) -> Outcome:
-        return unsampled(Facts("sql_steward", tool, **facts), policy, NOON).outcome
+        return judge_unsampled(Facts("sql_steward", tool, **facts), policy, NOON).outcome
 
     assert said("read_mail") == Outcome.AUTO
     assert said("execute", args={"sql": "DELETE FROM users"}) == Outcome.DENY
@@ -68,8 +68,8 @@ def test_the_policy_of_the_readme_is_read_whole_and_does_what_its_comments_say()
     refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
     assert (refund.outcome, refund.risk, refund.reviewers, refund.to) == (Outcome.ASK, Risk.IRREVERSIBLE, 2, "finance")
     assert (refund.deadline_s, refund.then) == (4 * 3600.0, "reject")
-    assert unsampled(Facts("desk", "read_mail"), policy, NOON).outcome is Outcome.AUTO
-    assert unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
+    assert judge_unsampled(Facts("desk", "read_mail"), policy, NOON).outcome is Outcome.AUTO
+    assert judge_unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
 
 
 def test_everything_a_policy_can_say_is_read() -> None:

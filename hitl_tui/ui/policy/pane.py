@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from hitl_tui.model import LevelChange
-from hitl_tui.policy.explain import Explained
+from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.messages import TabChosen
@@ -33,7 +33,7 @@ class PolicyPane(DetailPane):
         self._home = home
         self._reviewer = reviewer
         self._clock = clock
-        self._explained: Explained | None = None
+        self._explained: Explanation | None = None
         self._path: Path | None = None
 
     def compose(self) -> ComposeResult:
@@ -69,7 +69,7 @@ class PolicyPane(DetailPane):
         where = where if len(where) <= room else f"…{where[1 - room :]}"
         self.border_title = Content.assemble(Content.styled(name, "bold $text"), Content.styled(f"  {where} ", "$foreground 60%"))
 
-    def show_walk(self, found: Explained | None, slot: int | None = None) -> None:
+    def show_walk(self, found: Explanation | None, slot: int | None = None) -> None:
         """Show why policy routed a review's calls as it did; `slot` chooses one of them."""
         self._explained = found
         tabs = self.query_one("#walk-rule", TabBar)
@@ -97,7 +97,7 @@ class PolicyPane(DetailPane):
         self.query_one("#walk", TextView).show(walk_lines(self._explained, int(chosen or 0)))
 
 
-def _titles(found: Explained) -> dict[str, str]:
+def _titles(found: Explanation) -> dict[str, str]:
     """Slot → title of its tab; the first names the review."""
     first, *others = found.review.actions
     number = f"#{first.slot} " if others else ""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from rich.cells import cell_len
 
 from hitl_tui.model import Action, Outcome
-from hitl_tui.policy.engine import BROKEN
-from hitl_tui.policy.explain import Explained, Mark, Walk, WalkStep, told
+from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
+from hitl_tui.policy.explain import Explanation, Walk, describe_facts
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.parser import Problem
 from hitl_tui.policy.schema import Policy, Rule
@@ -19,7 +19,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
 LEAD = 24
 """Most cells of the column with the names of rules."""
-MARKS = {Mark.NO: ("·", "muted"), Mark.SPEAKS: ("▶", "accent"), Mark.AGREES: ("✓", "muted"), Mark.UNASKED: ("–", "faint")}
+MARKS = {Mark.NO_MATCH: ("·", "muted"), Mark.MATCHED: ("▶", "accent"), Mark.NO_EFFECT: ("✓", "muted"), Mark.SKIPPED: ("–", "faint")}
 OUTCOMES = {
     Outcome.AUTO: "runs without asking",
     Outcome.ASK: "a person decides",
@@ -168,7 +168,7 @@ def _counts(row: PolicyRow, now: float) -> Iterator[Line]:
 # Why
 
 
-def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
+def walk_lines(found: Explanation | None, slot: int) -> Iterator[Line]:
     """Which rule matched an action, and why the others did not."""
     action = next((action for action in found.review.actions if action.slot == slot), None) if found else None
     if found is None or action is None:
@@ -177,14 +177,14 @@ def walk_lines(found: Explained | None, slot: int) -> Iterator[Line]:
     walk = found.walks[slot]
     yield from _verdict(walk, action, bool(found.file.policy and found.file.policy.problem))
     judged = "" if walk.verdict.risk == walk.facts.risk else f" · treated as {walk.verdict.risk}"
-    yield from paragraph(told(walk.facts) + judged, "muted", "", 2)
+    yield from paragraph(describe_facts(walk.facts) + judged, "muted", "", 2)
     if walk.steps:
         yield BLANK
     yield from _steps(walk.steps)
 
 
 def _verdict(walk: Walk, action: Action, is_broken: bool) -> Iterator[Line]:
-    text = f"asks: {BROKEN}" if is_broken else walk.said()  # the errors are shown above
+    text = f"asks: {BROKEN}" if is_broken else walk.summary()  # the errors are shown above
     yield from paragraph(text, "strong", "⚖", 2, STYLES[walk.outcome])
     verdict = walk.verdict
     needs_people = verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER)
@@ -199,10 +199,10 @@ def _steps(steps: Iterable[WalkStep]) -> Iterator[Line]:
     column = min(max((cell_len(step.name) for step in listed), default=0) + 3, LEAD)
     for step in listed:
         glyph, style = MARKS[step.mark]
-        matched = step.mark is Mark.SPEAKS
+        matched = step.mark is Mark.MATCHED
         lead, lead_style = f"{glyph} {step.name}", "accent" if matched else "muted"
         if cell_len(lead) >= column + 2:
             yield line(lead, lead_style)
             lead = ""
-        word = "skipped: " if step.mark is Mark.UNASKED else "matched: " if matched else ""
+        word = f"{step.mark}: " if step.mark in (Mark.MATCHED, Mark.SKIPPED) else ""
         yield from paragraph(f"{word}{step.why}", "" if matched else style, lead, column + 2, lead_style)

@@ -15,7 +15,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Level, RuleCount, Standing
-from hitl_tui.policy.explain import Explained
+from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line, visible
@@ -56,7 +56,7 @@ class PolicyView(ListDetail[PolicyPane]):
         self._standings_due = False
         """They were asked for again too soon after that."""
         self._review: int | None = None
-        self._explained: Explained | None = None
+        self._explained: Explanation | None = None
         self._loaded = False
         self.items = PolicyList(self._moved, clock)
         self.pane = PolicyPane(home, inbox.reviewer, clock)
