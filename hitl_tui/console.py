@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from hitl_tui.agents import targets as parsing
 from hitl_tui.errors import HitlError
+from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home, Settings, find_home, login, read_settings
+from hitl_tui.settings import Settings, login, read_settings
 from hitl_tui.store import Store
 from hitl_tui.supervisor import Supervisor
 

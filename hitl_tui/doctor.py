@@ -15,9 +15,10 @@ from hitl_tui import __version__, notify
 from hitl_tui.agents import checkpoint_reader
 from hitl_tui.agents.targets import parse
 from hitl_tui.errors import HitlError
+from hitl_tui.home import Home
 from hitl_tui.model import Agent
 from hitl_tui.policy.loader import policy_paths, read_policy
-from hitl_tui.settings import Home, read_settings
+from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, agents, migrations, workers
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hitl_tui.doorbell import Doorbell
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 from hitl_tui.store import time_limits
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)

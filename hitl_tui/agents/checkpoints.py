@@ -20,7 +20,7 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from hitl_tui.agents.serde import StrictSerializer
 from hitl_tui.errors import BadHome, Storage
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 from hitl_tui.store.errors import told
 from hitl_tui.store.maintenance import integrity
 

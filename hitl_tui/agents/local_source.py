@@ -26,8 +26,8 @@ from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.agents.targets import Target
 from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, Refused
+from hitl_tui.home import Home
 from hitl_tui.model import Agent, Json, Run
-from hitl_tui.settings import Home
 from hitl_tui.store.lessons import Taught
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hitl_tui.agents.checkpoints import Checkpoints, open_checkpoints
 from hitl_tui.errors import Busy
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 from hitl_tui.store import Store
 from hitl_tui.store.maintenance import prune
 

@@ -9,8 +9,8 @@ from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target, with_inbox
 from hitl_tui.cli.options import common_options, json_option, targets_argument
 from hitl_tui.errors import BadTarget
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home
 
 
 @command("hitl-tui agents", "hitl-tui agents ./my_project")

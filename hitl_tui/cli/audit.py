@@ -14,8 +14,8 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
+from hitl_tui.home import find_home
 from hitl_tui.sanitize import visible
-from hitl_tui.settings import find_home
 from hitl_tui.store import audit as log
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from hitl_tui.agents import targets as parsing
+from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import Inbox
 from hitl_tui.policy.loader import Policies
-from hitl_tui.settings import Home, find_home, login, read_settings
+from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, agents
 from hitl_tui.supervisor import worker_command
 

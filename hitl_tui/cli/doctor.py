@@ -12,7 +12,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import checked_targets, load_target
 from hitl_tui.cli.options import common_options, json_option, targets_argument
-from hitl_tui.settings import find_home
+from hitl_tui.home import find_home
 
 
 @command("hitl-tui doctor", "hitl-tui doctor ./my_project", "hitl-tui doctor --repair")

@@ -27,9 +27,10 @@ from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.export import CHATS, COLUMNS, Case, Masker, Rules, examples, features, loadable, read_masks, why_left_out, written
 from hitl_tui.formatting import counted
+from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import signature
 from hitl_tui.sanitize import visible
-from hitl_tui.settings import Home, find_home, login, read_settings
+from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, audit
 from hitl_tui.store.training_data import cases
 

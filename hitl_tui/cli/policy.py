@@ -19,6 +19,7 @@ from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, review_number, slot_number
 from hitl_tui.errors import BadHome, Refused
+from hitl_tui.home import find_home
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
 from hitl_tui.model import Levels
@@ -29,7 +30,6 @@ from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy
 from hitl_tui.policy.toml_lines import line_of, places
 from hitl_tui.sanitize import visible
-from hitl_tui.settings import find_home
 from hitl_tui.store import Store, autonomy, history
 
 

@@ -12,8 +12,8 @@ from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import with_inbox
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home
 
 
 @command("hitl-tui prune --older-than 30d --dry-run")

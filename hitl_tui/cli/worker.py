@@ -12,8 +12,9 @@ import click
 from hitl_tui.agents import targets as parsing
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.options import common_options, targets_argument
+from hitl_tui.home import Home, find_home
 from hitl_tui.sanitize import visible
-from hitl_tui.settings import Home, find_home, read_settings
+from hitl_tui.settings import read_settings
 from hitl_tui.supervisor import worker_command
 
 

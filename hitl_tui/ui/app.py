@@ -19,10 +19,11 @@ from textual.widgets import Static
 from textual.worker import WorkerFailed
 
 from hitl_tui.errors import BadHome
+from hitl_tui.home import Home
 from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import ReviewState
 from hitl_tui.sanitize import visible
-from hitl_tui.settings import Home, Settings
+from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import COMMANDS, group, read_keymap
 from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged, RunChosen
 from hitl_tui.ui.queue.view import QueueView

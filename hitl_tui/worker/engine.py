@@ -13,8 +13,8 @@ from hitl_tui import failpoints
 from hitl_tui.agents.source import Source
 from hitl_tui.errors import Storage
 from hitl_tui.failpoints import Step
+from hitl_tui.home import Home
 from hitl_tui.model import Run, Worker
-from hitl_tui.settings import Home
 from hitl_tui.store import Store, changefeed, decisions, lessons, notifications, runs, search, takeovers, time_limits, workers
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output_capture import trim

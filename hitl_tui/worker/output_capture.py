@@ -7,7 +7,7 @@ import io
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 
 KEPT_BYTES = 5_000_000
 """Of one run's output, how much is kept."""

@@ -24,8 +24,8 @@ from hitl_tui.agents.source import Source
 from hitl_tui.agents.targets import Target
 from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
+from hitl_tui.home import Home
 from hitl_tui.model import Worker
-from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, lessons, runs, time_limits, workers
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine

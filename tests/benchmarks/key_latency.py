@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from hitl_tui import canonical_json
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from tests.benchmarks.ratio import Ratio, p95
 from tests.benchmarks.resume import GRAPHS

@@ -13,9 +13,9 @@ from typing import Any
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, RunState
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.supervisor import Supervisor
 from tests.benchmarks.graphs import asking

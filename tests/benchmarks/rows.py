@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 from hitl_tui.store import Store
 from tests.ui.homes import seed
 

@@ -245,7 +245,7 @@ def test_a_home_that_is_a_file_is_a_sentence(own: Own) -> None:
             [sys.executable, "-m", "hitl_tui", "queue", "--home", home], capture_output=True, text=True, check=False, cwd=place.folder
         )
         assert done.returncode == 1
-        assert done.stderr.startswith(f"hitl-tui: the home {place.folder / home} cannot be made: "), done.stderr
+        assert done.stderr.startswith(f"hitl-tui: the home {place.folder / home} cannot be created: "), done.stderr
 
 
 def test_damage_found_later_is_a_sentence(own: Own) -> None:

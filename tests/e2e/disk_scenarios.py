@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.errors import Storage
+from hitl_tui.home import Home
 from hitl_tui.model import RunState
-from hitl_tui.settings import Home
 from tests.support.harness import PROJECTS, Forge, Place, Reviewer, approve, reject, reviewer, until_said
 
 

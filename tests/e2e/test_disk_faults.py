@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from hitl_tui.home import Home
 from hitl_tui.model import RunState
-from hitl_tui.settings import Home
 from hitl_tui.store.maintenance import recover
 from tests.support.harness import PATIENCE_S, PROJECTS, Place, Reviewer, approve, respond, reviewer, until_said
 

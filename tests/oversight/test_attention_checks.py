@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from hitl_tui import canonical_json, filter_language, validation
 from hitl_tui.errors import HitlError, Refused, Stale
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
 from hitl_tui.oversight import attention_checks
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Ladder, Policy
-from hitl_tui.settings import Home
 from hitl_tui.store import Store, audit, decisions, history, reviews, runs, search, statistics, takeovers, training_data, workers
 from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.maintenance import recover, repair

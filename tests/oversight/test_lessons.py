@@ -18,12 +18,12 @@ from markdown_it import MarkdownIt
 from hitl_tui.cli import main
 from hitl_tui.cli.lessons import markdown
 from hitl_tui.errors import Refused
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
 from hitl_tui.oversight.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import spelt
-from hitl_tui.settings import Home
 from hitl_tui.store import Store, lessons
 from tests.store.test_search import decided
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from hitl_tui.errors import BadHome, Refused, Stale
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, Verdict
-from hitl_tui.settings import Home, read_settings
+from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, history, reviews, runs
 from hitl_tui.store.answers import DECIDE, row_of
 from tests.support.harness import Place, approve, edit, reject

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, ReviewState, Run, RunState
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 
 PROJECTS = Path(__file__).parents[1] / "projects"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 os.environ.setdefault("TEXTUAL_FPS", "240")
 
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind
-from hitl_tui.settings import Home, Settings
+from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runtime.worker_pool import NoWorkers

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import terminal

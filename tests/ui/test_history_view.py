@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.errors import Refused
+from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
 from tests.ui.conftest import NOW, Console, Desk

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.formatting import percent, percent_range, took, top_of
+from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.oversight.statistics import (
     Believed,
@@ -27,7 +28,6 @@ from hitl_tui.oversight.statistics import (
     brier,
     calibration_error,
 )
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.calibration import calibration_lines

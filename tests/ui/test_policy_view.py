@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hitl_tui.settings import Home
+from hitl_tui.home import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView

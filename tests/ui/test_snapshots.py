@@ -11,10 +11,11 @@ import pytest
 from textual.pilot import Pilot
 
 from hitl_tui.agents.targets import root_of
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.policy.loader import Policies
-from hitl_tui.settings import Home, Settings
+from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue import view_tracking

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import pytest
 
+from hitl_tui.home import Home
 from hitl_tui.model import HandBack, ReviewState, RunState, Worker
-from hitl_tui.settings import Home
 from hitl_tui.store import Store, agents, workers
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import TextArea
 
+from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind, LessonState
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.insights.view import InsightsView

@@ -11,11 +11,11 @@ import pytest
 from textual.widgets import Input
 
 from hitl_tui.agents.targets import root_of
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import Autonomy
 from hitl_tui.model import Answer, DecisionKind, Level
 from hitl_tui.policy.loader import Policies
-from hitl_tui.settings import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.policy.level_dialog import LevelScreen

@@ -14,9 +14,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
+from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Call, HandBack, Run, RunState, TakeOver
-from hitl_tui.settings import Home, Settings
+from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runs.view import RunsView

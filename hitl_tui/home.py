@@ -1,0 +1,125 @@
+"""The home: the folder that holds databases, config, logs and working folders, and who may read it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hitl_tui.errors import BadHome
+
+HOME_VARIABLE = "HITL_TUI_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home folder and the paths in it."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "hitl.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints.db"
+
+    @property
+    def memory(self) -> Path:
+        """LangGraph's long-term store, for graphs that take one."""
+        return self.path / "memory.db"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def run_log(self, run: int) -> Path:
+        """Log file of what a run's agent printed."""
+        return self.logs / f"run-{run}.log"
+
+    def workdir(self, thread: str) -> Path:
+        """Folder that a run may work in. Its name is an encoding of the thread id, so any id is a safe and distinct name."""
+        plain = "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in thread)
+        return self.path / "work" / (plain[:120] or "%")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Paths of our files directly in the folder, existing or not; files that repairs moved aside are not among them."""
+        databases = (self.database, self.checkpoints, self.memory)
+        return (*(path.with_name(path.name + end) for path in databases for end in ("", "-wal", "-shm")), self.path / "setup.lock")
+
+    def prepare(self) -> Home:
+        """Create the folder, private to its owner, and make it private again if others may enter it.
+
+        A folder that also holds files of others keeps its permissions; then only our files are made private.
+
+        Raises:
+            BadHome: the folder cannot be created or written.
+        """
+        try:
+            for folder in (self.path, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadHome(f"the home {self.path} cannot be created: {error.strerror}", "choose another with --home DIR") from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise BadHome(f"the home {self.path} cannot be written", "change its permissions, or choose another with --home DIR")
+        self._make_private()
+        return self
+
+    def _make_private(self) -> None:
+        open_to_others = _is_open(self.path)
+        for path in self.files:
+            _make_private(path, 0o600)
+        if not open_to_others or not self.is_ours():
+            return
+        _make_private(self.path, 0o700)
+        for folder in (self.logs, self.path / "work"):
+            _make_private(folder, 0o700)
+
+    def is_ours(self) -> bool:
+        """Whether the folder holds our database and nothing but our files; false for folders like `/tmp` or a login's home."""
+        if not self.database.exists():
+            return False
+        with os.scandir(self.path) as entries:
+            return all(_is_our_name(entry.name) for entry in entries)
+
+    def open_to_others(self) -> list[Path]:
+        """Paths in the home that other users of this machine may enter or read, the folder itself first."""
+        inside = (*self.files, self.logs, self.path / "work", *sorted(self.logs.glob("*")))
+        found = [path for path in inside if _is_open(path)]
+        return [self.path, *found] if _is_open(self.path) else found
+
+
+def _is_our_name(name: str) -> bool:
+    return name in ("logs", "work", "config.toml", "policy.toml", "setup.lock") or name.startswith(
+        ("hitl.db", "checkpoints.db", "memory.db", ".room-")
+    )
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.lstat().st_mode & 0o077) and not path.is_symlink()
+    except OSError:
+        return False
+
+
+def _make_private(path: Path, mode: int) -> None:
+    if _is_open(path):
+        with contextlib.suppress(OSError):  # somebody else's file: `doctor` reports it
+            path.chmod(mode)
+
+
+def find_home(option: str | None) -> Home:
+    """Find the home: `option` (from `--home`), else the variable `HITL_TUI_HOME`, else the platform's folder for user data."""
+    chosen = option or os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Home(Path(chosen).expanduser().absolute())
+    from platformdirs import user_data_path
+
+    return Home(user_data_path("hitl-tui"))
