@@ -142,7 +142,7 @@ def _line(one: Recalled) -> tuple[str, ...]:
 
 def _outcome(row: Remembered) -> str:
     word = "sent back" if row.sent_back else PAST_TENSE[row.kind]
-    since = "" if row.standing else ", taken back" if row.undone_at is not None else ", decided again"
+    since = "" if row.standing else ", undone" if row.undone_at is not None else ", decided again"
     return f"{word} by {row.actor}{since}"
 
 

@@ -51,7 +51,7 @@ class Ratings:
             Refused: this reviewer gave none.
         """
         if not await feedback.withdraw(self._store, subject, self._inbox.reviewer):
-            raise Refused("there is no thumb of yours here", "nothing was changed")
+            raise Refused("you have not rated this", "nothing was changed")
         self._inbox.ring()
 
     def mine(self, subject: Subject) -> Feedback | None:

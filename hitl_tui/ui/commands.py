@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding, BindingType
 
 from hitl_tui.errors import BadHome
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ GROUPS = {
     "runs": "Runs",
     "history": "History",
     "insights": "Insights",
-    "thumbs": "Thumbs, on a decision in the queue or the history, on a whole run, and on what was said in it",
+    "thumbs": "Ratings of decisions, runs and messages",
     "policy": "Policy",
     "lessons": "Lessons: the one under the cursor",
     "text": "Texts (enter goes into one, tab to the next)",
@@ -114,10 +118,17 @@ COMMANDS = (
     Command("other_side", "ctrl+o", "other_side", "other side", "Go to the run's side, or back to your own.", "takeover", True),
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Write the text at hand in $EDITOR.", "takeover", True),
     Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
-    Command("thumb_up", "plus", "rate(1)", "thumb up", "It was good. The same key again adds a comment and tags.", "thumbs"),
-    Command("thumb_down", "minus", "rate(-1)", "thumb down", "It was not good; exports take it for a bad example.", "thumbs"),
-    Command("thumb_none", "equals_sign", "rate(0)", "no thumb", "Take your thumb back.", "thumbs"),
-    Command("rate_message", "asterisk", "rate_message", "rate a message", "Pick a message of the run; then the same keys.", "thumbs"),
+    Command("thumb_up", "plus", "rate(1)", "thumbs up", "Rate it as good. The same key again adds a comment and tags.", "thumbs"),
+    Command("thumb_down", "minus", "rate(-1)", "thumbs down", "Rate it as bad: exports use it as a bad example.", "thumbs"),
+    Command("thumb_none", "equals_sign", "rate(0)", "no rating", "Remove your rating.", "thumbs"),
+    Command(
+        "rate_message",
+        "asterisk",
+        "rate_message",
+        "rate a message",
+        "Choose a message of the run, then rate it with the same keys.",
+        "thumbs",
+    ),
     Command("period", "p", "tab(1)", "period", "Show the last 7, 30 or 90 days, or everything.", "insights"),
     Command("numbers", "t", "numbers", "table", "Switch between charts and a table of numbers.", "insights"),
     Command("edit_policy", "e", "edit_policy", "edit file", "Edit policy.toml in $EDITOR; it is checked afterwards.", "policy"),
@@ -194,6 +205,11 @@ def shown_key(id_: str, keymap: Mapping[str, str]) -> str:
     """The first key of a command as people write it."""
     key = keymap.get(id_, BY_ID[id_].keys).split(",")[0].strip()
     return SHOWN.get(key, key.upper() if key[:1] == "f" and key[1:].isdigit() else key)
+
+
+def active_key(app: App[Any], id_: str) -> str:
+    """The key of a command as the focused widget has it, as people write it; empty if the command does nothing here."""
+    return next((SHOWN.get(key, key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
 
 
 def all_keys(id_: str, keymap: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ def test_a_line_says_who_what_the_difference_and_why(home: Path) -> None:
     code, out = hitl("history", "--home", str(home))
     assert code == 0
     back, rejected, edited, approved = out.splitlines()
-    assert "approved by bob, taken back" in back
+    assert "approved by bob, undone" in back
     assert "rejected by bob" in rejected and "“not him”" in rejected
     assert "edited by ann" in edited and "looked 9 s" in edited
     assert "to: Bob → Ann⟨U+001B⟩[31m · body removed" in edited

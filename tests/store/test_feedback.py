@@ -78,7 +78,7 @@ async def test_a_thumb_stands_until_its_person_gives_another_or_takes_it_back(st
     assert desk(store).mine(subject) == second
     await desk(store).withdraw(subject)
     assert desk(store).mine(subject) is None
-    with pytest.raises(Refused, match="no thumb of yours"):
+    with pytest.raises(Refused, match="you have not rated this"):
         await desk(store).withdraw(subject)
     assert [one.actor for one in await desk(store).of_run(1)] == ["bob"]
     assert logged(store) == [("rated", "ann"), ("rated", "bob"), ("unrated", "ann"), ("rated", "ANN"), ("unrated", "ANN")]
@@ -309,7 +309,7 @@ def test_the_command_line(home: Path) -> None:
     assert (hitl(home, "rate", "none", "3", "--reviewer", "bob"))[0] == 0
     assert (told(home, "show", "3"))["feedback"] == []
     for args, said in [
-        (("none", "3"), "there is no thumb of yours here"),
+        (("none", "3"), "you have not rated this"),
         (("none", "r1", "--tag", "x"), "has no comment"),
         (("up", "x"), "'x' is not a review"),
         (("up", "r1#x"), "'x' is not a line of its trace"),

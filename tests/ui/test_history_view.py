@@ -42,21 +42,21 @@ async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(conso
         await filled(desk)
         await desk.press("f3")
         assert listed(desk)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(desk)) == 11
-        shown = await desk.seen("edited by bob · waited 1 h  changed body", "“she left the company”", "taken back", "History  11")
+        shown = await desk.seen("edited by bob · waited 1 h  changed body", "“she left the company”", "undone", "History  11")
         assert "rejected by policy (no mass changes)" in shown
         assert "approved by you  bob@example.com" in shown and "“rule" not in shown
-        told = text(desk, "#memory-text")
+        told = text(desk, "#history-text")
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
-        assert "subject Re: invoice 4711" in told.partition("what was proposed")[2]
-        log = text(desk, "#memory-tab")
+        assert "subject Re: invoice 4711" in told.partition("proposal")[2]
+        log = text(desk, "#history-tab")
         assert "opened by the agent" in log and "to bob · why ann escalated it · note please look at the date" in log
         assert "decided by bob" in log and len([row for row in log.split() if len(row) == 64]) >= 4
         await desk.press("right_square_bracket")
-        assert "seen by bob for 7.4 s" in text(desk, "#memory-tab")
+        assert "seen by bob for 7.4 s" in text(desk, "#history-tab")
         await desk.press("right_square_bracket")
-        assert "I asked last week already." in text(desk, "#memory-tab")
+        assert "I asked last week already." in text(desk, "#history-tab")
         await desk.press("j", "j")
-        assert "taken back at" in text(desk, "#memory-text")
+        assert "undone at" in text(desk, "#history-text")
 
 
 async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(console: Console) -> None:
@@ -73,13 +73,13 @@ async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(c
         await desk.seen("History  1 ", "/astoria")
         assert view(desk).items.has_focus and listed(desk) == ["ask"]
         await desk.press("slash", *"by:nobody", "enter")
-        await desk.seen("nothing that was decided fits")
+        await desk.seen("no decision matches")
 
 
 async def test_what_is_decided_and_taken_back_meanwhile_is_shown(console: Console) -> None:
     async with console(grace_s=60) as desk:
         await desk.press("f3")
-        assert "Nothing was decided yet." in desk.screen()
+        assert "No decisions yet." in desk.screen()
         await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[0]), {0: Answer(DecisionKind.APPROVE)})
         await desk.seen("approved by bob", "History  1 ")
         await desk.press("f1", "j")
@@ -87,7 +87,7 @@ async def test_what_is_decided_and_taken_back_meanwhile_is_shown(console: Consol
         await desk.press("a", "f3")
         await desk.seen("approved by you", "History  2 ")
         await desk.press("f1", "u", "f3")
-        await desk.seen("approved by you · taken back")
+        await desk.seen("approved by you · undone")
 
 
 async def test_it_reads_on_as_one_scrolls(console: Console) -> None:
@@ -111,9 +111,9 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(console: 
     async with console("", size=(80, 24)) as desk:
         await filled(desk)
         await desk.press("f3")
-        assert "History  11" in desk.screen() and "what was changed" not in desk.screen()
+        assert "History  11" in desk.screen() and "changes" not in desk.screen()
         await desk.press("enter")
-        assert "what was changed" in desk.screen() and "History  11" not in desk.screen()
+        assert "changes" in desk.screen() and "History  11" not in desk.screen()
         await desk.press("escape", "j")
         assert listed(desk)[1] == "run_sql" and view(desk).items.cursor == view(desk).items.order.at(1)
 

@@ -1,4 +1,4 @@
-"""The words to a thumb: a comment, and tags to find it by."""
+"""Add a comment and tags to a rating."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from textual.widgets import Input, Static
 from hitl_tui.ui.dialogs.base import DialogScreen
 
 
-class ThumbScreen(DialogScreen[tuple[str, str]]):
-    """Comes back with the comment and the tags as they were typed. The draft has the tags in its first line, the comment after it."""
+class CommentScreen(DialogScreen[tuple[str, str]]):
+    """Returns comment and tags as typed. The draft holds the tags on its first line and the comment after it."""
 
     def __init__(self, title: str, draft: str) -> None:
-        super().__init__(title, [("tab", "tags"), ("enter", "keep it"), ("esc", "back; the thumb stays")])
+        super().__init__(title, [("tab", "tags"), ("enter", "save"), ("esc", "back; the rating stays")])
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
         tags, _, comment = self.draft.partition("\n")
-        yield Static(Content("It is kept with its history and exported; agents do not see it."), classes="label")
+        yield Static(Content("Saved in the history and exported; agents do not see it."), classes="label")
         yield Static(Content.styled("comment", "$foreground 60%"))
-        yield Input(comment, placeholder="what was good or not", id="comment", select_on_focus=False)
+        yield Input(comment, placeholder="what was good or bad", id="comment", select_on_focus=False)
         yield Static(Content.styled("tags", "$foreground 60%"), classes="gap")
         yield Input(tags, placeholder="such as tone, wrong person", id="tags", select_on_focus=False)
 

@@ -1,18 +1,17 @@
-"""From a key to a thumb: the first press gives it, the same key again asks for words, another one replaces it or takes it back."""
+"""Rating by key: the first press rates, the same key again asks for a comment, another key replaces or removes the rating."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from textual.app import App
 from textual.widget import Widget
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Subject, Thumb
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.commands import SHOWN
+from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.runs.trace import SAID
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
@@ -25,55 +24,48 @@ if TYPE_CHECKING:
     from hitl_tui.ui.feedback.messages_dialog import MessagesScreen
 
 Step = Literal[-1, 0, 1]
-"""What the keys do: 0 takes a thumb back."""
-PRESS: tuple[Hint, ...] = (("thumb_up", "thumb up"), ("thumb_down", "thumb down"))
-"""For the key line."""
-MESSAGE: Hint = ("rate_message", "rate a message")
-"""For the key line, too: that of the run at hand."""
-
-
-def heard(app: App[Any], id_: str) -> str:
-    """The key that a command has here and now, as people write it."""
-    return next((SHOWN.get(key, key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
+"""What a key does: 0 removes the rating."""
+RATING_HINTS: tuple[Hint, ...] = (("thumb_up", "thumbs up"), ("thumb_down", "thumbs down"))
+MESSAGE_HINT: Hint = ("rate_message", "rate a message")
 
 
 class RatingController:
-    """Gives the thumbs of a view, and keeps what was typed and not sent."""
+    """Rates for one view, and keeps comments that were typed and not saved."""
 
     def __init__(self, owner: Widget, inbox: Inbox, clock: Callable[[], float]) -> None:
         self._owner = owner
         self._inbox = inbox
         self._clock = clock
         self._messages: MessagesScreen | None = None
-        """Where they are picked from, while it is open."""
+        """The dialog that lists a run's messages, while it is open."""
         self._drafts: dict[tuple[Subject, int], str] = {}
-        self._giving: dict[Subject, Thumb] = {}
-        """What is on its way to the rows: keys may come faster."""
+        self._pending: dict[Subject, Thumb] = {}
+        """Ratings being stored: the next key may come before they are."""
 
     def press(self, subject: Subject, about: str, thumb: Step) -> None:
-        """The key of a thumb was pressed, of 0 to take it back; `about` says of what, as in "send_email of r12"."""
+        """Handle a rating key; `about` names the subject, as in "send_email of r12"."""
         try:
             if thumb == 0:
-                self._owner.run_worker(self._withdraw(subject, about), group="send")
-            elif self._has(subject, thumb):
-                self._owner.run_worker(self._say(subject, about, thumb), group=DIALOG_GROUP)
+                self._owner.run_worker(self._remove(subject, about), group="send")
+            elif self._is_rated(subject, thumb):
+                self._owner.run_worker(self._comment(subject, about, thumb), group=DIALOG_GROUP)
             else:
-                self._giving[subject] = thumb
-                self._owner.run_worker(self._give(subject, about, thumb), group="send")
+                self._pending[subject] = thumb
+                self._owner.run_worker(self._rate(subject, about, thumb), group="send")
         except STORE_ERRORS as error:
             report(self._owner, error)
 
-    def pick(self, run: int) -> None:
-        """The key for the messages of a run was pressed."""
-        self._owner.run_worker(self._pick(run), group=DIALOG_GROUP)
+    def choose_message(self, run: int) -> None:
+        """Open the dialog that lists a run's messages."""
+        self._owner.run_worker(self._choose_message(run), group=DIALOG_GROUP)
 
-    def _has(self, subject: Subject, thumb: Thumb) -> bool:
-        if subject in self._giving:
-            return self._giving[subject] == thumb
+    def _is_rated(self, subject: Subject, thumb: Thumb) -> bool:
+        if subject in self._pending:
+            return self._pending[subject] == thumb
         mine = self._inbox.feedback.mine(subject)
         return mine is not None and mine.thumb == thumb
 
-    async def _pick(self, run: int) -> None:
+    async def _choose_message(self, run: int) -> None:
         from hitl_tui.ui.feedback.messages_dialog import MessagesScreen
 
         try:
@@ -86,47 +78,47 @@ class RatingController:
         finally:
             self._messages = None
 
-    async def _give(self, subject: Subject, about: str, thumb: Thumb) -> None:
+    async def _rate(self, subject: Subject, about: str, thumb: Thumb) -> None:
         try:
             await self._inbox.feedback.rate(subject, thumb)
-            await self._tell(subject, f"{labels.THUMBS[thumb][1]} on {about}; the same key again adds words")
+            await self._notify(subject, f"{labels.THUMBS[thumb][1]} on {about}; the same key again adds a comment")
         except Refused as error:
-            other = f"; {heard(self._owner.app, 'rate_message')} rates what was said in its run" if subject.review is not None else ""
+            other = f"; {active_key(self._owner.app, 'rate_message')} rates the messages of its run" if subject.review is not None else ""
             report(self._owner, Refused(error.happened, f"{error.todo}{other}"))
         except STORE_ERRORS as error:
             report(self._owner, error)
         finally:
-            if self._giving.get(subject) == thumb:
-                del self._giving[subject]
+            if self._pending.get(subject) == thumb:
+                del self._pending[subject]
 
-    async def _withdraw(self, subject: Subject, about: str) -> None:
+    async def _remove(self, subject: Subject, about: str) -> None:
         try:
             await self._inbox.feedback.withdraw(subject)
-            await self._tell(subject, f"your thumb on {about} is taken back")
+            await self._notify(subject, f"your rating of {about} is removed")
         except STORE_ERRORS as error:
             report(self._owner, error)
 
-    async def _say(self, subject: Subject, about: str, thumb: Thumb) -> None:
-        from hitl_tui.ui.feedback.comment_dialog import ThumbScreen
+    async def _comment(self, subject: Subject, about: str, thumb: Thumb) -> None:
+        from hitl_tui.ui.feedback.comment_dialog import CommentScreen
 
         try:
             mine = self._inbox.feedback.mine(subject)
             given = f"{', '.join(mine.tags)}\n{mine.comment}" if mine and mine.thumb == thumb else "\n"
             while True:
-                screen = ThumbScreen(f"{labels.THUMBS[thumb][1].capitalize()} on {about}", self._drafts.pop((subject, thumb), given))
+                screen = CommentScreen(f"{labels.THUMBS[thumb][1].capitalize()} on {about}", self._drafts.pop((subject, thumb), given))
                 said = await ask(self._owner, screen)
                 if said is None:
                     self._drafts[subject, thumb] = screen.draft
                     return
                 if await self._stored(subject, thumb, *said):
-                    await self._tell(subject, f"{labels.THUMBS[thumb][1]} on {about}, with words")
+                    await self._notify(subject, f"{labels.THUMBS[thumb][1]} on {about}, with a comment")
                     return
                 self._drafts[subject, thumb] = screen.draft
         except STORE_ERRORS as error:
             report(self._owner, error)
 
     async def _stored(self, subject: Subject, thumb: Thumb, comment: str, tags: str) -> bool:
-        """Whether the words could be taken; if not, why is said, and they are asked for again."""
+        """Whether the comment was saved; if not, the reason is shown and the caller asks again."""
         try:
             await self._inbox.feedback.rate(subject, thumb, comment, [tags])
         except Refused as error:
@@ -134,8 +126,8 @@ class RatingController:
             return False
         return True
 
-    async def _tell(self, subject: Subject, text: str) -> None:
+    async def _notify(self, subject: Subject, text: str) -> None:
         self._owner.notify(visible(text), timeout=3, markup=False)
         self._owner.post_message(RowsChanged())
         if self._messages:
-            self._messages.know(await self._inbox.feedback.of_run(subject.run))
+            self._messages.show_ratings(await self._inbox.feedback.of_run(subject.run))

@@ -1,4 +1,4 @@
-"""Thumbs on what was said in a run: its messages, newest first, each rated by the same keys as a decision, and the run itself."""
+"""Rate the messages of a run, or the run itself, with the same keys as a decision."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from textual.widgets import Static
 
 from hitl_tui.model import Event, Feedback, Subject
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.commands import group
+from hitl_tui.ui.commands import active_key, group
 from hitl_tui.ui.dialogs.base import DialogScreen
-from hitl_tui.ui.feedback.controller import Step, heard
+from hitl_tui.ui.feedback.controller import Step
 from hitl_tui.ui.runs.trace import event_lines, said
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
@@ -23,27 +23,27 @@ from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
 
 WHOLE_RUN = 2**62
-"""The place of the run itself in the list: above every line of its trace."""
+"""Id of the row for the run itself: above every message."""
 ROWS = 10
-"""Of the list; of more it scrolls."""
+"""Most rows of the list; more are scrolled to."""
 SPEAKER = 16
-"""Cells for who says it."""
+"""Cells for the speaker."""
 
 Press = Callable[[Subject, str, Step], None]
-"""Rates: what, in words, and how (0 takes a thumb back)."""
+"""Called with the subject, its name, and the rating (0 removes it)."""
 
 
 class MessageList(VirtualList[Event]):
-    """One row a message, with one's own thumb before it, and one for the whole run."""
+    """One row per message with the reviewer's own rating, newest first, and one row for the whole run."""
 
     rows_each = 1
 
     def __init__(self, messages: Sequence[Event], moved: Callable[[int | None, bool], None]) -> None:
-        super().__init__(self._known, moved, id="messages")
+        super().__init__(self._loaded_rows, moved, id="messages")
         run = Event(WHOLE_RUN, 0.0, "run", "", (), None)
         self._messages = {event.seq: event for event in [*messages, run]}
         self.mine: dict[int, Feedback] = {}
-        """By place."""
+        """The reviewer's ratings, by row."""
 
     def on_mount(self) -> None:
         self.rows = dict(self._messages)
@@ -68,18 +68,18 @@ class MessageList(VirtualList[Event]):
         yield f"{fit(who, SPEAKER)} ", "strong" if row.kind == "message" else "muted"
         yield fit(text, max(1, width - SPEAKER - 3)), "" if row.kind == "message" else "muted"
 
-    async def _known(self, ids: Sequence[int]) -> list[Event]:
+    async def _loaded_rows(self, ids: Sequence[int]) -> list[Event]:
         return [self._messages[id_] for id_ in ids]
 
 
 class MessagesScreen(DialogScreen[None]):
-    """Rates as often as one likes, and comes back with nothing."""
+    """Stays open for any number of ratings; returns nothing."""
 
     BINDINGS = group("thumbs")
     acts_at_once = True
 
     def __init__(self, run: int, messages: Sequence[Event], feedback: Sequence[Feedback], viewer: Viewer, press: Press) -> None:
-        super().__init__(f"Thumbs on what was said in run r{run}", ())
+        super().__init__(f"Rate messages of run r{run}", ())
         self._run = run
         self._messages = messages
         self._feedback = feedback
@@ -88,20 +88,20 @@ class MessagesScreen(DialogScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         if not self._messages:
-            yield Static(Content("Its trace has no message, or no more: there is the run itself."), classes="label")
+            yield Static(Content("This run has no messages; you can rate the run itself."), classes="label")
         yield MessageList(self._messages, self._moved)
         yield TextView(id="message", classes="gap")
 
     def on_mount(self) -> None:
-        does = {"thumb_up": "thumb up", "thumb_down": "thumb down", "thumb_none": "take it back"}
-        self.rekey([*((heard(self.app, id_), what) for id_, what in does.items()), ("esc", "back")])
-        self.know(self._feedback)
+        does = {"thumb_up": "thumbs up", "thumb_down": "thumbs down", "thumb_none": "remove"}
+        self.rekey([*((active_key(self.app, id_), what) for id_, what in does.items()), ("esc", "back")])
+        self.show_ratings(self._feedback)
 
-    def know(self, feedback: Sequence[Feedback]) -> None:
-        """The thumbs on the run and what is in it, as they are now."""
+    def show_ratings(self, feedback: Sequence[Feedback]) -> None:
+        """Show the ratings as they are now."""
         self._feedback = feedback
         own = [one for one in feedback if one.actor.casefold() == self._viewer.reviewer.casefold() and one.subject.review is None]
-        for items in self.query(MessageList):  # none when the person has gone back meanwhile
+        for items in self.query(MessageList):  # none once the dialog is closed
             items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
             items.refresh()
             self._draw(items)
@@ -118,10 +118,10 @@ class MessagesScreen(DialogScreen[None]):
 
     def _draw(self, items: MessageList) -> None:
         for document in self.query("#message").results(TextView):
-            document.show(self._whole(items.event))
+            document.show(self._message_lines(items.event))
 
-    def _whole(self, event: Event | None) -> Iterator[Line]:
-        """The thumbs that everybody gave it, and all that it says."""
+    def _message_lines(self, event: Event | None) -> Iterator[Line]:
+        """Everybody's ratings of a message, and its text."""
         subject = Subject(self._run, event=event.seq if event else None)
         yield from thumb_lines([one for one in self._feedback if one.subject == subject], self._viewer)
         if event:

@@ -1,4 +1,4 @@
-"""The list of what was decided, newest first: tool, agent and age on one row, what was decided by whom, and of what, on the other."""
+"""The list of past decisions, newest first: tool, agent and age; then the decision, its actor, times, and what it was about."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hitl_tui.ui.widgets.virtual_list import MARGIN, VirtualList
 
 GAP = "  "
 WORTH = 24
-"""Cells of what a decision is about that are worth more than how long it waited and was looked at."""
+"""Cells of the subject that take precedence over the times."""
 LEAST = 6
-"""Cells below which a beginning of them says nothing."""
+"""Cells below which the subject is left out."""
 
 
 class HistoryList(VirtualList[Remembered]):
-    """It holds as much as somebody has scrolled through, and asks for more before its end is in view."""
+    """Holds the rows scrolled through so far, and asks for the next page before the end comes into view."""
 
     BORDER_TITLE = "History"
 
@@ -31,27 +31,27 @@ class HistoryList(VirtualList[Remembered]):
         self,
         fetch: Callable[[Sequence[int]], Awaitable[list[Remembered]]],
         moved: Callable[[int | None, bool], None],
-        more: Callable[[], None],
+        need_more: Callable[[], None],
         reviewer: str,
         clock: Callable[[], float],
     ) -> None:
         super().__init__(fetch, moved, id="history-list")
-        self._more = more
+        self._need_more = need_more
         self._reviewer = reviewer
         self._clock = clock
         self.filter = ""
-        """What the rows fit."""
+        """The filter the rows match."""
 
     @property
     def near_end(self) -> bool:
-        """Whether rows will soon be wanted that it has not."""
+        """Whether the next page will be needed soon."""
         return self.scroll_offset.y // self.rows_each + self.size.height // self.rows_each + MARGIN >= len(self.order)
 
     def key_of(self, row: Remembered) -> int:
         return row.decision
 
     def paint(self, row: Remembered, part: int, width: int) -> Iterator[Piece]:
-        glyph, word, style = decided(row)
+        glyph, word, style = _decision(row)
         if part == 0:
             agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - AGE_CELLS - NAME_CELLS - 5))
             tool = width - 3 - agent - 1 - AGE_CELLS - 1
@@ -62,51 +62,50 @@ class HistoryList(VirtualList[Remembered]):
             yield f"{labels.ago(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""
-            yield _line(self._told(row, word), _times(row), _about(row), width - 4), "muted"
+            yield _second_line(self._facts(row, word), _times(row), _subject(row), width - 4), "muted"
             yield " ", ""
 
     def render_line(self, y: int) -> Strip:
-        if y == 0 and not len(self.order):  # a widget that is loading takes no focus: it is said here
-            told = "nothing that was decided fits" if self.filter else "reading what was decided …"
-            return self.strip([(f"   {told}", "muted")], self.size.width)
+        if y == 0 and not len(self.order):  # Textual's loading state would take the focus away
+            return self.strip([("   no decision matches" if self.filter else "   loading …", "muted")], self.size.width)
         return super().render_line(y)
 
     def _want(self) -> None:
         super()._want()
         if self.near_end:
-            self._more()
+            self._need_more()
 
-    def _told(self, row: Remembered, word: str) -> list[str]:
-        """Who did what, what people think of it and what became of it."""
-        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer)}", _thumb(row), fate(row)]))
+    def _facts(self, row: Remembered, word: str) -> list[str]:
+        """The decision and its actor, the rating, and whether it was undone."""
+        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer)}", _rating(row), replaced(row)]))
 
 
-def _line(told: list[str], times: list[str], about: str, room: int) -> str:
-    """In exactly so many cells: what was told, the times where they leave room for enough of what it is about, and that."""
-    while len(told) > 1 and cell_len(" · ".join(told)) > room:
-        told.pop()
-    spare = room - cell_len(GAP) - min(cell_len(about), WORTH) if about else room
+def _second_line(facts: list[str], times: list[str], subject: str, room: int) -> str:
+    """The facts, then as many times as leave room for the subject, then the subject; exactly `room` cells wide."""
+    while len(facts) > 1 and cell_len(" · ".join(facts)) > room:
+        facts.pop()
+    spare = room - cell_len(GAP) - min(cell_len(subject), WORTH) if subject else room
     for time in times:
-        if cell_len(" · ".join([*told, time])) > spare:
+        if cell_len(" · ".join([*facts, time])) > spare:
             break
-        told.append(time)
-    line = " · ".join(told)
+        facts.append(time)
+    line = " · ".join(facts)
     left = room - cell_len(line) - cell_len(GAP)
-    return f"{line}{GAP}{fit(about, left)}" if about and left >= LEAST else fit(line, room)
+    return f"{line}{GAP}{fit(subject, left)}" if subject and left >= LEAST else fit(line, room)
 
 
-def decided(row: Remembered) -> tuple[str, str, str]:
-    """Glyph, word and style of what was decided."""
+def _decision(row: Remembered) -> tuple[str, str, str]:
+    """Glyph, word and style."""
     return labels.SENT_BACK if row.sent_back else labels.DECIDED[DecisionKind(row.kind)]
 
 
 def _times(row: Remembered) -> list[str]:
-    """How long it waited and was looked at."""
-    return [f"waited {labels.ago(row.waited_s)}", *([] if row.looked_ms is None else [f"looked {spent(row.looked_ms)}"])]
+    """How long it waited and was viewed."""
+    return [f"waited {labels.ago(row.waited_s)}", *([] if row.looked_ms is None else [f"viewed {spent(row.looked_ms)}"])]
 
 
-def _about(row: Remembered) -> str:
-    """What tells it from others: what an edit changed, why a person said so, or else the arguments."""
+def _subject(row: Remembered) -> str:
+    """What tells it from others: the edited arguments, else a person's reason, else the arguments."""
     if row.changed:
         return one_line(f"changed {', '.join(row.changed)}")
     if ":" not in row.actor and (said := one_line(row.said)):
@@ -114,11 +113,11 @@ def _about(row: Remembered) -> str:
     return one_line(row.summary)
 
 
-def _thumb(row: Remembered) -> str:
+def _rating(row: Remembered) -> str:
     glyph, word, _ = labels.THUMBS[row.thumb] if row.thumb else ("", "", "")
     return f"{glyph} {word}".strip()
 
 
-def fate(row: Remembered) -> str:
-    """Why a decision no longer stands; empty while it does."""
-    return "" if row.standing else "taken back" if row.undone_at is not None else "decided anew"
+def replaced(row: Remembered) -> str:
+    """Why a decision no longer counts; empty if it does."""
+    return "" if row.standing else "undone" if row.undone_at is not None else "decided again"

@@ -1,4 +1,4 @@
-"""One decision of the history: what was decided and what it changed, largest, and under it all that surrounded it."""
+"""The details of the history view: a decision and its changes, and tabs with log, people, conversation and state."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 
 class HistoryPane(DetailPane):
-    """Shows the decision under the cursor."""
+    """Shows one decision."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
-        super().__init__(id="memory")
+        super().__init__(id="history-details")
         self._reviewer = reviewer
         self._clock = clock
         self._row: Remembered | None = None
         self.entry: Entry | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="memory-facts")
-        yield TextView(id="memory-text")
-        yield TabBar(titles(None), id="memory-tabs")
-        yield TextView(id="memory-tab")
+        yield Static(id="history-facts")
+        yield TextView(id="history-text")
+        yield TabBar(titles(None), id="history-tabs")
+        yield TextView(id="history-tab")
 
     def wait(self, row: Remembered | None) -> None:
-        """It is being read; nothing of another is shown meanwhile."""
+        """Clear the pane while a decision is read."""
         self._row, self.entry = row, None
         self._draw()
 
     def show(self, entry: Entry) -> None:
-        """Show a decision; one that is shown already stays as it is read."""
+        """Show a decision; the same one shown again keeps its scroll position."""
         if entry != self.entry:
             self._row, self.entry = entry.row, entry
             self._draw()
 
     def step_tab(self, by: int) -> None:
         """Show another tab."""
-        self.query_one("#memory-tabs", TabBar).step(by)
+        self.query_one("#history-tabs", TabBar).step(by)
         self._draw_tab()
 
     @property
     def text(self) -> TextView:
         """The decision, above the tabs."""
-        return self.query_one("#memory-text", TextView)
+        return self.query_one("#history-text", TextView)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()
@@ -69,19 +69,19 @@ class HistoryPane(DetailPane):
     def _draw(self) -> None:
         entry = self.entry
         self.draw_title()
-        anybody = Viewer("", self._clock())  # nothing is taken back here
-        facts = render.facts(entry.review, entry.context, anybody) if entry else Content("")
-        self.query_one("#memory-facts", Static).update(facts)
+        nobody = Viewer("", self._clock())  # so that no undo is offered here
+        facts = render.facts(entry.review, entry.context, nobody) if entry else Content("")
+        self.query_one("#history-facts", Static).update(facts)
         self.text.show(entry_lines(entry, self._viewer) if entry else ())
-        self.query_one("#memory-tabs", TabBar).retitle(titles(entry))
+        self.query_one("#history-tabs", TabBar).retitle(titles(entry))
         self._draw_tab()
 
     def _draw_tab(self) -> None:
-        chosen = self.query_one("#memory-tabs", TabBar).chosen
+        chosen = self.query_one("#history-tabs", TabBar).chosen
         lines: Iterator[Line] = tab_lines(chosen, self.entry, self._viewer) if self.entry else iter(())
         first = next(lines, None)
         nothing = [line("nothing", "muted")] if self.entry else []
-        self.query_one("#memory-tab", TextView).show(chain([first], lines) if first else nothing)
+        self.query_one("#history-tab", TextView).show(chain([first], lines) if first else nothing)
 
     def title(self) -> tuple[str, Sequence[str]]:
         row, entry = self._row, self.entry

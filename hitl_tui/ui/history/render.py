@@ -1,4 +1,4 @@
-"""A decision of the history as lines: what was decided, the difference, what was proposed, and who had to do with it. Pure."""
+"""A past decision as lines: the decision, the difference, the proposal, the log, and the people involved. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Answer, DecisionKind, Entry, Json, Logged
-from hitl_tui.ui.history.list import fate
+from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.context import LEAD, escalation_lines, spent
 from hitl_tui.ui.text import labels
@@ -17,11 +17,11 @@ from hitl_tui.ui.text.thumbs import thumb_lines
 
 TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
 CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
-"""Decisions whose arguments are the proposal as the person left it."""
+"""Decisions whose arguments are an edited proposal."""
 
 
 def titles(entry: Entry | None) -> dict[str, str]:
-    """Tab → its title, with a count where that says something."""
+    """Tab → title, some with a count."""
     if entry is None:
         return {tab: tab for tab in TABS}
     people = {look.reviewer for look in entry.looks} | {one.actor for one in entry.endorsements} | {entry.row.actor}
@@ -36,24 +36,24 @@ def titles(entry: Entry | None) -> dict[str, str]:
 
 
 def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
-    """What was decided and why, what it changed, and what was proposed."""
+    """The decision and its reason, what it changed, and what was proposed."""
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
     who = labels.actor(row.actor, viewer.reviewer)
     yield line(f"{word} by {who} {labels.when(row.at, viewer.now)}", "strong" if row.standing else "muted", glyph, 2, style)
     if row.undone_at is not None:
-        yield line(f"taken back {labels.when(row.undone_at, viewer.now)}", "warning", "", 2)
-    elif fate(row):
-        yield line(fate(row), "warning", "", 2)
-    looked = "" if row.looked_ms is None else f", looked at for {spent(row.looked_ms)}"
-    yield line(f"waited {labels.ago(row.waited_s)}{looked}{_became(entry, viewer)}", "muted", "", 2)
+        yield line(f"undone {labels.when(row.undone_at, viewer.now)}", "warning", "", 2)
+    elif replaced(row):
+        yield line(replaced(row), "warning", "", 2)
+    viewed = "" if row.looked_ms is None else f", viewed for {spent(row.looked_ms)}"
+    yield line(f"waited {labels.ago(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
     yield from thumb_lines(entry.feedback, viewer)
-    yield from _why(entry, answer)
-    yield from _changed(entry, answer)
+    yield from _reason(answer)
+    yield from _changes(entry, answer)
     yield BLANK
-    yield line("what was proposed", "title")
+    yield line("proposal", "title")
     args = entry.action.args
     if isinstance(args, dict) and args:
         yield from table(args.items())
@@ -61,7 +61,7 @@ def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
         yield from value_lines(args)
 
 
-def _became(entry: Entry, viewer: Viewer) -> str:
+def _outcome(entry: Entry, viewer: Viewer) -> str:
     review = entry.review
     if not entry.row.standing:
         return ""
@@ -71,27 +71,27 @@ def _became(entry: Entry, viewer: Viewer) -> str:
     return f", {labels.closing(review.row, viewer.reviewer)[1]}" if gone else ""
 
 
-def _why(entry: Entry, answer: Answer) -> Iterator[Line]:
+def _reason(answer: Answer) -> Iterator[Line]:
     if answer.message is not None and answer.message.strip():
         yield BLANK
         yield line("answer" if answer.kind is DecisionKind.RESPOND else "reason", "title")
         yield from paragraph(answer.message)
 
 
-def _changed(entry: Entry, answer: Answer) -> Iterator[Line]:
+def _changes(entry: Entry, answer: Answer) -> Iterator[Line]:
     if answer.args is None:
         return
     yield BLANK
     if answer.kind in CHANGED:
-        yield line("what was changed", "title")
-        yield from _trimmed(difference_lines(entry.action.args, answer.args))
+        yield line("changes", "title")
+        yield from _without_last_blank(difference_lines(entry.action.args, answer.args))
     else:
         yield line("answer", "title")
         yield from value_lines(answer.args)
 
 
-def _trimmed(lines: Iterator[Line]) -> Iterator[Line]:
-    """Without a blank line at the end."""
+def _without_last_blank(lines: Iterator[Line]) -> Iterator[Line]:
+    """Drop a blank line at the end."""
     held = None
     for one in lines:
         if held is not None:
@@ -105,24 +105,24 @@ def tab_lines(tab: str, entry: Entry, viewer: Viewer) -> Iterator[Line]:
     """The lines of one of the lower tabs."""
     if tab == "Log":
         for one in entry.log:
-            yield from _logged(one, viewer)
+            yield from _log_entry(one, viewer)
     elif tab == "People":
         yield from _people(entry, viewer)
     else:
         yield from render.tab_lines(tab, entry.review, entry.action, entry.context, None, viewer)
 
 
-def _logged(one: Logged, viewer: Viewer) -> Iterator[Line]:
+def _log_entry(one: Logged, viewer: Viewer) -> Iterator[Line]:
     number = str(one.seq)
     by = f" by {labels.actor(one.actor, viewer.reviewer)}" if one.actor else ""
     yield line(f"{one.kind.replace('_', ' ')}{by} {labels.when(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
-    if told := _told(one.body):
-        yield line(told, "muted", "", 1)
+    if fields := _fields(one.body):
+        yield line(fields, "muted", "", 1)
     yield line(one.hash, "faint", "", 1)
 
 
-def _told(body: Json) -> str:
-    """What an entry carries, on one line; without what it leaves empty."""
+def _fields(body: Json) -> str:
+    """The entry's fields on one line, without empty ones."""
     if not isinstance(body, dict):
         return canonical_json.dumps(body)
     parts = [(name, value) for name, value in body.items() if value is not None and value != ""]
@@ -132,7 +132,7 @@ def _told(body: Json) -> str:
 
 
 def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
-    yield line(f"{labels.when(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "asked", LEAD)
+    yield line(f"{labels.when(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "opened", LEAD)
     for one in entry.escalations:
         yield from escalation_lines(one, viewer.reviewer, viewer.now)
     for endorsement in entry.endorsements:
@@ -148,9 +148,9 @@ def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
         yield line("by nobody", "muted", lead, LEAD)
 
 
-def none_lines() -> Iterator[Line]:
-    """What is shown where nothing was decided yet."""
-    yield line("Nothing was decided yet.", "strong")
+def no_history_lines() -> Iterator[Line]:
+    """The page shown while there are no decisions."""
+    yield line("No decisions yet.", "strong")
     yield BLANK
-    yield line("Every decision of people, rules and deadlines is kept here with what was proposed, and who saw it.")
-    yield line("Press F1 to see what waits.")
+    yield line("This page will show every decision of people, rules and deadlines, with the proposal and who saw it.")
+    yield line("F1 shows the queue.")

@@ -13,7 +13,7 @@ from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, RatingController, Step
+from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged
 from hitl_tui.ui.queue.claim_controller import ClaimController
 from hitl_tui.ui.queue.decision_controller import DecisionController
@@ -340,7 +340,7 @@ class QueueView(ListDetail[ReviewPane]):
 
     def action_rate_message(self) -> None:
         if self.row and not self.has_class("-empty"):
-            self._rating.pick(self.row.run)
+            self._rating.choose_message(self.row.run)
 
     # Whose it is
 
@@ -380,7 +380,7 @@ class QueueView(ListDetail[ReviewPane]):
         if self.is_inside or self.items.cursor is not None:
             hints.append(self.detail_hint)
         if action and review and action.slot in review.decisions:
-            hints += PRESS
+            hints += RATING_HINTS
         if self.items.cursor is not None:
-            hints += [("context", "context"), ("filter", "filter"), MESSAGE]
+            hints += [("context", "context"), ("filter", "filter"), MESSAGE_HINT]
         return hints

@@ -13,7 +13,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewState, Run, RunState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.feedback.controller import MESSAGE, PRESS, RatingController, Step
+from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged, Opened, RowsChanged, RunChosen
 from hitl_tui.ui.runs.list import RunsList
 from hitl_tui.ui.runs.pane import RunPane
@@ -149,7 +149,7 @@ class RunsView(ListDetail[RunPane]):
 
     def action_rate_message(self) -> None:
         if self.pane.run:
-            self._rating.pick(self.pane.run.id)
+            self._rating.choose_message(self.pane.run.id)
 
     async def action_take_over(self) -> None:
         if self.pane.run:
@@ -184,4 +184,4 @@ class RunsView(ListDetail[RunPane]):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        return [*hints, *PRESS, ("next_tab", "next tab"), MESSAGE]
+        return [*hints, *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]

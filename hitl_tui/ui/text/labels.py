@@ -30,7 +30,7 @@ DECIDED = {
 """Decision → glyph, word, style."""
 SENT_BACK = ("↻", "sent back", "accent")
 """The same for a rejection that asks for another pass."""
-THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumb up", "success"), -1: ("▼", "thumb down", "error")}
+THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumbs up", "success"), -1: ("▼", "thumbs down", "error")}
 """Thumb → glyph, words, style."""
 AGAIN = {
     DecisionKind.APPROVE: "approve the same",

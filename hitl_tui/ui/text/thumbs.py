@@ -1,4 +1,4 @@
-"""Thumbs as lines: who gave which, when, and with which words. Pure."""
+"""Ratings as lines: thumbs up or down, by whom, when, and with what comment. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl_tui.ui.text.lines import Line, line, paragraph
 
 
 def thumb_lines(feedback: Iterable[Feedback], viewer: Viewer, indent: int = 2) -> Iterator[Line]:
-    """Each thumb with its words, so many cells from the left."""
+    """Each rating with its comment, indented by `indent` cells."""
     for one in feedback:
         glyph, _, style = labels.THUMBS[one.thumb]
         yield line(said(one, viewer), style, glyph.rjust(indent - 1), indent, style)
@@ -21,14 +21,14 @@ def thumb_lines(feedback: Iterable[Feedback], viewer: Viewer, indent: int = 2) -
 
 
 def said(one: Feedback, viewer: Viewer) -> str:
-    """Which thumb, whose, when, and its tags."""
+    """Rating, reviewer, time and tags."""
     about = " on the whole run" if one.subject.is_whole_run else ""
     tags = "".join(f" · {tag}" for tag in one.tags)
     return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, viewer.reviewer)} {labels.when(one.at, viewer.now)}{tags}"
 
 
 def counted(feedback: Iterable[Feedback]) -> str:
-    """How many thumbs there are on what is in a run; empty for none."""
+    """Number of ratings on a run's decisions and messages; empty for none."""
     counts = Counter(one.thumb for one in feedback if not one.subject.is_whole_run)
-    parts = [f"{counts[thumb]} {word}" for thumb, (_, word, _) in labels.THUMBS.items() if counts[thumb]]
+    parts = [f"{counts[thumb]} × {word}" for thumb, (_, word, _) in labels.THUMBS.items() if counts[thumb]]
     return f"{', '.join(parts)} on its decisions and messages" if parts else ""
