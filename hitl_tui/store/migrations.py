@@ -61,8 +61,12 @@ def _refuse(path: Path, application: int, version: int) -> None:
 def _marks(path: Path) -> tuple[int, int] | None:
     """The file's `application_id` and `user_version`; None when there is nothing to refuse yet.
 
-    Read from the header where that is enough: SQLite itself would write files beside a database in WAL mode.
+    Read from the header where that is enough: SQLite itself would write files beside a database in WAL mode. While a write-ahead log
+    exists, only SQLite may read it: closing the file drops the POSIX locks that this process's other connections hold on it, and they
+    would fail with "disk I/O error" or corrupt it (sqlite.org/howtocorrupt.html, 2.2).
     """
+    if path.with_name(f"{path.name}-wal").exists():
+        return _marks_in_log(path)
     with path.open("rb") as file:
         header = file.read(100)
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):

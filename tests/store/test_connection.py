@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import sqlite3
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -307,3 +308,14 @@ async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_pat
             await ann.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)})
             await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1.0, submitted_by = 'w' WHERE id = ?", (number,))
             fate = {number: (ReviewState.APPLIED, "")}
+
+
+async def test_a_second_connection_leaves_the_first_ones_locks_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hitl.db"
+    visit = f"import sqlite3; db = sqlite3.connect({str(path)!r}); db.execute('SELECT count(*) FROM runs').fetchone(); db.close()"
+    async with Store.open(path) as first, Store.open(path):
+        await first.write("UPDATE runs SET title = title")
+        await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", visit], check=True
+        )  # if it took itself for the last one, it would delete the log
+        assert path.with_name("hitl.db-wal").exists()
