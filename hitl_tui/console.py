@@ -1,4 +1,4 @@
-"""The console put together: store, reviewer, screen, and a supervised worker for each project."""
+"""Composition root of the console: store, reviewer, screen, and a supervised worker for each target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Workers:
-    """The crew of a console: one supervised worker for each target."""
+    """A console's workers: one supervised process for each target."""
 
     def __init__(self, targets: Sequence[str], home: Home, concurrency: int, time_limit_s: float = 0.0) -> None:
         parsed = [parsing.parse(target) for target in targets]
@@ -37,23 +37,23 @@ class Workers:
 
     @property
     def alive(self) -> int:
-        """How many workers live now."""
+        """Number of workers that run now."""
         return sum(supervisor.alive for supervisor in self._supervisors)
 
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
-        """Start a worker for each target; `heard` is called when one has committed something, `died` when one ended by itself."""
+        """Start a worker for each target. `heard` is called after a worker's commits, `died` with a sentence when one ended by itself."""
         for target, label in zip(self._given, self.labels, strict=True):
             supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died, self._time_limit_s)
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
     def ring(self) -> None:
-        """Tell every worker to look at the rows."""
+        """Tell every worker to check for work."""
         for supervisor in self._supervisors:
             supervisor.ring()
 
     async def restart(self) -> None:
-        """Replace every worker, so that edited agent code is read again."""
+        """Replace every worker, so that edited agent code is loaded."""
         await asyncio.gather(*(supervisor.restart() for supervisor in self._supervisors))
 
     async def stop(self) -> None:
@@ -67,7 +67,7 @@ class Workers:
 
 
 def run_console(home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None) -> int:
-    """Show the console, on the sample agents when no target is given, until the person leaves it; the exit code.
+    """Show the console until the person leaves it; the exit code. Without targets it runs the sample agents.
 
     Raises:
         HitlError: there is no terminal, or the home, its settings or a target cannot be used.
@@ -78,7 +78,7 @@ def run_console(home: str | None, targets: Sequence[str], reviewer: str | None =
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
-    gc.disable()  # until the first frame: what is imported stays, and walking it again and again delays it
+    gc.disable()  # until the first frame: collecting again and again while modules are imported delays it
     workers = Workers(wanted, place, concurrency or settings.concurrency, settings.time_limit_s)
     return asyncio.run(_show(place, settings, workers, reviewer or settings.reviewer or login()))
 

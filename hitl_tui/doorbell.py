@@ -1,4 +1,4 @@
-"""A byte from one process to another after a commit: "look at the rows". One may be lost without harm."""
+"""A byte sent to another process after a commit, so that it reads the database now. A lost byte does no harm."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ class Doorbell:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._end = end
-        self._rung: Callable[[], None] = lambda: None
-        self._gone: Callable[[], None] = lambda: None
-        self._is_gone = False
+        self._on_ring: Callable[[], None] = lambda: None
+        self._on_close: Callable[[], None] = lambda: None
+        self._is_closed = False
         asyncio.get_running_loop().add_reader(end, self._read)
 
-    def answer(self, rung: Callable[[], None], gone: Callable[[], None] = lambda: None) -> None:
-        """From now on call `rung` when the other side has rung, and `gone` when it has closed its end, or died."""
-        self._rung, self._gone = rung, gone
-        if self._is_gone:
-            gone()
+    def answer(self, on_ring: Callable[[], None], on_close: Callable[[], None] = lambda: None) -> None:
+        """Call `on_ring` whenever the other side rings, and `on_close` once it closes its end or dies."""
+        self._on_ring, self._on_close = on_ring, on_close
+        if self._is_closed:
+            on_close()
 
     def ring(self) -> None:
-        """Wake the other side. A full pipe means it has been rung already."""
+        """Wake the other side. A full socket means that a ring is pending already."""
         with contextlib.suppress(OSError):
             self._end.send(b"!")
 
     def close(self) -> None:
-        """Close this end; the other side notices."""
+        """Close this end, which the other side notices."""
         asyncio.get_running_loop().remove_reader(self._end)
         self._end.close()
 
     def _read(self) -> None:
         try:
-            heard = self._end.recv(4096)
+            rings = self._end.recv(4096)
         except BlockingIOError:
             return
         except OSError:
-            heard = b""
-        if heard:
-            self._rung()
+            rings = b""
+        if rings:
+            self._on_ring()
         else:
             asyncio.get_running_loop().remove_reader(self._end)
-            self._is_gone = True
-            self._gone()
+            self._is_closed = True
+            self._on_close()

@@ -1,4 +1,4 @@
-"""The named steps from a launch to an applied decision. Tests cut the power at them; nothing in the product sets the observer."""
+"""Named steps from a launch to an applied decision. Tests kill the process at them; the product never sets the observer."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """What has just become durable, or is just about to happen."""
+    """A point in a run's life: something just became durable, or is about to happen."""
 
     LAUNCHED = "launched"
-    """The run is a row."""
+    """The run is stored."""
     LEASED = "leased"
-    """A worker has taken it."""
+    """A worker holds the run's lease."""
     RUNNING = "running"
-    """The graph has begun, or goes on, without an answer."""
+    """The agent streams, without a new answer."""
     INTERRUPTED = "interrupted"
-    """Its stream has ended, and nothing of that is stored yet."""
+    """The stream ended, and its end is not stored yet."""
     OPENED = "opened"
-    """What it asks is a review."""
+    """What the agent asks is a review."""
     DECIDED = "decided"
-    """A person's answer is stored."""
+    """A person's decision is stored."""
     SUBMITTED = "submitted"
-    """The ledger says that the answer is being sent."""
+    """The store says that the decision is being sent."""
     RESUMED = "resumed"
-    """The graph has it."""
+    """The agent has the decision."""
     APPLIED = "applied"
-    """What became of it is stored."""
+    """The decision's outcome is stored."""
 
 
 observer: Callable[[Step], None] | None = None
 
 
 def reached(step: Step) -> None:
-    """Pass a step."""
+    """Tell the observer, if there is one, that the process is at this step."""
     if observer is not None:
         observer(step)

@@ -1,4 +1,4 @@
-"""Keeps a worker process alive for one project: starts it, rings it, says how it died, starts it again with backoff."""
+"""Keeps one worker process alive: starts it, rings its doorbell, reports how it died, and restarts it with backoff."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from hitl_tui.store import time_limits
 
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S = 30.0
-"""A worker that lived this long starts with a clean slate when it dies."""
+"""A worker that lived this long restarts without counting earlier deaths."""
 STOP_S = 8.0
-"""How long a worker may take to bring its runs to a checkpoint before it is killed."""
+"""Time for a worker to bring its runs to a checkpoint before it is killed."""
 WATCH_S = 2.0
 SILENT_S = 10.0
-"""A worker that has been silent for so long, although a run of it is to end, cannot even watch itself: a thread holds the GIL."""
+"""Silence after which a worker with a cancelled or overdue run is killed: a thread holds the GIL, so its own watchdog cannot act."""
 
 
 def worker_command(home: Path) -> list[str]:
-    """The command that starts a worker on this home, but for its options and target."""
+    """The command that starts a worker on this home, without options and target."""
     return [sys.executable, "-P", "-m", "hitl_tui", "worker", "--home", str(home)]
 
 
@@ -41,8 +41,8 @@ class Supervisor:
         label: str,
         home: Path,
         concurrency: int,
-        heard: Callable[[], None],
-        died: Callable[[str], None],
+        on_ring: Callable[[], None],
+        on_death: Callable[[str], None],
         time_limit_s: float = 0.0,
     ) -> None:
         self.target = target
@@ -51,16 +51,16 @@ class Supervisor:
         self._log = home / "logs" / "worker.log"
         self._database = Home(home).database
         self._time_limit_s = time_limit_s
-        self._heard = heard
-        self._died = died
+        self._on_ring = on_ring
+        self._on_death = on_death
         self._bell: Doorbell | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._restarting = False
-        self._silenced: str | None = None
+        self._silent_worker: str | None = None
         self.alive = False
 
     def ring(self) -> None:
-        """Tell the worker to look at the rows."""
+        """Tell the worker to check for work."""
         if self._bell:
             self._bell.ring()
 
@@ -74,20 +74,20 @@ class Supervisor:
                 if self._restarting:
                     self._restarting, failures = False, 0
                     continue
-                if self._silenced:
-                    await self._mark(self._silenced)
-                    self._silenced, failures = None, 0
-                    self._died(f"the worker of {self.label} is replaced: a run that was to end held it up")
+                if self._silent_worker:
+                    await self._mark(self._silent_worker)
+                    self._silent_worker, failures = None, 0
+                    self._on_death(f"the worker of {self.label} is replaced: a run that was to end held it up")
                     continue
                 failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
                 delay = BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
-                self._died(f"the worker of {self.label} {_how(code)}; it starts again in {delay:g} s")
+                self._on_death(f"the worker of {self.label} {_how(code)}; it starts again in {delay:g} s")
                 await asyncio.sleep(delay)
         finally:
             await self._stop()
 
     async def restart(self) -> None:
-        """Replace the worker, so that edited agent code is read again."""
+        """Replace the worker, so that edited agent code is loaded."""
         if self._process and self._process.returncode is None:
             self._restarting = True
             await self._stop()
@@ -102,29 +102,29 @@ class Supervisor:
             )  # fmt: skip
         self._bell = Doorbell(ours)
         self.alive = True
-        self._bell.answer(self._heard)
-        watching = asyncio.ensure_future(self._watch(self._process))
+        self._bell.answer(self._on_ring)
+        watch = asyncio.ensure_future(self._watch(self._process))
         try:
             return await self._process.wait()
         finally:
-            watching.cancel()
+            watch.cancel()
             self.alive = False
             self._bell.close()
             self._bell = None
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """End a worker that does not answer while a run of it is to end; the other runs go on from their checkpoints."""
-        while not self._silenced:
+        """Kill a worker that is silent while a run of it must stop. Its other runs continue from their checkpoints."""
+        while not self._silent_worker:
             await asyncio.sleep(WATCH_S)
-            with contextlib.suppress(sqlite3.Error):  # it is looked at again
-                self._silenced = await asyncio.to_thread(
+            with contextlib.suppress(sqlite3.Error):  # the next round reads it again
+                self._silent_worker = await asyncio.to_thread(
                     time_limits.silent, self._database, socket.gethostname(), process.pid, SILENT_S, self._time_limit_s
                 )
         _kill(process)
 
     async def _mark(self, worker: str) -> None:
-        """Tell those who recover its runs which were over their time."""
-        with contextlib.suppress(sqlite3.Error):  # they are over it again
+        """Mark which of its runs were overdue, for the worker that recovers them."""
+        with contextlib.suppress(sqlite3.Error):  # they will be overdue again
             await asyncio.to_thread(time_limits.mark_all, self._database, worker, self._time_limit_s)
 
     async def _stop(self) -> None:
@@ -142,7 +142,7 @@ class Supervisor:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """End it, and with it whatever its agents have started: it leads a group of its own."""
+    """Kill the worker's process group, which includes whatever its agents started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

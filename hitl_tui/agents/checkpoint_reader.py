@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # `doctor` reads this file without waiting for LangGraph's im
 
 INTERRUPT, RESUME = "__interrupt__", "__resume__"
 CONTROL = frozenset({INTERRUPT, RESUME, "__error__", "__error_source_node__"})
-"""Channels that do not say that a task has ended."""
+"""Channels whose writes do not mean that a task has ended."""
 
 WRITES = """
     SELECT task_id, channel, type, value FROM writes WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = (
@@ -52,12 +52,12 @@ WAITING = """
 """
 """Threads whose newest checkpoint has an interrupt whose task has not ended."""
 BELOW = "thread_id = :thread AND (checkpoint_ns = :ns OR checkpoint_ns >= :ns || '|' AND checkpoint_ns < :ns || '}')"
-"""A namespace and those in it: their names go on after a `|`."""
+"""A namespace and its descendants, whose names continue after a `|`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """An interrupt, and who raised it."""
+class RaisedInterrupt:
+    """An interrupt's id, and the task that raised it."""
 
     interrupt: str
     namespace: str
@@ -65,7 +65,7 @@ class Asking:
 
 
 class CheckpointReader:
-    """A reader of `checkpoints.db`."""
+    """Reads `checkpoints.db` through a read-only connection."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, serde: SerializerProtocol) -> None:
         self._db = db
@@ -75,12 +75,12 @@ class CheckpointReader:
     @classmethod
     @contextlib.contextmanager
     def open(cls, path: Path, serde: SerializerProtocol) -> Iterator[CheckpointReader]:
-        """Open the checkpoints for reading; they must exist."""
+        """Open an existing file."""
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
             yield cls(db, path, serde)
 
     def pending(self, thread: str, namespace: str = "") -> list[Interrupt]:
-        """The interrupts of a namespace's newest checkpoint whose task has not ended.
+        """Interrupts in a namespace's newest checkpoint whose task has not ended.
 
         Raises:
             Storage: the file cannot be read now.
@@ -92,20 +92,20 @@ class CheckpointReader:
         return [interrupt for typed in asking for interrupt in self._serde.loads_typed(typed)]
 
     def code(self, thread: str) -> str | None:
-        """The fingerprint of the code that wrote the newest checkpoint; None when that is unknown."""
+        """Fingerprint of the code that wrote the newest checkpoint; None if unknown."""
         return self._metadata(thread, "", "hitl_code")
 
     def agent(self, thread: str, namespace: str) -> str | None:
-        """The name of the agent whose checkpoints these are, or of the one around it; None when it has none."""
+        """Name of the agent that runs in a namespace, or of the agent around it; None if it has none."""
         return self._metadata(thread, namespace, "lc_agent_name")
 
     def run(self, thread: str) -> int | None:
-        """The last run of the console that wrote a checkpoint of the thread; None when none did."""
+        """The last run of the console that wrote to the thread; None if none did."""
         rows = self._rows(RUN, thread, "")
         return int(rows[0][0]) if rows else None
 
     def has_takeover(self, thread: str, takeover: int) -> bool:
-        """Whether a checkpoint of the thread carries out that take-over."""
+        """Whether a checkpoint of the thread carries that takeover's number."""
         with told(self._path):
             found = self._db.execute(TAKEOVER, {"thread": thread, "takeover": takeover}).fetchone()
         return bool(found[0])
@@ -115,15 +115,17 @@ class CheckpointReader:
         found = json.loads(rows[0][0]).get(name) if rows and rows[0][0] else None
         return found if isinstance(found, str) else None
 
-    def asking_below(self, thread: str, namespace: str) -> list[Asking]:
-        """Every interrupt that was raised in a namespace or below it."""
+    def raised_below(self, thread: str, namespace: str) -> list[RaisedInterrupt]:
+        """Every interrupt raised in a namespace or below it, answered ones included."""
         found = self._rows(
             f"SELECT checkpoint_ns, task_id, type, value FROM writes WHERE channel = '{INTERRUPT}' AND {BELOW}", thread, namespace
         )
-        return [Asking(interrupt.id, ns, task) for ns, task, *typed in found for interrupt in self._serde.loads_typed(tuple(typed))]
+        return [
+            RaisedInterrupt(interrupt.id, ns, task) for ns, task, *typed in found for interrupt in self._serde.loads_typed(tuple(typed))
+        ]
 
     def namespaces_below(self, thread: str, namespace: str) -> list[str]:
-        """The namespace, where it has checkpoints, and those below it."""
+        """The namespaces with checkpoints: this one and those below it."""
         return [str(row[0]) for row in self._rows(f"SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE {BELOW}", thread, namespace)]
 
     def _rows(self, sql: str, thread: str, namespace: str) -> list[Any]:
@@ -135,7 +137,7 @@ class CheckpointReader:
 
 
 def waiting_threads(path: Path) -> list[tuple[str, str, int]]:
-    """Threads that ask something, as (thread, agent, run); those that were not begun by the console are left out."""
+    """Threads with a pending interrupt, as (thread, agent, run), if the console started them."""
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
@@ -144,7 +146,7 @@ def waiting_threads(path: Path) -> list[tuple[str, str, int]]:
         except sqlite3.Error:
             return []
     found = [(str(thread), _metadata(text)) for thread, text in rows]
-    return [(thread, said["hitl_agent"], said["hitl_run"]) for thread, said in found if _is_ours(said)]
+    return [(thread, metadata["hitl_agent"], metadata["hitl_run"]) for thread, metadata in found if _is_ours(metadata)]
 
 
 def _metadata(text: str | None) -> dict[str, Any]:
@@ -154,6 +156,6 @@ def _metadata(text: str | None) -> dict[str, Any]:
     return {}
 
 
-def _is_ours(said: dict[str, Any]) -> bool:
-    run = said.get("hitl_run")
-    return isinstance(said.get("hitl_agent"), str) and isinstance(run, int) and 0 < run < 2**62
+def _is_ours(metadata: dict[str, Any]) -> bool:
+    run = metadata.get("hitl_run")
+    return isinstance(metadata.get("hitl_agent"), str) and isinstance(run, int) and 0 < run < 2**62

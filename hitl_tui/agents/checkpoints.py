@@ -1,4 +1,4 @@
-"""LangGraph's own databases, as the console opens them: strict readers, private files, and faults of the disk told as such."""
+"""LangGraph's own databases as the console opens them: strict deserialisation, private files, and disk errors raised as `Storage`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from hitl_tui.store.maintenance import integrity
 
 BUSY_S = 15.0
 PROBE_BYTES = 1_000_000
-"""What must fit on the disk before runs go on after it was full: one step of a graph can be large."""
+"""Free space required before runs go on after a full disk: one step of a graph can be large."""
 
 
 class Checkpoints(AsyncSqliteSaver):
-    """LangGraph's saver. What its file cannot do is a `Storage` fault, and never taken for an error of the agent."""
+    """LangGraph's saver. Errors of its file are raised as `Storage`, so that they are not taken for the agent's."""
 
     def __init__(self, conn: aiosqlite.Connection, path: Path) -> None:
         self._strict = StrictSerializer()
@@ -38,12 +38,12 @@ class Checkpoints(AsyncSqliteSaver):
         self.path = path
 
     def allow(self, types: Iterable[type]) -> None:
-        """Let checkpoints hold these classes too."""
+        """Let checkpoints also contain instances of these classes."""
         self._strict.with_msgpack_allowlist(types)
 
     @contextlib.asynccontextmanager
-    async def _whole(self) -> AsyncIterator[None]:
-        """What failed in the middle is taken back before the next writer of this connection could commit it with its own."""
+    async def _write(self) -> AsyncIterator[None]:
+        """Roll back a failed write, before another writer on this connection commits half of it with its own."""
         with told(self.path):
             try:
                 yield
@@ -52,36 +52,36 @@ class Checkpoints(AsyncSqliteSaver):
                 raise
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """As the saver's own."""
+        """Override that raises `Storage`."""
         with told(self.path):
             return await super().aget_tuple(config)
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:  # fmt: skip
-        """As the saver's own."""
+        """Override that raises `Storage`."""
         with told(self.path):
             return await super().aget_delta_channel_history(config=config, channels=channels)
 
     async def aput(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
     ) -> RunnableConfig:
-        """As the saver's own."""
-        async with self._whole():
+        """Override that raises `Storage`."""
+        async with self._write():
             return await super().aput(config, checkpoint, metadata, new_versions)
 
     async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
-        """As the saver's own."""
-        async with self._whole():
+        """Override that raises `Storage`."""
+        async with self._write():
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """As the saver's own."""
-        async with self._whole():
+        """Override that raises `Storage`."""
+        async with self._write():
             await super().adelete_thread(thread_id)
 
     async def size_of(self, thread: str) -> tuple[int, int]:
-        """How many checkpoints the thread has, in all its namespaces, and the bytes of their values."""
+        """Number of checkpoints of a thread in all its namespaces, and their size in bytes."""
         with told(self.path):
             rows = await self.conn.execute_fetchall(
                 "SELECT count(*), coalesce(sum(length(checkpoint) + length(metadata)), 0), "
@@ -94,19 +94,19 @@ class Checkpoints(AsyncSqliteSaver):
 
 
 class LongTermStore(AsyncSqliteStore):
-    """LangGraph's long-term store, likewise. It holds plain JSON, so there is nothing to be strict about."""
+    """LangGraph's long-term store, likewise. It contains plain JSON, so it needs no strict deserialisation."""
 
     path: Path
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """As the store's own."""
+        """Override that raises `Storage`."""
         with told(self.path):
             return await super().abatch(ops)
 
 
 @contextlib.asynccontextmanager
 async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[Checkpoints]:
-    """The saver on this file, which is made when there is none; `setup` is left to the caller.
+    """Open the saver on a file, which is created if missing. The caller calls `setup`.
 
     Raises:
         BadHome: the file is damaged or cannot be opened.
@@ -118,7 +118,7 @@ async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def open_long_term_store(path: Path) -> AsyncIterator[LongTermStore]:
-    """The long-term store on this file, likewise."""
+    """Open the long-term store on a file, likewise."""
     await _check(path)
     async with LongTermStore.from_conn_string(str(path)) as store:
         assert isinstance(store, LongTermStore)
@@ -140,10 +140,10 @@ def _unusable(path: Path) -> str:
 
 
 def probe(home: Home) -> None:
-    """Try what runs need of the disk: room for a step, and a turn at writing checkpoints.
+    """Check what runs need of the disk: room for a step, and the checkpoints' write lock.
 
     Raises:
-        Storage: it cannot be had now.
+        Storage: one of them is not available now.
     """
     trial = home.path / f".room-{uuid.uuid4().hex}"
     try:

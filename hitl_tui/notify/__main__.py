@@ -1,7 +1,7 @@
-"""The child process that hands one message to Apprise: `{"url", "title", "body", "timeout_s"}` as JSON on its standard input.
+"""The child process that sends one message with Apprise. Reads `{"url", "title", "body", "timeout_s"}` as JSON from standard input.
 
-The address is in nobody's list of processes, and a service that hangs is ended with the process: by an alarm, which begins once Apprise is
-loaded, for that alone takes seconds on a busy machine. What went wrong is said on its standard error; who reads that takes the secrets out.
+So the address is in no process list, and a service that hangs ends with the process: an alarm kills it. The alarm starts after Apprise is
+imported, which alone takes seconds on a busy machine. Errors go to standard error; the reader removes secrets from them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hitl_tui.notify.channels import NO_SERVICE, NOT_INSTALLED
 
 
 def main() -> int:
-    """Send it; 0 when it was sent."""
+    """Send the message; 0 if that worked."""
     given = json.load(sys.stdin)
     try:
         import apprise
@@ -24,14 +24,14 @@ def main() -> int:
         return NOT_INSTALLED
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.captureWarnings(True)
-    told = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
-    if not told.add(given["url"]):
+    service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+    if not service.add(given["url"]):
         return NO_SERVICE
     signal.setitimer(signal.ITIMER_REAL, given["timeout_s"])
-    return 0 if told.notify(body=given["body"], title=given["title"], body_format=apprise.NotifyFormat.TEXT) else 1
+    return 0 if service.notify(body=given["body"], title=given["title"], body_format=apprise.NotifyFormat.TEXT) else 1
 
 
 if __name__ == "__main__":
     code = main()
     sys.stderr.flush()
-    os._exit(code)  # it is sent, or is not: nothing that is tidied up after may still let it look like a failure
+    os._exit(code)  # the result is known: cleanup at exit must not turn it into a failure

@@ -1,4 +1,4 @@
-"""The channels: how each hands a message over, and what went wrong, said without the secrets of an address."""
+"""Notification channels: desktop, command and URLs. Errors are reported without the secrets in an address."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from hitl_tui.policy.notification import COMMAND, DESKTOP, channel_of
 from hitl_tui.policy.schema import Notify
 from hitl_tui.sanitize import one_line
 
-TRIES_AGAIN_S = (5.0, 30.0, 120.0, 600.0)
-"""How long after each failed try the next one comes; the last of them for all that follow."""
+RETRY_WAITS_S = (5.0, 30.0, 120.0, 600.0)
+"""Wait after each failed attempt; the last one for all that follow."""
 NO_SERVICE, NOT_INSTALLED = 64, 65
-"""Exit codes of the child that hands a message to Apprise."""
-STARTING_S = 20.0
-"""How long that child may take before it hands anything over."""
+"""Exit codes of the child process that uses Apprise."""
+STARTUP_S = 20.0
+"""Time for that child to start and import Apprise."""
 CHILD = (sys.executable, "-P", "-m", "hitl_tui.notify")
-GONE = "the policy has this channel no more"
+GONE = "the policy no longer has this channel"
 NO_EXTRA = ("notices by URL need Apprise, which is not installed here", 'install it with `pip install "hitl-tui[notify]"`')
 NO_DESKTOP = ("there is neither notify-send nor osascript here", "install libnotify, or take desktop out of [notify]")
 SCRIPT = ("-e", "on run argv", "-e", "display notification (item 2 of argv) with title (item 1 of argv)", "-e", "end run")
-LONGEST = 200
+MAX_ERROR = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one try."""
+    """The outcome of one delivery attempt."""
 
     error: str = ""
-    """Why it failed, without secrets; empty when it got through."""
+    """Why it failed, without secrets; empty if it succeeded."""
     lasting: bool = False
     """Trying again would not help."""
 
 
-def again_at(outcome: Outcome, tries: int, retries: int, now: float) -> float | None:
-    """The Unix time of the next try after so many; None when there is none."""
+def next_attempt_at(outcome: Outcome, tries: int, retries: int, now: float) -> float | None:
+    """Unix time of the next attempt after `tries`; None if there is none."""
     if outcome.lasting or tries > retries:
         return None
-    return now + TRIES_AGAIN_S[min(tries, len(TRIES_AGAIN_S)) - 1]
+    return now + RETRY_WAITS_S[min(tries, len(RETRY_WAITS_S)) - 1]
 
 
 def service_of(channel: str, notify: Notify) -> str:
-    """A channel for people: a URL's with the service it is of, but for its secrets."""
+    """A channel's name for people; for a URL with its service, without secrets."""
     url = _url_of(channel, notify)
     return f"{_scheme(url)} ({channel})" if url else channel
 
@@ -66,7 +66,7 @@ def _scheme(url: str) -> str:
 
 
 async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
-    """Hand a message over by a channel, within the policy's time for that. Never raises; cancelled, it ends what it started."""
+    """Send a message through a channel, within the policy's time limit. Never raises. If cancelled, it ends what it started."""
     url = _url_of(channel, notify)
     try:
         if channel == DESKTOP and notify.desktop:
@@ -76,42 +76,44 @@ async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
             await run(notify.command, f"{message.body}\n", env, notify.timeout_s)
         elif url:
             given = {"url": url, "title": message.title, "body": message.body, "timeout_s": notify.timeout_s}
-            await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s + STARTING_S)
+            await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s + STARTUP_S)
         else:
             return Outcome(GONE, lasting=True)
     except Failed as failed:
-        return _by_url(url, failed, notify.timeout_s) if url else Outcome(_told(failed.said, ""), failed.lasting)
+        return _url_failure(url, failed, notify.timeout_s) if url else Outcome(_without_secrets(failed.reason, ""), failed.lasting)
     return Outcome()
 
 
 def _desktop(message: Message) -> Sequence[str]:
     if program := shutil.which("notify-send"):
-        return program, "--app-name=hitl-tui", "--", message.title, html.escape(message.body, quote=False)  # bodies are markup
+        return program, "--app-name=hitl-tui", "--", message.title, html.escape(message.body, quote=False)  # it reads bodies as markup
     if program := shutil.which("osascript"):
         return program, *SCRIPT, message.title, message.body
     raise Failed("; ".join(NO_DESKTOP), lasting=True)
 
 
-def _by_url(url: str, failed: Failed, timeout_s: float) -> Outcome:
+def _url_failure(url: str, failed: Failed, timeout_s: float) -> Outcome:
     if failed.code == NOT_INSTALLED:
         return Outcome("; ".join(NO_EXTRA), lasting=True)
     if failed.code == NO_SERVICE:
         return Outcome(f"Apprise cannot use this {_scheme(url)}:// address; correct it in [notify]", lasting=True)
-    said = f"it did not answer within {timeout_s:g} s" if failed.code == -signal.SIGALRM else _told(failed.said, url)
-    return Outcome(f"{_scheme(url)}: {said}")
+    timed_out = failed.code == -signal.SIGALRM
+    reason = f"it did not answer within {timeout_s:g} s" if timed_out else _without_secrets(failed.reason, url)
+    return Outcome(f"{_scheme(url)}: {reason}")
 
 
-def _told(said: str, url: str) -> str:
-    """The last line of what was said, without any address, and without any part of this one in any form in which it may come back."""
-    said = next((line for line in reversed(said.splitlines()) if line.strip()), "")
-    said = re.sub(r"\S+://\S+", "…", said.replace(url, "…") if url else said)
+def _without_secrets(output: str, url: str) -> str:
+    """The last line of an error output, without any address, and without any part of this URL in any encoding."""
+    line = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    line = re.sub(r"\S+://\S+", "…", line.replace(url, "…") if url else line)
     for part in sorted(_parts(url), key=len, reverse=True):
         whole = re.escape(part) if len(part) > 3 else rf"(?<!\w){re.escape(part)}(?!\w)"
-        said = re.sub(whole, "…", said, flags=re.IGNORECASE)
-    return one_line(said, LONGEST)
+        line = re.sub(whole, "…", line, flags=re.IGNORECASE)
+    return one_line(line, MAX_ERROR)
 
 
 def _parts(url: str) -> set[str]:
+    """The parts of a URL that may be secret, in every form in which a program may print them."""
     rest = url.partition("://")[2]
     split = {part for part in re.split(r"[/:@?&=#,;+\s]+", rest) if part}
     account = rest.partition("@")[0].partition("/")[0] if "@" in rest else ""
@@ -121,7 +123,7 @@ def _parts(url: str) -> set[str]:
 
 
 def problems(notify: Notify) -> Iterator[tuple[str, str, str]]:
-    """What of the configured channels cannot work on this machine: the key in `[notify]`, what is wrong, and what to do."""
+    """Configured channels that cannot work on this machine: the key in `[notify]`, what is wrong, and what to do."""
     if notify.urls and importlib.util.find_spec("apprise") is None:
         yield "urls", *NO_EXTRA
     if notify.desktop and not (shutil.which("notify-send") or shutil.which("osascript")):

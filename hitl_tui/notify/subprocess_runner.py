@@ -1,4 +1,4 @@
-"""Running a program that may hang, fail or talk without end: for a limited time, and with all that it started."""
+"""Runs a program that may hang, fail or print without end: for a limited time, together with all it started."""
 
 from __future__ import annotations
 
@@ -8,51 +8,52 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 
-SAID = 4000
-"""Bytes kept of what it says last."""
-PATIENCE = 1_000_000
-"""Bytes heard at all: one that says more waits for an ear until its time is up."""
-PIECE = 65_536
+KEPT_BYTES = 4000
+"""Bytes kept of the end of its error output."""
+MAX_BYTES = 1_000_000
+"""Bytes read at all; a program that prints more blocks until its time is up."""
+CHUNK_BYTES = 65_536
 
 
 class Failed(Exception):
-    """It could not be started, did not end in time, or ended badly: `said` is why, in its own words or ours."""
+    """The program could not be started, took too long, or failed."""
 
-    def __init__(self, said: str, code: int | None = None, lasting: bool = False) -> None:
-        super().__init__(said)
-        self.said = said
+    def __init__(self, reason: str, code: int | None = None, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """The end of its error output, or a clause of ours."""
         self.code = code
-        """Its exit code; None where it has none."""
+        """Its exit code; None if it has none."""
         self.lasting = lasting
-        """It would be the same another time."""
+        """Trying again would not help."""
 
 
 async def run(command: Sequence[str], given: str, env: Mapping[str, str], timeout_s: float) -> None:
     """Run a program with `given` on its standard input, and `env` beside this process's own.
 
-    It leads a group of processes, which is killed when the time is up or the caller is cancelled. Pipes are this function's own: a child
-    that it leaves behind holds nobody up.
+    The program leads a process group, which is killed when the time is up or the caller is cancelled. The pipes belong to this function, so
+    a child that is left behind blocks nobody.
 
     Raises:
-        Failed: it could not be started, took longer, or ended with another code than 0.
+        Failed: the program could not be started, took longer, or ended with a code other than 0.
     """
     try:
-        with _input(given) as stdin, _Ear(asyncio.get_running_loop()) as ear:
+        with _input(given) as stdin, _ErrorOutput(asyncio.get_running_loop()) as errors:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=stdin, stdout=asyncio.subprocess.DEVNULL, stderr=ear.theirs,
+                *command, stdin=stdin, stdout=asyncio.subprocess.DEVNULL, stderr=errors.write_end,
                 env={**os.environ, **env}, start_new_session=True,
             )  # fmt: skip
-            ear.begun()
-            await _end_of(process, timeout_s)
+            errors.close_write_end()
+            await _wait(process, timeout_s)
             if process.returncode:
-                raise Failed(ear.heard() or _how(process.returncode), process.returncode)
+                raise Failed(errors.tail() or _how(process.returncode), process.returncode)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | PermissionError)
         raise Failed(f"{command[0]} cannot be run: {error.strerror}", lasting=missing) from None
 
 
-async def _end_of(process: asyncio.subprocess.Process, timeout_s: float) -> None:
-    """Wait for its end, and see to it."""
+async def _wait(process: asyncio.subprocess.Process, timeout_s: float) -> None:
+    """Wait for the program's end; kill it if that takes too long."""
     try:
         async with asyncio.timeout(timeout_s):
             await process.wait()
@@ -71,55 +72,55 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _input(text: str) -> Iterator[int]:
-    """A pipe's end with a text in it; one so short never waits to be read."""
-    theirs, ours = os.pipe()
+    """The read end of a pipe that holds the text. A text this short fits into the pipe's buffer."""
+    read_end, write_end = os.pipe()
     try:
         with contextlib.suppress(BlockingIOError):
-            os.set_blocking(ours, False)
-            os.write(ours, text.encode("utf-8", "replace"))
-        os.close(ours)
-        yield theirs
+            os.set_blocking(write_end, False)
+            os.write(write_end, text.encode("utf-8", "replace"))
+        os.close(write_end)
+        yield read_end
     finally:
-        os.close(theirs)
+        os.close(read_end)
 
 
-class _Ear:
-    """Hears what a program says, and keeps the end of it."""
+class _ErrorOutput:
+    """Reads a program's error output and keeps the end of it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._kept = b""
         self._count = 0
 
-    def __enter__(self) -> _Ear:
-        self._ours, self.theirs = os.pipe()
-        os.set_blocking(self._ours, False)
-        self._loop.add_reader(self._ours, self._hear)
-        self._open = True
+    def __enter__(self) -> _ErrorOutput:
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._loop.add_reader(self._read_end, self._read)
+        self._is_open = True
         return self
 
-    def begun(self) -> None:
-        """The program has its end of the pipe now."""
-        os.close(self.theirs)
-        self._open = False
+    def close_write_end(self) -> None:
+        """Close our copy of the write end, once the program has its own."""
+        os.close(self.write_end)
+        self._is_open = False
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         try:
-            more = os.read(self._ours, PIECE)
+            more = os.read(self._read_end, CHUNK_BYTES)
         except BlockingIOError:
             return
-        self._kept = (self._kept + more)[-SAID:]
+        self._kept = (self._kept + more)[-KEPT_BYTES:]
         self._count += len(more)
-        if not more or self._count > PATIENCE:
-            self._loop.remove_reader(self._ours)
+        if not more or self._count > MAX_BYTES:
+            self._loop.remove_reader(self._read_end)
 
-    def heard(self) -> str:
-        """The end of what it said, up to now."""
-        self._hear()
+    def tail(self) -> str:
+        """The end of the output so far."""
+        self._read()
         return self._kept.decode("utf-8", "replace").strip()
 
     def __exit__(self, *_: object) -> None:
-        self._loop.remove_reader(self._ours)
-        os.close(self._ours)
-        if self._open:
-            os.close(self.theirs)
+        self._loop.remove_reader(self._read_end)
+        os.close(self._read_end)
+        if self._is_open:
+            os.close(self.write_end)

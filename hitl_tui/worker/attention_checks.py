@@ -1,4 +1,4 @@
-"""Attention checks, where the policy wants them: now and then a clearly wrong call is put before people, which nobody could ever run."""
+"""Attention checks, if the policy wants them: now and then reviewers get a clearly wrong call, which can never run."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from hitl_tui.store.review_rows import read_context
 
 
 class AttentionChecks:
-    """The attention checks of one project. Any number of workers may make them: one check is open at a time."""
+    """The attention checks of one project. Several workers may share them: one check is open at a time."""
 
     def __init__(self, store: Store, project: int) -> None:
         self._store = store
         self._project = project
-        self._looked = (-1, 0)
+        self._examined = (-1, 0)
 
     async def make(self, policy: Policy, now: float) -> bool:
-        """Put a check into the queue if it is time; whether that was done. Looks at no more than what was decided since the last one."""
+        """Put a check into the queue if it is time for one. True if it did. Reads only what was decided since the last one."""
         every = 0 if policy.problem else policy.attention
         newest = rows.newest_decision(self._store) if every else 0
-        if not every or self._looked == (newest, every):
+        if not every or self._examined == (newest, every):
             return False
-        self._looked = (newest, every)
-        stands = rows.since(self._store, self._project)
-        if stands.is_open:
+        self._examined = (newest, every)
+        state = rows.since(self._store, self._project)
+        if state.is_open:
             return False
-        seed = f"{policy.seed}\0{await rows.home_of(self._store)}\0{self._project}\0{stands.checks}"
+        seed = f"{policy.seed}\0{await rows.home_of(self._store)}\0{self._project}\0{state.checks}"
         wanted = attention_checks.after(every, seed)
-        if await rows.decided(self._store, self._project, stands.last, wanted) < wanted:
+        if await rows.decided(self._store, self._project, state.last, wanted) < wanted:
             return False
-        return await self._put(policy, stands.checks, seed, now)
+        return await self._put(policy, state.checks, seed, now)
 
     async def _put(self, policy: Policy, number: int, seed: str, now: float) -> bool:
         found = await rows.sources(self._store, self._project)
         for source in sorted(found, key=lambda one: attention_checks.draw(f"{seed}\0{one.row.id}", 2**32)):
             action, context = source.actions[0], await reviews.context(self._store, source.row.id)
-            said = canonical_json.dumps([asdict(context), source.value])
-            wrong = attention_checks.made(action.name, action.args, action.args_schema, said, seed)
+            text = canonical_json.dumps([asdict(context), source.value])
+            wrong = attention_checks.made(action.name, action.args, action.args_schema, text, seed)
             if wrong is None:
                 continue
             pause = _pause(source, context, wrong, seed)
-            routed = await self._asked(policy, source, pause, now)
+            routed = await self._route(policy, source, pause, now)
             if routed is not None:
                 return await rows.put(self._store, source, pause, routed, wrong, number, seed) is not None
         return False
 
-    async def _asked(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
-        """What policy says of it, as of any other; None where it would not put it before one person."""
+    async def _route(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
+        """What policy says about the check, as about any call; None if policy would not ask exactly one person."""
         run = await runs.get(self._store, source.row.run)
         if run is None:
             return None
@@ -64,7 +64,10 @@ class AttentionChecks:
 
 
 def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed: str) -> Pause:
-    """The source's pause, with other ids and the wrong arguments wherever the agent wrote the right ones: no person asked for them."""
+    """The source's pause with other ids, and with the wrong arguments wherever the agent wrote the right ones.
+
+    What the user wrote stays: nobody asked for the wrong arguments.
+    """
     was = source.actions[0]
     declared = was.declared or (source.row.risk if was.risk is None else None)
     action = Action(
@@ -83,9 +86,9 @@ def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed
         declared,
     )
     before = json.loads(canonical_json.dumps(asdict(context)))
-    around = attention_checks.alike(before, was.args, wrong.args)
-    said = zip(before["conversation"], around["conversation"], strict=True)
-    around["conversation"] = [as_it_was if as_it_was["role"] == "user" else one for as_it_was, one in said]
+    context_json = attention_checks.alike(before, was.args, wrong.args)
+    messages = zip(before["conversation"], context_json["conversation"], strict=True)
+    context_json["conversation"] = [original if original["role"] == "user" else changed for original, changed in messages]
     return Pause(
         attention_checks.other_id(source.interrupt, f"{seed}\0interrupt"),
         source.row.kind,
@@ -93,7 +96,7 @@ def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed
         source.path,
         attention_checks.alike(source.value, was.args, wrong.args),
         (action,),
-        read_context(around),
+        read_context(context_json),
         source.row.confidence,
         declared,
     )

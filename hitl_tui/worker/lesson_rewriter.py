@@ -11,7 +11,7 @@ from hitl_tui.errors import HitlError, Storage
 from hitl_tui.model import Lesson
 from hitl_tui.store import Store, lessons
 
-LOOK_S = 1.0
+POLL_S = 1.0
 
 Reword = Callable[[str, Lesson], Awaitable[str]]
 """Gives a lesson in the words of a model, or raises `HitlError`."""
@@ -43,7 +43,7 @@ class LessonRewriter:
             with contextlib.suppress(Storage):  # the worker reports it, and the next round tries again
                 while lesson := lessons.to_word(self._store, self._agents, self._model):
                     await self._one(lesson)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
     async def _one(self, lesson: Lesson) -> None:
         try:

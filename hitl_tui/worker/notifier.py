@@ -1,4 +1,4 @@
-"""Sends the notices that are due, beside everything else the worker does: one that hangs holds up nothing but itself."""
+"""Sends due notifications in the background: one that hangs delays only itself."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TypeVar
 
 from hitl_tui.errors import Storage
 from hitl_tui.model import Notice
-from hitl_tui.notify import Message, Outcome, again_at, deliver, message_of
+from hitl_tui.notify import Message, Outcome, deliver, message_of, next_attempt_at
 from hitl_tui.policy.notification import loud_from
 from hitl_tui.policy.schema import Notify, Policy
 from hitl_tui.store import Store, notifications, reviews
 
-LOOK_S = 0.25
-AT_ONCE = 4
-"""Notices on their way at a time; each is a process."""
-STORE_AGAIN_S = 1.0
+POLL_S = 0.25
+CONCURRENCY = 4
+"""Notifications sent at a time; each is a process."""
+STORE_RETRY_S = 1.0
 
 T = TypeVar("T")
 
 
 class Notifier:
-    """Whom the notices of one project's runs are given to. A second one on the same rows sends none of them twice."""
+    """Sends the notifications of one project. Several notifiers on the same rows send each of them once."""
 
     def __init__(
         self,
@@ -41,28 +41,28 @@ class Notifier:
         self._policy = policy
         self._ring = ring
         self._clock = clock
-        self._going: set[asyncio.Future[None]] = set()
+        self._sending: set[asyncio.Future[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Notifier]:
-        """Send in the background while the block lasts; what is on its way at its end is cut off, and sent again by the next worker."""
-        looking = asyncio.ensure_future(self._serve())
+        """Send in the background while the block lasts. Unfinished deliveries are cut off at its end, and retried by the next worker."""
+        serving = asyncio.ensure_future(self._serve())
         try:
             yield self
         finally:
-            for task in (looking, *self._going):
+            for task in (serving, *self._sending):
                 task.cancel()
-            await asyncio.gather(looking, *self._going, return_exceptions=True)
+            await asyncio.gather(serving, *self._sending, return_exceptions=True)
 
     async def _serve(self) -> None:
         while True:
-            with contextlib.suppress(Storage):  # the worker says so, and it is looked at again
-                await self.look()
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(Storage):  # the worker reports it, and the next round tries again
+                await self.send_due()
+            await asyncio.sleep(POLL_S)
 
-    async def look(self) -> None:
-        """Send what is due, without waiting for what becomes of it."""
-        now, free = self._clock(), AT_ONCE - len(self._going)
+    async def send_due(self) -> None:
+        """Start sending what is due. Does not wait for delivery."""
+        now, free = self._clock(), CONCURRENCY - len(self._sending)
         if not free or not notifications.any_due(self._store, self._project, now):
             return
         policy = self._policy()
@@ -76,39 +76,39 @@ class Notifier:
         else:
             for notice in await notifications.take(self._store, self._worker, self._project, now, free):
                 task = asyncio.ensure_future(self._send(notice, notify))
-                self._going.add(task)
-                task.add_done_callback(self._going.discard)
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
 
-    async def settled(self) -> None:
-        """Wait until nothing is on its way."""
-        while self._going:
-            await asyncio.wait(self._going)
+    async def wait(self) -> None:
+        """Wait until every delivery that was started has ended."""
+        while self._sending:
+            await asyncio.wait(self._sending)
 
     async def _send(self, notice: Notice, notify: Notify) -> None:
-        message = await _surely(lambda: self._message(notice, notify))
+        message = await _until_stored(lambda: self._message(notice, notify))
         outcome = await deliver(notice.channel, notify, message)
-        await _surely(lambda: self._store_outcome(notice, outcome, notify.retries))
+        await _until_stored(lambda: self._store_outcome(notice, outcome, notify.retries))
         self._ring()
 
     async def _message(self, notice: Notice, notify: Notify) -> Message:
         escalation = await notifications.told_of(self._store, notice)
         review = await reviews.get(self._store, notice.review)
-        assert review is not None  # escalations are of reviews that are there
+        assert review is not None  # an escalation's review exists
         return message_of(notify.content, escalation, review)
 
     async def _store_outcome(self, notice: Notice, outcome: Outcome, retries: int) -> None:
         now = self._clock()
         if outcome.error:
-            again = again_at(outcome, notice.tries, retries, now)
+            again = next_attempt_at(outcome, notice.tries, retries, now)
             await notifications.failed(self._store, self._worker, notice, outcome.error, now, again)
         else:
             await notifications.sent(self._store, self._worker, notice, now)
 
 
-async def _surely(work: Callable[[], Awaitable[T]]) -> T:
-    """Do it as soon as the storage lets us: what became of a notice must not be forgotten over a full disk."""
+async def _until_stored(work: Callable[[], Awaitable[T]]) -> T:
+    """Retry until the storage works: a full disk must not lose the outcome of a delivery."""
     while True:
         try:
             return await work()
         except Storage:
-            await asyncio.sleep(STORE_AGAIN_S)
+            await asyncio.sleep(STORE_RETRY_S)

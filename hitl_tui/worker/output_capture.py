@@ -1,4 +1,4 @@
-"""What agents print goes to the log of the run that printed it: never to a screen, and never without bound."""
+"""Captures what agents print into the log of their run, up to a limit; none of it reaches a screen."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, TextIO
 from hitl_tui.home import Home
 
 KEPT_BYTES = 5_000_000
-"""Of one run's output, how much is kept."""
+"""Output kept per run."""
 WORKER_LOG_BYTES = 20_000_000
 
 current_run: ContextVar[int | None] = ContextVar("current_run", default=None)
-"""The run whose code is executing; LangGraph carries context variables into its tasks and threads."""
+"""The run whose code is executing. LangGraph carries context variables into its tasks and threads."""
 
 
 class RunOutput(io.TextIOBase):
-    """Stands in for `sys.stdout` and `sys.stderr`: writes to the current run's log, or through to the worker's own stream."""
+    """Replaces `sys.stdout` and `sys.stderr`: writes to the current run's log, or else to the worker's own stream."""
 
     def __init__(self, home: Home, own: TextIO) -> None:
         self._home = home
@@ -34,11 +34,11 @@ class RunOutput(io.TextIOBase):
 
     @property
     def buffer(self) -> RunBytes:
-        """For code that writes bytes."""
+        """The stream for code that writes bytes."""
         return RunBytes(self)
 
     def reconfigure(self, **options: object) -> None:
-        """Accepted, as scripts do it at their start; the log is UTF-8 anyway."""
+        """Ignored: scripts call it at their start, and the log is always UTF-8."""
 
     def fileno(self) -> int:
         return self._own.fileno()
@@ -51,7 +51,7 @@ class RunOutput(io.TextIOBase):
         if run is None:
             return self._own.write(text)
         data = text.encode("utf-8", "backslashreplace")
-        with contextlib.suppress(OSError):  # a full disk must not become the agent's error
+        with contextlib.suppress(OSError):  # a full disk is not the agent's error
             self._append(run, data)
         return len(text)
 
@@ -70,7 +70,7 @@ class RunOutput(io.TextIOBase):
 
 
 class RunBytes(io.RawIOBase):
-    """Bytes for the same place."""
+    """A byte stream into a `RunOutput`."""
 
     def __init__(self, text: RunOutput) -> None:
         self._text = text
@@ -84,7 +84,7 @@ class RunBytes(io.RawIOBase):
 
 
 def trim(home: Home) -> None:
-    """Keep the worker's own log, which subprocesses and C code write to directly, within bounds."""
+    """Empty the worker's own log if it is too long: subprocesses and C code write to it directly."""
     path = home.logs / "worker.log"
     with contextlib.suppress(OSError):
         if path.stat().st_size > WORKER_LOG_BYTES:

@@ -1,4 +1,4 @@
-"""Start and end of a worker process: its streams, its niceness, its signals, and the loop that agents cannot end."""
+"""A worker process: streams, niceness, signals, and an event loop that agents cannot stop."""
 
 from __future__ import annotations
 
@@ -43,59 +43,59 @@ from hitl_tui.worker.watchdog import Watchdog
 
 NICENESS = 5
 ORPHAN_S = 10.0
-"""How long a worker may take to stop by itself once its console is gone."""
+"""Time for a worker to stop by itself once its console is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker was asked to run."""
+    """Options of `hitl-tui worker`."""
 
     concurrency: int = 8
     until_idle: bool = False
     describe_only: bool = False
-    """Load the project, store what it holds, and end."""
+    """Load the target, store its agents, and end."""
     doorbell: int | None = None
     """File descriptor of a socket to the console."""
     time_limit_s: float = 0.0
-    """How long an agent may work on a run that has no limit of its own; 0 for as long as it likes."""
+    """Time limit of runs that have none of their own; 0 for none."""
     target: str = ""
-    """The target as it was given."""
+    """The target as given on the command line."""
 
 
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
-    """Be a worker until told to stop; the exit code. `say` is for the one who started it by hand."""
+    """Work until told to stop; the exit code. `say` prints for a person who started the worker by hand."""
     _detach(home)
     if options.doorbell is not None:
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    code_of_agents = AgentExecutor()
-    loop.set_default_executor(code_of_agents)
+    executor = AgentExecutor()
+    loop.set_default_executor(executor)
     replacement = ProcessReplacement(_command(home, options), options.doorbell)
     try:
-        if _run(loop, _work(target, home, options, say, code_of_agents, replacement)):
+        if _run(loop, _work(target, home, options, say, executor, replacement)):
             replacement.execute()
         code = 0
     except HitlError as error:
         say(f"hitl-tui: {error}")
         code = 1
-    except BaseException:  # noqa: BLE001 - a fault of this program; only the way out matters now
+    except BaseException:  # noqa: BLE001 - a bug in this program; the process must still end
         traceback.print_exc()
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # threads of agents that never return must not keep the process
+    os._exit(code)  # agents' threads that never return must not keep the process alive
 
 
 def _command(home: Home, options: Options) -> list[str]:
-    """What starts the same worker again."""
+    """The command that starts the same worker again."""
     extra = ["--concurrency", str(options.concurrency), *(["--until-idle"] if options.until_idle else [])]
     bell = ["--doorbell", str(options.doorbell)] if options.doorbell is not None else []
     return [*worker_command(home.path), *extra, *bell, "--", options.target]
 
 
 def _die_with(console: int) -> None:
-    """End when the console has, even if an agent keeps the event loop from hearing of it."""
+    """End once the console has ended, even if an agent blocks the event loop."""
     while os.getppid() == console:
         time.sleep(1)
     time.sleep(ORPHAN_S)
@@ -105,7 +105,9 @@ def _die_with(console: int) -> None:
 def _detach(home: Home) -> None:
     os.umask(0o077)
     with contextlib.suppress(OSError):
-        nicer = os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS  # not than itself: a replacement must not be nicer still
+        nicer = (
+            os.getpriority(os.PRIO_PROCESS, os.getppid()) + NICENESS
+        )  # relative to the parent: a replacement must not become nicer each time
         os.setpriority(os.PRIO_PROCESS, 0, max(nicer, os.getpriority(os.PRIO_PROCESS, 0)))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -115,7 +117,7 @@ def _detach(home: Home) -> None:
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bool:
-    """Run to the end. A `sys.exit` inside a node is re-raised by asyncio through the loop; the node's own run gets it too."""
+    """Run to the end. asyncio re-raises a node's `sys.exit` through the loop; the node's run gets it too, so it is ignored here."""
     task = loop.create_task(work)
     while not task.done():
         with contextlib.suppress(SystemExit, KeyboardInterrupt):
@@ -124,9 +126,9 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bo
 
 
 async def _work(
-    target: Target, home: Home, options: Options, say: Callable[[str], None], code: AgentExecutor, replacement: ProcessReplacement
+    target: Target, home: Home, options: Options, say: Callable[[str], None], executor: AgentExecutor, replacement: ProcessReplacement
 ) -> bool:
-    """Work until the end; whether a replacement is to go on."""
+    """Work until the end. True if the process must be replaced to go on."""
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(home.database))
         number = await agents.register_project(store, target.key, target.label)
@@ -136,35 +138,35 @@ async def _work(
         if not options.describe_only:
             await workers.register(store, me, HOST)
             stack.push_async_callback(_leave, store, me, replacement)
-            await _succeed(store, me, options.time_limit_s)
+            await _requeue_own_runs(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(home.path, target.root)
         source = await stack.enter_async_context(
             LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.taught, store))
         )
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents])
-        gc.freeze()  # what is imported by now stays: no collection need walk it again
+        gc.freeze()  # modules stay for good: garbage collection need not walk them again
         ring()
         if options.describe_only:
             return False
         traces = await stack.enter_async_context(Store.open(home.database, "NORMAL"))
         writer = await stack.enter_async_context(TraceWriter(traces, ring).running())
         await router.note(store)
-        driver, jobs = RunDriver(store, me.id, source, writer, code, router), ScheduledJobs(store, number, router.current)
+        driver, jobs = RunDriver(store, me.id, source, writer, executor, router), ScheduledJobs(store, number, router.current)
         engine = Engine(store, me, source, driver, jobs, ring, options.time_limit_s, home)
         await stack.enter_async_context(Notifier(store, me.id, number, router.current, ring).running())
         await stack.enter_async_context(LessonRewriter(store, source.names, model_name(), reworded, ring).running())
-        _listen(engine, bell)
+        _handle_signals(engine, bell)
         say(f"worker of {target.label}: {', '.join(source.names) or 'no agent can be run'}")
         await engine.serve(options.until_idle)
         replacement.wanted = engine.wants_replacement
         if not replacement.wanted:
-            await _report(store, source, say)
+            await _report_problems(store, source, say)
         return replacement.wanted
 
 
-async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
-    """Take up what this very process drove before it was replaced."""
+async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:
+    """Requeue the runs that this process drove before it was replaced."""
     for other, host in await workers.list_workers(store):
         if other.id != me.id and (host, other.pid) == (HOST, me.pid) and abs(other.started - me.started) <= 1:
             await asyncio.to_thread(time_limits.mark_all, store.path, other.id, limit_s)
@@ -172,7 +174,7 @@ async def _succeed(store: Store, me: Worker, limit_s: float) -> None:
 
 
 async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> None:
-    """Give back what is still held, and be forgotten; a replacement does that itself, when the code that held it is no more."""
+    """Give leases back and unregister. A process that is replaced keeps them until its old code is gone."""
     with contextlib.suppress(Storage):
         if replacement.wanted:
             await workers.beat(store, me.id)
@@ -180,7 +182,7 @@ async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> N
             await runs.recover(store, me.id, blame=False)
 
 
-def _listen(engine: Engine, bell: Doorbell | None) -> None:
+def _handle_signals(engine: Engine, bell: Doorbell | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, engine.stop)
@@ -188,7 +190,7 @@ def _listen(engine: Engine, bell: Doorbell | None) -> None:
         bell.answer(engine.wake, engine.stop)
 
 
-async def _report(store: Store, source: Source, say: Callable[[str], None]) -> None:
+async def _report_problems(store: Store, source: Source, say: Callable[[str], None]) -> None:
     for agent in source.agents:
         if agent.error:
             say(f"{agent.name} cannot be loaded: {agent.error}")

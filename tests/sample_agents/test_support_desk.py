@@ -104,7 +104,7 @@ def test_the_whole_file_of_tickets(desk: Callable[[str], Job]) -> None:
         ["approve"],
         ["approve"],
         ["respond", "--message", "Our insurer will call you today."],
-        ["respond", "--message", "It came back to us; we send it again by notifier."],
+        ["respond", "--message", "It came back to us; we send it again by courier."],
     ):
         asked.append((job.asked()["kind"], job.asked()["actions"][0]["name"]))
         job.decide(*answer)

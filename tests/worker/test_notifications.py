@@ -70,8 +70,8 @@ class Office:
 
     async def send(self) -> None:
         """Let the worker look, and what it sends come to its end."""
-        await self.notifier.look()
-        await self.notifier.settled()
+        await self.notifier.send_due()
+        await self.notifier.wait()
 
     async def later(self, seconds: float) -> None:
         """The same after a while."""
@@ -215,9 +215,9 @@ async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothi
     office = await at(notify(command=hangs, urls=[hook.url], timeout="4s", retries=0))
     review = await office.ask()
     await office.escalate(review)
-    await office.notifier.look()
+    await office.notifier.send_due()
     await until(lambda: len(hook.got) == 1 and (tmp_path / "pids").exists())
-    await office.notifier.settled()
+    await office.notifier.wait()
     told = await office.notices(review)
     assert told["url"].state == "sent"
     assert (told["command"].state, told["command"].error) == ("failed", "it did not end within 4 s")
@@ -271,7 +271,7 @@ async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Call
     await office.escalate(review)
     office.policy = policies.parse("")
     await office.send()
-    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == ["the policy has this channel no more"]
+    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == ["the policy no longer has this channel"]
 
 
 async def test_without_the_extra_it_is_said_how_to_get_it(
@@ -307,12 +307,12 @@ async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], An
     office = await at(notify(urls=[hook.url]))
     await office.escalate(await office.ask())
     hook.held.clear()
-    await office.notifier.look()
+    await office.notifier.send_due()
     await until(lambda: len(hook.got) == 1)
     children = psutil.Process().children(recursive=True)
     seen = [" ".join([*child.cmdline(), *child.environ().values()]) for child in children if "hitl_tui.notify" in child.cmdline()]
     hook.held.set()
-    await office.notifier.settled()
+    await office.notifier.wait()
     assert len(seen) == 1
     assert SECRET not in seen[0]
 
@@ -375,8 +375,8 @@ async def test_two_workers_do_not_send_twice(at: Callable[[str], Any], hook: Web
                           "started, concurrency, beat_at FROM workers")  # fmt: skip
         second = Notifier(other, "w2", office.project, lambda: office.policy, clock=lambda: office.now)
         for _ in range(6):
-            await asyncio.gather(office.notifier.look(), second.look())
-            await asyncio.gather(office.notifier.settled(), second.settled())
+            await asyncio.gather(office.notifier.send_due(), second.send_due())
+            await asyncio.gather(office.notifier.wait(), second.wait())
     assert sorted(map(int, (tmp_path / "sent").read_text().split())) == expected
 
 
@@ -462,7 +462,7 @@ def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(own: Own,
     assert [line.split()[0] for line in shown] == ["FAILED", "sent"]
     assert SECRET not in "\n".join(shown)
     path.write_text("")
-    assert "no channel" in place.refused("policy", "notify-test")
+    assert "no notification channel" in place.refused("policy", "notify-test")
 
 
 def test_check_and_doctor_warn_of_what_cannot_work_here(own: Own, tmp_path: Path) -> None:
