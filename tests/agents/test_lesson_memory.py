@@ -61,7 +61,10 @@ async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(ow
         accepted = await ann.inbox.lessons.accept(lesson.id)
         review = await proposes(ann)
         assert review.actions[0].args == {**plain, "body": plain["body"] + PS}
-        assert "Following the lessons of my reviewers, I changed `body` of send_mail." in (await ann.inbox.reviews.context(review.row.id)).reasoning
+        assert (
+            "Following the lessons of my reviewers, I changed `body` of send_mail."
+            in (await ann.inbox.reviews.context(review.row.id)).reasoning
+        )
         assert await in_memory(place, "mail_assistant") == [
             {"text": lesson.text, "tool": "send_mail", "topic": "edit:body", "accepted_at": accepted.decided_at}
         ]

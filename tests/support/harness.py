@@ -87,10 +87,10 @@ class Forge:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}
         )
 
-    def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str) -> Worker:
-        """A process that is `hitl-tui` with these arguments; what it says goes to files of that name in the folder."""
+    def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str, cwd: Path | None = None) -> Worker:
+        """A process that is `hitl-tui` with these arguments; what it prints goes to files of that name in the folder."""
         assert self._process.stdin and self._process.stdout
-        files = {"cwd": f"{folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
+        files = {"cwd": f"{cwd or folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
         order = {"args": args, "env": env, **files}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()

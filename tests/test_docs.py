@@ -1,0 +1,138 @@
+"""README and docs: every code block runs as it is printed, every link has its target.
+
+The shell blocks of a page run one after another in a fresh home. Not run is what installs, what runs the tests, and what needs another
+machine or terminal; opening the console becomes listing the agents of its targets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitl_tui.cli import SECTIONS
+from hitl_tui.policy.parser import examine
+from hitl_tui.settings import Home, read_settings
+from tests.support import shell
+from tests.support.harness import Forge, Place
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "sample_agents" / "README.md"]
+NOT_RUN = ("pip install", "uvx ", "pipx ", "uv run", "python -m tests", "ssh ", "tmux ")
+COMMANDS = {name for commands in SECTIONS.values() for name in commands}
+AGENT = """
+from typing import TypedDict
+from langgraph.graph import END, START, StateGraph
+
+class State(TypedDict):
+    text: str
+
+def make_graph():
+    builder = StateGraph(State)
+    builder.add_node("only", lambda state: {})
+    builder.add_edge(START, "only")
+    builder.add_edge("only", END)
+    return builder.compile()
+
+graph = make_graph()
+"""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def with_blocks(language: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, language)]
+
+
+def every_block(language: str) -> Iterator[Any]:
+    for page in with_blocks(language):
+        for number, text in enumerate(blocks(page, language)):
+            yield pytest.param(text, id=f"{name_of(page)}-{number}")
+
+
+def without_console(args: Sequence[str]) -> list[str]:
+    """What the test runs for a command: the console, which needs a terminal, becomes `agents` on the same targets."""
+    is_console = not args or (args[0] not in COMMANDS and not args[0].startswith("-"))
+    return ["agents", *args] if is_console else list(args)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the targets that the README names."""
+    for path in ("path/to/agent.py", "agent.py", "my_package/agents.py", "my_package/__init__.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(AGENT)
+    (tmp_path / "path/to/langgraph.json").write_text('{"dependencies": ["."], "graphs": {"agent": "./agent.py:graph"}}')
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", with_blocks("sh"), ids=name_of)
+def test_shell_blocks_run_as_printed(page: Path, forge: Forge, project: Path) -> None:
+    scripts = [text for text in blocks(page, "sh") if not any(word in text for word in NOT_RUN)]
+    bin_, work = project / "bin", project
+    bin_.mkdir()
+    with shell.hitl_tui_on_path(forge, bin_, without_console) as env:
+        done = shell.run("set -x\n" + "\n".join(scripts), work, {**env, "HITL_TUI_HOME": str(project / "home")})
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("text", every_block("python"))
+def test_python_blocks_run_as_printed(text: str) -> None:
+    exec(compile(text, "block", "exec"), {"__name__": "block"})
+
+
+@pytest.mark.parametrize("text", every_block("toml"))
+def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
+    if text.startswith("# policy.toml"):
+        assert examine(text)[1] == []
+    else:
+        assert text.startswith("# config.toml")
+        (tmp_path / "config.toml").write_text(text)
+        read_settings(Home(tmp_path))
+
+
+def test_json_blocks_have_the_keys_that_the_program_prints(own: Any) -> None:
+    place: Place = own(str(ROOT / "sample_agents"))
+    place.cli("launch", "mail_assistant", "delete the newsletter")
+    assert place.run_until_idle() == 0
+    place.cli("decide", "1#0", "approve", "--grace", "10m")
+    queue, runs = (json.loads(text) for text in blocks(ROOT / "docs/command-line.md", "json"))
+    shown = place.json("show", "1")
+    for documented, real in ((queue[0], shown), (runs[0], place.json("runs")[0])):
+        assert documented.keys() <= real.keys()
+    for part in ("actions", "decisions"):
+        assert queue[0][part][0].keys() <= shown[part][0].keys()
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=name_of)
+def test_links_have_their_target(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        if "://" in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_table_of_contents_and_in_the_readme() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"({page.name})" in (ROOT / "docs/README.md").read_text() or page.name == "README.md"
+        assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
