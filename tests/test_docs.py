@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from hitl_tui.cli import SECTIONS
+from hitl_tui.home import Home
 from hitl_tui.policy.parser import examine
-from hitl_tui.settings import Home, read_settings
+from hitl_tui.settings import read_settings
 from tests.support import shell
 from tests.support.harness import Forge, Place
 

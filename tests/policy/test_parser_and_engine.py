@@ -60,9 +60,9 @@ def test_the_starter_is_read_whole_and_without_complaint() -> None:
     assert said("archive_mail", confidence=0.5) == Outcome.TAKEOVER
 
 
-def test_the_policy_of_the_readme_is_read_whole_and_does_what_its_comments_say() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (text,) = [part.split("```")[0] for part in readme.split("```toml\n") if part.startswith("# policy.toml")]
+def test_the_policy_of_the_docs_is_read_whole_and_does_what_its_comments_say() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    (text,) = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
     policy, problems = examine(text)
     assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
     refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
