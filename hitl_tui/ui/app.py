@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
+from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Static
@@ -25,24 +25,21 @@ from hitl_tui.model import ReviewState
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import COMMANDS, group, read_keymap
-from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged, RunChosen
+from hitl_tui.ui.messages import CommandClicked, HintsChanged, ProposalsCounted, RowsChanged, RunChosen
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
-from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_empty_state, read_status
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_empty_state, read_worker_status
+from hitl_tui.ui.text import labels
 from hitl_tui.ui.theme import THEMES
-from hitl_tui.ui.views import OverlayScreen
-from hitl_tui.ui.widgets.header import HeaderBar
-from hitl_tui.ui.widgets.key_bar import KeyBar
+from hitl_tui.ui.views import VIEWS, OverlayScreen, View, ViewContext
+from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
+from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
+from hitl_tui.ui.widgets.list_detail import ListDetail
 
 if TYPE_CHECKING:
-    from hitl_tui.ui.history.view import HistoryView
-    from hitl_tui.ui.insights.view import InsightsView
-    from hitl_tui.ui.lessons.view import LessonsView
-    from hitl_tui.ui.policy.view import PolicyView
-    from hitl_tui.ui.runs.view import RunsView
     from hitl_tui.ui.takeover.open import TypedInPlaces
 
 SMALLEST = (60, 16)
@@ -54,19 +51,19 @@ LOW = 30
 """Rows below which there are none to spare."""
 PROPOSALS_S = 30.0
 """How often it is looked whether a tool could go a step up: evidence comes in slowly, and weighing it is not free."""
-NEARBY = {"queue": ("runs", "Runs"), "insights": ("lessons", "Lessons"), "lessons": ("insights", "Insights")}
-"""View → the one that the key line leads to; from all others to the queue."""
-
-
-SHEETS = ("app.tcss", *(f"{view}/{view}.tcss" for view in ("runs", "history", "insights", "policy", "lessons")))
 
 
 class HitlApp(App[None]):
     """One reviewer's console on one home."""
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = [Path(__file__).parent / sheet for sheet in SHEETS]
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "hitl-tui"
     BINDINGS = group("app")
+
+    header: reactive[HeaderStatus] = reactive(HeaderStatus())
+    """What the first row shows."""
+    key_hints: reactive[Hints] = reactive(((), ()))
+    """What the last row shows."""
 
     def __init__(self, inbox: Inbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time) -> None:
         self._themes: dict[str, Theme | None] = {}
@@ -74,17 +71,16 @@ class HitlApp(App[None]):
         self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)
         self.VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]
         self._inbox = inbox
-        self._settings = settings
         self._pool = pool
-        self._home = home
         self._clock = clock
+        self._view_context = ViewContext(inbox, settings, home, clock)
+        self._queue = QueueView(self._view_context)
+        self._views: dict[str, ListDetail[Any, Any]] = {"queue": self._queue}
+        """Those that were shown already, by name."""
+        self._view: ListDetail[Any, Any] = self._queue
+        """The one that is shown."""
         self._updates = LiveUpdates(inbox, self._take, self._report)
         self._escalation_alert = EscalationAlert(self, inbox, clock)
-        self._runs: RunsView | None = None
-        self._history: HistoryView | None = None
-        self._insights: InsightsView | None = None
-        self._policy: PolicyView | None = None
-        self._lessons: LessonsView | None = None
         self._proposed = 0
         self._begun = asyncio.Event()
         self._was_ready = False
@@ -95,13 +91,14 @@ class HitlApp(App[None]):
         self.set_keymap(self.keymap)
 
     def compose(self) -> ComposeResult:
-        yield HeaderBar(self._clock)
-        yield QueueView(self._inbox, self._settings, self._clock)
-        yield KeyBar(self.keymap)
+        titles = [(view.name, view.title) for view in VIEWS.values() if not view.parent]
+        yield HeaderBar(titles).data_bind(status=HitlApp.header)
+        yield self._queue
+        yield KeyBar(self.keymap).data_bind(hints=HitlApp.key_hints)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
     def on_mount(self) -> None:
-        self.screen.set_focus(self.query_one(QueueView).items)  # at once: a key that comes early may want another view
+        self.screen.set_focus(self._queue.items)  # at once: a key that comes early may want another view
         self.call_after_refresh(self._begin)  # the first frame waits for no row
 
     def on_ready(self) -> None:
@@ -115,27 +112,14 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _others(self) -> dict[str, RunsView | HistoryView | InsightsView | PolicyView | LessonsView]:
-        """The views that were asked for, by name."""
-        named = {
-            "runs": self._runs, "history": self._history, "insights": self._insights, "policy": self._policy, "lessons": self._lessons,
-        }  # fmt: skip
-        return {name: view for name, view in named.items() if view}
-
-    @property
-    def _view(self) -> QueueView | RunsView | HistoryView | InsightsView | PolicyView | LessonsView:
-        """The view that is shown."""
-        return self._others.get(self._shown) or self.query_one(QueueView)
-
-    @property
-    def _shown(self) -> str:
-        """Its name, which is that of its keys too."""
-        return next((name for name, view in self._others.items() if view.display), "queue")
+    def _shown(self) -> View:
+        """The entry of the view that is shown."""
+        return next(VIEWS[name] for name, view in self._views.items() if view is self._view)
 
     @property
     def _up(self) -> bool:
         """Whether the widgets are still there: rows may come in while the console leaves."""
-        return self.is_running and bool(self.query(HeaderBar)) and bool(self.query("#surroundings"))
+        return self.is_running and bool(self.query("#surroundings"))
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last word on an error. What was still on its way to a widget when the console was left finds nothing."""
@@ -167,7 +151,7 @@ class HitlApp(App[None]):
         while not self._begun.is_set():
             try:
                 await self._updates.begin()
-                await self.query_one(QueueView).load()
+                await self._queue.load()
                 await self._update_header()
                 self._begun.set()
             except STORE_ERRORS as error:
@@ -183,23 +167,9 @@ class HitlApp(App[None]):
     async def _take(self, changes: Changes) -> None:
         if not self._up:
             return
-        queue = self.query_one(QueueView)
-        if not changes.whole:
-            await queue.load()
-        queue.apply(changes.reviews)
         self._escalation_alert.hear(changes.reviews)
-        if self._runs:
-            self._runs.apply(changes.runs)
-            await self._runs.follow()
-        if self._history and self._history.display and (changes.reviews or not changes.whole):
-            await self._history.follow()
-        if self._insights and self._insights.display and (changes.reviews or not changes.whole):
-            self._insights.follow()
-        if self._policy and self._policy.display:
-            await self._policy.follow()
-        if self._lessons and self._lessons.display and (changes.reviews or not changes.whole):
-            await self._lessons.follow()
-        await queue.follow()
+        for view in list(self._views.values()):
+            await view.take(changes)
         await self._update_header()
 
     @work(group="stand", exclusive=True)
@@ -213,18 +183,20 @@ class HitlApp(App[None]):
         self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.standings())
 
     async def _update_header(self) -> None:
-        standing = await read_status(self._inbox, self._pool, self._clock())
-        if not self.query(QueueView):
-            return  # the console is leaving
-        queue = self.query_one(QueueView)
-        surroundings = None if queue.waiting else await read_empty_state(self._inbox, self._pool)
+        worker, style = await read_worker_status(self._inbox, self._pool, self._clock())
+        runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
+        empty = None if waiting else await read_empty_state(self._inbox, self._pool)
         if not self._up:
             return
-        if self._policy and self._policy.display:
-            self._proposed = self._policy.proposed
-        self.query_one(HeaderBar).show(replace(standing, view=self._shown, waiting=queue.waiting, proposed=self._proposed))
-        if surroundings:
-            queue.show_empty_state(surroundings)
+        counts = {
+            "queue": "" if waiting is None else f"{waiting:,}",
+            "runs": str(runs or ""),
+            "policy": f"{labels.PROPOSED}{self._proposed}" if self._proposed else "",
+        }
+        time_ = time.strftime("%H:%M", time.localtime(self._clock()))
+        self.header = HeaderStatus(self._shown.parent or self._shown.name, counts, worker, style, self._inbox.reviewer, time_)
+        if empty:
+            self._queue.show_empty_state(empty)
 
     # Keys
 
@@ -246,70 +218,22 @@ class HitlApp(App[None]):
     async def action_show(self, name: str) -> None:
         if isinstance(self.screen, OverlayScreen):
             await self.screen.leave()
-        made: dict[str, Callable[[], Awaitable[object]]] = {
-            "runs": self._runs_view, "history": self._history_view, "insights": self._insights_view, "policy": self._policy_view,
-            "lessons": self._lessons_view,
-        }  # fmt: skip
-        if name in made:
-            await made[name]()
-        self.query_one(QueueView).display = name == "queue"
-        for other, view in self._others.items():
-            view.display = other == name
-        shown = self._view
-        self.screen_stack[0].set_focus(shown.items if isinstance(shown, QueueView) else shown.focus_target)
+        self._view = self._views.get(name) or await self._make(name)
+        for view in self._views.values():
+            view.display = view is self._view
+        self._view.shown(self._queue.selection)
+        self.screen_stack[0].set_focus(self._view.focus_target)
         self._updates.ring()
         self.post_message(HintsChanged())
 
-    async def _runs_view(self) -> RunsView:
-        """Made when it is first asked for, like the dialogs."""
-        if self._runs is None:
-            from hitl_tui.ui.runs.view import RunsView
-
-            self._runs = RunsView(self._inbox, self._home.run_log, self._clock)
-            await self.mount(self._runs, after=self.query_one(QueueView))
-            self._runs.load()
-        return self._runs
-
-    async def _history_view(self) -> HistoryView:
-        """Made when it is first asked for; what was decided while it was not shown is read then."""
-        if self._history is None:
-            from hitl_tui.ui.history.view import HistoryView
-
-            self._history = HistoryView(self._inbox, self._clock)
-            await self.mount(self._history, after=self.query_one(QueueView))
-        self._history.load()
-        return self._history
-
-    async def _insights_view(self) -> InsightsView:
-        """Made when it is first asked for; what was decided while it was not shown is counted then."""
-        if self._insights is None:
-            from hitl_tui.ui.insights.view import InsightsView
-
-            self._insights = InsightsView(self._inbox, self._clock)
-            await self.mount(self._insights, after=self.query_one(QueueView))
-        self._insights.load()
-        return self._insights
-
-    async def _policy_view(self) -> PolicyView:
-        """Made when it is first asked for; it tells about the review under the queue's cursor."""
-        queue = self.query_one(QueueView)
-        if self._policy is None:
-            from hitl_tui.ui.policy.view import PolicyView
-
-            self._policy = PolicyView(self._inbox, self._home.path, self._clock)
-            await self.mount(self._policy, after=queue)
-        self._policy.about(queue.cursor, queue.pane.slot)
-        return self._policy
-
-    async def _lessons_view(self) -> LessonsView:
-        """Made when it is first asked for; those that wait for a word are first each time it is shown."""
-        if self._lessons is None:
-            from hitl_tui.ui.lessons.view import LessonsView
-
-            self._lessons = LessonsView(self._inbox, self._clock)
-            await self.mount(self._lessons, after=self.query_one(QueueView))
-        self._lessons.load()
-        return self._lessons
+    async def _make(self, name: str) -> ListDetail[Any, Any]:
+        view_class = VIEWS[name].load()
+        if view_class.SHEET:
+            self.stylesheet.read(view_class.SHEET)
+            self.stylesheet.parse()
+        view = self._views[name] = view_class(self._view_context)
+        await self.mount(view, after=self._queue)
+        return view
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -342,11 +266,10 @@ class HitlApp(App[None]):
         self.push_screen(HelpScreen(self.keymap))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        here: dict[str, DOMNode] = {"app": self, self._shown: self._view}
-        if self._shown in ("queue", "runs", "history"):
-            here["thumbs"] = self._view
         if isinstance(screen, OverlayScreen):
-            here = {"app": self, screen.GROUP: screen}
+            here: dict[str, DOMNode] = {"app": self, screen.GROUP: screen}
+        else:
+            here = {"app": self, **{group: self._view for group in self._view.GROUPS if group != "pane"}}
         for command in COMMANDS:
             node = here.get(command.group)
             if node is not None and command.id != "quit":
@@ -368,14 +291,17 @@ class HitlApp(App[None]):
         review = next((row.id for row in rows if row.state == ReviewState.OPEN), None)
         if review is not None:
             await self.action_show("queue")
-            self.query_one(QueueView).go_to(review)
+            self._queue.go_to(review)
 
     def on_rows_changed(self, message: RowsChanged) -> None:
         self._updates.ring()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
-        other = NEARBY.get(self._shown, ("queue", "Queue"))
-        self.query_one(KeyBar).show(self._view.hints(), [*self._view.urgent_hints(), other, ("new", "new run"), ("help", "help")])
+        other = VIEWS[self._shown.next]
+        self.key_hints = (self._view.hints(), [*self._view.urgent_hints(), (other.name, other.title), ("new", "new run"), ("help", "help")])
+
+    def on_proposals_counted(self, message: ProposalsCounted) -> None:
+        self._proposed = message.count
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         self.post_message(HintsChanged())

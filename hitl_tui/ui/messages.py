@@ -50,3 +50,10 @@ class RunChosen(Message):
 @dataclass
 class RowsChanged(Message):
     """The person changed rows through this console: look at them now."""
+
+
+@dataclass
+class ProposalsCounted(Message):
+    """So many tools could go up a level of autonomy."""
+
+    count: int

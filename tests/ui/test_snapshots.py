@@ -32,9 +32,10 @@ class Pictured(HitlApp):
     def __init__(self, home: Home, theme: str) -> None:
         inbox = Inbox(Store.__new__(Store), "ann", policies=lambda: Policies(home.path, root_of))
         super().__init__(inbox, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
+        self._database = home.database
 
     async def on_load(self) -> None:
-        self._opened = Store.open(self._home.database)
+        self._opened = Store.open(self._database)
         self._inbox.store = await self._opened.__aenter__()
 
     async def on_unmount(self) -> None:

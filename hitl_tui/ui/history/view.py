@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from textual import work
 from textual.app import ComposeResult
 
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.model import Remembered, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
@@ -19,8 +20,9 @@ from hitl_tui.ui.history.render import no_history_lines
 from hitl_tui.ui.messages import HintsChanged
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
@@ -30,14 +32,16 @@ TYPING_PAUSE_S = 0.04
 """Pause in typing after which the filter is searched for."""
 
 
-class HistoryView(ListDetail[HistoryPane]):
+class HistoryView(ListDetail[HistoryList, HistoryPane]):
     """Shows past decisions. They cannot be changed here, only rated."""
 
-    BINDINGS = group("history", "thumbs", "pane")
+    GROUPS = ("history", "thumbs", "pane")
+    SHEET = Path(__file__).with_name("history.tcss")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, clock: Callable[[], float]) -> None:
-        super().__init__(id="history-view")
-        self._inbox = inbox
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        inbox, clock = context.inbox, context.clock
         self._complete = False
         self._reading = False
         self._loaded = False
@@ -60,6 +64,13 @@ class HistoryView(ListDetail[HistoryPane]):
         return self.query_one("#no-history", TextView) if self.has_class("-empty") else self.items
 
     # Reading
+
+    def shown(self, selection: Selection) -> None:
+        self.load()
+
+    async def take(self, changes: Changes) -> None:
+        if self.display and (changes.reviews or not changes.whole):
+            await self.follow()
 
     @work(group="history", exclusive=True)
     @reports_errors

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from pathlib import Path
 
 from textual import work
 from textual.app import ComposeResult
 from textual.worker import Worker
 
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.oversight.statistics import Statistics
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.insights.figures import ENOUGH, Period, no_data_lines
@@ -17,8 +17,9 @@ from hitl_tui.ui.insights.list import InsightsList, insights_rows
 from hitl_tui.ui.insights.pane import InsightsPane
 from hitl_tui.ui.messages import HintsChanged, TabChosen
 from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
@@ -26,21 +27,22 @@ REST_S = 1.0
 """Least time between two reads, however fast people decide."""
 
 
-class InsightsView(ListDetail[InsightsPane]):
+class InsightsView(ListDetail[InsightsList, InsightsPane]):
     """Reads the figures in the background; a period that was read before is drawn at once."""
 
-    BINDINGS = group("insights", "pane")
+    GROUPS = ("insights", "pane")
+    SHEET = Path(__file__).with_name("insights.tcss")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, clock: Callable[[], float]) -> None:
-        super().__init__(id="insights-view")
-        self._inbox = inbox
-        self._clock = clock
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        self._clock = context.clock
         self._read: dict[str, Statistics] = {}
         """Figures by period, as last read."""
         self._reader: Worker[None] | None = None
         self._is_stale = False
         self.items = InsightsList(self._moved)
-        self.pane = InsightsPane(inbox.reviewer)
+        self.pane = InsightsPane(context.inbox.reviewer)
 
     def compose(self) -> ComposeResult:
         yield self.items
@@ -53,6 +55,13 @@ class InsightsView(ListDetail[InsightsPane]):
         return self.query_one("#no-insights", TextView) if self.has_class("-empty") else self.items
 
     # Reading
+
+    def shown(self, selection: Selection) -> None:
+        self.load()
+
+    async def take(self, changes: Changes) -> None:
+        if self.display and (changes.reviews or not changes.whole):
+            self.follow()
 
     def load(self) -> None:
         """Read the figures of the chosen period now."""

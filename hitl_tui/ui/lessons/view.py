@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 from textual import work
 from textual.app import ComposeResult
 
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.sanitize import one_line, spelt, visible
 from hitl_tui.ui.commands import group
@@ -17,19 +17,22 @@ from hitl_tui.ui.messages import CommandClicked, HintsChanged, RowsChanged
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 
 
-class LessonsView(ListDetail[LessonsPane]):
+class LessonsView(ListDetail[LessonsList, LessonsPane]):
     """Shows lessons as they are now. Agents read a lesson only after a person accepted it."""
 
-    BINDINGS = group("lessons", "pane")
+    GROUPS = ("lessons", "pane")
+    SHEET = Path(__file__).with_name("lessons.tcss")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, clock: Callable[[], float]) -> None:
-        super().__init__(id="lessons-view")
-        self._inbox = inbox
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        inbox, clock = context.inbox, context.clock
         self._drafts: dict[int, str] = {}
         self.items = LessonsList(self._moved, clock)
         self.pane = LessonsPane(inbox.reviewer, clock)
@@ -47,6 +50,13 @@ class LessonsView(ListDetail[LessonsPane]):
     def focus_target(self) -> LessonsList | TextView:
         """What takes the focus when the view is shown."""
         return self.query_one("#no-lessons", TextView) if self.has_class("-empty") else self.items
+
+    def shown(self, selection: Selection) -> None:
+        self.load()
+
+    async def take(self, changes: Changes) -> None:
+        if self.display and (changes.reviews or not changes.whole):
+            await self.follow()
 
     @work(group="lessons", exclusive=True)
     @reports_errors

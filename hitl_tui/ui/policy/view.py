@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import work
@@ -13,14 +13,14 @@ from textual.containers import Horizontal
 
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.model import Level, RuleCount, Standing
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import HintsChanged, RowsChanged
+from hitl_tui.ui.messages import HintsChanged, ProposalsCounted, RowsChanged
 from hitl_tui.ui.policy.autonomy_levels import change_question
 from hitl_tui.ui.policy.list import PolicyList, policy_rows
 from hitl_tui.ui.policy.pane import PolicyPane
@@ -28,8 +28,9 @@ from hitl_tui.ui.policy.render import absent_lines, problem_lines
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.external_editor import edit_file
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView, row_starts
 
 PROBLEM_ROWS = 6
@@ -40,14 +41,16 @@ POLL_S = 1.0
 """How often the file and the autonomy levels are checked while the view is shown."""
 
 
-class PolicyView(ListDetail[PolicyPane]):
+class PolicyView(ListDetail[PolicyList, PolicyPane]):
     """Shows the policy as its file is now."""
 
-    BINDINGS = group("policy", "pane")
+    GROUPS = ("policy", "pane")
+    SHEET = Path(__file__).with_name("policy.tcss")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, home: Path, clock: Callable[[], float]) -> None:
-        super().__init__(id="policy-view")
-        self._inbox = inbox
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        inbox, clock = context.inbox, context.clock
         self._now = PolicyNow()
         self._counts: Sequence[RuleCount] = ()
         self._standings: Sequence[Standing] = ()
@@ -59,7 +62,7 @@ class PolicyView(ListDetail[PolicyPane]):
         self._explained: Explanation | None = None
         self._loaded = False
         self.items = PolicyList(self._moved, clock)
-        self.pane = PolicyPane(home, inbox.reviewer, clock)
+        self.pane = PolicyPane(context.home.path, inbox.reviewer, clock)
 
     def compose(self) -> ComposeResult:
         yield TextView(id="policy-problems")
@@ -95,12 +98,19 @@ class PolicyView(ListDetail[PolicyPane]):
 
     # Reading
 
+    def shown(self, selection: Selection) -> None:
+        self._explain(selection)
+
+    async def take(self, changes: Changes) -> None:
+        if self.display:
+            await self.follow()
+
     @work(group="policy", exclusive=True)
     @reports_errors
-    async def about(self, review: int | None, slot: int) -> None:
-        """Explain how policy routed a review, beginning with one of its calls."""
-        self._review = review
-        await self.follow(slot)
+    async def _explain(self, selection: Selection) -> None:
+        """Show which rule matches a call of a review."""
+        self._review = selection.review
+        await self.follow(selection.slot)
 
     async def follow(self, slot: int | None = None) -> None:
         """Read the file, the counts, the levels and the review again, and draw what has changed."""
@@ -113,6 +123,7 @@ class PolicyView(ListDetail[PolicyPane]):
         standings = await self._read_standings(now)
         if (now, counts, standings) != (self._now, self._counts, self._standings) or not self._loaded:
             self._now, self._counts, self._standings, self._loaded = now, counts, standings, True
+            self.post_message(ProposalsCounted(self.proposed))
             self._draw()
         if explained != self._explained or slot is not None:
             self._explained = explained

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual import work
 from textual.app import ComposeResult
 from textual.timer import Timer
 
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
-from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged
@@ -30,24 +29,25 @@ from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text.labels import Viewer
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
 
-class QueueView(ListDetail[ReviewPane]):
+class QueueView(ListDetail[QueueList, ReviewPane]):
     """Decides nothing that has not been on the screen."""
 
-    BINDINGS = group("queue", "thumbs", "pane")
+    GROUPS = ("queue", "thumbs", "pane")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, settings: Settings, clock: Callable[[], float]) -> None:
-        super().__init__(id="queue-view")
-        self._inbox = inbox
-        self._clock = clock
-        self._prompts = Prompts(self, settings, lambda agent, tool: inbox.feedback.reasons(agent, tool))
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        inbox, clock = context.inbox, context.clock
+        self._prompts = Prompts(self, context.settings, lambda agent, tool: inbox.feedback.reasons(agent, tool))
         self._cache = PrefetchCache(inbox)
         self._undo_stack = UndoStack(inbox.reviewer, clock)
         self._counting: Timer | None = None
@@ -108,7 +108,18 @@ class QueueView(ListDetail[ReviewPane]):
         """How many reviews are open; None until they have been counted."""
         return self._queue.waiting
 
+    @property
+    def selection(self) -> Selection:
+        """What is under the cursor, for views that tell about it."""
+        return Selection(self.items.cursor, self.pane.slot)
+
     # Rows coming in
+
+    async def take(self, changes: Changes) -> None:
+        if not changes.whole:
+            await self.load()
+        self.apply(changes.reviews)
+        await self.follow()
 
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import on, work
 from textual.app import ComposeResult
 
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes
 from hitl_tui.model import ReviewState, Run, RunState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
@@ -21,25 +21,28 @@ from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.runtime.live_updates import RETRY_S
 from hitl_tui.ui.text.lines import line
+from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
-from hitl_tui.ui.widgets.list_detail import ListDetail
+from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
 
-class RunsView(ListDetail[RunPane]):
+class RunsView(ListDetail[RunsList, RunPane]):
     """Watches, cancels and retries runs."""
 
-    BINDINGS = group("runs", "thumbs", "pane")
+    GROUPS = ("runs", "thumbs", "pane")
+    SHEET = Path(__file__).with_name("runs.tcss")
+    BINDINGS = group(*GROUPS)
 
-    def __init__(self, inbox: Inbox, log_path: Callable[[int], Path], clock: Callable[[], float]) -> None:
-        super().__init__(id="runs-view")
-        self._inbox = inbox
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__(context)
+        inbox, clock = context.inbox, context.clock
         self._loaded = False
         self.items = RunsList(inbox.runs.rows, self._moved, clock)
-        self.pane = RunPane(log_path, clock, inbox.reviewer)
+        self.pane = RunPane(context.home.run_log, clock, inbox.reviewer)
         self._rating = RatingController(self, inbox, clock)
 
     def compose(self) -> ComposeResult:
@@ -63,8 +66,16 @@ class RunsView(ListDetail[RunPane]):
         """What has the keys in the details."""
         return next(document for document in self.pane.query(TextView) if document.display)
 
+    def shown(self, selection: Selection) -> None:
+        if not self._loaded:
+            self._load()
+
+    async def take(self, changes: Changes) -> None:
+        self._apply(changes.runs)
+        await self._follow()
+
     @work(group="load", exclusive=True)
-    async def load(self) -> None:
+    async def _load(self) -> None:
         """Read all ids, until they are read."""
         self.items.loading = True
         while not self._loaded:
@@ -78,7 +89,7 @@ class RunsView(ListDetail[RunPane]):
                 self.items.load(SortedIds(ids, newest_first=True))
                 self._show_if_any()
 
-    def apply(self, changed: Sequence[Run]) -> None:
+    def _apply(self, changed: Sequence[Run]) -> None:
         """Take in runs that are new or changed."""
         if self._loaded and changed:
             self.items.apply({run.id: run for run in changed})
@@ -87,7 +98,7 @@ class RunsView(ListDetail[RunPane]):
                 self.pane.show(here)
             self._show_if_any()
 
-    async def follow(self) -> None:
+    async def _follow(self) -> None:
         """Read on in the trace of the run under the cursor."""
         trace = self.pane.trace
         if self.display and trace.run is not None:
@@ -115,7 +126,7 @@ class RunsView(ListDetail[RunPane]):
     @reports_errors
     async def _read(self, id_: int) -> None:
         self.pane.show(await self._inbox.runs.get(id_))
-        await self.follow()
+        await self._follow()
         self.post_message(HintsChanged())
 
     @on(Opened)

@@ -8,7 +8,6 @@ from typing import Protocol
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunState
 from hitl_tui.ui.queue.empty_state import EmptyState
-from hitl_tui.ui.widgets.header import HeaderStatus
 
 
 class WorkerPool(Protocol):
@@ -53,29 +52,22 @@ class NoWorkers:
 
 
 GOING = (RunState.RUNNING, RunState.QUEUED)
-
-
 SILENT_S = 8.0
-"""A worker that has not said for so long that it lives is held up by an agent."""
+"""Age of a worker's last heartbeat from which on it counts as blocked by an agent."""
 
 
-async def read_status(inbox: Inbox, pool: WorkerPool, now: float) -> HeaderStatus:
-    """The facts of the first row."""
-    counts = await inbox.runs.counts()
+async def read_worker_status(inbox: Inbox, pool: WorkerPool, now: float) -> tuple[str, str]:
+    """What the header says of the workers, and its style."""
     workers = await inbox.agents.workers()
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
     total = len(pool.labels)
     if total and pool.alive < total:
-        worker, style = ("✗ down" if not pool.alive else f"✗ {pool.alive} of {total} alive"), "error"
-    elif workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
-        worker, style = f"✗ not answering for {int(silent)} s: an agent holds it up, R replaces it", "error"
-    elif workers:
-        worker, style = f"● {running} of {room} runs", "success"
-    elif total:
-        worker, style = "◌ starting", "muted"
-    else:
-        worker, style = "○ none", "muted"
-    return HeaderStatus(runs=sum(counts.values()), worker=worker, worker_style=style, reviewer=inbox.reviewer)
+        return ("✗ down" if not pool.alive else f"✗ {pool.alive} of {total} alive"), "error"
+    if workers and (silent := now - min(w.beat_at for w in workers)) > SILENT_S:
+        return f"✗ not answering for {int(silent)} s: blocked by an agent, R replaces it", "error"
+    if workers:
+        return f"● {running} of {room} runs", "success"
+    return ("◌ starting", "muted") if total else ("○ none", "muted")
 
 
 async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:

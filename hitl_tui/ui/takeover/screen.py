@@ -179,7 +179,7 @@ class TakeOverScreen(OverlayScreen):
     def _hint(self) -> None:
         hints: list[Hint] = list((TYPING if self._place.typing else ON).items())
         ways: list[Hint] = [] if self._place.typing or not self._place.has_focus_within else [("open", "write")]
-        self.query_one(KeyBar).show([*ways, *hints], [("help", "help")])
+        self.query_one(KeyBar).hints = ([*ways, *hints], [("help", "help")])
 
     async def on_command_clicked(self, message: CommandClicked) -> None:
         """A key of this screen's own key line was clicked."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 from textual import events
+from textual.reactive import reactive
 from textual.strip import Strip
 
 from hitl_tui.sanitize import one_line
@@ -15,6 +16,8 @@ from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
 Hint = tuple[str, str]
 """Command id, and what it does here."""
+Hints = tuple[Sequence[Hint], Sequence[Hint]]
+"""Those on the left, and those on the right."""
 PRESSING = frozenset({"undo"})
 """What can only be done now: bright, and the last to give way."""
 
@@ -22,22 +25,16 @@ PRESSING = frozenset({"undo"})
 class KeyBar(StyledWidget):
     """Hints of the view on the left, those of the app on the right."""
 
+    hints: reactive[Hints] = reactive(((), ()))
+
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__(id="keys")
         self._keymap = keymap
-        self._left: list[Hint] = []
-        self._right: list[Hint] = []
         self._places: list[tuple[int, int, str]] = []
-
-    def show(self, left: Sequence[Hint], right: Sequence[Hint]) -> None:
-        """Draw other hints, if they are others."""
-        if (left, right) != (self._left, self._right):
-            self._left, self._right = list(left), list(right)
-            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        left, right = list(self._left), list(self._right)
+        left, right = map(list, self.hints)
         pressing = int(bool(right) and right[0][0] in PRESSING)
         while len(right) > pressing + 1 and self._cells([*left, *right]) > width:
             right.pop(pressing)  # the last one, help, knows all the others

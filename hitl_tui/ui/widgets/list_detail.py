@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
 from textual.containers import Vertical
@@ -12,6 +14,11 @@ from textual.widget import Widget
 
 from hitl_tui.ui.messages import HintsChanged, Opened
 from hitl_tui.ui.widgets.key_bar import Hint
+from hitl_tui.ui.widgets.virtual_list import VirtualList
+
+if TYPE_CHECKING:
+    from hitl_tui.inbox import Changes
+    from hitl_tui.ui.views import ViewContext
 
 
 class DetailPane(Vertical):
@@ -42,13 +49,42 @@ class DetailPane(Vertical):
         self.draw_title()
 
 
+L = TypeVar("L", bound=VirtualList[Any])
 P = TypeVar("P", bound=DetailPane)
 
 
-class ListDetail(Widget, Generic[P]):
-    """What a view is besides its layout: `RunsView(Horizontal, ListDetail[RunPane])`. A small screen has room for one of the two."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The review and the call that the queue shows, for views that tell about them."""
 
+    review: int | None = None
+    slot: int = 0
+
+
+class ListDetail(Widget, Generic[L, P]):
+    """A view: `class RunsView(ListDetail[RunsList, RunPane])`. A narrow screen has room for either the list or the details."""
+
+    GROUPS: ClassVar[tuple[str, ...]]
+    """The groups of commands it has actions for."""
+    SHEET: ClassVar[Path | None] = None
+    """Its style sheet, read when it is first shown; every rule in it names a class of its own."""
+
+    items: L
     pane: P
+
+    def __init__(self, context: ViewContext) -> None:
+        super().__init__()
+        self._inbox = context.inbox
+
+    def shown(self, selection: Selection) -> None:
+        """It comes on the screen: read what is newest."""
+
+    async def take(self, changes: Changes) -> None:
+        """Take in rows that changed, whether it is on the screen or not."""
+
+    def hints(self) -> list[Hint]:
+        """The keys that do something now."""
+        raise NotImplementedError
 
     @property
     def focus_target(self) -> Widget:
