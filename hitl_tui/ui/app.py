@@ -6,17 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events, work
-from textual.app import App, ComposeResult, SystemCommand
-from textual.css.query import NoMatches
+from textual.app import ComposeResult, SystemCommand
 from textual.dom import DOMNode
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Static
-from textual.worker import WorkerFailed
 
 from hitl_tui.errors import BadHome
 from hitl_tui.home import Home
@@ -24,23 +22,23 @@ from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import ReviewState
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import COMMANDS, group, read_keymap
+from hitl_tui.ui.commands import BY_ID, COMMANDS, group, read_keymap
 from hitl_tui.ui.messages import CommandClicked, HintsChanged, ProposalsCounted, RowsChanged, RunChosen
-from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
-from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
-from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_empty_state, read_worker_status
+from hitl_tui.ui.runtime.textual_internals import LeavableApp
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_worker_status
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.theme import THEMES
-from hitl_tui.ui.views import VIEWS, OverlayScreen, View, ViewContext
+from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
-from hitl_tui.ui.widgets.list_detail import ListDetail
 
 if TYPE_CHECKING:
+    from hitl_tui.ui.queue.view import QueueView
     from hitl_tui.ui.takeover.open import TypedInPlaces
+    from hitl_tui.ui.widgets.list_detail import ListDetail
 
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
@@ -53,7 +51,7 @@ PROPOSALS_S = 30.0
 """How often it is looked whether a tool could go a step up: evidence comes in slowly, and weighing it is not free."""
 
 
-class HitlApp(App[None]):
+class HitlApp(LeavableApp):
     """One reviewer's console on one home."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -73,17 +71,14 @@ class HitlApp(App[None]):
         self._inbox = inbox
         self._pool = pool
         self._clock = clock
-        self._view_context = ViewContext(inbox, settings, home, clock)
-        self._queue = QueueView(self._view_context)
-        self._views: dict[str, ListDetail[Any, Any]] = {"queue": self._queue}
-        """Those that were shown already, by name."""
-        self._view: ListDetail[Any, Any] = self._queue
-        """The one that is shown."""
+        self._view_context = ViewContext(inbox, settings, home, pool, clock)
+        self._views: dict[str, ListDetail[Any, Any]] = {}
+        """Those that were shown already, by name; the queue is the first."""
+        self._shown = VIEWS["queue"]
+        self._has_view = asyncio.Event()
         self._updates = LiveUpdates(inbox, self._take, self._report)
-        self._escalation_alert = EscalationAlert(self, inbox, clock)
         self._proposed = 0
         self._begun = asyncio.Event()
-        self._was_ready = False
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._typed: TypedInPlaces = {}
         self.keymap = read_keymap(settings.keys)
@@ -93,16 +88,13 @@ class HitlApp(App[None]):
     def compose(self) -> ComposeResult:
         titles = [(view.name, view.title) for view in VIEWS.values() if not view.parent]
         yield HeaderBar(titles).data_bind(status=HitlApp.header)
-        yield self._queue
         yield KeyBar(self.keymap).data_bind(hints=HitlApp.key_hints)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
     def on_mount(self) -> None:
-        self.screen.set_focus(self._queue.items)  # at once: a key that comes early may want another view
-        self.call_after_refresh(self._begin)  # the first frame waits for no row
+        self.call_after_refresh(self._begin)  # the first frame waits for no view and no row
 
     def on_ready(self) -> None:
-        self._was_ready = True
         self._pool.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
 
     def get_theme(self, theme_name: str) -> Theme | None:
@@ -112,20 +104,18 @@ class HitlApp(App[None]):
         return self._themes[theme_name]
 
     @property
-    def _shown(self) -> View:
-        """The entry of the view that is shown."""
-        return next(VIEWS[name] for name, view in self._views.items() if view is self._view)
+    def _view(self) -> ListDetail[Any, Any]:
+        """The view that is shown."""
+        return self._views[self._shown.name]
 
     @property
-    def _up(self) -> bool:
+    def _queue(self) -> QueueView:
+        return cast("QueueView", self._views["queue"])
+
+    @property
+    def _is_up(self) -> bool:
         """Whether the widgets are still there: rows may come in while the console leaves."""
         return self.is_running and bool(self.query("#surroundings"))
-
-    def _handle_exception(self, error: Exception) -> None:
-        """Textual's last word on an error. What was still on its way to a widget when the console was left finds nothing."""
-        leaving = self._exit or (self._was_ready and not self.is_running)
-        if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches)):
-            super()._handle_exception(error)
 
     # What others call
 
@@ -148,6 +138,12 @@ class HitlApp(App[None]):
 
     @work(group="live")
     async def _begin(self) -> None:
+        """Show the queue, read its rows, and keep everything new."""
+        from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
+
+        self._escalation_alert = EscalationAlert(self, self._inbox, self._clock)
+        await self._show("queue")
+        self._has_view.set()
         while not self._begun.is_set():
             try:
                 await self._updates.begin()
@@ -165,7 +161,7 @@ class HitlApp(App[None]):
         report(self, error)
 
     async def _take(self, changes: Changes) -> None:
-        if not self._up:
+        if not self._is_up:
             return
         self._escalation_alert.hear(changes.reviews)
         for view in list(self._views.values()):
@@ -185,8 +181,7 @@ class HitlApp(App[None]):
     async def _update_header(self) -> None:
         worker, style = await read_worker_status(self._inbox, self._pool, self._clock())
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
-        empty = None if waiting else await read_empty_state(self._inbox, self._pool)
-        if not self._up:
+        if not self._is_up:
             return
         counts = {
             "queue": "" if waiting is None else f"{waiting:,}",
@@ -195,14 +190,13 @@ class HitlApp(App[None]):
         }
         time_ = time.strftime("%H:%M", time.localtime(self._clock()))
         self.header = HeaderStatus(self._shown.parent or self._shown.name, counts, worker, style, self._inbox.reviewer, time_)
-        if empty:
-            self._queue.show_empty_state(empty)
 
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
         """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
         if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._has_view.wait()
             await dialog_ready(self)
             if isinstance(self.screen, KeyQueueScreen):
                 if self.screen.take(event) or (self.screen.acts_at_once and await self._act(event.key)):
@@ -218,22 +212,26 @@ class HitlApp(App[None]):
     async def action_show(self, name: str) -> None:
         if isinstance(self.screen, OverlayScreen):
             await self.screen.leave()
-        self._view = self._views.get(name) or await self._make(name)
+        await self._show(name)
+        self._updates.ring()
+
+    async def _show(self, name: str) -> None:
+        if name not in self._views:
+            await self._make(name)
+        self._shown = VIEWS[name]
         for view in self._views.values():
             view.display = view is self._view
         self._view.shown(self._queue.selection)
         self.screen_stack[0].set_focus(self._view.focus_target)
-        self._updates.ring()
         self.post_message(HintsChanged())
 
-    async def _make(self, name: str) -> ListDetail[Any, Any]:
+    async def _make(self, name: str) -> None:
         view_class = VIEWS[name].load()
         if view_class.SHEET:
             self.stylesheet.read(view_class.SHEET)
             self.stylesheet.parse()
         view = self._views[name] = view_class(self._view_context)
-        await self.mount(view, after=self._queue)
-        return view
+        await self.mount(view, after=self.query_one(HeaderBar))
 
     @work(group=DIALOG_GROUP)
     @reports_errors
@@ -280,7 +278,9 @@ class HitlApp(App[None]):
     # Messages from below
 
     def on_command_clicked(self, message: CommandClicked) -> None:
-        command = next(c for c in COMMANDS if c.id == message.command)
+        if not self._has_view.is_set():
+            return
+        command = BY_ID[message.command]
         places: dict[str, DOMNode] = {"app": self, "list": self._view.items}
         node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
@@ -297,6 +297,8 @@ class HitlApp(App[None]):
         self._updates.ring()
 
     def on_hints_changed(self, message: HintsChanged) -> None:
+        if not self._has_view.is_set():
+            return
         other = VIEWS[self._shown.next]
         self.key_hints = (self._view.hints(), [*self._view.urgent_hints(), (other.name, other.title), ("new", "new run"), ("help", "help")])
 

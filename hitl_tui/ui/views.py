@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.screen import Screen
 
 if TYPE_CHECKING:
+    from hitl_tui.home import Home
     from hitl_tui.inbox import Inbox
-    from hitl_tui.settings import Home, Settings
+    from hitl_tui.settings import Settings
+    from hitl_tui.ui.runtime.worker_pool import WorkerPool
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
 
@@ -25,6 +27,7 @@ class ViewContext:
     inbox: Inbox
     settings: Settings
     home: Home
+    workers: WorkerPool
     clock: Callable[[], float]
     """Unix time, seconds."""
 

@@ -1,11 +1,13 @@
-"""What the queue says while nothing waits: what this is, the one key to press next, what goes on, and what went wrong. Pure."""
+"""What the queue says while nothing waits: what this is, the one key to press next, what goes on, and what went wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hitl_tui.model import Agent, Run
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Agent, Run, RunState
+from hitl_tui.ui.runtime.worker_pool import WorkerPool
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
@@ -21,6 +23,20 @@ class EmptyState:
     """Projects that cannot be read: label and error."""
     loading: Sequence[str] = ()
     """Projects whose agents are not known yet."""
+
+
+GOING = (RunState.RUNNING, RunState.QUEUED)
+RUNS = 8
+"""Running and queued runs that are listed."""
+
+
+async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
+    """Read what the page shows."""
+    agents = await inbox.agents.all()
+    problems = await inbox.agents.project_errors(pool.targets)
+    known = {agent.label for agent in agents} | {label for label, _ in problems}
+    loading = [label for label in pool.labels if label not in known]
+    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), problems, loading)
 
 
 def empty_lines(now: EmptyState) -> Iterator[Line]:

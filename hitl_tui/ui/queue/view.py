@@ -16,7 +16,7 @@ from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingCo
 from hitl_tui.ui.messages import HintsChanged
 from hitl_tui.ui.queue.claim_controller import ClaimController
 from hitl_tui.ui.queue.decision_controller import DecisionController
-from hitl_tui.ui.queue.empty_state import EmptyState, empty_lines
+from hitl_tui.ui.queue.empty_state import empty_lines, read_empty_state
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview, PrefetchCache
 from hitl_tui.ui.queue.prompts import Prompts
@@ -50,6 +50,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._prompts = Prompts(self, context.settings, lambda agent, tool: inbox.feedback.reasons(agent, tool))
         self._cache = PrefetchCache(inbox)
         self._undo_stack = UndoStack(inbox.reviewer, clock)
+        self._workers = context.workers
         self._counting: Timer | None = None
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
         self.items = QueueList(inbox.reviews.rows, self._moved, clock, inbox.reviewer)
@@ -120,11 +121,13 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             await self.load()
         self.apply(changes.reviews)
         await self.follow()
+        await self._read_empty_state()
 
     async def load(self) -> None:
         """Read all ids, once, or again for another filter."""
         await self._queue.load()
         self._show_if_any()
+        await self._read_empty_state()
 
     def apply(self, changed: Sequence[ReviewRow]) -> None:
         """Take in reviews that are new or changed."""
@@ -141,10 +144,17 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._wait()
         self._show_if_any()
 
-    def show_empty_state(self, surroundings: EmptyState) -> None:
-        """What to say while nothing waits."""
-        if self.query_one("#empty").display:
-            self.query_one("#empty", TextView).splice(0, list(empty_lines(surroundings)))
+    async def _read_empty_state(self) -> None:
+        """Show what goes on while nothing waits."""
+        if self.has_class("-empty"):
+            now = await read_empty_state(self._inbox, self._workers)
+            for page in self.query("#empty").results(TextView):
+                page.splice(0, list(empty_lines(now)))
+
+    @work(group="empty", exclusive=True)
+    @reports_errors
+    async def _read_empty_state_again(self) -> None:
+        await self._read_empty_state()
 
     async def follow(self) -> None:
         """Read on in the trace of the run at hand, where there is room for it."""
@@ -163,6 +173,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def _tick(self) -> None:
         """Once a second: ages, deadlines and claims go on."""
         self.items.refresh()
+        if self.has_class("-empty"):
+            self._read_empty_state_again()
         if self.row is not None and (self.row.deadline_at or self.row.claimed_until):
             self.pane.count_down()
 

@@ -12,6 +12,7 @@ from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
+from hitl_tui.ui.runtime.textual_internals import write_to_terminal
 from hitl_tui.ui.text import labels
 
 if TYPE_CHECKING:
@@ -69,12 +70,8 @@ class EscalationAlert:
         who = labels.actor(one.actor, self._inbox.reviewer)
         self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
         if notify.bell and loud_from(notify, now) == now:
-            self._ring(text_of(notify.content, one, await self._inbox.reviews.get(row.id)))
-
-    def _ring(self, text: str) -> None:
-        driver = self._app._driver
-        if driver is not None and not self._app.is_headless:  # through the driver, whole, between two frames
-            driver.write(f"\x1b]9;{text}\x07\x07")
+            text = text_of(notify.content, one, await self._inbox.reviews.get(row.id))
+            write_to_terminal(self._app, f"\x1b]9;{text}\x07\x07")
 
 
 def text_of(content: Content, escalation: Escalation, review: Review) -> str:

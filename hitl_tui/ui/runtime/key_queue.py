@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.worker import get_current_worker
+
+from hitl_tui.ui.runtime.textual_internals import forward_key
 
 T = TypeVar("T")
 
@@ -52,13 +54,15 @@ class KeyQueueScreen(ModalScreen[T]):
         """Where letters go while something that takes no letters has the focus."""
         return None
 
-    def _on_mount(self, event: events.Mount) -> None:
+    @on(events.Mount)
+    def _release_keys(self) -> None:
+        """Hand on what was typed before."""
         early, self._early = self._early or [], None
         if self.focused is None:
             self.set_focus(self.field() or next(iter(self.focus_chain), None))
         for key in early:
             if not self.take(key):
-                (self.focused or self)._forward_event(key)
+                forward_key(self.focused or self, key)
 
     def take(self, key: events.Key) -> bool:
         """Whether the key is dealt with: kept for later, or handed to the field."""
@@ -69,7 +73,7 @@ class KeyQueueScreen(ModalScreen[T]):
         if field is None or self.focused is field or not key.is_printable or _writes(self.focused):
             return False
         self.set_focus(field)
-        field._forward_event(key)
+        forward_key(field, key)
         return True
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import RunState
-from hitl_tui.ui.queue.empty_state import EmptyState
 
 
 class WorkerPool(Protocol):
@@ -51,7 +49,6 @@ class NoWorkers:
         """Nothing to replace."""
 
 
-GOING = (RunState.RUNNING, RunState.QUEUED)
 SILENT_S = 8.0
 """Age of a worker's last heartbeat from which on it counts as blocked by an agent."""
 
@@ -68,12 +65,3 @@ async def read_worker_status(inbox: Inbox, pool: WorkerPool, now: float) -> tupl
     if workers:
         return f"● {running} of {room} runs", "success"
     return ("◌ starting", "muted") if total else ("○ none", "muted")
-
-
-async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
-    """What the empty page says."""
-    agents = await inbox.agents.all()
-    problems = await inbox.agents.project_errors(pool.targets)
-    known = {agent.label for agent in agents} | {label for label, _ in problems}
-    loading = [label for label in pool.labels if label not in known]
-    return EmptyState(agents, await inbox.runs.newest(8, GOING), problems, loading)

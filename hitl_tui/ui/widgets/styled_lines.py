@@ -15,6 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hitl_tui.ui.runtime.textual_internals import update_scrollbars
+
 STYLES = {
     "": ("foreground", 1.0, ""),
     "muted": ("foreground", 0.6, ""),
@@ -83,7 +85,7 @@ class ScrollSurface(StyledWidget, ScrollView, can_focus=True):
     def measure(self, rows: int) -> None:
         """Say how many rows there are."""
         self.virtual_size = Size(self.size.width, rows)
-        self._scroll_update(self.virtual_size)  # as Textual's own OptionList does: else scrollbar and limits stay as they were
+        update_scrollbars(self)
 
     def action_scroll_down(self) -> None:
         self.scroll_relative(y=1, animate=False)

@@ -1,0 +1,48 @@
+"""The only uses of Textual's private names, each with its reason. A new Textual may change them: look here first."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import App
+from textual.css.query import NoMatches
+from textual.scroll_view import ScrollView
+from textual.widget import Widget
+from textual.worker import WorkerFailed
+
+
+class LeavableApp(App[None]):
+    """An app that may be left while rows are still on their way to its widgets.
+
+    Workers that end after their widget was removed raise NoMatches; Textual has no public hook to tell these from real faults.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._was_ready = False
+
+    def on_ready(self) -> None:
+        self._was_ready = True
+
+    def _handle_exception(self, error: Exception) -> None:
+        leaving = self._exit or (self._was_ready and not self.is_running)
+        if not (leaving and isinstance(error.error if isinstance(error, WorkerFailed) else error, NoMatches)):
+            super()._handle_exception(error)
+
+
+def forward_key(widget: Widget, key: events.Key) -> None:
+    """Hand a key to a widget, as if it had been typed there: a dialog passes on what was typed before it was shown.
+
+    Posting the event would run it through the app's bindings once more.
+    """
+    widget._forward_event(key)
+
+
+def update_scrollbars(view: ScrollView) -> None:
+    """Apply a new `virtual_size` at once, as Textual's OptionList does; otherwise scrollbar and limits lag behind."""
+    view._scroll_update(view.virtual_size)
+
+
+def write_to_terminal(app: App[None], text: str) -> None:
+    """Write an escape sequence between two frames, whole. `App.bell` is the only public one, and knows no notices (OSC 9)."""
+    if app._driver is not None and not app.is_headless:
+        app._driver.write(text)
