@@ -25,9 +25,9 @@ from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
 from hitl_tui.model import Levels
 from hitl_tui.policy.loader import policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import ways
-from hitl_tui.policy.parser import Problem, examine
+from hitl_tui.policy.parser import examine
 from hitl_tui.policy.replay import Replay
-from hitl_tui.policy.schema import Policy
+from hitl_tui.policy.schema import Policy, Problem
 from hitl_tui.policy.toml_lines import line_of, places
 from hitl_tui.sanitize import visible
 from hitl_tui.store import Store, autonomy, history

@@ -9,9 +9,8 @@ from typing import Any
 from hitl_tui.cli.output import table
 from hitl_tui.model import Levels
 from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
-from hitl_tui.policy.parser import Problem
 from hitl_tui.policy.replay import Replay
-from hitl_tui.policy.schema import Policy
+from hitl_tui.policy.schema import Policy, Problem
 from hitl_tui.sanitize import visible
 
 

@@ -141,3 +141,29 @@ def features(format_: str) -> Example | None:
 def examples(case: Case, format_: str) -> Iterator[Example]:
     """A case in one of `FORMATS`; none where it has nothing for that format."""
     return FORMATS[format_](case)
+
+
+LEAST, MOST = -(2**63), 2**64 - 1
+"""Whole numbers that `datasets` reads in a column of JSON objects; it refuses a file with any beyond."""
+
+
+def loadable(value: Any) -> tuple[Any, int]:
+    """Return a JSON value with the whole numbers that typed columns cannot hold as text, and how many there were."""
+    count = _count_beyond(value)
+    return (_numbers_as_text(value) if count else value), count
+
+
+def _count_beyond(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(_count_beyond, value.values()))
+    if isinstance(value, list):
+        return sum(map(_count_beyond, value))
+    return isinstance(value, int) and not LEAST <= value <= MOST
+
+
+def _numbers_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers_as_text(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_numbers_as_text(part) for part in value]
+    return str(value) if _count_beyond(value) else value

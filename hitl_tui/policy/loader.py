@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hitl_tui.errors import BadPolicy
-from hitl_tui.policy.parser import LONGEST, Problem, examine, parse, refusal
-from hitl_tui.policy.schema import Policy
+from hitl_tui.policy.parser import LONGEST, examine, parse, refusal
+from hitl_tui.policy.schema import Policy, Problem
 
 NAME = "policy.toml"
 

@@ -1,60 +1,47 @@
-"""policy.toml, read strictly: every mistake with its line and a hint, all of them at once; nothing unknown is passed over."""
+"""Strict parser of policy.toml: reports every mistake at once, with its line and a hint; unknown keys are mistakes."""
 
 from __future__ import annotations
 
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hitl_tui import durations
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
-from hitl_tui.model import Facts, Outcome, Risk
-from hitl_tui.policy import expression, schedule
+from hitl_tui.model import Outcome, Risk
+from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, Source
-from hitl_tui.policy.expression_eval import Undecided, holds
-from hitl_tui.policy.globs import all_covered, is_plain
-from hitl_tui.policy.schema import Hours, Ladder, Notify, Policy, Rule, Sources, Step, Thresholds
+from hitl_tui.policy.schema import Hours, Ladder, Notify, Policy, Problem, Rule, Sources, Step, Thresholds
 from hitl_tui.policy.toml_lines import Path, line_of, places
 from hitl_tui.suggest import nearest
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
-"""What verdicts without a rule are by; no rule is called so."""
-NO_APPROVAL = "a deadline may escalate or reject, never approve: what nobody looked at would run, and waiting would be a way past people"
+"""Names that stand in verdicts in place of a rule's; no rule may have one."""
+NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 LONGEST = 1_000_000
-"""Characters of a policy."""
+"""Characters a policy may have."""
 DAY = 86_400.0
 LONGEST_S = 366 * DAY
 MOST_DECISIONS = 10_000
 Z_SQUARED = 1.959963984540054**2
-"""Of the 95 % interval: of n decisions that all approve, n / (n + z²) is Wilson's lower bound."""
+"""z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong with a policy."""
-
-    line: int
-    text: str
-    hint: str = ""
-    is_error: bool = True
-    """Else a warning: the policy can be used."""
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
-
-
 def parse(text: str, name: str = "policy.toml") -> Policy:
-    """Read a policy.
+    """Parse a policy.
+
+    Args:
+        text: the file's text.
+        name: what errors call the file.
 
     Raises:
-        BadPolicy: it has a mistake; the first is told, and how many there are.
+        BadPolicy: it has mistakes; the error names the first and says how many more there are.
     """
     policy, problems = examine(text)
     if refused := refusal(problems, name):
@@ -63,7 +50,7 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
 
 
 def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
-    """The first mistake as an error, which says how many there are; None where there are only warnings."""
+    """The first mistake as an error that says how many more there are; None if there are only warnings."""
     errors = [problem for problem in problems if problem.is_error]
     if not errors:
         return None
@@ -72,7 +59,7 @@ def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
 
 
 def examine(text: str) -> tuple[Policy, list[Problem]]:
-    """Read a policy as far as it can be, and say all that is wrong with it, in order of lines. Never raises."""
+    """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises."""
     if len(text) > LONGEST:
         return Policy(), [Problem(1, f"it has {len(text):,} characters", f"{LONGEST:,} are the most")]
     try:
@@ -81,10 +68,10 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
         return Policy(), [_no_toml(text, str(error))]
     except (RecursionError, ValueError):
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
-    reader = _Reader(raw, places(text))
+    lines = places(text)
+    reader = _Reader(raw, lines)
     policy = reader.policy()
-    rules = policy.rules
-    problems = reader.problems or [*_never_speak(rules), *_constant(rules), *_idle(rules), *_unnamed(rules), *reader.unchecked(policy)]
+    problems = reader.problems or lint.check(policy, lines)
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -97,7 +84,7 @@ def _no_toml(text: str, said: str) -> Problem:
 
 
 class _Wrong(Exception):
-    """A value that is not used; the problem is noted already."""
+    """A value cannot be used; its problem is already recorded."""
 
 
 class _Reader:
@@ -114,7 +101,7 @@ class _Reader:
         return _Wrong()
 
     def _table(self, path: Path, raw: Any, known: Iterable[str] | None = None) -> dict[str, Any]:
-        """A table, its unknown keys told and left out."""
+        """Read a table; unknown keys are recorded as problems and dropped."""
         if not isinstance(raw, dict):
             self._wrong(path, f"{_name(path)} is not a table", f"write [{_name(path)}] on a line of its own")
             return {}
@@ -126,7 +113,7 @@ class _Reader:
         return {key: value for key, value in raw.items() if key in known}
 
     def _read(self, path: Path, raw: Mapping[str, Any], key: str, read: Callable[[Path, Any], T], default: D) -> T | D:
-        """The value of a key, or the default when it is not there or wrong."""
+        """Read the value of a key; the default if it is missing or wrong."""
         if key not in raw:
             return default
         try:
@@ -142,7 +129,7 @@ class _Reader:
         return value
 
     def _texts(self, path: Path, value: Any) -> tuple[str, ...]:
-        """A text or a list of them."""
+        """Read a text or a list of texts."""
         if isinstance(value, list) and value:
             return tuple(self._text(path, item) for item in value)
         return (self._text(path, value),)
@@ -171,7 +158,7 @@ class _Reader:
         except Refused:
             found = math.nan
         if not 0 <= found <= LONGEST_S:
-            raise self._wrong(path, f"{_name(path)} is no length of time of up to a year", 'write it like "45s", "30m" or "12h"')
+            raise self._wrong(path, f"{_name(path)} is not a duration of up to a year", 'write it like "45s", "30m" or "12h"')
         return found
 
     def _hours(self, path: Path, value: Any) -> Hours:
@@ -190,7 +177,7 @@ class _Reader:
         return read
 
     def _whom(self, path: Path, value: Any) -> str:
-        """A group, or a person who is in one: any other name would be a typo that nobody notices until nobody comes."""
+        """Read a recipient: a group, or a person in a group. Any other name is a typo that nobody would notice until a review waits."""
         to = self._text(path, value)
         people = {person for members in self._groups.values() for person in members}
         if to not in self._groups and to not in people:
@@ -242,10 +229,10 @@ class _Reader:
         usual = Thresholds()
         found = Thresholds(self._read(path, raw, "auto", self._share, usual.auto), self._read(path, raw, "ask", self._share, usual.ask))
         if found.auto == 0:
-            raise self._wrong((*path, "auto"), "auto = 0 would let go on whatever it is", "let it be above 0")
+            raise self._wrong((*path, "auto"), "auto = 0 would let every action run", "set it above 0")
         if found.ask > found.auto:
             text = f"ask = {found.ask:g} is above auto = {found.auto:g}: nothing could ever ask"
-            raise self._wrong((*path, "ask" if "ask" in raw else "auto"), text, "let auto be the higher one")
+            raise self._wrong((*path, "ask" if "ask" in raw else "auto"), text, "make auto the higher one")
         return found
 
     def _ladder(self, path: Path, value: Any) -> Ladder:
@@ -262,19 +249,12 @@ class _Reader:
         for key, wanted in (("decisions", found.decisions), ("quiet", found.quiet)):
             if wanted > found.window:
                 text = f"{key} = {wanted} is more than the window of {found.window} decisions: nothing could ever be proposed"
-                raise self._wrong((*path, key if key in raw else "window"), text, "let the window be the larger one")
+                raise self._wrong((*path, key if key in raw else "window"), text, "make the window the larger one")
         best = found.window / (found.window + Z_SQUARED)
         if found.approved > best:
             text = f"approved = {found.approved:g} is out of reach: {found.window} decisions that all approve show no more than {best:.3f}"
             raise self._wrong((*path, "approved" if "approved" in raw else "window"), text, "ask for less, or look at more decisions")
         return found
-
-    def unchecked(self, policy: Policy) -> list[Problem]:
-        """That what has earned to act with spot checks has none."""
-        if policy.ladder is None or policy.spot_check > 0:
-            return []
-        text = "spot_check = 0: what has earned to go on by itself is checked by nobody, and earns no more"
-        return [Problem(line_of(self._lines, ("spot_check",)), text, "let a share of it ask, like 0.05", is_error=False)]
 
     def _sources(self, path: Path, value: Any) -> Sources:
         raw = self._table(path, value, ("sources", "state_key", "agents"))
@@ -314,7 +294,7 @@ class _Reader:
                     self._wrong(where, f"step {number + 1} of the escalation has no {key!r}", 'write to = "group", after = "10m"')
             after_s = self._read(where, raw, "after", self._time, None)
             if number and after_s == 0:
-                self._wrong((*where, "after"), "nobody can claim anything within no time", 'write it like "10m"')
+                self._wrong((*where, "after"), "after cannot be 0", 'write it like "10m"')
             steps.append(Step(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
         return tuple(steps)
 
@@ -327,7 +307,7 @@ class _Reader:
         raw = self._table(path, value, ("bell", "desktop", "command", "urls", "quiet", "content", "timeout", "retries"))
         usual = Notify()
         if self._read(path, raw, "timeout", self._time, usual.timeout_s) == 0:
-            self._wrong((*path, "timeout"), "nobody can be told within no time", 'write it like "10s"')
+            self._wrong((*path, "timeout"), "timeout cannot be 0", 'write it like "10s"')
         return Notify(
             self._read(path, raw, "bell", self._truth, usual.bell),
             self._read(path, raw, "desktop", self._truth, usual.desktop),
@@ -367,7 +347,7 @@ class _Reader:
     def _rule(self, path: Path, value: Any) -> Rule:
         raw = self._table(path, value, RULE)
         if not raw.keys() & {"outcome", "risk", "reviewers", "to", "deadline"} and isinstance(value, dict):
-            self._wrong(path, "the rule says nothing", "give it an outcome, a risk, reviewers, to or a deadline")
+            self._wrong(path, "the rule has no effect", "give it an outcome, a risk, reviewers, to or a deadline")
         risk = self._read(path, raw, "risk", self._one_of(list(Risk)), None)
         outcome = self._read(path, raw, "outcome", self._one_of(list(Outcome)), None)
         rule = Rule(
@@ -390,7 +370,7 @@ class _Reader:
 
     def _rule_name(self, path: Path, raw: Mapping[str, Any]) -> str:
         if "name" not in raw:
-            self._wrong(path, "the rule has no name", 'decisions are by policy:<name>; write name = "…"')
+            self._wrong(path, "the rule has no name", 'its decisions are recorded under its name; write name = "…"')
         name = self._read(path, raw, "name", self._text, "")
         if name in RESERVED or name != name.strip() or len(name) > 60 or ":" in name:
             self._wrong((*path, "name"), f"a rule cannot be called {name[:60]!r}", f"60 characters, no colon, not {', '.join(RESERVED)}")
@@ -411,73 +391,19 @@ class _Reader:
         return self._one_of(("escalate", "reject"))(path, value)
 
     def _check_sense(self, path: Path, raw: Mapping[str, Any], rule: Rule) -> None:
-        """What is well written and means nothing."""
+        """Refuse combinations of valid keys that mean nothing."""
         if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.reviewers > 1:
             self._wrong((*path, "reviewers"), f"{rule.outcome} asks nobody, so there are no reviewers", 'write outcome = "ask"')
         if "then" in raw and rule.deadline_s is None:
             self._wrong((*path, "then"), "then without a deadline never happens", 'add deadline = "30m"')
         if rule.deadline_s == 0:
-            self._wrong((*path, "deadline"), "nobody can decide within no time", 'write it like "30m"')
+            self._wrong((*path, "deadline"), "deadline cannot be 0", 'write it like "30m"')
         if rule.to and rule.reviewers > len(self._groups.get(rule.to, (rule.to,))):
             self._wrong((*path, "reviewers"), f"{rule.reviewers} people must approve, and {rule.to!r} is one", "name a larger group")
 
 
 def _name(path: Path) -> str:
-    """A path as the file writes it, without numbers."""
+    """A path as it is written in the file, without list indexes."""
     if path[:1] == ("rule",) and len(path) > 2:
         return str(path[2])
     return ".".join(str(part) for part in path if isinstance(part, str)) or "the file"
-
-
-def _never_speak(rules: Sequence[Rule]) -> list[Problem]:
-    """Rules that an earlier one leaves nothing: two that can never both speak."""
-    found = []
-    for number, rule in enumerate(rules):
-        earlier = next((one for one in rules[:number] if _leaves_nothing(one, rule)), None)
-        if earlier:
-            text = f"rule {rule.name!r} can never speak: rule {earlier.name!r} on line {earlier.line} matches all that it does"
-            found.append(Problem(rule.line, text, "put the narrower one first", is_error=False))
-    return found
-
-
-def _leaves_nothing(one: Rule, later: Rule) -> bool:
-    same_time = one.hours is None or (later.hours is not None and one.hours == later.hours)
-    same_when = one.when is None or (later.when is not None and one.when.tree == later.when.tree)
-    globs = all_covered(one.agents, later.agents) and all_covered(one.tools, later.tools)
-    return globs and same_time and same_when and set(one.tags) <= set(later.tags)
-
-
-def _constant(rules: Sequence[Rule]) -> list[Problem]:
-    """Conditions that ask nothing of the action: a slip, and a mistake when they cannot be judged at all."""
-    found = []
-    for rule in rules:
-        if rule.when and rule.when.constant:
-            answer = holds(rule.when, Facts("", ""))
-            if isinstance(answer, Undecided):
-                found.append(Problem(rule.line, f"rule {rule.name!r} can never be judged: {answer.why}", "correct its when"))
-            else:
-                text = f"the condition of rule {rule.name!r} is always {'true' if answer else 'false'}"
-                found.append(Problem(rule.line, text, "let it ask something of args, or leave it out", is_error=False))
-    return found
-
-
-def _idle(rules: Sequence[Rule]) -> list[Problem]:
-    """What is said of people though nobody is asked."""
-    return [
-        Problem(rule.line, f"rule {rule.name!r} denies, which asks nobody: its {what} means little", f"leave {what} out", is_error=False)
-        for rule in rules
-        if rule.outcome is Outcome.DENY
-        for what, used in (("deadline", rule.deadline_s is not None), ("to", rule.to))
-        if used
-    ]
-
-
-def _unnamed(rules: Sequence[Rule]) -> list[Problem]:
-    """Rules that say auto of something irreversible, and name only globs: they always ask."""
-    found = []
-    for rule in rules:
-        if rule.outcome is Outcome.AUTO and rule.risk is Risk.IRREVERSIBLE and not any(map(is_plain, rule.tools)):
-            tools = ", ".join(rule.tools)
-            text = f"rule {rule.name!r} never lets {tools} go on by itself: that is irreversible, and it is not named letter for letter"
-            found.append(Problem(rule.line, text, 'name the tools, or write outcome = "ask"', is_error=False))
-    return found

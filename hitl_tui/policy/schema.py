@@ -17,6 +17,20 @@ Content = Literal["nothing", "names", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake or a warning in a policy file."""
+
+    line: int
+    text: str
+    hint: str = ""
+    is_error: bool = True
+    """False for a warning: the policy can still be used."""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A part of the week. One that ends before it begins goes on into the next day, and belongs to the day it began on."""
 

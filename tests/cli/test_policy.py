@@ -29,7 +29,7 @@ def test_check_tells_mistakes_and_warnings_with_their_lines(own: Own) -> None:
     place = own("pauses")
     path = place.folder / "tried.toml"
     path.write_text('[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
-    assert f"{path}:4: warning: rule 'b' can never speak" in place.cli("policy", "check", str(path)).stdout
+    assert f"{path}:4: warning: rule 'b' can never match" in place.cli("policy", "check", str(path)).stdout
     path.write_text('[[rule]]\nname = "a"\nwhen = "args.x >> 1"\noutcome = "aks"\n')
     lines = place.cli("policy", "check", str(path), code=1).stdout.splitlines()
     assert lines[0].startswith(f"{path}:3: error: when cannot be read: a value is missing")

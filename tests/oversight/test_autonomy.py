@@ -55,7 +55,7 @@ def test_without_the_table_nothing_climbs_and_an_empty_one_has_the_usual_figures
 def test_a_ladder_without_spot_checks_is_warned_of() -> None:
     (problem,) = examine("spot_check = 0\n[autonomy]\n")[1]
     assert (problem.line, problem.is_error) == (1, False)
-    assert "checked by nobody" in problem.text
+    assert "nobody checks" in problem.text
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_everything_a_policy_can_say_is_read() -> None:
         ("\n[treshold]\nauto = 1.0", 2, "unknown key 'treshold'; did you mean thresholds?"),
         ("[thresholds]\nauto = 1.5", 2, "auto is not a number from 0 to 1"),
         ("[thresholds]\nauto = 0.5\n\nask = 0.7", 4, "nothing could ever ask"),
-        ("[thresholds]\nauto = 0\nask = 0", 2, "whatever it is"),
+        ("[thresholds]\nauto = 0\nask = 0", 2, "would let every action run"),
         ("[thresholds]\nauto = nan", 2, "not a number"),
         ("spot_check = true", 1, "not a number"),
         ('[confidence]\nsources = ["wrods"]', 2, "did you mean words?"),
@@ -110,11 +110,11 @@ def test_everything_a_policy_can_say_is_read() -> None:
         ('[[rule]]\noutcome = "ask"', 1, "the rule has no name"),
         (rule(outcome="ask") + rule(outcome="ask", tool="x"), 5, "line 1 has a rule 'r' already"),
         (rule(name="safety", outcome="ask"), 2, "cannot be called 'safety'"),
-        (rule(tool="x"), 1, "the rule says nothing"),
+        (rule(tool="x"), 1, "the rule has no effect"),
         (rule(outcome="ask", deadline="30m", then="approve"), 5, "never approve"),
         (rule(outcome="ask", then="reject"), 4, "then without a deadline"),
-        (rule(outcome="ask", deadline="soon"), 4, "deadline is no length of time"),
-        (rule(outcome="ask", deadline="30"), 4, "deadline is no length of time"),
+        (rule(outcome="ask", deadline="soon"), 4, "deadline is not a duration"),
+        (rule(outcome="ask", deadline="30"), 4, "deadline is not a duration"),
         (rule(outcome="auto", reviewers=2), 4, "auto asks nobody"),
         (rule(outcome="ask", reviewers=3), 4, "from 1 to 2"),
         (GROUPS + rule(outcome="ask", to="finanse"), 7, "there is no group 'finanse', nor is anybody of that name in one; did you mean"),
@@ -156,7 +156,7 @@ def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -
     assert len(policy.rules) == 3
     (problem,) = problems
     assert not problem.is_error
-    assert (problem.line, problem.text) == (5, "rule 'one' can never speak: rule 'all' on line 1 matches all that it does")
+    assert (problem.line, problem.text) == (5, "rule 'one' can never match: rule 'all' on line 1 matches everything that it does")
     assert wrong(rule(name="a", outcome="ask", when="args.x > 1") + rule(name="b", outcome="ask")) == []
     assert "always true" in wrong(rule(outcome="ask", when="1 < 2"))[0]
 
@@ -164,7 +164,7 @@ def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -
 def test_a_rule_that_says_auto_of_what_it_does_not_name_is_warned_of() -> None:
     (problem,) = examine(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
     assert (problem.line, problem.is_error) == (1, False)
-    assert problem.text == "rule 'r' never lets delete_* go on by itself: that is irreversible, and it is not named letter for letter"
+    assert problem.text == "rule 'r' never lets delete_* run by itself: that is irreversible, and the rule does not name it exactly"
     assert wrong(rule(tool="delete_draft", risk="irreversible", outcome="auto")) == []
     assert wrong(rule(tool="delete_*", risk="reversible", outcome="auto")) == []
 

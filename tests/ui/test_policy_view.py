@@ -149,7 +149,7 @@ async def test_a_broken_file_says_what_is_wrong_and_that_everything_asks(console
         assert text(desk, "#walk").startswith("⚖ asks: everything asks until the policy is corrected\nwhen it arrived: asks: rule")
         assert "Rules  5  as last read" in desk.screen()
         ruled.write(desk.home.path, '[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
-        await desk.seen("⚠ line 4: rule 'b' can never speak: rule 'a' on line 1 matches all that it does")
+        await desk.seen("⚠ line 4: rule 'b' can never match: rule 'a' on line 1 matches everything that it does")
         assert "cannot be used" not in desk.screen()
 
 

@@ -422,10 +422,10 @@ async def test_every_channel_has_one_notice_of_each_escalation(alone: Reviewer) 
     [
         ('[[escalation.step]]\nto = "finanze"\n', 5, "did you mean finance?"),
         ('[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "leads"\n', 6, "no 'after'"),
-        ('[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "leads"\nafter = "0s"\n', 8, "within no time"),
+        ('[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "leads"\nafter = "0s"\n', 8, "after cannot be 0"),
         ('[escalation]\nerrors = "yes"\n', 5, "neither true nor false"),
         ("[escalation]\nerror = true\n", 5, "did you mean errors?"),
-        ('[[rule]]\nname = "a"\noutcome = "ask"\ndeadline = "0m"\n', 7, "within no time"),
+        ('[[rule]]\nname = "a"\noutcome = "ask"\ndeadline = "0m"\n', 7, "deadline cannot be 0"),
         ('[[rule]]\nname = "a"\noutcome = "ask"\ndeadline = "2000d"\n', 7, "of up to a year"),
         ('[[rule]]\nname = "errors"\noutcome = "ask"\n', 5, "cannot be called 'errors'"),
         ('[[rule]]\nname = "a"\noutcome = "deny"\ndeadline = "1h"\n', 4, "denies, which asks nobody"),

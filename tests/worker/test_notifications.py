@@ -477,7 +477,7 @@ def test_check_and_doctor_warn_of_what_cannot_work_here(own: Own, tmp_path: Path
     found = place.cli("doctor", code=1, PATH=str(tmp_path / "empty")).stdout
     assert "there is no program 'no-such-program' here" in found
     path.write_text('[notify]\ntimeout = "0s"\n')
-    assert "nobody can be told within no time" in place.cli("policy", "check", code=1).stdout
+    assert "timeout cannot be 0" in place.cli("policy", "check", code=1).stdout
 
 
 async def until(true: Callable[[], bool]) -> None:

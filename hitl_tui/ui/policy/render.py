@@ -10,8 +10,7 @@ from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
 from hitl_tui.policy.loader import PolicyNow
-from hitl_tui.policy.parser import Problem
-from hitl_tui.policy.schema import Policy, Rule
+from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
 from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, channels, confidence_sources, deadline, requirements
 from hitl_tui.ui.text import labels

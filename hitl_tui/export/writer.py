@@ -1,0 +1,163 @@
+"""Writes an export: a file of examples, and beside it a manifest of what the file holds and what was left out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hitl_tui import __version__, atomic_write
+from hitl_tui.export.examples import Case, Rules, why_left_out
+from hitl_tui.export.formats import CHATS, COLUMNS, examples, features, loadable, written
+from hitl_tui.export.redaction import Masker
+from hitl_tui.formatting import counted
+
+UNPAIRED = re.compile("[\ud800-\udfff]")
+"""Lone surrogates: UTF-8 cannot encode them, and readers of training data refuse them."""
+LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
+"""Characters that some readers take for the end of a line, with their escapes."""
+NO_EXAMPLE = {
+    "sft": "no call to learn from, or no conversation",
+    "dpo": "no correction, a call that was refused, or no conversation",
+    "openai-dpo": "no correction, a call that was refused, or no conversation",
+    "kto": "no conversation",
+}
+"""Why a review gives no example in a format; the other formats take every review."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters that make a spreadsheet run a cell as a formula."""
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export contains, counted while it is written."""
+
+    format: str
+    wanted: str
+    """The filter as it was given."""
+    head: str
+    """Head of the audit chain when the export began."""
+    began: float
+    """Unix time, seconds."""
+    seen: int = 0
+    """Reviews that match the filter."""
+    reviews: int = 0
+    """Reviews that gave examples."""
+    examples: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Reviews without an example, by reason."""
+    masked: Counter[str] = field(default_factory=Counter)
+    """Masked texts, by the name of the mask."""
+    as_text: int = 0
+    """Whole numbers beyond 64 bits, written as text."""
+    sha256: str = ""
+    """Of the file, in hexadecimal."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The manifest."""
+        columns = features(self.format)
+        return {
+            "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
+            "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())),
+            "numbers_as_text": self.as_text, "sha256": self.sha256, "audit_head": self.head, **({"features": columns} if columns else {}),
+        }  # fmt: skip
+
+    def lines(self, path: Path) -> Iterator[str]:
+        """The result in words."""
+        are = "is" if self.examples == 1 else "are"
+        made = f"{counted(self.examples, 'example')} of {counted(self.reviews, 'review')} {are} in {path}"
+        yield f"{made}, the manifest is {manifest_of(path).name}"
+        for why, count in sorted(self.left_out.items()):
+            yield f"  left out: {count:,} {why}"
+        for name, count in sorted(self.masked.items()):
+            yield f"  masked: {count:,} × {name}"
+        if self.as_text:
+            yield f"  written as text: {counted(self.as_text, 'whole number')} beyond 64 bits"
+
+
+def manifest_of(path: Path) -> Path:
+    """Path of a file's manifest."""
+    return path.with_name(f"{path.name}.manifest.json")
+
+
+async def write(
+    path: Path,
+    cases: AsyncIterator[Case],
+    done: Exported,
+    rules: Rules,
+    masker: Masker | None,
+    progress: Callable[[int], None],
+    record: Callable[[Exported], Awaitable[None]],
+) -> None:
+    """Write cases into a new file and its manifest. The same cases give the same bytes, and memory does not grow with their number.
+
+    Args:
+        path: the file, which must not exist yet.
+        cases: what to export.
+        done: names format and filter; its counts are filled in.
+        rules: which cases are left out.
+        masker: masks secrets and personal data; None to mask nothing.
+        progress: called after each review with the number of reviews read.
+        record: awaited when both files are on the disk under temporary names; if it raises, neither file appears.
+    """
+    hashed = hashlib.sha256()
+    with atomic_write.whole(manifest_of(path)) as manifest, atomic_write.whole(path) as file:
+        table = done.format == "csv"
+
+        def add(text: str) -> None:
+            file.write(text)
+            hashed.update(text.encode())
+
+        if table:
+            add(_cells(COLUMNS))
+        async for case in cases:
+            done.seen += 1
+            for text in _texts(case, done, rules, masker, _row if table else _line):
+                add(text)
+            progress(done.seen)
+        done.sha256 = hashed.hexdigest()
+        done.masked = masker.counts if masker else Counter()
+        manifest.write(json.dumps(done.as_json(), indent=2, ensure_ascii=False) + "\n")
+        for one in (file, manifest):  # both are on the disk before either has its name
+            one.flush()
+            os.fsync(one.fileno())
+        await record(done)
+
+
+def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    if left := why_left_out(case, rules, done.began, done.format in CHATS):
+        done.left_out[left] += 1
+        return
+    made = 0
+    for example in examples(case, done.format):
+        whole = written(masker.example(example) if masker else example, done.format)
+        if features(done.format):
+            whole, count = loadable(whole)
+            done.as_text += count
+        yield encode(whole)
+        done.examples += 1
+        made = 1
+    done.reviews += made
+    if not made:
+        done.left_out[f"nothing for {done.format}: {NO_EXAMPLE.get(done.format, 'no call')}"] += 1
+
+
+def _line(example: dict[str, Any]) -> str:
+    return UNPAIRED.sub("\ufffd", json.dumps(example, ensure_ascii=False)).translate(LINE_ENDS) + "\n"
+
+
+def _row(example: dict[str, Any]) -> str:
+    return _cells([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values()])
+
+
+def _cells(cells: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return UNPAIRED.sub("\ufffd", text.getvalue())

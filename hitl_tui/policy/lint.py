@@ -1,0 +1,84 @@
+"""Warnings about policies that are valid but hardly what their author means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hitl_tui.model import Facts, Outcome, Risk
+from hitl_tui.policy.expression_eval import Undecided, holds
+from hitl_tui.policy.globs import all_covered, is_plain
+from hitl_tui.policy.schema import Policy, Problem, Rule
+from hitl_tui.policy.toml_lines import Path, line_of
+
+
+def check(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
+    """Return the warnings about a policy that parsed, and the mistakes that only show when its conditions are evaluated.
+
+    Args:
+        policy: as parsed.
+        lines: line number of each key in its file, see `toml_lines`.
+    """
+    rules = policy.rules
+    return [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_without_spot_checks(policy, lines)]
+
+
+def _unreachable(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of rules that can never match, because an earlier rule matches everything they do."""
+    found = []
+    for number, rule in enumerate(rules):
+        earlier = next((one for one in rules[:number] if _covers(one, rule)), None)
+        if earlier:
+            text = f"rule {rule.name!r} can never match: rule {earlier.name!r} on line {earlier.line} matches everything that it does"
+            found.append(Problem(rule.line, text, "put the narrower one first", is_error=False))
+    return found
+
+
+def _covers(one: Rule, later: Rule) -> bool:
+    same_time = one.hours is None or (later.hours is not None and one.hours == later.hours)
+    same_when = one.when is None or (later.when is not None and one.when.tree == later.when.tree)
+    globs = all_covered(one.agents, later.agents) and all_covered(one.tools, later.tools)
+    return globs and same_time and same_when and set(one.tags) <= set(later.tags)
+
+
+def _constant(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of conditions that read nothing of the action. One that cannot even be evaluated is a mistake."""
+    found = []
+    for rule in rules:
+        if rule.when and rule.when.constant:
+            answer = holds(rule.when, Facts("", ""))
+            if isinstance(answer, Undecided):
+                found.append(Problem(rule.line, f"rule {rule.name!r} can never be judged: {answer.why}", "correct its when"))
+            else:
+                text = f"the condition of rule {rule.name!r} is always {'true' if answer else 'false'}"
+                found.append(Problem(rule.line, text, "let it read something of args, or leave it out", is_error=False))
+    return found
+
+
+def _denying(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of recipients and deadlines in rules that deny and so ask nobody."""
+    return [
+        Problem(rule.line, f"rule {rule.name!r} denies, which asks nobody: its {what} has no effect", f"leave {what} out", is_error=False)
+        for rule in rules
+        if rule.outcome is Outcome.DENY
+        for what, used in (("deadline", rule.deadline_s is not None), ("to", rule.to))
+        if used
+    ]
+
+
+def _never_automatic(rules: Sequence[Rule]) -> list[Problem]:
+    """Warn of rules that say auto for irreversible tools which they only name by globs: such a rule always asks."""
+    found = []
+    for rule in rules:
+        if rule.outcome is Outcome.AUTO and rule.risk is Risk.IRREVERSIBLE and not any(map(is_plain, rule.tools)):
+            tools = ", ".join(rule.tools)
+            text = f"rule {rule.name!r} never lets {tools} run by itself: that is irreversible, and the rule does not name it exactly"
+            found.append(Problem(rule.line, text, 'name the tools, or write outcome = "ask"', is_error=False))
+    return found
+
+
+def _without_spot_checks(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
+    """Warn that tools act with spot checks by their level, while the policy turns spot checks off."""
+    if policy.ladder is None or policy.spot_check > 0:
+        return []
+    text = "spot_check = 0: nobody checks the tools that have earned to run by themselves, and they can earn no further level"
+    return [Problem(line_of(lines, ("spot_check",)), text, "let a share of their calls ask, like 0.05", is_error=False)]
