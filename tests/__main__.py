@@ -1,39 +1,119 @@
-"""`python -m tests`: every check of this project, one after another; ends with the first that fails."""
+"""`python -m tests [--all | --slow | --full | --profile] [PYTEST ARGUMENT ...]`: the checks of this project.
+
+Without an option: format, lint, types, import contracts, and every test that is not marked `slow`. This is the gate of every change.
+`--all` runs the slow tests too, each at the size of a sample; `--slow` runs only those; `--full` runs them at the size that takes hours.
+`--profile` runs the gate's tests and prints the 40 most expensive tests, files and fixtures.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+
+from tests.support import recorder
 
 ROOT = Path(__file__).parents[1]
-CHECKS = (
-    ("format", ("ruff", "format", "--check", ".")),
-    ("lint", ("ruff", "check", ".")),
-    ("types", ("mypy",)),
-    ("imports", ("lint-imports",)),
-    ("tests", (sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadgroup", *sys.argv[1:])),
-)
+PROCESSES = "5"
+"""More than cores: a console under test waits for its own timers most of the time."""
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 2 << 30
+"""Bytes that must be free in memory before temporary files go there."""
+STATIC = {
+    "format": ("ruff", "format", "--check", "."),
+    "lint": ("ruff", "check", "."),
+    "types": ("mypy",),
+    "imports": ("lint-imports",),
+}
 
 
 def main() -> int:
-    """Run the checks; the exit code of the first that fails, else 0."""
-    for name, command in CHECKS:
-        began = time.monotonic()
-        print(f"── {name}", flush=True)
-        code = subprocess.run(_here(command), cwd=ROOT, check=False).returncode
-        if code:
-            print(f"── {name} failed", flush=True)
-            return code
-        print(f"── {name} passed in {time.monotonic() - began:.0f} s", flush=True)
-    return 0
+    """Run what the arguments ask for; 1 when a check failed, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tier = parser.add_mutually_exclusive_group()
+    tier.add_argument("--all", action="store_true", help="the gate, then the slow tests")
+    tier.add_argument("--slow", action="store_true", help="only the slow tests")
+    tier.add_argument("--full", action="store_true", help="the gate, then the slow tests at full size")
+    tier.add_argument("--profile", action="store_true", help="what the gate's tests cost")
+    chosen, more = parser.parse_known_args()
+    with environment() as env:
+        if chosen.profile:
+            return profile(env, more)
+        failed = [] if chosen.slow else gate(env, more)
+        if (chosen.all or chosen.slow or chosen.full) and not failed:
+            full = {"HYPOTHESIS_PROFILE": "thorough", "HITL_TEST_FULL": "1"} if chosen.full else {"HYPOTHESIS_PROFILE": "sample"}
+            failed += check("slow tests", pytest("slow", more), {**env, **full})
+        return 1 if failed else 0
 
 
-def _here(command: tuple[str, ...]) -> tuple[str, ...]:
-    """The tools of this environment, whatever PATH says."""
-    tool = Path(sys.executable).parent / command[0]
-    return (str(tool), *command[1:]) if tool.exists() else command
+def gate(env: dict[str, str], more: Sequence[str]) -> list[str]:
+    """Run the static checks beside the tests; the names of those that failed."""
+    began = time.monotonic()
+    with TemporaryFile("w+") as types_output:
+        types = subprocess.Popen(tool(STATIC["types"]), cwd=ROOT, env=env, stdout=types_output, stderr=subprocess.STDOUT)
+        failed = [name for name in ("format", "lint", "imports") if check(name, STATIC[name], env)]
+        failed += check("tests", pytest("not slow", more), env) if not failed else []
+        code = types.wait()
+        types_output.seek(0)
+        print(types_output.read(), end="")
+        print(f"── types {'failed' if code else 'passed'}", flush=True)
+    failed += ["types"] if code else []
+    print(f"── {', '.join(failed) + ' failed' if failed else 'all passed'} in {time.monotonic() - began:.0f} s", flush=True)
+    return failed
+
+
+def check(name: str, command: Sequence[str], env: dict[str, str]) -> list[str]:
+    """Run one check; its name, if it failed."""
+    began = time.monotonic()
+    print(f"── {name}", flush=True)
+    code = subprocess.run(tool(command), cwd=ROOT, env=env, check=False).returncode
+    print(f"── {name} {'failed' if code else 'passed'} in {time.monotonic() - began:.0f} s", flush=True)
+    return [name] if code else []
+
+
+def profile(env: dict[str, str], more: Sequence[str]) -> int:
+    """Run the tests with the recorder, and print its tables."""
+    with TemporaryDirectory() as folder:
+        failed = check("tests", pytest("not slow", [*more, "-p", recorder.__name__]), {**env, recorder.FOLDER: folder})
+        print(recorder.report(Path(folder)))
+    return 1 if failed else 0
+
+
+def pytest(marks: str, more: Sequence[str]) -> list[str]:
+    """The command that runs the tests with these marks."""
+    return [sys.executable, "-m", "pytest", "-n", PROCESSES, "--dist", "loadgroup", "-m", marks, *more]
+
+
+def tool(command: Sequence[str]) -> list[str]:
+    """The command with the tool of this environment, whatever PATH says."""
+    path = Path(sys.executable).parent / command[0]
+    return [str(path), *command[1:]] if path.exists() else list(command)
+
+
+@contextmanager
+def environment() -> Iterator[dict[str, str]]:
+    """The environment of the checks.
+
+    Compiled modules are kept, whatever the caller's environment says: hundreds of processes import the same ones. Temporary files are in
+    memory where there is room, since most tests wait for nothing but the disk's fsync; tests of the disk itself mount their own.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+        folder = tempfile.mkdtemp(prefix="hitl-tests-", dir=MEMORY)
+        try:
+            yield {**env, "TMPDIR": folder}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    else:
+        yield env
 
 
 if __name__ == "__main__":

@@ -1,18 +1,35 @@
-"""Places to work in: one long-lived worker per project and session, or a home of one's own."""
+"""Homes with worker processes for tests, and how tests are distributed over processes."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import properties as properties  # loads the profile before any test is decorated
 from tests.support.harness import PROJECTS, Forge, Place, Reviewer, reviewer
 
 os.environ.setdefault("HITL_SCRIPTED_DELAY", "0")  # the sample agents stream at the speed of a real model, and tests do not watch
 
 Keep = Callable[[str], Place]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests that share a worker process, and start what takes long first."""
+    for item in items:
+        if "keep" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    folders = {"e2e": 0, "worker": 1, "ui": 2}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(Path(__file__).parent).parts[0], 3))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported out of garbage collections, which otherwise walk LangChain's modules again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +40,9 @@ def forge() -> Iterator[Forge]:
     started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keep(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Keep]:
-    """A project's place with a worker that lives as long as the session."""
+    """A project's place with a worker that the tests of a module share."""
     places: dict[str, Place] = {}
 
     def kept(project: str) -> Place:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
@@ -22,6 +22,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
 from hitl_tui.patterns import Reviewed, arefine, confidence_router, draft, escalate, extract_confidence, refine
 from hitl_tui.validation import check
 from tests.agents.test_interrupt_payloads import ANSWERS, JSON
+from tests.support.properties import examples
 from tests.test_import_hygiene import LANGGRAPH, TEXTUAL, imported_by
 
 
@@ -112,7 +113,7 @@ def test_confidence_is_read_from_whatever_is_given(message: Any, value: float | 
     assert (found.value, found.source) == (value, source)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(JSON)
 def test_confidence_of_anything_is_a_number_or_unknown(message: Any) -> None:
     value = extract_confidence(message).value
@@ -125,7 +126,7 @@ def test_what_is_unknown_goes_to_a_person(state: Any) -> None:
     assert confidence_router(unknown="takeover")(state) == "takeover"
 
 
-@settings(max_examples=200, deadline=None)
+@examples(2)
 @given(JSON | st.floats(), st.sampled_from(["", "sure"]))
 def test_only_a_number_that_reaches_the_threshold_is_let_go(value: Any, key: str) -> None:
     state = {"sure": value, "messages": [value]}
@@ -313,7 +314,6 @@ def test_two_drafts_in_one_node_go_to_and_fro_each_for_itself() -> None:
     assert thread.decide(Answer(DecisionKind.EDIT, args="mine"))["answer"] == ["subject 1", "mine"]
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=8) | st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2), st.lists(ANSWERS, max_size=4))
 def test_whatever_a_reviewer_says_of_a_draft_is_refused_or_taken(first: Any, said: Sequence[Answer]) -> None:
     """No decision that passes the check ends in an error, is asked again, or is accepted as something else than it says."""

@@ -6,7 +6,7 @@ import json
 from typing import Any, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
@@ -24,6 +24,7 @@ from hitl_tui.agents.introspection import examine
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, digest_of
 from hitl_tui.validation import check, schema_problem, unkeepable
+from tests.support.properties import examples
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
@@ -110,7 +111,7 @@ class Odd:
         raise RuntimeError("no")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(2)
 @given(JSON | near_misses() | SHAPES, JSON | DECISIONS)
 def test_whatever_is_asked_becomes_actions_that_can_be_answered(value: Any, schema: Any) -> None:
     _, actions = normalise(value, "node", {}, schema)
@@ -123,7 +124,7 @@ def test_whatever_is_asked_becomes_actions_that_can_be_answered(value: Any, sche
     canonical_json.dumps(canonical_json.safe(value)).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(2)
 @given(JSON | near_misses() | SHAPES, ANSWERS)
 def test_an_answer_is_refused_or_can_be_sent(value: Any, answer: Answer) -> None:
     kind, actions = normalise(value, "node", {})
@@ -151,7 +152,6 @@ def fitting(kind: DecisionKind, args: Any) -> Answer:
     )
 
 
-@settings(max_examples=100, deadline=None)
 @given(CALLS, st.data())
 def test_what_is_offered_for_a_batch_its_middleware_takes(value: Any, data: st.DataObject) -> None:
     kind, actions = normalise(value, "node", {})
@@ -173,7 +173,6 @@ def test_what_is_offered_for_a_batch_its_middleware_takes(value: Any, data: st.D
         assert (message is None) is (decision["type"] in ("approve", "edit"))
 
 
-@settings(max_examples=100, deadline=None)
 @given(ELICITATIONS, st.data())
 def test_what_is_offered_for_an_elicitation_its_protocol_takes(value: Any, data: st.DataObject) -> None:
     """By the rules of `langchain.mcp.elicitation`: an answer for each key, and content of `MCPFormContent`."""
@@ -201,7 +200,6 @@ def test_what_is_offered_for_an_elicitation_its_protocol_takes(value: Any, data:
             assert not schema_problem(response.get("content"), request.get("requested_schema"))
 
 
-@settings(max_examples=100, deadline=None)
 @given(LETTERS)
 def test_what_is_offered_for_a_letter_its_config_allows(value: Any) -> None:
     kind, actions = normalise(value, "node", {})
@@ -269,7 +267,7 @@ PROPOSED = {
 CALL = st.sampled_from(["plan", "count"]).flatmap(lambda name: st.tuples(st.just(name), PROPOSED[name]))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(0.3)
 @given(st.sampled_from(["batched", "per_call"]), st.lists(CALL, min_size=1, max_size=3), ALLOWED, st.data())
 def test_what_is_offered_a_real_agent_takes(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
     """Every decision that is offered and passes the check leads to the run's end, and only what was approved has run, as approved."""
@@ -306,13 +304,11 @@ def _done(name: str, args: Any) -> Any:
     return (name, [slot["day"] for slot in args["slots"]], args.get("note"), args.get("weight", 1.0))
 
 
-@settings(max_examples=100, deadline=None)
 @given(JSON, JSON)
 def test_any_schema_at_all_is_no_reason_to_fail(value: Any, schema: Any) -> None:
     assert isinstance(schema_problem(value, schema), str)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_typed_json_is_read_or_refused(text: str) -> None:
     try:

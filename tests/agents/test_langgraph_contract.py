@@ -633,6 +633,7 @@ async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) ->
 # Durability, cancelling, streaming
 
 
+@pytest.mark.slow
 async def test_an_answer_that_cannot_be_stored_is_asked_for_again(alone: Reviewer) -> None:
     """Somebody holds checkpoints.db: the node has acted, and LangGraph could not write that down."""
     run = await alone.launch("plain", given={})

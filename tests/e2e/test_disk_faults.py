@@ -46,6 +46,7 @@ def spoil(path: Path, every: int = 1, first: int = 1) -> None:
 # The disk
 
 
+@pytest.mark.slow
 def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
     """tests/e2e/disk_scenarios.py, on a disk of a few megabytes in a mount namespace of its own, which needs no root."""
     unshare = shutil.which("unshare")
@@ -61,6 +62,7 @@ def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
     assert "4 passed" in done.stdout
 
 
+@pytest.mark.slow
 async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewer) -> None:
     run = await alone.launch("steps", given={"seconds": 0.5})
     worker = alone.place.start()
@@ -77,6 +79,7 @@ async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewe
 # Damaged files
 
 
+@pytest.mark.slow
 async def test_with_damaged_checkpoints_the_rest_goes_on(alone: Reviewer) -> None:
     place = alone.place
     run = await alone.launch("batched", [("send", {"to": "a"})])
@@ -119,7 +122,7 @@ async def waiting_place(own: Own, decided: int = 20) -> tuple[Place, int]:
     return place, last.id
 
 
-@pytest.mark.parametrize("every", [3, 7])
+@pytest.mark.parametrize("every", [pytest.param(3, marks=pytest.mark.slow), 7])
 async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: int) -> None:
     place, waiting = await waiting_place(own)
     before = place.home.checkpoints.read_bytes()
@@ -140,7 +143,7 @@ async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: 
         assert waiting
 
 
-@pytest.mark.parametrize("kept_bytes", [100, 4096 * 3 + 7])
+@pytest.mark.parametrize("kept_bytes", [100, pytest.param(4096 * 3 + 7, marks=pytest.mark.slow)])
 async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(own: Own, kept_bytes: int) -> None:
     place, _ = await waiting_place(own, decided=2)
     spoil(place.home.database, every=10**9, first=10**9)
@@ -246,6 +249,7 @@ async def test_threads_that_hitl_db_lost_come_back(own: Own) -> None:
 # Stuck rows
 
 
+@pytest.mark.slow
 async def test_stuck_rows_are_put_right_and_told(own: Own) -> None:
     place, waiting = await waiting_place(own, decided=2)
     async with reviewer(place) as someone:

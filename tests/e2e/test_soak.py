@@ -23,6 +23,7 @@ ARGS = {"ref": "n1", "note": "hello"}
 QUESTION = {"question": "go on?", "ref": "n2"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(170)
 async def test_a_short_soak(tmp_path: Path, forge: Forge) -> None:
     books = await soak(tmp_path, forge, Size(12.0, seed=7, runs=16))

@@ -12,6 +12,8 @@ import time
 from email import policy
 from pathlib import Path
 
+import pytest
+
 from tests.support.tmux import Tmux, needs_tmux, tmux
 
 HITL = str(Path(sys.executable).with_name("hitl-tui"))
@@ -68,6 +70,7 @@ def test_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
         screen.until("[exit 0]")
 
 
+@pytest.mark.slow
 @needs_tmux
 def test_a_decision_is_taken_back_and_made_otherwise(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -104,6 +107,7 @@ def test_a_decision_is_taken_back_and_made_otherwise(tmp_path: Path) -> None:
         assert made == [("approve", 1, 1), ("reject", 0, 0)]
 
 
+@pytest.mark.slow
 @needs_tmux
 def test_a_killed_worker_is_said_and_replaced_and_the_work_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"

@@ -130,6 +130,7 @@ async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(alone: Rev
 # Time limits
 
 
+@pytest.mark.slow
 async def test_over_its_time_a_run_fails_and_can_go_on(alone: Reviewer) -> None:
     alone.place.home.config.write_text("time_limit_s = 2.5\n")
     limited = [await alone.launch(agent, given={}, options=RunOptions(time_limit_s=1.0)) for agent in STOPS_NOT]
@@ -184,7 +185,7 @@ async def test_a_night_without_a_worker_is_no_work(alone: Reviewer) -> None:
 # A blocked event loop
 
 
-@pytest.mark.parametrize("by", ["cancel", "limit"])
+@pytest.mark.parametrize("by", ["cancel", pytest.param("limit", marks=pytest.mark.slow)])
 async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(alone: Reviewer, by: str) -> None:
     limit = RunOptions(time_limit_s=9.0 if by == "limit" else None)
     other = await alone.launch("steps", given={"seconds": 0.3})
@@ -223,6 +224,7 @@ async def test_who_blocks_the_loop_keeps_nobody_from_writing(tmp_path: Path) -> 
 # The GIL held in C: only another process can see it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
 async def test_the_console_replaces_a_worker_that_cannot_even_watch_itself(own: Own, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place, died = own("trouble"), list[str]()
@@ -330,6 +332,7 @@ async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: 
 # One that must be alone
 
 
+@pytest.mark.slow
 async def test_a_suspect_gets_its_turn_under_steady_load(alone: Reviewer) -> None:
     suspect = await alone.launch("steps", given={})
     with contextlib.closing(sqlite3.connect(alone.place.home.database)) as db, db:

@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
@@ -236,7 +237,6 @@ def attempts(context: Context) -> tuple[Attempt, ...]:
     return tuple(Attempt(*call, text, results[text].failed) for call in made if (text := json.dumps(call[1])) in results)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), GATED), min_size=1, max_size=4))
 def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, list[tuple[str, str]]]]) -> None:
     fates = {(turn, place): fate for turn, (_, calls) in enumerate(turns) for place, (_, fate) in enumerate(calls)}
@@ -568,22 +568,43 @@ def test_when_it_was_asked_seen_and_decided(home: Path) -> None:
     assert [[one[name] for name in names] for one in (shown["actions"][0], remembered)] == [[row[name] for name in names]] * 2
 
 
+def _caught_while_writing(home: Path) -> tuple[subprocess.Popen[str], Path]:
+    """An export that is suspended in the middle of its file, and the path of that file. One that was too fast is tried with more rows."""
+    for rows in (2_000, 8_000, 32_000, 128_000):
+        folder = home / str(rows)
+        (folder / "out").mkdir(parents=True)
+        large_home.fill(folder / "hitl.db", rows)
+        path = folder / "out" / "x.jsonl"
+        command = [sys.executable, "-m", "hitl_tui", "export", str(path), "--home", str(folder), "--format", "jsonl"]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not _half_written(path):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGSTOP)
+        while process.poll() is None and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
+        if process.poll() is None and _half_written(path) and not path.exists():
+            return process, path
+        process.kill()
+        process.communicate()
+    raise AssertionError("every export ended before it could be suspended")
+
+
+def _half_written(path: Path) -> bool:
+    """Whether there is a part of the export's file on the disk."""
+    return any(one.stat().st_size for one in path.parent.glob(f".{path.name}.*.part"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_export_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    large_home.fill(tmp_path / "hitl.db", 2_000)
-    out = tmp_path / "out"
-    out.mkdir()
-    path = out / "x.jsonl"
-    command = [sys.executable, "-m", "hitl_tui", "export", str(path), "--home", str(tmp_path), "--format", "jsonl"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not any(one.stat().st_size for one in out.glob(".x.jsonl.*.part")):
-        time.sleep(0.001)
+    process, path = _caught_while_writing(tmp_path)
+    out = path.parent
     process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
     _, said = process.communicate()
     assert process.returncode
     assert "Traceback" not in said
     left = [one.name for one in out.iterdir()]
     assert not left or (number is signal.SIGKILL and all(name.startswith(".") for name in left))
-    assert "exported" not in {one["kind"] for one in audit.entries(tmp_path / "hitl.db")}
-    assert hitl("export", str(path), "--home", str(tmp_path), "--format", "jsonl")[0] == 0
+    assert "exported" not in {one["kind"] for one in audit.entries(out.parent / "hitl.db")}
+    assert hitl("export", str(path), "--home", str(out.parent), "--format", "jsonl")[0] == 0
     assert sorted(one.name for one in out.iterdir()) == ["x.jsonl", "x.jsonl.manifest.json"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui import canonical_json, filter_language, validation
@@ -30,6 +30,7 @@ from hitl_tui.store.answers import DECIDE, row_of
 from hitl_tui.store.maintenance import recover, repair
 from tests.support.attention_homes import EVERY, decided, jobs, made
 from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
+from tests.support.properties import examples
 from tests.ui.homes import seed
 
 Own = Callable[[str], Place]
@@ -49,7 +50,6 @@ ARGS = st.dictionaries(
 # What is made
 
 
-@settings(max_examples=150, deadline=None)
 @given(tool=st.sampled_from(["send_email", "run_sql", "delete_file", "read_file", "noop"]), args=ARGS, seed_=st.text(max_size=5))
 def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(tool: str, args: dict[str, Any], seed_: str) -> None:
     wrong = attention_checks.made(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
@@ -107,7 +107,7 @@ def test_the_policy_says_how_often_or_never() -> None:
         assert [said in problem.text for problem in examine(text)[1]] == [True]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(0.5)
 @given(every=st.integers(2, 1000), numbers=st.integers(0, 1000))
 def test_nobody_can_count_to_it_and_it_is_about_as_often_as_was_said(every: int, numbers: int) -> None:
     places = [attention_checks.after(every, f"{numbers}:{number}") for number in range(60)]
@@ -236,7 +236,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         await runs.recover(store, what)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(0.2)
 @given(steps=st.lists(st.sampled_from([*ENDINGS, *OTHERS]), min_size=2, max_size=7), grace=st.sampled_from([0.0, 60.0]))
 def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_ends_it(steps: list[str], grace: float) -> None:
     async def work(home: Path) -> None:

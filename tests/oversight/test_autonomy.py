@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import Refused
@@ -28,6 +28,7 @@ from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
 from tests.support.harness import Place, Reviewer, approve, edit, reject, reviewer
+from tests.support.properties import examples
 from tests.ui.homes import seed
 
 Own = Callable[[str], Place]
@@ -194,7 +195,7 @@ def test_only_what_acts_without_spot_checks_is_not_drawn() -> None:
     assert judge(facts, left, NOON, {("desk", "read"): Held(Level.ACT)}).outcome is Outcome.AUTO
 
 
-@settings(max_examples=400)
+@examples(4)
 @given(
     st.lists(RULES, max_size=3), FACTS, st.dictionaries(st.sampled_from(["pay", "pay_in", "read", "*", ""]), LEVELS),
     st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from(["", "may have run once"]),

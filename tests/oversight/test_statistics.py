@@ -6,13 +6,9 @@ import json
 import math
 import random
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest  # type: ignore[import-untyped]
-from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
-from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Believed, Rates
@@ -32,6 +28,8 @@ def test_wilson(good: int, total: int, low: float, high: float) -> None:
 
 @given(st.integers(1, 1_000_000), st.floats(0, 1))
 def test_wilson_is_scipys(total: int, share: float) -> None:
+    from scipy.stats import binomtest  # type: ignore[import-untyped] # takes longer to import than most tests run
+
     good = round(total * share)
     exact = binomtest(good, total).proportion_ci(0.95, method="wilson")
     assert statistics.wilson(good, total) == pytest.approx((exact.low, exact.high), abs=1e-9)
@@ -54,6 +52,8 @@ def test_rates() -> None:
 
 @given(st.lists(st.floats(0.02, 1e7), min_size=1, max_size=300), st.sampled_from([0.5, 0.9]))
 def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> None:
+    import numpy as np
+
     buckets: dict[int, int] = {}
     for time in times:
         buckets[statistics.bucket(time)] = buckets.get(statistics.bucket(time), 0) + 1
@@ -107,6 +107,10 @@ def test_the_brier_score_does_not_depend_on_the_bins(pairs: list[tuple[float, bo
 
 
 def test_calibration_is_scikit_learns() -> None:
+    import numpy as np
+    from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
+    from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
+
     drawn = random.Random(7)
     pairs = [(p, drawn.random() < p * p) for p in (drawn.random() for _ in range(3000))]
     stated, good = np.array([p for p, _ in pairs]), np.array([g for _, g in pairs])

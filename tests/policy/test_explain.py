@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.model import DecisionKind, Facts, Outcome, Risk, Verdict
@@ -14,6 +14,7 @@ from hitl_tui.policy.explain import Walk, explain, walk_json
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Policy
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule
+from tests.support.properties import examples
 
 TAGS = st.sampled_from([(), ("prod",), ("prod", "night")])
 MORE = st.fixed_dictionaries(
@@ -35,7 +36,7 @@ def why(walk: Walk, name: str) -> str:
     return next(step.why for step in walk.steps if step.name == name)
 
 
-@settings(max_examples=600)
+@examples(6)
 @given(
     st.lists(st.tuples(RULES, MORE), max_size=4), FACTS, TAGS, st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.01, 1), st.floats(0, 2e9),
     st.sampled_from(["", "may have run once"]),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import BadExpression
 from hitl_tui.model import Facts, Risk
 from hitl_tui.policy.expression import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
 from hitl_tui.policy.expression_eval import Undecided, holds
+from tests.support.properties import examples
 
 ARGS = {
     "amount": 501, "to": "Ann <ann@example.com>", "path": "/etc/passwd", "a": {"b": [1, {"c": "x"}]}, "two words": 2, "flag": True,
@@ -136,7 +137,7 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dic
 TEXTS = st.text(max_size=60) | st.lists(st.sampled_from([*WORDS, '"a*b?"', "args.a", "args.b", 'domain("b.c")']), max_size=14).map(" ".join)
 
 
-@settings(max_examples=600)
+@examples(6)
 @given(TEXTS, VALUES)
 def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any) -> None:
     try:

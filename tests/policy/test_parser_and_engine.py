@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.agents.targets import sample_agents
@@ -20,6 +20,7 @@ from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Policy
 from hitl_tui.policy.toml_lines import places
+from tests.support.properties import examples
 
 NOON = 1_700_568_000.0  # Tuesday 21 November 2023, 12:00 UTC
 GROUPS = '[groups]\nfinance = ["ann", "bob"]\nleads = ["cleo"]\n'
@@ -335,7 +336,7 @@ def test_a_name_and_a_lower_risk_let_nothing_irreversible_go_on_unless_the_rule_
     assert judge(facts, said, NOON).outcome is Outcome.AUTO
 
 
-@settings(max_examples=600)
+@examples(6)
 @given(st.lists(RULES, max_size=4), FACTS, st.sampled_from([0.0, 0.5]), st.floats(0.01, 1), st.floats(0, 2e9))
 def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_naming_it(
     rules: list[dict[str, Any]], facts: Facts, spot: float, auto: float, now: float

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
@@ -26,6 +26,7 @@ from hitl_tui.store import Store, audit, reviews, runs, search
 from hitl_tui.store.chain import chained
 from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import everything
+from tests.support.properties import examples
 
 COLUMNS = ("seq", "at", "kind", "actor", "run", "review", "body", "hash")
 
@@ -139,7 +140,6 @@ def tampered(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy(history, tmp_path_factory.mktemp("tampered") / "home")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"
@@ -170,7 +170,7 @@ def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> N
     assert not audit.verify(path).problem
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.5)
 @given(data=st.data())
 def test_any_other_order_or_number_of_entries_is_found(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
@@ -22,6 +22,7 @@ from hitl_tui.model import Answer, DecisionKind, Event, Subject, Thumb
 from hitl_tui.store import Store, audit, events
 from hitl_tui.store.maintenance import prune
 from tests.export.test_export import NO, TO_ANN, TO_BOB, YES, ask, export
+from tests.support.properties import examples
 
 EDIT = Answer(DecisionKind.EDIT, TO_ANN)
 
@@ -197,7 +198,7 @@ Word = tuple[str, bool, Thumb | None]
 """Who, on the whole run or on the decision, and which thumb; None takes it back."""
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(0.3)
 @given(st.lists(st.tuples(st.sampled_from(["ann", "Ann", "bob"]), st.booleans(), st.sampled_from([1, -1, None])), max_size=8))
 async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store: Store, words: list[Word]) -> None:
     await store.write("DELETE FROM feedback")

@@ -20,6 +20,7 @@ from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState, effect_of
 from hitl_tui.store import Store, agents, claims, decisions, endorsements, reviews, runs
+from tests.support.properties import examples
 
 OPEN, DECIDED, SUBMITTED, APPLIED, STALE, FAILED = (
     ReviewState.OPEN, ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED, ReviewState.STALE, ReviewState.FAILED,
@@ -249,5 +250,5 @@ class Reviews(RuleBasedStateMachine):
         assert gone[0] == 0
 
 
-Reviews.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+Reviews.TestCase.settings = settings(examples(0.3), stateful_step_count=50, suppress_health_check=list(HealthCheck))
 TestReviews = Reviews.TestCase

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
@@ -30,6 +28,7 @@ from hitl_tui.store import Store, reviews, search
 from hitl_tui.store import statistics as tallies
 from hitl_tui.store.statistics import Only
 from tests.benchmarks import large_home
+from tests.support.properties import examples
 
 NOW = time.time()
 DAY = 86_400.0
@@ -223,6 +222,9 @@ FIGURES = (
 
 
 async def test_the_figures_are_those_of_numpy_and_sklearn(tmp_path: Path) -> None:
+    import numpy as np  # these take longer to import than most tests run
+    from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
+
     await asyncio.to_thread(large_home.fill, tmp_path / "hitl.db", 1500)
     async with Store.open(tmp_path / "hitl.db") as store:
         rows = await store.all(FIGURES)
@@ -241,6 +243,8 @@ async def test_the_figures_are_those_of_numpy_and_sklearn(tmp_path: Path) -> Non
 
 
 def _is_counted(rows: Sequence[Any], one: Figures) -> None:
+    import numpy as np
+
     kinds = Counter(row[4] for row in rows)
     assert one.rates == Rates(kinds["approve"], kinds["edit"], kinds["reject"], kinds["respond"])
     for times, column in ((one.waited, 6), (one.looked, 7)):
@@ -272,7 +276,7 @@ ANSWERS = (YES, no("no"), no("No. "), edit({"to": "b", "body": "c"}), Answer(Dec
 STEPS = st.lists(st.tuples(st.sampled_from(["decide", "decide", "undo", "look"]), st.integers(0, 2), st.sampled_from(ANSWERS)), max_size=14)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(0.2)
 @given(STEPS)
 def test_whatever_is_taken_back_leaves_every_figure(steps: list[tuple[str, int, Answer]]) -> None:
     async def work(folder: Path) -> None:

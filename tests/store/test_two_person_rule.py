@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import Refused, Stale
@@ -22,6 +22,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Review, Revi
 from hitl_tui.store import Store
 from hitl_tui.store.answers import DECIDE, row_of
 from tests.support.harness import Place, approve, edit, reject, respond, results, reviewer
+from tests.support.properties import examples
 from tests.ui.homes import seed
 
 Own = Callable[[str], Place]
@@ -260,7 +261,7 @@ async def act(who: Inbox, found: Review, what: Answer | str | None, slot: int) -
         pass
 
 
-@settings(max_examples=40, deadline=None)
+@examples(0.4)
 @given(steps=st.lists(AT_ONCE, min_size=1, max_size=8), slots=st.integers(1, 2), only_ann=st.booleans())
 def test_no_order_of_things_lets_one_person_alone_let_it_through(steps: Any, slots: int, only_ann: bool) -> None:
     async def work() -> None:

@@ -90,6 +90,7 @@ class Forge:
     def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str, cwd: Path | None = None) -> Worker:
         """A process that is `hitl-tui` with these arguments; what it prints goes to files of that name in the folder."""
         assert self._process.stdin and self._process.stdout
+        sys.audit("tests.fork")  # counted by tests/support/recorder.py
         files = {"cwd": f"{cwd or folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
         order = {"args": args, "env": env, **files}
         self._process.stdin.write(json.dumps(order) + "\n")

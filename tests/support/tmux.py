@@ -46,7 +46,7 @@ class Tmux:
             screen = self.screen()
             if all(text in screen for text in texts):
                 return screen
-            time.sleep(0.05)
+            time.sleep(0.2)
         raise AssertionError(f"never saw {texts}; the screen was:\n{self.screen()}")
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from textual import screen as textual_screen
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from hitl_tui.agents.targets import root_of
 from hitl_tui.home import Home
@@ -21,6 +23,9 @@ from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.ui.homes import seed
+
+# Textual draws at most so often: most frames of a test with a pilot are drawn and never looked at.
+textual_screen.UPDATE_PERIOD = 1 / 10  # type: ignore[misc]
 
 NOW = 1_760_000_000.0
 """A time that stands still, for pictures."""
@@ -40,13 +45,15 @@ class Desk:
     ids: list[int] = field(default_factory=list)
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and wait until everything they caused is done."""
-        for key in keys:
+        """Press keys, and wait until everything they caused is done; letters typed into a field are waited for together."""
+        for key, following in zip(keys, (*keys[1:], ""), strict=True):
             await self.pilot.press(key)
-            await self.settle()
+            if not (len(key) == len(following) == 1 and isinstance(self.app.screen.focused, Input | TextArea)):
+                await self.settle()
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
+        await self.app.catch_up()  # the queue is mounted after the first frame
         await self.pilot.pause()
         while len(self.app.screen_stack) == 1 and self.app.query_one(QueueView).busy:
             await self.pilot.pause(0.01)

@@ -274,6 +274,7 @@ async def test_a_cancel_outlives_the_worker(alone: Reviewer) -> None:
     assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
 
 
+@pytest.mark.slow
 async def test_a_locked_database_is_waited_for(alone: Reviewer) -> None:
     run = await alone.launch("steps", given={"seconds": 0.5})
     worker = alone.place.start()
