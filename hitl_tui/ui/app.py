@@ -79,6 +79,7 @@ class HitlApp(LeavableApp):
         self._updates = LiveUpdates(inbox, self._take, self._report)
         self._proposed = 0
         self._begun = asyncio.Event()
+        self._making = asyncio.Lock()
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._typed: TypedInPlaces = {}
         self.keymap = read_keymap(settings.keys)
@@ -216,8 +217,9 @@ class HitlApp(LeavableApp):
         self._updates.ring()
 
     async def _show(self, name: str) -> None:
-        if name not in self._views:
-            await self._make(name)
+        async with self._making:
+            if name not in self._views:
+                self._views[name] = await self._make(name)
         self._shown = VIEWS[name]
         for view in self._views.values():
             view.display = view is self._view
@@ -225,13 +227,15 @@ class HitlApp(LeavableApp):
         self.screen_stack[0].set_focus(self._view.focus_target)
         self.post_message(HintsChanged())
 
-    async def _make(self, name: str) -> None:
+    async def _make(self, name: str) -> ListDetail[Any, Any]:
+        """Mount a view; it takes no rows before that is done, for its widgets are not there."""
         view_class = VIEWS[name].load()
         if view_class.SHEET:
             self.stylesheet.read(view_class.SHEET)
             self.stylesheet.parse()
-        view = self._views[name] = view_class(self._view_context)
+        view = view_class(self._view_context)
         await self.mount(view, after=self.query_one(HeaderBar))
+        return view
 
     @work(group=DIALOG_GROUP)
     @reports_errors

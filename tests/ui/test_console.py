@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from hitl_tui.errors import BadHome
-from hitl_tui.inbox import Inbox
+from hitl_tui.inbox import Changes, Inbox
 from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions
 from hitl_tui.settings import Settings
 from hitl_tui.store import agents
@@ -169,6 +170,20 @@ async def test_runs(console: Console) -> None:
         assert await desk.store.one("SELECT state FROM runs WHERE id = 4") == ("queued",)
         await desk.press("ctrl+x", "y")
         assert await desk.store.one("SELECT state FROM runs WHERE id = 4") == ("cancelled",)
+
+
+@pytest.mark.parametrize("view", ["runs", "history", "insights", "policy", "lessons"])
+async def test_rows_that_change_while_a_view_is_mounted_do_no_harm(console: Console, view: str) -> None:
+    async with console("runs") as desk:
+        changes = Changes(await desk.other.revision(), [], [])
+        opening = asyncio.ensure_future(desk.app.action_show(view))
+        while not opening.done():
+            for shown in [*desk.app._views.values()][1:]:
+                await shown.take(changes)
+            await asyncio.sleep(0)
+        await opening
+        await desk.settle()
+        assert desk.app.is_running
 
 
 async def test_run_log(console: Console) -> None:
