@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hitl_tui import durations
 from hitl_tui.errors import Refused
+from hitl_tui.formatting import parse_duration
 from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
 from hitl_tui.suggest import nearest
 
@@ -135,6 +135,6 @@ def _time(field: str, value: str, now: float) -> float:
     if value[-1:].isdigit():
         raise Refused(f"{field}: cannot be {value!r}", f"write it like {field}:7d, {field}:12h or {field}:2026-03-31")
     try:
-        return now - durations.seconds(value)
+        return now - parse_duration(value)
     except Refused:
         raise Refused(f"{field}: cannot be {value!r}", f"write it like {field}:7d, {field}:12h or {field}:2026-03-31") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
+from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Entry, Json, Recalled, Remembered
 from hitl_tui.sanitize import visible
@@ -111,14 +111,16 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 def _entry_text(entry: Entry) -> str:
     row, answer = entry.row, entry.decision.answer
-    lines = [f"decision {row.decision} · {_outcome(row)} {_when(row.at)}", ", ".join(filter(None, _times(row)))]
+    lines = [f"decision {row.decision} · {_outcome(row)} {local_time(row.at)}", ", ".join(filter(None, _times(row)))]
     lines += [f"reason: {answer.message}"] if answer.message else []
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     parts = [
         "\n".join(visible(line) for line in lines),
         output.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
         output.escalations_text(entry.escalations, time.time()),
-        "\n".join(visible(f"{one.seq:>8}  {_when(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log),
+        "\n".join(
+            visible(f"{one.seq:>8}  {local_time(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log
+        ),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -128,7 +130,7 @@ def _line(one: Recalled) -> tuple[str, ...]:
     changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
     proposed = canonical_json.one_line(one.args, VALUE_LENGTH)
     reason = f"“{canonical_json.one_line(answer.message, VALUE_LENGTH)}”" if answer.message else ""
-    ago = output.age(time.time() - row.at)
+    ago = age(time.time() - row.at)
     return (
         str(row.decision),
         f"{ago} ago",
@@ -147,11 +149,7 @@ def _outcome(row: Remembered) -> str:
 
 
 def _times(row: Remembered) -> tuple[str, str]:
-    return f"waited {output.age(row.waited_s)}", "" if row.looked_ms is None else f"looked {output.age(row.looked_ms / 1000)}"
-
-
-def _when(at: float) -> str:
-    return dt.datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
+    return f"waited {age(row.waited_s)}", "" if row.looked_ms is None else f"looked {age(row.looked_ms / 1000)}"
 
 
 def _is_change(answer: Answer) -> bool:

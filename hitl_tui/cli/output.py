@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import age
 from hitl_tui.model import (
     Action,
     Agent,
@@ -34,14 +35,6 @@ from hitl_tui.sanitize import visible
 def as_json(value: Any) -> str:
     """JSON in ASCII only, so that nothing in it can act on a terminal."""
     return json.dumps(value, indent=2)
-
-
-def age(seconds: float) -> str:
-    """A time span in a word: `8 s`, `4 m`, `2 h`, `3 d`."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
 
 
 def run_id(run: int) -> str:

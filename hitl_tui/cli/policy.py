@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 
-from hitl_tui import durations, notify
+from hitl_tui import notify
 from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import output, policy_output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, review_number, slot_number
 from hitl_tui.errors import BadHome, Refused
+from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
@@ -106,7 +107,7 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
     opened = find_home(home).prepare()
     if since.strip()[-1:].isdigit():
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
-    after = time.time() - durations.seconds(since)
+    after = time.time() - parse_duration(since)
     judge = read_policy(file or policy_paths(opened.path)[0])
     if proposed and judge.ladder is None:
         raise Refused(*OFF)

@@ -6,12 +6,12 @@ import time
 
 import click
 
-from hitl_tui import durations
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import with_inbox
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
+from hitl_tui.formatting import parse_duration
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 
@@ -32,7 +32,7 @@ def prune(older_than: str, dry_run: bool, json_: bool, home: str | None, reviewe
 
     if older_than.strip()[-1:].isdigit():
         raise Refused(f"{older_than!r} has no unit", "write it like 30d, 12h or 2w")
-    before = time.time() - durations.seconds(older_than)
+    before = time.time() - parse_duration(older_than)
 
     async def work(inbox: Inbox, opened: Home) -> None:
         freed = await prune_threads(inbox.store, opened, before, dry_run, inbox.reviewer)

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from hitl_tui import canonical_json, durations
+from hitl_tui import canonical_json
 from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
 from hitl_tui.errors import Refused, Stale
+from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
 from hitl_tui.sanitize import visible
@@ -80,7 +81,7 @@ def decide(
     if decision == "respond" and args_ is None and message is None:
         raise Refused("a response needs --message or --args", "pass the answer")
     id_, _, slot = review.partition("#")
-    grace_s = durations.seconds(grace)
+    grace_s = parse_duration(grace)
     if grace_s > LONGEST_GRACE_S:
         raise Refused(f"{grace} is too long to hold a decision back", "at most a day: 24h")
     answer = Answer(DecisionKind(decision), canonical_json.loads(args_, "--args") if args_ is not None else None, message)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from hitl_tui import canonical_json, durations
+from hitl_tui import canonical_json
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, run_number
+from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunOptions
 from hitl_tui.sanitize import visible
@@ -46,7 +47,7 @@ def launch(
         raise click.UsageError("pass exactly one of TEXT, --input JSON and --input-file FILE")
     source = input_file.read_text("utf-8", "replace") if input_file else input_
     given = canonical_json.loads(source, "the input") if source is not None else None
-    limit_s = durations.seconds(time_limit) if time_limit is not None else None
+    limit_s = parse_duration(time_limit) if time_limit is not None else None
     options = RunOptions(gates, gates_after, limit_s, tags)
 
     async def work(inbox: Inbox) -> str:

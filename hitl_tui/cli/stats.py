@@ -6,11 +6,11 @@ import time
 
 import click
 
-from hitl_tui import durations
 from hitl_tui.cli import output, stats_output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import home_option, json_option
+from hitl_tui.formatting import long_duration, parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.store.statistics import Only
 
@@ -27,13 +27,13 @@ def stats(since: str | None, agent: str, tool: str, reviewer: str, json_: bool, 
 
     Also what people edit, why they reject, and who decides faster than anybody can read. Ranges of more than a month are in whole weeks.
     """
-    length = durations.seconds(since) if since else None
+    length = parse_duration(since) if since else None
     began = 0.0 if length is None else max(0.0, time.time() - length)
 
     async def work(inbox: Inbox) -> str:
         found = await inbox.insights.read(began, Only(agent, tool, reviewer))
         if json_:
             return output.as_json(stats_output.as_json(found))
-        return "\n".join(stats_output.lines(found, "in total" if length is None else f"in the last {durations.told(length)}"))
+        return "\n".join(stats_output.lines(found, "in total" if length is None else f"in the last {long_duration(length)}"))
 
     print_from_inbox(work, home, None)

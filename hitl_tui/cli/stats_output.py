@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hitl_tui.cli.output import table
-from hitl_tui.formatting import UNKNOWN, counted, percent, took
+from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent, percent_range, utc_date
 from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Span, Statistics, Times, reliability
 from hitl_tui.sanitize import one_line
 
@@ -134,7 +133,7 @@ def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
         rates, bounds = one.rates, one.rates.unchanged
         enough = rates.total >= ENOUGH
         shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
-        sure = f"{bounds[0]:.0%}–{bounds[1]:.0%}".replace("%–", "–").replace("%", " %") if enough and bounds else UNKNOWN
+        sure = percent_range(*bounds) if enough and bounds else UNKNOWN
         yield (name, f"{rates.total:,}", *shares, sure)
 
 
@@ -148,7 +147,7 @@ def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
     yield ("", "waited", "p90", "viewed", "p90", "approved")
     for name, one in group:
         enough = one.rates.total >= ENOUGH
-        shown = [took(seconds) if enough else UNKNOWN for of in (one.waited, one.looked) for seconds in (of.median, of.p90)]
+        shown = [measured_duration(seconds) if enough else UNKNOWN for of in (one.waited, one.looked) for seconds in (of.median, of.p90)]
         yield (one_line(name, NAME), *shown, _sparks([span.rates for span in one.trend[-RECENT:]]) if enough else UNKNOWN)
 
 
@@ -162,7 +161,7 @@ def _trend_rows(spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
     for one in spans:
         rates, enough = one.rates, one.rates.total >= ENOUGH
         shares = (percent(rates.share(getattr(rates, kind))) if enough else UNKNOWN for kind in KINDS)
-        yield (_date(one.began), f"{rates.total:,}", *shares, f"about {took(one.waited)}" if enough else UNKNOWN)
+        yield (utc_date(one.began), f"{rates.total:,}", *shares, f"about {measured_duration(one.waited)}" if enough else UNKNOWN)
 
 
 def _counted_rows(counts: Sequence[tuple[str, int]]) -> Iterator[tuple[str, ...]]:
@@ -197,10 +196,6 @@ def _reader_rows(readers: Sequence[Reader]) -> Iterator[tuple[str, ...]]:
     yield ("", "decided", "too fast", "in a row", "1,000 chars", "approved", "checks")
     for one in readers:
         pace, enough = one.pace, one.pace.decided >= ENOUGH
-        fast = (f"{pace.fast:,}", f"{pace.streak:,}", took(one.per_1000)) if enough else (UNKNOWN,) * 3
+        fast = (f"{pace.fast:,}", f"{pace.streak:,}", measured_duration(one.per_1000)) if enough else (UNKNOWN,) * 3
         caught = f"{one.caught:,} of {one.shown:,}" if one.shown else UNKNOWN
         yield (one_line(one.reviewer, READER), f"{pace.decided:,}", *fast, percent(one.unchanged) if enough else UNKNOWN, caught)
-
-
-def _date(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()

@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hitl_tui.formatting import percent_down
 from hitl_tui.model import Evidence, Facts, Level, Risk
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Believed
@@ -108,7 +109,7 @@ def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tu
     missing = _missing(level, found, ladder)
     if missing:
         return None, missing
-    supports = f"{found.unchanged} of {found.decisions} approved unchanged, at least {_percent(found.lower)}; "
+    supports = f"{found.unchanged} of {found.decisions} approved unchanged, at least {percent_down(found.lower)}; "
     supports += f"none of the last {found.since_refused} refused"
     if level is not Level.ASK:
         return (Level.SPOT_CHECKS if level is Level.THRESHOLD else Level.ACT), supports
@@ -132,10 +133,6 @@ def _missing(level: Level, found: Evidence, ladder: Ladder) -> str:
     if found.attention_caught < found.attention_shown:
         return f"{found.attention_caught} of {found.attention_shown} attention checks caught"
     if found.lower is None or found.lower < ladder.approved:
-        shown = f"{found.unchanged} of {found.decisions} approved unchanged shows {_percent(found.lower)}"
-        return f"{shown}, {_percent(ladder.approved)} are wanted"
+        shown = f"{found.unchanged} of {found.decisions} approved unchanged shows {percent_down(found.lower)}"
+        return f"{shown}, {percent_down(ladder.approved)} are wanted"
     return ""
-
-
-def _percent(share: float | None) -> str:
-    return "nothing" if share is None else f"{math.floor(100 * share + 1e-9)} %"

@@ -13,12 +13,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from hitl_tui.formatting import short_date
 from hitl_tui.model import DecisionKind, Facts, Held, Json, Level, Levels, Outcome, PauseKind, Risk, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression_eval import Undecided, holds
@@ -41,7 +41,6 @@ DOES = {
     Level.SPOT_CHECKS: "acts, with spot checks",
     Level.ACT: "acts",
 }
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LOW_TO_HIGH = (None, Risk.READ, Risk.REVERSIBLE, Risk.IRREVERSIBLE)
 
 
@@ -280,8 +279,7 @@ def describe_level(facts: Facts, held: Held) -> str:
     """A tool's level in words: `autonomy: support_desk's look_up acts, with spot checks (since 3 Nov 2026, by ann)`."""
     since = "until it has earned more"
     if held.since is not None:
-        day = dt.datetime.fromtimestamp(held.since, dt.UTC).astimezone()
-        since = f"(since {day.day} {MONTHS[day.month - 1]} {day.year}, by {held.by})"
+        since = f"(since {short_date(held.since, with_year=True)}, by {held.by})"
     return f"{AUTONOMY}: {facts.agent}'s {facts.tool} {DOES[held.level]} {since}"
 
 

@@ -7,8 +7,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from hitl_tui import durations
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
+from hitl_tui.formatting import parse_duration
 from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, Source
@@ -154,7 +154,7 @@ class _Reader:
 
     def _time(self, path: Path, value: Any) -> float:
         try:
-            found = durations.seconds(value) if isinstance(value, str) and value.strip()[-1:].isalpha() else math.nan
+            found = parse_duration(value) if isinstance(value, str) and value.strip()[-1:].isalpha() else math.nan
         except Refused:
             found = math.nan
         if not 0 <= found <= LONGEST_S:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hitl_tui import canonical_json, durations
+from hitl_tui import canonical_json
+from hitl_tui.formatting import long_duration
 from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
 from hitl_tui.store import attention_findings, escalations
 from hitl_tui.store.answers import DECIDE, row_of
@@ -47,7 +48,7 @@ async def enforce(store: Store, review: int, now: float) -> bool:
             return False
         length_s, then, rule, to, note, kind = found[0]
         await db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
-        why = f"nobody decided it within {durations.told(round(length_s, 3))}"
+        why = f"nobody decided it within {long_duration(round(length_s, 3))}"
         if await attention_findings.lapsed(db, review, why):
             return True
         actor = f"timeout:{rule}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hitl_tui import canonical_json, durations
+from hitl_tui import canonical_json
+from hitl_tui.formatting import long_duration
 from hitl_tui.model import Escalation
 from hitl_tui.policy.escalation import Step, following, started
 from hitl_tui.store import attention_findings
@@ -163,6 +164,6 @@ async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float
         if later is None:
             return False
         number, after_s = later
-        why = f"nobody claimed it within {durations.told(after_s)}" if after_s else "so the policy's chain says"
+        why = f"nobody claimed it within {long_duration(after_s)}" if after_s else "so the policy's chain says"
         await add(db, review, chain[number].to, CHAIN, why, now, step=number)
         return True

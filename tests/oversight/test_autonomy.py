@@ -64,7 +64,7 @@ def test_a_ladder_without_spot_checks_is_warned_of() -> None:
     [
         ("decision = 3", "line 2: unknown key 'decision' in autonomy; did you mean decisions?"),
         ("approved = 1.5", "line 2: autonomy.approved is not a number from 0 to 1; 0.9 is 90 %"),
-        ("quiet = 101", "line 2: quiet = 101 is more than the window of 100 decisions: nothing could ever be proposed; let the window be"),
+        ("quiet = 101", "line 2: quiet = 101 is more than the window of 100 decisions: nothing could ever be proposed; make the window"),
         ("window = 20", "line 2: decisions = 30 is more than the window of 20 decisions"),
         ("approved = 0.97", "line 2: approved = 0.97 is out of reach: 100 decisions that all approve show no more than 0.963"),
     ],

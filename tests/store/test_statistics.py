@@ -413,4 +413,4 @@ def test_it_is_told_in_80_columns_and_as_json(tmp_path: Path) -> None:
 def test_a_slip_is_a_sentence(tmp_path: Path, since: str) -> None:
     done = CliRunner().invoke(main, ["stats", "--home", str(tmp_path), "--since", since])
     assert done.exit_code == 1
-    assert "is no length of time; write it like" in done.output
+    assert "is not a duration; write it like" in done.output

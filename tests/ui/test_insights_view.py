@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl_tui.formatting import percent, percent_range, took, top_of
+from hitl_tui.formatting import measured_duration, percent, percent_range, top_of
 from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.oversight.statistics import (
@@ -194,7 +194,7 @@ def test_a_share_is_neither_all_nor_nothing_unless_it_is(share: float | None, to
 
 
 def test_times_are_told_in_one_unit() -> None:
-    assert [took(seconds) for seconds in (None, 0.0, 0.44, 9.94, 9.96, 59.0, 90.0, 3600.0, 40 * DAY)] == [
+    assert [measured_duration(seconds) for seconds in (None, 0.0, 0.44, 9.94, 9.96, 59.0, 90.0, 3600.0, 40 * DAY)] == [
         "–", "0.0 s", "0.4 s", "9.9 s", "10 s", "59 s", "1.5 m", "1.0 h", "40 d",
     ]  # fmt: skip
 

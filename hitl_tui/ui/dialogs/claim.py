@@ -8,10 +8,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from hitl_tui.formatting import until_time
 from hitl_tui.model import ReviewRow
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import ReviewScreen
-from hitl_tui.ui.text import labels
 
 
 class ClaimScreen(ReviewScreen[str]):
@@ -23,7 +23,7 @@ class ClaimScreen(ReviewScreen[str]):
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
-        until = labels.until(self._row.claimed_until or self._now, self._now)
+        until = until_time(self._row.claimed_until or self._now, self._now)
         who = one_line(self._row.claimed_by or "", 40)
         says = f"{who} has it {until}. You take it from {who}; the reason stays in its history."
         yield Static(Content(visible(says)), classes="label")

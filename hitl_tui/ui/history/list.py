@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from hitl_tui.formatting import age, viewed_duration
 from hitl_tui.model import DecisionKind, Remembered
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.review.context import spent
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
@@ -59,7 +59,7 @@ class HistoryList(VirtualList[Remembered]):
             yield glyph, style if row.standing else "muted"
             yield f" {fit(row.tool, tool)}", "strong" if row.standing else "muted"
             yield f" {fit(row.agent, agent)}", "muted"
-            yield f"{labels.ago(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
+            yield f"{age(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""
             yield _second_line(self._facts(row, word), _times(row), _subject(row), width - 4), "muted"
@@ -101,7 +101,7 @@ def _decision(row: Remembered) -> tuple[str, str, str]:
 
 def _times(row: Remembered) -> list[str]:
     """How long it waited and was viewed."""
-    return [f"waited {labels.ago(row.waited_s)}", *([] if row.looked_ms is None else [f"viewed {spent(row.looked_ms)}"])]
+    return [f"waited {age(row.waited_s)}", *([] if row.looked_ms is None else [f"viewed {viewed_duration(row.looked_ms)}"])]
 
 
 def _subject(row: Remembered) -> str:

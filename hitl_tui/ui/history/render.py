@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import age, at_time, viewed_duration
 from hitl_tui.model import Answer, DecisionKind, Entry, Json, Logged
 from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
-from hitl_tui.ui.review.context import LEAD, escalation_lines, spent
+from hitl_tui.ui.review.context import LEAD, escalation_lines
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
@@ -40,13 +41,13 @@ def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
     who = labels.actor(row.actor, viewer.reviewer)
-    yield line(f"{word} by {who} {labels.when(row.at, viewer.now)}", "strong" if row.standing else "muted", glyph, 2, style)
+    yield line(f"{word} by {who} {at_time(row.at, viewer.now)}", "strong" if row.standing else "muted", glyph, 2, style)
     if row.undone_at is not None:
-        yield line(f"undone {labels.when(row.undone_at, viewer.now)}", "warning", "", 2)
+        yield line(f"undone {at_time(row.undone_at, viewer.now)}", "warning", "", 2)
     elif replaced(row):
         yield line(replaced(row), "warning", "", 2)
-    viewed = "" if row.looked_ms is None else f", viewed for {spent(row.looked_ms)}"
-    yield line(f"waited {labels.ago(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
+    viewed = "" if row.looked_ms is None else f", viewed for {viewed_duration(row.looked_ms)}"
+    yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
     yield from thumb_lines(entry.feedback, viewer)
@@ -66,7 +67,7 @@ def _outcome(entry: Entry, viewer: Viewer) -> str:
     if not entry.row.standing:
         return ""
     if review.applied_at is not None:
-        return f", applied {labels.when(review.applied_at, viewer.now)}"
+        return f", applied {at_time(review.applied_at, viewer.now)}"
     gone = review.row.state in render.GONE
     return f", {labels.closing(review.row, viewer.reviewer)[1]}" if gone else ""
 
@@ -115,7 +116,7 @@ def tab_lines(tab: str, entry: Entry, viewer: Viewer) -> Iterator[Line]:
 def _log_entry(one: Logged, viewer: Viewer) -> Iterator[Line]:
     number = str(one.seq)
     by = f" by {labels.actor(one.actor, viewer.reviewer)}" if one.actor else ""
-    yield line(f"{one.kind.replace('_', ' ')}{by} {labels.when(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
+    yield line(f"{one.kind.replace('_', ' ')}{by} {at_time(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
     if fields := _fields(one.body):
         yield line(fields, "muted", "", 1)
     yield line(one.hash, "faint", "", 1)
@@ -132,17 +133,17 @@ def _fields(body: Json) -> str:
 
 
 def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
-    yield line(f"{labels.when(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "opened", LEAD)
+    yield line(f"{at_time(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "opened", LEAD)
     for one in entry.escalations:
         yield from escalation_lines(one, viewer.reviewer, viewer.now)
     for endorsement in entry.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, viewer.reviewer)
         number = f" #{endorsement.slot}" if len(entry.review.actions) > 1 else ""
-        yield line(f"{word}{number} by {who} {labels.when(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
+        yield line(f"{word}{number} by {who} {at_time(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
     lead = "seen"
     for look in entry.looks:
         who = labels.actor(look.reviewer, viewer.reviewer)
-        yield line(f"by {who} for {spent(look.looked_ms)}, last {labels.when(look.last_at, viewer.now)}", "", lead, LEAD)
+        yield line(f"by {who} for {viewed_duration(look.looked_ms)}, last {at_time(look.last_at, viewer.now)}", "", lead, LEAD)
         lead = ""
     if not entry.looks:
         yield line("by nobody", "muted", lead, LEAD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hitl_tui.formatting import UNKNOWN, counted, percent, took
+from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent
 from hitl_tui.oversight.statistics import Reader
 from hitl_tui.ui.insights.figures import Frame
 from hitl_tui.ui.text import labels
@@ -74,7 +74,7 @@ def _chart(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
         warns = reader.pace.too_fast
         yield styled([
             (fit(labels.actor(reader.reviewer, frame.reviewer), NAME), "strong"), (" ", ""),
-            (viewed, "warning" if warns else "accent"), (viewed_rest, "faint"), (f"{took(reader.per_1000):>7}  ", ""),
+            (viewed, "warning" if warns else "accent"), (viewed_rest, "faint"), (f"{measured_duration(reader.per_1000):>7}  ", ""),
             (unchanged, "success"), (unchanged_rest, "faint"), (f"{percent(reader.unchanged):>6} ", ""), (f" {_checks(reader):>6}", ""),
         ])  # fmt: skip
 
@@ -88,7 +88,8 @@ def _table(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
     rows = [
         (
             fit(labels.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.fast} of {reader.pace.decided}",
-            str(reader.pace.streak), took(reader.looked.median), took(reader.per_1000), percent(reader.unchanged), _checks(reader),
+            str(reader.pace.streak), measured_duration(reader.looked.median), measured_duration(reader.per_1000),
+            percent(reader.unchanged), _checks(reader),
         )
         for reader in readers
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hitl_tui.formatting import counted, percent, percent_range, took, top_of
+from hitl_tui.formatting import counted, measured_duration, percent, percent_range, top_of
 from hitl_tui.model import DecisionKind
 from hitl_tui.oversight.statistics import Figures, Rates, Span, Statistics, Times
 from hitl_tui.sanitize import one_line
@@ -139,7 +139,7 @@ def _times(waited: Times, viewed: Times) -> Iterator[Line]:
         if times.median is None:
             yield line("unknown", "muted", name, LEAD, "")
         else:
-            yield line(f"median {took(times.median)}, p90 {took(times.p90)}", "", name, LEAD, "")
+            yield line(f"median {measured_duration(times.median)}, p90 {measured_duration(times.p90)}", "", name, LEAD, "")
 
 
 def _counts(title: str, found: Sequence[tuple[str, int]], noun: str, frame: Frame) -> Iterator[Line]:
@@ -216,7 +216,7 @@ def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
     longest = max((wait for wait in waits if wait is not None), default=0.0)
     yield from _chart(f"decisions {trend.step}", totals, top, f"{top:,.0f}", "accent", cells, frame)
     yield from _chart("approved unchanged", shares, 1.0, "100 %", "success", cells, frame)
-    yield from _chart("median wait", waits, longest, took(longest), "accent", cells, frame)
+    yield from _chart("median wait", waits, longest, measured_duration(longest), "accent", cells, frame)
     yield _dates(trend, cells)
     yield BLANK
 
@@ -248,6 +248,6 @@ def _trend_table(spans: Sequence[Span], room: int) -> Iterator[Line]:
     for span in reversed(spans):
         rates = span.rates
         counts = [f"{count:,}" for count in (rates.total, rates.approved, rates.edited, rates.rejected, rates.answered)]
-        rows.append((_day(span.began, "%Y-%m-%d"), *counts, percent(rates.share(rates.approved)), took(span.waited)))
+        rows.append((_day(span.began, "%Y-%m-%d"), *counts, percent(rates.share(rates.approved)), measured_duration(span.waited)))
     yield from grid(head, rows, room)
     yield BLANK

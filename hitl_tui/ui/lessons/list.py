@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from hitl_tui.formatting import age
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.ui.lessons.pane import STATES, drawn_from
-from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
@@ -54,7 +54,7 @@ class LessonsList(VirtualList[Lesson]):
             yield fit(row.tool, width - 5 - cell_len(row.state)), "muted" if dropped else "strong"
             yield f" {row.state} ", style
         else:
-            source = f"{row.agent} · {drawn_from(row)} · {labels.ago(self._clock() - row.made_at)}"
+            source = f"{row.agent} · {drawn_from(row)} · {age(self._clock() - row.made_at)}"
             yield "   ", ""
             yield fit(source if part == 1 else row.text, width - 4), "" if part == 2 and not dropped else "muted"
             yield " ", ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 
 from hitl_tui import sanitize
+from hitl_tui.formatting import age
 from hitl_tui.model import Entry, Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import one_line
@@ -103,12 +104,12 @@ def lesson_lines(lesson: Lesson, evidence: LessonEvidence | None, reviewer: str,
 def _state(lesson: Lesson, reviewer: str, now: float) -> Iterator[Line]:
     glyph, style = STATES[lesson.state]
     if lesson.state is LessonState.PROPOSED:
-        yield line(f"proposed {drawn_from(lesson)}, {labels.ago(now - lesson.made_at)} ago", "strong", glyph, 2, style)
+        yield line(f"proposed {drawn_from(lesson)}, {age(now - lesson.made_at)} ago", "strong", glyph, 2, style)
         effect = "No agent reads it until somebody accepts it."
     else:
         who = f" by {labels.actor(lesson.actor, reviewer)}" if lesson.actor else ""
         at = lesson.made_at if lesson.decided_at is None else lesson.decided_at
-        yield line(f"{lesson.state}{who}, {labels.ago(now - at)} ago", "strong", glyph, 2, style)
+        yield line(f"{lesson.state}{who}, {age(now - at)} ago", "strong", glyph, 2, style)
         accepted = lesson.state is LessonState.ACCEPTED
         effect = f"{lesson.agent} reads it when it works with {lesson.tool}." if accepted else "No agent reads it."
     yield from paragraph(f"{effect} {_author(lesson, reviewer)}", "muted", "", 2)
@@ -141,7 +142,7 @@ def _rates(rates: Rates) -> str:
 def _example(entry: Entry, reviewer: str, now: float) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
-    yield line(f"{word} by {labels.actor(row.actor, reviewer)} {labels.ago(now - row.at)} ago · review {row.review}", "", glyph, 2, style)
+    yield line(f"{word} by {labels.actor(row.actor, reviewer)} {age(now - row.at)} ago · review {row.review}", "", glyph, 2, style)
     if answer.message and answer.message.strip():
         yield from paragraph(answer.message, "muted", "", 2)
     if answer.args is not None:

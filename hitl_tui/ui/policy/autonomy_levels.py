@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
+from hitl_tui.formatting import age, percent_down
 from hitl_tui.model import Evidence, Level, LevelChange, Standing
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line
@@ -59,7 +59,7 @@ def approved(evidence: Evidence) -> str:
 def evidence_summary(evidence: Evidence) -> str:
     """The evidence in one sentence."""
     parts = [approved(evidence)]
-    parts += [f"at least {_percent(evidence.lower)} (95 % CI)"] if evidence.lower is not None else []
+    parts += [f"at least {percent_down(evidence.lower)} (95 % CI)"] if evidence.lower is not None else []
     parts += [f"{evidence.since_refused:,} since the last rejection or edit"] if evidence.since_refused < evidence.decisions else []
     parts += [f"attention checks caught: {_caught(evidence)}"] if evidence.attention_shown else []
     return ", ".join(parts) + "."
@@ -99,8 +99,8 @@ def _evidence(evidence: Evidence) -> Iterator[tuple[str, str]]:
     if not evidence.decisions:
         return
     share = evidence.unchanged / evidence.decisions
-    yield "unchanged", f"{evidence.unchanged:,} of {evidence.decisions:,}, {_percent(share)}"
-    yield "at least", f"{_percent(evidence.lower)} (95 % CI)" if evidence.lower is not None else "not enough data"
+    yield "unchanged", f"{evidence.unchanged:,} of {evidence.decisions:,}, {percent_down(share)}"
+    yield "at least", f"{percent_down(evidence.lower)} (95 % CI)" if evidence.lower is not None else "not enough data"
     refused = evidence.since_refused < evidence.decisions
     yield "last rejection", f"{evidence.since_refused:,} decisions ago (or edit)" if refused else "none"
     error = evidence.calibration_error
@@ -116,7 +116,7 @@ def _changes(changes: Sequence[LevelChange], reviewer: str, now: float) -> Itera
     for change in changes:
         up = change.level.rank > change.was.rank
         glyph, style = ("↑", "accent") if up else ("↓", "warning")
-        yield line(f"{change.was} → {change.level} {_by(change.actor, reviewer)}, {labels.ago(now - change.at)} ago", "", glyph, 2, style)
+        yield line(f"{change.was} → {change.level} {_by(change.actor, reviewer)}, {age(now - change.at)} ago", "", glyph, 2, style)
         if change.why:
             yield from paragraph(change.why, "muted", "", 2)
 
@@ -127,8 +127,3 @@ def _by(actor: str, reviewer: str) -> str:
 
 def _caught(evidence: Evidence) -> str:
     return f"{evidence.attention_caught:,} of {evidence.attention_shown:,}"
-
-
-def _percent(share: float | None) -> str:
-    """Whole percents, rounded down."""
-    return "" if share is None else f"{math.floor(100 * share + 1e-9)} %"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
+from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import SOURCES, Outcome, RuleCount, Standing
 from hitl_tui.policy.schema import Notify, Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels
@@ -117,7 +118,7 @@ def requirements(reviewers: int, to: str, deadline_s: float | None, then: str) -
 
 def deadline(seconds: float, then: str) -> str:
     """How long people have, and what happens then."""
-    return f"within {labels.span(seconds)}, else {'rejected' if then == 'reject' else 'escalated'}"
+    return f"within {exact_duration(seconds)}, else {'rejected' if then == 'reject' else 'escalated'}"
 
 
 # Settings: value, and a note
@@ -160,7 +161,7 @@ def _groups(policy: Policy) -> tuple[str, str]:
 
 
 def _escalation(policy: Policy) -> tuple[str, str]:
-    steps = [f"{step.to} after {labels.span(step.after_s)}" if step.after_s else step.to for step in policy.chain]
+    steps = [f"{step.to} after {exact_duration(step.after_s)}" if step.after_s else step.to for step in policy.chain]
     return ", then ".join(steps) or "no chain: escalations are unassigned", ""
 
 
@@ -243,7 +244,7 @@ class PolicyList(VirtualList[PolicyRow]):
 def _third_line(row: PolicyRow, room: int, now: float) -> Iterator[Piece]:
     """The terms on the left, how often and when it last matched on the right; when room is short, the right side is shortened."""
     short = _match_counts(row.counts) if row.counts else "never" if row.rule else ""
-    long = f"{short} · {labels.ago(now - max(count.last_at for count in row.counts))} ago" if row.counts else short and f"{short} matched"
+    long = f"{short} · {age(now - max(count.last_at for count in row.counts))} ago" if row.counts else short and f"{short} matched"
     fits = not row.terms or cell_len(row.terms) + 2 + cell_len(long) <= room
     right = long if fits else short
     right = fit(right, room).rstrip() if cell_len(right) > room else right

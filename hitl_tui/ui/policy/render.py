@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
+from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
@@ -13,7 +14,6 @@ from hitl_tui.policy.loader import PolicyNow
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
 from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, channels, confidence_sources, deadline, requirements
-from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
 LEAD = 24
@@ -116,7 +116,7 @@ def _setting(row: PolicyRow, policy: Policy) -> Iterator[tuple[str, str]]:
             for number, step in enumerate(policy.chain, 1):
                 yield f"step {number}", _people(step.to, policy)
                 if step.after_s:
-                    yield "", f"after {labels.span(step.after_s)} without a claim"
+                    yield "", f"after {exact_duration(step.after_s)} without a claim"
         case "notify":
             yield from _notify(policy)
         case _:
@@ -133,7 +133,7 @@ def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
             "people's decisions are the evidence, and a person accepts each step.",
         )
         return
-    yield "decisions", f"at least {needs.decisions:,} by people, among the last {needs.window:,} within {labels.span(needs.window_s)}"
+    yield "decisions", f"at least {needs.decisions:,} by people, among the last {needs.window:,} within {exact_duration(needs.window_s)}"
     yield "unchanged", f"at least {100 * needs.approved:.3g} % (lower end of the 95 % CI)"
     yield "last rejection", f"at least {needs.quiet:,} decisions ago; an edit counts too"
     yield "confidence", f"at most {needs.calibration:g} too high on average, before it decides"
@@ -149,7 +149,7 @@ def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "content", CONTENTS[notify.content]
     if notify.quiet:
         yield "quiet hours", notify.quiet.text
-    yield "timeout", labels.span(notify.timeout_s)
+    yield "timeout", exact_duration(notify.timeout_s)
     yield "retries", str(notify.retries)
 
 
@@ -160,7 +160,7 @@ def _counts(row: PolicyRow, now: float) -> Iterator[Line]:
         yield line("never matched", "muted")
     for count in sorted(row.counts, key=lambda one: (one.rule, -one.actions)):
         rule = f"{count.rule}: " if row.name == REMOVED else ""
-        text = f"{rule}{count.outcome} {count.actions:,} time{'s' * (count.actions != 1)}, last {labels.ago(now - count.last_at)} ago"
+        text = f"{rule}{count.outcome} {count.actions:,} time{'s' * (count.actions != 1)}, last {age(now - count.last_at)} ago"
         yield line(text, "", "●", 2, STYLES[count.outcome])
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from textual.widget import Widget
 
 from hitl_tui.errors import Refused
+from hitl_tui.formatting import age
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.sanitize import visible
@@ -99,7 +100,7 @@ class ClaimController:
         now = self._here.viewer.now
         for name, at in await self._inbox.reviews.recent_people():
             if not assignment.is_me(name, self._inbox.reviewer):
-                found.setdefault(name, f"here {labels.ago(now - at)} ago")
+                found.setdefault(name, f"here {age(now - at)} ago")
         for group, people in groups.items():
             for person in people:
                 if not assignment.is_me(person, self._inbox.reviewer):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from hitl_tui.formatting import age
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
@@ -43,7 +44,7 @@ class QueueList(VirtualList[ReviewRow]):
             yield from self._decided(row, part, width)
         elif part == 0:
             deadline = assignment.deadline(row, now)
-            when = deadline if deadline[0] else (labels.ago(now - row.opened_at), "muted")
+            when = deadline if deadline[0] else (age(now - row.opened_at), "muted")
             yield from _first(row, width, when, "muted" if assignment.others(row, self._reviewer, now) else "strong")
         else:
             yield from _second(row, width, assignment.phrases(row, self._reviewer, now))

@@ -9,6 +9,7 @@ from math import ceil
 
 from rich.cells import cell_len
 
+from hitl_tui.formatting import remaining, until_time
 from hitl_tui.model import Action, DecisionKind, Endorsement, Escalation, Review, ReviewRow, ReviewState, Version, effect_of
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
@@ -58,7 +59,7 @@ def others(row: ReviewRow, reviewer: str, now: float) -> bool:
 
 def first_claim(row: ReviewRow, now: float) -> str:
     """What keeps others from acting on what somebody has, and how to go on."""
-    who, until = one_line(row.claimed_by or "", NAME), labels.until(row.claimed_until or now, now)
+    who, until = one_line(row.claimed_by or "", NAME), until_time(row.claimed_until or now, now)
     return f"{who} has it {until}: claim it first, and say why you take it"
 
 
@@ -95,7 +96,7 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
     if row.is_taken_over:
         name = "you" if is_me(who, reviewer) else one_line(who, NAME)
         return Phrase((f"taken over by {name}", f"taken by {name}"), "warning")
-    mine, end = is_me(who, reviewer), labels.until(row.claimed_until, now)
+    mine, end = is_me(who, reviewer), until_time(row.claimed_until, now)
     name = "you" if mine else one_line(who, NAME)
     return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
 
@@ -107,7 +108,7 @@ def deadline(row: ReviewRow, now: float) -> tuple[str, str]:
     seconds = row.deadline_at - now
     does = f"{row.deadline_then}s"
     style = "warning" if seconds <= LAST * (row.deadline_at - row.opened_at) else "muted"
-    return (f"{does} in {labels.left(seconds)}" if seconds > 0 else f"{does} now"), style
+    return (f"{does} in {remaining(seconds)}" if seconds > 0 else f"{does} now"), style
 
 
 def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str, now: float) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import age, at_time, remaining, until_time, viewed_duration
 from hitl_tui.model import Action, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
@@ -49,7 +50,7 @@ def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, 
     for past in review_context.similar:
         glyph, word, style = labels.DECIDED[past.decision]
         who = labels.actor(past.actor, reviewer)
-        yield line(f"{word} by {who} {labels.ago(now - past.decided_at)} ago", "", glyph, 2, style)
+        yield line(f"{word} by {who} {age(now - past.decided_at)} ago", "", glyph, 2, style)
         yield line(canonical_json.one_line(past.args, VALUE), "muted", "", 2)
         decision = review_context.edits.get(past.review, {}).get(past.slot)
         if decision is not None and past.decision is DecisionKind.EDIT:
@@ -83,16 +84,16 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
         yield from _notice_lines([notice for notice in review_context.notices if notice.escalation == one.id])
     for endorsement in review_context.activity.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, reviewer)
-        yield line(f"{word} by {who} {labels.when(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
+        yield line(f"{word} by {who} {at_time(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
         if endorsement.answer.args is not None:
             yield line(canonical_json.one_line(endorsement.answer.args, VALUE), "muted", "", LEAD)
     if (claimant := row.claimant(now)) and row.claimed_until:
-        yield line(f"by {labels.actor(claimant, reviewer)} {labels.until(row.claimed_until, now)}", "", "claimed", LEAD, "accent")
+        yield line(f"by {labels.actor(claimant, reviewer)} {until_time(row.claimed_until, now)}", "", "claimed", LEAD, "accent")
     if review_context.activity.escalations or review_context.activity.endorsements or claimant:
         yield BLANK
     lead = "seen"
     for look in review_context.looks:
-        told = f"by {labels.actor(look.reviewer, reviewer)} for {spent(look.looked_ms)}, last {labels.when(look.last_at, now)}"
+        told = f"by {labels.actor(look.reviewer, reviewer)} for {viewed_duration(look.looked_ms)}, last {at_time(look.last_at, now)}"
         yield line(told, "", lead, LEAD)
         lead = ""
     if not review_context.looks:
@@ -103,14 +104,14 @@ def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Lin
     """Who escalated it to whom and why, in whose words, and whether anybody took it up."""
     to = labels.actor(one.recipient, reviewer) if one.recipient else "anybody"
     why = f": {one.why}" if one.why and ":" in one.actor else ""  # of a person it only says who
-    yield line(f"by {labels.actor(one.actor, reviewer)} to {to} {labels.when(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning")
+    yield line(f"by {labels.actor(one.actor, reviewer)} to {to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning")
     if one.note.strip():
         yield from paragraph(one.note.strip(), "strong", "", LEAD)
     if one.acknowledged_at is not None:
         who = labels.actor(one.acknowledged_by or "", reviewer)
-        yield line(f"taken up by {who} {labels.when(one.acknowledged_at, now)}", "muted", "", LEAD)
+        yield line(f"taken up by {who} {at_time(one.acknowledged_at, now)}", "muted", "", LEAD)
     elif one.next_at is not None:
-        yield line(f"goes on to the next of the chain in {labels.left(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
+        yield line(f"goes on to the next of the chain in {remaining(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
 
 
 def _notice_lines(notices: Sequence[Notice]) -> Iterator[Line]:
@@ -119,9 +120,3 @@ def _notice_lines(notices: Sequence[Notice]) -> Iterator[Line]:
         yield line(f"told by {', '.join(sent)}", "muted", "", LEAD)
     for told in filter(None, map(Notice.told, notices)):
         yield from paragraph(told, "warning", "", LEAD)
-
-
-def spent(ms: int) -> str:
-    """How long somebody looked."""
-    seconds = ms / 1000
-    return f"{seconds:.1f} s" if seconds < 10 else labels.ago(seconds)

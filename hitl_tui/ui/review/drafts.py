@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hitl_tui.formatting import at_time
 from hitl_tui.model import Action, Json, Version
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
@@ -33,7 +34,7 @@ def lines(versions: Sequence[Version], action: Action, reviewer: str, now: float
         yield from difference_lines(version.left, proposal, "the agent changed nothing")
         yield BLANK
         yield from paragraph(
-            f"sent back by {who} {labels.when(version.at, now)}" + (f": {version.note}" if version.note else ""), "", "↻", 2, "warning"
+            f"sent back by {who} {at_time(version.at, now)}" + (f": {version.note}" if version.note else ""), "", "↻", 2, "warning"
         )
         if version.left != version.proposal:
             yield line(f"version {number}, and what {who} changed in it", "accent")

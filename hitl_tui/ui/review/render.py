@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import at_time
 from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
@@ -55,7 +56,7 @@ def outcome(review: Review, viewer: Viewer) -> str:
     """What became of a review that is no longer open: who decided what and when, or why it is gone."""
     closed = labels.closing(review.row, viewer.reviewer)[1]
     told = review.decided_at is not None and review.row.state not in GONE
-    return f"{closed} {labels.when(review.decided_at or 0.0, viewer.now)}" if told else closed
+    return f"{closed} {at_time(review.decided_at or 0.0, viewer.now)}" if told else closed
 
 
 def sources(row: ReviewRow, review: Review | None) -> list[str]:
@@ -101,7 +102,7 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
         return
     glyph, word, style = labels.decided(review.row.kind, decision.answer)
     who = "you" if decision.actor == viewer.reviewer else decision.actor
-    text = f"{word} by {who} {labels.when(decision.at, viewer.now)}"
+    text = f"{word} by {who} {at_time(decision.at, viewer.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
     if decision.answer.args is not None:
         yield from value_lines(decision.answer.args, "", 2)
@@ -115,7 +116,7 @@ def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewAc
     for one in activity.endorsements:
         if one.slot == action.slot:
             glyph, word, style = labels.DECIDED[one.answer.kind]
-            text = f"{word} by {labels.actor(one.actor, viewer.reviewer)} {labels.when(one.at, viewer.now)}"
+            text = f"{word} by {labels.actor(one.actor, viewer.reviewer)} {at_time(one.at, viewer.now)}"
             need = f"{'another person' if action.reviewers == 2 else 'other people'} must {labels.AGAIN[one.answer.kind]}"
             yield from paragraph(f"{text}: {need}" + (f": {one.answer.message}" if one.answer.message else ""), "", glyph, 2, style)
             if one.answer.args is not None:
@@ -164,7 +165,7 @@ def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[L
     to = labels.actor(last.recipient, viewer.reviewer) if last.recipient else "anybody"
     repeats = ":" not in last.actor or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
-    told = f"escalated by {labels.actor(last.actor, viewer.reviewer)} to {to} {labels.when(last.at, viewer.now)}{why}"
+    told = f"escalated by {labels.actor(last.actor, viewer.reviewer)} to {to} {at_time(last.at, viewer.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)

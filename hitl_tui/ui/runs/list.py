@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 
+from hitl_tui.formatting import age
 from hitl_tui.model import Run, RunState
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, fit
@@ -36,7 +37,7 @@ class RunsList(VirtualList[Run]):
             yield glyph, style
             yield f" {fit(f'r{row.id}  {row.agent}', name)} ", "strong"
             yield state, style
-            yield f"{labels.ago(self._clock() - row.created_at):>{AGE_CELLS + 1}} ", "muted"
+            yield f"{age(self._clock() - row.created_at):>{AGE_CELLS + 1}} ", "muted"
         else:
             yield "   ", ""
             yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"

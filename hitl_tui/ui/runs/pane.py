@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from hitl_tui.formatting import age
 from hitl_tui.model import Feedback, Json, Message, Run, RunState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import TabChosen
@@ -99,7 +100,7 @@ class RunPane(DetailPane):
             parts.append((f"   {one_line(run.activity, 60)}", "$foreground"))
         if run.started_at:
             took = (run.ended_at or self._clock()) - run.started_at
-            parts.append((f"   {'took' if run.ended_at else 'for'} {labels.ago(took)}", "$foreground 60%"))
+            parts.append((f"   {'took' if run.ended_at else 'for'} {age(took)}", "$foreground 60%"))
         if run.crashes:
             parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
         asked = labels.options(run.options)

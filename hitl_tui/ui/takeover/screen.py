@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Static, TextArea
 
 from hitl_tui.errors import Refused, Stale
+from hitl_tui.formatting import at_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import HandBack, RunState, TakeOver
 from hitl_tui.sanitize import one_line, visible
@@ -28,7 +29,6 @@ from hitl_tui.ui.takeover.action_list import WaysList
 from hitl_tui.ui.takeover.action_panel import Place
 from hitl_tui.ui.takeover.draft import CHECKED, Draft, Way
 from hitl_tui.ui.takeover.run_panel import Whole, WholeRun, read_whole
-from hitl_tui.ui.text import labels
 from hitl_tui.ui.views import OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
 from hitl_tui.ui.widgets.text_view import TextView
@@ -113,7 +113,7 @@ class TakeOverScreen(OverlayScreen):
 
     def _heading(self) -> Content:
         run = self._whole.run
-        since = labels.when(self._over.at, self._clock())
+        since = at_time(self._over.at, self._clock())
         what = f"{one_line(run.agent, 40)} · run r{run.id}"
         muted = f"   taken over by you {since}   {one_line(run.title, 120)}"
         return Content.assemble((" Take over ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from math import ceil
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb
 from hitl_tui.sanitize import one_line
@@ -62,33 +60,6 @@ class Viewer:
     """Unix time, seconds."""
 
 
-def ago(seconds: float) -> str:
-    """A duration in one unit."""
-    seconds = max(0, int(seconds))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def left(seconds: float) -> str:
-    """The time until something happens, in one unit that does not promise more than there is by much."""
-    seconds = max(0, ceil(seconds))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds > 2 * size:
-            return f"{ceil(seconds / size)} {unit}"
-    return f"{seconds} s"
-
-
-def span(seconds: float) -> str:
-    """A length of time, exactly: `4 h`, `1 h 30 m`."""
-    parts, left = [], round(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        count, left = divmod(left, size)
-        parts += [f"{count} {unit}"] if count else []
-    return " ".join(parts) or "0 s"
-
-
 def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
     """Glyph, words and style of a review that is no longer open."""
     gone = {ReviewState.STALE: "gone", ReviewState.EXPIRED: "expired", ReviewState.FAILED: "failed"}.get(row.state)
@@ -122,18 +93,6 @@ def actor(name: str, reviewer: str) -> str:
     if rest and kind == "agent":
         return "the agent"
     return "you" if name == reviewer else one_line(name, 40)
-
-
-def when(at: float, now: float) -> str:
-    """`at 14:03:22`, with the date when it is another day's."""
-    then = time.localtime(at)
-    return time.strftime("at %H:%M:%S" if then[:3] == time.localtime(now)[:3] else "on %Y-%m-%d at %H:%M:%S", then)
-
-
-def until(at: float, now: float) -> str:
-    """`until 14:20`, with the date when it is another day's."""
-    then = time.localtime(at)
-    return time.strftime("until %H:%M" if then[:3] == time.localtime(now)[:3] else "until %Y-%m-%d %H:%M", then)
 
 
 def gauge(confidence: float) -> str:

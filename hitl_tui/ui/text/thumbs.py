@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from hitl_tui.formatting import at_time
 from hitl_tui.model import Feedback
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
@@ -24,7 +25,7 @@ def said(one: Feedback, viewer: Viewer) -> str:
     """Rating, reviewer, time and tags."""
     about = " on the whole run" if one.subject.is_whole_run else ""
     tags = "".join(f" · {tag}" for tag in one.tags)
-    return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, viewer.reviewer)} {labels.when(one.at, viewer.now)}{tags}"
+    return f"{labels.THUMBS[one.thumb][1]}{about} by {labels.actor(one.actor, viewer.reviewer)} {at_time(one.at, viewer.now)}{tags}"
 
 
 def counted(feedback: Iterable[Feedback]) -> str:
