@@ -47,9 +47,9 @@ def export(
 
     Writes FILE, which must not exist yet, and a manifest beside it.
     """
-    place = find_home(home).prepare()
+    opened = find_home(home).prepare()
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
-    who = signature(reviewer or read_settings(place).reviewer or login())
+    who = signature(reviewer or read_settings(opened).reviewer or login())
     bar: Any
     with interrupt_on_signals(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
@@ -58,7 +58,7 @@ def export(
             bar.update(done - bar.pos)
 
         rules = Rules(keep_policy, keep_fast, keep_undoable)
-        done = asyncio.run(_export(place, file, format_, wanted, rules, masker, who, progress))
+        done = asyncio.run(_export(opened, file, format_, wanted, rules, masker, who, progress))
     click.echo(output.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
 

@@ -225,7 +225,7 @@ def _assignment(row: ReviewRow, now: float) -> Iterator[str]:
     if claimant := row.claimant(now):
         yield f"claimed by {claimant}"
     if row.escalated:
-        yield f"escalated to {row.escalated}"
+        yield "escalated, unassigned" if row.escalated == "anybody" else f"escalated to {row.escalated}"
     elif row.recipient:
         yield f"for {row.recipient}"
     if row.deadline_at is not None:

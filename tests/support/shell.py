@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.support.harness import Forge
 
+PATIENCE_S = 120.0
+"""Seconds for one command; a worker imports and runs agents, and the machine may be busy."""
 CLIENT = """#!{python} -ISE
 import json, os, socket, sys
 
@@ -53,11 +55,11 @@ def _serve(server: socket.socket, forge: Forge, folder: Path, change: Callable[[
             args, cwd, env = json.loads(peer.makefile().readline())
             number += 1
             process = forge.fork(change(args), env, folder, f"command{number}", Path(cwd))
-            code = process.wait()
+            code = process.wait(PATIENCE_S)
             out, err = ((folder / f"command{number}.{end}").read_text() for end in ("out", "err"))
             peer.sendall(json.dumps([out, err, code]).encode() + b"\n")
 
 
 def run(script: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a bash script that ends with the first command that fails."""
-    return subprocess.run(["bash", "-eu", "-c", script], cwd=cwd, env=env, capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run(["bash", "-eu", "-c", script], cwd=cwd, env=env, capture_output=True, text=True, timeout=170, check=False)
