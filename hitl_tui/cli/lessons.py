@@ -26,7 +26,7 @@ from hitl_tui.store import audit
 
 Effect = tuple[Rates, Rates] | None
 """Outcomes of the tool's calls before the lesson was accepted, and since."""
-INLINE = re.compile(r"[\\`*#\[\]<>&~|]|(?<!\w)_|_(?!\w)")
+INLINE = re.compile(r"[\\`*#\[\]<>&~|]|(?<![^\W_])_|_(?![^\W_])")
 """Markdown syntax inside a line."""
 FIRST = re.compile(r"^([+\-=]|\d+(?=[.)]))")
 """Markdown syntax at the start of a line."""

@@ -390,7 +390,7 @@ async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
 
 @given(
     st.text(min_size=1).filter(lambda text: spelt(text).split())
-    | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "*b* <i>", "&lt;", "[x](y)"])
+    | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "__0__", "*b* <i>", "&lt;", "[x](y)"])
 )
 def test_no_lesson_is_markdown_structure(text: str) -> None:
     lesson = Lesson(1, text, text, "edit:x", text, "rules", (1,), LessonState.ACCEPTED, 1.0, "ann", 2.0)
