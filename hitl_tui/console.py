@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING
 from hitl_tui.agents import targets as parsing
 from hitl_tui.errors import HitlError
 from hitl_tui.home import Home, find_home
-from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Settings, login, read_settings
-from hitl_tui.store import Store
-from hitl_tui.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from hitl_tui.inbox import Inbox
     from hitl_tui.policy.loader import Policies
+    from hitl_tui.supervisor import Supervisor
 
 
 class Workers:
@@ -42,6 +42,8 @@ class Workers:
 
     def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
         """Start a worker for each target. `heard` is called after a worker's commits, `died` with a sentence when one ended by itself."""
+        from hitl_tui.supervisor import Supervisor
+
         for target, label in zip(self._given, self.labels, strict=True):
             supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died, self._time_limit_s)
             self._supervisors.append(supervisor)
@@ -92,14 +94,26 @@ def _policies(home: Home, workers: Workers) -> Policies:
 async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str) -> int:
     from hitl_tui.ui.app import HitlApp
 
-    async with Store.open(home.database) as store:
-        inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers), settings.claim_s)
-        app = HitlApp(inbox, settings, workers, home)
+    inbox: Inbox | None = None
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def open_inbox() -> Inbox:
+            nonlocal inbox
+            from hitl_tui.inbox import Inbox
+            from hitl_tui.store import Store
+
+            store = await stack.enter_async_context(Store.open(home.database))
+            inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers), settings.claim_s)
+            return inbox
+
+        app = HitlApp(open_inbox, settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:
             await app.run_async()
         finally:
             await workers.stop()
-        if waiting := await inbox.reviews.count_unsent():
+        if app.failure:
+            raise app.failure
+        if inbox and (waiting := await inbox.reviews.count_unsent()):
             print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
     return app.return_code or 0

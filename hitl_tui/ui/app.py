@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,26 +16,23 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
-from hitl_tui.errors import BadHome
+from hitl_tui.errors import BadHome, HitlError
 from hitl_tui.home import Home
-from hitl_tui.inbox import Changes, Inbox
-from hitl_tui.model import ReviewState
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, group, read_keymap
 from hitl_tui.ui.messages import CommandClicked, HintsChanged, ProposalsCounted, RowsChanged, RunChosen
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyQueueScreen, ask, dialog_ready
-from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_worker_status
-from hitl_tui.ui.text import labels
 from hitl_tui.ui.theme import THEMES
 from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
 
 if TYPE_CHECKING:
+    from hitl_tui.inbox import Changes, Inbox
     from hitl_tui.ui.queue.view import QueueView
     from hitl_tui.ui.takeover.open import TypedInPlaces
     from hitl_tui.ui.widgets.list_detail import ListDetail
@@ -51,6 +48,10 @@ PROPOSALS_S = 30.0
 """How often it is looked whether a tool could go a step up: evidence comes in slowly, and weighing it is not free."""
 
 
+OpenInbox = Callable[[], Awaitable["Inbox"]]
+"""Opens the home. Called after the first frame, so that neither database nor model is imported before it."""
+
+
 class HitlApp(LeavableApp):
     """One reviewer's console on one home."""
 
@@ -63,20 +64,24 @@ class HitlApp(LeavableApp):
     key_hints: reactive[Hints] = reactive(((), ()))
     """What the last row shows."""
 
-    def __init__(self, inbox: Inbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, open_inbox: OpenInbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time
+    ) -> None:
         self._themes: dict[str, Theme | None] = {}
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = list(LAYOUTS)
         self.VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW, "-high")]
-        self._inbox = inbox
+        self._open_inbox = open_inbox
+        self._settings = settings
+        self._home = home
         self._pool = pool
         self._clock = clock
-        self._view_context = ViewContext(inbox, settings, home, pool, clock)
         self._views: dict[str, ListDetail[Any, Any]] = {}
         """Those that were shown already, by name; the queue is the first."""
         self._shown = VIEWS["queue"]
         self._has_view = asyncio.Event()
-        self._updates = LiveUpdates(inbox, self._take, self._report)
+        self.failure: HitlError | None = None
+        """Why the home could not be opened."""
         self._proposed = 0
         self._begun = asyncio.Event()
         self._making = asyncio.Lock()
@@ -94,9 +99,6 @@ class HitlApp(LeavableApp):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._begin)  # the first frame waits for no view and no row
-
-    def on_ready(self) -> None:
-        self._pool.start(self.doorbell, self.worker_died)  # only now: nothing shall compete with the first frame
 
     def get_theme(self, theme_name: str) -> Theme | None:
         """Textual asks for it with every line it draws, and merges all themes each time."""
@@ -139,12 +141,22 @@ class HitlApp(LeavableApp):
 
     @work(group="live")
     async def _begin(self) -> None:
-        """Show the queue, read its rows, and keep everything new."""
+        """Open the home, show the queue, read its rows, and keep everything new."""
+        try:
+            self._inbox = await self._open_inbox()
+        except HitlError as error:
+            self.failure = error
+            self.exit(return_code=1)
+            return
         from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
+        from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
 
+        self._view_context = ViewContext(self._inbox, self._settings, self._home, self._pool, self._clock)
+        self._updates = LiveUpdates(self._inbox, self._take, self._report)
         self._escalation_alert = EscalationAlert(self, self._inbox, self._clock)
         await self._show("queue")
         self._has_view.set()
+        self._pool.start(self.doorbell, self.worker_died)
         while not self._begun.is_set():
             try:
                 await self._updates.begin()
@@ -180,6 +192,8 @@ class HitlApp(LeavableApp):
         self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.standings())
 
     async def _update_header(self) -> None:
+        from hitl_tui.ui.text import labels
+
         worker, style = await read_worker_status(self._inbox, self._pool, self._clock())
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
         if not self._is_up:
@@ -291,6 +305,8 @@ class HitlApp(LeavableApp):
 
     @reports_errors
     async def on_run_chosen(self, message: RunChosen) -> None:
+        from hitl_tui.model import ReviewState
+
         rows = await self._inbox.reviews.of_run(message.run)
         review = next((row.id for row in rows if row.state == ReviewState.OPEN), None)
         if review is not None:

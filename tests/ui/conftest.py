@@ -19,7 +19,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
-from hitl_tui.ui.app import HitlApp
+from hitl_tui.ui.app import HitlApp, OpenInbox
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.ui.homes import seed
@@ -29,6 +29,15 @@ textual_screen.UPDATE_PERIOD = 1 / 10  # type: ignore[misc]
 
 NOW = 1_760_000_000.0
 """A time that stands still, for pictures."""
+
+
+def opened(inbox: Inbox) -> OpenInbox:
+    """An inbox that is open already, for a console."""
+
+    async def at_hand() -> Inbox:
+        return inbox
+
+    return at_hand
 
 
 @dataclass
@@ -114,7 +123,7 @@ def console(tmp_path: Path) -> Console:
                 await seed.other_runs(store, project, time.time())
             policies = Policies(home.path, root_of)
             inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies)
-            app = HitlApp(inbox, settings or Settings(), pool or NoWorkers(), home, clock)
+            app = HitlApp(opened(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
                 await desk.armed()

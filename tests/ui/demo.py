@@ -18,6 +18,7 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
+from tests.ui.conftest import opened
 from tests.ui.homes import escalations, history, run_heads, seed
 
 
@@ -47,7 +48,7 @@ async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> Non
                 await seed.other_runs(store, of, time.time())
                 if what == "variety":
                     await run_heads.heads_of(store)
-            await HitlApp(Inbox(store, "ann", grace_s=float(undo_s)), Settings(theme=theme), pool, home).run_async()
+            await HitlApp(opened(Inbox(store, "ann", grace_s=float(undo_s))), Settings(theme=theme), pool, home).run_async()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.widgets.text_view import TextView
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import Console, Desk, opened
 from tests.ui.homes import seed
 
 
@@ -229,7 +229,7 @@ def test_bad_keys(keys: dict[str, str], why: str) -> None:
 async def test_bad_theme(console: Console) -> None:
     async with console("empty") as desk:
         with pytest.raises(BadHome, match="no theme 'nope'"):
-            HitlApp(Inbox(desk.store, "x"), Settings(theme="nope"), NoWorkers(), desk.home)
+            HitlApp(opened(Inbox(desk.store, "x")), Settings(theme="nope"), NoWorkers(), desk.home)
 
 
 async def test_every_command_is_declared_explained_and_in_the_help(console: Console) -> None:

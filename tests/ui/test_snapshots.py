@@ -30,13 +30,11 @@ class Pictured(HitlApp):
     """A console that opens its own store when it starts, as `snap_compare` runs the loop itself."""
 
     def __init__(self, home: Home, theme: str) -> None:
-        inbox = Inbox(Store.__new__(Store), "ann", policies=lambda: Policies(home.path, root_of))
-        super().__init__(inbox, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
-        self._database = home.database
+        super().__init__(self._open, Settings(theme=theme), NoWorkers(), home, clock=lambda: NOW)
 
-    async def on_load(self) -> None:
-        self._opened = Store.open(self._database)
-        self._inbox.store = await self._opened.__aenter__()
+    async def _open(self) -> Inbox:
+        self._opened = Store.open(self._home.database)
+        return Inbox(await self._opened.__aenter__(), "ann", policies=lambda: Policies(self._home.path, root_of))
 
     async def on_unmount(self) -> None:
         await self._opened.__aexit__(None, None, None)

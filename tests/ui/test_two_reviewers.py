@@ -12,7 +12,7 @@ from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import Console, Desk, opened
 from tests.ui.queue.test_decisions import MAIL, SQL, text
 
 BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
@@ -22,7 +22,7 @@ BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 async def second(desk: Desk, grace_s: float = 0.0) -> AsyncIterator[Desk]:
     """Bob's console on the same store."""
     async with Store.open(desk.home.database) as store:
-        app = HitlApp(Inbox(store, "bob", grace_s=grace_s), Settings(), NoWorkers(), desk.home)
+        app = HitlApp(opened(Inbox(store, "bob", grace_s=grace_s)), Settings(), NoWorkers(), desk.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             bob = Desk(app, pilot, desk.store, desk.project, desk.home, desk.other, desk.ids)
             await bob.armed()

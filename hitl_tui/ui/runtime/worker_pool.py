@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hitl_tui.inbox import Inbox
+if TYPE_CHECKING:
+    from hitl_tui.inbox import Inbox
 
 
 class WorkerPool(Protocol):

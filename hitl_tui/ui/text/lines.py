@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Json
 from hitl_tui.sanitize import one_line, visible_line
+
+if TYPE_CHECKING:
+    from hitl_tui.model import Json
 
 AGE_CELLS = 5
 NAME_CELLS = 20

@@ -18,7 +18,7 @@ from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.widgets.tabs import TabBar
 from tests.support.harness import Place
 from tests.support.sample_run import SAMPLES, Job
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import Console, Desk, opened
 from tests.ui.homes import seed
 
 Open = Callable[..., contextlib.AbstractAsyncContextManager[Desk]]
@@ -35,7 +35,7 @@ def at_work(own: Callable[[str], Place]) -> Open:
         job = Job(place, agent, request)
         review = int((await asyncio.to_thread(job.asked))["review"])
         async with Store.open(place.home.database) as store, Store.open(place.home.database) as mine:
-            app = HitlApp(Inbox(mine, "ann"), Settings(), NoWorkers(), place.home)
+            app = HitlApp(opened(Inbox(mine, "ann")), Settings(), NoWorkers(), place.home)
             async with app.run_test(size=size, notifications=True) as pilot:
                 desk = Desk(app, pilot, store, 1, place.home, Inbox(store, "bob"), [review])
                 await desk.armed()

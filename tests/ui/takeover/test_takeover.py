@@ -23,7 +23,7 @@ from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runs.view import RunsView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.support.harness import Place, Reviewer, approve, results, reviewer, rounds
-from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.conftest import NOW, Console, Desk, opened
 from tests.ui.homes import seed
 from tests.ui.homes.run_heads import heads_of
 from tests.ui.test_snapshots import Pictured
@@ -381,7 +381,7 @@ async def console_of(who: Reviewer, run: Run) -> AsyncIterator[Desk]:
     """Ann's console on the home of a place with a worker, its cursor on a run."""
     async with Store.open(who.place.home.database) as store:
         inbox = Inbox(store, "ann", lambda: None)
-        app = HitlApp(inbox, Settings(), NoWorkers(), who.place.home)
+        app = HitlApp(opened(inbox), Settings(), NoWorkers(), who.place.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
             desk = Desk(app, pilot, who.store, 1, who.place.home, who.inbox)
             await desk.press("f2")
