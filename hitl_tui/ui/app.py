@@ -1,4 +1,4 @@
-"""The console: puts the views on the screen, keeps them new, and hands keys to them."""
+"""The console: shows the views, keeps them current, and routes keys to them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,11 @@ if TYPE_CHECKING:
 
 SMALLEST = (60, 16)
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
-"""Columns from which on so many panes stand side by side."""
-
-
+"""Width in columns → class of the layout: one, two or three panes."""
 LOW = 30
-"""Rows below which there are none to spare."""
+"""Height in rows below which margins are dropped."""
 PROPOSALS_S = 30.0
-"""How often it is looked whether a tool could go a step up: evidence comes in slowly, and weighing it is not free."""
+"""Interval of the search for autonomy proposals: evidence grows slowly, and weighing it costs time."""
 
 
 OpenInbox = Callable[[], Awaitable["Inbox"]]

@@ -1,4 +1,4 @@
-"""Who has the review under the cursor: claim it, give it back, take it from somebody, put it before somebody else."""
+"""Claims, releases and escalates the review under the cursor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReviewSelection(Protocol):
 
 
 class ClaimController:
-    """Acts on rows alone: nothing of what is asked has to be seen for it."""
+    """Needs only the row: these actions do not depend on what the call asks."""
 
     def __init__(self, owner: Widget, inbox: Inbox, prompts: Prompts, here: ReviewSelection) -> None:
         self._owner = owner

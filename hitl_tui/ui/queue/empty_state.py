@@ -47,7 +47,7 @@ def empty_lines(now: EmptyState) -> Iterator[Line]:
     yield BLANK
     for label, error in now.problems:
         yield from paragraph(f"{label} cannot be loaded: {error}", "error", "✗", 3, "error")
-        yield line("mend it, then press R", "muted", "", 3)
+        yield line("fix it, then press R", "muted", "", 3)
         yield BLANK
     ready = [agent for agent in now.agents if not agent.error]
     if ready:
@@ -69,13 +69,13 @@ def _broken(agents: Sequence[Agent]) -> Iterator[Line]:
         if agent.error:
             yield from paragraph(f"{agent.name} is broken: {agent.error}", "error", "✗", 3, "error")
     if any(agent.error for agent in agents):
-        yield line("the traceback is in n; mend it, then press R", "muted", "", 3)
+        yield line("n shows the traceback; fix it, then press R", "muted", "", 3)
         yield BLANK
 
 
 def _going_on(runs: Sequence[Run]) -> Iterator[Line]:
     if runs:
-        yield line("going on now", "muted")
+        yield line("running now", "muted")
     for run in runs:
         glyph, style = labels.RUNS[run.state]
         yield line(f"r{run.id} {run.agent} · {run.activity or run.state} · {run.title}", "", f"{glyph}", 3, style)

@@ -1,4 +1,4 @@
-"""The guard against fatigue: who goes too fast is told so, calmly, and reads what is irreversible to its end. Never in a key's way."""
+"""Tells a reviewer who approves too fast, and makes them read irreversible calls to the end."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
 SOON_S = 0.25
-"""So long after a decision the pace is looked at: the keys of a fast reviewer come first."""
+"""Delay after a decision before the pace is read, so that keys come first."""
 QUIET_S = 600.0
-"""How long it is not said again."""
+"""Least time between two notices."""
 KEPT = 20
 """Approvals that the notice can speak of."""
 BECAUSE = "(you have been fast; it is irreversible)"

@@ -1,4 +1,4 @@
-"""The reviews around the cursor, read ahead, so that moving it paints the next one at once."""
+"""Prefetches the reviews around the cursor, so that the next one is painted at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT = 12
 
 @dataclass(frozen=True, slots=True)
 class LoadedReview:
-    """A review with what is shown of it at once."""
+    """A review with all that is shown of it at once."""
 
     review: Review
     context: Context
@@ -26,22 +26,22 @@ class LoadedReview:
 
 
 class PrefetchCache:
-    """The last few reviews, whole."""
+    """The reviews read last, complete."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._reviews: OrderedDict[int, LoadedReview] = OrderedDict()
 
     def get(self, id_: int) -> LoadedReview | None:
-        """A review that is at hand."""
+        """The review, if it is cached."""
         return self._reviews.get(id_)
 
     def forget(self, id_: int) -> None:
-        """It changed: read it again when it is next looked at."""
+        """Drop a review that changed; the next read loads it again."""
         self._reviews.pop(id_, None)
 
     async def read(self, id_: int) -> LoadedReview:
-        """A review as its rows are now."""
+        """Load a review from its rows."""
         review = await self._inbox.reviews.get(id_)
         loaded = LoadedReview(review, await self._inbox.reviews.context(id_), await self._read_activity(review))
         self._reviews[id_] = loaded
@@ -51,7 +51,7 @@ class PrefetchCache:
         return loaded
 
     async def _read_activity(self, review: Review) -> ReviewActivity:
-        """Read only for reviews that say themselves that there is something."""
+        """Read what people did so far, only where the review says that there is something."""
         several = any(action.reviewers > 1 for action in review.actions)
         return ReviewActivity(
             await self._inbox.reviews.endorsements(review.row.id) if several else (),
@@ -60,7 +60,7 @@ class PrefetchCache:
         )
 
     async def read_context(self, id_: int) -> ReviewContext:
-        """What is shown of a review when somebody looks for it."""
+        """Load what is shown of a review once a person stays on it."""
         inbox, similar = self._inbox, await self._inbox.reviews.similar(id_)
         edits = {past.review for past in similar if past.decision is DecisionKind.EDIT}
         return ReviewContext(
@@ -72,7 +72,7 @@ class PrefetchCache:
         )
 
     async def read_ahead(self, ids: Sequence[int]) -> None:
-        """Have these at hand, as far as they still exist."""
+        """Load those that are not cached and still exist."""
         for id_ in ids:
             if id_ not in self._reviews:
                 try:

@@ -1,4 +1,4 @@
-"""Which reviews the queue shows: those that are open and fit the filter, and for a while those that were decided."""
+"""Which reviews the queue lists: open ones that match the filter, and for a while those just decided."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEAR = 50
 
 
 class QueueModel:
-    """Puts reviews into a list and takes them out again."""
+    """Adds reviews to the list and removes them."""
 
     def __init__(
         self, owner: Widget, inbox: Inbox, items: QueueList, let_go: Callable[[Sequence[int]], None], clock: Callable[[], float]
@@ -104,7 +104,7 @@ LINGER_S = 2.0
 
 
 class DecidedItems:
-    """One timer for all of them, and none while there are none."""
+    """Keeps decided items in the list until noticed, and while undo is possible."""
 
     def __init__(self, owner: Widget, let_go: Callable[[Sequence[int]], None], clock: Callable[[], float]) -> None:
         self._owner = owner

@@ -14,7 +14,7 @@ KEPT = 100
 
 
 class UndoStack:
-    """The decisions made in this console, newest last, with what the rows say of them."""
+    """The decisions made in this console, newest last, with their rows."""
 
     def __init__(self, reviewer: str, clock: Callable[[], float]) -> None:
         self._reviewer = reviewer

@@ -1,4 +1,4 @@
-"""F1: what waits on the left, the review under the cursor beside it, and on a wide screen the trace of its run."""
+"""F1: open reviews, the one under the cursor beside them, and on a wide screen the trace of its run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ AHEAD = 2
 
 
 class QueueView(ListDetail[QueueList, ReviewPane]):
-    """Decides nothing that has not been on the screen."""
+    """The queue. It decides nothing that was not on the screen."""
 
     GROUPS = ("queue", "thumbs", "pane")
     BINDINGS = group(*GROUPS)

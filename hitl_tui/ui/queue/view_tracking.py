@@ -1,4 +1,4 @@
-"""Who looks at what for how long, and what is read only for those who stay: similar reviews, and who else had to do with it."""
+"""Tracks how long a review is viewed, and loads similar reviews and people once somebody stays on it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
 STAYED_S = 0.25
-"""Whoever stays so long sees what surrounds it; who only passes by reads nothing of it."""
+"""Time on a review after which its context is loaded."""
 LOOKED_S = 0.7
-"""From so long on it counts as seen."""
+"""Time on a review after which it counts as seen."""
 LEAVE_S = 1.0
-"""Leaving the console waits no longer for the last look to be stored."""
+"""Longest wait for the last view to be stored when the console ends."""
 
 
 class ViewTracker:
-    """Never in the way of a key: everything here is done when nothing has been pressed for a moment."""
+    """Works only after no key was pressed for a moment, so that it delays none."""
 
     def __init__(self, owner: Widget, pane: ReviewPane, inbox: Inbox, cache: PrefetchCache) -> None:
         self._owner = owner

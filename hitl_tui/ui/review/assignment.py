@@ -1,4 +1,4 @@
-"""In whose hands a review is and until when: for whom, escalated to whom, claimed by whom, who agreed, its deadline. Pure."""
+"""Who is responsible for a review: recipient, escalation, claim, approvals and deadline. Pure."""
 
 from __future__ import annotations
 

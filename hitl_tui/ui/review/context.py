@@ -1,4 +1,4 @@
-"""What surrounds a review beyond its own run: what was decided of similar ones, and who had to do with this one. Pure."""
+"""A review's context: similar past decisions and the people involved. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went to and fro: how each version of a draft, or of a call's arguments, differs from the one before. Pure."""
+"""Versions of a draft or of a call's arguments, and the differences between them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The review under the cursor: what is asked, largest, then why, then what surrounds it."""
+"""The review under the cursor: its arguments, the reasons, and its context in tabs."""
 
 from __future__ import annotations
 

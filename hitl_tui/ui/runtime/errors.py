@@ -1,4 +1,4 @@
-"""Rows that cannot be read or written now: said in a sentence, once, and the console goes on."""
+"""Reports store errors as one sentence, once, while the console continues."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hitl_tui.errors import HitlError, Refused
 from hitl_tui.sanitize import visible
 
 STORE_ERRORS = (HitlError, sqlite3.Error)
-"""Everything that rows can do to a reader."""
+"""What reading or writing rows may raise."""
 QUIET_S = 15.0
-"""How long the same sentence is not said again."""
+"""Time for which the same sentence is not repeated."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def sentence(error: Exception) -> str:
 
 
 class RecentNotices:
-    """What was said a moment ago."""
+    """Remembers recent notices, to say each once."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
@@ -59,7 +59,7 @@ def report(node: DOMNode, error: Exception) -> None:
 
 
 def reports_errors(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
-    """A widget's method that reads or writes rows: trouble becomes a notice."""
+    """Decorate a widget's method that reads or writes rows: store errors become notices."""
 
     @functools.wraps(method)
     async def steadied(*args: P.args, **kwargs: P.kwargs) -> None:

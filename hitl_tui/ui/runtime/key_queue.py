@@ -1,4 +1,4 @@
-"""Keys in the order they were typed: one that opens a dialog sends the ones after it there, however fast they come."""
+"""Keeps keys in the order they were typed: those after one that opens a dialog go to the dialog, however fast they come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the screen as new as the rows: wakes at a doorbell or a commit of somebody else, and asks only for what changed."""
+"""Keeps the screen current: wakes at a doorbell or another process's commit, and reads only what changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hitl_tui.ui.runtime.errors import STORE_ERRORS
 
 POLL_S = 0.05
 RETRY_S = 1.0
-"""Pause after rows could not be read."""
+"""Pause after a failed read."""
 
 
 class LiveUpdates:
@@ -31,12 +31,12 @@ class LiveUpdates:
         self._rung.set()
 
     async def begin(self) -> None:
-        """Take the clock; whoever shows rows reads them after this."""
+        """Remember the current revision; rows must be read after this."""
         self._version = await self._inbox.store.version()
         self._rev = await self._inbox.revision()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Poll until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._rung.wait(), POLL_S)
@@ -47,7 +47,7 @@ class LiveUpdates:
                 await asyncio.sleep(RETRY_S)
 
     async def look(self) -> None:
-        """Look once."""
+        """Read the changes since the last time and apply them."""
         async with self._turn:
             version, rung = await self._inbox.store.version(), self._rung.is_set()
             self._rung.clear()
@@ -59,5 +59,5 @@ class LiveUpdates:
                 await self._apply(changes)
                 self._rev = changes.rev
             except STORE_ERRORS:
-                self._rung.set()  # what was not seen is still to be seen
+                self._rung.set()  # the changes were not applied: read them again
                 raise

@@ -15,7 +15,7 @@ KINDS = {
     PauseKind.AGENT_INBOX: "agent-inbox request",
     PauseKind.MCP_ELICITATION: "question of an MCP server",
     PauseKind.ESCALATION: "the agent asks for a person",
-    PauseKind.DRAFT: "draft: it goes to and fro until a version is accepted",
+    PauseKind.DRAFT: "draft: revised until a version is accepted",
     PauseKind.FAILURE: "failed run",
     PauseKind.QUESTION: "question",
 }

@@ -59,7 +59,7 @@ async def test_decided_item_leaves_after_a_while(console: Console) -> None:
 
 async def test_double_press_approves_only_one(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as desk:
-        monkeypatch.setattr(decision_controller, "DEAD_S", 5.0)
+        monkeypatch.setattr(decision_controller, "SETTLE_S", 5.0)
         await desk.pilot.press("a", "a", "a")
         await desk.settle()
         assert await desk.store.one("SELECT count(*) FROM decisions") == (1,)
@@ -67,7 +67,7 @@ async def test_double_press_approves_only_one(console: Console, monkeypatch: pyt
 
 async def test_keys_are_dead_for_a_moment_after_the_cursor_moved_by_itself(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as desk:
-        monkeypatch.setattr(decision_controller, "DEAD_S", 3.0)
+        monkeypatch.setattr(decision_controller, "SETTLE_S", 3.0)
         await desk.press("a", "a")
         assert await desk.decided(desk.ids[SQL]) == []
         await desk.pilot.pause(3.1)
@@ -178,7 +178,7 @@ async def test_keys_while_the_next_call_is_still_read_approve_nothing(console: C
 
         monkeypatch.setattr(PrefetchCache, "read", slowly)
         await desk.press("a")
-        await desk.pilot.pause(decision_controller.DEAD_S + 0.1)
+        await desk.pilot.pause(decision_controller.SETTLE_S + 0.1)
         assert "bob@example.com" in desk.screen()  # the call that was decided: the next one is not read yet
         await desk.press("a", "r")
         assert len(desk.app.screen_stack) == 1 and "see what is shown, then press it again" in desk.notices()
