@@ -34,7 +34,7 @@ from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
     from hitl_tui.ui.queue.view import QueueView
-    from hitl_tui.ui.takeover.open import TypedInPlaces
+    from hitl_tui.ui.takeover.open import TakeoverDrafts
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
 SMALLEST = (60, 16)
@@ -84,7 +84,7 @@ class HitlApp(LeavableApp):
         self._begun = asyncio.Event()
         self._making = asyncio.Lock()
         self._drafts: dict[tuple[int, str, str], str] = {}
-        self._typed: TypedInPlaces = {}
+        self._takeover_drafts: TakeoverDrafts = {}
         self.keymap = read_keymap(settings.keys)
         self._choose_theme(settings.theme)
         self.set_keymap(self.keymap)
@@ -252,9 +252,9 @@ class HitlApp(LeavableApp):
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_take_over(self, run: int) -> None:
-        from hitl_tui.ui.takeover.open import open_workspace
+        from hitl_tui.ui.takeover.open import open_takeover
 
-        await open_workspace(self, self._inbox, run, self._typed, self.keymap, self._clock)
+        await open_takeover(self, self._inbox, run, self._takeover_drafts, self.keymap, self._clock)
         self._updates.ring()
 
     @work(group=DIALOG_GROUP)

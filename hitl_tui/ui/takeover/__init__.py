@@ -1,1 +1,1 @@
-"""The take-over workspace: a whole run before a person, and what can be done in its agent's place."""
+"""The takeover screen: a person sees a whole run and acts as its agent."""

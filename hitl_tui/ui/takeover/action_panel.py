@@ -1,4 +1,4 @@
-"""The side of the workspace where a person acts: the six ways, the one that is chosen, and what happens on hand back."""
+"""The panel of the takeover screen where a person acts as the agent: interventions, the editor of one, and the effect of hand-back."""
 
 from __future__ import annotations
 
@@ -14,107 +14,111 @@ from textual.widgets import Static, TextArea
 from hitl_tui.errors import Refused
 from hitl_tui.model import HandBack
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.takeover.action_list import Standing, WaysList
-from hitl_tui.ui.takeover.draft import CHECKED, LABELS, Draft, Way
-from hitl_tui.ui.takeover.editors import Editor, put, taken
+from hitl_tui.ui.takeover.action_list import InterventionList, InterventionStatus
+from hitl_tui.ui.takeover.draft import LABELS, PARTS, Draft, Intervention
+from hitl_tui.ui.takeover.editors import Editor
 from hitl_tui.ui.widgets.tabs import TabBar
 
 CHECK_S = 0.15
-"""Pause in the typing after which it is checked."""
+"""Pause in typing after which the draft is checked."""
 
 
-class Place(Vertical):
-    """Writes into the draft what is typed, and says what it comes to."""
+class ActionPanel(Vertical):
+    """Writes what is typed into the draft, checks it, and says what hand-back would do."""
 
-    BORDER_TITLE = "In the agent's place"
+    BORDER_TITLE = "Act as the agent"
 
     def __init__(self, draft: Draft, keymap: Mapping[str, str]) -> None:
-        super().__init__(id="place")
+        super().__init__(id="action-panel")
         self.draft = draft
         self._keymap = keymap
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield WaysList(self._keymap)
-        yield TabBar({"way": ""}, id="way-rule")
-        for way in Way:
-            yield Editor(way, self.draft)
-        yield TabBar({"told": "On hand back"}, id="told-rule")
-        yield Static(id="told")
+        yield InterventionList(self._keymap)
+        yield TabBar({"": ""}, id="intervention-title")
+        for intervention in Intervention:
+            yield Editor(intervention, self.draft)
+        yield TabBar({"": "When you hand back"}, id="effect-title")
+        yield Static(id="effect")
 
     def on_mount(self) -> None:
-        self.choose(next((way for way in Way if not self.draft.closed(way)), Way.GUIDANCE))
+        self.choose(next((one for one in Intervention if not self.draft.unavailable(one)), Intervention.GUIDANCE))
         self.check()
 
     @property
-    def ways(self) -> WaysList:
-        """The list of ways."""
-        return self.query_one(WaysList)
+    def interventions(self) -> InterventionList:
+        """The list of interventions."""
+        return self.query_one(InterventionList)
 
     @property
     def editor(self) -> Editor:
-        """The editor of the chosen way."""
-        return self.query_one(f"#edit-{self.ways.chosen}", Editor)
+        """The editor of the selected intervention."""
+        return self.query_one(f"#edit-{self.interventions.chosen}", Editor)
 
     @property
-    def typing(self) -> bool:
+    def is_typing(self) -> bool:
         """Whether a text has the focus."""
         return isinstance(self.screen.focused, TextArea)
 
-    def choose(self, way: Way) -> None:
-        """Show a way."""
-        self.ways.choose(way)
+    def choose(self, intervention: Intervention) -> None:
+        """Show an intervention and its editor."""
+        self.interventions.choose(intervention)
         for editor in self.query(Editor):
-            editor.display = editor.way == way
-        self.query_one("#way-rule", TabBar).retitle({"way": LABELS[way].capitalize()})
-        if way == Way.STATE:
+            editor.display = editor.intervention == intervention
+        self.query_one("#intervention-title", TabBar).retitle({"": LABELS[intervention].capitalize()})
+        if intervention == Intervention.STATE:
             self.editor.draw_difference()
 
-    def enter(self) -> Widget | None:
-        """Where typing begins in the chosen way; None where there is nothing to type."""
-        return self.editor.first()
+    @property
+    def focus_target(self) -> Widget:
+        """What takes the focus: the first text of the intervention, or the list if it has none."""
+        return self.editor.first_text() or self.interventions
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        put(self.draft, str(event.text_area.id), event.text_area.text)
+        self.draft.write(str(event.text_area.id), event.text_area.text)
         if self._timer:
             self._timer.stop()
         self._timer = self.set_timer(CHECK_S, self.check)
 
-    def rewrite(self, name: str, text: str) -> None:
-        """Another text, from outside."""
-        put(self.draft, name, text)
+    def replace(self, name: str, text: str) -> None:
+        """Replace a text by one from an external editor."""
+        self.draft.write(name, text)
         for area in self.query(f"#{name}").results(TextArea):
             area.text = text
         self.check()
 
-    def chosen_text(self) -> tuple[str, str] | None:
-        """Name and content of the text at hand: the one with the focus, else the first of the way."""
+    def current_text(self) -> tuple[str, str] | None:
+        """Name and content of the focused text, else of the first one; None without any."""
         names = self.editor.names()
         focused = str(self.screen.focused.id) if self.screen.focused else ""
         name = focused if focused in names else next(iter(names), None)
-        return None if name is None else (name, taken(self.draft, name))
+        return None if name is None else (name, self.draft.read(name))
 
     def check(self) -> None:
-        """Say where each way stands, and what it all comes to."""
-        kept, wrong = self.draft.kept(), {CHECKED[name] for name in self.draft.problems()}
-        self.ways.show({way: Standing(self.draft.done(way, kept), bool(self.draft.closed(way)), way in wrong) for way in Way})
-        if self.ways.chosen == Way.STATE:
+        """Check the draft, and show the progress of each intervention and the effect of hand-back."""
+        draft, plan = self.draft, self.draft.valid_plan()
+        invalid = {PARTS[name] for name in draft.problems()}
+        self.interventions.show(
+            {one: InterventionStatus(draft.progress(one, plan), bool(draft.unavailable(one)), one in invalid) for one in Intervention}
+        )
+        if self.interventions.chosen == Intervention.STATE:
             self.editor.draw_difference()
-        self._tell(nothing=kept == HandBack() and not wrong)
+        self._show_effect(is_empty=plan == HandBack() and not invalid)
 
     def say(self, text: str, style: str = "$text-warning") -> None:
-        """Say something in the place of what happens on hand back."""
-        self.query_one("#told", Static).update(Content.styled(visible(text), style))
+        """Show a text as the effect of hand-back."""
+        self.query_one("#effect", Static).update(Content.styled(visible(text), style))
 
     def complain(self, text: str) -> None:
-        """Say why it is not handed back."""
+        """Show why it is not handed back."""
         self.say(f"✗ {text}", "$text-error")
 
-    def _tell(self, nothing: bool) -> None:
+    def _show_effect(self, is_empty: bool) -> None:
         try:
-            self.say(self.draft.told(), "$text-success")
+            self.say(self.draft.summary(), "$text-success")
         except Refused as refused:
-            if nothing:
+            if is_empty:
                 self.say(str(refused), "$foreground 60%")
             else:
                 self.complain(str(refused))

@@ -1,4 +1,4 @@
-"""What a person types in the agent's place, and the plan it makes: read, checked against where the run stands, told in numbers. Pure."""
+"""What a person has typed on the takeover screen, and the plan it makes: parsed, checked against the run, and summed up. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hitl_tui.model import Call, HandBack, Head, Json
 from hitl_tui.sanitize import visible
 
 
-class Way(StrEnum):
-    """What a person can do in the agent's place."""
+class Intervention(StrEnum):
+    """What a person can do as the agent."""
 
     RESULT = "result"
     REWRITE = "rewrite"
@@ -24,42 +24,46 @@ class Way(StrEnum):
 
 
 LABELS = {
-    Way.RESULT: "answer for the tool",
-    Way.REWRITE: "rewrite its message or calls",
-    Way.GUIDANCE: "guide it and let it try again",
-    Way.STATE: "edit the state",
-    Way.ANSWER: "finish with your own answer",
-    Way.STOP: "stop the run",
+    Intervention.RESULT: "write the tool's result",
+    Intervention.REWRITE: "rewrite message or calls",
+    Intervention.GUIDANCE: "guide the agent and retry",
+    Intervention.STATE: "edit the state",
+    Intervention.ANSWER: "finish with your answer",
+    Intervention.STOP: "stop the run",
 }
-CHECKED = {"state": Way.STATE, "text": Way.REWRITE, "calls": Way.REWRITE}
-"""Parts that can be wrong by themselves, and the way on which each is written."""
-PROBES = {Way.REWRITE: HandBack(text="x"), Way.GUIDANCE: HandBack(guidance="x"), Way.ANSWER: HandBack(answer="x")}
-"""The least that each of these ways does, to see whether it can be gone."""
+PARTS = {"state": Intervention.STATE, "text": Intervention.REWRITE, "calls": Intervention.REWRITE}
+"""Parts of a plan that can be invalid, and the intervention that edits each."""
+PROBES = {
+    Intervention.REWRITE: HandBack(text="x"),
+    Intervention.GUIDANCE: HandBack(guidance="x"),
+    Intervention.ANSWER: HandBack(answer="x"),
+}
+"""The smallest plan of each intervention, to test whether it is possible."""
 
 
 @dataclass
 class Draft:
-    """What is typed, as it is typed: it need not be a plan yet."""
+    """The texts as typed; they may not be a valid plan yet."""
 
     head: Head
     schema: Json
-    """JSON Schema of the graph's state, where it is known."""
+    """JSON Schema of the graph's state; None if unknown."""
     ended: str = ""
-    """How the run has ended; empty while it waits."""
+    """State of a run that has ended; empty while it waits."""
     results: dict[str, str] = field(default_factory=dict)
-    """By tool call."""
+    """By id of the tool call."""
     text: str = ""
     calls: str = ""
-    """The calls as JSON."""
+    """Tool calls as JSON."""
     guidance: str = ""
     state: str = ""
     """The state as JSON."""
     answer: str = ""
 
     @classmethod
-    def of(cls, head: Head, schema: Json, plan: HandBack, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
-        """The texts to begin with: the run as it stands, over it what was planned before, and over that what was only typed."""
-        made = cls(
+    def start(cls, head: Head, schema: Json, plan: HandBack, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
+        """Begin with the run as it is, changed by a saved plan and by texts that were typed but not valid."""
+        draft = cls(
             head,
             schema,
             ended,
@@ -73,57 +77,73 @@ class Draft:
             plan.answer or "",
         )
         for name, text in (typed or {}).items():
-            if name in CHECKED:
-                setattr(made, name, text)
-        return made
+            if name in PARTS:
+                setattr(draft, name, text)
+        return draft
 
-    # What stands in the way
+    # What is possible
 
-    def closed(self, way: Way) -> str:
-        """Why a way cannot be gone here, as a sentence; empty when it can."""
-        if way == Way.RESULT and not self.head.calls:
-            return "no tool call of the agent waits for a result here"
-        if way == Way.STATE and not self.keyed:
-            return "this graph keeps no state beside its messages"
-        if way == Way.STOP and self.ended:
-            return f"the run is {self.ended} already: give it up, and it stays so"
-        if way in PROBES:
+    def unavailable(self, intervention: Intervention) -> str:
+        """Why an intervention is not possible here, as a clause; empty if it is."""
+        if intervention == Intervention.RESULT and not self.head.calls:
+            return "no tool call waits for a result here"
+        if intervention == Intervention.STATE and not self.has_state:
+            return "this graph has no state besides its messages"
+        if intervention == Intervention.STOP and self.ended:
+            return f"the run is already {self.ended}"
+        if intervention in PROBES:
             try:
-                handback.check(PROBES[way], self.head, self.schema)
+                handback.check(PROBES[intervention], self.head, self.schema)
             except Refused as refused:
                 return str(refused)
         return ""
 
     @property
-    def keyed(self) -> bool:
-        """Whether the state has keys besides its messages, or may have."""
+    def has_state(self) -> bool:
+        """Whether the state has, or may have, keys besides messages."""
         state = self.head.context.state
         return isinstance(state, dict) and bool(state or _keys(self.schema))
 
-    # Reading
+    # Texts
+
+    def write(self, name: str, text: str) -> None:
+        """Change a text: `result-0` is the result of the first call, any other name is that of a part."""
+        if name.startswith("result-"):
+            self.results[self._call_id(name)] = text
+        else:
+            setattr(self, name, text)
+
+    def read(self, name: str) -> str:
+        """A text by its name."""
+        return self.results.get(self._call_id(name), "") if name.startswith("result-") else str(getattr(self, name))
+
+    def _call_id(self, name: str) -> str:
+        return self.head.calls[int(name.removeprefix("result-"))].id
+
+    # The plan
 
     def plan(self) -> HandBack:
-        """The whole of it, checked.
+        """The plan, checked.
 
         Raises:
-            Refused: a part cannot be read or breaks its schema, parts contradict each other, or there is nothing yet.
+            Refused: a part is invalid, parts contradict each other, or nothing is planned.
         """
         plan = HandBack(**{name: read() for name, read in self._parts()})
         if plan == HandBack():
-            raise Refused("nothing is done in the agent's place yet", "choose one of the six, or give the run up")
+            raise Refused("nothing to hand back yet", "choose one of the six actions, or discard the takeover")
         handback.check(plan, self.head, self.schema)
         return plan
 
-    def kept(self) -> HandBack:
-        """As much of it as can be read: what a store can hold of it."""
-        return HandBack(**{name: value for name, read in self._parts() if (value := _tried(read)) is not None})
+    def valid_plan(self) -> HandBack:
+        """The parts that are valid: what the store can hold."""
+        return HandBack(**{name: value for name, read in self._parts() if (value := _or_none(read)) is not None})
 
-    def unread(self) -> dict[str, str]:
-        """The texts that are no part of a plan as they are, by part."""
+    def invalid_texts(self) -> dict[str, str]:
+        """The texts of invalid parts, by part."""
         return {name: str(getattr(self, name)) for name in self.problems()}
 
     def problems(self) -> dict[str, str]:
-        """What is wrong with a part, as a sentence, by its name; only those that have something wrong."""
+        """What is wrong, as a clause, by part; empty if every part is valid."""
         found = {}
         for name, read in self._parts():
             try:
@@ -133,31 +153,31 @@ class Draft:
         return found
 
     def _parts(self) -> list[tuple[str, Callable[[], Json]]]:
-        """The parts of a plan, in its own order."""
+        """Name and parser of every part of a plan."""
         return [
-            ("state", self.changed),
-            ("text", self._text),
-            ("calls", self.calls_now),
+            ("state", self.changed_state),
+            ("text", self._changed_text),
+            ("calls", self._changed_calls),
             ("results", lambda: {call: text for call, text in self.results.items() if text.strip()}),
             ("guidance", self.guidance.strip),
             ("answer", lambda: self.answer.strip() or None),
         ]
 
     def edited_state(self) -> Json:
-        """The state as it is typed.
+        """The state as typed.
 
         Raises:
-            Refused: it is no JSON.
+            Refused: it is not JSON.
         """
         return canonical_json.loads(self.state, "the state")
 
-    def changed(self) -> dict[str, Json]:
-        """New values of those keys of the state that differ.
+    def changed_state(self) -> dict[str, Json]:
+        """Keys of the state that differ, with their new values.
 
         Raises:
-            Refused: it cannot be read, a key is gone or unknown, or a value breaks the graph's schema.
+            Refused: it is not JSON, a key is missing or unknown, or a value does not fit the schema.
         """
-        if not self.keyed:
+        if not self.has_state:
             return {}
         before, after = self.head.context.state, self.edited_state()
         if not isinstance(after, dict):
@@ -165,55 +185,55 @@ class Draft:
         if gone := next((key for key in before if key not in after), None):
             raise Refused(f"the key {gone!r} is missing: a graph's state cannot lose a key", "give it another value, e.g. null")
         new = {key: value for key, value in after.items() if key not in before or _differ(value, before[key])}
-        return dict(self._fits(HandBack(state=new)).state)
+        return dict(self._checked(HandBack(state=new)).state)
 
-    def _text(self) -> str | None:
+    def _changed_text(self) -> str | None:
         return None if self.head.text is None or self.text == visible(self.head.text) else self.text
 
-    def calls_now(self) -> tuple[Call, ...] | None:
-        """The calls as they are rewritten; None while they are as proposed.
+    def _changed_calls(self) -> tuple[Call, ...] | None:
+        """The rewritten calls; None while they are as proposed.
 
         Raises:
-            Refused: they cannot be read, or a call does not fit its tool.
+            Refused: they are not JSON, or a call does not fit its tool.
         """
         given = canonical_json.loads(self.calls, "the list of calls")
         if not isinstance(given, list):
             raise Refused("the calls are not a list", 'write them as [{"name": "tool", "args": {…}}, …]')
-        if not _differ(given, _written(self.head.calls)):
+        if not _differ(given, _as_json(self.head.calls)):
             return None
-        return self._fits(handback.read({"calls": given})).calls
+        return self._checked(handback.read({"calls": given})).calls
 
-    def _fits(self, part: HandBack) -> HandBack:
+    def _checked(self, part: HandBack) -> HandBack:
         if part != HandBack():
             handback.check(part, self.head, self.schema)
         return part
 
-    # Telling
+    # Words
 
-    def done(self, way: Way, plan: HandBack) -> str:
-        """What a plan does by one way, in a word or two; empty when it is nothing."""
-        match way:
-            case Way.RESULT:
+    def progress(self, intervention: Intervention, plan: HandBack) -> str:
+        """What a plan holds of one intervention, in a word or two; empty for nothing."""
+        match intervention:
+            case Intervention.RESULT:
                 return f"{len(plan.results)} of {len(self.head.calls)} answered" if plan.results else ""
-            case Way.REWRITE:
+            case Intervention.REWRITE:
                 return "rewritten" if plan.text is not None or plan.calls is not None else ""
-            case Way.GUIDANCE:
+            case Intervention.GUIDANCE:
                 return "written" if plan.guidance else ""
-            case Way.STATE:
+            case Intervention.STATE:
                 return f"{counted(len(plan.state), 'key')} changed" if plan.state else ""
-            case Way.ANSWER:
+            case Intervention.ANSWER:
                 return "written" if plan.answer else ""
             case _:
                 return ""
 
-    def told(self) -> str:
-        """What happens on hand back, in numbers.
+    def summary(self) -> str:
+        """What happens on hand-back, in numbers.
 
         Raises:
-            Refused: it cannot be handed back as it is.
+            Refused: it cannot be handed back.
         """
         plan = self.plan()
-        return f"{', '.join(_deeds(plan, self.head))}; {_outcome(plan, self.head)}"
+        return f"{', '.join(_changes(plan, self.head))}; {_outcome(plan, self.head)}"
 
 
 def _keys(schema: Json) -> set[str]:
@@ -223,36 +243,36 @@ def _keys(schema: Json) -> set[str]:
 
 def calls_text(calls: tuple[Call, ...]) -> str:
     """Tool calls as the JSON a person edits."""
-    return canonical_json.dumps(_written(calls), indent=2)
+    return canonical_json.dumps(_as_json(calls), indent=2)
 
 
-def _written(calls: tuple[Call, ...]) -> Json:
+def _as_json(calls: tuple[Call, ...]) -> Json:
     return [{**({"id": call.id} if call.id else {}), "name": call.name, "args": call.args} for call in calls]
 
 
-def _deeds(plan: HandBack, head: Head) -> Iterator[str]:
+def _changes(plan: HandBack, head: Head) -> Iterator[str]:
     if plan.state:
         yield f"{counted(len(plan.state), 'state key')} changed"
     if plan.text is not None:
         yield "the agent's message rewritten"
     if plan.calls is not None:
-        yield f"{counted(len(plan.calls), 'call')} in the place of {len(head.calls)}"
+        yield f"{counted(len(plan.calls), 'call')} instead of {len(head.calls)}"
     if plan.results:
         yield f"{counted(len(plan.results), 'call')} answered by you"
     if plan.guidance:
         yield "guidance written"
     if plan.answer:
-        yield "the last word written"
+        yield "final answer written"
 
 
 def _outcome(plan: HandBack, head: Head) -> str:
     left = len([call for call in (head.calls if plan.calls is None else plan.calls) if call.id not in plan.results])
     dropped = f"{counted(left, 'open call')} {'does' if left == 1 else 'do'} not run, and " if left else ""
-    asked = f"{'is' if left == 1 else 'are'} asked again before {'it runs' if left == 1 else 'they run'}"
+    asked = "asks again before it runs" if left == 1 else "ask again before they run"
     if plan.answer:
         return f"{dropped}the run ends with your answer"
     if plan.guidance:
-        return f"{dropped}the agent reads it and tries again"
+        return f"{dropped}the agent reads the guidance and tries again"
     return f"{counted(left, 'call')} {asked}" if left else "the agent goes on"
 
 
@@ -265,7 +285,7 @@ def _differ(a: Json, b: Json) -> bool:
     return canonical_json.canonical(a) != canonical_json.canonical(b)
 
 
-def _tried(read: Callable[[], Json]) -> Json:
+def _or_none(read: Callable[[], Json]) -> Json:
     try:
         return read()
     except Refused:

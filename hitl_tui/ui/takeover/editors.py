@@ -1,4 +1,4 @@
-"""The places where a person writes in the agent's place, one for each way."""
+"""The editors of the takeover screen, one per intervention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.text_areas import JsonArea, escaped
 from hitl_tui.ui.review import render
-from hitl_tui.ui.takeover.draft import Draft, Way
+from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import Line, line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
@@ -22,20 +22,20 @@ from hitl_tui.ui.widgets.text_view import TextView
 SHOWN = 200_000
 """Characters beyond which Textual's text area takes seconds to open."""
 TOO_LONG = "This is too long to be edited here: ctrl+e opens it in $EDITOR."
-SAYS = {
-    Way.RESULT: "What you write comes back to the agent as the tool's result; the call itself never runs.",
-    Way.REWRITE: "The agent's last message becomes yours. Its calls are asked again before they run.",
-    Way.GUIDANCE: "The agent reads this and tries again; its open calls do not run.",
-    Way.STATE: "Only the keys you change are written. Messages are not among them.",
-    Way.ANSWER: "Your words are the last of the conversation, and the run ends with them.",
-    Way.STOP: "The run ends here: what it asked is no longer open, what it did stays done. Enter asks once more.",
+ABOUT = {
+    Intervention.RESULT: "Your text becomes the tool's result. The call itself never runs.",
+    Intervention.REWRITE: "Replaces the agent's last message. Its calls ask again before they run.",
+    Intervention.GUIDANCE: "The agent reads this and tries again. Its open calls do not run.",
+    Intervention.STATE: "Only the keys you change are written. Messages cannot be edited here.",
+    Intervention.ANSWER: "Your text ends the conversation and the run.",
+    Intervention.STOP: "Ends the run. Its open requests are closed; what it did stays done. Enter asks for confirmation.",
 }
 JSON = frozenset({"calls", "state"})
 """Texts that are JSON."""
 
 
 class TextBox(TextArea):
-    """Plain text of any length: enter breaks the line, tab goes on to the next thing."""
+    """Plain text of any length: enter breaks the line, tab moves the focus on."""
 
     def __init__(self, text: str, id: str, placeholder: str) -> None:
         super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
@@ -43,73 +43,58 @@ class TextBox(TextArea):
 
 
 class Editor(Vertical):
-    """One way's texts. A text is named as its part of the draft is; a tool's result by its place among the calls."""
+    """The texts of one intervention; their ids are the names that `Draft.write` takes."""
 
-    def __init__(self, way: Way, draft: Draft) -> None:
-        super().__init__(id=f"edit-{way}", classes="editor")
-        self.way = way
+    def __init__(self, intervention: Intervention, draft: Draft) -> None:
+        super().__init__(id=f"edit-{intervention}", classes="editor")
+        self.intervention = intervention
         self.draft = draft
 
     def compose(self) -> ComposeResult:
-        closed = self.draft.closed(self.way)
-        yield Static(Content(closed or SAYS[self.way]), classes="says" if closed else "says about")
-        if not closed:
+        unavailable = self.draft.unavailable(self.intervention)
+        yield Static(Content(unavailable or ABOUT[self.intervention]), classes="note" if unavailable else "note about")
+        if not unavailable:
             yield from self._fields()
 
     def _fields(self) -> Iterable[Widget]:
-        match self.way:
-            case Way.RESULT:
+        match self.intervention:
+            case Intervention.RESULT:
                 yield VerticalScroll(*self._results(), can_focus=False)
-            case Way.REWRITE:
+            case Intervention.REWRITE:
                 if self.draft.head.text is not None:
                     yield _field("text", self.draft.text, "what the agent says")
-                yield Static("its calls", classes="says")
+                yield Static("its calls", classes="note")
                 yield _field("calls", self.draft.calls)
-            case Way.GUIDANCE:
-                yield _field("guidance", self.draft.guidance, "what the agent shall know or do otherwise")
-            case Way.ANSWER:
-                yield _field("answer", self.draft.answer, "what the conversation ends with")
-            case Way.STATE:
+            case Intervention.GUIDANCE:
+                yield _field("guidance", self.draft.guidance, "what the agent should know or do differently")
+            case Intervention.ANSWER:
+                yield _field("answer", self.draft.answer, "your final answer")
+            case Intervention.STATE:
                 yield _field("state", self.draft.state)
                 yield TextView(id="state-difference")
 
     def _results(self) -> Iterator[Widget]:
         for place, call in enumerate(self.draft.head.calls):
             yield Static(Content.styled(one_line(f"→ {render.call_text(call.name, call.args)}", 240), "$text-accent"), classes="call")
-            yield _field(f"result-{place}", self.draft.results.get(call.id, ""), "what the tool would have said")
+            yield _field(f"result-{place}", self.draft.results.get(call.id, ""), "the tool's result")
 
-    def first(self) -> Widget | None:
-        """Where typing begins."""
+    def first_text(self) -> Widget | None:
+        """The text that takes the focus first; None without any."""
         return next(iter(self.query(TextArea)), None)
 
     def names(self) -> list[str]:
-        """The texts that can be written here."""
+        """Names of the texts."""
         return [str(widget.id) for widget in self.query(".field")]
 
     def draw_difference(self) -> None:
-        """Show what the state's edit changes."""
+        """Show what the edited state changes."""
         for document in self.query("#state-difference").results(TextView):
             document.show(_state_difference(self.draft))
 
 
-def put(draft: Draft, name: str, text: str) -> None:
-    """Write a text down in the draft."""
-    if name.startswith("result-"):
-        draft.results[draft.head.calls[int(name.removeprefix("result-"))].id] = text
-    else:
-        setattr(draft, name, text)
-
-
-def taken(draft: Draft, name: str) -> str:
-    """A text of the draft."""
-    if name.startswith("result-"):
-        return draft.results.get(draft.head.calls[int(name.removeprefix("result-"))].id, "")
-    return str(getattr(draft, name))
-
-
 def _field(name: str, text: str, placeholder: str = "") -> Widget:
     if len(text) > SHOWN:
-        return Static(TOO_LONG, id=name, classes="field says")
+        return Static(TOO_LONG, id=name, classes="field note")
     area = JsonArea(escaped(text), id=name) if name in JSON else TextBox(text, name, placeholder)
     area.add_class("field")
     return area
@@ -122,8 +107,8 @@ def _state_difference(draft: Draft) -> Iterator[Line]:
         yield from paragraph(refused.happened, "error", "✗", 2, "error")
         return
     try:
-        if not draft.changed():
-            yield line("no key is changed", "muted")
+        if not draft.changed_state():
+            yield line("no key changed", "muted")
             return
     except Refused as refused:
         yield from paragraph(refused.happened, "error", "✗", 2, "error")

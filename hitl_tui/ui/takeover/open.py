@@ -1,4 +1,4 @@
-"""`t`: takes a run over, asking for a reason where somebody else has it, and opens the workspace on it."""
+"""`t`: take a run over, with a reason if somebody else has it, and open the takeover screen."""
 
 from __future__ import annotations
 
@@ -15,45 +15,44 @@ from hitl_tui.ui.dialogs.attention_result import CheckScreen
 from hitl_tui.ui.dialogs.reason import ReasonScreen
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.key_queue import ask
-from hitl_tui.ui.takeover.run_panel import read_whole
-from hitl_tui.ui.takeover.screen import TakeOverScreen, TypedInPlaces, draft_of
+from hitl_tui.ui.takeover.run_panel import read_run_details
+from hitl_tui.ui.takeover.screen import TakeoverDrafts, TakeOverScreen
 
-__all__ = ["TypedInPlaces", "open_workspace"]
+__all__ = ["TakeoverDrafts", "open_takeover"]
 
 
-async def open_workspace(
-    app: App[None], inbox: Inbox, run: int, typed: TypedInPlaces, keymap: Mapping[str, str], clock: Callable[[], float]
+async def open_takeover(
+    app: App[None], inbox: Inbox, run: int, drafts: TakeoverDrafts, keymap: Mapping[str, str], clock: Callable[[], float]
 ) -> None:
-    """Take the run over, or go on with a take-over of one's own. For workers of the asking group.
+    """Take the run over, or return to the reviewer's own takeover. For workers of `DIALOG_GROUP`.
 
     Raises:
-        Refused: the run is moving or done, or cannot be taken.
+        Refused: the run is running or done, or cannot be taken over.
     """
     holder = await _holder(inbox, run, clock())
     reason: str | None = ""
     if holder:
         name = one_line(holder, 40)
-        reason = await ask(
-            app, ReasonScreen(f"Take over run r{run}", f"{name} has it. You take it from {name}; the reason stays in its history.")
-        )
+        question = f"{name} has it. You take it from {name}; the reason is recorded in its history."
+        reason = await ask(app, ReasonScreen(f"Take over run r{run}", question))
     if reason is None:
         return
     try:
-        over = await inbox.takeovers.take(run, reason)
+        takeover = await inbox.takeovers.take(run, reason)
     except Refused:
         if (check := inbox.runs.attention_check(run)) is None or check.actor != inbox.reviewer:
             raise
         await app.push_screen(CheckScreen(check))
         get_current_worker().advance()
         return
-    whole = await read_whole(inbox, run)
-    await app.push_screen(TakeOverScreen(inbox, whole, over, draft_of(typed, over, whole), typed, keymap, clock))
+    details = await read_run_details(inbox, run)
+    await app.push_screen(TakeOverScreen(inbox, details, takeover, drafts, keymap, clock))
     get_current_worker().advance()
 
 
 async def _holder(inbox: Inbox, run: int, now: float) -> str:
-    """Who else has the run or one of its reviews; empty for nobody."""
-    over = await inbox.takeovers.latest(run)
+    """Another person who has taken over the run or claimed one of its reviews; empty for nobody."""
+    takeover = await inbox.takeovers.latest(run)
     claimants = [row.claimant(now) for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
-    holders = [over.actor if over and over.state == "open" else None, *claimants]
+    holders = [takeover.actor if takeover and takeover.state == "open" else None, *claimants]
     return next((name for name in holders if name and not assignment.is_me(name, inbox.reviewer)), "")

@@ -1,4 +1,4 @@
-"""The workspace: a whole run on one side, and on the other what a person does in its agent's place."""
+"""The takeover screen: the run on one panel, and on the other what a person does as its agent."""
 
 from __future__ import annotations
 
@@ -25,41 +25,44 @@ from hitl_tui.ui.messages import CommandClicked, RowsChanged
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors, sentence
 from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
-from hitl_tui.ui.takeover.action_list import WaysList
-from hitl_tui.ui.takeover.action_panel import Place
-from hitl_tui.ui.takeover.draft import CHECKED, Draft, Way
-from hitl_tui.ui.takeover.run_panel import Whole, WholeRun, read_whole
+from hitl_tui.ui.takeover.action_list import InterventionList
+from hitl_tui.ui.takeover.action_panel import ActionPanel
+from hitl_tui.ui.takeover.draft import PARTS, Draft, Intervention
+from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
 from hitl_tui.ui.views import OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
 from hitl_tui.ui.widgets.text_view import TextView
 
-SAVE_S = 1.0
-"""Pause between two looks at what is typed and what others did."""
-PATIENCE_S = 4.0
-"""How long a hand back is waited for; after that it goes on without being looked at."""
-LOOK_S = 0.1
-ON = {"hand_back": "hand back", "other_side": "other side", "back": "leave, keeps all", "discard": "discard", "next_tab": "next tab"}
-TYPING = {"hand_back": "hand back", "back": "to the list", "outside": "$EDITOR", "other_side": "other side"}
+POLL_S = 1.0
+"""How often the draft is saved, and the takeover is checked for what others did to it."""
+HAND_BACK_WAIT_S = 4.0
+"""How long to wait for the result of a hand-back before the screen closes anyway."""
+HAND_BACK_POLL_S = 0.1
+LIST_HINTS = {
+    "hand_back": "hand back", "other_panel": "other panel", "back": "leave, keeps all", "discard": "discard", "next_tab": "next tab",
+}  # fmt: skip
+TYPING_HINTS = {"hand_back": "hand back", "back": "to the list", "outside": "$EDITOR", "other_panel": "other panel"}
+
+TakeoverDrafts = dict[int, tuple[int, Draft]]
+"""By run: the id of the takeover, and what was typed for it in this console."""
 
 
-TypedInPlaces = dict[int, tuple[int, Draft]]
-"""By run: the take-over, and what was typed into it through this console; it need not be a plan yet."""
-
-
-def draft_of(typed: TypedInPlaces, over: TakeOver, whole: Whole) -> Draft:
-    """What was typed before, as far as the store's plan is no newer; laid over where the run stands now."""
-    before, draft = typed.get(whole.run.id, (0, None))
-    if draft is None or draft.head != whole.head or (before == over.id and draft.kept() != over.plan):
-        is_stored = draft is None or before == over.id
-        plan, unread = (over.plan, over.typed) if draft is None or is_stored else (draft.kept(), draft.unread())
-        ended = "" if whole.run.state == RunState.WAITING else str(whole.run.state)
-        draft = Draft.of(whole.head, whole.schema, plan, ended, unread)
-    typed[whole.run.id] = (over.id, draft)
+def resume_draft(drafts: TakeoverDrafts, takeover: TakeOver, details: RunDetails) -> Draft:
+    """The draft of a takeover: the one of this console, unless the run has moved or the stored plan is newer; kept in `drafts`."""
+    previous, draft = drafts.get(details.run.id, (0, None))
+    if draft is None or draft.head != details.head or (previous == takeover.id and draft.valid_plan() != takeover.plan):
+        if draft is None or previous == takeover.id:
+            plan, texts = takeover.plan, takeover.typed
+        else:  # typed for an earlier takeover of the same run
+            plan, texts = draft.valid_plan(), draft.invalid_texts()
+        ended = "" if details.run.state == RunState.WAITING else str(details.run.state)
+        draft = Draft.start(details.head, details.schema, plan, ended, texts)
+    drafts[details.run.id] = (takeover.id, draft)
     return draft
 
 
 class TakeOverScreen(OverlayScreen):
-    """One take-over of one run, by this reviewer."""
+    """A takeover of one run by this reviewer."""
 
     CSS_PATH = Path(__file__).with_name("takeover.tcss")
     GROUP = "takeover"
@@ -68,248 +71,259 @@ class TakeOverScreen(OverlayScreen):
     def __init__(
         self,
         inbox: Inbox,
-        whole: Whole,
-        over: TakeOver,
-        draft: Draft,
-        typed: TypedInPlaces,
+        details: RunDetails,
+        takeover: TakeOver,
+        drafts: TakeoverDrafts,
         keymap: Mapping[str, str],
         clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._inbox = inbox
-        self._whole = whole
-        self._over = over
-        self._typed = typed
+        self._details = details
+        self._takeover = takeover
+        self._drafts = drafts
         self._keymap = keymap
         self._clock = clock
-        self.draft = draft
-        self._saved = self._tried = (over.plan, dict(over.typed))
-        self._left = False
+        self.draft = resume_draft(drafts, takeover, details)
+        self._saved = self._tried = (takeover.plan, dict(takeover.typed))
+        self._is_finished = False
 
     def compose(self) -> ComposeResult:
-        yield Static(self._heading(), id="place-top")
-        with Horizontal(id="sides"):
-            yield WholeRun()
-            yield Place(self.draft, self._keymap)
+        yield Static(self._header(), id="takeover-header")
+        with Horizontal(id="panels"):
+            yield RunPanel()
+            yield ActionPanel(self.draft, self._keymap)
         yield KeyBar(self._keymap)
 
     def on_mount(self) -> None:
-        self.query_one(WholeRun).show(self._whole, self._over.note)
-        self.set_focus(self.query_one("#whole-text", TextView) if self._narrow else self._place.ways)
-        self.set_interval(SAVE_S, self._look)
+        self._run_panel.show(self._details, self._takeover.note)
+        self.set_focus(self._run_text if self._is_narrow else self._panel.interventions)
+        self.set_interval(POLL_S, self._poll)
 
     async def on_unmount(self) -> None:
-        """Leaving the console is leaving this, too."""
+        """Save when the console is left from here."""
         await self._save()
 
     @property
-    def _place(self) -> Place:
-        return self.query_one(Place)
+    def _panel(self) -> ActionPanel:
+        return self.query_one(ActionPanel)
 
     @property
-    def _narrow(self) -> bool:
-        """Whether only one side has room."""
+    def _run_panel(self) -> RunPanel:
+        return self.query_one(RunPanel)
+
+    @property
+    def _run_text(self) -> TextView:
+        return self.query_one("#run-panel-text", TextView)
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether there is room for one panel only."""
         return self.has_class("-one")
 
-    def _heading(self) -> Content:
-        run = self._whole.run
-        since = at_time(self._over.at, self._clock())
+    def _header(self) -> Content:
+        run = self._details.run
+        since = at_time(self._takeover.at, self._clock())
         what = f"{one_line(run.agent, 40)} · run r{run.id}"
         muted = f"   taken over by you {since}   {one_line(run.title, 120)}"
-        return Content.assemble((" Take over ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))
+        return Content.assemble((" Takeover ", "bold $text-accent"), (what, ""), (muted, "$foreground 60%"))
 
-    # Moving about
+    # Focus and hints
 
-    def on_ways_list_chosen(self, message: WaysList.Chosen) -> None:
+    def on_intervention_list_chosen(self, message: InterventionList.Chosen) -> None:
         message.stop()
-        self._place.choose(message.way)
+        self._panel.choose(message.intervention)
         if message.entered:
-            self.action_way(message.way)
+            self.action_intervene(message.intervention)
 
-    def action_way(self, name: str) -> None:
-        way = Way(name)
-        self._turn(True)
-        self._place.choose(way)
-        if way == Way.STOP and not self.draft.closed(way):
+    def action_intervene(self, name: str) -> None:
+        intervention = Intervention(name)
+        self._show_panel(acting=True)
+        self._panel.choose(intervention)
+        if intervention == Intervention.STOP and not self.draft.unavailable(intervention):
             self._stop()
-        self.set_focus(self._place.enter() or self._place.ways)
+        self.set_focus(self._panel.focus_target)
 
-    def action_other_side(self) -> None:
-        to_place = not self.has_class("-place") if self._narrow else not self._place.has_focus_within
-        self._turn(to_place)
-        whole = self.query_one("#whole-text", TextView)
-        self.set_focus((self._place.enter() or self._place.ways) if to_place else whole)
+    def action_other_panel(self) -> None:
+        acting = not self.has_class("-acting") if self._is_narrow else not self._panel.has_focus_within
+        self._show_panel(acting)
+        self.set_focus(self._panel.focus_target if acting else self._run_text)
 
-    def _turn(self, to_place: bool) -> None:
-        self.set_class(to_place, "-place")
+    def _show_panel(self, acting: bool) -> None:
+        """On a narrow screen, show the action panel or the run."""
+        self.set_class(acting, "-acting")
 
     def action_tab(self, by: int) -> None:
-        self.query_one(WholeRun).step_tab(by)
+        self._run_panel.step_tab(by)
 
     def action_scroll_details(self, direction: int) -> None:
-        self.query_one(WholeRun).scroll_half(direction)
+        self._run_panel.scroll_half(direction)
 
     @work(group="leave")
     async def action_back(self) -> None:
-        if self._place.typing:
-            self.set_focus(self._place.ways)
+        if self._panel.is_typing:
+            self.set_focus(self._panel.interventions)
         else:
             await self.leave()
 
     def action_outside(self) -> None:
-        at_hand = self._place.chosen_text()
-        if at_hand is None:
+        current = self._panel.current_text()
+        if current is None:
             self.notify("there is no text here to open in an editor", timeout=3)
             return
-        name, text = at_hand
+        name, text = current
         try:
-            self._place.rewrite(name, edit_outside(self.app, text))
+            self._panel.replace(name, edit_outside(self.app, text))
         except STORE_ERRORS as error:
             report(self, error)
 
     def on_descendant_focus(self) -> None:
-        self._hint()
+        self._show_hints()
 
     def on_descendant_blur(self) -> None:
-        self._hint()
+        self._show_hints()
 
     def on_resize(self) -> None:
-        self._hint()
+        self._show_hints()
 
-    def _hint(self) -> None:
-        hints: list[Hint] = list((TYPING if self._place.typing else ON).items())
-        ways: list[Hint] = [] if self._place.typing or not self._place.has_focus_within else [("open", "write")]
-        self.query_one(KeyBar).hints = ([*ways, *hints], [("help", "help")])
+    def _show_hints(self) -> None:
+        is_typing = self._panel.is_typing
+        hints: list[Hint] = [("open", "write")] if self._panel.has_focus_within and not is_typing else []
+        hints += (TYPING_HINTS if is_typing else LIST_HINTS).items()
+        self.query_one(KeyBar).hints = (hints, [("help", "help")])
 
     async def on_command_clicked(self, message: CommandClicked) -> None:
-        """A key of this screen's own key line was clicked."""
+        """A key of this screen's key bar was clicked."""
         message.stop()
         command = BY_ID[message.command]
-        node = self.app if command.group == "app" else self._place.ways if command.group == "list" else self
+        node = self.app if command.group == "app" else self._panel.interventions if command.group == "list" else self
         await self.app.run_action(command.action, node)
 
-    # Keeping it
+    # Saving
 
     @work(group="look", exclusive=True)
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         await self._save()
         try:
-            over = await self._inbox.takeovers.latest(self._whole.run.id)
+            latest = await self._inbox.takeovers.latest(self._details.run.id)
         except STORE_ERRORS as error:
             report(self, error)
             return
-        lost = over is None or over.id != self._over.id or not over.is_live
-        self.query_one("#place-top", Static).update(self._lost(over) if lost else self._heading())
-
-    def _lost(self, over: TakeOver | None) -> Content:
-        if over and over.is_live:
-            what = f"{one_line(over.actor, 40)} has taken it over"
-        else:
-            what = one_line(over.note, 120) if over and over.note else "it is no longer in your hands"
-        return Content.styled(f" ⚠ {what}; what you wrote stays here as long as this is open", "bold $text-warning")
+        is_ours = latest is not None and latest.id == self._takeover.id and latest.is_live
+        self.query_one("#takeover-header", Static).update(self._header() if is_ours else _lost(latest))
 
     async def _save(self) -> None:
-        """All of it goes to the store: what can be read as the plan, the rest as it is typed."""
-        kept = (self.draft.kept(), self.draft.unread())
-        if self._left or kept == self._saved:
+        """Store the valid parts as the plan, and the other texts as typed."""
+        state = (self.draft.valid_plan(), self.draft.invalid_texts())
+        if self._is_finished or state == self._saved:
             return
-        is_news, self._tried = kept != self._tried, kept
+        is_new, self._tried = state != self._tried, state
         try:
-            await self._inbox.takeovers.save_plan(self._over.id, *kept)
-            self._saved = kept
+            await self._inbox.takeovers.save_plan(self._takeover.id, *state)
+            self._saved = state
         except Stale:
-            self._saved = kept  # said on the first row
+            self._saved = state  # the header says who has taken it
         except STORE_ERRORS as error:
-            if is_news:
+            if is_new:  # report once, retry on every poll
                 report(self, error)
 
     async def leave(self) -> None:
-        """Go, and stay in the agent's place: what was typed is there again."""
+        """Close the screen and keep the takeover, with everything typed."""
         await self._save()
-        self._go(f"run r{self._whole.run.id} is still taken over by you; t goes back to it", keep=True)
+        self._finish(f"run r{self._details.run.id} is still taken over by you; t returns to it", keep_draft=True)
 
-    def _go(self, text: str, keep: bool = False) -> None:
-        self._left = True
-        if not keep:
-            self._typed.pop(self._whole.run.id, None)
+    def _finish(self, text: str, keep_draft: bool = False) -> None:
+        self._is_finished = True
+        if not keep_draft:
+            self._drafts.pop(self._details.run.id, None)
         self.app.notify(visible(text), timeout=4, markup=False)
         self.app.post_message(RowsChanged())
         self.dismiss(None)
 
-    # Ending it
+    # Discard, stop, hand back
 
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_discard(self) -> None:
-        run = self._whole.run
-        if self.draft.kept() != HandBack() or self.draft.unread():
+        run = self._details.run
+        if self.draft.valid_plan() != HandBack() or self.draft.invalid_texts():
             question = f"Discard the takeover of run r{run.id}? What you wrote is deleted; the run stays as it was before."
             if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it")):
                 return
-        await self._inbox.takeovers.discard(self._over.id)
-        self._go(f"takeover of run r{run.id} discarded: the run is as it was before")
+        await self._inbox.takeovers.discard(self._takeover.id)
+        self._finish(f"takeover of run r{run.id} discarded: the run is as it was before")
 
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def _stop(self) -> None:
-        run = self._whole.run
-        question = f"Stop run r{run.id}? What it asked is no longer open; what it did stays done."
+        run = self._details.run
+        question = f"Stop run r{run.id}? Its open requests are closed; what it did stays done."
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
-        if await ask(self, ConfirmScreen(f"Stop run r{run.id}", question, about, yes="stop the run", no="let it be")):
+        if await ask(self, ConfirmScreen(f"Stop run r{run.id}", question, about, yes="stop the run", no="keep it")):
             await self._inbox.runs.cancel(run.id)
-            self._go(f"run r{run.id} is stopped")
+            self._finish(f"run r{run.id} is stopped")
 
     @work(group="send", exclusive=True)
     async def action_hand_back(self) -> None:
         try:
-            plan, told = self.draft.plan(), self.draft.told()
+            plan, summary = self.draft.plan(), self.draft.summary()
         except Refused as refused:
-            self._show_wrong(refused)
+            self._show_invalid(refused)
             return
-        self._place.disabled = True
+        self._panel.disabled = True
         try:
-            self._place.say("handing back …")
+            self._panel.say("handing back …")
             self._saved = (plan, {})
-            await self._inbox.takeovers.hand_back(self._over.id, plan)
-            await self._until_done(told)
+            await self._inbox.takeovers.hand_back(self._takeover.id, plan)
+            await self._wait_for_result(summary)
         except STORE_ERRORS as error:
-            self._place.complain(sentence(error))
+            self._panel.complain(sentence(error))
         finally:
-            for place in self.query(Place):
-                place.disabled = False
+            for panel in self.query(ActionPanel):
+                panel.disabled = False
 
-    def _show_wrong(self, refused: Refused) -> None:
+    def _show_invalid(self, refused: Refused) -> None:
+        """Show why the draft cannot be handed back, and focus the text that is invalid."""
         name = next(iter(self.draft.problems()), None)
-        self._turn(True)
+        self._show_panel(acting=True)
         if name:
-            self._place.choose(CHECKED[name])
-            self.set_focus(next(iter(self._place.query(f"#{name}").results(TextArea)), self._place.ways))
-        self._place.check()
-        self._place.complain(str(refused))
+            self._panel.choose(PARTS[name])
+            self.set_focus(next(iter(self._panel.query(f"#{name}").results(TextArea)), self._panel.interventions))
+        self._panel.check()
+        self._panel.complain(str(refused))
 
-    async def _until_done(self, told: str) -> None:
-        """Wait a moment for what comes of it; what stood in its way is said, and the plan is still there."""
-        run, until = self._whole.run.id, time.monotonic() + PATIENCE_S
-        while (over := await self._inbox.takeovers.latest(run)) and over.is_live and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
-        if over and over.id == self._over.id and over.state in ("stale", "failed"):
-            await self._again(over)
+    async def _wait_for_result(self, summary: str) -> None:
+        """Close the screen once the plan is applied, or after `HAND_BACK_WAIT_S`; if it failed, take the run over again."""
+        run, until = self._details.run.id, time.monotonic() + HAND_BACK_WAIT_S
+        while (latest := await self._inbox.takeovers.latest(run)) and latest.is_live and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(HAND_BACK_POLL_S)
+        if latest and latest.id == self._takeover.id and latest.state in ("stale", "failed"):
+            await self._take_again(latest)
         else:
-            waits = "" if over is None or not over.is_live else " (as soon as its worker is there)"
-            self._go(f"run r{run} is handed back{waits}: {told}")
+            pending = " (waiting for its worker)" if latest and latest.is_live else ""
+            self._finish(f"run r{run} is handed back{pending}: {summary}")
 
-    async def _again(self, ended: TakeOver) -> None:
-        """Take the run again, with the plan as it was over the run as it stands now."""
-        run, plan = self._whole.run.id, self.draft.kept()
+    async def _take_again(self, failed: TakeOver) -> None:
+        """Take the run over again, with the same plan on the run as it is now."""
+        run, plan = self._details.run.id, self.draft.valid_plan()
         try:
-            self._over = await self._inbox.takeovers.take(run)
-            self._whole = await read_whole(self._inbox, run)
+            self._takeover = await self._inbox.takeovers.take(run)
+            self._details = await read_run_details(self._inbox, run)
         except STORE_ERRORS as error:
-            self._go(f"the plan was not carried out: {ended.note or ended.state}; {sentence(error)}", keep=True)
+            self._finish(f"the plan was not applied: {failed.note or failed.state}; {sentence(error)}", keep_draft=True)
             return
-        self._saved = (self._over.plan, dict(self._over.typed))
-        del self._typed[run]
-        self.draft = draft_of(self._typed, replace(self._over, plan=plan), self._whole)
-        await self._place.remove()
-        await self.query_one("#sides").mount(Place(self.draft, self._keymap))
-        self.query_one(WholeRun).show(self._whole, f"not carried out: {ended.note or ended.state}; your plan is still there")
+        self._saved = (self._takeover.plan, dict(self._takeover.typed))
+        del self._drafts[run]
+        self.draft = resume_draft(self._drafts, replace(self._takeover, plan=plan), self._details)
+        await self._panel.remove()
+        await self.query_one("#panels").mount(ActionPanel(self.draft, self._keymap))
+        self._run_panel.show(self._details, f"not applied: {failed.note or failed.state}; your plan is kept")
+
+
+def _lost(latest: TakeOver | None) -> Content:
+    """The header when the takeover is no longer this reviewer's."""
+    if latest and latest.is_live:
+        what = f"{one_line(latest.actor, 40)} has taken it over"
+    else:
+        what = one_line(latest.note, 120) if latest and latest.note else "no longer taken over by you"
+    return Content.styled(f" ⚠ {what}; what you wrote is kept while this screen is open", "bold $text-warning")

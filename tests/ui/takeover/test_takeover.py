@@ -63,8 +63,8 @@ async def put(desk: Desk, text: str) -> None:
 
 
 def told(desk: Desk) -> str:
-    """What is said to happen on hand back, and all that is on the screen under it."""
-    return " ".join(desk.screen().rpartition("On hand back")[2].replace("│", " ").replace("╰", " ").split())
+    """The effect of hand-back, and all that is on the screen under it."""
+    return " ".join(desk.screen().rpartition("When you hand back")[2].replace("│", " ").replace("╰", " ").split())
 
 
 async def tells(desk: Desk, what: str) -> None:
@@ -84,17 +84,17 @@ def on_one_line(desk: Desk) -> str:
 async def test_it_opens_on_the_whole_run_and_keeps_what_was_typed(console: Console) -> None:
     async with mails(console) as desk:
         await desk.press("t")
-        seen = await desk.seen("Take over mail_assistant · run r1", "taken over by you", "answer for the tool", "stop the run")
+        seen = await desk.seen("Takeover mail_assistant · run r1", "taken over by you", "write the tool's result", "stop the run")
         assert "Could you please send me the receipt" in seen and '→ send_email(to="ann@example.com"' in seen
         assert (await over(desk)).actor == "ann" and (await over(desk)).state == "open"
         await desk.press("3", *"ask her first")
-        await tells(desk, "guidance written; 1 open call does not run, and the agent reads it and tries again")
+        await tells(desk, "guidance written; 1 open call does not run, and the agent reads the guidance and tries again")
         await desk.press("escape", "escape")
         assert len(desk.app.screen_stack) == 1 and "taken over by you" in desk.screen()
-        assert "still taken over by you; t goes back to it" in desk.notices() and "t back to it" in desk.screen()
+        assert "still taken over by you; t returns to it" in desk.notices() and "t back to it" in desk.screen()
         assert (await over(desk)).plan == HandBack(guidance="ask her first")
         await desk.press("t")
-        assert "3 guide it and let it try again" in await desk.seen("✓ written")
+        assert "3 guide the agent and retry" in await desk.seen("✓ written")
         await desk.press("3")
         area = desk.app.screen.focused
         assert isinstance(area, TextArea) and area.text == "ask her first"
@@ -105,7 +105,7 @@ async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(
         await desk.press("t")
         await write(desk, "4", '{"folder": "inbox", "unread": 2')
         await tells(desk, "the state is not JSON")
-        assert "✗ not right yet" in desk.screen()
+        assert "✗ invalid" in desk.screen()
         await desk.press("ctrl+b")
         await tells(desk, "the state is not JSON")
         assert (await over(desk)).state == "open"
@@ -128,12 +128,12 @@ async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(
         await desk.seen("What you wrote is deleted")
         await desk.press("escape", "escape")
         assert (await over(desk)).typed == {"state": '{"folder": "half'}, "another console shows it"
-        desk.app._typed.clear()
+        desk.app._takeover_drafts.clear()
         await desk.press("t", "4")
         area = desk.app.screen.focused
         assert isinstance(area, TextArea) and area.text == '{"folder": "half'
         await put(desk, '{"folder": "inbox", "unread": 0, "note": "by hand"}')
-        await tells(desk, "2 state keys changed; 1 call is asked again before it runs")
+        await tells(desk, "2 state keys changed; 1 call asks again before it runs")
         assert "note added" in on_one_line(desk) and "- 2" in on_one_line(desk)
 
 
@@ -153,7 +153,7 @@ async def test_calls_are_checked_against_their_tools(console: Console) -> None:
             await desk.press("ctrl+b")
             assert (await over(desk)).state == "open"
         await put(desk, json.dumps([good, {"name": "read_mail", "args": {"id": "4711"}}]))
-        await tells(desk, "2 calls in the place of 1; 2 calls are asked again before they run")
+        await tells(desk, "2 calls instead of 1; 2 calls ask again before they run")
         await desk.press("escape", "escape")
         calls = (Call("call-0", "send_email", good["args"]), Call("", "read_mail", {"id": "4711"}))
         assert (await over(desk)).plan == HandBack(calls=calls)
@@ -163,7 +163,7 @@ async def test_what_contradicts_itself_is_refused(console: Console) -> None:
     async with mails(console) as desk:
         await desk.press("t")
         await desk.press("ctrl+b")
-        await tells(desk, "✗ nothing is done in the agent's place yet")
+        await tells(desk, "✗ nothing to hand back yet")
         await write(desk, "3", "try again")
         await write(desk, "5", "I answered her by phone.")
         await tells(desk, "an answer ends the run, and guidance lets the agent go on")
@@ -171,7 +171,7 @@ async def test_what_contradicts_itself_is_refused(console: Console) -> None:
         await tells(desk, "an answer ends the run")
         assert (await over(desk)).state == "open"
         await write(desk, "3", "")
-        await tells(desk, "the last word written; 1 open call does not run, and the run ends with your answer")
+        await tells(desk, "final answer written; 1 open call does not run, and the run ends with your answer")
         await write(desk, "2", "")
         await desk.press("tab")
         await put(desk, '[{"name": "read_mail", "args": {}}]')
@@ -181,7 +181,7 @@ async def test_what_contradicts_itself_is_refused(console: Console) -> None:
 async def test_each_open_call_has_its_own_answer(console: Console) -> None:
     async with mails(console) as desk:
         await desk.press("j", "j", "j", "t", "1", *"sent by hand")
-        await tells(desk, "1 call answered by you; 1 call is asked again before it runs")
+        await tells(desk, "1 call answered by you; 1 call asks again before it runs")
         assert "1 of 2 answered" in desk.screen()
         await desk.press("tab", *"also")
         await tells(desk, "2 calls answered by you; the agent goes on")
@@ -203,7 +203,7 @@ async def test_it_is_taken_from_somebody_with_a_reason(console: Console) -> None
         await desk.press("escape")
         assert len(desk.app.screen_stack) == 1 and (await over(desk)).actor == "bob"
         await desk.press("t", *"bob left", "enter")
-        await desk.seen("Take over mail_assistant")
+        await desk.seen("Takeover mail_assistant")
         assert (await over(desk)).actor == "ann"
         await bob.seen("ann has taken it over")
         await bob.press("ctrl+b")
@@ -224,12 +224,12 @@ async def test_what_moves_is_not_taken_and_the_sentence_says_so(console: Console
 async def test_a_failed_run_offers_what_can_be_done_there(console: Console) -> None:
     async with mails(console, runs=True) as desk:
         await desk.press("f2", "g", "j", "t")
-        seen = await desk.seen("Take over mail_assistant · run r4", "✗ ConnectionError: [bold]refused[/]")
+        seen = await desk.seen("Takeover mail_assistant · run r4", "✗ ConnectionError: [bold]refused[/]")
         assert seen.count("(not here)") == 3
         await desk.press("1")
-        assert "no tool call of the agent waits for a result here" in on_one_line(desk)
+        assert "no tool call waits for a result here" in on_one_line(desk)
         await desk.press("6")
-        assert "the run is failed already" in on_one_line(desk) and len(desk.app.screen_stack) == 2
+        assert "the run is already failed" in on_one_line(desk) and len(desk.app.screen_stack) == 2
         await desk.press("3", *"use port 25", "escape", "escape")
         assert "taken over by ann" in desk.screen()
 
@@ -251,11 +251,11 @@ async def test_it_is_discarded_only_after_asking_and_stopped_only_after_asking(c
 async def test_one_side_at_a_time_where_there_is_no_room_for_two(console: Console) -> None:
     async with mails(console, size=(80, 24)) as desk:
         await desk.press("t")
-        assert "Conversation 6" in desk.screen() and "answer for the tool" not in desk.screen()
+        assert "Conversation 6" in desk.screen() and "write the tool's result" not in desk.screen()
         await desk.press("ctrl+o")
-        assert "Conversation 6" not in desk.screen() and "answer for the tool" in desk.screen()
+        assert "Conversation 6" not in desk.screen() and "write the tool's result" in desk.screen()
         await desk.press("ctrl+o", "3", *"wait")
-        assert "guide it and let it try again" in desk.screen() and "wait" in desk.screen()
+        assert "guide the agent and retry" in desk.screen() and "wait" in desk.screen()
         await desk.press("ctrl+o", "right_square_bracket")
         assert "no such attachment" in desk.screen()
         await desk.press("escape")
@@ -271,7 +271,7 @@ async def test_agents_text_is_only_ever_text(console: Console) -> None:
         ))  # fmt: skip
         await desk.press("t", "2")
         assert "⟨U+202E⟩" in desk.screen() and "[red]markup[/]" in desk.screen() and "\x1b" not in desk.screen()
-        await tells(desk, "nothing is done")
+        await tells(desk, "nothing to hand back yet")
         await desk.press("tab")
         assert "\\u202eevil \\u001b[31m[/x]" in desk.screen()
         await desk.press("escape", "1")
@@ -321,7 +321,7 @@ async def test_a_plan_too_long_for_the_screen_is_written_outside(console: Consol
 
 SCREENS: list[tuple[str, tuple[int, int], str, list[str]]] = [
     ("run_80x24", (80, 24), "", ["t"]),
-    ("place_80x24", (80, 24), "", ["t", "3"]),
+    ("actions_80x24", (80, 24), "", ["t", "3"]),
     ("results_120x36", (120, 36), "", ["j", "j", "j", "t", "1"]),
     ("state_120x36", (120, 36), "hitl-light", ["t", "4"]),
     ("failed_120x36", (120, 36), "", ["f2", "g", "j", "t", "5"]),
@@ -395,7 +395,7 @@ async def handed_back(desk: Desk, run: Run) -> TakeOver:
     await desk.press("ctrl+b")
     for _ in range(600):
         found = await over(desk, run.id)
-        if found.state in ("applied", "stale", "failed") or "not carried out" in desk.screen():
+        if found.state in ("applied", "stale", "failed") or "not applied" in desk.screen():
             break
         await desk.pilot.pause(0.05)
     await desk.settle()
@@ -407,7 +407,7 @@ async def test_a_tools_result_is_written_by_hand(pauses: Reviewer) -> None:
     await pauses.one(run)
     async with console_of(pauses, run) as desk:
         await desk.press("t", "1", *"by phone")
-        await tells(desk, "1 call answered by you; 1 call is asked again before it runs")
+        await tells(desk, "1 call answered by you; 1 call asks again before it runs")
         assert (await handed_back(desk, run)).state == "applied"
         review = await pauses.one(run)
         assert [action.args for action in review.actions] == [{"to": "eve"}] and pauses.did(run) == []
@@ -426,7 +426,7 @@ async def test_calls_are_rewritten_and_asked(pauses: Reviewer) -> None:
         await put(desk, '[{"name": "send", "args": {"to": "zoe", "copies": "two"}}]')
         await tells(desk, "do not fit")
         await put(desk, '[{"name": "send", "args": {"to": "zoe"}}]')
-        await tells(desk, "the agent's message rewritten, 1 call in the place of 1; 1 call is asked again before it runs")
+        await tells(desk, "the agent's message rewritten, 1 call instead of 1; 1 call asks again before it runs")
         assert (await handed_back(desk, run)).state == "applied"
     review = await pauses.one(run)
     assert [action.args for action in review.actions] == [{"to": "zoe"}] and pauses.did(run) == []
@@ -441,7 +441,7 @@ async def test_guidance_at_an_interrupt_and_an_answer_at_the_next(pauses: Review
     async with console_of(pauses, run) as desk:
         await desk.press("t", "3")
         await put(desk, rounds([("delete", {"path": "letter"})]))
-        await tells(desk, "1 open call does not run, and the agent reads it and tries again")
+        await tells(desk, "1 open call does not run, and the agent reads the guidance and tries again")
         assert (await handed_back(desk, run)).state == "applied"
         assert [action.name for action in (await pauses.one(run)).actions] == ["delete"]
         await desk.settle()
@@ -495,7 +495,7 @@ async def test_a_plan_that_cannot_be_carried_out_comes_back_with_its_sentence(ow
             await tells(desk, "1 state key changed")
             ended = await handed_back(desk, run)
             assert ended.state == "open" and ended.plan == HandBack(state={"text": "y"})
-            await desk.seen("not carried out: quick has ended beside what waits", "plan is still there", "go on?", "✓ 1 key changed")
+            await desk.seen("not applied: quick has ended beside what waits", "plan is kept", "go on?", "✓ 1 key changed")
             await desk.press("escape", "ctrl+g", "y")
         assert (await ann.inbox.runs.get(run.id)).state == "waiting"
 
@@ -505,7 +505,7 @@ async def test_a_run_is_stopped(pauses: Reviewer) -> None:
     review = await pauses.one(run)
     async with console_of(pauses, run) as desk:
         await desk.press("t", "6")
-        assert "What it asked is no longer open" in desk.screen()
+        assert "Its open requests are closed" in desk.screen()
         await desk.press("y")
         await desk.seen("cancelled")
     assert (await pauses.wait(run, RunState.CANCELLED)).taken_by is None
