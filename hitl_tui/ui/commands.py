@@ -68,7 +68,7 @@ COMMANDS = (
     Command("next_call", "right", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
     Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only reviews that fit, such as agent:mail* since:7d invoice.", "queue"),
-    Command("new", "n", "new_run", "new run", "Start a run: pick an agent and say what it shall do.", "app"),
+    Command("new", "n", "new_run", "new run", "Start a run: choose an agent and enter its task.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
     Command("history", "f3", "show('history')", "History", "What was decided by whom, and everything around it as it was.", "app"),

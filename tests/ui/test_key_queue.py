@@ -31,7 +31,7 @@ async def test_new_run_in_one_burst(console: Console) -> None:
 async def test_letters_over_the_list_of_agents_go_into_the_text(console: Console) -> None:
     async with console("empty") as desk:
         await desk.press("n")
-        assert "say what it shall do" in desk.screen()
+        assert "the task; enter starts the run" in desk.screen()
         await desk.press("down", "down")
         await burst(desk, *"clean up the customers")
         assert desk.app.screen.query_one("#text", SendArea).text == "clean up the customers"

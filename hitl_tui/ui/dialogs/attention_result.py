@@ -1,4 +1,4 @@
-"""What came of an attention check, told at once and calmly."""
+"""The result of an attention check, shown right after the decision."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hitl_tui.ui.dialogs.base import DialogScreen
 
 
 class CheckScreen(DialogScreen[None]):
-    """Goes with one key; until then no other decides anything."""
+    """Closes with enter or space; no other key decides anything meanwhile."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "back", "go on", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "back", "continue", show=False)]
 
     def __init__(self, check: Attention) -> None:
-        super().__init__("Attention check", [("enter", "go on")])
+        super().__init__("Attention check", [("enter", "continue")])
         self._check = check
 
     def body(self) -> Iterable[Widget]:
@@ -30,11 +30,11 @@ class CheckScreen(DialogScreen[None]):
             Content.styled("✓ you caught it" if caught else "○ you missed it", "bold $text-success" if caught else "bold $text-warning")
         )
         yield Static(Content(visible(f"What was wrong: {self._check.wrong}.")), classes="gap")
-        said = "Nothing was going to run. It is in no history and no rate; the agent never asked for it."
-        yield Static(Content.styled(said, "$foreground 60%"), classes="gap")
+        note = "The call was a test: it would never have run, and it is not part of the history or of any rate."
+        yield Static(Content.styled(note, "$foreground 60%"), classes="gap")
 
 
-def tell(owner: Widget, check: Attention | None) -> None:
-    """Show it, where there is anything to tell."""
+def show_result(owner: Widget, check: Attention | None) -> None:
+    """Show the result of a check, if there was one."""
     if check is not None:
         owner.app.push_screen(CheckScreen(check))

@@ -1,4 +1,4 @@
-"""What all dialogs share: a frame in the middle, a line for what is wrong, a line of keys, and escape to go back."""
+"""Base classes of all dialogs: a centred frame with a body, an error line and key hints; escape goes back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class DialogScreen(KeyQueueScreen[T | None]):
-    """Comes back with a value, or with None when the person went back."""
+    """Returns a value, or None if the person went back."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", tooltip="Go back; what was typed is kept.", show=False)]
@@ -32,7 +32,7 @@ class DialogScreen(KeyQueueScreen[T | None]):
         self._keys = tuple(keys)
 
     def body(self) -> Iterable[Widget]:
-        """What stands between title and keys."""
+        """The widgets between title and key hints."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
@@ -43,11 +43,11 @@ class DialogScreen(KeyQueueScreen[T | None]):
             yield Static(key_hints(self._keys), id="dialog-keys")
 
     def rekey(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Say other keys."""
+        """Change the key hints."""
         self.query_one("#dialog-keys", Static).update(key_hints(keys))
 
     def complain(self, problem: str) -> None:
-        """Say what is wrong, or that nothing is."""
+        """Show an error; an empty text hides it."""
         line = self.query_one("#problem", Static)
         line.display = bool(problem)
         line.update(Content.styled(f"✗ {visible(problem)}", "$text-error"))
@@ -57,27 +57,27 @@ class DialogScreen(KeyQueueScreen[T | None]):
 
 
 class ReviewScreen(DialogScreen[T]):
-    """Asks for something about a review, and says when somebody else has decided it meanwhile."""
+    """Asks about a review, and shows when somebody else has decided it meanwhile."""
 
     draft: str
-    """What is typed, as it is."""
-    _told = ""
+    """What is typed, kept when the person goes back."""
+    _outcome = ""
 
     def on_mount(self) -> None:
-        self.tell(self._told)
+        self.tell(self._outcome)
 
     def tell(self, text: str) -> None:
-        """What became of the review meanwhile; nothing when it waits."""
-        self._told = text
+        """Show what became of the review meanwhile; an empty text while it waits."""
+        self._outcome = text
         for frame in self.query("#dialog"):
             frame.border_subtitle = Content.styled(visible(text), "$text-warning")
 
 
 class AnswerScreen(ReviewScreen[Answer]):
-    """Asks for the answer to one action of a review."""
+    """Asks for the decision on one action of a review."""
 
 
 def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
-    """Keys and what they do."""
+    """Keys and what they do, on one line."""
     pieces = [piece for key, what in keys for piece in ((f"{key} ", "$text-accent"), (f"{what}   ", "$foreground 60%"))]
     return Content.assemble(*pieces)

@@ -1,4 +1,4 @@
-"""Answers a graph lists, to pick one of: by its number or with the arrows. Nothing is picked before the person does."""
+"""A list to pick one value from, by number or with the arrows. Nothing is picked at first."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hitl_tui.ui.widgets.styled_lines import StyledWidget
 
 
 class ChoiceList(StyledWidget, can_focus=True):
-    """One row a choice."""
+    """One row per choice."""
 
     @dataclass
     class Picked(Message):
-        """Another choice is picked, or (`sent`) the one that is shall be sent."""
+        """A choice is picked, or (`sent`) the picked one is submitted."""
 
         place: int
         sent: bool

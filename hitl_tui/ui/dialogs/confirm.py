@@ -1,4 +1,4 @@
-"""A yes or no question whose answer is a key of its own; enter says nothing."""
+"""A yes-or-no question, answered with y or n; enter does nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hitl_tui.ui.dialogs.base import DialogScreen
 
 
 class ConfirmScreen(DialogScreen[bool]):
-    """True when the person said yes."""
+    """Returns True for yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "yes", show=False), Binding("n", "back", "no", show=False)]
 

@@ -1,4 +1,4 @@
-"""Change the arguments of a call as JSON: checked while one types, with the difference to the proposal beside it."""
+"""Edit the arguments of a call as JSON, checked while typing, with the difference to the proposal beside it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 CHECK_S = 0.15
-"""Pause in the typing after which the text is checked."""
+"""Pause in typing after which the text is checked."""
 
 SHOWN = 200_000
 """Characters beyond which Textual's text area takes seconds to open."""
-TOO_LONG = "The arguments are too long to be edited here: ctrl+e opens them in $EDITOR."
+TOO_LONG = "The arguments are too long to edit here; ctrl+e opens them in $EDITOR."
 
 
 class EditScreen(AnswerScreen):
-    """Comes back with the edit, exactly as typed."""
+    """Returns the edit, exactly as typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "send", "send", show=False, priority=True),

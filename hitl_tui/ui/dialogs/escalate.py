@@ -1,4 +1,4 @@
-"""Put a review before somebody in particular: to whom, helped by the names that are known, and a note."""
+"""Escalate a review to a person or a group, with a note; known names are suggested."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hitl_tui.ui.dialogs.base import ReviewScreen
 from hitl_tui.ui.runtime.errors import reports_errors
 
 Names = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
-"""Reads the people and groups that are known, each with what to say of it."""
+"""Reads the known people and groups, each with a description."""
 
 SHOWN = 6
-"""Names that are shown at once."""
+"""Most names shown."""
 
 
 def fitting(names: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:
-    """The names that begin with what is typed, then those that hold it."""
+    """The names that start with the typed text, then those that contain it."""
     wanted = typed.strip().casefold()
     begin = [one for one in names if one[0].casefold().startswith(wanted)]
     return begin + [one for one in names if wanted in one[0].casefold() and one not in begin]
 
 
-class Completing(Suggester):
-    """Completes what is typed to the first name that begins so."""
+class NameSuggester(Suggester):
+    """Completes the typed text to the first name that starts with it."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -41,21 +41,21 @@ class Completing(Suggester):
 
 
 class ToInput(Input):
-    """The arrows choose among the names below; free text is as good."""
+    """The arrows choose one of the names below; any other text is valid too."""
 
     def __init__(self, value: str) -> None:
-        self._known = Completing()
-        placeholder = "a group or a person; empty for anybody"
+        self._known = NameSuggester()
+        placeholder = "a person or a group; empty for anyone"
         super().__init__(value, placeholder=placeholder, id="to", suggester=self._known, select_on_focus=False)
         self._typed = value
         self.place = -1
 
     def know(self, names: Sequence[tuple[str, str]]) -> None:
-        """These names are known, each with what to say of it."""
+        """Set the known names."""
         self._known.names = names
 
     def shown(self) -> list[tuple[str, str]]:
-        """The names that fit what was typed, whichever is chosen now."""
+        """The names that match the typed text."""
         return fitting(self._known.names, self._typed)[:SHOWN]
 
     async def _on_key(self, event: events.Key) -> None:
@@ -70,23 +70,23 @@ class ToInput(Input):
             await super()._on_key(event)
 
     def typed(self, value: str) -> None:
-        """Another text is there: chosen from the names, or typed."""
+        """Handle another text, chosen or typed."""
         names = self.shown()
         if self.place < 0 or self.place >= len(names) or names[self.place][0] != value:
             self._typed, self.place = value, -1
 
 
 class EscalateScreen(ReviewScreen[tuple[str, str]]):
-    """Comes back with to whom, empty for anybody, and the note. The draft has the first line for the one and the rest for the other."""
+    """Returns the recipient, empty for anyone, and the note. The draft holds the recipient on its first line, then the note."""
 
     def __init__(self, row: ReviewRow, names: Names, draft: str) -> None:
-        super().__init__(f"Escalate {row.title}", [("↓", "next name"), ("enter", "on, then escalate"), ("esc", "back")])
+        super().__init__(f"Escalate {row.title}", [("↓", "next name"), ("enter", "next, then escalate"), ("esc", "back")])
         self._row, self._names = row, names
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
         to, _, note = self.draft.partition("\n")
-        yield Static(Content("It waits on, marked for them with all its context; they are told as policy.toml says."), classes="label")
+        yield Static(Content("The review stays open, marked for the recipient, who is notified as policy.toml says."), classes="label")
         yield Static(Content.styled("to", "$foreground 60%"))
         yield ToInput(to)
         yield Static(id="names")
@@ -133,5 +133,5 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
             )
             for place, (name, about) in enumerate(shown)
         ]
-        unknown = " nobody of that name is known here; it may be right all the same" if any_known and to.value.strip() and not rows else ""
+        unknown = " unknown name; it may still be right" if any_known and to.value.strip() and not rows else ""
         self.query_one("#names", Static).update(Content("\n").join(rows or [Content.styled(unknown, "$foreground 60%")]))

@@ -1,4 +1,4 @@
-"""A line of the filter language, for the queue or for the history."""
+"""Enter a filter for the queue or the history."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FIELDS = (
 
 
 class FilterScreen(DialogScreen[str]):
-    """Comes back with the line; an empty one shows everything again. One with a slip stays, and the slip is said."""
+    """Returns the filter; an empty one shows everything. The dialog stays open on a syntax error."""
 
     def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None) -> None:
-        """`tried` gets every line without a slip while it is typed; what it finds is seen behind the dialog."""
+        """`tried` is called with every valid filter while it is typed, to show its result behind the dialog."""
         super().__init__(f"Filter the {what}", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
         self._now = now
         self._tried = tried
@@ -49,8 +49,8 @@ class FilterScreen(DialogScreen[str]):
     def _fits(self, text: str) -> bool:
         try:
             filter_language.parse(text, time.time())
-        except Refused as slip:
-            self.complain(str(slip))
+        except Refused as error:
+            self.complain(str(error))
             return False
         self.complain("")
         return True

@@ -1,4 +1,4 @@
-"""Every key and the id by which it can be changed, straight from the declarations."""
+"""The help: every key, with the id under which config.toml can change it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IDS = 18
 
 
 class HelpScreen(PageScreen):
-    """The help."""
+    """Lists all commands by group."""
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__("Keys", list(help_lines(keymap)))
@@ -31,6 +31,6 @@ def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
             yield Line(drawn.text, "", ((0, IDS, "muted"),), drawn.lead, drawn.lead_style, KEYS)
     yield BLANK
     yield line("Elsewhere", "title")
-    yield line("".ljust(IDS) + "The palette: every command by name, themes too.", "", "ctrl+p", KEYS, "accent")
+    yield line("".ljust(IDS) + "The command palette: every command by name, and the themes.", "", "ctrl+p", KEYS, "accent")
     yield line("".ljust(IDS) + "In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
-    yield line("".ljust(IDS) + "In a dialog with a longer text: send it.", "", "ctrl+s", KEYS, "accent")
+    yield line("".ljust(IDS) + "In a dialog with a long text: submit it.", "", "ctrl+s", KEYS, "accent")

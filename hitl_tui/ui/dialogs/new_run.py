@@ -1,4 +1,4 @@
-"""Start a run: pick an agent, say what it shall do, as text or as JSON that fits its schema."""
+"""Start a run: choose an agent and enter its task, as text or as JSON that fits its schema."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from hitl_tui.ui.runtime.errors import STORE_ERRORS, reports_errors, sentence
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
-TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as json"), ("tab", "other side"), ("esc", "back")]
-JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other side"), ("esc", "back")]
+TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as JSON"), ("tab", "other panel"), ("esc", "back")]
+JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other panel"), ("esc", "back")]
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
 
-NO_AGENT = "no agent is known yet; those that are being loaded appear here by themselves"
-PLACEHOLDER = "say what it shall do; enter starts it"
+NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
+PLACEHOLDER = "the task; enter starts the run"
 REREAD_S = 0.5
 
 Draft = dict[tuple[int, str, str], str]
-"""What was typed, by project, agent and form."""
+"""Typed texts by project, agent and mode."""
 
 
 class NewRunScreen(DialogScreen[int]):
-    """Comes back with the number of the run."""
+    """Returns the id of the new run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", show=False, priority=True),
@@ -78,7 +78,7 @@ class NewRunScreen(DialogScreen[int]):
 
     @reports_errors
     async def reread(self) -> None:
-        """The agents as they are known now; the chosen one and what was typed stay."""
+        """Read the agents again; the selected one and the typed texts stay."""
         agents = await self._inbox.agents.all()
         if agents == self._agents and self._read:
             return
@@ -93,7 +93,7 @@ class NewRunScreen(DialogScreen[int]):
             self._choose(agents[options.highlighted])
 
     def _place(self) -> int | None:
-        """Where the chosen agent is now, else the first that works."""
+        """Place of the selected agent, else of the first one that loads."""
         if not self._agents:
             return None
         chosen = (self._agent.project, self._agent.name) if self._agent else None
@@ -136,7 +136,7 @@ class NewRunScreen(DialogScreen[int]):
         text = None if self._as_json else self.query_one("#text", SendArea).text
         try:
             if text is not None and not text.strip():
-                raise Refused("say what it shall do")
+                raise Refused("enter a task")
             given = canonical_json.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
             (run,) = await self._inbox.runs.launch(agent.name, text=text, given=given, project=agent.project)
         except STORE_ERRORS as error:
@@ -182,7 +182,7 @@ class NewRunScreen(DialogScreen[int]):
 
 
 def _put(area: TextArea, text: str) -> None:
-    if area.text != text:  # else the cursor would go to the beginning
+    if area.text != text:  # setting the same text would move the cursor
         area.text = text
         area.move_cursor(area.document.end)
 
@@ -200,7 +200,7 @@ def _failure(agent: Agent) -> Iterator[Line]:
 
 
 def skeleton(schema: Json, root: Json = None, depth: int = 6) -> Json:
-    """A value to begin with: required properties only, each the simplest of its type."""
+    """A value to start from: required properties only, each the simplest of its type."""
     root = schema if root is None else root
     if not isinstance(schema, dict) or depth == 0:
         return {}

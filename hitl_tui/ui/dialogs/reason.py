@@ -1,4 +1,4 @@
-"""Why a person does something that others must understand: a line that may not be empty."""
+"""Ask for a reason that is recorded: why a person takes what somebody else has, or sets a level."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.base import ReviewScreen
 
 
-class ReasonScreen(DialogScreen[str]):
-    """Comes back with the reason."""
+class ReasonScreen(ReviewScreen[str]):
+    """Returns the reason, never an empty one."""
 
-    def __init__(self, title: str, question: str, does: str = "take it") -> None:
-        super().__init__(title, [("enter", does), ("esc", "back")])
-        self._question = question
+    def __init__(self, title: str, text: str, submit: str = "take it", draft: str = "") -> None:
+        """`submit` is the hint of the enter key."""
+        super().__init__(title, [("enter", submit), ("esc", "back")])
+        self._text = text
+        self.draft = draft
 
     def body(self) -> Iterable[Widget]:
-        yield Static(Content(visible(self._question)), classes="label")
-        yield Input(placeholder="why; it is written down")
+        yield Static(Content(visible(self._text)), classes="label")
+        yield Input(self.draft, placeholder="the reason, recorded in the history", select_on_focus=False)
 
     def field(self) -> Widget | None:
         return self.query_one(Input)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.draft = event.value
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip():
             self.dismiss(event.value.strip())
         else:
-            self.complain("say why")
+            self.complain("a reason is required")

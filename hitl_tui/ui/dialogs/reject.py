@@ -1,4 +1,4 @@
-"""Refuse a call and say why: a preset by its number, or words of one's own. The agent reads the reason."""
+"""Reject a call with a reason that the agent reads: a preset by its number, or free text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hitl_tui.ui.text import labels
 
 
 class ReasonInput(Input):
-    """A number picks a preset while nothing of one's own is typed."""
+    """A digit picks a preset as long as nothing else is typed."""
 
     def __init__(self, value: str, presets: Sequence[str]) -> None:
-        super().__init__(value, placeholder="why, in your words; or a number", select_on_focus=False)
+        super().__init__(value, placeholder="the reason in your words, or a number", select_on_focus=False)
         self._presets = presets
 
     async def _on_key(self, event: events.Key) -> None:
@@ -34,7 +34,7 @@ class ReasonInput(Input):
 
 
 class RejectScreen(AnswerScreen):
-    """Comes back with the rejection."""
+    """Returns the rejection."""
 
     def __init__(self, action: Action, presets: Sequence[str], draft: str) -> None:
         keys = [("1-9", "pick a reason"), ("enter", "reject"), ("esc", "back")]

@@ -1,4 +1,4 @@
-"""Answer in a tool's place, or answer a question: by a listed choice, a form, text or JSON, whatever fits what was asked."""
+"""Answer a question, or answer instead of a tool: with a choice, a form, text or JSON, as the request allows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SENDS = {
 
 
 class RespondScreen(AnswerScreen):
-    """Comes back with the answer."""
+    """Returns the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "send", "answer", show=False, priority=True),
@@ -41,7 +41,7 @@ class RespondScreen(AnswerScreen):
         self._kind = kind
         self._action = action
         self._kept: dict[str, Json] = canonical_json.loads(draft) if draft else {}
-        self._modes = self._fitting()
+        self._modes = self._possible_modes()
         kept = self._kept.get("mode")
         self._mode = kept if kept in self._modes else self._modes[0]
         self.draft = draft
@@ -86,7 +86,7 @@ class RespondScreen(AnswerScreen):
         if answer is not None:
             self.dismiss(answer)
 
-    def _fitting(self) -> list[str]:
+    def _possible_modes(self) -> list[str]:
         if self._kind in validation.TOOL_KINDS:
             return ["text"]
         schema = self._action.answer_schema
@@ -101,7 +101,7 @@ class RespondScreen(AnswerScreen):
             return f"It {one_line(means)}."
         if self._kind in validation.TOOL_KINDS:
             return f"{one_line(self._action.name, 60)} does not run; the agent reads this as its result."
-        return "The graph goes on with this as the answer."
+        return "The graph continues with this answer."
 
     def _show_mode(self) -> None:
         for mode in self._modes:
@@ -114,17 +114,17 @@ class RespondScreen(AnswerScreen):
     def _check(self, sending: bool = False) -> Answer | None:
         self._keep()
         try:
-            answer = self._made()
+            answer = self._read_answer()
             if answer is not None:
                 validation.check(self._kind, self._action, answer)
         except HitlError as error:
             self.complain(error.happened if sending or not self._blank() else "")
             return None
-        self.complain("nothing is answered yet" if sending and answer is None else "")
+        self.complain("there is no answer yet" if sending and answer is None else "")
         return answer
 
-    def _made(self) -> Answer | None:
-        """The answer as it stands; None for none."""
+    def _read_answer(self) -> Answer | None:
+        """The present answer; None without one."""
         match self._mode:
             case "choices":
                 picked = self.query_one("#choices", ChoiceList).picked

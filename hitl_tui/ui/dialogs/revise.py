@@ -1,4 +1,4 @@
-"""Change a draft, or a call's arguments, and send them back with a note for another pass, or accept the draft as it is now."""
+"""Edit a draft or a call's arguments, then accept them or send them back for revision with a note."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
-DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "send it"}
+DONE = {DecisionKind.EDIT: "accept", DecisionKind.REJECT: "send back"}
 
 
 class TextEdit(TextArea):
-    """A text: enter breaks the line."""
+    """Plain text: enter breaks the line."""
 
     def __init__(self, text: str, id: str) -> None:
         super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False)
 
 
 class DraftScreen(AnswerScreen):
-    """Comes back with an edit that accepts the draft, or with a rejection that asks for another pass at it."""
+    """Returns an edit that accepts the draft, or a rejection that sends it back for revision."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "send", "send", show=False, priority=True),
@@ -50,7 +50,7 @@ class DraftScreen(AnswerScreen):
         older = [("ctrl+o", "older")] if versions else []
         fields = [("tab", "draft")] if decision == DecisionKind.REJECT else []
         super().__init__(
-            f"{'Another pass at' if decision == DecisionKind.REJECT else 'Accept'} {action.name}",
+            f"{'Send back for revision:' if decision == DecisionKind.REJECT else 'Accept'} {action.name}",
             [("ctrl+s", DONE[decision]), *fields, *older, ("ctrl+e", "$EDITOR"), ("esc", "back")],
         )
         self._kind = kind
@@ -71,7 +71,7 @@ class DraftScreen(AnswerScreen):
         yield Static(Content(self._choices[0][0]), id="which", classes="label")
         yield Horizontal(self._editor(), TextView(id="draft-difference"), id="draft-panes")
         if self._decision == DecisionKind.REJECT:
-            yield SendArea(self._note, id="note", placeholder="what the agent shall do; enter asks for the pass")
+            yield SendArea(self._note, id="note", placeholder="what the agent should change; enter sends it back")
 
     def _editor(self) -> Widget:
         if len(self._text) > SHOWN:
@@ -102,7 +102,7 @@ class DraftScreen(AnswerScreen):
             self.dismiss(answer)
 
     def action_older(self) -> None:
-        """Take another version to go on from; what was typed is an undo away (ctrl+z)."""
+        """Start from an older version; ctrl+z brings back what was typed."""
         self._chosen = (self._chosen + 1) % len(self._choices)
         name, value = self._choices[self._chosen]
         self.query_one("#which", Static).update(Content(visible(name)))
@@ -135,7 +135,7 @@ class DraftScreen(AnswerScreen):
         self._tried = self._tried or sending
         try:
             left = self._text if self._plain else canonical_json.loads(self._text, "this")
-            same = "you changed nothing" if self._decision == DecisionKind.REJECT else "no difference to the proposal"
+            same = "no changes" if self._decision == DecisionKind.REJECT else "no difference to the proposal"
             self.query_one("#draft-difference", TextView).show(difference_lines(self._action.args, left, same))
             answer = Answer(self._decision, left, self._note.strip() if self._decision == DecisionKind.REJECT else None)
             if self._tried or self._note.strip() or self._decision == DecisionKind.EDIT:
@@ -148,5 +148,5 @@ class DraftScreen(AnswerScreen):
 
 
 def _is_plain(value: Json) -> bool:
-    """Whether a text editor keeps a value as it is: nothing in it is unseen, and its lines end as here."""
+    """Whether a plain text editor shows and keeps the value exactly: no invisible characters."""
     return isinstance(value, str) and escaped(value) == value

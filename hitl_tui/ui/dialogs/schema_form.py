@@ -1,4 +1,4 @@
-"""A form for an answer whose schema is an object of simple properties; anything deeper is a field of JSON."""
+"""A form for an answer whose schema is an object: a field per property; nested values are entered as JSON."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hitl_tui.ui.widgets.styled_lines import StyledWidget
 
 @dataclass
 class FormChanged(Message):
-    """Some field is other than before."""
+    """A field has changed."""
 
 
 def is_form(schema: Json) -> bool:
-    """Whether a form can be made of the schema."""
+    """Whether the schema can be shown as a form."""
     return (
         isinstance(schema, dict)
         and isinstance(schema.get("properties"), dict)
@@ -36,8 +36,8 @@ def is_form(schema: Json) -> bool:
     )
 
 
-class Pick(StyledWidget, can_focus=True):
-    """One of a few values, or none yet: left and right, or space."""
+class ChoiceField(StyledWidget, can_focus=True):
+    """One of a few values, or none: chosen with left, right or space."""
 
     def __init__(self, values: Sequence[Json], chosen: str, id: str) -> None:
         super().__init__(id=id)
@@ -68,7 +68,7 @@ class Pick(StyledWidget, can_focus=True):
 
 
 class Form(VerticalScroll, can_focus=False):
-    """One row a property, required ones marked."""
+    """One row per property; required ones have a star."""
 
     def __init__(self, schema: Mapping[str, Any], raw: Mapping[str, str], id: str | None = None) -> None:
         super().__init__(id=id)
@@ -86,12 +86,12 @@ class Form(VerticalScroll, can_focus=False):
                 yield Static(label)
                 yield from self._field(place, part, raw)
 
-    def _field(self, place: int, part: Mapping[str, Any], raw: str) -> Iterator[Input | Pick]:
+    def _field(self, place: int, part: Mapping[str, Any], raw: str) -> Iterator[Input | ChoiceField]:
         hint = one_line(visible(str(part.get("description") or part.get("type") or "JSON")), 60)
         if isinstance(part.get("enum"), list):
-            yield Pick(part["enum"], raw, id=f"field-{place}")
+            yield ChoiceField(part["enum"], raw, id=f"field-{place}")
         elif part.get("type") == "boolean":
-            yield Pick([True, False], raw, id=f"field-{place}")
+            yield ChoiceField([True, False], raw, id=f"field-{place}")
         else:
             plain = part.get("type") == "string" and raw.startswith('"') and "default" in part
             yield Input(str(canonical_json.loads(raw)) if plain else raw, placeholder=hint, id=f"field-{place}")
@@ -101,23 +101,20 @@ class Form(VerticalScroll, can_focus=False):
         self.post_message(FormChanged())
 
     def raw(self) -> dict[str, str]:
-        """What stands in the fields."""
+        """The texts of the fields."""
         found = {}
         for place, name in enumerate(self._properties):
             field = self.query_one(f"#field-{place}")
-            found[name] = field.value if isinstance(field, Input | Pick) else ""
+            found[name] = field.value if isinstance(field, Input | ChoiceField) else ""
         return found
 
     def value(self) -> dict[str, Json]:
-        """The object the fields make; empty optional ones are left out.
+        """The object that the fields describe; empty fields are left out.
 
         Raises:
-            Refused: a field does not hold what it should.
+            Refused: a field is not of its type.
         """
-        return {name: self._read(name, raw) for name, raw in self.raw().items() if raw != "" or self._empty_text(name)}
-
-    def _empty_text(self, name: str) -> bool:
-        return False
+        return {name: self._read(name, raw) for name, raw in self.raw().items() if raw != ""}
 
     def _read(self, name: str, raw: str) -> Json:
         part = self._properties[name]
@@ -126,8 +123,8 @@ class Form(VerticalScroll, can_focus=False):
         try:
             return canonical_json.loads(raw)
         except Refused:
-            raise Refused(f"{name} is not {_article(part.get('type'))}", "correct it") from None
+            raise Refused(f"{name} is not {_type_name(part.get('type'))}", "correct it") from None
 
 
-def _article(kind: object) -> str:
+def _type_name(kind: object) -> str:
     return {"integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a JSON list"}.get(str(kind), "JSON")

@@ -1,4 +1,4 @@
-"""Text areas for dialogs: one where enter sends, one for JSON in which nothing is hidden."""
+"""Text areas of dialogs: plain text that enter submits, and JSON without invisible characters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl_tui.sanitize import UNSEEN
 
 
 class SendArea(TextArea):
-    """Plain text: enter sends, ctrl+j breaks the line."""
+    """Plain text: enter submits, ctrl+j breaks the line."""
 
     @dataclass
     class Sent(Message):
@@ -44,7 +44,7 @@ class JsonArea(TextArea):
 
 
 def escaped(json_text: str) -> str:
-    """The same JSON with every unseen character as its escape, so that an editor shows it and nothing is lost."""
+    """The same JSON with invisible characters escaped, so that an editor shows them."""
     return UNSEEN.sub(lambda match: _escape(match[0]), json_text)
 
 

@@ -1,4 +1,4 @@
-"""A text to read and nothing else: a traceback, a difference."""
+"""A read-only text in a dialog: a traceback, a difference, the help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 
 class PageScreen(DialogScreen[None]):
-    """Shows lines until the person goes back."""
+    """Shows lines of text."""
 
     def __init__(self, title: str, lines: Sequence[Line]) -> None:
         super().__init__(title, [("j k", "scroll"), ("esc", "back")])

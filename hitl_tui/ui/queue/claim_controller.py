@@ -84,9 +84,9 @@ class ClaimController:
                 break
             self._prompts.done(row.id, "escalate")
             if check := self._inbox.reviews.attention_check(row.id):
-                from hitl_tui.ui.dialogs.attention_result import tell
+                from hitl_tui.ui.dialogs.attention_result import show_result
 
-                tell(self._owner, check)
+                show_result(self._owner, check)
                 break
             self._tell(f"escalated to {asked[0] or assignment.ANYBODY}")
             break

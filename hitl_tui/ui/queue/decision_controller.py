@@ -192,9 +192,9 @@ class DecisionController:
     def _tell_check(self, review: int) -> None:
         """Show the result if the review was an attention check."""
         if check := self._inbox.reviews.attention_check(review):
-            from hitl_tui.ui.dialogs.attention_result import tell
+            from hitl_tui.ui.dialogs.attention_result import show_result
 
-            tell(self._owner, check)
+            show_result(self._owner, check)
 
     async def _not_enough(self, review: int, action: Action) -> None:
         """Say that more people must decide, and move on if this person has nothing left to do."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from textual.widget import Widget
 
 from hitl_tui import canonical_json
+from hitl_tui.formatting import until_time
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Review, ReviewRow, ReviewState, Version
+from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.review import render
 from hitl_tui.ui.runtime.key_queue import ask
@@ -148,10 +150,13 @@ class Prompts:
         return await self._answer(review, action, "respond", screen)
 
     async def why_claim(self, row: ReviewRow, viewer: Viewer) -> str | None:
-        """Why what somebody else has claimed is taken, or None when the person went back."""
-        from hitl_tui.ui.dialogs.claim import ClaimScreen
+        """The reason for taking a review that somebody else has claimed; None if the person went back."""
+        from hitl_tui.ui.dialogs.reason import ReasonScreen
 
-        return await self._about(row.id, 0, "claim", ClaimScreen(row, viewer.now, self._drafts.get(row.id, 0, "claim")))
+        until = until_time(row.claimed_until or viewer.now, viewer.now)
+        who = one_line(row.claimed_by or "", 40)
+        text = f"{who} has it {until}. You take it from {who}; the reason is recorded in its history."
+        return await self._about(row.id, 0, "claim", ReasonScreen(f"Claim {row.title}", text, draft=self._drafts.get(row.id, 0, "claim")))
 
     async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
         """To whom it shall go and a note, or None when the person went back."""

@@ -52,7 +52,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
     def on_mount(self) -> None:
         self.query_one("#no-runs", TextView).show(
-            [line("No run yet.", "strong"), line(""), line("Press n to start one: pick an agent and say what it shall do.")]
+            [line("No run yet.", "strong"), line(""), line("Press n to start one: choose an agent and enter its task.")]
         )
         self.set_interval(1, self.items.refresh)
 
@@ -169,14 +169,14 @@ class RunsView(ListDetail[RunsList, RunPane]):
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def _cancel(self, run: Run) -> None:
-        from hitl_tui.ui.dialogs.attention_result import tell
+        from hitl_tui.ui.dialogs.attention_result import show_result
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
         question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
         if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
             await self._inbox.runs.cancel(run.id)
-            tell(self, self._inbox.runs.attention_check(run.id))
+            show_result(self, self._inbox.runs.attention_check(run.id))
             self.post_message(RowsChanged())
 
     def hints(self) -> list[Hint]:

@@ -21,7 +21,7 @@ from hitl_tui.ui.widgets.text_view import TextView
 
 SHOWN = 200_000
 """Characters beyond which Textual's text area takes seconds to open."""
-TOO_LONG = "This is too long to be edited here: ctrl+e opens it in $EDITOR."
+TOO_LONG = "This is too long to edit here; ctrl+e opens it in $EDITOR."
 ABOUT = {
     Intervention.RESULT: "Your text becomes the tool's result. The call itself never runs.",
     Intervention.REWRITE: "Replaces the agent's last message. Its calls ask again before they run.",

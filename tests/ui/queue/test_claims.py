@@ -87,7 +87,7 @@ async def test_a_reason_is_needed(console: Console) -> None:
         await bob.press("c")
         await ann.settle()
         await ann.press("c", "enter")
-        assert "a reason is needed" in ann.screen() and await claimant(ann, ann.ids[MAIL]) == "bob"
+        assert "a reason is required" in ann.screen() and await claimant(ann, ann.ids[MAIL]) == "bob"
 
 
 async def test_a_claim_that_the_screen_has_not_heard_of(console: Console) -> None:

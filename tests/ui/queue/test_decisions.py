@@ -305,7 +305,7 @@ async def test_arguments_too_long_to_edit_here(console: Console, monkeypatch: py
         review = await seed.ask(desk.store, desk.project, "mail_assistant", long)
         await desk.armed()
         await desk.press("e")
-        assert "too long to be edited here" in desk.screen()
+        assert "too long to edit here" in desk.screen()
         await desk.press("ctrl+e", "ctrl+s")
         ((_, kind, args, _),) = await desk.decided(review)
         assert kind == "edit" and json.loads(str(args)) == {"blob": "x" * 399_999 + "y!"}

@@ -95,7 +95,7 @@ async def test_an_attention_check_is_told_at_once_and_one_key_away(console: Cons
             await show(desk, check.row.id)
             assert "attention" not in desk.screen().lower()
             await desk.press(*keys)
-            assert "Nothing was going to run" in await desk.seen("Attention check", said, "What was wrong:")
+            assert "it would never have run" in await desk.seen("Attention check", said, "What was wrong:")
             await desk.press("a", "enter")  # a key that was meant for the next review decides nothing here
             assert len(desk.app.screen_stack) == 1
         assert (await desk.store.one("SELECT count(*), sum(caught) FROM attention")) == (3, 2)
