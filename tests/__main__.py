@@ -1,7 +1,8 @@
 """`python -m tests [--all | --slow | --full | --profile] [PYTEST ARGUMENT ...]`: the checks of this project.
 
 Without an option: format, lint, types, import contracts, and every test that is not marked `slow`. This is the gate of every change.
-`--all` runs the slow tests too, each at the size of a sample; `--slow` runs only those; `--full` runs them at the size that takes hours.
+`--all` runs the slow tests too, and property tests with more examples; `--slow` runs only those; `--full` draws fifty times as many examples
+and ends with a soak of 20 minutes.
 `--profile` runs the gate's tests and prints the 40 most expensive tests, files and fixtures.
 """
 
@@ -27,6 +28,8 @@ PROCESSES = "5"
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 << 30
 """Bytes that must be free in memory before temporary files go there."""
+SLOW = "slow or hypothesis"
+"""Marks of the second tier; property tests are in both, and draw more examples here."""
 STATIC = {
     "format": ("ruff", "format", "--check", "."),
     "lint": ("ruff", "check", "."),
@@ -48,9 +51,11 @@ def main() -> int:
         if chosen.profile:
             return profile(env, more)
         failed = [] if chosen.slow else gate(env, more)
-        if (chosen.all or chosen.slow or chosen.full) and not failed:
-            full = {"HYPOTHESIS_PROFILE": "thorough", "HITL_TEST_FULL": "1"} if chosen.full else {"HYPOTHESIS_PROFILE": "sample"}
-            failed += check("slow tests", pytest("slow", more), {**env, **full})
+        if (chosen.all or chosen.slow) and not failed:
+            failed = check("slow tests", pytest(SLOW, more), {**env, "HYPOTHESIS_PROFILE": "sample"})
+        if chosen.full and not failed:
+            failed = check("slow tests", pytest(SLOW, ["--timeout", "36000", *more]), {**env, "HYPOTHESIS_PROFILE": "thorough"})
+            failed += check("soak", [sys.executable, "-m", "tests.soak", "--minutes", "20"], env)
         return 1 if failed else 0
 
 
