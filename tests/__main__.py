@@ -1,8 +1,8 @@
 """`python -m tests [--all | --slow | --full | --profile] [PYTEST ARGUMENT ...]`: the checks of this project.
 
 Without an option: format, lint, types, import contracts, and every test that is not marked `slow`. This is the gate of every change.
-`--all` runs the slow tests too, and property tests with more examples; `--slow` runs only those; `--full` draws fifty times as many examples
-and ends with a soak of 20 minutes.
+`--all` runs the slow tests too, and property tests with more examples; `--slow` runs only those. `--full` draws fifty times as many
+examples, and ends with a soak of 20 minutes.
 `--profile` runs the gate's tests and prints the 40 most expensive tests, files and fixtures.
 """
 
