@@ -1,4 +1,4 @@
-"""What a graph tells of an action beside the action: how sure its agent is, and what the tool can do at worst."""
+"""Finds what a graph says about an action: how confident its agent is, and how risky the tool is."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hitl_tui.model import Action, Confidence, Json, Pause, PauseKind, worst
 from hitl_tui.policy.confidence import Signals, assess
 from hitl_tui.policy.engine import risk_of
 
-KEPT = ("content", "additional_kwargs", "response_metadata", "metadata")
-"""What is read of a message."""
+MESSAGE_FIELDS = ("content", "additional_kwargs", "response_metadata", "metadata")
+"""The fields of a message that are read."""
 NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
 
 
@@ -25,9 +25,9 @@ REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
 
 
 def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: ConfidenceSources) -> Pause:
-    """The pause, each of its actions with its confidence and risk. `values` is the state it happened in."""
+    """The pause with the confidence and risk of each action. `values` is the state in which it happened."""
     message, calls = unanswered(messages_in(values))
-    said = _plain(message or _last_word(values))
+    said = _plain(message or _last_message(values))
     state = _state(values, confidence.state_key)
     left = [canonical_json.safe(call) for call in calls]
     actions = []
@@ -40,19 +40,19 @@ def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: Confiden
 
 
 def _is_rewritten(message: AIMessage | None) -> bool:
-    """Whether a person wrote it in the agent's place: how sure the agent was of its own words says nothing of these."""
+    """Whether a person rewrote the message: the agent's confidence in its own words says nothing about these."""
     signed = message.additional_kwargs.get("hitl") if message else None
     return isinstance(signed, Mapping) and signed.get("did") == "rewrote"
 
 
 def lowest(actions: Sequence[Action]) -> float | None:
-    """The lowest confidence; None when that of any is unknown."""
+    """The lowest confidence; None if any is unknown."""
     known = [action.confidence.value for action in actions]
     return None if None in known else min(value for value in known if value is not None)
 
 
 def _risk(pause: Pause, action: Action, graph_info: GraphInfo) -> str | None:
-    """What the graph says where it asks, or the tool of itself; of two the worse."""
+    """The risk given in the interrupt or declared by the tool; the worse of two."""
     given = _own_value(pause.value, action.slot)
     word = given.get("risk") if isinstance(given, dict) else None
     own = word[:40] if isinstance(word, str) and canonical_json.encodable(word) else None
@@ -61,12 +61,12 @@ def _risk(pause: Pause, action: Action, graph_info: GraphInfo) -> str | None:
 
 
 def _own_value(value: Json, slot: int) -> Json:
-    """The part of an interrupt's value that is about one action: agent-inbox has a list."""
+    """The part of an interrupt's value about one action: agent-inbox sends a list."""
     return value[slot] if isinstance(value, list) and slot < len(value) else value
 
 
 def _call_of(action: Action, left: list[Json]) -> Json:
-    """The tool call in the last message that an action is about, and no other action."""
+    """The tool call in the last message that belongs to this action; it is removed from `left`."""
     match = next((c for c in left if c["id"] == action.tool_call), None) if action.tool_call else None
     match = match or next((c for c in left if (c["name"], c["args"]) == (action.name, action.args)), None)
     if match:
@@ -81,14 +81,14 @@ def _asked(pause: Pause, action: Action, call: Json) -> Json:
     return {**request, "name": action.name, "args": action.args, **(call or {})}
 
 
-def _last_word(values: Any) -> AIMessage | None:
-    """The agent's last message, when nobody spoke since: of what came before it says nothing."""
+def _last_message(values: Any) -> AIMessage | None:
+    """The agent's message, if it is the last one: an earlier message says nothing about this action."""
     messages = messages_in(values)
     return messages[-1] if messages and isinstance(messages[-1], AIMessage) else None
 
 
 def _plain(message: AIMessage | None) -> Json:
-    found = {key: getattr(message, key, None) for key in KEPT} if message else {}
+    found = {key: getattr(message, key, None) for key in MESSAGE_FIELDS} if message else {}
     return {key: canonical_json.safe(value) for key, value in found.items() if value} or None
 
 

@@ -1,8 +1,7 @@
-"""What a person did in an agent's place, as updates of its graph's state: the recipes of a hand-back, one for each thing a plan can hold.
+"""Translates a takeover's plan into updates of a graph's state: one recipe for each part of a plan.
 
-All of them go through `update_state`. Of its traps (CONTRACT 2.3): an update is written as if a node had made it, and that node's edges say
-what comes next; it drops what is asked, and the results of tasks that have ended in the same step; a reducer would add a new value to the
-old one.
+All of them use `update_state`, which has traps (CONTRACT 2.3): an update counts as written by a node, whose edges decide what comes next;
+it drops pending interrupts and the results of tasks that ended in the same step; and a reducer would add a new value to the old one.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from hitl_tui.errors import Refused
 from hitl_tui.model import Call, Context, HandBack, Head, Json, Pause, PauseKind
 
 AS_NODE = "hitl_as_node"
-"""In the metadata of an update's checkpoint: as which node it was made. LangGraph's own guess looks at nodes that ran."""
+"""Metadata key of an update's checkpoint: as which node it was made. LangGraph's own guess looks at nodes that ran."""
 TAKEOVER = "hitl_takeover"
-"""The same for the take-over it carries out; of those with several, the last one alone has it."""
+"""Metadata key of a takeover's last checkpoint: the takeover's number."""
 
 Steps = list[list[StateUpdate]]
 """Supersteps of updates."""
@@ -43,7 +42,7 @@ Steps = list[list[StateUpdate]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the run stands that is handed back."""
+    """Where a run stands that is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
     graph_info: GraphInfo
@@ -51,11 +50,11 @@ class Place:
     checkpoint: CheckpointTuple
     pauses: tuple[Pause, ...]
     failed: bool
-    """Whether it failed or was cancelled, so that its next step is begun anew, and nobody is asked."""
+    """It failed or was cancelled: its next step starts anew, and nothing is asked."""
 
     @property
     def stands_at_gate(self) -> bool:
-        """Whether it waits at a static gate."""
+        """Whether the run waits at a static gate."""
         return any(is_gate(pause.interrupt) for pause in self.pauses)
 
 
@@ -73,21 +72,21 @@ class HandbackUpdates:
 
 
 def head_of(snapshot: StateSnapshot, graph_info: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> Head:
-    """Where a thread stands, for who takes it over. Its context is left empty where one of its pauses has the very same."""
-    message = _spoken(messages_in(snapshot.values))
+    """Where a thread stands, for a person who takes it over. The context is left empty if one of its pauses has the same."""
+    message = _last_agent_message(messages_in(snapshot.values))
     calls = as_edited(_open_calls(snapshot, message), snapshot.values) if message else []
     error = error or next((str(task.error) for task in snapshot.tasks if task.error), "")
     known = any(not pause.path for pause in pauses)
     return Head(
         snapshot.config["configurable"]["checkpoint_id"],
         tuple(dict.fromkeys(snapshot.next)),
-        Context() if known else context_of(snapshot.values, error, *_around(snapshot, graph_info)),
+        Context() if known else context_of(snapshot.values, error, *_neighbours(snapshot, graph_info)),
         text_of(message) if message else None,
         tuple(Call(str(call["id"]), str(call["name"]), canonical_json.safe(call["args"])) for call in calls),
     )
 
 
-def _around(snapshot: StateSnapshot, graph_info: GraphInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _neighbours(snapshot: StateSnapshot, graph_info: GraphInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
     node = snapshot.next[0] if snapshot.next else ""
     return graph_info.before(node), graph_info.after(node)
 
@@ -104,6 +103,8 @@ def plan_updates(place: Place, plan: HandBack, by: str) -> HandbackUpdates:
 
 
 class _Recipe:
+    """Builds the updates for one plan."""
+
     def __init__(self, place: Place, plan: HandBack, by: str) -> None:
         self._place = place
         self._plan = plan
@@ -111,37 +112,38 @@ class _Recipe:
         self._channels = state_channels(place.graph)
         values = place.snapshot.values
         self._before = messages_in(values)
-        ended = results(place.snapshot)  # a snapshot's values may have them already, its checkpoint has them not
+        ended = results(place.snapshot)  # the snapshot's values may contain them, but its checkpoint does not
         self._messages: list[BaseMessage] = [*self._before, *(message for message in ended if message not in self._before)]
         self._is_ahead = bool(ended)
-        self._message = _spoken(self._before)
+        self._message = _last_agent_message(self._before)
         self._beside: dict[str, Any] = {}
         self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
         self._unapproved: list[Call] = []
+        self._had_calls = False
 
     def updates(self) -> HandbackUpdates:
         plan = self._plan
         if (plan.text, plan.calls, plan.answer) != (None, None, None) or plan.results or plan.guidance:
-            self._speak()
+            self._change_messages()
         values = {name: self._stored(name, value) for name, value in plan.state.items()} | self._beside
         is_same = len(self._messages) == len(self._before) and all(map(operator.is_, self._messages, self._before))
         if self._is_ahead or not is_same:
             values["messages"] = _put(self._channels["messages"], self._messages)
         stays = False
         if plan.answer is not None:
-            steps = [*self._quietly(values), [StateUpdate(None, END, None)]]
+            steps = [*self._as_plain_node(values), [StateUpdate(None, END, None)]]
         elif plan.guidance and (self._had_calls or self._inside or not self._place.failed):
-            steps = self._goes_again(values)
+            steps = self._as_new_turn(values)
         elif plan.results and not self._open:
-            steps = self._behind_tools(values)
+            steps = self._as_tool_node(values)
         else:
-            self._must_be_outside()
-            steps, stays = self._where_it_stands(values), True
+            self._require_outermost_graph()
+            steps, stays = self._as_leading_nodes(values), True
         return HandbackUpdates(steps, tuple(self._unapproved), stays and self._place.stands_at_gate, self._tools_ask())
 
-    # What is said
+    # Messages
 
-    def _speak(self) -> None:
+    def _change_messages(self) -> None:
         if "messages" not in self._channels:
             raise Refused("its graph keeps no messages", "edit its state, or decide what it asks")
         plan, self._had_calls = self._plan, bool(self._open)
@@ -155,13 +157,11 @@ class _Recipe:
             self._rewrite()
         self._answer_calls()
         if plan.guidance:
-            self._close("and has told you what to do instead")
-            self._say(HumanMessage(plan.guidance, id=_new_id(), name="reviewer", additional_kwargs=self._sign("guided")))
+            self._close_open_calls("and has told you what to do instead")
+            self._messages.append(HumanMessage(plan.guidance, id=_new_id(), name="reviewer", additional_kwargs=self._sign("guided")))
         if plan.answer is not None:
-            self._close("and has answered in your place")
-            self._say(AIMessage(plan.answer, id=_new_id(), additional_kwargs=self._sign("answered")))
-
-    _had_calls = False
+            self._close_open_calls("and has answered in your place")
+            self._messages.append(AIMessage(plan.answer, id=_new_id(), additional_kwargs=self._sign("answered")))
 
     def _rewrite(self) -> None:
         message, plan = self._message, self._plan
@@ -180,8 +180,11 @@ class _Recipe:
         self._message, _ = self._replaced(message.model_copy(update={"additional_kwargs": signed}), {})
 
     def _answer_calls(self) -> None:
-        """Give calls the results a person wrote. Where others are left, those move into a message of their own: a graph asks, and runs,
-        the last message's calls, whether they have results or not."""
+        """Give calls the results that a person wrote.
+
+        Calls that are left over move into a message of their own: a graph asks about and runs all calls of the last message, whether they
+        have results or not.
+        """
         answered = {call["id"]: call for call in self._open if call["id"] in self._plan.results}
         if lost := self._plan.results.keys() - answered.keys():
             raise Refused(f"no tool call {min(lost)!r} waits for a result any more", "look at the run again")
@@ -190,31 +193,30 @@ class _Recipe:
         self._open = [call for call in self._open if call["id"] not in answered]
         message = self._message
         assert message is not None
-        moved = {call["id"] for call in self._open} if not self._closes else set()
+        moved = {call["id"] for call in self._open} if not self._closes_calls else set()
         if moved:
             self._message, _ = self._replaced(with_calls(message, [call for call in message.tool_calls if call["id"] not in moved]), {})
         for call in answered.values():
             text = self._plan.results[call["id"]]
-            self._say(ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), additional_kwargs=self._sign("answered")))
+            self._messages.append(
+                ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), additional_kwargs=self._sign("answered"))
+            )
         self._unapproved = [call for call in self._unapproved if call.id not in answered]
         if moved:
             self._unapproved = [Call(call["id"], call["name"], call["args"]) for call in self._open]
-            self._say(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
+            self._messages.append(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
 
     @property
-    def _closes(self) -> bool:
+    def _closes_calls(self) -> bool:
         return bool(self._plan.guidance) or self._plan.answer is not None
 
-    def _close(self, why: str) -> None:
-        """Give every call that is left a result: providers refuse a conversation with calls that have none."""
+    def _close_open_calls(self, why: str) -> None:
+        """Give every remaining call a result: providers refuse a conversation with calls that have none."""
         for call in self._open:
             text = f"{self._by} took over, {why}; this call did not run."
             made = ToolMessage(text, tool_call_id=call["id"], name=call["name"], id=_new_id(), status="error")
-            self._say(made.model_copy(update={"additional_kwargs": self._sign("closed")}))
+            self._messages.append(made.model_copy(update={"additional_kwargs": self._sign("closed")}))
         self._open, self._unapproved = [], []
-
-    def _say(self, message: BaseMessage) -> None:
-        self._messages.append(message)
 
     def _replaced(self, message: AIMessage, beside: dict[str, Any]) -> tuple[AIMessage, dict[str, Any]]:
         place = next(index for index, one in enumerate(self._messages) if one is self._message)
@@ -224,42 +226,42 @@ class _Recipe:
     def _sign(self, did: str) -> dict[str, Any]:
         return {"hitl": {"by": self._by, "did": did}}
 
-    # As which node
+    # Updates, each written as some node
 
-    def _goes_again(self, values: dict[str, Any]) -> Steps:
-        """Let the agent read what it was told: after its tools where it had called some, else from the graph's beginning."""
+    def _as_new_turn(self, values: dict[str, Any]) -> Steps:
+        """Let the agent read its guidance: after its tools if it had called some, else from the graph's start."""
         if self._had_calls and self._tool_nodes():
-            return self._behind_tools(values)
+            return self._as_tool_node(values)
         if values.keys() <= self._input_keys():
             return [[StateUpdate(values, START, None)]]
-        return [*self._quietly(values), [StateUpdate({}, START, None)]]
+        return [*self._as_plain_node(values), [StateUpdate({}, START, None)]]
 
-    def _behind_tools(self, values: dict[str, Any]) -> Steps:
-        """As the node that runs the tools, with what calls that have ended brought beside their messages."""
+    def _as_tool_node(self, values: dict[str, Any]) -> Steps:
+        """Write as the node that runs the tools. Ended calls may have changed more than messages: that is written too."""
         node = self._tool_node()
-        brought = [
+        changes = [
             {k: v for k, v in result.items() if k not in ("messages", *values)} for _, result in self._results() if messages_in(result)
         ]
-        return [[StateUpdate(values, node, None), *(StateUpdate(others, node, None) for others in brought if others)]]
+        return [[StateUpdate(values, node, None), *(StateUpdate(others, node, None) for others in changes if others)]]
 
     def _results(self) -> list[tuple[str, dict[str, Any]]]:
-        """What tasks of this step that have ended brought, by name."""
+        """Results of the ended tasks of this step, with their nodes' names."""
         found = [(task.name, task.result) for task in self._place.snapshot.tasks if task.result is not None]
         return [(name, result if isinstance(result, dict) else {}) for name, result in found]
 
-    def _where_it_stands(self, values: dict[str, Any]) -> Steps:
-        """As the nodes that led here, so that the same comes next, or what their edges make of the new values."""
+    def _as_leading_nodes(self, values: dict[str, Any]) -> Steps:
+        """Write as the nodes that led here, so that the same nodes come next, or those that their edges choose for the new values."""
         if others := [name for name, result in self._results() if result.keys() != {"messages"}]:
             raise Refused(f"{others[0]} has ended beside what waits, and would run again", "decide what waits first")
-        nodes = _led_by(self._place)
+        nodes = _leading_nodes(self._place)
         if not nodes:
-            return self._gone_to(values)
+            return self._by_goto(values)
         if nodes == (START,) and not values.keys() <= self._input_keys():
-            return [*self._quietly(values), [StateUpdate({}, START, None)]]
+            return [*self._as_plain_node(values), [StateUpdate({}, START, None)]]
         return [[StateUpdate(values if number == 0 else None, node, None) for number, node in enumerate(nodes)]]
 
-    def _gone_to(self, values: dict[str, Any]) -> Steps:
-        """By a command of one's own, as a node from which no edge leads on beside it."""
+    def _by_goto(self, values: dict[str, Any]) -> Steps:
+        """Go to the same nodes with a `Command`, written as a node that has no edges of its own."""
         place = self._place
         ends = [
             node for node in sorted(place.graph_info.nodes) if not set(place.graph_info.after(node)) - {END} and node in self._plain_nodes()
@@ -268,8 +270,8 @@ class _Recipe:
             raise Refused("nobody knows which node of its graph led to where it stands", "guide the agent, or answer in its place")
         return [[StateUpdate(Command(update=values, goto=list(place.snapshot.next)), ends[0], None)]]  # type: ignore[arg-type]
 
-    def _quietly(self, values: dict[str, Any]) -> Steps:
-        """As a node without conditions: where the thread goes from there is decided by the next step."""
+    def _as_plain_node(self, values: dict[str, Any]) -> Steps:
+        """Write as a node without conditional edges; the update that follows decides where the thread goes."""
         return [[StateUpdate(values, (self._plain_nodes() or sorted(self._place.graph_info.nodes))[0], None)]]
 
     def _plain_nodes(self) -> list[str]:
@@ -290,37 +292,37 @@ class _Recipe:
         nodes = self._tool_nodes()
         if not nodes and len(waiting := sorted(set(self._place.snapshot.next))) == 1:
             nodes = waiting
-        if len(nodes) > 1 and self._lead_alike(nodes):
+        if len(nodes) > 1 and self._lead_to_the_same(nodes):
             nodes = nodes[:1]
         if len(nodes) != 1:
             why = f"{', '.join(nodes)} do" if nodes else "none looks as if it did"
             raise Refused(f"nobody knows which node of its graph runs these calls: {why}", "guide the agent, or answer in its place")
         return nodes[0]
 
-    def _lead_alike(self, nodes: list[str]) -> bool:
-        """Whether it is the same which of them brought results: from each the graph goes on to the same, without conditions."""
+    def _lead_to_the_same(self, nodes: list[str]) -> bool:
+        """Whether all of them lead to the same nodes, without conditions."""
         return set(nodes) <= set(self._plain_nodes()) and len({frozenset(self._place.graph_info.after(node)) for node in nodes}) == 1
 
     def _tools_ask(self) -> bool:
-        """Whether the calls were asked by the node that runs them, one by one, and all that are left are of those tools."""
+        """Whether the node that runs the tools asks about each call itself, and all unapproved calls are of tools it asked about."""
         asked = {action.name for p in self._place.pauses if p.kind is PauseKind.TOOL_APPROVAL for action in p.actions}
         return {call.name for call in self._unapproved} <= asked
 
     @property
     def _inside(self) -> tuple[str, ...]:
-        """Names of the graphs below the outermost one in which it stands; empty in that itself."""
+        """Names of the subgraphs in which the run stands; empty in the outermost graph."""
         below = next((path for task, path, _ in leaves(self._place.snapshot) if path and task.result is None), ())
         return below or next((pause.path for pause in self._place.pauses if pause.path), ())
 
-    def _must_be_outside(self) -> None:
-        """What waits inside a subgraph begins from the front when the state around it is another."""
+    def _require_outermost_graph(self) -> None:
+        """Refuse inside a subgraph: it would start over if the state around it changed."""
         if self._inside:
             raise Refused(
                 f"it stands inside {' › '.join(self._inside)}, which would begin again if the state around it were edited",
                 "guide the agent, answer in its place, or decide what it asks",
             )
 
-    # What is stored
+    # Values
 
     def _stored(self, name: str, value: Json) -> Any:
         channel = self._channels.get(name)
@@ -328,7 +330,7 @@ class _Recipe:
             raise Refused(f"the graph's state has no {name!r} to edit", f"it has {', '.join(n for n in self._channels if n != 'messages')}")
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(channel.ValueType)
-        except Exception:  # noqa: BLE001 - pydantic knows no schema of some types: the value is kept as it is
+        except Exception:  # noqa: BLE001 - pydantic has no schema for some types: the value is stored as it is
             return _put(channel, value)
         try:
             return _put(channel, adapter.validate_json(canonical_json.dumps(value), strict=True))
@@ -338,11 +340,11 @@ class _Recipe:
             raise Refused(f"the state does not fit the graph: {where}: {first['msg']}", "correct it") from None
 
 
-def _led_by(place: Place) -> tuple[str, ...]:
-    """The nodes whose edges led to where a thread stands: those that ran, or were written as, last.
+def _leading_nodes(place: Place) -> tuple[str, ...]:
+    """The nodes whose edges led to where a thread stands: those that ran last, or as which the last update was written.
 
-    What a `Send` called leaves no trace of its own; then the edges tell, and that the last message is a tool's result. None where no edge
-    led there, but a node's own `Command`.
+    A node called by a `Send` leaves no trace; then the edges tell, together with a tool's result as the last message. Empty if no edge led
+    there, but a node's own `Command`.
     """
     wanted, graph_info = set(place.snapshot.next), place.graph_info
     metadata: Mapping[str, Any] = place.checkpoint.metadata
@@ -365,8 +367,8 @@ def _put(channel: BaseChannel[Any, Any, Any], value: Any) -> Any:
     return Overwrite(value) if isinstance(channel, BinaryOperatorAggregate | DeltaChannel) else value
 
 
-def _spoken(messages: Sequence[BaseMessage]) -> AIMessage | None:
-    """The agent's message at the end of a conversation, its tools' results aside; None where somebody else spoke last."""
+def _last_agent_message(messages: Sequence[BaseMessage]) -> AIMessage | None:
+    """The agent's message at the end of a conversation, tool results aside; None if somebody else spoke last."""
     for message in reversed(messages):
         if not isinstance(message, ToolMessage):
             return message if isinstance(message, AIMessage) else None
@@ -380,7 +382,7 @@ def _open_calls(snapshot: StateSnapshot, message: AIMessage | None) -> list[Any]
 
 
 def _with_text(content: Any, text: str) -> Any:
-    """The content of a message, with another text; what else a provider put there stays."""
+    """A message's content with another text; other blocks of the provider stay."""
     if not isinstance(content, list):
         return text
     others = [block for block in content if isinstance(block, dict) and block.get("type") != "text"]

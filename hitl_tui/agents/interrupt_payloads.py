@@ -1,4 +1,4 @@
-"""Interrupt values ⇄ actions and answers: each shape in which graphs ask, parsed once, here (CONTRACT 1.5, 1.7, 1.8)."""
+"""Reads interrupt values as actions, and writes answers as resume values: the one place that knows each shape (CONTRACT 1.5, 1.7, 1.8)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from hitl_tui.validation import reason_of, response_value, schema_problem, unkee
 
 ALL = tuple(DecisionKind)
 APPROVE, EDIT, REJECT, RESPOND = ALL
-INBOX_WORDS = {"allow_accept": APPROVE, "allow_edit": EDIT, "allow_ignore": REJECT, "allow_respond": RESPOND}
+INBOX_FLAGS = {"allow_accept": APPROVE, "allow_edit": EDIT, "allow_ignore": REJECT, "allow_respond": RESPOND}
 
 Schemas = Mapping[str, Json]
 """JSON Schema of the arguments, by tool name."""
 
 
 def action(slot: int, name: str, args: Json, allowed: Sequence[DecisionKind], **more: Any) -> Action:
-    """An action with its digest taken."""
+    """An action, with its digest computed."""
     return Action(slot, name, args, tuple(allowed), digest=digest_of(name, args), **more)
 
 
 def normalise(value: Any, node: str, schemas: Schemas, response_schema: Json = None) -> tuple[PauseKind, tuple[Action, ...]]:
-    """What an interrupt's value asks. Any value gives at least one action; nothing is offered that the graph would refuse."""
+    """The kind of an interrupt's value, and its actions: at least one. Only decisions that the graph accepts are allowed."""
     plain = canonical_json.safe(value)
     if isinstance(plain, dict):
         if actions := _tool_calls(plain, schemas):
@@ -80,7 +80,7 @@ def _decision_types(schema: Json) -> list[Any]:
 
 
 def _elicitation(value: dict[str, Any]) -> tuple[Action, ...]:
-    """What an MCP server asks, as `langchain.mcp.elicitation` puts it: data that fits a schema, or to visit an address."""
+    """Questions of an MCP server in the form of `langchain.mcp.elicitation`: data that fits a schema, or a visit to an address."""
     tool, requests = value.get("tool_name"), _dicts(value.get("requests"))
     keys = [request.get("key") for request in requests]
     if not isinstance(tool, str) or not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
@@ -107,7 +107,7 @@ def _elicited(slot: int, tool: str, request: dict[str, Any]) -> Action | None:
 
 
 def _escalation(value: dict[str, Any], node: str, response_schema: Json) -> tuple[Action, ...]:
-    """What `hitl_tui.patterns.escalate` asks; one written by hand needs a reason and no more, and takes any answer."""
+    """An escalation by `hitl_tui.patterns.escalate`. One written by hand needs only a reason, and takes any answer."""
     reason = value.get("reason")
     if not isinstance(reason, str) or not reason.strip() or not isinstance(value.get("to", ""), str):
         return ()
@@ -119,7 +119,7 @@ def _escalation(value: dict[str, Any], node: str, response_schema: Json) -> tupl
 
 
 def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
-    """What `hitl_tui.patterns.draft` shows. Only what says which answers it takes is one: others mean something else by the word."""
+    """A draft by `hitl_tui.patterns.draft`. It must say which answers it takes: others use the word `draft` for something else."""
     name, shown, answers = value.get("key"), value.get("draft"), _words(value.get("answers"))
     allowed = [APPROVE, EDIT] if "accept" in answers else []
     allowed += [REJECT] if "revise" in answers else []
@@ -130,8 +130,8 @@ def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
         "edit": "accepts the draft with your changes",
         "reject": "asks the agent for another pass",
     }
-    said = "\n".join(filter(None, (_text(value.get(part)) for part in ("note", "instructions", "problem"))))
-    return (action(0, name, shown, allowed, description=said, means=means),)
+    description = "\n".join(filter(None, (_text(value.get(part)) for part in ("note", "instructions", "problem"))))
+    return (action(0, name, shown, allowed, description=description, means=means),)
 
 
 def _words(value: Json) -> list[str]:
@@ -155,7 +155,7 @@ def _inbox_action(slot: int, request: Json, schemas: Schemas) -> Action | None:
     asked, config = request.get("action_request"), request.get("config")
     if not isinstance(asked, dict) or not isinstance(config, dict) or not isinstance(asked.get("action"), str):
         return None
-    allowed = [kind for word, kind in INBOX_WORDS.items() if config.get(word) is True]
+    allowed = [kind for flag, kind in INBOX_FLAGS.items() if config.get(flag) is True]
     if not isinstance(asked.get("args"), dict):
         allowed = [kind for kind in allowed if kind != EDIT]
     if not allowed:
@@ -173,14 +173,14 @@ def _question(value: Json, node: str, response_schema: Json) -> Action:
     allowed = [RESPOND]
     for kind, answer in ((APPROVE, True), (REJECT, False)):
         listed = not choices or any(choice is answer for choice in choices)
-        if listed and not _half_known(value) and not schema_problem(answer, schema):
+        if listed and not _is_malformed(value) and not schema_problem(answer, schema):
             allowed.append(kind)
     means = {"approve": "answers true", "reject": "answers false"}
     return action(0, node, value, allowed, answer_schema=schema, choices=choices, means=means)
 
 
-def _half_known(value: Json) -> bool:
-    """A known shape with a mistake in it: its graph expects that shape's answers, and a bare true or false would poison it."""
+def _is_malformed(value: Json) -> bool:
+    """Whether this is a known shape with a mistake in it. Its graph expects that shape's answers, and true or false would poison it."""
     known = ("tool_approval", "mcp_elicitation")
     if isinstance(value, dict) and value.get("type") in ("escalation", "draft"):
         return "answers" in value
@@ -213,7 +213,7 @@ def _text(value: Any) -> str:
 
 
 def resume_value(kind: PauseKind, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Json:
-    """What LangGraph must be sent for these answers, one for every action, in order."""
+    """The value with which LangGraph is resumed. `answers` has one for each action, by slot."""
     match kind:
         case PauseKind.TOOL_CALLS:
             return {"decisions": [_decision(a, answers[a.slot]) for a in actions]}
@@ -267,7 +267,7 @@ def _elicitation_response(asked: Action, answer: Answer) -> Json:
 
 
 def _draft_answer(asked: Action, answer: Answer) -> Json:
-    """The draft goes with every answer: what is accepted is what was shown, whatever the node makes of it when it runs again."""
+    """Every answer carries the draft: what is accepted is what was shown, even if the node writes another when it runs again."""
     left = asked.args if answer.args is None else answer.args
     if answer.kind is DecisionKind.REJECT:
         return {"type": "revise", "draft": left, "note": answer.message or ""}

@@ -1,4 +1,4 @@
-"""What a thread waits for, read from its snapshot alone: pending interrupts, or the static gate it stands at."""
+"""What a thread waits for, read from LangGraph's snapshot: pending interrupts, or the static gate it stands at."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from langgraph.types import PregelTask, StateSnapshot
 from hitl_tui import canonical_json
 from hitl_tui.agents.confidence_signals import rated
 from hitl_tui.agents.interrupt_payloads import ALL, APPROVE, REJECT, action, normalise
-from hitl_tui.agents.introspection import GraphInfo, called_so
+from hitl_tui.agents.introspection import GraphInfo, is_named_like_tools
 from hitl_tui.agents.messages import context_of, messages_in, state_of, unanswered
 from hitl_tui.agents.source import GATE, ConfidenceSources
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace
 from hitl_tui.model import Action, Context, Pause, PauseKind
 
 PULL = "__pregel_pull"
-"""First part of the path of a task that the graph's edges lead to; the others were sent for."""
+"""First part of the path of a task that the graph's edges led to; other tasks come from a `Send`."""
 
 EDITED = "hitl_edited_tool_calls"
-"""The state key in which LangChain's human-in-the-loop middleware keeps edited calls, by id."""
+"""State key in which LangChain's human-in-the-loop middleware keeps edited calls, by id."""
 
 Leaf = tuple[PregelTask, tuple[str, ...], StateSnapshot]
-"""A task that is no subgraph, the names of the subgraphs around it, and the snapshot it stands in."""
+"""A task that is not a subgraph, the names of the subgraphs around it, and the snapshot that contains it."""
 
 
 def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """The tasks of a snapshot, depth first, down to where something really waits."""
+    """The innermost tasks of a snapshot, depth first."""
     for task in snapshot.tasks:
         inner = task.state
         if isinstance(inner, StateSnapshot) and inner.tasks:
@@ -39,13 +39,13 @@ def leaves(snapshot: StateSnapshot, path: tuple[str, ...] = ()) -> Iterator[Leaf
 
 
 def at_gate(snapshot: StateSnapshot, graph_info: GraphInfo) -> bool:
-    """Whether a thread that nobody saw stop may stand at a static gate. When in doubt it does: asking twice harms nobody."""
+    """Whether a thread that nobody saw stop may stand at a static gate. If in doubt, yes: asking twice does no harm."""
     return any(_may_be_gated(task.name, path, graph_info) for task, path, _ in leaves(snapshot))
 
 
 def _may_be_gated(node: str, path: tuple[str, ...], graph_info: GraphInfo) -> bool:
     if node == START:
-        return False  # a subgraph that was stopped before it began
+        return False  # a subgraph that was stopped before it started
     if path:
         return graph_info.gates_inside or path[0] not in graph_info.subgraphs
     return node in graph_info.gates_before or bool(graph_info.gates_after & set(graph_info.before(node)))
@@ -60,22 +60,22 @@ def namespace(task: PregelTask, owner: StateSnapshot) -> str:
 def interrupted(
     snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources
 ) -> list[Pause]:
-    """One pause for each pending interrupt. `insides` has, by interrupt id, what is known of graphs that a snapshot does not show."""
+    """One pause for each pending interrupt. `places`: by interrupt id, where it was raised in graphs that the snapshot does not show."""
     pending = {interrupt.id for interrupt in snapshot.interrupts}
     found: dict[str, Pause] = {}
     for task, path, owner in leaves(snapshot):
         for interrupt in task.interrupts:
             if interrupt.id in pending and interrupt.id not in found:
-                inside = places.get(interrupt.id)
-                if inside and inside.has_answer:
-                    continue  # only the task around it does not know yet
-                found[interrupt.id] = _pause(interrupt, (task, path, owner), inside, graph_info, confidence)
-    beside = _held_beside(snapshot)
-    return [replace(pause, note="; ".join(filter(None, [pause.note, beside]))) for pause in found.values()]
+                place = places.get(interrupt.id)
+                if place and place.has_answer:
+                    continue  # answered; only the task around it does not know yet
+                found[interrupt.id] = _pause(interrupt, (task, path, owner), place, graph_info, confidence)
+    warning = _warn_of_gates_beside(snapshot)
+    return [replace(pause, note="; ".join(filter(None, [pause.note, warning]))) for pause in found.values()]
 
 
-def _held_beside(snapshot: StateSnapshot) -> str:
-    """A warning of what stands at a gate inside a subgraph meanwhile: LangGraph lets it go on with whatever is answered beside it."""
+def _warn_of_gates_beside(snapshot: StateSnapshot) -> str:
+    """A warning about gates inside subgraphs: LangGraph passes them as soon as an interrupt beside them is answered."""
     held = [
         " › ".join((*path, t.name)) for t, path, _ in leaves(snapshot) if path and not t.interrupts and not t.error and t.result is None
     ]
@@ -113,30 +113,30 @@ def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         value,
         actions,
         _context(place, error, graph_info),
-        note=_lost(leaf[0], graph_info) or _mixed_up(leaf, inside, graph_info),
+        note=_warn_of_lost_answer(leaf[0], graph_info) or _warn_of_mixed_answers(leaf, inside, graph_info),
     )
     return rated(pause, place.values, graph_info, confidence)
 
 
 def _context(place: _Place, error: str, graph_info: GraphInfo) -> Context:
-    """What surrounds it; only of the outer graph is it known what leads where."""
-    around = () if place.path else (graph_info.before(place.node), graph_info.after(place.node))
-    return context_of(place.values, error, *around)
+    """The pause's context. The nodes before and after are known only for the outermost graph."""
+    neighbours = () if place.path else (graph_info.before(place.node), graph_info.after(place.node))
+    return context_of(place.values, error, *neighbours)
 
 
-def _lost(task: PregelTask, graph_info: GraphInfo) -> str:
-    """A warning where no answer arrives."""
+def _warn_of_lost_answer(task: PregelTask, graph_info: GraphInfo) -> str:
+    """A warning if LangGraph cannot deliver an answer to this task."""
     if task.name not in graph_info.forgetful:
         return ""
     return f"{task.name} was compiled with checkpointer=False: LangGraph cannot bring it an answer by id, and it will ask again"
 
 
-def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo) -> str:
-    """A warning where LangGraph may give an answer to another call: a ToolNode that runs several in one task (CONTRACT 2.1)."""
+def _warn_of_mixed_answers(leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo) -> str:
+    """A warning if LangGraph may give the answer to another call: a ToolNode runs several calls in one task (CONTRACT 2.1)."""
     task, path, owner = leaf
     node, calls = task.name, unanswered(messages_in(owner.values))[1]
     if task.path[:1] != (PULL,) or not graph_info.is_tool_node(path, node):
-        if inside is None or not inside.pulled or not inside.nodes or not called_so(inside.nodes[0]):
+        if inside is None or not inside.pulled or not inside.nodes or not is_named_like_tools(inside.nodes[0]):
             return ""
         node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
     if len(calls) < 2:
@@ -149,10 +149,10 @@ def _mixed_up(leaf: Leaf, inside: SubgraphPlace | None, graph_info: GraphInfo) -
 
 
 def _running(leaf: Leaf, graph_info: GraphInfo) -> str:
-    """The tool that a ToolNode's task runs; empty where the last message leaves that open.
+    """The tool that a ToolNode's task runs; empty if the last message does not tell.
 
-    It is told beside the question, which keeps its node's name: an answer says nothing of the call, and must not count for the tool when
-    autonomy is earned; and the name, which the digest is taken of, stays what it is however the message's other calls end.
+    It is shown in the description, and the question keeps its node's name: an answer is no judgement of the call, so it must not count
+    towards the tool's autonomy. The name is also part of the digest, which must not depend on how the message's other calls end.
     """
     task, path, owner = leaf
     message, _ = unanswered(messages_in(owner.values))
@@ -163,7 +163,7 @@ def _running(leaf: Leaf, graph_info: GraphInfo) -> str:
 
 
 def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
-    """A batched request names no tool call; the last message's calls do, in the same order."""
+    """Add tool call ids: a batched request has none, but the last message's calls are in the same order."""
     _, calls = unanswered(messages_in(values))
     left = [(call["name"], canonical_json.safe(call["args"]), call["id"]) for call in calls]
     found = []
@@ -184,7 +184,7 @@ def _with_call(asked: Action, call: str | None) -> Action:
 def gated(snapshot: StateSnapshot, graph_info: GraphInfo, places: Mapping[str, SubgraphPlace], confidence: ConfidenceSources) -> Pause:
     """The static gate a thread stands at, as one pause: a tool gate with an action per call, or a plain gate.
 
-    `insides` has, by task id, what is known of graphs that a snapshot does not show.
+    `places`: by task id, where graphs stand that the snapshot does not show.
     """
     found = list(leaves(snapshot))
     found = [leaf for leaf in found if leaf[0].result is None] or found
@@ -222,7 +222,7 @@ def _gated_calls(calls: Sequence[dict[str, Any]], graph_info: GraphInfo) -> tupl
 
 
 def _gate(node: str, values: Any, calls: Sequence[dict[str, Any]]) -> Action:
-    """A plain gate: what stands there is the state, and before all the tool calls that wait in its messages."""
+    """The action of a plain gate. It shows the state, and first the tool calls that wait in its messages."""
     state = state_of(values)
     if calls:
         waiting = [{"name": str(call["name"]), "args": canonical_json.safe(call["args"])} for call in calls]

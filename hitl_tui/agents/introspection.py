@@ -1,4 +1,4 @@
-"""What a graph is made of, read once when it is opened: its input, its tools, its gates, and which node leads where."""
+"""Reads a graph's structure once, when it is opened: schemas, tools, gates, and edges."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ ANY_MESSAGES = {"title": "Messages", "type": ["array", "object", "string"]}
 
 @dataclass(frozen=True, slots=True)
 class GraphInfo:
-    """The parts of one graph that reviews need."""
+    """What reviews need to know about a graph."""
 
     tools: Mapping[str, Json] = field(default_factory=dict)
     """JSON Schema of the arguments, by tool name."""
     metadata: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
-    """What each tool of a name says of itself: LangChain's `metadata`, where MCP's annotations are too."""
+    """LangChain's `metadata` of each tool with that name; MCP's annotations are in it too."""
     nodes: frozenset[str] = frozenset()
     tool_nodes: frozenset[str] = frozenset()
     inner_tool_nodes: frozenset[tuple[str, ...]] = frozenset()
-    """The same in subgraphs: the names around it, and its own."""
+    """Tool nodes in subgraphs: the names of the subgraphs around it, then its own."""
     gates_before: frozenset[str] = frozenset()
     gates_after: frozenset[str] = frozenset()
     subgraphs: frozenset[str] = frozenset()
-    """Nodes that are, or call, a subgraph that could be read."""
+    """Nodes that are, or call, a subgraph that could be inspected."""
     gates_inside: bool = False
-    """Whether such a subgraph has gates of its own."""
+    """Some of those subgraphs have gates of their own."""
     edges: tuple[tuple[str, str], ...] = ()
     forgetful: frozenset[str] = frozenset()
-    """Nodes that are subgraphs compiled with `checkpointer=False`: what they ask has another id each time (CONTRACT 3)."""
+    """Subgraph nodes compiled with `checkpointer=False`: their interrupts get a new id each time (CONTRACT 3)."""
     own_before: tuple[str, ...] | None = None
-    """Gates of one run, with those the graph was compiled with: LangGraph takes the former in place of the latter. None: the latter."""
+    """A run's own gates, with the compiled ones, which LangGraph would otherwise drop. None: the compiled ones alone."""
     own_after: tuple[str, ...] | None = None
 
     def gated(self, before: Sequence[str], after: Sequence[str]) -> GraphInfo:
-        """The graph with more gates before and after nodes; `*` stands for all.
+        """The same graph with additional gates before and after nodes; `*` means all nodes.
 
         Raises:
             Refused: there is no such node.
@@ -72,29 +72,30 @@ class GraphInfo:
         return self.nodes if "*" in names else frozenset(names)
 
     def before(self, node: str) -> tuple[str, ...]:
-        """Nodes with an edge to this one."""
+        """Nodes that have an edge to this one."""
         return tuple(dict.fromkeys(a for a, b in self.edges if b == node))
 
     def after(self, node: str) -> tuple[str, ...]:
-        """Nodes this one has an edge to."""
+        """Nodes to which this one has an edge."""
         return tuple(dict.fromkeys(b for a, b in self.edges if a == node))
 
     def is_tool_node(self, path: tuple[str, ...], node: str) -> bool:
-        """Whether there is a ToolNode."""
+        """Whether the node is a ToolNode."""
         return (*path, node) in self.inner_tool_nodes if path else node in self.tool_nodes
 
     def runs_tools(self, node: str) -> bool:
-        """Whether the node runs the tool calls of the last message: a ToolNode, or in a graph without any a last one that is called so.
+        """Whether the node runs the tool calls of the last message.
 
-        A node for reviewing in front of the one that runs the tools is none: what is refused there would run all the same.
+        It does if it is a ToolNode, or, in a graph without any, if it is named like one and leads to no other such node: a node that only
+        reviews calls in front of it does not count, because what is refused there would still run.
         """
         if self.tool_nodes:
             return node in self.tool_nodes
-        return called_so(node) and not any(map(called_so, self.after(node)))
+        return is_named_like_tools(node) and not any(map(is_named_like_tools, self.after(node)))
 
 
 def examine(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
-    """Read a graph's parts. Never raises: what cannot be read is left out."""
+    """Inspect a graph. Never raises: what cannot be read is left out."""
     found = _tool_nodes(graph)
     inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}
     named = [item for node in (*found.values(), *inner.values()) for item in node.tools_by_name.items()]
@@ -120,8 +121,8 @@ def _forgets(step: Any) -> bool:
     return isinstance(step, Pregel) and step.checkpointer is False
 
 
-def called_so(node: str) -> bool:
-    """Whether a node's name says that it runs tools."""
+def is_named_like_tools(node: str) -> bool:
+    """Whether a node's name suggests that it runs tools."""
     return "tool" in node.lower() or node.lower() in ("act", "action", "actions")
 
 
@@ -169,7 +170,7 @@ def _edges(graph: Pregel[Any, Any, Any, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
-    """JSON Schema of the input; where LangGraph cannot say (Python 3.11's own TypedDict), the names of its channels."""
+    """JSON Schema of the input; if LangGraph has none (Python 3.11's own TypedDict), one with the names of its channels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -188,7 +189,7 @@ def input_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
 
 
 def state_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
-    """JSON Schema of what the state of a graph holds; what has no readable type takes anything. None for a graph without named state."""
+    """JSON Schema of a graph's state; keys without a readable type take anything. None for a graph without named state."""
     kept = state_channels(graph)
     if not kept:
         return None
@@ -202,7 +203,7 @@ def state_schema(graph: Pregel[Any, Any, Any, Any]) -> Json:
 
 
 def state_channels(graph: Pregel[Any, Any, Any, Any]) -> dict[str, BaseChannel[Any, Any, Any]]:
-    """What the state of a graph is kept in, by key; nothing for a graph without named state, as those of the functional API are."""
+    """The channels of a graph's state, by key; empty for a graph without named state, such as those of the functional API."""
     builder = getattr(graph, "builder", None)
     named = builder.channels if builder is not None else {}
     return {
@@ -222,12 +223,12 @@ def _shape(hint: Any) -> dict[str, Any]:
 
 
 def takes_text(schema: Json) -> bool:
-    """Whether one sentence is input enough."""
+    """Whether one sentence is enough input."""
     return text_input(schema, "") is not None
 
 
 def text_input(schema: Json, text: str) -> Json:
-    """A sentence as this graph's input; None when it takes none."""
+    """A sentence as input of a graph with this schema; None if it takes none."""
     if not isinstance(schema, dict):
         return None
     properties = schema.get("properties", {})

@@ -1,4 +1,4 @@
-"""Importing people's graphs as `langgraph dev` does, and lending them the console's checkpointer without touching their objects."""
+"""Imports users' graphs as `langgraph dev` does, and gives copies of them the console's checkpointer and store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hitl_tui.errors import BadTarget, HitlError
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One graph of a project: the user's object, or why there is none."""
+    """One graph of a target: the user's object, or why it could not be imported."""
 
     spec: GraphSpec
     found: Any = None
@@ -36,7 +36,7 @@ class Loaded:
 
 
 def load(target: Target) -> list[Loaded]:
-    """Import every graph of the project. Runs user code: one that fails is listed with its error, the others work."""
+    """Import every graph of a target. Runs user code: a graph that fails carries its error, and the others work."""
     os.environ.update(target.env)
     for path in reversed(target.paths):
         if str(path) not in sys.path:
@@ -53,12 +53,12 @@ def _load(target: Target, spec: GraphSpec) -> Loaded:
         return Loaded(spec, getattr(module, spec.attribute))
     except BadTarget as error:
         return Loaded(spec, error=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is the agent's error, shown
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: its error is shown
         return Loaded(spec, error=describe(error), traceback=traceback.format_exc())
 
 
 def fingerprint(target: Target) -> str:
-    """SHA-256 (hex) over the project's own source files that are loaded: it changes when they do."""
+    """SHA-256 (hex) of the target's own source files that are loaded. It changes when they do."""
     sources = {spec.source for spec in target.graphs}
     folders = tuple(f"{folder}/" for folder in {target.root, *target.paths})
     loaded = [(name, getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())]
@@ -71,7 +71,7 @@ def fingerprint(target: Target) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """An exception on one line, as a person reads it."""
+    """An exception on one line, for people."""
     text = " ".join(str(error).split())
     name = type(error).__name__
     if isinstance(error, SystemExit):
@@ -101,7 +101,7 @@ def _import_file(root: Path, path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise BadTarget(f"{path} is no Python file", "correct langgraph.json")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs: classes in its checkpoints are found by this name
+    sys.modules[name] = module  # before it runs: classes in checkpoints are found by this name
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -111,7 +111,7 @@ def _import_file(root: Path, path: Path) -> ModuleType:
 
 
 def _module_name(root: Path, path: Path) -> str:
-    """The name by which the project itself would import the file, so that there is one module and not two."""
+    """The name by which the target's own code would import the file, so that it is loaded once and not twice."""
     inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
     name = ".".join(inside.with_suffix("").parts)
     name = name.removeprefix("src.").removesuffix(".__init__")
@@ -122,10 +122,10 @@ def _module_name(root: Path, path: Path) -> str:
 
 @contextlib.asynccontextmanager
 async def opened(found: Any, config: RunnableConfig, checkpointer: Any, store: Any) -> AsyncIterator[Pregel[Any, Any, Any, Any]]:
-    """The user's graph, or what their factory makes for this config, with the console's checkpointer and store put in.
+    """A copy of the user's graph, or of what their factory makes for this config, with the console's checkpointer and store.
 
     Raises:
-        BadTarget: the object is no graph.
+        BadTarget: the object is not a graph.
     """
     async with contextlib.AsyncExitStack() as stack:
         graph = await _resolve(found, config, stack)
@@ -152,7 +152,7 @@ async def _resolve(found: Any, config: RunnableConfig, stack: contextlib.AsyncEx
 
 
 def _arguments(factory: Any, config: RunnableConfig) -> list[Any]:
-    """A factory takes nothing, the config, the server's runtime (there is none here), or both; told apart by annotation."""
+    """Arguments for a factory: none, the config, the server's runtime (None here), or both. The annotation tells which is which."""
     parameters = [
         p for p in inspect.signature(factory).parameters.values()
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty

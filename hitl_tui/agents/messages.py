@@ -1,4 +1,4 @@
-"""LangChain messages as a person reads them, and what they tell of an agent: its reasoning, and what it did so far."""
+"""LangChain messages in the form people read, and what they say about an agent: its reasoning, and its tool calls so far."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hitl_tui.model import Attempt, Context, Json, Message
 
 ROLES = {"human": "user", "ai": "agent", "AIMessageChunk": "agent"}
 RESULT_LIMIT = 200_000
-"""Characters of one tool result kept with a review; the checkpoint has it whole."""
+"""Characters of one tool result stored with a review; the checkpoint has all of it."""
 
 
 def messages_in(values: Any) -> list[BaseMessage]:
-    """The messages of a state, whatever its type; empty when it has none."""
+    """The messages in a state of any type; empty if it has none."""
     found = values.get("messages") if isinstance(values, Mapping) else getattr(values, "messages", None)
     return [m for m in found if isinstance(m, BaseMessage)] if isinstance(found, Sequence) else []
 
@@ -46,14 +46,14 @@ def _joined(message: BaseMessage, *kinds: str) -> str:
 
 
 def read(message: BaseMessage) -> Message:
-    """One message in the console's own form."""
+    """A message in the console's own form."""
     calls = tuple((str(call["name"]), canonical_json.safe(call["args"])) for call in getattr(message, "tool_calls", []))
     failed = isinstance(message, ToolMessage) and message.status == "error"
     return Message(ROLES.get(message.type, message.type), text_of(message)[:RESULT_LIMIT], message.name or "", calls, failed)
 
 
 def unanswered(messages: Sequence[BaseMessage]) -> tuple[AIMessage | None, list[dict[str, Any]]]:
-    """The last message that calls tools, and those of its calls that have no result yet."""
+    """The last message with tool calls, and those of its calls that have no result."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if isinstance(message, HumanMessage):
@@ -78,7 +78,7 @@ def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
 
 
 def context_of(values: Any, error: str = "", before: Sequence[str] = (), after: Sequence[str] = ()) -> Context:
-    """What surrounds a pause, from the state it happened in."""
+    """A pause's context, from the state in which it happened."""
     messages = messages_in(values)
     spoken = next((m for m in reversed(messages) if isinstance(m, AIMessage)), None)
     last = messages[-1] if messages else None
@@ -97,7 +97,7 @@ def context_of(values: Any, error: str = "", before: Sequence[str] = (), after: 
 
 
 def state_of(values: Any) -> Json:
-    """The state without its messages, JSON-safe."""
+    """The state without its messages, as JSON."""
     plain = (
         canonical_json.safe(values)
         if not isinstance(values, Mapping)
@@ -109,7 +109,7 @@ def state_of(values: Any) -> Json:
 
 
 def result_of(values: Any) -> Json:
-    """A finished run's state, JSON-safe, its messages in the console's own form."""
+    """A finished run's state as JSON, its messages in the console's own form."""
     messages = messages_in(values)
     state = state_of(values)
     if not messages or not isinstance(state, dict):

@@ -1,4 +1,4 @@
-"""Deleting old threads whole: never parts of one, from which some agents could not go on (CONTRACT 4.4)."""
+"""Deletes old threads as a whole. Some agents cannot continue a thread of which parts are gone (CONTRACT 4.4)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from hitl_tui.store import Store
 from hitl_tui.store.maintenance import prune
 
 BUSY_S = 1.0
-"""A decision of somebody may be waiting meanwhile."""
-GOING = ".pruned-"
-"""How a work folder is called between its thread's end and its own."""
+"""Short, because a decision may be waiting for the same lock."""
+PRUNED = ".pruned-"
+"""Prefix of a work folder whose thread is deleted, until the folder is deleted too."""
 
 
 @dataclass(slots=True)
 class Freed:
-    """What went, or would go."""
+    """What was deleted, or would be."""
 
     threads: int = 0
     runs: int = 0
     trace_lines: int = 0
     checkpoints: int = 0
     bytes: int = 0
-    """In databases, where the room is used again, and in files."""
+    """In databases, which reuse the space, and in files."""
     skipped: int = 0
-    """Threads left for the next time, because the checkpoints were held by a worker all the while."""
+    """Threads left for the next time, because a worker held the lock of the checkpoints."""
 
     def as_dict(self) -> dict[str, int]:
         """For `--json`."""
@@ -49,9 +49,9 @@ class Freed:
 
 
 async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, by: str) -> Freed:
-    """Forget threads all of whose runs were over before that time, as somebody wants.
+    """Delete threads whose runs all ended before a time (Unix seconds), on behalf of `by`.
 
-    A kill in the middle leaves a thread whole, or to the next prune.
+    A kill in the middle leaves a thread whole, or the rest of it to the next prune.
 
     Raises:
         BadHome: `checkpoints.db` cannot be used.
@@ -88,7 +88,7 @@ async def _prune_thread(
     logs = [home.run_log(run) for run in runs]
     room += more + await asyncio.to_thread(_size, [*logs, home.workdir(thread)])
     if not dry_run:
-        going = home.workdir(thread).with_name(GOING + home.workdir(thread).name)
+        pruned = home.workdir(thread).with_name(PRUNED + home.workdir(thread).name)
         async with prune.forgetting(store, thread, before, by) as still_old:
             if not still_old:
                 return
@@ -97,8 +97,8 @@ async def _prune_thread(
             for path in logs:
                 path.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
-                home.workdir(thread).rename(going)
-        await asyncio.to_thread(shutil.rmtree, going, ignore_errors=True)
+                home.workdir(thread).rename(pruned)
+        await asyncio.to_thread(shutil.rmtree, pruned, ignore_errors=True)
     freed.threads += 1
     freed.runs += len(runs)
     freed.trace_lines += lines
@@ -107,8 +107,8 @@ async def _prune_thread(
 
 
 def _sweep(home: Home) -> None:
-    """Remove what an earlier prune was killed over."""
-    for left in (home.path / "work").glob(f"{GOING}*"):
+    """Remove the work folders that an earlier, killed prune left."""
+    for left in (home.path / "work").glob(f"{PRUNED}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -1,7 +1,7 @@
-"""Reading checkpoints that may have been written by anybody: only types that the loaded graphs declare come back as themselves.
+"""Strict deserialisation of checkpoints, which anybody may have written: only types that the loaded graphs declare are rebuilt.
 
 LangGraph's own reader imports whatever class a checkpoint names (CONTRACT 4.3). This one imports nothing: a type that no graph of this
-process declares is handed over as the plain data it was stored with.
+process declares comes back as the plain data it was stored with.
 """
 
 from __future__ import annotations
@@ -22,52 +22,53 @@ from langgraph.func import _TaskFunction
 from langgraph.pregel import Pregel
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-SAID_AT_MOST = 50
-"""So many foreign types are told of; a hostile file could name any number."""
-ROOTS = frozenset({"builtins", "enum", "typing", "abc", "pydantic", "langchain", "langchain_core", "langgraph"})
-"""Packages whose base classes have subclasses that nobody meant by naming the base."""
+MAX_REPORTED = 50
+"""Foreign types that are reported; a hostile file could name any number."""
+LIBRARIES = frozenset({"builtins", "enum", "typing", "abc", "pydantic", "langchain", "langchain_core", "langgraph"})
+"""Packages whose classes are base classes: a schema that names one does not mean all of its subclasses."""
 
 
 class StrictSerializer(JsonPlusSerializer):
-    """LangGraph's serializer, whose readers share one list of allowed types that only grows."""
+    """LangGraph's serializer with one list of allowed types, which only grows, for all who hold it."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None)
         self._reader = JsonPlusSerializer(allowed_msgpack_modules=None)
 
     def with_msgpack_allowlist(self, extra_allowlist: Iterable[tuple[str, ...] | type]) -> StrictSerializer:
-        """Allow these types too, for everyone who holds this serializer."""
+        """Allow more types, for all who hold this serializer."""
         self._reader = self._reader.with_msgpack_allowlist(extra_allowlist)
         return self
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """A stored value. The format LangGraph wrote before msgpack is read as plain JSON: it can name constructors."""
+        """A stored value. LangGraph's older JSON format can name constructors, so it is read as plain JSON."""
         return json.loads(data[1]) if data[0] == "json" else self._reader.loads_typed(data)
 
 
 def report_foreign_types(say: Callable[[str], None]) -> None:
-    """Say once of each type that was not rebuilt, instead of LangGraph's own warnings."""
-    told: set[tuple[str, str]] = set()
+    """Report each type that was not rebuilt once, instead of LangGraph's own warnings."""
+    reported: set[tuple[str, str]] = set()
 
-    def hear(event: SerdeEvent) -> None:
+    def report(event: SerdeEvent) -> None:
         key = (event["module"], event["name"])
-        if event["kind"].endswith("blocked") and key not in told and len(told) < SAID_AT_MOST:
-            told.add(key)
+        if event["kind"].endswith("blocked") and key not in reported and len(reported) < MAX_REPORTED:
+            reported.add(key)
             say(f"a checkpoint holds a {key[0]}.{key[1]}, which no schema of these graphs names: it is read as plain data")
 
-    register_serde_event_listener(hear)
+    register_serde_event_listener(report)
     logging.getLogger("langgraph.checkpoint.serde.jsonplus").setLevel(logging.ERROR)
 
 
 def declared_types(graph: Pregel[Any, Any, Any, Any]) -> set[type]:
-    """The classes that a graph's schemas name, at any depth, with those of its subgraphs."""
+    """Classes named in the schemas of a graph and its subgraphs, at any depth."""
     graphs = [graph, *_subgraphs(graph)]
     return _classes(hint for one in graphs for hint in _schemas(one))
 
 
 def types_of_this_process() -> set[type]:
-    """The classes named by every graph that lives in this process, also those that only a tool calls, by the results of tasks
-    (their schema is their annotation), and by the answers that agents are told to give.
+    """Classes named by every graph in this process, also by graphs that only a tool calls.
+
+    Includes the annotated results of `@task` functions and the structured answers that agents give.
     """
     kinds: tuple[type, ...] = (Pregel, _TaskFunction)
     structured = sys.modules.get("langchain.agents.structured_output")
@@ -93,7 +94,7 @@ def _subgraphs(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
 
 
 def _schemas(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
-    """Everything a graph says of the values it keeps."""
+    """All type hints of the values a graph stores."""
     hints = [getattr(graph, "context_schema", None)]
     for channel in graph.channels.values():
         hints += [getattr(channel, "ValueType", None), getattr(channel, "UpdateType", None)]
@@ -106,10 +107,10 @@ def _schemas(graph: Pregel[Any, Any, Any, Any]) -> list[Any]:
 
 
 def _classes(hints: Iterable[Any]) -> set[type]:
-    """The classes in type hints that a checkpoint can hold: models, dataclasses, enums, named tuples, and their subclasses."""
+    """Classes in type hints that a checkpoint can contain: models, dataclasses, enums, named tuples, and their subclasses."""
     found: set[type] = set()
     seen: set[int] = set()
-    kept = []  # an id means something only as long as its object lives
+    kept = []  # an id is only unique while its object lives
     left = list(hints)
     while left:
         hint = left.pop()
@@ -118,29 +119,29 @@ def _classes(hints: Iterable[Any]) -> set[type]:
         seen.add(id(hint))
         kept.append(hint)
         left += _within(hint)
-        if isinstance(hint, type) and _is_kept(hint):
+        if isinstance(hint, type) and _is_data(hint):
             found.add(hint)
     return found
 
 
 def _within(hint: Any) -> Iterator[Any]:
-    """Hints one level down: arguments of a generic, fields of a class, and its subclasses, for a field may hold one of them."""
+    """Hints one level down: arguments of a generic, fields of a class, and its subclasses, because a field may contain one of them."""
     yield from typing.get_args(hint) if typing.get_origin(hint) is not typing.Literal else ()
     yield from (typing.get_origin(hint), getattr(hint, "__supertype__", None), getattr(hint, "__value__", None))
-    if isinstance(hint, type) and (_is_kept(hint) or typing.is_typeddict(hint)):
+    if isinstance(hint, type) and (_is_data(hint) or typing.is_typeddict(hint)):
         yield from _hints(hint).values()
-        if hint.__module__.partition(".")[0] not in ROOTS:
+        if hint.__module__.partition(".")[0] not in LIBRARIES:
             yield from hint.__subclasses__()
 
 
-def _is_kept(cls: type) -> bool:
+def _is_data(cls: type) -> bool:
     if issubclass(cls, BaseModel | Enum | SecretStr | SecretBytes) or dataclasses.is_dataclass(cls):
         return cls not in (BaseModel, Enum)
     return issubclass(cls, tuple) and hasattr(cls, "_asdict")
 
 
 def _hints(thing: Any) -> dict[str, Any]:
-    """Annotations of a class or function; those that cannot be resolved are left out."""
+    """Annotations of a class or function, resolved as far as possible."""
     try:
         return typing.get_type_hints(thing, include_extras=True)
     except Exception:  # noqa: BLE001 - annotations are user code: names that do not exist, calls that fail

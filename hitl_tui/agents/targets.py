@@ -1,4 +1,4 @@
-"""What a TARGET on the command line names: which graphs, from which files. Reads no user code and imports no LangGraph."""
+"""Reads a TARGET from the command line: which graphs it names, in which files. Imports neither user code nor LangGraph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMS = "give a langgraph.json, a folder holding one, file.py:graph, or package.
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
-    """Where one graph is."""
+    """Where to find one graph."""
 
     name: str
     source: str
@@ -28,16 +28,16 @@ class GraphSpec:
 
     @property
     def is_file(self) -> bool:
-        """A source with a slash is a file, else a module: LangGraph's own rule."""
+        """Whether the source is a file. LangGraph's rule: it has a slash, else it is a module."""
         return "/" in self.source
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A project: its graphs, and what must be in place before they are imported."""
+    """A project: its graphs, and what they need before they are imported."""
 
     key: str
-    """The target with its path made absolute: the project's identity."""
+    """The project's identity: the target with an absolute path."""
     label: str
     root: Path
     graphs: tuple[GraphSpec, ...]
@@ -47,17 +47,17 @@ class Target:
 
 
 def sample_agents() -> Path:
-    """The folder of the sample agents: beside the package in a checkout, inside it in a wheel."""
+    """The folder of the sample agents: beside the package in a checkout, inside the package in a wheel."""
     package = Path(__file__).parents[1]
     installed = package / "_sample_agents"
     return installed if installed.is_dir() else package.parent / "sample_agents"
 
 
 def parse(target: str, cwd: Path | None = None) -> Target:
-    """Read what a target names.
+    """Read a target.
 
     Raises:
-        BadTarget: it is none of the known forms, or its langgraph.json is missing or malformed.
+        BadTarget: it has none of the known forms, or its langgraph.json is missing or malformed.
     """
     try:
         return _parse(target, cwd or Path.cwd())
@@ -66,7 +66,7 @@ def parse(target: str, cwd: Path | None = None) -> Target:
 
 
 def root_of(key: str) -> Path | None:
-    """The folder of a project, from its key alone; None when it is none of this machine's."""
+    """The folder of a project, from its key; None if the project is not on this machine."""
     if key == SAMPLE:
         return sample_agents().resolve()
     folder, module, _ = key.partition("::")

@@ -1,4 +1,4 @@
-"""What a decision at a gate before tools comes to: which calls run, with what arguments, and what the model reads of the others."""
+"""Decisions at a gate before tools: which calls run, with which arguments, and what the model reads about the others."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from hitl_tui.validation import reason_of
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The recipe of CONTRACT 2.3 for one mix of answers: refused calls get their result from the reviewer, the others run."""
+    """How to pass a tool gate with one mix of answers, by the recipes of CONTRACT 2.3."""
 
     ended: list[ToolMessage]
-    """What calls of this step have brought already: any other update would forget that they have run."""
+    """Results of calls of this step that ran already: any other update would forget them."""
     message: AIMessage
-    """The gated message, with all its calls as they were decided."""
+    """The gated message, with all its calls as decided."""
     is_changed: bool
-    """Whether anybody edited one."""
+    """Somebody edited a call."""
     kept: list[dict[str, Any]]
     """The calls that run now."""
     refused: list[ToolMessage]
+    """The results that the reviewer gives in place of the tool."""
     beside: dict[str, Any]
-    """What else of the state changes with the message: edits that were kept apart go into it."""
+    """Other state that changes with the message: edits that the middleware stored there are now in the message."""
 
 
 def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Passage:
-    """What the answers, by slot, come to for the last message of a thread that stands before its tools."""
+    """How these answers, by slot, pass the gate at which a thread stands."""
     message, open_calls = unanswered(messages_in(snapshot.values))
     if message is None:
-        raise RuntimeError("the gated message has gone")
+        raise RuntimeError("the gated message is gone")
     by_call = {action.tool_call: answers[action.slot] for action in actions}
     proposed, beside = as_proposed(message, snapshot.values)
     whole = _edited(proposed, by_call)
@@ -47,25 +48,25 @@ def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping
 
 
 def as_proposed(message: AIMessage, values: Any) -> tuple[AIMessage, dict[str, Any]]:
-    """The message with the edits in it that LangChain's middleware keeps apart, and what then becomes of those in the state."""
+    """The message with the edits that LangChain's middleware stores beside it, and the state update that removes those."""
     if not (isinstance(values, Mapping) and values.get(EDITED)):
         return message, {}
     return with_calls(message, as_edited(message.tool_calls, values)), {EDITED: {}}
 
 
 def results(snapshot: StateSnapshot) -> list[ToolMessage]:
-    """What calls of an unfinished step have brought already; the state does not hold it before the step's end."""
+    """Results of calls that ran in an unfinished step; the state does not have them before the step ends."""
     found = (messages_in(task.result) for task in snapshot.tasks if task.result is not None)
     return [message for messages in found for message in messages if isinstance(message, ToolMessage)]
 
 
 def is_refused(answer: Answer | None) -> bool:
-    """Whether the call does not run."""
+    """Whether this answer keeps a call from running."""
     return answer is not None and answer.kind in (DecisionKind.REJECT, DecisionKind.RESPOND)
 
 
 def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
-    """What the model reads in the tool's place."""
+    """The result that the model reads in place of the tool's."""
     if answer.kind is DecisionKind.RESPOND:
         return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
     text = reason_of(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
@@ -73,7 +74,7 @@ def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
 
 
 def with_calls(message: AIMessage, calls: Sequence[Any]) -> AIMessage:
-    """The same message, by id, making these calls; providers' own copies of the calls in its content follow."""
+    """The same message, by id, with these calls. Providers' own copies of the calls in its content follow."""
     args = {call["id"]: call["args"] for call in calls}
     content = message.content
     if isinstance(content, list):

@@ -1,7 +1,7 @@
-"""The last look before a tool runs: what a person refused or has not decided yet does not, whatever the graph makes of the answer.
+"""The last check before a tool runs: what a person refused or has not decided does not run, whatever the graph does with the answer.
 
-LangChain's middleware asks its `when` again on resume; where that has changed its mind, the reviewer's answer is thrown away and the tool
-runs as proposed (CONTRACT 1.5).
+LangChain's middleware evaluates `when` again on resume. If it is false then, the reviewer's answer is ignored and the tool runs as proposed
+(CONTRACT 1.5).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hitl_tui.model import Ban, Json
 
 
 class ToolGuard(BaseCallbackHandler):
-    """Stops tool calls by their id and name, right before they run."""
+    """A callback that stops tool calls, recognised by id and name, right before they run."""
 
     raise_error = True
     run_inline = True
@@ -29,7 +29,7 @@ class ToolGuard(BaseCallbackHandler):
         self._new: set[str | None] = set()
 
     def on_llm_end(self, response: LLMResult, **_: Any) -> None:
-        """Some providers number the calls of each message anew: a call of a known id may be another call."""
+        """Note new calls: some providers number the calls of each message from the start, so a known id may be another call."""
         for generation in (one for several in response.generations for one in several):
             message = generation.message if isinstance(generation, ChatGeneration) else None
             self._new.update(call["id"] for call in (message.tool_calls if isinstance(message, AIMessage) else ()))
@@ -37,29 +37,29 @@ class ToolGuard(BaseCallbackHandler):
     def on_tool_start(
         self, serialized: dict[str, Any] | None, input_str: str, *, inputs: dict[str, Any] | None = None, **more: Any
     ) -> None:
-        """Let a call pass.
+        """Let a call run.
 
         Raises:
-            Forbidden: a person refused it, edited it into another, or was asked and has not answered.
+            Forbidden: a person refused it, edited it, or was asked and has not answered.
         """
         call = more.get("tool_call_id")
         ban = self._bans.get((str(call), str((serialized or {}).get("name"))))
-        if ban and _is_meant(ban, canonical_json.safe(inputs or {}), call in self._new):
+        if ban and _applies(ban, canonical_json.safe(inputs or {}), call in self._new):
             happened = f"the agent went on to run {ban.name} as proposed although {ban.why} (review {ban.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
 
 
-def _is_meant(ban: Ban, ran: Json, is_new: bool) -> bool:
-    """Whether this is the call of the ban, and not another of the same id, nor the one that the reviewer wants instead."""
-    if ran == ban.instead:
+def _applies(ban: Ban, args: Json, is_new: bool) -> bool:
+    """Whether these arguments are of the banned call, and not of another with its id or of the edited call that may run instead."""
+    if args == ban.instead:
         return False
-    if ran == ban.args:
+    if args == ban.args:
         return True
     if ban.instead is not None:
-        return _agree(ran, ban.args) and not _agree(ran, ban.instead)
+        return _agree(args, ban.args) and not _agree(args, ban.instead)
     return not is_new
 
 
 def _agree(ran: Json, args: Json) -> bool:
-    """Whether the arguments that both have are the same: a graph may add to them, and drops those that it fills in itself."""
+    """Whether arguments that both have are equal: a graph may add some, and drops those that it fills in itself."""
     return isinstance(args, dict) and all(ran[name] == args[name] for name in ran.keys() & args.keys())

@@ -61,11 +61,11 @@ class TraceWriter:
         self._writing = asyncio.Lock()
 
     def note(self, run: int, line: Event) -> None:
-        """Queue a line that may wait for the next ones, or for a flush."""
+        """Queue a line that may wait for later ones, or for a flush."""
         self._lines.setdefault(run, {})[line.seq] = line
 
     def add(self, run: int, lines: list[Event], activity: str | None) -> None:
-        """Queue lines of a run; a later line of the same number replaces an earlier one."""
+        """Queue lines of a run, to be written soon. A later line with the same number replaces an earlier one."""
         self._lines.setdefault(run, {}).update((line.seq, line) for line in lines)
         if activity is not None:
             self._activity[run] = activity
@@ -80,7 +80,7 @@ class TraceWriter:
             await asyncio.sleep(GATHER_S)
 
     async def flush(self) -> None:
-        """Write everything queued so far, so that what follows in the store comes after it."""
+        """Write everything queued so far, so that later writes to the store come after it."""
         async with self._writing:
             self._more.clear()
             lines, self._lines = self._lines, {}
@@ -101,7 +101,7 @@ class TraceWriter:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[TraceWriter]:
-        """Write in the background while the block lasts, and the rest at its end."""
+        """Write in the background while the block lasts, and what is left at its end."""
         task = asyncio.ensure_future(self.write())
         try:
             yield self
