@@ -116,7 +116,7 @@ class _Recipe:
         self._messages: list[BaseMessage] = [*self._before, *(message for message in ended if message not in self._before)]
         self._is_ahead = bool(ended)
         self._message = _last_agent_message(self._before)
-        self._beside: dict[str, Any] = {}
+        self._moved_edits: dict[str, Any] = {}
         self._open = [dict(call) for call in _open_calls(place.snapshot, self._message)]
         self._unapproved: list[Call] = []
         self._had_calls = False
@@ -125,7 +125,7 @@ class _Recipe:
         plan = self._plan
         if (plan.text, plan.calls, plan.answer) != (None, None, None) or plan.results or plan.guidance:
             self._change_messages()
-        values = {name: self._stored(name, value) for name, value in plan.state.items()} | self._beside
+        values = {name: self._stored(name, value) for name, value in plan.state.items()} | self._moved_edits
         is_same = len(self._messages) == len(self._before) and all(map(operator.is_, self._messages, self._before))
         if self._is_ahead or not is_same:
             values["messages"] = _put(self._channels["messages"], self._messages)
@@ -151,7 +151,7 @@ class _Recipe:
         if self._message is None and (rewrites or plan.results):
             raise Refused("the last message is not the agent's: there is nothing of its to rewrite or to answer", "guide it instead")
         if self._message is not None and self._had_calls:
-            self._message, self._beside = self._replaced(*as_proposed(self._message, self._place.snapshot.values))
+            self._message, self._moved_edits = self._replaced(*as_proposed(self._message, self._place.snapshot.values))
             self._open = as_edited(self._open, self._place.snapshot.values)
         if rewrites:
             self._rewrite()
@@ -218,10 +218,10 @@ class _Recipe:
             self._messages.append(made.model_copy(update={"additional_kwargs": self._sign("closed")}))
         self._open, self._unapproved = [], []
 
-    def _replaced(self, message: AIMessage, beside: dict[str, Any]) -> tuple[AIMessage, dict[str, Any]]:
+    def _replaced(self, message: AIMessage, moved_edits: dict[str, Any]) -> tuple[AIMessage, dict[str, Any]]:
         place = next(index for index, one in enumerate(self._messages) if one is self._message)
         self._messages[place] = message
-        return message, beside
+        return message, moved_edits
 
     def _sign(self, did: str) -> dict[str, Any]:
         return {"hitl": {"by": self._by, "did": did}}
@@ -252,7 +252,7 @@ class _Recipe:
     def _as_leading_nodes(self, values: dict[str, Any]) -> Steps:
         """Write as the nodes that led here, so that the same nodes come next, or those that their edges choose for the new values."""
         if others := [name for name, result in self._results() if result.keys() != {"messages"}]:
-            raise Refused(f"{others[0]} has ended beside what waits, and would run again", "decide what waits first")
+            raise Refused(f"{others[0]} has already ended in this step, and would run again", "decide what waits first")
         nodes = _leading_nodes(self._place)
         if not nodes:
             return self._by_goto(values)

@@ -79,7 +79,9 @@ def _warn_of_gates_beside(snapshot: StateSnapshot) -> str:
     held = [
         " › ".join((*path, t.name)) for t, path, _ in leaves(snapshot) if path and not t.interrupts and not t.error and t.result is None
     ]
-    return f"{', '.join(dict.fromkeys(held))} stands beside it and runs as soon as this is answered, whatever gate holds it" if held else ""
+    return (
+        f"{', '.join(dict.fromkeys(held))} waits at a gate beside this, and LangGraph runs it as soon as this is answered" if held else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)

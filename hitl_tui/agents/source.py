@@ -49,7 +49,7 @@ class Progress(Enum):
     ASKING = "asking"
     """Every task has ended or asks, and at least one asks."""
     STEP_ENDED = "step ended"
-    """Every task has ended, but the step was not stored as ended: its worker died. The next step may have begun."""
+    """Every task has ended, but the step was not stored as ended: its worker died. The next step may have started."""
     FINISHED = "finished"
     """Nothing is left to run."""
 
@@ -63,7 +63,7 @@ class ThreadSnapshot:
     pauses: tuple[Pause, ...] = ()
     """What the thread waits for; empty if it can simply run on."""
     poisoned: bool = False
-    """A saved answer makes its node fail on every attempt (CONTRACT 2.2); only asking anew helps."""
+    """A saved answer makes its node fail on every attempt (CONTRACT 2.2); only asking again under a new id helps."""
     run: int | None = None
     """The run that wrote the checkpoint; if another program wrote it, the last run of ours in this thread."""
     is_update: bool = False

@@ -160,7 +160,7 @@ class LocalThread:
         if passage.ended:  # a worker died while other calls of this step were running
             await self._update({"messages": passage.ended})
         if refused and passage.kept:
-            await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.beside})
+            await self._update({"messages": [tool_gates.with_calls(passage.message, passage.kept)], **passage.moved_edits})
             async for event in self._stream(None, interrupt_after="*"):  # one step, wherever it leads
                 yield event
             if (await self._graph.aget_state(self._config)).interrupts:
@@ -169,7 +169,7 @@ class LocalThread:
         elif refused:
             await self._update({"messages": refused}, as_node=asked.node)
         elif passage.is_changed:
-            await self._update({"messages": [passage.message], **passage.beside})
+            await self._update({"messages": [passage.message], **passage.moved_edits})
         if refused and interrupts.at_gate(await self._graph.aget_state(self._config), self._graph_info):
             return  # the tool step is over, and the next node has a gate of its own
         async for event in self._stream(None):
@@ -262,7 +262,7 @@ class LocalThread:
         state, snapshot = await self._read(stopped=not failed)
         checkpoint = await self._saver.aget_tuple(self._config)
         if checkpoint is None:
-            raise Refused("its checkpoint is gone", "launch the run anew")
+            raise Refused("its checkpoint is gone", "launch the run again")
         place = handback.Place(self._graph, self._graph_info, state, checkpoint, snapshot.pauses, failed)
         plan = handback.plan_updates(place, takeover.plan, takeover.actor)
         await self._write(plan, takeover.id)

@@ -29,8 +29,8 @@ class Passage:
     """The calls that run now."""
     refused: list[ToolMessage]
     """The results that the reviewer gives in place of the tool."""
-    beside: dict[str, Any]
-    """Other state that changes with the message: edits that the middleware stored there are now in the message."""
+    moved_edits: dict[str, Any]
+    """State update that goes with the message: it removes edits that the middleware stored apart, as they are now in the message."""
 
 
 def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Passage:
@@ -39,12 +39,12 @@ def passage(snapshot: StateSnapshot, actions: Sequence[Action], answers: Mapping
     if message is None:
         raise RuntimeError("the gated message is gone")
     by_call = {action.tool_call: answers[action.slot] for action in actions}
-    proposed, beside = as_proposed(message, snapshot.values)
+    proposed, moved_edits = as_proposed(message, snapshot.values)
     whole = _edited(proposed, by_call)
     refused = [refusal(call, by_call[call["id"]]) for call in message.tool_calls if is_refused(by_call.get(call["id"]))]
     waiting = {call["id"] for call in open_calls}
     kept = [dict(call) for call in whole.tool_calls if call["id"] in waiting and not is_refused(by_call.get(call["id"]))]
-    return Passage(results(snapshot), whole, whole is not proposed, kept, refused, beside)
+    return Passage(results(snapshot), whole, whole is not proposed, kept, refused, moved_edits)
 
 
 def as_proposed(message: AIMessage, values: Any) -> tuple[AIMessage, dict[str, Any]]:

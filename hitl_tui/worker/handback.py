@@ -9,9 +9,9 @@ from hitl_tui.failpoints import Step
 from hitl_tui.model import Run, RunState, TakeOver
 from hitl_tui.store import Store, takeovers
 
-NOT_BEGUN = "the worker died before anything of it was done; look at it, and hand the run back again"
-MAY_BE_DONE = "may have been applied: the worker died while {}'s take-over was being carried out; see where the agent stands"
-MOVED = "the run has moved since it was taken over, and nothing was done; look at it again"
+NOT_BEGUN = "the worker died before anything of it was applied; check it, and hand the run back again"
+MAY_BE_DONE = "may have been applied: the worker died while {}'s hand-back was being applied; check where the agent stands"
+MOVED = "the run has moved since it was taken over, so nothing was applied; look at it again"
 
 
 class NotApplied(Exception):

@@ -12,9 +12,9 @@ from hitl_tui.store import decisions
 from hitl_tui.validation import TOOL_KINDS, response_value
 
 CUT_OFF = "may have run once: the run was cut off while this was being applied"
-STEP_FAILED = "may have run once: the graph failed in that step, and all of it is asked anew"
+STEP_FAILED = "may have run once: the graph failed in that step, and all of it is asked again"
 NOTHING_RAN = "asked again: the worker was stopped before the answer could be applied, and nothing ran"
-NOT_ACCEPTED = "the answer was sent, and the graph asks the same again"
+NOT_ACCEPTED = "the answer was sent, but the graph asks the same again"
 SUPERSEDED = "answered elsewhere or superseded before it could be sent"
 CHANGED = "what would run is no longer what was shown"
 
@@ -90,7 +90,7 @@ def match_pending(
 def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt) -> tuple[tuple[Pause, ...], Outcomes]:
     """Outcomes of sent answers, given as interrupts by review, and the pauses with their warnings.
 
-    A tool gate that was left half-way is asked anew: some of its calls may have results by now.
+    A tool gate that was passed half-way is asked again: some of its calls may have results by now.
     """
     pending = {pause.interrupt: pause.kind for pause in snapshot.pauses}
     pauses, outcomes = snapshot.pauses, Outcomes()

@@ -25,7 +25,7 @@ class Recovery(Enum):
     START_OVER = "start over"
     """The thread has no checkpoint of this run."""
     FINISH_STEP = "finish step"
-    """Have the ended step stored, then look again: whether the next step had begun is not visible before."""
+    """Have the ended step stored, then look again: whether the next step had started is not visible before."""
     HOLD = "hold"
     """Going on could repeat what somebody approved: ask first."""
     ASK_AGAIN = "ask again"

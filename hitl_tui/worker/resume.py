@@ -42,7 +42,7 @@ class CheckpointLost(HitlError):
 
     def __init__(self) -> None:
         super().__init__(
-            "its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run anew"
+            "its checkpoint is gone: checkpoints.db is missing, or older than hitl.db", "restore it and retry, or launch the run again"
         )
 
 
@@ -141,7 +141,7 @@ class Turn:
             await self._leave_as_it_was(takeover, str(reason))
             return
         self._say("decided", {f"handed back by {takeover.actor}": handback.as_json(takeover.plan)})
-        written_by = f"{takeover.actor} wrote it and nobody has let it run"
+        written_by = f"{takeover.actor} wrote it and nobody has approved it"
         bans = [Ban(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
         snapshot = await thread.snapshot_after(applied)
         thread.forbid([*decisions.forbidden(self._store, run.id), *bans])
@@ -158,7 +158,7 @@ class Turn:
         await self._settle(mark_repeats(snapshot, sent, note, keys.whole))
 
     async def _leave_as_it_was(self, takeover: TakeOver, why: str) -> None:
-        self._say("error", {"text": f"what {takeover.actor} handed back was not done: {why}"})
+        self._say("error", {"text": f"the hand-back by {takeover.actor} was not applied: {why}"})
         await self._writer.flush()
         self.over = True
 

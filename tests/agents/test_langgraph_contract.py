@@ -370,7 +370,7 @@ async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract:
     assert review.value == "no answer can be given here"
     await contract.decide(review, respond("but I do"))
     again = await contract.one(run)
-    assert (again.row.id, again.row.note) == (review.row.id, "the answer was sent, and the graph asks the same again")
+    assert (again.row.id, again.row.note) == (review.row.id, "the answer was sent, but the graph asks the same again")
     await contract.inbox.runs.cancel(run.id)
     await contract.wait(run, RunState.CANCELLED)
 
@@ -582,7 +582,7 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
     assert names(contract, run) == ["acts"]
     await contract.inbox.runs.retry(run.id)
     again = await contract.one(run)
-    assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked anew")
+    assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked again")
     await contract.decide(again, respond("good"))
     assert (await contract.done(run))["answer"] == "good"
     assert names(contract, run) == ["acts", "acts"], "LangGraph knows no other way out"

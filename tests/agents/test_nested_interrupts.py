@@ -75,7 +75,7 @@ async def test_a_gate_beside_a_question_is_warned_of(pauses: Reviewer) -> None:
     """LangGraph passes the gate with the answer (CONTRACT 1.3), so that whoever answers must know."""
     run = await pauses.launch("gate_beside", given={"text": "hi"})
     review = await pauses.one(run)
-    assert review.row.note == "inner › fill stands beside it and runs as soon as this is answered, whatever gate holds it"
+    assert review.row.note == "inner › fill waits at a gate beside this, and LangGraph runs it as soon as this is answered"
     assert [d["did"] for d in pauses.did(run)] == ["dig"]
     await pauses.decide(review, respond("yes"))
     await pauses.done(run)

@@ -266,7 +266,7 @@ async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Review
     run = await hands.launch("beside", given={"text": "x"})
     done = await handed_back(hands, run, state={"text": "y"})
     assert done.state == "failed"
-    assert done.note == "quick has ended beside what waits, and would run again; decide what waits first"
+    assert done.note == "quick has already ended in this step, and would run again; decide what waits first"
     await hands.decide(await hands.one(run), respond("yes"))
     await hands.done(run)
     assert [d["did"] for d in hands.did(run)] == ["quick"]
@@ -542,7 +542,7 @@ async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[st
         place.start()
         done = await ended(ann, takeover)
         assert done.state == "stale"
-        assert "the run has moved since it was taken over, and nothing was done" in done.note
+        assert "the run has moved since it was taken over, so nothing was applied" in done.note
         assert (await ann.inbox.runs.get(run.id)).state is RunState.WAITING
         assert (await ann.inbox.takeovers.take(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
 
@@ -559,7 +559,7 @@ async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
 
 @pytest.mark.parametrize(
     ("step", "state", "note"),
-    [("submitted", "failed", "the worker died before anything of it was done"), ("resumed", "applied", "may have been applied")],
+    [("submitted", "failed", "the worker died before anything of it was applied"), ("resumed", "applied", "may have been applied")],
 )
 async def test_a_worker_dies_over_a_hand_back(own: Callable[[str], Place], step: str, state: str, note: str) -> None:
     place = own("takeover")

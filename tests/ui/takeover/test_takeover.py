@@ -495,7 +495,7 @@ async def test_a_plan_that_cannot_be_carried_out_comes_back_with_its_sentence(ow
             await tells(desk, "1 state key changed")
             ended = await handed_back(desk, run)
             assert ended.state == "open" and ended.plan == HandBack(state={"text": "y"})
-            await desk.seen("not applied: quick has ended beside what waits", "plan is kept", "go on?", "✓ 1 key changed")
+            await desk.seen("not applied: quick has already ended in this step", "plan is kept", "go on?", "✓ 1 key changed")
             await desk.press("escape", "ctrl+g", "y")
         assert (await ann.inbox.runs.get(run.id)).state == "waiting"
 
