@@ -19,7 +19,7 @@ from hitl_tui.home import Home
 from hitl_tui.model import Agent
 from hitl_tui.policy.loader import policy_paths, read_policy
 from hitl_tui.settings import read_settings
-from hitl_tui.store import Store, agents, migrations, workers
+from hitl_tui.store import Store, agents, migrations
 from hitl_tui.store.maintenance import integrity, recover, repair
 from hitl_tui.worker.liveness import is_gone
 
@@ -165,7 +165,7 @@ def _rows(home: Home, mend: bool) -> list[Finding]:
 
 async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
     async with Store.open(home.database) as store:
-        said = await repair.mend(store, is_gone, await workers.list_workers(store), mend)
+        said = await repair.mend(store, is_gone, await agents.list_workers(store), mend)
         return said + await repair.adopt(store, waiting, mend) + await repair.remember(store, mend)
 
 

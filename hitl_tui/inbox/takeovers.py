@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import HandBack, Head, Json, TakeOver
+from hitl_tui.model import HandBack, Head, Json, TakeOver, same_person
 from hitl_tui.store import Store, takeovers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
     held = takeovers.holder(store, run)
     if not held:
         return
-    mine = held.actor.casefold() == reviewer.casefold()
+    mine = same_person(held.actor, reviewer)
     whose = "your" if mine else f"{held.actor}'s"
     raise Stale(
         f"run r{run} is in {whose} hands",
@@ -126,6 +126,6 @@ class Takeovers:
     async def _refuse_ended(self, takeover: int) -> None:
         found = await takeovers.get(self._store, takeover)
         why = f": {found.note}" if found.note else ""
-        if found.is_live and found.actor.casefold() != self._inbox.reviewer.casefold():
+        if found.is_live and not same_person(found.actor, self._inbox.reviewer):
             raise Stale(f"run r{found.run} is in {found.actor}'s hands", "take it from them with a reason")
         raise Stale(f"the takeover of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")

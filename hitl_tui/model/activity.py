@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Answer
+from hitl_tui.model.actors import ActorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Escalation:
     """When the chain goes on unless somebody claims it."""
     acknowledged_at: float | None
     acknowledged_by: str | None
+    actor_kind: ActorKind = ActorKind.PERSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hitl_tui.model.actors import same_person
+
 
 @dataclass(frozen=True, slots=True)
 class Attention:
@@ -23,6 +25,6 @@ class Attention:
 
     def told(self, reviewer: str) -> str:
         """For whoever reads it: `that was an attention check: you caught it (…); nothing was going to run`."""
-        who = "you" if self.actor.casefold() == reviewer.casefold() else self.actor
+        who = "you" if same_person(self.actor, reviewer) else self.actor
         did = "caught it" if self.caught else "missed it"
         return f"that was an attention check: {who} {did} ({self.wrong}); nothing was going to run"

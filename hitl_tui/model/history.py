@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind
 from hitl_tui.model.activity import Endorsement, Escalation, Look
+from hitl_tui.model.actors import ActorKind
 from hitl_tui.model.feedback import Feedback, Thumb
 from hitl_tui.model.interrupts import Context
 from hitl_tui.model.reviews import Decision, Review
@@ -46,6 +47,7 @@ class Remembered:
     """The arguments that an edit changed, by name."""
     summary: str = ""
     """The beginning of the arguments as they were proposed, on one line."""
+    actor_kind: ActorKind = ActorKind.PERSON
 
     @property
     def waited_s(self) -> float:

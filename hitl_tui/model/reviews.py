@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind, Outcome
+from hitl_tui.model.actors import ActorKind, same_person
 from hitl_tui.model.interrupts import PauseKind
 from hitl_tui.model.values import Json
 
@@ -27,6 +28,57 @@ UNTIL_HANDED_BACK = 4_102_444_800.0
 """Unix time at which a claim of a run's reviews ends that only its hand-back ends: the year 2100."""
 
 
+PLURALS = {
+    DecisionKind.APPROVE: "approvals",
+    DecisionKind.EDIT: "edits",
+    DecisionKind.REJECT: "rejections",
+    DecisionKind.RESPOND: "answers",
+}
+"""Decisions, counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialApproval:
+    """The same decision by some of the people that an action needs."""
+
+    kind: DecisionKind
+    needed: int
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What people have decided of a review so far, and who."""
+
+    decision: str = ""
+    """Of the whole review: `approved`, `edited`, `rejected`, `sent back`, `answered`, `taken over`, or `decided` where its actions differ;
+    empty until then."""
+    by: str = ""
+    """Who decided last."""
+    by_kind: ActorKind = ActorKind.PERSON
+    others: tuple[str, ...] = ()
+    """The other people whose approval it needed."""
+    slots: int = 1
+    decided_slots: int = 0
+    approvals: tuple[PartialApproval, ...] = ()
+
+    def is_by(self, reviewer: str) -> bool:
+        """Whether this person made the whole review's decision."""
+        return bool(self.decision) and self.by_kind is ActorKind.PERSON and same_person(self.by, reviewer)
+
+    def told(self, reviewer: str | None = None) -> str:
+        """For people: `approved with bob by ann`, or while it is open `1 of 2 decided; 1 of 2 approvals, by ann`; empty at first.
+
+        A `reviewer` reads `you` in place of their own name.
+        """
+        if self.decision:
+            by = "you" if reviewer is not None and self.is_by(reviewer) else self.by
+            return f"{self.decision}{' with ' if self.others else ''}{' and '.join(self.others)} by {by}"
+        parts = [f"{self.decided_slots} of {self.slots} decided"] if self.decided_slots else []
+        parts += [f"{len(one.people)} of {one.needed} {PLURALS[one.kind]}, by {' and '.join(one.people)}" for one in self.approvals]
+        return "; ".join(dict.fromkeys(parts))
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
     """A review as the queue shows it."""
@@ -44,9 +96,9 @@ class ReviewRow:
     opened_at: float
     risk: str | None
     confidence: float | None
-    note: str
-    decided: str
-    """What was decided, in a word or two; while open, how many of its actions are."""
+    warning: str
+    """What the reviewer must know of what is asked, or why the review ended."""
+    progress: Progress
     effective_at: float | None
     route: Outcome | None = None
     """Where policy sent what it left undecided, the worst of it; None where there is no policy."""
@@ -60,6 +112,18 @@ class ReviewRow:
     deadline_at: float | None = None
     deadline_then: str = ""
     """What the deadline's end does: `escalate` or `reject`."""
+    policy_note: str = ""
+    """What the reviewer must know of the policy itself, e.g. that it is broken."""
+
+    @property
+    def note(self) -> str:
+        """All that the reviewer must know, as one sentence."""
+        return "; ".join(filter(None, [self.warning, self.policy_note]))
+
+    @property
+    def decided(self) -> str:
+        """What was decided and by whom; while open, how far people have come."""
+        return self.progress.told()
 
     def claimant(self, now: float) -> str | None:
         """Who has it at that Unix time."""
@@ -85,6 +149,7 @@ class Decision:
     at: float
     """Unix time, seconds."""
     looked_ms: int | None = None
+    actor_kind: ActorKind = ActorKind.PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +216,7 @@ class Past:
     risk: str | None
     confidence: float | None
     note: str
-    """The review's warning, if it had one."""
+    """The review's own warning, if it had one; nothing about the policy."""
     decision: DecisionKind
     actor: str
     """Who decided: a person's name, or `policy:<rule>`."""
@@ -160,6 +225,7 @@ class Past:
     decided_at: float
     outcome: Outcome | None = None
     """What policy said of it then; None without one."""
+    actor_kind: ActorKind = ActorKind.PERSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hitl_tui.model import Outcome, Pause, PauseKind, Verdict
+from hitl_tui.model import Actor, ActorKind, Outcome, Pause, PauseKind, Verdict, person_key, same_person
 
 LONGEST_NAME = 100
 NEAR = 0.75
@@ -31,8 +31,8 @@ class Call:
 
     to: str
     """A group or a person; empty for anybody."""
-    actor: str
-    """A person, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
+    by: Actor
+    """The agent, or a rule of the policy."""
     why: str
     """A clause for people."""
 
@@ -46,12 +46,16 @@ def called(agent: str, pause: Pause, verdicts: Mapping[int, Verdict]) -> Call | 
         reason, wanted = args.get("reason"), args.get("to")
         wanted = wanted.strip()[:LONGEST_NAME] if isinstance(wanted, str) else ""
         why = f"the agent asks for a person: {reason}" if isinstance(reason, str) and reason.strip() else "the agent asks for a person"
-        return Call(wanted or to, f"agent:{agent}", why)
+        return Call(wanted or to, Actor(f"agent:{agent}", ActorKind.AGENT), why)
     worst = next((one for one in asked if one.outcome is Outcome.TAKEOVER), None)
     if worst:
-        return Call(to, f"policy:{worst.rule}", worst.reason if worst.rule in worst.reason else f"{worst.reason} ({worst.rule})")
+        return Call(to, _rule(worst), worst.reason if worst.rule in worst.reason else f"{worst.reason} ({worst.rule})")
     named = next((one for one in asked if one.to), None)
-    return Call(to, f"policy:{named.rule}", f"rule {named.rule!r} sends it to {to}") if named else None
+    return Call(to, _rule(named), f"rule {named.rule!r} sends it to {to}") if named else None
+
+
+def _rule(verdict: Verdict) -> Actor:
+    return Actor(f"policy:{verdict.rule}", ActorKind.POLICY)
 
 
 def recipient(verdicts: Mapping[int, Verdict]) -> str:
@@ -96,10 +100,10 @@ def unknown(to: str, own: str, groups: Mapping[str, Sequence[str]]) -> tuple[str
     """Why somebody cannot escalate to that name, and what to do; None when they can: who is in no group may be a person all the same."""
     if len(to) > LONGEST_NAME or not to.isprintable():
         return "that is no name of a group or a person", f"give one of up to {LONGEST_NAME} characters, all of them visible"
-    if to and to.casefold() == own.casefold():
+    if to and same_person(to, own):
         return f"{to} is you", "claim the review instead, or name somebody else"
-    people = {person.casefold() for members in groups.values() for person in members}
-    if not to or to in groups or to.casefold() in people:
+    people = {person_key(person) for members in groups.values() for person in members}
+    if not to or to in groups or person_key(to) in people:
         return None
     import difflib  # only for those who mistype
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hitl_tui import sanitize
 from hitl_tui.model import Action, Facts, Pause, PauseKind, Review, ReviewState, Risk, Run
-from hitl_tui.policy.engine import BROKEN
 
 GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 """States whose note says how a review ended, and nothing of what was asked."""
@@ -22,7 +21,7 @@ def stored(run: Run, review: Review, action: Action) -> Facts:
 
 def note_of(review: Review) -> str:
     """The warning with which it was asked; what was said of the policy itself is no part of it."""
-    return "" if review.row.state in GONE else review.row.note.partition(BROKEN)[0].removesuffix("; ")
+    return "" if review.row.state in GONE else review.row.warning
 
 
 def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: str, interrupt: str) -> Facts:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
-from hitl_tui.model import Outcome, Risk
+from hitl_tui.model import Outcome, Risk, person_key
 from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, Source
 from hitl_tui.policy.schema import Hours, Ladder, Notify, Policy, Problem, Rule, Sources, Step, Thresholds
@@ -211,7 +211,7 @@ class _Reader:
         for name, members in self._table(path, value).items():
             where = (*path, name)
             people = self._read(path, {name: members}, name, self._people, ())
-            if len({person.casefold() for person in people}) < len(people):  # nobody is two people by a capital letter
+            if len({person_key(person) for person in people}) < len(people):  # nobody is two people by a capital letter
                 self._wrong(where, f"somebody is in group {name!r} twice", "name everybody once")
             groups[name] = people
         for name in groups:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hitl_tui.model import DecisionKind, Facts, Json, Levels, Outcome, Past, Risk
-from hitl_tui.policy.engine import BROKEN, NO_LEVELS, judge_unsampled
+from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Levels, Outcome, Past, Risk
+from hitl_tui.policy.engine import NO_LEVELS, judge_unsampled
 from hitl_tui.policy.schema import Policy
 
 EXAMPLES = 5
-BY_POLICY = "policy:"
+BY_POLICY = (ActorKind.POLICY, ActorKind.GRANT)
 """Decisions of actors that begin so were policy's own."""
 _DID = {
     DecisionKind.APPROVE: "approved",
@@ -85,23 +85,22 @@ class Replay:
 def facts_of(past: Past) -> Facts:
     """What policy may know of an action of long ago: what is stored of it. A warning it had counts as a finding."""
     risk = Risk(past.risk) if past.risk in list(Risk) else None
-    note = past.note.partition(BROKEN)[0].removesuffix("; ")
     return Facts(
-        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (note,) if note else (), allowed=past.allowed,
+        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
         id=f"{past.review}:{past.slot}",
     )  # fmt: skip
 
 
 def _then(past: Past) -> Outcome:
     """What policy said of it then; without one everything asked."""
-    if past.actor.startswith(BY_POLICY):
+    if past.actor_kind in BY_POLICY:
         return Outcome.DENY if past.decision is DecisionKind.REJECT else Outcome.AUTO
     return past.outcome or Outcome.ASK
 
 
 def _was(past: Past, would: Outcome) -> str:
     """What to call what was: a person who is asked now as well may do the same again, so there it is what policy said."""
-    return _then(past) if would is Outcome.ASK or past.actor.startswith(BY_POLICY) else _DID[past.decision]
+    return _then(past) if would is Outcome.ASK or past.actor_kind in BY_POLICY else _DID[past.decision]
 
 
 def _listed(groups: Mapping[Turn, Group]) -> list[Json]:

@@ -1,4 +1,7 @@
-"""Projects and the agents they hold, as the worker last found them."""
+"""Projects, the agents they hold as a worker last found them, and the workers themselves.
+
+A worker drives a run while the run's `worker` names it: that is the lease, and the heartbeat keeps it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Agent
+from hitl_tui.model import Agent, Worker
 from hitl_tui.store.connection import Store
 
 COLUMNS = "a.project, a.name, p.label, a.description, a.input_schema, a.takes_text, a.error, a.traceback, a.state_schema, a.tools"
+
+LEASE_S = 30.0
+"""How long a lease lasts without its worker's heartbeat."""
 
 
 async def register_project(store: Store, target: str, label: str) -> int:
@@ -27,9 +33,9 @@ async def register_project(store: Store, target: str, label: str) -> int:
 async def replace_agents(store: Store, project: int, agents: Sequence[Agent], error: str = "") -> None:
     """What the project holds now; `error` says why it cannot be read at all."""
     async with store.transaction() as db:
-        await db.execute("UPDATE projects SET error = ?, seen_at = ? WHERE id = ?", (error, time.time(), project))
-        await db.execute("DELETE FROM agents WHERE project = ?", (project,))
-        await db.executemany(
+        db.execute("UPDATE projects SET error = ?, seen_at = ? WHERE id = ?", (error, time.time(), project))
+        db.execute("DELETE FROM agents WHERE project = ?", (project,))
+        db.executemany(
             "INSERT INTO agents (project, name, description, input_schema, takes_text, error, traceback, state_schema, tools) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(project, *_values(agent)) for agent in agents],
@@ -89,3 +95,34 @@ def _agent(row: Any) -> Agent:
     project, name, label, description, schema, takes_text, error, traceback, state, tools = row
     state_schema = state and json.loads(state)
     return Agent(name, project, label, description, json.loads(schema), bool(takes_text), error, traceback, state_schema, json.loads(tools))
+
+
+# Workers
+
+
+async def register_worker(store: Store, worker: Worker, host: str) -> None:
+    """Make the worker known before it takes anything."""
+    await store.write(
+        "INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (worker.id, worker.project, host, worker.pid, worker.started, worker.concurrency, time.time()),
+    )
+
+
+async def beat(store: Store, worker: str) -> None:
+    """Say that the worker lives, which keeps its leases."""
+    await store.write("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
+
+
+async def list_workers(store: Store) -> list[tuple[Worker, str]]:
+    """Every known worker with its host, dead ones included until somebody recovers them."""
+    rows = await store.all(
+        "SELECT w.id, w.project, p.label, w.pid, w.started, w.concurrency, w.beat_at, "
+        "(SELECT count(*) FROM runs r WHERE r.worker = w.id), w.host "
+        "FROM workers w JOIN projects p ON p.id = w.project ORDER BY w.id"
+    )
+    return [(_read_worker(row), str(row[8])) for row in rows]
+
+
+def _read_worker(row: Any) -> Worker:
+    id_, project, label, pid, started, concurrency, beat_at, running, _ = row
+    return Worker(id_, project, label, pid, started, concurrency, beat_at, running)

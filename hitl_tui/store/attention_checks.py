@@ -1,16 +1,20 @@
-"""Attention checks on their way into the queue: when one is due, what it can be made after, and its rows."""
+"""Attention checks: when one is due, its rows, and how it ends. People learn that a review was one only afterwards.
+
+What keeps a check from ever running is in the schema (`schema/triggers/attention_checks.sql`): no worker, program or mistake gets past it.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Pause, PauseKind, Review, Routed
+from hitl_tui.model import Actor, ActorKind, Attention, DecisionKind, Pause, PauseKind, Review, ReviewState, Routed
 from hitl_tui.oversight import attention_checks
-from hitl_tui.store import reviews
+from hitl_tui.store import audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.maintenance.prune import PRUNED
 
@@ -18,11 +22,17 @@ LAST = 20
 """A check is made after one of so many last approved calls."""
 EVENTS = 500
 CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
-PEOPLE = "NOT (d.actor GLOB 'policy:*' OR d.actor GLOB 'timeout:*')"
 SINCE = (
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run "
-    f"WHERE d.id > ? AND r.project = ? AND NOT r.attention AND {PEOPLE}"
+    "WHERE d.id > ? AND r.project = ? AND NOT r.attention AND d.actor_kind = 'person'"
 )
+FOUND = "review, wrong, actor, said, caught, found_at"
+DID = {
+    DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered",
+}  # fmt: skip
+
+
+# Making one
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +94,14 @@ async def put(
     """
     now, correct = time.time(), source.actions[0].args
     async with store.transaction() as db:
-        [(known,)] = await db.execute_fetchall(
+        [(known,)] = db.rows(
             "SELECT count(*) FROM runs WHERE attention AND project = (SELECT project FROM runs WHERE id = ?)", (source.row.run,)
         )
         if known != number:
             return None
-        trace = await _trace(db, source)
+        trace = _trace(db, source)
         later_s = now - trace[-1][1] if trace else 0.0
-        cursor = await db.execute(
+        cursor = db.execute(
             "INSERT INTO runs (project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, "
             "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
             "time_limit_s, launched_by, min(max(created_at, ?2 - 1), ?2) + ?3, min(max(coalesce(started_at, ?2), ?2 - 1), ?2) + ?3 "
@@ -99,26 +109,122 @@ async def put(
             (attention_checks.other_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
         )
         run = int(cursor.lastrowid or 0)
-        review, _ = await reviews.insert(db, run, source.row.agent, pause, routed)
-        await db.execute(
+        run_states.note_launch(db, run)
+        review, _ = reviews.insert(db, run, source.row.agent, pause, routed)
+        db.execute(
             "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
             "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
             (review, source.row.id, wrong.clause, canonical_json.dumps(correct), now),
         )
         for seq, at, kind, node, path, body in trace:
             changed = body if kind == "input" else canonical_json.dumps(attention_checks.alike(json.loads(body), correct, wrong.args))
-            await db.execute(
+            db.execute(
                 "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run, seq, at + later_s, kind, node, path, changed),
             )
         return review
 
 
-async def _trace(db: Transaction, source: Review) -> list[Any]:
+def _trace(db: Transaction, source: Review) -> list[Any]:
     """What led to the source, up to its run's first pause: it led to the check too, as long ago as that was."""
-    rows = await db.execute_fetchall(
+    rows = db.rows(
         "SELECT seq, at, kind, node, path, body FROM events WHERE run = ? AND at <= ? ORDER BY seq LIMIT ?",
         (source.row.run, source.row.opened_at + 1, EVENTS),
     )
     until = next((number for number, row in enumerate(rows, 1) if row[2] == "paused"), len(rows))
     return rows[:until]
+
+
+# How it ends
+
+
+def waits(db: Transaction, run: int) -> bool:
+    """Within a transaction: whether the run only carries a check that nobody has acted on."""
+    return bool(db.row("SELECT 1 FROM runs WHERE id = ? AND attention AND state = 'waiting'", (run,)))
+
+
+def is_check(db: Transaction, review: int) -> bool:
+    """Within a transaction: whether the review is an attention check."""
+    return bool(db.row("SELECT 1 FROM attention WHERE review = ?", (review,)))
+
+
+def found_by_decision(db: Transaction, review: int) -> None:
+    """End a check that was just decided, within the same transaction: there is no grace time, and nothing to undo."""
+    row = db.row(
+        "SELECT d.actor, d.actor_kind, d.kind, d.at, t.correct, a.args, d.args FROM attention t JOIN decisions d ON d.review = t.review "
+        "AND NOT d.superseded JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE t.review = ?",
+        (review,),
+    )
+    if row is None:
+        return
+    actor, actor_kind, kind, at, correct, shown, edited = row
+    is_caught = kind != DecisionKind.APPROVE
+    if kind == DecisionKind.EDIT:
+        is_caught = not attention_checks.still_wrong(correct, shown, edited)
+    _end(db, review, Actor(actor, ActorKind(actor_kind)), DID[DecisionKind(kind)], is_caught, at)
+
+
+def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, review: int | None = None) -> bool:
+    """Within a transaction: a person stopped a check without deciding it, which ends it; False when there is none that waits."""
+    found = db.rows(
+        "SELECT t.review FROM attention t JOIN reviews v ON v.id = t.review "
+        "WHERE t.caught IS NULL AND v.state = 'open' AND (v.id = ? OR v.run = ?)",
+        (review, run),
+    )
+    for (check,) in found:
+        _end(db, check, Actor(actor), canonical_json.plain(said), True, time.time())
+    return bool(found)
+
+
+def _end(db: Transaction, review: int, by: Actor, said: str, is_caught: bool, at: float) -> None:
+    """Say how a check ended, apply its review, and finish the run that carried it."""
+    run, wrong, source = db.row(
+        "SELECT v.run, t.wrong, t.source FROM attention t JOIN reviews v ON v.id = t.review WHERE v.id = ?", (review,)
+    )
+    db.execute(
+        "UPDATE attention SET actor = ?, actor_key = ?, said = ?, caught = ?, found_at = ? WHERE review = ?",
+        (by.name, by.key, said, is_caught, at, review),
+    )
+    audit.note(db, at, "attention", by.name, {"caught": int(is_caught), "said": said, "wrong": wrong, "source": source}, run, review)
+    db.execute("UPDATE decisions SET effective_at = ? WHERE review = ? AND NOT superseded", (at, review))
+    db.execute(
+        "UPDATE reviews SET effective_at = :at, decided_at = coalesce(decided_at, :at), claimed_by = NULL, claimed_key = NULL, "
+        "claimed_until = NULL, decision = iif(decision = '', :said, decision), decided_by = iif(decision = '', :actor, decided_by), "
+        "decided_by_kind = iif(decision = '', :kind, decided_by_kind) WHERE id = :review",
+        {"review": review, "at": at, "said": said, "actor": by.name, "kind": by.kind},
+    )
+    reviews.end(db, review, ReviewState.APPLIED, _note_of(db, review), at)
+    result = canonical_json.dumps({"attention_check": f"{'caught' if is_caught else 'missed'}: {wrong}"})
+    db.execute("UPDATE runs SET state = 'done', ended_at = ?, activity = '', result = ? WHERE id = ?", (at, result, run))
+
+
+def _note_of(db: Transaction, review: int) -> str:
+    return str(db.row("SELECT note FROM reviews WHERE id = ?", (review,))[0])
+
+
+def lapsed(db: Transaction, review: int, note: str) -> bool:
+    """Within a transaction: nobody acted on a check in time, which ends it without a finding; False when it is none that waits."""
+    if not db.row("SELECT 1 FROM attention t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'", (review,)):
+        return False
+    reviews.end(db, review, ReviewState.EXPIRED, canonical_json.plain(note))
+    return True
+
+
+def carried(store: Store, run: int) -> bool:
+    """Whether a run only carried a check, and is over."""
+    return bool(store.glance("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))
+
+
+def of_review(store: Store, review: int) -> Attention | None:
+    """What became of a review that was an attention check; None while it waits, and of every other review."""
+    return _read(store.glance(f"SELECT {FOUND} FROM attention WHERE review = ? AND caught IS NOT NULL", (review,)))
+
+
+def of_run(store: Store, run: int) -> Attention | None:
+    """The same of the one review of a run."""
+    asked = f"SELECT {FOUND} FROM attention WHERE review IN (SELECT id FROM reviews WHERE run = ?) AND caught IS NOT NULL"
+    return _read(store.glance(asked, (run,)))
+
+
+def _read(rows: Sequence[Any]) -> Attention | None:
+    return next((Attention(review, wrong, actor, said, bool(found), at) for review, wrong, actor, said, found, at in rows), None)

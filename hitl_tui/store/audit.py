@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.model import Json, Logged
 from hitl_tui.store import audit_verify, migrations
-from hitl_tui.store.chain import chained
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import fault
+from hitl_tui.store.functions import chained
 
 COLUMNS = "seq, at, kind, actor, run, review, body, hash"
 
@@ -55,10 +55,20 @@ def read_mark(text: str) -> Mark:
     return Mark(int(parts[0]), digits)
 
 
-async def note(db: Transaction, at: float, kind: str, actor: str, body: Any, run: int | None = None, review: int | None = None) -> None:
-    """Log something within a transaction: what happened, at which Unix time, and who did it; the body is JSON."""
+def note(
+    db: Transaction, at: float, kind: str, actor: str, body: Mapping[str, Any], run: int | None = None, review: int | None = None
+) -> None:
+    """Append an entry within a transaction: what happened, at which Unix time, and who did it."""
     text = json.dumps(body, ensure_ascii=True, sort_keys=True)
-    await db.execute("INSERT INTO log (at, kind, actor, run, review, body) VALUES (?, ?, ?, ?, ?, ?)", (at, kind, actor, run, review, text))
+    last, previous = db.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1") or (0, "")
+    entry = (last + 1, float(at), kind, actor, run, review, text)
+    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, chained(previous, *entry)))
+
+
+def note_review(db: Transaction, at: float, kind: str, actor: str, body: Mapping[str, Any], review: int) -> None:
+    """`note` about a review, with its run."""
+    (run,) = db.row("SELECT run FROM reviews WHERE id = ?", (review,))
+    note(db, at, kind, actor, body, run, review)
 
 
 async def of_review(store: Store, review: int) -> list[Logged]:

@@ -32,8 +32,10 @@ UNLIKE = (
 )
 ACTIONS = "SELECT review, slot, name, args, digest FROM actions"
 DECISION = "SELECT id FROM decisions WHERE review = ? AND slot = ? ORDER BY id DESC LIMIT 1"
-COLUMNS = "at, run, review, slot, agent, tool, kind, actor, confidence, opened_at, looked_ms, size, spot_check, standing"
-MISREMEMBERED = (  # what policy decided and a person must decide after all has another rule now: `reviews._apply_fate`
+COLUMNS = (
+    "at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, confidence, opened_at, looked_ms, size, spot_check, standing"
+)
+MISREMEMBERED = (  # what policy decided and a person must decide after all has another rule now: `reconcile._ask_again`
     f"SELECT decision, review, slot FROM history h WHERE ({COLUMNS}, rule) IS NOT (SELECT {COLUMNS}, "
     "CASE WHEN rule = 'safety' AND NOT standing THEN h.rule ELSE rule END FROM remembered r WHERE r.decision = h.decision) LIMIT 1"
 )

@@ -11,18 +11,19 @@ from hitl_tui.model import Evidence, Facts, Held, Level, LevelChange, PauseKind,
 from hitl_tui.oversight.autonomy import Weighed, evidence
 from hitl_tui.policy.engine import ASKS_PERSON
 from hitl_tui.policy.schema import Ladder
-from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.search import catch_up
+from hitl_tui.store.connection import Store
+from hitl_tui.store.history import catch_up
+from hitl_tui.store.levels import Change, change, level_of
 
-CHANGE = "id, agent, tool, was, level, actor, at, why"
+CHANGES = "id, agent, tool, was, level, actor, at, why"
 HELD = "agent, tool, level, at, actor"
 NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
 CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*ASKS_PERSON, PauseKind.FAILURE)))})"
 """Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
 DECIDED = (  # the terms are those of the index history_people
     "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
-    "AND f.withdrawn_at IS NULL), confidence, spot_check, actor FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND standing "
-    "AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*' AND (SELECT kind FROM reviews WHERE id = review) "
+    "AND f.withdrawn_at IS NULL), confidence, spot_check, actor_key FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND standing "
+    "AND actor_kind = 'person' AND (SELECT kind FROM reviews WHERE id = review) "
     f"{CALLS} ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"
 )
 LAST = (
@@ -100,15 +101,15 @@ async def _evidence(store: Store, agent: str, tool: str, ladder: Ladder, now: fl
 
 async def _attention(store: Store, people: set[str], since: float) -> tuple[int, int]:
     """How many attention checks these people were shown since that Unix time, and how many they caught."""
-    who = json.dumps([person.lower() for person in people])
+    who = json.dumps(list(people))
     asked = "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE caught IS NOT NULL AND found_at >= ? "
-    shown, caught = await store.one(f"{asked} AND lower(actor) IN (SELECT value FROM json_each(?))", (since, who))
+    shown, caught = await store.one(f"{asked} AND actor_key IN (SELECT value FROM json_each(?))", (since, who))
     return int(shown), int(caught)
 
 
 async def changes(store: Store, agent: str, tool: str) -> list[LevelChange]:
     """How a tool came to its level, newest first."""
-    found = await store.all(f"SELECT {CHANGE} FROM autonomy WHERE agent = ? AND tool = ? ORDER BY id DESC", (agent, tool))
+    found = await store.all(f"SELECT {CHANGES} FROM autonomy WHERE agent = ? AND tool = ? ORDER BY id DESC", (agent, tool))
     return [_change(row) for row in found]
 
 
@@ -118,19 +119,10 @@ async def put(
     """Put a tool on a level, with the evidence as it was; None when it is no longer where it was."""
     body = canonical_json.dumps(asdict(found))
     async with store.transaction() as db:
-        if await _level(db, agent, tool) is not was:
+        if level_of(db, agent, tool) is not was:
             return None
-        cursor = await db.execute(
-            "INSERT INTO autonomy (agent, tool, was, level, actor, at, why, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (agent, tool, was, level, actor, now, canonical_json.plain(why), body),
-        )
-        [row] = await db.execute_fetchall(f"SELECT {CHANGE} FROM autonomy WHERE id = ?", (cursor.lastrowid,))
-    return _change(row)
-
-
-async def _level(db: Transaction, agent: str, tool: str) -> Level:
-    found = await db.execute_fetchall("SELECT level FROM levels WHERE agent = ? AND tool = ?", (agent, tool))
-    return Level(found[0][0]) if found else Level.ASK
+        number = change(db, Change(agent, tool, was, level, actor, now, canonical_json.plain(why), body))
+    return LevelChange(number, agent, tool, was, level, actor, now, canonical_json.plain(why))
 
 
 def _change(row: Any) -> LevelChange:

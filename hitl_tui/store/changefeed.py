@@ -1,4 +1,4 @@
-"""What changed, told by triggers: whoever shows rows asks only for what is newer than its last look."""
+"""The change feed, written by triggers: readers ask only for what is newer than their last read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ class Rev(NamedTuple):
 
     change: int = 0
     """Number of the last change."""
-    entry: int = 0
-    """Number of the last entry of the audit: a decision is written there, and to no second list, for its commit is waited for."""
 
 
 async def now(store: Store) -> Rev:
-    """How far things have come."""
-    return Rev(*await store.one("SELECT (SELECT coalesce(max(seq), 0) FROM changes), (SELECT coalesce(max(seq), 0) FROM audit)"))
+    """How far the feed has come."""
+    return Rev(*await store.one("SELECT coalesce(max(seq), 0) FROM changes"))
 
 
 async def reach(store: Store) -> int:
@@ -30,5 +28,5 @@ async def reach(store: Store) -> int:
 
 
 async def prune(store: Store) -> None:
-    """Forget the oldest entries, never the last one, so that numbers only grow."""
+    """Delete the oldest entries, never the last one, so that numbers only grow."""
     await store.write("DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes) - ?", (KEPT,))

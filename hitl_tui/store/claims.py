@@ -1,17 +1,28 @@
-"""Who has a review for the time being: it keeps the others from deciding it, is over by itself, and is taken only with a reason."""
+"""People around a review: who has claimed it, who has seen it, and who was active recently.
+
+A claim keeps others from deciding a review, ends by itself, and is taken only with a reason.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
-from hitl_tui.store import error_context
+from hitl_tui.model import UNTIL_HANDED_BACK, ActorKind, Look, ReviewState, person_key
+from hitl_tui.store import audit, errors
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.reviews import progress_of
 
-LOG = "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?, ?, ?, run, id, ? FROM reviews WHERE id = ?"
+RECENT = 400
+"""So many of the newest views, decisions and escalations tell who was active recently."""
+RECENTLY_ACTIVE = f"""
+SELECT * FROM (SELECT reviewer, last_at FROM looks ORDER BY id DESC LIMIT {RECENT})
+UNION ALL SELECT * FROM (SELECT actor, at FROM decisions WHERE actor_kind = '{ActorKind.PERSON}' ORDER BY id DESC LIMIT {RECENT})
+UNION ALL SELECT * FROM (
+    SELECT acknowledged_by, acknowledged_at FROM escalations WHERE acknowledged_by IS NOT NULL ORDER BY id DESC LIMIT {RECENT}
+)
+"""
 
 
 async def claim(store: Store, review: int, actor: str, for_s: float, reason: str) -> None:
@@ -23,16 +34,19 @@ async def claim(store: Store, review: int, actor: str, for_s: float, reason: str
     """
     now = time.time()
     async with store.transaction() as db:
-        holder = await _holder(db, review, actor, now, is_open=True)
+        holder = _holder(db, review, actor, now, is_open=True)
         if holder and not holder.mine and not reason:
-            raise error_context.held(review, holder.name, holder.until)
-        await db.execute(
+            raise errors.claimed(review, holder.name, holder.until)
+        db.execute(
             "UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ?, next_at = NULL WHERE review = ? AND acknowledged_at IS NULL",
             (now, actor, review),
         )
-        await db.execute("UPDATE reviews SET claimed_by = ?, claimed_until = ? WHERE id = ?", (actor, now + for_s, review))
+        db.execute(
+            "UPDATE reviews SET claimed_by = ?, claimed_key = ?, claimed_until = ? WHERE id = ?",
+            (actor, person_key(actor), now + for_s, review),
+        )
         body = {"until": now + for_s, "from": holder.name if holder and not holder.mine else None, "reason": reason or None}
-        await db.execute(LOG, (now, "claimed", actor, canonical_json.dumps(body), review))
+        audit.note_review(db, now, "claimed", actor, body, review)
 
 
 async def release(store: Store, review: int, actor: str) -> None:
@@ -44,25 +58,25 @@ async def release(store: Store, review: int, actor: str) -> None:
     """
     now = time.time()
     async with store.transaction() as db:
-        holder = await _holder(db, review, actor, now)
+        holder = _holder(db, review, actor, now)
         if holder is None:
             raise Refused(f"nobody has review {review}", "nothing was changed")
         if not holder.mine:
-            raise error_context.held(review, holder.name, holder.until)
-        await db.execute("UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE id = ?", (review,))
-        await db.execute(LOG, (now, "released", actor, "{}", review))
+            raise errors.claimed(review, holder.name, holder.until)
+        db.execute("UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = ?", (review,))
+        audit.note_review(db, now, "released", actor, {}, review)
 
 
-async def keep_off(db: Transaction, review: int, actor: str, now: float) -> None:
+def keep_off(db: Transaction, review: int, actor: str, now: float) -> None:
     """Within a transaction: see that nobody else has an open review that is about to be acted upon.
 
     Raises:
         Refused: somebody else has it.
         Stale: it is no longer open.
     """
-    holder = await _holder(db, review, actor, now, is_open=True)
+    holder = _holder(db, review, actor, now, is_open=True)
     if holder and not holder.mine:
-        raise error_context.held(review, holder.name, holder.until)
+        raise errors.claimed(review, holder.name, holder.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +86,56 @@ class _Holder:
     mine: bool
 
 
-async def _holder(db: Transaction, review: int, actor: str, now: float, is_open: bool = False) -> _Holder | None:
-    found = await db.execute_fetchall(
-        "SELECT state, note, decided, decided_at, claimed_by, claimed_until, claimed_by = ?2 COLLATE NOCASE FROM reviews WHERE id = ?1",
-        (review, actor),
-    )
-    if not found:
-        raise error_context.unknown(review)
-    state, note, decided, decided_at, name, until, mine = found[0]
+def _holder(db: Transaction, review: int, actor: str, now: float, is_open: bool = False) -> _Holder | None:
+    found = db.row("SELECT state, note, decided_at, claimed_by, claimed_key, claimed_until FROM reviews WHERE id = ?", (review,))
+    if found is None:
+        raise errors.unknown(review)
+    state, note, decided_at, name, key, until = found
+    mine = key == person_key(actor)
     if is_open and state != ReviewState.OPEN:
-        raise error_context.closed(review, state, note, decided, decided_at)
+        raise errors.closed(review, state, note, progress_of(db, review).told(), decided_at)
     if name and until >= UNTIL_HANDED_BACK:
-        raise error_context.in_hands(review, name, bool(mine))
-    return _Holder(name, until, bool(mine)) if name and until > now else None
+        raise errors.taken_over(review, name, mine)
+    return _Holder(name, until, mine) if name and until > now else None
+
+
+# Who has seen a review, and who was active recently
+
+
+async def add_view(store: Store, review: int, reviewer: str, ms: int) -> None:
+    """Add so many milliseconds to how long somebody viewed a review; the first view is logged.
+
+    Raises:
+        Refused: there is no such review.
+    """
+    now = time.time()
+    values = {"review": review, "reviewer": reviewer, "key": person_key(reviewer), "now": now, "ms": max(0, ms)}
+    async with store.transaction() as db:
+        if not db.row("SELECT 1 FROM reviews WHERE id = ?", (review,)):
+            raise errors.unknown(review)
+        seen = db.execute(
+            "UPDATE looks SET last_at = :now, looked_ms = looked_ms + :ms WHERE review = :review AND reviewer_key = :key", values
+        )
+        if not seen.rowcount:
+            db.execute(
+                "INSERT INTO looks (review, reviewer, reviewer_key, first_at, last_at, looked_ms) "
+                "VALUES (:review, :reviewer, :key, :now, :now, :ms)",
+                values,
+            )
+            audit.note_review(db, now, "viewed", reviewer, {}, review)
+
+
+async def views_of(store: Store, review: int) -> list[Look]:
+    """Everybody who has seen it, in order of their first view."""
+    found = await store.all("SELECT reviewer, first_at, last_at, looked_ms FROM looks WHERE review = ? ORDER BY id", (review,))
+    return [Look(*row) for row in found]
+
+
+async def recent_people(store: Store, limit: int) -> list[tuple[str, float]]:
+    """Names of people who viewed, decided or claimed reviews recently, and when each did last in Unix time; the latest first."""
+    last: dict[str, tuple[str, float]] = {}
+    for name, at in await store.all(RECENTLY_ACTIVE):
+        key = person_key(name)
+        if key not in last or at > last[key][1]:
+            last[key] = (str(name), float(at))
+    return sorted(last.values(), key=lambda one: (-one[1], one[0]))[:limit]

@@ -1,4 +1,4 @@
-"""One connection to `hitl.db`: opened, brought up to date, and lent out a transaction at a time."""
+"""The connections to `hitl.db`: one that writes, one for small reads at once, and one for long reads off the event loop."""
 
 from __future__ import annotations
 
@@ -13,47 +13,52 @@ from typing import Any, Literal
 import aiosqlite
 
 from hitl_tui.errors import BadHome
-from hitl_tui.oversight.attention_checks import still_wrong
-from hitl_tui.oversight.statistics import bucket, edited, worded
 from hitl_tui.store import migrations
-from hitl_tui.store.chain import chained
 from hitl_tui.store.errors import fault, told
+from hitl_tui.store.functions import FUNCTIONS
 
 BUSY_S = 10.0
 BUSY_LOOK_S = 0.003
-FUNCTIONS = (("chained", 8, chained), ("bucket", 1, bucket), ("edited", 2, edited), ("worded", 1, worded))
-"""What the schema's triggers call: name, number of values, function."""
 
 
 class Transaction:
-    """The statements of a transaction; each is done when its call is awaited, without a turn of the event loop."""
+    """The statements of one transaction. They are plain calls: nothing else runs between two of them unless the block itself awaits."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    async def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
         """One statement."""
         return self._db.execute(sql, values)
 
-    async def executemany(self, sql: str, values: Iterable[Any]) -> None:
+    def executemany(self, sql: str, values: Iterable[Any]) -> None:
         """One statement for each of the values."""
         self._db.executemany(sql, values)
 
-    async def execute_fetchall(self, sql: str, values: Any = ()) -> list[Any]:
+    def rows(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row of one statement."""
         return self._db.execute(sql, values).fetchall()
 
+    def row(self, sql: str, values: Any = ()) -> Any:
+        """The first row of one statement, or None."""
+        return self._db.execute(sql, values).fetchone()
+
 
 class Store:
-    """The rows. A store is one SQLite connection: its transactions queue behind each other."""
+    """The rows, on three SQLite connections.
+
+    - The writer takes transactions one after the other, in the event loop's thread: most take less than the trip to another thread.
+    - The reader serves `glance`: small reads that never wait, for a WAL database always has a committed state to read. It is not the
+      writer, whose transaction may be open and would show what is not committed.
+    - `db` serves `all` and `one` in a thread of its own, by aiosqlite: reads that may take long must not stop the screen.
+    """
 
     def __init__(self, db: aiosqlite.Connection, path: Path, synchronous: str = "FULL") -> None:
         self.db = db
         self.path = path
         self._turn = asyncio.Lock()
-        self._synchronous = synchronous
-        self._own: sqlite3.Connection | None = None
-        self._lent: sqlite3.Connection | None = None
+        self._writer = _connected(path, synchronous)
+        self._reader = _connected(path, synchronous)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -75,17 +80,15 @@ class Store:
             await db.execute("PRAGMA journal_mode = WAL")
             await db.execute(f"PRAGMA synchronous = {synchronous}")
             await db.execute("PRAGMA foreign_keys = ON")
-            for name, values, function in FUNCTIONS:
-                await db.create_function(name, values, function, deterministic=True)
-            await db.create_function("still_wrong", 3, still_wrong, deterministic=True)
+            for name, count, function in FUNCTIONS:
+                await db.create_function(name, count, function, deterministic=True)
             await _migrate(db)
             store = cls(db, path, synchronous)
             try:
                 yield store
             finally:
-                for own in (store._own, store._lent):
-                    if own:
-                        own.close()
+                store._writer.close()
+                store._reader.close()
         except sqlite3.Error as error:  # also later, while it is in use
             raise _unusable(path, error) from None
         finally:
@@ -95,106 +98,77 @@ class Store:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """All or nothing, and the only writer of the file.
 
-        A block that awaits nothing but its statements is done before the event loop turns: no code that blocks the loop can come in
-        between and keep everybody else from writing.
+        A block that awaits nothing is done before the event loop turns: no code that blocks the loop can come in between and keep
+        everybody else from writing.
 
         Raises:
             Busy: another program held the database all the time.
             Storage: the disk is full, read-only or broken; the other methods raise these too.
         """
-        async with self._writing():
-            db = await self._begun()
-            try:
-                yield Transaction(db)
-                db.commit()
-            except BaseException:
-                db.rollback()
-                raise
+        async with self._turn:  # a statement let in between would share the transaction, and its rollback
+            with told(self.path):
+                await self._begin()
+                try:
+                    yield Transaction(self._writer)
+                    self._writer.commit()
+                except BaseException:
+                    self._writer.rollback()
+                    raise
 
     async def write(self, sql: str, values: Any = ()) -> int:
         """One statement as a transaction of its own; how many rows it changed."""
-        async with self._writing():
-            return (await self.db.execute(sql, values)).rowcount
+        async with self.transaction() as db:
+            return db.execute(sql, values).rowcount
 
     async def write_rows(self, sql: str, values: Any = ()) -> list[Any]:
         """One statement as a transaction of its own; the rows it returns."""
-        async with self._writing():
-            return list(await self.db.execute_fetchall(sql, values))
-
-    @contextlib.asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
-        """Its turn on this connection: a statement let in between would share another's transaction, and its rollback."""
-        async with self._turn:
-            with told(self.path):
-                yield
+        async with self.transaction() as db:
+            return db.rows(sql, values)
 
     async def all(self, sql: str, values: Any = ()) -> list[Any]:
-        """Every row."""
+        """Every row, read off the event loop."""
         with told(self.path):
             return list(await self.db.execute_fetchall(sql, values))
-
-    def glance(self, sql: str, values: Any = ()) -> list[Any]:
-        """Every row of a small read, at once and without the trip to the connection's thread: a reader of a WAL database waits for nobody.
-
-        It sees what is committed.
-
-        Raises:
-            Storage: the database cannot be read now.
-        """
-        with told(self.path):
-            return self._at_hand().execute(sql, values).fetchall()
-
-    async def write_soon(self, sql: str, values: Any = ()) -> int:
-        """`write`, but at once where nobody else is writing: for the few statements that somebody waits for."""
-        try:
-            return self._at_hand().execute(sql, values).rowcount
-        except sqlite3.OperationalError:  # somebody is: wait for a turn, off the event loop
-            return await self.write(sql, values)
-
-    async def write_rows_soon(self, sql: str, values: Any = ()) -> list[Any]:
-        """`write_rows` in the same way."""
-        try:
-            return self._at_hand().execute(sql, values).fetchall()
-        except sqlite3.OperationalError:
-            return await self.write_rows(sql, values)
-
-    def _at_hand(self) -> sqlite3.Connection:
-        """A connection of the event loop's own thread; it never waits."""
-        if self._own is None:
-            self._own = self._connected()
-        return self._own
-
-    async def _begun(self) -> sqlite3.Connection:
-        """Another one of that thread, in a transaction; `write_soon` has its own, lest a rollback takes its statement back too."""
-        if self._lent is None:
-            self._lent = self._connected()
-        until = time.monotonic() + BUSY_S
-        while True:
-            try:
-                self._lent.execute("BEGIN IMMEDIATE")
-                return self._lent
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-            await asyncio.sleep(BUSY_LOOK_S)
-
-    def _connected(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=0)
-        db.execute(f"PRAGMA synchronous = {self._synchronous}")
-        db.execute("PRAGMA foreign_keys = ON")
-        for name, values, function in FUNCTIONS:
-            db.create_function(name, values, function, deterministic=True)
-        db.create_function("still_wrong", 3, still_wrong, deterministic=True)
-        return db
 
     async def one(self, sql: str, values: Any = ()) -> Any:
         """The first row, or None."""
         rows = await self.all(sql, values)
         return rows[0] if rows else None
 
+    def glance(self, sql: str, values: Any = ()) -> list[Any]:
+        """Every row of a small read, at once; it sees what is committed and waits for nobody.
+
+        Raises:
+            Storage: the database cannot be read now.
+        """
+        with told(self.path):
+            return self._reader.execute(sql, values).fetchall()
+
     async def version(self) -> int:
         """A number that changes when another connection has committed."""
         return int((await self.one("PRAGMA data_version"))[0])
+
+    async def _begin(self) -> None:
+        """Begin a transaction, once no other program writes; the event loop turns while it waits."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(BUSY_LOOK_S)
+
+
+def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection of the event loop's own thread; it never blocks it to wait."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=0)
+    db.execute(f"PRAGMA synchronous = {synchronous}")
+    db.execute("PRAGMA foreign_keys = ON")
+    for name, count, function in FUNCTIONS:
+        db.create_function(name, count, function, deterministic=True)
+    return db
 
 
 def _make_private(path: Path) -> None:

@@ -1,29 +1,101 @@
-"""What people said of reviews: stored, taken back while there is time, and sent once, under a key that stays."""
+"""Decisions of reviews: stored with their audit entry in one transaction, by whoever decides, and undone while there is time.
+
+The life of a review up to here: `open → decided`. What a worker does with decided reviews is in `submissions`.
+"""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Action, Answer, Ban, DecisionKind, PauseKind, ReviewState, Run, Sent
-from hitl_tui.store import attention_findings, endorsements, error_context
-from hitl_tui.store.answers import DECIDE, ENDORSE, SAID_ALREADY, answer_of, parsed, row_of
+from hitl_tui.model import Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, effect_of
+from hitl_tui.store import attention_checks, audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.reviews import actions_of
-from hitl_tui.store.runs import COLUMNS as RUN
-from hitl_tui.store.runs import read_run
+from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 
-SAID = (
-    "reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded JOIN actions a ON a.review = v.id AND a.slot = d.slot "
-    "JOIN decisions f ON f.id = coalesce(d.repeats, d.id) JOIN reviews q ON q.id = f.review"
+INSERT = """
+INSERT INTO decisions (
+    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, looked_ms, repeats
+) VALUES (
+    :review, :slot, (SELECT agent FROM reviews WHERE id = :review), :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key,
+    :digest, :effect, :at, :effective_at, :looked_ms, :repeats
 )
-ANSWERS = (
-    "v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, f.id, q.interrupt, d.kind, d.args, d.message, "
-    "d.digest"
-)
+"""
+NEEDED = """
+SELECT a.reviewers FROM reviews v JOIN actions a ON a.review = v.id
+WHERE v.id = :review AND v.state = 'open' AND a.slot = :slot AND a.digest = :digest
+"""
+SAME_ACT = """
+SELECT coalesce(o.repeats, max(o.id)) FROM reviews v
+JOIN actions a ON a.review = v.id AND a.slot = :slot
+JOIN reviews w ON w.run = v.run
+JOIN decisions o ON o.review = w.id AND o.doubtful AND o.effect = :effect
+JOIN actions b ON b.review = o.review AND b.slot = o.slot
+WHERE v.id = :review AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot))
+"""
+"""An earlier decision of the same effect on the same call, which may have had it already."""
+ENDORSE = """
+INSERT INTO endorsements (review, slot, kind, args, message, actor, actor_key, digest, effect, at, looked_ms)
+VALUES (:review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :looked_ms)
+"""
+UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
+APPROVALS = f"""
+SELECT min(e.kind), a.reviewers, json_group_array(e.actor) FROM endorsements e
+JOIN actions a ON a.review = e.review AND a.slot = e.slot
+WHERE e.review = :review AND e.withdrawn_at IS NULL AND {UNDECIDED}
+GROUP BY e.slot, e.effect ORDER BY min(e.id)
+"""
+WITH = """
+SELECT DISTINCT e.actor FROM endorsements e JOIN decisions d ON d.review = e.review AND d.slot = e.slot
+WHERE e.review = :review AND e.withdrawn_at IS NULL AND NOT d.superseded AND d.effect = e.effect AND e.actor_key != :actor_key
+ORDER BY e.id
+"""
+WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One action's answer on its way into the tables."""
+
+    review: int
+    action: Action
+    """As whoever decides knew it."""
+    answer: Answer
+    by: Actor
+    at: float
+    effective_at: float
+    looked_ms: int | None = None
+
+    @property
+    def effect(self) -> str:
+        """Digest of what it makes happen."""
+        return effect_of(self.action, self.answer)
+
+    def values(self) -> dict[str, Any]:
+        """Its columns, by name."""
+        has_args = self.answer.args is not None or self.answer.kind is DecisionKind.RESPOND
+        return {
+            "review": self.review,
+            "slot": self.action.slot,
+            "tool": canonical_json.plain(self.action.name),
+            "kind": self.answer.kind,
+            "args": canonical_json.dumps(self.answer.args) if has_args else None,
+            "message": self.answer.message,
+            "actor": self.by.name,
+            "actor_kind": self.by.kind,
+            "actor_key": self.by.key,
+            "digest": self.action.digest,
+            "effect": self.effect,
+            "at": self.at,
+            "effective_at": self.effective_at,
+            "looked_ms": self.looked_ms,
+        }
+
 
 # What a reviewer does
 
@@ -37,91 +109,301 @@ async def decide(
     grace_s: float,
     looked_ms: int | None,
 ) -> None:
-    """Store answers by slot, all or none; the last one missing makes the whole review `decided`. `shown` is what the reviewer saw.
+    """Store a person's answers by slot, all or none; the last one missing decides the whole review. `shown` is what the person saw.
 
-    Where an action needs several people, the first of them endorse it, and the last one's word is the decision.
+    Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
 
     Raises:
         Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
         Stale: it is no longer open, or an action is not the one that was shown.
     """
-    now = time.time()
-    digests = {slot: shown[slot].digest for slot in answers}
-    values = {slot: row_of(review, shown[slot], a, actor, now, now + grace_s, looked_ms) for slot, a in answers.items()}
-    if len(values) == 1 and await store.write_soon(DECIDE, *values.values()):  # a transaction of its own
-        return
+    now, by = time.time(), Actor(actor)
     async with store.transaction() as db:
-        endorsed = {slot for slot, one in values.items() if (await db.execute(ENDORSE, one)).rowcount}
-        said = {slot for slot in values if slot not in endorsed and await db.execute_fetchall(SAID_ALREADY, values[slot])}
-        if len(said) == len(values):
-            await _explain(store, review, digests, actor, now)
-        deciding = [slot for slot in values if slot not in endorsed | said]
-        slots = ", ".join("?" * len(deciding))  # make way first: the one that completes the review closes it to the others
-        await db.execute(
-            f"UPDATE decisions SET superseded = 1 WHERE review = ? AND slot IN ({slots}) AND NOT superseded "
-            "AND (SELECT state FROM reviews WHERE id = review) = 'open'",
-            (review, *deciding),
+        reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in answers}, by, now)
+        given = {slot: Given(review, shown[slot], answer, by, now, now + grace_s, looked_ms) for slot, answer in answers.items()}
+        deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
+        endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
+        if not deciding and not endorsing:
+            told = progress_of(db, review).told()
+            raise Refused(f"you said so of review {review} already: it has {told}", "another person must approve the same")
+        for one in endorsing:
+            _endorse(db, one)
+        for one in deciding:
+            record(db, one)
+        conclude(db, review)
+
+
+def _must_be_decidable(db: Transaction, review: int, digests: Mapping[int, str], by: Actor, now: float) -> dict[int, int]:
+    """How many people each action needs, by slot.
+
+    Raises:
+        Refused: there is no such review, or somebody else has claimed it.
+        Stale: it is no longer open, or an action is not the one with this digest.
+    """
+    found = db.row("SELECT state, note, decided_at, claimed_by, claimed_key, claimed_until FROM reviews WHERE id = ?", (review,))
+    if found is None:
+        raise errors.unknown(review)
+    state, note, decided_at, claimant, claimed_key, until = found
+    if state != ReviewState.OPEN:
+        raise errors.closed(review, state, note, progress_of(db, review).told(), decided_at)
+    rows = db.rows("SELECT slot, digest, reviewers FROM actions WHERE review = ?", (review,))
+    live = {slot: (digest, needed) for slot, digest, needed in rows}
+    changed = [slot for slot, digest in digests.items() if slot not in live or live[slot][0] != digest]
+    if changed:
+        raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
+    if claimant and until > now and claimed_key != by.key:
+        raise errors.claimed(review, claimant, until)
+    return {slot: needed for slot, (_, needed) in live.items()}
+
+
+def _is_enough(db: Transaction, given: Given, needed: int) -> bool:
+    """Whether this answer decides its action: one person may refuse it, and the last of those it needs may approve it."""
+    if needed < 2 or given.answer.kind is DecisionKind.REJECT:
+        return True
+    if not given.by.is_person:
+        return False
+    (others,) = db.row(
+        "SELECT count(*) FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest "
+        "AND effect = :effect AND actor_key != :actor_key",
+        given.values(),
+    )
+    return bool(others >= needed - 1)
+
+
+def _has_said(db: Transaction, given: Given) -> bool:
+    """Whether this person's endorsement of the same stands already."""
+    return bool(
+        db.row(
+            "SELECT 1 FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest "
+            "AND effect = :effect AND actor_key = :actor_key",
+            given.values(),
         )
-        for slot in deciding:
-            if not (await db.execute(DECIDE, values[slot])).rowcount:
-                await _explain(store, review, digests, actor, now)
+    )
+
+
+def _endorse(db: Transaction, given: Given) -> None:
+    """Store one of several approvals that an action needs, in place of this person's earlier one; their claim ends with it."""
+    values = given.values()
+    _supersede_slot(db, given)
+    _replace_endorsement(db, given)
+    number = db.execute(ENDORSE, values).lastrowid
+    audit.note_review(db, given.at, "endorsed", given.by.name, {"endorsement": number, **_body(values)}, given.review)
+    release_claim(db, given.review, given.by, given.at, "another person must approve the same")
+
+
+def _replace_endorsement(db: Transaction, given: Given) -> None:
+    db.execute(
+        "UPDATE endorsements SET withdrawn_at = :at WHERE review = :review AND slot = :slot AND actor_key = :actor_key "
+        "AND withdrawn_at IS NULL",
+        given.values(),
+    )
+
+
+def release_claim(db: Transaction, review: int, by: Actor, at: float, reason: str) -> None:
+    """Give back this actor's claim within a transaction, if there is one; the audit says why."""
+    found = db.row("SELECT claimed_until FROM reviews WHERE id = ? AND claimed_key = ?", (review, by.key))
+    if found is None:
+        return
+    db.execute("UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = ?", (review,))
+    if found[0] > at:
+        audit.note_review(db, at, "released", by.name, {"reason": reason}, review)
 
 
 async def undo(store: Store, review: int, actor: str) -> None:
-    """Take back what this reviewer said last of the review: while its grace time runs, or as long as it leaves actions undecided.
+    """Take back what this person said last of the review: while its grace time runs, or as long as it leaves actions undecided.
 
     Raises:
         Refused: there is nothing of theirs to take back.
         Stale: it is too late.
     """
-    now = time.time()
+    now, by = time.time(), Actor(actor)
     async with store.transaction() as db:
-        found = list(await db.execute_fetchall("SELECT state, effective_at FROM reviews WHERE id = ?", (review,)))
-        if not found:
-            raise error_context.unknown(review)
-        state, effective_at = found[0]
+        found = db.row("SELECT state, effective_at FROM reviews WHERE id = ?", (review,))
+        if found is None:
+            raise errors.unknown(review)
+        state, effective_at = found
         if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
-            await _too_late(store, review)
-        mine, whose = await _last_decided(db, review, actor)
-        spoke_at = await endorsements.last_of(db, review, actor) if state == ReviewState.OPEN else None
-        if not mine and spoke_at is None:
+            raise _too_late(db, review)
+        mine, whose = _last_decided(db, review, by)
+        endorsed_at = _last_endorsed(db, review, by) if state == ReviewState.OPEN else None
+        if not mine and endorsed_at is None:
             raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
-        if spoke_at is not None and not (mine and mine[0][1] > spoke_at):
-            await endorsements.withdraw(db, review, now, actor, spoke_at)
-            mine = [(id_, at) for id_, at in mine if at == spoke_at]
-        await db.executemany("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", [(now, id_) for id_, _ in mine])
-        await db.execute(
-            "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL, "
-            "decided = (SELECT told FROM progress WHERE review = ?1) WHERE id = ?1",
-            (review,),
-        )
+        if endorsed_at is not None and not (mine and mine[0][1] > endorsed_at):
+            _withdraw(db, review, by, endorsed_at, now)
+            mine = [(id_, at) for id_, at in mine if at == endorsed_at]
+        for id_, _ in mine:
+            db.execute("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", (now, id_))
+            audit.note_review(db, now, "undone", by.name, {"decision": id_}, review)
+            levels.restore(db, id_, now)
+        reopen(db, review)
 
 
-async def _last_decided(db: Transaction, review: int, actor: str) -> tuple[list[tuple[int, float]], str]:
+def _last_decided(db: Transaction, review: int, by: Actor) -> tuple[list[tuple[int, float]], str]:
     """The last decisions, with their times, when they are this person's; and whose they are, as a clause."""
-    last = await db.execute_fetchall(
-        "SELECT id, at, actor, actor = ?2 COLLATE NOCASE FROM decisions WHERE review = ?1 AND NOT superseded AND at = "
-        "(SELECT max(at) FROM decisions WHERE review = ?1 AND NOT superseded)",
-        (review, actor),
+    last = db.rows(
+        "SELECT id, at, actor, actor_key FROM decisions WHERE review = :review AND NOT superseded AND at = "
+        "(SELECT max(at) FROM decisions WHERE review = :review AND NOT superseded)",
+        {"review": review},
     )
     if not last:
         return [], "nothing is decided"
-    return [(id_, at) for id_, at, _, is_mine in last if is_mine], f"the last decision is {last[0][2]}'s"
+    return [(id_, at) for id_, at, _, key in last if key == by.key], f"the last decision is {last[0][2]}'s"
 
 
-async def _too_late(store: Store, review: int) -> None:
-    if attention_findings.of_review(store, review):
-        raise Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
-    state, note, decided, decided_at = await store.one("SELECT state, note, decided, decided_at FROM reviews WHERE id = ?", (review,))
+def _last_endorsed(db: Transaction, review: int, by: Actor) -> float | None:
+    """When this person last endorsed an action that is undecided still, as Unix time."""
+    (at,) = db.row(
+        f"SELECT max(e.at) FROM endorsements e WHERE e.review = ? AND e.actor_key = ? AND e.withdrawn_at IS NULL AND {UNDECIDED}",
+        (review, by.key),
+    )
+    return None if at is None else float(at)
+
+
+def _withdraw(db: Transaction, review: int, by: Actor, said_at: float, now: float) -> None:
+    """Withdraw what this person endorsed at that time and is undecided still."""
+    found = db.rows(
+        "SELECT e.id, e.slot FROM endorsements e WHERE e.review = ? AND e.withdrawn_at IS NULL AND e.actor_key = ? AND e.at = ? "
+        f"AND {UNDECIDED}",
+        (review, by.key, said_at),
+    )
+    for id_, slot in found:
+        _withdraw_one(db, review, id_, slot, by.name, now, None)
+
+
+def withdraw_all(db: Transaction, review: int, now: float, note: str) -> None:
+    """Withdraw every endorsement of a review within a transaction, whoever made it."""
+    for id_, slot in db.rows("SELECT id, slot FROM endorsements WHERE review = ? AND withdrawn_at IS NULL", (review,)):
+        _withdraw_one(db, review, id_, slot, "", now, note or None)
+
+
+def _withdraw_one(db: Transaction, review: int, endorsement: int, slot: int, actor: str, now: float, note: str | None) -> None:
+    db.execute("UPDATE endorsements SET withdrawn_at = ? WHERE id = ?", (now, endorsement))
+    audit.note_review(db, now, "withdrawn", actor, {"endorsement": endorsement, "slot": slot, "note": note}, review)
+
+
+def _too_late(db: Transaction, review: int) -> Stale:
+    if db.row("SELECT 1 FROM attention WHERE review = ? AND caught IS NOT NULL", (review,)):
+        return Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
+    state, note, decided_at, *progress = db.row(
+        f"SELECT v.state, v.note, v.decided_at, {PROGRESS} FROM reviews v WHERE v.id = ?", (review,)
+    )
     because = {
         ReviewState.DECIDED: "its grace time is over and it is about to be applied",
         ReviewState.SUBMITTED: "it is being applied now",
         ReviewState.APPLIED: "it was applied",
     }.get(state, f"it is {state}" + (f": {note}" if note else ""))
-    said = (
-        f"review {review} was {decided}{error_context.when(decided_at)}, and " if decided_at else f"review {review} cannot be taken back: "
+    decided = f"review {review} was {read_progress(progress).told()}{errors.when(decided_at)}, and "
+    return Stale((decided if decided_at else f"review {review} cannot be taken back: ") + because, "nothing was changed")
+
+
+# What every decision means, whoever makes it
+
+
+def record(db: Transaction, given: Given) -> bool:
+    """Store one action's decision within a transaction, in place of an earlier one; `conclude` must follow once all of them are stored.
+
+    False, and nothing is stored, where the review is not open or the action another one, where more people must approve it first, and
+    where a rule or a deadline would decide an attention check.
+    """
+    needed = db.row(NEEDED, given.values())
+    if needed is None or not _is_enough(db, given, needed[0]):
+        return False
+    if not given.by.is_person and attention_checks.is_check(db, given.review):
+        return False
+    _supersede_slot(db, given)
+    values = given.values()
+    (repeats,) = db.row(SAME_ACT, values)
+    decision = int(db.execute(INSERT, {**values, "repeats": repeats}).lastrowid or 0)
+    audit.note_review(db, given.at, "decided", given.by.name, {"decision": decision, **_body(values)}, given.review)
+    if given.by.is_person:
+        _replace_endorsement(db, given)
+        db.execute(
+            "UPDATE escalations SET acknowledged_at = :at, acknowledged_by = :actor, next_at = NULL "
+            "WHERE review = :review AND acknowledged_at IS NULL",
+            values,
+        )
+        levels.lower_for_decision(db, decision)
+    return True
+
+
+def _body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit says of a decision or an endorsement."""
+    return {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "looked_ms")}
+
+
+def _supersede_slot(db: Transaction, given: Given) -> None:
+    """An action of an open review is decided again: the earlier decision counts no more."""
+    for (id_,) in db.rows("SELECT id FROM decisions WHERE review = :review AND slot = :slot AND NOT superseded", given.values()):
+        db.execute("UPDATE decisions SET superseded = 1 WHERE id = ?", (id_,))
+        levels.restore(db, id_, given.at)
+
+
+def conclude(db: Transaction, review: int) -> None:
+    """Decide the whole review once all of its actions are decided; else store how far people have come. Within a transaction."""
+    decided = db.rows(
+        "SELECT kind, args IS NOT NULL, actor, actor_kind, actor_key, at, effective_at FROM decisions "
+        "WHERE review = ? AND NOT superseded ORDER BY id",
+        (review,),
     )
-    raise Stale(said + because, "nothing was changed")
+    kind, slots = db.row("SELECT kind, slots FROM reviews WHERE id = ?", (review,))
+    if len(decided) < slots:
+        _store_progress(db, review, len(decided))
+        return
+    *_, actor, actor_kind, actor_key, at, effective_at = decided[-1]
+    others = [name for (name,) in db.rows(WITH, {"review": review, "actor_key": actor_key})]
+    db.execute(
+        "UPDATE reviews SET state = 'decided', decided_at = :at, effective_at = :effective_at, decision = :decision, decided_by = :actor, "
+        "decided_by_kind = :actor_kind, decided_with = :others, decided_slots = slots, approvals = '[]' "
+        "WHERE id = :review AND state = 'open'",
+        {
+            "review": review,
+            "at": at,
+            "effective_at": effective_at,
+            "decision": _in_a_word([(DecisionKind(said), bool(has_args)) for said, has_args, *_ in decided], PauseKind(kind)),
+            "actor": actor,
+            "actor_kind": actor_kind,
+            "others": json.dumps(others),
+        },
+    )
+    attention_checks.found_by_decision(db, review)
+
+
+def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) -> str:
+    """What was decided of all actions: their kinds, and whether arguments came with them."""
+    kinds = {said for said, _ in decided}
+    if len(kinds) > 1:
+        return "decided"
+    if kinds == {DecisionKind.REJECT} and (  # for revision
+        kind is PauseKind.DRAFT or all(has_args for _, has_args in decided)
+    ):
+        return "sent back"
+    return WORDS[kinds.pop()]
+
+
+def _store_progress(db: Transaction, review: int, decided: int) -> None:
+    approvals = [(kind, needed, json.loads(people)) for kind, needed, people in db.rows(APPROVALS, {"review": review})]
+    db.execute(
+        "UPDATE reviews SET decision = '', decided_by = '', decided_with = '[]', decided_slots = ?, approvals = ? WHERE id = ?",
+        (decided, json.dumps(approvals), review),
+    )
+
+
+def reopen(db: Transaction, review: int) -> None:
+    """Open a decided review again within a transaction; what stands of its decisions and endorsements is how far people have come."""
+    db.execute("UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL WHERE id = ?", (review,))
+    (decided,) = db.row("SELECT count(*) FROM decisions WHERE review = ? AND NOT superseded", (review,))
+    _store_progress(db, review, decided)
+
+
+# Read
+
+
+async def endorsements(store: Store, review: int) -> list[Endorsement]:
+    """The approvals of a review that stand, oldest first; also those that a decision has come of."""
+    found = await store.all(
+        "SELECT slot, kind, args, message, actor, at FROM endorsements WHERE review = ? AND withdrawn_at IS NULL ORDER BY id", (review,)
+    )
+    return [Endorsement(slot, answer_of(kind, args, message), actor, at) for slot, kind, args, message, actor, at in found]
 
 
 async def unsent(store: Store) -> int:
@@ -130,157 +412,5 @@ async def unsent(store: Store) -> int:
 
 
 async def state_of(store: Store, review: int) -> ReviewState:
-    """Where a known review is."""
+    """The state of a known review."""
     return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
-
-
-async def _explain(store: Store, review: int, digests: Mapping[int, str], actor: str, now: float) -> None:
-    """Say why a decision was not stored."""
-    found = await store.all(
-        "SELECT v.state, v.note, v.decided, v.decided_at, v.claimed_by, v.claimed_until, v.claimed_by = ?2 COLLATE NOCASE, "
-        "a.slot, a.digest FROM reviews v JOIN actions a ON a.review = v.id WHERE v.id = ?1",
-        (review, actor),
-    )
-    if not found:
-        raise error_context.unknown(review)
-    state, note, decided, decided_at, holder, until, is_mine = found[0][:7]
-    if state != ReviewState.OPEN:
-        raise error_context.closed(review, state, note, decided, decided_at)
-    live = {slot: digest for *_, slot, digest in found}
-    changed = [slot for slot, digest in digests.items() if live.get(slot) != digest]
-    if changed:
-        raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
-    if holder and until > now and not is_mine:
-        raise error_context.held(review, holder, until)
-    if any(one.slot in digests and one.actor.lower() == actor.lower() for one in await endorsements.of(store, review)):
-        raise Refused(f"you said so of review {review} already: it has {decided}", "another person must approve the same")
-    raise Stale(f"somebody decided review {review} at the same moment, and took it back", "look at it again")
-
-
-# What the worker does
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was decided of one review, as the worker needs it."""
-
-    review: int
-    interrupt: str
-    node: str
-    decided_at: float
-    by_slot: Mapping[int, Answer]
-    digests: Mapping[int, str]
-    keys: Mapping[int, str]
-    """By slot, what names a decision everywhere and for ever: the question's own id, and the decision's number here.
-
-    Who says the same again of what may have run once means the same act: it has the same key, and a tool that remembers it acts once.
-    """
-    calls: Mapping[int, str]
-    """Ids of the tool calls, by slot, where they are known."""
-
-
-def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
-    """A waiting run of these agents of this project with its reviews whose decision is effective, or None.
-
-    `going` are runs the worker is at already.
-    """
-    now = time.time()
-    found = store.glance(
-        f"SELECT {ANSWERS}, {RUN} FROM {SAID} JOIN runs ON runs.id = v.run "
-        "WHERE v.state = 'decided' AND v.effective_at <= ? AND v.run = ("
-        "SELECT o.run FROM reviews o JOIN runs r ON r.id = o.run WHERE o.state = 'decided' AND o.effective_at <= ? AND r.project = ? "
-        "AND r.state = 'waiting' AND NOT r.attention "
-        f"AND r.agent IN ({', '.join('?' * len(agents))}) AND r.id NOT IN ({', '.join('?' * len(going))}) "
-        "AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = r.id AND t.state IN ('open', 'handed_back', 'submitted')) "
-        "ORDER BY o.effective_at LIMIT 1) ORDER BY v.id, d.slot",
-        (now, now, project, *agents, *going),
-    )
-    return (read_run(found[0][14:]), _answers(found)) if found else None
-
-
-def next_effective(store: Store) -> float | None:
-    """When the next decision's grace time ends, as Unix time; None when no grace time runs."""
-    [(found,)] = store.glance("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
-    return found if found is None else float(found)
-
-
-def _answers(found: Sequence[Any]) -> list[Answers]:
-    by_review: dict[int, Answers] = {}
-    for review, kind, interrupt, node, decided_at, gate_key, slot, call, first, asked_as, said_as, args, message, digest, *_ in found:
-        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}, {}))
-        own = f"{asked_as.removeprefix('gate:')}.{first}"
-        by_review[review] = replace(
-            said,
-            by_slot={**said.by_slot, slot: answer_of(said_as, args, message)},
-            digests={**said.digests, slot: digest},
-            keys={**said.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own},
-            calls=said.calls if call is None else {**said.calls, slot: call},
-        )
-    return list(by_review.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What names the decisions a run goes on with."""
-
-    whole: str | None = None
-    """All of them, joined by `+`."""
-    by_call: Mapping[str, str] = field(default_factory=dict)
-    """By tool call, where it is known."""
-
-
-def keys_of(answered: Iterable[Answers]) -> Keys:
-    """The keys of all these answers."""
-    said = list(answered)
-    whole = "+".join(dict.fromkeys(key for one in said for key in one.keys.values())) or None
-    return Keys(whole, {call: one.keys[slot] for one in said for slot, call in one.calls.items()})
-
-
-async def last_sent(store: Store, run: int) -> tuple[Keys, list[Sent]]:
-    """The decisions the run went on with last, with their keys; none when it never asked, or was asked the same again since."""
-    found = await store.all(
-        f"SELECT {ANSWERS} FROM {SAID} WHERE v.run = ?1 AND v.submitted_at = "
-        "(SELECT max(submitted_at) FROM reviews WHERE run = ?1) ORDER BY v.id, d.slot",
-        (run,),
-    )
-    kinds = {row[0]: PauseKind(row[1]) for row in found}
-    sent = _answers(found)
-    return keys_of(sent), [Sent(s.review, s.interrupt, kinds[s.review], s.node, await actions_of(store, s.review), s.by_slot) for s in sent]
-
-
-async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
-    """Write the ledger before LangGraph is called, and with it take the run's lease (by a trigger: one statement, one commit).
-
-    Returns the reviews that were still decided in these very words; none when another worker was first.
-    """
-    marks, pairs = ", ".join("?" * len(decided)), ", ".join(["(?, ?)"] * len(decided))
-    rows = await store.write_rows_soon(
-        "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? "
-        f"WHERE state = 'decided' AND id IN ({marks}) AND (id, decided_at) IN (VALUES {pairs}) RETURNING id",
-        (time.time(), worker, *(said.review for said in decided), *(part for said in decided for part in (said.review, said.decided_at))),
-    )
-    return {int(row[0]) for row in rows}
-
-
-def forbidden(store: Store, run: int) -> list[Ban]:
-    """Tool calls that were refused or edited by whoever was asked last, or that nobody has decided yet."""
-    found = store.glance(
-        "SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, v.decided FROM ("
-        "SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id "
-        "WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name) AS last "
-        "JOIN reviews v ON v.id = last.review JOIN actions a ON a.review = v.id AND a.slot = last.slot "
-        "LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
-        "WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'",
-        (run,),
-    )
-    return [_ban(row) for row in found]
-
-
-def _ban(row: Any) -> Ban:
-    call, name, args, state, review, kind, instead, actor, decided = row
-    if kind is None and state == ReviewState.APPLIED:
-        return Ban(call, name, parsed(args), None, f"it was {decided}", review)
-    if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
-        return Ban(call, name, parsed(args), None, "its review waits for a decision", review)
-    did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
-    return Ban(call, name, parsed(args), parsed(instead) if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)

@@ -1,15 +1,18 @@
-"""What SQLite reports of the disk, as sentences: it is not the request's fault, and what to do is known."""
+"""Errors as sentences: what SQLite reports of the disk, and why a request about a review was refused."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hitl_tui.errors import Busy, Damaged, Storage
+from hitl_tui.errors import Busy, Damaged, Refused, Stale, Storage
+from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
 
+GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
 ROOM_BYTES = 65_536
 """With less than this the disk counts as full, whatever else is reported."""
 AGAIN = "nothing was changed, so do it again then"
@@ -52,3 +55,44 @@ def _is_full(path: Path) -> bool:
         return shutil.disk_usage(path.parent).free < ROOM_BYTES
     except OSError:
         return False
+
+
+# Why a request about a review was refused
+
+
+def unknown(review: int) -> Refused:
+    """There is no such review."""
+    return Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
+
+
+def closed(review: int, state: str, note: str, decided: str, decided_at: float | None) -> Stale:
+    """It is no longer open."""
+    going = state in GOING
+    why = f"{state}: {note}" if note and not going else (decided or state) + when(decided_at)
+    return Stale(f"review {review} is {why}", "nothing was changed")
+
+
+def claimed(review: int, who: str, until: float) -> Refused:
+    """Somebody else has claimed it."""
+    if until >= UNTIL_HANDED_BACK:
+        return taken_over(review, who, False)
+    return Refused(
+        f"{who} has review {review}{when(until, 'until', 'until')}", f'take it with a reason: `hitl-tui claim {review} --reason "…"`'
+    )
+
+
+def taken_over(review: int, who: str, is_mine: bool) -> Stale:
+    """The run that asks it is taken over."""
+    if is_mine:
+        return Stale(f"you have taken over the run that asks review {review}", "hand it back or give it up first")
+    return Stale(f"{who} has taken over the run that asks review {review}", "wait until it is handed back, or take the run with a reason")
+
+
+def when(at: float | None, today: str = "at", another_day: str = "on") -> str:
+    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
+    if at is None:
+        return ""
+    then = time.localtime(at)
+    if then[:3] == time.localtime()[:3]:
+        return time.strftime(f" {today} %H:%M:%S", then)
+    return time.strftime(f" {another_day} %Y-%m-%d at %H:%M:%S", then)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import long_duration
-from hitl_tui.model import Escalation
+from hitl_tui.model import UNTIL_HANDED_BACK, Actor, ActorKind, Answer, DecisionKind, Escalation, PauseKind
 from hitl_tui.policy.escalation import Step, following, started
-from hitl_tui.store import attention_findings
+from hitl_tui.store import attention_checks, audit, decisions
 from hitl_tui.store.claims import keep_off
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.notifications import add as add_notices
+from hitl_tui.store.reviews import undecided_actions
 
-ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by"
+ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind"
 ANYBODY = "anybody"
-CHAIN = "policy:escalation"
+CHAIN = Actor("policy:escalation", ActorKind.POLICY)
 """Who escalates when nobody claimed something."""
-AGENT = "agent:"
-"""Agents sign so."""
 
 
 # What people do
@@ -33,41 +33,37 @@ async def escalate(store: Store, review: int, to: str, actor: str, note: str, no
         Stale: it is not open.
     """
     async with store.transaction() as db:
-        await keep_off(db, review, actor, now)
-        if await attention_findings.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
+        keep_off(db, review, actor, now)
+        if attention_checks.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
             return
-        await _give_back(db, review, actor, now)
-        await add(db, review, to, actor, f"{actor} escalated it", now, note)
-
-
-async def _give_back(db: Transaction, review: int, actor: str, now: float) -> None:
-    cursor = await db.execute(
-        "UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE id = ? AND claimed_by = ? COLLATE NOCASE", (review, actor)
-    )
-    if cursor.rowcount:
-        body = canonical_json.dumps({"reason": "escalated to somebody else"})
-        await db.execute(
-            "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?, 'released', ?, run, id, ? FROM reviews WHERE id = ?",
-            (now, actor, body, review),
-        )
+        decisions.release_claim(db, review, Actor(actor), now, "escalated to somebody else")
+        add(db, review, to, Actor(actor), f"{actor} escalated it", now, note)
 
 
 async def of_review(store: Store, review: int) -> list[Escalation]:
     """Every escalation of a review, oldest first."""
-    return [Escalation(*row) for row in await store.all(f"SELECT {ROW} FROM escalations WHERE review = ? ORDER BY id", (review,))]
+    return [read_escalation(row) for row in await store.all(f"SELECT {ROW} FROM escalations WHERE review = ? ORDER BY id", (review,))]
 
 
-async def add(db: Transaction, review: int, to: str, actor: str, why: str, at: float, note: str = "", step: int | None = None) -> None:
+def read_escalation(row: Any) -> Escalation:
+    """The escalation of a row of `ROW`."""
+    found = Escalation(*row)
+    return replace(found, actor_kind=ActorKind(found.actor_kind))
+
+
+def add(db: Transaction, review: int, to: str, by: Actor, why: str, at: float, note: str = "", step: int | None = None) -> None:
     """Escalate a review within a transaction; the chain of an earlier escalation ends with it."""
     plain = canonical_json.plain
     to = plain(to)
-    await db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
-    await db.execute(
-        "INSERT INTO escalations (review, run, at, recipient, actor, why, note, step) SELECT id, run, ?, ?, ?, ?, ?, ? FROM reviews "
-        "WHERE id = ?",
-        (at, to, plain(actor), plain(why), plain(note), step, review),
+    db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
+    actor, why, note = plain(by.name), plain(why), plain(note)
+    db.execute(
+        "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why, note, step) "
+        "SELECT id, run, ?, ?, ?, ?, ?, ?, ? FROM reviews WHERE id = ?",
+        (at, to, actor, by.kind, why, note, step, review),
     )
-    await db.execute("UPDATE reviews SET escalated = ? WHERE id = ?", (to or ANYBODY, review))
+    audit.note_review(db, at, "escalated", actor, {"to": to, "why": why, "note": note, "step": step}, review)
+    db.execute("UPDATE reviews SET escalated = ? WHERE id = ?", (to or ANYBODY, review))
 
 
 # What the worker does
@@ -110,35 +106,37 @@ async def take_up(
     False when somebody else has.
     """
     async with store.transaction() as db:
-        found = await db.execute_fetchall(
-            "UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up RETURNING review, recipient, step, acknowledged_at, actor",
+        found = db.rows(
+            "UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up "
+            "RETURNING review, recipient, step, acknowledged_at, actor_kind",
             (escalation,),
         )
         if not found:
             return False
-        review, to, step, acknowledged_at, actor = found[0]
-        if not await db.execute_fetchall("SELECT 1 FROM reviews WHERE id = ? AND state = 'open'", (review,)):
+        review, to, step, acknowledged_at, actor_kind = found[0]
+        if not db.rows("SELECT 1 FROM reviews WHERE id = ? AND state = 'open'", (review,)):
             return True
-        await add_notices(db, escalation, channels, due_at)
-        newer = await db.execute_fetchall("SELECT 1 FROM escalations WHERE review = ? AND id > ? LIMIT 1", (review, escalation))
+        add_notices(db, escalation, channels, due_at)
+        newer = db.rows("SELECT 1 FROM escalations WHERE review = ? AND id > ? LIMIT 1", (review, escalation))
         if not newer and acknowledged_at is None:
-            if to and actor.startswith(AGENT) and not knows(to):
+            if to and actor_kind == ActorKind.AGENT and not knows(to):
                 note = f"it asked for {to!r}, and there is no such group, nor is anybody of that name in one"
-                await db.execute("UPDATE escalations SET note = ? WHERE id = ?", (note, escalation))
+                db.execute("UPDATE escalations SET note = ? WHERE id = ?", (note, escalation))
                 to = ""
-            await _put_to_chain(db, escalation, review, to, step, chain, now)
+            _put_to_chain(db, escalation, review, to, step, chain, now)
         return True
 
 
-async def _put_to_chain(
-    db: Transaction, escalation: int, review: int, to: str, step: int | None, chain: Sequence[Step], now: float
-) -> None:
+def _put_to_chain(db: Transaction, escalation: int, review: int, to: str, step: int | None, chain: Sequence[Step], now: float) -> None:
     if step is None:
+        at, why, was = db.row("SELECT at, why, recipient FROM escalations WHERE id = ?", (escalation,))
         to, step = started(chain, to)
-        await db.execute("UPDATE escalations SET recipient = ?, step = ? WHERE id = ?", (to, step, escalation))
-        await db.execute("UPDATE reviews SET escalated = ?1 WHERE id = ?2 AND escalated != ?1", (to or ANYBODY, review))
+        db.execute("UPDATE escalations SET recipient = ?, step = ? WHERE id = ?", (to, step, escalation))
+        if to != was:
+            audit.note_review(db, at, "escalated", CHAIN.name, {"to": to, "why": why, "note": "", "step": step}, review)
+        db.execute("UPDATE reviews SET escalated = ?1 WHERE id = ?2 AND escalated != ?1", (to or ANYBODY, review))
     if (later := following(chain, step)) is not None:
-        await db.execute("UPDATE escalations SET next_at = ? WHERE id = ?", (now + later[1], escalation))
+        db.execute("UPDATE escalations SET next_at = ? WHERE id = ?", (now + later[1], escalation))
 
 
 async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float) -> bool:
@@ -146,7 +144,7 @@ async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float
     somebody has it by now, or the chain has become shorter.
     """
     async with store.transaction() as db:
-        found: list[Any] = await db.execute_fetchall(
+        found: list[Any] = db.rows(
             "UPDATE escalations SET next_at = NULL WHERE id = ? AND next_at <= ? AND acknowledged_at IS NULL "
             "AND review IN (SELECT id FROM reviews WHERE state = 'open') RETURNING review, step",
             (escalation, now),
@@ -154,16 +152,87 @@ async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float
         if not found:
             return False
         review, step = found[0]
-        has_it = await db.execute_fetchall("SELECT claimed_by FROM reviews WHERE id = ? AND claimed_until > ?", (review, now))
+        has_it = db.rows("SELECT claimed_by FROM reviews WHERE id = ? AND claimed_until > ?", (review, now))
         if has_it:  # since before it was escalated
-            await db.execute(
-                "UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ?", (now, has_it[0][0], escalation)
-            )
+            db.execute("UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ?", (now, has_it[0][0], escalation))
             return False
         later = following(chain, step)
         if later is None:
             return False
         number, after_s = later
         why = f"nobody claimed it within {long_duration(after_s)}" if after_s else "so the policy's chain says"
-        await add(db, review, chain[number].to, CHAIN, why, now, step=number)
+        add(db, review, chain[number].to, CHAIN, why, now, step=number)
         return True
+
+
+# Deadlines: what is not decided in time goes to somebody else or is rejected, never approved
+
+TIMED = (
+    "reviews v INDEXED BY reviews_deadline JOIN runs r ON r.id = v.run WHERE v.state = 'open' AND v.deadline_at IS NOT NULL "
+    f"AND coalesce(v.claimed_until, 0) < {UNTIL_HANDED_BACK} AND r.project = ?"
+)
+"""Reviews with a deadline; it stands still while a person has taken the run over."""
+
+
+def overdue(store: Store, project: int, now: float) -> list[int]:
+    """Open reviews of this project's runs whose deadline is over."""
+    return [
+        int(row[0])
+        for row in store.glance(f"SELECT v.id FROM {TIMED} AND v.deadline_at <= ? ORDER BY v.deadline_at LIMIT 100", (project, now))
+    ]
+
+
+def next_deadline(store: Store, project: int, now: float) -> float | None:
+    """When the next deadline is, as Unix time."""
+    found = store.glance(f"SELECT v.deadline_at FROM {TIMED} AND v.deadline_at > ? ORDER BY v.deadline_at LIMIT 1", (project, now))
+    return float(found[0][0]) if found else None
+
+
+async def enforce(store: Store, review: int, now: float) -> bool:
+    """Do what the policy says of a review that nobody decided in time; once, whoever else does the same.
+
+    False when there was nothing to do: it was decided first, or its deadline has been seen to.
+    """
+    async with store.transaction() as db:
+        found: list[Any] = db.rows(
+            "SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind FROM reviews "
+            "WHERE id = ? AND state = 'open' AND deadline_at <= ? AND coalesce(claimed_until, 0) < ?",
+            (review, now, UNTIL_HANDED_BACK),
+        )
+        if not found:
+            return False
+        length_s, then, rule, to, note, kind = found[0]
+        db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
+        why = f"nobody decided it within {long_duration(round(length_s, 3))}"
+        if attention_checks.lapsed(db, review, why):
+            return True
+        by = Actor(f"timeout:{rule}", ActorKind.TIMEOUT)
+        keeps = _keeps_from_rejecting(db, review, note, kind) if then == "reject" else ""
+        if then == "reject" and not keeps:
+            _reject(db, review, by, f"{why} (rule {rule!r})", now)
+        else:
+            add(db, review, to, by, f"{why}; it is not rejected, for {keeps}" if keeps else why, now)
+        return True
+
+
+def _keeps_from_rejecting(db: Transaction, review: int, note: str, kind: str) -> str:
+    """Why a person must look though time is up, as a clause; empty when nobody must."""
+    if note:
+        return f"it has a warning: {note}"
+    held = db.rows(
+        "SELECT t.actor FROM takeovers t JOIN reviews v ON v.run = t.run WHERE v.id = ? "
+        "AND t.state IN ('open', 'handed_back', 'submitted')",
+        (review,),
+    )
+    if held:
+        return f"{held[0][0]} has taken the run over"
+    if kind == PauseKind.DRAFT:
+        return "the agent would only write another draft"
+    stubborn = [action.name for action in undecided_actions(db, review) if DecisionKind.REJECT not in action.allowed]
+    return f"the graph takes no rejection of {canonical_json.one_line(stubborn[0], 40)}" if stubborn else ""
+
+
+def _reject(db: Transaction, review: int, by: Actor, reason: str, now: float) -> None:
+    for action in undecided_actions(db, review):
+        decisions.record(db, decisions.Given(review, action, Answer(DecisionKind.REJECT, message=reason), by, now, now))
+    decisions.conclude(db, review)

@@ -25,7 +25,7 @@ async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
     for start in range(0, len(lines), AT_ONCE):
         some = lines[start : start + AT_ONCE]
         marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
-        await store.write_soon(f"INSERT OR REPLACE INTO events ({COLUMNS}) VALUES {marks}", [value for line in some for value in line])
+        await store.write(f"INSERT OR REPLACE INTO events ({COLUMNS}) VALUES {marks}", [value for line in some for value in line])
 
 
 async def last_seq(store: Store, run: int) -> int:

@@ -6,13 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hitl_tui.model import Action, Context, DecisionKind, Pause, PauseKind, Routed, digest_of
-from hitl_tui.store import escalations, reviews
+from hitl_tui.model import Action, Actor, ActorKind, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, digest_of
+from hitl_tui.store import escalations, reviews, runs
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.review_rows import read_context
-from hitl_tui.store.runs import REQUEUE
+from hitl_tui.store.reviews import read_context
 
-ACTOR = "policy:errors"
+BY_POLICY = Actor("policy:errors", ActorKind.POLICY)
 APPROVE, REJECT = DecisionKind.APPROVE, DecisionKind.REJECT
 MEANS = {"approve": "tries it again, from its last checkpoint", "reject": "leaves it failed"}
 RUN = "SELECT agent, error, ended_at FROM runs WHERE id = ? AND state = 'failed'"
@@ -28,7 +27,7 @@ DECIDED = (
 
 def new(store: Store, project: int) -> list[int]:
     """Runs of this project that failed and of which policy has not been asked."""
-    found = store.glance("SELECT f.run FROM failures f JOIN runs r ON r.id = f.run WHERE r.project = ? ORDER BY f.run", (project,))
+    found = store.glance("SELECT id FROM runs WHERE state = 'failed' AND NOT failure_seen AND project = ? ORDER BY id", (project,))
     return [int(row[0]) for row in found]
 
 
@@ -38,21 +37,21 @@ async def settle(store: Store, run: int, wanted: bool) -> bool:
     False when none was opened.
     """
     async with store.transaction() as db:
-        if not (await db.execute("DELETE FROM failures WHERE run = ?", (run,))).rowcount:
+        if not db.execute("UPDATE runs SET failure_seen = 1 WHERE id = ? AND state = 'failed' AND NOT failure_seen", (run,)).rowcount:
             return False
-        failed = await db.execute_fetchall(RUN, (run,))
+        failed = db.rows(RUN, (run,))
         if not failed or not wanted:
             return False
         agent, error, ended_at = failed[0]
-        pause = await _pause(db, run, agent, error, ended_at)
-        review, now = await reviews.insert(db, run, agent, pause, Routed({}))
-        await escalations.add(db, review, "", ACTOR, f"the run failed: {error}", now)
+        pause = _pause(db, run, agent, error, ended_at)
+        review, now = reviews.insert(db, run, agent, pause, Routed({}))
+        escalations.add(db, review, "", BY_POLICY, f"the run failed: {error}", now)
         return True
 
 
-async def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -> Pause:
+def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -> Pause:
     """A failed run as what it asks: whether to try again."""
-    head: list[Any] = await db.execute_fetchall(HEAD, (run,))
+    head: list[Any] = db.rows(HEAD, (run,))
     checkpoint, nodes, known = head[0] if head else (f"{run}:{ended_at:.3f}", "[]", None)
     context = replace(read_context(json.loads(known)) if known else Context(), error=error)
     node = next(iter(json.loads(nodes)), agent)
@@ -69,12 +68,15 @@ def decided(store: Store, project: int, now: float) -> list[int]:
 async def apply(store: Store, review: int, now: float) -> bool:
     """Do what was decided of a failed run; once, whoever else does the same. False when there was nothing to do any more."""
     async with store.transaction() as db:
-        found = await db.execute_fetchall(
-            "UPDATE reviews SET state = 'applied', applied_at = ?1, note = '' WHERE id = ?2 AND state = 'decided' AND effective_at <= ?1 "
-            "RETURNING run, (SELECT kind FROM decisions WHERE review = ?2 AND NOT superseded)",
-            (now, review),
+        found = db.row(
+            "SELECT v.run, d.kind FROM reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded "
+            "WHERE v.id = ? AND v.state = 'decided' AND v.effective_at <= ?",
+            (review, now),
         )
-        for run, kind in found:
-            if kind == APPROVE:
-                await db.execute(REQUEUE, (run,))
-        return bool(found)
+        if found is None:
+            return False
+        run, kind = found
+        reviews.end(db, review, ReviewState.APPLIED, "", now)
+        if kind == APPROVE:
+            runs.queue_again(db, run)
+        return True

@@ -9,31 +9,30 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Feedback, Subject, Thumb
-from hitl_tui.store import error_context
+from hitl_tui.model import Feedback, Subject, Thumb, person_key
+from hitl_tui.store import audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 
 COLUMNS = "id, run, review, slot, event, thumb, comment, tags, actor, at"
 MINE = (
     "run = ? AND coalesce(review, 0) = coalesce(?, 0) AND coalesce(slot, -1) = coalesce(?, -1) AND coalesce(event, -1) = coalesce(?, -1) "
-    "AND actor = ? COLLATE NOCASE AND withdrawn_at IS NULL"
+    "AND actor_key = ? AND withdrawn_at IS NULL"
 )
 WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
-OPINIONS = "SELECT decision, thumb, max(id) FROM ({thumbs}) GROUP BY decision, actor COLLATE NOCASE"
+OPINIONS = "SELECT decision, thumb, max(id) FROM ({thumbs}) GROUP BY decision, actor_key"
 """What each person says of a decision: of itself, or else of its whole run."""
 OWN = "id + 4611686018427387904"
 """The rank of a thumb on the decision itself: above any on its run."""
 ON_ANY = OPINIONS.format(  # CROSS JOIN: from the thumbs, which are few, to the decisions
-    thumbs=f"SELECT decision, actor, thumb, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
+    thumbs=f"SELECT decision, actor_key, thumb, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor_key, f.thumb, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
     f"CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE {WHOLE_RUN}"
 )
 ON_SOME = OPINIONS.format(  # the other way round
-    thumbs=f"SELECT decision, actor, thumb, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor, f.thumb, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
+    thumbs=f"SELECT decision, actor_key, thumb, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor_key, f.thumb, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
     f"CROSS JOIN feedback f ON f.run = v.run WHERE d.id IN ({{marks}}) AND NOT d.superseded AND {WHOLE_RUN}"
 )
-BY_PEOPLE = "d.actor NOT GLOB 'policy:*' AND d.actor NOT GLOB 'timeout:*' AND d.actor NOT GLOB 'agent:*'"
 LAST_REASONS = 300
 
 
@@ -45,21 +44,26 @@ async def rate(store: Store, subject: Subject, thumb: Thumb, comment: str, tags:
     """
     now = time.time()
     async with store.transaction() as db:
-        decision = await _decision(db, subject)
-        await _withdraw(db, subject, actor, now)
+        decision = _decision(db, subject)
+        _withdraw(db, subject, actor, now)
         tagged = canonical_json.dumps(list(tags))
-        made = await db.execute(
-            "INSERT INTO feedback (run, review, slot, event, decision, thumb, comment, tags, actor, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (subject.run, subject.review, subject.slot, subject.event, decision, thumb, comment, tagged, actor, now),
+        made = db.execute(
+            "INSERT INTO feedback (run, review, slot, event, decision, thumb, comment, tags, actor, actor_key, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (subject.run, subject.review, subject.slot, subject.event, decision, thumb, comment, tagged, actor, person_key(actor), now),
         )
-        return Feedback(int(made.lastrowid or 0), subject, thumb, comment, tuple(tags), actor, now)
+        number = int(made.lastrowid or 0)
+        said = {"slot": subject.slot, "event": subject.event, "thumb": thumb, "comment": comment, "tags": list(tags)}
+        audit.note(db, now, "rated", actor, {"feedback": number, **said}, subject.run, subject.review)
+        if thumb < 0 and decision is not None:
+            levels.lower_for_feedback(db, decision, number, actor, now)
+        return Feedback(number, subject, thumb, comment, tuple(tags), actor, now)
 
 
 async def withdraw(store: Store, subject: Subject, actor: str) -> bool:
     """Take a person's thumb back; whether there was one."""
     async with store.transaction() as db:
-        return await _withdraw(db, subject, actor, time.time())
+        return _withdraw(db, subject, actor, time.time())
 
 
 def of(store: Store, subject: Subject, actor: str) -> Feedback | None:
@@ -90,42 +94,40 @@ def reasons(store: Store, agent: str, tool: str) -> list[str]:
     """What people wrote when they rejected the last calls of an agent's tool for good, newest first; at once."""
     found = store.glance(
         "SELECT d.message FROM decisions d WHERE d.agent = ? AND d.tool = ? AND d.kind = 'reject' AND d.message IS NOT NULL "
-        f"AND NOT d.superseded AND d.args IS NULL AND {BY_PEOPLE} AND d.review NOT IN (SELECT review FROM attention) "
+        "AND NOT d.superseded AND d.args IS NULL AND d.actor_kind = 'person' AND d.review NOT IN (SELECT review FROM attention) "
         "ORDER BY d.id DESC LIMIT ?",
         (agent, tool, LAST_REASONS),
     )
     return [str(message) for (message,) in found]
 
 
-async def _decision(db: Transaction, subject: Subject) -> int | None:
+def _decision(db: Transaction, subject: Subject) -> int | None:
     """The decision that a thumb on the subject is on; None where it is on a message or a whole run.
 
     Raises:
         Refused: no thumb can be on it.
     """
-    [*run] = await db.execute_fetchall("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
+    [*run] = db.rows("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
     if not run:
         raise Refused(f"there is no run r{subject.run}", "`hitl-tui runs` lists them")
     if subject.review is not None:
-        return await _decided(db, subject.run, subject.review, subject.slot)
+        return _decided(db, subject.run, subject.review, subject.slot)
     if run[0][0]:  # while it waits, nothing tells it from others
         raise Refused(f"run r{subject.run} carries an attention check", "no agent made it: there is nothing to rate")
-    if subject.event is not None and not await db.execute_fetchall(
-        "SELECT 1 FROM events WHERE run = ? AND seq = ?", (subject.run, subject.event)
-    ):
+    if subject.event is not None and not db.rows("SELECT 1 FROM events WHERE run = ? AND seq = ?", (subject.run, subject.event)):
         raise Refused(f"the trace of run r{subject.run} has no line {subject.event}", "`hitl-tui show` lists them, unless they were pruned")
     return None
 
 
-async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
-    [*found] = await db.execute_fetchall(
+def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
+    [*found] = db.rows(
         "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention WHERE review = v.id AND caught IS NOT NULL) FROM reviews v "
         "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
         "WHERE v.id = ? AND v.run = ?",
         (review, run),
     )
     if not found:
-        raise error_context.unknown(review)
+        raise errors.unknown(review)
     decisions = {known: decision for known, decision, _ in found}
     if slot not in decisions:
         raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")
@@ -136,9 +138,11 @@ async def _decided(db: Transaction, run: int, review: int, slot: int | None) -> 
     return int(decisions[slot])
 
 
-async def _withdraw(db: Transaction, subject: Subject, actor: str, now: float) -> bool:
-    gone = await db.execute(f"UPDATE feedback SET withdrawn_at = ? WHERE {MINE}", (now, *_mine(subject, actor)))
-    return gone.rowcount > 0
+def _withdraw(db: Transaction, subject: Subject, actor: str, now: float) -> bool:
+    gone = db.rows(f"UPDATE feedback SET withdrawn_at = ? WHERE {MINE} RETURNING id, actor", (now, *_mine(subject, actor)))
+    for number, name in gone:
+        audit.note(db, now, "unrated", name, {"feedback": number}, subject.run, subject.review)
+    return bool(gone)
 
 
 async def _standing(store: Store, where: str, number: int) -> list[Feedback]:
@@ -147,7 +151,7 @@ async def _standing(store: Store, where: str, number: int) -> list[Feedback]:
 
 
 def _mine(subject: Subject, actor: str) -> tuple[Any, ...]:
-    return subject.run, subject.review, subject.slot, subject.event, actor
+    return subject.run, subject.review, subject.slot, subject.event, person_key(actor)
 
 
 def _feedback(row: Any) -> Feedback:

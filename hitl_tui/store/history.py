@@ -1,32 +1,259 @@
-"""What was asked and decided before, read in order of reviews, a batch at a time: however much there is, little of it is in memory."""
+"""The history of decisions: indexed by who reads it, searched while somebody types, and what was decided of similar actions."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Collection, Sequence
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from typing import Any
 
-from hitl_tui.model import DecisionKind, Outcome, Past, PauseKind, Recalled, Remembered
-from hitl_tui.store.answers import answer_of
+from hitl_tui import canonical_json
+from hitl_tui.filter_language import GLOBS, Filter, Limit, Term
+from hitl_tui.model import ActorKind, Decision, DecisionKind, Outcome, Past, PauseKind, Recalled, Remembered, Thumb
+from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
+from hitl_tui.store.reviews import DECISION, answer_of, read_decision
 
-BATCH = 500
+PAGE = 50
+BATCH = 100
+"""So few that neither the keys nor another program that writes wait for long."""
+FACTS = (
+    "decision, at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, rule, confidence, opened_at, looked_ms, size, "
+    "spot_check"
+)
+REMEMBER = f"""
+INSERT INTO history ({FACTS}, standing)
+SELECT {FACTS}, 0 FROM remembered WHERE decision > :last ORDER BY decision LIMIT :batch
+"""
+INDEX = """
+INSERT INTO history_text (rowid, facets, words)
+SELECT decision, facets, words FROM remembered WHERE decision > :last ORDER BY decision LIMIT :batch
+"""
+NAMES = """
+INSERT OR IGNORE INTO history_names (field, name)
+SELECT n.key, n.value FROM history h
+CROSS JOIN json_each(json_object('agent', lower(h.agent), 'tool', lower(h.tool), 'actor', lower(h.actor), 'rule', lower(h.rule))) n
+WHERE h.decision > :last
+"""
+STAND = (
+    "UPDATE history SET standing = 1 WHERE decision > :last AND decision IN (SELECT id FROM decisions WHERE id > :last AND NOT superseded)"
+)
+"""With this the rows are counted, by a trigger."""
+NEW = (
+    "SELECT 1 FROM decisions WHERE id > (SELECT coalesce(max(decision), 0) FROM history) "
+    "AND review NOT IN (SELECT review FROM attention) LIMIT 1"
+)
+HISTORY = (
+    "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
+    "h.looked_ms, h.standing, h.actor_kind"
+)
+BEGINNING = 400
+"""Characters of a reason, or of arguments that no queue has shown, that are read for a list."""
+COMPARED = 20_000
+"""Characters of edited arguments beyond which a list does not say what was changed."""
+PROPOSED = "SELECT {} FROM actions a WHERE a.review = h.review AND a.slot = h.slot"
+LISTED = (
+    "SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft'), "
+    f"substr(coalesce(d.message, ''), 1, {BEGINNING}), "
+    f"CASE WHEN h.kind = 'edit' AND length(d.args) <= {COMPARED} THEN edited(({PROPOSED.format('a.args')}), d.args) ELSE '[]' END, "
+    f"coalesce(CASE h.slot WHEN 0 THEN v.summary ELSE ({PROPOSED.format(f'substr(a.args, 1, {BEGINNING})')}) END, '') "
+    "FROM ({}) h LEFT JOIN decisions d ON d.id = h.decision LEFT JOIN reviews v ON v.id = h.review"
+)
+"""A page with what tells its decisions apart. Of the first action there is a summary already; its arguments are not read."""
+PAST_BATCH = 500
 LAST = 20
-ACTION = (
+PAST_ACTION = (
     "SELECT d.review, d.slot, v.agent, a.name, a.args, v.kind, a.allowed, "
     "coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note, "
-    "d.kind, d.actor, v.opened_at, d.at, a.outcome "
+    "d.kind, d.actor, v.opened_at, d.at, a.outcome, d.actor_kind "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
     "WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention) AND "
 )
-PAST = f"{ACTION}(d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
-SIMILAR = f"{ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d.id DESC LIMIT {LAST}"
+PAST = f"{PAST_ACTION}(d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
+SIMILAR = f"{PAST_ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d.id DESC LIMIT {LAST}"
+
+
+async def catch_up(store: Store) -> None:
+    """Take into the index what was decided since it was looked at last; whoever decides does not wait for it."""
+    while store.glance(NEW):
+        async with store.transaction() as db:
+            began = time.monotonic()
+            (last,) = db.row("SELECT coalesce(max(decision), 0) FROM history")
+            values = {"last": last, "batch": BATCH}
+            taken = db.execute(REMEMBER, values).rowcount
+            for statement in (INDEX, NAMES, STAND):
+                db.execute(statement, values)
+        if taken < BATCH:
+            return
+        await asyncio.sleep((time.monotonic() - began) / 2)  # others may write: they look again and again, and must find it free
+
+
+async def search(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[Remembered]:
+    """Decisions that fit, the newest first; `before` is the last one's number of the page before.
+
+    Cost follows what is asked for, not what there is: words and fields are looked up in an index, newest first.
+    """
+    asked = await _asked(store, wanted, "h.decision < ?", before)
+    if asked is None:
+        return []
+    source, key, values = asked
+    return await _thumbed(store, await store.all(LISTED.format(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?"), (*values, limit)))
+
+
+async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
+    """These decisions as the history lists them, the newest first."""
+    these = f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))"
+    return await _thumbed(store, await store.all(LISTED.format(these), (json.dumps(list(ids)),)))
+
+
+async def decision(store: Store, number: int) -> Decision | None:
+    """One decision, whether or not it stands; None when there is none of that number."""
+    row = await store.one(f"SELECT {DECISION} FROM decisions WHERE id = ?", (number,))
+    return read_decision(row) if row else None
+
+
+async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
+    """The review of every standing decision that fits, the oldest first; one with several comes several times."""
+    last = 0
+    while asked := await _asked(store, wanted, "h.decision > ?", last):
+        source, key, values = asked
+        page = await store.all(f"SELECT h.decision, h.review, h.standing {source} ORDER BY {key} LIMIT 2000", values)
+        for _, review, standing in page:
+            if standing:
+                yield int(review)
+        if len(page) < 2000:
+            return
+        last = page[-1][0]
+
+
+async def _asked(store: Store, wanted: Filter, where: str, number: int | None) -> tuple[str, str, list[Any]] | None:
+    """From where and by which key in order, and values; None when nothing can fit. `where` bounds the page, unless the number is None."""
+    await catch_up(store)
+    match = await _match(store, wanted)
+    if match is None:
+        return None
+    clauses, values = _bounds(wanted)
+    source, key = "FROM history h", "h.decision"
+    if match:
+        if any(term.field == "thumb" and not term.negated for term in wanted.terms):  # they are fewer than what any word is in
+            source = "FROM history h CROSS JOIN history_text t ON t.rowid = h.decision"
+        else:
+            source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
+        clauses.append("history_text MATCH ?")
+        values.append(match)
+    if number is not None:
+        clauses.append(where.replace("h.decision", key))
+        values.append(number)
+    return f"{source} WHERE {' AND '.join(clauses)}" if clauses else source, key, values
+
+
+def _bounds(wanted: Filter) -> tuple[list[str], list[Any]]:
+    where, values = [], []
+    if wanted.since is not None:
+        where += ["h.at >= ?", "h.decision >= coalesce((SELECT min(decision) FROM history WHERE at >= ?), 9223372036854775807)"]
+        values += [wanted.since, wanted.since]
+    if wanted.until is not None:
+        where.append("h.at <= ?")
+        values.append(wanted.until)
+    for limit in wanted.confidence:
+        where.append(f"h.confidence {sign_of(limit)} ?")
+        values.append(limit.value)
+    for term in wanted.terms:
+        if term.field == "thumb":
+            thumbs = ", ".join({"up": "1", "down": "-1"}[value] for value in term.values)
+            said = f"SELECT decision FROM ({feedback.ON_ANY}) WHERE thumb IN ({thumbs})"
+            where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
+    return where, values
+
+
+async def _match(store: Store, wanted: Filter) -> str | None:
+    """What the index of words is asked; empty when nothing, None when nothing can fit."""
+    asked: list[str] = []
+    but: list[str] = []
+    for term in wanted.terms:
+        if term.field == "thumb":
+            continue  # given after the words were indexed
+        tokens = [token async for token in _tokens(store, term)]
+        if not tokens and not term.negated:
+            return None
+        if tokens:
+            (but if term.negated else asked).append(f"facets : ({' OR '.join(tokens)})")
+    asked += [f"words : {phrase}" for word in wanted.words if (phrase := _phrase(word))]
+    but += [f"words : {phrase}" for word in wanted.without if (phrase := _phrase(word))]
+    if but and not asked:
+        asked = ["facets : agent *"]  # every row has one
+    return "".join([" AND ".join(asked), *(f" NOT ({one})" for one in but)])
+
+
+def _phrase(word: str) -> str:
+    """The word as FTS5 quotes it, the beginning of a longer one; empty when it holds nothing that the index knows."""
+    return f'"{word.replace(chr(34), "")}" *' if re.search(r"\w", word) else ""
+
+
+async def _tokens(store: Store, term: Term) -> AsyncIterator[str]:
+    for value in term.values:
+        if term.field not in GLOBS:
+            yield f"{term.field}{value.encode().hex().upper()}" if term.field in ("kind", "risk") else f"{term.field}{value}"
+        elif "*" not in value and "?" not in value:
+            yield f"{term.field}{_lower(value).encode().hex().upper()}"
+        else:
+            column = {"by": "actor"}.get(term.field, term.field)
+            async for name in _names(store, column, value):
+                yield f"{term.field}{name.encode().hex().upper()}"
+
+
+async def _names(store: Store, column: str, glob: str) -> AsyncIterator[str]:
+    for (name,) in await store.all("SELECT name FROM history_names WHERE field = ? AND name GLOB ?", (column, lower_glob(glob))):
+        yield name
+
+
+def _lower(text: str) -> str:
+    """As SQLite's lower(): of ASCII letters alone."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def lower_glob(glob: str) -> str:
+    """A glob for SQLite: lower case, and with brackets that mean themselves."""
+    return _lower(glob).replace("[", "[[]")
+
+
+def sign_of(limit: Limit) -> str:
+    """A limit's comparison, as SQL."""
+    return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
+
+
+async def _thumbed(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
+    thumbs = await feedback.opinions(store, [row[0] for row in found])
+    return [_remembered(row, thumbs.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
+
+
+def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:
+    (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, actor_kind, undone_at,
+     back, said, changed, summary) = row  # fmt: skip
+    return Remembered(
+        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
+        undone_at, bool(back), thumb, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
+        ActorKind(actor_kind),
+    )  # fmt: skip
+
+
+def _summary(beginning: str) -> str:
+    """Arguments as the queue lists them; as JSON where they are cut."""
+    try:
+        return canonical_json.one_line(json.loads(beginning))
+    except ValueError:
+        return canonical_json.one_line(beginning)
+
+
+# What was decided of the like
 
 
 async def decided_since(store: Store, since: float) -> AsyncGenerator[list[Past], None]:
     """Every action decided since that Unix time, with what was decided last of it; in batches, by review and slot."""
     review, slot = 0, -1
-    while rows := await store.all(PAST, (review, slot, since, BATCH)):
+    while rows := await store.all(PAST, (review, slot, since, PAST_BATCH)):
         batch = [_past(row) for row in rows]
         yield batch
         review, slot = batch[-1].review, batch[-1].slot
@@ -50,8 +277,8 @@ async def recalled(store: Store, rows: Sequence[Remembered]) -> list[Recalled]:
 
 
 def _past(row: Any) -> Past:
-    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome = row
+    review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome, actor_kind = row
     return Past(
         review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
-        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome),
+        DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind),
     )  # fmt: skip

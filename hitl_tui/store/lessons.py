@@ -13,8 +13,9 @@ from hitl_tui import canonical_json
 from hitl_tui.model import DecisionKind, Lesson, LessonState
 from hitl_tui.oversight.lessons import Corrected, Drawn, Rejected, draw
 from hitl_tui.oversight.statistics import Rates
+from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.search import catch_up
+from hitl_tui.store.history import catch_up
 
 READ = 200
 """The last rejections and corrections of a tool that lessons are drawn from."""
@@ -25,17 +26,25 @@ LOOKED_THROUGH = 5000
 BACK = (5, 50)
 """A dropped lesson comes back when as many examples again have come in as it had: at least, and at most."""
 LESSON = "id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at"
-BY_PEOPLE = "actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*'"
 REFUSED = (  # by the index `history_refused`
     "SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (SELECT decision, review, slot, kind FROM history "
-    f"WHERE agent = ? AND tool = ? AND standing AND kind IN ('edit', 'reject') AND {BY_PEOPLE} ORDER BY decision DESC LIMIT {READ}) h "
+    f"WHERE agent = ? AND tool = ? AND standing AND kind IN ('edit', 'reject') AND actor_kind = 'person' "
+    f"ORDER BY decision DESC LIMIT {READ}) h "
     "JOIN decisions d ON d.id = h.decision JOIN actions a ON a.review = h.review AND a.slot = h.slot"
 )
 RATES = (
-    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor, standing FROM history "
+    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor_kind, standing FROM history "
     f"WHERE agent = ? AND tool = ? AND decision {{}} ? ORDER BY decision DESC LIMIT {LOOKED_THROUGH}) "
-    f"WHERE standing AND {BY_PEOPLE} LIMIT {COMPARED}) GROUP BY kind"
+    f"WHERE standing AND actor_kind = 'person' LIMIT {COMPARED}) GROUP BY kind"
 )
+
+
+DECIDE = """
+UPDATE lessons SET decided_at = CASE state WHEN :state THEN decided_at ELSE :now END,
+    decided_after = CASE state WHEN :state THEN decided_after ELSE (SELECT coalesce(max(id), 0) FROM decisions) END,
+    state = :state, text = :text, wording = :wording, actor = :actor, changed_at = :now
+WHERE id = :id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,8 @@ async def propose(store: Store) -> bool:
         calls = [_call(*row) for row in await store.all(REFUSED, (agent, tool))]
         drawn = {one.topic: one for one in await asyncio.to_thread(draw, tool, calls)}
         async with store.transaction() as db:
-            await _keep(db, agent, tool, drawn)
-            await db.execute("DELETE FROM unlearnt WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
+            _keep(db, agent, tool, drawn)
+            db.execute("DELETE FROM unlearnt WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
     return bool(found)
 
 
@@ -68,23 +77,39 @@ def _call(decision: int, kind: str, proposed: str, final: str | None, message: s
     return Corrected(decision, json.loads(proposed), json.loads(final or "null"))
 
 
-async def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, Drawn]) -> None:
+def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, Drawn]) -> None:
     now = time.time()
-    known = await db.execute_fetchall("SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = ? AND tool = ?",
+    known = db.rows("SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = ? AND tool = ?",
                                       (agent, tool))  # fmt: skip
     for id_, topic, gist, wording, examples, state, actor in known:
         new = drawn.pop(topic, None)
         if state == LessonState.PROPOSED and new is None and wording != "person":  # what it came from was taken back
-            await db.execute("UPDATE lessons SET state = 'dropped', actor = '', changed_at = ? WHERE id = ?", (now, id_))
+            _update(db, id_, "UPDATE lessons SET state = 'dropped', actor = '', changed_at = ? WHERE id = ?", (now, id_))
         elif new and (state == LessonState.PROPOSED or (state == LessonState.DROPPED and _comes_back(json.loads(examples), new, actor))):
-            await _renew(
-                db, id_, new, now, keeps_words=state == LessonState.PROPOSED and (wording == "person" or _same(wording, gist, new))
-            )
+            _renew(db, id_, new, now, keeps_words=state == LessonState.PROPOSED and (wording == "person" or _same(wording, gist, new)))
     for new in drawn.values():
-        await db.execute(
+        made = db.execute(
             "INSERT INTO lessons (agent, tool, topic, gist, text, examples, made_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (agent, tool, new.topic, new.gist, new.text, json.dumps(new.examples), now, now),
         )
+        _note_change(db, int(made.lastrowid or 0))
+
+
+def _update(db: Transaction, id_: int, sql: str, values: Any) -> None:
+    """Change a lesson; another state or text is a new revision."""
+    look = "SELECT state, text FROM lessons WHERE id = ?"
+    before = db.row(look, (id_,))
+    db.execute(sql, values)
+    if db.row(look, (id_,)) != before:
+        _note_change(db, id_)
+
+
+def _note_change(db: Transaction, id_: int) -> None:
+    """Give a lesson the next revision, by which readers see that it changed, and log it."""
+    db.execute("UPDATE lessons SET rev = 1 + (SELECT max(rev) FROM lessons) WHERE id = ?", (id_,))
+    names = "agent, tool, topic, state, wording, text"
+    at, actor, *values = db.row(f"SELECT changed_at, actor, {names} FROM lessons WHERE id = ?", (id_,))
+    audit.note(db, at, "lesson", actor, {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
 
 
 def _same(wording: str, gist: str, new: Drawn) -> bool:
@@ -99,11 +124,13 @@ def _comes_back(examples: Sequence[int], new: Drawn, dropped_by: str) -> bool:
     return not dropped_by or sum(one > last for one in new.examples) >= min(max(len(examples), least), most)
 
 
-async def _renew(db: Transaction, id_: int, new: Drawn, now: float, keeps_words: bool) -> None:
+def _renew(db: Transaction, id_: int, new: Drawn, now: float, keeps_words: bool) -> None:
     if keeps_words:
-        await db.execute("UPDATE lessons SET gist = ?, examples = ? WHERE id = ?", (new.gist, json.dumps(new.examples), id_))
+        db.execute("UPDATE lessons SET gist = ?, examples = ? WHERE id = ?", (new.gist, json.dumps(new.examples), id_))
         return
-    await db.execute(
+    _update(
+        db,
+        id_,
         "UPDATE lessons SET asked = CASE gist WHEN ?1 THEN asked ELSE '' END, gist = ?1, text = ?2, wording = 'rules', examples = ?3, "
         "state = 'proposed', actor = '', decided_at = NULL, decided_after = NULL, changed_at = ?4 WHERE id = ?5",
         (new.gist, new.text, json.dumps(new.examples), now, id_),
@@ -129,12 +156,9 @@ async def get(store: Store, id_: int) -> Lesson | None:
 
 async def decide(store: Store, id_: int, state: LessonState, text: str, wording: str, actor: str) -> None:
     """Store what a person made of a lesson; when it was accepted or dropped stays when it was so already."""
-    await store.write(
-        "UPDATE lessons SET decided_at = CASE state WHEN ?1 THEN decided_at ELSE ?5 END, "
-        "decided_after = CASE state WHEN ?1 THEN decided_after ELSE (SELECT coalesce(max(id), 0) FROM decisions) END, "
-        "state = ?1, text = ?2, wording = ?3, actor = ?4, changed_at = ?5 WHERE id = ?6",
-        (state, canonical_json.plain(text), wording, actor, time.time(), id_),
-    )
+    values = {"state": state, "text": canonical_json.plain(text), "wording": wording, "actor": actor, "now": time.time(), "id": id_}
+    async with store.transaction() as db:
+        _update(db, id_, DECIDE, values)
 
 
 async def effects(store: Store, id_: int) -> tuple[Rates, Rates] | None:
@@ -177,10 +201,9 @@ async def word(store: Store, lesson: Lesson, model: str, text: str) -> None:
     """Put a model's words in the place of the rules', unless something has changed meanwhile; with an empty text, note that it had none."""
     same = "WHERE id = ? AND state = 'proposed' AND wording = 'rules' AND text = ?"
     if text:
-        await store.write(
-            f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}",
-            (canonical_json.plain(text), model, time.time(), lesson.id, lesson.text),
-        )
+        values = (canonical_json.plain(text), model, time.time(), lesson.id, lesson.text)
+        async with store.transaction() as db:
+            _update(db, lesson.id, f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}", values)
     else:
         await store.write(f"UPDATE lessons SET asked = ? {same}", (model, lesson.id, lesson.text))
 

@@ -7,10 +7,12 @@ least once, not exactly. Which addresses the channels stand for is in the policy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Escalation, Notice
+from hitl_tui.model import ActorKind, Escalation, Notice
+from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
 
 COLUMNS = "n.id, n.escalation, e.review, n.channel, n.state, n.due_at, n.tries, n.error, n.ended_at"
@@ -24,12 +26,12 @@ LOST = "n.state = 'sending' AND n.worker NOT IN (SELECT id FROM workers)"
 READY = f"{LIVE} AND ({DUE} OR {LOST})"
 MOOT = "(e.acknowledged_at IS NOT NULL OR (SELECT state FROM reviews v WHERE v.id = e.review) != 'open')"
 """Somebody has it already, or nothing is left to decide."""
-ESCALATION = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by"
+ESCALATION = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind"
 
 
-async def add(db: Transaction, escalation: int, channels: Sequence[str], due_at: float) -> None:
+def add(db: Transaction, escalation: int, channels: Sequence[str], due_at: float) -> None:
     """Have an escalation told by these channels from that Unix time on; a channel it is told by already is not added again."""
-    await db.executemany(
+    db.executemany(
         "INSERT OR IGNORE INTO notices (escalation, channel, due_at) VALUES (?, ?, ?)", [(escalation, name, due_at) for name in channels]
     )
 
@@ -64,16 +66,16 @@ async def take(store: Store, worker: str, project: int, now: float, most: int) -
     """Take up to so many notices that are due, oldest first: they are `sending` by this worker, and nobody else takes them."""
     chosen = f"SELECT n.id {READY} ORDER BY n.due_at, n.id LIMIT :most"
     async with store.transaction() as db:
-        rows = await db.execute_fetchall(
+        rows = db.rows(
             f"UPDATE notices SET state = 'sending', worker = :worker, tries = tries + 1 WHERE id IN ({chosen}) RETURNING id",
             {"worker": worker, "project": project, "now": now, "most": most},
         )
-        return await _read(db, [int(row[0]) for row in rows])
+        return _read(db, [int(row[0]) for row in rows])
 
 
-async def _read(db: Transaction, ids: Sequence[int]) -> list[Notice]:
+def _read(db: Transaction, ids: Sequence[int]) -> list[Notice]:
     marks = ", ".join("?" * len(ids))
-    rows = await db.execute_fetchall(
+    rows = db.rows(
         f"SELECT {COLUMNS} FROM notices n JOIN escalations e ON e.id = n.escalation WHERE n.id IN ({marks}) ORDER BY n.id", tuple(ids)
     )
     return [Notice(*row) for row in rows]
@@ -82,21 +84,21 @@ async def _read(db: Transaction, ids: Sequence[int]) -> list[Notice]:
 async def sent(store: Store, worker: str, notice: Notice, now: float) -> None:
     """It got through."""
     async with store.transaction() as db:
-        if await _end(db, worker, notice, "sent", "", now, now):
-            await _log(db, notice, "notified", now, {})
+        if _end(db, worker, notice, "sent", "", now, now):
+            _log(db, notice, "notified", now, {})
 
 
 async def failed(store: Store, worker: str, notice: Notice, error: str, now: float, again_at: float | None) -> None:
     """It did not; it is tried again at that Unix time, or with None not at all. The error may hold no secrets."""
     error = canonical_json.plain(error)
     async with store.transaction() as db:
-        if await _end(db, worker, notice, "failed" if again_at is None else "due", error, again_at or now, None if again_at else now):
-            await _log(db, notice, "notify_failed", now, {"error": error, "again_at": again_at})
-            await db.execute("INSERT INTO changes (review) VALUES (?)", (notice.review,))  # a screen that shows it looks again
+        if _end(db, worker, notice, "failed" if again_at is None else "due", error, again_at or now, None if again_at else now):
+            _log(db, notice, "notify_failed", now, {"error": error, "again_at": again_at})
+            db.execute("INSERT INTO changes (review) VALUES (?)", (notice.review,))  # a screen that shows it looks again
 
 
-async def _end(db: Transaction, worker: str, notice: Notice, state: str, error: str, due_at: float, ended_at: float | None) -> bool:
-    cursor = await db.execute(
+def _end(db: Transaction, worker: str, notice: Notice, state: str, error: str, due_at: float, ended_at: float | None) -> bool:
+    cursor = db.execute(
         "UPDATE notices SET state = ?, error = ?, due_at = ?, ended_at = ?, worker = NULL "
         "WHERE id = ? AND state = 'sending' AND worker = ?",
         (state, error, due_at, ended_at, notice.id, worker),
@@ -104,12 +106,10 @@ async def _end(db: Transaction, worker: str, notice: Notice, state: str, error: 
     return cursor.rowcount == 1
 
 
-async def _log(db: Transaction, notice: Notice, kind: str, now: float, more: dict[str, Any]) -> None:
-    body = canonical_json.dumps({"escalation": notice.escalation, "channel": notice.channel, "try": notice.tries, **more})
-    await db.execute(
-        "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?, ?, '', run, review, ? FROM escalations WHERE id = ?",
-        (now, kind, body, notice.escalation),
-    )
+def _log(db: Transaction, notice: Notice, kind: str, now: float, more: dict[str, Any]) -> None:
+    review, run = db.row("SELECT review, run FROM escalations WHERE id = ?", (notice.escalation,))
+    body = {"escalation": notice.escalation, "channel": notice.channel, "try": notice.tries, **more}
+    audit.note(db, now, kind, "", body, run, review)
 
 
 async def of_review(store: Store, review: int) -> list[Notice]:
@@ -122,4 +122,5 @@ async def of_review(store: Store, review: int) -> list[Notice]:
 
 async def told_of(store: Store, notice: Notice) -> Escalation:
     """The escalation a notice tells of."""
-    return Escalation(*await store.one(f"SELECT {ESCALATION} FROM escalations WHERE id = ?", (notice.escalation,)))
+    found = Escalation(*await store.one(f"SELECT {ESCALATION} FROM escalations WHERE id = ?", (notice.escalation,)))
+    return replace(found, actor_kind=ActorKind(found.actor_kind))

@@ -1,29 +1,44 @@
-"""How often each rule of the policy spoke, and which policies there have been."""
+"""How often each rule of the policy matched, and which policies were in force when."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Outcome, RuleCount
-from hitl_tui.store.connection import Store
+from hitl_tui.model import Outcome, RuleCount, Verdict
+from hitl_tui.store import audit
+from hitl_tui.store.connection import Store, Transaction
 
-NOTE = (  # what is logged already of a path is not logged again, whichever worker sees it first
-    "INSERT INTO log (at, kind, actor, run, review, body) SELECT ?1, 'policy', '', NULL, NULL, ?2 WHERE ?4 IS NOT coalesce(("
-    "SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_policies WHERE kind = 'policy' AND json_extract(body, '$.path') = ?3 "
-    "ORDER BY seq DESC LIMIT 1), '')"
-)
+COUNT = """
+INSERT INTO rule_counts (rule, outcome, actions, last_at) VALUES (:rule, :outcome, 1, :at)
+ON CONFLICT (rule, outcome) DO UPDATE SET actions = actions + 1, last_at = excluded.last_at
+"""
+LAST = """
+SELECT json_extract(body, '$.hash') FROM audit INDEXED BY audit_policies
+WHERE kind = 'policy' AND json_extract(body, '$.path') = :path ORDER BY seq DESC LIMIT 1
+"""
 
 
 async def counts(store: Store) -> list[RuleCount]:
-    """How often each rule spoke, by outcome; `thresholds`, `safety` and `no policy` among them."""
+    """How often each rule matched, by outcome; `thresholds`, `safety` and `no policy` among them."""
     found = await store.all("SELECT rule, outcome, actions, last_at FROM rule_counts ORDER BY rule, outcome")
     return [RuleCount(rule, Outcome(outcome), actions, last_at) for rule, outcome, actions, last_at in found]
 
 
+def count(db: Transaction, verdicts: Iterable[Verdict], at: float) -> None:
+    """Count the rules of verdicts that were just given, within a transaction."""
+    plain = canonical_json.plain
+    db.executemany(COUNT, [{"rule": plain(verdict.rule), "outcome": verdict.outcome, "at": at} for verdict in verdicts])
+
+
 async def note_policy(store: Store, path: str, digest: str, rules: int, problem: str) -> None:
-    """Log that the policy of that path is another than the last one logged of it; an empty digest says that there is none."""
-    path = canonical_json.plain(path)
-    body = canonical_json.dumps({"path": path, "hash": digest, "rules": rules, "problem": canonical_json.plain(problem)})
+    """Log that the policy of that path is another than the last one logged of it; an empty digest says that there is none.
+
+    Several workers may see the same change: it is logged once.
+    """
+    body = {"path": canonical_json.plain(path), "hash": digest, "rules": rules, "problem": canonical_json.plain(problem)}
     async with store.transaction() as db:
-        await db.execute(NOTE, (time.time(), body, path, digest))
+        last = db.row(LAST, {"path": body["path"]})
+        if digest != (last[0] if last else ""):
+            audit.note(db, time.time(), "policy", "", body)

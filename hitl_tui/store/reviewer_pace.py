@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from hitl_tui.model import DecisionKind
+from hitl_tui.model import DecisionKind, person_key
 from hitl_tui.oversight.statistics import Reader, needed_s, pace
 from hitl_tui.store.connection import Store
 from hitl_tui.store.statistics import Counted, times
@@ -18,15 +18,15 @@ LEAST_SIZE = 100
 async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0.0) -> Reader:
     """How one person reads, of late; the shares are those of what was counted, the attention checks those since that Unix time."""
     rows = await store.all(
-        "SELECT looked_ms / 1000.0, size, kind FROM history WHERE actor = ? AND standing AND looked_ms IS NOT NULL "
+        "SELECT looked_ms / 1000.0, size, kind FROM history WHERE actor_key = ? AND standing AND looked_ms IS NOT NULL "
         "ORDER BY decision DESC LIMIT ?",
-        (reviewer, LAST),
+        (person_key(reviewer), LAST),
     )
     looks = [(looked, needed_s(size), kind == DecisionKind.APPROVE) for looked, size, kind in reversed(rows)]
     per_1000 = [max(0.0, looked) / size * 1000 for looked, size, _ in rows if size >= LEAST_SIZE]
     shown, caught = await store.one(
-        "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE actor = ? AND caught IS NOT NULL AND found_at >= ?",
-        (reviewer, since),
+        "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE actor_key = ? AND caught IS NOT NULL AND found_at >= ?",
+        (person_key(reviewer), since),
     )
     rates = counted.rates
     return Reader(

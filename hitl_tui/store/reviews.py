@@ -1,23 +1,30 @@
-"""Reviews and their actions: opened and closed by what a thread's snapshot says."""
+"""Reviews and their actions: read, inserted and ended. Who decides them is in `decisions`, what a snapshot makes of them in `reconcile`."""
 
 from __future__ import annotations
 
 import json
 import time
 from array import array
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import (
     Action,
+    ActorKind,
     Answer,
+    Attempt,
+    Confidence,
     Context,
     Decision,
     DecisionKind,
-    Head,
+    Message,
     Outcome,
+    PartialApproval,
     Pause,
+    PauseKind,
+    Progress,
     Review,
     ReviewRow,
     ReviewState,
@@ -26,25 +33,39 @@ from hitl_tui.model import (
     worst,
 )
 from hitl_tui.policy import escalation
-from hitl_tui.store import endorsements, escalations, run_heads
-from hitl_tui.store.answers import DECIDE, answer_of, row_of
+from hitl_tui.store import audit, policy_log
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, action_values, read_action, read_context, read_row
-from hitl_tui.store.runs import GIVE_BACK
 
+PROGRESS = "v.decision, v.decided_by, v.decided_by_kind, v.decided_with, v.slots, v.decided_slots, v.approvals"
+"""Columns that `read_progress` reads."""
+ROW = (
+    "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.effective_at, "
+    f"v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, {PROGRESS}"
+)
+"""Columns that `read_row` reads."""
+WIDTH = ROW.count(",") + 1
+ACTION = (
+    "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
+    "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
+)
+"""Columns that `read_action` reads and `action_values` gives."""
+DECISION = "id, review, slot, kind, args, message, actor, digest, at, looked_ms, actor_kind"
+"""Columns that `read_decision` reads."""
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
-ANSWERED = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
-"""What policy decides by itself, and how."""
+INSERT = """
+INSERT INTO reviews (
+    run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, policy_note, opened_at, repeats, route,
+    recipient, deadline_at, deadline_then, deadline_rule
+) VALUES (
+    :run, :agent, :interrupt, :kind, :node, :path, :title, :summary, :slots, :risk, :confidence, :note, :policy_note, :opened_at, :repeats,
+    :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
+)
+"""
 
-ASKED_AGAIN = "may have run once: the run was cut off, and asks again what it had an answer to"
-LET_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
 
-Judge = Callable[[Pause], Routed]
-
-
-# What the console reads
+# Read
 
 
 async def waiting_ids(store: Store) -> array[int]:
@@ -88,8 +109,8 @@ async def of_run(store: Store, run: int) -> list[ReviewRow]:
 
 async def changed(store: Store, after: Rev) -> list[ReviewRow]:
     """Reviews that changed since then."""
-    ids = "SELECT review FROM changes WHERE seq > ? UNION SELECT review FROM audit WHERE seq > ? AND kind = 'decided'"
-    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({ids}) ORDER BY v.id", after)
+    ids = "SELECT review FROM changes WHERE seq > ?"
+    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({ids}) ORDER BY v.id", (after.change,))
     return [read_row(row) for row in found]
 
 
@@ -104,7 +125,8 @@ async def get(store: Store, review: int) -> Review | None:
         return None
     thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[WIDTH:]
     actions = await actions_of(store, review)
-    decisions = {d.slot: d for d in await _decisions(store, review)}
+    found = await store.all(f"SELECT {DECISION} FROM decisions WHERE review = ? AND NOT superseded", (review,))
+    decisions = {one.slot: one for one in map(read_decision, found)}
     return Review(
         read_row(row[:WIDTH]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
         decided_at, submitted_at, applied_at,
@@ -117,93 +139,19 @@ async def context(store: Store, review: int) -> Context:
     return read_context(json.loads(row[0])) if row else Context()
 
 
-# What the worker does
-
-
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
     """Every action of a review, in order."""
     return tuple(read_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
 
 
-async def undecided_actions(db: Transaction, review: int) -> list[Action]:
+def undecided_actions(db: Transaction, review: int) -> list[Action]:
     """Within a transaction: the actions of a review that have no decision."""
-    found = await db.execute_fetchall(
+    found = db.rows(
         f"SELECT {ACTION} FROM actions a WHERE review = ? AND NOT EXISTS "
         "(SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded) ORDER BY slot",
         (review,),
     )
     return [read_action(row) for row in found]
-
-
-async def reconcile(
-    store: Store,
-    run: int,
-    agent: str,
-    worker: str,
-    pauses: Sequence[Pause],
-    fate: Mapping[int, tuple[ReviewState, str]],
-    doubtful: Sequence[int] = (),
-    judge: Judge | None = None,
-    head: Head | None = None,
-) -> None:
-    """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
-
-    `fate` says what became of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
-    reviews may have had their effect, though that is asked again. `judge` says what policy makes of a pause that is new: what it decides
-    is stored with the review, or neither is. `head` is where the run stands.
-    """
-    pending = {pause.interrupt: pause for pause in pauses}
-    async with store.transaction() as db:
-        again = ASKED_AGAIN if doubtful else LET_AGAIN if await _let_again(db, fate) else ""
-        if again:
-            pauses = [replace(pause, note=pause.note or await _asked_before(db, run, pause, again)) for pause in pauses]
-        await _doubt(db, run, doubtful, [a.tool_call for pause in pauses if pause.note for a in pause.actions if a.tool_call])
-        await _apply_fate(db, fate)
-        live = await db.execute_fetchall(
-            "SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,)
-        )
-        known = {str(interrupt): int(review) for review, interrupt in live}
-        for interrupt, review in known.items():
-            if interrupt not in pending:
-                await db.execute("UPDATE reviews SET state = 'stale', note = 'answered elsewhere or superseded' WHERE id = ?", (review,))
-        for pause in pauses:
-            if pause.interrupt not in known:
-                await _open(db, run, agent, pause, judge)
-            elif pause.note:
-                await db.execute("UPDATE reviews SET note = ?1 WHERE id = ?2 AND note != ?1", (pause.note, known[pause.interrupt]))
-        await db.execute(
-            f"UPDATE runs SET state = 'waiting', {GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0 "
-            "WHERE id = ? AND worker = ?",
-            (run, worker),
-        )
-        await run_heads.put(db, run, head)
-
-
-async def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
-    """Mark decisions that may have had their effect: those of these reviews, and those about tool calls that are asked again."""
-    await db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in answered])
-    await db.executemany(
-        "UPDATE decisions SET doubtful = 1 WHERE NOT superseded AND (review, slot) IN (SELECT a.review, a.slot FROM reviews v "
-        "JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.submitted_at IS NOT NULL AND a.tool_call = ?)",
-        [(run, call) for call in calls],
-    )
-
-
-async def _let_again(db: Transaction, answered: Collection[int]) -> bool:
-    """Whether somebody has just answered what may have run once: what happens now may have happened."""
-    marks = ", ".join("?" * len(answered))
-    found = await db.execute_fetchall(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND note LIKE 'may have run once%'", (*answered,))
-    return bool(found)
-
-
-async def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
-    """The note, where a run asks under a new id what it had an answer to; else none."""
-    found = await db.execute_fetchall(
-        "SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id WHERE v.run = ? AND v.node = ? AND v.interrupt != ? "
-        "AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1",
-        (run, canonical_json.plain(pause.node), pause.interrupt, pause.actions[0].digest),
-    )
-    return note if found else ""
 
 
 async def gates(store: Store, run: int) -> set[str]:
@@ -214,116 +162,155 @@ async def gates(store: Store, run: int) -> set[str]:
 
 async def submitted(store: Store, run: int) -> dict[int, str]:
     """Reviews, with their interrupts, whose answer was sent and nobody has seen what came of it."""
-    return {
-        int(row[0]): str(row[1])
-        for row in await store.all("SELECT id, interrupt FROM reviews WHERE run = ? AND state = 'submitted'", (run,))
-    }
+    found = await store.all("SELECT id, interrupt FROM reviews WHERE run = ? AND state = 'submitted'", (run,))
+    return {int(review): str(interrupt) for review, interrupt in found}
 
 
-async def close(store: Store, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
-    """Say what became of submitted reviews, with a note."""
-    async with store.transaction() as db:
-        await _apply_fate(db, fate)
+# Written, within a transaction
 
 
-async def _apply_fate(db: Transaction, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
-    now = time.time()
-    for review, (state, note) in fate.items():
-        applied = now if state == ReviewState.APPLIED else None
-        await db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied, review))
-        if state == ReviewState.DECIDED:  # it never reached the graph
-            await db.execute("UPDATE reviews SET submitted_at = NULL, submitted_by = NULL WHERE id = ?", (review,))
-        if state == ReviewState.OPEN:
-            await db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
-            await endorsements.withdraw(db, review, now, note=note)
-            await db.execute(
-                "UPDATE reviews SET decided = '', decided_at = NULL, effective_at = NULL, submitted_by = NULL, "
-                "route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = ?",
-                (review,),
-            )
-            await db.execute(  # what policy decided, a person decides now
-                "UPDATE actions SET outcome = 'ask', rule = 'safety', reason = ?1 || ': a person must look, though ' || reason "
-                "WHERE review = ?2 AND outcome IN ('auto', 'deny')",
-                (note, review),
-            )
-
-
-async def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
-    pause = replace(pause, note=pause.note or await _known_doubt(db, run, pause.interrupt))
-    routed = judge(pause) if judge else Routed({})
-    review, now = await insert(db, run, agent, pause, routed)
-    for action in pause.actions:
-        verdict = routed.verdicts.get(action.slot)
-        if verdict and (kind := ANSWERED.get(verdict.outcome)):
-            answer = Answer(kind, message=canonical_json.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
-            await db.execute(DECIDE, row_of(review, action, answer, f"policy:{verdict.rule}", now, now, None))
-    if call := escalation.called(agent, pause, routed.verdicts):
-        await escalations.add(db, review, call.to, call.actor, call.why, now)
-
-
-async def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
-    """Store a new review within a transaction, with what policy says of it; its id, and when it was opened."""
+def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
+    """Store a new review, with what policy says of it; its id, and when it was opened."""
     first, plain, now = pause.actions[0], canonical_json.plain, time.time()
-    actions = [_with(action, routed.verdicts.get(action.slot)) for action in pause.actions]
-    risk = worst([action.risk for action in actions]) if routed.verdicts else pause.risk
-    note = plain("; ".join(filter(None, [pause.note, routed.note])))
+    actions = [_with_verdict(action, routed.verdicts.get(action.slot)) for action in pause.actions]
     due = escalation.soonest(routed.verdicts)
-    cursor = await db.execute(
-        "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at, "
-        "repeats, route, recipient, deadline_at, deadline_then, deadline_rule) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, agent, pause.interrupt, pause.kind, plain(pause.node), canonical_json.dumps(list(pause.path)), plain(first.name),
-         canonical_json.one_line(first.args), len(pause.actions), risk, pause.confidence, note, now,
-         pause.repeats, _route(routed.verdicts), plain(escalation.recipient(routed.verdicts)),
-         now + (due.deadline_s or 0.0) if due else None, due.then if due else "", due.rule if due else ""),
-    )  # fmt: skip
-    review = int(cursor.lastrowid or 0)
-    await db.execute(
+    values = {
+        "run": run,
+        "agent": agent,
+        "interrupt": pause.interrupt,
+        "kind": pause.kind,
+        "node": plain(pause.node),
+        "path": canonical_json.dumps(list(pause.path)),
+        "title": plain(first.name),
+        "summary": canonical_json.one_line(first.args),
+        "slots": len(pause.actions),
+        "risk": worst([action.risk for action in actions]) if routed.verdicts else pause.risk,
+        "confidence": pause.confidence,
+        "note": plain(pause.note),
+        "policy_note": plain(routed.note),
+        "opened_at": now,
+        "repeats": pause.repeats,
+        "route": max((verdict.outcome for verdict in routed.verdicts.values()), key=WORSE.index, default=None),
+        "recipient": plain(escalation.recipient(routed.verdicts)),
+        "deadline_at": now + (due.deadline_s or 0.0) if due else None,
+        "deadline_then": due.then if due else "",
+        "deadline_rule": due.rule if due else "",
+    }
+    review = int(db.execute(INSERT, values).lastrowid or 0)
+    db.execute(
         "INSERT INTO details (review, value, context) VALUES (?, ?, ?)",
         (review, canonical_json.dumps(pause.value), canonical_json.dumps(asdict(pause.context))),
     )
-    await db.executemany(
+    db.executemany(
         f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",
         [(review, *action_values(action)) for action in actions],
     )
+    if not db.row("SELECT attention FROM runs WHERE id = ?", (run,))[0]:
+        policy_log.count(db, routed.verdicts.values(), now)
+    body = {name: values[name] for name in ("kind", "title", "interrupt", "route")}
+    note = "; ".join(filter(None, [str(values["note"]), str(values["policy_note"])]))
+    audit.note(db, now, "opened", f"agent:{agent}", {**body, "note": note}, run, review)
     return review, now
 
 
-def _with(action: Action, verdict: Verdict | None) -> Action:
+def end(db: Transaction, review: int, state: ReviewState, note: str, at: float | None = None) -> None:
+    """Bring a review to one of its final states; its escalations go no further, and an attention check's run ends with it."""
+    now = time.time() if at is None else at
+    run, was = db.row("SELECT run, state FROM reviews WHERE id = ?", (review,))
+    applied_at = now if state is ReviewState.APPLIED else None
+    db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied_at, review))
+    if was == state:
+        return
+    audit.note(db, now, state, "", {"note": note}, run, review)
+    db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
+    if state is not ReviewState.APPLIED:  # a check that was lost ends without a result
+        db.execute(
+            "UPDATE runs SET state = 'cancelled', ended_at = coalesce(ended_at, (SELECT opened_at FROM reviews WHERE id = ?)) "
+            "WHERE id = ? AND attention AND state = 'waiting'",
+            (review, run),
+        )
+
+
+def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
     action = replace(action, declared=action.risk)
     if verdict is None:
         return action
-    said = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
-    return replace(said, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
+    judged = replace(action, outcome=verdict.outcome, rule=verdict.rule, reason=verdict.reason, reviewers=verdict.reviewers)
+    return replace(judged, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
 
 
-def _route(verdicts: Mapping[int, Verdict]) -> Outcome | None:
-    """The worst outcome: of what people have to decide, and where that is nothing, of what policy did."""
-    return max((verdict.outcome for verdict in verdicts.values()), key=WORSE.index, default=None)
+# Rows as nouns
 
 
-async def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
-    """Why a question that is new here may not be new to the world: an older checkpoints.db, or a lost hitl.db."""
-    found = await db.execute_fetchall(
-        "SELECT (SELECT CASE state WHEN 'applied' THEN 'applied' ELSE note END FROM reviews WHERE run = ?1 AND interrupt = ?2 "
-        "AND (state = 'applied' OR note LIKE 'may have run once%') ORDER BY id DESC LIMIT 1), "
-        "(SELECT json_extract(input, '$.adopted') IS NOT NULL FROM runs WHERE id = ?1)",
-        (run, interrupt),
+def read_row(row: Any) -> ReviewRow:
+    """The review of a row of `ROW`."""
+    (id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, effective_at, route, recipient, escalated,
+     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, *progress) = row  # fmt: skip
+    return ReviewRow(
+        id_, run, agent, PauseKind(kind), ReviewState(state), title, summary, slots, opened_at, risk, confidence, note,
+        read_progress(progress), effective_at, route and Outcome(route), recipient, escalated, claimed_by, claimed_until, deadline_at,
+        deadline_then, policy_note,
+    )  # fmt: skip
+
+
+def read_progress(row: Sequence[Any]) -> Progress:
+    """How far people have come, of a row of `PROGRESS`."""
+    decision, by, by_kind, others, slots, decided_slots, approvals = row
+    partial = () if approvals == "[]" else _approvals(approvals)
+    return Progress(decision, by, ActorKind(by_kind), tuple(json.loads(others)), slots, decided_slots, partial)
+
+
+def _approvals(text: str) -> tuple[PartialApproval, ...]:
+    return tuple(PartialApproval(DecisionKind(kind), needed, tuple(people)) for kind, needed, people in json.loads(text))
+
+
+def progress_of(db: Transaction, review: int) -> Progress:
+    """Within a transaction: how far people have come with a review."""
+    return read_progress(db.row(f"SELECT {PROGRESS} FROM reviews v WHERE v.id = ?", (review,)))
+
+
+def read_decision(row: Any) -> Decision:
+    """The decision of a row of `DECISION`."""
+    id_, review, slot, kind, args, message, actor, digest, at, looked_ms, actor_kind = row
+    return Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms, ActorKind(actor_kind))
+
+
+def answer_of(kind: str, args: str | None, message: str | None) -> Answer:
+    """The answer of a stored decision or approval."""
+    return Answer(DecisionKind(kind), None if args is None else json.loads(args), message)
+
+
+def action_values(a: Action) -> tuple[Any, ...]:
+    """An action's columns, `ACTION`."""
+    plain, dumps = canonical_json.plain, canonical_json.dumps
+    return (
+        a.slot, plain(a.name), dumps(a.args), dumps(list(a.allowed)), plain(a.description), dumps(a.args_schema), dumps(a.answer_schema),
+        dumps(list(a.choices)), a.tool_call and plain(a.tool_call), dumps(dict(a.means)), a.digest, a.confidence.value, a.confidence.source,
+        plain(a.confidence.note), a.risk and plain(a.risk), a.outcome, plain(a.rule), plain(a.reason), a.reviewers,
+        a.declared and plain(a.declared), a.spot_check,
+    )  # fmt: skip
+
+
+def read_action(row: Any) -> Action:
+    """The action of a row of `ACTION`."""
+    (slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, source, why, risk,
+     outcome, rule, reason, reviewers, declared, spot_check) = row  # fmt: skip
+    return Action(
+        slot, name, json.loads(args), tuple(DecisionKind(k) for k in json.loads(allowed)), description, json.loads(args_schema),
+        json.loads(answer_schema), tuple(json.loads(choices)), tool_call, digest, json.loads(means), Confidence(confidence, source, why),
+        risk, outcome and Outcome(outcome), rule, reason, reviewers, declared, bool(spot_check),
+    )  # fmt: skip
+
+
+def read_context(raw: Mapping[str, Any]) -> Context:
+    """A stored context."""
+    return Context(
+        conversation=tuple(Message(**{**m, "calls": tuple((name, args) for name, args in m["calls"])}) for m in raw["conversation"]),
+        reasoning=raw["reasoning"],
+        attempts=tuple(Attempt(**a) for a in raw["attempts"]),
+        error=raw["error"],
+        state=raw["state"],
+        before=tuple(raw["before"]),
+        after=tuple(raw["after"]),
+        model=raw["model"],
     )
-    answered, adopted = next(iter(found))
-    if answered and answered != ReviewState.APPLIED:
-        return str(answered)
-    if answered:
-        return "may have run once: it was answered before, and checkpoints.db is older than that"
-    return "may have run once: what was decided of this run was lost with an earlier hitl.db" if adopted else ""
-
-
-async def _decisions(store: Store, review: int) -> list[Decision]:
-    found = await store.all(
-        "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions WHERE review = ? AND NOT superseded",
-        (review,),
-    )
-    return [
-        Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
-        for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in found
-    ]

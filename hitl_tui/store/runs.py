@@ -6,11 +6,12 @@ import json
 import time
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Head, Json, Run, RunOptions, RunState
-from hitl_tui.store import attention_findings, audit, run_heads
+from hitl_tui.model import Context, Head, Json, ReviewState, Run, RunOptions, RunState
+from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
 
@@ -34,7 +35,7 @@ REQUEUE = (
     "UPDATE runs SET state = 'queued', resuming = 1, cancelling = 0, crashes = 0, worked_s = 0, ended_at = NULL "
     "WHERE id = ? AND state IN ('failed', 'cancelled') AND NOT attention"
 )
-MAY_HAVE_RUN = "the run {} while this was being applied; it may have run"
+SENT_AND_OVER = "the run {} while this was being applied; it may have run"
 TAKEABLE = (
     "state = 'queued' AND NOT cancelling AND agent IN ({marks}) AND (project = ? OR project IS NULL) "
     f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
@@ -50,12 +51,13 @@ async def insert(
     lists = [canonical_json.dumps(list(given)) for given in (options.gates_before, options.gates_after, options.tags)]
     async with store.transaction() as db:
         for project, agent, thread, title, given in runs:
-            cursor = await db.execute(
+            cursor = db.execute(
                 "INSERT INTO runs (project, agent, thread, title, input, created_at, gates_before, gates_after, tags, time_limit_s, "
                 "launched_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (project, agent, thread, title, canonical_json.dumps(given), time.time(), *lists, options.time_limit_s, by),
             )
             made.append(int(cursor.lastrowid or 0))
+            run_states.note_launch(db, made[-1])
     return made
 
 
@@ -107,12 +109,17 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     if not store.glance(next_one, wanted):  # the usual answer, and it costs no write lock
         return None
     now = time.time()
-    taken = await store.write_rows(
-        "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, project = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
-        f"error = '', traceback = '', activity = 'starting' WHERE id = ({next_one}) RETURNING {COLUMNS}",
-        (worker, now, project, now, *wanted),
-    )
-    return read_run(taken[0]) if taken else None
+    async with store.transaction() as db:
+        taken = db.rows(
+            "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, project = ?, started_at = coalesce(started_at, ?), "
+            f"ended_at = NULL, error = '', traceback = '', activity = 'starting' WHERE id = ({next_one}) RETURNING {COLUMNS}",
+            (worker, now, project, now, *wanted),
+        )
+        if not taken:
+            return None
+        run = read_run(taken[0])
+        run_states.changed(db, run.id, RunState.QUEUED, RunState.RUNNING)
+        return run
 
 
 async def suspect_waits(store: Store, project: int, agents: Sequence[str]) -> bool:
@@ -140,41 +147,48 @@ async def settle(store: Store, run: int, worker: str, state: RunState, head: Hea
         columns |= {"cancelling": False, "resuming": False, "crashes": 0}  # `cut` stays: a retry must know
     sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
-        cursor = await db.execute(
-            f"UPDATE runs SET {GIVE_BACK}, {sets} WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}",
-            (*columns.values(), run, worker, worker),
-        )
-        if cursor.rowcount and state in OVER:
-            await _close_reviews(db, run, state)
-            await run_heads.put(db, run, head)
+        was = db.row(f"SELECT state FROM runs WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}", (run, worker, worker))
+        if was is None:
+            return
+        db.execute(f"UPDATE runs SET {GIVE_BACK}, {sets} WHERE id = ?", (*columns.values(), run))
+        run_states.changed(db, run, was[0], state)
+        if state in OVER:
+            _close_reviews(db, run, state)
+            put_head(db, run, head)
 
 
-async def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
+def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
     """End what a run that is over still asked; what became of an answer on its way, nobody will see."""
-    await db.execute(
-        "UPDATE reviews SET state = 'stale', note = ? WHERE run = ? AND state IN ('open', 'decided')", (f"the run is {state}", run)
-    )
-    await db.execute(
-        "UPDATE reviews SET state = 'failed', note = ? WHERE run = ? AND state = 'submitted'",
-        (MAY_HAVE_RUN.format("failed" if state is RunState.FAILED else f"was {state}"), run),
-    )
+    sent = SENT_AND_OVER.format("failed" if state is RunState.FAILED else f"was {state}")
+    for review, its in db.rows("SELECT id, state FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,)):
+        if its == ReviewState.SUBMITTED:
+            reviews.end(db, review, ReviewState.FAILED, sent)
+        else:
+            reviews.end(db, review, ReviewState.STALE, f"the run is {state}")
 
 
 async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
     """What running runs do now."""
     async with store.transaction() as db:
-        await db.executemany(
-            "UPDATE runs SET activity = ? WHERE id = ? AND state = 'running'", [(doing, run) for run, doing in activity.items()]
-        )
+        db.executemany("UPDATE runs SET activity = ? WHERE id = ? AND state = 'running'", [(doing, run) for run, doing in activity.items()])
 
 
 async def requeue(store: Store, run: int, by: str) -> bool:
     """Let a failed or cancelled run go on from its checkpoint, as somebody wants; False when it is neither."""
     async with store.transaction() as db:
-        cursor = await db.execute(REQUEUE, (run,))
-        if cursor.rowcount:
-            await audit.note(db, time.time(), "retried", by, {}, run)
-        return cursor.rowcount > 0
+        is_queued = queue_again(db, run)
+        if is_queued:
+            audit.note(db, time.time(), "retried", by, {}, run)
+        return is_queued
+
+
+def queue_again(db: Transaction, run: int) -> bool:
+    """Within a transaction: let a failed or cancelled run go on from its checkpoint; False when it is neither."""
+    was = db.row("SELECT state FROM runs WHERE id = ?", (run,))
+    if was is None or not db.execute(REQUEUE, (run,)).rowcount:
+        return False
+    run_states.changed(db, run, was[0], RunState.QUEUED)
+    return True
 
 
 async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
@@ -184,20 +198,22 @@ async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
     """
     now = time.time()
     async with store.transaction() as db:
-        if by and await attention_findings.caught(db, by, "cancelled", run=run):
+        if by and attention_checks.caught(db, by, "cancelled", run=run):
             return True
-        cursor = await db.execute(
+        idle = db.row("SELECT state FROM runs WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL", (run,))
+        cursor = db.execute(
             "UPDATE runs SET state = 'cancelled', ended_at = ?, activity = '', cancelling = 0, resuming = 0 "
             "WHERE id = ? AND state IN ('queued', 'waiting') AND worker IS NULL",
             (now, run),
         )
-        at_once = cursor.rowcount > 0
+        at_once = idle is not None
         if not at_once:
-            cursor = await db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
+            cursor = db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
         if cursor.rowcount and by:
-            await audit.note(db, now, "cancelled", by, {"at_once": at_once}, run)
-        if at_once:
-            await _close_reviews(db, run, RunState.CANCELLED)
+            audit.note(db, now, "cancelled", by, {"at_once": at_once}, run)
+        if idle is not None:
+            run_states.changed(db, run, idle[0], RunState.CANCELLED)
+            _close_reviews(db, run, RunState.CANCELLED)
         return cursor.rowcount > 0
 
 
@@ -222,21 +238,24 @@ async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:
     likely ended for its sake. Else, unless nobody is to `blame`, each run is marked with one more crash.
     """
     async with store.transaction() as db:
-        due = await db.execute_fetchall("SELECT id, cancelling FROM runs WHERE worker = ? AND (cancelling OR error != '')", (worker,))
-        for run, cancelling in due:
+        due = db.rows("SELECT id, cancelling, state FROM runs WHERE worker = ? AND (cancelling OR error != '')", (worker,))
+        for run, cancelling, was in due:
             state = RunState.CANCELLED if cancelling else RunState.FAILED
-            await db.execute(
+            db.execute(
                 f"UPDATE runs SET state = ?, ended_at = ?, {GIVE_BACK}, activity = '', "
                 "error = CASE WHEN cancelling THEN '' ELSE error END, cancelling = 0, resuming = 0, crashes = 0, cut = 1 WHERE id = ?",
                 (state, time.time(), run),
             )
-            await _close_reviews(db, run, state)
-        rows = await db.execute_fetchall(
+            run_states.changed(db, run, was, state)
+            _close_reviews(db, run, state)
+        rows = db.rows(
             f"UPDATE runs SET state = 'queued', {GIVE_BACK_LATE}, resuming = 1, cut = 1, crashes = crashes + ?, activity = '' "
             "WHERE worker = ? RETURNING id",
             (blame and not due, worker),
         )
-        await db.execute("DELETE FROM workers WHERE id = ?", (worker,))
+        for (run,) in rows:
+            run_states.changed(db, run, RunState.RUNNING, RunState.QUEUED)
+        db.execute("DELETE FROM workers WHERE id = ?", (worker,))
         return [int(row[0]) for row in (*due, *rows)]
 
 
@@ -269,6 +288,27 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
             f"SELECT id, agent FROM runs WHERE state = 'queued' AND project IS NULL AND agent NOT IN ({marks})", tuple(agents)
         )
     ]
+
+
+def put_head(db: Transaction, run: int, head: Head | None) -> None:
+    """Store where a run stands; None when nobody knows. An empty context is that of the run's newest review, and not stored twice."""
+    db.execute("DELETE FROM heads WHERE run = ?", (run,))
+    if head is None:
+        return
+    plain = canonical_json.plain
+    context = None if head.context == Context() else canonical_json.dumps(asdict(head.context))
+    calls = [{"id": plain(call.id), "name": plain(call.name), "args": call.args} for call in head.calls]
+    db.execute(
+        "INSERT INTO heads (run, checkpoint, nodes, context, words, calls) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            run,
+            head.checkpoint,
+            canonical_json.dumps(list(head.nodes)),
+            context,
+            None if head.text is None else plain(head.text),
+            canonical_json.dumps(calls),
+        ),
+    )
 
 
 def read_run(row: Any) -> Run:

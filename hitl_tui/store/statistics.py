@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hitl_tui.model import person_key
 from hitl_tui.oversight.statistics import ABOUT, Believed, Figures, Rates, Span, Times, about, quantile
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
-from hitl_tui.store.search import catch_up
+from hitl_tui.store.history import catch_up
 
 Group = Literal["agent", "tool", "reviewer", "rule"]
 SCOPES: Mapping[Group, str] = {"agent": "tool", "tool": "tool", "reviewer": "reviewer", "rule": "rule"}
@@ -161,7 +162,8 @@ async def of_reviewer(store: Store, reviewer: str) -> Counted:
     await catch_up(store)
     found = Counted()
     cell = await store.one(
-        "SELECT id FROM cells WHERE scope = 'reviewer' AND agent = '' AND tool = '' AND actor = ? AND rule = ''", (reviewer,)
+        "SELECT id FROM cells WHERE scope = 'reviewer' AND agent = '' AND tool = '' AND actor_key = ? AND rule = ''",
+        (person_key(reviewer),),
     )
     rows = await store.all(
         "SELECT measure, value, count FROM tallies WHERE scope = 'reviewer' AND grain = 0 AND measure IN ('decided', 'looked') AND day = 0 "

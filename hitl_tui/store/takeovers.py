@@ -9,11 +9,12 @@ from typing import Any
 
 from hitl_tui import canonical_json, handback
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, Run, RunState, TakeOver
-from hitl_tui.store import attention_findings
+from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, ReviewState, Run, RunState, TakeOver, person_key, same_person
+from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.error_context import when
-from hitl_tui.store.review_rows import read_context
+from hitl_tui.store.errors import when
+from hitl_tui.store.reviews import PROGRESS, read_context, read_progress
+from hitl_tui.store.run_states import end_takeover
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
 
@@ -35,68 +36,73 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | No
     """
     now = time.time()
     async with store.transaction() as db:
-        await _must_rest(db, run)
-        if await attention_findings.waits(db, run):
-            await _must_be_free(db, run, actor, None, reason)
-            await attention_findings.caught(db, actor, "taken over", run=run)
+        _must_rest(db, run)
+        if attention_checks.waits(db, run):
+            _must_be_free(db, run, actor, None, reason)
+            attention_checks.caught(db, actor, "taken over", run=run)
             return None
-        head = await db.execute_fetchall("SELECT checkpoint FROM heads WHERE run = ?", (run,))
+        head = db.rows("SELECT checkpoint FROM heads WHERE run = ?", (run,))
         if not head:
             raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
-        before = await _live(db, run)
+        before = _live(db, run)
         if before and before.state != "open":
             raise Stale(f"run r{run} is moving: {before.actor} has handed it back", "wait for what it does then")
-        if before and before.actor.casefold() == actor.casefold():
+        if before and same_person(before.actor, actor):
             return before
-        await _must_be_free(db, run, actor, before, reason)
+        _must_be_free(db, run, actor, before, reason)
         if before:
-            await _end(db, before.id, "discarded", f"taken by {actor}: {reason}")
-        cursor = await db.execute(
-            "INSERT INTO takeovers (run, actor, at, head, reason, plan, typed) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (run, actor, now, head[0][0], reason, *await _left_over(db, run, actor)),
+            end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
+        cursor = db.execute(
+            "INSERT INTO takeovers (run, actor, actor_key, at, head, reason, plan, typed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (run, actor, person_key(actor), now, head[0][0], reason, *_left_over(db, run, actor)),
         )
         made = int(cursor.lastrowid or 0)
-        await db.execute(
-            "UPDATE reviews SET claimed_by = ?, claimed_until = ? WHERE run = ? AND state = 'open'", (actor, UNTIL_HANDED_BACK, run)
+        audit.note(db, now, "taken_over", actor, {"takeover": made, "head": head[0][0], "reason": reason}, run)
+        db.execute(
+            "UPDATE reviews SET claimed_by = ?, claimed_key = ?, claimed_until = ? WHERE run = ? AND state = 'open'",
+            (actor, person_key(actor), UNTIL_HANDED_BACK, run),
         )
-        rows = await db.execute_fetchall(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (made,))
+        rows = db.rows(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (made,))
         return _read(rows[0])
 
 
-async def _left_over(db: Transaction, run: int, actor: str) -> tuple[str | None, str | None]:
+def _left_over(db: Transaction, run: int, actor: str) -> tuple[str | None, str | None]:
     """What this person wrote for the run before and nobody carried out, unless they gave it up themselves."""
-    found = await db.execute_fetchall(
-        "SELECT t.plan, t.typed FROM takeovers t WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = ? AND actor = ? COLLATE NOCASE) "
+    found = db.rows(
+        "SELECT t.plan, t.typed FROM takeovers t WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = ? AND actor_key = ?) "
         "AND (t.state IN ('failed', 'stale') OR t.state = 'discarded' AND t.note != '') "
         "AND NOT EXISTS (SELECT 1 FROM takeovers o WHERE o.run = t.run AND o.id > t.id AND o.state = 'applied')",
-        (run, actor),
+        (run, person_key(actor)),
     )
     return next(((plan, typed) for plan, typed in found), (None, None))
 
 
-async def _must_rest(db: Transaction, run: int) -> None:
-    [(state, activity)] = await db.execute_fetchall("SELECT state, activity FROM runs WHERE id = ?", (run,))
+def _must_rest(db: Transaction, run: int) -> None:
+    [(state, activity)] = db.rows("SELECT state, activity FROM runs WHERE id = ?", (run,))
     if state == RunState.DONE:
         raise Refused(f"run r{run} is done: there is nothing left to take over", "launch another in its thread to go on")
     if state not in AT_REST:
         doing = f" ({canonical_json.one_line(activity, 60)})" if activity else ""
         raise Refused(f"run r{run} is moving: it is {state}{doing}", "take it over when it waits or has failed")
-    moving = await db.execute_fetchall(
-        "SELECT id, decided FROM reviews WHERE run = ? AND state IN ('decided', 'submitted') AND kind != 'failure' LIMIT 1", (run,)
+    moving = db.rows(
+        f"SELECT v.id, {PROGRESS} FROM reviews v WHERE v.run = ? AND v.state IN ('decided', 'submitted') AND v.kind != 'failure' LIMIT 1",
+        (run,),
     )
-    for review, decided in moving:
-        raise Refused(f"run r{run} is moving: review {review} was {decided}", "undo that, or wait for what the agent does then")
+    for review, *progress in moving:
+        raise Refused(
+            f"run r{run} is moving: review {review} was {read_progress(progress).told()}", "undo that, or wait for what the agent does then"
+        )
 
 
-async def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver | None, reason: str) -> None:
+def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver | None, reason: str) -> None:
     """Nobody has it or one of its reviews, or there is a reason to take it from them."""
     if reason.strip():
         return
     if before:
         raise Refused(f"{before.actor} took run r{run} over{when(before.at)}", "take it from them with a reason (--reason)")
-    claimed = await db.execute_fetchall(
-        "SELECT id, claimed_by FROM reviews WHERE run = ? AND state = 'open' AND claimed_until > ? AND claimed_by != ? COLLATE NOCASE",
-        (run, time.time(), actor),
+    claimed = db.rows(
+        "SELECT id, claimed_by FROM reviews WHERE run = ? AND state = 'open' AND claimed_until > ? AND claimed_key != ?",
+        (run, time.time(), person_key(actor)),
     )
     for review, by in claimed:
         raise Refused(f"{by} has claimed review {review} of run r{run}", "take the run from them with a reason (--reason)")
@@ -129,28 +135,32 @@ def holder(store: Store, run: int) -> TakeOver | None:
 async def keep(store: Store, takeover: int, actor: str, plan: HandBack, typed: Mapping[str, str]) -> bool:
     """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
     values = (canonical_json.dumps(handback.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
-    return await _change(store, takeover, actor, "plan = ?, typed = ?", *values)
+    mine = "WHERE id = ? AND actor_key = ? AND state = 'open'"
+    return bool(await store.write(f"UPDATE takeovers SET plan = ?, typed = ? {mine}", (*values, takeover, person_key(actor))))
 
 
 async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
     """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
-    values = (canonical_json.dumps(handback.as_json(plan)), time.time())
-    return await _change(store, takeover, actor, "plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ?", *values)
-
-
-async def _change(store: Store, takeover: int, actor: str, sets: str, *values: Any) -> bool:
-    where = "WHERE id = ? AND actor = ? COLLATE NOCASE AND state = 'open'"
-    return bool(await store.write(f"UPDATE takeovers SET {sets} {where}", (*values, takeover, actor)))
+    now, written = time.time(), handback.as_json(plan)
+    async with store.transaction() as db:
+        changed = db.rows(
+            "UPDATE takeovers SET plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ? "
+            "WHERE id = ? AND actor_key = ? AND state = 'open' RETURNING run, actor, note",
+            (canonical_json.dumps(written), now, takeover, person_key(actor)),
+        )
+        for run, holder_, note in changed:
+            audit.note(db, now, "handed_back", holder_, {"takeover": takeover, "note": note, "plan": written}, run)
+        return bool(changed)
 
 
 async def discard(store: Store, takeover: int, actor: str) -> bool:
     """Let the run be as it was; False when it is no longer in this person's hands."""
     async with store.transaction() as db:
-        rows = await db.execute_fetchall(
-            "SELECT 1 FROM takeovers WHERE id = ? AND actor = ? COLLATE NOCASE AND state IN ('open', 'handed_back')", (takeover, actor)
+        rows = db.rows(
+            "SELECT 1 FROM takeovers WHERE id = ? AND actor_key = ? AND state IN ('open', 'handed_back')", (takeover, person_key(actor))
         )
         if rows:
-            await _end(db, takeover, "discarded", "")
+            end_takeover(db, takeover, "discarded", "")
         return bool(rows)
 
 
@@ -189,21 +199,22 @@ async def submit(store: Store, worker: str, takeover: int) -> bool:
     """Write the ledger before LangGraph is called, and with it take the run's lease; False when another worker was first."""
     now, mine = time.time(), "(SELECT run FROM takeovers WHERE id = ? AND state = 'handed_back')"
     async with store.transaction() as db:
-        rows = await db.execute_fetchall(
+        rows = db.rows(
             f"SELECT id, state, error, traceback FROM runs WHERE id = {mine} AND worker IS NULL "
             "AND state IN ('waiting', 'failed', 'cancelled')",
             (takeover,),
         )
         for run, *was in rows:
-            await db.execute(
+            db.execute(
                 "UPDATE takeovers SET state = 'submitted', submitted_by = ?, was = ?, was_error = ?, was_traceback = ? WHERE id = ?",
                 (worker, *was, takeover),
             )
-            await db.execute(
+            db.execute(
                 "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, ended_at = NULL, activity = 'handed back', error = '', "
                 "traceback = '' WHERE id = ?",
                 (worker, now, run),
             )
+            run_states.changed(db, run, was[0], RunState.RUNNING)
         return bool(rows)
 
 
@@ -217,42 +228,35 @@ async def applied(store: Store, takeover: TakeOver, note: str = "") -> None:
     """The graph has what was done in the agent's place: whatever the run asked is settled by it."""
     now = time.time()
     async with store.transaction() as db:
-        await _end(db, takeover.id, "applied", note)
-        await db.execute(
-            "UPDATE reviews SET state = 'applied', decided = ?, applied_at = ? WHERE run = ? AND state IN ('open', 'decided') "
-            "AND kind != 'failure'",
-            (f"taken over by {takeover.actor}", now, takeover.run),
+        end_takeover(db, takeover.id, "applied", note)
+        settled = db.rows(
+            "SELECT id, note FROM reviews WHERE run = ? AND state IN ('open', 'decided') AND kind != 'failure'", (takeover.run,)
         )
+        for review, warning in settled:
+            db.execute(
+                "UPDATE reviews SET decision = 'taken over', decided_by = ?, decided_by_kind = 'person', decided_with = '[]' WHERE id = ?",
+                (takeover.actor, review),
+            )
+            reviews.end(db, review, ReviewState.APPLIED, warning, now)
 
 
 async def put_back(store: Store, worker: str, takeover: TakeOver, state: str, note: str) -> None:
     """Nothing of it was done: end it as `stale` or `failed`, and let the run be as it was."""
     async with store.transaction() as db:
-        await _end(db, takeover.id, state, note)
-        [(was, error, trace)] = await db.execute_fetchall(
-            "SELECT was, was_error, was_traceback FROM takeovers WHERE id = ?", (takeover.id,)
-        )
+        end_takeover(db, takeover.id, state, note)
+        [(was, error, trace)] = db.rows("SELECT was, was_error, was_traceback FROM takeovers WHERE id = ?", (takeover.id,))
         waits = was == RunState.WAITING
-        await db.execute(
+        moved = db.execute(
             f"UPDATE runs SET state = ?, error = ?, traceback = ?, ended_at = ?, cut = cut AND ?, {GIVE_BACK}, activity = '', "
             "resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
             (was, error, trace, None if waits else time.time(), not waits, takeover.run, worker),
         )
+        if moved.rowcount:
+            run_states.changed(db, takeover.run, RunState.RUNNING, RunState(was))
 
 
-async def _end(db: Transaction, takeover: int, state: str, note: str) -> None:
-    await db.execute(
-        "UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, canonical_json.plain(note), time.time(), takeover)
-    )
-    await db.execute(
-        "UPDATE reviews SET claimed_by = NULL, claimed_until = NULL WHERE run = (SELECT run FROM takeovers WHERE id = ?) "
-        "AND state = 'open' AND claimed_until = ?",
-        (takeover, UNTIL_HANDED_BACK),
-    )
-
-
-async def _live(db: Transaction, run: int) -> TakeOver | None:
-    rows = await db.execute_fetchall(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
+def _live(db: Transaction, run: int) -> TakeOver | None:
+    rows = db.rows(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
     return _read(rows[0]) if rows else None
 
 

@@ -10,10 +10,9 @@ from hitl_tui.export import Asked, Case, Thread
 from hitl_tui.filter_language import Filter
 from hitl_tui.model import Action, Decision, Review
 from hitl_tui.store import feedback
-from hitl_tui.store.answers import answer_of
 from hitl_tui.store.connection import Store
-from hitl_tui.store.review_rows import ACTION, ROW, WIDTH, read_action, read_context, read_row
-from hitl_tui.store.search import decided
+from hitl_tui.store.history import decided
+from hitl_tui.store.reviews import ACTION, DECISION, ROW, WIDTH, answer_of, read_action, read_context, read_decision, read_row
 
 BATCH = 200
 
@@ -50,12 +49,9 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     for review, *row in await store.all(f"SELECT review, {ACTION} FROM actions WHERE review IN ({marks}) ORDER BY review, slot", values):
         actions[review].append(read_action(row))
     decisions: dict[int, dict[int, Decision]] = defaultdict(dict)
-    for id_, review, slot, kind, args, message, actor, digest, at, looked_ms in await store.all(
-        "SELECT id, review, slot, kind, args, message, actor, digest, at, looked_ms FROM decisions "
-        f"WHERE review IN ({marks}) AND NOT superseded",
-        values,
-    ):
-        decisions[review][slot] = Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms)
+    for row in await store.all(f"SELECT {DECISION} FROM decisions WHERE review IN ({marks}) AND NOT superseded", values):
+        decision = read_decision(row)
+        decisions[decision.review][decision.slot] = decision
     thumbs = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
     threads = await _asked(store, sorted({row[WIDTH] for row in rows}))
     found = {}

@@ -13,7 +13,7 @@ from hitl_tui.policy.engine import judge
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, reviews, runs
 from hitl_tui.store import attention_checks as rows
-from hitl_tui.store.review_rows import read_context
+from hitl_tui.store.reviews import read_context
 
 
 class AttentionChecks:

@@ -15,7 +15,18 @@ from hitl_tui.errors import Storage
 from hitl_tui.failpoints import Step
 from hitl_tui.home import Home
 from hitl_tui.model import Run, Worker
-from hitl_tui.store import Store, changefeed, decisions, lessons, notifications, runs, search, takeovers, time_limits, workers
+from hitl_tui.store import (
+    Store,
+    agents,
+    changefeed,
+    history,
+    lessons,
+    notifications,
+    runs,
+    submissions,
+    takeovers,
+    time_limits,
+)
 from hitl_tui.worker.liveness import is_gone
 from hitl_tui.worker.output_capture import trim
 from hitl_tui.worker.run_driver import RunDriver
@@ -122,7 +133,7 @@ class Engine:
         """Wait for a ring, the end of a run's turn, a commit by another process, the end of a grace time, or half a second."""
         until = time.monotonic() + 0.5
         with self._backoff.retrying():
-            if (effective := decisions.next_effective(self._store)) is not None:
+            if (effective := submissions.next_effective(self._store)) is not None:
                 until = min(until, time.monotonic() + effective - time.time())
             if (wait_s := self._jobs.wait_s()) is not None:
                 until = min(until, time.monotonic() + wait_s)
@@ -150,7 +161,7 @@ class Engine:
             if quarantine and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
                 self._start(suspect, self._driver.start(suspect))
                 return
-            if decided := decisions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
+            if decided := submissions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
                 self._start(decided[0], self._driver.resume(*decided))
                 await asyncio.sleep(YIELD_S)
                 continue
@@ -235,11 +246,11 @@ class Engine:
     async def _heartbeat(self) -> None:
         while True:
             with self._backoff.retrying():
-                await workers.beat(self._store, self._me.id)
+                await agents.beat(self._store, self._me.id)
                 await self._recover()
                 await self._plan_quarantine()
                 await changefeed.prune(self._store)
-                await search.catch_up(self._store)
+                await history.catch_up(self._store)
                 await lessons.propose(self._store)
             await asyncio.to_thread(trim, self._home)
             await asyncio.sleep(BEAT_S)
@@ -247,7 +258,7 @@ class Engine:
     async def _recover(self) -> None:
         """Requeue the runs of dead workers, and runs of this one whose end could not be stored."""
         found = await runs.release(self._store, self._me.id, tuple(self._active))
-        for other, host in await workers.list_workers(self._store):
+        for other, host in await agents.list_workers(self._store):
             if other.id != self._me.id and is_gone(other, host):
                 found += await runs.recover(self._store, other.id)
         if found:

@@ -8,7 +8,7 @@ import time
 import psutil
 
 from hitl_tui.model import Worker
-from hitl_tui.store.workers import LEASE_S
+from hitl_tui.store.agents import LEASE_S
 
 HOST = socket.gethostname()
 

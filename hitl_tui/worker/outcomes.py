@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Sent
-from hitl_tui.store import decisions
+from hitl_tui.store import submissions
 from hitl_tui.validation import TOOL_KINDS, response_value
 
 CUT_OFF = "may have run once: the run was cut off while this was being applied"
@@ -72,8 +72,8 @@ def runs_nothing(sent: Sent) -> bool:
 
 
 def match_pending(
-    decided: Sequence[decisions.Answers], pending: Mapping[str, PendingInterrupt]
-) -> tuple[list[tuple[PendingInterrupt, decisions.Answers]], Outcomes]:
+    decided: Sequence[submissions.Answers], pending: Mapping[str, PendingInterrupt]
+) -> tuple[list[tuple[PendingInterrupt, submissions.Answers]], Outcomes]:
     """Pair decisions with their interrupts, if those are pending and unchanged to the byte; the others are stale."""
     answered, stale = [], Outcomes()
     for answers in decided:

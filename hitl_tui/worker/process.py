@@ -26,7 +26,7 @@ from hitl_tui.doorbell import Doorbell
 from hitl_tui.errors import HitlError, Storage
 from hitl_tui.home import Home
 from hitl_tui.model import Worker
-from hitl_tui.store import Store, agents, lessons, runs, time_limits, workers
+from hitl_tui.store import Store, agents, lessons, runs, time_limits
 from hitl_tui.supervisor import worker_command
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor
@@ -136,7 +136,7 @@ async def _work(
         bell = Doorbell(socket.socket(fileno=options.doorbell)) if options.doorbell is not None else None
         ring = bell.ring if bell else lambda: None
         if not options.describe_only:
-            await workers.register(store, me, HOST)
+            await agents.register_worker(store, me, HOST)
             stack.push_async_callback(_leave, store, me, replacement)
             await _requeue_own_runs(store, me, options.time_limit_s)
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
@@ -167,7 +167,7 @@ async def _work(
 
 async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:
     """Requeue the runs that this process drove before it was replaced."""
-    for other, host in await workers.list_workers(store):
+    for other, host in await agents.list_workers(store):
         if other.id != me.id and (host, other.pid) == (HOST, me.pid) and abs(other.started - me.started) <= 1:
             await asyncio.to_thread(time_limits.mark_all, store.path, other.id, limit_s)
             await runs.recover(store, other.id, blame=False)
@@ -177,7 +177,7 @@ async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> N
     """Give leases back and unregister. A process that is replaced keeps them until its old code is gone."""
     with contextlib.suppress(Storage):
         if replacement.wanted:
-            await workers.beat(store, me.id)
+            await agents.beat(store, me.id)
         else:
             await runs.recover(store, me.id, blame=False)
 

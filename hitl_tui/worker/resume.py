@@ -11,7 +11,7 @@ from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamE
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Step
 from hitl_tui.model import Ban, ReviewState, Run, RunState, Sent, TakeOver
-from hitl_tui.store import Store, decisions, events, reviews, runs, takeovers
+from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions, takeovers
 from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
 from hitl_tui.worker.outcomes import (
     CUT_OFF,
@@ -86,45 +86,45 @@ class Turn:
 
     # With decisions
 
-    async def resume(self, decided: Sequence[decisions.Answers]) -> None:
+    async def resume(self, decided: Sequence[submissions.Answers]) -> None:
         """Send what was decided, if the agent still asks exactly what was shown."""
         wanted = {answers.interrupt: answers.node for answers in decided}
         pending = await self._thread.pending(wanted)
-        leased = await decisions.submit(self._store, self._worker, decided)
+        leased = await submissions.submit(self._store, self._worker, decided)
         if not leased:
             return  # another worker was first
         failpoints.reached(Step.SUBMITTED)
         if not pending:
             await self._require_checkpoint()
         elif self._thread.code_changed and not any(map(is_gate, pending)):  # let the new code ask, and see whether it asks the same
-            self._thread.forbid(decisions.forbidden(self._store, self._run.id))
+            self._thread.forbid(submissions.forbidden(self._store, self._run.id))
             await self._stream(self._thread.proceed())
             pending = await self._thread.pending(wanted)
         answered, stale = match_pending([answers for answers in decided if answers.review in leased], pending)
         if stale:
-            await reviews.close(self._store, stale)
+            await reconcile.close(self._store, stale)
         if answered:
             self._say("decided", {"reviews": [answers.review for _, answers in answered]})
-            self._bind(decisions.keys_of(answers for _, answers in answered))
+            self._bind(submissions.keys_of(answers for _, answers in answered))
             await self._answer(answered)
         else:
             await self._require_checkpoint()
         await self._conclude()
 
-    async def _answer(self, answered: Sequence[tuple[PendingInterrupt, decisions.Answers]]) -> None:
+    async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.Answers]]) -> None:
         try:
             await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Step.RESUMED)
         except NotPending:  # somebody resumed the thread after it was read
-            await reviews.close(self._store, {answers.review: (ReviewState.STALE, SUPERSEDED) for _, answers in answered})
+            await reconcile.close(self._store, {answers.review: (ReviewState.STALE, SUPERSEDED) for _, answers in answered})
 
     async def _require_checkpoint(self) -> None:
         if not is_own(await self._thread.snapshot(stopped=True), self._run):
             raise CheckpointLost
 
-    def _bind(self, keys: decisions.Keys) -> None:
+    def _bind(self, keys: submissions.Keys) -> None:
         """Tell tools the keys of their decisions, and forbid the calls that were refused or are undecided."""
         self._thread.use_keys(keys.whole, keys.by_call)
-        self._thread.forbid(decisions.forbidden(self._store, self._run.id))
+        self._thread.forbid(submissions.forbidden(self._store, self._run.id))
 
     # With a hand-back
 
@@ -144,8 +144,8 @@ class Turn:
         written_by = f"{takeover.actor} wrote it and nobody has approved it"
         bans = [Ban(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
         snapshot = await thread.snapshot_after(applied)
-        thread.forbid([*decisions.forbidden(self._store, run.id), *bans])
-        keys, sent = await decisions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (decisions.Keys(), [])
+        thread.forbid([*submissions.forbidden(self._store, run.id), *bans])
+        keys, sent = await submissions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (submissions.Keys(), [])
         if not snapshot.finished and not snapshot.pauses:
             if run.cut and may_repeat(snapshot, sent):
                 snapshot = await self._hold(snapshot, with_answers(CUT_OFF, sent), keys.whole)
@@ -176,7 +176,7 @@ class Turn:
         if takeover and await self._resolve_handback(takeover, snapshot):
             return True
         unknown = await reviews.submitted(self._store, run.id)
-        keys, sent = await decisions.last_sent(self._store, run.id)
+        keys, sent = await submissions.last_sent(self._store, run.id)
         restored, step = await thread.restore_refusals(sent), recovery(snapshot, run, sent)
         if step is Recovery.FINISH_STEP:
             await self._stream(thread.finish_step())
@@ -256,7 +256,7 @@ class Turn:
         if snapshot.finished:
             self._say("done", {})
             await self._writer.flush()
-            await reviews.close(self._store, outcomes)
+            await reconcile.close(self._store, outcomes)
             await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=snapshot.result)
             failpoints.reached(Step.APPLIED)
             self.over = True
@@ -265,7 +265,7 @@ class Turn:
         await self._writer.flush()
         await self._router.note(self._store)
         judge = self._router.judge_of(run, self._store)
-        await reviews.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
+        await reconcile.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
         failpoints.reached(Step.APPLIED if sent else Step.OPENED)
 
     def _say(self, kind: str, body: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.model import Head, ReviewState, Run, RunState, TakeOver
-from hitl_tui.store import Store, decisions, events, reviews, runs
+from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
 from hitl_tui.store.time_limits import Due
 from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.outcomes import Outcomes, after_failure
@@ -47,7 +47,7 @@ class RunDriver:
         """Start a run that was just leased, or continue it from its checkpoint."""
         await self._drive(run, lambda turn: turn.start())
 
-    async def resume(self, run: Run, decided: Sequence[decisions.Answers]) -> None:
+    async def resume(self, run: Run, decided: Sequence[submissions.Answers]) -> None:
         """Send what was decided, if the agent still asks exactly what was shown."""
         await self._drive(run, lambda turn: turn.resume(decided))
 
@@ -133,7 +133,7 @@ class RunDriver:
             outcomes = {review: (ReviewState.FAILED, canonical_json.plain(error.happened)) for review in sent}
         if cut:  # nobody knows about the others
             outcomes = {review: known for review, known in outcomes.items() if known[0] is ReviewState.APPLIED}
-        await reviews.close(self._store, outcomes)
+        await reconcile.close(self._store, outcomes)
         await runs.settle(
             self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=canonical_json.plain(sentence),
             traceback=canonical_json.plain(trace), cut=cut or (run.cut and isinstance(error, CrashLoop)),

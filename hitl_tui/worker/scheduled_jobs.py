@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hitl_tui.policy.notification import channels
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, deadlines, escalations, failed_runs
+from hitl_tui.store import Store, escalations, failed_runs
 from hitl_tui.worker.attention_checks import AttentionChecks
 
 
@@ -31,7 +31,7 @@ class ScheduledJobs:
         store, project = self._store, self._project
         done = [await failed_runs.settle(store, run, policy.errors) for run in failed_runs.new(store, project)]
         done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
-        done += [await deadlines.enforce(store, review, now) for review in deadlines.overdue(store, project, now)]
+        done += [await escalations.enforce(store, review, now) for review in escalations.overdue(store, project, now)]
         done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = channels(policy, now)
@@ -41,7 +41,7 @@ class ScheduledJobs:
     def wait_s(self) -> float | None:
         """Seconds until the next job is due; None if none is planned."""
         now = self._clock()
-        due = (deadlines.next_due(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
+        due = (escalations.next_deadline(self._store, self._project, now), escalations.next_due(self._store, self._project, now))
         return min((at - now for at in due if at is not None), default=None)
 
     def has_work(self) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
 from hitl_tui.store import Store, decisions
-from hitl_tui.store.chain import chained
+from hitl_tui.store.functions import chained
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 from tests.ui.homes import seed
 
@@ -42,8 +42,8 @@ class Bare:
         self._hash = chained(self._hash, *entry)
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(
-            "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at, looked_ms, effect, agent, tool) "
-            "VALUES (?, 0, 'approve', 'bench', ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, looked_ms, effect, "
+            "agent, tool) VALUES (?, 0, 'approve', 'bench', 'person', 'bench', ?, ?, ?, ?, ?, ?, ?)",
             (review.row.id, digest, now, now, LOOKED_MS, digest, review.row.agent, review.actions[0].name),
         )
         self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, self._hash))
@@ -91,4 +91,4 @@ async def measure() -> Ratio:
                 for _ in range(WARM):
                     await decide()
                     await write()
-                return await median_ratio_async("a durable decision with its audit ÷ its two rows alone", 1.5, PAIRS, decide, write)
+                return await median_ratio_async("a durable decision with its audit ÷ its two rows alone", 2.5, PAIRS, decide, write)

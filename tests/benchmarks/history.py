@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from hitl_tui.filter_language import Filter
-from hitl_tui.store import Store, search
+from hitl_tui.store import Store, history
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 
 PAIRS = 41
@@ -22,5 +22,5 @@ async def measure(many: Path, few: Path, counts: tuple[int, int]) -> Ratio:
 async def _page(store: Store) -> float:
     """Seconds to read the newest decisions, as the history lists them."""
     began = time.perf_counter()
-    assert len(await search.history(store, Filter())) == search.PAGE
+    assert len(await history.search(store, Filter())) == history.PAGE
     return time.perf_counter() - began

@@ -17,7 +17,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import digest_of
-from hitl_tui.store import Store, search
+from hitl_tui.store import Store, history
 
 DAY = 86_400.0
 DAYS = 365
@@ -62,7 +62,7 @@ SCHEMAS = {
 TABLES = {
     "runs": "id, agent, thread, title, input, state, created_at",
     "reviews": (
-        "id, run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, state, decided, opened_at, "
+        "id, run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, state, decision, opened_at, "
         "decided_at, effective_at, applied_at"
     ),
     "details": "review, value, context",
@@ -70,7 +70,9 @@ TABLES = {
         "review, slot, name, args, allowed, description, args_schema, answer_schema, choices, means, digest, confidence, risk, rule, "
         "outcome"
     ),
-    "decisions": "id, review, slot, kind, args, message, actor, digest, at, effective_at, looked_ms, effect, agent, tool",
+    "decisions": (
+        "id, review, slot, kind, args, message, actor, actor_kind, actor_key, digest, at, effective_at, looked_ms, effect, agent, tool"
+    ),
 }  # fmt: skip
 
 
@@ -95,7 +97,7 @@ async def _schema(path: Path) -> None:
 
 async def _remember(path: Path) -> None:
     async with Store.open(path, "NORMAL") as store:
-        await search.catch_up(store)
+        await history.catch_up(store)
 
 
 @contextlib.contextmanager
@@ -142,7 +144,8 @@ def _review(dice: random.Random, number: int, at: float) -> dict[str, tuple[Any,
         ),
         "decisions": (
             number, number, 0, kind, final and canonical_json.dumps(final), dice.choice(REASONS) if kind == "reject" else None, actor,
-            digest, at, at, looked, digest_of(tool, final) if final else digest, agent, tool,
+            actor.partition(":")[0] if ":" in actor else "person", actor, digest, at, at, looked,
+            digest_of(tool, final) if final else digest, agent, tool,
         ),
     }  # fmt: skip
     if (number - 1) % A_RUN == 0:

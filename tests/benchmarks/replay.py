@@ -30,26 +30,27 @@ async def record(store: Store, count: int) -> None:
     """So many reviews of one action each, decided by a person."""
     now = time.time()
     async with store.transaction() as db:
-        await db.execute(
+        db.execute(
             "INSERT INTO runs (agent, thread, title, input, state, created_at) VALUES ('sql_steward', 't', '', '{}', 'done', ?)", (now,)
         )
-        [(run,)] = await db.execute_fetchall("SELECT max(id) FROM runs")
+        [(run,)] = db.rows("SELECT max(id) FROM runs")
         for number in range(count):
             name, args = TOOLS[number % len(TOOLS)]
             kind = "reject" if number % 7 == 0 else "approve"
-            cursor = await db.execute(
+            cursor = db.execute(
                 "INSERT INTO reviews (run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, opened_at) "
                 "VALUES (?, 'sql_steward', ?, 'tool_calls', 'tools', '[]', ?, '', 1, NULL, ?, '', ?)",
                 (run, f"i{number}", name, number % 100 / 100, now - number),
             )
             digest = digest_of(name, args)
-            await db.execute(
+            db.execute(
                 "INSERT INTO actions (review, slot, name, args, allowed, description, choices, means, digest) VALUES (?, 0, ?, ?, ?, '', "
                 "'[]', '{}', ?)",
                 (cursor.lastrowid, name, canonical_json.dumps(args), '["approve", "edit", "reject", "respond"]', digest),
             )
-            await db.execute(
-                "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) VALUES (?, 0, ?, 'ann', ?, ?, ?)",
+            db.execute(
+                "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at) "
+                "VALUES (?, 0, ?, 'ann', 'person', 'ann', ?, ?, ?)",
                 (cursor.lastrowid, kind, digest, now - number, now - number),
             )
 

@@ -44,7 +44,7 @@ graph = StateGraph(State).add_node(send).set_entry_point("send").compile()
 async def policies(place: Place) -> list[dict[str, object]]:
     """The policies in the log, oldest first."""
     async with Store.open(place.home.database) as store:
-        return [json.loads(row[0]) for row in await store.all("SELECT body FROM log WHERE kind = 'policy'")]
+        return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 
 
 def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hitl_tui.model import Run, RunOptions, RunState
-from hitl_tui.store import Store, runs, workers
+from hitl_tui.store import Store, agents, runs
 from hitl_tui.supervisor import Supervisor
 from tests.support.harness import PATIENCE_S, PROJECTS, Place, Reviewer, approve, reviewer
 
@@ -322,7 +322,7 @@ async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: 
     worker.send(signal.SIGSTOP)
     await alone.inbox.runs.cancel(stuck.id)
     worker.kill()
-    for dead in await workers.list_workers(alone.store):
+    for dead in await agents.list_workers(alone.store):
         await runs.recover(alone.store, dead[0].id)
     await cancelled_once(alone, stuck)
     now = await alone.inbox.runs.get(other.id)

@@ -37,12 +37,13 @@ from hitl_tui.model import (
     Message,
     Pause,
     PauseKind,
+    Progress,
     Review,
     ReviewRow,
     ReviewState,
     digest_of,
 )
-from hitl_tui.store import Store, audit, reviews
+from hitl_tui.store import Store, audit, reconcile
 from tests.benchmarks import large_home
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ async def ask(
     )
     context = Context(said(calls) if around is None else tuple(around), "I write to her.")
     pause = Pause(f"i{run.id}", kind, "tools", (), {}, actions, context)
-    await reviews.reconcile(store, run.id, "mail", "w", [pause], {})
+    await reconcile.reconcile(store, run.id, "mail", "w", [pause], {})
     ((review,),) = await store.all("SELECT max(id) FROM reviews")
     await who.reviews.decide(await who.reviews.get(review), dict(enumerate(answers)), looked_ms)
     return int(review)
@@ -100,7 +101,7 @@ async def fill(home: Path) -> None:
         taken_back = await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
         await ann.reviews.undo(taken_back)
         by_policy = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
-        await store.write("UPDATE decisions SET actor = 'policy:reading' WHERE review = ?", (by_policy,))
+        await store.write("UPDATE decisions SET actor = 'policy:reading', actor_kind = 'policy' WHERE review = ?", (by_policy,))
         await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
 
 
@@ -225,7 +226,7 @@ def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterato
         said += sorted(results, key=lambda one: (not one.failed, one.text[::-1]))
     thread = Thread(Asked(id_, a.digest, None, answer) for id_, (_, _, asked) in enumerate(found) for a, answer in asked)
     for id_, (context, kind, asked) in enumerate(found):
-        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", "", None)
+        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", Progress(), None)
         decisions = {a.slot: Decision(id_, id_, a.slot, answer, "ann", a.digest, 0.0) for a, answer in asked}
         review = Review(row, "t", "i", "tools", (), {}, tuple(a for a, _ in asked), decisions, 0.0, 0.0, 0.0)
         yield Case(review, replace(context, attempts=attempts(context)), thread=thread)
@@ -277,7 +278,7 @@ def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
     asked.append((*READ, YES, PauseKind.TOOL_CALLS))
     found = []
     for id_, (name, args, answer, kind) in enumerate(asked):
-        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", 1, 0.0, None, None, "", "", None)
+        row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", 1, 0.0, None, None, "", Progress(), None)
         action = Action(0, name, args, (), digest=digest_of(name, args), tool_call="c1" if name == SQL[0] else "c2")
         decision = Decision(id_, id_, 0, answer, "ann", action.digest, 0.0)
         review = Review(row, "t", "i", "tools", (), {}, (action,), {0: decision}, 0.0, 0.0, 0.0)

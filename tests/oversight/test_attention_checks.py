@@ -25,10 +25,21 @@ from hitl_tui.model import Answer, DecisionKind, Review, Worker
 from hitl_tui.oversight import attention_checks
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Ladder, Policy
-from hitl_tui.store import Store, audit, decisions, history, reviews, runs, search, statistics, takeovers, training_data, workers
-from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.store import (
+    Store,
+    agents,
+    audit,
+    history,
+    reviews,
+    runs,
+    statistics,
+    submissions,
+    takeovers,
+    training_data,
+)
 from hitl_tui.store.maintenance import recover, repair
 from tests.support.attention_homes import EVERY, decided, jobs, made
+from tests.support.direct_decisions import record
 from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
 from tests.support.properties import examples
 from tests.ui.homes import seed
@@ -131,11 +142,11 @@ async def nothing_runs(store: Store, check: Review) -> None:
     assert (state in ("waiting", "done", "cancelled"), worker, cut) == (True, None, 0)
     submitted, by, now = await store.one("SELECT submitted_at, submitted_by, state FROM reviews WHERE id = ?", (check.row.id,))
     assert (submitted, by, now in ("open", "applied", "expired")) == (None, None, True)
-    for table in ("takeovers", "heads", "failures", "escalations"):
+    for table in ("takeovers", "heads", "escalations"):
         assert await store.one(f"SELECT count(*) FROM {table} WHERE run = ?", (run,)) == (0,)
     assert await store.one("SELECT count(*) FROM endorsements WHERE review = ?", (check.row.id,)) == (0,)
     project = (await store.one("SELECT project FROM runs WHERE id = ?", (run,)))[0]
-    found = decisions.ready(store, project, ["mail_assistant"], ()), takeovers.ready(store, project, ["mail_assistant"], ())
+    found = submissions.ready(store, project, ["mail_assistant"], ()), takeovers.ready(store, project, ["mail_assistant"], ())
     assert found == (None, None)
 
 
@@ -215,7 +226,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         "retry": lambda: ann.runs.retry(run),
         "doctor": lambda: repair.mend(store, lambda *_: True, [], keep=True),
         "deadline": lambda: store.write("UPDATE reviews SET deadline_at = 1, deadline_then = 'reject' WHERE id = ?", (id_,)),
-        "policy": lambda: store.write(DECIDE, row_of(id_, action, approve(), "policy:all", time.time(), time.time(), None)),
+        "policy": lambda: record(store, id_, action, approve(), "policy:all"),
         "look": lambda: ann.reviews.record_view(id_, 900),
     }
     if what in answers:
@@ -230,7 +241,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         await store.write("UPDATE runs SET state = 'queued' WHERE id = ?", (run,))
     else:
         me = Worker(what, project, "p", 1, 0.0, 8, 0.0, 0)
-        await workers.register(store, me, "host")
+        await agents.register_worker(store, me, "host")
         assert await runs.take_next(store, what, project, ["mail_assistant"], True) is None
         await jobs(store, project).run_due()
         await runs.recover(store, what)
@@ -331,7 +342,7 @@ async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_o
         ann = Inbox(mended, "ann")
         assert await ann.reviews.decide(await ann.reviews.get(check.row.id), {0: approve()}, 9000) == "applied"
         assert ann.reviews.attention_check(check.row.id)
-        assert check.row.id not in {one.review for one in await search.history(mended, filter_language.parse("", 0.0))}
+        assert check.row.id not in {one.review for one in await history.search(mended, filter_language.parse("", 0.0))}
 
 
 async def test_nothing_is_learned_from_it(store: Store) -> None:
@@ -355,7 +366,7 @@ async def test_nothing_is_learned_from_it(store: Store) -> None:
         [c async for c in training_data.cases(store, wanted)],
     ]
     assert after == before and [past async for batch in history.decided_since(store, 0.0) for past in batch] == pasts
-    assert await ann.policy.rule_counts() == rules and not store.glance(search.NEW)
+    assert await ann.policy.rule_counts() == rules and not store.glance(history.NEW)
     assert check.row.id not in {past.review for past in await ann.reviews.similar(1)} and not await ann.reviews.versions(check.row.id)
     with pytest.raises(Refused, match="there is no decision"):
         await ann.history.get(int((await store.one("SELECT max(id) FROM decisions"))[0]))

@@ -23,7 +23,7 @@ from hitl_tui.policy.explain import explain
 from hitl_tui.policy.loader import Policies
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Ladder
-from hitl_tui.store import Store, agents, audit, reviews, runs
+from hitl_tui.store import Store, agents, audit, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
@@ -247,7 +247,7 @@ class Desk:
             return Routed({0: Verdict(outcome, "autonomy", "so", Risk.REVERSIBLE, spot_check=spot_check)})
 
         pause = seed.pause(kind, action, confidence=confidence)
-        await reviews.reconcile(self.store, run, "desk", "w", [pause], {}, judge=route)
+        await reconcile.reconcile(self.store, run, "desk", "w", [pause], {}, judge=route)
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
 
     async def decide(self, answer: Answer, who: Inbox | None = None, **how: Any) -> int:
@@ -395,7 +395,7 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) 
     assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
 
     sent = await desk.decide(reject(), spot_check=True)
-    await reviews.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
+    await reconcile.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
     assert await desk.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
     await desk.ann.reviews.decide(await desk.ann.reviews.get(sent), {0: reject()})
     assert await desk.level() is Level.SPOT_CHECKS
@@ -419,8 +419,8 @@ async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_c
     assert (one.evidence.decisions, one.evidence.unchanged) == (5, 5)
     shown = await desk.asked()
     await desk.store.write(
-        "INSERT INTO attention (review, source, correct, last, wrong, made_at, actor, said, caught, found_at) "
-        "VALUES (?, 1, '{}', 0, 'x', 0, 'Bob', 'approved', 0, ?)",
+        "INSERT INTO attention (review, source, correct, last, wrong, made_at, actor, actor_key, said, caught, found_at) "
+        "VALUES (?, 1, '{}', 0, 'x', 0, 'Bob', 'bob', 'approved', 0, ?)",
         (shown, time.time()),
     )
     (one,) = await desk.ann.autonomy.standings()

@@ -292,7 +292,7 @@ async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
 async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
     for number in range(3):
         await corrects(ann, number)
-    await ann.store.write("UPDATE decisions SET actor = 'policy:x' WHERE id != 1")
+    await ann.store.write("UPDATE decisions SET actor = 'policy:x', actor_kind = 'policy' WHERE id != 1")
     assert await ann.lessons.find() == []
 
 

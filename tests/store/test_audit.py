@@ -22,8 +22,8 @@ from hitl_tui.filter_language import Filter, parse
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action as Asked
 from hitl_tui.model import Answer, Context, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, RunState, Verdict, digest_of
-from hitl_tui.store import Store, audit, reviews, runs, search
-from hitl_tui.store.chain import chained
+from hitl_tui.store import Store, audit, history, reconcile, runs
+from hitl_tui.store.functions import chained
 from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import everything
 from tests.support.properties import examples
@@ -38,7 +38,7 @@ def pause(number: int) -> Pause:
 
 
 @pytest.fixture(scope="session")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decided_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a few runs, reviews and decisions, one of them taken back."""
     import asyncio
 
@@ -50,7 +50,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for number in range(3):
                 await ann.runs.launch("mail", text="hello")
                 await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (number + 1,))
-                await reviews.reconcile(store, number + 1, "mail", "w", [pause(number)], {})
+                await reconcile.reconcile(store, number + 1, "mail", "w", [pause(number)], {})
             for id_, answer in ((1, Answer(DecisionKind.APPROVE)), (2, Answer(DecisionKind.REJECT, message="no")), (3, EDITED)):
                 await ann.reviews.decide(await ann.reviews.get(id_), {0: answer})
             await ann.reviews.undo(3)
@@ -66,7 +66,7 @@ def copy(home: Path, to: Path) -> Path:
     """A copy of the home that may be tampered with: its log lets itself be changed."""
     shutil.copytree(home, to)
     with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
-        for trigger in ("audit_kept", "audit_fixed", "decisions_made", "decisions_raise", "decisions_undone", "history_recounted"):
+        for trigger in ("audit_kept", "audit_fixed", "audit_chained", "history_follows", "history_counted"):
             db.execute(f"DROP TRIGGER {trigger}")
     return to
 
@@ -81,10 +81,10 @@ def hitl(*args: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_everything_has_an_entry(history: Path) -> None:
-    code, said = hitl("audit", "verify", "--home", str(history), "--json")
+def test_everything_has_an_entry(decided_home: Path) -> None:
+    code, said = hitl("audit", "verify", "--home", str(decided_home), "--json")
     assert code == 0
-    entries = list(audit.entries(history / "hitl.db"))
+    entries = list(audit.entries(decided_home / "hitl.db"))
     assert json.loads(said) == {"good": True, "entries": len(entries), "head": f"{len(entries)} {entries[-1]['hash']}", "problem": None}
     kinds = [entry["kind"] for entry in entries]
     assert kinds.count("launched") == kinds.count("opened") == kinds.count("decided") == 3
@@ -128,16 +128,16 @@ async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_pat
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET actor = 'bob' WHERE seq = 2"])
-async def test_the_log_cannot_be_changed_by_a_slip(history: Path, tmp_path: Path, sql: str) -> None:
-    shutil.copytree(history, tmp_path / "home")
+async def test_the_log_cannot_be_changed_by_a_slip(decided_home: Path, tmp_path: Path, sql: str) -> None:
+    shutil.copytree(decided_home, tmp_path / "home")
     async with Store.open(tmp_path / "home" / "hitl.db") as store:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             await store.write(sql)
 
 
 @pytest.fixture(scope="session")
-def tampered(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy(history, tmp_path_factory.mktemp("tampered") / "home")
+def tampered(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(decided_home, tmp_path_factory.mktemp("tampered") / "home")
 
 
 @given(data=st.data())
@@ -209,11 +209,11 @@ def _rewrite(db: sqlite3.Connection, rows: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("column", ["seq", "at", "run", "review", "body", "hash"])
-def test_a_value_of_another_type_that_looks_the_same_is_found(history: Path, tmp_path: Path, column: str) -> None:
-    home = copy(history, tmp_path / "home")
+def test_a_value_of_another_type_that_looks_the_same_is_found(decided_home: Path, tmp_path: Path, column: str) -> None:
+    home = copy(decided_home, tmp_path / "home")
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
         rows = db.execute("SELECT * FROM audit").fetchall()
-        db.executescript("DROP VIEW log; DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, run, review, body, hash)")
+        db.executescript("DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, run, review, body, hash)")
         _rewrite(db, rows)  # columns without a type keep what they are given
         same = f"CAST({column} AS {'BLOB' if column in ('body', 'hash') else 'TEXT'})"
         assert db.execute(f"UPDATE audit SET {column} = {same} WHERE seq = 2").rowcount
@@ -221,29 +221,29 @@ def test_a_value_of_another_type_that_looks_the_same_is_found(history: Path, tmp
     assert found.problem and found.mark.seq == 1
 
 
-def test_what_is_cut_off_or_left_out_is_found(history: Path, tmp_path: Path) -> None:
-    code, head = hitl("audit", "head", "--home", str(history))
+def test_what_is_cut_off_or_left_out_is_found(decided_home: Path, tmp_path: Path) -> None:
+    code, head = hitl("audit", "head", "--home", str(decided_home))
     (tmp_path / "head").write_text(head)
     last = int(head.split()[0])
-    cut = copy(history, tmp_path / "cut")
+    cut = copy(decided_home, tmp_path / "cut")
     change(cut, "DELETE FROM audit WHERE seq > ?", (last - 2,))
     code, said = hitl("audit", "verify", "--home", str(cut), "--head", head.strip())
     assert code == 1
     assert f"ends with entry {last - 2}, and had {last}" in said
-    left_out = copy(history, tmp_path / "left-out")
+    left_out = copy(decided_home, tmp_path / "left-out")
     change(left_out, "DELETE FROM audit WHERE seq = 2")
     code, said = hitl("audit", "verify", "--home", str(left_out), "--head-file", str(tmp_path / "head"))
     assert code == 1
     assert "entry 2 is missing" in said
-    swapped = copy(history, tmp_path / "swapped")
+    swapped = copy(decided_home, tmp_path / "swapped")
     for old, new in ((2, -1), (3, 2), (-1, 3)):
         change(swapped, "UPDATE audit SET seq = ? WHERE seq = ?", (new, old))
     assert audit.verify(swapped / "hitl.db").mark.seq == 1
 
 
-def test_a_log_that_was_written_anew_is_found_by_its_head(history: Path, tmp_path: Path) -> None:
-    saved = audit.read_mark(hitl("audit", "head", "--home", str(history))[1])
-    home = copy(history, tmp_path / "home")
+def test_a_log_that_was_written_anew_is_found_by_its_head(decided_home: Path, tmp_path: Path) -> None:
+    saved = audit.read_mark(hitl("audit", "head", "--home", str(decided_home))[1])
+    home = copy(decided_home, tmp_path / "home")
     previous = ""
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
         rows = db.execute("SELECT seq, at, kind, actor, run, review, body FROM audit ORDER BY seq").fetchall()
@@ -272,8 +272,8 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(history: Path, tmp_pat
         ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#0) is gone"),
     ],
 )
-def test_a_changed_decision_or_action_is_found(history: Path, tmp_path: Path, sql: str, said: str) -> None:
-    home = copy(history, tmp_path / "home")
+def test_a_changed_decision_or_action_is_found(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(decided_home, tmp_path / "home")
     change(home, sql)
     assert said in audit.verify(home / "hitl.db").problem
 
@@ -293,7 +293,7 @@ async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, n
     async with Store.open(tmp_path / "hitl.db") as store:
         await Inbox(store, "ann").runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
-        await reviews.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
+        await reconcile.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
         assert audit.verify(store.path).problem == ""
         await store.write("UPDATE actions SET args = '[1]'")
         assert audit.verify(store.path).problem == "the action of review 1#0 is not what was asked: its row was changed"
@@ -308,17 +308,17 @@ async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, n
         ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
     ],
 )
-async def test_a_changed_history_is_found_and_made_anew(history: Path, tmp_path: Path, sql: str, said: str) -> None:
-    home = copy(history, tmp_path / "home")
+async def test_a_changed_history_is_found_and_made_anew(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+    home = copy(decided_home, tmp_path / "home")
     async with Store.open(home / "hitl.db") as store:
-        before, figures = await search.history(store, Filter()), await everything(store)
+        before, figures = await history.search(store, Filter()), await everything(store)
         assert audit.verify(store.path).problem == "" == "".join(await repair.remember(store, keep=True))
         change(home, sql)
         told = audit.verify(store.path).problem
         assert said in told and "doctor --repair" in told
         assert "the history was changed" in "".join(await repair.remember(store, keep=True))
-        assert (await search.history(store, Filter()), await everything(store)) == (before, figures)
-        assert [row.decision for row in await search.history(store, parse("by:ann ann1", 0))] == [2]
+        assert (await history.search(store, Filter()), await everything(store)) == (before, figures)
+        assert [row.decision for row in await history.search(store, parse("by:ann ann1", 0))] == [2]
         assert audit.verify(store.path).problem == ""
 
 
@@ -328,17 +328,17 @@ async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(t
         ann = Inbox(store, "ann")
         await ann.runs.launch("mail", text="hello")
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
-        await reviews.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
-        await search.catch_up(store)
-        await reviews.close(store, {1: (ReviewState.OPEN, "may have run once")})
+        await reconcile.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
+        await history.catch_up(store)
+        await reconcile.close(store, {1: (ReviewState.OPEN, "may have run once")})
         await ann.reviews.decide(await ann.reviews.get(1), {0: Answer(DecisionKind.APPROVE)})
         assert audit.verify(store.path).problem == ""
-        await search.catch_up(store)
+        await history.catch_up(store)
         assert audit.verify(store.path).problem == ""
         assert await repair.remember(store, keep=False) == []
 
 
-def test_a_full_disk_is_a_sentence(history: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_a_sentence(decided_home: Path, tmp_path: Path) -> None:
     mounting = 'mount -t tmpfs -o size=3m,mode=700 tmpfs "$1"'
     verifying = '"$3" -m hitl_tui audit verify --home "$1"'
     command = f'{mounting} && cp "$2/hitl.db" "$1" && {{ head -c 4000000 /dev/zero >"$1/ballast" 2>&-; {verifying}; }}'
@@ -346,32 +346,32 @@ def test_a_full_disk_is_a_sentence(history: Path, tmp_path: Path) -> None:
     if not unshare or subprocess.run([unshare, "-rm", "sh", "-c", mounting, "sh", tmp_path], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace of one's own is allowed here")
     done = subprocess.run(
-        [unshare, "-rm", "sh", "-c", command, "sh", tmp_path, history, sys.executable], capture_output=True, text=True, check=False
+        [unshare, "-rm", "sh", "-c", command, "sh", tmp_path, decided_home, sys.executable], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert f"the disk is full, and {tmp_path / 'hitl.db'} must grow; make room" in done.stderr
 
 
-def test_the_log_is_written_out_whole_or_not_at_all(history: Path, tmp_path: Path) -> None:
+def test_the_log_is_written_out_whole_or_not_at_all(decided_home: Path, tmp_path: Path) -> None:
     out = tmp_path / "audit.jsonl"
-    code, said = hitl("audit", "export", str(out), "--home", str(history))
+    code, said = hitl("audit", "export", str(out), "--home", str(decided_home))
     assert code == 0
-    assert [json.loads(line) for line in out.read_text().splitlines()] == list(audit.entries(history / "hitl.db"))
+    assert [json.loads(line) for line in out.read_text().splitlines()] == list(audit.entries(decided_home / "hitl.db"))
     assert f"{len(out.read_text().splitlines())} entries" in said
     before = out.read_bytes()
-    code, said = hitl("audit", "export", str(out), "--home", str(history))
+    code, said = hitl("audit", "export", str(out), "--home", str(decided_home))
     assert code == 1
     assert "already" in said
     assert out.read_bytes() == before
-    code, said = hitl("audit", "export", str(tmp_path / "nowhere" / "a.jsonl"), "--home", str(history))
+    code, said = hitl("audit", "export", str(tmp_path / "nowhere" / "a.jsonl"), "--home", str(decided_home))
     assert code == 1
     assert "cannot be written" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl"]
 
 
 @pytest.mark.parametrize("head", ["", "x", "12", "12 abc", "-1 " + "0" * 64])
-def test_a_head_that_is_none(history: Path, head: str) -> None:
-    code, said = hitl("audit", "verify", "--home", str(history), "--head", head)
+def test_a_head_that_is_none(decided_home: Path, head: str) -> None:
+    code, said = hitl("audit", "verify", "--home", str(decided_home), "--head", head)
     assert code == 1
     assert "is no head of the audit" in said
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Head, Pause, PauseKind, ReviewState, Subject, digest_of
-from hitl_tui.store import Store, audit, deadlines, policy_log, reviews
+from hitl_tui.store import Store, audit, escalations, policy_log, reconcile
 
 ARGS = {"to": "ann@example.com"}
 NAME = "send_mail"
@@ -35,7 +35,7 @@ class Scene:
     async def asks(self, *pauses: Pause) -> int:
         """The run's snapshot has these questions; the newest review's id."""
         await self.store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = 1")
-        await reviews.reconcile(self.store, 1, "mail", "w", pauses, {}, head=Head("c1", ("tools",), Context()))
+        await reconcile.reconcile(self.store, 1, "mail", "w", pauses, {}, head=Head("c1", ("tools",), Context()))
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
 
     async def decide(self, who: Inbox, review: int, answer: Answer = YES) -> None:
@@ -46,7 +46,7 @@ class Scene:
         await self.store.write(
             "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'a day' WHERE id = ?", (review,)
         )
-        assert await deadlines.enforce(self.store, review, time.time())
+        assert await escalations.enforce(self.store, review, time.time())
 
 
 def test_every_verb_has_its_entry(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ async def _in_the_console(tmp_path: Path) -> None:
             ("rated", "bob", lambda: bob.feedback.rate(Subject(1, 2, 0), -1, "no")),
             ("unrated", "bob", lambda: bob.feedback.withdraw(Subject(1, 2, 0))),
             ("policy", "", lambda: policy_log.note_policy(store, "/p/policy.toml", "a" * 64, 3, "")),
-            ("applied", "", lambda: reviews.close(store, {2: (ReviewState.APPLIED, "")})),
-            ("stale", "", lambda: reviews.close(store, {1: (ReviewState.STALE, "answered elsewhere")})),
+            ("applied", "", lambda: reconcile.close(store, {2: (ReviewState.APPLIED, "")})),
+            ("stale", "", lambda: reconcile.close(store, {1: (ReviewState.STALE, "answered elsewhere")})),
         ]
         for kind, actor, step in steps:
             before = audit.head(tmp_path / "hitl.db").seq

@@ -16,8 +16,8 @@ from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, Verdict
 from hitl_tui.settings import read_settings
-from hitl_tui.store import Store, history, reviews, runs
-from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.store import Store, history, reconcile, runs
+from tests.support.direct_decisions import record
 from tests.support.harness import Place, approve, edit, reject
 from tests.ui.homes import seed
 
@@ -121,8 +121,7 @@ async def test_rules_and_deadlines_are_bound_by_no_claim(desk: Desk, actor: str)
     review = await desk.ask()
     await desk.ann.reviews.claim(review)
     (action,) = (await desk.ann.reviews.get(review)).actions
-    now = time.time()
-    assert await desk.store.write(DECIDE, row_of(review, action, reject("too late"), actor, now, now, None)) == 1
+    assert await record(desk.store, review, action, reject("too late"), actor)
     assert (await desk.ann.reviews.get(review)).row.decided == f"rejected by {actor}"
 
 
@@ -150,8 +149,8 @@ async def test_claiming_or_deciding_attends_to_the_escalations(desk: Desk) -> No
     for review in (claimed, decided, other):
         run = (await desk.ann.reviews.get(review)).row.run
         await desk.store.write(
-            "INSERT INTO escalations (review, run, at, recipient, actor, why, step, next_at) "
-            "VALUES (?, ?, 1, 'leads', 'policy:x', '', 0, 2)",
+            "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why, step, next_at) "
+            "VALUES (?, ?, 1, 'leads', 'policy:x', 'policy', '', 0, 2)",
             (review, run),
         )
     await desk.ann.reviews.claim(claimed)
@@ -167,13 +166,14 @@ async def test_what_policy_decides_of_a_batch_attends_to_nothing(desk: Desk) -> 
         return Routed({0: Verdict(Outcome.AUTO, "reads", ""), 1: Verdict(Outcome.ASK, "writes", "")})
 
     asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail(), seed.mail(slot=1))
-    await reviews.reconcile(desk.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
+    await reconcile.reconcile(desk.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
     (row,) = await desk.ann.reviews.of_run(run)
     await desk.store.write(
-        "INSERT INTO escalations (review, run, at, recipient, actor, why) VALUES (?, ?, 1, '', 'policy:x', '')", (row.id, run)
+        "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why) VALUES (?, ?, 1, '', 'policy:x', 'policy', '')",
+        (row.id, run),
     )
     (action, _) = (await desk.ann.reviews.get(row.id)).actions
-    await desk.store.write(DECIDE, row_of(row.id, action, approve(), "policy:reads", time.time(), time.time(), None))
+    assert await record(desk.store, row.id, action, approve(), "policy:reads")
     assert await desk.store.one("SELECT acknowledged_at FROM escalations") == (None,)
 
 

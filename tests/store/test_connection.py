@@ -16,7 +16,7 @@ import pytest
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, RunState
-from hitl_tui.store import Store, audit, connection, decisions, migrations, reviews, runs
+from hitl_tui.store import Store, audit, connection, migrations, reconcile, reviews, runs, submissions
 from hitl_tui.store.maintenance import integrity
 from tests.ui.homes import seed
 
@@ -157,7 +157,7 @@ async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) 
         assert taken
         action_of = Action(0, f"tool{lone}", {"x": lone}, tuple(DecisionKind), lone, tool_call=lone, digest="d")
         pause = Pause("i", PauseKind.TOOL_CALLS, lone, (lone,), {lone: lone}, (action_of,), Context(reasoning=lone, error=lone))
-        await reviews.reconcile(store, run.id, "a", "w", [pause], {})
+        await reconcile.reconcile(store, run.id, "a", "w", [pause], {})
         (row,) = await inbox.reviews.pending(10)
         assert row.title == "tool\\ud800"
         review = await inbox.reviews.get(row.id)
@@ -172,7 +172,7 @@ async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         await runs.take_next(mine, "w", 1, ["a"], alone=True)
         made = Action(0, "tool", {}, tuple(DecisionKind), digest="d")
-        await reviews.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
+        await reconcile.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
         (row,) = await ann.reviews.pending(10)
         review = await ann.reviews.get(row.id)
         said = [
@@ -192,16 +192,16 @@ async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         await seed.many(store, 1)
         async with store.transaction() as db:
-            first, _ = await reviews.insert(db, 1, "a", question, Routed({}))
+            first, _ = reviews.insert(db, 1, "a", question, Routed({}))
         for state in ("open", "decided", "submitted"):
             await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first))
-            with pytest.raises(sqlite3.IntegrityError, match="in review already"):
+            with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: reviews\.run"):
                 async with store.transaction() as db:
-                    await reviews.insert(db, 1, "a", question, Routed({}))
+                    reviews.insert(db, 1, "a", question, Routed({}))
         for number, state in enumerate(("applied", "stale", "expired", "failed")):
             await store.write("UPDATE reviews SET state = ? WHERE id = ?", (state, first + number))
             async with store.transaction() as db:
-                assert await reviews.insert(db, 1, "a", question, Routed({})) > (first + number, 0.0)
+                assert reviews.insert(db, 1, "a", question, Routed({})) > (first + number, 0.0)
 
 
 async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> None:
@@ -257,10 +257,9 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         await seed.many(store, waiting)
         steps = itertools.count()
         store.glance("SELECT 1")
-        assert store._own
-        store._own.set_progress_handler(lambda: next(steps) and None, 100)
+        store._reader.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
-        assert decisions.ready(store, 1, ["mail_assistant"], ()) is None
+        assert submissions.ready(store, 1, ["mail_assistant"], ()) is None
         assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
         assert not await runs.work_left(store, 1, ["mail_assistant"])
         assert await runs.cancelling(store, "w") == []
@@ -302,7 +301,7 @@ async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_pat
         (run,) = await ann.runs.launch("a", text="x")
         for number, pause in enumerate((question, gate, question, replace(gate, note="may have run once: cut off"), question), 1):
             await store.write("UPDATE runs SET state = 'running', worker = 'w'")
-            await reviews.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
+            await reconcile.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
             review = await ann.reviews.get(number)
             assert review.row.note.startswith("may have run once") is (number > 3)
             await ann.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)})

@@ -267,7 +267,7 @@ async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Stor
     await refuse(ann, "do it in another pass", args=TO_ANN)
     await ann.reviews.undo(await refuse(ann, "a slip"))
     by_rule = await refuse(ann, "no mass mails")
-    await store.write("UPDATE decisions SET actor = 'policy:masses' WHERE review = ?", (by_rule,))
+    await store.write("UPDATE decisions SET actor = 'policy:masses', actor_kind = 'policy' WHERE review = ?", (by_rule,))
     assert await ann.feedback.reasons("mail", "send_mail") == ["WRONG person", "not him", "two lines", "too early", "too long"]
     assert await ann.feedback.reasons("mail", "read_mail") == ["another tool's"]
     assert await ann.feedback.reasons("nobody", "send_mail") == []

@@ -19,7 +19,7 @@ from pytest import MonkeyPatch
 from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState, effect_of
-from hitl_tui.store import Store, agents, claims, decisions, endorsements, reviews, runs
+from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
 from tests.support.properties import examples
 
 OPEN, DECIDED, SUBMITTED, APPLIED, STALE, FAILED = (
@@ -98,7 +98,7 @@ class Reviews(RuleBasedStateMachine):
         answer = Answer(kind, {"to": 1} if kind is DecisionKind.EDIT else None, "why" if kind is DecisionKind.RESPOND else None)
         shown = {a.slot: a for a in found.actions}
         was, holder = self.seen[review], found.row.claimant(self.now)
-        said = [one for one in self.do(endorsements.of(self.store, review)) if one.actor == who and one.slot in chosen]
+        said = [one for one in self.do(decisions.endorsements(self.store, review)) if one.actor == who and one.slot in chosen]
         try:
             self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace, None))
         except Refused as refused:
@@ -132,7 +132,7 @@ class Reviews(RuleBasedStateMachine):
     def undo(self, data: st.DataObject, who: str) -> None:
         review = data.draw(st.sampled_from(self.live))
         was = self.do(reviews.get(self.store, review))
-        spoke = [one.actor for one in self.do(endorsements.of(self.store, review)) if one.slot in was.undecided]
+        spoke = [one.actor for one in self.do(decisions.endorsements(self.store, review)) if one.slot in was.undecided]
         with contextlib.suppress(Refused):
             self.do(decisions.undo(self.store, review, who))
             assert was.row.state in (OPEN, DECIDED)
@@ -168,13 +168,13 @@ class Reviews(RuleBasedStateMachine):
     @precondition(lambda self: DECIDED in self.seen.values())
     @rule()
     def resume(self) -> None:
-        found = decisions.ready(self.store, self.project, ["a"], ())
+        found = submissions.ready(self.store, self.project, ["a"], ())
         if found:
             _, decided = found
             assert all(self.do(reviews.get(self.store, said.review)).row.effective_at <= self.now for said in decided)
-            leased = self.do(decisions.submit(self.store, WORKER, decided))
+            leased = self.do(submissions.submit(self.store, WORKER, decided))
             assert leased == {said.review for said in decided}
-            assert self.do(decisions.submit(self.store, "w2", decided)) == set(), "one decision, one resume"
+            assert self.do(submissions.submit(self.store, "w2", decided)) == set(), "one decision, one resume"
 
     @precondition(lambda self: self.leased)
     @rule(data=st.data(), slots=st.integers(1, 2), fate=st.sampled_from([OPEN, APPLIED, DECIDED, FAILED]))
@@ -184,13 +184,13 @@ class Reviews(RuleBasedStateMachine):
         self.asked = max(pending)
         again = {int(interrupt[1:]) for interrupt in sent.values()} if fate in (OPEN, DECIDED) else set()
         fates = {review: (fate, "") for review in sent}
-        self.do(reviews.reconcile(self.store, self.run, "a", WORKER, self.pauses(pending | again, slots), fates))
+        self.do(reconcile.reconcile(self.store, self.run, "a", WORKER, self.pauses(pending | again, slots), fates))
 
     @precondition(lambda self: self.leased and self.asked > 3)
     @rule(state=st.sampled_from([RunState.DONE, RunState.FAILED, RunState.CANCELLED]), fate=st.sampled_from([APPLIED, FAILED]))
     def end(self, state: RunState, fate: ReviewState) -> None:
         sent = self.do(reviews.submitted(self.store, self.run))
-        self.do(reviews.close(self.store, {review: (fate, "") for review in sent}))
+        self.do(reconcile.close(self.store, {review: (fate, "") for review in sent}))
         self.do(runs.settle(self.store, self.run, WORKER, state))
 
     @precondition(lambda self: self.leased)
@@ -222,7 +222,7 @@ class Reviews(RuleBasedStateMachine):
     @invariant()
     def what_needs_two_people_has_two(self) -> None:
         for row in self.rows():
-            found, said = self.do(reviews.get(self.store, row.id)), self.do(endorsements.of(self.store, row.id))
+            found, said = self.do(reviews.get(self.store, row.id)), self.do(decisions.endorsements(self.store, row.id))
             for slot, decision in found.decisions.items():
                 asked = found.actions[slot]
                 if asked.reviewers == 2 and decision.answer.kind is not DecisionKind.REJECT:

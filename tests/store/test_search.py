@@ -18,7 +18,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.store import Store, reviews, search
+from hitl_tui.store import Store, history, queue_filter, reconcile
 from hitl_tui.store import statistics as tallies
 from tests.ui.homes import seed
 
@@ -72,7 +72,7 @@ async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, a
     (run,) = await who.runs.launch(agent, text="x")
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     asked = Action(0, tool, args, tuple(DecisionKind), digest=digest_of(tool, args), confidence=Confidence(confidence))
-    await reviews.reconcile(store, run.id, agent, "w", [Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())], {})
+    await reconcile.reconcile(store, run.id, agent, "w", [Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())], {})
     ((review, *_),) = await store.all("SELECT max(id) FROM reviews")
     await who.reviews.decide(await who.reviews.get(review), {0: answer})
     return int(review)
@@ -124,24 +124,24 @@ async def past(tmp_path: Path) -> AsyncIterator[Store]:
     ],
 )
 async def test_the_history_is_searched(past: Store, text: str, numbers: list[int]) -> None:
-    found = await search.history(past, parse(text, time.time()))
+    found = await history.search(past, parse(text, time.time()))
     assert [one.decision for one in found] == numbers
 
 
 async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Store) -> None:
-    first = await search.history(past, Filter(), limit=2)
-    rest = await search.history(past, Filter(), before=first[-1].decision, limit=9)
+    first = await history.search(past, Filter(), limit=2)
+    rest = await history.search(past, Filter(), before=first[-1].decision, limit=9)
     assert [one.decision for one in (*first, *rest)] == [5, 4, 3, 2, 1]
-    by_word = await search.history(past, parse("invoice", NOW), before=2)
+    by_word = await history.search(past, parse("invoice", NOW), before=2)
     assert [one.decision for one in by_word] == [1]
     assert all(one.standing for one in rest)
     await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
-    assert [one.standing for one in await search.history(past, Filter()) if one.decision == 1] == [False]
+    assert [one.standing for one in await history.search(past, Filter()) if one.decision == 1] == [False]
     assert first[0].waited_s >= 0
 
 
 async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
-    archived, edited, deleted, *_ = await search.history(past, Filter())
+    archived, edited, deleted, *_ = await history.search(past, Filter())
     assert (archived.said, archived.changed, archived.summary) == ("", (), "m-7")
     assert (edited.changed, edited.summary) == (("sql",), "SELECT 1")
     assert (deleted.said, deleted.summary) == ("Grüße an die falsche Person", "DELETE FROM customers")
@@ -149,7 +149,7 @@ async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
     for args, summary in (('{"to": "eve", "sure": true}', "eve · true"), (long + '"}', long[:199] + "…")):
         await past.write("UPDATE actions SET slot = 1, args = ? WHERE review = 5", (args,))
         await past.write("UPDATE history SET slot = 1 WHERE decision = 5")
-        assert [row.summary for row in await search.rows(past, [5])] == [summary]
+        assert [row.summary for row in await history.rows(past, [5])] == [summary]
 
 
 @pytest.mark.parametrize("text", ["agent:mail*", "invoice decided:reject", "-tool:run_sql", ""])
@@ -164,7 +164,7 @@ async def test_a_page_is_not_sorted_together(past: Store, text: str) -> None:
         return await asked(sql, values)
 
     past.all = watched  # type: ignore[method-assign]
-    await search.history(past, parse(text, NOW))
+    await history.search(past, parse(text, NOW))
     assert seen
     assert not any("TEMP B-TREE" in step for step in seen), seen
 
@@ -183,8 +183,8 @@ async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: 
             await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
             asked = Action(0, tool, args, tuple(DecisionKind), digest="d")
             pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context(), confidence=sure)
-            await reviews.reconcile(store, run.id, agent, "w", [pause], {})
-        assert list(await search.waiting_ids(store, parse(text, time.time()))) == ids
+            await reconcile.reconcile(store, run.id, agent, "w", [pause], {})
+        assert list(await queue_filter.waiting_ids(store, parse(text, time.time()))) == ids
 
 
 async def test_figures_follow_what_stands(past: Store) -> None:
@@ -210,15 +210,16 @@ async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) 
         review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
         async with store.transaction() as db:  # decided again and again, as nobody ever did
             for number in range(3000):
-                await db.execute(
-                    "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at, superseded, agent, tool) "
-                    "VALUES (?, 0, 'approve', 'bob', '', ?, 0, 1, 'mail_assistant', 'send_email')",
+                db.execute(
+                    "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, superseded, "
+                    "agent, tool) "
+                    "VALUES (?, 0, 'approve', 'bob', 'person', 'bob', '', ?, 0, 1, 'mail_assistant', 'send_email')",
                     (review, number),
                 )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(search.catch_up(store))
+            tasks.create_task(history.catch_up(store))
             written = tasks.create_task(other.write("INSERT INTO changes (run) VALUES (NULL)"))
             await written
             done = store.glance("SELECT count(*) FROM history")[0][0]
         assert done < 2000, "who writes waits for a step or some, and not for the whole past"
-        assert not store.glance(search.NEW)
+        assert not store.glance(history.NEW)

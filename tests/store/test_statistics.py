@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
+from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of, person_key
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import GROWTH, Figures, Rates
-from hitl_tui.store import Store, reviews, search
+from hitl_tui.store import Store, history, reconcile
 from hitl_tui.store import statistics as tallies
 from hitl_tui.store.statistics import Only
 from tests.benchmarks import large_home
@@ -69,7 +69,7 @@ async def ask(store: Store, case: Case) -> int:
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     asked = Action(0, case.tool, args, tuple(DecisionKind), digest=digest_of(case.tool, args), confidence=Confidence(case.confidence))
     pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context())
-    await reviews.reconcile(store, run.id, case.agent, "w", [pause], {})
+    await reconcile.reconcile(store, run.id, case.agent, "w", [pause], {})
     review = int((await store.one("SELECT max(id) FROM reviews"))[0])
     await store.write("UPDATE actions SET rule = ? WHERE review = ?", (case.rule, review))
     return review
@@ -83,7 +83,11 @@ async def happen(store: Store, *cases: Case) -> None:
         await inbox.reviews.decide(
             await inbox.reviews.get(review), {0: case.answer}, None if case.looked is None else int(case.looked * 1000)
         )
-        await store.write("UPDATE decisions SET at = ?, actor = ? WHERE review = ?", (case.at, case.actor, review))
+        kind = case.actor.partition(":")[0] if ":" in case.actor else "person"
+        await store.write(
+            "UPDATE decisions SET at = ?, actor = ?, actor_kind = ?, actor_key = ? WHERE review = ?",
+            (case.at, case.actor, kind, person_key(case.actor), review),
+        )
         await store.write("UPDATE reviews SET opened_at = ? WHERE id = ?", (case.at - case.waited, review))
 
 
@@ -149,8 +153,8 @@ async def test_how_people_read(store: Store) -> None:
     for number, caught in enumerate((1, 0, 1, None)):
         review = await ask(store, Case(YES))
         await store.write(
-            "INSERT INTO attention (review, source, wrong, correct, made_at, last, actor, caught, found_at) "
-            "VALUES (?, 1, '', '{}', ?, 0, 'ann', ?, ?)",
+            "INSERT INTO attention (review, source, wrong, correct, made_at, last, actor, actor_key, caught, found_at) "
+            "VALUES (?, 1, '', '{}', ?, 0, 'ann', 'ann', ?, ?)",
             (review, NOW, caught, NOW - number * 5 * DAY),
         )
     ann, bob = (await Inbox(store, "ann").insights.read()).readers
@@ -308,7 +312,7 @@ def test_whatever_is_taken_back_leaves_every_figure(steps: list[tuple[str, int, 
 
 async def _counts(store: Store) -> dict[tuple[Any, ...], Any]:
     """Every count that is not nothing; those of all time, of tools, under their names."""
-    await search.catch_up(store)
+    await history.catch_up(store)
     name = "agent || ' ' || c.tool || c.actor || CASE t.scope WHEN 'tool' THEN '' ELSE c.rule END"
     found: dict[tuple[Any, ...], Any] = {}
     for scope, grain, measure, day, cell, value, count in await store.all(

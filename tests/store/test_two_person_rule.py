@@ -20,7 +20,9 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Review, ReviewState, effect_of
 from hitl_tui.store import Store
-from hitl_tui.store.answers import DECIDE, row_of
+from hitl_tui.ui.review import assignment
+from hitl_tui.ui.text import labels
+from tests.support.direct_decisions import record
 from tests.support.harness import Place, approve, edit, reject, respond, results, reviewer
 from tests.support.properties import examples
 from tests.ui.homes import seed
@@ -82,6 +84,29 @@ async def test_the_same_person_counts_once(room: Room) -> None:
         with pytest.raises(Refused, match=f"you said so of review {review} already: it has 1 of 2 approvals, by ann; another person must"):
             await room.say(Inbox(room.store, name), review, approve())
     assert await room.told(review) == "1 of 2 approvals, by ann"
+
+
+async def test_one_person_in_two_spellings_counts_once(room: Room) -> None:
+    review = await room.ask()
+    upper, lower = (Inbox(room.store, name, grace_s=60) for name in ("Åsa", "a\u030asa"))
+    await room.say(upper, review, approve())
+    with pytest.raises(Refused, match="you said so"):
+        await room.say(lower, review, approve())
+    assert await room.say(room.bob, review, approve()) is DECIDED
+    with pytest.raises(Refused, match="nothing of yours"):
+        await lower.reviews.undo(review)
+
+
+async def test_a_name_that_ends_with_anothers_name_is_not_that_person(room: Room) -> None:
+    review = await room.ask(1)
+    assert await room.say(Inbox(room.store, "carl by ann", grace_s=60), review, approve()) is DECIDED
+    row = (await room.ann.reviews.get(review)).row
+    assert row.decided == "approved by carl by ann"
+    assert not assignment.decided_by(row, "ann") and assignment.undo_seconds(row, "ann", time.time()) == 0
+    assert labels.closing(row, "ann")[1] == "approved by carl by ann"
+    assert labels.closing(row, "carl by ann")[1] == "approved by you"
+    with pytest.raises(Refused, match="the last decision is carl by ann's"):
+        await room.ann.reviews.undo(review)
 
 
 async def test_one_is_enough_to_refuse_it(room: Room) -> None:
@@ -197,8 +222,8 @@ async def test_the_claim_of_the_first_is_over_with_their_word(room: Room) -> Non
 
 
 async def statement(room: Room, review: int, action: Action, answer: Answer, actor: str) -> int:
-    """Rows the bare statement stores."""
-    return await room.store.write(DECIDE, row_of(review, action, answer, actor, time.time(), time.time(), None))
+    """How many decisions the store itself takes, without the inbox's checks."""
+    return int(await record(room.store, review, action, answer, actor))
 
 
 async def test_the_statement_itself_stores_no_approval_that_one_person_gives(room: Room) -> None:

@@ -94,8 +94,8 @@ async def test_it_reads_on_as_one_scrolls(console: Console) -> None:
     async with console("") as desk:
         await seed.many(desk.store, 300)
         await desk.store.db.execute(
-            "INSERT INTO decisions (review, slot, kind, actor, digest, at, effective_at) "
-            "SELECT id, 0, 'approve', 'bob', '', opened_at, opened_at FROM reviews ORDER BY id"
+            "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at) "
+            "SELECT id, 0, 'approve', 'bob', 'person', 'bob', '', opened_at, opened_at FROM reviews ORDER BY id"
         )
         await desk.settle()
         await desk.press("f3")

@@ -84,7 +84,7 @@ class Office:
 
     async def logged(self, *kinds: str) -> list[dict[str, Any]]:
         """What the history says of these kinds."""
-        rows = await self.store.all(f"SELECT kind, body FROM log WHERE kind IN ({', '.join('?' * len(kinds))})", kinds)
+        rows = await self.store.all(f"SELECT kind, body FROM audit WHERE kind IN ({', '.join('?' * len(kinds))})", kinds)
         return [{"kind": kind, **json.loads(body)} for kind, body in rows]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from hitl_tui.home import Home
 from hitl_tui.model import HandBack, ReviewState, RunState, Worker
-from hitl_tui.store import Store, agents, workers
+from hitl_tui.store import Store, agents
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.liveness import HOST, started
@@ -49,7 +49,7 @@ async def working(home: Home, source: MemorySource, pid: int | None = None) -> A
         project = await agents.register_project(store, source.label, source.label)
         await agents.replace_agents(store, project, source.agents)
         me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()), 8, 0.0, 0)
-        await workers.register(store, me, HOST)
+        await agents.register_worker(store, me, HOST)
         router = PolicyRouter(home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer:
             driver = RunDriver(store, me.id, source, writer, AgentExecutor(), router)

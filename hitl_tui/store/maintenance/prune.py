@@ -52,20 +52,20 @@ async def forgetting(store: Store, thread: str, before: float, by: str) -> Async
     which runs the thread had: some of them are nowhere else any more.
     """
     async with store.transaction() as db:
-        found = list(await db.execute_fetchall(OLD.format(where="WHERE thread = ?"), (thread, before, PRUNED)))
+        found = list(db.rows(OLD.format(where="WHERE thread = ?"), (thread, before, PRUNED)))
         yield bool(found)
         if not found:
             return
-        body = {"thread": thread, "runs": [row[0] for row in await db.execute_fetchall(RUNS, (thread,))]}
-        await audit.note(db, time.time(), "pruned", by, body)
+        body = {"thread": thread, "runs": [row[0] for row in db.rows(RUNS, (thread,))]}
+        audit.note(db, time.time(), "pruned", by, body)
         mine = "(SELECT id FROM runs WHERE thread = ?)"
         empty = canonical_json.dumps(asdict(Context()))
-        await db.execute(f"DELETE FROM events WHERE run IN {mine}", (thread,))
-        await db.execute(f"UPDATE details SET context = ? WHERE review IN (SELECT id FROM reviews WHERE run IN {mine})", (empty, thread))
-        await db.execute(f"DELETE FROM heads WHERE run IN {mine}", (thread,))
-        await db.execute(f"UPDATE takeovers SET plan = NULL, typed = NULL WHERE run IN {mine}", (thread,))
+        db.execute(f"DELETE FROM events WHERE run IN {mine}", (thread,))
+        db.execute(f"UPDATE details SET context = ? WHERE review IN (SELECT id FROM reviews WHERE run IN {mine})", (empty, thread))
+        db.execute(f"DELETE FROM heads WHERE run IN {mine}", (thread,))
+        db.execute(f"UPDATE takeovers SET plan = NULL, typed = NULL WHERE run IN {mine}", (thread,))
         kept = "EXISTS (SELECT 1 FROM reviews WHERE run = runs.id) OR EXISTS (SELECT 1 FROM feedback WHERE run = runs.id)"
-        await db.execute(f"DELETE FROM runs WHERE thread = ? AND NOT ({kept})", (thread,))
-        await db.execute("INSERT INTO changes (run) VALUES (NULL), (NULL)")  # what is gone cannot be told by its row:
-        await db.execute("DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)")  # readers fall behind, and read all anew
-        await db.execute("UPDATE runs SET input = ?, result = NULL, traceback = '' WHERE thread = ?", (PRUNED, thread))
+        db.execute(f"DELETE FROM runs WHERE thread = ? AND NOT ({kept})", (thread,))
+        db.execute("INSERT INTO changes (run) VALUES (NULL), (NULL)")  # what is gone cannot be told by its row:
+        db.execute("DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)")  # readers fall behind, and read all anew
+        db.execute("UPDATE runs SET input = ?, result = NULL, traceback = '' WHERE thread = ?", (PRUNED, thread))

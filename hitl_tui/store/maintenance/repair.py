@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Worker
-from hitl_tui.store import audit_verify
+from hitl_tui.model import ReviewState, RunState, Worker
+from hitl_tui.store import audit_verify, decisions, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.runs import GIVE_BACK
 
@@ -18,70 +20,90 @@ OVER = "('done', 'failed', 'cancelled')"
 ASKS_GRAPH = "(kind != 'failure' OR run NOT IN (SELECT id FROM runs WHERE state = 'failed'))"
 """A review of why a run failed is open while it stays so."""
 
-STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    (
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kind of rows that no program leaves behind by itself, and what is done about each."""
+
+    sentence: str
+    find: str
+    """SELECTs the ids of runs or reviews."""
+    fix: Callable[[Transaction, int], object]
+    is_of_runs: bool = False
+
+
+def _queue(db: Transaction, run: int) -> None:
+    (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
+    db.execute(f"UPDATE runs SET {QUEUE} WHERE id = ?", (run,))
+    run_states.changed(db, run, was, RunState.QUEUED)
+
+
+def _give_back(db: Transaction, run: int) -> None:
+    db.execute(f"UPDATE runs SET {GIVE_BACK} WHERE id = ?", (run,))
+
+
+def _close(db: Transaction, review: int) -> None:
+    state, run_state = db.row("SELECT v.state, r.state FROM reviews v JOIN runs r ON r.id = v.run WHERE v.id = ?", (review,))
+    if state == ReviewState.SUBMITTED:
+        reviews.end(db, review, ReviewState.FAILED, "the run is over; this may have run")
+    else:
+        reviews.end(db, review, ReviewState.STALE, f"the run is {run_state}")
+
+
+def _ask_again(db: Transaction, review: int) -> None:
+    db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+    decisions.withdraw_all(db, review, time.time(), MAY_HAVE_RUN)
+    decisions.reopen(db, review)
+    db.execute("UPDATE reviews SET note = ?, submitted_by = NULL WHERE id = ?", (MAY_HAVE_RUN, review))
+
+
+def _close_in_part(db: Transaction, review: int) -> None:
+    reviews.end(db, review, ReviewState.STALE, "was lost in part")
+
+
+STEPS = (
+    Step(
         "{rows} driven by no known worker: queued, to go on from {their} checkpoint",
-        "SELECT 'r' || id FROM runs WHERE state = 'running' AND (worker IS NULL OR worker NOT IN (SELECT id FROM workers))",
-        (f"UPDATE runs SET {QUEUE} WHERE state = 'running' AND (worker IS NULL OR worker NOT IN (SELECT id FROM workers))",),
+        "SELECT id FROM runs WHERE state = 'running' AND (worker IS NULL OR worker NOT IN (SELECT id FROM workers))",
+        _queue,
+        is_of_runs=True,
     ),
-    (
+    Step(
         "{rows} not running and yet leased: the lease is given back",
-        "SELECT 'r' || id FROM runs WHERE state != 'running' AND worker IS NOT NULL",
-        (f"UPDATE runs SET {GIVE_BACK} WHERE state != 'running' AND worker IS NOT NULL",),
+        "SELECT id FROM runs WHERE state != 'running' AND worker IS NOT NULL",
+        _give_back,
+        is_of_runs=True,
     ),
-    (
+    Step(
         "{rows} live though the run is over: closed",
         f"SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN {LIVE} AND r.state IN {OVER} AND {ASKS_GRAPH}",
-        (
-            "UPDATE reviews SET state = 'failed', note = 'the run is over; this may have run' "
-            f"WHERE state = 'submitted' AND run IN (SELECT id FROM runs WHERE state IN {OVER})",
-            "UPDATE reviews SET state = 'stale', note = 'the run is ' || (SELECT state FROM runs WHERE id = run) "
-            f"WHERE state IN ('open', 'decided') AND run IN (SELECT id FROM runs WHERE state IN {OVER}) AND {ASKS_GRAPH}",
-        ),
+        _close,
     ),
-    (
+    Step(
         "{rows} sent while nobody runs the run: back to a person, marked that it may have run once",
         "SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting'",
-        (
-            "UPDATE decisions SET superseded = 1 WHERE review IN "
-            "(SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting')",
-            "UPDATE endorsements SET withdrawn_at = (julianday('now') - 2440587.5) * 86400.0 WHERE withdrawn_at IS NULL AND review IN "
-            "(SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting')",
-            f"UPDATE reviews SET state = 'open', note = '{MAY_HAVE_RUN}', decided = '', decided_at = NULL, effective_at = NULL, "
-            "submitted_by = NULL WHERE state = 'submitted' AND run IN (SELECT id FROM runs WHERE state = 'waiting')",
-        ),
+        _ask_again,
     ),
-    (
+    Step(
         "{rows} decided, but not every decision is there: open again",
         "SELECT id FROM reviews WHERE state = 'decided' AND slots > "
         "(SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
-        (
-            "UPDATE reviews SET state = 'open', decided = '', decided_at = NULL, effective_at = NULL WHERE state = 'decided' AND slots > "
-            "(SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
-        ),
+        decisions.reopen,
     ),
-    (
+    Step(
         "{rows} without all that was asked: closed, to be asked again",
         f"SELECT id FROM reviews WHERE state IN {LIVE} AND (slots > (SELECT count(*) FROM actions WHERE review = reviews.id) "
         "OR NOT EXISTS (SELECT 1 FROM details WHERE review = reviews.id))",
-        (
-            f"UPDATE reviews SET state = 'stale', note = 'was lost in part' WHERE state IN {LIVE} AND "
-            "(slots > (SELECT count(*) FROM actions WHERE review = reviews.id) "
-            "OR NOT EXISTS (SELECT 1 FROM details WHERE review = reviews.id))",
-        ),
+        _close_in_part,
     ),
-    (
+    Step(
         "{rows} waiting for nothing: queued, so that a worker looks what {their} checkpoint asks",
-        "SELECT 'r' || id FROM runs WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
+        "SELECT id FROM runs WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
         f"(SELECT 1 FROM reviews WHERE run = runs.id AND state IN {LIVE})",
-        (
-            f"UPDATE runs SET {QUEUE} WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
-            f"(SELECT 1 FROM reviews WHERE run = runs.id AND state IN {LIVE})",
-        ),
+        _queue,
+        is_of_runs=True,
     ),
 )
-
-
 FORGET = (
     "DELETE FROM history",
     "DELETE FROM history_names",
@@ -103,13 +125,13 @@ async def mend(store: Store, is_gone: Callable[[Worker, str], bool], workers: Se
         async with store.transaction() as db:
             for worker, host in workers:
                 if is_gone(worker, host):
-                    said.append(await _forget(db, worker))
-            for sentence, find, statements in STEPS:
-                found = [str(row[0]) for row in await db.execute_fetchall(find)]
+                    said.append(_forget(db, worker))
+            for step in STEPS:
+                found = [int(row[0]) for row in db.rows(step.find)]
                 if found:
-                    said.append(_sentence(sentence, found))
-                    for statement in statements:
-                        await db.execute(statement)
+                    said.append(_sentence(step.sentence, [f"r{id_}" if step.is_of_runs else str(id_) for id_ in found]))
+                for id_ in found:
+                    step.fix(db, id_)
             if not keep:
                 raise _LookOnly
     except _LookOnly:
@@ -117,11 +139,12 @@ async def mend(store: Store, is_gone: Callable[[Worker, str], bool], workers: Se
     return said
 
 
-async def _forget(db: Transaction, worker: Worker) -> str:
-    rows = await db.execute_fetchall(
-        f"UPDATE runs SET {QUEUE}, crashes = crashes + 1 WHERE worker = ? AND state = 'running' RETURNING id", (worker.id,)
-    )
-    await db.execute("DELETE FROM workers WHERE id = ?", (worker.id,))
+def _forget(db: Transaction, worker: Worker) -> str:
+    rows = db.rows("SELECT id FROM runs WHERE worker = ? AND state = 'running'", (worker.id,))
+    for (run,) in rows:
+        db.execute("UPDATE runs SET crashes = crashes + 1 WHERE id = ?", (run,))
+        _queue(db, run)
+    db.execute("DELETE FROM workers WHERE id = ?", (worker.id,))
     runs = f"; what it drove is queued: {_listed([f'r{row[0]}' for row in rows])}" if rows else ""
     return f"the worker of {worker.label} (process {worker.pid}) is gone{runs}"
 
@@ -133,7 +156,7 @@ async def remember(store: Store, keep: bool) -> list[str]:
     if keep:
         async with store.transaction() as db:
             for statement in FORGET:
-                await db.execute(statement)
+                db.execute(statement)
     return ["the history was changed, and is not what was decided: it is made anew, with its figures, when somebody looks at it next"]
 
 
@@ -145,22 +168,23 @@ async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool)
     said: list[str] = []
     async with store.transaction() as db:
         for thread, agent, was in found:
-            if await db.execute_fetchall("SELECT 1 FROM runs WHERE thread = ?", (thread,)):
+            if db.rows("SELECT 1 FROM runs WHERE thread = ?", (thread,)):
                 continue
             said.append(f"thread {thread} of {agent} waits, and hitl.db does not know it: it becomes a run, and asks again")
             if keep:
-                await _make_run(db, thread, agent, was)
+                _make_run(db, thread, agent, was)
     return said
 
 
-async def _make_run(db: Transaction, thread: str, agent: str, was: int) -> None:
+def _make_run(db: Transaction, thread: str, agent: str, was: int) -> None:
     values: dict[str, Any] = {"thread": thread, "agent": agent, "input": canonical_json.dumps({"input": None, "adopted": was}), "was": was}
-    await db.execute(
+    made = db.execute(
         "INSERT INTO runs (id, agent, thread, title, input, state, resuming, created_at) "
         "VALUES ((SELECT :was WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = :was)), :agent, :thread, "
         "'found in checkpoints.db', :input, 'queued', 1, (julianday('now') - 2440587.5) * 86400.0)",
         values,
     )
+    run_states.note_launch(db, int(made.lastrowid or 0))
 
 
 def _sentence(text: str, found: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hitl_tui.model import Event, Feedback, Subject
+from hitl_tui.model import Event, Feedback, Subject, same_person
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import active_key, group
 from hitl_tui.ui.dialogs.base import DialogScreen
@@ -100,7 +100,7 @@ class MessagesScreen(DialogScreen[None]):
     def show_ratings(self, feedback: Sequence[Feedback]) -> None:
         """Show the ratings as they are now."""
         self._feedback = feedback
-        own = [one for one in feedback if one.actor.casefold() == self._viewer.reviewer.casefold() and one.subject.review is None]
+        own = [one for one in feedback if same_person(one.actor, self._viewer.reviewer) and one.subject.review is None]
         for items in self.query(MessageList):  # none once the dialog is closed
             items.mine = {one.subject.event or WHOLE_RUN: one for one in own}
             items.refresh()

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from hitl_tui.formatting import age, viewed_duration
-from hitl_tui.model import DecisionKind, Remembered
+from hitl_tui.model import ActorKind, DecisionKind, Remembered
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
@@ -108,7 +108,7 @@ def _subject(row: Remembered) -> str:
     """What tells it from others: the edited arguments, else a person's reason, else the arguments."""
     if row.changed:
         return one_line(f"changed {', '.join(row.changed)}")
-    if ":" not in row.actor and (said := one_line(row.said)):
+    if row.actor_kind is ActorKind.PERSON and (said := one_line(row.said)):
         return f"“{said}”"
     return one_line(row.summary)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, at_time, viewed_duration
-from hitl_tui.model import Answer, DecisionKind, Entry, Json, Logged
+from hitl_tui.model import ActorKind, Answer, DecisionKind, Entry, Json, Logged, person_key
 from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.context import LEAD, escalation_lines
@@ -25,11 +25,12 @@ def titles(entry: Entry | None) -> dict[str, str]:
     """Tab → title, some with a count."""
     if entry is None:
         return {tab: tab for tab in TABS}
-    people = {look.reviewer for look in entry.looks} | {one.actor for one in entry.endorsements} | {entry.row.actor}
-    people |= {one.actor for one in entry.escalations}
+    people = {person_key(one.reviewer) for one in entry.looks} | {person_key(one.actor) for one in entry.endorsements}
+    people |= {person_key(one.actor) for one in entry.escalations if one.actor_kind is ActorKind.PERSON}
+    people |= {person_key(entry.row.actor)} if entry.row.actor_kind is ActorKind.PERSON else set()
     counts = {
         "Log": len(entry.log),
-        "People": len({name.casefold() for name in people if ":" not in name}),
+        "People": len(people),
         "Conversation": len(entry.context.conversation),
         "Done so far": len(entry.context.attempts),
     }

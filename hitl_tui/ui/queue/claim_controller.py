@@ -10,7 +10,7 @@ from textual.widget import Widget
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import age
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.model import ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.queue.prompts import Prompts
@@ -46,7 +46,7 @@ class ClaimController:
         """What the key for claims does here, in a word or two."""
         row, viewer = self._here.row, self._here.viewer
         holder = row.claimant(viewer.now) if row else None
-        return "claim" if holder is None else "release" if assignment.is_me(holder, viewer.reviewer) else "take the claim"
+        return "claim" if holder is None else "release" if same_person(holder, viewer.reviewer) else "take the claim"
 
     async def claim(self) -> None:
         """Claim it, or give it back; what somebody else has only with a reason. For workers of the asking group."""
@@ -57,7 +57,7 @@ class ClaimController:
         try:
             if holder is None:
                 await self._inbox.reviews.claim(row.id)
-            elif assignment.is_me(holder, viewer.reviewer):
+            elif same_person(holder, viewer.reviewer):
                 await self._inbox.reviews.release(row.id)
             elif (reason := await self._prompts.why_claim(row, viewer)) is not None:
                 await self._inbox.reviews.claim(row.id, reason)
@@ -99,11 +99,11 @@ class ClaimController:
         found = {name: ", ".join(people) for name, people in groups.items()}
         now = self._here.viewer.now
         for name, at in await self._inbox.reviews.recent_people():
-            if not assignment.is_me(name, self._inbox.reviewer):
+            if not same_person(name, self._inbox.reviewer):
                 found.setdefault(name, f"here {age(now - at)} ago")
         for group, people in groups.items():
             for person in people:
-                if not assignment.is_me(person, self._inbox.reviewer):
+                if not same_person(person, self._inbox.reviewer):
                     found.setdefault(person, f"of {group}")
         return list(found.items())
 

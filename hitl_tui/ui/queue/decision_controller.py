@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState
+from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.queue.fatigue_guard import FatigueGuard
@@ -200,7 +200,7 @@ class DecisionController:
         """Say that more people must decide, and move on if this person has nothing left to do."""
         activity = ReviewActivity(await self._inbox.reviews.endorsements(review))
         undecided = (await self._inbox.reviews.get(review)).undecided
-        mine = {one.slot: one for one in activity.endorsements if assignment.is_me(one.actor, self._inbox.reviewer)}
+        mine = {one.slot: one for one in activity.endorsements if same_person(one.actor, self._inbox.reviewer)}
         if action.slot in undecided and action.slot in mine:
             told = assignment.agreed(action, activity, self._inbox.reviewer)
             self._notify(f"{told}: another person must {labels.AGAIN[mine[action.slot].answer.kind]}")

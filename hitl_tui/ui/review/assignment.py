@@ -10,7 +10,19 @@ from math import ceil
 from rich.cells import cell_len
 
 from hitl_tui.formatting import remaining, until_time
-from hitl_tui.model import Action, DecisionKind, Endorsement, Escalation, Review, ReviewRow, ReviewState, Version, effect_of
+from hitl_tui.model import (
+    Action,
+    DecisionKind,
+    Endorsement,
+    Escalation,
+    Progress,
+    Review,
+    ReviewRow,
+    ReviewState,
+    Version,
+    effect_of,
+    same_person,
+)
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 
@@ -54,7 +66,7 @@ NO_ACTIVITY = ReviewActivity()
 
 def others(row: ReviewRow, reviewer: str, now: float) -> bool:
     """Whether somebody else has it now."""
-    return row.state == ReviewState.OPEN and not is_me(row.claimant(now) or reviewer, reviewer)
+    return row.state == ReviewState.OPEN and not same_person(row.claimant(now) or reviewer, reviewer)
 
 
 def first_claim(row: ReviewRow, now: float) -> str:
@@ -63,21 +75,16 @@ def first_claim(row: ReviewRow, now: float) -> str:
     return f"{who} has it {until}: claim it first, and say why you take it"
 
 
-def is_me(name: str, reviewer: str) -> bool:
-    """Whether that is this reviewer; nobody is two people by a capital letter."""
-    return name.casefold() == reviewer.casefold()
-
-
 def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
     """The slots of which this person has said what they can."""
-    return {one.slot for one in activity.endorsements if is_me(one.actor, reviewer)}
+    return {one.slot for one in activity.endorsements if same_person(one.actor, reviewer)}
 
 
 def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
     """What is to say of an open review, the most important first; a deadline is said apart."""
     said: list[Phrase] = []
     if row.decided:
-        progress = one_line(labels.by_you(row.decided, reviewer), 60)
+        progress = one_line(row.progress.told(reviewer), 60)
         said.append(Phrase((progress, NAMES.sub("", progress)), "warning"))
     if (claim := _claim(row, reviewer, now)) is not None:
         said.append(claim)
@@ -94,9 +101,9 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
     if who is None or row.claimed_until is None:
         return None
     if row.is_taken_over:
-        name = "you" if is_me(who, reviewer) else one_line(who, NAME)
+        name = "you" if same_person(who, reviewer) else one_line(who, NAME)
         return Phrase((f"taken over by {name}", f"taken by {name}"), "warning")
-    mine, end = is_me(who, reviewer), until_time(row.claimed_until, now)
+    mine, end = same_person(who, reviewer), until_time(row.claimed_until, now)
     name = "you" if mine else one_line(who, NAME)
     return Phrase((f"claimed by {name} {end}", f"{name} {end}", f"by {name}"), "accent" if mine else "muted")
 
@@ -116,7 +123,7 @@ def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str
     row = review.row
     if row.state != ReviewState.OPEN:
         return []
-    lines = reversed(phrases(replace(row, decided=""), reviewer, now))  # there is room for all: who waits comes first
+    lines = reversed(phrases(replace(row, progress=Progress()), reviewer, now))  # there is room for all: who waits comes first
     parts = [(f"↑ {one.forms[0]}" if one.style == "warning" else one.forms[0], one.style) for one in lines]
     if action.reviewers > 1 and action.slot in review.undecided:
         parts.append((agreed(action, activity, reviewer), "warning"))
@@ -165,4 +172,4 @@ def undo_seconds(row: ReviewRow, reviewer: str, now: float) -> int:
 
 def decided_by(row: ReviewRow, reviewer: str) -> bool:
     """Whether this reviewer made its last decision."""
-    return row.state != ReviewState.OPEN and row.decided.endswith(f" by {reviewer}")
+    return row.state != ReviewState.OPEN and row.progress.is_by(reviewer)

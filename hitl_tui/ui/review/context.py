@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, at_time, remaining, until_time, viewed_duration
-from hitl_tui.model import Action, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow
+from hitl_tui.model import Action, ActorKind, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow, person_key
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.text import labels
@@ -71,9 +71,10 @@ def people_title(row: ReviewRow | None, review_context: ReviewContext | None, re
     """How many other people had to do with it."""
     if row is None or review_context is None:
         return "People"
-    names = {look.reviewer for look in review_context.looks} | {one.actor for one in review_context.activity.endorsements}
-    names |= {one.actor for one in review_context.activity.escalations if ":" not in one.actor} | {row.claimant(now) or reviewer}
-    others = len(names - {reviewer})
+    activity = review_context.activity
+    names = {look.reviewer for look in review_context.looks} | {one.actor for one in activity.endorsements}
+    names |= {one.actor for one in activity.escalations if one.actor_kind is ActorKind.PERSON} | {row.claimant(now) or reviewer}
+    others = len({person_key(name) for name in names} - {person_key(reviewer)})
     return f"People {others}" if others else "People"
 
 
@@ -103,7 +104,7 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
 def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Line]:
     """Who escalated it to whom and why, in whose words, and whether anybody took it up."""
     to = labels.actor(one.recipient, reviewer) if one.recipient else "anybody"
-    why = f": {one.why}" if one.why and ":" in one.actor else ""  # of a person it only says who
+    why = f": {one.why}" if one.why and one.actor_kind is not ActorKind.PERSON else ""  # of a person it only says who
     yield line(f"by {labels.actor(one.actor, reviewer)} to {to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning")
     if one.note.strip():
         yield from paragraph(one.note.strip(), "strong", "", LEAD)

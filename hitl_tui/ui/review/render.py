@@ -8,7 +8,21 @@ from textual.content import Content
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import at_time
-from hitl_tui.model import Action, Context, DecisionKind, Escalation, Json, Message, Outcome, PauseKind, Review, ReviewRow, ReviewState
+from hitl_tui.model import (
+    Action,
+    ActorKind,
+    Context,
+    DecisionKind,
+    Escalation,
+    Json,
+    Message,
+    Outcome,
+    PauseKind,
+    Review,
+    ReviewRow,
+    ReviewState,
+    same_person,
+)
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
@@ -101,7 +115,7 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
     if decision is None:
         return
     glyph, word, style = labels.decided(review.row.kind, decision.answer)
-    who = "you" if decision.actor == viewer.reviewer else decision.actor
+    who = "you" if same_person(decision.actor, viewer.reviewer) else decision.actor
     text = f"{word} by {who} {at_time(decision.at, viewer.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
     if decision.answer.args is not None:
@@ -163,7 +177,7 @@ def why_lines(action: Action, context: Context, viewer: Viewer | None = None, ac
 def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:
     """Who put it before whom, and why; the tab has all of them."""
     to = labels.actor(last.recipient, viewer.reviewer) if last.recipient else "anybody"
-    repeats = ":" not in last.actor or (context.error and context.error in last.why)  # who it was, or the error above
+    repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
     told = f"escalated by {labels.actor(last.actor, viewer.reviewer)} to {to} {at_time(last.at, viewer.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")

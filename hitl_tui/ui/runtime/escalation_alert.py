@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState
+from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
@@ -55,10 +55,10 @@ class EscalationAlert:
 
     def _concerns_me(self, one: Escalation, policy: Policy | None) -> bool:
         me = self._inbox.reviewer
-        if one.acknowledged_at is not None or assignment.is_me(one.actor, me):
+        if one.acknowledged_at is not None or same_person(one.actor, me):
             return False
         people = policy.people(one.recipient) if policy else (one.recipient,)
-        return not one.recipient or any(assignment.is_me(person, me) for person in people)
+        return not one.recipient or any(same_person(person, me) for person in people)
 
     async def _tell(self, row: ReviewRow, one: Escalation, policy: Policy | None) -> None:
         from hitl_tui.policy.notification import loud_from

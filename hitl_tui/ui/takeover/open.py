@@ -9,11 +9,10 @@ from textual.worker import get_current_worker
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewState
+from hitl_tui.model import ReviewState, same_person
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.attention_result import CheckScreen
 from hitl_tui.ui.dialogs.reason import ReasonScreen
-from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.key_queue import ask
 from hitl_tui.ui.takeover.run_panel import read_run_details
 from hitl_tui.ui.takeover.screen import TakeoverDrafts, TakeOverScreen
@@ -40,7 +39,7 @@ async def open_takeover(
     try:
         takeover = await inbox.takeovers.take(run, reason)
     except Refused:
-        if (check := inbox.runs.attention_check(run)) is None or check.actor != inbox.reviewer:
+        if (check := inbox.runs.attention_check(run)) is None or not same_person(check.actor, inbox.reviewer):
             raise
         await app.push_screen(CheckScreen(check))
         get_current_worker().advance()
@@ -55,4 +54,4 @@ async def _holder(inbox: Inbox, run: int, now: float) -> str:
     takeover = await inbox.takeovers.latest(run)
     claimants = [row.claimant(now) for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
     holders = [takeover.actor if takeover and takeover.state == "open" else None, *claimants]
-    return next((name for name in holders if name and not assignment.is_me(name, inbox.reviewer)), "")
+    return next((name for name in holders if name and not same_person(name, inbox.reviewer)), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb, same_person
 from hitl_tui.sanitize import one_line
 
 KINDS = {
@@ -66,9 +66,9 @@ def closing(row: ReviewRow, reviewer: str) -> tuple[str, str, str]:
     if gone or not row.decided:
         word = gone or str(row.state)
         return "⊘", f"{word}: {row.note}" if row.note else word, "muted"
-    decided = by_you(row.decided, reviewer)
+    decided = row.progress.told(reviewer)
     for glyph, word, style in (*DECIDED.values(), SENT_BACK):
-        if row.decided.startswith(word):
+        if row.progress.decision == word:
             return glyph, decided, style
     return "✓", decided, "success"
 
@@ -79,12 +79,6 @@ def decided(kind: PauseKind, answer: Answer) -> tuple[str, str, str]:
     return SENT_BACK if back else DECIDED[answer.kind]
 
 
-def by_you(decided: str, reviewer: str) -> str:
-    """What was decided, with "you" for the reviewer's own name."""
-    other = decided.removesuffix(f" by {reviewer}")
-    return decided if other == decided else f"{other} by you"
-
-
 def actor(name: str, reviewer: str) -> str:
     """Who did something, as the subject of a sentence."""
     kind, _, rest = name.partition(":")
@@ -92,7 +86,7 @@ def actor(name: str, reviewer: str) -> str:
         return f"{'policy' if kind == 'policy' else 'its deadline'} ({one_line(rest, 40)})"
     if rest and kind == "agent":
         return "the agent"
-    return "you" if name == reviewer else one_line(name, 40)
+    return "you" if same_person(name, reviewer) else one_line(name, 40)
 
 
 def gauge(confidence: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hitl_tui.model import Confidence, PauseKind, Risk, RunOptions
 from hitl_tui.policy.parser import parse
-from hitl_tui.store import Store, reviews, runs
+from hitl_tui.store import Store, reconcile, runs
 from hitl_tui.worker.policy_router import route
 from tests.ui.homes import seed
 
@@ -97,7 +97,7 @@ async def ask(
     actions = [seed.action(name, args, slot, risk=Risk.REVERSIBLE, confidence=confidence) for slot, (name, args) in enumerate(calls)]
     pause = seed.pause(PauseKind.TOOL_CALLS, *actions, confidence=sure, context=seed.mail_context())
     read = parse(policy)
-    await reviews.reconcile(store, id_, agent, "nobody", [pause], {}, judge=lambda paused: route(read, run, paused, now))
+    await reconcile.reconcile(store, id_, agent, "nobody", [pause], {}, judge=lambda paused: route(read, run, paused, now))
     await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (id_,))
     review = int((await store.one("SELECT max(id) FROM reviews"))[0])
     await store.db.execute("UPDATE reviews SET opened_at = ? WHERE id = ?", (now, review))

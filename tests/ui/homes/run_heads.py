@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Call, Head
-from hitl_tui.store import Store
-from hitl_tui.store import run_heads as stored
+from hitl_tui.store import Store, runs
 from tests.ui.homes import seed
 
 STATE_SCHEMA = {
@@ -31,10 +30,10 @@ async def heads_of(store: Store) -> None:
             canonical_json.dumps(STATE_SCHEMA),
             canonical_json.dumps({"send_email": seed.MAIL_SCHEMA, "read_mail": {"type": "object"}}),
         )
-        await db.execute("UPDATE agents SET state_schema = ?, tools = ? WHERE name = 'mail_assistant'", known)
+        db.execute("UPDATE agents SET state_schema = ?, tools = ? WHERE name = 'mail_assistant'", known)
         for run, mails in MAILS.items():
             calls = tuple(Call(f"call-{slot}", "send_email", seed.mail(to).args) for slot, to in enumerate(mails))
-            await stored.put(db, run, Head(f"1f0-{run}", ("tools",), seed.mail_context(), SAID, calls))
-        failed = list(await db.execute_fetchall("SELECT id, error FROM runs WHERE state = 'failed'"))
+            runs.put_head(db, run, Head(f"1f0-{run}", ("tools",), seed.mail_context(), SAID, calls))
+        failed = list(db.rows("SELECT id, error FROM runs WHERE state = 'failed'"))
         for run, error in failed:
-            await stored.put(db, run, Head(f"1f0-{run}", ("send",), replace(seed.mail_context(), error=error), None))
+            runs.put_head(db, run, Head(f"1f0-{run}", ("send",), replace(seed.mail_context(), error=error), None))

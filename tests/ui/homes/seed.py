@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, Agent, Attempt, Context, DecisionKind, Event, Message, Pause, PauseKind, RunState, Worker, digest_of
-from hitl_tui.store import Store, agents, events, reviews, runs, workers
+from hitl_tui.store import Store, agents, events, reconcile, runs
 
 ALL = tuple(DecisionKind)
 ANSWERS = (DecisionKind.RESPOND,)
@@ -122,13 +122,13 @@ async def project(store: Store, found: Sequence[Agent] = AGENTS, error: str = ""
 
 async def worker(store: Store, of: int) -> None:
     """A worker that lives."""
-    await workers.register(store, Worker("w1", of, "sample_agents", 1, 0.0, 8, 0.0, 0), "host")
+    await agents.register_worker(store, Worker("w1", of, "sample_agents", 1, 0.0, 8, 0.0, 0), "host")
 
 
 async def ask(store: Store, of: int, agent: str, what: Pause, title: str = "Answer everything from Ann today.") -> int:
     """A run that waits with one pause; the review's id."""
     (run,) = await runs.insert(store, [(of, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
-    await reviews.reconcile(store, run, agent, "nobody", [what], {})
+    await reconcile.reconcile(store, run, agent, "nobody", [what], {})
     await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
     return int((await store.one("SELECT max(id) FROM reviews"))[0])
 

@@ -6,9 +6,8 @@ CREATE TABLE attention (  -- reviews that are attention checks: clearly wrong, a
     made_at REAL NOT NULL,
     last INTEGER NOT NULL,  -- the newest decision when it was made: the next check is counted from there
     actor TEXT NOT NULL DEFAULT '',  -- who caught or missed it
+    actor_key TEXT NOT NULL DEFAULT '',
     said TEXT NOT NULL DEFAULT '',  -- what they did, e.g. `approved` or `escalated to bob`
     caught INTEGER,  -- NULL until somebody acted on it
     found_at REAL
 );
-
-CREATE VIEW found_out AS SELECT review FROM attention;

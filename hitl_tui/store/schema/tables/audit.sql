@@ -16,5 +16,3 @@ CREATE TABLE changes (  -- the change feed: readers ask only for what is newer t
     review INTEGER,
     run INTEGER
 );
-
-CREATE VIEW log AS SELECT at, kind, actor, run, review, body FROM audit;

@@ -15,5 +15,3 @@ CREATE INDEX autonomy_of ON autonomy (agent, tool, id);
 CREATE INDEX autonomy_decision ON autonomy (decision) WHERE decision IS NOT NULL;
 
 CREATE VIEW levels AS SELECT * FROM autonomy a WHERE id = (SELECT max(id) FROM autonomy WHERE agent = a.agent AND tool = a.tool);
-
-CREATE VIEW falls AS SELECT decision, feedback, at, why FROM autonomy;

@@ -8,6 +8,8 @@ CREATE TABLE decisions (
     args TEXT,
     message TEXT,
     actor TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,  -- an `ActorKind`
+    actor_key TEXT NOT NULL,  -- `person_key` of the actor
     digest TEXT NOT NULL,  -- of the action as it was shown
     effect TEXT,  -- digest of what the decision makes happen
     at REAL NOT NULL,
@@ -31,24 +33,11 @@ CREATE TABLE endorsements (  -- approvals before the last one that is needed; th
     args TEXT,
     message TEXT,
     actor TEXT NOT NULL,
+    actor_key TEXT NOT NULL,
     digest TEXT NOT NULL,
     effect TEXT NOT NULL,  -- digest of what it makes happen: two people must mean the same
     at REAL NOT NULL,
     looked_ms INTEGER,
     withdrawn_at REAL
 );
-CREATE UNIQUE INDEX endorsements_one ON endorsements (review, slot, actor) WHERE withdrawn_at IS NULL;
-
-CREATE VIEW progress AS  -- how far people have come with an open review, in words
-    SELECT v.id AS review, ltrim(coalesce(
-        nullif((SELECT count(*) FROM decisions WHERE review = v.id AND NOT superseded), 0) || ' of ' || v.slots || ' decided', '')
-        || coalesce((SELECT group_concat('; ' || said, '') FROM (
-            SELECT DISTINCT count(*) || ' of ' || a.reviewers || CASE min(e.kind) WHEN 'approve' THEN ' approvals'
-                WHEN 'edit' THEN ' edits' ELSE ' answers' END || ', by ' || group_concat(e.actor, ' and ') AS said
-            FROM endorsements e JOIN actions a ON a.review = e.review AND a.slot = e.slot
-            WHERE e.review = v.id AND e.withdrawn_at IS NULL AND NOT EXISTS
-                (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)
-            GROUP BY e.slot, e.effect ORDER BY min(e.id))), ''), '; ') AS told
-    FROM reviews v;
-
-CREATE VIEW shared AS SELECT id AS decision FROM decisions;
+CREATE UNIQUE INDEX endorsements_one ON endorsements (review, slot, actor_key) WHERE withdrawn_at IS NULL;

@@ -5,6 +5,7 @@ CREATE TABLE escalations (
     at REAL NOT NULL,
     recipient TEXT NOT NULL,  -- a group or a person; empty for anybody
     actor TEXT NOT NULL,  -- a person, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`
+    actor_kind TEXT NOT NULL,
     why TEXT NOT NULL,
     note TEXT NOT NULL DEFAULT '',
     step INTEGER,  -- of the chain; NULL outside it

@@ -8,6 +8,8 @@ CREATE TABLE history (  -- one row for each decision, with the fields people sea
     tool TEXT NOT NULL,
     kind TEXT NOT NULL,
     actor TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_key TEXT NOT NULL,
     rule TEXT NOT NULL,
     confidence REAL,
     opened_at REAL NOT NULL,
@@ -18,18 +20,18 @@ CREATE TABLE history (  -- one row for each decision, with the fields people sea
 );
 CREATE INDEX history_at ON history (at);
 CREATE INDEX history_of ON history (agent, tool, decision);
-CREATE INDEX history_read ON history (actor, decision) WHERE standing AND looked_ms IS NOT NULL;  -- a person's recent reading pace
+CREATE INDEX history_read ON history (actor_key, decision) WHERE standing AND looked_ms IS NOT NULL;  -- a person's recent reading pace
 CREATE INDEX history_people ON history (agent, tool, decision)  -- of a million calls that policy approved, the few that people decided
-    WHERE standing AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*';
+    WHERE standing AND actor_kind = 'person';
 CREATE INDEX history_refused ON history (agent, tool, decision)
-    WHERE standing AND kind IN ('edit', 'reject') AND actor NOT GLOB 'policy:*' AND actor NOT GLOB 'timeout:*';
+    WHERE standing AND kind IN ('edit', 'reject') AND actor_kind = 'person';
 
 CREATE TABLE history_names (id INTEGER PRIMARY KEY, field TEXT NOT NULL, name TEXT NOT NULL);  -- names that a glob may match
 CREATE UNIQUE INDEX history_names_once ON history_names (field, name);
 CREATE VIRTUAL TABLE history_text USING fts5 (facets, words, content = '', prefix = '2 3');
 
 CREATE VIEW remembered AS
-SELECT d.id AS decision, d.at, v.run, v.id AS review, d.slot, v.agent, a.name AS tool, d.kind, d.actor, a.rule,
+SELECT d.id AS decision, d.at, v.run, v.id AS review, d.slot, v.agent, a.name AS tool, d.kind, d.actor, d.actor_kind, d.actor_key, a.rule,
     coalesce(a.confidence, CASE v.slots WHEN 1 THEN v.confidence END) AS confidence, v.opened_at, d.looked_ms,
     length(a.args) AS size, a.spot_check, NOT d.superseded AS standing,
     'agent' || hex(lower(v.agent)) || ' tool' || hex(lower(a.name)) || ' by' || hex(lower(d.actor)) || ' rule' || hex(lower(a.rule))

@@ -11,7 +11,8 @@ CREATE TABLE reviews (
     slots INTEGER NOT NULL,
     risk TEXT,
     confidence REAL,
-    note TEXT NOT NULL,
+    note TEXT NOT NULL,  -- a warning about what is asked, or why the review ended
+    policy_note TEXT NOT NULL DEFAULT '',  -- what the reviewer must know of the policy itself
     repeats TEXT,  -- at a gate in doubt: key of the decisions that led there
     route TEXT,  -- the worst outcome of the actions that policy left undecided
     recipient TEXT NOT NULL DEFAULT '',  -- the group or person it is meant for
@@ -19,10 +20,16 @@ CREATE TABLE reviews (
     deadline_then TEXT NOT NULL DEFAULT '',  -- `escalate` or `reject`
     deadline_rule TEXT NOT NULL DEFAULT '',
     claimed_by TEXT,
+    claimed_key TEXT,  -- `person_key` of the claimant
     claimed_until REAL,
     escalated TEXT NOT NULL DEFAULT '',  -- recipient of the last escalation; `anybody` where it names nobody
     state TEXT NOT NULL DEFAULT 'open',
-    decided TEXT NOT NULL DEFAULT '',
+    decision TEXT NOT NULL DEFAULT '',  -- of the whole review: `approved`, `edited`, `rejected`, …; empty until then
+    decided_by TEXT NOT NULL DEFAULT '',  -- the last to decide
+    decided_by_kind TEXT NOT NULL DEFAULT 'person',
+    decided_with TEXT NOT NULL DEFAULT '[]',  -- the others whose approval was needed: a JSON list of names
+    decided_slots INTEGER NOT NULL DEFAULT 0,
+    approvals TEXT NOT NULL DEFAULT '[]',  -- approvals that need more of them: JSON, `[[kind, needed, [name, …]], …]`
     opened_at REAL NOT NULL,
     decided_at REAL,
     effective_at REAL,
@@ -31,6 +38,7 @@ CREATE TABLE reviews (
     applied_at REAL
 );
 CREATE INDEX reviews_asked ON reviews (run, interrupt);
+CREATE UNIQUE INDEX reviews_once ON reviews (run, interrupt) WHERE state IN ('open', 'decided', 'submitted');
 CREATE INDEX reviews_waiting ON reviews (id) WHERE state = 'open';
 CREATE INDEX reviews_decided ON reviews (effective_at) WHERE state = 'decided';
 CREATE INDEX reviews_submitted ON reviews (run) WHERE state = 'submitted';
@@ -72,10 +80,9 @@ CREATE TABLE looks (  -- who has seen a review
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
     reviewer TEXT NOT NULL,
+    reviewer_key TEXT NOT NULL,
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
     looked_ms INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX looks_once ON looks (review, reviewer);
-
-CREATE VIEW endings AS SELECT id AS review FROM reviews;
+CREATE UNIQUE INDEX looks_once ON looks (review, reviewer_key);

@@ -19,6 +19,7 @@ CREATE TABLE runs (
     resuming INTEGER NOT NULL DEFAULT 0,
     cancelling INTEGER NOT NULL DEFAULT 0,
     crashes INTEGER NOT NULL DEFAULT 0,
+    failure_seen INTEGER NOT NULL DEFAULT 0,  -- policy has judged that it failed
     cut INTEGER NOT NULL DEFAULT 0,  -- cut off inside a step, which may have done its work
     worker TEXT,  -- the lease: the worker that drives the run now
     leased_at REAL,
@@ -34,6 +35,7 @@ CREATE INDEX runs_thread ON runs (thread);
 CREATE UNIQUE INDEX runs_lease ON runs (thread) WHERE worker IS NOT NULL;  -- one thread, one driver
 CREATE INDEX runs_cancelling ON runs (id) WHERE cancelling;
 CREATE INDEX runs_worker ON runs (worker) WHERE worker IS NOT NULL;
+CREATE INDEX runs_failed ON runs (id) WHERE state = 'failed' AND NOT failure_seen;
 CREATE INDEX runs_attention ON runs (project) WHERE attention;
 
 CREATE TABLE events (
@@ -55,5 +57,3 @@ CREATE TABLE heads (  -- the checkpoint of a run that waits, failed or was cance
     words TEXT,  -- of the agent's last message
     calls TEXT NOT NULL
 );
-
-CREATE TABLE failures (run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE);  -- failed runs that policy has not judged yet

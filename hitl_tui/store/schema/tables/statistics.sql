@@ -3,10 +3,11 @@ CREATE TABLE cells (  -- what is counted
     scope TEXT NOT NULL,  -- `tool` of an agent, `reviewer`, `rule`, `each` of all these together; `itself` is what no person decided
     agent TEXT NOT NULL,
     tool TEXT NOT NULL,
-    actor TEXT NOT NULL,
+    actor TEXT NOT NULL,  -- as this person's name was first spelled
+    actor_key TEXT NOT NULL,
     rule TEXT NOT NULL
 );
-CREATE UNIQUE INDEX cells_once ON cells (scope, agent, tool, actor, rule);
+CREATE UNIQUE INDEX cells_once ON cells (scope, agent, tool, actor_key, rule);
 
 CREATE TABLE tallies (  -- counters, updated as history grows, so that nothing scans it
     scope TEXT NOT NULL,  -- the cell's
@@ -34,15 +35,26 @@ CREATE TABLE beliefs (  -- stated confidence against what people decided, in twe
     PRIMARY KEY (scope, grain, day, cell, bin)
 ) WITHOUT ROWID;
 
-CREATE VIEW countable AS  -- what a decision adds to the figures
-SELECT h.decision, CAST(h.at / 86400 AS INTEGER) AS day, h.agent, h.tool, h.actor, h.rule, h.kind,
-    NOT (h.actor GLOB 'policy:*' OR h.actor GLOB 'timeout:*' OR h.actor GLOB 'agent:*') AS is_person, bucket(h.at - h.opened_at) AS waited,
-    CASE WHEN h.looked_ms IS NOT NULL THEN bucket(h.looked_ms / 1000.0) END AS looked,
+CREATE VIEW countable AS  -- what a decision adds to the counters
+SELECT h.decision, h.agent, h.tool, h.actor, h.actor_key, h.rule, h.kind, h.actor_kind = 'person' AS is_person,
+    CAST(h.at / 86400 AS INTEGER) AS day, (CAST(h.at / 86400 AS INTEGER) + 3) / 7 * 7 - 3 AS week,
+    bucket(h.at - h.opened_at) AS waited, CASE WHEN h.looked_ms IS NOT NULL THEN bucket(h.looked_ms / 1000.0) END AS looked,
     CASE WHEN h.confidence BETWEEN 0 AND 1 THEN h.confidence END AS confidence,
     CASE h.kind WHEN 'edit' THEN edited(a.args, d.args) ELSE '[]' END AS edited,
     CASE h.kind WHEN 'reject' THEN worded(d.message) ELSE '' END AS reason
 FROM history h JOIN decisions d ON d.id = h.decision JOIN actions a ON a.review = h.review AND a.slot = h.slot;
 
-CREATE VIEW counting AS SELECT 1 AS sign, * FROM countable;
+CREATE VIEW measures AS  -- the same, a row for each value that is counted; `+` keeps numbers numbers
+SELECT decision, day, week, 'decided' AS measure, +kind AS value FROM countable
+UNION ALL SELECT decision, day, week, 'waited', waited FROM countable WHERE is_person AND waited IS NOT NULL
+UNION ALL SELECT decision, day, week, 'about', waited / 4 FROM countable WHERE is_person AND waited IS NOT NULL
+UNION ALL SELECT decision, day, week, 'looked', looked FROM countable WHERE is_person AND looked IS NOT NULL
+UNION ALL SELECT decision, day, week, 'edited', e.value FROM countable, json_each(edited) e WHERE is_person AND edited != '[]'
+UNION ALL SELECT decision, day, week, 'reason', reason FROM countable WHERE is_person AND reason != '';
 
-CREATE VIEW tallying AS SELECT 0 AS cell, '' AS scope, 0 AS week, * FROM counting;
+CREATE VIEW counted_in AS  -- the cells that a decision is counted in; they need not exist yet
+SELECT decision, 'tool' AS scope, agent, tool, '' AS actor, '' AS actor_key, '' AS rule FROM countable WHERE is_person
+UNION ALL SELECT decision, 'reviewer', '', '', actor, actor_key, '' FROM countable WHERE is_person
+UNION ALL SELECT decision, 'rule', '', '', '', '', rule FROM countable WHERE is_person
+UNION ALL SELECT decision, 'each', agent, tool, actor, actor_key, rule FROM countable WHERE is_person
+UNION ALL SELECT decision, 'itself', agent, tool, actor, actor_key, rule FROM countable WHERE NOT is_person;

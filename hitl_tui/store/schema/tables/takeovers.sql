@@ -2,6 +2,7 @@ CREATE TABLE takeovers (  -- a person acts as the agent
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
     actor TEXT NOT NULL,
+    actor_key TEXT NOT NULL,
     at REAL NOT NULL,
     reason TEXT NOT NULL DEFAULT '',  -- why it was taken from somebody else
     head TEXT NOT NULL,  -- the checkpoint that was shown

@@ -1,0 +1,59 @@
+"""Who does something: a person, a rule of the policy, a deadline, an agent or the program itself."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories of characters that show nothing: two names that differ only in them look the same."""
+
+
+class ActorKind(StrEnum):
+    """What an actor is; stored beside the name, so that no name has to be parsed."""
+
+    PERSON = "person"
+    POLICY = "policy"
+    """A rule of the policy; named `policy:<rule>`."""
+    GRANT = "grant"
+    """A permission that a person gave in advance."""
+    TIMEOUT = "timeout"
+    """A deadline; named `timeout:<rule>`."""
+    AGENT = "agent"
+    """An agent that asks for a person; named `agent:<name>`."""
+    SYSTEM = "system"
+    """The program itself."""
+
+
+def person_key(name: str) -> str:
+    """The canonical form of a person's name: NFKC, case-folded, without invisible characters, spaces collapsed.
+
+    People are compared by it and by nothing else; names are shown as they were typed.
+    """
+    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in INVISIBLE or c in "\t\n")
+    return unicodedata.normalize("NFKC", " ".join(visible.casefold().split()))
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's: case, spelling in Unicode and invisible characters make no second person."""
+    return person_key(one) == person_key(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, with what they are."""
+
+    name: str
+    """As it is shown: a person's name, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
+    kind: ActorKind = ActorKind.PERSON
+
+    @property
+    def key(self) -> str:
+        """What this actor is compared by."""
+        return person_key(self.name) if self.is_person else self.name
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person acts."""
+        return self.kind is ActorKind.PERSON

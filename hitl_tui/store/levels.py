@@ -1,0 +1,102 @@
+"""Changes of autonomy levels, each within a transaction: by a person, or automatically when one finds an automatic call wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_tui.model import Level
+from hitl_tui.store import audit
+from hitl_tui.store.connection import Transaction
+
+ORDER = tuple(Level)
+"""From asking always to acting alone."""
+AUTOMATIC = "autonomy"
+"""The actor of a change that no person made."""
+INSERT = """
+INSERT INTO autonomy (agent, tool, was, level, actor, at, why, evidence, decision, feedback)
+VALUES (:agent, :tool, :was, :level, :actor, :at, :why, :evidence, :decision, :feedback)
+"""
+CALL = """
+SELECT d.agent, d.tool, d.review, d.slot, d.kind, d.actor, d.actor_kind, d.at, a.spot_check,
+    EXISTS (SELECT 1 FROM attention t WHERE t.review = d.review)
+FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id = ?
+"""
+LOWERED_BEFORE = """
+SELECT 1 FROM decisions o JOIN autonomy f ON f.decision = o.id
+WHERE o.review = :review AND o.slot = :slot GROUP BY o.id HAVING o.id = :decision OR (count(*) = 1 AND o.undone_at IS NULL)
+"""
+"""A decision that lowered the level and was not restored: it was about the same call, which was sent, came back and is refused again."""
+LOWERED_BY = """
+SELECT agent, tool FROM autonomy f WHERE f.decision = :decision AND NOT EXISTS
+    (SELECT 1 FROM autonomy p WHERE p.agent = f.agent AND p.tool = f.tool AND p.id > f.id AND p.decision IS NULL)
+"""
+"""What a decision lowered, unless a person has set the level since."""
+DID = {"edit": "edited", "reject": "rejected", "respond": "answered in place of"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of level on its way into the tables."""
+
+    agent: str
+    tool: str
+    was: Level
+    level: Level
+    actor: str
+    at: float
+    why: str
+    evidence: str = "{}"
+    """JSON."""
+    decision: int | None = None
+    """The decision that caused it."""
+    feedback: int | None = None
+    """The rating that caused it."""
+
+
+def level_of(db: Transaction, agent: str, tool: str) -> Level:
+    """The level of an agent's tool."""
+    found = db.row("SELECT level FROM levels WHERE agent = ? AND tool = ?", (agent, tool))
+    return Level(found[0]) if found else Level.ASK
+
+
+def change(db: Transaction, new: Change) -> int:
+    """Store a change of level with its audit entry; its number."""
+    values: dict[str, Any] = {name: getattr(new, name) for name in Change.__slots__}
+    number = int(db.execute(INSERT, values).lastrowid or 0)
+    body = {name: value for name, value in values.items() if name not in ("actor", "at")}
+    audit.note(db, new.at, "autonomy", new.actor, {**body, "evidence": json.loads(new.evidence)})
+    return number
+
+
+def lower_for_decision(db: Transaction, decision: int) -> None:
+    """Lower the tool's level when a person did not approve a spot check."""
+    *_, review, _, kind, actor, _, at, is_spot_check, is_attention_check = db.row(CALL, (decision,))
+    if kind in DID and is_spot_check and not is_attention_check:
+        _lower(db, decision, at, f"{actor} {DID[kind]} a spot check, review {review}")
+
+
+def lower_for_feedback(db: Transaction, decision: int, feedback: int, actor: str, at: float) -> None:
+    """Lower the tool's level when a person rates down what policy approved, or a spot check that somebody approved."""
+    *_, review, _, kind, _, actor_kind, _, is_spot_check, _ = db.row(CALL, (decision,))
+    if kind == "approve" and (actor_kind == "policy" or is_spot_check):
+        what = "a spot check" if is_spot_check else "what went on by itself"
+        _lower(db, decision, at, f"{actor} put a thumb down on {what}, review {review}", feedback)
+
+
+def _lower(db: Transaction, decision: int, at: float, why: str, feedback: int | None = None) -> None:
+    agent, tool, review, slot, *_ = db.row(CALL, (decision,))
+    level = level_of(db, agent, tool)
+    if level is Level.ASK or db.row(LOWERED_BEFORE, {"review": review, "slot": slot, "decision": decision}):
+        return
+    lower = ORDER[ORDER.index(level) - 1]
+    change(db, Change(agent, tool, level, lower, AUTOMATIC, at, why, decision=decision, feedback=feedback))
+
+
+def restore(db: Transaction, decision: int, at: float) -> None:
+    """Raise the level again that a decision lowered which is undone, or replaced before it was sent."""
+    for agent, tool in db.rows(LOWERED_BY, {"decision": decision}):
+        level = level_of(db, agent, tool)
+        higher = ORDER[min(ORDER.index(level) + 1, len(ORDER) - 1)]
+        change(db, Change(agent, tool, level, higher, AUTOMATIC, at, "the decision was taken back", decision=decision))

@@ -1,0 +1,160 @@
+"""The reviews of a run made what its thread's snapshot says: opened, closed, or opened again with a warning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Head, Outcome, Pause, ReviewState, Routed, RunState
+from hitl_tui.policy import escalation
+from hitl_tui.store import decisions, escalations, reviews, run_states, runs
+from hitl_tui.store.connection import Store, Transaction
+
+BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
+"""What policy decides without a person, and how."""
+RUN_CUT_OFF = "may have run once: the run was cut off, and asks again what it had an answer to"
+RUN_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
+OLD_CHECKPOINTS = "may have run once: it was answered before, and checkpoints.db is older than that"
+LOST_DATABASE = "may have run once: what was decided of this run was lost with an earlier hitl.db"
+MAY_HAVE_RUN = "note LIKE 'may have run once%'"
+WAITS = f"""
+UPDATE runs SET state = 'waiting', {runs.GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0
+WHERE id = ? AND worker = ?
+"""
+DOUBT_CALL = """
+UPDATE decisions SET doubtful = 1 WHERE NOT superseded AND (review, slot) IN (
+    SELECT a.review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
+    WHERE v.run = ? AND v.submitted_at IS NOT NULL AND a.tool_call = ?
+)
+"""
+ASKED_BEFORE = """
+SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id
+WHERE v.run = ? AND v.node = ? AND v.interrupt != ? AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1
+"""
+ANSWERED_BEFORE = f"""
+SELECT state, note FROM reviews WHERE run = ? AND interrupt = ? AND (state = 'applied' OR {MAY_HAVE_RUN}) ORDER BY id DESC LIMIT 1
+"""
+
+Judge = Callable[[Pause], Routed]
+
+
+async def reconcile(
+    store: Store,
+    run: int,
+    agent: str,
+    worker: str,
+    pauses: Sequence[Pause],
+    fate: Mapping[int, tuple[ReviewState, str]],
+    doubtful: Sequence[int] = (),
+    judge: Judge | None = None,
+    head: Head | None = None,
+) -> None:
+    """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
+
+    `fate` is the outcome of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
+    reviews may have had their effect, though that is asked again. `judge` is the policy, asked of each new pause: what it decides
+    is stored with the review, or neither is. `head` is where the run stands.
+    """
+    pending = {pause.interrupt: pause for pause in pauses}
+    async with store.transaction() as db:
+        again = RUN_CUT_OFF if doubtful else RUN_AGAIN if _was_doubtful(db, fate) else ""
+        if again:
+            pauses = [replace(pause, note=pause.note or _asked_before(db, run, pause, again)) for pause in pauses]
+        _doubt(db, run, doubtful, [a.tool_call for pause in pauses if pause.note for a in pause.actions if a.tool_call])
+        _apply(db, fate)
+        live = db.rows("SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,))
+        known = {str(interrupt): int(review) for review, interrupt in live}
+        for interrupt, review in known.items():
+            if interrupt not in pending:
+                reviews.end(db, review, ReviewState.STALE, "answered elsewhere or superseded")
+        for pause in pauses:
+            if pause.interrupt not in known:
+                _open(db, run, agent, pause, judge)
+            elif pause.note:
+                db.execute("UPDATE reviews SET note = ?1 WHERE id = ?2 AND note != ?1", (pause.note, known[pause.interrupt]))
+        (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
+        if db.execute(WAITS, (run, worker)).rowcount:
+            run_states.changed(db, run, was, RunState.WAITING)
+        runs.put_head(db, run, head)
+
+
+async def close(store: Store, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+    """Store the outcome of submitted reviews, with a note."""
+    async with store.transaction() as db:
+        _apply(db, fate)
+
+
+def _apply(db: Transaction, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+    for review, (state, note) in fate.items():
+        if state is ReviewState.DECIDED:  # it never reached the graph
+            db.execute(
+                "UPDATE reviews SET state = 'decided', note = ?, applied_at = NULL, submitted_at = NULL, submitted_by = NULL WHERE id = ?",
+                (note, review),
+            )
+        elif state is ReviewState.OPEN:
+            _ask_again(db, review, note)
+        else:
+            reviews.end(db, review, state, note)
+
+
+def _ask_again(db: Transaction, review: int, note: str) -> None:
+    """Open a submitted review again, with a warning: a person must look, also at what policy decided."""
+    db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
+    decisions.withdraw_all(db, review, time.time(), note)
+    decisions.reopen(db, review)
+    db.execute(
+        "UPDATE reviews SET note = ?, applied_at = NULL, submitted_by = NULL, "
+        "route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = ?",
+        (note, review),
+    )
+    db.execute(
+        "UPDATE actions SET outcome = 'ask', rule = 'safety', reason = ?1 || ': a person must look, though ' || reason "
+        "WHERE review = ?2 AND outcome IN ('auto', 'deny')",
+        (note, review),
+    )
+
+
+def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
+    pause = replace(pause, note=pause.note or _known_doubt(db, run, pause.interrupt))
+    routed = judge(pause) if judge else Routed({})
+    review, now = reviews.insert(db, run, agent, pause, routed)
+    decided = False
+    for action in pause.actions:
+        verdict = routed.verdicts.get(action.slot)
+        if verdict and (kind := BY_POLICY.get(verdict.outcome)):
+            answer = Answer(kind, message=canonical_json.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
+            by = Actor(f"policy:{verdict.rule}", ActorKind.POLICY)
+            decided |= decisions.record(db, decisions.Given(review, action, answer, by, now, now))
+    if decided:
+        decisions.conclude(db, review)
+    if call := escalation.called(agent, pause, routed.verdicts):
+        escalations.add(db, review, call.to, call.by, call.why, now)
+
+
+def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
+    """Mark decisions that may have had their effect: those of these reviews, and those about tool calls that are asked again."""
+    db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in answered])
+    db.executemany(DOUBT_CALL, [(run, call) for call in calls])
+
+
+def _was_doubtful(db: Transaction, answered: Collection[int]) -> bool:
+    """Whether somebody has just answered what may have run once: what happens now may have happened."""
+    marks = ", ".join("?" * len(answered))
+    return bool(db.row(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND {MAY_HAVE_RUN}", (*answered,)))
+
+
+def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
+    """The note, where a run asks under a new id what it had an answer to; else none."""
+    found = db.row(ASKED_BEFORE, (run, canonical_json.plain(pause.node), pause.interrupt, pause.actions[0].digest))
+    return note if found else ""
+
+
+def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
+    """The warning about a question that is new here but may have been answered: checkpoints.db is older, or hitl.db was lost."""
+    if found := db.row(ANSWERED_BEFORE, (run, interrupt)):
+        state, note = found
+        return OLD_CHECKPOINTS if state == ReviewState.APPLIED else str(note)
+    (is_adopted,) = db.row("SELECT json_extract(input, '$.adopted') IS NOT NULL FROM runs WHERE id = ?", (run,))
+    return LOST_DATABASE if is_adopted else ""

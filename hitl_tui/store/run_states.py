@@ -1,0 +1,54 @@
+"""What follows when a run changes its state, wherever that happens: for its takeover, and for the review of its failure."""
+
+from __future__ import annotations
+
+import time
+
+from hitl_tui import canonical_json
+from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState, RunState
+from hitl_tui.store import audit, reviews
+from hitl_tui.store.connection import Transaction
+
+TAKEN = "('open', 'handed_back', 'submitted')"
+"""States of a takeover that holds its run."""
+LAUNCHED = "SELECT agent, thread, title, created_at, launched_by FROM runs WHERE id = ?"
+
+
+def note_launch(db: Transaction, run: int) -> None:
+    """Log that a run was inserted."""
+    agent, thread, title, at, by = db.row(LAUNCHED, (run,))
+    audit.note(db, at, "launched", by, {"agent": agent, "thread": thread, "title": title}, run)
+
+
+def changed(db: Transaction, run: int, was: RunState, state: RunState) -> None:
+    """Do what follows from a change of state that was just stored."""
+    if was == state:
+        return
+    if was == RunState.FAILED:
+        _failed_no_more(db, run)
+    for takeover, held in db.rows(f"SELECT id, state FROM takeovers WHERE run = ? AND state IN {TAKEN}", (run,)):
+        if held != "submitted":
+            ended, note = ("discarded", "the run was cancelled") if state == RunState.CANCELLED else ("stale", "the run went on meanwhile")
+            end_takeover(db, takeover, ended, note)
+        elif state in (RunState.FAILED, RunState.CANCELLED):
+            end_takeover(db, takeover, "failed", f"may have been applied: the run was {state} meanwhile")
+
+
+def _failed_no_more(db: Transaction, run: int) -> None:
+    db.execute("UPDATE runs SET failure_seen = 0 WHERE id = ?", (run,))
+    for (review,) in db.rows("SELECT id FROM reviews WHERE run = ? AND kind = 'failure' AND state IN ('open', 'decided')", (run,)):
+        reviews.end(db, review, ReviewState.STALE, "the run goes on")
+
+
+def end_takeover(db: Transaction, takeover: int, state: str, note: str) -> None:
+    """End a takeover, and with it the claims of the run's reviews that it held."""
+    now, note = time.time(), canonical_json.plain(note)
+    run, actor = db.row("SELECT run, actor FROM takeovers WHERE id = ?", (takeover,))
+    db.execute("UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, note, now, takeover))
+    db.execute(
+        "UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE run = ? AND state = 'open' "
+        "AND claimed_until = ?",
+        (run, UNTIL_HANDED_BACK),
+    )
+    kind, by = ("discarded", actor) if state == "discarded" else (f"take_over_{state}", "")
+    audit.note(db, now, kind, by, {"takeover": takeover, "note": note, "plan": None}, run)

@@ -1,0 +1,54 @@
+"""Homes of every released version open, and hold what they held."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from hitl_tui.filter_language import Filter
+from hitl_tui.inbox import Inbox
+from hitl_tui.model import Answer, DecisionKind, ReviewState
+from hitl_tui.store import Store, audit, history, migrations
+from hitl_tui.store.statistics import tallies
+
+HOMES = sorted((Path(__file__).parent / "homes").glob("*.sql"))
+
+
+def restored(home: Path, path: Path) -> Path:
+    """The database that a dump is of."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript(home.read_text("utf-8"))
+    return path
+
+
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.stem)
+async def test_a_home_of_a_released_version_opens_and_goes_on(tmp_path: Path, home: Path) -> None:
+    path = restored(home, tmp_path / "hitl.db")
+    async with Store.open(path) as store:
+        assert await store.one("PRAGMA user_version") == (len(migrations.STEPS),)
+        assert audit.verify(path).problem == ""
+        assert [(row.actor, row.kind, row.standing) for row in await history.search(store, Filter())] == [
+            ("Åsa", "reject", False),
+            ("Åsa", "approve", True),
+        ]
+        assert [(one.name, one.rates.total) for one in await tallies(store, "reviewer")] == [("Åsa", 1)]
+        ann, bob = Inbox(store, "ann"), Inbox(store, "åsa")
+        refused, endorsed = [row for row in await ann.reviews.pending(10) if row.state is ReviewState.OPEN]
+        assert (refused.decided, endorsed.decided) == ("", "1 of 2 approvals, by ann")
+        await bob.reviews.decide(await bob.reviews.get(endorsed.id), {0: Answer(DecisionKind.APPROVE)})
+        assert (await ann.reviews.get(endorsed.id)).row.decided == "approved with ann by åsa"
+        assert audit.verify(path).problem == ""
+
+
+def test_there_is_a_home_of_every_version_of_the_schema() -> None:
+    assert len(HOMES) >= len(migrations.STEPS)
+
+
+async def test_a_released_schema_is_never_edited(tmp_path: Path) -> None:
+    """What a released version wrote, and steps appended since, come to what a new home has."""
+    schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'history_text_%' ORDER BY 1, 2"
+    async with Store.open(restored(HOMES[0], tmp_path / "old.db")) as old, Store.open(tmp_path / "new.db") as new:
+        assert await old.all(schema) == await new.all(schema)
