@@ -577,7 +577,7 @@ def _caught_while_writing(home: Path) -> tuple[subprocess.Popen[str], Path]:
         large_home.fill(folder / "hitl.db", rows)
         path = folder / "out" / "x.jsonl"
         command = [sys.executable, "-m", "hitl_tui", "export", str(path), "--home", str(folder), "--format", "jsonl"]
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts)
         while process.poll() is None and not _half_written(path):
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
@@ -588,6 +588,11 @@ def _caught_while_writing(home: Path) -> tuple[subprocess.Popen[str], Path]:
         process.kill()
         process.communicate()
     raise AssertionError("every export ended before it could be suspended")
+
+
+def _hear_interrupts() -> None:
+    """Undo what a shell does for programs in the background, whose children then ignore SIGINT too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _half_written(path: Path) -> bool:

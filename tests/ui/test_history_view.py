@@ -49,7 +49,7 @@ async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(conso
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
         assert "subject Re: invoice 4711" in told.partition("proposal")[2]
         log = text(desk, "#history-tab")
-        assert "opened by the agent" in log and "to bob · why ann escalated it · note please look at the date" in log
+        assert "opened by the agent" in log and "note please look at the date · to bob · why ann escalated it" in log
         assert "decided by bob" in log and len([row for row in log.split() if len(row) == 64]) >= 4
         await desk.press("right_square_bracket")
         assert "seen by bob for 7.4 s" in text(desk, "#history-tab")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
+
 from hitl_tui.model import PauseKind
+from hitl_tui.store import connection
 from tests.ui.conftest import Console, Desk
 from tests.ui.homes import seed
 
 
-async def test_a_database_that_is_held_by_another_program(console: Console) -> None:
+async def test_a_database_that_is_held_by_another_program(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as desk:
-        await desk.app._inbox.store.db.execute("PRAGMA busy_timeout = 1500")
+        monkeypatch.setattr(connection, "BUSY_S", 1.5)
         holder = sqlite3.connect(desk.home.database, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         await desk.pilot.press("a")
@@ -26,9 +29,9 @@ async def test_a_database_that_is_held_by_another_program(console: Console) -> N
         assert await desk.decided(desk.ids[0]) == [(0, "approve", None, None)]
 
 
-async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Console) -> None:
+async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     async with console("empty") as desk:
-        await desk.app._inbox.store.db.execute("PRAGMA busy_timeout = 100")
+        monkeypatch.setattr(connection, "BUSY_S", 0.1)
         await desk.press("n")
         await seen(desk, "New run", "mail_assistant")
         await desk.press(*"tidy up")

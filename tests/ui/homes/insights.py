@@ -6,7 +6,7 @@ import math
 import random
 
 from hitl_tui import canonical_json
-from hitl_tui.model import digest_of
+from hitl_tui.model import digest_of, person_key
 from hitl_tui.store import Store
 from tests.ui.homes import seed
 
@@ -73,9 +73,14 @@ async def _decided(store: Store, of: int, at: float, chance: random.Random, by_p
     )  # fmt: skip
     await _insert(
         store, "decisions", review=review, slot=0, kind=kind, args=None if final is None else canonical_json.dumps(final), message=message,
-        actor=who, digest=digest, at=at, effective_at=at, looked_ms=None if by_policy else looked,
+        actor=who, actor_kind="policy" if by_policy else "person", actor_key=person_key(who), digest=digest, at=at, effective_at=at,
+        looked_ms=None if by_policy else looked, effect=digest if final is None else digest_of(tool, final), agent=agent, tool=tool,
     )  # fmt: skip
-    await store.db.execute("UPDATE reviews SET state = 'applied', applied_at = decided_at WHERE id = ?", (review,))
+    await store.db.execute(
+        "UPDATE reviews SET state = 'applied', decided_at = :at, effective_at = :at, applied_at = :at, decided_by = :who, "
+        "decided_by_kind = :kind WHERE id = :review",
+        {"review": review, "at": at, "who": who, "kind": "policy" if by_policy else "person"},
+    )
 
 
 async def _insert(store: Store, table: str, **row: object) -> int:
