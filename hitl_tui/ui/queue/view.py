@@ -163,6 +163,14 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             trace.rate(await self._inbox.feedback.of_run(trace.run), self.viewer)
             trace.take(await self._inbox.runs.trace(trace.run, trace.after))
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._follow_again)  # there may be room for the trace only now
+
+    @work(group="trace", exclusive=True)
+    @reports_errors
+    async def _follow_again(self) -> None:
+        await self.follow()
+
     def _wait(self) -> None:
         """Wake when a countdown shows another number; while none runs, not at all."""
         if self._counting:
