@@ -14,7 +14,7 @@ import aiosqlite
 
 from hitl_tui.errors import BadHome
 from hitl_tui.store import migrations
-from hitl_tui.store.errors import fault, told
+from hitl_tui.store.errors import fault, is_busy, told
 from hitl_tui.store.functions import FUNCTIONS
 
 BUSY_S = 10.0
@@ -73,26 +73,37 @@ class Store:
         migrations.check(path)
         try:
             _make_private(path)
-            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+            store = await cls._set_up(path, synchronous)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from None
         try:
-            await db.execute("PRAGMA journal_mode = WAL")
-            await db.execute(f"PRAGMA synchronous = {synchronous}")
-            await db.execute("PRAGMA foreign_keys = ON")
-            for name, count, function in FUNCTIONS:
-                await db.create_function(name, count, function, deterministic=True)
-            await _migrate(db)
-            store = cls(db, path, synchronous)
-            try:
-                yield store
-            finally:
-                store._writer.close()
-                store._reader.close()
-        except sqlite3.Error as error:  # also later, while it is in use
+            yield store
+        except sqlite3.Error as error:  # while it is in use
             raise _unusable(path, error) from None
         finally:
-            await db.close()
+            store._writer.close()
+            store._reader.close()
+            await store.db.close()
+
+    @classmethod
+    async def _set_up(cls, path: Path, synchronous: str) -> Store:
+        """Connect, and bring the schema up to date. While other processes open or close the same file, SQLite may say busy at once."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            db = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+            try:
+                await db.execute("PRAGMA journal_mode = WAL")
+                await db.execute(f"PRAGMA synchronous = {synchronous}")
+                await db.execute("PRAGMA foreign_keys = ON")
+                for name, count, function in FUNCTIONS:
+                    await db.create_function(name, count, function, deterministic=True)
+                await _migrate(db)
+                return cls(db, path, synchronous)
+            except sqlite3.Error as error:
+                await db.close()
+                if not is_busy(error) or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(BUSY_LOOK_S)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -156,7 +167,7 @@ class Store:
                 self._writer.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if not is_busy(error) or time.monotonic() > until:
                     raise
             await asyncio.sleep(BUSY_LOOK_S)
 

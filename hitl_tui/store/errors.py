@@ -18,6 +18,11 @@ ROOM_BYTES = 65_536
 AGAIN = "nothing was changed, so do it again then"
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection was in the way, so that trying again can help."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def fault(path: Path, error: sqlite3.Error) -> Storage | None:
     """The kind and the sentence for an error of the database at `path`; None when it says nothing of the storage."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
