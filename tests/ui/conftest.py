@@ -83,10 +83,12 @@ class Desk:
         return [tuple(row) for row in rows]
 
     async def seen(self, *texts: str) -> str:
-        """Wait until all the texts are on the screen."""
+        """Wait until all the texts are on the screen, also where a line break or a border falls into one."""
         for _ in range(200):
-            if all(text in self.screen() for text in texts):
-                return self.screen()
+            screen = self.screen()
+            words = " ".join(screen.translate({ord(border): " " for border in "│┃▌"}).split())
+            if all(text in screen or text in words for text in texts):
+                return screen
             await self.pilot.pause(0.05)
         raise AssertionError(f"never saw {texts}: {self.screen()}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from hitl_tui.model import PauseKind
 from hitl_tui.store import connection
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import Console
 from tests.ui.homes import seed
 
 
@@ -32,26 +32,17 @@ async def test_a_launch_while_the_database_is_held_keeps_the_text(console: Conso
     async with console("empty") as desk:
         monkeypatch.setattr(connection, "BUSY_S", 0.1)
         await desk.press("n")
-        await seen(desk, "New run", "mail_assistant")
+        await desk.seen("New run", "mail_assistant")
         await desk.press(*"tidy up")
-        await seen(desk, "tidy up")
+        await desk.seen("tidy up")
         holder = sqlite3.connect(desk.home.database, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         await desk.press("enter")
-        await seen(desk, "is locked by", "tidy up")
+        await desk.seen("is locked by", "tidy up")
         holder.execute("ROLLBACK")
         holder.close()
         await desk.press("enter")
         assert await desk.store.one("SELECT title FROM runs") == ("tidy up",)
-
-
-async def seen(desk: Desk, *texts: str) -> None:
-    """Wait until all the texts are on the screen."""
-    for _ in range(200):
-        if all(text in desk.screen() for text in texts):
-            return
-        await desk.pilot.pause(0.05)
-    raise AssertionError(f"never saw {texts}: {desk.screen()}")
 
 
 async def test_a_table_that_is_gone_and_comes_back(console: Console) -> None:
