@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -145,16 +145,21 @@ async def settle(store: Store, run: int, worker: str, state: RunState, head: Hea
     columns = {"activity": "", "error": "", "cut": False, **columns, "state": state, "ended_at": time.time() if state in OVER else None}
     if state in OVER:
         columns |= {"cancelling": False, "resuming": False, "crashes": 0}  # `cut` stays: a retry must know
-    sets = ", ".join(f"{name} = ?" for name in columns)
     async with store.transaction() as db:
-        was = db.row(f"SELECT state FROM runs WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}", (run, worker, worker))
-        if was is None:
-            return
-        db.execute(f"UPDATE runs SET {GIVE_BACK}, {sets} WHERE id = ?", (*columns.values(), run))
-        run_states.changed(db, run, was[0], state)
-        if state in OVER:
+        if _give_back(db, run, worker, state, columns) and state in OVER:
             _close_reviews(db, run, state)
             put_head(db, run, head)
+
+
+def _give_back(db: Transaction, run: int, worker: str, state: RunState, columns: Mapping[str, Any]) -> bool:
+    """Within a transaction: end the worker's lease, and store the run's state and columns; False when another worker has the lease."""
+    was = db.row(f"SELECT state FROM runs WHERE id = ? AND coalesce(worker, ?) = ? AND state IN {BUSY}", (run, worker, worker))
+    if was is None:
+        return False
+    sets = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(f"UPDATE runs SET {GIVE_BACK}, {sets} WHERE id = ?", (*columns.values(), run))
+    run_states.changed(db, run, was[0], state)
+    return True
 
 
 def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
@@ -223,12 +228,16 @@ async def cancelling(store: Store, worker: str) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-async def release(store: Store, worker: str, but: Sequence[int] = ()) -> list[int]:
-    """Put back what this worker leased and no longer drives: all `but` these. Returns the runs."""
-    rows = await store.all(f"SELECT id FROM runs WHERE worker = ? AND id NOT IN ({', '.join('?' * len(but))})", (worker, *but))
-    for (run,) in rows:
-        await settle(store, run, worker, RunState.QUEUED, resuming=True, cut=True)
-    return [int(row[0]) for row in rows]
+async def release(store: Store, worker: str, active: Collection[int] = ()) -> list[int]:
+    """Put back what this worker leased and no longer drives. Returns the runs.
+
+    `active` are the runs that it drives. It may change until the transaction begins, and is read within it: a run that the worker takes
+    meanwhile would otherwise be put back under its feet, and driven twice.
+    """
+    columns = {"activity": "", "error": "", "cut": True, "resuming": True, "state": RunState.QUEUED, "ended_at": None}
+    async with store.transaction() as db:
+        leased = [int(run) for (run,) in db.rows("SELECT id FROM runs WHERE worker = ?", (worker,))]
+        return [run for run in leased if run not in active and _give_back(db, run, worker, RunState.QUEUED, columns)]
 
 
 async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:

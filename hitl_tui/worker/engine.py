@@ -257,7 +257,7 @@ class Engine:
 
     async def _recover(self) -> None:
         """Requeue the runs of dead workers, and runs of this one whose end could not be stored."""
-        found = await runs.release(self._store, self._me.id, tuple(self._active))
+        found = await runs.release(self._store, self._me.id, self._active.keys())
         for other, host in await agents.list_workers(self._store):
             if other.id != self._me.id and is_gone(other, host):
                 found += await runs.recover(self._store, other.id)

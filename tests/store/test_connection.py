@@ -229,6 +229,26 @@ async def test_a_run_is_taken_once(tmp_path: Path) -> None:
         assert {run.state for run in await runs.newest(mine, 100)} == {RunState.RUNNING}
 
 
+async def test_a_run_taken_while_others_are_put_back_stays_with_its_worker(tmp_path: Path) -> None:
+    """The worker's heartbeat puts back what it no longer drives, while its loop takes the next run."""
+    async with Store.open(tmp_path / "hitl.db") as store:
+        await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
+        await Inbox(store, "ann").runs.launch("a", text="x", count=30)
+        active: dict[int, str] = {}
+
+        async def take() -> None:
+            run = await runs.take_next(store, "w", 1, ["a"], alone=True)
+            assert run is not None
+            active[run.id] = "driven"
+
+        for _ in range(30):
+            released, _ = await asyncio.gather(runs.release(store, "w", active.keys()), take())
+            assert released == []
+        assert {run.state for run in await runs.newest(store, 100)} == {RunState.RUNNING}
+        del active[7]
+        assert await runs.release(store, "w", active.keys()) == [7]
+
+
 async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
