@@ -105,7 +105,7 @@ class CheckpointReader:
         return int(rows[0][0]) if rows else None
 
     def has_takeover(self, thread: str, takeover: int) -> bool:
-        """Whether a checkpoint of the thread carries that takeover's number."""
+        """True if a checkpoint of the thread carries the takeover's number."""
         with told(self._path):
             found = self._db.execute(TAKEOVER, {"thread": thread, "takeover": takeover}).fetchone()
         return bool(found[0])

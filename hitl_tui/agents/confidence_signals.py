@@ -40,7 +40,7 @@ def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: Confiden
 
 
 def _is_rewritten(message: AIMessage | None) -> bool:
-    """Whether a person rewrote the message: the agent's confidence in its own words says nothing about these."""
+    """True if a person rewrote the message; the agent's stated confidence then no longer applies."""
     signed = message.additional_kwargs.get("hitl") if message else None
     return isinstance(signed, Mapping) and signed.get("did") == "rewrote"
 

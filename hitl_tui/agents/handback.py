@@ -42,7 +42,7 @@ Steps = list[list[StateUpdate]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run stands that is handed back."""
+    """The thread position of a run that is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
     graph_info: GraphInfo
@@ -54,7 +54,7 @@ class Place:
 
     @property
     def stands_at_gate(self) -> bool:
-        """Whether the run waits at a static gate."""
+        """True if the run waits at a static gate."""
         return any(is_gate(pause.interrupt) for pause in self.pauses)
 
 
