@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from hitl_tui import doctor
 from hitl_tui.home import Home
 from hitl_tui.model import HandBack, ReviewState, RunState, Worker
 from hitl_tui.store import Store, agents
@@ -43,12 +44,15 @@ async def ann(home: Home) -> AsyncIterator[Reviewer]:
 
 
 @contextlib.asynccontextmanager
-async def working(home: Home, source: MemorySource, pid: int | None = None) -> AsyncIterator[asyncio.Future[None]]:
-    """A worker of the source in this process; with the `pid` of a dead process, the next worker takes its runs over."""
+async def working(home: Home, source: MemorySource, pid: int | None = None, age_s: float = 0.0) -> AsyncIterator[asyncio.Future[None]]:
+    """A worker of the source in this process; with the `pid` of a dead process, the next worker takes its runs over.
+
+    `age_s`: how much older the worker is than the process that has its pid now.
+    """
     async with Store.open(home.database) as store, Store.open(home.database, "NORMAL") as traces:
         project = await agents.register_project(store, source.label, source.label)
         await agents.replace_agents(store, project, source.agents)
-        me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()), 8, 0.0, 0)
+        me = Worker(uuid.uuid4().hex, project, source.label, pid or os.getpid(), started(os.getpid()) - age_s, 8, 0.0, 0)
         await agents.register_worker(store, me, HOST)
         router = PolicyRouter(home.path, home.path)
         async with TraceWriter(traces, lambda: None).running() as writer:
@@ -181,6 +185,27 @@ async def test_a_worker_that_dies_in_unasked_work_repeats_only_that(home: Home, 
     async with working(home, source):
         await ann.decide(await ann.one(run), approve())
         assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+
+
+@pytest.mark.parametrize(
+    ("pid", "age_s", "gone"),
+    [
+        (os.getpid, 0.0, False),
+        (os.getpid, 3600.0, True),  # the pid belongs to another process now
+        (dead_process, 0.0, True),
+    ],
+    ids=["alive", "pid-reused", "dead"],
+)
+async def test_doctor_requeues_runs_when_their_worker_is_dead(
+    home: Home, ann: Reviewer, pid: Callable[[], int], age_s: float, gone: bool
+) -> None:
+    source = MemorySource({"mail": [Work("endless")]})
+    source.blocks["endless"] = asyncio.Event()
+    async with working(home, source, pid(), age_s):
+        await ann.launch("mail", given={})
+        await source.began.wait()
+        found = await asyncio.to_thread(doctor.examine, home, [], lambda _home, _target: "")
+    assert gone == any("what it drove is queued: r1" in finding.found for finding in found)
 
 
 async def test_what_another_program_answered_is_stale(home: Home, ann: Reviewer) -> None:
