@@ -106,6 +106,40 @@ def _container(value: Any, depth: int) -> Any:
     return {type(value).__name__: repr(value)}
 
 
+def restored(value: Any, original: Any) -> Any:
+    """A JSON value that a person made of `safe(original)`: what they left as it was is the original again, NaN and other types included."""
+    return _restored(value, original, safe(original))
+
+
+def _restored(value: Any, original: Any, shown: Any) -> Any:
+    """`shown` is what the person saw of the original."""
+    if canonical(value) == canonical(shown):
+        return original
+    if isinstance(value, dict) and isinstance(original, Mapping) and isinstance(shown, dict):
+        keys = {key if isinstance(key, str) else repr(key): key for key in original}
+        return {
+            keys.get(key, key): _restored(item, original[keys[key]], shown[key]) if key in keys else item for key, item in value.items()
+        }
+    if isinstance(value, list) and isinstance(original, list | tuple) and isinstance(shown, list):
+        kept = {canonical(before): item for before, item in zip(shown, original, strict=True)}  # also of items that moved
+        beside = [*zip(original, shown, strict=True), *[(None, None)] * len(value)]
+        return [kept[text] if (text := canonical(item)) in kept else _restored(item, *beside[n]) for n, item in enumerate(value)]
+    return value
+
+
+def changed(value: Any, before: Any) -> Any:
+    """The JSON value with null for every part that is as it was before."""
+    if canonical(value) == canonical(before):
+        return None
+    if isinstance(value, dict) and isinstance(before, dict):
+        return {key: changed(item, before[key]) if key in before else item for key, item in value.items()}
+    if isinstance(value, list) and isinstance(before, list):
+        kept = {canonical(item) for item in before}
+        beside = [*before, *[None] * len(value)]
+        return [None if canonical(item) in kept else changed(item, beside[n]) for n, item in enumerate(value)]
+    return value
+
+
 def one_line(value: Any, limit: int = 200) -> str:
     """The value as one short line for a list: a flat object as its values, text as text."""
     if isinstance(value, str):

@@ -24,7 +24,8 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
     if answer.kind not in action.allowed:
         allowed = ", ".join(action.allowed) or "none"
         raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
-    if problem := unkeepable([answer.message, answer.args]):
+    before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
+    if problem := unkeepable([answer.message, canonical_json.changed(answer.args, before)]):
         raise Refused(f"the answer {problem}", "correct it")
     match answer.kind:
         case DecisionKind.EDIT:
@@ -60,9 +61,34 @@ def _check_edit(action: Action, answer: Answer) -> None:
         return
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
-    problem = schema_problem(answer.args, action.args_schema) or _unknown(answer.args, action)
+    problem = edit_problem(answer.args, action) or _unknown(answer.args, action)
     if problem:
         raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
+
+
+def edit_problem(args: Json, action: Action) -> str:
+    """The first way in which a person's changes break the tool's schema, as a phrase. What they left as it was is not theirs to correct."""
+    edited = canonical_json.restored(args, _with_floats(action.args))
+    return next((_phrase(error) for error in _errors(edited, action.args_schema) if not _is_untouched(error, args, action.args)), "")
+
+
+def _with_floats(value: Json) -> Any:
+    """The value with the numbers that JSON does not have in place of their safe form."""
+    if isinstance(value, dict):
+        if value.keys() == {"float"} and value["float"] in ("nan", "inf", "-inf"):
+            return float(value["float"])
+        return {key: _with_floats(item) for key, item in value.items()}
+    return [_with_floats(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_untouched(error: Any, args: Json, proposed: Json) -> bool:
+    """Whether the value that an error is about is as it was proposed."""
+    try:
+        for step in error.absolute_path:
+            args, proposed = args[step], proposed[step]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return canonical_json.canonical(args) == canonical_json.canonical(proposed)
 
 
 def _unknown(args: dict[str, Json], action: Action) -> str:
@@ -125,17 +151,23 @@ def unkeepable(value: Json, depth: int = canonical_json.DEPTH) -> str:
 
 def schema_problem(value: Json, schema: Json) -> str:
     """The first way in which the value breaks the JSON Schema, as a phrase; empty when it fits or there is no usable schema."""
+    return next((_phrase(error) for error in _errors(value, schema)), "")
+
+
+def _errors(value: Json, schema: Json) -> list[Any]:
+    """How the value breaks the JSON Schema, the most telling error first."""
     if not isinstance(schema, dict):
-        return ""
+        return []
     from jsonschema import Draft202012Validator, exceptions  # 60 ms: only for those who edit
     from referencing import Registry
 
     try:
         validator = Draft202012Validator(schema, registry=Registry())  # an empty registry: a $ref never reaches the network
-        error = exceptions.best_match(validator.iter_errors(value))
+        errors = list(validator.iter_errors(value))
+        best = exceptions.best_match(errors)
     except Exception:  # noqa: BLE001 - the schema is the agent's, and a broken one constrains nothing
-        return ""
-    return _phrase(error) if error else ""
+        return []
+    return [best, *errors] if best else []
 
 
 def _phrase(error: Any) -> str:

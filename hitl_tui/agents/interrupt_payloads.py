@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
@@ -210,6 +211,31 @@ def _dict_in(value: Json, name: str) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else canonical_json.dumps(value)
+
+
+def with_exact_args(kind: PauseKind, value: Any, answers: Mapping[int, Answer]) -> dict[int, Answer]:
+    """The answers, where every edit has the interrupt's own values for what the person left as it was: JSON cannot hold all of them."""
+    proposed = {slot: _raw_args(kind, value, slot) for slot, answer in answers.items() if answer.kind is DecisionKind.EDIT}
+    return {
+        slot: replace(answer, args=canonical_json.restored(answer.args, proposed[slot])) if proposed.get(slot) is not None else answer
+        for slot, answer in answers.items()
+    }
+
+
+def _raw_args(kind: PauseKind, value: Any, slot: int) -> Any:
+    """The arguments of an action as the interrupt holds them; None where it does not hold them as plain data."""
+    try:
+        match kind:
+            case PauseKind.TOOL_CALLS:
+                return value["action_requests"][slot]["args"]
+            case PauseKind.TOOL_APPROVAL:
+                return value["args"]
+            case PauseKind.AGENT_INBOX:
+                requests = json.loads(value) if isinstance(value, str) else value
+                return (requests if isinstance(requests, list) else [requests])[slot]["action_request"]["args"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return None
 
 
 def resume_value(kind: PauseKind, actions: Sequence[Action], answers: Mapping[int, Answer]) -> Json:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableSequence
+from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
 from langgraph.channels import EphemeralValue, UntrackedValue
 from langgraph.channels.base import BaseChannel
@@ -99,11 +101,12 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
     found = _tool_nodes(graph)
     inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}
     named = [item for node in (*found.values(), *inner.values()) for item in node.tools_by_name.items()]
+    named += _tools_behind([tool for _, tool in named], {id(graph)})
     metadata: dict[str, tuple[Json, ...]] = {}
     for name, tool in named:
         metadata[name] = (*metadata.get(name, ()), canonical_json.safe(tool.metadata))
     return GraphInfo(
-        {name: _schema(tool) for name, tool in named},
+        _schemas(named),
         metadata,
         _every_node(graph),
         frozenset(found),
@@ -147,6 +150,45 @@ def _tool_nodes(graph: Pregel[Any, Any, Any, Any]) -> dict[str, ToolNode]:
         for step in _steps(node.bound):
             if isinstance(step, ToolNode):
                 found[name] = step
+    return found
+
+
+def _tools_behind(tools: Sequence[BaseTool], known: set[int]) -> list[tuple[str, BaseTool]]:
+    """The tools of agents that these tools call, such as the sub-agents of deepagents' `task`, by name. `known` are ids of graphs seen."""
+    found: list[tuple[str, BaseTool]] = []
+    for graph in [graph for tool in tools for graph in _called_graphs(tool) if id(graph) not in known]:
+        known.add(id(graph))
+        within = [node for each in (graph, *(sub for _, sub in _subgraphs(graph))) for node in _tool_nodes(each).values()]
+        named = [item for node in within for item in node.tools_by_name.items()]
+        found += [*named, *_tools_behind([tool for _, tool in named], known)]
+    return found
+
+
+def _called_graphs(tool: BaseTool) -> list[Pregel[Any, Any, Any, Any]]:
+    """The graphs that a tool's function refers to."""
+    found = []
+    for function in filter(None, (getattr(tool, "func", None), getattr(tool, "coroutine", None))):
+        try:
+            names = inspect.getclosurevars(function)
+        except (TypeError, ValueError):  # no function of Python's
+            continue
+        for value in (*names.nonlocals.values(), *names.globals.values()):
+            held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+            found += [one for one in map(_unbound, held) if isinstance(one, Pregel)]
+    return found
+
+
+def _unbound(value: Any) -> Any:
+    """The runnable below its bound configuration."""
+    return _unbound(value.bound) if isinstance(value, RunnableBindingBase) else value
+
+
+def _schemas(tools: Sequence[tuple[str, BaseTool]]) -> dict[str, Json]:
+    """JSON Schema by name; None where tools of one name take different arguments, as a pause does not tell them apart."""
+    found: dict[str, Json] = {}
+    for name, tool in tools:
+        schema = _schema(tool)
+        found[name] = None if name in found and found[name] != schema else schema
     return found
 
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from hitl_tui.model import Action, Agent, Answer, Ban, Call, Head, Json, Pause, PauseKind, Run, Sent, TakeOver
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
@@ -100,6 +100,8 @@ class PendingInterrupt:
     kind: PauseKind
     node: str
     actions: tuple[Action, ...]
+    value: Any = None
+    """As LangGraph holds it; None at a gate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from langgraph.types import Command, StateSnapshot, StreamMode
 from hitl_tui.agents import handback, interrupts, tool_gates
 from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
 from hitl_tui.agents.handback import HandbackUpdates
-from hitl_tui.agents.interrupt_payloads import normalise, resume_value
+from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.messages import messages_in, result_of
@@ -106,12 +106,13 @@ class LocalThread:
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts that are pending, read without LangGraph's slower state: a decision waits for it."""
-        asked = [] if any(map(is_gate, wanted)) else self._reader.pending(self._run.thread)
-        if asked:
+        asked = self._reader.pending(self._run.thread)
+        if asked and not any(map(is_gate, wanted)):
             return {one.id: _pending(one, wanted[one.id]) for one in asked if one.id in wanted}
         pauses = (await self.snapshot(stopped=True)).pauses
-        found = [PendingInterrupt(pause.interrupt, pause.kind, pause.node, pause.actions) for pause in pauses]
-        return {one.interrupt: one for one in found if one.interrupt in wanted}
+        raw = {one.id: one.value for one in asked}
+        found = [PendingInterrupt(p.interrupt, p.kind, p.node, p.actions, raw.get(p.interrupt)) for p in pauses if p.interrupt in wanted]
+        return {one.interrupt: one for one in found}
 
     async def head_after_error(self, run: int, error: str) -> Head | None:
         """Where a failed or cancelled run left the thread."""
@@ -142,7 +143,10 @@ class LocalThread:
             return self._pass_gate(answers[0])
         if first.kind is PauseKind.TOOL_GATE:
             return self._pass_tool_gate(first, answers)
-        values = {asked.interrupt: resume_value(asked.kind, asked.actions, given) for asked, given in answered}
+        values = {
+            asked.interrupt: resume_value(asked.kind, asked.actions, with_exact_args(asked.kind, asked.value, given))
+            for asked, given in answered
+        }
         strict = _with_configurable(self._config, {"__pregel_strict_resume": True})
         return self._stream(Command(resume=values), strict)
 
@@ -227,7 +231,7 @@ class LocalThread:
         for answered in sent:
             values = (await self._graph.aget_state(self._config)).values
             if message := tool_gates.message_without_refusals(values, answered):
-                calls = tool_gates.calls_of(answered)
+                calls = tool_gates.calls_of(answered, message)
                 by_slot = answered.by_slot
                 refusals = [tool_gates.refusal(call, by_slot[slot]) for slot, call in calls.items() if tool_gates.is_refused(by_slot[slot])]
                 whole = tool_gates.with_calls(message, list(calls.values()))
@@ -340,7 +344,7 @@ def _completed_calls(state: StateSnapshot) -> frozenset[str]:
 
 def _pending(interrupt: Any, node: str) -> PendingInterrupt:
     kind, actions = normalise(interrupt.value, node, {}, interrupt.response_schema)
-    return PendingInterrupt(interrupt.id, kind, node, actions)
+    return PendingInterrupt(interrupt.id, kind, node, actions, interrupt.value)
 
 
 def _with_configurable(config: RunnableConfig, more: dict[str, Any]) -> RunnableConfig:

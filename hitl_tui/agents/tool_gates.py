@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.types import StateSnapshot
 
+from hitl_tui import canonical_json
 from hitl_tui.agents.interrupts import EDITED, as_edited
 from hitl_tui.agents.messages import messages_in, unanswered
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Sent
@@ -91,7 +92,11 @@ def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessa
     edits = {call: a.args for call, a in answers.items() if a.kind is DecisionKind.EDIT}
     if not edits:
         return message
-    return with_calls(message, [{**call, "args": edits.get(call["id"], call["args"])} for call in message.tool_calls])
+    calls = [
+        {**call, "args": canonical_json.restored(edits[call["id"]], call["args"])} if call["id"] in edits else call
+        for call in message.tool_calls
+    ]
+    return with_calls(message, calls)
 
 
 # After a crash between the two halves of a mixed decision
@@ -117,10 +122,12 @@ def approved_calls_ended(values: Any, sent: Sent) -> bool:
     return all(call in done for call in approved)
 
 
-def calls_of(sent: Sent) -> dict[int, Mapping[str, Any]]:
-    """Every call of the gate by slot, with the arguments that were decided, in the form a message holds."""
+def calls_of(sent: Sent, message: AIMessage) -> dict[int, Mapping[str, Any]]:
+    """Every call of the gate by slot, with the arguments that were decided, in a message's form; those in the message as they are."""
+    held: dict[str | None, Mapping[str, Any]] = {call["id"]: dict(call) for call in message.tool_calls}
     return {
-        action.slot: {"name": action.name, "args": _decided_args(action, sent), "id": action.tool_call, "type": "tool_call"}
+        action.slot: held.get(action.tool_call)
+        or {"name": action.name, "args": _decided_args(action, sent), "id": action.tool_call, "type": "tool_call"}
         for action in sent.actions
     }
 

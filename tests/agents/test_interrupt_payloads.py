@@ -19,10 +19,10 @@ from langgraph.types import Command
 from pydantic import BaseModel, Field, TypeAdapter
 
 from hitl_tui import canonical_json
-from hitl_tui.agents.interrupt_payloads import normalise, resume_value
+from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exact_args
 from hitl_tui.agents.introspection import examine
 from hitl_tui.errors import Refused
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, digest_of
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
 from hitl_tui.validation import check, schema_problem, unkeepable
 from tests.support.properties import examples
 
@@ -355,6 +355,46 @@ def test_edits_are_checked_against_the_tools_schema(args: Any, schema: Any, fits
         assert not fits
     else:
         assert fits
+
+
+@given(st.dictionaries(ANY_TEXT, JSON, min_size=1, max_size=4), st.data())
+def test_edit_of_one_argument_leaves_every_other_exactly_as_the_agent_has_it(args: dict[str, Any], data: st.DataObject) -> None:
+    shown = canonical_json.safe(args)
+    name = data.draw(st.sampled_from(sorted(shown)))
+    edited = {**shown, name: "edited by a person"}
+    value = {"type": "tool_approval", "name": "tool", "args": args}
+    answer = with_exact_args(PauseKind.TOOL_APPROVAL, value, {0: Answer(DecisionKind.EDIT, edited)})[0]
+    assert list(answer.args) == list(args)
+    assert all(answer.args[key] is args[key] for key in args if key != name)
+    assert answer.args[name] == "edited by a person"
+
+
+def test_list_with_an_item_removed_and_one_added_keeps_the_others_exactly() -> None:
+    nan = float("nan")
+    shown = canonical_json.safe([1, nan, (2, nan), "x"])
+    assert canonical_json.restored([shown[1], "new", [3, shown[2][1]]], [1, nan, (2, nan), "x"])[0] is nan
+    assert canonical_json.restored(["new", *shown], [1, nan, (2, nan), "x"])[3] == (2, nan)
+
+
+@pytest.mark.parametrize(
+    ("edited", "problem"),
+    [
+        ({"item": "b", "tags": [{"float": "nan"}], "big": 2**70}, ""),
+        ({"item": 1, "tags": [{"float": "nan"}], "big": 2**70}, "item: 1 is not of type 'string'"),
+        ({"item": "b", "tags": [{"float": "nan"}, "x"], "big": 2**70}, "'x' is not of type 'number'"),
+        ({"item": "b", "tags": [], "big": 2**71}, "more than 64 bits"),
+    ],
+)
+def test_edit_when_the_agents_own_values_break_the_schema_is_checked_for_what_was_changed(edited: Json, problem: str) -> None:
+    numbers = {"type": "array", "items": {"type": "number"}}
+    schema = {"type": "object", "properties": {"item": {"type": "string"}, "tags": numbers, "big": {"type": "string"}}}
+    args = {"item": "a", "tags": [{"float": "nan"}], "big": 2**70}
+    action = Action(0, "tool", args, tuple(DecisionKind), args_schema=schema)
+    if not problem:
+        check(PauseKind.TOOL_CALLS, action, Answer(DecisionKind.EDIT, edited))
+    else:
+        with pytest.raises(Refused, match=problem):
+            check(PauseKind.TOOL_CALLS, action, Answer(DecisionKind.EDIT, edited))
 
 
 def test_half_of_a_known_shape_gets_no_bare_true_or_false() -> None:

@@ -188,6 +188,18 @@ async def test_decisions_the_graph_does_not_allow_are_refused(pauses: Reviewer) 
         assert pauses.did(run) == [{"did": "delete", "path": "x"}]
 
 
+@pytest.mark.parametrize("agent", ["batched", "per_call", "gated_agent"])
+async def test_edit_when_other_arguments_have_no_json_form_leaves_them_exact(pauses: Reviewer, agent: str) -> None:
+    odd = [float("inf"), -float("inf"), {"float": "nan"}, 2**63]
+    run = await pauses.launch(agent, [("store", {"data": {"odd": odd, "item": "a"}})])
+    review = await pauses.one(run)
+    shown = review.actions[0].args["data"]
+    assert shown["odd"][:2] == [{"float": "inf"}, {"float": "-inf"}]
+    await pauses.decide(review, edit(data={**shown, "item": "b"}))
+    await pauses.done(run)
+    assert pauses.did(run) == [{"did": "store", "data": {"odd": odd, "item": "b"}}]
+
+
 async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
     deep: Any = []
     for _ in range(300):
@@ -598,6 +610,15 @@ async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
     ran = [(d["did"], d.get("to") or d.get("path")) for d in deep.did(run)]
     assert ran[:2] == [("send", "b"), ("look", "q")]
     assert sorted(ran[2:]) == [("delete", "p"), ("look", "p")]
+
+
+async def test_edit_of_a_sub_agents_call_when_it_breaks_its_tools_schema_is_refused(deep: Reviewer) -> None:
+    writer = {"subagent_type": "writer", "description": '[[["mail", {"to": "w", "copies": 1}]]]'}
+    run = await deep.launch("deep", [("task", writer)])
+    review = await deep.one(run)
+    with pytest.raises(Refused, match="copies: 'lots' is not of type 'integer'"):
+        await deep.decide(review, edit(to="w", copies="lots"))
+    await deep.inbox.runs.cancel(run.id)
 
 
 async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
