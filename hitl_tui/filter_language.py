@@ -14,14 +14,14 @@ from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
 from hitl_tui.suggest import nearest
 
 Name = Literal[
-    "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "thumb", "confidence", "since", "until"
+    "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "rating", "confidence", "since", "until"
 ]  # fmt: skip
 WORDS: Mapping[str, tuple[str, ...]] = {
     "decided": tuple(DecisionKind),
     "kind": tuple(PauseKind),
     "risk": (*Risk, "unknown"),
     "outcome": (*Outcome, "none"),
-    "thumb": ("up", "down"),
+    "rating": ("up", "down"),
 }
 """Fields that take one of a few words."""
 GLOBS = ("agent", "tool", "by", "rule")

@@ -90,7 +90,7 @@ def recalled_json(one: Recalled) -> dict[str, Any]:
         "rule": row.rule or None,
         "standing": row.standing,
         "taken_back_at": row.undone_at,
-        "thumb": row.thumb,
+        "rating": output.rating(row.rating),
     }
 
 

@@ -23,6 +23,7 @@ from hitl_tui.model import (
     Look,
     Notice,
     Outcome,
+    Rating,
     Review,
     ReviewRow,
     ReviewState,
@@ -127,6 +128,11 @@ def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> d
     }
 
 
+def rating(value: Rating | None) -> str | None:
+    """A rating in JSON: `up`, `down`, or null."""
+    return None if value is None else "up" if value > 0 else "down"
+
+
 def feedback_json(one: Feedback) -> dict[str, Any]:
     """One rating, as `show --json` and `rate --json` print it: of a decision, a line of a run's trace, or a whole run."""
     subject = one.subject
@@ -135,7 +141,7 @@ def feedback_json(one: Feedback) -> dict[str, Any]:
         "review": None if subject.review is None else str(subject.review),
         "slot": subject.slot,
         "line": subject.event,
-        "thumb": "up" if one.thumb > 0 else "down",
+        "rating": rating(one.rating),
         "comment": one.comment,
         "tags": list(one.tags),
         "by": one.actor,
@@ -151,7 +157,7 @@ def feedback_text(feedback: Iterable[Feedback]) -> str:
         inside = f"line {subject.event}" if subject.review is None else f"{subject.review}#{subject.slot}"
         on = "the whole run" if subject.is_whole_run else inside
         words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
-        lines.append(visible(f"thumbs {'up' if one.thumb > 0 else 'down'} on {on} by {one.actor}{words}"))
+        lines.append(visible(f"thumbs {rating(one.rating)} on {on} by {one.actor}{words}"))
     return "\n".join(lines)
 
 

@@ -10,39 +10,39 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Feedback, Subject, Thumb
+from hitl_tui.model import Feedback, Rating, Subject
 from hitl_tui.sanitize import visible
 
-THUMBS: dict[str, Thumb] = {"up": 1, "down": -1}
+RATINGS: dict[str, Rating] = {"up": 1, "down": -1}
 
 
 @command("hitl-tui rate up 12#0", "hitl-tui rate down r3 --comment 'the wrong day' --tag dates", "hitl-tui rate none 12#0")
-@click.argument("thumb", metavar="up|down|none", type=click.Choice([*THUMBS, "none"]))
+@click.argument("rating", metavar="up|down|none", type=click.Choice([*RATINGS, "none"]))
 @click.argument("what", metavar="REVIEW[#SLOT]|RUN[#LINE]")
 @click.option("--comment", metavar="TEXT", default="", help="What was good or bad.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; repeatable.")
 @json_option
 @common_options
-def rate(thumb: str, what: str, comment: str, tags: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
+def rate(rating: str, what: str, comment: str, tags: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
     """Rate a decision, a run or a message (thumbs up / down).
 
     Rates a decision (12#0), a run (r3) or a line of its trace (r3#7). `none` withdraws your rating.
     """
-    if thumb == "none" and (comment or tags):
+    if rating == "none" and (comment or tags):
         raise Refused("a withdrawn rating has no comment and no tags", "leave out --comment and --tag")
     whole, _, part = what.partition("#")
 
     async def work(inbox: Inbox) -> str:
         subjects = _of_run(whole, part) if whole.startswith("r") else await _of_review(inbox, whole, part)
-        if thumb == "none":
+        if rating == "none":
             subjects = [one for one in subjects if inbox.feedback.mine(one)] or subjects[:1]
             for subject in subjects:
                 await inbox.feedback.withdraw(subject)
             return "[]" if json_ else visible(f"your rating of {what} is withdrawn")
-        given: list[Feedback] = [await inbox.feedback.rate(subject, THUMBS[thumb], comment, tags) for subject in subjects]
+        given: list[Feedback] = [await inbox.feedback.rate(subject, RATINGS[rating], comment, tags) for subject in subjects]
         if json_:
             return output.as_json([output.feedback_json(one) for one in given])
-        return visible(f"rated {what}: thumbs {thumb}")
+        return visible(f"rated {what}: thumbs {rating}")
 
     print_from_inbox(work, home, reviewer)
 

@@ -45,7 +45,7 @@ class Case:
     review: Review
     context: Context
     disliked: frozenset[int] = frozenset()
-    """Slots of whose decision, or whole run, somebody's last word is a thumb down."""
+    """Slots of whose decision, or whole run, somebody's last word is a thumbs-down rating."""
     first_viewed_at: float | None = None
     """When anybody saw it first, as Unix time; None when it was decided unseen here, as by the command line."""
     thread: Thread = field(default_factory=Thread)

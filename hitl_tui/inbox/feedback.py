@@ -1,4 +1,4 @@
-"""Thumbs, now or later, and the reasons people give."""
+"""Ratings, now or later, and the reasons people give."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Feedback, Subject, Thumb
+from hitl_tui.model import Feedback, Rating, Subject
 from hitl_tui.sanitize import UNSEEN
 from hitl_tui.store import feedback
 
@@ -31,8 +31,8 @@ class Ratings:
         self._inbox = inbox
         self._store = inbox.store
 
-    async def rate(self, subject: Subject, thumb: Thumb, comment: str = "", tags: Sequence[str] = ()) -> Feedback:
-        """Give a thumb, with a comment and tags, in place of one's own older one on the subject. A tag with commas is several.
+    async def rate(self, subject: Subject, rating: Rating, comment: str = "", tags: Sequence[str] = ()) -> Feedback:
+        """Give a rating, with a comment and tags, in place of one's own older one on the subject. A tag with commas is several.
 
         Raises:
             Refused: there is no such decision, message or run, it is an attention check, or the words are too many.
@@ -40,12 +40,12 @@ class Ratings:
         comment = canonical_json.plain(comment.strip())
         if len(comment) > LONGEST_COMMENT:
             raise Refused(f"the comment has {len(comment):,} characters", f"at most {LONGEST_COMMENT:,} fit")
-        given = await feedback.rate(self._store, subject, thumb, comment, _tidy(tags), self._inbox.reviewer)
+        given = await feedback.rate(self._store, subject, rating, comment, _tidy(tags), self._inbox.reviewer)
         self._inbox.ring()
         return given
 
     async def withdraw(self, subject: Subject) -> None:
-        """Take one's own thumb back.
+        """Take one's own rating back.
 
         Raises:
             Refused: this reviewer gave none.
@@ -55,15 +55,15 @@ class Ratings:
         self._inbox.ring()
 
     def mine(self, subject: Subject) -> Feedback | None:
-        """One's own thumb on a subject, at once; None when there is none."""
+        """One's own rating on a subject, at once; None when there is none."""
         return feedback.of(self._store, subject, self._inbox.reviewer)
 
     async def of_run(self, run: int) -> list[Feedback]:
-        """Everybody's thumbs on a run, its messages and decisions, oldest first."""
+        """Everybody's ratings on a run, its messages and decisions, oldest first."""
         return await feedback.of_run(self._store, run)
 
     async def of_review(self, review: int) -> list[Feedback]:
-        """Everybody's thumbs on what was decided of a review, oldest first."""
+        """Everybody's ratings on what was decided of a review, oldest first."""
         return await feedback.of_review(self._store, review)
 
     async def reasons(self, agent: str, tool: str) -> list[str]:

@@ -5,7 +5,7 @@ from hitl_tui.model.activity import Endorsement, Escalation, Look, Notice
 from hitl_tui.model.actors import Actor, ActorKind, person_key, same_person
 from hitl_tui.model.attention_checks import Attention
 from hitl_tui.model.autonomy import Evidence, Held, Level, LevelChange, Levels, Standing
-from hitl_tui.model.feedback import Feedback, Subject, Thumb
+from hitl_tui.model.feedback import Feedback, Rating, Subject
 from hitl_tui.model.history import Entry, Logged, Recalled, Remembered
 from hitl_tui.model.interrupts import Attempt, Context, Message, Pause, PauseKind
 from hitl_tui.model.lessons import Lesson, LessonState
@@ -30,8 +30,8 @@ from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, wor
 __all__ = [
     "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "Answer", "Attempt", "Attention", "Ban", "Call",
     "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Entry", "Escalation", "Event", "Evidence", "Facts", "Feedback",
-    "HandBack", "Head", "Held", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message", "Notice",
-    "Outcome", "PartialApproval", "Past", "Pause", "PauseKind", "Progress", "Recalled", "Remembered", "Review", "ReviewRow",
-    "ReviewState", "Risk", "Routed", "RuleCount", "Run", "RunOptions", "RunState", "Sent", "Standing", "Subject", "TakeOver", "Thumb",
-    "Verdict", "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "HandBack", "Head", "Held", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Logged", "Look", "Message",
+    "Notice", "Outcome", "PartialApproval", "Past", "Pause", "PauseKind", "Progress", "Rating", "Recalled", "Remembered", "Review",
+    "ReviewRow", "ReviewState", "Risk", "Routed", "RuleCount", "Run", "RunOptions", "RunState", "Sent", "Standing", "Subject",
+    "TakeOver", "Verdict", "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

@@ -1,16 +1,16 @@
-"""What people think of it afterwards, or at once: a thumb with a comment and tags."""
+"""What people think of it afterwards, or at once: a rating with a comment and tags."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Thumb = Literal[-1, 1]
+Rating = Literal[-1, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a thumb is about: a decision (`review` and `slot`), a message of a run's trace (`event`), or the whole run (neither)."""
+    """What a rating is about: a decision (`review` and `slot`), a message of a run's trace (`event`), or the whole run (neither)."""
 
     run: int
     review: int | None = None
@@ -30,11 +30,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A thumb that stands: a person has one at most on a subject."""
+    """A rating that stands: a person has one at most on a subject."""
 
     id: int
     subject: Subject
-    thumb: Thumb
+    rating: Rating
     comment: str
     tags: tuple[str, ...]
     actor: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hitl_tui.model.actions import Action, Answer, DecisionKind
 from hitl_tui.model.activity import Endorsement, Escalation, Look
 from hitl_tui.model.actors import ActorKind
-from hitl_tui.model.feedback import Feedback, Thumb
+from hitl_tui.model.feedback import Feedback, Rating
 from hitl_tui.model.interrupts import Context
 from hitl_tui.model.reviews import Decision, Review
 from hitl_tui.model.values import Json
@@ -39,7 +39,7 @@ class Remembered:
     """When it was taken back, as Unix time."""
     sent_back: bool = False
     """A rejection that asked for another pass."""
-    thumb: Thumb | None = None
+    rating: Rating | None = None
     """What people think of it: down when that is anybody's last word of it or of its whole run, else up; None when nobody has said."""
     said: str = ""
     """The beginning of the reason or the answer."""
@@ -95,7 +95,7 @@ class Entry:
     log: Sequence[Logged]
     """What the log says of the review, oldest first."""
     feedback: Sequence[Feedback] = ()
-    """The thumbs on it and on its whole run, oldest first."""
+    """The ratings on it and on its whole run, oldest first."""
 
     @property
     def action(self) -> Action:

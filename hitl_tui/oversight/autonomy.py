@@ -3,7 +3,7 @@
 The ladder is `ask → threshold → spot checks → act`. A step up is proposed when
 
 - people have decided enough of its last calls, and Wilson's lower bound of "approved unchanged" is high enough;
-- none of the last few was refused (rejected, edited, answered in its place, or regretted by a thumb down afterwards);
+- none of the last few was refused (rejected, edited, answered in its place, or regretted by a thumbs-down rating afterwards);
 - as many were decided since it came to its level, up or down: every level is earned by what it does there;
 - of the attention checks put before those who decided, none was missed;
 - for `threshold`, the confidence it states is worth something. Where it states none for half of its calls, `threshold` would ask them all

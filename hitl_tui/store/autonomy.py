@@ -21,7 +21,7 @@ NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, 
 CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*ASKS_PERSON, PauseKind.FAILURE)))})"
 """Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
 DECIDED = (  # the terms are those of the index history_people
-    "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.thumb < 0 "
+    "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 "
     "AND f.withdrawn_at IS NULL), confidence, spot_check, actor_key FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND standing "
     "AND actor_kind = 'person' AND (SELECT kind FROM reviews WHERE id = review) "
     f"{CALLS} ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"

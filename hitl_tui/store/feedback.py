@@ -1,4 +1,4 @@
-"""Thumbs: given, replaced and taken back, what they come to for a decision, and the reasons that people gave for rejections."""
+"""Ratings: given, replaced and taken back, what they come to for a decision, and the reasons that people gave for rejections."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Feedback, Subject, Thumb, person_key
+from hitl_tui.model import Feedback, Rating, Subject, person_key
 from hitl_tui.store import audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 
-COLUMNS = "id, run, review, slot, event, thumb, comment, tags, actor, at"
+COLUMNS = "id, run, review, slot, event, rating, comment, tags, actor, at"
 MINE = (
     "run = ? AND coalesce(review, 0) = coalesce(?, 0) AND coalesce(slot, -1) = coalesce(?, -1) AND coalesce(event, -1) = coalesce(?, -1) "
     "AND actor_key = ? AND withdrawn_at IS NULL"
 )
 WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
-OPINIONS = "SELECT decision, thumb, max(id) FROM ({thumbs}) GROUP BY decision, actor_key"
+OPINIONS = "SELECT decision, rating, max(id) FROM ({ratings}) GROUP BY decision, actor_key"
 """What each person says of a decision: of itself, or else of its whole run."""
 OWN = "id + 4611686018427387904"
-"""The rank of a thumb on the decision itself: above any on its run."""
-ON_ANY = OPINIONS.format(  # CROSS JOIN: from the thumbs, which are few, to the decisions
-    thumbs=f"SELECT decision, actor_key, thumb, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor_key, f.thumb, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
+"""The rank of a rating on the decision itself: above any on its run."""
+ON_ANY = OPINIONS.format(  # CROSS JOIN: from the ratings, which are few, to the decisions
+    ratings=f"SELECT decision, actor_key, rating, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor_key, f.rating, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
     f"CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE {WHOLE_RUN}"
 )
 ON_SOME = OPINIONS.format(  # the other way round
-    thumbs=f"SELECT decision, actor_key, thumb, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor_key, f.thumb, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
+    ratings=f"SELECT decision, actor_key, rating, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
+    "UNION ALL SELECT d.id, f.actor_key, f.rating, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
     f"CROSS JOIN feedback f ON f.run = v.run WHERE d.id IN ({{marks}}) AND NOT d.superseded AND {WHOLE_RUN}"
 )
 LAST_REASONS = 300
 
 
-async def rate(store: Store, subject: Subject, thumb: Thumb, comment: str, tags: Sequence[str], actor: str) -> Feedback:
-    """A thumb in place of what the same person gave the subject before.
+async def rate(store: Store, subject: Subject, rating: Rating, comment: str, tags: Sequence[str], actor: str) -> Feedback:
+    """A rating in place of what the same person gave the subject before.
 
     Raises:
-        Refused: there is no such subject, or nothing of it that a thumb could be on.
+        Refused: there is no such subject, or nothing of it that a rating could be on.
     """
     now = time.time()
     async with store.transaction() as db:
@@ -48,46 +48,46 @@ async def rate(store: Store, subject: Subject, thumb: Thumb, comment: str, tags:
         _withdraw(db, subject, actor, now)
         tagged = canonical_json.dumps(list(tags))
         made = db.execute(
-            "INSERT INTO feedback (run, review, slot, event, decision, thumb, comment, tags, actor, actor_key, at) "
+            "INSERT INTO feedback (run, review, slot, event, decision, rating, comment, tags, actor, actor_key, at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (subject.run, subject.review, subject.slot, subject.event, decision, thumb, comment, tagged, actor, person_key(actor), now),
+            (subject.run, subject.review, subject.slot, subject.event, decision, rating, comment, tagged, actor, person_key(actor), now),
         )
         number = int(made.lastrowid or 0)
-        said = {"slot": subject.slot, "event": subject.event, "thumb": thumb, "comment": comment, "tags": list(tags)}
+        said = {"slot": subject.slot, "event": subject.event, "rating": rating, "comment": comment, "tags": list(tags)}
         audit.note(db, now, "rated", actor, {"feedback": number, **said}, subject.run, subject.review)
-        if thumb < 0 and decision is not None:
+        if rating < 0 and decision is not None:
             levels.lower_for_feedback(db, decision, number, actor, now)
-        return Feedback(number, subject, thumb, comment, tuple(tags), actor, now)
+        return Feedback(number, subject, rating, comment, tuple(tags), actor, now)
 
 
 async def withdraw(store: Store, subject: Subject, actor: str) -> bool:
-    """Take a person's thumb back; whether there was one."""
+    """Take a person's rating back; whether there was one."""
     async with store.transaction() as db:
         return _withdraw(db, subject, actor, time.time())
 
 
 def of(store: Store, subject: Subject, actor: str) -> Feedback | None:
-    """The thumb that a person has on the subject, at once; None when there is none."""
+    """The rating that a person has on the subject, at once; None when there is none."""
     found = store.glance(f"SELECT {COLUMNS} FROM feedback WHERE {MINE}", _mine(subject, actor))
     return _feedback(found[0]) if found else None
 
 
 async def of_run(store: Store, run: int) -> list[Feedback]:
-    """Every thumb on a run, its messages and decisions, oldest first."""
+    """Every rating on a run, its messages and decisions, oldest first."""
     return await _standing(store, "run = ?", run)
 
 
 async def of_review(store: Store, review: int) -> list[Feedback]:
-    """Every thumb on what was decided of a review, oldest first."""
+    """Every rating on what was decided of a review, oldest first."""
     return await _standing(store, "run = (SELECT run FROM reviews WHERE id = ?1) AND review = ?1", review)
 
 
-async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Thumb]:
+async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Rating]:
     """What people think of these decisions, as far as anybody has said: down when that is somebody's last word, else up."""
     marks = ", ".join("?" * len(decisions))
     words = ON_SOME.format(marks=marks)
-    found = await store.all(f"SELECT decision, min(thumb) FROM ({words}) GROUP BY decision", (*decisions, *decisions))
-    return {int(decision): thumb for decision, thumb in found}
+    found = await store.all(f"SELECT decision, min(rating) FROM ({words}) GROUP BY decision", (*decisions, *decisions))
+    return {int(decision): rating for decision, rating in found}
 
 
 def reasons(store: Store, agent: str, tool: str) -> list[str]:
@@ -102,10 +102,10 @@ def reasons(store: Store, agent: str, tool: str) -> list[str]:
 
 
 def _decision(db: Transaction, subject: Subject) -> int | None:
-    """The decision that a thumb on the subject is on; None where it is on a message or a whole run.
+    """The decision that a rating on the subject is on; None where it is on a message or a whole run.
 
     Raises:
-        Refused: no thumb can be on it.
+        Refused: no rating can be on it.
     """
     [*run] = db.rows("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
     if not run:
@@ -134,7 +134,7 @@ def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
     if found[0][2]:
         raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
     if decisions[slot] is None:
-        raise Refused(f"{review}#{slot} is not decided", "a thumb is on what was decided: decide it first")
+        raise Refused(f"{review}#{slot} is not decided", "a rating is on what was decided: decide it first")
     return int(decisions[slot])
 
 
@@ -155,5 +155,5 @@ def _mine(subject: Subject, actor: str) -> tuple[Any, ...]:
 
 
 def _feedback(row: Any) -> Feedback:
-    id_, run, review, slot, event, thumb, comment, tags, actor, at = row
-    return Feedback(id_, Subject(run, review, slot, event), thumb, comment, tuple(json.loads(tags)), actor, at)
+    id_, run, review, slot, event, rating, comment, tags, actor, at = row
+    return Feedback(id_, Subject(run, review, slot, event), rating, comment, tuple(json.loads(tags)), actor, at)

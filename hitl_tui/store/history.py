@@ -11,7 +11,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.filter_language import GLOBS, Filter, Limit, Term
-from hitl_tui.model import ActorKind, Decision, DecisionKind, Outcome, Past, PauseKind, Recalled, Remembered, Thumb
+from hitl_tui.model import ActorKind, Decision, DecisionKind, Outcome, Past, PauseKind, Rating, Recalled, Remembered
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
 from hitl_tui.store.reviews import DECISION, answer_of, read_decision
@@ -99,13 +99,15 @@ async def search(store: Store, wanted: Filter, before: int | None = None, limit:
     if asked is None:
         return []
     source, key, values = asked
-    return await _thumbed(store, await store.all(LISTED.format(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?"), (*values, limit)))
+    return await _with_ratings(
+        store, await store.all(LISTED.format(f"SELECT {HISTORY} {source} ORDER BY {key} DESC LIMIT ?"), (*values, limit))
+    )
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
     """These decisions as the history lists them, the newest first."""
     these = f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))"
-    return await _thumbed(store, await store.all(LISTED.format(these), (json.dumps(list(ids)),)))
+    return await _with_ratings(store, await store.all(LISTED.format(these), (json.dumps(list(ids)),)))
 
 
 async def decision(store: Store, number: int) -> Decision | None:
@@ -137,7 +139,7 @@ async def _asked(store: Store, wanted: Filter, where: str, number: int | None) -
     clauses, values = _bounds(wanted)
     source, key = "FROM history h", "h.decision"
     if match:
-        if any(term.field == "thumb" and not term.negated for term in wanted.terms):  # they are fewer than what any word is in
+        if any(term.field == "rating" and not term.negated for term in wanted.terms):  # they are fewer than what any word is in
             source = "FROM history h CROSS JOIN history_text t ON t.rowid = h.decision"
         else:
             source, key = "FROM history_text t CROSS JOIN history h ON h.decision = t.rowid", "t.rowid"
@@ -161,9 +163,9 @@ def _bounds(wanted: Filter) -> tuple[list[str], list[Any]]:
         where.append(f"h.confidence {sign_of(limit)} ?")
         values.append(limit.value)
     for term in wanted.terms:
-        if term.field == "thumb":
-            thumbs = ", ".join({"up": "1", "down": "-1"}[value] for value in term.values)
-            said = f"SELECT decision FROM ({feedback.ON_ANY}) WHERE thumb IN ({thumbs})"
+        if term.field == "rating":
+            ratings = ", ".join({"up": "1", "down": "-1"}[value] for value in term.values)
+            said = f"SELECT decision FROM ({feedback.ON_ANY}) WHERE rating IN ({ratings})"
             where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
     return where, values
 
@@ -173,7 +175,7 @@ async def _match(store: Store, wanted: Filter) -> str | None:
     asked: list[str] = []
     but: list[str] = []
     for term in wanted.terms:
-        if term.field == "thumb":
+        if term.field == "rating":
             continue  # given after the words were indexed
         tokens = [token async for token in _tokens(store, term)]
         if not tokens and not term.negated:
@@ -224,17 +226,17 @@ def sign_of(limit: Limit) -> str:
     return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
 
 
-async def _thumbed(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
-    thumbs = await feedback.opinions(store, [row[0] for row in found])
-    return [_remembered(row, thumbs.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
+async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
+    ratings = await feedback.opinions(store, [row[0] for row in found])
+    return [_remembered(row, ratings.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
 
 
-def _remembered(row: Sequence[Any], thumb: Thumb | None) -> Remembered:
+def _remembered(row: Sequence[Any], rating: Rating | None) -> Remembered:
     (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, actor_kind, undone_at,
      back, said, changed, summary) = row  # fmt: skip
     return Remembered(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
-        undone_at, bool(back), thumb, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
+        undone_at, bool(back), rating, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
         ActorKind(actor_kind),
     )  # fmt: skip
 

@@ -82,7 +82,7 @@ def lower_for_feedback(db: Transaction, decision: int, feedback: int, actor: str
     *_, review, _, kind, _, actor_kind, _, is_spot_check, _ = db.row(CALL, (decision,))
     if kind == "approve" and (actor_kind == "policy" or is_spot_check):
         what = "a spot check" if is_spot_check else "what went on by itself"
-        _lower(db, decision, at, f"{actor} put a thumb down on {what}, review {review}", feedback)
+        _lower(db, decision, at, f"{actor} gave thumbs down to {what}, review {review}", feedback)
 
 
 def _lower(db: Transaction, decision: int, at: float, why: str, feedback: int | None = None) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from hitl_tui.errors import BadHome
 
 SCHEMA = Path(__file__).with_name("schema")
-APPLICATION_ID = 0x6869746C
-"""Marks a database as one of released hitl-tui (SQLite's `application_id`); development versions before 0.1.0 wrote none."""
+APPLICATION_ID = 0x4849544C
+"""Marks a database as one of released hitl-tui (SQLite's `application_id`); development versions wrote none or `0x6869746C`."""
 TABLES = (
     "agents", "runs", "reviews", "decisions", "audit", "escalations", "takeovers", "policy", "attention_checks", "history", "statistics",
     "feedback", "autonomy", "lessons",

@@ -14,7 +14,7 @@ from hitl_tui.store.history import lower_glob, sign_of
 WAITING = {
     "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
     "by": "coalesce(v.claimed_by, '')", "run": "v.run", "review": "v.id", "kind": "v.kind", "risk": "coalesce(v.risk, 'unknown')",
-    "outcome": "coalesce(v.route, 'none')", "decided": "''", "thumb": "''",
+    "outcome": "coalesce(v.route, 'none')", "decided": "''", "rating": "''",
 }  # fmt: skip
 """Where the fields of a filter are found on a review that waits."""
 

@@ -52,7 +52,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     for row in await store.all(f"SELECT {DECISION} FROM decisions WHERE review IN ({marks}) AND NOT superseded", values):
         decision = read_decision(row)
         decisions[decision.review][decision.slot] = decision
-    thumbs = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
+    ratings = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
     threads = await _asked(store, sorted({row[WIDTH] for row in rows}))
     found = {}
     for row in rows:
@@ -62,7 +62,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
             short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
             decided_at, submitted_at, applied_at,
         )  # fmt: skip
-        disliked = frozenset(slot for slot, one in decisions[short.id].items() if thumbs.get(one.id) == -1)
+        disliked = frozenset(slot for slot, one in decisions[short.id].items() if ratings.get(one.id) == -1)
         found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen, threads[thread])
     return [found[id_] for id_ in ids if id_ in found]
 

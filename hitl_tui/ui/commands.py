@@ -39,7 +39,7 @@ GROUPS = {
     "runs": "Runs",
     "history": "History",
     "insights": "Insights",
-    "thumbs": "Ratings of decisions, runs and messages",
+    "ratings": "Ratings of decisions, runs and messages",
     "policy": "Policy",
     "lessons": "Lessons: the one under the cursor",
     "text": "Texts (enter goes into one, tab to the next)",
@@ -118,16 +118,16 @@ COMMANDS = (
     Command("other_panel", "ctrl+o", "other_panel", "other panel", "Switch between the run and your actions.", "takeover", True),
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Edit the current text in $EDITOR.", "takeover", True),
     Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
-    Command("thumb_up", "plus", "rate(1)", "thumbs up", "Rate it as good. The same key again adds a comment and tags.", "thumbs"),
-    Command("thumb_down", "minus", "rate(-1)", "thumbs down", "Rate it as bad: exports use it as a bad example.", "thumbs"),
-    Command("thumb_none", "equals_sign", "rate(0)", "no rating", "Remove your rating.", "thumbs"),
+    Command("rate_up", "plus", "rate(1)", "thumbs up", "Rate it as good. The same key again adds a comment and tags.", "ratings"),
+    Command("rate_down", "minus", "rate(-1)", "thumbs down", "Rate it as bad: exports use it as a bad example.", "ratings"),
+    Command("rate_none", "equals_sign", "rate(0)", "no rating", "Remove your rating.", "ratings"),
     Command(
         "rate_message",
         "asterisk",
         "rate_message",
         "rate a message",
         "Choose a message of the run, then rate it with the same keys.",
-        "thumbs",
+        "ratings",
     ),
     Command("period", "p", "tab(1)", "period", "Show the last 7, 30 or 90 days, or everything.", "insights"),
     Command("numbers", "t", "numbers", "table", "Switch between charts and a table of numbers.", "insights"),
@@ -155,7 +155,7 @@ BY_ID = {command.id: command for command in COMMANDS}
 APART = (
     frozenset({"list", "text"}),
     frozenset({"queue", "runs", "history", "insights", "policy", "lessons", "takeover"}),
-    frozenset({"thumbs", "insights", "policy", "lessons", "takeover"}),
+    frozenset({"ratings", "insights", "policy", "lessons", "takeover"}),
 )
 """Groups of which only one can hear a key, so that both may use it."""
 SHOWN = {

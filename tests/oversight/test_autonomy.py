@@ -344,7 +344,7 @@ async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(desk: Desk, an
     assert len(await desk.told()) == 4
 
 
-async def test_a_thumb_down_on_what_went_on_by_itself_lowers_once(desk: Desk) -> None:
+async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(desk: Desk) -> None:
     await desk.climbed(Level.ACT)
     alone, checked, mine = [await desk.asked(by_itself=True), await desk.decide(approve(), spot_check=True), await desk.decide(approve())]
     subjects = [Subject((await desk.ann.reviews.get(review)).row.run, review, 0) for review in (alone, checked, mine)]
@@ -352,7 +352,7 @@ async def test_a_thumb_down_on_what_went_on_by_itself_lowers_once(desk: Desk) ->
     await desk.ann.feedback.rate(subjects[0], 1)
     assert await desk.level() is Level.ACT
     await desk.ann.feedback.rate(subjects[0], -1)
-    assert (await desk.told())[0] == f"act → spot checks by autonomy: ann put a thumb down on what went on by itself, review {alone}"
+    assert (await desk.told())[0] == f"act → spot checks by autonomy: ann gave thumbs down to what went on by itself, review {alone}"
     await desk.ann.feedback.rate(subjects[0], -1, "the wrong folder")
     await desk.bob.feedback.rate(subjects[0], -1)
     assert await desk.level() is Level.SPOT_CHECKS, "once for each decision"

@@ -57,13 +57,16 @@ async def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path, mon
         assert not any(row[1] == "added" for row in db.execute("PRAGMA table_info(runs)"))
 
 
-@pytest.mark.parametrize("version", range(1, 10))
+@pytest.mark.parametrize(("application", "version"), [*((0, version) for version in range(1, 10)), (0x6869746C, 1)])
 @pytest.mark.parametrize("is_killed", [False, True], ids=["closed", "killed"])
-async def test_a_home_from_before_the_release_is_refused_and_not_touched(tmp_path: Path, version: int, is_killed: bool) -> None:
-    """Development versions wrote other tables under `user_version` 1 to 9 and no `application_id`."""
+async def test_a_home_from_before_the_release_is_refused_and_not_touched(
+    tmp_path: Path, application: int, version: int, is_killed: bool
+) -> None:
+    """Development versions wrote other tables: under `user_version` 1 to 9 without `application_id`, then under another id."""
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.executescript(f"PRAGMA journal_mode = WAL; CREATE TABLE runs (id INTEGER PRIMARY KEY); PRAGMA user_version = {version}")
+        db.executescript(f"PRAGMA journal_mode = WAL; CREATE TABLE runs (id INTEGER PRIMARY KEY); PRAGMA application_id = {application}")
+        db.execute(f"PRAGMA user_version = {version}")
         held = _files(tmp_path)
     if is_killed:  # its process died before the log was written into the file
         for name, data in held.items():

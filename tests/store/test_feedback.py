@@ -1,4 +1,4 @@
-"""Thumbs: on decisions, messages and whole runs, now or later; what they do to filters and training data; and learned reasons."""
+"""Ratings: on decisions, messages and whole runs, now or later; what they do to filters and training data; and learned reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hitl_tui.cli import main
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.feedback import LONGEST_REASON, Ratings
-from hitl_tui.model import Answer, DecisionKind, Event, Subject, Thumb
+from hitl_tui.model import Answer, DecisionKind, Event, Rating, Subject
 from hitl_tui.store import Store, audit, events
 from hitl_tui.store.maintenance import prune
 from tests.export.test_export import NO, TO_ANN, TO_BOB, YES, ask, export
@@ -69,13 +69,13 @@ async def numbers(store: Store, text: str) -> list[int]:
     return [row.decision for row in await Inbox(store, "ann").history.search(text)]
 
 
-async def test_a_thumb_stands_until_its_person_gives_another_or_takes_it_back(store: Store) -> None:
+async def test_a_rating_stands_until_its_person_gives_another_or_takes_it_back(store: Store) -> None:
     subject = Subject(1, 1, 0)
     first = await desk(store).rate(subject, 1, "  kind words ", ["Tone, To  Ann", "tone"])
-    assert (first.thumb, first.comment, first.tags) == (1, "kind words", ("tone", "to ann"))
+    assert (first.rating, first.comment, first.tags) == (1, "kind words", ("tone", "to ann"))
     await desk(store, "bob").rate(subject, -1)
     second = await desk(store, "ANN").rate(subject, -1, "the wrong day")
-    assert [(one.actor, one.thumb) for one in await desk(store).of_review(1)] == [("bob", -1), ("ANN", -1)]
+    assert [(one.actor, one.rating) for one in await desk(store).of_review(1)] == [("bob", -1), ("ANN", -1)]
     assert desk(store).mine(subject) == second
     await desk(store).withdraw(subject)
     assert desk(store).mine(subject) is None
@@ -91,7 +91,7 @@ async def test_also_a_message_and_a_whole_run_long_done(store: Store) -> None:
     before = await Inbox(store, "ann").revision()
     await desk(store).rate(Subject(2), -1)
     await desk(store).rate(Subject(2, event=7), 1)
-    assert [(one.subject.event, one.thumb) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
+    assert [(one.subject.event, one.rating) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
     changes = await Inbox(store, "bob").changes(before)
     assert [run.id for run in changes.runs] == [2]  # other consoles hear of it
     with pytest.raises(Refused, match="has no line 8"):
@@ -115,19 +115,19 @@ async def test_what_is_not_there_gets_none(store: Store, subject: Subject, said:
     assert logged(store) == []
 
 
-async def test_a_thumb_is_on_what_was_decided_and_not_on_what_came_after(store: Store) -> None:
+async def test_a_rating_is_on_what_was_decided_and_not_on_what_came_after(store: Store) -> None:
     ann = Inbox(store, "ann", grace_s=600)
     await ann.feedback.rate(Subject(1, 1, 0), -1)
     await ann.reviews.undo(1)
     with pytest.raises(Refused, match=r"1#0 is not decided; .* decide it first"):
         await ann.feedback.rate(Subject(1, 1, 0), 1)
     await ann.reviews.decide(await ann.reviews.get(1), {0: YES})
-    rows = {row.decision: row.thumb for row in await ann.history.search("review:1")}
+    rows = {row.decision: row.rating for row in await ann.history.search("review:1")}
     assert rows == {5: None, 1: -1}
-    assert await numbers(store, "thumb:down") == [1]
+    assert await numbers(store, "rating:down") == [1]
 
 
-async def test_an_attention_check_has_no_thumbs_and_is_not_told_from_others_while_it_waits(store: Store) -> None:
+async def test_an_attention_check_has_no_ratings_and_is_not_told_from_others_while_it_waits(store: Store) -> None:
     async def check(caught: int | None) -> None:
         await store.write("INSERT OR REPLACE INTO attention (review, source, wrong, correct, made_at, last, caught) "
                           "VALUES (1, 2, 'it is', '{}', 0, 0, ?)", (caught,))  # fmt: skip
@@ -162,13 +162,13 @@ async def test_too_many_words_are_refused_and_any_text_is_kept(store: Store) -> 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("thumb:up", [3, 1]),
-        ("thumb:down", [2, 1]),
-        ("thumb:up,down", [3, 2, 1]),
-        ("-thumb:down", [4, 3]),
-        ("thumb:up tool:send_mail decided:approve", [3, 1]),
-        ("thumb:down hi", [2]),
-        ("thumb:down -thumb:up", [2]),
+        ("rating:up", [3, 1]),
+        ("rating:down", [2, 1]),
+        ("rating:up,down", [3, 2, 1]),
+        ("-rating:down", [4, 3]),
+        ("rating:up tool:send_mail decided:approve", [3, 1]),
+        ("rating:down hi", [2]),
+        ("rating:down -rating:up", [2]),
     ],
 )
 async def test_they_are_found(store: Store, text: str, found: list[int]) -> None:
@@ -179,43 +179,43 @@ async def test_they_are_found(store: Store, text: str, found: list[int]) -> None
     await desk(store).rate(Subject(3, 3, 0), 1)
     assert await numbers(store, text) == found
     inbox = Inbox(store, "ann")
-    marks = {row.decision: row.thumb for row in await inbox.history.search()}
+    marks = {row.decision: row.rating for row in await inbox.history.search()}
     assert marks == {4: None, 3: 1, 2: -1, 1: -1}
-    assert (await inbox.history.get(1)).row.thumb == -1
+    assert (await inbox.history.get(1)).row.rating == -1
     assert [one.actor for one in (await inbox.history.get(1)).feedback] == ["ann", "bob"]
 
 
-async def test_what_waits_has_no_thumb(store: Store) -> None:
+async def test_what_waits_has_no_rating(store: Store) -> None:
     inbox = Inbox(store, "ann", grace_s=600)
     await inbox.reviews.undo(3)
-    assert list(await inbox.reviews.matching_ids("thumb:up")) == []
-    assert list(await inbox.reviews.matching_ids("-thumb:up")) == [3]
+    assert list(await inbox.reviews.matching_ids("rating:up")) == []
+    assert list(await inbox.reviews.matching_ids("-rating:up")) == [3]
     with pytest.raises(Refused, match="did you mean down"):
-        await inbox.history.search("thumb:dwon")
+        await inbox.history.search("rating:dwon")
 
 
-Word = tuple[str, bool, Thumb | None]
-"""Who, on the whole run or on the decision, and which thumb; None takes it back."""
+Word = tuple[str, bool, Rating | None]
+"""Who, on the whole run or on the decision, and which rating; None takes it back."""
 
 
 @examples(0.3)
 @given(st.lists(st.tuples(st.sampled_from(["ann", "Ann", "bob"]), st.booleans(), st.sampled_from([1, -1, None])), max_size=8))
 async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store: Store, words: list[Word]) -> None:
     await store.write("DELETE FROM feedback")
-    given: dict[tuple[str, bool], tuple[int, Thumb]] = {}
-    for at, (who, whole, thumb) in enumerate(words):
+    given: dict[tuple[str, bool], tuple[int, Rating]] = {}
+    for at, (who, whole, rating) in enumerate(words):
         subject, key = Subject(1) if whole else Subject(1, 1, 0), (who.lower(), whole)
-        if thumb is not None:
-            await desk(store, who).rate(subject, thumb)
-            given[key] = at, thumb
+        if rating is not None:
+            await desk(store, who).rate(subject, rating)
+            given[key] = at, rating
         elif given.pop(key, None):
             await desk(store, who).withdraw(subject)
     own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
     last = [said[min(said)] for said in own]  # of the decision itself, else of its run
     [row] = await Inbox(store, "ann").history.search("review:1")
-    assert row.thumb == (min(last) if last else None)
-    assert await numbers(store, "thumb:down") == ([1] if -1 in last else [])
-    assert await numbers(store, "thumb:up") == ([1] if 1 in last else [])
+    assert row.rating == (min(last) if last else None)
+    assert await numbers(store, "rating:down") == ([1] if -1 in last else [])
+    assert await numbers(store, "rating:up") == ([1] if 1 in last else [])
 
 
 def hitl(home: Path, *args: str) -> tuple[int, str]:
@@ -230,8 +230,8 @@ def told(home: Path, *args: str) -> Any:
 
 
 def test_what_somebody_regrets_is_no_good_example(home: Path) -> None:
-    def rate(who: str, thumb: str, what: str) -> None:
-        code, out = hitl(home, "rate", thumb, what, "--reviewer", who)
+    def rate(who: str, rating: str, what: str) -> None:
+        code, out = hitl(home, "rate", rating, what, "--reviewer", who)
         assert code == 0, out
 
     def come_to() -> tuple[list[tuple[bool, int]], int, int]:
@@ -252,7 +252,7 @@ def test_what_somebody_regrets_is_no_good_example(home: Path) -> None:
     rate("bob", "none", "3#0")
     rate("Bob", "up", "4#0")
     assert come_to() == good
-    assert [one["review"] for one in export(home, "jsonl", "--filter", "thumb:up")[0]] == [1, 4]
+    assert [one["review"] for one in export(home, "jsonl", "--filter", "rating:up")[0]] == [1, 4]
 
 
 async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Store) -> None:
@@ -299,12 +299,12 @@ async def test_a_run_that_was_rated_is_history_too(store: Store) -> None:
 def test_the_command_line(home: Path) -> None:
     assert [one["slot"] for one in told(home, "rate", "up", "3", "--reviewer", "bob")] == [0, 1]
     [down] = told(home, "rate", "down", "3#1", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
-    assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "thumb": "down", "comment": "to Bob\x1b",
+    assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "rating": "down", "comment": "to Bob\x1b",
                                  "tags": ["tone"], "by": "bob", "at": 0}  # fmt: skip
     assert hitl(home, "rate", "up", "r1", "--reviewer", "bob") == (0, "rated r1: thumbs up\n")
     assert (hitl(home, "rate", "down", "r1#2", "--reviewer", "bob"))[0] == 0
-    assert [(one["slot"], one["thumb"]) for one in (told(home, "show", "3"))["feedback"]] == [(0, "up"), (1, "down")]
-    assert [(one["line"], one["thumb"]) for one in (told(home, "show", "r1"))["feedback"]] == [(None, "up"), (2, "down")]
+    assert [(one["slot"], one["rating"]) for one in (told(home, "show", "3"))["feedback"]] == [(0, "up"), (1, "down")]
+    assert [(one["line"], one["rating"]) for one in (told(home, "show", "r1"))["feedback"]] == [(None, "up"), (2, "down")]
     assert "thumbs down on 3#1 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
     assert "thumbs up on the whole run by bob" in (hitl(home, "show", "r1"))[1]
     assert (hitl(home, "rate", "none", "3", "--reviewer", "bob"))[0] == 0

@@ -13,7 +13,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.ui.dialogs.base import DialogScreen
 
 FIELDS = (
-    "agent:mail*  tool:  by:  rule:  run:r3  review:12  thumb:down\n"
+    "agent:mail*  tool:  by:  rule:  run:r3  review:12  rating:down\n"
     "decided:reject  kind:  risk:  outcome:  confidence:<0.6  since:7d\n"
     'until:2026-03-31  word  "words with: a colon"  -tool:send_*  -word'
 )

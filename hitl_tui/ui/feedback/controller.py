@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Subject, Thumb
+from hitl_tui.model import Rating, Subject
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import RowsChanged
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Step = Literal[-1, 0, 1]
 """What a key does: 0 removes the rating."""
-RATING_HINTS: tuple[Hint, ...] = (("thumb_up", "thumbs up"), ("thumb_down", "thumbs down"))
+RATING_HINTS: tuple[Hint, ...] = (("rate_up", "thumbs up"), ("rate_down", "thumbs down"))
 MESSAGE_HINT: Hint = ("rate_message", "rate a message")
 
 
@@ -39,19 +39,19 @@ class RatingController:
         self._messages: MessagesScreen | None = None
         """The dialog that lists a run's messages, while it is open."""
         self._drafts: dict[tuple[Subject, int], str] = {}
-        self._pending: dict[Subject, Thumb] = {}
+        self._pending: dict[Subject, Rating] = {}
         """Ratings being stored: the next key may come before they are."""
 
-    def press(self, subject: Subject, about: str, thumb: Step) -> None:
+    def press(self, subject: Subject, about: str, rating: Step) -> None:
         """Handle a rating key; `about` names the subject, as in "send_email of r12"."""
         try:
-            if thumb == 0:
+            if rating == 0:
                 self._owner.run_worker(self._remove(subject, about), group="send")
-            elif self._is_rated(subject, thumb):
-                self._owner.run_worker(self._comment(subject, about, thumb), group=DIALOG_GROUP)
+            elif self._is_rated(subject, rating):
+                self._owner.run_worker(self._comment(subject, about, rating), group=DIALOG_GROUP)
             else:
-                self._pending[subject] = thumb
-                self._owner.run_worker(self._rate(subject, about, thumb), group="send")
+                self._pending[subject] = rating
+                self._owner.run_worker(self._rate(subject, about, rating), group="send")
         except STORE_ERRORS as error:
             report(self._owner, error)
 
@@ -59,11 +59,11 @@ class RatingController:
         """Open the dialog that lists a run's messages."""
         self._owner.run_worker(self._choose_message(run), group=DIALOG_GROUP)
 
-    def _is_rated(self, subject: Subject, thumb: Thumb) -> bool:
+    def _is_rated(self, subject: Subject, rating: Rating) -> bool:
         if subject in self._pending:
-            return self._pending[subject] == thumb
+            return self._pending[subject] == rating
         mine = self._inbox.feedback.mine(subject)
-        return mine is not None and mine.thumb == thumb
+        return mine is not None and mine.rating == rating
 
     async def _choose_message(self, run: int) -> None:
         from hitl_tui.ui.feedback.messages_dialog import MessagesScreen
@@ -78,17 +78,17 @@ class RatingController:
         finally:
             self._messages = None
 
-    async def _rate(self, subject: Subject, about: str, thumb: Thumb) -> None:
+    async def _rate(self, subject: Subject, about: str, rating: Rating) -> None:
         try:
-            await self._inbox.feedback.rate(subject, thumb)
-            await self._notify(subject, f"{labels.THUMBS[thumb][1]} on {about}; the same key again adds a comment")
+            await self._inbox.feedback.rate(subject, rating)
+            await self._notify(subject, f"{labels.RATINGS[rating][1]} on {about}; the same key again adds a comment")
         except Refused as error:
             other = f"; {active_key(self._owner.app, 'rate_message')} rates the messages of its run" if subject.review is not None else ""
             report(self._owner, Refused(error.happened, f"{error.todo}{other}"))
         except STORE_ERRORS as error:
             report(self._owner, error)
         finally:
-            if self._pending.get(subject) == thumb:
+            if self._pending.get(subject) == rating:
                 del self._pending[subject]
 
     async def _remove(self, subject: Subject, about: str) -> None:
@@ -98,29 +98,29 @@ class RatingController:
         except STORE_ERRORS as error:
             report(self._owner, error)
 
-    async def _comment(self, subject: Subject, about: str, thumb: Thumb) -> None:
+    async def _comment(self, subject: Subject, about: str, rating: Rating) -> None:
         from hitl_tui.ui.feedback.comment_dialog import CommentScreen
 
         try:
             mine = self._inbox.feedback.mine(subject)
-            given = f"{', '.join(mine.tags)}\n{mine.comment}" if mine and mine.thumb == thumb else "\n"
+            given = f"{', '.join(mine.tags)}\n{mine.comment}" if mine and mine.rating == rating else "\n"
             while True:
-                screen = CommentScreen(f"{labels.THUMBS[thumb][1].capitalize()} on {about}", self._drafts.pop((subject, thumb), given))
+                screen = CommentScreen(f"{labels.RATINGS[rating][1].capitalize()} on {about}", self._drafts.pop((subject, rating), given))
                 said = await ask(self._owner, screen)
                 if said is None:
-                    self._drafts[subject, thumb] = screen.draft
+                    self._drafts[subject, rating] = screen.draft
                     return
-                if await self._stored(subject, thumb, *said):
-                    await self._notify(subject, f"{labels.THUMBS[thumb][1]} on {about}, with a comment")
+                if await self._stored(subject, rating, *said):
+                    await self._notify(subject, f"{labels.RATINGS[rating][1]} on {about}, with a comment")
                     return
-                self._drafts[subject, thumb] = screen.draft
+                self._drafts[subject, rating] = screen.draft
         except STORE_ERRORS as error:
             report(self._owner, error)
 
-    async def _stored(self, subject: Subject, thumb: Thumb, comment: str, tags: str) -> bool:
+    async def _stored(self, subject: Subject, rating: Rating, comment: str, tags: str) -> bool:
         """Whether the comment was saved; if not, the reason is shown and the caller asks again."""
         try:
-            await self._inbox.feedback.rate(subject, thumb, comment, [tags])
+            await self._inbox.feedback.rate(subject, rating, comment, [tags])
         except Refused as error:
             report(self._owner, error)
             return False

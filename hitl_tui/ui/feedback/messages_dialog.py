@@ -17,7 +17,7 @@ from hitl_tui.ui.runs.trace import event_lines, said
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, fit
-from hitl_tui.ui.text.thumbs import thumb_lines
+from hitl_tui.ui.text.ratings import rating_lines
 from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.text_view import TextView
 from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
@@ -62,7 +62,7 @@ class MessageList(VirtualList[Event]):
 
     def paint(self, row: Event, part: int, width: int) -> Iterator[Piece]:
         mine = self.mine.get(row.seq)
-        glyph, _, style = labels.THUMBS[mine.thumb] if mine else (" ", "", "")
+        glyph, _, style = labels.RATINGS[mine.rating] if mine else (" ", "", "")
         yield f"{glyph} ", style
         who, text = said(row) or ("the whole run", "")
         yield f"{fit(who, SPEAKER)} ", "strong" if row.kind == "message" else "muted"
@@ -75,7 +75,7 @@ class MessageList(VirtualList[Event]):
 class MessagesScreen(DialogScreen[None]):
     """Stays open for any number of ratings; returns nothing."""
 
-    BINDINGS = group("thumbs")
+    BINDINGS = group("ratings")
     acts_at_once = True
 
     def __init__(self, run: int, messages: Sequence[Event], feedback: Sequence[Feedback], viewer: Viewer, press: Press) -> None:
@@ -93,7 +93,7 @@ class MessagesScreen(DialogScreen[None]):
         yield TextView(id="message", classes="gap")
 
     def on_mount(self) -> None:
-        does = {"thumb_up": "thumbs up", "thumb_down": "thumbs down", "thumb_none": "remove"}
+        does = {"rate_up": "thumbs up", "rate_down": "thumbs down", "rate_none": "remove"}
         self.rekey([*((active_key(self.app, id_), what) for id_, what in does.items()), ("esc", "back")])
         self.show_ratings(self._feedback)
 
@@ -106,11 +106,11 @@ class MessagesScreen(DialogScreen[None]):
             items.refresh()
             self._draw(items)
 
-    def action_rate(self, thumb: Step) -> None:
+    def action_rate(self, rating: Step) -> None:
         event = self.query_one(MessageList).event
         _, text = (event and said(event)) or ("", "")
         about = f"“{one_line(text, 40)}” of r{self._run}" if event else f"run r{self._run}"
-        self._press(Subject(self._run, event=event.seq if event else None), about, thumb)
+        self._press(Subject(self._run, event=event.seq if event else None), about, rating)
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
         for items in self.query(MessageList):
@@ -123,6 +123,6 @@ class MessagesScreen(DialogScreen[None]):
     def _message_lines(self, event: Event | None) -> Iterator[Line]:
         """Everybody's ratings of a message, and its text."""
         subject = Subject(self._run, event=event.seq if event else None)
-        yield from thumb_lines([one for one in self._feedback if one.subject == subject], self._viewer)
+        yield from rating_lines([one for one in self._feedback if one.subject == subject], self._viewer)
         if event:
             yield from event_lines(event)

@@ -114,7 +114,7 @@ def _subject(row: Remembered) -> str:
 
 
 def _rating(row: Remembered) -> str:
-    glyph, word, _ = labels.THUMBS[row.thumb] if row.thumb else ("", "", "")
+    glyph, word, _ = labels.RATINGS[row.rating] if row.rating else ("", "", "")
     return f"{glyph} {word}".strip()
 
 

@@ -14,7 +14,7 @@ from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
-from hitl_tui.ui.text.thumbs import thumb_lines
+from hitl_tui.ui.text.ratings import rating_lines
 
 TABS = ("Log", "People", "Conversation", "Done so far", "Graph", "State", "Raw")
 CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
@@ -51,7 +51,7 @@ def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
     yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
-    yield from thumb_lines(entry.feedback, viewer)
+    yield from rating_lines(entry.feedback, viewer)
     yield from _reason(answer)
     yield from _changes(entry, answer)
     yield BLANK

@@ -35,7 +35,7 @@ TYPING_PAUSE_S = 0.04
 class HistoryView(ListDetail[HistoryList, HistoryPane]):
     """Shows past decisions. They cannot be changed here, only rated."""
 
-    GROUPS = ("history", "thumbs", "pane")
+    GROUPS = ("history", "ratings", "pane")
     SHEET = Path(__file__).with_name("history.tcss")
     BINDINGS = group(*GROUPS)
 
@@ -163,14 +163,14 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
 
-    def action_rate(self, thumb: Step) -> None:
+    def action_rate(self, rating: Step) -> None:
         row = self._selected
         if row is None:
             return
         if not row.standing:
             self.notify("this decision was undone or replaced; rate the one that counts", timeout=3, markup=False)
             return
-        self._rating.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", thumb)
+        self._rating.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", rating)
 
     def action_rate_message(self) -> None:
         if row := self._selected:

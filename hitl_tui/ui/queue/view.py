@@ -41,7 +41,7 @@ AHEAD = 2
 class QueueView(ListDetail[QueueList, ReviewPane]):
     """The queue. It decides nothing that was not on the screen."""
 
-    GROUPS = ("queue", "thumbs", "pane")
+    GROUPS = ("queue", "ratings", "pane")
     BINDINGS = group(*GROUPS)
 
     def __init__(self, context: ViewContext) -> None:
@@ -363,11 +363,11 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         else:
             self.items.select(following, by_itself=True)
 
-    def action_rate(self, thumb: Step) -> None:
+    def action_rate(self, rating: Step) -> None:
         review, action = self.pane.review, self.pane.action
         if review and action and not self.has_class("-empty"):
             subject = Subject(review.row.run, review.row.id, action.slot)
-            self._rating.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", thumb)
+            self._rating.press(subject, f"{one_line(action.name, 40)} of r{review.row.run}", rating)
 
     def action_rate_message(self) -> None:
         if self.row and not self.has_class("-empty"):

@@ -15,7 +15,7 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.runs.trace import TracePane
-from hitl_tui.ui.text import labels, thumbs
+from hitl_tui.ui.text import labels, ratings
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
 from hitl_tui.ui.widgets.list_detail import DetailPane
@@ -72,7 +72,7 @@ class RunPane(DetailPane):
             self._draw_tab()
 
     def rate(self, feedback: Sequence[Feedback]) -> None:
-        """The thumbs on the run, its messages and decisions."""
+        """The ratings on the run, its messages and decisions."""
         self.trace.rate(feedback, Viewer(self._reviewer, self._clock()))
         if self.run and feedback != self._feedback:
             self._feedback = feedback
@@ -104,17 +104,17 @@ class RunPane(DetailPane):
         if run.crashes:
             parts.append((f"   its worker died {run.crashes}×", "$text-warning"))
         asked = labels.options(run.options)
-        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"), *self._thumbs())
+        return Content.assemble(*parts, (f"\n{one_line(asked, 200)}" if asked else "", "$foreground 60%"), *self._ratings())
 
-    def _thumbs(self) -> Iterator[tuple[str, str]]:
-        """Each thumb on the whole run on a line, and how many there are on what is in it."""
+    def _ratings(self) -> Iterator[tuple[str, str]]:
+        """Each rating on the whole run on a line, and how many there are on what is in it."""
         viewer = Viewer(self._reviewer, self._clock())
         for one in self._feedback:
             if one.subject.is_whole_run:
-                glyph, _, style = labels.THUMBS[one.thumb]
-                yield f"\n{glyph} {one_line(thumbs.said(one, viewer), 200)}", f"$text-{style}"
+                glyph, _, style = labels.RATINGS[one.rating]
+                yield f"\n{glyph} {one_line(ratings.said(one, viewer), 200)}", f"$text-{style}"
                 yield f"  {one_line(one.comment, 200)}" if one.comment else "", "$foreground"
-        if told := thumbs.counted(self._feedback):
+        if told := ratings.counted(self._feedback):
             yield f"\n{told}", "$foreground 60%"
 
     def _draw_tab(self) -> None:

@@ -11,7 +11,7 @@ from hitl_tui.ui.review.render import call_text
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import Line, json_lines, line, paragraph, value_lines
-from hitl_tui.ui.text.thumbs import thumb_lines
+from hitl_tui.ui.text.ratings import rating_lines
 from hitl_tui.ui.widgets.text_view import TextView
 
 REREAD = 30
@@ -19,7 +19,7 @@ REREAD = 30
 
 
 class TracePane(TextView):
-    """Events as lines, each with the thumbs on it; a view at the end follows, one scrolled back stays."""
+    """Events as lines, each with the ratings on it; a view at the end follows, one scrolled back stays."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -29,7 +29,7 @@ class TracePane(TextView):
         self._count = 0
         self._tail: Sequence[Event] = ()
         self._viewer = Viewer("", 0)
-        self._thumbs: dict[int, list[Feedback]] = {}
+        self._ratings: dict[int, list[Feedback]] = {}
         """By the number of the line they are on."""
 
     @property
@@ -41,17 +41,17 @@ class TracePane(TextView):
         """Watch another run, or none."""
         if run != self.run:
             self.run = run
-            self._events, self._firsts, self._count, self._tail, self._thumbs = [], [], 0, (), {}
+            self._events, self._firsts, self._count, self._tail, self._ratings = [], [], 0, (), {}
             self.show(())
 
     def rate(self, feedback: Sequence[Feedback], viewer: Viewer) -> None:
-        """The thumbs on a run and what is in it, as they are now: those on lines of this trace stand under them."""
-        thumbs: dict[int, list[Feedback]] = {}
+        """The ratings on a run and what is in it, as they are now: those on lines of this trace stand under them."""
+        ratings: dict[int, list[Feedback]] = {}
         for one in feedback:
             if one.subject.run == self.run and one.subject.event is not None:
-                thumbs.setdefault(one.subject.event, []).append(one)
-        if thumbs != self._thumbs:
-            self._thumbs, self._viewer, self._tail = thumbs, viewer, ()
+                ratings.setdefault(one.subject.event, []).append(one)
+        if ratings != self._ratings:
+            self._ratings, self._viewer, self._tail = ratings, viewer, ()
             self.take(self._events)
 
     def take(self, events: Sequence[Event]) -> None:
@@ -69,7 +69,7 @@ class TracePane(TextView):
         del self._firsts[kept:]
         lines, at = [], keep
         for event in events:
-            drawn = [*event_lines(event), *thumb_lines(self._thumbs.get(event.seq, ()), self._viewer, COLUMN)]
+            drawn = [*event_lines(event), *rating_lines(self._ratings.get(event.seq, ()), self._viewer, COLUMN)]
             self._firsts.append(at)
             at += len(drawn)
             lines += drawn

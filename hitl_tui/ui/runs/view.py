@@ -33,7 +33,7 @@ OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 class RunsView(ListDetail[RunsList, RunPane]):
     """Watches, cancels and retries runs."""
 
-    GROUPS = ("runs", "thumbs", "pane")
+    GROUPS = ("runs", "ratings", "pane")
     SHEET = Path(__file__).with_name("runs.tcss")
     BINDINGS = group(*GROUPS)
 
@@ -154,9 +154,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
         if self.pane.run and self.pane.run.state not in OVER:
             self._cancel(self.pane.run)
 
-    def action_rate(self, thumb: Step) -> None:
+    def action_rate(self, rating: Step) -> None:
         if self.pane.run:
-            self._rating.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", thumb)
+            self._rating.press(Subject(self.pane.run.id), f"run r{self.pane.run.id}", rating)
 
     def action_rate_message(self) -> None:
         if self.pane.run:

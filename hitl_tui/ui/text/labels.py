@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, ReviewRow, ReviewState, Run, RunOptions, RunState, Thumb, same_person
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Rating, ReviewRow, ReviewState, Run, RunOptions, RunState, same_person
 from hitl_tui.sanitize import one_line
 
 KINDS = {
@@ -28,8 +28,8 @@ DECIDED = {
 """Decision → glyph, word, style."""
 SENT_BACK = ("↻", "sent back", "accent")
 """The same for a rejection that asks for another pass."""
-THUMBS: dict[Thumb, tuple[str, str, str]] = {1: ("▲", "thumbs up", "success"), -1: ("▼", "thumbs down", "error")}
-"""Thumb → glyph, words, style."""
+RATINGS: dict[Rating, tuple[str, str, str]] = {1: ("▲", "thumbs up", "success"), -1: ("▼", "thumbs down", "error")}
+"""Rating → glyph, words, style."""
 AGAIN = {
     DecisionKind.APPROVE: "approve the same",
     DecisionKind.EDIT: "edit it into the same",

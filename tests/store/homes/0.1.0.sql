@@ -1,4 +1,4 @@
-PRAGMA application_id = 1751741548;
+PRAGMA application_id = 1212765260;
 PRAGMA user_version = 1;
 CREATE TABLE projects (
     id INTEGER PRIMARY KEY,
@@ -7,7 +7,7 @@ CREATE TABLE projects (
     error TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL
 );
-INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600079879692816732e+09);
+INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600705794569683072e+09);
 CREATE TABLE agents (
     project INTEGER NOT NULL REFERENCES projects,
     name TEXT NOT NULL,
@@ -62,9 +62,9 @@ CREATE TABLE runs (
     started_at REAL,
     ended_at REAL
 );
-INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-5067280767999', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600079880550551414e+09, NULL, NULL);
-INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-5067392457111', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600079891717886925e+09, NULL, NULL);
-INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-5067435549169', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600079896027874952e+09, NULL, NULL);
+INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-11326421737765', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705794645714762e+09, NULL, NULL);
+INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-11326539430652', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705806416082377e+09, NULL, NULL);
+INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-11326571534227', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705809625077252e+09, NULL, NULL);
 INSERT INTO sqlite_sequence VALUES ('runs', 3);
 INSERT INTO sqlite_sequence VALUES ('reviews', 3);
 INSERT INTO sqlite_sequence VALUES ('decisions', 2);
@@ -125,9 +125,9 @@ CREATE TABLE reviews (
     submitted_by TEXT,  -- the worker
     applied_at REAL
 );
-INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600079881731343272e+09, 1.79600079890912437438e+09, 1.79600085890912437433e+09, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600079892417287827e+09, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1.7960007989609081745e+09, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600705794816565509e+09, 1.79600705806154751784e+09, 1.79600711806154751779e+09, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600705806444072725e+09, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1796007058.0965, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE details (  -- what only the opened review needs, kept out of the rows the queue reads
     review INTEGER PRIMARY KEY REFERENCES reviews,
     value TEXT NOT NULL,
@@ -195,8 +195,8 @@ CREATE TABLE decisions (
     doubtful INTEGER NOT NULL DEFAULT 0,  -- it may have had its effect, and that is asked again
     repeats INTEGER  -- an earlier doubtful decision of the same effect: both are one act
 );
-INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600079890912437438e+09, 1.79600085890912437433e+09, NULL, 0, NULL, 0, NULL);
-INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600079893584752086e+09, 1.79600085893584752085e+09, NULL, 1, 1.79600079894753050799e+09, 0, NULL);
+INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600705806154751784e+09, 1.79600711806154751779e+09, NULL, 0, NULL, 0, NULL);
+INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600705808541417128e+09, 1.79600711808541417123e+09, NULL, 1, 1.7960070580878512859e+09, 0, NULL);
 CREATE TABLE endorsements (  -- approvals before the last one that is needed; the last becomes the decision
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
@@ -212,8 +212,8 @@ CREATE TABLE endorsements (  -- approvals before the last one that is needed; th
     looked_ms INTEGER,
     withdrawn_at REAL
 );
-INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600079889757585529e+09, NULL, NULL);
-INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600079896786212919e+09, NULL, NULL);
+INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.7960070580474829674e+09, NULL, NULL);
+INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600705811099720004e+09, NULL, NULL);
 CREATE TABLE audit (  -- append-only; each hash covers the row and the hash before it
     seq INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -224,17 +224,17 @@ CREATE TABLE audit (  -- append-only; each hash covers the row and the hash befo
     body TEXT NOT NULL,
     hash TEXT NOT NULL
 );
-INSERT INTO audit VALUES (1, 1.79600079880550551414e+09, 'launched', '', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-5067280767999", "title": "Answer everything from Ann today."}', 'dd63865944173bc1443ddef1f1524c36c989b2008dcf8ba2607f9f8215bbac7b');
-INSERT INTO audit VALUES (2, 1.79600079881731343272e+09, 'opened', 'agent:mail_assistant', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'e9c075e36d9fac49111b4eb022b5f31b687a7f5b181eea3bd5237189babb0a1b');
-INSERT INTO audit VALUES (3, 1.79600079889757585529e+09, 'endorsed', 'ann', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'c1f6171782f14e60d82ace6e8a102f9e88808546dcab5b88e4dd77a26bf179ea');
-INSERT INTO audit VALUES (4, 1.79600079890912437438e+09, 'decided', 'Åsa', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', '858126c5ee1d003064681943bb90efec1f810e371746d801e4ac9fa2d1a97f1c');
-INSERT INTO audit VALUES (5, 1.79600079891717886925e+09, 'launched', '', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-5067392457111", "title": "Answer everything from Ann today."}', '1e2f5c8cdadf8eee126854b3890fae45cd278e2150a0a268bcb7990bc3aa2743');
-INSERT INTO audit VALUES (6, 1.79600079892417287827e+09, 'opened', 'agent:mail_assistant', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'b3fa8a69e58130a83777003b7b6e60ea9c63ab42245d712ffc8cfda171f8d1e9');
-INSERT INTO audit VALUES (7, 1.79600079893584752086e+09, 'decided', 'Åsa', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "looked_ms": null, "message": "not him", "slot": 0}', '6597ff9f0ae959022fdb3d62aaf414ba8be21cf6fa6b3dc47f45e49ee50780be');
-INSERT INTO audit VALUES (8, 1.79600079894753050799e+09, 'undone', 'Åsa', 2, 2, '{"decision": 2}', 'cfea6d3d6e9aeab4b643ad59023aa49776b1850ddd1009aeff9b205308404b1d');
-INSERT INTO audit VALUES (9, 1.79600079896027874952e+09, 'launched', '', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-5067435549169", "title": "Answer everything from Ann today."}', '89290105eef11501ad5316ed005da5aca67fbe4337786724d342c076009b0fcc');
-INSERT INTO audit VALUES (10, 1.7960007989609081745e+09, 'opened', 'agent:mail_assistant', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '2aa2f329154da95df69a7324d30b23692df7cac757fbd53624bf264dda5da8f4');
-INSERT INTO audit VALUES (11, 1.79600079896786212919e+09, 'endorsed', 'ann', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'b1e62715a5a5f459da2fa7ca0a29c1ceb30cbac2704ff6586c46adb31e9f54a5');
+INSERT INTO audit VALUES (1, 1.79600705794645714762e+09, 'launched', '', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326421737765", "title": "Answer everything from Ann today."}', '4df4269dded687ead4f1941d9895f27da694a959231952e733eb38225443a9fa');
+INSERT INTO audit VALUES (2, 1.79600705794816565509e+09, 'opened', 'agent:mail_assistant', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'eaabe8e68d3556204d16b473819557b25c414711f3962df36207002597fe3b5b');
+INSERT INTO audit VALUES (3, 1.7960070580474829674e+09, 'endorsed', 'ann', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'b5d7fdf8bdd66f90d296a7966474f844c16249c3ade9b7164ca91439ea316fe3');
+INSERT INTO audit VALUES (4, 1.79600705806154751784e+09, 'decided', 'Åsa', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'cc9dfe4c65da1d8c7550ad296eb0774939aa59247be5ab49affe695123b2cf15');
+INSERT INTO audit VALUES (5, 1.79600705806416082377e+09, 'launched', '', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326539430652", "title": "Answer everything from Ann today."}', 'd25c848b9da7009b58d15d598056af1570ac84f54220b476c97f343a20315399');
+INSERT INTO audit VALUES (6, 1.79600705806444072725e+09, 'opened', 'agent:mail_assistant', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'a6f408d1d0dbbd35616dff1dbccfd84a5e042851933b24eb00d505259b4dc409');
+INSERT INTO audit VALUES (7, 1.79600705808541417128e+09, 'decided', 'Åsa', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "looked_ms": null, "message": "not him", "slot": 0}', 'cddcd1e3c71b0fd0cb63b9ab139aa2f87af41648e763b098612226f31bce7de2');
+INSERT INTO audit VALUES (8, 1.7960070580878512859e+09, 'undone', 'Åsa', 2, 2, '{"decision": 2}', '318feb8a17fba81f9cd3bd046fca06ea68c73eb4a2d3b1430eb648f6989673aa');
+INSERT INTO audit VALUES (9, 1.79600705809625077252e+09, 'launched', '', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326571534227", "title": "Answer everything from Ann today."}', 'bbbb6d026800b4f7e6156f57fab0c3dcf666878ad17970da83b054c82547c885');
+INSERT INTO audit VALUES (10, 1796007058.0965, 'opened', 'agent:mail_assistant', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '9359ba3893e7d0e2cf4f6c961d7377ac2be84a5522df7c90078a9fcc28ddb017');
+INSERT INTO audit VALUES (11, 1.79600705811099720004e+09, 'endorsed', 'ann', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', '1baa1745d153404d6e1c1b64224bafff906b3f841de04e343f72d722b0397265');
 CREATE TABLE changes (  -- the change feed: readers ask only for what is newer than their last read
     seq INTEGER PRIMARY KEY,
     review INTEGER,
@@ -382,7 +382,7 @@ CREATE TABLE feedback (  -- ratings: of a decision, of a message of a run's trac
     slot INTEGER,
     event INTEGER,  -- the trace's
     decision INTEGER REFERENCES decisions,  -- of the slot, as it stood then
-    thumb INTEGER NOT NULL CHECK (thumb IN (-1, 1)),
+    rating INTEGER NOT NULL CHECK (rating IN (-1, 1)),
     comment TEXT NOT NULL DEFAULT '',
     tags TEXT NOT NULL DEFAULT '[]',
     actor TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""Thumbs at the screen: one key gives one, the same again asks for words, another replaces it; and learned reasons in the reject dialog."""
+"""Ratings on the screen: one key rates, the same again asks for a comment, another replaces it; learned reasons in the reject dialog."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAIL = Subject(6, 6, 0)
 """The newest of the decided ones."""
 
 
-async def thumbs(desk: Desk, run: int) -> list[tuple[object, ...]]:
+async def ratings(desk: Desk, run: int) -> list[tuple[object, ...]]:
     """Whose, on which slot, which, and the words."""
     found = await desk.other.feedback.of_run(run)
-    return [(one.actor, one.subject.slot, one.thumb, one.comment, one.tags) for one in found]
+    return [(one.actor, one.subject.slot, one.rating, one.comment, one.tags) for one in found]
 
 
 async def in_history(desk: Desk) -> None:
@@ -39,7 +39,7 @@ async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decide
         await desk.seen("+ thumbs up  - thumbs down")
         await desk.press("plus")
         assert "thumbs up on send_email of r1; the same key again adds a comment" in desk.notices()
-        assert await thumbs(desk, 1) == [("ann", 0, 1, "", ())]
+        assert await ratings(desk, 1) == [("ann", 0, 1, "", ())]
         await desk.armed()
         await burst(desk, "a", "a", "a")  # it is said once
         assert desk.notices().count("review 1 is approved by you") == 1
@@ -53,14 +53,14 @@ async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_t
         await burst(desk, "minus", "minus", *"not to her")
         assert isinstance(desk.app.screen, CommentScreen)
         await desk.press("escape")
-        assert await thumbs(desk, 6) == [("ann", 0, -1, "", ())]
+        assert await ratings(desk, 6) == [("ann", 0, -1, "", ())]
         await desk.press("minus", "tab")
         await burst(desk, *"Tone,a,b,c,d,e,f,g,h,i,j", "enter")
         assert "11 tags are too many" in desk.notices() and isinstance(desk.app.screen, CommentScreen)
         assert "not to her" in desk.screen()
         await desk.press("tab")
         await burst(desk, *["backspace"] * 4, "enter")
-        assert await thumbs(desk, 6) == [("ann", 0, -1, "not to her", ("tone", *"abcdefgh"))]
+        assert await ratings(desk, 6) == [("ann", 0, -1, "not to her", ("tone", *"abcdefgh"))]
         await desk.seen("edited by bob · ▼ thumbs down", "▼ thumbs down by you at", "tone · a", "not to her")
 
 
@@ -74,15 +74,15 @@ async def test_the_other_key_replaces_it_and_another_takes_it_back(console: Cons
         await desk.press("minus")
         assert "such as tone, wrong person" in desk.screen()
         await desk.press("escape", "plus", "escape")
-        assert [one[:3] for one in await thumbs(desk, 6)] == [("bob", 0, 1), ("ann", 0, 1)]
+        assert [one[:3] for one in await ratings(desk, 6)] == [("bob", 0, 1), ("ann", 0, 1)]
         await desk.press("equals_sign", "equals_sign")
         assert "your rating of send_email of r6 is removed" in desk.notices()
         assert "you have not rated this" in desk.notices()
-        assert [one[0] for one in await thumbs(desk, 6)] == ["bob"]
+        assert [one[0] for one in await ratings(desk, 6)] == ["bob"]
         await desk.press("j", "j", "plus")
         assert "this decision was undone or replaced" in desk.notices()
-        await burst(desk, "slash", *"thumb:up", "enter")
-        await desk.seen("History  1 ", "/thumb:up")
+        await burst(desk, "slash", *"rating:up", "enter")
+        await desk.seen("History  1 ", "/rating:up")
 
 
 async def test_a_whole_run_is_rated_among_the_runs(console: Console) -> None:
@@ -99,7 +99,7 @@ async def test_a_whole_run_is_rated_among_the_runs(console: Console) -> None:
 
 async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(console: Console) -> None:
     def on_lines(found: Sequence[Feedback]) -> list[tuple[object, ...]]:
-        return [(one.subject.event, one.thumb, one.comment, one.tags) for one in found]
+        return [(one.subject.event, one.rating, one.comment, one.tags) for one in found]
 
     async with console(size=(200, 50)) as desk:
         lines = [Event(13, 0.0, "message", "a[b]", (), {"text": "[red]Sorry[/]\x1b\nagain"}), Event(14, 0.0, "end", "agent", (), {"ms": 3})]

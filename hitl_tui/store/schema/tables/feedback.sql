@@ -5,7 +5,7 @@ CREATE TABLE feedback (  -- ratings: of a decision, of a message of a run's trac
     slot INTEGER,
     event INTEGER,  -- the trace's
     decision INTEGER REFERENCES decisions,  -- of the slot, as it stood then
-    thumb INTEGER NOT NULL CHECK (thumb IN (-1, 1)),
+    rating INTEGER NOT NULL CHECK (rating IN (-1, 1)),
     comment TEXT NOT NULL DEFAULT '',
     tags TEXT NOT NULL DEFAULT '[]',
     actor TEXT NOT NULL,
