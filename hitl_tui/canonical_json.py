@@ -35,7 +35,7 @@ def encodable(text: str) -> bool:
     return True
 
 
-def plain(text: str) -> str:
+def storable(text: str) -> str:
     """The text, storable: what cannot be encoded is written as an escape."""
     return text if encodable(text) else text.encode("utf-8", "backslashreplace").decode()
 
@@ -47,7 +47,7 @@ def loads(text: str, what: str = "the text") -> Any:
         Refused: with the line and column of the mistake.
     """
     try:
-        return json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise Refused(f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", "correct it") from None
     except _NotPlain as error:
@@ -62,7 +62,7 @@ class _NotPlain(ValueError):
     pass
 
 
-def _no_twice(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -75,7 +75,7 @@ def _no_constant(name: str) -> Any:
     raise _NotPlain(f"{name} has no JSON form")
 
 
-def safe(value: Any, depth: int = DEPTH) -> Any:
+def as_json(value: Any, depth: int = DEPTH) -> Any:
     """Any Python value as a JSON value; what has no JSON form becomes `{"<type>": text}`. Never raises."""
     if value is None or isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
@@ -93,22 +93,22 @@ def safe(value: Any, depth: int = DEPTH) -> Any:
 
 def _container(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else repr(key): safe(item, depth) for key, item in value.items()}
+        return {key if isinstance(key, str) else repr(key): as_json(item, depth) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [safe(item, depth) for item in value]
+        return [as_json(item, depth) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: safe(getattr(value, f.name), depth) for f in dataclasses.fields(value)}
+        return {f.name: as_json(getattr(value, f.name), depth) for f in dataclasses.fields(value)}
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
-        return safe(dump(), depth)
+        return as_json(dump(), depth)
     if isinstance(value, set | frozenset):
-        return {"set": sorted((safe(item, depth) for item in value), key=canonical)}
+        return {"set": sorted((as_json(item, depth) for item in value), key=canonical)}
     return {type(value).__name__: repr(value)}
 
 
 def restored(value: Any, original: Any) -> Any:
-    """A JSON value that a person made of `safe(original)`: what they left as it was is the original again, NaN and other types included."""
-    return _restored(value, original, safe(original))
+    """A person's edit of `as_json(original)`, with the original wherever it is unchanged: NaN and other types included."""
+    return _restored(value, original, as_json(original))
 
 
 def _restored(value: Any, original: Any, shown: Any) -> Any:
@@ -150,7 +150,7 @@ def one_line(value: Any, limit: int = 200) -> str:
         text = dumps(value)
     text = " ".join(text[: limit * 4].split())
     text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return plain(text)
+    return storable(text)
 
 
 def _brief(value: Any) -> str:

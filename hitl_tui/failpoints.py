@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 
-class Step(StrEnum):
+class Failpoint(StrEnum):
     """A point in a run's life: something just became durable, or is about to happen."""
 
     LAUNCHED = "launched"
@@ -29,10 +29,10 @@ class Step(StrEnum):
     """The decision's outcome is stored."""
 
 
-observer: Callable[[Step], None] | None = None
+observer: Callable[[Failpoint], None] | None = None
 
 
-def reached(step: Step) -> None:
+def reached(step: Failpoint) -> None:
     """Tell the observer, if there is one, that the process is at this step."""
     if observer is not None:
         observer(step)

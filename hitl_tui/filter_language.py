@@ -11,12 +11,12 @@ from typing import Literal
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
-from hitl_tui.suggest import nearest
+from hitl_tui.suggest import did_you_mean
 
 Name = Literal[
     "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "rating", "confidence", "since", "until"
 ]  # fmt: skip
-WORDS: Mapping[str, tuple[str, ...]] = {
+CHOICES: Mapping[str, tuple[str, ...]] = {
     "decided": tuple(DecisionKind),
     "kind": tuple(PauseKind),
     "risk": (*Risk, "unknown"),
@@ -26,8 +26,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """Fields that take one of a few words."""
 GLOBS = ("agent", "tool", "by", "rule")
 """Fields that take globs of `*` and `?`; upper and lower case are the same."""
-PART = re.compile(r'(-?)(?:([A-Za-z]+):)?("[^"]*"|\S+)')
-SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?("[^"]*"|\S+)')
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": lambda value, limit: value < limit,
     "<=": lambda value, limit: value <= limit,
     ">": lambda value, limit: value > limit,
@@ -45,7 +45,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ConfidenceLimit:
     """`confidence:<0.6`."""
 
     sign: str
@@ -62,7 +62,7 @@ class Filter:
     """Words that must all be in the text; each may be the beginning of a longer one."""
     without: tuple[str, ...] = ()
     """Words that must not."""
-    confidence: tuple[Limit, ...] = ()
+    confidence: tuple[ConfidenceLimit, ...] = ()
     since: float | None = None
     """Unix time, seconds."""
     until: float | None = None
@@ -81,9 +81,9 @@ def parse(text: str, now: float) -> Filter:
     """
     terms: list[Term] = []
     words: dict[bool, list[str]] = {False: [], True: []}
-    limits: list[Limit] = []
+    limits: list[ConfidenceLimit] = []
     times: dict[str, float] = {}
-    for minus, given, raw in PART.findall(text):
+    for minus, given, raw in TERM.findall(text):
         field, value = given.lower(), raw.strip('"')
         if not given:
             words[bool(minus)].append(value)
@@ -101,17 +101,17 @@ def parse(text: str, now: float) -> Filter:
 
 
 def _term(field: str, value: str, negated: bool) -> Term:
-    known = (*GLOBS, "run", "review", *WORDS, "confidence", "since", "until")
+    known = (*GLOBS, "run", "review", *CHOICES, "confidence", "since", "until")
     if field not in known:
-        raise Refused(f"there is no field {field!r} to filter by", f"{nearest(field, known)}; text with a colon goes into quotes")
+        raise Refused(f"there is no field {field!r} to filter by", f"{did_you_mean(field, known)}; text with a colon goes into quotes")
     values = tuple(part.strip() for part in value.split(",") if part.strip())
     if not values:
-        raise Refused(f"{field}: names nothing", f"write it like {field}:{WORDS.get(field, ('name',))[0]}")
-    if field in WORDS:
+        raise Refused(f"{field}: names nothing", f"write it like {field}:{CHOICES.get(field, ('name',))[0]}")
+    if field in CHOICES:
         values = tuple(one.lower() for one in values)
         for one in values:
-            if one not in WORDS[field]:
-                raise Refused(f"{field}: cannot be {one!r}", nearest(one, WORDS[field]))
+            if one not in CHOICES[field]:
+                raise Refused(f"{field}: cannot be {one!r}", did_you_mean(one, CHOICES[field]))
     if field in ("run", "review"):
         values = tuple(one.removeprefix("r") if field == "run" else one for one in values)
         if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in values):
@@ -119,11 +119,11 @@ def _term(field: str, value: str, negated: bool) -> Term:
     return Term(field, values, negated)  # type: ignore[arg-type]
 
 
-def _limit(value: str) -> Limit:
+def _limit(value: str) -> ConfidenceLimit:
     found = re.fullmatch(r"(<=|>=|<|>)\s*([01](?:\.\d{1,6})?|\.\d{1,6})", value, re.ASCII)
     if not found or not 0 <= float(found[2]) <= 1:
         raise Refused(f"confidence: cannot be {value!r}", "write it like confidence:<0.6 or confidence:>=0.9")
-    return Limit(found[1], float(found[2]))
+    return ConfidenceLimit(found[1], float(found[2]))
 
 
 def _time(field: str, value: str, now: float) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from hitl_tui import canonical_json
 from hitl_tui.model import Confidence, Json
 from hitl_tui.model.lessons import lessons_namespace
-from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, Signals, Source, assess
+from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, ConfidenceSource, Signals, assess
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
@@ -37,7 +37,7 @@ AGENTS = ("ai", "assistant", "AIMessageChunk")
 # How sure
 
 
-def extract_confidence(message: Any, order: Sequence[Source] = DEFAULT_ORDER) -> Confidence:
+def extract_confidence(message: Any, order: Sequence[ConfidenceSource] = DEFAULT_ORDER) -> Confidence:
     """How sure the agent is, by the first source of the order that says anything; of several tool calls the least sure. Never raises.
 
     `message` is an `AIMessage`, a message as a dict, an agent's structured answer, or its text. Other people's messages say nothing.
@@ -51,7 +51,7 @@ def extract_confidence(message: Any, order: Sequence[Source] = DEFAULT_ORDER) ->
     """
     if isinstance(message, Confidence):
         return message
-    plain = canonical_json.safe(message)
+    plain = canonical_json.as_json(message)
     if isinstance(plain, str):
         return assess(Signals(message={"content": plain}), order)
     if not isinstance(plain, dict):
@@ -71,7 +71,7 @@ def confidence_router(
     *,
     key: str = "",
     unknown: Literal["approve", "takeover"] = "approve",
-    order: Sequence[Source] = DEFAULT_ORDER,
+    order: Sequence[ConfidenceSource] = DEFAULT_ORDER,
 ) -> Callable[[Any], Route]:
     """Where a state goes by the agent's confidence, for `add_conditional_edges`: `"auto"`, `"approve"` or `"takeover"`.
 
@@ -105,10 +105,10 @@ def confidence_router(
     return route
 
 
-def _sure(state: Any, key: str, order: Sequence[Source]) -> Confidence:
+def _sure(state: Any, key: str, order: Sequence[ConfidenceSource]) -> Confidence:
     found = _part(state, key or "messages")
     if key and (found is None or isinstance(found, bool | int | float | str)):
-        said = assess(Signals(state={key: canonical_json.safe(found)}, state_key=key), [Source.STATE])
+        said = assess(Signals(state={key: canonical_json.as_json(found)}, state_key=key), [ConfidenceSource.STATE])
     elif key:
         said = extract_confidence(found, order)
     else:
@@ -147,7 +147,7 @@ def escalate(
 
     if not isinstance(reason, str) or not reason.strip():
         raise ValueError("an escalation needs a reason; say in a sentence why a person is needed")
-    asked = {"reason": reason, "to": to, "question": canonical_json.safe(question), "context": canonical_json.safe(context)}
+    asked = {"reason": reason, "to": to, "question": canonical_json.as_json(question), "context": canonical_json.as_json(context)}
     payload = {"type": "escalation", **{name: value for name, value in asked.items() if value not in (None, "")}}
     return interrupt({**payload, "answers": ["respond", *(["decline"] if may_decline else [])]}, response_schema=response_schema)
 
@@ -190,7 +190,7 @@ def draft(content: Content, *, note: str = "", instructions: str = "", key: str 
         raise ValueError(f"a draft is a text or a dict of arguments, and not a {type(content).__name__}")
     if not isinstance(key, str) or not key:
         raise ValueError("a draft needs a key; give it a name, like 'reply'")
-    shown: Content = content if isinstance(content, str) else canonical_json.safe(content)
+    shown: Content = content if isinstance(content, str) else canonical_json.as_json(content)
     payload = {"type": "draft", "key": key, "draft": shown, "answers": ["accept", "revise"], "note": note, "instructions": instructions}
     answer = _read(interrupt(payload), shown)
     while answer is None:

@@ -15,7 +15,7 @@ _CLASS = (
     "\ud800-\udfff"  # lone surrogates
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # musical controls, tags
 )
-UNSEEN = re.compile(f"[{_CLASS}]")
+INVISIBLE = re.compile(f"[{_CLASS}]")
 _UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
 _UNSEEN_RUN = re.compile(f"[{_CLASS}]+")
 _FIRM_BLANKS = "\u00a0\u202f"
@@ -31,10 +31,10 @@ def code(character: str) -> str:
 
 def visible(text: str) -> str:
     """The text with every unseen character as its code; tabs and newlines stay."""
-    return UNSEEN.sub(lambda match: code(match[0]), text)
+    return INVISIBLE.sub(lambda match: code(match[0]), text)
 
 
-def spelt(text: str, others: Callable[[str], str] = code) -> str:
+def spell_out(text: str, others: Callable[[str], str] = code) -> str:
     """The text for who does not read it on a screen: unseen characters as their codes, but for those that belong to its spelling.
 
     These are blanks that do not break, and behind a letter, mark, number or symbol one selector of an emoji and one joiner or non-joiner.
@@ -52,7 +52,7 @@ def spelt(text: str, others: Callable[[str], str] = code) -> str:
 
 def findings(name: str, args: Any) -> tuple[str, ...]:
     """What is suspicious about a call, as clauses; `args` is any JSON value."""
-    codes = {code(character) for text in _texts(name, args) for character in UNSEEN.findall(text)}
+    codes = {code(character) for text in _texts(name, args) for character in INVISIBLE.findall(text)}
     listed = ", ".join(sorted(codes)[:3]) + (" …" if len(codes) > 3 else "")
     return (f"it holds characters that cannot be seen: {listed}",) if codes else ()
 

@@ -11,7 +11,7 @@ from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 
 TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
 """Pauses whose actions are tool calls: edits are objects, responses are text."""
-PASSES = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
+REVISABLE = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
 """Pauses whose agent reads why something was rejected, and can make another pass at it."""
 
 
@@ -25,7 +25,7 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
         allowed = ", ".join(action.allowed) or "none"
         raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
     before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
-    if problem := unkeepable([answer.message, canonical_json.changed(answer.args, before)]):
+    if problem := storage_problem([answer.message, canonical_json.changed(answer.args, before)]):
         raise Refused(f"the answer {problem}", "correct it")
     match answer.kind:
         case DecisionKind.EDIT:
@@ -33,19 +33,19 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
         case DecisionKind.RESPOND:
             _check_response(kind, action, answer)
         case DecisionKind.REJECT if answer.args is not None:
-            _check_pass(kind, action, answer)
+            _check_revision(kind, action, answer)
         case _ if answer.args is not None:
             raise Refused(f"{answer.kind} takes no arguments", "to change the arguments, edit")
 
 
-def may_pass(kind: PauseKind, action: Action) -> bool:
+def can_revise(kind: PauseKind, action: Action) -> bool:
     """Whether a person can ask the agent for another pass at an action."""
-    return kind in PASSES and DecisionKind.REJECT in action.allowed
+    return kind in REVISABLE and DecisionKind.REJECT in action.allowed
 
 
-def _check_pass(kind: PauseKind, action: Action, answer: Answer) -> None:
+def _check_revision(kind: PauseKind, action: Action, answer: Answer) -> None:
     """A rejection with arguments is another pass: a note, and what the person made of the draft or arguments, which need not fit yet."""
-    if not may_pass(kind, action):
+    if not can_revise(kind, action):
         raise Refused(f"{action.name} takes no other pass: its graph does not read why it is rejected", "reject it without arguments")
     if not (answer.message or "").strip():
         raise Refused("another pass needs a note", "say what the agent shall do (--message)")
@@ -61,7 +61,7 @@ def _check_edit(action: Action, answer: Answer) -> None:
         return
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
-    problem = edit_problem(answer.args, action) or _unknown(answer.args, action)
+    problem = edit_problem(answer.args, action) or _unknown_argument(answer.args, action)
     if problem:
         raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
 
@@ -91,7 +91,7 @@ def _is_untouched(error: Any, args: Json, proposed: Json) -> bool:
     return canonical_json.canonical(args) == canonical_json.canonical(proposed)
 
 
-def _unknown(args: dict[str, Json], action: Action) -> str:
+def _unknown_argument(args: dict[str, Json], action: Action) -> str:
     """An argument that neither the tool nor the proposal knows: most tools drop such a one silently."""
     schema = action.args_schema
     if not isinstance(schema, dict) or "properties" not in schema or schema.get("additionalProperties") or "patternProperties" in schema:
@@ -105,14 +105,14 @@ def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
         raise Refused("a response takes the tool's place and is text", "give it as a message")
     if answer.message is not None and answer.args is not None:
         raise Refused("an answer is text or JSON, not both", "give one of them")
-    problem = (_no_form_data(response_value(answer)) if kind is PauseKind.MCP_ELICITATION else "") or schema_problem(
+    problem = (_form_problem(response_value(answer)) if kind is PauseKind.MCP_ELICITATION else "") or schema_problem(
         response_value(answer), action.answer_schema
     )
     if problem:
         raise Refused(f"the answer does not fit what {action.name} asks for: {problem}", "correct it")
 
 
-def _no_form_data(value: Json) -> str:
+def _form_problem(value: Json) -> str:
     """Why MCP's protocol cannot carry a value as a form's data, whatever schema the server gave; empty when it can."""
     if not isinstance(value, dict):
         return "it is not an object"
@@ -123,7 +123,7 @@ def _no_form_data(value: Json) -> str:
     return ""
 
 
-def reason_of(proposed: Json, answer: Answer) -> str | None:
+def rejection_text(proposed: Json, answer: Answer) -> str | None:
     """What an agent reads of a rejection: the reason, and the arguments as the person left them if changed; None for nothing."""
     if answer.args is None or answer.args == proposed:
         return answer.message or None
@@ -135,7 +135,7 @@ def response_value(answer: Answer) -> Json:
     return answer.args if answer.message is None else answer.message
 
 
-def unkeepable(value: Json, depth: int = canonical_json.DEPTH) -> str:
+def storage_problem(value: Json, depth: int = canonical_json.DEPTH) -> str:
     """Why a checkpoint could not hold a JSON value exactly, as a phrase; empty when it can."""
     if isinstance(value, str):
         return "" if canonical_json.encodable(value) else "has characters that are no text (lone surrogates)"
@@ -146,7 +146,7 @@ def unkeepable(value: Json, depth: int = canonical_json.DEPTH) -> str:
     if not value or not isinstance(value, list | dict):
         return ""
     parts = value if isinstance(value, list) else [*value, *value.values()]
-    return next(filter(None, (unkeepable(part, depth - 1) for part in parts)), "") if depth else "is nested too deeply"
+    return next(filter(None, (storage_problem(part, depth - 1) for part in parts)), "") if depth else "is nested too deeply"
 
 
 def schema_problem(value: Json, schema: Json) -> str:

@@ -29,7 +29,7 @@ def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: Confiden
     message, calls = unanswered(messages_in(values))
     said = _plain(message or _last_message(values))
     state = _state(values, confidence.state_key)
-    left = [canonical_json.safe(call) for call in calls]
+    left = [canonical_json.as_json(call) for call in calls]
     actions = []
     for action in pause.actions:
         call = None if pause.kind in NO_CALLS else _call_of(action, left)
@@ -89,9 +89,9 @@ def _last_message(values: Any) -> AIMessage | None:
 
 def _plain(message: AIMessage | None) -> Json:
     found = {key: getattr(message, key, None) for key in MESSAGE_FIELDS} if message else {}
-    return {key: canonical_json.safe(value) for key, value in found.items() if value} or None
+    return {key: canonical_json.as_json(value) for key, value in found.items() if value} or None
 
 
 def _state(values: Any, key: str) -> Json:
     found = values.get(key) if isinstance(values, Mapping) else getattr(values, key, None)
-    return {key: canonical_json.safe(found)}
+    return {key: canonical_json.as_json(found)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
-from hitl_tui.validation import reason_of, response_value, schema_problem, unkeepable
+from hitl_tui.validation import rejection_text, response_value, schema_problem, storage_problem
 
 ALL = tuple(DecisionKind)
 APPROVE, EDIT, REJECT, RESPOND = ALL
@@ -26,7 +26,7 @@ def action(slot: int, name: str, args: Json, allowed: Sequence[DecisionKind], **
 
 def normalise(value: Any, node: str, schemas: Schemas, response_schema: Json = None) -> tuple[PauseKind, tuple[Action, ...]]:
     """The kind of an interrupt's value, and its actions: at least one. Only decisions that the graph accepts are allowed."""
-    plain = canonical_json.safe(value)
+    plain = canonical_json.as_json(value)
     if isinstance(plain, dict):
         if actions := _tool_calls(plain, schemas):
             return PauseKind.TOOL_CALLS, actions
@@ -124,7 +124,7 @@ def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
     name, shown, answers = value.get("key"), value.get("draft"), _words(value.get("answers"))
     allowed = [APPROVE, EDIT] if "accept" in answers else []
     allowed += [REJECT] if "revise" in answers else []
-    if not isinstance(name, str) or not name or not isinstance(shown, str | dict) or unkeepable(shown) or not allowed:
+    if not isinstance(name, str) or not name or not isinstance(shown, str | dict) or storage_problem(shown) or not allowed:
         return ()
     means = {
         "approve": "accepts the draft as it is",
@@ -264,7 +264,7 @@ def _decision(asked: Action, answer: Answer) -> Json:
         case DecisionKind.EDIT:
             return {"type": "edit", "edited_action": {"name": asked.name, "args": answer.args}}
         case DecisionKind.REJECT:
-            reason = reason_of(asked.args, answer)
+            reason = rejection_text(asked.args, answer)
             return {"type": "reject", "message": reason} if reason else {"type": "reject"}
         case DecisionKind.RESPOND:
             return {"type": "respond", "message": answer.message}

@@ -105,7 +105,7 @@ def _pause(interrupt: Any, leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         actions = _with_call_ids(actions, place.values)
     if kind is PauseKind.QUESTION and not inside and (tool := _running(leaf, graph_info)):
         actions = tuple(replace(asked, description=f"asked while {tool} runs") for asked in actions)
-    value = canonical_json.safe(interrupt.value)
+    value = canonical_json.as_json(interrupt.value)
     error = str(leaf[0].error) if leaf[0].error else ""
     pause = Pause(
         interrupt.id,
@@ -143,7 +143,7 @@ def _warn_of_mixed_answers(leaf: Leaf, inside: SubgraphPlace | None, graph_info:
         node, calls = inside.nodes[0], unanswered(messages_in(inside.values))[1]
     if len(calls) < 2:
         return ""
-    names = ", ".join(f"{call['name']} {canonical_json.one_line(canonical_json.safe(call['args']), 60)}" for call in calls)
+    names = ", ".join(f"{call['name']} {canonical_json.one_line(canonical_json.as_json(call['args']), 60)}" for call in calls)
     return (
         f"one of {len(calls)} calls that {node} runs in one task asks this; LangGraph may hand your answer to another of them, "
         f"and runs those that are done again: {names}"
@@ -167,7 +167,7 @@ def _running(leaf: Leaf, graph_info: GraphInfo) -> str:
 def _with_call_ids(actions: Sequence[Action], values: Any) -> tuple[Action, ...]:
     """Add tool call ids: a batched request has none, but the last message's calls are in the same order."""
     _, calls = unanswered(messages_in(values))
-    left = [(call["name"], canonical_json.safe(call["args"]), call["id"]) for call in calls]
+    left = [(call["name"], canonical_json.as_json(call["args"]), call["id"]) for call in calls]
     found = []
     for asked in actions:
         match = next((c for c in left if c[:2] == (asked.name, asked.args)), None)
@@ -214,7 +214,7 @@ def _gated_calls(calls: Sequence[dict[str, Any]], graph_info: GraphInfo) -> tupl
         action(
             slot,
             str(call["name"]),
-            canonical_json.safe(call["args"]),
+            canonical_json.as_json(call["args"]),
             ALL,
             args_schema=graph_info.tools.get(call["name"]),
             tool_call=call["id"],
@@ -227,7 +227,7 @@ def _gate(node: str, values: Any, calls: Sequence[dict[str, Any]]) -> Action:
     """The action of a plain gate. It shows the state, and first the tool calls that wait in its messages."""
     state = state_of(values)
     if calls:
-        waiting = [{"name": str(call["name"]), "args": canonical_json.safe(call["args"])} for call in calls]
+        waiting = [{"name": str(call["name"]), "args": canonical_json.as_json(call["args"])} for call in calls]
         state = {"tool calls": waiting, **(state if isinstance(state, dict) else {"state": state})}
     means = {"approve": f"lets {node} run", "reject": "ends the run here"}
     return action(0, node, state, (APPROVE, REJECT), description="a static gate: nothing runs until you say so", means=means)

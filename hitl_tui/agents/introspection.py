@@ -104,7 +104,7 @@ def examine(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
     named += _tools_behind([tool for _, tool in named], {id(graph)})
     metadata: dict[str, tuple[Json, ...]] = {}
     for name, tool in named:
-        metadata[name] = (*metadata.get(name, ()), canonical_json.safe(tool.metadata))
+        metadata[name] = (*metadata.get(name, ()), canonical_json.as_json(tool.metadata))
     return GraphInfo(
         _schemas(named),
         metadata,

@@ -17,7 +17,7 @@ from hitl_tui.agents.loader import describe
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
-from hitl_tui.sanitize import spelt
+from hitl_tui.sanitize import spell_out
 from hitl_tui.store.lessons import Taught
 
 PAGE = 100
@@ -67,7 +67,7 @@ class LessonSync:
                 written[agent] = taught.rev
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the store is the agent's, and so are its errors
             why = f"it took longer than {FOREIGN_S:g} s" if isinstance(error, TimeoutError) else describe(error)
-            return f"the graph's own store did not take the lessons of its reviewers: {canonical_json.plain(why)}"
+            return f"the graph's own store did not take the lessons of its reviewers: {canonical_json.storable(why)}"
         return ""
 
 
@@ -142,7 +142,7 @@ async def reworded(model: str, lesson: Lesson) -> str:
         text = str(answer.text).strip()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a provider's package, a network, a key
         why = f"it took longer than {ANSWER_S:g} s" if isinstance(error, TimeoutError) else describe(error)
-        raise NotReworded(f"{model} did not word lesson {lesson.id}: {canonical_json.plain(why)}", "the plain words stay") from None
+        raise NotReworded(f"{model} did not word lesson {lesson.id}: {canonical_json.storable(why)}", "the plain words stay") from None
     if problem := problem_of(text, lesson.text):
         raise NotReworded(f"the words of {model} for lesson {lesson.id} cannot be used: {problem}", "the plain words stay")
     return " ".join(text.splitlines())
@@ -155,7 +155,7 @@ def problem_of(text: str, plain: str) -> str:
         return "there are none"
     if len(text) > max(MAX_LENGTH, 2 * len(plain)):
         return "they are too long"
-    if spelt(text) != text:
+    if spell_out(text) != text:
         return "they hold characters that cannot be seen"
     if MARKUP.search(outside):
         return "they are marked up"

@@ -47,7 +47,7 @@ def _joined(message: BaseMessage, *kinds: str) -> str:
 
 def read(message: BaseMessage) -> Message:
     """A message in the console's own form."""
-    calls = tuple((str(call["name"]), canonical_json.safe(call["args"])) for call in getattr(message, "tool_calls", []))
+    calls = tuple((str(call["name"]), canonical_json.as_json(call["args"])) for call in getattr(message, "tool_calls", []))
     failed = isinstance(message, ToolMessage) and message.status == "error"
     return Message(ROLES.get(message.type, message.type), text_of(message)[:RESULT_LIMIT], message.name or "", calls, failed)
 
@@ -73,7 +73,7 @@ def attempts(messages: Sequence[BaseMessage]) -> tuple[Attempt, ...]:
             result = results.get(call["id"])
             if result is not None:
                 text = text_of(result)[:RESULT_LIMIT]
-                made.append(Attempt(str(call["name"]), canonical_json.safe(call["args"]), text, result.status == "error"))
+                made.append(Attempt(str(call["name"]), canonical_json.as_json(call["args"]), text, result.status == "error"))
     return tuple(made)
 
 
@@ -99,9 +99,9 @@ def context_of(values: Any, error: str = "", before: Sequence[str] = (), after: 
 def state_of(values: Any) -> Json:
     """The state without its messages, as JSON."""
     plain = (
-        canonical_json.safe(values)
+        canonical_json.as_json(values)
         if not isinstance(values, Mapping)
-        else {k: canonical_json.safe(v) for k, v in values.items() if k != "messages"}
+        else {k: canonical_json.as_json(v) for k, v in values.items() if k != "messages"}
     )
     if isinstance(plain, dict) and not isinstance(values, Mapping):
         plain.pop("messages", None)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from hitl_tui.model import Action, Agent, Answer, Ban, Call, Head, Json, Pause, PauseKind, Run, Sent, TakeOver
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
-from hitl_tui.policy.confidence import Source as ConfidenceSource
+from hitl_tui.policy.confidence import ConfidenceSource as ConfidenceSource
 
 GATE = "gate:"
 """Prefix of the ids that snapshots give to static gates; the checkpoint's id follows."""

@@ -41,7 +41,7 @@ class EventReader:
             case "messages":
                 yield from self._chunk(chunk[0], chunk[1], path)
             case "custom":
-                yield StreamEvent("custom", {"value": _cut(canonical_json.safe(chunk))}, path=path)
+                yield StreamEvent("custom", {"value": _cut(canonical_json.as_json(chunk))}, path=path)
 
     def _task(self, task: Mapping[str, Any], path: tuple[str, ...]) -> StreamEvent:
         if "input" in task:
@@ -69,7 +69,7 @@ class EventReader:
                 body = {"text": _text(text), "id": message.id, "model": message.response_metadata.get("model_name", "")}
                 yield StreamEvent("message", body, node, path, key)
             for number, call in enumerate(message.tool_calls):
-                body = {"name": str(call["name"]), "args": _cut(canonical_json.safe(call["args"]))}
+                body = {"name": str(call["name"]), "args": _cut(canonical_json.as_json(call["args"]))}
                 yield StreamEvent("call", body, node, path, key and f"{key}:call:{number}")
 
     def _chunk(self, message: Any, metadata: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[StreamEvent]:

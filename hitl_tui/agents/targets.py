@@ -131,7 +131,7 @@ def _spec(manifest: Path, name: str, entry: Any) -> GraphSpec:
         raise BadTarget(f"{manifest}: graph {name!r} does not say where it is", 'write it as "./file.py:graph"')
     if "/" in source:
         source = str((manifest.parent / source).resolve())
-    return GraphSpec(canonical_json.plain(name), source, attribute, str(described.get("description", "")))
+    return GraphSpec(canonical_json.storable(name), source, attribute, str(described.get("description", "")))
 
 
 def _paths(root: Path, dependencies: list[str]) -> tuple[Path, ...]:

@@ -14,9 +14,8 @@ from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot, StreamMode
 
-from hitl_tui.agents import handback, interrupts, tool_gates
+from hitl_tui.agents import interrupts, takeover_updates, tool_gates
 from hitl_tui.agents.checkpoint_reader import RESUME, CheckpointReader
-from hitl_tui.agents.handback import HandbackUpdates
 from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exact_args
 from hitl_tui.agents.introspection import GraphInfo
 from hitl_tui.agents.memory import LessonSync
@@ -34,6 +33,7 @@ from hitl_tui.agents.source import (
 )
 from hitl_tui.agents.stream_events import EventReader, Part
 from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
+from hitl_tui.agents.takeover_updates import HandbackUpdates
 from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, Ban, DecisionKind, Head, Pause, PauseKind, Run, Sent, TakeOver
@@ -100,7 +100,7 @@ class LocalThread:
             is_update=(state.metadata or {}).get("source") == "update",
             has_open_tasks=any(task.result is None and not task.interrupts for task, _, _ in interrupts.leaves(state)),
             completed_calls=_completed_calls(state) if runs_on else frozenset(),
-            head=handback.head_of(state, self._graph_info, pauses) if runs_on else None,
+            head=takeover_updates.head_of(state, self._graph_info, pauses) if runs_on else None,
             result=result_of(state.values) if progress is Progress.FINISHED else None,
         )
 
@@ -119,7 +119,7 @@ class LocalThread:
         state = await self._graph.aget_state(self._config, subgraphs=True)
         if state.created_at is None or self._run_of(state) != run:
             return None
-        return handback.head_of(state, self._graph_info, (), error)
+        return takeover_updates.head_of(state, self._graph_info, (), error)
 
     @property
     def code_changed(self) -> bool:
@@ -267,15 +267,15 @@ class LocalThread:
         checkpoint = await self._saver.aget_tuple(self._config)
         if checkpoint is None:
             raise Refused("its checkpoint is gone", "launch the run again")
-        place = handback.Place(self._graph, self._graph_info, state, checkpoint, snapshot.pauses, failed)
-        plan = handback.plan_updates(place, takeover.plan, takeover.actor)
+        place = takeover_updates.HandbackPosition(self._graph, self._graph_info, state, checkpoint, snapshot.pauses, failed)
+        plan = takeover_updates.plan_updates(place, takeover.plan, takeover.actor)
         await self._write(plan, takeover.id)
         return AppliedHandback(plan.unapproved, plan.at_gate, plan.node_asks)
 
     async def _write(self, plan: HandbackUpdates, takeover: int) -> None:
         for left, step in zip(range(len(plan.steps) - 1, -1, -1), plan.steps, strict=True):
-            marks: dict[str, Any] = {handback.AS_NODE: step[0].as_node} if len({one.as_node for one in step}) == 1 else {}
-            marks |= {} if left else {handback.TAKEOVER: takeover}
+            marks: dict[str, Any] = {takeover_updates.AS_NODE: step[0].as_node} if len({one.as_node for one in step}) == 1 else {}
+            marks |= {} if left else {takeover_updates.TAKEOVER: takeover}
             await self._graph.abulk_update_state(_with_configurable(self._config, marks), [step])
 
     def has_handback(self, takeover: int) -> bool:
@@ -298,7 +298,7 @@ class LocalThread:
     # Plumbing
 
     async def _update(self, values: dict[str, Any] | None, as_node: str | None = None) -> None:
-        marks = {handback.AS_NODE: as_node} if as_node else {}
+        marks = {takeover_updates.AS_NODE: as_node} if as_node else {}
         await self._graph.aupdate_state(_with_configurable(self._config, marks), values, as_node=as_node)
 
     async def _asking_inside(self, state: StateSnapshot) -> dict[str, SubgraphPlace]:

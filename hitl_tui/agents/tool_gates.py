@@ -13,7 +13,7 @@ from hitl_tui import canonical_json
 from hitl_tui.agents.interrupts import EDITED, as_edited
 from hitl_tui.agents.messages import messages_in, unanswered
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Sent
-from hitl_tui.validation import reason_of
+from hitl_tui.validation import rejection_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def refusal(call: Mapping[str, Any], answer: Answer) -> ToolMessage:
     """The result that the model reads in place of the tool's."""
     if answer.kind is DecisionKind.RESPOND:
         return ToolMessage(answer.message or "", tool_call_id=call["id"], name=call["name"], status="success")
-    text = reason_of(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
+    text = rejection_text(call["args"], answer) or f"A reviewer rejected the call of {call['name']}; it did not run."
     return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status="error")
 
 

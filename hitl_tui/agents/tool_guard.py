@@ -44,7 +44,7 @@ class ToolGuard(BaseCallbackHandler):
         """
         call = more.get("tool_call_id")
         ban = self._bans.get((str(call), str((serialized or {}).get("name"))))
-        if ban and _applies(ban, canonical_json.safe(inputs or {}), call in self._new):
+        if ban and _applies(ban, canonical_json.as_json(inputs or {}), call in self._new):
             happened = f"the agent went on to run {ban.name} as proposed although {ban.why} (review {ban.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
 

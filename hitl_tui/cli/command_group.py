@@ -64,9 +64,9 @@ class Group(click.Group):
 
     def nearest(self, word: str) -> str:
         """A hint at the command whose name is closest to `word`."""
-        from hitl_tui.suggest import nearest
+        from hitl_tui.suggest import did_you_mean
 
-        return nearest(word, self.commands)
+        return did_you_mean(word, self.commands)
 
 
 class ListByDefault(Group):

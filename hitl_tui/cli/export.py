@@ -17,9 +17,9 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
-from hitl_tui.export import Exported, Masker, Rules, read_masks, writer
+from hitl_tui.export import ExportResult, Masker, Selection, read_masks, writer
 from hitl_tui.home import Home, find_home
-from hitl_tui.inbox import signature
+from hitl_tui.inbox import reviewer_name
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, audit
@@ -49,7 +49,7 @@ def export(
     """
     opened = find_home(home).prepare()
     masker = Masker(read_masks(masks.read_text("utf-8", "replace"), str(masks))) if masks else None if no_masks else Masker()
-    who = signature(reviewer or read_settings(opened).reviewer or login())
+    who = reviewer_name(reviewer or read_settings(opened).reviewer or login())
     bar: Any
     with interrupt_on_signals(), click.progressbar(length=1, label="exporting", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
@@ -57,7 +57,7 @@ def export(
             bar.length = most
             bar.update(done - bar.pos)
 
-        rules = Rules(keep_policy, keep_fast, keep_undoable)
+        rules = Selection(keep_policy, keep_fast, keep_undoable)
         done = asyncio.run(_export(opened, file, format_, wanted, rules, masker, who, progress))
     click.echo(output.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
@@ -67,21 +67,21 @@ async def _export(
     path: Path,
     format_: str,
     wanted: str,
-    rules: Rules,
+    rules: Selection,
     masker: Masker | None,
     reviewer: str,
     progress: Callable[[int, int], None],
-) -> Exported:
+) -> ExportResult:
     """Write the decisions that match a filter into a new file. `progress` gets the reviews read so far, and the most there can be."""
     now = time.time()
     asked = filter_language.parse(wanted, now)
     async with Store.open(home.database) as store:
 
-        async def record(done: Exported) -> None:  # before the files get their names: no data leaves without an audit entry
+        async def record(done: ExportResult) -> None:  # before the files get their names: no data leaves without an audit entry
             async with store.transaction() as db:
                 audit.note(db, time.time(), "exported", reviewer, done.as_json())
 
-        done = Exported(format_, wanted, str(audit.head(home.database)), now)
+        done = ExportResult(format_, wanted, str(audit.head(home.database)), now)
         [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")
         async with contextlib.aclosing(cases(store, asked)) as found:
             await writer.write(path, found, done, rules, masker, lambda seen: progress(seen, most), record)

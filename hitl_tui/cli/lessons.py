@@ -21,7 +21,7 @@ from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.sanitize import spelt, visible
+from hitl_tui.sanitize import spell_out, visible
 from hitl_tui.store import audit
 
 Effect = tuple[Rates, Rates] | None
@@ -140,7 +140,7 @@ def markdown(lessons: Sequence[Lesson]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """One line of escaped Markdown that shows `text` unchanged."""
-    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(spelt(text).splitlines()).strip())
+    line = INLINE.sub(lambda found: f"\\{found[0]}", " ".join(spell_out(text).splitlines()).strip())
     return FIRST.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", line)
 
 

@@ -25,7 +25,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
 from hitl_tui.model import Levels
 from hitl_tui.policy.loader import policy_paths, read_policy, read_text
-from hitl_tui.policy.notification import ways
+from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import examine
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy, Problem
@@ -160,12 +160,12 @@ def _channel_warnings(text: str, found: Policy) -> Iterator[Problem]:
 def _send_tests(path: Path) -> list[dict[str, Any]]:
     """Send a test message by every channel of a policy, also in quiet hours: `[{channel, service, sent, error}]`."""
     wanted = read_policy(path).notify
-    names = ways(wanted)
+    names = channel_names(wanted)
     if not names:
         raise Refused(f"{path} has no notification channel", "set desktop, command or urls in [notify]")
 
-    async def work() -> list[notify.Outcome]:
-        return await asyncio.gather(*(notify.deliver(name, wanted, notify.trial_message()) for name in names))
+    async def work() -> list[notify.DeliveryResult]:
+        return await asyncio.gather(*(notify.deliver(name, wanted, notify.sample_notification()) for name in names))
 
     return [
         {"channel": name, "service": notify.service_of(name, wanted), "sent": not outcome.error, "error": outcome.error or None}

@@ -7,7 +7,7 @@ from typing import Any
 
 from hitl_tui.cli.output import table
 from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent, percent_range, utc_date
-from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Span, Statistics, Times, reliability
+from hitl_tui.oversight.statistics import Calibration, Figures, Rates, Reader, Statistics, Times, TrendPoint, reliability
 from hitl_tui.sanitize import one_line
 
 ENOUGH = 2
@@ -156,7 +156,7 @@ def _sparks(rates: Sequence[Rates]) -> str:
     return "".join(SPARKS[min(len(SPARKS) - 1, int(share * len(SPARKS)))] for share in shares if share is not None) or UNKNOWN
 
 
-def _trend_rows(spans: Sequence[Span]) -> Iterator[tuple[str, ...]]:
+def _trend_rows(spans: Sequence[TrendPoint]) -> Iterator[tuple[str, ...]]:
     yield ("from", "decisions", *KINDS, "waited")
     for one in spans:
         rates, enough = one.rates, one.rates.total >= ENOUGH

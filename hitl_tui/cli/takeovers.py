@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hitl_tui import canonical_json, handback
+from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
@@ -71,7 +71,7 @@ def hand_back(run: str, plan: str | None, plan_file: Path | None, home: str | No
         found = await _live(inbox, id_)
         if given is None and found.typed:
             raise Refused(f"what you typed for {' and '.join(found.typed)} is not valid yet", "correct it on screen, or pass --plan JSON")
-        await inbox.takeovers.hand_back(found.id, found.plan if given is None else handback.read(given))
+        await inbox.takeovers.hand_back(found.id, found.plan if given is None else takeover_plan.parse(given))
         return f"run {output.run_id(id_)} is handed back; `hitl-tui show {output.run_id(id_)}` shows the outcome"
 
     print_from_inbox(work, home, reviewer)
@@ -106,7 +106,7 @@ async def _live(inbox: Inbox, run: int) -> TakeOver:
 def _json(made: TakeOver) -> dict[str, Any]:
     return {
         "takeover": made.id, "run": output.run_id(made.run), "by": made.actor, "at": made.at, "state": made.state,
-        "note": made.note or None, "plan": handback.as_json(made.plan), "typed": dict(made.typed),
+        "note": made.note or None, "plan": takeover_plan.as_json(made.plan), "typed": dict(made.typed),
     }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _lines(made: TakeOver, head: Head) -> list[str]:
     lines += [f"call {call.id}: {call.name} {json.dumps(call.args, ensure_ascii=False)}" for call in head.calls]
     state = head.context.state
     lines += ["state:", *(f"  {line}" for line in canonical_json.dumps(state, indent=2).splitlines())] if state else []
-    kept = canonical_json.dumps(handback.as_json(made.plan))
+    kept = canonical_json.dumps(takeover_plan.as_json(made.plan))
     lines += [f"saved plan: {kept}"] if made.plan != HandBack() else []
     lines += [f"entered for {name}, not valid yet: {text}" for name, text in made.typed.items()]
-    return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{handback.SHAPE}'"]
+    return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{takeover_plan.SHAPE}'"]

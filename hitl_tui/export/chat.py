@@ -7,7 +7,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.export.examples import Calls, Case
-from hitl_tui.export.trajectories import Place, answered, before, beside, turn_of
+from hitl_tui.export.trajectories import CallPlace, answered_calls, conversation_before, proposing_message, unasked_calls
 from hitl_tui.model import Json, Message
 
 ROLES = {"user": "user", "agent": "assistant", "tool": "tool", "system": "system"}
@@ -19,19 +19,19 @@ def prompt_of(case: Case) -> Chat:
 
     Nothing of that message is in it, nor any call that people refused before; those that they corrected are as they ran.
     """
-    return chat(*before(case.review, case.context, case.thread))
+    return chat(*conversation_before(case.review, case.context, case.thread))
 
 
 def conversation_of(case: Case) -> Chat:
     """The conversation as it was."""
     said = case.context.conversation
-    return chat(said, answered(said, case.context.attempts))
+    return chat(said, answered_calls(said, case.context.attempts))
 
 
-def chat(said: Sequence[Message], results: Mapping[int, Place]) -> Chat:
+def chat(said: Sequence[Message], results: Mapping[int, CallPlace]) -> Chat:
     """Messages in order, each tool's result with the id of the call it answers."""
     made: Chat = []
-    ids: dict[Place, str] = {}
+    ids: dict[CallPlace, str] = {}
     count = 0
     for index, message in enumerate(said):
         role = ROLES.get(message.role, "user")
@@ -55,16 +55,16 @@ def call(id_: str, name: str, args: Json) -> dict[str, Any]:
     return {"id": id_, "type": "function", "function": {"name": name, "arguments": args}}
 
 
-def proposal(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
+def proposal_message(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
     """The agent's message that makes these calls, in the order in which it made them.
 
     What it called beside them without asking belongs to it too, as it was made: the trainer learns the whole turn. It is left out where
     nobody can know that it went unasked, as where each call is asked about by itself.
     """
-    turn = turn_of(case.review, case.context)
+    turn = proposing_message(case.review, case.context)
     by_place = dict(calls)
     if turn:
-        by_place = {turn.places[slot]: one for slot, one in calls.items()} | beside(turn, case.review, case.context, case.thread)
+        by_place = {turn.places[slot]: one for slot, one in calls.items()} | unasked_calls(turn, case.review, case.context, case.thread)
     count = sum(len(message.get("tool_calls", ())) for message in prompt)
     made = [call(f"call_{count + number}", *by_place[place]) for number, place in enumerate(sorted(by_place), 1)]
     return {"role": "assistant", "content": "", "tool_calls": made}

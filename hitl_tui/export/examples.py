@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hitl_tui import canonical_json
-from hitl_tui.export.trajectories import Thread, made_by_agent, overruled
+from hitl_tui.export.trajectories import ThreadHistory, made_by_agent, overruled
 from hitl_tui.model import ActorKind, Context, Decision, DecisionKind, Json, Review, ReviewState
-from hitl_tui.oversight.statistics import needed_s
+from hitl_tui.oversight.statistics import reading_time_s
 
 Calls = Mapping[int, tuple[str, Json]]
 """Calls by slot: name and arguments."""
 
 
-class Left(StrEnum):
+class LeftOut(StrEnum):
     """Why a case is left out."""
 
     OPEN = "not decided yet"
@@ -27,7 +27,7 @@ class Left(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Selection:
     """What is left out."""
 
     policy: bool = False
@@ -48,7 +48,7 @@ class Case:
     """Slots of whose decision, or whole run, somebody's last word is a thumbs-down rating."""
     first_viewed_at: float | None = None
     """When anybody saw it first, as Unix time; None when it was decided unseen here, as by the command line."""
-    thread: Thread = field(default_factory=Thread)
+    thread: ThreadHistory = field(default_factory=ThreadHistory)
     """What people were asked, and answered, on the same thread."""
 
     @property
@@ -97,24 +97,24 @@ class Case:
         return self.final == self.proposed
 
 
-def why_left_out(case: Case, rules: Rules, now: float, chat: bool) -> Left | None:
+def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> LeftOut | None:
     """Why a case says nothing to learn from at a Unix time, in a chat only calls do; None when it does."""
     decisions = case.review.decisions
     if len(decisions) < len(case.review.actions) or not decisions:
-        return Left.OPEN if case.review.row.state is ReviewState.OPEN else Left.UNDECIDED
+        return LeftOut.OPEN if case.review.row.state is ReviewState.OPEN else LeftOut.UNDECIDED
     if chat and not made_by_agent(case.review, case.context):
-        return Left.NO_CALL
+        return LeftOut.NO_CALL
     if not rules.policy and any(decision.actor_kind is not ActorKind.PERSON for decision in decisions.values()):
-        return Left.POLICY
+        return LeftOut.POLICY
     if not rules.fast and any(_too_fast(case, decision) for decision in decisions.values()):
-        return Left.FAST
+        return LeftOut.FAST
     row = case.review.row
     if not rules.undoable and row.state is ReviewState.DECIDED and (row.effective_at or 0.0) > now:
-        return Left.UNDOABLE
+        return LeftOut.UNDOABLE
     return None
 
 
 def _too_fast(case: Case, decision: Decision) -> bool:
     """Whether nobody can have read the call in that time; a decision of the command line has no time in view, and is believed."""
     size = next(len(canonical_json.dumps(action.args)) for action in case.review.actions if action.slot == decision.slot)
-    return decision.looked_ms is not None and decision.looked_ms < needed_s(size) * 1000
+    return decision.looked_ms is not None and decision.looked_ms < reading_time_s(size) * 1000

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hitl_tui.export.chat import conversation_of, prompt_of, proposal, tools_of, with_text_arguments
+from hitl_tui.export.chat import conversation_of, prompt_of, proposal_message, tools_of, with_text_arguments
 from hitl_tui.export.examples import Case
 from hitl_tui.model import DecisionKind
 
@@ -17,7 +17,7 @@ def sft(case: Case) -> Iterator[Example]:
     """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
     prompt = prompt_of(case)
     if prompt and case.final:
-        yield {"messages": [*prompt, proposal(case, prompt, case.final)], "tools": tools_of(case)}
+        yield {"messages": [*prompt, proposal_message(case, prompt, case.final)], "tools": tools_of(case)}
 
 
 def dpo(case: Case) -> Iterator[Example]:
@@ -26,8 +26,8 @@ def dpo(case: Case) -> Iterator[Example]:
     if prompt and case.wanted and case.wanted != case.proposed:
         yield {
             "prompt": prompt,
-            "chosen": [proposal(case, prompt, case.wanted)],
-            "rejected": [proposal(case, prompt, case.proposed)],
+            "chosen": [proposal_message(case, prompt, case.wanted)],
+            "rejected": [proposal_message(case, prompt, case.proposed)],
             "tools": tools_of(case),
         }
 
@@ -37,9 +37,9 @@ def kto(case: Case) -> Iterator[Example]:
     prompt, tools = prompt_of(case), tools_of(case)
     if not prompt:
         return
-    yield {"prompt": prompt, "completion": [proposal(case, prompt, case.proposed)], "label": case.good, "tools": tools}
+    yield {"prompt": prompt, "completion": [proposal_message(case, prompt, case.proposed)], "label": case.good, "tools": tools}
     if case.final and not case.good:
-        yield {"prompt": prompt, "completion": [proposal(case, prompt, case.final)], "label": True, "tools": tools}
+        yield {"prompt": prompt, "completion": [proposal_message(case, prompt, case.final)], "label": True, "tools": tools}
 
 
 CHATS = ("sft", "dpo", "kto", "openai-dpo")
@@ -108,7 +108,7 @@ FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
 }  # fmt: skip
 
 
-def written(example: Example, format_: str) -> Example:
+def in_format(example: Example, format_: str) -> Example:
     """An example as its format has it: arguments become JSON text where it wants text. Only now, as a mask in JSON text would spoil it."""
     if format_ == "openai-dpo":
         return _openai(example)
@@ -126,7 +126,7 @@ def _openai(one: Example) -> Example:
     }
 
 
-def features(format_: str) -> Example | None:
+def column_types(format_: str) -> Example | None:
     """What `datasets.Features.from_dict` takes, so that `load_dataset` keeps every call's arguments as they are; None where it need not.
 
     Without it the library guesses at the columns from the first 10 MB: it takes a text for a time, and stops at a tool it meets later.
@@ -147,7 +147,7 @@ LEAST, MOST = -(2**63), 2**64 - 1
 """Whole numbers that `datasets` reads in a column of JSON objects; it refuses a file with any beyond."""
 
 
-def loadable(value: Any) -> tuple[Any, int]:
+def fit_columns(value: Any) -> tuple[Any, int]:
     """Return a JSON value with the whole numbers that typed columns cannot hold as text, and how many there were."""
     count = _count_beyond(value)
     return (_numbers_as_text(value) if count else value), count

@@ -13,12 +13,12 @@ from hitl_tui.errors import Refused
 
 LONGEST = 20_000
 """Characters looked at in one piece; longer texts are cut at blanks, so that no pattern takes forever."""
-KNOWN, SHORT = 10_000, 40
+MAX_REMEMBERED, SHORT_TEXT = 10_000, 40
 """So many texts of so few characters are remembered to have nothing to mask: keys, roles, names of tools come in every example."""
 NUMBERS = (int, float)
 EXACT = 10**22
 """Floats below this are written as the whole number that they are, if they are one."""
-CALLED = re.compile(r"(?i)(?:phone|mobile|fax|(?<![a-z])tel)(?:[_ -]?(?:number|no|nr))?$")
+PHONE_KEY = re.compile(r"(?i)(?:phone|mobile|fax|(?<![a-z])tel)(?:[_ -]?(?:number|no|nr))?$")
 """Keys of telephone numbers: as a number one has lost the plus that it is known by."""
 
 
@@ -79,14 +79,14 @@ class Masker:
         if isinstance(value, str):
             text = value
         elif numbers and type(value) in NUMBERS and _is_whole(value):
-            text = "+" * bool(CALLED.search(key)) + _digits(value)
+            text = "+" * bool(PHONE_KEY.search(key)) + _digits(value)
         else:
             return masked
-        return masked if masked != value or len(key) > SHORT else self._told(key, text) or masked
+        return masked if masked != value or len(key) > SHORT_TEXT else self._told(key, text) or masked
 
     def _told(self, key: str, text: str) -> str:
         """What is written for a text that is secret under this key; empty when it is not."""
-        beginning = f"{key}={text[:SHORT]}"
+        beginning = f"{key}={text[:SHORT_TEXT]}"
         for mask in self._masks:
             if (found := mask.pattern.search(beginning)) and found.end() > len(key) + 1:
                 self.counts[mask.name] += 1
@@ -112,7 +112,7 @@ class Masker:
             masked, count = mask.pattern.subn(mask.instead, masked)
             if count:
                 self.counts[mask.name] += count
-        if masked == text and len(text) <= SHORT and len(self._clean) < KNOWN:
+        if masked == text and len(text) <= SHORT_TEXT and len(self._clean) < MAX_REMEMBERED:
             self._clean.add(text)
         return masked
 

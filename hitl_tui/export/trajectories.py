@@ -10,12 +10,12 @@ from hitl_tui.model import Answer, Attempt, Context, DecisionKind, Json, Message
 
 CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
 """What asks about calls; everything else asks a question of its own, under the name of a node."""
-Place = tuple[int, int]
+CallPlace = tuple[int, int]
 """Which message of a conversation, and which of its calls, both from 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedCall:
     """That people were asked about a call, and their answer if there is one."""
 
     review: int
@@ -25,30 +25,30 @@ class Asked:
     answer: Answer | None
 
 
-class Thread:
+class ThreadHistory:
     """What was asked on a thread, in order."""
 
-    def __init__(self, asked: Iterable[Asked] = ()) -> None:
-        self.by_digest: dict[str, list[Asked]] = {}
-        self.by_id: dict[str, list[Asked]] = {}
+    def __init__(self, asked: Iterable[AskedCall] = ()) -> None:
+        self.by_digest: dict[str, list[AskedCall]] = {}
+        self.by_id: dict[str, list[AskedCall]] = {}
         for one in asked:
             self.by_digest.setdefault(one.digest, []).append(one)
             if one.tool_call is not None:
                 self.by_id.setdefault(one.tool_call, []).append(one)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Thread) and self.by_digest == other.by_digest
+        return isinstance(other, ThreadHistory) and self.by_digest == other.by_digest
 
     def __hash__(self) -> int:
         return hash(tuple(self.by_digest))
 
-    def again(self, one: Asked) -> list[Asked]:
+    def again(self, one: AskedCall) -> list[AskedCall]:
         """Everything that was asked about the same call: again where its review went stale, or another gate stood behind it."""
         return self.by_id[one.tool_call] if one.tool_call is not None else [one]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ProposingMessage:
     """The message in which an agent made the calls of a review."""
 
     index: int
@@ -59,7 +59,7 @@ class Turn:
     """Whether each call is there with its very arguments, not only its name."""
 
 
-def turn_of(review: Review, context: Context) -> Turn | None:
+def proposing_message(review: Review, context: Context) -> ProposingMessage | None:
     """The newest message that makes all the review's calls; None when there is none.
 
     Arguments may differ only where the newest message with calls still waits for results: a graph may have changed them since.
@@ -70,9 +70,9 @@ def turn_of(review: Review, context: Context) -> Turn | None:
         if said[index].role != "agent" or not said[index].calls:
             continue
         if places := _places(review, said[index], exact=True):
-            return Turn(index, places, True)
-        if newest and (places := _places(review, said[index], exact=False)) and _waits(context):
-            return Turn(index, places, False)
+            return ProposingMessage(index, places, True)
+        if newest and (places := _places(review, said[index], exact=False)) and _has_open_calls(context):
+            return ProposingMessage(index, places, False)
         newest = False
     return None
 
@@ -82,7 +82,7 @@ def _places(review: Review, message: Message, exact: bool) -> dict[int, int] | N
     left = dict(enumerate(message.calls))
     found = {}
     for action in review.actions:
-        same = [number for number, call in left.items() if call[0] == action.name and (not exact or _same(call[1], action.args))]
+        same = [number for number, call in left.items() if call[0] == action.name and (not exact or _same_args(call[1], action.args))]
         if not same:
             return None
         found[action.slot] = same[0]
@@ -90,7 +90,7 @@ def _places(review: Review, message: Message, exact: bool) -> dict[int, int] | N
     return found
 
 
-def _same(one: Json, other: Json) -> bool:
+def _same_args(one: Json, other: Json) -> bool:
     return digest_of("", one) == digest_of("", other)
 
 
@@ -98,26 +98,26 @@ def made_by_agent(review: Review, context: Context) -> bool:
     """Whether an agent's model made the review's calls, as far as can be known: none is a question, nor a name that a graph made up."""
     if review.row.kind not in CALLS or not all(isinstance(action.args, dict) for action in review.actions):
         return False
-    if not context.conversation or turn_of(review, context):
+    if not context.conversation or proposing_message(review, context):
         return True
-    if _waits(context):
+    if _has_open_calls(context):
         return False  # the model called something else, and that asks
     called = {name for message in context.conversation if message.role == "agent" for name, _ in message.calls}
     return all(action.name in called or isinstance(action.args_schema, dict) for action in review.actions)
 
 
-def _waits(context: Context) -> bool:
+def _has_open_calls(context: Context) -> bool:
     """Whether the newest message with calls still waits for results."""
     said = context.conversation
     newest = next((index for index in range(len(said) - 1, -1, -1) if said[index].calls), None)
     if newest is None:
         return False
-    return sum(place[0] == newest for place in answered(said, context.attempts).values()) < len(said[newest].calls)
+    return sum(place[0] == newest for place in answered_calls(said, context.attempts).values()) < len(said[newest].calls)
 
 
-def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, Place]:
+def answered_calls(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, CallPlace]:
     """Which call each tool result answers: the one with that very result, else the oldest open one of its name, else the oldest."""
-    waiting: dict[Place, tuple[str, Json]] = {}
+    waiting: dict[CallPlace, tuple[str, Json]] = {}
     found = {}
     for index, message in enumerate(said):
         waiting.update({(index, number): call for number, call in enumerate(message.calls)})
@@ -132,16 +132,16 @@ def answered(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, 
     return found
 
 
-def before(review: Review, context: Context, thread: Thread) -> tuple[list[Message], dict[int, Place]]:
+def conversation_before(review: Review, context: Context, thread: ThreadHistory) -> tuple[list[Message], dict[int, CallPlace]]:
     """What was said before the review's calls, and which call each result in it answers.
 
     It is as people wanted it: the calls they corrected are there as they ran, and those that they refused are not.
     """
-    said, turn = context.conversation, turn_of(review, context)
+    said, turn = context.conversation, proposing_message(review, context)
     answers = _answers(review, said, turn, thread)
-    results = answered(said, context.attempts)
+    results = answered_calls(said, context.attempts)
     made: list[Message] = []
-    now: dict[Place, Place] = {}
+    now: dict[CallPlace, CallPlace] = {}
     found = {}
     for index, message in enumerate(said[: turn.index] if turn else said):
         kept = [(index, number) for number in range(len(message.calls)) if not _refused(answers.get((index, number)))]
@@ -172,27 +172,27 @@ def _without_notice(text: str, name: str, args: Json) -> str:
     return result.removeprefix("\n\nTool response:").removeprefix("\n") if ran else notice
 
 
-def _answers(review: Review, said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[Place, Answer]:
+def _answers(review: Review, said: Sequence[Message], turn: ProposingMessage | None, thread: ThreadHistory) -> dict[CallPlace, Answer]:
     """What people answered to calls of the conversation in reviews before this one.
 
     Equal calls are told apart by their order, from the newest back, as a conversation may have lost its beginning. Where fewer were asked
     about than are there, those beside this review's are still to come.
     """
     found = {}
-    for digest, places in _alike(said, turn, thread).items():
-        asked = _each_once([one for one in thread.by_digest[digest] if one.review < review.row.id])
+    for digest, places in _places_by_digest(said, turn, thread).items():
+        asked = _latest_per_call([one for one in thread.by_digest[digest] if one.review < review.row.id])
         late = sum(turn is not None and index >= turn.index for index, _ in places)
         skipped = max(0, min(late, len(places) - len(asked)))
         for place, one in zip(reversed(places[: len(places) - skipped]), reversed(asked), strict=False):
-            if answer := _last_word(one, thread, review.row.id):
+            if answer := _final_answer(one, thread, review.row.id):
                 found[place] = answer
     return found
 
 
-def _alike(said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[str, list[Place]]:
+def _places_by_digest(said: Sequence[Message], turn: ProposingMessage | None, thread: ThreadHistory) -> dict[str, list[CallPlace]]:
     """Where each call of the thread stands in the conversation, in order, without those that the turn's review is about."""
     mine = {(turn.index, number) for number in turn.places.values()} if turn else set()
-    found: dict[str, list[Place]] = {}
+    found: dict[str, list[CallPlace]] = {}
     for index, message in enumerate(said):
         for number, call in enumerate(message.calls):
             if (index, number) not in mine and (digest := digest_of(*call)) in thread.by_digest:
@@ -200,15 +200,15 @@ def _alike(said: Sequence[Message], turn: Turn | None, thread: Thread) -> dict[s
     return found
 
 
-def _each_once(asked: Sequence[Asked]) -> list[Asked]:
+def _latest_per_call(asked: Sequence[AskedCall]) -> list[AskedCall]:
     """What was asked about each call last, in order."""
-    last: dict[str | int, Asked] = {}
+    last: dict[str | int, AskedCall] = {}
     for number, one in enumerate(asked):
         last[number if one.tool_call is None else one.tool_call] = one
     return list(last.values())
 
 
-def _last_word(asked: Asked, thread: Thread, until: int) -> Answer | None:
+def _final_answer(asked: AskedCall, thread: ThreadHistory, until: int) -> Answer | None:
     """What counts of all the answers about a call before a review: to let a corrected call run is no word against the correction."""
     word = None
     for one in thread.again(asked):
@@ -217,7 +217,7 @@ def _last_word(asked: Asked, thread: Thread, until: int) -> Answer | None:
     return word
 
 
-def overruled(review: Review, thread: Thread) -> frozenset[int]:
+def overruled(review: Review, thread: ThreadHistory) -> frozenset[int]:
     """Slots whose call people did not let run as it was when they were asked about it again later."""
     return frozenset(
         action.slot
@@ -227,7 +227,7 @@ def overruled(review: Review, thread: Thread) -> frozenset[int]:
     )
 
 
-def beside(turn: Turn, review: Review, context: Context, thread: Thread) -> dict[int, tuple[str, Json]]:
+def unasked_calls(turn: ProposingMessage, review: Review, context: Context, thread: ThreadHistory) -> dict[int, tuple[str, Json]]:
     """The calls of a review's turn about which nobody is asked, by place.
 
     Known only where one review asks about all of a message: elsewhere a call beside it may be asked about later, and is left out.

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui import __version__, atomic_write
-from hitl_tui.export.examples import Case, Rules, why_left_out
-from hitl_tui.export.formats import CHATS, COLUMNS, examples, features, loadable, written
+from hitl_tui.export.examples import Case, Selection, left_out_reason
+from hitl_tui.export.formats import CHATS, COLUMNS, column_types, examples, fit_columns, in_format
 from hitl_tui.export.redaction import Masker
 from hitl_tui.formatting import counted
 
@@ -31,12 +31,12 @@ NO_EXAMPLE = {
     "kto": "no conversation",
 }
 """Why a review gives no example in a format; the other formats take every review."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell as a formula."""
 
 
 @dataclass(slots=True)
-class Exported:
+class ExportResult:
     """What an export contains, counted while it is written."""
 
     format: str
@@ -62,7 +62,7 @@ class Exported:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest."""
-        columns = features(self.format)
+        columns = column_types(self.format)
         return {
             "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
             "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())),
@@ -90,11 +90,11 @@ def manifest_of(path: Path) -> Path:
 async def write(
     path: Path,
     cases: AsyncIterator[Case],
-    done: Exported,
-    rules: Rules,
+    done: ExportResult,
+    selection: Selection,
     masker: Masker | None,
     progress: Callable[[int], None],
-    record: Callable[[Exported], Awaitable[None]],
+    record: Callable[[ExportResult], Awaitable[None]],
 ) -> None:
     """Write cases into a new file and its manifest. The same cases give the same bytes, and memory does not grow with their number.
 
@@ -102,7 +102,7 @@ async def write(
         path: the file, which must not exist yet.
         cases: what to export.
         done: names format and filter; its counts are filled in.
-        rules: which cases are left out.
+        selection: which cases are left out.
         masker: masks secrets and personal data; None to mask nothing.
         progress: called after each review with the number of reviews read.
         record: awaited when both files are on the disk under temporary names; if it raises, neither file appears.
@@ -119,7 +119,7 @@ async def write(
             add(_cells(COLUMNS))
         async for case in cases:
             done.seen += 1
-            for text in _texts(case, done, rules, masker, _row if table else _line):
+            for text in _texts(case, done, selection, masker, _row if table else _line):
                 add(text)
             progress(done.seen)
         done.sha256 = hashed.hexdigest()
@@ -131,15 +131,17 @@ async def write(
         await record(done)
 
 
-def _texts(case: Case, done: Exported, rules: Rules, masker: Masker | None, encode: Callable[[dict[str, Any]], str]) -> Iterator[str]:
-    if left := why_left_out(case, rules, done.began, done.format in CHATS):
+def _texts(
+    case: Case, done: ExportResult, selection: Selection, masker: Masker | None, encode: Callable[[dict[str, Any]], str]
+) -> Iterator[str]:
+    if left := left_out_reason(case, selection, done.began, done.format in CHATS):
         done.left_out[left] += 1
         return
     made = 0
     for example in examples(case, done.format):
-        whole = written(masker.example(example) if masker else example, done.format)
-        if features(done.format):
-            whole, count = loadable(whole)
+        whole = in_format(masker.example(example) if masker else example, done.format)
+        if column_types(done.format):
+            whole, count = fit_columns(whole)
             done.as_text += count
         yield encode(whole)
         done.examples += 1
@@ -154,7 +156,7 @@ def _line(example: dict[str, Any]) -> str:
 
 
 def _row(example: dict[str, Any]) -> str:
-    return _cells([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in example.values()])
+    return _cells([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in example.values()])
 
 
 def _cells(cells: Sequence[Any]) -> str:

@@ -99,7 +99,7 @@ async def standings(store: Store, policy: Policy) -> list[Standing]:
         return []
     made, shared = [], await rows.shared_names(store)
     for one in await rows.climbers(store, policy.ladder, time.time()):
-        bar = SHARED if one.facts.agent in shared else ladder.barred(one.facts, policy)
+        bar = SHARED if one.facts.agent in shared else ladder.why_barred(one.facts, policy)
         proposed, says = ladder.proposal(one.held.level, one.evidence, policy.ladder, bar)
         held = one.held
         made.append(Standing(one.facts.agent, one.facts.tool, held.level, held.since, held.by, one.why, one.evidence, proposed, says))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Feedback, Rating, Subject
-from hitl_tui.sanitize import UNSEEN
+from hitl_tui.sanitize import INVISIBLE
 from hitl_tui.store import feedback
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Ratings:
         Raises:
             Refused: there is no such decision, message or run, it is an attention check, or the words are too many.
         """
-        comment = canonical_json.plain(comment.strip())
+        comment = canonical_json.storable(comment.strip())
         if len(comment) > LONGEST_COMMENT:
             raise Refused(f"the comment has {len(comment):,} characters", f"at most {LONGEST_COMMENT:,} fit")
-        given = await feedback.rate(self._store, subject, rating, comment, _tidy(tags), self._inbox.reviewer)
+        given = await feedback.rate(self._store, subject, rating, comment, _normalize_tags(tags), self._inbox.reviewer)
         self._inbox.ring()
         return given
 
@@ -75,19 +75,19 @@ class Ratings:
         spelled: dict[str, str] = {}
         for message in feedback.reasons(self._store, agent, tool):
             text = " ".join(message.split())
-            if 0 < len(text) <= LONGEST_REASON and not UNSEEN.search(text):
+            if 0 < len(text) <= LONGEST_REASON and not INVISIBLE.search(text):
                 counts[text.casefold()] = counts.get(text.casefold(), 0) + 1
                 spelled.setdefault(text.casefold(), text)
         return [spelled[key] for key in sorted(counts, key=lambda key: -counts[key])][:MOST_REASONS]
 
 
-def _tidy(tags: Iterable[str]) -> list[str]:
+def _normalize_tags(tags: Iterable[str]) -> list[str]:
     """Lower case, single blanks, each once.
 
     Raises:
         Refused: too many, or one too long.
     """
-    parts = (" ".join(canonical_json.plain(part).lower().split()) for tag in tags for part in tag.split(","))
+    parts = (" ".join(canonical_json.storable(part).lower().split()) for tag in tags for part in tag.split(","))
     found = list(dict.fromkeys(filter(None, parts)))
     if len(found) > MOST_TAGS:
         raise Refused(f"{len(found)} tags are too many", f"at most {MOST_TAGS} say something")

@@ -38,7 +38,7 @@ class Changes:
     """False when the caller is so far behind that some changes are missing: read everything again."""
 
 
-def signature(reviewer: str) -> str:
+def reviewer_name(reviewer: str) -> str:
     """Return the reviewer's name in the form that is stored with what they do.
 
     Raises:
@@ -68,13 +68,13 @@ class Inbox:
 
         Args:
             store: an open store.
-            reviewer: the person who acts; see `signature`.
+            reviewer: the person who acts; see `reviewer_name`.
             ring: called after each commit that workers should notice.
             grace_s: seconds in which a decision can be undone.
             policies: finds the policies; called on the first question about policy, not at start-up.
             claim_s: seconds a claim lasts.
         """
-        self.reviewer = signature(reviewer)
+        self.reviewer = reviewer_name(reviewer)
         self.store = store
         self.claim_s = claim_s
         self.ring = ring

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Entry, Lesson, LessonState
-from hitl_tui.oversight.lessons import checked
+from hitl_tui.oversight.lessons import validate_text
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import lessons as kept
 
@@ -77,7 +77,7 @@ class Lessons:
         return [await self._inbox.history.get(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
 
     async def _decide(self, found: Lesson, state: LessonState, text: str | None) -> Lesson:
-        said = found.text if text in (None, found.text) else checked(text or "")
+        said = found.text if text in (None, found.text) else validate_text(text or "")
         if (state, said) != (found.state, found.text):
             await kept.decide(self._store, found.id, state, said, found.wording if said == found.text else "person", self._inbox.reviewer)
             self._inbox.ring()

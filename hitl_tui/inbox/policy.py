@@ -10,7 +10,7 @@ from hitl_tui.store import agents
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
     from hitl_tui.policy.explain import Explanation
-    from hitl_tui.policy.loader import Policies, PolicyNow
+    from hitl_tui.policy.loader import Policies, PolicyStatus
     from hitl_tui.policy.schema import Policy
 
 
@@ -26,14 +26,14 @@ class PolicyLookup:
         """The policy in force, of a project when `target` names one; None when there is none. Costs one or two `stat` calls."""
         return self.status(target).policy
 
-    def status(self, target: str = "") -> PolicyNow:
+    def status(self, target: str = "") -> PolicyStatus:
         """The policy in force with its file and errors. Returns the same object while the file does not change."""
         if self._policies is None and self._inbox.find_policies:
             self._policies = self._inbox.find_policies()
         if self._policies is None:
-            from hitl_tui.policy.loader import PolicyNow
+            from hitl_tui.policy.loader import PolicyStatus
 
-            return PolicyNow()
+            return PolicyStatus()
         return self._policies.of(target).now()
 
     async def of_review(self, review: int) -> Policy | None:
@@ -60,6 +60,6 @@ class PolicyLookup:
         run = await self._inbox.runs.get(found.row.run)
         target = await agents.target_of(self._store, review)
         now = self.status(target)
-        note, levels = facts.note_of(found), autonomy.levels(self._store, run.agent)
-        walks = {a.slot: explain(facts.stored(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
+        note, levels = facts.warning_of(found), autonomy.levels(self._store, run.agent)
+        walks = {a.slot: explain(facts.of_review(run, found, a), now.policy, found.row.opened_at, note, levels) for a in found.actions}
         return Explanation(found, target, now, walks)

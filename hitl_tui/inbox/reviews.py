@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import failpoints, validation
 from hitl_tui.errors import Refused
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox.takeovers import require_not_taken_over
 from hitl_tui.model import Answer, Attention, Context, Endorsement, Escalation, Look, Notice, Past, Review, ReviewRow, ReviewState, Version
 from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
@@ -156,7 +156,7 @@ class Reviews:
             validation.check(review.row.kind, shown[slot], answer)
         require_not_taken_over(self._store, self._inbox.reviewer, review.row.run)
         await decisions.decide(self._store, review.row.id, answers, shown, self._inbox.reviewer, self._inbox.grace_s, looked_ms)
-        failpoints.reached(Step.DECIDED)
+        failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return await decisions.state_of(self._store, review.row.id)
 
@@ -201,7 +201,7 @@ class Reviews:
 
         to = " ".join(to.split())
         policy = await self._inbox.policy.of_review(review)
-        if problem := escalation.unknown(to, self._inbox.reviewer, policy.groups if policy else {}):
+        if problem := escalation.recipient_problem(to, self._inbox.reviewer, policy.groups if policy else {}):
             raise Refused(*problem)
         await escalations.escalate(self._store, review, to, self._inbox.reviewer, note.strip(), time.time())
         self._inbox.ring()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json, failpoints
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox.takeovers import require_not_taken_over
 from hitl_tui.model import Agent, Attention, Event, Json, Run, RunOptions, RunState
 from hitl_tui.store import attention_checks, runs
@@ -68,7 +68,7 @@ class Runs:
         title = canonical_json.one_line(text if text is not None else given, 120)
         made = [(found.project if found else project, agent, thread or str(uuid4()), title, stored) for _ in range(count)]
         ids = await runs.insert(self._store, made, options, self._inbox.reviewer)
-        failpoints.reached(Step.LAUNCHED)
+        failpoints.reached(Failpoint.LAUNCHED)
         self._inbox.ring()
         return [await self.get(id_) for id_ in ids]
 

@@ -48,7 +48,7 @@ class Takeovers:
                 this ends.
         """
         await self._inbox.runs.get(run)  # refuses an unknown run
-        made = await takeovers.take(self._store, run, self._inbox.reviewer, canonical_json.plain(reason))
+        made = await takeovers.take(self._store, run, self._inbox.reviewer, canonical_json.storable(reason))
         self._inbox.ring()
         if made is None:
             found = self._inbox.runs.attention_check(run)
@@ -104,10 +104,10 @@ class Takeovers:
             Refused: the plan does nothing or does not fit the run's state.
             Stale: this reviewer no longer has the run.
         """
-        from hitl_tui import handback
+        from hitl_tui import takeover_plan
 
         found = await takeovers.get(self._store, takeover)
-        handback.check(plan, await self.head(found.run), await self.state_schema(found.run))
+        takeover_plan.validate(plan, await self.head(found.run), await self.state_schema(found.run))
         if not await takeovers.hand_back(self._store, takeover, self._inbox.reviewer, plan):
             await self._refuse_ended(takeover)
         self._inbox.ring()

@@ -52,7 +52,7 @@ class Confidence:
     value: float | None = None
     """From 0 to 1; None when unknown."""
     source: str = ""
-    """A `confidence.Source`; empty when none said anything."""
+    """A `confidence.ConfidenceSource`; empty when none said anything."""
     note: str = ""
     """How the number came to be, or why there is none; a clause for people."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
-from hitl_tui.notify.content import Message
+from hitl_tui.notify.content import Notification
 from hitl_tui.notify.subprocess_runner import Failed, run
 from hitl_tui.policy.notification import COMMAND, DESKTOP, channel_of
 from hitl_tui.policy.schema import Notify
@@ -35,7 +35,7 @@ MAX_ERROR = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryResult:
     """The outcome of one delivery attempt."""
 
     error: str = ""
@@ -44,7 +44,7 @@ class Outcome:
     """Trying again would not help."""
 
 
-def next_attempt_at(outcome: Outcome, tries: int, retries: int, now: float) -> float | None:
+def next_attempt_at(outcome: DeliveryResult, tries: int, retries: int, now: float) -> float | None:
     """Unix time of the next attempt after `tries`; None if there is none."""
     if outcome.lasting or tries > retries:
         return None
@@ -65,7 +65,7 @@ def _scheme(url: str) -> str:
     return one_line(url.partition("://")[0], 20)
 
 
-async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
+async def deliver(channel: str, notify: Notify, message: Notification) -> DeliveryResult:
     """Send a message through a channel, within the policy's time limit. Never raises. If cancelled, it ends what it started."""
     url = _url_of(channel, notify)
     try:
@@ -78,13 +78,13 @@ async def deliver(channel: str, notify: Notify, message: Message) -> Outcome:
             given = {"url": url, "title": message.title, "body": message.body, "timeout_s": notify.timeout_s}
             await run(CHILD, json.dumps(given, ensure_ascii=False), {}, notify.timeout_s + STARTUP_S)
         else:
-            return Outcome(GONE, lasting=True)
+            return DeliveryResult(GONE, lasting=True)
     except Failed as failed:
-        return _url_failure(url, failed, notify.timeout_s) if url else Outcome(_without_secrets(failed.reason, ""), failed.lasting)
-    return Outcome()
+        return _url_failure(url, failed, notify.timeout_s) if url else DeliveryResult(_without_secrets(failed.reason, ""), failed.lasting)
+    return DeliveryResult()
 
 
-def _desktop(message: Message) -> Sequence[str]:
+def _desktop(message: Notification) -> Sequence[str]:
     if program := shutil.which("notify-send"):
         return program, "--app-name=hitl-tui", "--", message.title, html.escape(message.body, quote=False)  # it reads bodies as markup
     if program := shutil.which("osascript"):
@@ -92,14 +92,14 @@ def _desktop(message: Message) -> Sequence[str]:
     raise Failed("; ".join(NO_DESKTOP), lasting=True)
 
 
-def _url_failure(url: str, failed: Failed, timeout_s: float) -> Outcome:
+def _url_failure(url: str, failed: Failed, timeout_s: float) -> DeliveryResult:
     if failed.code == NOT_INSTALLED:
-        return Outcome("; ".join(NO_EXTRA), lasting=True)
+        return DeliveryResult("; ".join(NO_EXTRA), lasting=True)
     if failed.code == NO_SERVICE:
-        return Outcome(f"Apprise cannot use this {_scheme(url)}:// address; correct it in [notify]", lasting=True)
+        return DeliveryResult(f"Apprise cannot use this {_scheme(url)}:// address; correct it in [notify]", lasting=True)
     timed_out = failed.code == -signal.SIGALRM
     reason = f"it did not answer within {timeout_s:g} s" if timed_out else _without_secrets(failed.reason, url)
-    return Outcome(f"{_scheme(url)}: {reason}")
+    return DeliveryResult(f"{_scheme(url)}: {reason}")
 
 
 def _without_secrets(output: str, url: str) -> str:

@@ -49,7 +49,7 @@ Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongCall:
     """A clearly wrong call."""
 
     args: Json
@@ -57,7 +57,7 @@ class Wrong:
     """What is wrong about it: `the amount is 1,000 times what was asked`."""
 
 
-def made(tool: str, args: Json, schema: Json, said: str, seed: str) -> Wrong | None:
+def make_wrong_call(tool: str, args: Json, schema: Json, said: str, seed: str) -> WrongCall | None:
     """The clearly wrong call after a real one that fits the tool's schema, always the same for a seed; None where there is none.
 
     `said` is everything around the call: a stranger is somebody who is nowhere in it.
@@ -68,19 +68,19 @@ def made(tool: str, args: Json, schema: Json, said: str, seed: str) -> Wrong | N
     for where, value in _leaves(args):
         for wrong, clause in _wrongs(tool, where, value, f"{said}\n{canonical_json.dumps(args)}".lower(), seed):
             changed = _put(args, where, wrong)
-            if changed != args and not validation.unkeepable(changed) and not validation.schema_problem(changed, schema):
-                found.append(Wrong(changed, clause))
-    return found[draw(f"{seed}\0{tool}", len(found))] if found else None
+            if changed != args and not validation.storage_problem(changed) and not validation.schema_problem(changed, schema):
+                found.append(WrongCall(changed, clause))
+    return found[pick(f"{seed}\0{tool}", len(found))] if found else None
 
 
-def draw(seed: str, count: int) -> int:
+def pick(seed: str, count: int) -> int:
     """A number from 0 up to that count, the same for the same seed."""
     return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8], "big") % count
 
 
-def after(every: int, seed: str) -> int:
+def decisions_until_next(every: int, seed: str) -> int:
     """After how many decisions the next check comes: about `every`, from half of it to half as many again."""
-    return every - every // 2 + draw(seed, 2 * (every // 2) + 1)
+    return every - every // 2 + pick(seed, 2 * (every // 2) + 1)
 
 
 def still_wrong(correct: str, wrong: str, edited: str | None) -> bool:
@@ -114,7 +114,7 @@ def _wrongs(tool: str, where: Where, value: Json, known: str, seed: str) -> Iter
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     words = _words(name)
     if _is_number(value) and abs(value) >= 1 and any(_words(part) & AMOUNTS for part in where if isinstance(part, str)):
-        yield value * TIMES, f"the {_told(where)} is {TIMES:,} times what was asked"
+        yield value * TIMES, f"the {_in_words(where)} is {TIMES:,} times what was asked"
     if not isinstance(value, str) or not value.strip():
         return
     if MAIL.fullmatch(value.strip()):
@@ -127,8 +127,8 @@ def _wrongs(tool: str, where: Where, value: Json, known: str, seed: str) -> Iter
     elif words & PLACES and PATH.match(value):
         yield from _elsewhere(_words(tool))
     elif words & WORDS and len(value) >= LONG:
-        drawn = draw(f"{seed}\0leak", len(LEAKS))
-        yield _said_inside(value, LEAKS[drawn]), f"the {_told((name,))} {LEAKED[drawn]}"
+        drawn = pick(f"{seed}\0leak", len(LEAKS))
+        yield _with_sentence(value, LEAKS[drawn]), f"the {_in_words((name,))} {LEAKED[drawn]}"
 
 
 def _to_stranger(words: frozenset[str], known: str, seed: str) -> Iterator[tuple[Json, str]]:
@@ -136,7 +136,7 @@ def _to_stranger(words: frozenset[str], known: str, seed: str) -> Iterator[tuple
         return
     strangers = [one for one in STRANGERS if one not in known]
     if strangers:
-        stranger = strangers[draw(f"{seed}\0who", len(strangers))]
+        stranger = strangers[pick(f"{seed}\0who", len(strangers))]
         yield stranger, f"it goes to {stranger}, who is nowhere in the conversation"
 
 
@@ -149,7 +149,7 @@ def _elsewhere(tool: frozenset[str]) -> Iterator[tuple[Json, str]]:
         yield "/etc/shadow", "it is done with /etc/shadow, the machine's own passwords"
 
 
-def _said_inside(text: str, sentence: str) -> str:
+def _with_sentence(text: str, sentence: str) -> str:
     """The text with a paragraph more, in front of its last one where it has several."""
     head, gap, last = text.rstrip().rpartition("\n\n")
     return f"{head}{gap}{sentence}\n\n{last}" if gap else f"{text.rstrip()}\n\n{sentence}"
@@ -190,38 +190,38 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _told(where: Where) -> str:
+def _in_words(where: Where) -> str:
     return " ".join(str(part) for part in where if isinstance(part, str)).replace("_", " ")
 
 
 # The same elsewhere
 
 
-def alike(value: Any, old: Json, new: Json) -> Any:
+def replace_everywhere(value: Any, old: Json, new: Json) -> Any:
     """A JSON value with the call's arguments changed wherever they stand in it, also where a text tells them."""
     if value == old and type(value) is type(old):
         return new
     if isinstance(value, dict):
-        return {key: alike(part, old, new) for key, part in value.items()}
+        return {key: replace_everywhere(part, old, new) for key, part in value.items()}
     if isinstance(value, list):
-        return [alike(part, old, new) for part in value]
-    return in_words(value, old, new) if isinstance(value, str) else value
+        return [replace_everywhere(part, old, new) for part in value]
+    return replace_in_text(value, old, new) if isinstance(value, str) else value
 
 
-def in_words(text: str, old: Json, new: Json) -> str:
+def replace_in_text(text: str, old: Json, new: Json) -> str:
     """A text that may tell the arguments, as Python or as JSON writes them."""
     for write in (repr, canonical_json.dumps, lambda value: json.dumps(value, indent=2)):
         text = text.replace(write(old), write(new)) if len(write(old)) >= LONG else text
     return text
 
 
-def other_id(text: str, seed: str) -> str:
+def different_id(text: str, seed: str) -> str:
     """An id of the same shape: every digit, hex digit and letter is another."""
     is_hex = re.fullmatch(r"[0-9a-f-]+", text) is not None
     head, mark, rest = text.rpartition("_") if "_" in text else text.rpartition(":")
     drawn = []
     for number, char in enumerate(rest):
         letters = "0123456789abcdef" if is_hex else "0123456789" if char.isdigit() else "abcdefghijklmnopqrstuvwxyz"
-        new = letters[draw(f"{seed}\0{number}", len(letters))] if char.isascii() and char.isalnum() else char
+        new = letters[pick(f"{seed}\0{number}", len(letters))] if char.isascii() and char.isalnum() else char
         drawn.append(new.upper() if char.isupper() else new)
     return f"{head}{mark}{''.join(drawn)}"

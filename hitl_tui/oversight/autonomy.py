@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hitl_tui.formatting import percent_down
 from hitl_tui.model import Evidence, Facts, Level, Risk
 from hitl_tui.oversight import statistics
-from hitl_tui.oversight.statistics import Believed
+from hitl_tui.oversight.statistics import ConfidenceBin
 from hitl_tui.policy.engine import effective_risk, selects
 from hitl_tui.policy.schema import Ladder, Policy, Rule
 
@@ -30,7 +30,7 @@ BINS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class WeighedDecision:
     """One decision by a person, as far as it is evidence."""
 
     at: float
@@ -41,7 +41,7 @@ class Weighed:
     spot_check: bool = False
 
 
-def evidence(decided: Sequence[Weighed], came_at: float | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
+def evidence(decided: Sequence[WeighedDecision], came_at: float | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
     """What decisions say together, given newest first; `came_at` is when the tool came to its level, None from the start.
 
     `attention` is how many checks were shown to those who decided, and how many of them they caught.
@@ -62,7 +62,7 @@ def evidence(decided: Sequence[Weighed], came_at: float | None, attention: tuple
     )
 
 
-def _bins(decided: Sequence[Weighed]) -> list[Believed]:
+def _bins(decided: Sequence[WeighedDecision]) -> list[ConfidenceBin]:
     """Of the confidence that was stated; none when that was too seldom."""
     stated = [(one.confidence, one.unchanged) for one in decided if one.confidence is not None and 0 <= one.confidence <= 1]
     if not stated or len(stated) * 2 < len(decided):
@@ -70,11 +70,11 @@ def _bins(decided: Sequence[Weighed]) -> list[Believed]:
     bins: dict[int, list[tuple[float, bool]]] = {}
     for confidence, unchanged in stated:
         bins.setdefault(min(BINS - 1, math.floor(confidence * BINS)), []).append((confidence, unchanged))
-    return [_believed(one) for one in bins.values()]
+    return [_bin_of(one) for one in bins.values()]
 
 
-def _believed(stated: Sequence[tuple[float, bool]]) -> Believed:
-    return Believed(
+def _bin_of(stated: Sequence[tuple[float, bool]]) -> ConfidenceBin:
+    return ConfidenceBin(
         len(stated),
         sum(confidence for confidence, _ in stated),
         sum(confidence * confidence for confidence, _ in stated),
@@ -83,9 +83,9 @@ def _believed(stated: Sequence[tuple[float, bool]]) -> Believed:
     )
 
 
-def barred(facts: Facts, policy: Policy) -> str:
+def why_barred(facts: Facts, policy: Policy) -> str:
     """Why a tool earns nothing, as a clause; empty when it may. `facts` are of its last call, of which the arguments do not matter."""
-    rule = deciding(facts, policy)
+    rule = deciding_rule(facts, policy)
     if rule and rule.outcome:
         return f"rule {rule.name!r} decides it"
     risk = effective_risk(rule, facts) if rule else facts.risk
@@ -94,7 +94,7 @@ def barred(facts: Facts, policy: Policy) -> str:
     return "" if risk else "its risk is unknown: only a rule that says it lets it go on"
 
 
-def deciding(facts: Facts, policy: Policy) -> Rule | None:
+def deciding_rule(facts: Facts, policy: Policy) -> Rule | None:
     """The rule that speaks for every call of the tool, whatever its arguments, its run and the hour; those before it speak for some."""
     always = (rule for rule in policy.rules if rule.when is None and not rule.tags and rule.hours is None)
     return next((rule for rule in always if selects(rule, facts, 0.0)), None)

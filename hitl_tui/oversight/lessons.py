@@ -21,7 +21,7 @@ from enum import IntEnum
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Json
-from hitl_tui.sanitize import spelt
+from hitl_tui.sanitize import spell_out
 
 LEAST = 2
 """So many calls that were corrected alike, or rejected for the same reason, make a lesson."""
@@ -62,7 +62,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
+class CorrectedCall:
     """A call that a person changed."""
 
     decision: int
@@ -71,7 +71,7 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedCall:
     """A call that a person rejected."""
 
     decision: int
@@ -79,7 +79,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnLesson:
     """A lesson as the rules draw it."""
 
     topic: str
@@ -100,7 +100,7 @@ class Trait:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ArgumentChange:
     """What became of one argument; `_MISSING` where it was not there."""
 
     decision: int
@@ -108,31 +108,31 @@ class Change:
     after: object
 
 
-def draw(tool: str, calls: Sequence[Corrected | Rejected]) -> list[Drawn]:
+def draw_lessons(tool: str, calls: Sequence[CorrectedCall | RejectedCall]) -> list[DrawnLesson]:
     """The lessons of one tool's rejections and corrections, by topic; the same whatever the order they come in."""
     ordered = sorted(calls, key=lambda call: call.decision)
-    corrected = [call for call in ordered if isinstance(call, Corrected)]
-    rejected = [call for call in ordered if isinstance(call, Rejected)]
-    changes: dict[str, list[Change]] = defaultdict(list)
+    corrected = [call for call in ordered if isinstance(call, CorrectedCall)]
+    rejected = [call for call in ordered if isinstance(call, RejectedCall)]
+    changes: dict[str, list[ArgumentChange]] = defaultdict(list)
     for one in corrected:
         for name, change in _changes(one):
             changes[name].append(change)
-    reasons: dict[str, list[Rejected]] = defaultdict(list)
+    reasons: dict[str, list[RejectedCall]] = defaultdict(list)
     for each in rejected:
-        if reason := normal(each.reason):
+        if reason := normalized(each.reason):
             reasons[reason].append(each)
     found = [_of_changes(tool, name, made, len(corrected)) for name, made in changes.items()]
     found += [_of_reason(tool, reason, made) for reason, made in reasons.items() if len(made) >= LEAST]
     return sorted((lesson for lesson in found if lesson), key=lambda lesson: lesson.topic)
 
 
-def checked(text: str) -> str:
+def validate_text(text: str) -> str:
     """A lesson as a person wrote it: one line, nothing in it unseen.
 
     Raises:
         Refused: it is empty or too long.
     """
-    line = " ".join(spelt(canonical_json.plain("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
+    line = " ".join(spell_out(canonical_json.storable("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
     if not line:
         raise Refused("a lesson needs a text", "say what the agent shall do the next time")
     if len(line) > LONGEST:
@@ -140,15 +140,15 @@ def checked(text: str) -> str:
     return line
 
 
-def normal(reason: str) -> str:
+def normalized(reason: str) -> str:
     """A reason as it is compared with others: no capitals, one space between words, no full stop at its end, nothing unseen."""
-    words = " ".join(canonical_json.plain(reason).casefold().split())
-    return " ".join(spelt(words, lambda _: "").split()).strip(" .!,;:")
+    words = " ".join(canonical_json.storable(reason).casefold().split())
+    return " ".join(spell_out(words, lambda _: "").split()).strip(" .!,;:")
 
 
 def quoted(value: object) -> str:
     """A value as a lesson quotes it: JSON in one line; a long text is cut, and says so."""
-    text = spelt(value if isinstance(value, str) else canonical_json.canonical(value))
+    text = spell_out(value if isinstance(value, str) else canonical_json.canonical(value))
     if len(text) > QUOTED:
         return f"{json.dumps(_cut(text, QUOTED), ensure_ascii=False)} (cut)"
     return json.dumps(text, ensure_ascii=False) if isinstance(value, str) else text
@@ -167,12 +167,12 @@ def name_of(name: str) -> str:
 # Differences
 
 
-def _changes(call: Corrected) -> Iterator[tuple[str, Change]]:
+def _changes(call: CorrectedCall) -> Iterator[tuple[str, ArgumentChange]]:
     """What changed, by argument; what is no object is one argument without a name."""
     before: Mapping[str, object] = call.proposed if isinstance(call.proposed, dict) else {"": call.proposed}
     after: Mapping[str, object] = call.final if isinstance(call.final, dict) else {"": call.final}
     for name in sorted({*before, *after}):
-        change = Change(call.decision, before.get(name, _MISSING), after.get(name, _MISSING))
+        change = ArgumentChange(call.decision, before.get(name, _MISSING), after.get(name, _MISSING))
         if _key(change.before) != _key(change.after):
             yield name, change
 
@@ -185,7 +185,7 @@ def _is_blank(value: object) -> bool:
     return value is _MISSING or value is None or value in ("", [], {})
 
 
-def traits(before: object, after: object) -> set[Trait]:
+def traits_of(before: object, after: object) -> set[Trait]:
     """All that can be said of a change and may be the same in others."""
     if after is _MISSING:
         return {Trait(Rank.LEFT_OUT)}
@@ -215,7 +215,7 @@ def _of_texts(before: str, after: str) -> Iterator[Trait]:
 def _of_words(before: str, after: str) -> Iterator[Trait]:
     """Pieces that were replaced, taken out or put in."""
     was, now = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
-    first = _alike(was, now)
+    first = _common_prefix(was, now)
     last = 0
     while last < min(len(was), len(now)) - first and was[-1 - last] == now[-1 - last]:
         last += 1
@@ -232,7 +232,7 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
             yield Trait(Rank.ALSO, (_key(new),))
 
 
-def _alike(was: Sequence[str], now: Sequence[str]) -> int:
+def _common_prefix(was: Sequence[str], now: Sequence[str]) -> int:
     """The place up to which the two are the same."""
     return next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
 
@@ -251,7 +251,7 @@ def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str])
         yield open_
 
 
-def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:
+def common_trait(changes: Sequence[ArgumentChange]) -> tuple[Trait, tuple[int, ...]] | None:
     """What an argument's changes, the oldest first, have in common, and the decisions that have it.
 
     At least two must have it, and from some change on half of them: two out of a hundred may be chance, the last two are not. What neither
@@ -259,7 +259,7 @@ def common(changes: Sequence[Change]) -> tuple[Trait, tuple[int, ...]] | None:
     """
     having: dict[Trait, list[int]] = defaultdict(list)
     for place, change in enumerate(changes):
-        for trait in traits(change.before, change.after):
+        for trait in traits_of(change.before, change.after):
             having[trait].append(place)
     ranked = []
     for trait, places in having.items():
@@ -278,7 +278,7 @@ def _is_enough(places: Sequence[int], count: int) -> bool:
     return any(left - nth >= LEAST and (left - nth) * 2 >= count - place for nth, place in enumerate(places))
 
 
-def _rank(trait: Trait, made: Sequence[Change]) -> Rank:
+def _rank(trait: Trait, made: Sequence[ArgumentChange]) -> Rank:
     """A value that took the place of one and the same is less telling than what the two differ in."""
     if trait.rank is not Rank.SET:
         return trait.rank
@@ -289,10 +289,10 @@ def _rank(trait: Trait, made: Sequence[Change]) -> Rank:
 # Sentences
 
 
-def _of_changes(tool: str, name: str, changes: Sequence[Change], of: int) -> Drawn | None:
+def _of_changes(tool: str, name: str, changes: Sequence[ArgumentChange], of: int) -> DrawnLesson | None:
     place = f"`{name_of(name)}`" if name else "it"
-    topic = f"edit:{_cut(spelt(name), TOPIC)}"
-    shared = common(changes)
+    topic = f"edit:{_cut(spell_out(name), TOPIC)}"
+    shared = common_trait(changes)
     if shared:
         trait, decisions = shared
         gist = f"When you call {name_of(tool)}, {_what_to_do(trait, place)}."
@@ -300,20 +300,20 @@ def _of_changes(tool: str, name: str, changes: Sequence[Change], of: int) -> Dra
     elif len(changes) >= LEAST_UNALIKE:
         gist = f"When you call {name_of(tool)}, look twice at {place}: people change it."
         decisions, count = tuple(change.decision for change in changes), len(changes)
-        return Drawn(topic, gist, f"{gist} They did in {_share(count, of)}, last {_from_to(changes[-1])}.", decisions)
+        return DrawnLesson(topic, gist, f"{gist} They did in {_share(count, of)}, last {_from_to(changes[-1])}.", decisions)
     else:
         return None
-    return Drawn(topic, gist, f"{gist} People did so in {_share(count, of)}.", decisions)
+    return DrawnLesson(topic, gist, f"{gist} People did so in {_share(count, of)}.", decisions)
 
 
 def _share(count: int, of: int) -> str:
     return f"{count} of the {of} calls they corrected" if count < of else f"all {of} calls they corrected"
 
 
-def _from_to(change: Change) -> str:
+def _from_to(change: ArgumentChange) -> str:
     """What it was and became, a long text no further than around the first difference."""
     was, now = (value if isinstance(value, str) else _key(value) for value in (change.before, change.after))
-    place = _alike(was, now)
+    place = _common_prefix(was, now)
     return f"from {_excerpt(change.before, was, place)} to {_excerpt(change.after, now, place)}"
 
 
@@ -350,13 +350,13 @@ def _what_to_do(trait: Trait, place: str) -> str:
             return f"keep {place} short, half as long as you would"
 
 
-def _of_reason(tool: str, reason: str, made: Sequence[Rejected]) -> Drawn:
+def _of_reason(tool: str, reason: str, made: Sequence[RejectedCall]) -> DrawnLesson:
     """In the words that were used most; of those used as often, the last."""
-    used = Counter(" ".join(spelt(canonical_json.plain(one.reason)).split()) for one in made)
-    last = {" ".join(spelt(canonical_json.plain(one.reason)).split()): place for place, one in enumerate(made)}
+    used = Counter(" ".join(spell_out(canonical_json.storable(one.reason)).split()) for one in made)
+    last = {" ".join(spell_out(canonical_json.storable(one.reason)).split()): place for place, one in enumerate(made)}
     words = max(used, key=lambda one: (used[one], last[one]))
     name = name_of(tool)
     gist = f"Before you call {name}, think of why people rejected it: {quoted(words)}."
-    return Drawn(
+    return DrawnLesson(
         f"reject:{_cut(reason, TOPIC)}", gist, f"{gist} They gave that reason {len(made)} times.", tuple(one.decision for one in made)
     )

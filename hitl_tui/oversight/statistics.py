@@ -74,7 +74,7 @@ def wilson(good: int, total: int, z: float = Z) -> tuple[float, float] | None:
 # Times
 
 
-def bucket(seconds: float) -> int:
+def time_bucket(seconds: float) -> int:
     """The bucket of a time; a clock that jumped back gives the first."""
     return 0 if not seconds > LEAST else math.ceil(math.log(seconds / LEAST, GROWTH))
 
@@ -92,7 +92,7 @@ def quantile(buckets: Mapping[int, int], q: float) -> float | None:
     return None
 
 
-def about(buckets: Mapping[int, int]) -> float | None:
+def rough_median(buckets: Mapping[int, int]) -> float | None:
     """The median in seconds of a histogram whose buckets are `ABOUT` of the others together; None of nothing."""
     return quantile({number * ABOUT + ABOUT // 2 if number else 0: count for number, count in buckets.items()}, 0.5)
 
@@ -100,22 +100,22 @@ def about(buckets: Mapping[int, int]) -> float | None:
 # What was edited, and why it was rejected
 
 
-def edited(proposed: str | None, final: str | None) -> str:
+def edited_arguments(proposed: str | None, final: str | None) -> str:
     """Which arguments two JSON texts differ in, also by having one that the other has not: a JSON list of their names."""
     before, after = _read(proposed), _read(final)
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        return json.dumps([] if _form(before) == _form(after) else [WHOLE])
+        return json.dumps([] if _canonical(before) == _canonical(after) else [WHOLE])
     names = [
         name
         for name in before.keys() | after.keys()
-        if name not in before or name not in after or _form(before[name]) != _form(after[name])
+        if name not in before or name not in after or _canonical(before[name]) != _canonical(after[name])
     ]
-    return json.dumps(sorted({one_line(canonical_json.plain(name), NAME_LENGTH) for name in names})[:MOST_NAMES])
+    return json.dumps(sorted({one_line(canonical_json.storable(name), NAME_LENGTH) for name in names})[:MOST_NAMES])
 
 
-def worded(reason: str | None) -> str:
+def normalized_reason(reason: str | None) -> str:
     """A reason as it is counted: no capitals, one space between words, no full stop at its end, of bounded length."""
-    return one_line(" ".join(canonical_json.plain(reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
+    return one_line(" ".join(canonical_json.storable(reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
 
 
 def _read(text: str | None) -> Any:
@@ -125,7 +125,7 @@ def _read(text: str | None) -> Any:
         return text
 
 
-def _form(value: Any) -> str:
+def _canonical(value: Any) -> str:
     """The one text of a value, by which it is compared: `true` is not 1."""
     try:
         return canonical_json.canonical(value)
@@ -137,7 +137,7 @@ def _form(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
+class ConfidenceBin:
     """Actions whose confidence was about the same, and how many of them people approved unchanged."""
 
     count: int
@@ -150,7 +150,7 @@ class Believed:
     """Sum of the confidence of the good ones."""
 
 
-def brier(bins: Sequence[Believed]) -> float | None:
+def brier(bins: Sequence[ConfidenceBin]) -> float | None:
     """The Brier score (1950): mean squared difference of stated confidence and what came of it, 0 is best; exact whatever the bins."""
     total = sum(one.count for one in bins)
     if not total:
@@ -158,7 +158,7 @@ def brier(bins: Sequence[Believed]) -> float | None:
     return max(0.0, sum(one.squares - 2 * one.believed_good + one.good for one in bins) / total)
 
 
-def calibration_error(bins: Sequence[Believed]) -> float | None:
+def calibration_error(bins: Sequence[ConfidenceBin]) -> float | None:
     """Expected calibration error (Naeini et al. 2015): mean difference of confidence and share of good ones, by the size of the bins."""
     total = sum(one.count for one in bins)
     if not total:
@@ -166,7 +166,7 @@ def calibration_error(bins: Sequence[Believed]) -> float | None:
     return sum(abs(one.confidence - one.good) for one in bins) / total
 
 
-def overconfidence(bins: Sequence[Believed]) -> float | None:
+def overconfidence(bins: Sequence[ConfidenceBin]) -> float | None:
     """The part of the calibration error that is too much confidence: stated too low, it only asks more often than it need."""
     total = sum(one.count for one in bins)
     if not total:
@@ -174,12 +174,12 @@ def overconfidence(bins: Sequence[Believed]) -> float | None:
     return sum(max(0.0, one.confidence - one.good) for one in bins) / total
 
 
-def reliability(bins: Sequence[Believed]) -> list[tuple[float, float, int]]:
+def reliability(bins: Sequence[ConfidenceBin]) -> list[tuple[float, float, int]]:
     """For a plot: mean confidence, share of good ones, and count of every bin that has any; by confidence."""
     return sorted((one.confidence / one.count, one.good / one.count, one.count) for one in bins if one.count)
 
 
-def supported_threshold(bins: Sequence[Believed], wanted: float, least: int = 30) -> float | None:
+def supported_threshold(bins: Sequence[ConfidenceBin], wanted: float, least: int = 30) -> float | None:
     """The lowest confidence from which on the data supports acting: Wilson's lower bound of the good ones above it is at least `wanted`.
 
     None when there are fewer than `least` anywhere above, or no threshold does. The value is the lowest mean of a bin.
@@ -196,7 +196,7 @@ def supported_threshold(bins: Sequence[Believed], wanted: float, least: int = 30
 # Pace
 
 
-def needed_s(size: int) -> float:
+def reading_time_s(size: int) -> float:
     """Seconds below which nobody can have read so many characters."""
     return min(MOST_READING_S, LEAST_READING_S + size / READING_CPS)
 
@@ -240,7 +240,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TrendPoint:
     """One day or week of a trend."""
 
     began: float
@@ -260,7 +260,7 @@ class Figures:
     """From being asked to being decided."""
     looked: Times
     """Time in view."""
-    trend: Sequence[Span]
+    trend: Sequence[TrendPoint]
     """Oldest first; of every day, or week of a long period, in which anything was decided."""
     edited: Sequence[tuple[str, int]]
     """Arguments that were changed, with how often; the most first."""
@@ -272,7 +272,7 @@ class Figures:
 class Calibration:
     """Stated confidence against what people decided."""
 
-    bins: Sequence[Believed]
+    bins: Sequence[ConfidenceBin]
     brier: float | None
     error: float | None
     """Expected calibration error."""

@@ -22,7 +22,7 @@ READ = 20_000
 TOKENS = 50_000
 
 
-class Source(StrEnum):
+class ConfidenceSource(StrEnum):
     """Who says how sure the agent is."""
 
     INTERRUPT = "interrupt"
@@ -39,7 +39,7 @@ class Source(StrEnum):
     """The agent's own words: `confidence: 0.82`, `I am 85 % sure`."""
 
 
-DEFAULT_ORDER = tuple(Source)
+DEFAULT_ORDER = tuple(ConfidenceSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Signals:
 UNKNOWN = Confidence(None, "", "nobody said how sure the agent is")
 
 
-def assess(signals: Signals, order: Sequence[Source] = DEFAULT_ORDER) -> Confidence:
+def assess(signals: Signals, order: Sequence[ConfidenceSource] = DEFAULT_ORDER) -> Confidence:
     """How sure the agent is, by the first source of the order that says anything. Never raises."""
     for source in order:
         found = _READERS[source](signals)
@@ -69,28 +69,28 @@ def assess(signals: Signals, order: Sequence[Source] = DEFAULT_ORDER) -> Confide
 
 
 def _interrupt(signals: Signals) -> Confidence | None:
-    return _given(signals.value)
+    return _value_at(signals.value)
 
 
 def _metadata(signals: Signals) -> Confidence | None:
     call, message = signals.call, signals.message
     holders = (call, _in(call, "metadata"), *(_in(message, key) for key in ("metadata", "additional_kwargs", "response_metadata")))
-    return next(filter(None, map(_given, holders)), None)
+    return next(filter(None, map(_value_at, holders)), None)
 
 
 def _state(signals: Signals) -> Confidence | None:
-    return _given(signals.state, signals.state_key)
+    return _value_at(signals.state, signals.state_key)
 
 
 def _field(signals: Signals) -> Confidence | None:
-    return _given(_in(signals.call, "args")) or _given(_object(_said(signals.message)))
+    return _value_at(_in(signals.call, "args")) or _value_at(_object(_text_of(signals.message)))
 
 
 def _in(holder: Json, key: str) -> Json:
     return holder.get(key) if isinstance(holder, Mapping) else None
 
 
-def _given(holder: Json, key: str = "confidence") -> Confidence | None:
+def _value_at(holder: Json, key: str = "confidence") -> Confidence | None:
     """What a key says; None when it is not there or null."""
     found = _in(holder, key)
     return None if found is None else _number(found)
@@ -98,7 +98,7 @@ def _given(holder: Json, key: str = "confidence") -> Confidence | None:
 
 def _number(found: Json) -> Confidence:
     if isinstance(found, str):
-        return _written(found)
+        return _parse_text(found)
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 1:
         return _no_number(found)
     return Confidence(float(found))
@@ -107,7 +107,7 @@ def _number(found: Json) -> Confidence:
 _WRITTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,17})?|\.[0-9]{1,17})\s?(%?)")
 
 
-def _written(text: str) -> Confidence:
+def _parse_text(text: str) -> Confidence:
     """A number as text: from 0 to 1, or with a % from 0 to 100."""
     match = _WRITTEN.fullmatch(text.strip())
     number = round(float(match[1]) / 100, 6) if match and match[2] else float(match[1]) if match else math.nan
@@ -140,7 +140,7 @@ def _object(text: str) -> Json:
         return None
 
 
-def _said(message: Json) -> str:
+def _text_of(message: Json) -> str:
     """The text of a message, without its reasoning and tool-use blocks."""
     content = _in(message, "content")
     if isinstance(content, str):
@@ -168,7 +168,7 @@ def _logprobs(signals: Signals) -> Confidence | None:
     logs = [_in(token, "logprob") for token in tokens]
     if not all(isinstance(text, str) for text in texts) or not all(_is_logprob(log) for log in logs):
         return Confidence(None, "", "its log-probabilities are malformed")
-    if isinstance(signals.call, Mapping) and "".join(texts).strip() == _said(signals.message).strip():
+    if isinstance(signals.call, Mapping) and "".join(texts).strip() == _text_of(signals.message).strip():
         return None
     own = _tokens_of(signals.call, texts)
     chosen = logs[own] if own else logs
@@ -240,7 +240,7 @@ _CLAUSE = 60
 
 def _words(signals: Signals) -> Confidence | None:
     """The lowest number the agent gives in its text; unknown as soon as one of them is not plainly a number, or is in doubt."""
-    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _said(signals.message)[-READ:]))
+    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _text_of(signals.message)[-READ:]))
     found = [_claim(text, match) for match in _CLAIMS.finditer(text)]
     doubtful = next((one for one in found if one.value is None), None)
     if not found or doubtful:
@@ -255,15 +255,15 @@ def _claim(text: str, match: re.Match[str]) -> Confidence:
     clause = re.split(r"[.!;:\n]\s", text[max(0, match.start() - _CLAUSE) : match.start()])[-1]
     if _DOUBT.search(clause) or text[match.end() :].lstrip(" \t\"'*")[:1] == "?":
         return Confidence(None, "", f"{quote}, but not plainly")
-    number = _written(re.sub(r"\s?per\s?cent$", "%", said.strip().rstrip(".,:!"), flags=re.IGNORECASE))
+    number = _parse_text(re.sub(r"\s?per\s?cent$", "%", said.strip().rstrip(".,:!"), flags=re.IGNORECASE))
     return Confidence(number.value, "", quote if number.value is not None else f"{quote}, which is no number from 0 to 1")
 
 
-_READERS: Mapping[Source, Callable[[Signals], Confidence | None]] = {
-    Source.INTERRUPT: _interrupt,
-    Source.METADATA: _metadata,
-    Source.STATE: _state,
-    Source.LOGPROBS: _logprobs,
-    Source.FIELD: _field,
-    Source.WORDS: _words,
+_READERS: Mapping[ConfidenceSource, Callable[[Signals], Confidence | None]] = {
+    ConfidenceSource.INTERRUPT: _interrupt,
+    ConfidenceSource.METADATA: _metadata,
+    ConfidenceSource.STATE: _state,
+    ConfidenceSource.LOGPROBS: _logprobs,
+    ConfidenceSource.FIELD: _field,
+    ConfidenceSource.WORDS: _words,
 }

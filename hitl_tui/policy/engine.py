@@ -21,7 +21,7 @@ from enum import StrEnum
 from hitl_tui.formatting import short_date
 from hitl_tui.model import DecisionKind, Facts, Held, Json, Level, Levels, Outcome, PauseKind, Risk, Verdict
 from hitl_tui.policy import globs
-from hitl_tui.policy.expression_eval import Undecided, holds
+from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.schema import Policy, Rule
 
 ASKS_PERSON = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
@@ -194,11 +194,11 @@ def valid(facts: Facts) -> Facts:
 # Rules
 
 
-def matches(rule: Rule, facts: Facts, now: float) -> bool | Undecided:
-    """Whether a rule matches an action; `Undecided` when its condition cannot be evaluated."""
+def matches(rule: Rule, facts: Facts, now: float) -> bool | Undetermined:
+    """Whether a rule matches an action; `Undetermined` when its condition cannot be evaluated."""
     if not selects(rule, facts, now):
         return False
-    return holds(rule.when, facts) if rule.when else True
+    return evaluate(rule.when, facts) if rule.when else True
 
 
 def selects(rule: Rule, facts: Facts, now: float) -> bool:
@@ -218,10 +218,10 @@ def effective_risk(rule: Rule, facts: Facts) -> Risk | None:
     return max(rule.risk, facts.risk, key=_LOW_TO_HIGH.index)
 
 
-def _apply(rule: Rule, answer: bool | Undecided, facts: Facts, policy: Policy, levels: Levels) -> tuple[Verdict, list[WalkStep]]:
+def _apply(rule: Rule, answer: bool | Undetermined, facts: Facts, policy: Policy, levels: Levels) -> tuple[Verdict, list[WalkStep]]:
     """The verdict of a rule that matches or cannot be evaluated, and the steps it leaves the decision to, if it names no outcome."""
     risk = effective_risk(rule, facts)
-    if isinstance(answer, Undecided):
+    if isinstance(answer, Undetermined):
         return _verdict(rule, Outcome.ASK, f"rule {rule.name!r} could not be judged: {answer.why}", risk), []
     if rule.outcome is not None:
         return _by_outcome(rule, rule.outcome, facts, risk), []

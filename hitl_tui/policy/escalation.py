@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from hitl_tui.model import Actor, ActorKind, Outcome, Pause, PauseKind, Verdict, person_key, same_person
+
+if TYPE_CHECKING:
+    from hitl_tui.policy.schema import ChainStep  # the console imports this module before its first frame, and needs no policy then
 
 LONGEST_NAME = 100
 NEAR = 0.75
 """How much like a group's name a name is that is taken for a slip."""
 
 
-class Step(Protocol):
-    """A step of the policy's chain (`policy.Step`): what this needs of it, so that the console need not read policies before it shows."""
-
-    @property
-    def to(self) -> str:
-        """A group or a person."""
-
-    @property
-    def after_s(self) -> float:
-        """Seconds nobody claimed it since the step before."""
-
-
 @dataclass(frozen=True, slots=True)
-class Call:
+class EscalationRequest:
     """Why a review is put before somebody."""
 
     to: str
@@ -37,7 +28,7 @@ class Call:
     """A clause for people."""
 
 
-def called(agent: str, pause: Pause, verdicts: Mapping[int, Verdict]) -> Call | None:
+def escalation_of(agent: str, pause: Pause, verdicts: Mapping[int, Verdict]) -> EscalationRequest | None:
     """Why a pause that just came up is escalated: the agent asks for a person, or policy sends it to one; None when neither does."""
     asked = _of_people(verdicts)
     to = recipient(verdicts)
@@ -46,12 +37,12 @@ def called(agent: str, pause: Pause, verdicts: Mapping[int, Verdict]) -> Call | 
         reason, wanted = args.get("reason"), args.get("to")
         wanted = wanted.strip()[:LONGEST_NAME] if isinstance(wanted, str) else ""
         why = f"the agent asks for a person: {reason}" if isinstance(reason, str) and reason.strip() else "the agent asks for a person"
-        return Call(wanted or to, Actor(f"agent:{agent}", ActorKind.AGENT), why)
+        return EscalationRequest(wanted or to, Actor(f"agent:{agent}", ActorKind.AGENT), why)
     worst = next((one for one in asked if one.outcome is Outcome.TAKEOVER), None)
     if worst:
-        return Call(to, _rule(worst), worst.reason if worst.rule in worst.reason else f"{worst.reason} ({worst.rule})")
+        return EscalationRequest(to, _rule(worst), worst.reason if worst.rule in worst.reason else f"{worst.reason} ({worst.rule})")
     named = next((one for one in asked if one.to), None)
-    return Call(to, _rule(named), f"rule {named.rule!r} sends it to {to}") if named else None
+    return EscalationRequest(to, _rule(named), f"rule {named.rule!r} sends it to {to}") if named else None
 
 
 def _rule(verdict: Verdict) -> Actor:
@@ -65,7 +56,7 @@ def recipient(verdicts: Mapping[int, Verdict]) -> str:
     return next((one.to for one in worst_first if one.to), "")
 
 
-def soonest(verdicts: Mapping[int, Verdict]) -> Verdict | None:
+def earliest_deadline(verdicts: Mapping[int, Verdict]) -> Verdict | None:
     """Of what people have to decide the verdict with the first deadline; None when there is none."""
     timed = [one for one in _of_people(verdicts) if one.deadline_s is not None]
     return min(timed, key=lambda one: (one.deadline_s or 0.0, one.then), default=None)
@@ -75,7 +66,7 @@ def _of_people(verdicts: Mapping[int, Verdict]) -> list[Verdict]:
     return [one for _, one in sorted(verdicts.items()) if one.outcome in (Outcome.ASK, Outcome.TAKEOVER)]
 
 
-def started(chain: Sequence[Step], to: str) -> tuple[str, int | None]:
+def first_step(chain: Sequence[ChainStep], to: str) -> tuple[str, int | None]:
     """To whom something goes that was just escalated to somebody, or with an empty `to` to anybody, and as which step of the chain."""
     if not chain:
         return to, None
@@ -84,7 +75,7 @@ def started(chain: Sequence[Step], to: str) -> tuple[str, int | None]:
     return to, next((number for number, step in enumerate(chain) if step.to == to), None)
 
 
-def following(chain: Sequence[Step], step: int | None) -> tuple[int, float] | None:
+def next_step(chain: Sequence[ChainStep], step: int | None) -> tuple[int, float] | None:
     """The step after that one, or after an escalation that is none, and the seconds nobody claims it until then; None at the end.
 
     Who was named outside of the chain comes before it, and has as long as the first that the chain waits for anybody.
@@ -96,7 +87,7 @@ def following(chain: Sequence[Step], step: int | None) -> tuple[int, float] | No
     return number, after if after or number else next((one.after_s for one in chain if one.after_s), 0.0)
 
 
-def unknown(to: str, own: str, groups: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
+def recipient_problem(to: str, own: str, groups: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
     """Why somebody cannot escalate to that name, and what to do; None when they can: who is in no group may be a person all the same."""
     if len(to) > LONGEST_NAME or not to.isprintable():
         return "that is no name of a group or a person", f"give one of up to {LONGEST_NAME} characters, all of them visible"

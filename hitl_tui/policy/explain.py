@@ -20,8 +20,8 @@ from hitl_tui.policy.engine import (
     valid,
     walk,
 )
-from hitl_tui.policy.expression_eval import inquired
-from hitl_tui.policy.loader import PolicyNow
+from hitl_tui.policy.expression_eval import values_read
+from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy, Rule
 
 
@@ -61,7 +61,7 @@ class Explanation:
     review: Review
     target: str
     """Its project, by which the policy is found."""
-    file: PolicyNow
+    file: PolicyStatus
     walks: Mapping[int, Walk]
     """By slot."""
 
@@ -118,7 +118,7 @@ def _mismatches(rule: Rule, facts: Facts, now: float) -> Iterator[str]:
 
 def _values_read(rule: Rule, facts: Facts) -> str:
     """The values that a rule's condition reads, in brackets."""
-    values = [f"{path} is {found}" for path, found in inquired(rule.when, facts)] if rule.when else []
+    values = [f"{path} is {found}" for path, found in values_read(rule.when, facts)] if rule.when else []
     return f" ({', '.join(values)})" if values else ""
 
 

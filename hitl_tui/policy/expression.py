@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hitl_tui.errors import BadExpression
-from hitl_tui.suggest import nearest
+from hitl_tui.suggest import did_you_mean
 
 LENGTH = 2000
 """Characters of an expression."""
@@ -56,14 +56,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class ListLiteral:
     """A list as written."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function of one argument."""
 
     function: str
@@ -95,7 +95,7 @@ class Logic:
     operands: tuple[Node, ...]
 
 
-Node: TypeAlias = Constant | Name | Part | Items | Call | Unary | Binary | Logic
+Node: TypeAlias = Constant | Name | Part | ListLiteral | FunctionCall | Unary | Binary | Logic
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ def parse(text: str) -> Expression:
     """
     if len(text) > LENGTH:
         raise BadExpression(f"it has {len(text):,} characters", f"{LENGTH:,} are the most", LENGTH)
-    reader = _Reader(_tokens(text))
+    reader = _Parser(_tokens(text))
     tree = reader.either(0)
     if reader.now.kind != "end":
-        raise BadExpression(f"{_said(reader.now)} is not expected here", "join conditions with and, or", reader.now.at)
+        raise BadExpression(f"{_describe(reader.now)} is not expected here", "join conditions with and, or", reader.now.at)
     return Expression(text, tree, not reader.asks)
 
 
@@ -154,11 +154,11 @@ def _tokens(text: str) -> list[_Token]:
     return [*found, _Token("end", "", end)]
 
 
-def _said(token: _Token) -> str:
+def _describe(token: _Token) -> str:
     return "the end" if token.kind == "end" else repr(token.text[:40])
 
 
-class _Reader:
+class _Parser:
     """Reads tokens; each method reads one level of binding, `level` counts how deep it is."""
 
     def __init__(self, tokens: list[_Token]) -> None:
@@ -181,7 +181,7 @@ class _Reader:
 
     def _expect(self, sign: str) -> None:
         if not self._is(sign):
-            raise BadExpression(f"{sign!r} is missing, and {_said(self.now)} is there", "", self.now.at)
+            raise BadExpression(f"{sign!r} is missing, and {_describe(self.now)} is there", "", self.now.at)
         self._take()
 
     def _made(self, node: Node, *parts: Node) -> Node:
@@ -266,7 +266,7 @@ class _Reader:
                 node = self._made(Part(node, _index(token)), node)
                 self._expect("]")
             else:
-                raise BadExpression(f"{_said(token)} names no part", 'write args.name, args["name"] or args.items[0]', token.at)
+                raise BadExpression(f"{_describe(token)} names no part", 'write args.name, args["name"] or args.items[0]', token.at)
         return node
 
     def _value(self, level: int) -> Node:
@@ -287,7 +287,7 @@ class _Reader:
             return self._made(Constant(_CONSTANTS[token.text]))
         if token.kind == "word" and token.text not in _WORDS:
             return self._named(level)
-        raise BadExpression(f"a value is missing, and {_said(token)} is there", "", token.at)
+        raise BadExpression(f"a value is missing, and {_describe(token)} is there", "", token.at)
 
     def _items(self, level: int) -> Node:
         self._take()
@@ -297,23 +297,23 @@ class _Reader:
             if not self._is("]"):
                 self._expect(",")
         self._take()
-        return self._made(Items(tuple(items)), *items)
+        return self._made(ListLiteral(tuple(items)), *items)
 
     def _named(self, level: int) -> Node:
         token = self._take()
         if not self._is("("):
             if token.text not in NAMES:
-                raise BadExpression(f"nothing is called {token.text!r}", nearest(token.text, NAMES), token.at)
+                raise BadExpression(f"nothing is called {token.text!r}", did_you_mean(token.text, NAMES), token.at)
             self.asks = True
             return self._made(Name(token.text))
         if token.text not in FUNCTIONS:
-            raise BadExpression(f"there is no function {token.text}()", nearest(token.text, FUNCTIONS), token.at)
+            raise BadExpression(f"there is no function {token.text}()", did_you_mean(token.text, FUNCTIONS), token.at)
         self._take()
         argument = self.either(level + 1)
         self._expect(")")
         if token.text == "domain" and not (isinstance(argument, Constant) and isinstance(argument.value, str) and argument.value):
             raise BadExpression("domain() takes one domain as text", 'write domain("example.com")', token.at)
-        return self._made(Call(token.text, argument), argument)
+        return self._made(FunctionCall(token.text, argument), argument)
 
 
 def _number(token: _Token) -> int | float:

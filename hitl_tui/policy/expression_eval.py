@@ -14,7 +14,7 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.model import Facts, Json
 from hitl_tui.policy import globs
-from hitl_tui.policy.expression import NAMES, Binary, Call, Constant, Expression, Items, Logic, Name, Node, Part, Unary
+from hitl_tui.policy.expression import NAMES, Binary, Constant, Expression, FunctionCall, ListLiteral, Logic, Name, Node, Part, Unary
 from hitl_tui.policy.hosts import Domain, hosts
 
 WORK = 1_000_000
@@ -26,56 +26,56 @@ BITS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
+class Undetermined:
     """No answer, and why, as a clause."""
 
     why: str
 
 
-def holds(expression: Expression, facts: Facts) -> bool | Undecided:
+def evaluate(expression: Expression, facts: Facts) -> bool | Undetermined:
     """Whether the condition holds of the action. Never raises, and ends soon whatever the arguments are."""
     try:
-        found = _Judge(facts).value(expression.tree)
+        found = _Evaluator(facts).value(expression.tree)
     except _Stop as stop:
-        return Undecided(str(stop))
-    if isinstance(found, bool | Undecided):
+        return Undetermined(str(stop))
+    if isinstance(found, bool | Undetermined):
         return found
-    return Undecided(f"the condition is {_kind(found)} and not true or false")
+    return Undetermined(f"the condition is {_kind(found)} and not true or false")
 
 
-def inquired(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
+def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
     """What the condition asks of the action, as it writes it, and what is there, short and for people; each once."""
-    judge = _Judge(facts)
+    judge = _Evaluator(facts)
     found: dict[str, str] = {}
-    for node in _asked(expression.tree):
+    for node in _reads(expression.tree):
         try:
             value = judge.value(node)
         except _Stop:
             break
-        found.setdefault(_path(node), "not there" if isinstance(value, Undecided) else _short(value))
+        found.setdefault(_path(node), "not there" if isinstance(value, Undetermined) else _short(value))
     return list(found.items())
 
 
-def _asked(node: Node) -> Iterator[Name | Part]:
+def _reads(node: Node) -> Iterator[Name | Part]:
     if isinstance(node, Name):
         yield node
     elif isinstance(node, Part):
-        yield from (node,) if _path(node).startswith(NAMES) else _asked(node.whole)
+        yield from (node,) if _path(node).startswith(NAMES) else _reads(node.whole)
     else:
-        for part in _parts(node):
-            yield from _asked(part)
+        for part in _children(node):
+            yield from _reads(part)
 
 
-def _parts(node: Node) -> tuple[Node, ...]:
+def _children(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Logic):
         return node.operands
     if isinstance(node, Binary):
         return node.left, node.right
-    if isinstance(node, Items):
+    if isinstance(node, ListLiteral):
         return node.items
     if isinstance(node, Unary):
         return (node.operand,)
-    return (node.argument,) if isinstance(node, Call) else ()
+    return (node.argument,) if isinstance(node, FunctionCall) else ()
 
 
 def _short(value: Any) -> str:
@@ -87,7 +87,7 @@ class _Stop(Exception):
     """Why nothing can be said, as a clause."""
 
 
-class _Judge:
+class _Evaluator:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._left = WORK
@@ -98,7 +98,7 @@ class _Judge:
             raise _Stop("it would take too long: the arguments are too large for it")
 
     def value(self, node: Node) -> Any:
-        """The value of a node, or `Undecided`."""
+        """The value of a node, or `Undetermined`."""
         self._spend(1)
         if isinstance(node, Constant):
             return node.value
@@ -108,71 +108,71 @@ class _Judge:
             return self._logic(node)
         if isinstance(node, Binary):
             left, right = self.value(node.left), self.value(node.right)
-            return next((side for side in (left, right) if isinstance(side, Undecided)), None) or self._binary(node.sign, left, right)
+            return next((side for side in (left, right) if isinstance(side, Undetermined)), None) or self._binary(node.sign, left, right)
         if isinstance(node, Unary):
             return self._unary(node)
-        if isinstance(node, Items):
+        if isinstance(node, ListLiteral):
             items = [self.value(item) for item in node.items]
-            return next((item for item in items if isinstance(item, Undecided)), items)
+            return next((item for item in items if isinstance(item, Undetermined)), items)
         return self._call(node)
 
     def _fact(self, node: Name | Part) -> Any:
         if isinstance(node, Name):
             facts = self._facts
             found = list(facts.tags) if node.name == "tags" else facts.age_s if node.name == "age" else getattr(facts, node.name)
-            return Undecided(f"its {node.name} is unknown") if found is None and node.name != "args" else _told(found)
+            return Undetermined(f"its {node.name} is unknown") if found is None and node.name != "args" else _fact_value(found)
         whole = self.value(node.whole)
-        if isinstance(whole, Undecided):
+        if isinstance(whole, Undetermined):
             return whole
         if isinstance(whole, Mapping) and isinstance(node.key, str):
-            return whole[node.key] if node.key in whole else Undecided(f"there is no {_path(node)}")
+            return whole[node.key] if node.key in whole else Undetermined(f"there is no {_path(node)}")
         if isinstance(whole, list) and isinstance(node.key, int):
-            return whole[node.key] if node.key < len(whole) else Undecided(f"there is no {_path(node)}")
-        return Undecided(f"there is no {_path(node)}: {_path(node.whole)} is {_kind(whole)}")
+            return whole[node.key] if node.key < len(whole) else Undetermined(f"there is no {_path(node)}")
+        return Undetermined(f"there is no {_path(node)}: {_path(node.whole)} is {_kind(whole)}")
 
     def _logic(self, node: Logic) -> Any:
         deciding = node.word == "or"
-        doubt: Undecided | None = None
+        doubt: Undetermined | None = None
         for operand in node.operands:
             found = self.value(operand)
             if isinstance(found, bool):
                 if found is deciding:
                     return found
             elif doubt is None:
-                doubt = found if isinstance(found, Undecided) else Undecided(f"{node.word} joins {_kind(found)}")
+                doubt = found if isinstance(found, Undetermined) else Undetermined(f"{node.word} joins {_kind(found)}")
         return doubt or not deciding
 
     def _unary(self, node: Unary) -> Any:
         found = self.value(node.operand)
-        if isinstance(found, Undecided):
+        if isinstance(found, Undetermined):
             return found
         if node.sign == "not":
-            return not found if isinstance(found, bool) else Undecided(f"not is said of {_kind(found)}")
-        return -found if _is_number(found) else Undecided(f"- is said of {_kind(found)}")
+            return not found if isinstance(found, bool) else Undetermined(f"not is said of {_kind(found)}")
+        return -found if _is_number(found) else Undetermined(f"- is said of {_kind(found)}")
 
-    def _call(self, node: Call) -> Any:
+    def _call(self, node: FunctionCall) -> Any:
         found = self.value(node.argument)
         if node.function == "known":
-            return not isinstance(found, Undecided) and found is not None
-        if isinstance(found, Undecided):
+            return not isinstance(found, Undetermined) and found is not None
+        if isinstance(found, Undetermined):
             return found
         if node.function == "domain":
             return Domain(found)
         if node.function == "len":
-            return len(found) if isinstance(found, str | list | Mapping) else Undecided(f"len() of {_kind(found)}")
+            return len(found) if isinstance(found, str | list | Mapping) else Undetermined(f"len() of {_kind(found)}")
         if not isinstance(found, str):
-            return Undecided(f"{node.function}() of {_kind(found)}")
+            return Undetermined(f"{node.function}() of {_kind(found)}")
         self._spend(len(found))
         return found.lower() if node.function == "lower" else found.upper()
 
     def _binary(self, sign: str, left: Any, right: Any) -> Any:
         if sign in _ARITHMETIC:
-            return _calculated(sign, left, right)
+            return _calculate(sign, left, right)
         if sign in ("==", "!="):
             same = self._same(left, right)
-            return same if isinstance(same, Undecided) else same is (sign == "==")
+            return same if isinstance(same, Undetermined) else same is (sign == "==")
         if sign in _ORDER:
-            return _ordered(sign, left, right)
+            return _compare_order(sign, left, right)
         if sign == "in":
             return self._in(left, right)
         if sign == "contains" and isinstance(left, list | Mapping):
@@ -181,25 +181,25 @@ class _Judge:
 
     def _text(self, sign: str, left: Any, right: Any) -> Any:
         if not isinstance(left, str) or not isinstance(right, str):
-            return Undecided(f"{sign} compares {_kind(left)} with {_kind(right)}")
+            return Undetermined(f"{sign} compares {_kind(left)} with {_kind(right)}")
         self._spend(len(left) + len(right))
         if sign == "matches":
             self._spend(len(left) * len(right) if "?" in right else len(left))
             return globs.matches(right, left)
         return {"contains": left.__contains__, "startswith": left.startswith, "endswith": left.endswith}[sign](right)
 
-    def _same(self, left: Any, right: Any) -> bool | Undecided:
+    def _same(self, left: Any, right: Any) -> bool | Undetermined:
         if left is None or right is None:
             return left is right
         if _is_number(left) and _is_number(right):
             return bool(left == right)
         if _kind(left) != _kind(right) or isinstance(left, Domain):
-            return Undecided(f"it compares {_kind(left)} with {_kind(right)}")
+            return Undetermined(f"it compares {_kind(left)} with {_kind(right)}")
         if isinstance(left, list | Mapping):
             try:
                 return self._canonical(left) == self._canonical(right)
             except (ValueError, TypeError, RecursionError):
-                return Undecided("what it compares is no plain JSON")
+                return Undetermined("what it compares is no plain JSON")
         return bool(left == right)
 
     def _canonical(self, value: Json) -> str:
@@ -214,41 +214,41 @@ class _Judge:
             self._spend(len(one) if isinstance(one, str | list | Mapping) else 1)
             waiting += one if isinstance(one, list) else [*one.keys(), *one.values()] if isinstance(one, Mapping) else ()
 
-    def _in(self, left: Any, right: Any) -> bool | Undecided:
+    def _in(self, left: Any, right: Any) -> bool | Undetermined:
         if isinstance(right, Domain):
             return self._in_domain(left, right)
         if isinstance(right, Mapping):
-            return left in right if isinstance(left, str) else Undecided(f"the keys of an object are text, and not {_kind(left)}")
+            return left in right if isinstance(left, str) else Undetermined(f"the keys of an object are text, and not {_kind(left)}")
         if not isinstance(right, list):
-            return Undecided(f"in asks a list, and not {_kind(right)}" + ("; contains asks a text" if isinstance(right, str) else ""))
+            return Undetermined(f"in asks a list, and not {_kind(right)}" + ("; contains asks a text" if isinstance(right, str) else ""))
         found = []
         for item in right:
             found.append(self._same(left, item))
             if found[-1] is True:
                 return True
             self._spend(len(item) if isinstance(item, str) else 1)
-        return found[0] if found and all(isinstance(one, Undecided) for one in found) else False
+        return found[0] if found and all(isinstance(one, Undetermined) for one in found) else False
 
-    def _in_domain(self, left: Any, domain: Domain) -> bool | Undecided:
+    def _in_domain(self, left: Any, domain: Domain) -> bool | Undetermined:
         texts = left if isinstance(left, list) else [left]
         if not texts:
-            return Undecided("there is no address in an empty list")
+            return Undetermined("there is no address in an empty list")
         for text in texts:
             if not isinstance(text, str):
-                return Undecided(f"{_kind(text)} is no address")
+                return Undetermined(f"{_kind(text)} is no address")
             self._spend(len(text))
             named = hosts(text)
             if not named:
-                return Undecided("what should be an address cannot be read as one")
+                return Undetermined("what should be an address cannot be read as one")
             if not all(domain.holds(host) for host in named):
                 return False
         return True
 
 
-def _told(found: Any) -> Any:
+def _fact_value(found: Any) -> Any:
     """A fact as the language has it: enumerations are text, what is no JSON number is unknown."""
     if isinstance(found, float) and not math.isfinite(found):
-        return Undecided("it is no number")
+        return Undetermined("it is no number")
     return str(found) if isinstance(found, str) else found
 
 
@@ -290,23 +290,23 @@ _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _ordered(sign: str, left: Any, right: Any) -> bool | Undecided:
+def _compare_order(sign: str, left: Any, right: Any) -> bool | Undetermined:
     if not (_is_number(left) and _is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
-        return Undecided(f"{sign} compares {_kind(left)} with {_kind(right)}")
+        return Undetermined(f"{sign} compares {_kind(left)} with {_kind(right)}")
     if left != left or right != right:
-        return Undecided(f"{sign} compares what is no number")
+        return Undetermined(f"{sign} compares what is no number")
     return _ORDER[sign](left, right)
 
 
-def _calculated(sign: str, left: Any, right: Any) -> Any:
+def _calculate(sign: str, left: Any, right: Any) -> Any:
     if not _is_number(left) or not _is_number(right):
-        return Undecided(f"{sign} is between {_kind(left)} and {_kind(right)}")
+        return Undetermined(f"{sign} is between {_kind(left)} and {_kind(right)}")
     if any(isinstance(side, int) and side.bit_length() > BITS for side in (left, right)):
-        return Undecided("a number is too large to calculate with")
+        return Undetermined("a number is too large to calculate with")
     try:
         found = _ARITHMETIC[sign](left, right)
     except ZeroDivisionError:
-        return Undecided("it divides by zero")
+        return Undetermined("it divides by zero")
     except OverflowError:
-        return Undecided("a number is too large to calculate with")
-    return found if isinstance(found, int) or math.isfinite(found) else Undecided("a number is too large to calculate with")
+        return Undetermined("a number is too large to calculate with")
+    return found if isinstance(found, int) or math.isfinite(found) else Undetermined("a number is too large to calculate with")

@@ -9,17 +9,17 @@ GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 """States whose note says how a review ended, and nothing of what was asked."""
 
 
-def asked(run: Run, pause: Pause, action: Action) -> Facts:
+def of_pause(run: Run, pause: Pause, action: Action) -> Facts:
     """Of an action that is about to be put before policy."""
     return _facts(run, action, action.risk, pause.kind, pause.note, pause.interrupt)
 
 
-def stored(run: Run, review: Review, action: Action) -> Facts:
+def of_review(run: Run, review: Review, action: Action) -> Facts:
     """Of one that was, as far as its rows tell."""
-    return _facts(run, action, action.declared, review.row.kind, note_of(review), review.interrupt)
+    return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt)
 
 
-def note_of(review: Review) -> str:
+def warning_of(review: Review) -> str:
     """The warning with which it was asked; what was said of the policy itself is no part of it."""
     return "" if review.row.state in GONE else review.row.warning
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hitl_tui.model import Facts, Outcome, Risk
-from hitl_tui.policy.expression_eval import Undecided, holds
+from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.policy.toml_lines import Path, line_of
 
 
-def check(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
+def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
     """Return the warnings about a policy that parsed, and the mistakes that only show when its conditions are evaluated.
 
     Args:
@@ -45,8 +45,8 @@ def _constant(rules: Sequence[Rule]) -> list[Problem]:
     found = []
     for rule in rules:
         if rule.when and rule.when.constant:
-            answer = holds(rule.when, Facts("", ""))
-            if isinstance(answer, Undecided):
+            answer = evaluate(rule.when, Facts("", ""))
+            if isinstance(answer, Undetermined):
                 found.append(Problem(rule.line, f"rule {rule.name!r} can never be judged: {answer.why}", "correct its when"))
             else:
                 text = f"the condition of rule {rule.name!r} is always {'true' if answer else 'false'}"

@@ -49,7 +49,7 @@ def read_policy(path: Path) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyNow:
+class PolicyStatus:
     """A policy as its file is now."""
 
     path: Path | None = None
@@ -74,39 +74,39 @@ class PolicyFile:
         """Where it may be; the first that exists counts."""
         self._seen: tuple[object, ...] | None = None
         self._good: Policy | None = None
-        self._now = PolicyNow()
+        self._now = PolicyStatus()
 
     def current(self) -> Policy | None:
         """The policy as the file is now; None when there is none. Costs one or two `stat` while nothing changes."""
         return self.now().policy
 
-    def now(self) -> PolicyNow:
+    def now(self) -> PolicyStatus:
         """The same with all that is known of the file; the same object while nothing changes."""
-        found = next(filter(None, map(_looks, self.paths)), None)
+        found = next(filter(None, map(_file_state, self.paths)), None)
         if found != self._seen:
-            self._now = self._read(Path(str(found[0]))) if found else PolicyNow()
+            self._now = self._read(Path(str(found[0]))) if found else PolicyStatus()
             self._seen = found
         return self._now
 
     def absent(self) -> tuple[Path, ...]:
         """Places where there is none."""
-        return tuple(path for path in self.paths if _looks(path) is None)
+        return tuple(path for path in self.paths if _file_state(path) is None)
 
-    def _read(self, path: Path) -> PolicyNow:
+    def _read(self, path: Path) -> PolicyStatus:
         try:
             text = read_text(path)
         except BadPolicy as error:
             problem = Problem(1, error.happened, error.todo)
-            return PolicyNow(path, replace(self._good or _believed(Policy()), problem=str(error)), problems=(problem,))
+            return PolicyStatus(path, replace(self._good or _salvaged(Policy()), problem=str(error)), problems=(problem,))
         digest = hashlib.sha256(text.encode()).hexdigest()
         policy, problems = examine(text)
         if refused := refusal(problems, str(path)):
-            return PolicyNow(path, replace(self._good or _believed(policy), problem=str(refused)), digest, tuple(problems))
+            return PolicyStatus(path, replace(self._good or _salvaged(policy), problem=str(refused)), digest, tuple(problems))
         self._good = policy
-        return PolicyNow(path, policy, digest, tuple(problems))
+        return PolicyStatus(path, policy, digest, tuple(problems))
 
 
-def _believed(read: Policy) -> Policy:
+def _salvaged(read: Policy) -> Policy:
     """What of a file with mistakes still holds: who is asked. No more is let out than the link, and a run that fails asks too."""
     whole = all(step.to and (step.after_s or not number) for number, step in enumerate(read.chain))
     notify = replace(read.notify, content="nothing")
@@ -132,7 +132,7 @@ class Policies:
         return self._files[target]
 
 
-def _looks(path: Path) -> tuple[object, ...] | None:
+def _file_state(path: Path) -> tuple[object, ...] | None:
     """What changes when the file does; None when there is none. One that cannot be looked at is there, and broken."""
     try:
         found = path.stat()

@@ -15,20 +15,20 @@ def channel_of(url: str) -> str:
     return URL + hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def ways(notify: Notify) -> list[str]:
+def channel_names(notify: Notify) -> list[str]:
     """The names of all channels: `desktop`, `command`, `url:<hash>` for each URL; the same URL twice is one."""
     found = [DESKTOP] * notify.desktop + [COMMAND] * bool(notify.command)
     return list(dict.fromkeys([*found, *map(channel_of, notify.urls)]))
 
 
-def channels(policy: Policy | None, now: float) -> tuple[list[str], float]:
+def due_channels(policy: Policy | None, now: float) -> tuple[list[str], float]:
     """The channels by which an escalation of now is told, and the Unix time from which on: now, or the end of the quiet time."""
     notify = policy.notify if policy else Notify()
-    loud = loud_from(notify, now)
-    return ([], now) if loud is None else (ways(notify), loud)
+    loud = end_of_quiet(notify, now)
+    return ([], now) if loud is None else (channel_names(notify), loud)
 
 
-def loud_from(notify: Notify, now: float) -> float | None:
+def end_of_quiet(notify: Notify, now: float) -> float | None:
     """The first Unix time from now on that is not quiet; None when it is quiet all week."""
     return _end(notify.quiet, now) if notify.quiet else now
 

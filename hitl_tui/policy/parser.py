@@ -11,10 +11,10 @@ from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.model import Outcome, Risk, person_key
 from hitl_tui.policy import expression, lint, schedule
-from hitl_tui.policy.confidence import STATE_KEY, Source
-from hitl_tui.policy.schema import Hours, Ladder, Notify, Policy, Problem, Rule, Sources, Step, Thresholds
+from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
+from hitl_tui.policy.schema import ChainStep, ConfidenceSettings, Hours, Ladder, Notify, Policy, Problem, Rule, Thresholds
 from hitl_tui.policy.toml_lines import Path, line_of, places
-from hitl_tui.suggest import nearest
+from hitl_tui.suggest import did_you_mean
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
@@ -65,17 +65,17 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Policy(), [_no_toml(text, str(error))]
+        return Policy(), [_toml_problem(text, str(error))]
     except (RecursionError, ValueError):
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
     lines = places(text)
-    reader = _Reader(raw, lines)
+    reader = _Parser(raw, lines)
     policy = reader.policy()
-    problems = reader.problems or lint.check(policy, lines)
+    problems = reader.problems or lint.warnings_about(policy, lines)
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
-def _no_toml(text: str, said: str) -> Problem:
+def _toml_problem(text: str, said: str) -> Problem:
     line = text.count("\n") + 1
     if "(at line " in said:
         said, _, place = said.partition(" (at line ")
@@ -83,22 +83,22 @@ def _no_toml(text: str, said: str) -> Problem:
     return Problem(line, f"it is not TOML: {said.removesuffix(' (at end of document)')}", "texts need quotes")
 
 
-class _Wrong(Exception):
+class _Invalid(Exception):
     """A value cannot be used; its problem is already recorded."""
 
 
-class _Reader:
+class _Parser:
     def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int]) -> None:
         self._raw = raw
         self._lines = lines
         self._groups: dict[str, tuple[str, ...]] = {}
         self.problems: list[Problem] = []
 
-    def _wrong(self, path: Path, text: str, hint: str = "") -> _Wrong:
+    def _wrong(self, path: Path, text: str, hint: str = "") -> _Invalid:
         problem = Problem(line_of(self._lines, path), text, hint)
         if problem not in self.problems:
             self.problems.append(problem)
-        return _Wrong()
+        return _Invalid()
 
     def _table(self, path: Path, raw: Any, known: Iterable[str] | None = None) -> dict[str, Any]:
         """Read a table; unknown keys are recorded as problems and dropped."""
@@ -109,7 +109,7 @@ class _Reader:
             return raw
         for key in raw:
             if key not in known:
-                self._wrong((*path, key), f"unknown key {key!r}" + (f" in {_name(path)}" if path else ""), nearest(key, known))
+                self._wrong((*path, key), f"unknown key {key!r}" + (f" in {_name(path)}" if path else ""), did_you_mean(key, known))
         return {key: value for key, value in raw.items() if key in known}
 
     def _read(self, path: Path, raw: Mapping[str, Any], key: str, read: Callable[[Path, Any], T], default: D) -> T | D:
@@ -118,7 +118,7 @@ class _Reader:
             return default
         try:
             return read((*path, key), raw[key])
-        except _Wrong:
+        except _Invalid:
             return default
 
     # Values
@@ -181,7 +181,8 @@ class _Reader:
         to = self._text(path, value)
         people = {person for members in self._groups.values() for person in members}
         if to not in self._groups and to not in people:
-            raise self._wrong(path, f"there is no group {to!r}, nor is anybody of that name in one", nearest(to, {*self._groups, *people}))
+            hint = did_you_mean(to, {*self._groups, *people})
+            raise self._wrong(path, f"there is no group {to!r}, nor is anybody of that name in one", hint)
         return to
 
     # Tables
@@ -198,7 +199,7 @@ class _Reader:
             self._read((), raw, "spot_check", self._share, Policy().spot_check),
             self._read((), raw, "seed", self._text, ""),
             self._groups,
-            self._read((), raw, "confidence", self._sources, Sources()),
+            self._read((), raw, "confidence", self._sources, ConfidenceSettings()),
             chain,
             errors,
             notify,
@@ -256,23 +257,23 @@ class _Reader:
             raise self._wrong((*path, "approved" if "approved" in raw else "window"), text, "ask for less, or look at more decisions")
         return found
 
-    def _sources(self, path: Path, value: Any) -> Sources:
+    def _sources(self, path: Path, value: Any) -> ConfidenceSettings:
         raw = self._table(path, value, ("sources", "state_key", "agents"))
-        usual = Sources()
+        usual = ConfidenceSettings()
         table = self._table((*path, "agents"), raw.get("agents", {}))
         agents = {glob: self._read((*path, "agents"), table, glob, self._order, ()) for glob in table}
-        return Sources(
+        return ConfidenceSettings(
             self._read(path, raw, "sources", self._order, usual.order), agents, self._read(path, raw, "state_key", self._text, STATE_KEY)
         )
 
-    def _order(self, path: Path, value: Any) -> tuple[Source, ...]:
+    def _order(self, path: Path, value: Any) -> tuple[ConfidenceSource, ...]:
         names = self._texts(path, value) if value != [] else ()
         for name in names:
-            if name not in list(Source):
-                raise self._wrong(path, f"there is no source {name!r}", nearest(name, [source.value for source in Source]))
+            if name not in list(ConfidenceSource):
+                raise self._wrong(path, f"there is no source {name!r}", did_you_mean(name, [source.value for source in ConfidenceSource]))
         if len(set(names)) < len(names):
             raise self._wrong(path, f"{_name(path)} names a source twice", "the first that says anything decides")
-        return tuple(Source(name) for name in names)
+        return tuple(ConfidenceSource(name) for name in names)
 
     def _attention(self, path: Path, value: Any) -> int:
         raw = self._table(path, value, ("every",))
@@ -280,11 +281,11 @@ class _Reader:
             self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
         return self._read(path, raw, "every", self._whole(2, 100_000), 0)
 
-    def _escalation(self, path: Path, value: Any) -> tuple[tuple[Step, ...], bool]:
+    def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool]:
         raw = self._table(path, value, ("step", "errors"))
         return self._read(path, raw, "step", self._steps, ()), self._read(path, raw, "errors", self._truth, False)
 
-    def _steps(self, path: Path, value: Any) -> tuple[Step, ...]:
+    def _steps(self, path: Path, value: Any) -> tuple[ChainStep, ...]:
         steps = []
         for number, one in enumerate(self._tables(path, value, "[[escalation.step]]")):
             where = (*path, number)
@@ -295,7 +296,7 @@ class _Reader:
             after_s = self._read(where, raw, "after", self._time, None)
             if number and after_s == 0:
                 self._wrong((*where, "after"), "after cannot be 0", 'write it like "10m"')
-            steps.append(Step(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
+            steps.append(ChainStep(self._read(where, raw, "to", self._whom, ""), after_s or 0.0))
         return tuple(steps)
 
     def _tables(self, path: Path, value: Any, header: str) -> list[Any]:

@@ -21,7 +21,7 @@ _DID = {
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Difference:
     """A way in which an action fares otherwise: what was, what would be, by which rule, for which tool."""
 
     was: str
@@ -32,7 +32,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Group:
+class DifferenceCount:
     """How many actions fared so, and the first few reviews."""
 
     count: int = 0
@@ -51,8 +51,8 @@ class Replay:
 
     actions: int = 0
     same: int = 0
-    differences: dict[Turn, Group] = field(default_factory=dict)
-    let_through: dict[Turn, Group] = field(default_factory=dict)
+    differences: dict[Difference, DifferenceCount] = field(default_factory=dict)
+    let_through: dict[Difference, DifferenceCount] = field(default_factory=dict)
     """Where a person rejected what would have gone on by itself, were it by the same verdict as then."""
 
     def add(self, pasts: Iterable[Past], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
@@ -62,14 +62,14 @@ class Replay:
         """
         for past in pasts:
             verdict = judge_unsampled(facts_of(past), policy, past.opened_at, levels)
-            turn = Turn(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
+            turn = Difference(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
             self.actions += 1
-            if _then(past) is verdict.outcome:
+            if _outcome_then(past) is verdict.outcome:
                 self.same += 1
             else:
-                self.differences.setdefault(turn, Group()).add(past.review)
+                self.differences.setdefault(turn, DifferenceCount()).add(past.review)
             if turn.was == "rejected" and verdict.outcome is Outcome.AUTO:
-                self.let_through.setdefault(turn, Group()).add(past.review)
+                self.let_through.setdefault(turn, DifferenceCount()).add(past.review)
 
     def as_json(self) -> dict[str, Json]:
         """For scripts: `{actions, same, different, let_through, differences: [{was, would, rule, tool, count, reviews}], …}`."""
@@ -77,8 +77,8 @@ class Replay:
             "actions": self.actions,
             "same": self.same,
             "different": self.actions - self.same,
-            "differences": _listed(self.differences),
-            "let_through": _listed(self.let_through),
+            "differences": _as_rows(self.differences),
+            "let_through": _as_rows(self.let_through),
         }
 
 
@@ -91,7 +91,7 @@ def facts_of(past: Past) -> Facts:
     )  # fmt: skip
 
 
-def _then(past: Past) -> Outcome:
+def _outcome_then(past: Past) -> Outcome:
     """What policy said of it then; without one everything asked."""
     if past.actor_kind in BY_POLICY:
         return Outcome.DENY if past.decision is DecisionKind.REJECT else Outcome.AUTO
@@ -100,10 +100,10 @@ def _then(past: Past) -> Outcome:
 
 def _was(past: Past, would: Outcome) -> str:
     """What to call what was: a person who is asked now as well may do the same again, so there it is what policy said."""
-    return _then(past) if would is Outcome.ASK or past.actor_kind in BY_POLICY else _DID[past.decision]
+    return _outcome_then(past) if would is Outcome.ASK or past.actor_kind in BY_POLICY else _DID[past.decision]
 
 
-def _listed(groups: Mapping[Turn, Group]) -> list[Json]:
+def _as_rows(groups: Mapping[Difference, DifferenceCount]) -> list[Json]:
     found = sorted(groups.items(), key=lambda item: (-item[1].count, item[0].was, item[0].would, item[0].rule, item[0].tool))
     return [
         {"was": t.was, "would": t.would.value, "rule": t.rule, "tool": t.tool, "count": g.count, "reviews": [str(r) for r in g.reviews]}

@@ -9,7 +9,7 @@ from typing import Literal
 
 from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import globs
-from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, Source
+from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
 
 Then = Literal["escalate", "reject"]
@@ -117,7 +117,7 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChainStep:
     """One step of the escalation chain."""
 
     to: str
@@ -145,15 +145,15 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class ConfidenceSettings:
     """Where confidence comes from, in order."""
 
-    order: tuple[Source, ...] = DEFAULT_ORDER
-    agents: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
+    order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
+    agents: Mapping[str, tuple[ConfidenceSource, ...]] = field(default_factory=dict)
     """Orders of single agents, by glob."""
     state_key: str = STATE_KEY
 
-    def of(self, agent: str) -> tuple[Source, ...]:
+    def of(self, agent: str) -> tuple[ConfidenceSource, ...]:
         """The order for an agent: its own, else the first glob's that fits, else the common one."""
         if agent in self.agents:
             return self.agents[agent]
@@ -171,8 +171,8 @@ class Policy:
     seed: str = ""
     """Changes which ones."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    sources: Sources = Sources()
-    chain: tuple[Step, ...] = ()
+    sources: ConfidenceSettings = ConfidenceSettings()
+    chain: tuple[ChainStep, ...] = ()
     errors: bool = False
     """Whether a run that fails is put before a person."""
     notify: Notify = Notify()

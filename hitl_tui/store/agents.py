@@ -78,7 +78,7 @@ async def project_errors(store: Store, targets: Sequence[str]) -> list[tuple[str
 
 
 def _values(a: Agent) -> tuple[Any, ...]:
-    plain = canonical_json.plain
+    plain = canonical_json.storable
     return (
         a.name,
         plain(a.description),

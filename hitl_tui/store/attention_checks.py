@@ -86,7 +86,7 @@ async def sources(store: Store, project: int) -> list[Review]:
 
 
 async def put(
-    store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention_checks.Wrong, number: int, seed: str
+    store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention_checks.WrongCall, number: int, seed: str
 ) -> int | None:
     """Put a project's check of that number into the queue, as a review of a run of its own that looks like the source's.
 
@@ -106,7 +106,7 @@ async def put(
             "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
             "time_limit_s, launched_by, min(max(created_at, ?2 - 1), ?2) + ?3, min(max(coalesce(started_at, ?2), ?2 - 1), ?2) + ?3 "
             "FROM runs WHERE id = ?4",
-            (attention_checks.other_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
+            (attention_checks.different_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
         )
         run = int(cursor.lastrowid or 0)
         run_states.note_launch(db, run)
@@ -117,7 +117,11 @@ async def put(
             (review, source.row.id, wrong.clause, canonical_json.dumps(correct), now),
         )
         for seq, at, kind, node, path, body in trace:
-            changed = body if kind == "input" else canonical_json.dumps(attention_checks.alike(json.loads(body), correct, wrong.args))
+            changed = (
+                body
+                if kind == "input"
+                else canonical_json.dumps(attention_checks.replace_everywhere(json.loads(body), correct, wrong.args))
+            )
             db.execute(
                 "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (run, seq, at + later_s, kind, node, path, changed),
@@ -172,7 +176,7 @@ def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, re
         (review, run),
     )
     for (check,) in found:
-        _end(db, check, Actor(actor), canonical_json.plain(said), True, time.time())
+        _end(db, check, Actor(actor), canonical_json.storable(said), True, time.time())
     return bool(found)
 
 
@@ -206,7 +210,7 @@ def lapsed(db: Transaction, review: int, note: str) -> bool:
     """Within a transaction: nobody acted on a check in time, which ends it without a finding; False when it is none that waits."""
     if not db.row("SELECT 1 FROM attention t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'", (review,)):
         return False
-    reviews.end(db, review, ReviewState.EXPIRED, canonical_json.plain(note))
+    reviews.end(db, review, ReviewState.EXPIRED, canonical_json.storable(note))
     return True
 
 

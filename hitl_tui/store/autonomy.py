@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Evidence, Facts, Held, Level, LevelChange, PauseKind, Risk
-from hitl_tui.oversight.autonomy import Weighed, evidence
+from hitl_tui.oversight.autonomy import WeighedDecision, evidence
 from hitl_tui.policy.engine import ASKS_PERSON
 from hitl_tui.policy.schema import Ladder
 from hitl_tui.store.connection import Store
@@ -95,7 +95,7 @@ async def _last_call(store: Store, agent: str, tool: str) -> Facts | None:
 async def _evidence(store: Store, agent: str, tool: str, ladder: Ladder, now: float) -> Evidence:
     rows = await store.all(DECIDED, (agent, tool, ladder.window, now - ladder.window_s))
     (came_at,) = await store.one(CAME_AT, (agent, tool))
-    decided = [Weighed(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
+    decided = [WeighedDecision(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
     return evidence(decided, came_at, await _attention(store, {row[4] for row in rows}, rows[-1][0]) if rows else (0, 0))
 
 
@@ -121,8 +121,8 @@ async def put(
     async with store.transaction() as db:
         if level_of(db, agent, tool) is not was:
             return None
-        number = change(db, Change(agent, tool, was, level, actor, now, canonical_json.plain(why), body))
-    return LevelChange(number, agent, tool, was, level, actor, now, canonical_json.plain(why))
+        number = change(db, Change(agent, tool, was, level, actor, now, canonical_json.storable(why), body))
+    return LevelChange(number, agent, tool, was, level, actor, now, canonical_json.storable(why))
 
 
 def _change(row: Any) -> LevelChange:

@@ -82,7 +82,7 @@ class Given:
         return {
             "review": self.review,
             "slot": self.action.slot,
-            "tool": canonical_json.plain(self.action.name),
+            "tool": canonical_json.storable(self.action.name),
             "kind": self.answer.kind,
             "args": canonical_json.dumps(self.answer.args) if has_args else None,
             "message": self.answer.message,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import long_duration
 from hitl_tui.model import UNTIL_HANDED_BACK, Actor, ActorKind, Answer, DecisionKind, Escalation, PauseKind
-from hitl_tui.policy.escalation import Step, following, started
+from hitl_tui.policy.escalation import first_step, next_step
 from hitl_tui.store import attention_checks, audit, decisions
 from hitl_tui.store.claims import keep_off
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.notifications import add as add_notices
 from hitl_tui.store.reviews import undecided_actions
+
+if TYPE_CHECKING:
+    from hitl_tui.policy.schema import ChainStep
 
 ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind"
 ANYBODY = "anybody"
@@ -53,7 +56,7 @@ def read_escalation(row: Any) -> Escalation:
 
 def add(db: Transaction, review: int, to: str, by: Actor, why: str, at: float, note: str = "", step: int | None = None) -> None:
     """Escalate a review within a transaction; the chain of an earlier escalation ends with it."""
-    plain = canonical_json.plain
+    plain = canonical_json.storable
     to = plain(to)
     db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
     actor, why, note = plain(by.name), plain(why), plain(note)
@@ -94,7 +97,7 @@ def next_due(store: Store, project: int, now: float) -> float | None:
 async def take_up(
     store: Store,
     escalation: int,
-    chain: Sequence[Step],
+    chain: Sequence[ChainStep],
     channels: Sequence[str],
     due_at: float,
     now: float,
@@ -127,19 +130,19 @@ async def take_up(
         return True
 
 
-def _put_to_chain(db: Transaction, escalation: int, review: int, to: str, step: int | None, chain: Sequence[Step], now: float) -> None:
+def _put_to_chain(db: Transaction, escalation: int, review: int, to: str, step: int | None, chain: Sequence[ChainStep], now: float) -> None:
     if step is None:
         at, why, was = db.row("SELECT at, why, recipient FROM escalations WHERE id = ?", (escalation,))
-        to, step = started(chain, to)
+        to, step = first_step(chain, to)
         db.execute("UPDATE escalations SET recipient = ?, step = ? WHERE id = ?", (to, step, escalation))
         if to != was:
             audit.note_review(db, at, "escalated", CHAIN.name, {"to": to, "why": why, "note": "", "step": step}, review)
         db.execute("UPDATE reviews SET escalated = ?1 WHERE id = ?2 AND escalated != ?1", (to or ANYBODY, review))
-    if (later := following(chain, step)) is not None:
+    if (later := next_step(chain, step)) is not None:
         db.execute("UPDATE escalations SET next_at = ? WHERE id = ?", (now + later[1], escalation))
 
 
-async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float) -> bool:
+async def go_on(store: Store, escalation: int, chain: Sequence[ChainStep], now: float) -> bool:
     """Let what nobody claimed in time go to the next step of the chain; once, whoever else does the same. False when it goes no further:
     somebody has it by now, or the chain has become shorter.
     """
@@ -156,7 +159,7 @@ async def go_on(store: Store, escalation: int, chain: Sequence[Step], now: float
         if has_it:  # since before it was escalated
             db.execute("UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ?", (now, has_it[0][0], escalation))
             return False
-        later = following(chain, step)
+        later = next_step(chain, step)
         if later is None:
             return False
         number, after_s = later

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from hitl_tui import canonical_json
-from hitl_tui.oversight.statistics import bucket, edited, worded
+from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
 
 
 def chained(previous: str, seq: int, at: float, kind: str, actor: str, run: int | None, review: int | None, body: str) -> str:
@@ -19,6 +19,6 @@ def chained(previous: str, seq: int, at: float, kind: str, actor: str, run: int 
 
 
 FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int]], ...] = (
-    ("chained", 8, chained), ("bucket", 1, bucket), ("edited", 2, edited), ("worded", 1, worded),
+    ("chained", 8, chained), ("bucket", 1, time_bucket), ("edited", 2, edited_arguments), ("worded", 1, normalized_reason),
 )  # fmt: skip
 """Name, number of values, function; each is deterministic."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.filter_language import GLOBS, Filter, Limit, Term
+from hitl_tui.filter_language import GLOBS, ConfidenceLimit, Filter, Term
 from hitl_tui.model import ActorKind, Decision, DecisionKind, Outcome, Past, PauseKind, Rating, Recalled, Remembered
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
@@ -221,7 +221,7 @@ def lower_glob(glob: str) -> str:
     return _lower(glob).replace("[", "[[]")
 
 
-def sign_of(limit: Limit) -> str:
+def sign_of(limit: ConfidenceLimit) -> str:
     """A limit's comparison, as SQL."""
     return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
 

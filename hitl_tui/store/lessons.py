@@ -11,7 +11,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import DecisionKind, Lesson, LessonState
-from hitl_tui.oversight.lessons import Corrected, Drawn, Rejected, draw
+from hitl_tui.oversight.lessons import CorrectedCall, DrawnLesson, RejectedCall, draw_lessons
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
@@ -64,20 +64,20 @@ async def propose(store: Store) -> bool:
     await catch_up(store)
     for agent, tool, news in (found := store.glance("SELECT agent, tool, news FROM unlearnt")):
         calls = [_call(*row) for row in await store.all(REFUSED, (agent, tool))]
-        drawn = {one.topic: one for one in await asyncio.to_thread(draw, tool, calls)}
+        drawn = {one.topic: one for one in await asyncio.to_thread(draw_lessons, tool, calls)}
         async with store.transaction() as db:
             _keep(db, agent, tool, drawn)
             db.execute("DELETE FROM unlearnt WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
     return bool(found)
 
 
-def _call(decision: int, kind: str, proposed: str, final: str | None, message: str) -> Corrected | Rejected:
+def _call(decision: int, kind: str, proposed: str, final: str | None, message: str) -> CorrectedCall | RejectedCall:
     if kind == DecisionKind.REJECT:
-        return Rejected(decision, message)
-    return Corrected(decision, json.loads(proposed), json.loads(final or "null"))
+        return RejectedCall(decision, message)
+    return CorrectedCall(decision, json.loads(proposed), json.loads(final or "null"))
 
 
-def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, Drawn]) -> None:
+def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, DrawnLesson]) -> None:
     now = time.time()
     known = db.rows("SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = ? AND tool = ?",
                                       (agent, tool))  # fmt: skip
@@ -112,19 +112,19 @@ def _note_change(db: Transaction, id_: int) -> None:
     audit.note(db, at, "lesson", actor, {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
 
 
-def _same(wording: str, gist: str, new: Drawn) -> bool:
+def _same(wording: str, gist: str, new: DrawnLesson) -> bool:
     """Whether a model's words for it still hold."""
     return wording != "rules" and gist == new.gist
 
 
-def _comes_back(examples: Sequence[int], new: Drawn, dropped_by: str) -> bool:
+def _comes_back(examples: Sequence[int], new: DrawnLesson, dropped_by: str) -> bool:
     """One that nobody dropped comes back at once; one that a person did not want, only with many more examples."""
     last = max(examples, default=0)
     least, most = BACK
     return not dropped_by or sum(one > last for one in new.examples) >= min(max(len(examples), least), most)
 
 
-def _renew(db: Transaction, id_: int, new: Drawn, now: float, keeps_words: bool) -> None:
+def _renew(db: Transaction, id_: int, new: DrawnLesson, now: float, keeps_words: bool) -> None:
     if keeps_words:
         db.execute("UPDATE lessons SET gist = ?, examples = ? WHERE id = ?", (new.gist, json.dumps(new.examples), id_))
         return
@@ -156,7 +156,7 @@ async def get(store: Store, id_: int) -> Lesson | None:
 
 async def decide(store: Store, id_: int, state: LessonState, text: str, wording: str, actor: str) -> None:
     """Store what a person made of a lesson; when it was accepted or dropped stays when it was so already."""
-    values = {"state": state, "text": canonical_json.plain(text), "wording": wording, "actor": actor, "now": time.time(), "id": id_}
+    values = {"state": state, "text": canonical_json.storable(text), "wording": wording, "actor": actor, "now": time.time(), "id": id_}
     async with store.transaction() as db:
         _update(db, id_, DECIDE, values)
 
@@ -201,7 +201,7 @@ async def word(store: Store, lesson: Lesson, model: str, text: str) -> None:
     """Put a model's words in the place of the rules', unless something has changed meanwhile; with an empty text, note that it had none."""
     same = "WHERE id = ? AND state = 'proposed' AND wording = 'rules' AND text = ?"
     if text:
-        values = (canonical_json.plain(text), model, time.time(), lesson.id, lesson.text)
+        values = (canonical_json.storable(text), model, time.time(), lesson.id, lesson.text)
         async with store.transaction() as db:
             _update(db, lesson.id, f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}", values)
     else:

@@ -90,7 +90,7 @@ async def sent(store: Store, worker: str, notice: Notice, now: float) -> None:
 
 async def failed(store: Store, worker: str, notice: Notice, error: str, now: float, again_at: float | None) -> None:
     """It did not; it is tried again at that Unix time, or with None not at all. The error may hold no secrets."""
-    error = canonical_json.plain(error)
+    error = canonical_json.storable(error)
     async with store.transaction() as db:
         if _end(db, worker, notice, "failed" if again_at is None else "due", error, again_at or now, None if again_at else now):
             _log(db, notice, "notify_failed", now, {"error": error, "again_at": again_at})

@@ -28,7 +28,7 @@ async def counts(store: Store) -> list[RuleCount]:
 
 def count(db: Transaction, verdicts: Iterable[Verdict], at: float) -> None:
     """Count the rules of verdicts that were just given, within a transaction."""
-    plain = canonical_json.plain
+    plain = canonical_json.storable
     db.executemany(COUNT, [{"rule": plain(verdict.rule), "outcome": verdict.outcome, "at": at} for verdict in verdicts])
 
 
@@ -37,7 +37,7 @@ async def note_policy(store: Store, path: str, digest: str, rules: int, problem:
 
     Several workers may see the same change: it is logged once.
     """
-    body = {"path": canonical_json.plain(path), "hash": digest, "rules": rules, "problem": canonical_json.plain(problem)}
+    body = {"path": canonical_json.storable(path), "hash": digest, "rules": rules, "problem": canonical_json.storable(problem)}
     async with store.transaction() as db:
         last = db.row(LAST, {"path": body["path"]})
         if digest != (last[0] if last else ""):

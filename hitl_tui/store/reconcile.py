@@ -124,12 +124,12 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
     for action in pause.actions:
         verdict = routed.verdicts.get(action.slot)
         if verdict and (kind := BY_POLICY.get(verdict.outcome)):
-            answer = Answer(kind, message=canonical_json.plain(verdict.reason) if kind is DecisionKind.REJECT else None)
+            answer = Answer(kind, message=canonical_json.storable(verdict.reason) if kind is DecisionKind.REJECT else None)
             by = Actor(f"policy:{verdict.rule}", ActorKind.POLICY)
             decided |= decisions.record(db, decisions.Given(review, action, answer, by, now, now))
     if decided:
         decisions.conclude(db, review)
-    if call := escalation.called(agent, pause, routed.verdicts):
+    if call := escalation.escalation_of(agent, pause, routed.verdicts):
         escalations.add(db, review, call.to, call.by, call.why, now)
 
 
@@ -147,7 +147,7 @@ def _was_doubtful(db: Transaction, answered: Collection[int]) -> bool:
 
 def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
     """The note, where a run asks under a new id what it had an answer to; else none."""
-    found = db.row(ASKED_BEFORE, (run, canonical_json.plain(pause.node), pause.interrupt, pause.actions[0].digest))
+    found = db.row(ASKED_BEFORE, (run, canonical_json.storable(pause.node), pause.interrupt, pause.actions[0].digest))
     return note if found else ""
 
 

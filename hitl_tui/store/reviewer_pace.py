@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from hitl_tui.model import DecisionKind, person_key
-from hitl_tui.oversight.statistics import Reader, needed_s, pace
+from hitl_tui.oversight.statistics import Reader, pace, reading_time_s
 from hitl_tui.store.connection import Store
 from hitl_tui.store.statistics import Counted, times
 
@@ -22,7 +22,7 @@ async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0
         "ORDER BY decision DESC LIMIT ?",
         (person_key(reviewer), LAST),
     )
-    looks = [(looked, needed_s(size), kind == DecisionKind.APPROVE) for looked, size, kind in reversed(rows)]
+    looks = [(looked, reading_time_s(size), kind == DecisionKind.APPROVE) for looked, size, kind in reversed(rows)]
     per_1000 = [max(0.0, looked) / size * 1000 for looked, size, _ in rows if size >= LEAST_SIZE]
     shown, caught = await store.one(
         "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE actor_key = ? AND caught IS NOT NULL AND found_at >= ?",

@@ -171,9 +171,9 @@ async def submitted(store: Store, run: int) -> dict[int, str]:
 
 def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
     """Store a new review, with what policy says of it; its id, and when it was opened."""
-    first, plain, now = pause.actions[0], canonical_json.plain, time.time()
+    first, plain, now = pause.actions[0], canonical_json.storable, time.time()
     actions = [_with_verdict(action, routed.verdicts.get(action.slot)) for action in pause.actions]
-    due = escalation.soonest(routed.verdicts)
+    due = escalation.earliest_deadline(routed.verdicts)
     values = {
         "run": run,
         "agent": agent,
@@ -282,7 +282,7 @@ def answer_of(kind: str, args: str | None, message: str | None) -> Answer:
 
 def action_values(a: Action) -> tuple[Any, ...]:
     """An action's columns, `ACTION`."""
-    plain, dumps = canonical_json.plain, canonical_json.dumps
+    plain, dumps = canonical_json.storable, canonical_json.dumps
     return (
         a.slot, plain(a.name), dumps(a.args), dumps(list(a.allowed)), plain(a.description), dumps(a.args_schema), dumps(a.answer_schema),
         dumps(list(a.choices)), a.tool_call and plain(a.tool_call), dumps(dict(a.means)), a.digest, a.confidence.value, a.confidence.source,

@@ -42,7 +42,7 @@ def _failed_no_more(db: Transaction, run: int) -> None:
 
 def end_takeover(db: Transaction, takeover: int, state: str, note: str) -> None:
     """End a takeover, and with it the claims of the run's reviews that it held."""
-    now, note = time.time(), canonical_json.plain(note)
+    now, note = time.time(), canonical_json.storable(note)
     run, actor = db.row("SELECT run, actor FROM takeovers WHERE id = ?", (takeover,))
     db.execute("UPDATE takeovers SET state = ?, note = ?, ended_at = ? WHERE id = ?", (state, note, now, takeover))
     db.execute(

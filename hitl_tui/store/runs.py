@@ -304,7 +304,7 @@ def put_head(db: Transaction, run: int, head: Head | None) -> None:
     db.execute("DELETE FROM heads WHERE run = ?", (run,))
     if head is None:
         return
-    plain = canonical_json.plain
+    plain = canonical_json.storable
     context = None if head.context == Context() else canonical_json.dumps(asdict(head.context))
     calls = [{"id": plain(call.id), "name": plain(call.name), "args": call.args} for call in head.calls]
     db.execute(

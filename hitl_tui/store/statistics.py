@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hitl_tui.model import person_key
-from hitl_tui.oversight.statistics import ABOUT, Believed, Figures, Rates, Span, Times, about, quantile
+from hitl_tui.oversight.statistics import ABOUT, ConfidenceBin, Figures, Rates, Times, TrendPoint, quantile, rough_median
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
@@ -105,7 +105,11 @@ class Counted:
 
     def figures(self, name: str) -> Figures:
         """As it is shown."""
-        trend = [Span(float(day * DAY), _rates(kinds), about(waited)) for day, (kinds, waited) in sorted(self.spans.items()) if kinds]
+        trend = [
+            TrendPoint(float(day * DAY), _rates(kinds), rough_median(waited))
+            for day, (kinds, waited) in sorted(self.spans.items())
+            if kinds
+        ]
         return Figures(name, self.rates, times(self.waited), times(self.looked), trend, _most(self.edited), _most(self.reasons))
 
 
@@ -120,7 +124,7 @@ class Everything:
     reviewers: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
     rules: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
     by_itself: int = 0
-    bins: Sequence[Believed] = ()
+    bins: Sequence[ConfidenceBin] = ()
 
 
 async def tallies(store: Store, group: Group, since: float = 0.0) -> list[Tally]:
@@ -136,7 +140,7 @@ async def tallies(store: Store, group: Group, since: float = 0.0) -> list[Tally]
     return sorted(made, key=lambda one: (-one.rates.total, one.name))
 
 
-async def beliefs(store: Store, since: float = 0.0, agent: str | None = None, tool: str | None = None) -> list[Believed]:
+async def beliefs(store: Store, since: float = 0.0, agent: str | None = None, tool: str | None = None) -> list[ConfidenceBin]:
     """Stated confidence against what people decided, in bins of a twentieth; of all agents and tools, or of one."""
     await catch_up(store)
     cells = [row[0] for row in await _cells(store, ["tool"]) if agent in (None, row[2]) and tool in (None, row[3])]
@@ -207,8 +211,8 @@ async def _cells(store: Store, scopes: Sequence[str]) -> list[Any]:
     )
 
 
-async def _beliefs(store: Store, scope: str, since: float, cells: Sequence[int]) -> list[Believed]:
-    return [Believed(*row) for row in await store.all(BELIEFS, (scope, *_period(since), json.dumps(cells)))]
+async def _beliefs(store: Store, scope: str, since: float, cells: Sequence[int]) -> list[ConfidenceBin]:
+    return [ConfidenceBin(*row) for row in await store.all(BELIEFS, (scope, *_period(since), json.dumps(cells)))]
 
 
 async def _by_itself(store: Store, since: float, only: Only) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hitl_tui import canonical_json, handback
+from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, ReviewState, Run, RunState, TakeOver, person_key, same_person
 from hitl_tui.store import attention_checks, audit, reviews, run_states
@@ -134,14 +134,14 @@ def holder(store: Store, run: int) -> TakeOver | None:
 
 async def keep(store: Store, takeover: int, actor: str, plan: HandBack, typed: Mapping[str, str]) -> bool:
     """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
-    values = (canonical_json.dumps(handback.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
+    values = (canonical_json.dumps(takeover_plan.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
     mine = "WHERE id = ? AND actor_key = ? AND state = 'open'"
     return bool(await store.write(f"UPDATE takeovers SET plan = ?, typed = ? {mine}", (*values, takeover, person_key(actor))))
 
 
 async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
     """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
-    now, written = time.time(), handback.as_json(plan)
+    now, written = time.time(), takeover_plan.as_json(plan)
     async with store.transaction() as db:
         changed = db.rows(
             "UPDATE takeovers SET plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ? "
@@ -262,5 +262,5 @@ def _live(db: Transaction, run: int) -> TakeOver | None:
 
 def _read(row: Any) -> TakeOver:
     id_, run, actor, at, head_, plan, state, note, typed = row
-    planned = handback.read(json.loads(plan)) if plan else HandBack()
+    planned = takeover_plan.parse(json.loads(plan)) if plan else HandBack()
     return TakeOver(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
-from hitl_tui.export import Asked, Case, Thread
+from hitl_tui.export import AskedCall, Case, ThreadHistory
 from hitl_tui.filter_language import Filter
 from hitl_tui.model import Action, Decision, Review
 from hitl_tui.store import feedback
@@ -67,14 +67,14 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-async def _asked(store: Store, threads: Sequence[str]) -> dict[str, Thread]:
+async def _asked(store: Store, threads: Sequence[str]) -> dict[str, ThreadHistory]:
     """What was asked on each thread."""
-    found: dict[str, list[Asked]] = {thread: [] for thread in threads}
+    found: dict[str, list[AskedCall]] = {thread: [] for thread in threads}
     for thread, review, digest, tool_call, kind, *answer in await store.all(
         "SELECT r.thread, v.id, a.digest, a.tool_call, d.kind, d.args, d.message FROM runs r JOIN reviews v ON v.run = r.id "
         "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded "
         f"WHERE r.thread IN ({', '.join('?' * len(threads))}) ORDER BY v.id, a.slot",
         tuple(threads),
     ):
-        found[thread].append(Asked(review, digest, tool_call, answer_of(kind, *answer) if kind else None))
-    return {thread: Thread(asked) for thread, asked in found.items()}
+        found[thread].append(AskedCall(review, digest, tool_call, answer_of(kind, *answer) if kind else None))
+    return {thread: ThreadHistory(asked) for thread, asked in found.items()}

@@ -35,17 +35,17 @@ class AttentionChecks:
         if state.is_open:
             return False
         seed = f"{policy.seed}\0{await rows.home_of(self._store)}\0{self._project}\0{state.checks}"
-        wanted = attention_checks.after(every, seed)
+        wanted = attention_checks.decisions_until_next(every, seed)
         if await rows.decided(self._store, self._project, state.last, wanted) < wanted:
             return False
         return await self._put(policy, state.checks, seed, now)
 
     async def _put(self, policy: Policy, number: int, seed: str, now: float) -> bool:
         found = await rows.sources(self._store, self._project)
-        for source in sorted(found, key=lambda one: attention_checks.draw(f"{seed}\0{one.row.id}", 2**32)):
+        for source in sorted(found, key=lambda one: attention_checks.pick(f"{seed}\0{one.row.id}", 2**32)):
             action, context = source.actions[0], await reviews.context(self._store, source.row.id)
             text = canonical_json.dumps([asdict(context), source.value])
-            wrong = attention_checks.made(action.name, action.args, action.args_schema, text, seed)
+            wrong = attention_checks.make_wrong_call(action.name, action.args, action.args_schema, text, seed)
             if wrong is None:
                 continue
             pause = _pause(source, context, wrong, seed)
@@ -59,11 +59,11 @@ class AttentionChecks:
         run = await runs.get(self._store, source.row.run)
         if run is None:
             return None
-        verdict = judge(facts.asked(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
+        verdict = judge(facts.of_pause(run, pause, pause.actions[0]), policy, now, autonomy.levels(self._store, run.agent))
         return Routed({0: verdict}) if verdict.outcome is Outcome.ASK and verdict.reviewers < 2 else None
 
 
-def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed: str) -> Pause:
+def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, seed: str) -> Pause:
     """The source's pause with other ids, and with the wrong arguments wherever the agent wrote the right ones.
 
     What the user wrote stays: nobody asked for the wrong arguments.
@@ -75,26 +75,26 @@ def _pause(source: Review, context: Context, wrong: attention_checks.Wrong, seed
         was.name,
         wrong.args,
         was.allowed,
-        attention_checks.in_words(was.description, was.args, wrong.args),
+        attention_checks.replace_in_text(was.description, was.args, wrong.args),
         was.args_schema,
         was.answer_schema,
         was.choices,
-        was.tool_call and attention_checks.other_id(was.tool_call, f"{seed}\0call"),
+        was.tool_call and attention_checks.different_id(was.tool_call, f"{seed}\0call"),
         digest_of(was.name, wrong.args),
         was.means,
         was.confidence,
         declared,
     )
     before = json.loads(canonical_json.dumps(asdict(context)))
-    context_json = attention_checks.alike(before, was.args, wrong.args)
+    context_json = attention_checks.replace_everywhere(before, was.args, wrong.args)
     messages = zip(before["conversation"], context_json["conversation"], strict=True)
     context_json["conversation"] = [original if original["role"] == "user" else changed for original, changed in messages]
     return Pause(
-        attention_checks.other_id(source.interrupt, f"{seed}\0interrupt"),
+        attention_checks.different_id(source.interrupt, f"{seed}\0interrupt"),
         source.row.kind,
         source.node,
         source.path,
-        attention_checks.alike(source.value, was.args, wrong.args),
+        attention_checks.replace_everywhere(source.value, was.args, wrong.args),
         (action,),
         read_context(context_json),
         source.row.confidence,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hitl_tui import failpoints
 from hitl_tui.agents.source import Source
 from hitl_tui.errors import Storage
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.home import Home
 from hitl_tui.model import Run, Worker
 from hitl_tui.store import (
@@ -172,7 +172,7 @@ class Engine:
             run = await runs.take_next(*self._mine, alone)
             if run is None:
                 return
-            failpoints.reached(Step.LEASED)
+            failpoints.reached(Failpoint.LEASED)
             self._start(run, self._driver.start(run))
 
     async def _run_due_jobs(self) -> None:

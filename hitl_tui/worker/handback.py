@@ -5,7 +5,7 @@ from __future__ import annotations
 from hitl_tui import canonical_json, failpoints
 from hitl_tui.agents.source import AppliedHandback, Source, Thread, ThreadSnapshot
 from hitl_tui.errors import Refused, Storage
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Run, RunState, TakeOver
 from hitl_tui.store import Store, takeovers
 
@@ -45,7 +45,7 @@ class Handbacks:
                 raise
             why = f"its graph does not take that: {self._source.explain(error)}"
             raise await self._not_applied(takeover, "failed", why) from None
-        failpoints.reached(Step.RESUMED)
+        failpoints.reached(Failpoint.RESUMED)
         await takeovers.applied(self._store, takeover)
         return applied
 
@@ -60,6 +60,6 @@ class Handbacks:
         await takeovers.applied(self._store, takeover, MAY_BE_DONE.format(takeover.actor))
 
     async def _not_applied(self, takeover: TakeOver, state: str, why: str) -> NotApplied:
-        note = canonical_json.plain(why)
+        note = canonical_json.storable(why)
         await takeovers.put_back(self._store, self._worker, takeover, state, note)
         return NotApplied(note)

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from hitl_tui.errors import Storage
 from hitl_tui.model import Notice
-from hitl_tui.notify import Message, Outcome, deliver, message_of, next_attempt_at
-from hitl_tui.policy.notification import loud_from
+from hitl_tui.notify import DeliveryResult, Notification, deliver, next_attempt_at, notification_of
+from hitl_tui.policy.notification import end_of_quiet
 from hitl_tui.policy.schema import Notify, Policy
 from hitl_tui.store import Store, notifications, reviews
 
@@ -68,7 +68,7 @@ class Notifier:
         policy = self._policy()
         notify = policy.notify if policy else Notify()
         await notifications.drop(self._store, self._project, now)
-        loud = loud_from(notify, now)
+        loud = end_of_quiet(notify, now)
         if loud is None:
             await notifications.drop(self._store, self._project, now, all_of_them=True)
         elif loud > now:
@@ -90,13 +90,13 @@ class Notifier:
         await _until_stored(lambda: self._store_outcome(notice, outcome, notify.retries))
         self._ring()
 
-    async def _message(self, notice: Notice, notify: Notify) -> Message:
+    async def _message(self, notice: Notice, notify: Notify) -> Notification:
         escalation = await notifications.told_of(self._store, notice)
         review = await reviews.get(self._store, notice.review)
         assert review is not None  # an escalation's review exists
-        return message_of(notify.content, escalation, review)
+        return notification_of(notify.content, escalation, review)
 
-    async def _store_outcome(self, notice: Notice, outcome: Outcome, retries: int) -> None:
+    async def _store_outcome(self, notice: Notice, outcome: DeliveryResult, retries: int) -> None:
         now = self._clock()
         if outcome.error:
             again = next_attempt_at(outcome, notice.tries, retries, now)

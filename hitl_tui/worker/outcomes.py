@@ -59,7 +59,7 @@ def _in_words(action: Action, answer: Answer) -> str:
         case DecisionKind.APPROVE:
             return f"{name} approved"
         case DecisionKind.EDIT:
-            return f"{name} edited to {canonical_json.plain(canonical_json.dumps(answer.args)[:200])}"
+            return f"{name} edited to {canonical_json.storable(canonical_json.dumps(answer.args)[:200])}"
         case DecisionKind.REJECT:
             return f"{name} rejected" + (f" ({canonical_json.one_line(answer.message, 80)})" if answer.message else "")
         case _:
@@ -109,5 +109,5 @@ def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt)
 
 def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:
     """Outcomes of answers whose run then failed: applied, unless the graph still asks."""
-    note = f"the graph failed on the answer: {canonical_json.plain(error)}"
+    note = f"the graph failed on the answer: {canonical_json.storable(error)}"
     return {review: (ReviewState.FAILED, note) if interrupt in pending else (ReviewState.APPLIED, "") for review, interrupt in sent.items()}

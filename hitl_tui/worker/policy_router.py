@@ -10,7 +10,7 @@ from hitl_tui.agents.source import ConfidenceSources
 from hitl_tui.model import Levels, Pause, Routed, Run
 from hitl_tui.policy import facts
 from hitl_tui.policy.engine import BROKEN, NO_LEVELS, judge
-from hitl_tui.policy.loader import PolicyFile, PolicyNow, policy_paths
+from hitl_tui.policy.loader import PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, autonomy, policy_log
 
@@ -20,7 +20,7 @@ class PolicyRouter:
 
     def __init__(self, home: Path, project: Path) -> None:
         self._file = PolicyFile(policy_paths(home, project))
-        self._noted: PolicyNow | None = None
+        self._noted: PolicyStatus | None = None
 
     async def note(self, store: Store) -> None:
         """Log that the policy changed or was removed."""
@@ -58,5 +58,5 @@ class PolicyRouter:
 
 def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
     """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken."""
-    verdicts = {action.slot: judge(facts.asked(run, pause, action), policy, now, levels, pause.note) for action in pause.actions}
+    verdicts = {action.slot: judge(facts.of_pause(run, pause, action), policy, now, levels, pause.note) for action in pause.actions}
     return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")

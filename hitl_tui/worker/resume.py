@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hitl_tui import failpoints, handback
+from hitl_tui import failpoints, takeover_plan
 from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Ban, ReviewState, Run, RunState, Sent, TakeOver
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions, takeovers
 from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
@@ -93,7 +93,7 @@ class Turn:
         leased = await submissions.submit(self._store, self._worker, decided)
         if not leased:
             return  # another worker was first
-        failpoints.reached(Step.SUBMITTED)
+        failpoints.reached(Failpoint.SUBMITTED)
         if not pending:
             await self._require_checkpoint()
         elif self._thread.code_changed and not any(map(is_gate, pending)):  # let the new code ask, and see whether it asks the same
@@ -113,7 +113,7 @@ class Turn:
 
     async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.Answers]]) -> None:
         try:
-            await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Step.RESUMED)
+            await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Failpoint.RESUMED)
         except NotPending:  # somebody resumed the thread after it was read
             await reconcile.close(self._store, {answers.review: (ReviewState.STALE, SUPERSEDED) for _, answers in answered})
 
@@ -133,14 +133,14 @@ class Turn:
         run, thread = self._run, self._thread
         if not await takeovers.submit(self._store, self._worker, takeover.id):
             return  # another worker was first
-        failpoints.reached(Step.SUBMITTED)
+        failpoints.reached(Failpoint.SUBMITTED)
         before = await thread.snapshot(stopped=run.state is RunState.WAITING)
         try:
             applied = await self._handbacks.apply(run, takeover, before, thread)
         except NotApplied as reason:
             await self._leave_as_it_was(takeover, str(reason))
             return
-        self._say("decided", {f"handed back by {takeover.actor}": handback.as_json(takeover.plan)})
+        self._say("decided", {f"handed back by {takeover.actor}": takeover_plan.as_json(takeover.plan)})
         written_by = f"{takeover.actor} wrote it and nobody has approved it"
         bans = [Ban(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
         snapshot = await thread.snapshot_after(applied)
@@ -235,7 +235,7 @@ class Turn:
 
     # Running and storing
 
-    async def _stream(self, stream: AsyncIterator[StreamEvent], first: Step = Step.RUNNING) -> None:
+    async def _stream(self, stream: AsyncIterator[StreamEvent], first: Failpoint = Failpoint.RUNNING) -> None:
         """Run the agent and write its trace; the first event at once, because somebody waits to see the run go on."""
         flushed = False
         async for event in stream:
@@ -244,7 +244,7 @@ class Turn:
                 flushed = True
                 await self._writer.flush()
                 failpoints.reached(first)
-        failpoints.reached(Step.INTERRUPTED)
+        failpoints.reached(Failpoint.INTERRUPTED)
 
     async def _conclude(self) -> None:
         await self._settle(await self._thread.snapshot(stopped=True), await reviews.submitted(self._store, self._run.id))
@@ -258,7 +258,7 @@ class Turn:
             await self._writer.flush()
             await reconcile.close(self._store, outcomes)
             await runs.settle(self._store, run.id, self._worker, RunState.DONE, result=snapshot.result)
-            failpoints.reached(Step.APPLIED)
+            failpoints.reached(Failpoint.APPLIED)
             self.over = True
             return
         self._say("paused", {"asks": [action.name for pause in pauses for action in pause.actions]})
@@ -266,7 +266,7 @@ class Turn:
         await self._router.note(self._store)
         judge = self._router.judge_of(run, self._store)
         await reconcile.reconcile(self._store, run.id, run.agent, self._worker, pauses, outcomes, doubt.reviews, judge, snapshot.head)
-        failpoints.reached(Step.APPLIED if sent else Step.OPENED)
+        failpoints.reached(Failpoint.APPLIED if sent else Failpoint.OPENED)
 
     def _say(self, kind: str, body: dict[str, Any]) -> None:
         self._writer.note(self._run.id, self._trace.line(kind, body))

@@ -130,13 +130,13 @@ class RunDriver:
         sent = await reviews.submitted(self._store, run.id)
         outcomes = await self._outcomes_after(run, sent, sentence)
         if isinstance(error, CheckpointLost):  # nothing was sent anywhere
-            outcomes = {review: (ReviewState.FAILED, canonical_json.plain(error.happened)) for review in sent}
+            outcomes = {review: (ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
         if cut:  # nobody knows about the others
             outcomes = {review: known for review, known in outcomes.items() if known[0] is ReviewState.APPLIED}
         await reconcile.close(self._store, outcomes)
         await runs.settle(
-            self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=canonical_json.plain(sentence),
-            traceback=canonical_json.plain(trace), cut=cut or (run.cut and isinstance(error, CrashLoop)),
+            self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=canonical_json.storable(sentence),
+            traceback=canonical_json.storable(trace), cut=cut or (run.cut and isinstance(error, CrashLoop)),
         )  # fmt: skip
         self._forget(run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from hitl_tui.policy.notification import channels
+from hitl_tui.policy.notification import due_channels
 from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, escalations, failed_runs
 from hitl_tui.worker.attention_checks import AttentionChecks
@@ -34,7 +34,7 @@ class ScheduledJobs:
         done += [await escalations.enforce(store, review, now) for review in escalations.overdue(store, project, now)]
         done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
-            ways, due_at = channels(policy, now)
+            ways, due_at = due_channels(policy, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
         return await self._checks.make(policy, now) or any(done)
 

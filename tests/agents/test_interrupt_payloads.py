@@ -23,7 +23,7 @@ from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exa
 from hitl_tui.agents.introspection import examine
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
-from hitl_tui.validation import check, schema_problem, unkeepable
+from hitl_tui.validation import check, schema_problem, storage_problem
 from tests.support.properties import examples
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)
@@ -121,7 +121,7 @@ def test_whatever_is_asked_becomes_actions_that_can_be_answered(value: Any, sche
         assert action.digest == digest_of(action.name, action.args)
         assert json.loads(canonical_json.dumps(action.args)) == action.args
         assert len(canonical_json.one_line(action.args)) <= 1000
-    canonical_json.dumps(canonical_json.safe(value)).encode()
+    canonical_json.dumps(canonical_json.as_json(value)).encode()
 
 
 @examples(2)
@@ -134,7 +134,7 @@ def test_an_answer_is_refused_or_can_be_sent(value: Any, answer: Answer) -> None
     except Refused:
         return
     sent = resume_value(kind, actions, {action.slot: answer for action in actions})
-    assert not unkeepable(sent)
+    assert not storage_problem(sent)
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
     serde = JsonPlusSerializer()
@@ -162,7 +162,7 @@ def test_what_is_offered_for_a_batch_its_middleware_takes(value: Any, data: st.D
         for action in actions:
             check(kind, action, answers[action.slot])
     except Refused as problem:
-        assert any(unkeepable(action.args) for action in actions), problem
+        assert any(storage_problem(action.args) for action in actions), problem
         return
     decisions = resume_value(kind, actions, answers)["decisions"]
     assert len(decisions) == len(value["action_requests"])
@@ -359,7 +359,7 @@ def test_edits_are_checked_against_the_tools_schema(args: Any, schema: Any, fits
 
 @given(st.dictionaries(ANY_TEXT, JSON, min_size=1, max_size=4), st.data())
 def test_edit_of_one_argument_leaves_every_other_exactly_as_the_agent_has_it(args: dict[str, Any], data: st.DataObject) -> None:
-    shown = canonical_json.safe(args)
+    shown = canonical_json.as_json(args)
     name = data.draw(st.sampled_from(sorted(shown)))
     edited = {**shown, name: "edited by a person"}
     value = {"type": "tool_approval", "name": "tool", "args": args}
@@ -371,7 +371,7 @@ def test_edit_of_one_argument_leaves_every_other_exactly_as_the_agent_has_it(arg
 
 def test_list_with_an_item_removed_and_one_added_keeps_the_others_exactly() -> None:
     nan = float("nan")
-    shown = canonical_json.safe([1, nan, (2, nan), "x"])
+    shown = canonical_json.as_json([1, nan, (2, nan), "x"])
     assert canonical_json.restored([shown[1], "new", [3, shown[2][1]]], [1, nan, (2, nan), "x"])[0] is nan
     assert canonical_json.restored(["new", *shown], [1, nan, (2, nan), "x"])[3] == (2, nan)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hitl_tui.failpoints import Step
+from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Answer, Review, ReviewState, Run, RunState
 from tests.support.harness import Place, Reviewer, Worker, approve, edit, reject, respond, results, reviewer, rounds
 
@@ -68,10 +68,10 @@ async def launched(someone: Reviewer, agent: str, *calls: tuple[str, dict[str, A
     return await someone.launch(agent, given=INPUTS[agent])
 
 
-BEFORE_AND_AFTER = (Step.LEASED, Step.RUNNING, Step.INTERRUPTED, Step.OPENED, Step.APPLIED)
+BEFORE_AND_AFTER = (Failpoint.LEASED, Failpoint.RUNNING, Failpoint.INTERRUPTED, Failpoint.OPENED, Failpoint.APPLIED)
 DEATHS = [
-    *((agent, Step.SUBMITTED) for agent in (*CALLS, "anything", "gate_inside", "function")),
-    *((agent, Step.RESUMED) for agent in (*CALLS, *INPUTS)),
+    *((agent, Failpoint.SUBMITTED) for agent in (*CALLS, "anything", "gate_inside", "function")),
+    *((agent, Failpoint.RESUMED) for agent in (*CALLS, *INPUTS)),
     *((agent, step) for agent in ("batched", "gate_inside") for step in BEFORE_AND_AFTER),
 ]
 
@@ -83,15 +83,15 @@ IN_THE_GATE = ("batched", "gate_inside", "react")
 @pytest.mark.parametrize(
     ("agent", "step"), [pytest.param(*death, marks=() if death[0] in IN_THE_GATE else pytest.mark.slow) for death in DEATHS]
 )
-async def test_a_worker_dies_at_a_step(alone: Reviewer, agent: str, step: Step) -> None:
+async def test_a_worker_dies_at_a_step(alone: Reviewer, agent: str, step: Failpoint) -> None:
     run = await launched(alone, agent)
     worker = alone.place.start(kill_at=step)
     decided = await to_the_end(alone, run.id, worker)
     assert worker.wait() == -signal.SIGKILL, "the step was reached"
     marked = [review.row.note for review in decided if MAY in review.row.note]
-    if step not in (Step.SUBMITTED, Step.RESUMED):
+    if step not in (Failpoint.SUBMITTED, Failpoint.RESUMED):
         assert not marked, "no answer was on its way when the worker died"
-    if step is Step.SUBMITTED:
+    if step is Failpoint.SUBMITTED:
         assert marked, "the ledger says that an answer may have been sent"
     acted = Counter(str(sorted(did.items())) for did in alone.did(run) if did["did"] in GUARDED)
     assert all(count == 1 or (marked and count == 2) for count in acted.values()), acted

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
-from hitl_tui.export import Asked, Case, Masker, Thread, examples, read_masks
+from hitl_tui.export import AskedCall, Case, Masker, ThreadHistory, examples, read_masks
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import (
     Action,
@@ -224,7 +224,7 @@ def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterato
             for call, kept in zip(made, calls, strict=True)
         ]
         said += sorted(results, key=lambda one: (not one.failed, one.text[::-1]))
-    thread = Thread(Asked(id_, a.digest, None, answer) for id_, (_, _, asked) in enumerate(found) for a, answer in asked)
+    thread = ThreadHistory(AskedCall(id_, a.digest, None, answer) for id_, (_, _, asked) in enumerate(found) for a, answer in asked)
     for id_, (context, kind, asked) in enumerate(found):
         row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", Progress(), None)
         decisions = {a.slot: Decision(id_, id_, a.slot, answer, "ann", a.digest, 0.0) for a, answer in asked}
@@ -272,7 +272,7 @@ def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
         (*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS),
         (SQL[0], BETTER, NO, PauseKind.TOOL_GATE),
     ]
-    thread = Thread(Asked(id_, digest_of(name, args), "c1", answer) for id_, (name, args, answer, _) in enumerate(asked))
+    thread = ThreadHistory(AskedCall(id_, digest_of(name, args), "c1", answer) for id_, (name, args, answer, _) in enumerate(asked))
     done = (Message("user", "Do it."), Message("agent", "", calls=(SQL,)))
     later = (*done, Message("tool", "Not that.", SQL[0], failed=True), Message("user", "Read."), Message("agent", "", calls=(READ,)))
     asked.append((*READ, YES, PauseKind.TOOL_CALLS))

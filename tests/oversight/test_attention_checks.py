@@ -63,11 +63,11 @@ ARGS = st.dictionaries(
 
 @given(tool=st.sampled_from(["send_email", "run_sql", "delete_file", "read_file", "noop"]), args=ARGS, seed_=st.text(max_size=5))
 def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(tool: str, args: dict[str, Any], seed_: str) -> None:
-    wrong = attention_checks.made(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
-    assert wrong == attention_checks.made(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
+    wrong = attention_checks.make_wrong_call(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
+    assert wrong == attention_checks.make_wrong_call(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
     if wrong is None:
         return
-    assert wrong.args != args and wrong.clause and not validation.unkeepable(wrong.args)
+    assert wrong.args != args and wrong.clause and not validation.storage_problem(wrong.args)
     right, shown = canonical_json.dumps(args), canonical_json.dumps(wrong.args)
     assert attention_checks.still_wrong(right, shown, shown) and not attention_checks.still_wrong(right, shown, right)
 
@@ -86,7 +86,7 @@ def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(to
 def test_an_edit_that_leaves_it_wrong_is_told_from_one_that_does_not(
     tool: str, args: dict[str, Any], clause: str, fixed: dict[str, Any], unfixed: dict[str, Any]
 ) -> None:
-    wrong = attention_checks.made(tool, args, None, "", "seed")
+    wrong = attention_checks.make_wrong_call(tool, args, None, "", "seed")
     assert wrong is not None and clause in wrong.clause and isinstance(wrong.args, dict)
     told = {key: value.format(**wrong.args) if isinstance(value, str) else value for key, value in unfixed.items()}
     right, shown = canonical_json.dumps(args), canonical_json.dumps(wrong.args)
@@ -101,10 +101,10 @@ def test_nothing_is_made_of_what_could_only_become_harmless_or_would_not_fit() -
         ("toggle", {"on": True}),
         ("ask", "text"),
     ):
-        assert attention_checks.made(tool, args, None, "", "seed") is None
+        assert attention_checks.make_wrong_call(tool, args, None, "", "seed") is None
     schema = {"properties": {"amount": {"maximum": 500}}}
-    assert attention_checks.made("refund", {"amount": 420}, schema, "", "seed") is None
-    assert attention_checks.made("refund", {"amount": 420}, None, "", "seed") is not None
+    assert attention_checks.make_wrong_call("refund", {"amount": 420}, schema, "", "seed") is None
+    assert attention_checks.make_wrong_call("refund", {"amount": 420}, None, "", "seed") is not None
 
 
 def test_the_policy_says_how_often_or_never() -> None:
@@ -121,7 +121,7 @@ def test_the_policy_says_how_often_or_never() -> None:
 @examples(0.5)
 @given(every=st.integers(2, 1000), numbers=st.integers(0, 1000))
 def test_nobody_can_count_to_it_and_it_is_about_as_often_as_was_said(every: int, numbers: int) -> None:
-    places = [attention_checks.after(every, f"{numbers}:{number}") for number in range(60)]
+    places = [attention_checks.decisions_until_next(every, f"{numbers}:{number}") for number in range(60)]
     assert all(every - every // 2 <= place <= every + every // 2 for place in places)
     assert len(set(places)) > 1 and abs(sum(places) / len(places) - every) <= every / 4
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
-from hitl_tui.oversight.autonomy import Weighed, barred, evidence, proposal
+from hitl_tui.oversight.autonomy import WeighedDecision, evidence, proposal, why_barred
 from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import Mark, judge, judge_unsampled
 from hitl_tui.policy.explain import explain
@@ -34,11 +34,11 @@ from tests.ui.homes import seed
 Own = Callable[[str], Place]
 ON = "spot_check = 0\n[autonomy]\n"
 LADDER = Ladder()
-GOOD, BAD = Weighed(1.0, True), Weighed(1.0, False)
+GOOD, BAD = WeighedDecision(1.0, True), WeighedDecision(1.0, False)
 LEVELS = st.sampled_from(Level)
 
 
-def says(decided: Sequence[Weighed], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
+def says(decided: Sequence[WeighedDecision], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
     """What is proposed after decisions, newest first."""
     return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("ladder", LADDER))
 
@@ -94,7 +94,7 @@ def test_a_tool_that_states_no_confidence_climbs_past_the_threshold() -> None:
 
 
 def test_every_level_is_earned_by_what_it_does_there() -> None:
-    decided = [Weighed(float(at), True, spot_check=at > 50) for at in range(60, 0, -1)]
+    decided = [WeighedDecision(float(at), True, spot_check=at > 50) for at in range(60, 0, -1)]
     assert says(decided, Level.SPOT_CHECKS, came_at=50.0) == (None, "10 of 20 decisions since it came to spot checks")
     assert says(decided, Level.SPOT_CHECKS, came_at=40.0)[0] is Level.ACT
     assert evidence(decided, 50.0).spot_checked == evidence(decided, 50.0).since_level == 10
@@ -110,11 +110,13 @@ def test_what_is_missing_is_told() -> None:
 
 
 def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
-    sure = [Weighed(1.0, True, 0.95)] * 30
+    sure = [WeighedDecision(1.0, True, 0.95)] * 30
     supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
     assert says(sure) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.05")
-    assert says([Weighed(1.0, True, 0.6)] * 30) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.40"), "too low only asks"
-    high = [GOOD, *[Weighed(1.0, True, 0.96)] * 30, *[Weighed(1.0, False, 0.96)] * 3]
+    assert says([WeighedDecision(1.0, True, 0.6)] * 30) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.40"), (
+        "too low only asks"
+    )
+    high = [GOOD, *[WeighedDecision(1.0, True, 0.96)] * 30, *[WeighedDecision(1.0, False, 0.96)] * 3]
     assert says(high, ladder=Ladder(approved=0.7, calibration=0.05)) == (
         None,
         "its confidence is 0.05 too high on average, 0.05 is the most",
@@ -138,17 +140,17 @@ def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
     ],
 )
 def test_what_a_rule_or_its_risk_pins_earns_nothing(policy: str, risk: Risk | None, told: str) -> None:
-    found = barred(Facts("desk", "pay", risk=risk), parse(policy))
+    found = why_barred(Facts("desk", "pay", risk=risk), parse(policy))
     assert found == told
     assert proposal(Level.ASK, evidence([GOOD] * 50, None), LADDER, found)[0] == (None if told else Level.SPOT_CHECKS)
 
 
 @given(
-    st.lists(st.builds(Weighed, st.floats(0, 100), st.booleans() | st.just(True), st.none() | st.floats(0, 1)), max_size=120),
+    st.lists(st.builds(WeighedDecision, st.floats(0, 100), st.booleans() | st.just(True), st.none() | st.floats(0, 1)), max_size=120),
     LEVELS, st.none() | st.floats(0, 100), st.integers(0, 3), st.integers(0, 3),
 )  # fmt: skip
 def test_nothing_is_proposed_that_the_decisions_do_not_support(
-    decided: list[Weighed], level: Level, came_at: float | None, shown: int, missed: int
+    decided: list[WeighedDecision], level: Level, came_at: float | None, shown: int, missed: int
 ) -> None:
     found = evidence(decided, came_at, (shown, max(0, shown - missed)))
     proposed, told = proposal(level, found, LADDER)

@@ -21,9 +21,9 @@ from hitl_tui.errors import Refused
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Json, Lesson, LessonState
-from hitl_tui.oversight.lessons import LONGEST, QUOTED, Corrected, Rejected, checked, draw, normal, quoted
+from hitl_tui.oversight.lessons import LONGEST, QUOTED, CorrectedCall, RejectedCall, draw_lessons, normalized, quoted, validate_text
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.sanitize import spelt
+from hitl_tui.sanitize import spell_out
 from hitl_tui.store import Store, lessons
 from tests.store.test_search import decided
 
@@ -39,8 +39,8 @@ def no(reason: str) -> Answer:
     return Answer(DecisionKind.REJECT, message=reason)
 
 
-def corrected(*pairs: tuple[Json, Json]) -> list[Corrected | Rejected]:
-    return [Corrected(number, before, after) for number, (before, after) in enumerate(pairs, 1)]
+def corrected(*pairs: tuple[Json, Json]) -> list[CorrectedCall | RejectedCall]:
+    return [CorrectedCall(number, before, after) for number, (before, after) in enumerate(pairs, 1)]
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ def corrected(*pairs: tuple[Json, Json]) -> list[Corrected | Rejected]:
     ],
 )
 def test_what_changes_have_in_common_is_said(pairs: list[tuple[Json, Json]], said: str) -> None:
-    (lesson,) = draw("send", corrected(*pairs))
+    (lesson,) = draw_lessons("send", corrected(*pairs))
     assert lesson.gist == f"When you call send, {said}." or (said.startswith("keep `t` short") and said in lesson.gist)
     assert lesson.text == f"{lesson.gist} People did so in all {len(pairs)} calls they corrected."
     assert lesson.examples == tuple(range(1, len(pairs) + 1))
 
 
 def test_a_lesson_needs_two_alike_or_three_of_any_kind() -> None:
-    assert draw("send", corrected(({"t": "a"}, {"t": "b"}))) == []
-    assert draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}))) == []
-    (lesson,) = draw("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}), ({"u": 1, "t": "e"}, {"u": 2})))
+    assert draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}))) == []
+    assert draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}))) == []
+    (lesson,) = draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}), ({"u": 1, "t": "e"}, {"u": 2})))
     assert lesson.text == (
         "When you call send, look twice at `t`: people change it. They did in all 3 calls they corrected, last from \"e\" to nothing."
     )  # fmt: skip
     pairs = [({"t": f"{n}"}, {"t": f"{n}!"}) for n in range(3)]
-    (lesson,) = draw("send", corrected(*pairs, ({"t": "x"}, {"t": "y"}), ({"u": 1}, {"u": 2})))
+    (lesson,) = draw_lessons("send", corrected(*pairs, ({"t": "x"}, {"t": "y"}), ({"u": 1}, {"u": 2})))
     assert (lesson.examples, lesson.text[-45:]) == ((1, 2, 3), "People did so in 3 of the 5 calls they corrected."[-45:])
-    (lesson,) = draw("send", corrected(*signed("!", "!"), *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
+    (lesson,) = draw_lessons("send", corrected(*signed("!", "!"), *[({"t": "a"}, {"t": f"b {n}"}) for n in range(3)]))
     assert "look twice" in lesson.gist  # two of five, and not the last
 
 
@@ -114,32 +114,32 @@ def signed(*pieces: str) -> list[tuple[Json, Json]]:
 def test_what_was_done_alike_of_late_is_said_before_what_was_done_otherwise(
     pairs: list[tuple[Json, Json]], said: str, examples: tuple[int, ...]
 ) -> None:
-    (lesson,) = draw("send", corrected(*pairs))
+    (lesson,) = draw_lessons("send", corrected(*pairs))
     assert said in lesson.gist
     assert lesson.examples == examples
 
 
 def test_looking_twice_shows_no_more_than_where_the_difference_is() -> None:
     letters = [({"t": f"{LONG}{n} {n} end"}, {"t": f"{LONG}{'now ' * n}{n * 2}\nx{n}{LONG}"}) for n in range(3, 6)]
-    (lesson,) = draw("send", corrected(*letters))
+    (lesson,) = draw_lessons("send", corrected(*letters))
     told = lesson.text.removeprefix(lesson.gist)
     assert 'last from "…' in told and '5 5 end" to "…' in told and "now now" in told
     assert "\n" not in told and LONG[:40] not in told and len(told) < 250
     lists = [({"t": [n] * 50}, {"t": [n] * 50 + [{"n": n}] * 50}) for n in range(3)]
-    (lesson,) = draw("send", corrected(*lists))
+    (lesson,) = draw_lessons("send", corrected(*lists))
     assert len(lesson.text) < 300
 
 
 def test_rejections_for_the_same_reason_make_a_lesson() -> None:
     calls = [
-        Rejected(3, "Too long!"),
-        Rejected(1, " too\nLONG"),
-        Rejected(2, "Too long!"),
-        Rejected(4, "no"),
-        Rejected(5, ""),
-        Rejected(6, ""),
+        RejectedCall(3, "Too long!"),
+        RejectedCall(1, " too\nLONG"),
+        RejectedCall(2, "Too long!"),
+        RejectedCall(4, "no"),
+        RejectedCall(5, ""),
+        RejectedCall(6, ""),
     ]
-    (lesson,) = draw("send", calls)
+    (lesson,) = draw_lessons("send", calls)
     assert (lesson.topic, lesson.examples) == ("reject:too long", (1, 2, 3))
     assert lesson.text == 'Before you call send, think of why people rejected it: "Too long!". They gave that reason 3 times.'
 
@@ -152,14 +152,14 @@ arguments = st.dictionaries(st.sampled_from(["to", "cc", "bo dy", "`x`\n# y"]), 
 
 @given(st.lists(st.tuples(arguments, arguments), max_size=6), st.lists(st.text(max_size=20), max_size=4), st.randoms())
 def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: list[str], chance: Any) -> None:
-    calls = [*corrected(*pairs), *(Rejected(100 + number, reason) for number, reason in enumerate(reasons))]
-    drawn = draw("se`nd\u202e\n- do", calls)
+    calls = [*corrected(*pairs), *(RejectedCall(100 + number, reason) for number, reason in enumerate(reasons))]
+    drawn = draw_lessons("se`nd\u202e\n- do", calls)
     shuffled = list(calls)
     chance.shuffle(shuffled)
-    assert draw("se`nd\u202e\n- do", shuffled) == drawn
+    assert draw_lessons("se`nd\u202e\n- do", shuffled) == drawn
     for lesson in drawn:
         assert "\n" not in lesson.text
-        assert spelt(lesson.text) == lesson.text
+        assert spell_out(lesson.text) == lesson.text
         assert lesson.text.startswith(lesson.gist)
         assert len(lesson.text) <= LONGEST + 3 * QUOTED
         assert set(lesson.examples) <= {call.decision for call in calls}
@@ -167,7 +167,7 @@ def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: l
 
 
 texts = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=40).filter(
-    lambda text: text.strip() and spelt(text) == text
+    lambda text: text.strip() and spell_out(text) == text
 )
 
 
@@ -181,7 +181,7 @@ def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: s
         return text, {"end": f"{text}\n{piece}", "beginning": f"{piece}\n{text}", "set": piece}[way]
 
     pairs = [({"t": before}, {"t": after}) for before, after in map(pair, befores) if before not in (piece, [piece])]
-    found = draw("send", corrected(*pairs))
+    found = draw_lessons("send", corrected(*pairs))
     if len(pairs) < 2:
         return
     (lesson,) = found
@@ -200,17 +200,17 @@ def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: s
 def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
     said = quoted(text)
     assert "\n" not in said
-    assert spelt(said) == said
+    assert spell_out(said) == said
     assert isinstance(json.loads(said.removesuffix(" (cut)")), str)
-    assert normal(normal(text)) == normal(text)
+    assert normalized(normalized(text)) == normalized(text)
 
 
 def test_what_people_write_is_one_line() -> None:
-    assert checked(" Add\r\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
-    assert checked('Add "  Kim".') == 'Add "  Kim".'
+    assert validate_text(" Add\r\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
+    assert validate_text('Add "  Kim".') == 'Add "  Kim".'
     for text in ("", " \n", "x" * (LONGEST + 1)):
         with pytest.raises(Refused):
-            checked(text)
+            validate_text(text)
 
 
 FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അവന\u200d"
@@ -230,18 +230,18 @@ FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അ�
     ],
 )
 def test_what_holds_letters_and_emoji_together_stays_and_nothing_else_unseen(text: str, said: str) -> None:
-    assert spelt(text) == spelt(said) == said
+    assert spell_out(text) == spell_out(said) == said
 
 
 def test_a_lesson_keeps_emoji_and_other_scripts_and_names_them_whole() -> None:
-    (edited,) = draw("send", corrected(*[({"t": f"{n}"}, {"t": f"{n} {FAMILY}\u202e"}) for n in range(2)]))
+    (edited,) = draw_lessons("send", corrected(*[({"t": f"{n}"}, {"t": f"{n} {FAMILY}\u202e"}) for n in range(2)]))
     assert f'add " {FAMILY}⟨U+202E⟩" at the end' in edited.text
-    (rejected,) = draw("send", [Rejected(n, f"Everything {FAMILY}\u200b \x1b") for n in (1, 2)])
+    (rejected,) = draw_lessons("send", [RejectedCall(n, f"Everything {FAMILY}\u200b \x1b") for n in (1, 2)])
     assert f'"Everything {FAMILY}⟨U+200B⟩ ⟨U+001B⟩"' in rejected.text
     assert rejected.topic == f"reject:everything {FAMILY}"
-    assert checked(FAMILY) == FAMILY
+    assert validate_text(FAMILY) == FAMILY
     for number in range(90, 100):
-        (cut,) = draw("send", [Rejected(n, f"{'x' * number}👩\u200d👧\u202e") for n in (1, 2)])
+        (cut,) = draw_lessons("send", [RejectedCall(n, f"{'x' * number}👩\u200d👧\u202e") for n in (1, 2)])
         assert not cut.topic.endswith("\u200d") and "⟨" not in cut.topic
         assert re.search(r'(x|👩|👧|U\+202E⟩)" \(cut\)$', quoted(f"{'x' * (200 + number)}👩\u200d👧\u202e{LONG}"))
 
@@ -389,7 +389,7 @@ async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
 
 
 @given(
-    st.text(min_size=1).filter(lambda text: spelt(text).split())
+    st.text(min_size=1).filter(lambda text: spell_out(text).split())
     | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "__0__", "*b* <i>", "&lt;", "[x](y)"])
 )
 def test_no_lesson_is_markdown_structure(text: str) -> None:
@@ -397,7 +397,7 @@ def test_no_lesson_is_markdown_structure(text: str) -> None:
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
     kinds = [token.tag for token in tokens if token.nesting == 1]
     assert kinds == ["h1", "h2", "h3", "ul", "li", "p", "li", "p"]
-    said = " ".join(spelt(text).splitlines()).strip()
+    said = " ".join(spell_out(text).splitlines()).strip()
     inline = [token.children or [] for token in tokens if token.type == "inline"]
     assert {child.type for children in inline for child in children} == {"text"}
     assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.oversight import statistics
-from hitl_tui.oversight.statistics import Believed, Rates
-from hitl_tui.sanitize import UNSEEN
+from hitl_tui.oversight.statistics import ConfidenceBin, Rates
+from hitl_tui.sanitize import INVISIBLE
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> 
 
     buckets: dict[int, int] = {}
     for time in times:
-        buckets[statistics.bucket(time)] = buckets.get(statistics.bucket(time), 0) + 1
+        buckets[statistics.time_bucket(time)] = buckets.get(statistics.time_bucket(time), 0) + 1
     exact = sorted(times)[max(1, math.ceil(q * len(times))) - 1]
     assert exact == np.quantile(times, q, method="inverted_cdf")
     found = statistics.quantile(buckets, q)
@@ -65,22 +65,22 @@ def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> 
     coarse: dict[int, int] = {}
     for number, count in buckets.items():
         coarse[number // statistics.ABOUT] = coarse.get(number // statistics.ABOUT, 0) + count
-    median, about = np.quantile(times, 0.5, method="inverted_cdf"), statistics.about(coarse)
+    median, about = np.quantile(times, 0.5, method="inverted_cdf"), statistics.rough_median(coarse)
     assert about is not None
     assert median / statistics.GROWTH**3 <= about <= median * statistics.GROWTH**3
 
 
 @pytest.mark.parametrize("jumped", [-3600.0, 0.0, float("nan")])
 def test_a_clock_that_jumps_is_the_first_bucket(jumped: float) -> None:
-    assert statistics.bucket(jumped) == 0
+    assert statistics.time_bucket(jumped) == 0
 
 
-def believed(pairs: list[tuple[float, bool]], bins: int = 10) -> list[Believed]:
+def believed(pairs: list[tuple[float, bool]], bins: int = 10) -> list[ConfidenceBin]:
     made = []
     for number in range(bins):
         inside = [(p, good) for p, good in pairs if min(bins - 1, int(p * bins)) == number]
         made.append(
-            Believed(
+            ConfidenceBin(
                 len(inside),
                 sum(p for p, _ in inside),
                 sum(p * p for p, _ in inside),
@@ -147,7 +147,7 @@ def test_pace() -> None:
     [(0, 0.3), (250, 1.3), (1000, 4.3), (1_000_000, 10.0)],
 )
 def test_what_it_takes_to_read(size: int, seconds: float) -> None:
-    assert statistics.needed_s(size) == pytest.approx(seconds)
+    assert statistics.reading_time_s(size) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -166,17 +166,17 @@ def test_what_it_takes_to_read(size: int, seconds: float) -> None:
     ],
 )
 def test_which_arguments_were_edited(proposed: str | None, final: str | None, names: list[str]) -> None:
-    assert json.loads(statistics.edited(proposed, final)) == names
+    assert json.loads(statistics.edited_arguments(proposed, final)) == names
 
 
 def test_reasons_that_mean_the_same_are_one() -> None:
-    assert {statistics.worded(one) for one in ("Too late", " too  LATE. ", "too\nlate!")} == {"too late"}
-    assert (statistics.worded(None), statistics.worded(" . ")) == ("", "")
-    assert len(statistics.worded("x\x1b" * 1000)) == statistics.REASON_LENGTH
+    assert {statistics.normalized_reason(one) for one in ("Too late", " too  LATE. ", "too\nlate!")} == {"too late"}
+    assert (statistics.normalized_reason(None), statistics.normalized_reason(" . ")) == ("", "")
+    assert len(statistics.normalized_reason("x\x1b" * 1000)) == statistics.REASON_LENGTH
 
 
 @given(st.text(), st.text())
 def test_any_text_is_counted_by_something_that_can_be_shown(one: str, other: str) -> None:
-    for name in (*json.loads(statistics.edited(json.dumps({one: 1}), json.dumps({other: 1}))), statistics.worded(one)):
+    for name in (*json.loads(statistics.edited_arguments(json.dumps({one: 1}), json.dumps({other: 1}))), statistics.normalized_reason(one)):
         assert len(name) <= statistics.REASON_LENGTH
-        assert not UNSEEN.search(name) and not {"\n", "\t"} & {*name}
+        assert not INVISIBLE.search(name) and not {"\n", "\t"} & {*name}

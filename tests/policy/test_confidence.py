@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, Signals, Source, assess
+from hitl_tui.policy.confidence import DEFAULT_ORDER, UNKNOWN, ConfidenceSource, Signals, assess
 
 CALL = {"name": "pay", "args": {"amount": 5}, "id": "c1"}
 
 
 def words(text: str) -> float | None:
-    return assess(Signals(message={"content": text}), [Source.WORDS]).value
+    return assess(Signals(message={"content": text}), [ConfidenceSource.WORDS]).value
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_every_source(signals: Signals, source: str, value: float) -> None:
 def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() -> None:
     both = Signals(value={"confidence": 0.2}, message={"content": "confidence: 0.95"})
     assert assess(both).value == 0.2
-    assert assess(both, [Source.WORDS, Source.INTERRUPT]).value == 0.95
+    assert assess(both, [ConfidenceSource.WORDS, ConfidenceSource.INTERRUPT]).value == 0.95
     assert assess(both, []) == UNKNOWN
     wrong = assess(Signals(value={"confidence": 1.7}, message={"content": "confidence: 0.95"}))
     assert (wrong.value, wrong.source) == (None, "interrupt")
@@ -136,7 +136,7 @@ JSON = st.recursive(
 
 @given(JSON, JSON, JSON, JSON, st.lists(st.sampled_from(DEFAULT_ORDER), unique=True))
 def test_whatever_there_is_it_is_a_number_from_0_to_1_or_unknown(
-    value: Any, call: Any, message: Any, state: Any, order: list[Source]
+    value: Any, call: Any, message: Any, state: Any, order: list[ConfidenceSource]
 ) -> None:
     found = assess(Signals(value, call, message, state), order)
     assert found.value is None or (isinstance(found.value, float) and 0 <= found.value <= 1)

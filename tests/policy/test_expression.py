@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hitl_tui.errors import BadExpression
 from hitl_tui.model import Facts, Risk
 from hitl_tui.policy.expression import COMPARISONS, FUNCTIONS, LENGTH, NAMES, caret, parse
-from hitl_tui.policy.expression_eval import Undecided, holds
+from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from tests.support.properties import examples
 
 ARGS = {
@@ -21,8 +21,8 @@ ARGS = {
 FACTS = Facts("desk", "pay", ARGS, risk=Risk.READ, confidence=0.7, tags=("prod", "nightly"), age_s=90.0)
 
 
-def said(text: str, facts: Facts = FACTS) -> bool | Undecided:
-    return holds(parse(text), facts)
+def said(text: str, facts: Facts = FACTS) -> bool | Undetermined:
+    return evaluate(parse(text), facts)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_what_holds(text: str) -> None:
 )  # fmt: skip
 def test_what_cannot_be_told_is_undecided_with_the_reason(text: str, why: str) -> None:
     found = said(text)
-    assert isinstance(found, Undecided)
+    assert isinstance(found, Undetermined)
     assert why in found.why
 
 
 @pytest.mark.parametrize(("name", "facts"), [("confidence", Facts("a", "t")), ("risk", Facts("a", "t"))])
 def test_what_is_unknown_of_the_action_is_undecided(name: str, facts: Facts) -> None:
-    assert said(f"{name} == {name}", facts) == Undecided(f"its {name} is unknown")
+    assert said(f"{name} == {name}", facts) == Undetermined(f"its {name} is unknown")
     assert said(f"known({name})", facts) is False
 
 
@@ -90,7 +90,7 @@ def test_what_is_unknown_of_the_action_is_undecided(name: str, facts: Facts) -> 
 )  # fmt: skip
 def test_domains_are_told_only_of_what_can_be_read_for_certain(to: Any, expected: bool | None) -> None:
     found = said('args.to in domain("example.com")', Facts("a", "t", {"to": to}))
-    assert isinstance(found, Undecided) if expected is None else found is expected
+    assert isinstance(found, Undetermined) if expected is None else found is expected
 
 
 def test_a_domain_with_a_star_is_what_is_below_it() -> None:
@@ -145,7 +145,7 @@ def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any)
     except BadExpression as error:
         assert 0 <= error.at <= len(text)
         return
-    assert isinstance(holds(expression, Facts("desk", "pay", args)), bool | Undecided)
+    assert isinstance(evaluate(expression, Facts("desk", "pay", args)), bool | Undetermined)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any)
 @pytest.mark.timeout(20)
 def test_large_arguments_take_no_long_time(text: str) -> None:
     large = {"x": "a" * 3_000_000, "l": ["a" * 100] * 300_000}
-    assert isinstance(said(text, Facts("a", "t", large)), Undecided)
+    assert isinstance(said(text, Facts("a", "t", large)), Undetermined)
 
 
 def test_arguments_nested_beyond_any_depth_are_undecided() -> None:
     deep: Any = []
     for _ in range(50_000):
         deep = [deep]
-    assert isinstance(said("args.x == args.x", Facts("a", "t", {"x": deep})), Undecided)
+    assert isinstance(said("args.x == args.x", Facts("a", "t", {"x": deep})), Undetermined)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hitl_tui.agents.targets import sample_agents
 from hitl_tui.errors import BadPolicy
 from hitl_tui.model import DecisionKind, Facts, Outcome, PauseKind, Risk
-from hitl_tui.policy.confidence import Source
+from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
 from hitl_tui.policy.loader import PolicyFile, policy_paths
@@ -83,8 +83,8 @@ def test_everything_a_policy_can_say_is_read() -> None:
         'reviewers = 2\nto = "finance"\ndeadline = "30m"\nthen = "reject"\nhours = "mon-fri 09:00-17:00 UTC"\ntags = ["prod"]\n'
     )
     assert (policy.spot_check, policy.thresholds.auto, policy.thresholds.ask) == (0.5, 0.8, 0.3)
-    assert policy.sources.of("desk") == (Source.STATE, Source.LOGPROBS)
-    assert policy.sources.of("other") == (Source.WORDS,)
+    assert policy.sources.of("desk") == (ConfidenceSource.STATE, ConfidenceSource.LOGPROBS)
+    assert policy.sources.of("other") == (ConfidenceSource.WORDS,)
     assert [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("cleo", 600.0)]
     assert (policy.people("finance"), policy.people("cleo")) == (("ann", "bob"), ("cleo",))
     assert policy.notify.command == ("say", "x")

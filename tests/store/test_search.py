@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.errors import Refused
-from hitl_tui.filter_language import Filter, Limit, Term, parse
+from hitl_tui.filter_language import ConfidenceLimit, Filter, Term, parse
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
 from hitl_tui.oversight import statistics
@@ -31,7 +31,7 @@ def test_a_line_is_read() -> None:
         (Term("agent", ("mail*", "sql*")), Term("tool", ("send_*",), True), Term("decided", ("reject",)), Term("by", ("ann",))),
         ("invoice", "late fee"),
         ("paid",),
-        (Limit("<", 0.6),),
+        (ConfidenceLimit("<", 0.6),),
         NOW - 7 * 86_400,
     )
     assert parse("  ", NOW).is_empty

@@ -16,15 +16,15 @@ from hitl_tui.formatting import measured_duration, percent, percent_range, top_o
 from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.oversight.statistics import (
-    Believed,
     Calibration,
+    ConfidenceBin,
     Figures,
     Pace,
     Rates,
     Reader,
-    Span,
     Statistics,
     Times,
+    TrendPoint,
     brier,
     calibration_error,
 )
@@ -143,8 +143,8 @@ async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_its
 # What is said, from figures made by hand
 
 
-def believed(stated: float, count: int, good: int) -> Believed:
-    return Believed(count, stated * count, stated * stated * count, good, stated * good)
+def believed(stated: float, count: int, good: int) -> ConfidenceBin:
+    return ConfidenceBin(count, stated * count, stated * stated * count, good, stated * good)
 
 
 def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
@@ -228,7 +228,7 @@ def test_every_point_is_on_its_plane(places: list[tuple[float, float, float]], c
 
 @given(st.sets(st.integers(0, 1200), min_size=2, max_size=90), st.integers(12, 120))
 def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> None:
-    spans = [Span(day * DAY, Rates(day % 5, 1), float(day)) for day in sorted(days)]
+    spans = [TrendPoint(day * DAY, Rates(day % 5, 1), float(day)) for day in sorted(days)]
     trend = trend_of(spans, room)
     assert trend is not None and len(trend.steps) <= room
     assert sum(step.rates.total for step in trend.steps if step) == sum(span.rates.total for span in spans)

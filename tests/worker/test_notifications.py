@@ -19,7 +19,7 @@ import pytest
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Notice, PauseKind
 from hitl_tui.policy import parser as policies
-from hitl_tui.policy.notification import channel_of, loud_from
+from hitl_tui.policy.notification import channel_of, end_of_quiet
 from hitl_tui.store import Store
 from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
@@ -360,7 +360,7 @@ async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callabl
     ],
 )
 def test_the_end_of_the_quiet_time(quiet: str, at_: str, until_: str | None) -> None:
-    found = loud_from(policies.parse(f"[notify]\nquiet = {quiet}\n").notify, dt.datetime.fromisoformat(at_).timestamp())
+    found = end_of_quiet(policies.parse(f"[notify]\nquiet = {quiet}\n").notify, dt.datetime.fromisoformat(at_).timestamp())
     assert found == (until_ and dt.datetime.fromisoformat(until_).timestamp())
 
 

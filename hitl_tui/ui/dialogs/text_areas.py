@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
-from hitl_tui.sanitize import UNSEEN
+from hitl_tui.sanitize import INVISIBLE
 
 
 class SendArea(TextArea):
@@ -45,7 +45,7 @@ class JsonArea(TextArea):
 
 def escaped(json_text: str) -> str:
     """The same JSON with invisible characters escaped, so that an editor shows them."""
-    return UNSEEN.sub(lambda match: _escape(match[0]), json_text)
+    return INVISIBLE.sub(lambda match: _escape(match[0]), json_text)
 
 
 def _escape(character: str) -> str:

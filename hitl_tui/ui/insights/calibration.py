@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.formatting import counted, percent, percent_range
-from hitl_tui.oversight.statistics import Believed, Calibration, reliability, wilson
+from hitl_tui.oversight.statistics import Calibration, ConfidenceBin, reliability, wilson
 from hitl_tui.ui.insights.figures import ENOUGH, Frame, Period
 from hitl_tui.ui.text.charts import UP, Point, grid, plane, styled
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
@@ -69,7 +69,7 @@ def _threshold(calibration: Calibration) -> str:
     return f"{calibration.auto:.2f}; {shares}: such calls could run without asking"
 
 
-def _chart(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
+def _chart(bins: Sequence[ConfidenceBin], frame: Frame) -> Iterator[Line]:
     cells, height = min(WIDEST, frame.room - SIDE), max(9, min(HIGHEST, frame.rows - AROUND)) // 2 * 2 + 1
     points = [point for one in bins if (point := _point(one))]
     yield line("approved unchanged", "muted")
@@ -83,7 +83,7 @@ def _chart(bins: Sequence[Believed], frame: Frame) -> Iterator[Line]:
     yield from _legend({point.mark for point in points})
 
 
-def _point(one: Believed) -> Point | None:
+def _point(one: ConfidenceBin) -> Point | None:
     bounds = wilson(one.good, one.count)
     if bounds is None:
         return None
@@ -94,7 +94,7 @@ def _point(one: Believed) -> Point | None:
     return Point(stated, share, *bounds, mark)
 
 
-def _sizes(bins: Sequence[Believed], cells: int) -> Line:
+def _sizes(bins: Sequence[ConfidenceBin], cells: int) -> Line:
     drawn = [" "] * cells
     most = max((one.count for one in bins), default=0)
     for stated, _, count in reliability(bins):
@@ -111,7 +111,7 @@ def _legend(marks: set[Piece]) -> Iterator[Line]:
     yield line("▁▃█ number of decisions", "muted")
 
 
-def _table(bins: Sequence[Believed], room: int) -> Iterator[Line]:
+def _table(bins: Sequence[ConfidenceBin], room: int) -> Iterator[Line]:
     rows = []
     for one in sorted((one for one in bins if one.count), key=lambda one: -one.confidence / one.count):
         bounds = wilson(one.good, one.count)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hitl_tui.formatting import counted, measured_duration, percent, percent_range, top_of
 from hitl_tui.model import DecisionKind
-from hitl_tui.oversight.statistics import Figures, Rates, Span, Statistics, Times
+from hitl_tui.oversight.statistics import Figures, Rates, Statistics, Times, TrendPoint
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, column_cells, columns, grid, styled
@@ -161,7 +161,7 @@ def _counts(title: str, found: Sequence[tuple[str, int]], noun: str, frame: Fram
 class Trend:
     """Even steps of time, one after another; None where nothing was decided."""
 
-    steps: Sequence[Span | None]
+    steps: Sequence[TrendPoint | None]
     step: str
     """Length of a step: `per day`."""
     began: float
@@ -169,7 +169,7 @@ class Trend:
     """Where the last step begins."""
 
 
-def trend_of(spans: Sequence[Span], room: int) -> Trend | None:
+def trend_of(spans: Sequence[TrendPoint], room: int) -> Trend | None:
     """Merge days or weeks into at most `room` even steps, if possible; None for fewer than two."""
     if len(spans) < 2:
         return None
@@ -177,13 +177,13 @@ def trend_of(spans: Sequence[Span], room: int) -> Trend | None:
     gaps = [(b.began - a.began) / DAY for a, b in itertools.pairwise(spans)]
     shortest = 7 if all(round(gap) % 7 == 0 for gap in gaps) else 1
     days, name = next((step for step in STEPS if step[0] >= shortest and (last - first) / (step[0] * DAY) < room), STEPS[-1])
-    steps: list[list[Span]] = [[] for _ in range(round((last - first) // (days * DAY)) + 1)]
+    steps: list[list[TrendPoint]] = [[] for _ in range(round((last - first) // (days * DAY)) + 1)]
     for span in spans:
         steps[int((span.began - first) // (days * DAY))].append(span)
     return Trend([_merged(step) if step else None for step in steps], name, first, first + (len(steps) - 1) * days * DAY)
 
 
-def _merged(spans: Sequence[Span]) -> Span:
+def _merged(spans: Sequence[TrendPoint]) -> TrendPoint:
     """Several spans as one; its median is the middle one of theirs, weighted by decisions."""
     if len(spans) == 1:
         return spans[0]
@@ -197,10 +197,10 @@ def _merged(spans: Sequence[Span]) -> Span:
         seen, waited = seen + count, wait
         if seen * 2 >= sum(count for _, count in waits):
             break
-    return Span(spans[0].began, rates, waited)
+    return TrendPoint(spans[0].began, rates, waited)
 
 
-def _trend(spans: Sequence[Span], frame: Frame) -> Iterator[Line]:
+def _trend(spans: Sequence[TrendPoint], frame: Frame) -> Iterator[Line]:
     if frame.is_table:
         yield from _trend_table(spans, frame.room)
         return
@@ -242,7 +242,7 @@ def _day(at: float, form: str = "%-d %b") -> str:
     return time.strftime(form, time.gmtime(at))
 
 
-def _trend_table(spans: Sequence[Span], room: int) -> Iterator[Line]:
+def _trend_table(spans: Sequence[TrendPoint], room: int) -> Iterator[Line]:
     head = ("from", "decisions", "✓", "✎", "✗", "↩", "unchanged", "waited")
     rows = []
     for span in reversed(spans):

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from hitl_tui.inbox import Changes
 from hitl_tui.model import Lesson, LessonState
-from hitl_tui.sanitize import one_line, spelt, visible
+from hitl_tui.sanitize import one_line, spell_out, visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.lessons.list import LessonsList
 from hitl_tui.ui.lessons.pane import LessonEvidence, LessonsPane, no_lessons_lines
@@ -146,18 +146,18 @@ class LessonsView(ListDetail[LessonsList, LessonsPane]):
         lesson = self.items.chosen
         if lesson is None or not self._check_editable(lesson):
             return
-        dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, spelt(lesson.text)))
+        dialog = LessonScreen(lesson, self._drafts.pop(lesson.id, spell_out(lesson.text)))
         text = await ask(self, dialog)
         if text is not None:
             await self._save_text(lesson, text)
-        elif dialog.draft != spelt(lesson.text):
+        elif dialog.draft != spell_out(lesson.text):
             self._drafts[lesson.id] = dialog.draft
 
     @reports_errors
     async def action_edit_outside(self) -> None:
         lesson = self.items.chosen
         if lesson and self._check_editable(lesson):
-            await self._save_text(lesson, edit_outside(self.app, spelt(lesson.text), "lesson.txt"))
+            await self._save_text(lesson, edit_outside(self.app, spell_out(lesson.text), "lesson.txt"))
 
     def _check_editable(self, lesson: Lesson) -> bool:
         """Whether the lesson can be edited; else say why not."""

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from hitl_tui.model import LevelChange
 from hitl_tui.policy.explain import Explanation
-from hitl_tui.policy.loader import PolicyNow
+from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.policy.autonomy_levels import level_lines
@@ -47,7 +47,7 @@ class PolicyPane(DetailPane):
         """Calls of the review, each with a walk of its own."""
         return len(self._explained.walks) if self._explained else 0
 
-    def show_row(self, row: PolicyRow | None, policy_now: PolicyNow, changes: Sequence[LevelChange] | None = None) -> None:
+    def show_row(self, row: PolicyRow | None, policy_now: PolicyStatus, changes: Sequence[LevelChange] | None = None) -> None:
         """Show a rule, a setting or a tool; a tool's `changes` are None until they are read."""
         standing, now = row.standing if row else None, self._clock()
         self.set_class(standing is not None, "-standing")

@@ -10,7 +10,7 @@ from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
-from hitl_tui.policy.loader import PolicyNow
+from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
 from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, channels, confidence_sources, deadline, requirements
@@ -46,7 +46,7 @@ def absent_lines() -> Iterator[Line]:
         yield line(text, style)
 
 
-def problem_lines(now: PolicyNow) -> Iterator[Line]:
+def problem_lines(now: PolicyStatus) -> Iterator[Line]:
     """Errors in the file, then warnings."""
     errors = [problem for problem in now.problems if problem.is_error]
     if errors:

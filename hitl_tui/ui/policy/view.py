@@ -16,7 +16,7 @@ from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
 from hitl_tui.model import Level, RuleCount, Standing
 from hitl_tui.policy.explain import Explanation
-from hitl_tui.policy.loader import PolicyNow
+from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
@@ -51,7 +51,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
-        self._now = PolicyNow()
+        self._now = PolicyStatus()
         self._counts: Sequence[RuleCount] = ()
         self._standings: Sequence[Standing] = ()
         self._standings_at = -math.inf
@@ -130,7 +130,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             self.pane.show_walk(explained, slot)
         self.post_message(HintsChanged())
 
-    async def _read_standings(self, now: PolicyNow) -> Sequence[Standing]:
+    async def _read_standings(self, now: PolicyStatus) -> Sequence[Standing]:
         """The autonomy levels; at most once per `POLL_S`, since weighing the evidence takes a few queries per tool."""
         if now.policy is None or now.policy.ladder is None:
             return ()

@@ -26,7 +26,7 @@ from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
-from hitl_tui.validation import may_pass
+from hitl_tui.validation import can_revise
 
 SETTLE_S = 0.4
 """Time for which decision keys are ignored after the item under the cursor changed by itself."""
@@ -133,7 +133,7 @@ class DecisionController:
             self._notify(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:
             self._notify(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
-        elif options.again and not may_pass(review.row.kind, action):
+        elif options.again and not can_revise(review.row.kind, action):
             self._notify("its graph takes no other pass: it does not read why it is rejected")
         elif kind == DecisionKind.APPROVE and (first := self._fatigue_guard.first(self._pane)):
             self._notify(first)

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from hitl_tui import canonical_json
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, DecisionKind, Risk
-from hitl_tui.oversight.statistics import Reader, needed_s
+from hitl_tui.oversight.statistics import Reader, reading_time_s
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
@@ -54,7 +54,7 @@ class FatigueGuard:
             return ""
         if not pane.read_to_end:
             return f"scroll to the end first {BECAUSE}"
-        left = needed_s(size_of(action)) - pane.looked_ms / 1000
+        left = reading_time_s(size_of(action)) - pane.looked_ms / 1000
         return f"look at it for {math.ceil(left)} s more first {BECAUSE}" if pane.fits and left > 0 else ""
 
     def _look(self) -> None:

@@ -30,7 +30,7 @@ from hitl_tui.ui.review.context import ReviewContext, people_lines, people_title
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.labels import Viewer
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, table, value_lines
-from hitl_tui.validation import may_pass
+from hitl_tui.validation import can_revise
 
 TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
 SPEAKER = 14
@@ -273,4 +273,4 @@ def decision_hints(review: Review, action: Action) -> list[tuple[str, str]]:
                    DecisionKind.REJECT: ("another_pass", "another pass")}  # fmt: skip
         return [hint for kind, hint in drafted.items() if kind in action.allowed]
     hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
-    return [*hints, *([("another_pass", "another pass")] if may_pass(review.row.kind, action) else [])]
+    return [*hints, *([("another_pass", "another pass")] if can_revise(review.row.kind, action) else [])]

@@ -61,7 +61,7 @@ class EscalationAlert:
         return not one.recipient or any(same_person(person, me) for person in people)
 
     async def _tell(self, row: ReviewRow, one: Escalation, policy: Policy | None) -> None:
-        from hitl_tui.policy.notification import loud_from
+        from hitl_tui.policy.notification import end_of_quiet
         from hitl_tui.policy.schema import Notify
 
         now = self._clock()
@@ -69,15 +69,15 @@ class EscalationAlert:
         to = one_line(one.recipient or assignment.ANYBODY, 40)
         who = labels.actor(one.actor, self._inbox.reviewer)
         self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
-        if notify.bell and loud_from(notify, now) == now:
+        if notify.bell and end_of_quiet(notify, now) == now:
             text = text_of(notify.content, one, await self._inbox.reviews.get(row.id))
             write_to_terminal(self._app, f"\x1b]9;{text}\x07\x07")
 
 
 def text_of(content: Content, escalation: Escalation, review: Review) -> str:
     """What leaves the console: the link line, with the names of agent and tool, or with a summary. On one line, nothing in it unseen."""
-    from hitl_tui.notify.content import message_of
+    from hitl_tui.notify.content import notification_of
 
-    message = message_of(content, escalation, review)
+    message = notification_of(content, escalation, review)
     parts = {"nothing": [message.link], "names": [message.title, message.link]}.get(content, message.body.split("\n"))
     return one_line(" · ".join(parts), LONGEST)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hitl_tui import canonical_json, handback
+from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, HandBack, Head, Json
 from hitl_tui.sanitize import visible
@@ -93,7 +93,7 @@ class Draft:
             return f"the run is already {self.ended}"
         if intervention in PROBES:
             try:
-                handback.check(PROBES[intervention], self.head, self.schema)
+                takeover_plan.validate(PROBES[intervention], self.head, self.schema)
             except Refused as refused:
                 return str(refused)
         return ""
@@ -131,7 +131,7 @@ class Draft:
         plan = HandBack(**{name: read() for name, read in self._parts()})
         if plan == HandBack():
             raise Refused("nothing to hand back yet", "choose one of the six actions, or discard the takeover")
-        handback.check(plan, self.head, self.schema)
+        takeover_plan.validate(plan, self.head, self.schema)
         return plan
 
     def valid_plan(self) -> HandBack:
@@ -201,11 +201,11 @@ class Draft:
             raise Refused("the calls are not a list", 'write them as [{"name": "tool", "args": {…}}, …]')
         if not _differ(given, _as_json(self.head.calls)):
             return None
-        return self._checked(handback.read({"calls": given})).calls
+        return self._checked(takeover_plan.parse({"calls": given})).calls
 
     def _checked(self, part: HandBack) -> HandBack:
         if part != HandBack():
-            handback.check(part, self.head, self.schema)
+            takeover_plan.validate(part, self.head, self.schema)
         return part
 
     # Words

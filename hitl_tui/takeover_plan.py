@@ -35,7 +35,7 @@ def as_json(plan: HandBack) -> Json:
     }
 
 
-def read(given: Json) -> HandBack:
+def parse(given: Json) -> HandBack:
     """The plan that JSON describes.
 
     Raises:
@@ -62,7 +62,7 @@ def _call(given: Json) -> Call:
     return Call(given.get("id", ""), given["name"], given["args"])
 
 
-def check(plan: HandBack, head: Head, schema: Json) -> None:
+def validate(plan: HandBack, head: Head, schema: Json) -> None:
     """Whether the plan can be done where the run stands. `schema` is the JSON Schema of its graph's state, where it is known.
 
     Raises:
@@ -79,9 +79,9 @@ def check(plan: HandBack, head: Head, schema: Json) -> None:
     speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
     if speaks and not _has_messages(head, schema):
         raise Refused(f"its graph keeps no messages, so there is no place for {speaks[0]!r}", "edit its state, or decide what it asks")
-    if problem := validation.unkeepable(as_json(plan)):
+    if problem := validation.storage_problem(as_json(plan)):
         raise Refused(f"the plan {problem}", "correct it")
-    check_state(plan.state, schema)
+    validate_state(plan.state, schema)
     if plan.text is not None and head.text is None:
         raise Refused("the last message is not the agent's: there is nothing of its to rewrite", "guide it instead")
     _check_calls(plan.calls or (), head)
@@ -90,7 +90,7 @@ def check(plan: HandBack, head: Head, schema: Json) -> None:
     _check_results(plan.results, head.calls if plan.calls is None else plan.calls)
 
 
-def check_state(edits: Mapping[str, Json], schema: Json) -> None:
+def validate_state(edits: Mapping[str, Json], schema: Json) -> None:
     """Whether new values fit the schema of a graph's state.
 
     Raises:

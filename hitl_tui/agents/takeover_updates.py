@@ -41,7 +41,7 @@ Steps = list[list[StateUpdate]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HandbackPosition:
     """The thread position of a run that is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
@@ -82,7 +82,7 @@ def head_of(snapshot: StateSnapshot, graph_info: GraphInfo, pauses: Sequence[Pau
         tuple(dict.fromkeys(snapshot.next)),
         Context() if known else context_of(snapshot.values, error, *_neighbours(snapshot, graph_info)),
         text_of(message) if message else None,
-        tuple(Call(str(call["id"]), str(call["name"]), canonical_json.safe(call["args"])) for call in calls),
+        tuple(Call(str(call["id"]), str(call["name"]), canonical_json.as_json(call["args"])) for call in calls),
     )
 
 
@@ -91,7 +91,7 @@ def _neighbours(snapshot: StateSnapshot, graph_info: GraphInfo) -> tuple[tuple[s
     return graph_info.before(node), graph_info.after(node)
 
 
-def plan_updates(place: Place, plan: HandBack, by: str) -> HandbackUpdates:
+def plan_updates(place: HandbackPosition, plan: HandBack, by: str) -> HandbackUpdates:
     """Translate a person's plan into updates of the thread.
 
     Raises:
@@ -105,7 +105,7 @@ def plan_updates(place: Place, plan: HandBack, by: str) -> HandbackUpdates:
 class _Recipe:
     """Builds the updates for one plan."""
 
-    def __init__(self, place: Place, plan: HandBack, by: str) -> None:
+    def __init__(self, place: HandbackPosition, plan: HandBack, by: str) -> None:
         self._place = place
         self._plan = plan
         self._by = by
@@ -340,7 +340,7 @@ class _Recipe:
             raise Refused(f"the state does not fit the graph: {where}: {first['msg']}", "correct it") from None
 
 
-def _leading_nodes(place: Place) -> tuple[str, ...]:
+def _leading_nodes(place: HandbackPosition) -> tuple[str, ...]:
     """The nodes whose edges led to where a thread stands: those that ran last, or as which the last update was written.
 
     A node called by a `Send` leaves no trace; then the edges tell, together with a tool's result as the last message. Empty if no edge led
