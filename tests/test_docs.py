@@ -77,10 +77,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=() if page == ROOT / "README.md" else pytest.mark.slow, id=name_of(page)) for page in with_blocks("sh")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", with_blocks("sh"), ids=name_of)
 def test_shell_blocks_run_as_printed(page: Path, forge: Forge, project: Path) -> None:
     scripts = [text for text in blocks(page, "sh") if not any(word in text for word in NOT_RUN)]
     bin_, work = project / "bin", project

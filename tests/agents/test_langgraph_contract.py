@@ -293,6 +293,7 @@ def behind(place: Place, run: Run, graph: str, verb: str, value: Any) -> None:
     assert done.returncode == 0 or "ValueError" in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_every_test_that_the_table_names_is_there() -> None:
     for row, tests in COVERED.items():
         assert tests.split(), row
@@ -456,6 +457,7 @@ async def test_rules_for_files_ask_about_those_they_guard(keep: Keep) -> None:
 # Resuming
 
 
+@pytest.mark.slow
 async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(alone: Reviewer) -> None:
     """LangGraph itself gives what is sent for a question that was answered to the one after it."""
     run = await alone.launch("two", given={})
@@ -472,6 +474,7 @@ async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(alone
     assert (await alone.done(run))["answer"] == ["from elsewhere", "two"]
 
 
+@pytest.mark.slow
 async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(alone: Reviewer) -> None:
     run = await alone.launch("plain", given={})
     assert alone.place.run_until_idle() == 0
@@ -485,6 +488,7 @@ async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(alone: Re
     assert (stale.state, stale.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
 
 
+@pytest.mark.slow
 async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late(alone: Reviewer) -> None:
     run = await alone.launch("ask_then_gate", given={})
     assert alone.place.run_until_idle() == 0
@@ -501,6 +505,7 @@ async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_t
     assert names(alone, run) == ["answered", "published"]
 
 
+@pytest.mark.slow
 async def test_a_state_changed_elsewhere_is_asked_about_anew(alone: Reviewer) -> None:
     """An update drops what is pending, which looks as a gate does: a person lets it go on, and it comes back under another id."""
     run = await alone.launch("two", given={})
@@ -523,6 +528,7 @@ async def test_a_state_changed_elsewhere_is_asked_about_anew(alone: Reviewer) ->
     assert (await alone.done(run))["answer"] == ["one", "two"]
 
 
+@pytest.mark.slow
 async def test_a_batch_poisoned_elsewhere_is_asked_anew(alone: Reviewer) -> None:
     """A list where the middleware wants `decisions` is kept by LangGraph and replayed whatever is answered later."""
     run = await alone.launch("batched", [LETTER])
@@ -591,6 +597,7 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
 # Graphs within graphs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("agent", "visits"), [("kept", ["visit 1?", "visit 2?"]), ("own_saver", ["visit 1?", "visit 1?"])])
 async def test_a_graph_with_a_checkpointer_of_its_own(alone: Reviewer, agent: str, visits: list[str]) -> None:
     """Whatever it was compiled with, its questions outlive the process; with `checkpointer=True` it remembers its earlier visit."""
@@ -651,6 +658,7 @@ async def test_an_answer_that_cannot_be_stored_is_asked_for_again(alone: Reviewe
     assert (await alone.done(run))["answer"] == "yes, again"
 
 
+@pytest.mark.slow
 async def test_what_ended_beside_a_cancelled_node_keeps_its_result(alone: Reviewer) -> None:
     run = await alone.launch("pair", given={})
     alone.place.start()

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from hitl_tui.agents.targets import parse, root_of
 from hitl_tui.store import Store
 from tests.support.harness import PROJECTS, Place, reviewer, rounds
@@ -106,6 +108,7 @@ def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(own: O
     assert place.json("policy", "explain", "1")["policy"] == str(place.home.path / "policy.toml")
 
 
+@pytest.mark.slow
 async def test_another_policy_is_in_the_history_once_and_so_is_its_end(own: Own) -> None:
     place = own("pauses")
     path = place.home.path / "policy.toml"

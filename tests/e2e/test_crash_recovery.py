@@ -13,6 +13,7 @@ import pytest
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Answer, Review, ReviewState, Run, RunState
 from tests.support.harness import Place, Reviewer, Worker, approve, edit, reject, respond, results, reviewer, rounds
+from tests.support.tiers import sampled
 
 Own = Callable[[str], Place]
 TO = {"to": "ann", "body": "hi", "copies": 1}
@@ -68,7 +69,10 @@ async def launched(someone: Reviewer, agent: str, *calls: tuple[str, dict[str, A
     return await someone.launch(agent, given=INPUTS[agent])
 
 
+RESUMES = ("batched", "gate_inside", "react")
+"""One agent for each way to resume: by id, past a gate, past a gate in front of tools."""
 BEFORE_AND_AFTER = (Failpoint.LEASED, Failpoint.RUNNING, Failpoint.INTERRUPTED, Failpoint.OPENED, Failpoint.APPLIED)
+IN_THE_GATE = [*((agent, Failpoint.RESUMED) for agent in RESUMES), ("batched", Failpoint.SUBMITTED), ("batched", Failpoint.OPENED)]
 DEATHS = [
     *((agent, Failpoint.SUBMITTED) for agent in (*CALLS, "anything", "gate_inside", "function")),
     *((agent, Failpoint.RESUMED) for agent in (*CALLS, *INPUTS)),
@@ -76,12 +80,8 @@ DEATHS = [
 ]
 
 
-IN_THE_GATE = ("batched", "gate_inside", "react")
-"""One agent for each way to resume: by id, past a gate, past a gate in front of tools."""
-
-
 @pytest.mark.parametrize(
-    ("agent", "step"), [pytest.param(*death, marks=() if death[0] in IN_THE_GATE else pytest.mark.slow) for death in DEATHS]
+    ("agent", "step"), sampled([*IN_THE_GATE, *(death for death in DEATHS if death not in IN_THE_GATE)], gate=len(IN_THE_GATE))
 )
 async def test_a_worker_dies_at_a_step(alone: Reviewer, agent: str, step: Failpoint) -> None:
     run = await launched(alone, agent)
@@ -153,7 +153,7 @@ async def test_killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again(
     assert await alone.states(run) == ["applied", "applied"]
 
 
-@pytest.mark.parametrize("agent", ["batched", "react", "gated_agent"])
+@pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
 async def test_what_may_have_run_is_answered_in_its_place(alone: Reviewer, agent: str) -> None:
     run = await alone.launch(agent, [SLOW])
     again = await killed_in_slow(alone, run, approve())
@@ -163,7 +163,7 @@ async def test_what_may_have_run_is_answered_in_its_place(alone: Reviewer, agent
     assert [d["did"] for d in alone.did(run)] == ["slow begins"]
 
 
-@pytest.mark.parametrize("agent", ["batched", "gated_agent", "react"])
+@pytest.mark.parametrize("agent", sampled(["batched", "gated_agent", "react"]))
 async def test_what_may_have_run_is_refused_and_edited(alone: Reviewer, agent: str) -> None:
     run = await alone.launch(agent, [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(alone, run, approve(), edit(seconds=5))
@@ -186,6 +186,7 @@ async def test_a_killed_mixed_decision_keeps_its_refusals(alone: Reviewer) -> No
     assert not [d for d in alone.did(run) if d["did"] == "send"], "what was rejected never runs"
 
 
+@pytest.mark.slow
 async def test_killed_long_after_the_approved_ended_nobody_is_asked(alone: Reviewer) -> None:
     run = await alone.launch("batched", [("send", {"to": "a"})], [("look", {"path": "p"})])
     worker = alone.place.start(kill_at="running")
@@ -194,6 +195,7 @@ async def test_killed_long_after_the_approved_ended_nobody_is_asked(alone: Revie
     assert len(decided) == 1 and not decided[0].row.note
 
 
+@pytest.mark.slow
 async def test_a_cancelled_run_that_is_tried_again_asks_first(alone: Reviewer) -> None:
     run = await alone.launch("batched", [("slow", {"seconds": 1.5})])
     alone.place.start()
@@ -249,6 +251,7 @@ def test_a_decision_that_dies_is_applied(own: Own) -> None:
     assert len(place.journal.read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key(alone: Reviewer) -> None:
     run = await alone.launch("batched", [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(alone, run, approve(), approve())
@@ -260,7 +263,7 @@ async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key
     assert [begun.count(key) for key in sorted(set(begun), key=begun.count)] == [1, 1, 2]
 
 
-@pytest.mark.parametrize("agent", ["batched", "react", "gated_agent"])
+@pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
 async def test_killed_twice_over_a_gate_what_ended_stays_ended(alone: Reviewer, agent: str) -> None:
     run = await alone.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(alone, run, approve(), approve(), approve())
@@ -279,7 +282,7 @@ async def test_killed_twice_over_a_gate_what_ended_stays_ended(alone: Reviewer, 
     assert [d["did"] for d in alone.did(run)].count("send") == 1 or not ended
 
 
-@pytest.mark.parametrize("agent", ["batched", "per_call", "gated_agent"])
+@pytest.mark.parametrize("agent", sampled(["batched", "per_call", "gated_agent"]))
 async def test_killed_while_the_loop_is_blocked_a_person_is_asked(alone: Reviewer, agent: str) -> None:
     run = await alone.launch(agent, [("block", {"seconds": 20})])
     worker = alone.place.start()
@@ -292,6 +295,7 @@ async def test_killed_while_the_loop_is_blocked_a_person_is_asked(alone: Reviewe
     assert len(alone.keys(run, "block begins")) == 1, "it does not run again unasked"
 
 
+@pytest.mark.slow
 async def test_what_was_decided_is_told_to_whoever_is_asked_again(alone: Reviewer) -> None:
     run = await alone.launch("react", [SLOW, ("send", {"to": "a"})])
     again = await killed_in_slow(alone, run, edit(seconds=0.5), reject("not to a"))

@@ -122,7 +122,8 @@ async def waiting_place(own: Own, decided: int = 20) -> tuple[Place, int]:
     return place, last.id
 
 
-@pytest.mark.parametrize("every", [pytest.param(3, marks=pytest.mark.slow), 7])
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [3, 7])
 async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: int) -> None:
     place, waiting = await waiting_place(own)
     before = place.home.checkpoints.read_bytes()
@@ -143,7 +144,8 @@ async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: 
         assert waiting
 
 
-@pytest.mark.parametrize("kept_bytes", [100, pytest.param(4096 * 3 + 7, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kept_bytes", [100, 4096 * 3 + 7])
 async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(own: Own, kept_bytes: int) -> None:
     place, _ = await waiting_place(own, decided=2)
     spoil(place.home.database, every=10**9, first=10**9)
@@ -203,6 +205,7 @@ async def test_a_begun_run_never_begins_again_without_its_checkpoint(alone: Revi
     await alone.wait(stopped, RunState.FAILED)
 
 
+@pytest.mark.slow
 async def test_older_checkpoints_ask_again_with_a_warning(own: Own) -> None:
     place = own("pauses")
     async with reviewer(place) as someone:
@@ -225,6 +228,7 @@ async def test_older_checkpoints_ask_again_with_a_warning(own: Own) -> None:
         assert again.row.note == "may have run once: it was answered before, and checkpoints.db is older than that"
 
 
+@pytest.mark.slow
 async def test_threads_that_hitl_db_lost_come_back(own: Own) -> None:
     place, waiting = await waiting_place(own, decided=1)
     for end in ("", "-wal", "-shm"):
@@ -411,6 +415,7 @@ async def test_prune_takes_whole_old_threads_and_keeps_what_was_decided(alone: R
     assert place.json("prune", "--older-than", "4w")["runs"] == 2
 
 
+@pytest.mark.slow
 async def test_a_pruned_run_does_not_begin_again(alone: Reviewer) -> None:
     place = alone.place
     run = await alone.launch("batched", [("send", {"to": "a"})])
@@ -424,6 +429,7 @@ async def test_a_pruned_run_does_not_begin_again(alone: Reviewer) -> None:
     assert (await alone.wait(run, RunState.FAILED)).error.startswith("its checkpoint is gone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 7])
 async def test_a_prune_that_is_killed_is_finished_by_the_next(alone: Reviewer, steps: int) -> None:
     place = alone.place

@@ -17,6 +17,7 @@ from hitl_tui.model import Run, RunOptions, RunState
 from hitl_tui.store import Store, agents, runs
 from hitl_tui.supervisor import Supervisor
 from tests.support.harness import PATIENCE_S, PROJECTS, Place, Reviewer, approve, reviewer
+from tests.support.tiers import sampled
 
 Own = Callable[[str], Place]
 
@@ -103,6 +104,7 @@ async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(alone: R
     assert await worker_ids(alone) == before
 
 
+@pytest.mark.slow
 async def test_a_worker_until_idle_still_ends_after_it_was_replaced(alone: Reviewer) -> None:
     run, later = await alone.launch("hang", given={}), await alone.launch("steps", given={}, thread="t")
     worker = alone.place.start("--until-idle", "--concurrency", "1")
@@ -170,6 +172,7 @@ async def test_an_answer_on_its_way_when_the_time_is_over(alone: Reviewer) -> No
     assert (await alone.one(run)).actions[0].name == "slow", "a person is asked again"
 
 
+@pytest.mark.slow
 async def test_a_night_without_a_worker_is_no_work(alone: Reviewer) -> None:
     run = await alone.launch("steps", given={"seconds": 1.0}, options=RunOptions(time_limit_s=30.0))
     worker = alone.place.start()
@@ -185,7 +188,8 @@ async def test_a_night_without_a_worker_is_no_work(alone: Reviewer) -> None:
 # A blocked event loop
 
 
-@pytest.mark.parametrize("by", ["cancel", pytest.param("limit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["cancel", "limit"])
 async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(alone: Reviewer, by: str) -> None:
     limit = RunOptions(time_limit_s=9.0 if by == "limit" else None)
     other = await alone.launch("steps", given={"seconds": 0.3})
@@ -207,6 +211,7 @@ async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(alone: Reviewe
     assert names(alone, blocks) == ["blocks"]
 
 
+@pytest.mark.slow
 async def test_who_blocks_the_loop_keeps_nobody_from_writing(tmp_path: Path) -> None:
     def blocked() -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "hitl.db", timeout=0)) as other, other:
@@ -278,7 +283,7 @@ async def test_a_cancel_of_what_waits_is_immediate(alone: Reviewer) -> None:
     assert alone.did(queued) == alone.did(waiting) == []
 
 
-@pytest.mark.parametrize("when", ["while it runs", "after its worker was killed", "while its worker is dead"])
+@pytest.mark.parametrize("when", sampled(["while it runs", "after its worker was killed", "while its worker is dead"]))
 async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(alone: Reviewer, when: str) -> None:
     run = await alone.launch("per_call", [("slow", {"seconds": 60.0})])
     worker = alone.place.start()
@@ -298,6 +303,7 @@ async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(alone:
     assert names(alone, run) == ["slow begins"]
 
 
+@pytest.mark.slow
 async def test_a_cancel_of_a_run_put_back_in_mid_resume(alone: Reviewer) -> None:
     """Its worker died and another has put it back, but not taken it up yet."""
     run = await alone.launch("per_call", [("slow", {"seconds": 60.0})])
@@ -314,6 +320,7 @@ async def test_a_cancel_of_a_run_put_back_in_mid_resume(alone: Reviewer) -> None
     assert (row.state, row.note) == ("failed", "the run was cancelled while this was being applied; it may have run")
 
 
+@pytest.mark.slow
 async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: Reviewer) -> None:
     stuck, other = await alone.launch("hang", given={}), await alone.launch("steps", given={"seconds": 60.0})
     worker = alone.place.start()

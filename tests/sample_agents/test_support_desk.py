@@ -97,6 +97,7 @@ def test_a_call_that_is_sent_back_comes_again_as_it_was_left(desk: Callable[[str
     assert [line["amount"] for line in job.lines("refunds.jsonl")] == [380.0]
 
 
+@pytest.mark.slow
 def test_the_whole_file_of_tickets(desk: Callable[[str], Job]) -> None:
     job = desk("work through the tickets")
     asked = []

@@ -38,7 +38,8 @@ def test_every_rule_names_a_class_of_screen_or_widget(sheet: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("backwards", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forwards", "backwards"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 async def test_queue_looks_the_same_after_any_two_screens(console: Console, backwards: bool) -> None:
     """A sheet stays loaded once its screen was opened: there and back, every screen comes after every other."""
     async with console("variety", clock=lambda: NOW) as desk:
