@@ -100,8 +100,8 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
     @work
     @reports_errors
     async def _learn(self) -> None:
-        names = await self._names()
-        self.query_one(ToInput).know(names)
+        to = self.query_one(ToInput)  # before the wait: the dialog may be closed meanwhile
+        to.know(names := await self._names())
         self._list(bool(names))
 
     def field(self) -> Widget | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
@@ -74,7 +76,8 @@ class NewRunScreen(DialogScreen[int]):
 
     @work(group="agents", exclusive=True)
     async def _again(self) -> None:
-        await self.reread()
+        with contextlib.suppress(NoMatches):  # the dialog is closed while the rows are read
+            await self.reread()
 
     @reports_errors
     async def reread(self) -> None:

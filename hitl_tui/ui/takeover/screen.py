@@ -203,6 +203,7 @@ class TakeOverScreen(OverlayScreen):
 
     @work(group="look", exclusive=True)
     async def _poll(self) -> None:
+        header = self.query_one("#takeover-header", Static)  # before any wait: the screen may be closed meanwhile
         await self._save()
         try:
             latest = await self._inbox.takeovers.latest(self._details.run.id)
@@ -210,7 +211,7 @@ class TakeOverScreen(OverlayScreen):
             report(self, error)
             return
         is_ours = latest is not None and latest.id == self._takeover.id and latest.is_live
-        self.query_one("#takeover-header", Static).update(self._header() if is_ours else _lost(latest))
+        header.update(self._header() if is_ours else _lost(latest))
 
     async def _save(self) -> None:
         """Store the valid parts as the plan, and the other texts as typed."""
