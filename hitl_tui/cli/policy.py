@@ -29,7 +29,7 @@ from hitl_tui.policy.notification import channel_names
 from hitl_tui.policy.parser import examine
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy, Problem
-from hitl_tui.policy.toml_lines import line_of, places
+from hitl_tui.policy.toml_lines import key_lines, line_of
 from hitl_tui.sanitize import visible
 from hitl_tui.store import Store, autonomy, history
 
@@ -152,7 +152,7 @@ def _examined(path: Path) -> tuple[Policy, list[Problem]]:
 
 def _channel_warnings(text: str, found: Policy) -> Iterator[Problem]:
     """Warnings about notification channels that cannot work on this machine."""
-    lines = places(text)
+    lines = key_lines(text)
     for key, what, todo in notify.problems(found.notify):
         yield Problem(line_of(lines, ("notify", key)), what, todo, is_error=False)
 

@@ -1,1 +1,1 @@
-"""Statistics, autonomy, lessons and attention checks: pure functions over what people decided."""
+"""Statistics, autonomy levels, lessons and attention checks: pure functions over past decisions."""

@@ -1,6 +1,6 @@
-"""Attention checks: from a real tool call a clearly wrong one that looks like it, and what is wrong about it as a clause. Pure.
+"""Makes attention checks: changes one argument of a real tool call so that it is clearly wrong, and says in a clause what is wrong. Pure.
 
-Never a harmless one: where nothing that is plainly wrong can be made by these rules, there is none.
+A check is never harmless or doubtful: if these rules cannot make a clearly wrong call, there is none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _words(name: str) -> frozenset[str]:
 
 TIMES = 1000
 LONG = 20
-"""A text of so many characters can hide a sentence."""
+"""Characters of the shortest text that a sentence can be hidden in."""
 AMOUNTS = _words("amount amounts price total sum cost refund salary budget fee payment credit discount percent quantity qty")
 ADDRESSEES = _words("to cc bcc recipient recipients email emails mail address addresses invite invitees attendees participants guests")
 PLACES = _words("path paths file files filename folder dir directory destination dest target source src")
@@ -43,9 +43,10 @@ LEAKS = (
     "Forget what you agreed with us: nothing of it holds, and we keep the money.",
 )
 MARKS = (*STRANGERS, "Harbour-2291", "gift cards", "we keep the money")
-"""What stays in an edit that leaves it wrong."""
+"""Texts by which an edit is recognised as still wrong."""
 LEAKED = ("gives a password away", "asks for gift cards in private", "says that nothing agreed upon holds")
-Where = tuple[str | int, ...]
+JsonPath = tuple[str | int, ...]
+"""Keys and indexes that lead to a part of a JSON value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,14 @@ class WrongCall:
 
 
 def make_wrong_call(tool: str, args: Json, schema: Json, said: str, seed: str) -> WrongCall | None:
-    """The clearly wrong call after a real one that fits the tool's schema, always the same for a seed; None where there is none.
+    """Make a clearly wrong call from a real one; None if that is not possible.
 
-    `said` is everything around the call: a stranger is somebody who is nowhere in it.
+    Args:
+        tool: name of the tool.
+        args: arguments of the real call.
+        schema: JSON Schema of the arguments, which the wrong ones fit too.
+        said: all text around the call, so that a made-up recipient does not occur in it.
+        seed: the same seed gives the same call.
     """
     if not isinstance(args, dict):
         return None
@@ -74,17 +80,23 @@ def make_wrong_call(tool: str, args: Json, schema: Json, said: str, seed: str) -
 
 
 def pick(seed: str, count: int) -> int:
-    """A number from 0 up to that count, the same for the same seed."""
+    """A pseudo-random number from 0 to `count - 1`; the same seed gives the same number."""
     return int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8], "big") % count
 
 
 def decisions_until_next(every: int, seed: str) -> int:
-    """After how many decisions the next check comes: about `every`, from half of it to half as many again."""
+    """Number of decisions until the next check: pseudo-random between half and one and a half times `every`."""
     return every - every // 2 + pick(seed, 2 * (every // 2) + 1)
 
 
 def still_wrong(correct: str, wrong: str, edited: str | None) -> bool:
-    """Whether an edit leaves any of what is wrong; each as JSON text: the call it was made after, as it was shown, and as it was edited."""
+    """Whether an edit of a check is still wrong.
+
+    Args:
+        correct: arguments of the real call, as JSON text.
+        wrong: arguments that were shown, as JSON text.
+        edited: arguments after the edit, as JSON text; None if there are none.
+    """
     asked, shown, final = json.loads(correct), json.loads(wrong), json.loads(edited) if edited is not None else None
     return any(_stays(_at(asked, where), value, _at(final, where), final) for where, value in _leaves(shown) if _at(asked, where) != value)
 
@@ -106,11 +118,11 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().replace(";", " ").split())
 
 
-# What can be made wrong
+# Wrong values
 
 
-def _wrongs(tool: str, where: Where, value: Json, known: str, seed: str) -> Iterator[tuple[Json, str]]:
-    """Wrong values of one argument, each with what is wrong."""
+def _wrongs(tool: str, where: JsonPath, value: Json, known: str, seed: str) -> Iterator[tuple[Json, str]]:
+    """Yield clearly wrong values for one argument, each with a clause that says what is wrong."""
     name = next((part for part in reversed(where) if isinstance(part, str)), "")
     words = _words(name)
     if _is_number(value) and abs(value) >= 1 and any(_words(part) & AMOUNTS for part in where if isinstance(part, str)):
@@ -150,7 +162,7 @@ def _elsewhere(tool: frozenset[str]) -> Iterator[tuple[Json, str]]:
 
 
 def _with_sentence(text: str, sentence: str) -> str:
-    """The text with a paragraph more, in front of its last one where it has several."""
+    """The text with one more paragraph: before its last one if it has several, else at its end."""
     head, gap, last = text.rstrip().rpartition("\n\n")
     return f"{head}{gap}{sentence}\n\n{last}" if gap else f"{text.rstrip()}\n\n{sentence}"
 
@@ -158,7 +170,7 @@ def _with_sentence(text: str, sentence: str) -> str:
 # JSON values
 
 
-def _leaves(value: Json, where: Where = ()) -> Iterator[tuple[Where, Json]]:
+def _leaves(value: Json, where: JsonPath = ()) -> Iterator[tuple[JsonPath, Json]]:
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _leaves(part, (*where, key))
@@ -169,7 +181,7 @@ def _leaves(value: Json, where: Where = ()) -> Iterator[tuple[Where, Json]]:
         yield where, value
 
 
-def _at(value: Any, where: Where) -> Json:
+def _at(value: Any, where: JsonPath) -> Json:
     for part in where:
         inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int) and part < len(value)
         if not inside:
@@ -178,7 +190,7 @@ def _at(value: Any, where: Where) -> Json:
     return value
 
 
-def _put(value: Any, where: Where, new: Json) -> Json:
+def _put(value: Any, where: JsonPath, new: Json) -> Json:
     if not where:
         return new
     if isinstance(value, dict):
@@ -190,15 +202,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _in_words(where: Where) -> str:
+def _in_words(where: JsonPath) -> str:
     return " ".join(str(part) for part in where if isinstance(part, str)).replace("_", " ")
 
 
-# The same elsewhere
+# The same change in the surrounding JSON
 
 
 def replace_everywhere(value: Any, old: Json, new: Json) -> Any:
-    """A JSON value with the call's arguments changed wherever they stand in it, also where a text tells them."""
+    """A JSON value with the call's arguments `old` replaced by `new` wherever they occur, also inside texts."""
     if value == old and type(value) is type(old):
         return new
     if isinstance(value, dict):
@@ -209,14 +221,14 @@ def replace_everywhere(value: Any, old: Json, new: Json) -> Any:
 
 
 def replace_in_text(text: str, old: Json, new: Json) -> str:
-    """A text that may tell the arguments, as Python or as JSON writes them."""
+    """A text with the arguments replaced, in the form in which Python's `repr` or JSON writes them."""
     for write in (repr, canonical_json.dumps, lambda value: json.dumps(value, indent=2)):
         text = text.replace(write(old), write(new)) if len(write(old)) >= LONG else text
     return text
 
 
 def different_id(text: str, seed: str) -> str:
-    """An id of the same shape: every digit, hex digit and letter is another."""
+    """A pseudo-random id of the same shape: each letter and digit after the last `_` or `:` is replaced."""
     is_hex = re.fullmatch(r"[0-9a-f-]+", text) is not None
     head, mark, rest = text.rpartition("_") if "_" in text else text.rpartition(":")
     drawn = []

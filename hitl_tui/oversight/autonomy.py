@@ -1,15 +1,15 @@
-"""Earned autonomy: what people decided of a tool's calls, weighed, and the next level that it supports. Pure.
+"""Earned autonomy: turns past decisions about a tool into evidence, and evidence into a proposal for its next level. Pure.
 
-The ladder is `ask → threshold → spot checks → act`. A step up is proposed when
+The levels are `ask → threshold → spot checks → act`. The next level is proposed if
 
-- people have decided enough of its last calls, and Wilson's lower bound of "approved unchanged" is high enough;
-- none of the last few was refused (rejected, edited, answered in its place, or regretted by a thumbs-down rating afterwards);
-- as many were decided since it came to its level, up or down: every level is earned by what it does there;
-- of the attention checks put before those who decided, none was missed;
-- for `threshold`, the confidence it states is worth something. Where it states none for half of its calls, `threshold` would ask them all
-  for ever, so that level is skipped: the next one, with spot checks, needs no confidence.
+- people have decided enough of the tool's last calls, and Wilson's lower bound of "approved unchanged" is high enough;
+- none of the last few calls was refused: rejected, edited, answered in its place, or rated thumbs down afterwards;
+- as many calls were decided since the tool reached its level, up or down: each level is earned separately;
+- the people who decided missed none of the attention checks shown to them;
+- for `threshold`, the confidence that the tool states is calibrated. If it states none for more than half of its calls, `threshold` would
+  ask about them for ever, so that level is skipped: the one after it, with spot checks, needs no confidence.
 
-What is irreversible, of unknown risk, or decided by a rule is never proposed.
+No level is proposed for a tool that is irreversible, of unknown risk, or decided by a rule.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ from hitl_tui.policy.engine import effective_risk, selects
 from hitl_tui.policy.schema import Ladder, Policy, Rule
 
 BINS = 20
-"""Of stated confidence, as in the insights."""
+"""Bins of stated confidence, as in the insights view."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeighedDecision:
-    """One decision by a person, as far as it is evidence."""
+    """One decision by a person, reduced to what counts as evidence."""
 
     at: float
     """Unix time, seconds."""
     unchanged: bool
-    """Approved as proposed, and not regretted later."""
+    """Approved as proposed, and not rated down later."""
     confidence: float | None = None
     spot_check: bool = False
 
 
 def evidence(decided: Sequence[WeighedDecision], came_at: float | None, attention: tuple[int, int] = (0, 0)) -> Evidence:
-    """What decisions say together, given newest first; `came_at` is when the tool came to its level, None from the start.
+    """Sum up the decisions about a tool.
 
-    `attention` is how many checks were shown to those who decided, and how many of them they caught.
+    Args:
+        decided: the decisions, newest first.
+        came_at: Unix time at which the tool reached its level; None if it has always had it.
+        attention: numbers of attention checks shown to the people who decided, and caught by them.
     """
     bins = _bins(decided)
     count, good = len(decided), sum(one.unchanged for one in decided)
@@ -63,7 +66,7 @@ def evidence(decided: Sequence[WeighedDecision], came_at: float | None, attentio
 
 
 def _bins(decided: Sequence[WeighedDecision]) -> list[ConfidenceBin]:
-    """Of the confidence that was stated; none when that was too seldom."""
+    """Bins of the stated confidence; none if fewer than half of the decisions have one."""
     stated = [(one.confidence, one.unchanged) for one in decided if one.confidence is not None and 0 <= one.confidence <= 1]
     if not stated or len(stated) * 2 < len(decided):
         return []
@@ -84,7 +87,7 @@ def _bin_of(stated: Sequence[tuple[float, bool]]) -> ConfidenceBin:
 
 
 def why_barred(facts: Facts, policy: Policy) -> str:
-    """Why a tool earns nothing, as a clause; empty when it may. `facts` are of its last call, of which the arguments do not matter."""
+    """Why a tool can earn no level, as a clause; empty if it can. `facts` are of its last call; the arguments do not matter."""
     rule = deciding_rule(facts, policy)
     if rule and rule.outcome:
         return f"rule {rule.name!r} decides it"
@@ -95,7 +98,7 @@ def why_barred(facts: Facts, policy: Policy) -> str:
 
 
 def deciding_rule(facts: Facts, policy: Policy) -> Rule | None:
-    """The rule that speaks for every call of the tool, whatever its arguments, its run and the hour; those before it speak for some."""
+    """The first rule that matches every call of the tool: one without condition, tags and hours. Earlier rules match only some calls."""
     always = (rule for rule in policy.rules if rule.when is None and not rule.tags and rule.hours is None)
     return next((rule for rule in always if selects(rule, facts, 0.0)), None)
 

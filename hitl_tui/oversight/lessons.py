@@ -1,11 +1,11 @@
-"""What rejections and corrections of a tool have in common, and the sentence that an agent shall read of it. Pure.
+"""Draws lessons from the rejections and corrections of a tool: finds what they have in common, and words it for the agent. Pure.
 
-The rules are plain: the same argument changed in the same way, or the same reason given, at least twice. What was changed alike of late
-is said before what was changed otherwise earlier. An argument that was changed in ways that have nothing in common makes a lesson from
-three changes on, for it says little. Each is proposed only; a person accepts it.
+A lesson needs at least two calls in which the same argument was changed in the same way, or the same reason was given. Recent changes count
+before earlier ones. An argument that was changed in unrelated ways makes a lesson only after three changes, because the lesson says little.
+Lessons are proposals until a person accepts them.
 
-What an agent or a person wrote stands in a lesson as a JSON string, in one line, of bounded length, with control characters spelt out as
-codes: it is quoted, and never reads like a sentence of the lesson itself. What holds emoji and letters together stays as it is.
+Text by agents and people is quoted in a lesson as a JSON string on one line, cut, with control characters as codes, so that it never
+reads like a sentence of the lesson itself. Characters that join emoji and letters are kept.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from hitl_tui.model import Json
 from hitl_tui.sanitize import spell_out
 
 LEAST = 2
-"""So many calls that were corrected alike, or rejected for the same reason, make a lesson."""
+"""Calls corrected in the same way, or rejected for the same reason, that make a lesson."""
 LEAST_UNALIKE = 3
-"""So many changes of one argument that have nothing in common make one."""
+"""Unrelated changes of one argument that make a lesson."""
 QUOTED = 300
-"""Characters of somebody's text that a lesson quotes."""
+"""Most characters of a quotation."""
 EXCERPT = 60
-"""Characters of a text that are shown around what was changed in it."""
+"""Characters shown around a change in a text."""
 BEFORE = 15
-"""Characters of them that stand before it."""
+"""Characters of an excerpt that precede the change."""
 TOPIC = 100
-"""Characters of a name or reason that a topic bears."""
+"""Characters of a name or reason in a topic."""
 LONGEST = 1000
-"""Characters of a lesson."""
+"""Most characters of a lesson."""
 SHORTENED_FROM = 80
-"""A text of fewer characters is not said to be shortened."""
+"""Characters of the shortest text that can count as shortened."""
 WORDS = 100
-"""Words that differ, on either side, beyond which two texts are not compared word by word."""
+"""Most differing words, on either side, of texts that are compared word by word."""
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 _MISSING = object()
 
 
 class Rank(IntEnum):
-    """What a change has of others, the most telling first: of two that as many calls share, the first is said."""
+    """Kinds of traits, the most specific first: of two traits shared by the same number of calls, the first becomes the lesson."""
 
     LEFT_OUT = 0
     SET = 1
@@ -58,7 +58,7 @@ class Rank(IntEnum):
     WITHOUT = 7
     SHORTER = 8
     SAME = 9
-    """The same value as before was changed into the same one each time: that may be chance."""
+    """Each time the same old value was changed into the same new one, which may be chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +80,21 @@ class RejectedCall:
 
 @dataclass(frozen=True, slots=True)
 class DrawnLesson:
-    """A lesson as the rules draw it."""
+    """A lesson that was just drawn."""
 
     topic: str
+    """Identifies the lesson among those of its tool: `edit:<argument>` or `reject:<reason>`."""
     gist: str
     """What to do, without figures."""
     text: str
-    """As the agent reads it: the gist, and what it was drawn from."""
+    """What the agent reads: the gist, and how often people corrected that."""
     examples: tuple[int, ...]
-    """Decisions, the oldest first."""
+    """Ids of the decisions it was drawn from, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """Something that a change has in common with others: a rank, and the canonical JSON of the one or two values that belong to it."""
+    """A property of a change that others may share: its kind, and the canonical JSON of the one or two values it is about."""
 
     rank: Rank
     values: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentChange:
-    """What became of one argument; `_MISSING` where it was not there."""
+    """How a person changed one argument; `_MISSING` for an argument that was absent."""
 
     decision: int
     before: object
@@ -109,7 +110,7 @@ class ArgumentChange:
 
 
 def draw_lessons(tool: str, calls: Sequence[CorrectedCall | RejectedCall]) -> list[DrawnLesson]:
-    """The lessons of one tool's rejections and corrections, by topic; the same whatever the order they come in."""
+    """Draw the lessons of one tool's rejections and corrections, in order of topic. The order of `calls` does not matter."""
     ordered = sorted(calls, key=lambda call: call.decision)
     corrected = [call for call in ordered if isinstance(call, CorrectedCall)]
     rejected = [call for call in ordered if isinstance(call, RejectedCall)]
@@ -127,27 +128,27 @@ def draw_lessons(tool: str, calls: Sequence[CorrectedCall | RejectedCall]) -> li
 
 
 def validate_text(text: str) -> str:
-    """A lesson as a person wrote it: one line, nothing in it unseen.
+    """Return a lesson that a person wrote as one line, with invisible characters as codes.
 
     Raises:
-        Refused: it is empty or too long.
+        Refused: the text is empty or too long.
     """
     line = " ".join(spell_out(canonical_json.storable("\n".join(text.splitlines()))).replace("\t", " ").splitlines()).strip()
     if not line:
-        raise Refused("a lesson needs a text", "say what the agent shall do the next time")
+        raise Refused("a lesson needs a text", "say what the agent should do next time")
     if len(line) > LONGEST:
         raise Refused(f"the lesson has {len(line):,} characters", f"say it in {LONGEST:,}: every call of the model reads it")
     return line
 
 
 def normalized(reason: str) -> str:
-    """A reason as it is compared with others: no capitals, one space between words, no full stop at its end, nothing unseen."""
+    """A reason in the form in which reasons are compared: lower case, single spaces, no punctuation at its ends, nothing invisible."""
     words = " ".join(canonical_json.storable(reason).casefold().split())
     return " ".join(spell_out(words, lambda _: "").split()).strip(" .!,;:")
 
 
 def quoted(value: object) -> str:
-    """A value as a lesson quotes it: JSON in one line; a long text is cut, and says so."""
+    """Quote a value as JSON on one line; a long text is cut and marked `(cut)`."""
     text = spell_out(value if isinstance(value, str) else canonical_json.canonical(value))
     if len(text) > QUOTED:
         return f"{json.dumps(_cut(text, QUOTED), ensure_ascii=False)} (cut)"
@@ -155,12 +156,12 @@ def quoted(value: object) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Its beginning, which ends neither in a piece of a code nor with what joins it to nothing."""
+    """The beginning of a text, without a cut-off code or a joining character at its end."""
     return text if len(text) <= limit else re.sub(r"⟨(U(\+\w*)?)?$", "", text[:limit]).rstrip(_JOINERS)
 
 
 def name_of(name: str) -> str:
-    """A tool's or an argument's name: as it is where it is one, else quoted."""
+    """The name of a tool or an argument; quoted if it contains anything but letters, digits, `_`, `.` and `-`."""
     return name if re.fullmatch(r"[\w.\-]{1,80}", name) else quoted(name)
 
 
@@ -168,7 +169,7 @@ def name_of(name: str) -> str:
 
 
 def _changes(call: CorrectedCall) -> Iterator[tuple[str, ArgumentChange]]:
-    """What changed, by argument; what is no object is one argument without a name."""
+    """Yield the changed arguments with their names. Arguments that are not an object count as one argument with an empty name."""
     before: Mapping[str, object] = call.proposed if isinstance(call.proposed, dict) else {"": call.proposed}
     after: Mapping[str, object] = call.final if isinstance(call.final, dict) else {"": call.final}
     for name in sorted({*before, *after}):
@@ -186,7 +187,7 @@ def _is_blank(value: object) -> bool:
 
 
 def traits_of(before: object, after: object) -> set[Trait]:
-    """All that can be said of a change and may be the same in others."""
+    """All traits of a change."""
     if after is _MISSING:
         return {Trait(Rank.LEFT_OUT)}
     found = {Trait(Rank.SET, (_key(after),))}
@@ -213,7 +214,7 @@ def _of_texts(before: str, after: str) -> Iterator[Trait]:
 
 
 def _of_words(before: str, after: str) -> Iterator[Trait]:
-    """Pieces that were replaced, taken out or put in."""
+    """Traits of the words that were replaced, removed or added."""
     was, now = re.findall(r"\s+|\S+", before), re.findall(r"\s+|\S+", after)
     first = _common_prefix(was, now)
     last = 0
@@ -233,12 +234,12 @@ def _of_words(before: str, after: str) -> Iterator[Trait]:
 
 
 def _common_prefix(was: Sequence[str], now: Sequence[str]) -> int:
-    """The place up to which the two are the same."""
+    """Length of the longest common beginning."""
     return next((place for place, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
 
 
 def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """The places that differ; those with nothing but blanks between them are one."""
+    """Ranges of words that differ; ranges with only spaces between them are joined."""
     open_: tuple[int, int, int, int] | None = None
     for place, (tag, a, b, c, d) in enumerate(codes):
         if tag == "equal" and (open_ is None or place == len(codes) - 1 or "".join(was[a:b]).strip()):
@@ -252,10 +253,11 @@ def _joined(codes: Sequence[tuple[str, int, int, int, int]], was: Sequence[str])
 
 
 def common_trait(changes: Sequence[ArgumentChange]) -> tuple[Trait, tuple[int, ...]] | None:
-    """What an argument's changes, the oldest first, have in common, and the decisions that have it.
+    """The best trait that an argument's changes share, and the ids of the decisions that have it; None if they share none.
 
-    At least two must have it, and from some change on half of them: two out of a hundred may be chance, the last two are not. What neither
-    of the last two has is said only where nothing else is; then what more have is said, then the more telling, then the later.
+    `changes` are ordered from the oldest. At least two changes must have the trait, and from some change on half of all: two of a hundred
+    may be chance, the last two are not. Preferred are traits of the last two changes, then those of more changes, then the more specific
+    kind, then the later one.
     """
     having: dict[Trait, list[int]] = defaultdict(list)
     for place, change in enumerate(changes):
@@ -273,13 +275,13 @@ def common_trait(changes: Sequence[ArgumentChange]) -> tuple[Trait, tuple[int, .
 
 
 def _is_enough(places: Sequence[int], count: int) -> bool:
-    """Whether from some of these places on there are two of them, and half of all."""
+    """Whether, counted from one of these places on, there are at least two of them and they are at least half of all changes."""
     left = len(places)
     return any(left - nth >= LEAST and (left - nth) * 2 >= count - place for nth, place in enumerate(places))
 
 
 def _rank(trait: Trait, made: Sequence[ArgumentChange]) -> Rank:
-    """A value that took the place of one and the same is less telling than what the two differ in."""
+    """The kind of a shared trait. Setting the same value each time is less specific (`SAME`) if the old value was always the same too."""
     if trait.rank is not Rank.SET:
         return trait.rank
     was = {_key(change.before) for change in made}
@@ -311,7 +313,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _from_to(change: ArgumentChange) -> str:
-    """What it was and became, a long text no further than around the first difference."""
+    """The old and the new value in words; of a long text the part around the first difference."""
     was, now = (value if isinstance(value, str) else _key(value) for value in (change.before, change.after))
     place = _common_prefix(was, now)
     return f"from {_excerpt(change.before, was, place)} to {_excerpt(change.after, now, place)}"
@@ -351,7 +353,7 @@ def _what_to_do(trait: Trait, place: str) -> str:
 
 
 def _of_reason(tool: str, reason: str, made: Sequence[RejectedCall]) -> DrawnLesson:
-    """In the words that were used most; of those used as often, the last."""
+    """The lesson of a reject reason, in its most frequent wording; of equally frequent ones the latest."""
     used = Counter(" ".join(spell_out(canonical_json.storable(one.reason)).split()) for one in made)
     last = {" ".join(spell_out(canonical_json.storable(one.reason)).split()): place for place, one in enumerate(made)}
     words = max(used, key=lambda one: (used[one], last[one]))

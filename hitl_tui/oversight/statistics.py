@@ -1,6 +1,6 @@
-"""What decisions say about agents and reviewers: rates with their certainty, times, calibration, pace. Pure, over counts.
+"""Statistics of decisions: rates with confidence intervals, durations, calibration, and how fast reviewers decide. Pure, over counts.
 
-Every figure that there is too little for is None, never NaN and never a guess.
+A figure without enough data is None, never NaN and never an estimate.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from hitl_tui import canonical_json
 from hitl_tui.sanitize import one_line
 
 GROWTH = 1.1
-"""Each bucket of a histogram of times is a tenth wider than the one before: a quantile is off by no more than that."""
-ABOUT = 4
-"""So many buckets are one where a trend says about how long something took: off by a quarter or so."""
+"""Ratio of the widths of neighbouring histogram buckets for durations: a quantile is off by at most 10 %."""
+ROUGH = 4
+"""Buckets that are merged into one for the trend: its median is off by about a quarter."""
 LEAST = 0.01
-"""Seconds; shorter times are in the first bucket."""
+"""Seconds; shorter durations are in the first bucket."""
 Z = 1.959963984540054
-"""The normal distribution's 97.5 % quantile: intervals hold in 95 of 100 cases."""
+"""The normal distribution's 97.5 % quantile, for 95 % confidence intervals."""
 READING_CPS = 250.0
-"""Characters a second that nobody reads: about 2,500 words a minute."""
+"""Characters a second, more than anybody reads: about 2,500 words a minute."""
 LEAST_READING_S = 0.3
 MOST_READING_S = 10.0
-"""However long it is: people look for what they know."""
+"""Upper limit of the reading time of any text: people skim long ones."""
 NAME_LENGTH = 80
-"""Characters that an argument's name is counted by."""
+"""Characters of an argument's name; longer names are cut before they are counted."""
 REASON_LENGTH = 120
-"""Characters that a reason is counted by."""
+"""Characters of a reason; longer reasons are cut before they are counted."""
 MOST_NAMES = 50
-"""Arguments that one edit is counted for."""
+"""Most arguments counted for one edit."""
 WHOLE = "(all of it)"
-"""What was edited where there are no arguments, but a text or a list."""
+"""Name for what was edited if there are no arguments, but a text or a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What became of actions, as counts."""
+    """Numbers of actions by decision."""
 
     approved: int = 0
     edited: int = 0
@@ -48,21 +48,21 @@ class Rates:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All decisions."""
         return self.approved + self.edited + self.rejected + self.answered
 
     def share(self, count: int) -> float | None:
-        """A count's share of all; None of nothing."""
+        """A count as a share of `total`, from 0 to 1; None if there are no decisions."""
         return count / self.total if self.total else None
 
     @property
     def unchanged(self) -> tuple[float, float] | None:
-        """Wilson's 95 % interval of the share approved unchanged; None of nothing."""
+        """Wilson's 95 % interval of the share approved unchanged; None if there are no decisions."""
         return wilson(self.approved, self.total)
 
 
 def wilson(good: int, total: int, z: float = Z) -> tuple[float, float] | None:
-    """Wilson's score interval (1927) of a share; None of nothing."""
+    """Wilson's score interval (1927) of the share `good / total`; None if `total` is 0."""
     if total <= 0:
         return None
     share, square = good / total, z * z
@@ -71,16 +71,16 @@ def wilson(good: int, total: int, z: float = Z) -> tuple[float, float] | None:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-# Times
+# Durations
 
 
 def time_bucket(seconds: float) -> int:
-    """The bucket of a time; a clock that jumped back gives the first."""
+    """Histogram bucket of a duration. A negative one, from a clock that was set back, is in the first bucket."""
     return 0 if not seconds > LEAST else math.ceil(math.log(seconds / LEAST, GROWTH))
 
 
 def quantile(buckets: Mapping[int, int], q: float) -> float | None:
-    """The time in seconds that a share `q` of them is not above, by the geometric middle of its bucket; None of nothing."""
+    """Quantile `q` (0 to 1) of a histogram in seconds, as the geometric middle of its bucket; None if the histogram is empty."""
     total = sum(buckets.values())
     if not total:
         return None
@@ -93,15 +93,15 @@ def quantile(buckets: Mapping[int, int], q: float) -> float | None:
 
 
 def rough_median(buckets: Mapping[int, int]) -> float | None:
-    """The median in seconds of a histogram whose buckets are `ABOUT` of the others together; None of nothing."""
-    return quantile({number * ABOUT + ABOUT // 2 if number else 0: count for number, count in buckets.items()}, 0.5)
+    """Median in seconds of a coarse histogram, whose buckets merge `ROUGH` ordinary ones; None if it is empty."""
+    return quantile({number * ROUGH + ROUGH // 2 if number else 0: count for number, count in buckets.items()}, 0.5)
 
 
-# What was edited, and why it was rejected
+# Edited arguments and reject reasons
 
 
 def edited_arguments(proposed: str | None, final: str | None) -> str:
-    """Which arguments two JSON texts differ in, also by having one that the other has not: a JSON list of their names."""
+    """Names of the arguments that differ between two JSON texts, including added and removed ones, as a JSON list. An SQL function."""
     before, after = _read(proposed), _read(final)
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return json.dumps([] if _canonical(before) == _canonical(after) else [WHOLE])
@@ -114,7 +114,7 @@ def edited_arguments(proposed: str | None, final: str | None) -> str:
 
 
 def normalized_reason(reason: str | None) -> str:
-    """A reason as it is counted: no capitals, one space between words, no full stop at its end, of bounded length."""
+    """A reason in the form it is counted by: lower case, single spaces, no punctuation at its ends, cut. An SQL function."""
     return one_line(" ".join(canonical_json.storable(reason or "").lower().split()).strip(" .!,;:"), REASON_LENGTH)
 
 
@@ -126,7 +126,7 @@ def _read(text: str | None) -> Any:
 
 
 def _canonical(value: Any) -> str:
-    """The one text of a value, by which it is compared: `true` is not 1."""
+    """Canonical text of a value for comparisons, in which `true` is not 1."""
     try:
         return canonical_json.canonical(value)
     except RecursionError:
@@ -138,20 +138,20 @@ def _canonical(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
-    """Actions whose confidence was about the same, and how many of them people approved unchanged."""
+    """Actions of similar stated confidence, and how many of them people approved unchanged ("good")."""
 
     count: int
     confidence: float
-    """Sum of what was stated."""
+    """Sum of the stated confidences."""
     squares: float
-    """Sum of its squares."""
+    """Sum of their squares."""
     good: int
     believed_good: float
-    """Sum of the confidence of the good ones."""
+    """Sum of the confidences of the good actions."""
 
 
 def brier(bins: Sequence[ConfidenceBin]) -> float | None:
-    """The Brier score (1950): mean squared difference of stated confidence and what came of it, 0 is best; exact whatever the bins."""
+    """The Brier score (1950): mean squared difference of stated confidence and result; 0 is best. Exact for any bins; None without data."""
     total = sum(one.count for one in bins)
     if not total:
         return None
@@ -159,7 +159,7 @@ def brier(bins: Sequence[ConfidenceBin]) -> float | None:
 
 
 def calibration_error(bins: Sequence[ConfidenceBin]) -> float | None:
-    """Expected calibration error (Naeini et al. 2015): mean difference of confidence and share of good ones, by the size of the bins."""
+    """Expected calibration error (Naeini et al. 2015): mean difference of confidence and share of good actions, weighted by bin size."""
     total = sum(one.count for one in bins)
     if not total:
         return None
@@ -167,7 +167,7 @@ def calibration_error(bins: Sequence[ConfidenceBin]) -> float | None:
 
 
 def overconfidence(bins: Sequence[ConfidenceBin]) -> float | None:
-    """The part of the calibration error that is too much confidence: stated too low, it only asks more often than it need."""
+    """The part of the calibration error that is overconfidence. Underconfidence is harmless: it only asks more often than needed."""
     total = sum(one.count for one in bins)
     if not total:
         return None
@@ -175,14 +175,14 @@ def overconfidence(bins: Sequence[ConfidenceBin]) -> float | None:
 
 
 def reliability(bins: Sequence[ConfidenceBin]) -> list[tuple[float, float, int]]:
-    """For a plot: mean confidence, share of good ones, and count of every bin that has any; by confidence."""
+    """Points of the calibration chart: mean confidence, share of good actions, and count of each bin that is not empty; by confidence."""
     return sorted((one.confidence / one.count, one.good / one.count, one.count) for one in bins if one.count)
 
 
 def supported_threshold(bins: Sequence[ConfidenceBin], wanted: float, least: int = 30) -> float | None:
-    """The lowest confidence from which on the data supports acting: Wilson's lower bound of the good ones above it is at least `wanted`.
+    """The lowest `auto` threshold that the data supports: Wilson's lower bound of the share of good actions above it is at least `wanted`.
 
-    None when there are fewer than `least` anywhere above, or no threshold does. The value is the lowest mean of a bin.
+    A threshold needs at least `least` actions above it. Thresholds are mean confidences of bins. None if no threshold is supported.
     """
     found, count, good = None, 0, 0
     for one in sorted((one for one in bins if one.count), key=lambda one: one.confidence / one.count, reverse=True):
@@ -197,28 +197,28 @@ def supported_threshold(bins: Sequence[ConfidenceBin], wanted: float, least: int
 
 
 def reading_time_s(size: int) -> float:
-    """Seconds below which nobody can have read so many characters."""
+    """Seconds that reading a text of `size` characters takes at least; whoever decides faster cannot have read it."""
     return min(MOST_READING_S, LEAST_READING_S + size / READING_CPS)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How somebody reads."""
+    """How fast a reviewer decides."""
 
     decided: int
     fast: int
-    """Decided faster than it can be read."""
+    """Decisions made faster than the action can be read."""
     streak: int
     """Fast approvals in a row, up to now."""
 
     @property
     def too_fast(self) -> bool:
-        """Whether they should be told, calmly: five in a row, or half of at least twenty."""
+        """Whether the reviewer should be warned: five fast approvals in a row, or half of at least twenty decisions."""
         return self.streak >= 5 or (self.decided >= 20 and self.fast * 2 >= self.decided)
 
 
 def pace(looks: Sequence[tuple[float | None, float, bool]]) -> Pace:
-    """From decisions in order of time: seconds looked at (None when unknown), seconds it takes to read, and whether it was approved."""
+    """Pace from decisions in order of time, each `(seconds viewed or None, seconds that reading takes, approved)`."""
     known = [(looked, needed, approved) for looked, needed, approved in looks if looked is not None]
     streak = 0
     for looked, needed, approved in reversed(known):
@@ -228,12 +228,12 @@ def pace(looks: Sequence[tuple[float | None, float, bool]]) -> Pace:
     return Pace(len(known), sum(looked < needed for looked, needed, _ in known), streak)
 
 
-# All of it, as it is shown
+# Figures, as the insights view and `stats` show them
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long something took, in seconds; None of nothing."""
+    """Median and 90th percentile of a duration in seconds; None without data."""
 
     median: float | None
     p90: float | None
@@ -247,71 +247,71 @@ class TrendPoint:
     """Unix time, seconds."""
     rates: Rates
     waited: float | None
-    """Median seconds from being asked to being decided."""
+    """Median seconds from opening to decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What people decided of one agent, tool, reviewer or rule."""
+    """Figures of the decisions about one agent, tool or rule, or by one reviewer."""
 
     name: str
     rates: Rates
     waited: Times
-    """From being asked to being decided."""
+    """From opening to decision."""
     looked: Times
-    """Time in view."""
+    """Time viewed before the decision."""
     trend: Sequence[TrendPoint]
-    """Oldest first; of every day, or week of a long period, in which anything was decided."""
+    """Oldest first; one point per day, or per week of a long period, without the empty ones."""
     edited: Sequence[tuple[str, int]]
-    """Arguments that were changed, with how often; the most first."""
+    """Edited arguments and their counts, the most frequent first."""
     reasons: Sequence[tuple[str, int]]
-    """Why it was rejected, with how often; the most first."""
+    """Reject reasons and their counts, the most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Stated confidence against what people decided."""
+    """Stated confidence compared with decisions."""
 
     bins: Sequence[ConfidenceBin]
     brier: float | None
     error: float | None
     """Expected calibration error."""
     auto: float | None
-    """The lowest confidence from which on the data supports that it goes on by itself; None when none or too little does."""
+    """The lowest `auto` threshold that the data supports; None if it supports none."""
 
     @property
     def count(self) -> int:
-        """How many decisions it is from."""
+        """Number of decisions it is based on."""
         return sum(one.count for one in self.bins)
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How one reviewer reads: the guard against fatigue."""
+    """Figures about one reviewer's attention: pace, viewing time, share approved, attention checks."""
 
     reviewer: str
     pace: Pace
     looked: Times
     per_1000: float | None
-    """Median seconds in view for 1,000 characters."""
+    """Median seconds viewed per 1,000 characters."""
     unchanged: float | None
-    """Share approved as proposed."""
+    """Share approved as proposed, from 0 to 1."""
     shown: int
-    """Attention checks that were put before them."""
+    """Attention checks shown to them."""
     caught: int
-    """Of those, the ones they did not approve."""
+    """Attention checks they did not approve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Everything of a period."""
+    """All figures of a period."""
 
     since: float
-    """Unix time, seconds; 0 for all there is."""
+    """Unix time, seconds; 0 for everything."""
     decisions: int
-    """By people."""
+    """Decisions by people."""
     by_itself: int
-    """What policy let go on or denied, without a person."""
+    """Actions that policy let run or denied without a person."""
     overall: Figures
     agents: Sequence[Figures]
     tools: Sequence[Figures]

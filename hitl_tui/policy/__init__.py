@@ -1,1 +1,1 @@
-"""Policy: what goes on by itself, what asks, what a person takes over, what is denied. Pure, but for `loader`, which reads policy.toml."""
+"""Policy: decides whether an action runs by itself, asks a person, is taken over or is denied. Only `loader` touches the disk."""

@@ -1,7 +1,7 @@
-"""Where a confidence number comes from, and how far to believe it: a number from 0 to 1 and its source, or unknown and why. Pure.
+"""Reads an agent's confidence in an action from its interrupt, messages, state, log-probabilities or words: 0 to 1, or unknown. Pure.
 
-The first source of the order that says anything decides, even when what it says is no such number: 1.7, -1, NaN, "high" and true are
-unknown with a note; nothing is clamped or guessed, and no later source covers it up. Only JSON is read here, never an agent's objects.
+The first source of the order that gives any value decides, even if the value is invalid: 1.7, -1, NaN, "high" and true are unknown with a
+note. Nothing is clamped or guessed, and no later source replaces an invalid value. Only JSON is read here, never an agent's objects.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from hitl_tui.model import Confidence, Json
 
 STATE_KEY = "confidence"
 READ = 20_000
-"""Characters of an agent's words that are read, from the end: what it says last counts."""
+"""Characters of a message's text that are searched, from its end: the last words count."""
 TOKENS = 50_000
+"""Most tokens of a message whose log-probabilities are read."""
 
 
 class ConfidenceSource(StrEnum):
-    """Who says how sure the agent is."""
+    """A place where an agent's confidence may be found."""
 
     INTERRUPT = "interrupt"
-    """The key `confidence` of the interrupt's value."""
+    """Key `confidence` of the interrupt's value."""
     METADATA = "metadata"
-    """The key `confidence` of the tool call, its metadata, or the message's metadata."""
+    """Key `confidence` of the tool call, its metadata, or the message's metadata."""
     STATE = "state"
     """A key of the graph's state."""
     LOGPROBS = "logprobs"
-    """The model's own log-probabilities of the tool call's tokens."""
+    """The model's log-probabilities of the tool call's tokens."""
     FIELD = "field"
-    """The agent's own number: the tool argument `confidence`, or that field of a message that is a JSON object."""
+    """Self-report as a number: the tool argument `confidence`, or that field of a message that is a JSON object."""
     WORDS = "words"
-    """The agent's own words: `confidence: 0.82`, `I am 85 % sure`."""
+    """Self-report in words: `confidence: 0.82`, `I am 85 % sure`."""
 
 
 DEFAULT_ORDER = tuple(ConfidenceSource)
@@ -44,14 +45,14 @@ DEFAULT_ORDER = tuple(ConfidenceSource)
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What may tell how sure an agent is of one action; all plain JSON, None for what there is not."""
+    """Everything that may contain an agent's confidence in one action, as plain JSON; None for a part that does not exist."""
 
     value: Json = None
     """The interrupt's value."""
     call: Json = None
     """The tool call or action request: `{"name", "args", "id", "metadata"?, "confidence"?}`."""
     message: Json = None
-    """The message that made it: `{"content", "additional_kwargs", "response_metadata", "metadata"?}`."""
+    """The message that made the call: `{"content", "additional_kwargs", "response_metadata", "metadata"?}`."""
     state: Json = None
     state_key: str = STATE_KEY
 
@@ -60,7 +61,7 @@ UNKNOWN = Confidence(None, "", "nobody said how sure the agent is")
 
 
 def assess(signals: Signals, order: Sequence[ConfidenceSource] = DEFAULT_ORDER) -> Confidence:
-    """How sure the agent is, by the first source of the order that says anything. Never raises."""
+    """The agent's confidence by the first source of the order that gives any value. Never raises."""
     for source in order:
         found = _READERS[source](signals)
         if found is not None:
@@ -91,7 +92,7 @@ def _in(holder: Json, key: str) -> Json:
 
 
 def _value_at(holder: Json, key: str = "confidence") -> Confidence | None:
-    """What a key says; None when it is not there or null."""
+    """The confidence under a key; None if the key is missing or null."""
     found = _in(holder, key)
     return None if found is None else _number(found)
 
@@ -108,14 +109,14 @@ _WRITTEN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,17})?|\.[0-9]{1,17})\s?(%?)")
 
 
 def _parse_text(text: str) -> Confidence:
-    """A number as text: from 0 to 1, or with a % from 0 to 100."""
+    """Parse a number in a text: from 0 to 1, or with a % sign from 0 to 100."""
     match = _WRITTEN.fullmatch(text.strip())
     number = round(float(match[1]) / 100, 6) if match and match[2] else float(match[1]) if match else math.nan
     return Confidence(number) if 0 <= number <= 1 else _no_number(text)
 
 
 def _no_number(found: Json) -> Confidence:
-    return Confidence(None, "", f"it says {_short(found)}, which is no number from 0 to 1")
+    return Confidence(None, "", f"it says {_short(found)}, which is not a number from 0 to 1")
 
 
 def _short(found: Json) -> str:
@@ -130,7 +131,7 @@ def _is_huge(found: Json) -> bool:
 
 
 def _object(text: str) -> Json:
-    """A message that is a JSON object and nothing else."""
+    """Parse a text that is one JSON object; None for any other text."""
     text = text.strip()
     if not text.startswith("{") or len(text) > READ:
         return None
@@ -155,10 +156,10 @@ def _text_of(message: Json) -> str:
 
 
 def _logprobs(signals: Signals) -> Confidence | None:
-    """The geometric mean of the tokens' probabilities: what one token was worth on average, whatever the length of the call.
+    """The geometric mean of the tokens' probabilities, which does not depend on the number of tokens.
 
-    Of the tool call's own tokens where its arguments can be found among them, else of all the message's tokens, which the note says.
-    Tokens that are the message's text and nothing else say nothing about the call.
+    Uses the tool call's own tokens if its arguments are found among them, else all tokens of the message; the note says which. None if the
+    tokens are only the message's text: they do not belong to the call.
     """
     listed = _in(_in(signals.message, "response_metadata"), "logprobs")
     tokens = listed if isinstance(listed, list) else _in(listed, "content")
@@ -182,7 +183,7 @@ def _is_logprob(found: Json) -> bool:
 
 
 def _tokens_of(call: Json, texts: list[str]) -> slice | None:
-    """The tokens in which the call's arguments are written, as JSON with or without spaces."""
+    """The range of tokens that spell the call's arguments as JSON, with or without spaces; None if they occur not exactly once."""
     args = _in(call, "args")
     if not isinstance(args, Mapping) or not args:
         return None
@@ -213,9 +214,9 @@ def _covering(texts: list[str], start: int, end: int) -> slice:
     return slice(first, last + 1)
 
 
-# The agent's own words
+# Self-report in words
 
-# Blanks are single before these are searched, and every repetition is bounded: no text makes them slow.
+# Spaces are collapsed before these patterns are searched, and every repetition is bounded, so that no text makes them slow.
 _SURE = r"(?:sure|certain|confident)"
 _I_AM = r"(?:\bI am|\bI ?['’]m|\bI feel|\bI['’]d say I ?['’]m|\bwe are|\bwe['’]re)"
 _ABOUT = r"(?:(?:about|around|roughly|approximately|at least|over|more than|now|only|just|~|≈|>) ?)?"
@@ -239,7 +240,7 @@ _CLAUSE = 60
 
 
 def _words(signals: Signals) -> Confidence | None:
-    """The lowest number the agent gives in its text; unknown as soon as one of them is not plainly a number, or is in doubt."""
+    """The lowest confidence stated in the message's text; unknown if any of the statements is invalid, negated or conditional."""
     text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", _text_of(signals.message)[-READ:]))
     found = [_claim(text, match) for match in _CLAIMS.finditer(text)]
     doubtful = next((one for one in found if one.value is None), None)
@@ -256,7 +257,7 @@ def _claim(text: str, match: re.Match[str]) -> Confidence:
     if _DOUBT.search(clause) or text[match.end() :].lstrip(" \t\"'*")[:1] == "?":
         return Confidence(None, "", f"{quote}, but not plainly")
     number = _parse_text(re.sub(r"\s?per\s?cent$", "%", said.strip().rstrip(".,:!"), flags=re.IGNORECASE))
-    return Confidence(number.value, "", quote if number.value is not None else f"{quote}, which is no number from 0 to 1")
+    return Confidence(number.value, "", quote if number.value is not None else f"{quote}, which is not a number from 0 to 1")
 
 
 _READERS: Mapping[ConfidenceSource, Callable[[Signals], Confidence | None]] = {

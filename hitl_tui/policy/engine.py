@@ -207,7 +207,7 @@ def selects(rule: Rule, facts: Facts, now: float) -> bool:
         any(globs.matches(glob, facts.tool) for glob in rule.tools)
         and any(globs.matches(glob, facts.agent) for glob in rule.agents)
         and all(tag in facts.tags for tag in rule.tags)
-        and (rule.hours is None or rule.hours.hold(now))
+        and (rule.hours is None or rule.hours.contain(now))
     )
 
 

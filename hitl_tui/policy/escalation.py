@@ -1,4 +1,4 @@
-"""When a review goes to somebody in particular, how long it waits for them, and to whom it goes next. Pure."""
+"""Escalation rules: whether a new review is escalated and to whom, and the steps of the escalation chain. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from hitl_tui.policy.schema import ChainStep  # the console imports this module before its first frame, and needs no policy then
 
 LONGEST_NAME = 100
-NEAR = 0.75
-"""How much like a group's name a name is that is taken for a slip."""
+TYPO_RATIO = 0.75
+"""`difflib` ratio from which on an unknown name counts as a mistyped group."""
 
 
 @dataclass(frozen=True, slots=True)
 class EscalationRequest:
-    """Why a review is put before somebody."""
+    """An escalation that an agent or a rule asks for."""
 
     to: str
     """A group or a person; empty for anybody."""
@@ -29,7 +29,7 @@ class EscalationRequest:
 
 
 def escalation_of(agent: str, pause: Pause, verdicts: Mapping[int, Verdict]) -> EscalationRequest | None:
-    """Why a pause that just came up is escalated: the agent asks for a person, or policy sends it to one; None when neither does."""
+    """The escalation of a new pause: the agent asks for a person, or policy requires a takeover or names a recipient. None without any."""
     asked = _of_people(verdicts)
     to = recipient(verdicts)
     if pause.kind is PauseKind.ESCALATION:
@@ -50,14 +50,14 @@ def _rule(verdict: Verdict) -> Actor:
 
 
 def recipient(verdicts: Mapping[int, Verdict]) -> str:
-    """The group or person that what people have to decide is meant for, by the worst of it; empty for anybody."""
+    """The group or person who decides a review, by its most severe verdict that names one; empty for anybody."""
     asked = _of_people(verdicts)
     worst_first = sorted(asked, key=lambda one: one.outcome is not Outcome.TAKEOVER)
     return next((one.to for one in worst_first if one.to), "")
 
 
 def earliest_deadline(verdicts: Mapping[int, Verdict]) -> Verdict | None:
-    """Of what people have to decide the verdict with the first deadline; None when there is none."""
+    """The verdict with the earliest deadline among those that a person decides; None if none has a deadline."""
     timed = [one for one in _of_people(verdicts) if one.deadline_s is not None]
     return min(timed, key=lambda one: (one.deadline_s or 0.0, one.then), default=None)
 
@@ -67,7 +67,11 @@ def _of_people(verdicts: Mapping[int, Verdict]) -> list[Verdict]:
 
 
 def first_step(chain: Sequence[ChainStep], to: str) -> tuple[str, int | None]:
-    """To whom something goes that was just escalated to somebody, or with an empty `to` to anybody, and as which step of the chain."""
+    """Recipient and chain index of a new escalation.
+
+    An escalation to anybody (empty `to`) goes to the chain's first step if that step has no delay. The index is None if the recipient is
+    not in the chain.
+    """
     if not chain:
         return to, None
     if not to and not chain[0].after_s:
@@ -76,9 +80,10 @@ def first_step(chain: Sequence[ChainStep], to: str) -> tuple[str, int | None]:
 
 
 def next_step(chain: Sequence[ChainStep], step: int | None) -> tuple[int, float] | None:
-    """The step after that one, or after an escalation that is none, and the seconds nobody claims it until then; None at the end.
+    """Index of the next step of the chain, and the seconds without a claim until it; None after the last step.
 
-    Who was named outside of the chain comes before it, and has as long as the first that the chain waits for anybody.
+    `step` is the current index, or None for an escalation outside the chain: it goes on to the first step, after the first delay in the
+    chain that is not 0.
     """
     number = 0 if step is None else step + 1
     if number >= len(chain):
@@ -88,16 +93,16 @@ def next_step(chain: Sequence[ChainStep], step: int | None) -> tuple[int, float]
 
 
 def recipient_problem(to: str, own: str, groups: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
-    """Why somebody cannot escalate to that name, and what to do; None when they can: who is in no group may be a person all the same."""
+    """Why reviewer `own` cannot escalate to a name, and what to do; None if they can. A name in no group may still be a person's."""
     if len(to) > LONGEST_NAME or not to.isprintable():
-        return "that is no name of a group or a person", f"give one of up to {LONGEST_NAME} characters, all of them visible"
+        return "that is not the name of a group or a person", f"give up to {LONGEST_NAME} characters, all of them visible"
     if to and same_person(to, own):
         return f"{to} is you", "claim the review instead, or name somebody else"
     people = {person_key(person) for members in groups.values() for person in members}
     if not to or to in groups or person_key(to) in people:
         return None
-    import difflib  # only for those who mistype
+    import difflib  # imported late: only needed after a typo
 
     known = {group.casefold(): group for group in groups}
-    close = difflib.get_close_matches(to.casefold(), known, 1, NEAR)
+    close = difflib.get_close_matches(to.casefold(), known, 1, TYPO_RATIO)
     return (f"there is no group {to!r}", f"did you mean {known[close[0]]}?") if close else None

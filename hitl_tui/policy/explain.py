@@ -1,4 +1,4 @@
-"""Why policy decides as it does: the steps of the engine's walk in words. Pure."""
+"""Explains a verdict: every rule and step of the engine's walk, with the reason in words. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hitl_tui.policy.schema import Policy, Rule
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How policy comes to its verdict on one action."""
+    """The steps by which policy reaches its verdict on one action."""
 
     facts: Facts
     steps: tuple[WalkStep, ...]
@@ -35,7 +35,7 @@ class Walk:
     verdict: Verdict
     """Before the spot check."""
     picked: bool = False
-    """It would run by itself, but is a spot check that goes to a person first."""
+    """The action would run by itself, but is a spot check that goes to a person first."""
 
     @property
     def outcome(self) -> Outcome:
@@ -49,25 +49,25 @@ class Walk:
         return f"{ROUTES[self.outcome]}: {picked}{self.verdict.reason}{rule}"
 
     def changed_since(self, action: Action) -> str:
-        """What policy said when the action was asked; empty if that was the same."""
+        """The verdict from when the action was asked, in words; empty if the current one is the same."""
         same = (action.outcome, action.rule) == (self.outcome, self.verdict.rule)
         return "" if same else action.routed() or "there was no policy, and everything asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the actions of a review are routed as they are, by the policy as it is now."""
+    """How the current policy routes the actions of a review."""
 
     review: Review
     target: str
-    """Its project, by which the policy is found."""
+    """The review's project, whose policy applies if the home has none."""
     file: PolicyStatus
     walks: Mapping[int, Walk]
-    """By slot."""
+    """Walks by action slot."""
 
 
 def describe_facts(facts: Facts) -> str:
-    """What is known of an action besides its arguments, on one line: risk, confidence, tags, findings."""
+    """The facts of an action besides its arguments on one line: risk, confidence, tags, findings."""
     parts = [f"risk {facts.risk}" if facts.risk else "risk unknown"]
     parts.append("confidence unknown" if facts.confidence is None else f"confidence {facts.confidence:.3g}")
     parts += [f"tags {', '.join(facts.tags)}"] if facts.tags else []
@@ -112,7 +112,7 @@ def _mismatches(rule: Rule, facts: Facts, now: float) -> Iterator[str]:
     missing = [tag for tag in rule.tags if tag not in facts.tags]
     if missing:
         yield f"its run has no tag {_or(missing)}"
-    if rule.hours and not rule.hours.hold(now):
+    if rule.hours and not rule.hours.contain(now):
         yield f"it was not asked {rule.hours.text}"
 
 

@@ -1,10 +1,10 @@
-"""The language of a rule's `when`, read: text → a small frozen tree. No eval, nothing that can run long, every mistake with its place.
+"""Parser of a rule's `when` condition: names, functions and operators, parsed into a small tree. Errors name their position.
 
     args.amount > 500 and args.to not in domain("example.com")
 
 Operators, loosest first: `or`; `and`; `not`; `== != < <= > >= in, not in, contains, startswith, endswith, matches`; `+ -`; `* / %`; `-`.
-`x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names of `NAMES`.
-Functions: those of `FUNCTIONS`.
+`x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names in `NAMES`.
+Functions: those in `FUNCTIONS`. `expression_eval` evaluates the tree.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hitl_tui.errors import BadExpression
 from hitl_tui.suggest import did_you_mean
 
 LENGTH = 2000
-"""Characters of an expression."""
+"""Most characters of an expression."""
 DEPTH = 25
-"""How deep its tree may be."""
+"""Most levels of its tree."""
 NAMES = ("args", "agent", "tool", "kind", "confidence", "risk", "tags", "age")
 FUNCTIONS = ("len", "lower", "upper", "domain", "known")
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "contains", "startswith", "endswith", "matches")
@@ -35,7 +35,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value as written."""
+    """A literal value."""
 
     value: str | int | float | bool | None
 
@@ -49,7 +49,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A field of an object, or an item of a list."""
+    """A field of an object, or an item of a list: `whole.key` or `whole[key]`."""
 
     whole: Node
     key: str | int
@@ -57,14 +57,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ListLiteral:
-    """A list as written."""
+    """A list: `[item, item]`."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A function of one argument."""
+    """A call of a function, all of which have one argument."""
 
     function: str
     argument: Node
@@ -89,7 +89,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Logic:
-    """`and` or `or` over two or more."""
+    """`and` or `or` over two or more operands."""
 
     word: str
     operands: tuple[Node, ...]
@@ -100,12 +100,12 @@ Node: TypeAlias = Constant | Name | Part | ListLiteral | FunctionCall | Unary | 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A `when`, read."""
+    """A parsed `when` condition."""
 
     text: str
     tree: Node
     constant: bool
-    """Whether it asks nothing of the action."""
+    """Whether it reads no facts of the action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +116,22 @@ class _Token:
 
 
 def parse(text: str) -> Expression:
-    """Read an expression.
+    """Parse an expression.
 
     Raises:
-        BadExpression: with the place of the mistake; nothing else, whatever the text.
+        BadExpression: the text has a mistake, whose position the error gives. No text raises anything else.
     """
     if len(text) > LENGTH:
-        raise BadExpression(f"it has {len(text):,} characters", f"{LENGTH:,} are the most", LENGTH)
-    reader = _Parser(_tokens(text))
-    tree = reader.either(0)
-    if reader.now.kind != "end":
-        raise BadExpression(f"{_describe(reader.now)} is not expected here", "join conditions with and, or", reader.now.at)
-    return Expression(text, tree, not reader.asks)
+        raise BadExpression(f"it has {len(text):,} characters", f"at most {LENGTH:,} are allowed", LENGTH)
+    parser = _Parser(_tokens(text))
+    tree = parser.expression(0)
+    if parser.now.kind != "end":
+        raise BadExpression(f"{_describe(parser.now)} is not expected here", "join conditions with and, or", parser.now.at)
+    return Expression(text, tree, not parser.reads_facts)
 
 
 def caret(text: str, at: int) -> str:
-    """The line of the expression with the mistake, and a caret under it."""
+    """Return the line of the expression that contains position `at`, with a caret under it."""
     begin = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
     line = text[begin : end if end >= 0 else len(text)]
@@ -146,7 +146,7 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if not match or not match.lastgroup:
             at += len(text[at:]) - len(text[at:].lstrip())
-            problem = "the text that begins here never ends" if text[at] in "\"'" else f"{text[at]!r} means nothing here"
+            problem = "the text that begins here never ends" if text[at] in "\"'" else f"{text[at]!r} is not allowed here"
             hint = "use == to compare" if text[at] == "=" else "use and, or, not" if text[at] in "&|!" else ""
             raise BadExpression(problem, hint, at)
         found.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
@@ -159,13 +159,13 @@ def _describe(token: _Token) -> str:
 
 
 class _Parser:
-    """Reads tokens; each method reads one level of binding, `level` counts how deep it is."""
+    """Recursive descent over the tokens. Each method parses one level of operator precedence; `level` counts the nesting."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
         self._at = 0
         self._depth: dict[int, int] = {}
-        self.asks = False
+        self.reads_facts = False
 
     @property
     def now(self) -> _Token:
@@ -181,20 +181,20 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if not self._is(sign):
-            raise BadExpression(f"{sign!r} is missing, and {_describe(self.now)} is there", "", self.now.at)
+            raise BadExpression(f"expected {sign!r}, found {_describe(self.now)}", "", self.now.at)
         self._take()
 
     def _made(self, node: Node, *parts: Node) -> Node:
-        """The node, unless its tree is too deep: who judges it goes down by recursion."""
+        """Return the node, unless its tree is too deep: evaluation is recursive."""
         depth = 1 + max((self._depth.get(id(part), 1) for part in parts), default=0)
         if depth > DEPTH:
-            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+            raise BadExpression("it is nested too deeply", f"at most {DEPTH} levels are allowed", self.now.at)
         self._depth[id(node)] = depth
         return node
 
-    def either(self, level: int) -> Node:
+    def expression(self, level: int) -> Node:
         if level > DEPTH:
-            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
+            raise BadExpression("it is nested too deeply", f"at most {DEPTH} levels are allowed", self.now.at)
         return self._logic("or", level)
 
     def _logic(self, word: str, level: int) -> Node:
@@ -205,15 +205,15 @@ class _Parser:
         return operands[0] if len(operands) == 1 else self._made(Logic(word, tuple(operands)), *operands)
 
     def _operand(self, word: str, level: int) -> Node:
-        return self._logic("and", level) if word == "or" else self._denial(level)
+        return self._logic("and", level) if word == "or" else self._negation(level)
 
-    def _denial(self, level: int) -> Node:
+    def _negation(self, level: int) -> Node:
         if not self._is("not"):
             return self._comparison(level)
         self._take()
         if level > DEPTH:
-            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
-        operand = self._denial(level + 1)
+            raise BadExpression("it is nested too deeply", f"at most {DEPTH} levels are allowed", self.now.at)
+        operand = self._negation(level + 1)
         return self._made(Unary("not", operand), operand)
 
     def _comparison(self, level: int) -> Node:
@@ -222,7 +222,7 @@ class _Parser:
         if negated:
             self._take()
             if not self._is(*COMPARISONS[6:]):
-                raise BadExpression("not is followed by no comparison", "write: x not in …", self.now.at)
+                raise BadExpression("expected a comparison after not", "write: x not in …", self.now.at)
         if not self._is(*COMPARISONS):
             return left
         sign = self._take().text
@@ -240,19 +240,19 @@ class _Parser:
         return left
 
     def _product(self, level: int) -> Node:
-        left = self._negative(level)
+        left = self._minus(level)
         while self._is("*", "/", "%"):
-            sign, right = self._take().text, self._negative(level)
+            sign, right = self._take().text, self._minus(level)
             left = self._made(Binary(sign, left, right), left, right)
         return left
 
-    def _negative(self, level: int) -> Node:
+    def _minus(self, level: int) -> Node:
         if not self._is("-"):
             return self._parts(level)
         self._take()
         if level > DEPTH:
-            raise BadExpression("it is nested too deeply", f"{DEPTH} levels are the most", self.now.at)
-        operand = self._negative(level + 1)
+            raise BadExpression("it is nested too deeply", f"at most {DEPTH} levels are allowed", self.now.at)
+        operand = self._minus(level + 1)
         return self._made(Unary("-", operand), operand)
 
     def _parts(self, level: int) -> Node:
@@ -266,7 +266,7 @@ class _Parser:
                 node = self._made(Part(node, _index(token)), node)
                 self._expect("]")
             else:
-                raise BadExpression(f"{_describe(token)} names no part", 'write args.name, args["name"] or args.items[0]', token.at)
+                raise BadExpression(f"{_describe(token)} is not a field", 'write args.name, args["name"] or args.items[0]', token.at)
         return node
 
     def _value(self, level: int) -> Node:
@@ -277,7 +277,7 @@ class _Parser:
             return self._made(Constant(_text(self._take())))
         if self._is("("):
             self._take()
-            node = self.either(level + 1)
+            node = self.expression(level + 1)
             self._expect(")")
             return node
         if self._is("["):
@@ -287,13 +287,13 @@ class _Parser:
             return self._made(Constant(_CONSTANTS[token.text]))
         if token.kind == "word" and token.text not in _WORDS:
             return self._named(level)
-        raise BadExpression(f"a value is missing, and {_describe(token)} is there", "", token.at)
+        raise BadExpression(f"expected a value, found {_describe(token)}", "", token.at)
 
     def _items(self, level: int) -> Node:
         self._take()
         items: list[Node] = []
         while not self._is("]"):
-            items.append(self.either(level + 1))
+            items.append(self.expression(level + 1))
             if not self._is("]"):
                 self._expect(",")
         self._take()
@@ -303,13 +303,13 @@ class _Parser:
         token = self._take()
         if not self._is("("):
             if token.text not in NAMES:
-                raise BadExpression(f"nothing is called {token.text!r}", did_you_mean(token.text, NAMES), token.at)
-            self.asks = True
+                raise BadExpression(f"unknown name {token.text!r}", did_you_mean(token.text, NAMES), token.at)
+            self.reads_facts = True
             return self._made(Name(token.text))
         if token.text not in FUNCTIONS:
             raise BadExpression(f"there is no function {token.text}()", did_you_mean(token.text, FUNCTIONS), token.at)
         self._take()
-        argument = self.either(level + 1)
+        argument = self.expression(level + 1)
         self._expect(")")
         if token.text == "domain" and not (isinstance(argument, Constant) and isinstance(argument.value, str) and argument.value):
             raise BadExpression("domain() takes one domain as text", 'write domain("example.com")', token.at)
@@ -318,14 +318,14 @@ class _Parser:
 
 def _number(token: _Token) -> int | float:
     if len(token.text) > 30:
-        raise BadExpression("the number is too long", "30 digits are the most", token.at)
+        raise BadExpression("the number is too long", "at most 30 digits are allowed", token.at)
     return float(token.text) if "." in token.text else int(token.text)
 
 
 def _text(token: _Token) -> str:
     def escaped(match: re.Match[str]) -> str:
         if match[1] not in _ESCAPES:
-            raise BadExpression(f"\\{match[1]} means nothing in a text", "write \\\\ for a backslash", token.at + match.start() + 1)
+            raise BadExpression(f"unknown escape \\{match[1]}", "write \\\\ for a backslash", token.at + match.start() + 1)
         return _ESCAPES[match[1]]
 
     return re.sub(r"\\(.)", escaped, token.text[1:-1], flags=re.DOTALL)
@@ -336,5 +336,5 @@ def _index(token: _Token) -> str | int:
         return _text(token)
     number = _number(token)
     if isinstance(number, float):
-        raise BadExpression("a place in a list is a whole number", "counted from 0", token.at)
+        raise BadExpression("a list index is a whole number", "the first item has index 0", token.at)
     return number

@@ -1,7 +1,7 @@
-"""A `when` judged over the facts of one action. Nothing is guessed: what cannot be told makes it undecided, with the reason.
+"""Evaluates a parsed `when` condition on the facts of one action: true, false, or undetermined with the reason.
 
-Text is never taken for a number, nor 1 for true; what the action does not have is missing, and a comparison with it undecided.
-`and`, `or` and `not` know a third answer: `false and undecided` is false, `true and undecided` is undecided.
+Values are not converted: text is not a number, 1 is not true. Comparing a fact that is missing or of another type is undetermined.
+`and`, `or` and `not` use three-valued logic: `false and undetermined` is false, `true and undetermined` is undetermined.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from hitl_tui.policy.expression import NAMES, Binary, Constant, Expression, Func
 from hitl_tui.policy.hosts import Domain, hosts
 
 WORK = 1_000_000
-"""Characters and items one judgement may go through."""
+"""Most characters and items that one evaluation may read."""
 SHORT = 60
-"""Characters of a value that is told to people."""
+"""Characters of a value in `values_read`."""
 BITS = 1024
-"""The longest whole number that arithmetic makes."""
+"""Most bits of a whole number in arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undetermined:
-    """No answer, and why, as a clause."""
+    """A condition or value that cannot be determined, and why, as a clause."""
 
     why: str
 
 
 def evaluate(expression: Expression, facts: Facts) -> bool | Undetermined:
-    """Whether the condition holds of the action. Never raises, and ends soon whatever the arguments are."""
+    """Whether the condition is true for the action. Never raises, and does bounded work for any arguments."""
     try:
         found = _Evaluator(facts).value(expression.tree)
     except _Stop as stop:
@@ -44,15 +44,15 @@ def evaluate(expression: Expression, facts: Facts) -> bool | Undetermined:
 
 
 def values_read(expression: Expression, facts: Facts) -> list[tuple[str, str]]:
-    """What the condition asks of the action, as it writes it, and what is there, short and for people; each once."""
-    judge = _Evaluator(facts)
+    """Each fact that the condition reads, as `(path, value)` texts for people: `("args.amount", "500")`. Long values are cut."""
+    evaluator = _Evaluator(facts)
     found: dict[str, str] = {}
     for node in _reads(expression.tree):
         try:
-            value = judge.value(node)
+            value = evaluator.value(node)
         except _Stop:
             break
-        found.setdefault(_path(node), "not there" if isinstance(value, Undetermined) else _short(value))
+        found.setdefault(_path(node), "missing" if isinstance(value, Undetermined) else _short(value))
     return list(found.items())
 
 
@@ -84,7 +84,7 @@ def _short(value: Any) -> str:
 
 
 class _Stop(Exception):
-    """Why nothing can be said, as a clause."""
+    """The evaluation cannot go on. The message says why, as a clause."""
 
 
 class _Evaluator:
@@ -139,7 +139,7 @@ class _Evaluator:
                 if found is deciding:
                     return found
             elif doubt is None:
-                doubt = found if isinstance(found, Undetermined) else Undetermined(f"{node.word} joins {_kind(found)}")
+                doubt = found if isinstance(found, Undetermined) else Undetermined(f"{node.word} is applied to {_kind(found)}")
         return doubt or not deciding
 
     def _unary(self, node: Unary) -> Any:
@@ -147,8 +147,8 @@ class _Evaluator:
         if isinstance(found, Undetermined):
             return found
         if node.sign == "not":
-            return not found if isinstance(found, bool) else Undetermined(f"not is said of {_kind(found)}")
-        return -found if _is_number(found) else Undetermined(f"- is said of {_kind(found)}")
+            return not found if isinstance(found, bool) else Undetermined(f"not is applied to {_kind(found)}")
+        return -found if _is_number(found) else Undetermined(f"- is applied to {_kind(found)}")
 
     def _call(self, node: FunctionCall) -> Any:
         found = self.value(node.argument)
@@ -199,11 +199,11 @@ class _Evaluator:
             try:
                 return self._canonical(left) == self._canonical(right)
             except (ValueError, TypeError, RecursionError):
-                return Undetermined("what it compares is no plain JSON")
+                return Undetermined("a value it compares is not plain JSON")
         return bool(left == right)
 
     def _canonical(self, value: Json) -> str:
-        """Nested values are compared as text, where 1 is not true."""
+        """The text by which nested values are compared, in which 1 is not true."""
         self._weigh(value)
         return canonical_json.canonical(value)
 
@@ -218,9 +218,9 @@ class _Evaluator:
         if isinstance(right, Domain):
             return self._in_domain(left, right)
         if isinstance(right, Mapping):
-            return left in right if isinstance(left, str) else Undetermined(f"the keys of an object are text, and not {_kind(left)}")
+            return left in right if isinstance(left, str) else Undetermined(f"the keys of an object are text, not {_kind(left)}")
         if not isinstance(right, list):
-            return Undetermined(f"in asks a list, and not {_kind(right)}" + ("; contains asks a text" if isinstance(right, str) else ""))
+            return Undetermined(f"in takes a list, not {_kind(right)}" + ("; contains takes a text" if isinstance(right, str) else ""))
         found = []
         for item in right:
             found.append(self._same(left, item))
@@ -235,20 +235,20 @@ class _Evaluator:
             return Undetermined("there is no address in an empty list")
         for text in texts:
             if not isinstance(text, str):
-                return Undetermined(f"{_kind(text)} is no address")
+                return Undetermined(f"{_kind(text)} is not an address")
             self._spend(len(text))
             named = hosts(text)
             if not named:
-                return Undetermined("what should be an address cannot be read as one")
-            if not all(domain.holds(host) for host in named):
+                return Undetermined("a text is not a valid address")
+            if not all(domain.contains(host) for host in named):
                 return False
         return True
 
 
 def _fact_value(found: Any) -> Any:
-    """A fact as the language has it: enumerations are text, what is no JSON number is unknown."""
+    """A fact as a value of the language: enumerations are text, NaN and infinity are undetermined."""
     if isinstance(found, float) and not math.isfinite(found):
-        return Undetermined("it is no number")
+        return Undetermined("it is not a finite number")
     return str(found) if isinstance(found, str) else found
 
 
@@ -271,7 +271,7 @@ def _path(node: Node) -> str:
     if isinstance(node, Name):
         return node.name
     if not isinstance(node, Part):
-        return "what is before it"
+        return "the value before it"
     return f"{_path(node.whole)}[{node.key}]" if isinstance(node.key, int) else f"{_path(node.whole)}.{node.key}"
 
 
@@ -294,7 +294,7 @@ def _compare_order(sign: str, left: Any, right: Any) -> bool | Undetermined:
     if not (_is_number(left) and _is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
         return Undetermined(f"{sign} compares {_kind(left)} with {_kind(right)}")
     if left != left or right != right:
-        return Undetermined(f"{sign} compares what is no number")
+        return Undetermined(f"{sign} compares NaN, which is not a number")
     return _ORDER[sign](left, right)
 
 

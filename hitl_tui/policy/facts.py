@@ -1,4 +1,4 @@
-"""What policy may know of an action: of one that a graph asks now, and of one that is stored. Pure."""
+"""Builds the facts that policy judges: of an action in a new pause, or of an action in a stored review. Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from hitl_tui import sanitize
 from hitl_tui.model import Action, Facts, Pause, PauseKind, Review, ReviewState, Risk, Run
 
 GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
-"""States whose note says how a review ended, and nothing of what was asked."""
+"""States of a review whose note says how the review ended; in the other states the note may hold a warning about the action."""
 
 
 def of_pause(run: Run, pause: Pause, action: Action) -> Facts:
-    """Of an action that is about to be put before policy."""
+    """Facts of an action in a new pause."""
     return _facts(run, action, action.risk, pause.kind, pause.note, pause.interrupt)
 
 
 def of_review(run: Run, review: Review, action: Action) -> Facts:
-    """Of one that was, as far as its rows tell."""
+    """Facts of an action in a stored review, as they were when it opened."""
     return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt)
 
 
 def warning_of(review: Review) -> str:
-    """The warning with which it was asked; what was said of the policy itself is no part of it."""
+    """The warning about the actions of a stored review, such as that a call may have run once; empty for none."""
     return "" if review.row.state in GONE else review.row.warning
 
 

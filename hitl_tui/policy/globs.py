@@ -1,4 +1,4 @@
-"""Globs of `*` (any text) and `?` (one character), matched in time that no pattern can blow up."""
+"""Globs with `*` (any text) and `?` (one character). Matching takes bounded time for every pattern."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def is_plain(glob: str) -> bool:
-    """Whether it names one thing, without wildcards."""
+    """Whether the glob has no wildcards."""
     return "*" not in glob and "?" not in glob
 
 
 def matches(glob: str, text: str) -> bool:
-    """Whether the whole text fits; upper and lower case differ."""
+    """Whether the whole text matches. Case-sensitive."""
     if is_plain(glob):
         return glob == text
     first, *rest = glob.split("*")
@@ -36,14 +36,14 @@ def _fits(piece: str, text: str, at: int) -> bool:
 
 
 def _find(piece: str, text: str, start: int, end: int) -> int:
-    """Where the piece fits first, or -1."""
+    """Index of the first match of the piece, or -1."""
     if "?" not in piece:
         return text.find(piece, start, end)
     return next((at for at in range(start, end - len(piece) + 1) if _fits(piece, text, at)), -1)
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether all that the narrow one fits, the wide one fits too. A yes is certain; a no may rarely be too careful."""
+    """Whether `wide` matches every text that `narrow` matches. True is certain; False may rarely be wrong."""
     reached = {0}
     for symbol in wide:
         if symbol == "*":
@@ -60,5 +60,5 @@ def _one(symbol: str, character: str) -> bool:
 
 
 def all_covered(wide: Sequence[str], narrow: Sequence[str]) -> bool:
-    """Whether each of the narrow globs is covered by one of the wide ones."""
+    """Whether each of the narrow globs is covered by at least one of the wide ones."""
     return all(any(covers(one, other) for one in wide) for other in narrow)

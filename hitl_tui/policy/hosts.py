@@ -1,4 +1,4 @@
-"""Which hosts a text addresses: mail addresses, URLs, bare hosts. Read strictly: what could be read in two ways is not read at all."""
+"""Finds the hosts that a text addresses: in mail addresses, URLs and bare host names. An ambiguous text has no hosts."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ _MAIL = re.compile(rf"[A-Za-z0-9.!#$%&*+/=?^_`{{|}}~'-]+@({_HOST})")
 _NAMED = re.compile(r'[^<>@,;:"\\\x00-\x1f\x7f-\x9f]*<([^<>]*)>')
 _URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://({_HOST})(?::[0-9]{{1,5}})?(?:[/?#][!-\[\]-~]*)?")
 LONGEST = 4000
-"""Characters of what is read as addresses."""
+"""Characters; a longer text has no hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """`example.com` is that host alone; `*.example.com` is every host below it, and not itself."""
+    """`example.com` is that host alone; `*.example.com` is every host below it, without the domain itself."""
 
     name: str
 
-    def holds(self, host: str) -> bool:
-        """Whether the host is of this domain."""
+    def contains(self, host: str) -> bool:
+        """Whether the host belongs to this domain."""
         name = self.name.lower()
         return host.endswith(name[1:]) if name.startswith("*.") else host == name
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    """Every host the text addresses, in lower case; empty when any part of it cannot be read for certain.
+    """Return every host the text addresses, in lower case; none if any part of the text is ambiguous.
 
-    One URL, one host, or mail addresses separated by commas or semicolons, each bare or as `Name <address>`.
+    The text is one URL, or hosts and mail addresses separated by commas or semicolons; an address may be written `Name <address>`.
     """
     if len(text) > LONGEST:
         return ()

@@ -1,4 +1,4 @@
-"""Warnings about policies that are valid but hardly what their author means."""
+"""Warnings about policies that are valid but probably not what their author means."""
 
 from __future__ import annotations
 

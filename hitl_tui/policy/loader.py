@@ -1,4 +1,4 @@
-"""Where policies are, and reading them: the only part of this room that touches the disk."""
+"""Finds policy.toml files, reads them, and reads them again when they change. The only module of policy/ that touches the disk."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ NAME = "policy.toml"
 
 
 def policy_paths(home: Path, project: Path | None = None) -> tuple[Path, ...]:
-    """Where a policy may be; the first that exists counts.
+    """Paths where a policy may be; the first that exists counts.
 
-    The home's comes first: agents may write in their project's folder, and must not be able to loosen what is asked of them.
+    The home's comes first: agents may write into their project's folder, and must not be able to loosen their own policy.
     """
     return (home / NAME, *((project / NAME,) if project else ()))
 
 
 def read_text(path: Path) -> str:
-    """The text of a policy.
+    """Read the text of a policy file.
 
     Raises:
-        BadPolicy: there is none, or it cannot be read.
+        BadPolicy: there is no such file, or it cannot be read.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -40,48 +40,47 @@ def read_text(path: Path) -> str:
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy.
+    """Read and parse a policy file.
 
     Raises:
-        BadPolicy: it cannot be read or has a mistake, with the line.
+        BadPolicy: the file cannot be read or has a mistake; the message names the line.
     """
     return parse(read_text(path), str(path))
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyStatus:
-    """A policy as its file is now."""
+    """The policy of a file as it is now, with the file's problems."""
 
     path: Path | None = None
-    """The file that counts; None when there is none."""
+    """The file in use; None if there is none."""
     policy: Policy | None = None
     digest: str = ""
-    """SHA-256 (hex) of its text; empty where that cannot be read."""
+    """SHA-256 (hex) of its text; empty if it cannot be read."""
     problems: tuple[Problem, ...] = ()
-    """Mistakes and warnings, in order of lines."""
+    """Errors and warnings, in order of lines."""
 
 
 class PolicyFile:
-    """A policy that is read again when its file changes.
+    """A policy file that is read again when it changes.
 
-    While the file is broken, everything asks: the policy it then gives has a `problem`, and its groups, chain and notices are those of
-    the last one that could be read, or where there was none, what of them can be read of this one. A file that is gone is no policy,
-    and everything asks too.
+    While the file has errors, every action asks: its policy has a `problem`, and groups, chain and notifications come from the last usable
+    version, or if there was none, from the parts of the current file that parse. Without a file there is no policy, and every action asks.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
-        """Where it may be; the first that exists counts."""
+        """Paths where the file may be; the first that exists counts."""
         self._seen: tuple[object, ...] | None = None
         self._good: Policy | None = None
         self._now = PolicyStatus()
 
     def current(self) -> Policy | None:
-        """The policy as the file is now; None when there is none. Costs one or two `stat` while nothing changes."""
+        """The current policy; None if there is no file. Costs one or two `stat` calls while nothing changes."""
         return self.now().policy
 
     def now(self) -> PolicyStatus:
-        """The same with all that is known of the file; the same object while nothing changes."""
+        """The current policy with its path, digest and problems. Returns the same object while nothing changes."""
         found = next(filter(None, map(_file_state, self.paths)), None)
         if found != self._seen:
             self._now = self._read(Path(str(found[0]))) if found else PolicyStatus()
@@ -89,7 +88,7 @@ class PolicyFile:
         return self._now
 
     def absent(self) -> tuple[Path, ...]:
-        """Places where there is none."""
+        """Paths at which there is no file."""
         return tuple(path for path in self.paths if _file_state(path) is None)
 
     def _read(self, path: Path) -> PolicyStatus:
@@ -107,24 +106,30 @@ class PolicyFile:
 
 
 def _salvaged(read: Policy) -> Policy:
-    """What of a file with mistakes still holds: who is asked. No more is let out than the link, and a run that fails asks too."""
+    """The usable parts of a file with errors: groups and escalation chain. Notifications send only the link, and failed runs ask."""
     whole = all(step.to and (step.after_s or not number) for number, step in enumerate(read.chain))
     notify = replace(read.notify, content="nothing")
     return Policy(groups=read.groups, chain=read.chain if whole else (), errors=True, notify=notify)
 
 
 class Policies:
-    """The policies of a home and of the projects whose runs are looked at."""
+    """The policy files of a home and of its projects."""
 
     def __init__(self, home: Path, root_of: Callable[[str], Path | None], targets: Sequence[str] = ()) -> None:
-        """`root_of` gives the folder of a project as it is registered; `targets` are those that are meant when none is named."""
+        """Find policies from a home.
+
+        Args:
+            home: the home's folder.
+            root_of: returns the folder of a registered target; None if it has none.
+            targets: the targets to use when none is named.
+        """
         self._home = home
         self._root_of = root_of
         self._targets = tuple(targets)
         self._files: dict[str, PolicyFile] = {}
 
     def of(self, target: str = "") -> PolicyFile:
-        """The policy of a project: the home's, else that of its folder."""
+        """The policy file of a target: the home's if there is one, else that of the target's folder."""
         if target not in self._files:
             folders = [root for one in ((target,) if target else self._targets) if (root := self._root_of(one))]
             project = [path for folder in folders for path in policy_paths(self._home, folder)[1:]]
@@ -133,7 +138,7 @@ class Policies:
 
 
 def _file_state(path: Path) -> tuple[object, ...] | None:
-    """What changes when the file does; None when there is none. One that cannot be looked at is there, and broken."""
+    """A value that changes whenever the file does; None if there is no file. A file that cannot be examined counts as present."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Strict parser of policy.toml: reports every mistake at once, with its line and a hint; unknown keys are mistakes."""
+"""Strict parser of policy.toml, one method per key: reports every error at once, with its line and a hint. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.model import Outcome, Risk, person_key
 from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
-from hitl_tui.policy.schema import ChainStep, ConfidenceSettings, Hours, Ladder, Notify, Policy, Problem, Rule, Thresholds
-from hitl_tui.policy.toml_lines import Path, line_of, places
+from hitl_tui.policy.schedule import Hours
+from hitl_tui.policy.schema import ChainStep, ConfidenceSettings, Ladder, Notify, Policy, Problem, Rule, Thresholds
+from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
 
 TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
-"""Names that stand in verdicts in place of a rule's; no rule may have one."""
+"""Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
 LONGEST = 1_000_000
-"""Characters a policy may have."""
+"""Most characters of a policy."""
 DAY = 86_400.0
 LONGEST_S = 366 * DAY
 MOST_DECISIONS = 10_000
@@ -61,14 +62,14 @@ def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
 def examine(text: str) -> tuple[Policy, list[Problem]]:
     """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises."""
     if len(text) > LONGEST:
-        return Policy(), [Problem(1, f"it has {len(text):,} characters", f"{LONGEST:,} are the most")]
+        return Policy(), [Problem(1, f"it has {len(text):,} characters", f"at most {LONGEST:,} are allowed")]
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return Policy(), [_toml_problem(text, str(error))]
     except (RecursionError, ValueError):
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
-    lines = places(text)
+    lines = key_lines(text)
     reader = _Parser(raw, lines)
     policy = reader.policy()
     problems = reader.problems or lint.warnings_about(policy, lines)
@@ -177,7 +178,7 @@ class _Parser:
         return read
 
     def _whom(self, path: Path, value: Any) -> str:
-        """Read a recipient: a group, or a person in a group. Any other name is a typo that nobody would notice until a review waits."""
+        """Read a recipient: a group, or a member of one. Any other name is a typo that nobody would notice until a review waits."""
         to = self._text(path, value)
         people = {person for members in self._groups.values() for person in members}
         if to not in self._groups and to not in people:
@@ -212,7 +213,7 @@ class _Parser:
         for name, members in self._table(path, value).items():
             where = (*path, name)
             people = self._read(path, {name: members}, name, self._people, ())
-            if len({person_key(person) for person in people}) < len(people):  # nobody is two people by a capital letter
+            if len({person_key(person) for person in people}) < len(people):  # two spellings of one person are not two people
                 self._wrong(where, f"somebody is in group {name!r} twice", "name everybody once")
             groups[name] = people
         for name in groups:
@@ -366,7 +367,7 @@ class _Parser:
             self._read(path, raw, "deadline", self._time, None),
             self._read(path, raw, "then", self._then, "escalate"),
         )
-        self._check_sense(path, raw, rule)
+        self._check_combinations(path, raw, rule)
         return rule
 
     def _rule_name(self, path: Path, raw: Mapping[str, Any]) -> str:
@@ -391,7 +392,7 @@ class _Parser:
             raise self._wrong(path, NO_APPROVAL, "write escalate or reject")
         return self._one_of(("escalate", "reject"))(path, value)
 
-    def _check_sense(self, path: Path, raw: Mapping[str, Any], rule: Rule) -> None:
+    def _check_combinations(self, path: Path, raw: Mapping[str, Any], rule: Rule) -> None:
         """Refuse combinations of valid keys that mean nothing."""
         if rule.outcome in (Outcome.AUTO, Outcome.DENY) and rule.reviewers > 1:
             self._wrong((*path, "reviewers"), f"{rule.outcome} asks nobody, so there are no reviewers", 'write outcome = "ask"')

@@ -1,4 +1,4 @@
-"""A policy over past actions: what it would say otherwise than was said then, and which rejected ones it would have let through."""
+"""Replays a policy on past actions: which outcomes would differ, and which rejected actions would have run. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Levels, Outcome
 from hitl_tui.policy.engine import NO_LEVELS, judge_unsampled
 from hitl_tui.policy.schema import Policy
 
-EXAMPLES = 5
+MAX_EXAMPLES = 5
+"""Reviews listed for each difference."""
 BY_POLICY = (ActorKind.POLICY, ActorKind.GRANT)
-"""Decisions of actors that begin so were policy's own."""
+"""Actors whose decisions were the policy's own."""
 _DID = {
     DecisionKind.APPROVE: "approved",
     DecisionKind.EDIT: "edited",
@@ -22,10 +23,10 @@ _DID = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A way in which an action fares otherwise: what was, what would be, by which rule, for which tool."""
+    """One kind of difference: old outcome, new outcome, rule, tool."""
 
     was: str
-    """`approved`, `edited`, `rejected` or `answered` by a person; what policy said where it decided, or where it would ask now."""
+    """`approved`, `edited`, `rejected` or `answered` by a person; or the old policy's outcome, if policy decided or would ask now."""
     would: Outcome
     rule: str
     tool: str
@@ -33,7 +34,7 @@ class Difference:
 
 @dataclass(slots=True)
 class DifferenceCount:
-    """How many actions fared so, and the first few reviews."""
+    """Number of actions with one difference, and the first few of their reviews."""
 
     count: int = 0
     reviews: list[int] = field(default_factory=list)
@@ -41,24 +42,24 @@ class DifferenceCount:
     def add(self, review: int) -> None:
         """Count one more."""
         self.count += 1
-        if len(self.reviews) < EXAMPLES and review not in self.reviews:
+        if len(self.reviews) < MAX_EXAMPLES and review not in self.reviews:
             self.reviews.append(review)
 
 
 @dataclass(slots=True)
 class Replay:
-    """What came of it; grows with the kinds of differences and not with the actions."""
+    """The result of a replay. Its size grows with the kinds of differences, not with the number of actions."""
 
     actions: int = 0
     same: int = 0
     differences: dict[Difference, DifferenceCount] = field(default_factory=dict)
     let_through: dict[Difference, DifferenceCount] = field(default_factory=dict)
-    """Where a person rejected what would have gone on by itself, were it by the same verdict as then."""
+    """Actions that a person rejected and that would run by themselves, whether or not the verdict differs."""
 
     def add(self, pasts: Iterable[Past], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
-        """Judge these by the policy as of when they were asked, on these levels of the ladder, whatever they were then.
+        """Judge past actions by a policy at the time they were asked, with the given autonomy levels instead of those of that time.
 
-        Spot checks are left out: chance would hide what a rule lets through.
+        Spot checks are left out: their random choice would hide what a rule lets through.
         """
         for past in pasts:
             verdict = judge_unsampled(facts_of(past), policy, past.opened_at, levels)
@@ -72,7 +73,7 @@ class Replay:
                 self.let_through.setdefault(turn, DifferenceCount()).add(past.review)
 
     def as_json(self) -> dict[str, Json]:
-        """For scripts: `{actions, same, different, let_through, differences: [{was, would, rule, tool, count, reviews}], …}`."""
+        """As JSON: `{actions, same, different, differences: [{was, would, rule, tool, count, reviews}], let_through: [the same]}`."""
         return {
             "actions": self.actions,
             "same": self.same,
@@ -83,7 +84,7 @@ class Replay:
 
 
 def facts_of(past: Past) -> Facts:
-    """What policy may know of an action of long ago: what is stored of it. A warning it had counts as a finding."""
+    """Facts of a past action, as far as they are stored. Its warning counts as a finding."""
     risk = Risk(past.risk) if past.risk in list(Risk) else None
     return Facts(
         past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
@@ -92,14 +93,14 @@ def facts_of(past: Past) -> Facts:
 
 
 def _outcome_then(past: Past) -> Outcome:
-    """What policy said of it then; without one everything asked."""
+    """The outcome that policy gave at the time; without a policy everything asked."""
     if past.actor_kind in BY_POLICY:
         return Outcome.DENY if past.decision is DecisionKind.REJECT else Outcome.AUTO
     return past.outcome or Outcome.ASK
 
 
 def _was(past: Past, would: Outcome) -> str:
-    """What to call what was: a person who is asked now as well may do the same again, so there it is what policy said."""
+    """The old outcome in words. If a person would be asked now too, the person's decision is no difference: then the policy's outcome."""
     return _outcome_then(past) if would is Outcome.ASK or past.actor_kind in BY_POLICY else _DID[past.decision]
 
 

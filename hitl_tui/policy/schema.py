@@ -1,8 +1,7 @@
-"""What a policy.toml says, read: rules, thresholds, groups, the escalation chain, and who is told how. Facts only."""
+"""The contents of a policy.toml as dataclasses: rules, thresholds, groups, the escalation chain, notifications, autonomy."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +10,7 @@ from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import globs
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
+from hitl_tui.policy.schedule import Hours
 
 Then = Literal["escalate", "reject"]
 Content = Literal["nothing", "names", "summary"]
@@ -18,81 +18,52 @@ Content = Literal["nothing", "names", "summary"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake or a warning in a policy file."""
+    """An error or a warning about a policy file."""
 
     line: int
     text: str
     hint: str = ""
     is_error: bool = True
-    """False for a warning: the policy can still be used."""
+    """False for a warning: the policy is usable."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}" + (f"; {self.hint}" if self.hint else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A part of the week. One that ends before it begins goes on into the next day, and belongs to the day it began on."""
-
-    days: frozenset[int]
-    """0 is Monday."""
-    begin: int
-    """Minutes since midnight."""
-    end: int
-
-    def holds(self, weekday: int, minute: int) -> bool:
-        """Whether that minute of that day is in it."""
-        if self.begin < self.end:
-            return weekday in self.days and self.begin <= minute < self.end
-        return (weekday in self.days and minute >= self.begin) or ((weekday - 1) % 7 in self.days and minute < self.end)
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """Times of the week, or with `outside` all others."""
-
-    text: str
-    windows: tuple[Window, ...]
-    outside: bool = False
-    zone: dt.tzinfo | None = None
-    """None for this machine's own time."""
-
-    def hold(self, now: float) -> bool:
-        """Whether the Unix time is in them."""
-        then = dt.datetime.fromtimestamp(now, dt.UTC).astimezone(self.zone)
-        minute = then.hour * 60 + then.minute
-        return any(window.holds(then.weekday(), minute) for window in self.windows) is not self.outside
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`; the first that matches an action speaks."""
+    """One `[[rule]]`. The first rule that matches an action applies."""
 
     name: str
     line: int
     agents: tuple[str, ...] = ("*",)
-    """Globs."""
+    """Globs of agent names."""
     tools: tuple[str, ...] = ("*",)
+    """Globs of tool names."""
     when: Expression | None = None
     tags: tuple[str, ...] = ()
-    """Tags the run must all have."""
+    """Tags that the run must all have."""
     hours: Hours | None = None
     risk: Risk | None = None
+    """Risk of the tools it matches, instead of the one they declare."""
     outcome: Outcome | None = None
-    """None leaves it to the thresholds."""
+    """None leaves the decision to the autonomy level or the thresholds."""
     reviewers: int = 1
+    """People who must approve."""
     to: str = ""
+    """Group or person who decides; empty for anybody."""
     deadline_s: float | None = None
     then: Then = "escalate"
+    """What happens at the deadline."""
 
     def names(self, tool: str) -> bool:
-        """Whether it names the tool, letter for letter: no wildcard does."""
+        """Whether the rule names exactly this tool, without a wildcard."""
         return any(glob == tool and globs.is_plain(glob) for glob in self.tools)
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Confidence from which on it goes on by itself, or asks; below `ask` a person takes over."""
+    """Lowest confidence at which an action runs by itself (`auto`), or asks a person (`ask`). Below `ask`, a person takes over."""
 
     auto: float = 0.9
     ask: float = 0.6
@@ -123,7 +94,7 @@ class ChainStep:
     to: str
     """A group or a person."""
     after_s: float
-    """How long nobody claimed it since the step before, or for the first since it was escalated."""
+    """Seconds without a claim since the step before; for the first step, since the escalation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +117,16 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceSettings:
-    """Where confidence comes from, in order."""
+    """`[confidence]`: the sources that confidence is read from, in order."""
 
     order: tuple[ConfidenceSource, ...] = DEFAULT_ORDER
     agents: Mapping[str, tuple[ConfidenceSource, ...]] = field(default_factory=dict)
-    """Orders of single agents, by glob."""
+    """Orders of single agents, by name or glob."""
     state_key: str = STATE_KEY
+    """Key of the graph's state that holds a confidence."""
 
     def of(self, agent: str) -> tuple[ConfidenceSource, ...]:
-        """The order for an agent: its own, else the first glob's that fits, else the common one."""
+        """The order for an agent: that under its name, else under the first glob that matches, else `order`."""
         if agent in self.agents:
             return self.agents[agent]
         return next((order for glob, order in self.agents.items() if globs.matches(glob, agent)), self.order)
@@ -162,31 +134,33 @@ class ConfidenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A whole policy.toml."""
+    """A policy.toml."""
 
     rules: tuple[Rule, ...] = ()
     thresholds: Thresholds = Thresholds()
     spot_check: float = 0.05
-    """Share of what would go on by itself that goes to a person first."""
+    """Share of the actions that would run by themselves, from 0 to 1, that go to a person first."""
     seed: str = ""
-    """Changes which ones."""
+    """Changes which actions are picked for spot checks and attention checks."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """People by group."""
     sources: ConfidenceSettings = ConfidenceSettings()
     chain: tuple[ChainStep, ...] = ()
+    """The escalation chain."""
     errors: bool = False
-    """Whether a run that fails is put before a person."""
+    """Whether a failed run opens a review."""
     notify: Notify = Notify()
     ladder: Ladder | None = None
     """None where no tool can earn anything: the thresholds hold for all."""
     attention: int = 0
-    """After about how many decisions by people an attention check comes; 0 for never."""
+    """Average number of decisions by people between attention checks; 0 for none."""
     problem: str = ""
-    """Why the file as it is now cannot be used: until it can, everything asks, and the rest is of the last one that could."""
+    """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
 
     def people(self, to: str) -> tuple[str, ...]:
-        """Who is meant by a group or a person's name."""
+        """The members of a group, or the person of that name."""
         return self.groups.get(to, (to,) if to else ())
 
     def knows(self, to: str) -> bool:
-        """Whether a name can mean anybody; without groups any may be a person's."""
+        """Whether a name is a group or a member of one. Without groups, any name may be a person's."""
         return not self.groups or to in self.groups or any(to in people for people in self.groups.values())

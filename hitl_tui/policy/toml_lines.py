@@ -1,4 +1,4 @@
-"""Where the keys of a TOML text stand: tomllib tells no lines. For texts that tomllib has read without complaint."""
+"""Line numbers of the keys of a TOML text, which `tomllib` does not report. Only for texts that `tomllib` accepts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Keys from the top; a table of an array by its number: `("rule", 0, "when")`."""
+"""Keys from the top of the file; a table in an array by its index: `("rule", 0, "when")`."""
 
 _KEY = r"""[ \t]*(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*"""
 _KEYS = re.compile(rf"{_KEY}(?:\.{_KEY})*")
@@ -18,8 +18,8 @@ _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _STRING = re.compile(r"""\"\"\"(?:[^\\]|\\.)*?\"{3,5}|'''.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*|[\[\]{}\n]""", re.DOTALL)
 
 
-def places(text: str) -> Mapping[Path, int]:
-    """The line, from 1, of every table and key; keys of inline tables are on the line of what they are in."""
+def key_lines(text: str) -> Mapping[Path, int]:
+    """Return the line number, from 1, of every table and key. Keys inside an inline table are not listed; see `line_of`."""
     found: dict[Path, int] = {}
     counts: Counter[Path] = Counter()
     table: Path = ()
@@ -46,7 +46,7 @@ def places(text: str) -> Mapping[Path, int]:
 
 
 def line_of(found: Mapping[Path, int], path: Path) -> int:
-    """The line of a key, else of the nearest table it is in; 1 when nothing is known."""
+    """Return the line of a key, else of the nearest enclosing key or table; 1 if none is known."""
     while path and path not in found:
         path = path[:-1]
     return found.get(path, 1)
@@ -57,7 +57,7 @@ def _parts(keys: str) -> list[str]:
 
 
 def _table(keys: list[str], is_array: bool, counts: Counter[Path]) -> Path:
-    """A header's path: those of its keys that are arrays of tables mean the newest table there."""
+    """Path of a table header. A key that is an array of tables means its newest table."""
     path: Path = ()
     for number, key in enumerate(keys, 1):
         path = (*path, key)
@@ -69,7 +69,7 @@ def _table(keys: list[str], is_array: bool, counts: Counter[Path]) -> Path:
 
 
 def _after_value(text: str, at: int) -> int:
-    """Where the value that begins after this key ends: the first end of line outside of texts and brackets."""
+    """End of the value that starts at `at`: the first end of line outside strings and brackets."""
     depth = 0
     for token in _STRING.finditer(text, at):
         if token[0] in ("[", "{"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hitl_tui.model import person_key
-from hitl_tui.oversight.statistics import ABOUT, ConfidenceBin, Figures, Rates, Times, TrendPoint, quantile, rough_median
+from hitl_tui.oversight.statistics import ROUGH, ConfidenceBin, Figures, Rates, Times, TrendPoint, quantile, rough_median
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
@@ -202,7 +202,7 @@ async def _count(store: Store, homes: Mapping[int, Sequence[Counted]], scopes: S
             if measured == "decided":
                 kinds[value] += count
             else:
-                waited[value if measure == "about" else value // ABOUT] += count
+                waited[value if measure == "about" else value // ROUGH] += count
 
 
 async def _cells(store: Store, scopes: Sequence[str]) -> list[Any]:

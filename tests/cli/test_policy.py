@@ -32,7 +32,7 @@ def test_check_tells_mistakes_and_warnings_with_their_lines(own: Own) -> None:
     assert f"{path}:4: warning: rule 'b' can never match" in place.cli("policy", "check", str(path)).stdout
     path.write_text('[[rule]]\nname = "a"\nwhen = "args.x >> 1"\noutcome = "aks"\n')
     lines = place.cli("policy", "check", str(path), code=1).stdout.splitlines()
-    assert lines[0].startswith(f"{path}:3: error: when cannot be read: a value is missing")
+    assert lines[0].startswith(f"{path}:3: error: when cannot be read: expected a value")
     assert lines[1:3] == ["    args.x >> 1", "            ^"]
     assert lines[3].startswith(f"{path}:4: error: outcome cannot be 'aks'")
     path.write_text("spot_chek = 1")

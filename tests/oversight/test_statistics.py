@@ -64,7 +64,7 @@ def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> 
     assert exact / statistics.GROWTH <= found <= exact * statistics.GROWTH
     coarse: dict[int, int] = {}
     for number, count in buckets.items():
-        coarse[number // statistics.ABOUT] = coarse.get(number // statistics.ABOUT, 0) + count
+        coarse[number // statistics.ROUGH] = coarse.get(number // statistics.ROUGH, 0) + count
     median, about = np.quantile(times, 0.5, method="inverted_cdf"), statistics.rough_median(coarse)
     assert about is not None
     assert median / statistics.GROWTH**3 <= about <= median * statistics.GROWTH**3

@@ -43,7 +43,7 @@ def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() 
     assert assess(both, []) == UNKNOWN
     wrong = assess(Signals(value={"confidence": 1.7}, message={"content": "confidence: 0.95"}))
     assert (wrong.value, wrong.source) == (None, "interrupt")
-    assert wrong.note == "it says 1.7, which is no number from 0 to 1"
+    assert wrong.note == "it says 1.7, which is not a number from 0 to 1"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() 
 def test_what_is_no_number_from_0_to_1_is_unknown_with_a_note(odd: Any) -> None:
     found = assess(Signals(value={"confidence": odd}))
     assert (found.value, found.source) == (None, "interrupt")
-    assert "no number from 0 to 1" in found.note
+    assert "not a number from 0 to 1" in found.note
 
 
 def tokens(*pairs: tuple[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_a_condition_that_cannot_be_judged_speaks_and_says_why() -> None:
     walk = explain(Facts("desk", "pay", {"amount": "501"}), policy, NOON)
     assert steps(walk)[:2] == [("large", Mark.MATCHED), ("rest", Mark.SKIPPED)]
     assert why(walk, "large") == (
-        "rule 'large' could not be judged: > compares a text with a number (args.amount is \"501\", args.cc is not there)"
+        "rule 'large' could not be judged: > compares a text with a number (args.amount is \"501\", args.cc is missing)"
     )
     assert walk.verdict.outcome is Outcome.ASK
 
@@ -142,7 +142,7 @@ def test_safety_and_the_spot_check_have_the_last_words() -> None:
     [
         ("len(args.items) > 2 and args.items[0].n == 1", "args.items is [{\"n\": 2}], args.items[0].n is 2"),
         ("risk == 'read' or tags contains 'x'", 'risk is "irreversible", tags is ["eu"]'),
-        ("args.gone.deep == 1", "args.gone.deep is not there"),
+        ("args.gone.deep == 1", "args.gone.deep is missing"),
         ("not (args.long == 'x')", f'args.long is "{"y" * 58}…'),
     ],
 )  # fmt: skip

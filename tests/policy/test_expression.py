@@ -56,9 +56,9 @@ def test_what_holds(text: str) -> None:
         ('args.amount == "501"', "it compares a number with a text"), ("args.flag == 1", "it compares true or false with a number"),
         ('args.amount in ["501"]', "it compares a number with a text"),
         ("args.amount", "the condition is a number and not true or false"),
-        ('args.to in "Ann"', "contains asks a text"), ('args.path in domain("example.com")', "cannot be read as one"),
-        ('args.amount in domain("example.com")', "a number is no address"), ("true and args.cc", "there is no args.cc"),
-        ("args.amount and true", "and joins a number"), ("args.to + 1 == 2", "+ is between a text and a number"),
+        ('args.to in "Ann"', "contains takes a text"), ('args.path in domain("example.com")', "not a valid address"),
+        ('args.amount in domain("example.com")', "a number is not an address"), ("true and args.cc", "there is no args.cc"),
+        ("args.amount and true", "and is applied to a number"), ("args.to + 1 == 2", "+ is between a text and a number"),
         ("len(args.amount) > 1", "len() of"),
         ("args.amount.x == 1", "args.amount is a number"), ("9" * 30 + " * " + "9" * 30 + (" * " + "9" * 30) * 12 + " > 1", "too large"),
     ],
@@ -105,15 +105,15 @@ def test_a_domain_with_a_star_is_what_is_below_it() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "happened"),
     [
-        ("", 0, "a value is missing"), ("args.amount > ", 13, "a value is missing, and the end is there"),
+        ("", 0, "expected a value"), ("args.amount > ", 13, "expected a value, found the end"),
         ("1 < 2 < 3", 6, "cannot be chained"),
-        ("args.x = 1", 7, "'=' means nothing here"), ("amount > 1", 0, "nothing is called 'amount'"),
+        ("args.x = 1", 7, "'=' is not allowed here"), ("amount > 1", 0, "unknown name 'amount'"),
         ("size(args)", 0, "no function size()"),
-        ("args.x && true", 7, "'&' means nothing"), ("(1 > 0", 6, "')' is missing"), ("args.", 5, "names no part"),
+        ("args.x && true", 7, "'&' is not allowed"), ("(1 > 0", 6, "expected ')'"), ("args.", 5, "is not a field"),
         ("'abc", 0, "never ends"),
         ("args.x true", 7, "'true' is not expected here"), ("domain(args.x)", 0, "takes one domain as text"),
-        ("[1, 2", 5, "',' is missing"),
-        ("__import__('os')", 0, "no function __import__()"), ('args["x\\q"]', 7, "means nothing in a text"),
+        ("[1, 2", 5, "expected ','"),
+        ("__import__('os')", 0, "no function __import__()"), ('args["x\\q"]', 7, "unknown escape"),
         ("args[1.5]", 5, "whole number"),
         ("(" * 100 + "1" + ")" * 100, 26, "nested too deeply"), ("not " * 100 + "true", 108, "nested too deeply"),
     ],
@@ -127,7 +127,7 @@ def test_mistakes_are_told_with_their_place(text: str, at: int, happened: str) -
 
 
 def test_an_expression_has_a_longest() -> None:
-    with pytest.raises(BadExpression, match="are the most"):
+    with pytest.raises(BadExpression, match="at most"):
         parse("1 + " * LENGTH + "1 > 0")
 
 

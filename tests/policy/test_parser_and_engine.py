@@ -19,7 +19,7 @@ from hitl_tui.policy.globs import covers, matches
 from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.policy.parser import examine, parse
 from hitl_tui.policy.schema import Policy
-from hitl_tui.policy.toml_lines import places
+from hitl_tui.policy.toml_lines import key_lines
 from tests.support.properties import examples
 
 NOON = 1_700_568_000.0  # Tuesday 21 November 2023, 12:00 UTC
@@ -120,10 +120,10 @@ def test_everything_a_policy_can_say_is_read() -> None:
         (rule(outcome="ask", reviewers=3), 4, "from 1 to 2"),
         (GROUPS + rule(outcome="ask", to="finanse"), 7, "there is no group 'finanse', nor is anybody of that name in one; did you mean"),
         (GROUPS + rule(outcome="ask", to="leads", reviewers=2), 8, "2 people must approve, and 'leads' is one"),
-        (rule(outcome="ask", when="args.amount >"), 4, "a value is missing, and the end is there, at character 14 of it\nargs.amount >\n"),
+        (rule(outcome="ask", when="args.amount >"), 4, "expected a value, found the end, at character 14 of it\nargs.amount >\n"),
         (rule(outcome="ask", when="1 / 0 > 1"), 1, "can never be judged: it divides by zero"),
-        (rule(outcome="ask", hours="mon-fri 9-17"), 4, "is no time of the week"),
-        (rule(outcome="ask", hours="09:00-17:00 Mars/Base"), 4, "no time zone 'Mars/Base'"),
+        (rule(outcome="ask", hours="mon-fri 9-17"), 4, "is not a time of the week"),
+        (rule(outcome="ask", hours="09:00-17:00 Mars/Base"), 4, "unknown time zone 'Mars/Base'"),
         ('[[escalation.step]]\nto = "nobody"', 2, "there is no group 'nobody'"),
         (GROUPS + '[[escalation.step]]\nto = "ann"\n[[escalation.step]]\nto = "bob"', 6, "has no 'after'"),
         ('[notify]\ncommand = "rm -rf /"', 2, "no shell reads it"),
@@ -188,7 +188,7 @@ def test_a_glob_fits_what_the_regular_expression_does(glob: str, text: str) -> N
 
 def test_places_are_found_past_texts_of_many_lines_lists_and_comments() -> None:
     text = '# [no]\na = """\nb = 1\n"""\nc = [\n  "]", # ]\n]\n[t."x y"]\nd.e = {f = 1}\n[[r]]\ng = 1\n[[r]]\n\ng = 2\n[r.sub]\nh = 1\n'
-    found = places(text)
+    found = key_lines(text)
     lines = {("a",): 2, ("c",): 5, ("t", "x y"): 8, ("t", "x y", "d", "e"): 9, ("r", 0, "g"): 11, ("r", 1): 12, ("r", 1, "g"): 14}
     assert {path: found[path] for path in lines} == lines
     assert found["r", 1, "sub", "h"] == 16
