@@ -1,80 +1,78 @@
-"""Homes with worker processes for tests, and how tests are distributed over processes."""
+"""Shared fixtures: sandboxes with worker processes; also how tests are distributed over pytest processes."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import properties as properties  # loads the profile before any test is decorated
-from tests.support.harness import PROJECTS, Forge, Place, Reviewer, reviewer
+from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, SandboxFactory, open_reviewer
 
 os.environ.setdefault("HITL_SCRIPTED_DELAY", "0")  # the sample agents stream at the speed of a real model, and tests do not watch
 
-Keep = Callable[[str], Place]
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests that share a worker process, and start what takes long first."""
+    """Run tests that share a worker in one pytest process, and start the slowest folders first."""
     for item in items:
-        if "keep" in getattr(item, "fixturenames", ()):
+        if "shared_sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
     folders = {"e2e": 0, "worker": 1, "ui": 2}
     items.sort(key=lambda item: folders.get(item.path.relative_to(Path(__file__).parent).parts[0], 3))
 
 
 def pytest_collection_finish() -> None:
-    """Keep what is imported out of garbage collections, which otherwise walk LangChain's modules again and again."""
+    """Exclude imported modules from garbage collection, which would walk all of LangChain every time."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
-def forge() -> Iterator[Forge]:
-    """Where worker processes come from."""
-    started = Forge()
-    yield started
-    started.close()
+def fork_server() -> Iterator[ForkServer]:
+    """The server that forks workers and commands."""
+    server = ForkServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
-def keep(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Keep]:
-    """A project's place with a worker that the tests of a module share."""
-    places: dict[str, Place] = {}
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Iterator[SandboxFactory]:
+    """Make or reuse the sandbox of a project, with one worker that all tests of the module share: `shared_sandbox("pauses")`."""
+    sandboxes: dict[str, Sandbox] = {}
 
-    def kept(project: str) -> Place:
-        if project not in places:
-            places[project] = Place(tmp_path_factory.mktemp(project), str(PROJECTS / project), forge)
-            places[project].start()
-        return places[project]
+    def get(project: str) -> Sandbox:
+        if project not in sandboxes:
+            sandboxes[project] = Sandbox(tmp_path_factory.mktemp(project), str(PROJECTS / project), fork_server)
+            sandboxes[project].start()
+        return sandboxes[project]
 
-    yield kept
-    for place in places.values():
-        place.end()
+    yield get
+    for sandbox in sandboxes.values():
+        sandbox.kill_workers()
 
 
 @pytest.fixture
-def own(tmp_path: Path, forge: Forge) -> Iterator[Callable[[str], Place]]:
-    """A place of one's own: `own("trouble")`; its workers end with the test."""
-    places: list[Place] = []
+def new_sandbox(tmp_path: Path, fork_server: ForkServer) -> Iterator[SandboxFactory]:
+    """Make a sandbox for one test, without a worker: `new_sandbox("trouble")`. Workers started in it end with the test."""
+    sandboxes: list[Sandbox] = []
 
-    def make(project: str) -> Place:
+    def make(project: str) -> Sandbox:
         target = PROJECTS / project
-        folder = tmp_path / f"place{len(places)}"
+        folder = tmp_path / f"sandbox{len(sandboxes)}"
         folder.mkdir()
-        places.append(Place(folder, str(target) if target.exists() else project, forge))
-        return places[-1]
+        sandboxes.append(Sandbox(folder, str(target) if target.exists() else project, fork_server))
+        return sandboxes[-1]
 
     yield make
-    for place in places:
-        place.end()
+    for sandbox in sandboxes:
+        sandbox.kill_workers()
 
 
 @pytest.fixture
-async def pauses(keep: Keep) -> AsyncIterator[Reviewer]:
-    """A reviewer of tests/projects/pauses."""
-    async with reviewer(keep("pauses")) as someone:
-        yield someone
+async def pauses(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    """A reviewer of tests/projects/pauses, whose worker the tests of the module share."""
+    async with open_reviewer(shared_sandbox("pauses")) as reviewer:
+        yield reviewer

@@ -19,7 +19,7 @@ from hitl_tui.home import Home
 from hitl_tui.policy.parser import examine
 from hitl_tui.settings import read_settings
 from tests.support import shell
-from tests.support.harness import Forge, Place
+from tests.support.harness import ForkServer, Sandbox
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "sample_agents" / "README.md"]
@@ -79,11 +79,11 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", with_blocks("sh"), ids=name_of)
-def test_shell_blocks_run_as_printed(page: Path, forge: Forge, project: Path) -> None:
+def test_shell_blocks_run_as_printed(page: Path, fork_server: ForkServer, project: Path) -> None:
     scripts = [text for text in blocks(page, "sh") if not any(word in text for word in NOT_RUN)]
     bin_, work = project / "bin", project
     bin_.mkdir()
-    with shell.hitl_tui_on_path(forge, bin_, without_console) as env:
+    with shell.hitl_tui_on_path(fork_server, bin_, without_console) as env:
         done = shell.run("set -x\n" + "\n".join(scripts), work, {**env, "HITL_TUI_HOME": str(project / "home")})
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
@@ -103,14 +103,14 @@ def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
         read_settings(Home(tmp_path))
 
 
-def test_json_blocks_have_the_keys_that_the_program_prints(own: Any) -> None:
-    place: Place = own(str(ROOT / "sample_agents"))
-    place.cli("launch", "mail_assistant", "delete the newsletter")
-    assert place.run_until_idle() == 0
-    place.cli("decide", "1#0", "approve", "--grace", "10m")
+def test_json_blocks_have_the_keys_that_the_program_prints(new_sandbox: Any) -> None:
+    sandbox: Sandbox = new_sandbox(str(ROOT / "sample_agents"))
+    sandbox.cli("launch", "mail_assistant", "delete the newsletter")
+    assert sandbox.run_until_idle() == 0
+    sandbox.cli("decide", "1#0", "approve", "--grace", "10m")
     queue, runs = (json.loads(text) for text in blocks(ROOT / "docs/command-line.md", "json"))
-    shown = place.json("show", "1")
-    for documented, real in ((queue[0], shown), (runs[0], place.json("runs")[0])):
+    shown = sandbox.cli_json("show", "1")
+    for documented, real in ((queue[0], shown), (runs[0], sandbox.cli_json("runs")[0])):
         assert documented.keys() <= real.keys()
     for part in ("actions", "decisions"):
         assert queue[0][part][0].keys() <= shown[part][0].keys()

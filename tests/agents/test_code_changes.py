@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.model import RunState
-from tests.support.harness import PROJECTS, Place, Reviewer, approve, respond, reviewer
+from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, approve, open_reviewer, respond
 
 GRAPH = """
 import sys
@@ -40,7 +40,7 @@ graph = graph.compile({options})
 class Author:
     """Somebody who edits an agent's file while it waits."""
 
-    def __init__(self, file: Path, make: Callable[[str], Place]) -> None:
+    def __init__(self, file: Path, make: SandboxFactory) -> None:
         self.file = file
         self.write("pay 10?")
         self.place = make(f"{file}:graph")
@@ -51,68 +51,68 @@ class Author:
 
     def restart(self) -> None:
         """Let a new worker load what is there."""
-        self.place.end()
+        self.place.kill_workers()
         self.place.start()
 
 
 @pytest.fixture
-async def author(tmp_path: Path, own: Callable[[str], Place]) -> Author:
-    return Author(tmp_path / "payer.py", own)
+async def author(tmp_path: Path, new_sandbox: SandboxFactory) -> Author:
+    return Author(tmp_path / "payer.py", new_sandbox)
 
 
 @pytest.fixture
-async def someone(author: Author) -> AsyncIterator[Reviewer]:
+async def reviewer(author: Author) -> AsyncIterator[Reviewer]:
     author.place.start()
-    async with reviewer(author.place) as found:
+    async with open_reviewer(author.place) as found:
         yield found
 
 
-async def test_another_question_gets_no_answer_meant_for_the_first(author: Author, someone: Reviewer) -> None:
-    run = await someone.launch("graph", text="go")
-    review = await someone.one(run)
+async def test_another_question_gets_no_answer_meant_for_the_first(author: Author, reviewer: Reviewer) -> None:
+    run = await reviewer.launch("graph", text="go")
+    review = await reviewer.open_review(run)
     author.write("pay 10000?")
     author.restart()
-    await someone.decide(review, approve())
-    again = await someone.one(run)
+    await reviewer.decide(review, approve())
+    again = await reviewer.open_review(run)
     assert (again.value, again.row.id != review.row.id) == ("pay 10000?", True)
-    stale = await someone.inbox.reviews.get(review.row.id)
+    stale = await reviewer.inbox.reviews.get(review.row.id)
     assert (stale.row.state, stale.row.note) == ("stale", "what would run is no longer what was shown")
-    assert "answered" not in [d["did"] for d in someone.did(run)]
-    await someone.decide(again, respond("no"))
-    await someone.done(run)
-    assert [d for d in someone.did(run) if d["did"] == "answered"] == [{"did": "answered", "question": "pay 10000?", "answer": "no"}]
+    assert "answered" not in [d["did"] for d in reviewer.effects(run)]
+    await reviewer.decide(again, respond("no"))
+    await reviewer.result_of(run)
+    assert [d for d in reviewer.effects(run) if d["did"] == "answered"] == [{"did": "answered", "question": "pay 10000?", "answer": "no"}]
 
 
-async def test_the_same_question_of_new_code_is_answered(author: Author, someone: Reviewer) -> None:
-    run = await someone.launch("graph", text="go")
-    review = await someone.one(run)
+async def test_the_same_question_of_new_code_is_answered(author: Author, reviewer: Reviewer) -> None:
+    run = await reviewer.launch("graph", text="go")
+    review = await reviewer.open_review(run)
     author.write("pay 10?", more="# a remark\n")
     author.restart()
-    await someone.decide(review, approve())
-    await someone.done(run)
-    assert await someone.states(run) == ["applied"]
-    assert [d["answer"] for d in someone.did(run) if d["did"] == "answered"] == [True]
+    await reviewer.decide(review, approve())
+    await reviewer.result_of(run)
+    assert await reviewer.review_states(run) == ["applied"]
+    assert [d["answer"] for d in reviewer.effects(run) if d["did"] == "answered"] == [True]
 
 
-async def test_a_restart_without_a_change_asks_nothing_again(author: Author, someone: Reviewer) -> None:
-    run = await someone.launch("graph", text="go")
-    review = await someone.one(run)
+async def test_a_restart_without_a_change_asks_nothing_again(author: Author, reviewer: Reviewer) -> None:
+    run = await reviewer.launch("graph", text="go")
+    review = await reviewer.open_review(run)
     author.restart()
-    await someone.decide(review, approve())
-    await someone.done(run)
-    assert [d["did"] for d in someone.did(run)] == ["asks", "asks", "answered", "rests"], "as often as LangGraph itself runs it"
+    await reviewer.decide(review, approve())
+    await reviewer.result_of(run)
+    assert [d["did"] for d in reviewer.effects(run)] == ["asks", "asks", "answered", "rests"], "as often as LangGraph itself runs it"
 
 
-async def test_a_gate_is_not_passed_by_a_change(author: Author, someone: Reviewer) -> None:
+async def test_a_gate_is_not_passed_by_a_change(author: Author, reviewer: Reviewer) -> None:
     author.write("pay 10?", options='interrupt_before=["rest"]')
     author.restart()
-    run = await someone.launch("graph", text="go")
-    await someone.decide(await someone.one(run), approve())
-    gate = await someone.one(run)
+    run = await reviewer.launch("graph", text="go")
+    await reviewer.decide(await reviewer.open_review(run), approve())
+    gate = await reviewer.open_review(run)
     author.write("pay 10?", more="# a remark\n", options='interrupt_before=["rest"]')
     author.restart()
-    await someone.wait(run, RunState.WAITING)
-    assert "rests" not in [d["did"] for d in someone.did(run)]
-    await someone.decide(gate, approve())
-    await someone.done(run)
-    assert [d["did"] for d in someone.did(run)].count("rests") == 1
+    await reviewer.wait(run, RunState.WAITING)
+    assert "rests" not in [d["did"] for d in reviewer.effects(run)]
+    await reviewer.decide(gate, approve())
+    await reviewer.result_of(run)
+    assert [d["did"] for d in reviewer.effects(run)].count("rests") == 1

@@ -6,7 +6,7 @@ import pytest
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, DecisionKind
-from tests.support.harness import Reviewer, approve, reject, results
+from tests.support.harness import Reviewer, approve, reject, tool_results
 
 LEFT = {"to": "bob@example.com"}
 
@@ -19,35 +19,35 @@ def back(note: str = "shorter", **left: object) -> Answer:
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react"])
 async def test_the_agent_reads_the_note_and_the_arguments_as_they_were_left(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("send", {"to": "bob"})])
-    await pauses.decide(await pauses.one(run), back())
-    (told,) = results(await pauses.done(run))["send"]
+    await pauses.decide(await pauses.open_review(run), back())
+    (told,) = tool_results(await pauses.result_of(run))["send"]
     assert told.endswith('shorter\n\nThe arguments as the reviewer left them: {"to": "bob@example.com"}')
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
 
 
 async def test_arguments_left_as_they_were_are_not_repeated(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("send", {"to": "bob"})])
-    await pauses.decide(await pauses.one(run), back(to="bob"))
-    (told,) = results(await pauses.done(run))["send"]
+    await pauses.decide(await pauses.open_review(run), back(to="bob"))
+    (told,) = tool_results(await pauses.result_of(run))["send"]
     assert "as the reviewer left them" not in told
 
 
 async def test_versions_are_the_calls_sent_back_since_something_else_was_decided(pauses: Reviewer) -> None:
     send = ("send", {"to": "bob"})
     run = await pauses.launch("batched", [send, ("delete", {"path": "p"})], [send], [send], [send])
-    first = await pauses.one(run)
+    first = await pauses.open_review(run)
     assert await pauses.inbox.reviews.versions(first.row.id) == []
     await pauses.decide(first, back("a"), reject("no"))
-    second = await pauses.one(run)
+    second = await pauses.open_review(run)
     (version,) = await pauses.inbox.reviews.versions(second.row.id)
     assert (version.review, version.slot, version.name) == (first.row.id, 0, "send")
     assert (version.proposal, version.left, version.note, version.actor) == ({"to": "bob"}, LEFT, "a", "ann")
     await pauses.decide(second, back("b", to="zoe"))
-    third = await pauses.one(run)
+    third = await pauses.open_review(run)
     assert [version.note for version in await pauses.inbox.reviews.versions(third.row.id)] == ["a", "b"]
     assert (await pauses.inbox.reviews.get(second.row.id)).row.decided == "sent back by ann"
     await pauses.decide(third, approve())
-    fourth = await pauses.one(run)
+    fourth = await pauses.open_review(run)
     assert await pauses.inbox.reviews.versions(fourth.row.id) == []
     await pauses.decide(fourth, reject("enough"))
     assert (await pauses.inbox.reviews.get(fourth.row.id)).row.decided == "rejected by ann"
@@ -56,4 +56,4 @@ async def test_versions_are_the_calls_sent_back_since_something_else_was_decided
 async def test_where_the_graph_reads_no_reason_there_is_no_other_pass(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_before", given={})
     with pytest.raises(Refused, match="takes no other pass"):
-        await pauses.decide(await pauses.one(run), back())
+        await pauses.decide(await pauses.open_review(run), back())

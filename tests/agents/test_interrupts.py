@@ -9,8 +9,7 @@ import pytest
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.model import Answer, DecisionKind, PauseKind, Review, ReviewState, RunState
-from tests.conftest import Keep
-from tests.support.harness import Reviewer, approve, edit, reject, respond, results, reviewer
+from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, respond, tool_results
 
 EXACT: dict[str, Any] = {
     "text": 'Grüße, 世界 🎉 \n\ttab "quoted" \\ back\\slash \r\n \x00 \x1b[31m end ',
@@ -49,23 +48,23 @@ def kinds(review: Review) -> set[str]:
 )
 async def test_one_call(pauses: Reviewer, agent: str, answer: Answer, ran: list[dict[str, Any]], result: str) -> None:
     run = await pauses.launch(agent, [LETTER])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert (review.actions[0].name, review.actions[0].args) == LETTER
     assert kinds(review) == {"approve", "edit", "reject", "respond"}
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     assert await pauses.decide(review, answer) == ReviewState.DECIDED
-    state = await pauses.done(run)
-    assert pauses.did(run) == ran
-    (text,) = results(state)["send"]
+    state = await pauses.result_of(run)
+    assert pauses.effects(run) == ran
+    (text,) = tool_results(state)["send"]
     assert result in text
     assert state["messages"][-1]["text"].startswith("done: ")
-    assert await pauses.states(run) == ["applied"]
+    assert await pauses.review_states(run) == ["applied"]
 
 
 async def test_a_batch_is_decided_call_by_call(pauses: Reviewer) -> None:
     calls = [("send", {"to": n}) for n in ("a", "b", "c", "d")]
     run = await pauses.launch("batched", [*calls[:2], ("look", {"path": "x"}), *calls[2:], ("delete", {"path": "y"})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.row.kind is PauseKind.TOOL_CALLS
     assert [a.name for a in review.actions] == ["send"] * 4 + ["delete"]
     assert [a.args for a in review.actions[:4]] == [args for _, args in calls]
@@ -76,10 +75,10 @@ async def test_a_batch_is_decided_call_by_call(pauses: Reviewer) -> None:
     assert await pauses.inbox.reviews.decide(review, {0: approve(), 1: edit(to="b2", body="new")}) == ReviewState.OPEN
     assert await pauses.inbox.reviews.decide(review, {2: approve()}) == ReviewState.OPEN
     assert await pauses.inbox.reviews.decide(review, {2: reject("no")}) == ReviewState.OPEN, "a slot may be decided again"
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     assert await pauses.inbox.reviews.decide(review, {4: reject()}) == ReviewState.DECIDED
-    found = results(await pauses.done(run))
-    assert sorted((d["did"], d.get("to")) for d in pauses.did(run)) == [("look", None), ("send", "a"), ("send", "b2")]
+    found = tool_results(await pauses.result_of(run))
+    assert sorted((d["did"], d.get("to")) for d in pauses.effects(run)) == [("look", None), ("send", "a"), ("send", "b2")]
     refused, answered, first, second = found["send"]
     assert refused.endswith("reason: no")
     assert answered == "no need"
@@ -90,19 +89,19 @@ async def test_parallel_calls_are_decided_one_at_a_time(pauses: Reviewer) -> Non
     run = await pauses.launch(
         "per_call", [("send", {"to": "a"}), ("send", {"to": "b"}), ("delete", {"path": "p"}), ("look", {"path": "l"})]
     )
-    first, second, third = await pauses.asked(run, 3)
+    first, second, third = await pauses.open_reviews(run, 3)
     assert {first.row.kind, second.row.kind, third.row.kind} == {PauseKind.TOOL_APPROVAL}
     assert kinds(third) == {"approve", "reject"}
     await pauses.decide(second, edit(to="b2"))
-    await pauses.applied(second)
-    left = await pauses.asked(run, 2)
+    await pauses.until_applied(second)
+    left = await pauses.open_reviews(run, 2)
     assert {r.row.id for r in left} == {first.row.id, third.row.id}, "the others keep their reviews"
     await pauses.decide(third, reject("keep it"))
-    await pauses.applied(third)
+    await pauses.until_applied(third)
     await pauses.decide(first, approve())
-    await pauses.done(run)
-    assert sorted((d["did"], d.get("to")) for d in pauses.did(run)) == [("look", None), ("send", "a"), ("send", "b2")]
-    assert await pauses.states(run) == ["applied"] * 3
+    await pauses.result_of(run)
+    assert sorted((d["did"], d.get("to")) for d in pauses.effects(run)) == [("look", None), ("send", "a"), ("send", "b2")]
+    assert await pauses.review_states(run) == ["applied"] * 3
     trace = await pauses.inbox.runs.trace(run.id)
     shown = [(e.body["name"], e.body["text"]) for e in trace if e.kind == "result"]
     assert len(shown) == len(set(shown)) == 4, f"each result is told once: {shown}"
@@ -110,8 +109,8 @@ async def test_parallel_calls_are_decided_one_at_a_time(pauses: Reviewer) -> Non
 
 async def test_rounds_follow_each_other(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [LETTER], [("look", {"path": "p"})], [("send", {"to": "zoe"})])
-    await pauses.decide(await pauses.one(run), approve())
-    review = await pauses.one(run)
+    await pauses.decide(await pauses.open_review(run), approve())
+    review = await pauses.open_review(run)
     assert review.actions[0].args == {"to": "zoe"}
     context = await pauses.inbox.reviews.context(review.row.id)
     assert context.reasoning == "round 3: I need send"
@@ -119,16 +118,16 @@ async def test_rounds_follow_each_other(pauses: Reviewer) -> None:
     assert context.conversation[0].role == "user"
     assert context.model == "scripted (offline)"
     await pauses.decide(review, approve())
-    await pauses.done(run)
-    assert [d.get("to") for d in pauses.did(run)] == ["bob", None, "zoe"]
+    await pauses.result_of(run)
+    assert [d.get("to") for d in pauses.effects(run)] == ["bob", None, "zoe"]
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 async def test_edits_arrive_exactly_as_typed(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("store", {"data": 1})])
-    await pauses.decide(await pauses.one(run), edit(data=EXACT))
-    await pauses.done(run)
-    (did,) = pauses.did(run)
+    await pauses.decide(await pauses.open_review(run), edit(data=EXACT))
+    await pauses.result_of(run)
+    (did,) = pauses.effects(run)
     assert did["data"] == EXACT
     assert isinstance(did["data"]["whole float"], float)
 
@@ -136,11 +135,11 @@ async def test_edits_arrive_exactly_as_typed(pauses: Reviewer, agent: str) -> No
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 async def test_proposals_are_shown_exactly(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("store", {"data": EXACT})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.actions[0].args == {"data": EXACT}
     await pauses.decide(review, approve())
-    await pauses.done(run)
-    assert pauses.did(run) == [{"did": "store", "data": EXACT}]
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [{"did": "store", "data": EXACT}]
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react"])
@@ -166,7 +165,7 @@ async def test_proposals_are_shown_exactly(pauses: Reviewer, agent: str) -> None
 )
 async def test_wrong_decisions_are_refused_before_anything_is_stored(pauses: Reviewer, agent: str, answer: Answer) -> None:
     run = await pauses.launch(agent, [LETTER])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     with pytest.raises(Refused):
         await pauses.decide(review, answer)
     again = await pauses.inbox.reviews.get(review.row.id)
@@ -177,27 +176,27 @@ async def test_wrong_decisions_are_refused_before_anything_is_stored(pauses: Rev
 async def test_decisions_the_graph_does_not_allow_are_refused(pauses: Reviewer) -> None:
     for agent in ("batched", "per_call"):
         run = await pauses.launch(agent, [("delete", {"path": "x"})])
-        review = await pauses.one(run)
+        review = await pauses.open_review(run)
         for answer in (edit(path="y"), respond("done")):
             with pytest.raises(Refused, match="approve, reject"):
                 await pauses.decide(review, answer)
         with pytest.raises(Refused, match="has no action 7"):
             await pauses.inbox.reviews.decide(review, {7: approve()})
         await pauses.decide(review, approve())
-        await pauses.done(run)
-        assert pauses.did(run) == [{"did": "delete", "path": "x"}]
+        await pauses.result_of(run)
+        assert pauses.effects(run) == [{"did": "delete", "path": "x"}]
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated_agent"])
 async def test_edit_when_other_arguments_have_no_json_form_leaves_them_exact(pauses: Reviewer, agent: str) -> None:
     odd = [float("inf"), -float("inf"), {"float": "nan"}, 2**63]
     run = await pauses.launch(agent, [("store", {"data": {"odd": odd, "item": "a"}})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     shown = review.actions[0].args["data"]
     assert shown["odd"][:2] == [{"float": "inf"}, {"float": "-inf"}]
     await pauses.decide(review, edit(data={**shown, "item": "b"}))
-    await pauses.done(run)
-    assert pauses.did(run) == [{"did": "store", "data": {"odd": odd, "item": "b"}}]
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [{"did": "store", "data": {"odd": odd, "item": "b"}}]
 
 
 async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
@@ -206,7 +205,7 @@ async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
         deep = [deep]
     run = await pauses.launch("batched", [("store", {"data": 1})])
     with pytest.raises(Refused, match="nested"):
-        await pauses.decide(await pauses.one(run), edit(data=deep))
+        await pauses.decide(await pauses.open_review(run), edit(data=deep))
     await pauses.inbox.runs.cancel(run.id)
 
 
@@ -219,35 +218,35 @@ async def test_a_tool_gate_takes_any_mix(pauses: Reviewer, agent: str, order: in
     answers = [("a", approve()), ("b", edit(to="b2")), ("c", reject("never c")), ("d", respond("d was told"))]
     answers = answers[order:] + answers[:order]
     run = await pauses.launch(agent, [("send", {"to": name}) for name, _ in answers], [("look", {"path": "p"})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.row.kind is PauseKind.TOOL_GATE
     assert [a.args["to"] for a in review.actions] == [name for name, _ in answers]
     await pauses.decide(review, *(answer for _, answer in answers))
-    second = await pauses.one(run)
+    second = await pauses.open_review(run)
     assert [a.name for a in second.actions] == ["look"], "the gate is there again at its next visit"
     context = await pauses.inbox.reviews.context(second.row.id)
     told = {a.args["to"]: (a.result, a.failed) for a in context.attempts}
     assert told == {"a": ("sent to a", False), "b2": ("sent to b2", False), "c": ("never c", True), "d": ("d was told", False)}
     await pauses.decide(second, approve())
-    state = await pauses.done(run)
-    assert sorted(d["to"] for d in pauses.did(run) if d["did"] == "send") == ["a", "b2"]
-    assert len(results(state)["send"]) == 4
-    assert await pauses.states(run) == ["applied", "applied"]
+    state = await pauses.result_of(run)
+    assert sorted(d["to"] for d in pauses.effects(run) if d["did"] == "send") == ["a", "b2"]
+    assert len(tool_results(state)["send"]) == 4
+    assert await pauses.review_states(run) == ["applied", "applied"]
 
 
 @pytest.mark.parametrize("answers", [[reject("no"), respond("never mind")], [approve(), reject("no")], [approve(), approve()]], ids=len)
 async def test_a_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answers: list[Answer]) -> None:
     """The graph is gated before its tools and before its model: refused calls lead to the model's gate, and not through it."""
     run = await pauses.launch("react_twice", [("send", {"to": "a"}), ("send", {"to": "b"})])
-    gate = await pauses.one(run)
+    gate = await pauses.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "talk")
     await pauses.decide(gate, approve())
-    await pauses.decide(await pauses.one(run), *answers)
-    gate = await pauses.one(run)
+    await pauses.decide(await pauses.open_review(run), *answers)
+    gate = await pauses.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "talk")
     await pauses.decide(gate, approve())
-    state = await pauses.done(run)
-    assert len(results(state)["send"]) == 2
+    state = await pauses.result_of(run)
+    assert len(tool_results(state)["send"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -261,56 +260,56 @@ async def test_a_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answ
 async def test_other_gates(pauses: Reviewer, agent: str, stops: list[str], ran: list[str]) -> None:
     run = await pauses.launch(agent, given={"text": "hi"})
     for node in stops:
-        review = await pauses.one(run)
+        review = await pauses.open_review(run)
         assert (review.row.kind, review.node, kinds(review)) == (PauseKind.GATE, node, {"approve", "reject"})
-        assert [d["did"] for d in pauses.did(run)] == ran[: ran.index(node)]
+        assert [d["did"] for d in pauses.effects(run)] == ran[: ran.index(node)]
         with pytest.raises(Refused):
             await pauses.decide(review, respond("go"))
         await pauses.decide(review, approve())
-    assert (await pauses.done(run))["seen"] == ran
-    assert [d["did"] for d in pauses.did(run)] == ran
+    assert (await pauses.result_of(run))["seen"] == ran
+    assert [d["did"] for d in pauses.effects(run)] == ran
 
 
 @pytest.mark.parametrize("agent", ["gate_before", "gate_after", "gate_every", "gate_inside"])
 async def test_a_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, given={"text": "hi"})
-    review = await pauses.one(run)
-    before = pauses.did(run)
+    review = await pauses.open_review(run)
+    before = pauses.effects(run)
     await pauses.decide(review, reject("no"))
-    await pauses.done(run)
-    assert pauses.did(run) == before
+    await pauses.result_of(run)
+    assert pauses.effects(run) == before
 
 
 async def test_a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected(pauses: Reviewer) -> None:
     """Refusals written there would not keep the ToolNode behind it from running the calls: it is a plain gate, which says what waits."""
     run = await pauses.launch("gate_reviewed", [LETTER])
-    gate = await pauses.one(run)
+    gate = await pauses.open_review(run)
     assert (gate.row.kind, kinds(gate)) == (PauseKind.GATE, {"approve", "reject"})
     assert gate.actions[0].args["tool calls"] == [{"name": LETTER[0], "args": LETTER[1]}]
     await pauses.decide(gate, reject("NEVER"))
-    await pauses.done(run)
-    assert pauses.did(run) == []
+    await pauses.result_of(run)
+    assert pauses.effects(run) == []
 
 
 async def test_a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_hidden", [LETTER])
-    await pauses.one(run)
+    await pauses.open_review(run)
     await pauses.inbox.runs.cancel(run.id)
     await pauses.inbox.runs.retry(run.id)
-    again = await pauses.one(run)
-    assert pauses.did(run) == []
+    again = await pauses.open_review(run)
+    assert pauses.effects(run) == []
     await pauses.decide(again, approve())
-    await pauses.done(run)
-    assert [entry["did"] for entry in pauses.did(run)] == ["send"]
+    await pauses.result_of(run)
+    assert [entry["did"] for entry in pauses.effects(run)] == ["send"]
 
 
 async def test_a_gate_inside_a_subgraph(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_inside", given={"text": "hi"})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert (review.row.kind, review.node, review.path) == (PauseKind.GATE, "fill", ("inner",))
     await pauses.decide(review, approve())
-    await pauses.done(run)
-    assert [d["did"] for d in pauses.did(run)] == ["first", "dig", "fill", "last"]
+    await pauses.result_of(run)
+    assert [d["did"] for d in pauses.effects(run)] == ["first", "dig", "fill", "last"]
 
 
 # The agent-inbox schema
@@ -319,32 +318,32 @@ async def test_a_gate_inside_a_subgraph(pauses: Reviewer) -> None:
 @pytest.mark.parametrize("form", ["list", "dict", "json"])
 async def test_agent_inbox_questions_follow_each_other_in_one_node(pauses: Reviewer, form: str) -> None:
     run = await pauses.launch("letters", given={"text": "see you", "form": form})
-    mail = await pauses.one(run)
+    mail = await pauses.open_review(run)
     assert mail.row.kind is PauseKind.AGENT_INBOX
     assert (mail.actions[0].name, mail.actions[0].args) == ("write_mail", {"to": "ann", "content": "see you"})
     assert mail.actions[0].description == "# write_mail\nplease look"
     await pauses.decide(mail, edit(to="bob", content="bye\n\nB."))
-    meeting = await pauses.one(run)
+    meeting = await pauses.open_review(run)
     assert meeting.actions[0].name == "book_meeting"
     await pauses.decide(meeting, respond("not on a monday"))
-    question = await pauses.one(run)
+    question = await pauses.open_review(run)
     assert kinds(question) == {"reject", "respond"}
     assert question.actions[0].args == "Shall I file this?"
     await pauses.decide(question, reject())
-    assert (await pauses.done(run))["outcome"] == [
+    assert (await pauses.result_of(run))["outcome"] == [
         "write_mail {'to': 'bob', 'content': 'bye\\n\\nB.'}",
         "book_meeting must be redone: not on a monday",
         "Question ignored",
     ]
-    assert await pauses.states(run) == ["applied"] * 3
+    assert await pauses.review_states(run) == ["applied"] * 3
 
 
 async def test_agent_inbox_accept_and_ignore(pauses: Reviewer) -> None:
     run = await pauses.launch("letters", given={"text": "x"})
-    await pauses.decide(await pauses.one(run), approve())
-    await pauses.decide(await pauses.one(run), reject("bad day"))
-    await pauses.decide(await pauses.one(run), respond("yes"))
-    assert (await pauses.done(run))["outcome"] == [
+    await pauses.decide(await pauses.open_review(run), approve())
+    await pauses.decide(await pauses.open_review(run), reject("bad day"))
+    await pauses.decide(await pauses.open_review(run), respond("yes"))
+    assert (await pauses.result_of(run))["outcome"] == [
         "write_mail {'to': 'ann', 'content': 'x'}",
         "book_meeting ignored",
         "Question must be redone: yes",
@@ -354,7 +353,7 @@ async def test_agent_inbox_accept_and_ignore(pauses: Reviewer) -> None:
 async def test_agent_inbox_allows_what_its_config_says(pauses: Reviewer) -> None:
     config = {"allow_ignore": False, "allow_respond": False, "allow_edit": False, "allow_accept": True}
     run = await pauses.launch("letters", given={"text": "x", "config": config})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert kinds(review) == {"approve"}
     for answer in (edit(to="x"), respond("x"), reject("x")):
         with pytest.raises(Refused):
@@ -371,38 +370,38 @@ async def test_agent_inbox_allows_what_its_config_says(pauses: Reviewer) -> None
 @pytest.mark.parametrize(("answer", "sent"), [(approve(), True), (reject(), False), (respond("fine"), "fine")], ids=["a", "r", "m"])
 async def test_any_value_can_be_asked(pauses: Reviewer, value: Any, answer: Answer, sent: Any) -> None:
     run = await pauses.launch("anything", given={"value": value})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert (review.row.kind, review.value, review.actions[0].args) == (PauseKind.QUESTION, value, value)
     assert review.actions[0].means == {"approve": "answers true", "reject": "answers false"}
     await pauses.decide(review, answer)
-    assert (await pauses.done(run))["answer"] == sent
+    assert (await pauses.result_of(run))["answer"] == sent
 
 
 @pytest.mark.parametrize("sent", [None, "", 0, {}, [], EXACT, {"0" * 32: 1}, "true", -1.5], ids=repr)
 async def test_any_value_can_be_answered(pauses: Reviewer, sent: Any) -> None:
     run = await pauses.launch("anything", given={"value": "?"})
-    await pauses.decide(await pauses.one(run), Answer(DecisionKind.RESPOND, sent))
-    await pauses.done(run)
-    assert pauses.did(run) == [{"did": "answered", "answer": sent}]
+    await pauses.decide(await pauses.open_review(run), Answer(DecisionKind.RESPOND, sent))
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [{"did": "answered", "answer": sent}]
 
 
 async def test_text_and_json_at_once_are_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("anything", given={"value": "?"})
     with pytest.raises(Refused, match="not both"):
-        await pauses.decide(await pauses.one(run), Answer(DecisionKind.RESPOND, {"a": 1}, "text"))
+        await pauses.decide(await pauses.open_review(run), Answer(DecisionKind.RESPOND, {"a": 1}, "text"))
     await pauses.inbox.runs.cancel(run.id)
 
 
 async def test_choices_are_offered(pauses: Reviewer) -> None:
     run = await pauses.launch("function", given={"text": "abc"})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.actions[0].choices == ("yes", "no", 3)
     assert kinds(review) == {"respond"}, "true and false are not among the choices"
     await pauses.decide(review, respond(value=3))
-    assert (await pauses.done(run))["answer"] == 3
-    assert [d["did"] for d in pauses.did(run)] == ["prepare", "function"], "the task ran once"
+    assert (await pauses.result_of(run))["answer"] == 3
+    assert [d["did"] for d in pauses.effects(run)] == ["prepare", "function"], "the task ran once"
     run = await pauses.launch("anything", given={"value": {"question": "sure?", "choices": [True, False]}})
-    assert kinds(await pauses.one(run)) == {"approve", "reject", "respond"}
+    assert kinds(await pauses.open_review(run)) == {"approve", "reject", "respond"}
     await pauses.inbox.runs.cancel(run.id)
 
 
@@ -417,24 +416,24 @@ async def test_choices_are_offered(pauses: Reviewer) -> None:
 )
 async def test_answers_fit_the_response_schema(pauses: Reviewer, schema: str, bad: Any, good: Any) -> None:
     run = await pauses.launch("form", given={"value": schema})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.actions[0].answer_schema
     assert (DecisionKind.APPROVE in review.actions[0].allowed) is (schema == "bool")
     for answer in (Answer(DecisionKind.RESPOND, bad), respond("words")):
         with pytest.raises(Refused):
             await pauses.decide(review, answer)
     await pauses.decide(review, Answer(DecisionKind.RESPOND, good))
-    assert (await pauses.done(run))["answer"] == good
+    assert (await pauses.result_of(run))["answer"] == good
 
 
 async def test_two_questions_in_one_node(pauses: Reviewer) -> None:
     run = await pauses.launch("twice", given={})
-    first = await pauses.one(run)
+    first = await pauses.open_review(run)
     await pauses.decide(first, respond("one"))
-    second = await pauses.one(run)
+    second = await pauses.open_review(run)
     assert second.interrupt != first.interrupt
     await pauses.decide(second, respond("two"))
-    assert (await pauses.done(run))["answer"] == ["one", "two"]
+    assert (await pauses.result_of(run))["answer"] == ["one", "two"]
 
 
 # Odd places
@@ -442,46 +441,46 @@ async def test_two_questions_in_one_node(pauses: Reviewer) -> None:
 
 async def test_fanned_out_questions_are_decided_one_at_a_time(pauses: Reviewer) -> None:
     run = await pauses.launch("fan_out", given={"people": ["ann", "bob", "cy"]})
-    reviews = {r.value["question"].split()[2]: r for r in await pauses.asked(run, 3)}
+    reviews = {r.value["question"].split()[2]: r for r in await pauses.open_reviews(run, 3)}
     await pauses.decide(reviews["bob"], respond("b"))
-    await pauses.applied(reviews["bob"])
-    assert {r.row.id for r in await pauses.asked(run, 2)} == {reviews["ann"].row.id, reviews["cy"].row.id}
-    assert [d["person"] for d in pauses.did(run)] == ["bob"]
+    await pauses.until_applied(reviews["bob"])
+    assert {r.row.id for r in await pauses.open_reviews(run, 2)} == {reviews["ann"].row.id, reviews["cy"].row.id}
+    assert [d["person"] for d in pauses.effects(run)] == ["bob"]
     await pauses.decide(reviews["cy"], respond("c"))
-    await pauses.applied(reviews["cy"])
+    await pauses.until_applied(reviews["cy"])
     await pauses.decide(reviews["ann"], respond("a"))
-    assert sorted((await pauses.done(run))["said"]) == ["ann: a", "bob: b", "cy: c"]
-    assert sorted(d["did"] for d in pauses.did(run)) == ["call", "call", "call", "sum up"]
+    assert sorted((await pauses.result_of(run))["said"]) == ["ann: a", "bob: b", "cy: c"]
+    assert sorted(d["did"] for d in pauses.effects(run)) == ["call", "call", "call", "sum up"]
 
 
 async def test_fanned_out_questions_are_decided_together(pauses: Reviewer) -> None:
     run = await pauses.launch("fan_out", given={"people": ["ann", "bob", "cy"]})
-    for review in await pauses.asked(run, 3):
+    for review in await pauses.open_reviews(run, 3):
         await pauses.decide(review, respond("yes"))
-    assert len((await pauses.done(run))["said"]) == 3
-    assert await pauses.states(run) == ["applied"] * 3
-    assert len([d for d in pauses.did(run) if d["did"] == "call"]) == 3
+    assert len((await pauses.result_of(run))["said"]) == 3
+    assert await pauses.review_states(run) == ["applied"] * 3
+    assert len([d for d in pauses.effects(run) if d["did"] == "call"]) == 3
 
 
 async def test_a_question_two_subgraphs_down(pauses: Reviewer) -> None:
     run = await pauses.launch("nested", given={"text": "x"})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert (review.path, review.node) == (("outer", "middle"), "ask")
     await pauses.decide(review, respond("here"))
-    assert (await pauses.done(run))["answer"] == "here"
+    assert (await pauses.result_of(run))["answer"] == "here"
 
 
 async def test_what_ran_beside_a_question_does_not_run_again(pauses: Reviewer) -> None:
     run = await pauses.launch("beside", given={"text": "x"})
-    await pauses.decide(await pauses.one(run), approve())
-    state = await pauses.done(run)
+    await pauses.decide(await pauses.open_review(run), approve())
+    state = await pauses.result_of(run)
     assert (state["answer"], state["log"]) == (True, ["worked"])
-    assert pauses.did(run) == [{"did": "worker"}]
+    assert pauses.effects(run) == [{"did": "worker"}]
 
 
 async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
     run = await pauses.launch("fussy", given={})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     await pauses.decide(review, respond("bad"))
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error == "ValueError: bad is not good"
@@ -490,67 +489,67 @@ async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
     assert after.row.state == ReviewState.FAILED
     assert "bad is not good" in after.row.note
     await pauses.inbox.runs.retry(run.id)
-    again = await pauses.one(run)
+    again = await pauses.open_review(run)
     assert (again.row.id, again.interrupt) != (review.row.id, review.interrupt)
     await pauses.decide(again, respond("good"))
-    assert (await pauses.done(run))["answer"] == "good"
-    assert [d["answer"] for d in pauses.did(run)] == ["bad", "good"]
+    assert (await pauses.result_of(run))["answer"] == "good"
+    assert [d["answer"] for d in pauses.effects(run)] == ["bad", "good"]
 
 
 async def test_a_thread_poisoned_again_and_again_is_asked_anew_each_time(pauses: Reviewer) -> None:
     run = await pauses.launch("fussy", given={})
     for answer in ("bad", "worse", "worst"):
-        await pauses.decide(await pauses.one(run), respond(answer))
+        await pauses.decide(await pauses.open_review(run), respond(answer))
         assert answer in (await pauses.wait(run, RunState.FAILED)).error
         await pauses.inbox.runs.retry(run.id)
-    await pauses.decide(await pauses.one(run), respond("good"))
-    assert (await pauses.done(run))["answer"] == "good"
-    assert [d["answer"] for d in pauses.did(run)] == ["bad", "worse", "worst", "good"]
+    await pauses.decide(await pauses.open_review(run), respond("good"))
+    assert (await pauses.result_of(run))["answer"] == "good"
+    assert [d["answer"] for d in pauses.effects(run)] == ["bad", "worse", "worst", "good"]
     ids = [(await pauses.inbox.reviews.get(row.id)).interrupt for row in await pauses.inbox.reviews.of_run(run.id)]
     assert len(set(ids)) == 4
 
 
 async def test_a_tool_that_fails_after_approval(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [("burst", {"text": "no paper"})])
-    await pauses.decide(await pauses.one(run), approve())
+    await pauses.decide(await pauses.open_review(run), approve())
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error == "RuntimeError: no paper"
     await pauses.inbox.runs.retry(run.id)
-    again = await pauses.one(run)
+    again = await pauses.open_review(run)
     await pauses.decide(again, respond("printed by hand"))
-    assert results(await pauses.done(run))["burst"] == ["printed by hand"]
+    assert tool_results(await pauses.result_of(run))["burst"] == ["printed by hand"]
 
 
 # Decisions that come too late
 
 
 async def test_two_reviewers_decide_at_once(pauses: Reviewer) -> None:
-    async with reviewer(pauses.place, "bob") as bob:
+    async with open_reviewer(pauses.sandbox, "bob") as bob:
         run = await pauses.launch("batched", [LETTER])
-        review = await pauses.one(run)
+        review = await pauses.open_review(run)
         await bob.decide(review, approve())
         with pytest.raises(Stale, match="approved by bob"):
             await pauses.decide(review, reject("no"))
-        await pauses.done(run)
-        assert len(pauses.did(run)) == 1
+        await pauses.result_of(run)
+        assert len(pauses.effects(run)) == 1
         assert (await pauses.inbox.reviews.get(review.row.id)).decisions[0].actor == "bob"
 
 
 async def test_a_cancelled_run_asks_nothing_any_more(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [LETTER, LETTER])
-    reviews = await pauses.asked(run, 2)
+    reviews = await pauses.open_reviews(run, 2)
     await pauses.inbox.runs.cancel(run.id)
     await pauses.wait(run, RunState.CANCELLED)
-    assert await pauses.states(run) == ["stale", "stale"]
+    assert await pauses.review_states(run) == ["stale", "stale"]
     with pytest.raises(Stale, match="cancelled"):
         await pauses.decide(reviews[0], approve())
     with pytest.raises(Stale):
         await pauses.inbox.runs.cancel(run.id)
     await pauses.inbox.runs.retry(run.id)
-    for review in await pauses.asked(run, 2):
+    for review in await pauses.open_reviews(run, 2):
         await pauses.decide(review, approve())
-    await pauses.done(run)
-    assert len(pauses.did(run)) == 2
+    await pauses.result_of(run)
+    assert len(pauses.effects(run)) == 2
 
 
 # Size and odd text
@@ -559,18 +558,18 @@ async def test_a_cancelled_run_asks_nothing_any_more(pauses: Reviewer) -> None:
 async def test_large_arguments_and_long_conversations(pauses: Reviewer) -> None:
     body = "line of text\n" * 160_000
     run = await pauses.launch("batched", *[[("look", {"path": str(n)})] for n in range(4)], [("send", {"to": "x", "body": body})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.actions[0].args["body"] == body
     assert len(review.row.summary) <= 200
     await pauses.decide(review, edit(to="y", body=body + "!"))
-    await pauses.done(run)
-    assert pauses.did(run)[-1]["body"] == body + "!"
+    await pauses.result_of(run)
+    assert pauses.effects(run)[-1]["body"] == body + "!"
     history = [{"role": "user", "content": f"message {n}"} for n in range(1000)]
     run = await pauses.launch("batched", given={"messages": [*history, {"role": "user", "content": '[[["send", {"to": "z"}]]]'}]})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert len((await pauses.inbox.reviews.context(review.row.id)).conversation) == 1002
     await pauses.decide(review, approve())
-    await pauses.done(run)
+    await pauses.result_of(run)
 
 
 async def test_text_that_is_no_unicode_is_shown_and_kept(pauses: Reviewer) -> None:
@@ -582,32 +581,32 @@ async def test_text_that_is_no_unicode_is_shown_and_kept(pauses: Reviewer) -> No
         "anything", given={"value": {"action_request": {"action": "x\ud800", "args": {}}, "config": {"allow_accept": True}}}
     )
     await pauses.wait(run, RunState.WAITING, RunState.FAILED)
-    await pauses.decide(await pauses.one(await pauses.launch("batched", [LETTER])), approve())
+    await pauses.decide(await pauses.open_review(await pauses.launch("batched", [LETTER])), approve())
 
 
 # deepagents
 
 
 @pytest.fixture
-async def deep(keep: Keep) -> AsyncIterator[Reviewer]:
-    async with reviewer(keep("deep")) as someone:
-        yield someone
+async def deep(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    async with open_reviewer(shared_sandbox("deep")) as reviewer:
+        yield reviewer
 
 
 async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
     cleaner = {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}
     run = await deep.launch("deep", [("send", {"to": "a"})], [("look", {"path": "q"}), ("task", cleaner)])
-    review = await deep.one(run)
+    review = await deep.open_review(run)
     assert (review.actions[0].name, review.actions[0].args) == ("send", {"to": "a"})
     await deep.decide(review, edit(to="b"))
-    inner = await deep.one(run)
+    inner = await deep.open_review(run)
     assert (inner.actions[0].name, inner.actions[0].args) == ("delete", {"path": "p"})
     assert kinds(inner) == {"approve", "reject"}
     context = await deep.inbox.reviews.context(inner.row.id)
     assert context.reasoning == "round 1: I need look, delete", "what the sub-agent said, not the main agent"
     await deep.decide(inner, approve())
-    await deep.done(run)
-    ran = [(d["did"], d.get("to") or d.get("path")) for d in deep.did(run)]
+    await deep.result_of(run)
+    ran = [(d["did"], d.get("to") or d.get("path")) for d in deep.effects(run)]
     assert ran[:2] == [("send", "b"), ("look", "q")]
     assert sorted(ran[2:]) == [("delete", "p"), ("look", "p")]
 
@@ -615,7 +614,7 @@ async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
 async def test_edit_of_a_sub_agents_call_when_it_breaks_its_tools_schema_is_refused(deep: Reviewer) -> None:
     writer = {"subagent_type": "writer", "description": '[[["mail", {"to": "w", "copies": 1}]]]'}
     run = await deep.launch("deep", [("task", writer)])
-    review = await deep.one(run)
+    review = await deep.open_review(run)
     with pytest.raises(Refused, match="copies: 'lots' is not of type 'integer'"):
         await deep.decide(review, edit(to="w", copies="lots"))
     await deep.inbox.runs.cancel(run.id)
@@ -627,7 +626,7 @@ async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
         ("task", {"subagent_type": "writer", "description": '[[["send", {"to": "w"}]]]'}),
     ]
     run = await deep.launch("deep", tasks)
-    reviews = {review.actions[0].name: review for review in await deep.asked(run, 2)}
+    reviews = {review.actions[0].name: review for review in await deep.open_reviews(run, 2)}
     for name, agent, reasoning in (("delete", "cleaner", "round 1: I need look, delete"), ("send", "writer", "round 1: I need send")):
         review = reviews[name]
         assert (review.path, review.node) == (("tools", agent), "HumanInTheLoopMiddleware.after_model")
@@ -635,10 +634,10 @@ async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
         assert (context.reasoning, context.conversation[-1].calls[-1][0]) == (reasoning, name)
         assert review.actions[0].tool_call, "its message is the sub-agent's"
     await deep.decide(reviews["send"], edit(to="v"))
-    await deep.applied(reviews["send"])
-    assert [review.row.id for review in await deep.asked(run)] == [reviews["delete"].row.id]
+    await deep.until_applied(reviews["send"])
+    assert [review.row.id for review in await deep.open_reviews(run)] == [reviews["delete"].row.id]
     await deep.decide(reviews["delete"], reject("keep it"))
-    await deep.done(run)
-    did = [(d["did"], d.get("to") or d.get("path")) for d in deep.did(run)]
+    await deep.result_of(run)
+    did = [(d["did"], d.get("to") or d.get("path")) for d in deep.effects(run)]
     assert ("send", "v") in did
     assert not [d for d in did if d[0] == "delete" or d[1] == "w"]

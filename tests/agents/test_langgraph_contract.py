@@ -9,15 +9,26 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, DecisionKind, PauseKind, ReviewState, Run, RunState
-from tests.conftest import Keep
-from tests.support.harness import PROJECTS, Place, Reviewer, approve, edit, reject, respond, results, reviewer, until_said
+from tests.support.harness import (
+    PROJECTS,
+    Reviewer,
+    Sandbox,
+    SandboxFactory,
+    approve,
+    edit,
+    open_reviewer,
+    reject,
+    respond,
+    tool_results,
+    until_logged,
+)
 
 OWN = "agents/langgraph_contract::"
 COVERED: dict[str, str] = {
@@ -262,34 +273,33 @@ NOT_MET: dict[str, str] = {
 }
 """Rows that cannot happen here, and why."""
 
-Own = Callable[[str], Place]
 MAY = "may have run once"
 
 LETTER = ("send", {"to": "bob"})
 
 
 @pytest.fixture
-async def contract(keep: Keep) -> AsyncIterator[Reviewer]:
-    async with reviewer(keep("contract")) as someone:
-        yield someone
+async def contract(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    async with open_reviewer(shared_sandbox("contract")) as reviewer:
+        yield reviewer
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of the same project in a home of their own, with no worker yet."""
-    async with reviewer(own("contract")) as someone:
-        yield someone
+    async with open_reviewer(new_sandbox("contract")) as reviewer:
+        yield reviewer
 
 
-def names(someone: Reviewer, run: Run) -> list[str]:
-    return [line["did"] for line in someone.did(run)]
+def names(reviewer: Reviewer, run: Run) -> list[str]:
+    return [line["did"] for line in reviewer.effects(run)]
 
 
-def behind(place: Place, run: Run, graph: str, verb: str, value: Any) -> None:
+def behind(sandbox: Sandbox, run: Run, graph: str, verb: str, value: Any) -> None:
     """Let a program that knows nothing of the console act on the run's thread."""
     paths = ":".join(map(str, [PROJECTS / "contract", PROJECTS / "pauses", PROJECTS.parents[1] / "sample_agents"]))
-    order = [f"{PROJECTS}/contract/behind.py", f"{place.home.checkpoints}", run.thread, graph, verb, json.dumps(value)]
-    done = subprocess.run([sys.executable, *order], env={**place.env, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    order = [f"{PROJECTS}/contract/behind.py", f"{sandbox.home.checkpoints}", run.thread, graph, verb, json.dumps(value)]
+    done = subprocess.run([sys.executable, *order], env={**sandbox.env, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or "ValueError" in done.stderr, done.stderr
 
 
@@ -309,8 +319,8 @@ def test_every_test_that_the_table_names_is_there() -> None:
 
 def test_every_test_of_this_file_is_in_the_table() -> None:
     named = {name for tests in COVERED.values() for name in tests.split()}
-    own = {name for name in globals() if name.startswith("test_") and not name.startswith("test_every_test_")}
-    assert own == {f"test_{name.removeprefix(OWN)}" for name in named if name.startswith(OWN)}
+    present = {name for name in globals() if name.startswith("test_") and not name.startswith("test_every_test_")}
+    assert present == {f"test_{name.removeprefix(OWN)}" for name in named if name.startswith(OWN)}
 
 
 # How a graph pauses
@@ -318,15 +328,15 @@ def test_every_test_of_this_file_is_in_the_table() -> None:
 
 async def test_a_gate_and_a_question_of_one_node_are_two_decisions(contract: Reviewer) -> None:
     run = await contract.launch("gate_and_ask", given={})
-    gate = await contract.one(run)
+    gate = await contract.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "ask")
     await contract.decide(gate, approve())
-    question = await contract.one(run)
+    question = await contract.open_review(run)
     assert (question.row.kind, question.node) == (PauseKind.QUESTION, "ask")
     assert names(contract, run) == [], "the yes at the gate answered nothing"
     await contract.decide(question, respond("now"))
-    assert (await contract.done(run))["answer"] == "now"
-    assert await contract.states(run) == ["applied", "applied"]
+    assert (await contract.result_of(run))["answer"] == "now"
+    assert await contract.review_states(run) == ["applied", "applied"]
 
 
 @pytest.mark.parametrize(
@@ -341,36 +351,36 @@ async def test_a_gate_and_a_question_of_one_node_are_two_decisions(contract: Rev
 )
 async def test_values_that_are_no_json_are_asked(contract: Reviewer, what: str, shown: Any) -> None:
     run = await contract.launch("odd", given={"text": what})
-    review = await contract.one(run)
+    review = await contract.open_review(run)
     assert review.value == shown
     await contract.decide(review, respond("seen"))
-    assert (await contract.done(run))["answer"] == "seen"
+    assert (await contract.result_of(run))["answer"] == "seen"
 
 
 async def test_a_question_that_cannot_be_stored_is_a_sentence(contract: Reviewer) -> None:
     run = await contract.launch("odd", given={"text": "object"})
     failed = await contract.wait(run, RunState.FAILED)
     assert failed.error.startswith("its state holds something that cannot be stored: TypeError: Type is not msgpack serializable")
-    assert await contract.states(run) == []
+    assert await contract.review_states(run) == []
 
 
 async def test_an_answer_becomes_the_dataclass_that_was_asked_for(contract: Reviewer) -> None:
     run = await contract.launch("form", given={})
-    review = await contract.one(run)
+    review = await contract.open_review(run)
     for bad in ({"day": "friday"}, {"day": "friday", "people": "many"}, "friday"):
         with pytest.raises(Refused):
             await contract.decide(review, Answer(DecisionKind.RESPOND, bad))
     await contract.decide(review, Answer(DecisionKind.RESPOND, {"day": "friday", "people": 2}))
-    assert (await contract.done(run))["answer"] == ["Booking", "friday", 2]
+    assert (await contract.result_of(run))["answer"] == ["Booking", "friday", 2]
 
 
 async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract: Reviewer) -> None:
     """`NodeInterrupt` takes no answer, and its id is the same in every graph: only the state could let it go on."""
     run = await contract.launch("old_style", given={})
-    review = await contract.one(run)
+    review = await contract.open_review(run)
     assert review.value == "no answer can be given here"
     await contract.decide(review, respond("but I do"))
-    again = await contract.one(run)
+    again = await contract.open_review(run)
     assert (again.row.id, again.row.note) == (review.row.id, "the answer was sent, but the graph asks the same again")
     await contract.inbox.runs.cancel(run.id)
     await contract.wait(run, RunState.CANCELLED)
@@ -382,17 +392,17 @@ async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract:
 @pytest.mark.parametrize(("agent", "ran_before"), [("batched", []), ("per_call", ["look"])])
 async def test_what_nobody_is_asked_about_runs_before_the_answer_or_with_it(contract: Reviewer, agent: str, ran_before: list[str]) -> None:
     run = await contract.launch(agent, [LETTER, ("look", {"path": "p"})])
-    review = await contract.one(run)
+    review = await contract.open_review(run)
     assert names(contract, run) == ran_before
     await contract.decide(review, reject("no"))
-    await contract.done(run)
+    await contract.result_of(run)
     assert names(contract, run) == ["look"]
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call"])
 async def test_calls_that_are_equal_are_decided_each_on_its_own(contract: Reviewer, agent: str) -> None:
     run = await contract.launch(agent, [LETTER, LETTER, LETTER])
-    reviews = await contract.asked(run, 1 if agent == "batched" else 3)
+    reviews = await contract.open_reviews(run, 1 if agent == "batched" else 3)
     actions = [action for review in reviews for action in review.actions]
     assert len({action.tool_call for action in actions} - {None}) == 3
     chosen = (reject("not this one"), approve(), respond("bob was told"))
@@ -401,9 +411,9 @@ async def test_calls_that_are_equal_are_decided_each_on_its_own(contract: Review
     else:
         for review, answer in zip(reviews, chosen, strict=True):
             await contract.decide(review, answer)
-    state = await contract.done(run)
+    state = await contract.result_of(run)
     assert names(contract, run) == ["send"]
-    texts = results(state)["send"]
+    texts = tool_results(state)["send"]
     assert [any(word in text for text in texts) for word in ("not this one", "sent to bob", "bob was told")] == [True] * 3
 
 
@@ -422,35 +432,35 @@ async def test_where_one_decision_is_allowed_it_is_the_only_one(
     contract: Reviewer, agent: str, call: Any, only: Answer, others: tuple[Answer, ...], did: list[str]
 ) -> None:
     run = await contract.launch(agent, [call])
-    review = await contract.one(run)
+    review = await contract.open_review(run)
     assert review.actions[0].allowed == (only.kind,)
     for answer in others:
         with pytest.raises(Refused):
             await contract.decide(review, answer)
     await contract.decide(review, only)
-    await contract.done(run)
+    await contract.result_of(run)
     assert names(contract, run) == did
 
 
 async def test_an_agent_that_allows_no_decision_is_listed_as_broken(contract: Reviewer) -> None:
     await contract.until_workers(1)
-    await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
+    await contract.result_of(await contract.launch("batched", [("look", {"path": "p"})]))
     [careless] = [agent for agent in await contract.inbox.agents.all() if agent.name == "careless"]
     assert careless.error.startswith("ValueError: ")
     assert "allowed_decisions" in careless.error
 
 
-async def test_rules_for_files_ask_about_those_they_guard(keep: Keep) -> None:
-    async with reviewer(keep("deep")) as deep:
+async def test_rules_for_files_ask_about_those_they_guard(shared_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(shared_sandbox("deep")) as deep:
         calls = [("write_file", {"file_path": f"/{where}/a", "content": "x"}) for where in ("open", "secret")]
         run = await deep.launch("filing", calls, [("write_file", {"file_path": "/secret/b", "content": "y"})])
-        review = await deep.one(run)
+        review = await deep.open_review(run)
         assert [(action.name, action.args["file_path"]) for action in review.actions] == [("write_file", "/secret/a")]
         await deep.decide(review, reject("keep out"))
-        review = await deep.one(run)
+        review = await deep.open_review(run)
         assert review.actions[0].args["file_path"] == "/secret/b"
         await deep.decide(review, approve())
-        files = (await deep.done(run))["files"]
+        files = (await deep.result_of(run))["files"]
         assert sorted(files) == ["/open/a", "/secret/b"]
 
 
@@ -458,139 +468,139 @@ async def test_rules_for_files_ask_about_those_they_guard(keep: Keep) -> None:
 
 
 @pytest.mark.slow
-async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(alone: Reviewer) -> None:
+async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(fresh_reviewer: Reviewer) -> None:
     """LangGraph itself gives what is sent for a question that was answered to the one after it."""
-    run = await alone.launch("two", given={})
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    behind(alone.place, run, "asks:two", "resume", "from elsewhere")
-    await alone.decide(review, respond("meant for the first"))
-    assert alone.place.run_until_idle() == 0
-    second = await alone.one(run)
+    run = await fresh_reviewer.launch("two", given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    behind(fresh_reviewer.sandbox, run, "asks:two", "resume", "from elsewhere")
+    await fresh_reviewer.decide(review, respond("meant for the first"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    second = await fresh_reviewer.open_review(run)
     assert (second.value, second.row.id != review.row.id) == ("second?", True)
-    assert (await alone.inbox.reviews.get(review.row.id)).row.state == ReviewState.STALE
-    await alone.decide(second, respond("two"))
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.done(run))["answer"] == ["from elsewhere", "two"]
+    assert (await fresh_reviewer.inbox.reviews.get(review.row.id)).row.state == ReviewState.STALE
+    await fresh_reviewer.decide(second, respond("two"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.result_of(run))["answer"] == ["from elsewhere", "two"]
 
 
 @pytest.mark.slow
-async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(alone: Reviewer) -> None:
-    run = await alone.launch("plain", given={})
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    behind(alone.place, run, "asks:plain", "resume", "from elsewhere")
-    await alone.decide(review, respond("too late"))
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.done(run))["answer"] == "from elsewhere"
-    assert alone.did(run) == [{"did": "answered", "answer": "from elsewhere"}]
-    stale = (await alone.inbox.reviews.get(review.row.id)).row
+async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("plain", given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    behind(fresh_reviewer.sandbox, run, "asks:plain", "resume", "from elsewhere")
+    await fresh_reviewer.decide(review, respond("too late"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.result_of(run))["answer"] == "from elsewhere"
+    assert fresh_reviewer.effects(run) == [{"did": "answered", "answer": "from elsewhere"}]
+    stale = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (stale.state, stale.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
 
 
 @pytest.mark.slow
-async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late(alone: Reviewer) -> None:
-    run = await alone.launch("ask_then_gate", given={})
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    behind(alone.place, run, "asks:ask_then_gate", "resume", "from elsewhere")
-    await alone.decide(review, respond("too late"))
-    assert alone.place.run_until_idle() == 0
-    gate = await alone.one(run)
+async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("ask_then_gate", given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    behind(fresh_reviewer.sandbox, run, "asks:ask_then_gate", "resume", "from elsewhere")
+    await fresh_reviewer.decide(review, respond("too late"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    gate = await fresh_reviewer.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "publish")
-    assert names(alone, run) == ["answered"]
-    await alone.decide(gate, approve())
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.done(run))["answer"] == "from elsewhere"
-    assert names(alone, run) == ["answered", "published"]
+    assert names(fresh_reviewer, run) == ["answered"]
+    await fresh_reviewer.decide(gate, approve())
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.result_of(run))["answer"] == "from elsewhere"
+    assert names(fresh_reviewer, run) == ["answered", "published"]
 
 
 @pytest.mark.slow
-async def test_a_state_changed_elsewhere_is_asked_about_anew(alone: Reviewer) -> None:
+async def test_a_state_changed_elsewhere_is_asked_about_anew(fresh_reviewer: Reviewer) -> None:
     """An update drops what is pending, which looks as a gate does: a person lets it go on, and it comes back under another id."""
-    run = await alone.launch("two", given={})
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    behind(alone.place, run, "asks:two", "update", {"text": "changed"})
-    await alone.decide(review, respond("meant for the first"))
-    assert alone.place.run_until_idle() == 0
-    held = await alone.one(run)
+    run = await fresh_reviewer.launch("two", given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    behind(fresh_reviewer.sandbox, run, "asks:two", "update", {"text": "changed"})
+    await fresh_reviewer.decide(review, respond("meant for the first"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    held = await fresh_reviewer.open_review(run)
     assert (held.row.kind, held.node) == (PauseKind.GATE, "ask_two")
-    await alone.decide(held, approve())
-    assert alone.place.run_until_idle() == 0
-    again = await alone.one(run)
+    await fresh_reviewer.decide(held, approve())
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    again = await fresh_reviewer.open_review(run)
     assert (again.value, again.interrupt != review.interrupt) == ("first?", True)
-    assert "between" not in names(alone, run)
-    await alone.decide(again, respond("one"))
-    assert alone.place.run_until_idle() == 0
-    await alone.decide(await alone.one(run), respond("two"))
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.done(run))["answer"] == ["one", "two"]
+    assert "between" not in names(fresh_reviewer, run)
+    await fresh_reviewer.decide(again, respond("one"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.decide(await fresh_reviewer.open_review(run), respond("two"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.result_of(run))["answer"] == ["one", "two"]
 
 
 @pytest.mark.slow
-async def test_a_batch_poisoned_elsewhere_is_asked_anew(alone: Reviewer) -> None:
+async def test_a_batch_poisoned_elsewhere_is_asked_anew(fresh_reviewer: Reviewer) -> None:
     """A list where the middleware wants `decisions` is kept by LangGraph and replayed whatever is answered later."""
-    run = await alone.launch("batched", [LETTER])
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    behind(alone.place, run, "middleware:batched", "resume", {"decisions": []})
-    await alone.decide(review, approve())
-    assert alone.place.run_until_idle() == 0
-    assert "decisions" in (await alone.wait(run, RunState.FAILED)).error
-    assert names(alone, run) == []
-    await alone.inbox.runs.retry(run.id)
-    assert alone.place.run_until_idle() == 0
-    again = await alone.one(run)
+    run = await fresh_reviewer.launch("batched", [LETTER])
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    behind(fresh_reviewer.sandbox, run, "middleware:batched", "resume", {"decisions": []})
+    await fresh_reviewer.decide(review, approve())
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert "decisions" in (await fresh_reviewer.wait(run, RunState.FAILED)).error
+    assert names(fresh_reviewer, run) == []
+    await fresh_reviewer.inbox.runs.retry(run.id)
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    again = await fresh_reviewer.open_review(run)
     assert again.interrupt != review.interrupt
-    await alone.decide(again, approve())
-    assert alone.place.run_until_idle() == 0
-    await alone.done(run)
-    assert names(alone, run) == ["send"]
+    await fresh_reviewer.decide(again, approve())
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.result_of(run)
+    assert names(fresh_reviewer, run) == ["send"]
 
 
 async def test_a_node_runs_from_its_top_for_each_of_its_questions(contract: Reviewer) -> None:
     run = await contract.launch("two", given={})
-    await contract.decide(await contract.one(run), respond("one"))
-    await contract.decide(await contract.one(run), respond("two"))
-    await contract.done(run)
+    await contract.decide(await contract.open_review(run), respond("one"))
+    await contract.decide(await contract.open_review(run), respond("two"))
+    await contract.result_of(run)
     assert names(contract, run) == ["before", "before", "between", "before", "between", "after"]
 
 
 async def test_three_that_were_sent_ask_twice_each(contract: Reviewer) -> None:
     run = await contract.launch("fan", given={"people": ["ann", "bob", "cy"]})
-    asked = {review.row.id: review for review in await contract.asked(run, 3)}
+    asked = {review.row.id: review for review in await contract.open_reviews(run, 3)}
     for turn in range(6):
-        [review, *others] = await contract.asked(run, min(3, 6 - turn))
+        [review, *others] = await contract.open_reviews(run, min(3, 6 - turn))
         await contract.decide(review, respond(f"to {review.value}"))
-        await contract.applied(review)
-        left = {r.row.id: r for r in await contract.asked(run, min(3, 5 - turn))} if turn < 5 else {}
+        await contract.until_applied(review)
+        left = {r.row.id: r for r in await contract.open_reviews(run, min(3, 5 - turn))} if turn < 5 else {}
         assert {r.row.id: r.interrupt for r in others}.items() <= {number: r.interrupt for number, r in left.items()}.items()
         asked |= left
-    said = (await contract.done(run))["log"]
+    said = (await contract.result_of(run))["log"]
     assert sorted(said) == [[name, f"to {name}, first?", f"to {name}, second?"] for name in ("ann", "bob", "cy")]
     assert len(asked) == 6
-    assert sorted(d["name"] for d in contract.did(run) if d["did"] == "end") == ["ann", "bob", "cy"], "each ran to its end once"
+    assert sorted(d["name"] for d in contract.effects(run) if d["did"] == "end") == ["ann", "bob", "cy"], "each ran to its end once"
 
 
 async def test_a_node_that_asks_until_the_answer_is_good(contract: Reviewer) -> None:
     run = await contract.launch("insists", given={})
     for answer in ("one", None, 3):
-        await contract.decide(await contract.one(run), Answer(DecisionKind.RESPOND, answer))
-    assert (await contract.done(run))["answer"] == ["one", None, 3]
-    assert await contract.states(run) == ["applied"] * 3
+        await contract.decide(await contract.open_review(run), Answer(DecisionKind.RESPOND, answer))
+    assert (await contract.result_of(run))["answer"] == ["one", None, 3]
+    assert await contract.review_states(run) == ["applied"] * 3
 
 
 async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said(contract: Reviewer) -> None:
     run = await contract.launch("fussy_beside", given={})
-    await contract.decide(await contract.one(run), respond("bad"))
+    await contract.decide(await contract.open_review(run), respond("bad"))
     await contract.wait(run, RunState.FAILED)
     assert names(contract, run) == ["acts"]
     await contract.inbox.runs.retry(run.id)
-    again = await contract.one(run)
+    again = await contract.open_review(run)
     assert again.row.note.startswith("may have run once: the graph failed in that step, and all of it is asked again")
     await contract.decide(again, respond("good"))
-    assert (await contract.done(run))["answer"] == "good"
+    assert (await contract.result_of(run))["answer"] == "good"
     assert names(contract, run) == ["acts", "acts"], "LangGraph knows no other way out"
 
 
@@ -599,32 +609,32 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("agent", "visits"), [("kept", ["visit 1?", "visit 2?"]), ("own_saver", ["visit 1?", "visit 1?"])])
-async def test_a_graph_with_a_checkpointer_of_its_own(alone: Reviewer, agent: str, visits: list[str]) -> None:
+async def test_a_graph_with_a_checkpointer_of_its_own(fresh_reviewer: Reviewer, agent: str, visits: list[str]) -> None:
     """Whatever it was compiled with, its questions outlive the process; with `checkpointer=True` it remembers its earlier visit."""
-    run = await alone.launch(agent, given={})
+    run = await fresh_reviewer.launch(agent, given={})
     seen = set()
     for visit in visits:
-        assert alone.place.run_until_idle() == 0
-        review = await alone.one(run)
+        assert fresh_reviewer.sandbox.run_until_idle() == 0
+        review = await fresh_reviewer.open_review(run)
         assert (review.row.kind, review.value) == (PauseKind.QUESTION, visit)
         seen.add(review.interrupt)
-        await alone.decide(review, respond(f"at {len(seen)}"))
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.done(run))["answers"] == ["at 1", "at 2"]
-    assert names(alone, run) == ["count", "answered", "count", "answered"]
+        await fresh_reviewer.decide(review, respond(f"at {len(seen)}"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.result_of(run))["answers"] == ["at 1", "at 2"]
+    assert names(fresh_reviewer, run) == ["count", "answered", "count", "answered"]
 
 
 @pytest.mark.parametrize(("agent", "warned"), [("no_saver_node", True), ("no_saver", False)])
 async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Reviewer, agent: str, warned: bool) -> None:
     """LangGraph gives its question a new id each time it runs, so that no answer by id reaches it; what a node calls cannot be seen."""
     run = await contract.launch(agent, given={})
-    first = await contract.one(run)
+    first = await contract.open_review(run)
     assert ("checkpointer=False" in first.row.note and "it will ask again" in first.row.note) is warned
     await contract.decide(first, respond("at 1"))
-    await contract.applied(first)
-    second = await contract.one(run)
+    await contract.until_applied(first)
+    second = await contract.open_review(run)
     assert second.interrupt != first.interrupt
-    assert not [d for d in contract.did(run) if d["did"] == "answered"]
+    assert not [d for d in contract.effects(run) if d["did"] == "answered"]
     await contract.inbox.runs.cancel(run.id)
     await contract.wait(run, RunState.CANCELLED)
 
@@ -632,8 +642,8 @@ async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Review
 async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> None:
     """Of what it asks the run's thread knows nothing; the run goes on, as it does without the console."""
     run = await contract.launch("detached", given={})
-    assert (await contract.done(run))["answers"] == ["went on"]
-    assert await contract.states(run) == []
+    assert (await contract.result_of(run))["answers"] == ["went on"]
+    assert await contract.review_states(run) == []
     assert "answered" not in names(contract, run)
 
 
@@ -641,41 +651,41 @@ async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) ->
 
 
 @pytest.mark.slow
-async def test_an_answer_that_cannot_be_stored_is_asked_for_again(alone: Reviewer) -> None:
+async def test_an_answer_that_cannot_be_stored_is_asked_for_again(fresh_reviewer: Reviewer) -> None:
     """Somebody holds checkpoints.db: the node has acted, and LangGraph could not write that down."""
-    run = await alone.launch("plain", given={})
-    alone.place.start()
-    review = await alone.one(run)
-    with contextlib.closing(sqlite3.connect(alone.place.home.checkpoints, isolation_level=None)) as other:
+    run = await fresh_reviewer.launch("plain", given={})
+    fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.checkpoints, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await alone.decide(review, respond("yes"))
-        await alone.until_did(run, "answered")
-        await until_said(alone.place, "checkpoints.db is locked by another program")
+        await fresh_reviewer.decide(review, respond("yes"))
+        await fresh_reviewer.until_effect(run, "answered")
+        await until_logged(fresh_reviewer.sandbox, "checkpoints.db is locked by another program")
         other.execute("ROLLBACK")
-    again = await alone.one(run)
+    again = await fresh_reviewer.open_review(run)
     assert (again.row.id, again.interrupt, again.row.note[: len(MAY)]) == (review.row.id, review.interrupt, MAY)
-    await alone.decide(again, respond("yes, again"))
-    assert (await alone.done(run))["answer"] == "yes, again"
+    await fresh_reviewer.decide(again, respond("yes, again"))
+    assert (await fresh_reviewer.result_of(run))["answer"] == "yes, again"
 
 
 @pytest.mark.slow
-async def test_what_ended_beside_a_cancelled_node_keeps_its_result(alone: Reviewer) -> None:
-    run = await alone.launch("pair", given={})
-    alone.place.start()
-    await alone.until_did(run, "slow begins")
-    await alone.until_did(run, "acts")
+async def test_what_ended_beside_a_cancelled_node_keeps_its_result(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("pair", given={})
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(run, "slow begins")
+    await fresh_reviewer.until_effect(run, "acts")
     await asyncio.sleep(0.5)  # checkpoints are written behind the run
-    await alone.inbox.runs.cancel(run.id)
-    await alone.wait(run, RunState.CANCELLED)
-    await alone.inbox.runs.retry(run.id)
-    assert sorted((await alone.done(run))["log"]) == ["acted", "slow"]
-    assert names(alone, run).count("acts") == 1
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await fresh_reviewer.wait(run, RunState.CANCELLED)
+    await fresh_reviewer.inbox.runs.retry(run.id)
+    assert sorted((await fresh_reviewer.result_of(run))["log"]) == ["acted", "slow"]
+    assert names(fresh_reviewer, run).count("acts") == 1
 
 
 async def test_each_step_is_told_once_although_its_node_runs_again(contract: Reviewer) -> None:
     run = await contract.launch("streams", given={})
-    await contract.decide(await contract.one(run), approve())
-    await contract.done(run)
+    await contract.decide(await contract.open_review(run), approve())
+    await contract.result_of(run)
     trace = await contract.inbox.runs.trace(run.id)
     assert [event.node for event in trace if event.kind == "start"] == ["acts", "tell", "tell"]
     assert [event.body["value"] for event in trace if event.kind == "custom"] == [{"percent": 50}] * 2, "the node ran twice"
@@ -694,6 +704,6 @@ async def test_a_manifest_of_everything_is_read(contract: Reviewer) -> None:
     """What concerns a server, a container or a browser is passed over, and neither refused nor looked for."""
     manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
     assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}
-    await contract.done(await contract.launch("batched", [("look", {"path": "p"})]))
+    await contract.result_of(await contract.launch("batched", [("look", {"path": "p"})]))
     agents = {agent.name: agent.error for agent in await contract.inbox.agents.all()}
     assert {name for name in manifest["graphs"] if agents[name]} == {"careless"}

@@ -17,10 +17,9 @@ from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
 from hitl_tui.patterns import alessons, lessons
 from hitl_tui.store import Store
-from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, edit, reviewer
+from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer
 from tests.support.sample_run import SAMPLES
 
-Own = Callable[[str], Place]
 REQUEST = "send a mail to bob@example.com saying hello, the lamps are ready"
 PS = "\n\nP.S. We are closed on Mondays."
 TAUGHT = "What reviewers have taught:\n- "
@@ -28,32 +27,32 @@ TAUGHT = "What reviewers have taught:\n- "
 
 async def proposes(ann: Reviewer, request: str = REQUEST) -> Any:
     run = await ann.launch("mail_assistant", text=request)
-    return await ann.one(run)
+    return await ann.open_review(run)
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not await holds():
         assert time.monotonic() < end, "it never came to that"
         await asyncio.sleep(0.05)
 
 
-async def in_memory(place: Place, agent: str) -> list[Any]:
+async def in_memory(sandbox: Sandbox, agent: str) -> list[Any]:
     """What the console's long-term store holds for an agent."""
-    async with AsyncSqliteStore.from_conn_string(str(place.home.memory)) as store:
+    async with AsyncSqliteStore.from_conn_string(str(sandbox.home.memory)) as store:
         return [item.value for item in await store.asearch(lessons_namespace(agent))]
 
 
-async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(own: Own) -> None:
-    place = own(SAMPLES)
-    place.start()
-    async with reviewer(place) as ann:
+async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox(SAMPLES)
+    sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         plain: Any = None
         for _ in range(2):
             review = await proposes(ann)
             plain = review.actions[0].args
             await ann.decide(review, edit(**{**plain, "body": plain["body"] + PS}))
-            await ann.done(await ann.inbox.runs.get(review.row.run))
+            await ann.result_of(await ann.inbox.runs.get(review.row.run))
         (lesson,) = await ann.inbox.lessons.find([LessonState.PROPOSED])
         assert lesson.text.startswith('When you call send_mail, add "\\n\\nP.S. We are closed on Mondays." at the end of `body`.')
         assert (await proposes(ann)).actions[0].args == plain  # nobody has accepted it yet
@@ -65,11 +64,11 @@ async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(ow
             "Following the lessons of my reviewers, I changed `body` of send_mail."
             in (await ann.inbox.reviews.context(review.row.id)).reasoning
         )
-        assert await in_memory(place, "mail_assistant") == [
+        assert await in_memory(sandbox, "mail_assistant") == [
             {"text": lesson.text, "tool": "send_mail", "topic": "edit:body", "accepted_at": accepted.decided_at}
         ]
         await ann.decide(review, approve())
-        await ann.done(await ann.inbox.runs.get(review.row.run))
+        await ann.result_of(await ann.inbox.runs.get(review.row.run))
         found = await ann.inbox.lessons.effects(accepted)
         assert found and (found[0].edited, found[1].approved, found[1].edited) == (2, 1, 0)
 
@@ -77,7 +76,7 @@ async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(ow
         assert (await proposes(ann)).actions[0].args["body"] == plain["body"] + "\n\nBye."
         await ann.inbox.lessons.drop(lesson.id)
         assert (await proposes(ann)).actions[0].args == plain
-        assert await in_memory(place, "mail_assistant") == []
+        assert await in_memory(sandbox, "mail_assistant") == []
 
 
 async def made(store: Store, agent: str, tool: str, text: str) -> int:
@@ -90,42 +89,42 @@ async def made(store: Store, agent: str, tool: str, text: str) -> int:
     return int(rows[0][0])
 
 
-async def test_lessons_reach_every_kind_of_store_and_a_bad_one_stops_no_run(own: Own) -> None:
-    place = own("lessons")
-    place.env["HITL_MODEL"] = "xai:offline"
-    async with reviewer(place) as ann:
+async def test_lessons_reach_every_kind_of_store_and_a_bad_one_stops_no_run(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("lessons")
+    sandbox.env["HITL_MODEL"] = "xai:offline"
+    async with open_reviewer(sandbox) as ann:
         desk = ann.inbox.lessons
         for agent in ("own_store", "made_anew", "no_store", "bad_store"):
             for tool in ("send", "post"):
                 await desk.accept(await made(ann.store, agent, tool, f"Sign {tool}."))
-        place.start()
+        sandbox.start()
         await ann.until_workers(1)
         whole = f"{TAUGHT}Sign send.\n- Sign post."
         for agent in ("own_store", "made_anew", "no_store"):
-            told = await ann.done(await ann.launch(agent, given={"agent": agent}))
+            told = await ann.result_of(await ann.launch(agent, given={"agent": agent}))
             assert (told["said"], told["of_send"]) == (whole, f"{TAUGHT}Sign send."), agent
-            assert (await ann.done(await ann.launch(agent, given={"agent": "nobody"})))["said"] == ""
+            assert (await ann.result_of(await ann.launch(agent, given={"agent": "nobody"})))["said"] == ""
         dropped = next(one for one in await desk.find() if (one.agent, one.tool) == ("own_store", "post"))
         await desk.drop(dropped.id)
-        assert (await ann.done(await ann.launch("own_store", given={"agent": "own_store"})))["said"] == f"{TAUGHT}Sign send."
+        assert (await ann.result_of(await ann.launch("own_store", given={"agent": "own_store"})))["said"] == f"{TAUGHT}Sign send."
 
         run = await ann.launch("bad_store", given={"agent": "bad_store"})
-        assert (await ann.done(run))["said"] == "went on"
+        assert (await ann.result_of(run))["said"] == "went on"
         trace = await ann.inbox.runs.trace(run.id)
         assert any("did not take the lessons" in str(event.body) and "the store's server is gone" in str(event.body) for event in trace)
-        assert "the store's server is gone" in place.home.run_log(run.id).read_text()
+        assert "the store's server is gone" in sandbox.home.run_log(run.id).read_text()
 
 
-async def test_a_configured_model_words_what_the_rules_propose(own: Own) -> None:
-    place = own("lessons")
-    place.env["HITL_MODEL"] = "xai:offline"
-    async with reviewer(place) as ann:
+async def test_a_configured_model_words_what_the_rules_propose(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("lessons")
+    sandbox.env["HITL_MODEL"] = "xai:offline"
+    async with open_reviewer(sandbox) as ann:
         good = await made(ann.store, "no_store", "send", 'When you call send, add " Kim" at the end of `text`.')
         bad = [await made(ann.store, "no_store", "send", f"When you call send, be {how}.") for how in ("loud", "down")]
         other = await made(ann.store, "somebody_elses", "send", "When you call send, sign.")
         mine = await made(ann.store, "no_store", "send", "I sign.")
         await ann.inbox.lessons.accept(mine)
-        place.start()
+        sandbox.start()
 
         async def asked() -> bool:
             rows = await ann.store.all("SELECT asked FROM lessons WHERE id IN (?, ?)", bad)
@@ -136,8 +135,8 @@ async def test_a_configured_model_words_what_the_rules_propose(own: Own) -> None
         now = await desk.get(good)
         assert (now.text, now.wording) == ('Always end the `text` of a mail with " Kim".', "xai:offline")
         assert [(await desk.get(one)).wording for one in (*bad, other, mine)] == ["rules"] * 4
-        assert "cannot be used: they are marked up; the plain words stay" in place.said()
-        assert "no route to host" in place.said()
+        assert "cannot be used: they are marked up; the plain words stay" in sandbox.worker_stderr()
+        assert "no route to host" in sandbox.worker_stderr()
         assert (await desk.accept(good, now.text)).wording == "xai:offline"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,7 @@ import pytest
 from hitl_tui.agents import targets
 from hitl_tui.errors import BadTarget, Refused
 from hitl_tui.model import RunState
-from tests.conftest import Keep
-from tests.support.harness import PROJECTS, Place, Reviewer, approve, reviewer
-
-Own = Callable[[str], Place]
+from tests.support.harness import PROJECTS, Reviewer, SandboxFactory, approve, open_reviewer
 
 ASKING = {
     "compiled": "compiled",
@@ -50,41 +47,41 @@ BROKEN = {
 
 
 @pytest.fixture
-async def kinds(keep: Keep) -> AsyncIterator[Reviewer]:
-    async with reviewer(keep("loading")) as someone:
-        yield someone
+async def kinds(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    async with open_reviewer(shared_sandbox("loading")) as reviewer:
+        yield reviewer
 
 
 @pytest.mark.parametrize("agent", ASKING)
 async def test_every_kind_of_graph_runs_pauses_and_goes_on(kinds: Reviewer, agent: str) -> None:
     run = await kinds.launch(agent, given={"text": "hi"})
-    await kinds.decide(await kinds.one(run), approve())
-    assert (await kinds.done(run))["by"] == ASKING[agent].format(thread=run.thread)
+    await kinds.decide(await kinds.open_review(run), approve())
+    assert (await kinds.result_of(run))["by"] == ASKING[agent].format(thread=run.thread)
 
 
 async def test_a_function_takes_a_string(kinds: Reviewer) -> None:
     run = await kinds.launch("function", text="just text")
-    await kinds.decide(await kinds.one(run), approve())
-    assert (await kinds.done(run)) == {"by": "function"}
+    await kinds.decide(await kinds.open_review(run), approve())
+    assert (await kinds.result_of(run)) == {"by": "function"}
 
 
 async def test_create_agent_takes_a_sentence(kinds: Reviewer) -> None:
-    state = await kinds.done(await kinds.launch("created", text="hello"))
+    state = await kinds.result_of(await kinds.launch("created", text="hello"))
     assert [m["text"] for m in state["messages"]] == ["hello", "done: "]
 
 
 async def test_a_graph_that_takes_a_store_gets_one(kinds: Reviewer) -> None:
-    state = await kinds.done(await kinds.launch("memory", given={"text": "kept"}))
+    state = await kinds.result_of(await kinds.launch("memory", given={"text": "kept"}))
     assert (state["seen"], state["by"]) == (["kept"], "kept")
 
 
 async def test_files_of_one_name_in_several_folders_are_several_modules(kinds: Reviewer) -> None:
     for agent, by in (("outside1", "one"), ("outside2", "two/one"), ("outside3", "three/one")):
-        assert (await kinds.done(await kinds.launch(agent, given={"text": "x"})))["by"] == by
+        assert (await kinds.result_of(await kinds.launch(agent, given={"text": "x"})))["by"] == by
 
 
 async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) -> None:
-    await kinds.done(await kinds.launch("created", text="the worker is there"))
+    await kinds.result_of(await kinds.launch("created", text="the worker is there"))
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert {name: agents[name].error for name in BROKEN} == BROKEN
     assert agents["no_file"].error.startswith("there is no file ")
@@ -95,7 +92,7 @@ async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) ->
 
 
 async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
-    await kinds.done(await kinds.launch("created", text="the worker is there"))
+    await kinds.result_of(await kinds.launch("created", text="the worker is there"))
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert agents["created"].description == "Made by create_agent."
     assert agents["created"].takes_text
@@ -116,22 +113,22 @@ async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
     ],
     ids=["folder with .env", "file"],
 )
-async def test_other_targets(own: Own, target: str, agent: str, given: Any, by: str) -> None:
-    place = own(target)
-    async with reviewer(place) as someone:
-        run = await someone.launch(agent, given=given)
-        assert place.run_until_idle() == 0
-        assert (await someone.inbox.runs.get(run.id)).state is RunState.DONE
-        assert (await someone.done(run))["by"] == by
+async def test_other_targets(new_sandbox: SandboxFactory, target: str, agent: str, given: Any, by: str) -> None:
+    sandbox = new_sandbox(target)
+    async with open_reviewer(sandbox) as reviewer:
+        run = await reviewer.launch(agent, given=given)
+        assert sandbox.run_until_idle() == 0
+        assert (await reviewer.inbox.runs.get(run.id)).state is RunState.DONE
+        assert (await reviewer.result_of(run))["by"] == by
 
 
-def test_a_module_is_found_from_where_one_stands(own: Own) -> None:
-    place = own("two.one:graph")
-    shutil.copytree(PROJECTS / "singles", place.folder, dirs_exist_ok=True)
-    (agent,) = place.json("agents", "two.one:graph")
+def test_a_module_is_found_from_where_one_stands(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("two.one:graph")
+    shutil.copytree(PROJECTS / "singles", sandbox.folder, dirs_exist_ok=True)
+    (agent,) = sandbox.cli_json("agents", "two.one:graph")
     assert (agent["agent"], agent["error"]) == ("graph", None)
-    (agent,) = place.json("agents", "nowhere.at_all:graph")[:1]
-    assert "No module named" in json.dumps(place.json("agents"))
+    (agent,) = sandbox.cli_json("agents", "nowhere.at_all:graph")[:1]
+    assert "No module named" in json.dumps(sandbox.cli_json("agents"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import Answer, DecisionKind, PauseKind
-from tests.support.harness import Reviewer, approve, edit, reject, respond, results
+from tests.support.harness import Reviewer, approve, edit, reject, respond, tool_results
 
 PARTY = {
     "type": "object",
@@ -38,7 +38,7 @@ def fill(**data: Any) -> Answer:
 )
 async def test_the_server_is_told(pauses: Reviewer, asked: Any, answer: Answer, told: Any) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [asked]})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     [(key, question)] = asked.items()
     [action] = review.actions
     assert (review.row.kind, review.node, action.name) == (PauseKind.MCP_ELICITATION, "tools", "book")
@@ -47,25 +47,25 @@ async def test_the_server_is_told(pauses: Reviewer, asked: Any, answer: Answer, 
     assert action.args.get("url") == question.get("url")
     assert set(action.means) >= {"approve", "reject"}
     await pauses.decide(review, answer)
-    assert results(await pauses.done(run))["book"] == ["booked"]
-    assert pauses.did(run) == [{"did": "told", **told}, {"did": "booked"}]
+    assert tool_results(await pauses.result_of(run))["book"] == ["booked"]
+    assert pauses.effects(run) == [{"did": "told", **told}, {"did": "booked"}]
 
 
 async def test_questions_of_one_round_and_of_the_next(pauses: Reviewer) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [{**FORM, **VISIT}, SURE]})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert [a.args["key"] for a in review.actions] == ["party", "pay"]
     assert [set(a.allowed) for a in review.actions] == [
         {DecisionKind.RESPOND, DecisionKind.REJECT},
         {DecisionKind.APPROVE, DecisionKind.REJECT},
     ]
     await pauses.decide(review, fill(people=2), reject())
-    again = await pauses.one(run)
+    again = await pauses.open_review(run)
     assert again.actions[0].args["key"] == "sure"
     await pauses.decide(again, approve())
-    await pauses.done(run)
-    assert pauses.did(run)[-2:] == [{"did": "told", "sure": {"action": "accept", "content": {}}}, {"did": "booked"}]
-    assert {"did": "told", "party": {"action": "accept", "content": {"people": 2}}, "pay": {"action": "decline"}} in pauses.did(run)
+    await pauses.result_of(run)
+    assert pauses.effects(run)[-2:] == [{"did": "told", "sure": {"action": "accept", "content": {}}}, {"did": "booked"}]
+    assert {"did": "told", "party": {"action": "accept", "content": {"people": 2}}, "pay": {"action": "decline"}} in pauses.effects(run)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ async def test_questions_of_one_round_and_of_the_next(pauses: Reviewer) -> None:
 )  # fmt: skip
 async def test_what_the_server_could_not_read_is_refused(pauses: Reviewer, answer: Answer) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [FORM]})])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     with pytest.raises(Refused):
         await pauses.decide(review, answer)
     await pauses.decide(review, fill(people=1))
-    await pauses.done(run)
-    assert {"did": "booked"} in pauses.did(run)
+    await pauses.result_of(run)
+    assert {"did": "booked"} in pauses.effects(run)

@@ -15,27 +15,25 @@ from langgraph.checkpoint.serde import jsonplus
 
 from hitl_tui.agents.serde import StrictSerializer
 from hitl_tui.model import RunState
-from tests.support.harness import Place, Reviewer, respond, reviewer
-
-Own = Callable[[str], Place]
+from tests.support.harness import Reviewer, SandboxFactory, open_reviewer, respond
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
-    async with reviewer(own("types")) as someone:
-        yield someone
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    async with open_reviewer(new_sandbox("types")) as reviewer:
+        yield reviewer
 
 
 @pytest.mark.parametrize("agent", ["orders", "made"])
-async def test_types_of_the_state_outlive_the_worker(alone: Reviewer, agent: str) -> None:
-    run = await alone.launch(agent, given={})
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
+async def test_types_of_the_state_outlive_the_worker(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, given={})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     assert review.value["name"] == "tea"
-    await alone.decide(review, respond(value="yes"))
-    assert alone.place.run_until_idle() == 0
-    await alone.done(run)
-    (saw,) = alone.did(run)
+    await fresh_reviewer.decide(review, respond(value="yes"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.result_of(run)
+    (saw,) = fresh_reviewer.effects(run)
     assert saw == {
         "did": "types",
         "basket": "Basket",
@@ -48,25 +46,25 @@ async def test_types_of_the_state_outlive_the_worker(alone: Reviewer, agent: str
         "extra": "dict",
         "rest": ["datetime", "UUID", "PosixPath"],
     }
-    said = [line for line in alone.place.said().splitlines() if "Undeclared" in line]
+    said = [line for line in fresh_reviewer.sandbox.worker_stderr().splitlines() if "Undeclared" in line]
     assert said, "what is not rebuilt is told"
     assert len(said) <= 2, "once by each worker"
     assert "goods.Undeclared, which no schema of these graphs names: it is read as plain data" in said[0]
-    assert "allowed_msgpack_modules" not in alone.place.said(), "LangGraph's own warnings are not added to it"
+    assert "allowed_msgpack_modules" not in fresh_reviewer.sandbox.worker_stderr(), "LangGraph's own warnings are not added to it"
 
 
-async def test_results_of_tasks_and_what_a_send_carries(alone: Reviewer) -> None:
-    function = await alone.launch("tasks", given={"street": "Elm"})
-    nested = await alone.launch("nested", given={"streets": ["Oak", "Ash"]})
-    assert alone.place.run_until_idle() == 0
+async def test_results_of_tasks_and_what_a_send_carries(fresh_reviewer: Reviewer) -> None:
+    function = await fresh_reviewer.launch("tasks", given={"street": "Elm"})
+    nested = await fresh_reviewer.launch("nested", given={"streets": ["Oak", "Ash"]})
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
     for run, count in ((function, 1), (nested, 2)):
-        for review in await alone.asked(run, count):
-            await alone.decide(review, respond("yes"))
-    assert alone.place.run_until_idle() == 0
-    await alone.done(function)
-    await alone.wait(nested)
-    assert {"did": "task", "told": "Told", "basket": "Basket", "to": "Address"} in alone.did(function)
-    assert alone.did(nested).count({"did": "carry", "parcel": "Parcel", "address": "Address"}) == 2
+        for review in await fresh_reviewer.open_reviews(run, count):
+            await fresh_reviewer.decide(review, respond("yes"))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.result_of(function)
+    await fresh_reviewer.wait(nested)
+    assert {"did": "task", "told": "Told", "basket": "Basket", "to": "Address"} in fresh_reviewer.effects(function)
+    assert fresh_reviewer.effects(nested).count({"did": "carry", "parcel": "Parcel", "address": "Address"}) == 2
 
 
 # Hostile files
@@ -89,26 +87,26 @@ def poison(kind: str, module: str, name: str, path: Path) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("module_name", [("os", "mkdir"), ("evil", "Evil")])
 async def test_a_poisoned_thread_calls_and_imports_nothing(
-    alone: Reviewer, tmp_path: Path, kind: str, module_name: tuple[str, str]
+    fresh_reviewer: Reviewer, tmp_path: Path, kind: str, module_name: tuple[str, str]
 ) -> None:  # fmt: skip
-    place, proof = alone.place, tmp_path / "proof"
-    place.env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), place.env.get("PYTHONPATH", "")])
+    sandbox, proof = fresh_reviewer.sandbox, tmp_path / "proof"
+    sandbox.env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), sandbox.env.get("PYTHONPATH", "")])
     (tmp_path / "evil.py").write_text(f"import os\nos.mkdir({str(proof)!r})\nclass Evil:\n    def __init__(self, *a, **k): pass\n")
-    run = await alone.launch("orders", given={})
-    assert place.run_until_idle() == 0
-    review = await alone.one(run)
+    run = await fresh_reviewer.launch("orders", given={})
+    assert sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     bad = poison(kind, *module_name, proof)
-    with contextlib.closing(sqlite3.connect(place.home.checkpoints)) as db, db:
+    with contextlib.closing(sqlite3.connect(sandbox.home.checkpoints)) as db, db:
         db.execute("UPDATE writes SET value = ? WHERE channel = 'extra'", (bad,))
         for rowid, value in db.execute("SELECT rowid, checkpoint FROM checkpoints").fetchall():
             assert value
             whole = StrictSerializer().loads_typed(("msgpack", value))
             if "extra" in whole["channel_values"]:
                 db.execute("UPDATE checkpoints SET checkpoint = ? WHERE rowid = ?", (with_extra(whole, bad), rowid))
-    place.start("--until-idle")
-    await alone.decide(review, respond("go on"))
-    assert place.workers[-1].wait() == 0
-    assert (await alone.inbox.runs.get(run.id)).state in (RunState.DONE, RunState.FAILED)
+    sandbox.start("--until-idle")
+    await fresh_reviewer.decide(review, respond("go on"))
+    assert sandbox.workers[-1].wait() == 0
+    assert (await fresh_reviewer.inbox.runs.get(run.id)).state in (RunState.DONE, RunState.FAILED)
     assert not proof.exists()
 
 

@@ -20,7 +20,7 @@ SENT = {"did": "send", "to": "bob", "body": "hello", "copies": 1}
 
 def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
     """Let the agent's `when` say no, or yes again."""
-    file = reviewer.place.journal.with_name(f"quiet-{run.thread}")
+    file = reviewer.sandbox.journal.with_name(f"quiet-{run.thread}")
     file.touch() if on else file.unlink()
 
 
@@ -32,78 +32,78 @@ def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
 )
 async def test_what_was_refused_does_not_run_as_proposed(pauses: Reviewer, agent: str, answer: Answer, did: str) -> None:
     run = await pauses.launch(agent, [LETTER])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     quiet(pauses, run)
     await pauses.decide(review, answer)
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error.startswith(f"the agent went on to run send as proposed although {did} (review {review.row.id}), and was stopped; ")
     assert failed.traceback == ""
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     await pauses.inbox.runs.retry(run.id)
     await pauses.wait(run, RunState.FAILED, RunState.WAITING)
-    assert pauses.did(run) == [], "a retry is stopped as well, or asks"
+    assert pauses.effects(run) == [], "a retry is stopped as well, or asks"
 
 
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
 async def test_what_was_approved_runs_all_the_same(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     quiet(pauses, run)
     await pauses.decide(review, approve())
-    await pauses.done(run)
-    assert pauses.did(run) == [SENT]
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [SENT]
 
 
 async def test_a_question_still_open_is_no_yes(pauses: Reviewer) -> None:
     """Resuming one call starts the others again up to their question; with nothing to ask any more they would run."""
     run = await pauses.launch("flip_per_call", [("send", {"to": "a"}), ("send", {"to": "b"})])
-    first, second = await pauses.asked(run, 2)
+    first, second = await pauses.open_reviews(run, 2)
     quiet(pauses, run)
     await pauses.decide(first, approve())
     failed = await pauses.wait(run, RunState.FAILED)
     assert f"although its review waits for a decision (review {second.row.id})" in failed.error
-    assert [d["to"] for d in pauses.did(run)] in ([], ["a"])
+    assert [d["to"] for d in pauses.effects(run)] in ([], ["a"])
     quiet(pauses, run, on=False)
     await pauses.inbox.runs.retry(run.id)
     await pauses.wait(run, RunState.WAITING)
-    assert "b" not in [d["to"] for d in pauses.did(run)]
+    assert "b" not in [d["to"] for d in pauses.effects(run)]
 
 
 async def test_being_asked_again_lifts_the_ban(pauses: Reviewer) -> None:
     run = await pauses.launch("flip_per_call", [LETTER])
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     quiet(pauses, run)
     await pauses.decide(review, reject("no"))
     await pauses.wait(run, RunState.FAILED)
     quiet(pauses, run, on=False)
     await pauses.inbox.runs.retry(run.id)
-    again = await pauses.one(run)
+    again = await pauses.open_review(run)
     assert again.actions[0].tool_call == review.actions[0].tool_call
     await pauses.decide(again, approve())
-    await pauses.done(run)
-    assert pauses.did(run) == [SENT]
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [SENT]
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
 async def test_the_same_proposal_later_is_another(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
-    await pauses.decide(await pauses.one(run), reject("not yet"))
-    await pauses.decide(await pauses.one(run), approve())
-    await pauses.decide(await pauses.one(run), edit(to="eve"))
-    await pauses.done(run)
-    assert [d["to"] for d in pauses.did(run)] == ["bob", "eve"]
+    await pauses.decide(await pauses.open_review(run), reject("not yet"))
+    await pauses.decide(await pauses.open_review(run), approve())
+    await pauses.decide(await pauses.open_review(run), edit(to="eve"))
+    await pauses.result_of(run)
+    assert [d["to"] for d in pauses.effects(run)] == ["bob", "eve"]
 
 
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
 async def test_the_same_proposal_later_may_need_nobody(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
-    await pauses.decide(await pauses.one(run), reject("not yet"))
-    second = await pauses.one(run)
+    await pauses.decide(await pauses.open_review(run), reject("not yet"))
+    second = await pauses.open_review(run)
     quiet(pauses, run)
     await pauses.decide(second, approve())
-    await pauses.done(run)
-    assert pauses.did(run) == [SENT, SENT]
-    assert await pauses.states(run) == ["applied", "applied"]
+    await pauses.result_of(run)
+    assert pauses.effects(run) == [SENT, SENT]
+    assert await pauses.review_states(run) == ["applied", "applied"]
 
 
 # Which call a ban means

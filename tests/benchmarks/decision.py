@@ -71,7 +71,7 @@ async def measure() -> Ratio:
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder) / "hitl.db"
         async with Store.open(ours) as store:
-            await seed.many(store, PAIRS + WARM)
+            await seed.add_many_reviews(store, PAIRS + WARM)
             inbox = Inbox(store, "bench")
             waiting = [await inbox.reviews.get(id_) for id_ in await inbox.reviews.open_ids()]
             one, other = iter(waiting), iter(waiting)

@@ -16,7 +16,7 @@ def seed_home(folder: Path, count: int) -> Home:
 
     async def fill() -> None:
         async with Store.open(home.database) as store:
-            await seed.many(store, count)
+            await seed.add_many_reviews(store, count)
 
     asyncio.run(fill())
     return home

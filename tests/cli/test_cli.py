@@ -9,15 +9,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.store import migrations
-from tests.support.harness import PROJECTS, Place, rounds
-
-Own = Callable[[str], Place]
+from tests.support.harness import PROJECTS, SandboxFactory, rounds
 
 SEND = '[[["send", {"to": "a\\ud800b", "body": "x"}], ["delete", {"path": "p"}]]]'
 ACTION = {
@@ -30,13 +27,13 @@ REVIEW = {
 RUN = {"run", "agent", "thread", "state", "title", "error", "result", "activity", "input", "created_at", "started_at", "ended_at"}
 
 
-def test_everything_from_launch_to_result(own: Own) -> None:
-    place = own("pauses")
-    (launched,) = place.json("launch", "batched", '[[["send", {"to": "bob"}], ["delete", {"path": "p"}]]]', "--thread", "my thread")
+def test_everything_from_launch_to_result(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    (launched,) = sandbox.cli_json("launch", "batched", '[[["send", {"to": "bob"}], ["delete", {"path": "p"}]]]', "--thread", "my thread")
     assert launched.keys() >= RUN
     assert (launched["run"], launched["agent"], launched["thread"], launched["state"]) == ("r1", "batched", "my thread", "queued")
-    assert place.run_until_idle() == 0
-    (review,) = place.json("queue")
+    assert sandbox.run_until_idle() == 0
+    (review,) = sandbox.cli_json("queue")
     assert review.keys() >= REVIEW
     assert (review["review"], review["run"], review["state"], review["kind"]) == ("1", "r1", "open", "tool_calls")
     assert review["waiting_s"] >= 0
@@ -46,80 +43,80 @@ def test_everything_from_launch_to_result(own: Own) -> None:
     assert first["allowed"] == ["approve", "edit", "reject", "respond"]
     assert second["allowed"] == ["approve", "reject"]
     assert len(first["digest"]) == 64
-    shown = place.json("show", "1")
+    shown = sandbox.cli_json("show", "1")
     assert {*REVIEW, "context"} <= shown.keys()
     assert shown["context"]["reasoning"] == "round 1: I need send, delete"
-    assert "send" in place.cli("queue").stdout
-    assert "allowed: approve, reject" in place.cli("show", "1").stdout
+    assert "send" in sandbox.cli("queue").stdout
+    assert "allowed: approve, reject" in sandbox.cli("show", "1").stdout
 
-    assert "no longer has" in place.refused("decide", "1#0", "approve", "--digest", "0" * 64)
-    now = place.json(
+    assert "no longer has" in sandbox.cli_error("decide", "1#0", "approve", "--digest", "0" * 64)
+    now = sandbox.cli_json(
         "decide", "1#0", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}', "--digest", first["digest"], "--reviewer", "zed"
     )
     (decision,) = now["decisions"]
     assert (decision["slot"], decision["decision"], decision["by"]) == (0, "edit", "zed")
     assert decision["args"] == {"to": "zoë", "copies": 9007199254740993}
-    assert "still undecided: 1#1" in place.cli("decide", "1#0", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}').stdout
-    assert "rejected" not in place.cli("decide", "1#1", "reject", "--message", "keep it").stdout
-    assert "decided by" in place.refused("decide", "1", "approve")
-    assert place.run_until_idle() == 0
-    (run,) = place.json("runs")
+    assert "still undecided: 1#1" in sandbox.cli("decide", "1#0", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}').stdout
+    assert "rejected" not in sandbox.cli("decide", "1#1", "reject", "--message", "keep it").stdout
+    assert "decided by" in sandbox.cli_error("decide", "1", "approve")
+    assert sandbox.run_until_idle() == 0
+    (run,) = sandbox.cli_json("runs")
     assert (run["state"], run["error"]) == ("done", None)
     assert run["result"]["messages"][0]["role"] == "user"
-    whole = place.json("show", "r1")
+    whole = sandbox.cli_json("show", "r1")
     assert {*RUN, "traceback", "reviews", "trace"} <= whole.keys()
     assert whole["reviews"] == ["1"]
     assert {"seq", "at", "kind", "node", "path", "body"} <= whole["trace"][0].keys()
-    assert "result:" in place.cli("show", "r1").stdout
-    assert place.json("queue") == []
-    assert "no open reviews" in place.cli("queue").stdout
-    did = [json.loads(line) for line in place.journal.read_text().splitlines()]
+    assert "result:" in sandbox.cli("show", "r1").stdout
+    assert sandbox.cli_json("queue") == []
+    assert "no open reviews" in sandbox.cli("queue").stdout
+    did = [json.loads(line) for line in sandbox.journal.read_text().splitlines()]
     assert [(d["did"], d.get("to"), d.get("copies")) for d in did] == [("send", "zoë", 9007199254740993)]
 
 
-def test_cancel_retry_and_several_runs(own: Own) -> None:
-    place = own("pauses")
-    runs = place.json("launch", "gate_before", "--input", '{"text": "x"}', "--count", "3")
+def test_cancel_retry_and_several_runs(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    runs = sandbox.cli_json("launch", "gate_before", "--input", '{"text": "x"}', "--count", "3")
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
     assert len({run["thread"] for run in runs}) == 3
-    place.cli("cancel", "r2")
-    assert "cancelled already" in place.refused("cancel", "r2")
-    assert place.run_until_idle() == 0
-    assert [r["state"] for r in place.json("runs")] == ["waiting", "cancelled", "waiting"]
-    place.cli("retry", "r2")
-    assert "only a failed or cancelled run" in place.refused("retry", "r1")
-    assert place.run_until_idle() == 0
-    assert len(place.json("queue")) == 3
-    assert len(place.json("queue", "--limit", "1")) == 1
-    assert len(place.json("runs", "--limit", "2")) == 2
-    place.cli("decide", "2", "reject", "--message", "no")
-    assert place.run_until_idle() == 0
+    sandbox.cli("cancel", "r2")
+    assert "cancelled already" in sandbox.cli_error("cancel", "r2")
+    assert sandbox.run_until_idle() == 0
+    assert [r["state"] for r in sandbox.cli_json("runs")] == ["waiting", "cancelled", "waiting"]
+    sandbox.cli("retry", "r2")
+    assert "only a failed or cancelled run" in sandbox.cli_error("retry", "r1")
+    assert sandbox.run_until_idle() == 0
+    assert len(sandbox.cli_json("queue")) == 3
+    assert len(sandbox.cli_json("queue", "--limit", "1")) == 1
+    assert len(sandbox.cli_json("runs", "--limit", "2")) == 2
+    sandbox.cli("decide", "2", "reject", "--message", "no")
+    assert sandbox.run_until_idle() == 0
 
 
-def test_agents_and_doctor(own: Own) -> None:
-    place = own("dotenv")
-    (agent,) = place.json("agents", place.target)
+def test_agents_and_doctor(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    (agent,) = sandbox.cli_json("agents", sandbox.target)
     assert agent["agent"] == "agent"
     assert {"agent", "project", "label", "description", "takes_text", "input_schema", "error"} <= agent.keys()
-    assert "agent" in place.cli("agents").stdout
-    (place.folder / "bad.py").write_text("import nothing_at_all")
-    (place.folder / "gone.py").write_text("import os; os._exit(3)")
-    findings = json.loads(place.cli("doctor", place.target, "bad.py:graph", "gone.py:graph", "--json", code=1).stdout)
+    assert "agent" in sandbox.cli("agents").stdout
+    (sandbox.folder / "bad.py").write_text("import nothing_at_all")
+    (sandbox.folder / "gone.py").write_text("import os; os._exit(3)")
+    findings = json.loads(sandbox.cli("doctor", sandbox.target, "bad.py:graph", "gone.py:graph", "--json", code=1).stdout)
     bad = {finding["what"]: finding["found"] for finding in findings if not finding["good"]}
     assert bad == {
         "agent graph": "ModuleNotFoundError: No module named 'nothing_at_all'",
         "gone.py:graph": "loading ended with exit code 3",
     }
-    done = place.cli("agents", "gone.py:graph", code=1)
+    done = sandbox.cli("agents", "gone.py:graph", code=1)
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
 
 
-def test_wrong_decisions_are_sentences(own: Own) -> None:
-    place = own("pauses")
-    place.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
-    assert place.run_until_idle() == 0  # one after the other, so that the reviews have their numbers
-    place.cli("launch", "anything", "--input", '{"value": "well?"}')
-    assert place.run_until_idle() == 0
+def test_wrong_decisions_are_sentences(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    sandbox.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
+    assert sandbox.run_until_idle() == 0  # one after the other, so that the reviews have their numbers
+    sandbox.cli("launch", "anything", "--input", '{"value": "well?"}')
+    assert sandbox.run_until_idle() == 0
     mistakes = {
         ("1", "edit", "--args", "{"): "--args is not JSON",
         ("1", "edit", "--args", "[1]"): "not an object",
@@ -147,24 +144,24 @@ def test_wrong_decisions_are_sentences(own: Own) -> None:
         ("1" * 30, "approve"): "is not a review",
     }
     for args, sentence in mistakes.items():
-        assert sentence in place.refused("decide", *args), args
-    assert [r["decisions"] for r in place.json("queue")] == [[], []]
-    place.cli("decide", "2", "respond", "--args", "null")
+        assert sentence in sandbox.cli_error("decide", *args), args
+    assert [r["decisions"] for r in sandbox.cli_json("queue")] == [[], []]
+    sandbox.cli("decide", "2", "respond", "--args", "null")
 
 
-def test_unknown_ids_are_sentences(own: Own) -> None:
-    place = own("pauses")
-    assert place.refused("show", "5") == "there is no review 5; `hitl-tui queue` lists what waits"
-    assert place.refused("show", "r5") == "there is no run r5; `hitl-tui runs` lists them"
-    assert "there is no run" in place.refused("retry", "r5")
-    assert "there is no run" in place.refused("cancel", "5")
-    assert "is not a run" in place.refused("cancel", "five")
-    assert "is not a review" in place.refused("show", "five")
-    assert "is not" in place.refused("show", "running")
+def test_unknown_ids_are_sentences(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    assert sandbox.cli_error("show", "5") == "there is no review 5; `hitl-tui queue` lists what waits"
+    assert sandbox.cli_error("show", "r5") == "there is no run r5; `hitl-tui runs` lists them"
+    assert "there is no run" in sandbox.cli_error("retry", "r5")
+    assert "there is no run" in sandbox.cli_error("cancel", "5")
+    assert "is not a run" in sandbox.cli_error("cancel", "five")
+    assert "is not a review" in sandbox.cli_error("show", "five")
+    assert "is not" in sandbox.cli_error("show", "running")
 
 
-def test_usage_mistakes_exit_with_2(own: Own) -> None:
-    place = own("pauses")
+def test_usage_mistakes_exit_with_2(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     for args in (
         ["launch", "batched"],
         ["launch", "batched", "text", "--input", "{}"],
@@ -174,134 +171,136 @@ def test_usage_mistakes_exit_with_2(own: Own) -> None:
         ["queue", "--limit", "x"],
         ["queue", "--nonsense"],
     ):
-        place.cli(*args, code=2)
+        sandbox.cli(*args, code=2)
 
 
-def test_launch_mistakes_are_sentences(own: Own) -> None:
-    place = own("pauses")
-    assert place.cli("agents", place.target)
-    (place.folder / "input.json").write_text('{"text": ')
-    assert "the input is not JSON" in place.refused("launch", "gate_before", "--input-file", "input.json")
-    assert "takes no plain text" in place.refused("launch", "fan_out", "hello")
-    assert "does not fit function: text: 5 is not of type 'string'" in place.refused("launch", "function", "--input", '{"text": 5}')
-    assert "cannot share the thread" in place.refused("launch", "batched", "x", "--count", "2", "--thread", "t")
-    done = place.cli("launch", "batchd", "x")
+def test_launch_mistakes_are_sentences(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    assert sandbox.cli("agents", sandbox.target)
+    (sandbox.folder / "input.json").write_text('{"text": ')
+    assert "the input is not JSON" in sandbox.cli_error("launch", "gate_before", "--input-file", "input.json")
+    assert "takes no plain text" in sandbox.cli_error("launch", "fan_out", "hello")
+    assert "does not fit function: text: 5 is not of type 'string'" in sandbox.cli_error("launch", "function", "--input", '{"text": 5}')
+    assert "cannot share the thread" in sandbox.cli_error("launch", "batched", "x", "--count", "2", "--thread", "t")
+    done = sandbox.cli("launch", "batchd", "x")
     assert "no agent batchd is known yet (known: batched" in done.stderr
-    (place.folder / "input.json").write_bytes(b'{"text": "gr\xc3\xbc\xc3\x9f"}')
-    (run,) = place.json("launch", "nested", "--input-file", "input.json")
+    (sandbox.folder / "input.json").write_bytes(b'{"text": "gr\xc3\xbc\xc3\x9f"}')
+    (run,) = sandbox.cli_json("launch", "nested", "--input-file", "input.json")
     assert run["input"] == {"input": {"text": "grüß"}}
 
 
-def test_arguments_that_are_no_text_are_a_sentence(own: Own) -> None:
-    place = own("pauses")
+def test_arguments_that_are_no_text_are_a_sentence(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     for args in ([b"launch", b"\xff", b"text"], [b"launch", b"batched", b"text", b"--thread", b"\xff"], [b"decide", b"\xff", b"approve"]):
-        command = [sys.executable.encode(), b"-m", b"hitl_tui", *args, b"--home", os.fsencode(place.home.path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=place.env)
+        command = [sys.executable.encode(), b"-m", b"hitl_tui", *args, b"--home", os.fsencode(sandbox.home.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=sandbox.env)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert done.stderr.startswith("hitl-tui: ")
 
 
-def test_targets_that_are_none_are_sentences(own: Own, tmp_path: Path) -> None:
-    place = own("nowhere")
-    assert "there is no nowhere" in place.refused("worker", "nowhere", "--until-idle")
-    assert "there is no nowhere" in place.refused("agents", "nowhere")
-    assert "there is no nowhere" in place.refused("doctor", "nowhere")
-    (place.folder / "langgraph.json").write_text("{")
-    assert "langgraph.json cannot be read" in place.refused("worker", "langgraph.json", "--until-idle")
-    (place.folder / "five.py").write_text("graph = 5\n")
-    done = place.cli("worker", "five.py:graph", "--until-idle")
+def test_targets_that_are_none_are_sentences(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+    sandbox = new_sandbox("nowhere")
+    assert "there is no nowhere" in sandbox.cli_error("worker", "nowhere", "--until-idle")
+    assert "there is no nowhere" in sandbox.cli_error("agents", "nowhere")
+    assert "there is no nowhere" in sandbox.cli_error("doctor", "nowhere")
+    (sandbox.folder / "langgraph.json").write_text("{")
+    assert "langgraph.json cannot be read" in sandbox.cli_error("worker", "langgraph.json", "--until-idle")
+    (sandbox.folder / "five.py").write_text("graph = 5\n")
+    done = sandbox.cli("worker", "five.py:graph", "--until-idle")
     assert "graph cannot be loaded: it is a int, not a graph" in done.stderr
 
 
 @pytest.mark.parametrize(
     "command", [["queue"], ["worker", "--until-idle", str(PROJECTS / "dotenv")], ["launch", "a", "b"], ["runs"]], ids=" ".join
 )
-def test_a_home_that_cannot_be_used_is_a_sentence(own: Own, command: list[str]) -> None:
-    place = own("dotenv")
-    database = place.home.database
+def test_a_home_that_cannot_be_used_is_a_sentence(new_sandbox: SandboxFactory, command: list[str]) -> None:
+    sandbox = new_sandbox("dotenv")
+    database = sandbox.home.database
     with contextlib.closing(sqlite3.connect(database)) as db:
         db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 1}")
-    assert "was written by a newer hitl-tui" in place.refused(*command)
+    assert "was written by a newer hitl-tui" in sandbox.cli_error(*command)
     database.write_bytes(b"not a database at all, only text that is longer than a header of SQLite's would be, and more" * 20)
-    assert "is damaged or no database" in place.refused(*command)
+    assert "is damaged or no database" in sandbox.cli_error(*command)
     database.unlink()
     database.mkdir()
-    assert "cannot be opened" in place.refused(*command)
+    assert "cannot be opened" in sandbox.cli_error(*command)
     database.rmdir()
-    place.home.config.write_text("colour = 'red'")
-    assert "unknown key 'colour'" in place.refused(*command)
-    place.home.config.write_text("concurrency = 0")
-    assert "concurrency is not a number from 1 to 1000" in place.refused(*command)
-    place.home.config.write_text("[")
-    assert "is not TOML" in place.refused(*command)
+    sandbox.home.config.write_text("colour = 'red'")
+    assert "unknown key 'colour'" in sandbox.cli_error(*command)
+    sandbox.home.config.write_text("concurrency = 0")
+    assert "concurrency is not a number from 1 to 1000" in sandbox.cli_error(*command)
+    sandbox.home.config.write_text("[")
+    assert "is not TOML" in sandbox.cli_error(*command)
 
 
-def test_a_home_that_is_a_file_is_a_sentence(own: Own) -> None:
-    place = own("dotenv")
-    (place.folder / "file").write_text("")
+def test_a_home_that_is_a_file_is_a_sentence(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    (sandbox.folder / "file").write_text("")
     for home in ("file", "file/inside", "/proc/nowhere"):
         done = subprocess.run(
-            [sys.executable, "-m", "hitl_tui", "queue", "--home", home], capture_output=True, text=True, check=False, cwd=place.folder
+            [sys.executable, "-m", "hitl_tui", "queue", "--home", home], capture_output=True, text=True, check=False, cwd=sandbox.folder
         )
         assert done.returncode == 1
-        assert done.stderr.startswith(f"hitl-tui: the home {place.folder / home} cannot be created: "), done.stderr
+        assert done.stderr.startswith(f"hitl-tui: the home {sandbox.folder / home} cannot be created: "), done.stderr
 
 
-def test_damage_found_later_is_a_sentence(own: Own) -> None:
-    place = own("dotenv")
-    (place.folder / "input").write_text(json.dumps({"text": "x" * 200_000}))
-    place.cli("launch", "agent", "--input-file", "input")
-    with contextlib.closing(sqlite3.connect(place.home.database)) as db:
+def test_damage_found_later_is_a_sentence(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    (sandbox.folder / "input").write_text(json.dumps({"text": "x" * 200_000}))
+    sandbox.cli("launch", "agent", "--input-file", "input")
+    with contextlib.closing(sqlite3.connect(sandbox.home.database)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    size = place.home.database.stat().st_size
-    with place.home.database.open("r+b") as file:
+    size = sandbox.home.database.stat().st_size
+    with sandbox.home.database.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(size - 8192))
-    assert "damaged" in place.refused("runs")
-    assert "BAD" in place.cli("doctor", place.target, code=1).stdout
+    assert "damaged" in sandbox.cli_error("runs")
+    assert "BAD" in sandbox.cli("doctor", sandbox.target, code=1).stdout
 
 
-def test_damaged_checkpoints_are_a_sentence(own: Own) -> None:
-    place = own("dotenv")
-    place.home.checkpoints.write_bytes(b"nonsense " * 1000)
-    done = place.cli("worker", place.target, "--until-idle", code=1)
+def test_damaged_checkpoints_are_a_sentence(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    sandbox.home.checkpoints.write_bytes(b"nonsense " * 1000)
+    done = sandbox.cli("worker", sandbox.target, "--until-idle", code=1)
     assert "checkpoints.db is damaged or no database: file is not a database" in done.stderr
 
 
-def test_home_and_reviewer_from_elsewhere(own: Own) -> None:
-    place = own("pauses")
+def test_home_and_reviewer_from_elsewhere(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     command = [sys.executable, "-m", "hitl_tui"]
-    env = {**place.env, "HITL_TUI_HOME": str(place.folder / "other")}
+    env = {**sandbox.env, "HITL_TUI_HOME": str(sandbox.folder / "other")}
     done = subprocess.run([*command, "launch", "letters", "hello", "--json"], capture_output=True, text=True, check=True, env=env)
     assert json.loads(done.stdout)[0]["run"] == "r1"
-    assert (place.folder / "other" / "hitl.db").stat().st_mode & 0o777 == 0o600
-    done = subprocess.run([*command, "--home", str(place.home.path), "runs", "--json"], capture_output=True, text=True, check=True, env=env)
+    assert (sandbox.folder / "other" / "hitl.db").stat().st_mode & 0o777 == 0o600
+    done = subprocess.run(
+        [*command, "--home", str(sandbox.home.path), "runs", "--json"], capture_output=True, text=True, check=True, env=env
+    )
     assert json.loads(done.stdout) == []
-    place.home.config.write_text('reviewer = "from the file"')
-    place.cli("launch", "anything", "--input", '{"value": 1}')
-    assert place.run_until_idle() == 0
-    assert "by from the file" in place.cli("decide", "1", "approve").stdout
+    sandbox.home.config.write_text('reviewer = "from the file"')
+    sandbox.cli("launch", "anything", "--input", '{"value": 1}')
+    assert sandbox.run_until_idle() == 0
+    assert "by from the file" in sandbox.cli("decide", "1", "approve").stdout
 
 
-def test_output_cannot_act_on_the_terminal(own: Own) -> None:
-    place = own("pauses")
+def test_output_cannot_act_on_the_terminal(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     evil = "\x1b]0;owned\x07\x1b[2J\r\u202eevil\u200b"
-    place.cli("launch", "anything", "--input", json.dumps({"value": {"question": evil}}))
-    assert place.run_until_idle() == 0
+    sandbox.cli("launch", "anything", "--input", json.dumps({"value": {"question": evil}}))
+    assert sandbox.run_until_idle() == 0
     for args in (["queue"], ["show", "1"], ["runs"], ["show", "r1"], ["queue", "--json"], ["show", "1", "--json"]):
-        out = place.cli(*args).stdout
+        out = sandbox.cli(*args).stdout
         assert not set(out) & {"\x1b", "\x07", "\r", "\u202e", "\u200b"}, args
 
 
-def test_worker_of_several_targets_and_its_end(own: Own) -> None:
-    place = own("dotenv")
-    place.cli("launch", "agent", "--input", '{"text": "x"}')
-    place.cli("launch", "graph", "--input", '{"text": "x"}')
-    place.cli("worker", place.target, str(PROJECTS / "singles/one.py:graph"), "--until-idle")
-    assert [r["result"]["by"] for r in place.json("runs")] == ["one", "from the file"]
-    command = [sys.executable, "-m", "hitl_tui", "worker", place.target, "--home", str(place.home.path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=place.env) as worker:
+def test_worker_of_several_targets_and_its_end(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
+    sandbox.cli("launch", "agent", "--input", '{"text": "x"}')
+    sandbox.cli("launch", "graph", "--input", '{"text": "x"}')
+    sandbox.cli("worker", sandbox.target, str(PROJECTS / "singles/one.py:graph"), "--until-idle")
+    assert [r["result"]["by"] for r in sandbox.cli_json("runs")] == ["one", "from the file"]
+    command = [sys.executable, "-m", "hitl_tui", "worker", sandbox.target, "--home", str(sandbox.home.path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=sandbox.env) as worker:
         assert worker.stderr
         assert worker.stderr.readline() == "worker of dotenv: agent\n"
         worker.send_signal(signal.SIGINT)
@@ -309,15 +308,15 @@ def test_worker_of_several_targets_and_its_end(own: Own) -> None:
         assert worker.stderr.read() == ""
 
 
-def test_what_was_just_decided_is_taken_back(own: Own) -> None:
-    place = own("pauses")
-    place.cli("launch", "batched", rounds([("send", {"to": "ann", "body": "hi"})]))
-    place.run_until_idle()
-    place.cli("decide", "1", "approve", "--grace", "10m", "--reviewer", "ann")
-    assert place.refused("decide", "1", "reject").startswith("review 1 is approved by ann at ")
-    assert "the last decision is ann's" in place.refused("undo", "1", "--reviewer", "bob")
-    place.cli("undo", "1", "--reviewer", "ann")
-    place.cli("decide", "1", "reject", "--reviewer", "ann")
-    place.run_until_idle()
-    assert not place.journal.exists()
-    assert "was rejected by ann at" in (late := place.refused("undo", "1", "--reviewer", "ann")) and "it was applied" in late
+def test_what_was_just_decided_is_taken_back(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    sandbox.cli("launch", "batched", rounds([("send", {"to": "ann", "body": "hi"})]))
+    sandbox.run_until_idle()
+    sandbox.cli("decide", "1", "approve", "--grace", "10m", "--reviewer", "ann")
+    assert sandbox.cli_error("decide", "1", "reject").startswith("review 1 is approved by ann at ")
+    assert "the last decision is ann's" in sandbox.cli_error("undo", "1", "--reviewer", "bob")
+    sandbox.cli("undo", "1", "--reviewer", "ann")
+    sandbox.cli("decide", "1", "reject", "--reviewer", "ann")
+    sandbox.run_until_idle()
+    assert not sandbox.journal.exists()
+    assert "was rejected by ann at" in (late := sandbox.cli_error("undo", "1", "--reviewer", "ann")) and "it was applied" in late

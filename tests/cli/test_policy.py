@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 
-from tests.support.harness import Place, rounds
+from tests.support.harness import SandboxFactory, rounds
 
-Own = Callable[[str], Place]
 SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
 
 
-def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(own: Own) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
-    assert "there is no" in place.refused("policy", "check")
-    place.cli("policy", "init")
+def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
+    assert "there is no" in sandbox.cli_error("policy", "check")
+    sandbox.cli("policy", "init")
     assert path.stat().st_mode & 0o077 == 0
-    assert "is valid: 6 rules" in place.cli("policy", "check").stdout
-    assert place.home.is_ours() or not place.home.database.exists()
+    assert "is valid: 6 rules" in sandbox.cli("policy", "check").stdout
+    assert sandbox.home.is_ours() or not sandbox.home.database.exists()
     path.write_text("mine")
-    assert "already" in place.refused("policy", "init")
+    assert "already" in sandbox.cli_error("policy", "init")
     assert path.read_text() == "mine"
 
 
-def test_check_tells_mistakes_and_warnings_with_their_lines(own: Own) -> None:
-    place = own("pauses")
-    path = place.folder / "tried.toml"
+def test_check_tells_mistakes_and_warnings_with_their_lines(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.folder / "tried.toml"
     path.write_text('[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
-    assert f"{path}:4: warning: rule 'b' can never match" in place.cli("policy", "check", str(path)).stdout
+    assert f"{path}:4: warning: rule 'b' can never match" in sandbox.cli("policy", "check", str(path)).stdout
     path.write_text('[[rule]]\nname = "a"\nwhen = "args.x >> 1"\noutcome = "aks"\n')
-    lines = place.cli("policy", "check", str(path), code=1).stdout.splitlines()
+    lines = sandbox.cli("policy", "check", str(path), code=1).stdout.splitlines()
     assert lines[0].startswith(f"{path}:3: error: when cannot be read: expected a value")
     assert lines[1:3] == ["    args.x >> 1", "            ^"]
     assert lines[3].startswith(f"{path}:4: error: outcome cannot be 'aks'")
@@ -43,45 +41,45 @@ def test_check_tells_mistakes_and_warnings_with_their_lines(own: Own) -> None:
     assert '"hint": "did you mean spot_check?"' in told.stdout
 
 
-def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_through(own: Own) -> None:
-    place = own("pauses")
+def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_through(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     for _ in range(2):
-        place.cli("launch", "batched", SENDS)
-    assert place.run_until_idle() == 0
-    first, second = place.json("queue")
+        sandbox.cli("launch", "batched", SENDS)
+    assert sandbox.run_until_idle() == 0
+    first, second = sandbox.cli_json("queue")
     for review in (first["review"], second["review"]):
-        place.cli("decide", f"{review}#0", "approve")
-        place.cli("decide", f"{review}#1", "reject")
-    path = place.folder / "tried.toml"
+        sandbox.cli("decide", f"{review}#0", "approve")
+        sandbox.cli("decide", f"{review}#1", "reject")
+    path = sandbox.folder / "tried.toml"
     path.write_text(
         '[[rule]]\nname = "deletes"\ntool = "delete"\noutcome = "auto"\n'
         '[[rule]]\nname = "letters"\ntool = "send"\nwhen = \'args.to in domain("example.com")\'\noutcome = "takeover"\n'
     )
-    told = place.json("policy", "replay", "--policy", str(path))
+    told = sandbox.cli_json("policy", "replay", "--policy", str(path))
     through = {"was": "rejected", "would": "auto", "rule": "deletes", "tool": "delete", "count": 2, "reviews": ["1", "2"]}
     taken = {"was": "approved", "would": "takeover", "rule": "letters", "tool": "send", "count": 2, "reviews": ["1", "2"]}
     assert told == {"actions": 4, "same": 0, "different": 4, "differences": [taken, through], "let_through": [through]}
-    shown = place.cli("policy", "replay", "--since", "2w", "--policy", str(path)).stdout
+    shown = sandbox.cli("policy", "replay", "--since", "2w", "--policy", str(path)).stdout
     assert "2 rejected actions WOULD HAVE RUN:\n2 ×  rejected → auto  delete  by deletes  reviews 1, 2" in shown
     path.write_text("")
-    assert place.json("policy", "replay", "--policy", str(path))["same"] == 4
-    assert "no rejected action would have run" in place.cli("policy", "replay", "--policy", str(path)).stdout
-    assert "no unit" in place.refused("policy", "replay", "--since", "30")
-    assert "there is no" in place.refused("policy", "replay")
+    assert sandbox.cli_json("policy", "replay", "--policy", str(path))["same"] == 4
+    assert "no rejected action would have run" in sandbox.cli("policy", "replay", "--policy", str(path)).stdout
+    assert "no unit" in sandbox.cli_error("policy", "replay", "--since", "30")
+    assert "there is no" in sandbox.cli_error("policy", "replay")
 
 
-def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_same(own: Own) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_same(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
     path.write_text('[[rule]]\nname = "letters"\ntool = "send"\noutcome = "takeover"\n[[rule]]\nname = "rest"\noutcome = "ask"\n')
-    place.cli("launch", "batched", SENDS)
-    assert place.run_until_idle() == 0
-    place.cli("decide", "1#0", "approve")
-    place.cli("decide", "1#1", "reject")
-    told = place.json("policy", "replay")
+    sandbox.cli("launch", "batched", SENDS)
+    assert sandbox.run_until_idle() == 0
+    sandbox.cli("decide", "1#0", "approve")
+    sandbox.cli("decide", "1#1", "reject")
+    told = sandbox.cli_json("policy", "replay")
     assert (told["actions"], told["same"], told["differences"]) == (2, 2, [])
     path.write_text(path.read_text().replace("takeover", "ask"))
-    (turn,) = place.json("policy", "replay")["differences"]
+    (turn,) = sandbox.cli_json("policy", "replay")["differences"]
     assert (turn["was"], turn["would"], turn["rule"]) == ("takeover", "ask", "letters")
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hitl_tui.agents.targets import parse, root_of
 from hitl_tui.store import Store
-from tests.support.harness import PROJECTS, Place, reviewer, rounds
+from tests.support.harness import PROJECTS, Sandbox, SandboxFactory, open_reviewer, rounds
 
-Own = Callable[[str], Place]
 SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
 POLICY = (
     'spot_check = 0\n[[rule]]\nname = "deletes"\ntool = "delete"\nrisk = "irreversible"\noutcome = "ask"\n'
@@ -43,19 +41,19 @@ graph = StateGraph(State).add_node(send).set_entry_point("send").compile()
 """
 
 
-async def policies(place: Place) -> list[dict[str, object]]:
+async def policies(sandbox: Sandbox) -> list[dict[str, object]]:
     """The policies in the log, oldest first."""
-    async with Store.open(place.home.database) as store:
+    async with Store.open(sandbox.home.database) as store:
         return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 
 
-def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+def test_every_rule_says_why_it_speaks_or_does_not(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY)
-    place.cli("launch", "batched", SENDS, "--tag", "eu")
-    assert place.run_until_idle() == 0
-    told = place.json("policy", "explain", "1")
+    sandbox.cli("launch", "batched", SENDS, "--tag", "eu")
+    assert sandbox.run_until_idle() == 0
+    told = sandbox.cli_json("policy", "explain", "1")
     assert (told["review"], told["policy"], told["problem"]) == ("1", str(path), None)
     send, delete = told["actions"]
     assert [(step["name"], step["mark"]) for step in send["steps"]] == [
@@ -63,66 +61,66 @@ def test_every_rule_says_why_it_speaks_or_does_not(own: Own) -> None:
         ("spot check", "skipped"),
     ]  # fmt: skip
     assert send["steps"][1]["why"] == "its run has no tag night"
-    assert send["facts"]["tags"] == place.json("show", "r1")["tags"] == ["eu"]
-    assert "\ntags: eu\n" in place.cli("show", "r1").stdout
+    assert send["facts"]["tags"] == sandbox.cli_json("show", "r1")["tags"] == ["eu"]
+    assert "\ntags: eu\n" in sandbox.cli("show", "r1").stdout
     assert send["when_asked"] == {"outcome": "ask", "rule": "letters", "reason": "rule 'letters' says ask"}
     assert (delete["verdict"]["outcome"], delete["verdict"]["rule"], delete["verdict"]["risk"]) == ("ask", "deletes", "irreversible")
-    shown = place.cli("policy", "explain", "1#0").stdout
+    shown = sandbox.cli("policy", "explain", "1#0").stdout
     assert "#1" not in shown
     assert "  line 12  letters        matched    rule 'letters' says ask (args.to is \"ann@example.com\")" in shown
     assert shown.endswith("  → asks: rule 'letters' says ask\n")
 
 
-def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(own: Own) -> None:
-    place = own("pauses")
-    place.cli("launch", "batched", SENDS)
-    assert place.run_until_idle() == 0
-    assert "→ asks: there is no policy, so everything asks" in place.cli("policy", "explain", "1").stdout
-    assert place.json("policy", "explain", "1")["actions"][0]["steps"] == []
-    path = place.home.path / "policy.toml"
+def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    sandbox.cli("launch", "batched", SENDS)
+    assert sandbox.run_until_idle() == 0
+    assert "→ asks: there is no policy, so everything asks" in sandbox.cli("policy", "explain", "1").stdout
+    assert sandbox.cli_json("policy", "explain", "1")["actions"][0]["steps"] == []
+    path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY.replace('outcome = "takeover"', 'outcome = "deny"').replace('tags = ["night"]\n', ""))
-    shown = place.cli("policy", "explain", "1#0").stdout
+    shown = sandbox.cli("policy", "explain", "1#0").stdout
     assert "→ denied: rule 'night letters' says deny\n  when the review opened: there was no policy, and everything asked" in shown
     path.write_text("spot_chek = 1")
-    told = place.json("policy", "explain", "1#1")
+    told = sandbox.cli_json("policy", "explain", "1#1")
     assert "spot_chek" in told["problem"]
     assert "spot_chek" in told["actions"][0]["verdict"]["reason"]
-    assert "no action 7; it has 0, 1" in place.refused("policy", "explain", "1#7")
-    assert "no review 9" in place.refused("policy", "explain", "9")
-    assert "'x' is not a review" in place.refused("policy", "explain", "x")
+    assert "no action 7; it has 0, 1" in sandbox.cli_error("policy", "explain", "1#7")
+    assert "no review 9" in sandbox.cli_error("policy", "explain", "9")
+    assert "'x' is not a review" in sandbox.cli_error("policy", "explain", "x")
 
 
-def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(own: Own, tmp_path: Path) -> None:
+def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     project = tmp_path / "mine"
     project.mkdir()
     (project / "asks.py").write_text(ASKS)
     (project / "langgraph.json").write_text('{"graphs": {"asks": "./asks.py:graph"}}')
     (project / "policy.toml").write_text('groups = { leads = ["cleo"] }\n' + POLICY)
-    place = own(str(project))
-    place.cli("launch", "asks", "--input", '{"text": "x"}')
-    assert place.run_until_idle() == 0
-    assert place.json("policy", "explain", "1")["policy"] == str(project / "policy.toml")
-    assert "leeds" in place.refused("escalate", "1", "--to", "leeds")
-    place.cli("escalate", "1", "--to", "leads")
-    (place.home.path / "policy.toml").write_text("")
-    assert place.json("policy", "explain", "1")["policy"] == str(place.home.path / "policy.toml")
+    sandbox = new_sandbox(str(project))
+    sandbox.cli("launch", "asks", "--input", '{"text": "x"}')
+    assert sandbox.run_until_idle() == 0
+    assert sandbox.cli_json("policy", "explain", "1")["policy"] == str(project / "policy.toml")
+    assert "leeds" in sandbox.cli_error("escalate", "1", "--to", "leeds")
+    sandbox.cli("escalate", "1", "--to", "leads")
+    (sandbox.home.path / "policy.toml").write_text("")
+    assert sandbox.cli_json("policy", "explain", "1")["policy"] == str(sandbox.home.path / "policy.toml")
 
 
 @pytest.mark.slow
-async def test_another_policy_is_in_the_history_once_and_so_is_its_end(own: Own) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+async def test_another_policy_is_in_the_history_once_and_so_is_its_end(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
 
     def run() -> None:
-        place.cli("launch", "batched", SENDS)
-        assert place.run_until_idle() == 0
+        sandbox.cli("launch", "batched", SENDS)
+        assert sandbox.run_until_idle() == 0
 
     run()
-    assert await policies(place) == []
+    assert await policies(sandbox) == []
     path.write_text(POLICY)
     run()
     run()
-    (first,) = await policies(place)
+    (first,) = await policies(sandbox)
     assert (first["path"], first["rules"], first["problem"]) == (str(path), 3, "")
     path.write_text("rule = 1")
     run()
@@ -131,23 +129,23 @@ async def test_another_policy_is_in_the_history_once_and_so_is_its_end(own: Own)
     run()
     path.write_text(POLICY)
     run()
-    _, broken, gone, again = await policies(place)
+    _, broken, gone, again = await policies(sandbox)
     assert (broken["rules"], broken["problem"]) == (0, "line 1: rule is not a list of tables; write [[rule]]")
     assert (gone["hash"], gone["rules"]) == ("", 0)
     assert again == first
 
 
-async def test_a_worker_that_lives_sees_a_policy_change_with_the_next_pause(own: Own) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+async def test_a_worker_that_lives_sees_a_policy_change_with_the_next_pause(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY)
-    place.start()
-    async with reviewer(place) as someone:
-        await someone.one(await someone.launch("batched", [("send", {"to": "a"})]))
+    sandbox.start()
+    async with open_reviewer(sandbox) as reviewer:
+        await reviewer.open_review(await reviewer.launch("batched", [("send", {"to": "a"})]))
         path.write_text(POLICY + "# more\n")
         for _ in range(3):
-            await someone.one(await someone.launch("batched", [("send", {"to": "a"})]))
-    first, second = await policies(place)
+            await reviewer.open_review(await reviewer.launch("batched", [("send", {"to": "a"})]))
+    first, second = await policies(sandbox)
     assert first["hash"] != second["hash"]
 
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import Answer, Review, ReviewState, Run, RunState
-from tests.support.harness import Place, Reviewer, Worker, approve, edit, reject, respond, results, reviewer, rounds
+from tests.support.harness import (
+    Reviewer,
+    SandboxFactory,
+    Worker,
+    approve,
+    edit,
+    open_reviewer,
+    reject,
+    respond,
+    rounds,
+    tool_results,
+)
 from tests.support.tiers import sampled
 
-Own = Callable[[str], Place]
 TO = {"to": "ann", "body": "hi", "copies": 1}
 MAY = "may have run once"
 
@@ -37,36 +47,36 @@ GUARDED = frozenset({"send", "answered", "call", "function", "publish", "fill"})
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of every kind of pause in a home of their own, with no worker yet."""
-    async with reviewer(own("pauses")) as someone:
-        yield someone
+    async with open_reviewer(new_sandbox("pauses")) as reviewer:
+        yield reviewer
 
 
-async def to_the_end(someone: Reviewer, run: int, worker: Worker) -> list[Review]:
+async def to_the_end(reviewer: Reviewer, run: int, worker: Worker) -> list[Review]:
     """Say yes to everything until the run has ended, with a new worker whenever one is dead; the reviews as they were decided."""
     decided: list[Review] = []
     for _ in range(4000):
         if worker.poll() is not None:
-            worker = someone.place.start()
-        now = await someone.inbox.runs.get(run)
+            worker = reviewer.sandbox.start()
+        now = await reviewer.inbox.runs.get(run)
         if now.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED):
             assert now.state is RunState.DONE, now.error
             return decided
-        for row in await someone.inbox.reviews.of_run(run):
+        for row in await reviewer.inbox.reviews.of_run(run):
             if row.state == ReviewState.OPEN:
-                review = await someone.inbox.reviews.get(row.id)
+                review = await reviewer.inbox.reviews.get(row.id)
                 decided.append(review)
-                await someone.decide(review, *(approve() if "approve" in a.allowed else respond("yes") for a in review.actions))
+                await reviewer.decide(review, *(approve() if "approve" in a.allowed else respond("yes") for a in review.actions))
         await asyncio.sleep(0.01)
-    raise AssertionError(f"run r{run} is stuck: {await someone.inbox.runs.get(run)}")
+    raise AssertionError(f"run r{run} is stuck: {await reviewer.inbox.runs.get(run)}")
 
 
-async def launched(someone: Reviewer, agent: str, *calls: tuple[str, dict[str, Any]]) -> Run:
+async def launched(reviewer: Reviewer, agent: str, *calls: tuple[str, dict[str, Any]]) -> Run:
     """A run of an agent of either sort."""
     if agent in CALLS:
-        return await someone.launch(agent, list(calls) or [("send", TO)])
-    return await someone.launch(agent, given=INPUTS[agent])
+        return await reviewer.launch(agent, list(calls) or [("send", TO)])
+    return await reviewer.launch(agent, given=INPUTS[agent])
 
 
 RESUMES = ("batched", "gate_inside", "react")
@@ -83,19 +93,19 @@ DEATHS = [
 @pytest.mark.parametrize(
     ("agent", "step"), sampled([*IN_THE_GATE, *(death for death in DEATHS if death not in IN_THE_GATE)], gate=len(IN_THE_GATE))
 )
-async def test_a_worker_dies_at_a_step(alone: Reviewer, agent: str, step: Failpoint) -> None:
-    run = await launched(alone, agent)
-    worker = alone.place.start(kill_at=step)
-    decided = await to_the_end(alone, run.id, worker)
+async def test_a_worker_dies_at_a_step(fresh_reviewer: Reviewer, agent: str, step: Failpoint) -> None:
+    run = await launched(fresh_reviewer, agent)
+    worker = fresh_reviewer.sandbox.start(kill_at=step)
+    decided = await to_the_end(fresh_reviewer, run.id, worker)
     assert worker.wait() == -signal.SIGKILL, "the step was reached"
     marked = [review.row.note for review in decided if MAY in review.row.note]
     if step not in (Failpoint.SUBMITTED, Failpoint.RESUMED):
         assert not marked, "no answer was on its way when the worker died"
     if step is Failpoint.SUBMITTED:
         assert marked, "the ledger says that an answer may have been sent"
-    acted = Counter(str(sorted(did.items())) for did in alone.did(run) if did["did"] in GUARDED)
+    acted = Counter(str(sorted(did.items())) for did in fresh_reviewer.effects(run) if did["did"] in GUARDED)
     assert all(count == 1 or (marked and count == 2) for count in acted.values()), acted
-    assert set(await alone.states(run)) <= {"applied", "failed", "stale"}
+    assert set(await fresh_reviewer.review_states(run)) <= {"applied", "failed", "stale"}
 
 
 # Inside a tool that somebody approved
@@ -104,221 +114,221 @@ async def test_a_worker_dies_at_a_step(alone: Reviewer, agent: str, step: Failpo
 SLOW = ("slow", {"seconds": 0.6})
 
 
-async def test_killed_while_a_single_call_runs_a_person_is_asked_again(alone: Reviewer) -> None:
-    run = await alone.launch("per_call", [SLOW, ("send", {"to": "a"})])
-    worker = alone.place.start()
-    slow, send = await alone.asked(run, 2)
-    await alone.decide(slow, approve())
-    await alone.decide(send, approve())
-    await alone.until_did(run, "slow begins")
-    await alone.until_did(run, "send")
+async def test_killed_while_a_single_call_runs_a_person_is_asked_again(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("per_call", [SLOW, ("send", {"to": "a"})])
+    worker = fresh_reviewer.sandbox.start()
+    slow, send = await fresh_reviewer.open_reviews(run, 2)
+    await fresh_reviewer.decide(slow, approve())
+    await fresh_reviewer.decide(send, approve())
+    await fresh_reviewer.until_effect(run, "slow begins")
+    await fresh_reviewer.until_effect(run, "send")
     await asyncio.sleep(0.2)
     worker.kill()
-    alone.place.start()
-    again = await alone.one(run)
+    fresh_reviewer.sandbox.start()
+    again = await fresh_reviewer.open_review(run)
     assert again.row.id == slow.row.id
     assert "may have run once" in again.row.note
     assert again.decisions == {}
-    await alone.decide(again, respond("it slept already"))
-    found = results(await alone.done(run))
+    await fresh_reviewer.decide(again, respond("it slept already"))
+    found = tool_results(await fresh_reviewer.result_of(run))
     assert found == {"slow": ["it slept already"], "send": ["sent to a"]}
-    assert [d["did"] for d in alone.did(run)].count("send") == 1, "what was finished is not asked, and not run, again"
-    assert set(await alone.states(run)) == {"applied"}
+    assert [d["did"] for d in fresh_reviewer.effects(run)].count("send") == 1, "what was finished is not asked, and not run, again"
+    assert set(await fresh_reviewer.review_states(run)) == {"applied"}
 
 
-async def killed_in_slow(someone: Reviewer, run: Run, *answers: Answer) -> Review:
+async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer) -> Review:
     """Answer the one review, kill the worker while `slow` runs, start another; what it asks."""
-    worker = someone.place.start()
-    await someone.decide(await someone.one(run), *answers)
-    await someone.until_did(run, "slow begins")
+    worker = reviewer.sandbox.start()
+    await reviewer.decide(await reviewer.open_review(run), *answers)
+    await reviewer.until_effect(run, "slow begins")
     await asyncio.sleep(0.2)  # checkpoints are written behind the run
     worker.kill()
-    someone.place.start()
-    return await someone.one(run)
+    reviewer.sandbox.start()
+    return await reviewer.open_review(run)
 
 
-async def test_killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [SLOW, ("send", {"to": "a"})])
-    again = await killed_in_slow(alone, run, edit(seconds=0.5), approve())
+async def test_killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [SLOW, ("send", {"to": "a"})])
+    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), approve())
     assert MAY in again.row.note
     assert [(a.name, a.args) for a in again.actions] == [("slow", {"seconds": 0.5})], (
         "what would run, as it was edited; what has ended is not asked"
     )
-    await alone.decide(again, approve())
-    await alone.done(run)
-    assert [d["did"] for d in alone.did(run)].count("send") == 1
-    assert [d["did"] for d in alone.did(run) if d["did"] != "send"] == ["slow begins", "slow begins", "slow ends"]
-    first, second = alone.keys(run, "slow begins")
+    await fresh_reviewer.decide(again, approve())
+    await fresh_reviewer.result_of(run)
+    assert [d["did"] for d in fresh_reviewer.effects(run)].count("send") == 1
+    assert [d["did"] for d in fresh_reviewer.effects(run) if d["did"] != "send"] == ["slow begins", "slow begins", "slow ends"]
+    first, second = fresh_reviewer.decision_keys(run, "slow begins")
     assert first == second is not None, "a tool that remembers the decision's id acts once"
-    assert await alone.states(run) == ["applied", "applied"]
+    assert await fresh_reviewer.review_states(run) == ["applied", "applied"]
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
-async def test_what_may_have_run_is_answered_in_its_place(alone: Reviewer, agent: str) -> None:
-    run = await alone.launch(agent, [SLOW])
-    again = await killed_in_slow(alone, run, approve())
+async def test_what_may_have_run_is_answered_in_its_place(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, [SLOW])
+    again = await killed_in_slow(fresh_reviewer, run, approve())
     assert MAY in again.row.note
-    await alone.decide(again, respond("it slept already"))
-    assert results(await alone.done(run)) == {"slow": ["it slept already"]}
-    assert [d["did"] for d in alone.did(run)] == ["slow begins"]
+    await fresh_reviewer.decide(again, respond("it slept already"))
+    assert tool_results(await fresh_reviewer.result_of(run)) == {"slow": ["it slept already"]}
+    assert [d["did"] for d in fresh_reviewer.effects(run)] == ["slow begins"]
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "gated_agent", "react"]))
-async def test_what_may_have_run_is_refused_and_edited(alone: Reviewer, agent: str) -> None:
-    run = await alone.launch(agent, [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
-    again = await killed_in_slow(alone, run, approve(), edit(seconds=5))
+async def test_what_may_have_run_is_refused_and_edited(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    again = await killed_in_slow(fresh_reviewer, run, approve(), edit(seconds=5))
     assert MAY in again.row.note
     assert [a.args for a in again.actions] == [{"seconds": 3}, {"seconds": 5}]
-    await alone.decide(again, reject("enough"), edit(seconds=0.1))
-    assert sorted(results(await alone.done(run))["slow"]) == ["enough", "slept"]
-    assert [d["did"] for d in alone.did(run)].count("slow ends") == 1
-    *_, last = alone.keys(run, "slow begins")
-    assert last not in alone.keys(run, "slow begins")[:-1], "other arguments are another act"
+    await fresh_reviewer.decide(again, reject("enough"), edit(seconds=0.1))
+    assert sorted(tool_results(await fresh_reviewer.result_of(run))["slow"]) == ["enough", "slept"]
+    assert [d["did"] for d in fresh_reviewer.effects(run)].count("slow ends") == 1
+    *_, last = fresh_reviewer.decision_keys(run, "slow begins")
+    assert last not in fresh_reviewer.decision_keys(run, "slow begins")[:-1], "other arguments are another act"
 
 
-async def test_a_killed_mixed_decision_keeps_its_refusals(alone: Reviewer) -> None:
-    run = await alone.launch("react", [SLOW, ("send", {"to": "a"})])
-    again = await killed_in_slow(alone, run, approve(), reject("not to a"))
+async def test_a_killed_mixed_decision_keeps_its_refusals(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
+    again = await killed_in_slow(fresh_reviewer, run, approve(), reject("not to a"))
     assert [a.name for a in again.actions] == ["slow", "send"], "whole again, as it was asked"
-    await alone.decide(again, approve(), reject("not to a"))
-    found = results(await alone.done(run))
+    await fresh_reviewer.decide(again, approve(), reject("not to a"))
+    found = tool_results(await fresh_reviewer.result_of(run))
     assert found == {"slow": ["slept"], "send": ["not to a"]}
-    assert not [d for d in alone.did(run) if d["did"] == "send"], "what was rejected never runs"
+    assert not [d for d in fresh_reviewer.effects(run) if d["did"] == "send"], "what was rejected never runs"
 
 
 @pytest.mark.slow
-async def test_killed_long_after_the_approved_ended_nobody_is_asked(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("send", {"to": "a"})], [("look", {"path": "p"})])
-    worker = alone.place.start(kill_at="running")
+async def test_killed_long_after_the_approved_ended_nobody_is_asked(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], [("look", {"path": "p"})])
+    worker = fresh_reviewer.sandbox.start(kill_at="running")
     worker.wait()
-    decided = await to_the_end(alone, run.id, worker)
+    decided = await to_the_end(fresh_reviewer, run.id, worker)
     assert len(decided) == 1 and not decided[0].row.note
 
 
 @pytest.mark.slow
-async def test_a_cancelled_run_that_is_tried_again_asks_first(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("slow", {"seconds": 1.5})])
-    alone.place.start()
-    await alone.decide(await alone.one(run), approve())
-    await alone.until_did(run, "slow begins")
+async def test_a_cancelled_run_that_is_tried_again_asks_first(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 1.5})])
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
+    await fresh_reviewer.until_effect(run, "slow begins")
     await asyncio.sleep(0.2)
-    await alone.inbox.runs.cancel(run.id)
-    await alone.wait(run, RunState.CANCELLED)
-    await alone.inbox.runs.retry(run.id)
-    again = await alone.one(run)
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await fresh_reviewer.wait(run, RunState.CANCELLED)
+    await fresh_reviewer.inbox.runs.retry(run.id)
+    again = await fresh_reviewer.open_review(run)
     assert MAY in again.row.note
-    await alone.decide(again, respond("it did"))
-    await alone.done(run)
-    assert [d["did"] for d in alone.did(run)].count("slow begins") == 1
+    await fresh_reviewer.decide(again, respond("it did"))
+    await fresh_reviewer.result_of(run)
+    assert [d["did"] for d in fresh_reviewer.effects(run)].count("slow begins") == 1
 
 
 # A worker that is stopped, and not killed
 
 
-async def test_a_stopped_worker_leaves_no_doubt(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("send", {"to": "a"})])
-    worker = alone.place.start()
-    review = await alone.one(run)
+async def test_a_stopped_worker_leaves_no_doubt(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    worker = fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
     worker.send(signal.SIGSTOP)
-    await alone.decide(review, approve())
+    await fresh_reviewer.decide(review, approve())
     worker.send(signal.SIGTERM)
     worker.send(signal.SIGCONT)
     worker.wait()
-    alone.place.start()
-    await alone.done(run)
-    assert await alone.states(run) == ["applied"]
-    assert [d["did"] for d in alone.did(run)] == ["send"]
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.result_of(run)
+    assert await fresh_reviewer.review_states(run) == ["applied"]
+    assert [d["did"] for d in fresh_reviewer.effects(run)] == ["send"]
 
 
 # The reviewer's side
 
 
-def test_a_launch_that_dies_is_queued(own: Own) -> None:
-    place = own("pauses")
-    assert place.cli("launch", "anything", "--input", '{"value": 1}', code=-signal.SIGKILL, HITL_TEST_KILL_AT="launched").stdout == ""
-    [run] = place.json("runs")
+def test_a_launch_that_dies_is_queued(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    assert sandbox.cli("launch", "anything", "--input", '{"value": 1}', code=-signal.SIGKILL, HITL_TEST_KILL_AT="launched").stdout == ""
+    [run] = sandbox.cli_json("runs")
     assert run["state"] == "queued"
 
 
-def test_a_decision_that_dies_is_applied(own: Own) -> None:
-    place = own("pauses")
-    place.cli("launch", "batched", rounds([("send", TO)]))
-    place.run_until_idle()
-    place.cli("decide", "1", "approve", code=-signal.SIGKILL, HITL_TEST_KILL_AT="decided")
-    assert place.refused("decide", "1", "reject").startswith("review 1 is approved by ")
-    place.run_until_idle()
-    assert place.json("runs")[0]["state"] == "done"
-    assert len(place.journal.read_text().splitlines()) == 1
+def test_a_decision_that_dies_is_applied(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    sandbox.cli("launch", "batched", rounds([("send", TO)]))
+    sandbox.run_until_idle()
+    sandbox.cli("decide", "1", "approve", code=-signal.SIGKILL, HITL_TEST_KILL_AT="decided")
+    assert sandbox.cli_error("decide", "1", "reject").startswith("review 1 is approved by ")
+    sandbox.run_until_idle()
+    assert sandbox.cli_json("runs")[0]["state"] == "done"
+    assert len(sandbox.journal.read_text().splitlines()) == 1
 
 
 @pytest.mark.slow
-async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
-    again = await killed_in_slow(alone, run, approve(), approve())
-    await alone.decide(again, edit(seconds=0.2), approve())
-    await alone.done(run)
-    begun = alone.keys(run, "slow begins")
+async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    again = await killed_in_slow(fresh_reviewer, run, approve(), approve())
+    await fresh_reviewer.decide(again, edit(seconds=0.2), approve())
+    await fresh_reviewer.result_of(run)
+    begun = fresh_reviewer.decision_keys(run, "slow begins")
     assert len(begun) == 4
     assert len(set(begun)) == 3, "the approved is the same act as before, the edited another"
     assert [begun.count(key) for key in sorted(set(begun), key=begun.count)] == [1, 1, 2]
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
-async def test_killed_twice_over_a_gate_what_ended_stays_ended(alone: Reviewer, agent: str) -> None:
-    run = await alone.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
-    again = await killed_in_slow(alone, run, approve(), approve(), approve())
+async def test_killed_twice_over_a_gate_what_ended_stays_ended(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
+    again = await killed_in_slow(fresh_reviewer, run, approve(), approve(), approve())
     ended = 3 - len(again.actions)
     answers = [approve()] * (len(again.actions) - 1) + [reject("not that one")]
-    await alone.decide(again, *answers)
-    begun = len(alone.keys(run, "slow begins"))
-    while len(alone.keys(run, "slow begins")) == begun:  # noqa: ASYNC110 - another process makes it true
+    await fresh_reviewer.decide(again, *answers)
+    begun = len(fresh_reviewer.decision_keys(run, "slow begins"))
+    while len(fresh_reviewer.decision_keys(run, "slow begins")) == begun:  # noqa: ASYNC110 - another process makes it true
         await asyncio.sleep(0.02)
-    alone.place.workers[-1].kill()
-    alone.place.start()
-    last = await alone.one(run)
+    fresh_reviewer.sandbox.workers[-1].kill()
+    fresh_reviewer.sandbox.start()
+    last = await fresh_reviewer.open_review(run)
     assert MAY in last.row.note
-    await alone.decide(last, *(respond("enough") if a.name == "slow" else approve() for a in last.actions))
-    await alone.done(run)
-    assert [d["did"] for d in alone.did(run)].count("send") == 1 or not ended
+    await fresh_reviewer.decide(last, *(respond("enough") if a.name == "slow" else approve() for a in last.actions))
+    await fresh_reviewer.result_of(run)
+    assert [d["did"] for d in fresh_reviewer.effects(run)].count("send") == 1 or not ended
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "per_call", "gated_agent"]))
-async def test_killed_while_the_loop_is_blocked_a_person_is_asked(alone: Reviewer, agent: str) -> None:
-    run = await alone.launch(agent, [("block", {"seconds": 20})])
-    worker = alone.place.start()
-    await alone.decide(await alone.one(run), approve())
-    await alone.until_did(run, "block begins")
+async def test_killed_while_the_loop_is_blocked_a_person_is_asked(fresh_reviewer: Reviewer, agent: str) -> None:
+    run = await fresh_reviewer.launch(agent, [("block", {"seconds": 20})])
+    worker = fresh_reviewer.sandbox.start()
+    await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
+    await fresh_reviewer.until_effect(run, "block begins")
     worker.kill()
-    alone.place.start()
-    again = await alone.one(run)
+    fresh_reviewer.sandbox.start()
+    again = await fresh_reviewer.open_review(run)
     assert MAY in again.row.note and "block approved" in again.row.note
-    assert len(alone.keys(run, "block begins")) == 1, "it does not run again unasked"
+    assert len(fresh_reviewer.decision_keys(run, "block begins")) == 1, "it does not run again unasked"
 
 
 @pytest.mark.slow
-async def test_what_was_decided_is_told_to_whoever_is_asked_again(alone: Reviewer) -> None:
-    run = await alone.launch("react", [SLOW, ("send", {"to": "a"})])
-    again = await killed_in_slow(alone, run, edit(seconds=0.5), reject("not to a"))
+async def test_what_was_decided_is_told_to_whoever_is_asked_again(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
+    again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), reject("not to a"))
     assert 'slow edited to {"seconds": 0.5}' in again.row.note and "send rejected (not to a)" in again.row.note
 
 
-async def test_refusals_alone_are_sent_again_by_themselves(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("send", {"to": "a"})])
-    worker = alone.place.start(kill_at="submitted")
-    await alone.decide(await alone.one(run), reject("no"))
+async def test_refusals_alone_are_sent_again_by_themselves(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    worker = fresh_reviewer.sandbox.start(kill_at="submitted")
+    await fresh_reviewer.decide(await fresh_reviewer.open_review(run), reject("no"))
     worker.wait()
-    alone.place.start()
-    assert "with reason: no" in results(await alone.done(run))["send"][0]
-    assert await alone.states(run) == ["applied"]
+    fresh_reviewer.sandbox.start()
+    assert "with reason: no" in tool_results(await fresh_reviewer.result_of(run))["send"][0]
+    assert await fresh_reviewer.review_states(run) == ["applied"]
 
 
-async def test_a_call_that_asks_beside_one_that_is_refused_is_not_lost(own: Own) -> None:
-    async with reviewer(own("soak")) as someone:
-        run = await someone.launch("asks_behind_gate", [("confirm", {"ref": "a", "note": "x"}), ("confirm", {"ref": "b", "note": "y"})])
-        someone.place.start()
-        await someone.decide(await someone.one(run), approve(), reject("not b"))
-        question = await someone.one(run)
+async def test_a_call_that_asks_beside_one_that_is_refused_is_not_lost(new_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(new_sandbox("soak")) as reviewer:
+        run = await reviewer.launch("asks_behind_gate", [("confirm", {"ref": "a", "note": "x"}), ("confirm", {"ref": "b", "note": "y"})])
+        reviewer.sandbox.start()
+        await reviewer.decide(await reviewer.open_review(run), approve(), reject("not b"))
+        question = await reviewer.open_review(run)
         assert question.value["ref"] == "a"
-        await someone.decide(question, respond("good"))
-        assert "confirm" in results(await someone.done(run))
-        assert await someone.states(run) == ["applied", "applied"]
+        await reviewer.decide(question, respond("good"))
+        assert "confirm" in tool_results(await reviewer.result_of(run))
+        assert await reviewer.review_states(run) == ["applied", "applied"]

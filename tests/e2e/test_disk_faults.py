@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +19,16 @@ import pytest
 from hitl_tui.home import Home
 from hitl_tui.model import RunState
 from hitl_tui.store.maintenance import recover
-from tests.support.harness import PATIENCE_S, PROJECTS, Place, Reviewer, approve, respond, reviewer, until_said
+from tests.support.harness import PROJECTS, TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, open_reviewer, respond, until_logged
 
-Own = Callable[[str], Place]
 LIGHT = str(PROJECTS / "dotenv")
 """A target that `doctor` loads quickly."""
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
-    async with reviewer(own("trouble")) as someone:
-        yield someone
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
+    async with open_reviewer(new_sandbox("trouble")) as reviewer:
+        yield reviewer
 
 
 def spoil(path: Path, every: int = 1, first: int = 1) -> None:
@@ -63,16 +62,18 @@ def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewer) -> None:
-    run = await alone.launch("steps", given={"seconds": 0.5})
-    worker = alone.place.start()
-    await alone.until_did(run, "one begins")
-    with contextlib.closing(sqlite3.connect(alone.place.home.checkpoints, isolation_level=None)) as other:
+async def test_checkpoints_that_are_held_are_not_the_agents_error(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})
+    worker = fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(run, "one begins")
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.checkpoints, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await until_said(alone.place, "checkpoints.db is locked by another program", patience=120)  # LangGraph waits 5 s for each write
-        assert (await alone.wait(run, RunState.QUEUED, RunState.RUNNING)).error == ""
+        await until_logged(
+            fresh_reviewer.sandbox, "checkpoints.db is locked by another program", timeout_s=120
+        )  # LangGraph waits 5 s for each write
+        assert (await fresh_reviewer.wait(run, RunState.QUEUED, RunState.RUNNING)).error == ""
         other.execute("ROLLBACK")
-    assert (await alone.done(run))["log"] == ["one", "two", "three"]
+    assert (await fresh_reviewer.result_of(run))["log"] == ["one", "two", "three"]
     assert worker.poll() is None
 
 
@@ -80,200 +81,200 @@ async def test_checkpoints_that_are_held_are_not_the_agents_error(alone: Reviewe
 
 
 @pytest.mark.slow
-async def test_with_damaged_checkpoints_the_rest_goes_on(alone: Reviewer) -> None:
-    place = alone.place
-    run = await alone.launch("batched", [("send", {"to": "a"})])
-    assert place.run_until_idle() == 0
-    review = await alone.one(run)
-    spoil(place.home.checkpoints)
+async def test_with_damaged_checkpoints_the_rest_goes_on(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    assert sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    spoil(sandbox.home.checkpoints)
     began = time.monotonic()
-    assert place.start().wait() == 1
-    assert place.said().splitlines()[-1].startswith(f"hitl-tui: {place.home.checkpoints} is damaged")
-    assert "doctor --repair" in place.said()
-    assert time.monotonic() - began < PATIENCE_S
-    assert "batched" in place.cli("queue").stdout
-    place.cli("decide", str(review.row.id), "approve")
-    assert "is damaged" in place.cli("doctor", LIGHT, code=1).stdout
-    said = place.cli("doctor", "--repair", LIGHT).stdout
+    assert sandbox.start().wait() == 1
+    assert sandbox.worker_stderr().splitlines()[-1].startswith(f"hitl-tui: {sandbox.home.checkpoints} is damaged")
+    assert "doctor --repair" in sandbox.worker_stderr()
+    assert time.monotonic() - began < TIMEOUT_S
+    assert "batched" in sandbox.cli("queue").stdout
+    sandbox.cli("decide", str(review.row.id), "approve")
+    assert "is damaged" in sandbox.cli("doctor", LIGHT, code=1).stdout
+    said = sandbox.cli("doctor", "--repair", LIGHT).stdout
     assert "checkpoints.db was damaged: it is kept as checkpoints.db.damaged-" in said
-    (kept,) = place.home.path.glob("checkpoints.db.damaged-*[0-9]")
+    (kept,) = sandbox.home.path.glob("checkpoints.db.damaged-*[0-9]")
     assert kept.stat().st_mode & 0o077 == 0
-    assert place.run_until_idle() == 0
-    failed = await alone.wait(run, RunState.FAILED)
+    assert sandbox.run_until_idle() == 0
+    failed = await fresh_reviewer.wait(run, RunState.FAILED)
     assert failed.error.startswith("its checkpoint is gone: checkpoints.db is missing, or older than hitl.db; restore it")
     assert failed.traceback == ""
-    assert alone.did(run) == []
+    assert fresh_reviewer.effects(run) == []
 
 
-async def waiting_place(own: Own, decided: int = 20) -> tuple[Place, int]:
+async def waiting_place(new_sandbox: SandboxFactory, decided: int = 20) -> tuple[Sandbox, int]:
     """A place with history, and one run that waits."""
-    place = own("trouble")
-    async with reviewer(place) as someone:
-        runs = await someone.inbox.runs.launch("batched", text='[[["send", {"to": "a"}]]]', count=decided)
-        place.start()
+    sandbox = new_sandbox("trouble")
+    async with open_reviewer(sandbox) as reviewer:
+        runs = await reviewer.inbox.runs.launch("batched", text='[[["send", {"to": "a"}]]]', count=decided)
+        sandbox.start()
         for run in runs:
-            await someone.decide(await someone.one(run), approve())
+            await reviewer.decide(await reviewer.open_review(run), approve())
         for run in runs:
-            await someone.done(run)
-        last = await someone.launch("batched", [("send", {"to": "last"})])
-        await someone.one(last)
-    place.workers[-1].send(signal.SIGTERM)
-    place.workers[-1].wait()
-    return place, last.id
+            await reviewer.result_of(run)
+        last = await reviewer.launch("batched", [("send", {"to": "last"})])
+        await reviewer.open_review(last)
+    sandbox.workers[-1].send(signal.SIGTERM)
+    sandbox.workers[-1].wait()
+    return sandbox, last.id
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [3, 7])
-async def test_what_can_be_read_of_a_damaged_database_is_saved(own: Own, every: int) -> None:
-    place, waiting = await waiting_place(own)
-    before = place.home.checkpoints.read_bytes()
-    spoil(place.home.database, every, first=5)
-    assert place.home.checkpoints.read_bytes() == before
-    assert "hitl.db is damaged" in place.cli("doctor", LIGHT, code=1).stdout
-    said = place.cli("doctor", "--repair", LIGHT).stdout
+async def test_what_can_be_read_of_a_damaged_database_is_saved(new_sandbox: SandboxFactory, every: int) -> None:
+    sandbox, waiting = await waiting_place(new_sandbox)
+    before = sandbox.home.checkpoints.read_bytes()
+    spoil(sandbox.home.database, every, first=5)
+    assert sandbox.home.checkpoints.read_bytes() == before
+    assert "hitl.db is damaged" in sandbox.cli("doctor", LIGHT, code=1).stdout
+    said = sandbox.cli("doctor", "--repair", LIGHT).stdout
     assert "hitl.db was damaged: it is kept as hitl.db.damaged-" in said
-    assert place.cli("doctor", LIGHT).stdout.count("BAD") == 0
-    assert place.run_until_idle() == 0
-    async with reviewer(place) as someone:
-        rows = [row for row in await someone.inbox.reviews.pending(100) if row.state == "open"]
+    assert sandbox.cli("doctor", LIGHT).stdout.count("BAD") == 0
+    assert sandbox.run_until_idle() == 0
+    async with open_reviewer(sandbox) as reviewer:
+        rows = [row for row in await reviewer.inbox.reviews.pending(100) if row.state == "open"]
         assert len(rows) == 1, "what waited waits again"
-        await someone.decide(await someone.inbox.reviews.get(rows[0].id), approve())
-        assert place.run_until_idle() == 0
-        await someone.wait(rows[0].run, RunState.DONE)
-        assert [d["to"] for d in map(json.loads, place.journal.read_text().splitlines())].count("last") == 1
+        await reviewer.decide(await reviewer.inbox.reviews.get(rows[0].id), approve())
+        assert sandbox.run_until_idle() == 0
+        await reviewer.wait(rows[0].run, RunState.DONE)
+        assert [d["to"] for d in map(json.loads, sandbox.journal.read_text().splitlines())].count("last") == 1
         assert waiting
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kept_bytes", [100, 4096 * 3 + 7])
-async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(own: Own, kept_bytes: int) -> None:
-    place, _ = await waiting_place(own, decided=2)
-    spoil(place.home.database, every=10**9, first=10**9)
-    with place.home.database.open("r+b") as file:
+async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(new_sandbox: SandboxFactory, kept_bytes: int) -> None:
+    sandbox, _ = await waiting_place(new_sandbox, decided=2)
+    spoil(sandbox.home.database, every=10**9, first=10**9)
+    with sandbox.home.database.open("r+b") as file:
         file.truncate(kept_bytes)
-    said = place.refused("queue")
+    said = sandbox.cli_error("queue")
     assert "hitl.db" in said
     assert "damaged" in said
     assert "`hitl-tui doctor --repair`" in said
-    assert place.start().wait() == 1
-    said = place.cli("doctor", "--repair", LIGHT).stdout
+    assert sandbox.start().wait() == 1
+    said = sandbox.cli("doctor", "--repair", LIGHT).stdout
     assert "hitl.db was damaged" in said
-    assert place.run_until_idle() == 0
-    async with reviewer(place) as someone:
-        (row,) = await someone.inbox.reviews.pending(100)
+    assert sandbox.run_until_idle() == 0
+    async with open_reviewer(sandbox) as reviewer:
+        (row,) = await reviewer.inbox.reviews.pending(100)
         assert "may have run once" in row.note
-        await someone.decide(await someone.inbox.reviews.get(row.id), approve())
-        assert place.run_until_idle() == 0
-        await someone.wait(row.run, RunState.DONE)
+        await reviewer.decide(await reviewer.inbox.reviews.get(row.id), approve())
+        assert sandbox.run_until_idle() == 0
+        await reviewer.wait(row.run, RunState.DONE)
 
 
-async def test_a_database_in_use_is_not_moved(own: Own) -> None:
-    place, _ = await waiting_place(own, decided=0)
-    place.start()
-    async with reviewer(place) as someone:
-        await someone.until_workers(1)
-    with place.home.database.open("r+b") as file:
+async def test_a_database_in_use_is_not_moved(new_sandbox: SandboxFactory) -> None:
+    sandbox, _ = await waiting_place(new_sandbox, decided=0)
+    sandbox.start()
+    async with open_reviewer(sandbox) as reviewer:
+        await reviewer.until_workers(1)
+    with sandbox.home.database.open("r+b") as file:
         file.seek(4096 * 6)
         file.write(b"\xa5" * 4096 * 8)
-    said = place.cli("doctor", "--repair", LIGHT, code=1).stdout
+    said = sandbox.cli("doctor", "--repair", LIGHT, code=1).stdout
     assert "is used by a console, a worker or another program; end it, and repair again" in said
-    assert not list(place.home.path.glob("hitl.db.damaged-*"))
+    assert not list(sandbox.home.path.glob("hitl.db.damaged-*"))
 
 
 # One of the two missing, or older than the other
 
 
-async def test_a_begun_run_never_begins_again_without_its_checkpoint(alone: Reviewer) -> None:
-    place = alone.place
-    asked = await alone.launch("batched", [("send", {"to": "a"})])
-    stopped = await alone.launch("steps", given={"seconds": 0.3})
-    worker = place.start()
-    review = await alone.one(asked)
-    await alone.until_did(stopped, "two begins")
+async def test_a_begun_run_never_begins_again_without_its_checkpoint(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    asked = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    stopped = await fresh_reviewer.launch("steps", given={"seconds": 0.3})
+    worker = sandbox.start()
+    review = await fresh_reviewer.open_review(asked)
+    await fresh_reviewer.until_effect(stopped, "two begins")
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     for end in ("", "-wal", "-shm"):
-        place.home.path.joinpath(f"checkpoints.db{end}").unlink(missing_ok=True)
-    await alone.decide(review, approve())
-    assert place.run_until_idle() == 0
+        sandbox.home.path.joinpath(f"checkpoints.db{end}").unlink(missing_ok=True)
+    await fresh_reviewer.decide(review, approve())
+    assert sandbox.run_until_idle() == 0
     for run in (asked, stopped):
-        failed = await alone.wait(run, RunState.FAILED)
+        failed = await fresh_reviewer.wait(run, RunState.FAILED)
         assert failed.error.startswith("its checkpoint is gone")
-    assert len([d for d in alone.did(stopped) if d["did"] == "one begins"]) == 1
-    await alone.inbox.runs.retry(stopped.id)
-    assert place.run_until_idle() == 0
-    await alone.wait(stopped, RunState.FAILED)
+    assert len([d for d in fresh_reviewer.effects(stopped) if d["did"] == "one begins"]) == 1
+    await fresh_reviewer.inbox.runs.retry(stopped.id)
+    assert sandbox.run_until_idle() == 0
+    await fresh_reviewer.wait(stopped, RunState.FAILED)
 
 
 @pytest.mark.slow
-async def test_older_checkpoints_ask_again_with_a_warning(own: Own) -> None:
-    place = own("pauses")
-    async with reviewer(place) as someone:
-        run = await someone.launch("twice", given={"text": "x"})
-        assert place.run_until_idle() == 0
-        first = await someone.one(run)
-        copy = place.folder / "old.db"
-        with contextlib.closing(sqlite3.connect(place.home.checkpoints)) as db, contextlib.closing(sqlite3.connect(copy)) as old:
+async def test_older_checkpoints_ask_again_with_a_warning(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    async with open_reviewer(sandbox) as reviewer:
+        run = await reviewer.launch("twice", given={"text": "x"})
+        assert sandbox.run_until_idle() == 0
+        first = await reviewer.open_review(run)
+        copy = sandbox.folder / "old.db"
+        with contextlib.closing(sqlite3.connect(sandbox.home.checkpoints)) as db, contextlib.closing(sqlite3.connect(copy)) as old:
             db.backup(old)
-        await someone.decide(first, respond("one"))
-        assert place.run_until_idle() == 0
-        second = await someone.one(run)
+        await reviewer.decide(first, respond("one"))
+        assert sandbox.run_until_idle() == 0
+        second = await reviewer.open_review(run)
         for end in ("-wal", "-shm"):
-            place.home.path.joinpath(f"checkpoints.db{end}").unlink(missing_ok=True)
-        shutil.copyfile(copy, place.home.checkpoints)
-        await someone.decide(second, respond("two"))
-        assert place.run_until_idle() == 0
-        again = await someone.one(run)
+            sandbox.home.path.joinpath(f"checkpoints.db{end}").unlink(missing_ok=True)
+        shutil.copyfile(copy, sandbox.home.checkpoints)
+        await reviewer.decide(second, respond("two"))
+        assert sandbox.run_until_idle() == 0
+        again = await reviewer.open_review(run)
         assert again.interrupt == first.interrupt
         assert again.row.note == "may have run once: it was answered before, and checkpoints.db is older than that"
 
 
 @pytest.mark.slow
-async def test_threads_that_hitl_db_lost_come_back(own: Own) -> None:
-    place, waiting = await waiting_place(own, decided=1)
+async def test_threads_that_hitl_db_lost_come_back(new_sandbox: SandboxFactory) -> None:
+    sandbox, waiting = await waiting_place(new_sandbox, decided=1)
     for end in ("", "-wal", "-shm"):
-        place.home.path.joinpath(f"hitl.db{end}").unlink(missing_ok=True)
-    assert "1 threads wait in checkpoints.db, and there is no hitl.db" in place.cli("doctor", LIGHT, code=1).stdout
-    place.cli("runs")  # makes an empty database
-    async with reviewer(place) as someone:
+        sandbox.home.path.joinpath(f"hitl.db{end}").unlink(missing_ok=True)
+    assert "1 threads wait in checkpoints.db, and there is no hitl.db" in sandbox.cli("doctor", LIGHT, code=1).stdout
+    sandbox.cli("runs")  # makes an empty database
+    async with open_reviewer(sandbox) as reviewer:
         for _ in range(waiting):  # the old numbers are given again, to others
-            await someone.launch("talk", text="hello")
-        said = place.cli("doctor", "--repair", LIGHT).stdout
+            await reviewer.launch("talk", text="hello")
+        said = sandbox.cli("doctor", "--repair", LIGHT).stdout
         assert "waits, and hitl.db does not know it: it becomes a run, and asks again" in said
-        assert "it becomes a run" not in place.cli("doctor", LIGHT).stdout
-        assert place.run_until_idle() == 0
-        (row,) = await someone.inbox.reviews.pending(10)
+        assert "it becomes a run" not in sandbox.cli("doctor", LIGHT).stdout
+        assert sandbox.run_until_idle() == 0
+        (row,) = await reviewer.inbox.reviews.pending(10)
         assert row.note.startswith("may have run once: what was decided of this run was lost")
-        await someone.decide(await someone.inbox.reviews.get(row.id), approve())
-        assert place.run_until_idle() == 0
-        await someone.wait(row.run, RunState.DONE)
-    assert [d["to"] for d in map(json.loads, place.journal.read_text().splitlines()) if "to" in d].count("last") == 1
+        await reviewer.decide(await reviewer.inbox.reviews.get(row.id), approve())
+        assert sandbox.run_until_idle() == 0
+        await reviewer.wait(row.run, RunState.DONE)
+    assert [d["to"] for d in map(json.loads, sandbox.journal.read_text().splitlines()) if "to" in d].count("last") == 1
 
 
 # Stuck rows
 
 
 @pytest.mark.slow
-async def test_stuck_rows_are_put_right_and_told(own: Own) -> None:
-    place, waiting = await waiting_place(own, decided=2)
-    async with reviewer(place) as someone:
-        lost = await someone.launch("batched", [("send", {"to": "lost"})])
-        sent = await someone.launch("batched", [("send", {"to": "sent"})])
-        assert place.run_until_idle() == 0
-        sent_review = await someone.one(sent)
-        lost_review = await someone.one(lost)
-        await someone.decide(sent_review, approve())
-        await someone.store.write("UPDATE reviews SET state = 'submitted' WHERE id = ?", (sent_review.row.id,))
-        await someone.store.write("UPDATE reviews SET state = 'stale' WHERE id = ?", (lost_review.row.id,))
-        await someone.store.write("UPDATE runs SET state = 'running', worker = 'nobody' WHERE id = ?", (waiting,))
-        await someone.store.write("UPDATE reviews SET state = 'open' WHERE run = 1")
-        await someone.store.write(
+async def test_stuck_rows_are_put_right_and_told(new_sandbox: SandboxFactory) -> None:
+    sandbox, waiting = await waiting_place(new_sandbox, decided=2)
+    async with open_reviewer(sandbox) as reviewer:
+        lost = await reviewer.launch("batched", [("send", {"to": "lost"})])
+        sent = await reviewer.launch("batched", [("send", {"to": "sent"})])
+        assert sandbox.run_until_idle() == 0
+        sent_review = await reviewer.open_review(sent)
+        lost_review = await reviewer.open_review(lost)
+        await reviewer.decide(sent_review, approve())
+        await reviewer.store.write("UPDATE reviews SET state = 'submitted' WHERE id = ?", (sent_review.row.id,))
+        await reviewer.store.write("UPDATE reviews SET state = 'stale' WHERE id = ?", (lost_review.row.id,))
+        await reviewer.store.write("UPDATE runs SET state = 'running', worker = 'nobody' WHERE id = ?", (waiting,))
+        await reviewer.store.write("UPDATE reviews SET state = 'open' WHERE run = 1")
+        await reviewer.store.write(
             "INSERT INTO workers (id, project, host, pid, started, concurrency, beat_at) SELECT 'w', id, ?, 999999, 1, 8, 1 FROM projects",
             (os.uname().nodename,),
         )
-    before = place.cli("doctor", LIGHT, code=1).stdout
+    before = sandbox.cli("doctor", LIGHT, code=1).stdout
     assert before.count("doctor --repair") == 5, before
-    said = place.cli("doctor", "--repair", LIGHT).stdout
+    said = sandbox.cli("doctor", "--repair", LIGHT).stdout
     for line in (
         f"run r{waiting} is driven by no known worker: queued, to go on from its checkpoint",
         "review 1 is live though the run is over: closed",
@@ -282,26 +283,26 @@ async def test_stuck_rows_are_put_right_and_told(own: Own) -> None:
         "(process 999999) is gone",
     ):
         assert line in said, said
-    assert "nothing to repair" in place.cli("doctor", "--repair", LIGHT).stdout
-    assert place.run_until_idle() == 0
-    async with reviewer(place) as someone:
-        (again,) = await someone.asked(sent)
+    assert "nothing to repair" in sandbox.cli("doctor", "--repair", LIGHT).stdout
+    assert sandbox.run_until_idle() == 0
+    async with open_reviewer(sandbox) as reviewer:
+        (again,) = await reviewer.open_reviews(sent)
         assert again.row.note.startswith("may have run once")
-        for review in (again, await someone.one(lost), (await someone.asked(await someone.inbox.runs.get(waiting)))[0]):
-            await someone.decide(review, approve())
-        assert place.run_until_idle() == 0
+        for review in (again, await reviewer.open_review(lost), (await reviewer.open_reviews(await reviewer.inbox.runs.get(waiting)))[0]):
+            await reviewer.decide(review, approve())
+        assert sandbox.run_until_idle() == 0
         for run in (sent.id, lost.id, waiting):
-            await someone.wait(run, RunState.DONE)
+            await reviewer.wait(run, RunState.DONE)
 
 
-def test_a_log_left_by_a_kill_is_written_into_the_database(own: Own) -> None:
-    place = own("dotenv")
+def test_a_log_left_by_a_kill_is_written_into_the_database(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("dotenv")
     code = "import os,sqlite3,sys; db = sqlite3.connect(sys.argv[1]); db.execute('CREATE TABLE kept (x)'); db.commit(); os._exit(9)"
-    place.cli("runs")
-    subprocess.run([sys.executable, "-c", code, str(place.home.database)], check=False)
-    said = place.cli("doctor", "--repair", LIGHT).stdout
+    sandbox.cli("runs")
+    subprocess.run([sys.executable, "-c", code, str(sandbox.home.database)], check=False)
+    said = sandbox.cli("doctor", "--repair", LIGHT).stdout
     assert "that were left beside it are written into it" in said
-    assert not recover.is_used(place.home.database)
+    assert not recover.is_used(sandbox.home.database)
 
 
 # Private files
@@ -332,28 +333,28 @@ def test_everything_in_the_home_is_private_whatever_the_umask(tmp_path: Path) ->
     assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_home_of_ours_is_closed_again_and_other_folders_are_left_alone(own: Own, tmp_path: Path) -> None:
-    place = own("dotenv")
-    place.cli("runs")
-    for path in (place.home.path, place.home.logs):
+def test_a_home_of_ours_is_closed_again_and_other_folders_are_left_alone(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+    sandbox = new_sandbox("dotenv")
+    sandbox.cli("runs")
+    for path in (sandbox.home.path, sandbox.home.logs):
         path.chmod(0o755)
-    place.home.database.chmod(0o644)
-    place.cli("runs")
-    assert open_ones(place.home.path) == {}
+    sandbox.home.database.chmod(0o644)
+    sandbox.cli("runs")
+    assert open_ones(sandbox.home.path) == {}
 
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o777)
     shared.chmod(0o1777)
     (shared / "letter.txt").write_text("not ours")
     (shared / "letter.txt").chmod(0o644)
-    place.home = Home(shared)
-    place.cli("launch", "graph", "--input", "{}")
-    assert place.run_until_idle() in (0, 1)
+    sandbox.home = Home(shared)
+    sandbox.cli("launch", "graph", "--input", "{}")
+    assert sandbox.run_until_idle() in (0, 1)
     (shared / "hitl.db").chmod(0o666)
-    place.cli("runs")
+    sandbox.cli("runs")
     assert set(open_ones(shared)) == {".", "letter.txt"}
     assert shared.stat().st_mode & 0o7777 == 0o1777
-    said = place.cli("doctor", LIGHT).stdout
+    said = sandbox.cli("doctor", LIGHT).stdout
     assert "other users can enter" in said
     assert "it holds what is not hitl-tui's; the files in it are private" in said
 
@@ -361,9 +362,9 @@ def test_a_home_of_ours_is_closed_again_and_other_folders_are_left_alone(own: Ow
 # Pruning
 
 
-async def age(someone: Reviewer, *runs: int, days: float = 40) -> None:
+async def age(reviewer: Reviewer, *runs: int, days: float = 40) -> None:
     for run in runs:
-        await someone.store.write("UPDATE runs SET ended_at = ? WHERE id = ?", (time.time() - days * 86_400, run))
+        await reviewer.store.write("UPDATE runs SET ended_at = ? WHERE id = ?", (time.time() - days * 86_400, run))
 
 
 def checkpoints_of(home: Home) -> set[str]:
@@ -371,90 +372,90 @@ def checkpoints_of(home: Home) -> set[str]:
         return {row[0] for table in ("checkpoints", "writes") for row in db.execute(f"SELECT DISTINCT thread_id FROM {table}")}
 
 
-async def test_prune_takes_whole_old_threads_and_keeps_what_was_decided(alone: Reviewer) -> None:
-    place = alone.place
-    reviewed = await alone.launch("batched", [("send", {"to": "a"})])
-    plain = await alone.launch("noise", given={})
-    young = await alone.launch("talk", text="x")
-    first = await alone.launch("talk", text="hello")
-    second = await alone.launch("talk", text="again", thread=first.thread)
-    waits = await alone.launch("batched", [("send", {"to": "b"})])
-    failed = await alone.launch("gone", given={})
-    place.start()
-    review = await alone.one(reviewed)
-    await alone.decide(review, approve())
+async def test_prune_takes_whole_old_threads_and_keeps_what_was_decided(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    reviewed = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    plain = await fresh_reviewer.launch("noise", given={})
+    young = await fresh_reviewer.launch("talk", text="x")
+    first = await fresh_reviewer.launch("talk", text="hello")
+    second = await fresh_reviewer.launch("talk", text="again", thread=first.thread)
+    waits = await fresh_reviewer.launch("batched", [("send", {"to": "b"})])
+    failed = await fresh_reviewer.launch("gone", given={})
+    sandbox.start()
+    review = await fresh_reviewer.open_review(reviewed)
+    await fresh_reviewer.decide(review, approve())
     for run in (reviewed, plain, young, first, second):
-        await alone.done(run)
-    await alone.wait(failed, RunState.FAILED)
-    await alone.one(waits)
-    work = place.home.workdir(reviewed.thread)
+        await fresh_reviewer.result_of(run)
+    await fresh_reviewer.wait(failed, RunState.FAILED)
+    await fresh_reviewer.open_review(waits)
+    work = sandbox.home.workdir(reviewed.thread)
     work.mkdir(parents=True)
     (work / "letter").write_text("x" * 1000)
-    await age(alone, reviewed.id, plain.id, first.id, failed.id)
+    await age(fresh_reviewer, reviewed.id, plain.id, first.id, failed.id)
 
-    kept = checkpoints_of(place.home)
-    would = place.json("prune", "--older-than", "30d", "--dry-run")
+    kept = checkpoints_of(sandbox.home)
+    would = sandbox.cli_json("prune", "--older-than", "30d", "--dry-run")
     assert (would["threads"], would["runs"], would["dry_run"]) == (3, 3, True)
-    assert checkpoints_of(place.home) == kept
-    freed = place.json("prune", "--older-than", "30d")
+    assert checkpoints_of(sandbox.home) == kept
+    freed = sandbox.cli_json("prune", "--older-than", "30d")
     assert {**freed, "dry_run": True} == would
     assert freed["bytes"] > 5_000_000, "the noisy one's log"
-    assert checkpoints_of(place.home) == kept - {reviewed.thread, plain.thread, failed.thread}
+    assert checkpoints_of(sandbox.home) == kept - {reviewed.thread, plain.thread, failed.thread}
     assert not work.exists()
-    assert not place.home.run_log(plain.id).exists()
-    assert place.cli("prune", "--older-than", "30d").stdout == "nothing is that old\n"
+    assert not sandbox.home.run_log(plain.id).exists()
+    assert sandbox.cli("prune", "--older-than", "30d").stdout == "nothing is that old\n"
 
-    assert [run["run"] for run in place.json("runs")] == [f"r{r.id}" for r in (waits, second, first, young, reviewed)]
-    shown = place.json("show", str(review.row.id))
+    assert [run["run"] for run in sandbox.cli_json("runs")] == [f"r{r.id}" for r in (waits, second, first, young, reviewed)]
+    shown = sandbox.cli_json("show", str(review.row.id))
     assert shown["actions"][0]["args"] == {"to": "a"}
     assert "approved by ann" in json.dumps(shown) or "approve" in json.dumps(shown)
-    assert place.json("show", f"r{reviewed.id}")["trace"] == []
-    await alone.decide(await alone.one(waits), approve())
-    await alone.done(waits)
-    await age(alone, second.id)
-    assert place.json("prune", "--older-than", "4w")["runs"] == 2
+    assert sandbox.cli_json("show", f"r{reviewed.id}")["trace"] == []
+    await fresh_reviewer.decide(await fresh_reviewer.open_review(waits), approve())
+    await fresh_reviewer.result_of(waits)
+    await age(fresh_reviewer, second.id)
+    assert sandbox.cli_json("prune", "--older-than", "4w")["runs"] == 2
 
 
 @pytest.mark.slow
-async def test_a_pruned_run_does_not_begin_again(alone: Reviewer) -> None:
-    place = alone.place
-    run = await alone.launch("batched", [("send", {"to": "a"})])
-    assert place.run_until_idle() == 0
-    await alone.one(run)
-    await alone.inbox.runs.cancel(run.id)
-    await age(alone, run.id)
-    assert place.json("prune", "--older-than", "30d")["threads"] == 1
-    await alone.inbox.runs.retry(run.id)
-    assert place.run_until_idle() == 0
-    assert (await alone.wait(run, RunState.FAILED)).error.startswith("its checkpoint is gone")
+async def test_a_pruned_run_does_not_begin_again(fresh_reviewer: Reviewer) -> None:
+    sandbox = fresh_reviewer.sandbox
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    assert sandbox.run_until_idle() == 0
+    await fresh_reviewer.open_review(run)
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await age(fresh_reviewer, run.id)
+    assert sandbox.cli_json("prune", "--older-than", "30d")["threads"] == 1
+    await fresh_reviewer.inbox.runs.retry(run.id)
+    assert sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.wait(run, RunState.FAILED)).error.startswith("its checkpoint is gone")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 7])
-async def test_a_prune_that_is_killed_is_finished_by_the_next(alone: Reviewer, steps: int) -> None:
-    place = alone.place
-    runs = await alone.inbox.runs.launch("steps", given={"text": "x" * 2000}, count=40)
-    assert place.run_until_idle() == 0
-    await age(alone, *(run.id for run in runs))
+async def test_a_prune_that_is_killed_is_finished_by_the_next(fresh_reviewer: Reviewer, steps: int) -> None:
+    sandbox = fresh_reviewer.sandbox
+    runs = await fresh_reviewer.inbox.runs.launch("steps", given={"text": "x" * 2000}, count=40)
+    assert sandbox.run_until_idle() == 0
+    await age(fresh_reviewer, *(run.id for run in runs))
     for run in runs:
-        folder = place.home.workdir(run.thread)
+        folder = sandbox.home.workdir(run.thread)
         folder.mkdir(parents=True)
         (folder / "file").write_text("x")
-    args = ["prune", "--older-than", "30d", "--home", str(place.home.path)]
-    process = place._forge.fork(args, place.env, place.folder, "prune")
-    until = time.monotonic() + PATIENCE_S
-    while len(checkpoints_of(place.home)) > 40 - steps:
+    args = ["prune", "--older-than", "30d", "--home", str(sandbox.home.path)]
+    process = sandbox._fork_server.fork(args, sandbox.env, sandbox.folder, "prune")
+    until = time.monotonic() + TIMEOUT_S
+    while len(checkpoints_of(sandbox.home)) > 40 - steps:
         assert time.monotonic() < until
     process.kill()
-    left = {run.thread for run in await alone.inbox.runs.newest(100)}
-    assert checkpoints_of(place.home) <= left, "what is no row any more has no checkpoint either"
-    place.cli("prune", "--older-than", "30d")
-    assert checkpoints_of(place.home) == set()
-    assert await alone.inbox.runs.newest(100) == []
-    assert not [path for path in (place.home.path / "work").iterdir()]
+    left = {run.thread for run in await fresh_reviewer.inbox.runs.newest(100)}
+    assert checkpoints_of(sandbox.home) <= left, "what is no row any more has no checkpoint either"
+    sandbox.cli("prune", "--older-than", "30d")
+    assert checkpoints_of(sandbox.home) == set()
+    assert await fresh_reviewer.inbox.runs.newest(100) == []
+    assert not [path for path in (sandbox.home.path / "work").iterdir()]
 
 
 @pytest.mark.parametrize("text", ["30", "soon", "", "-3d", "3 years"])
-def test_an_age_that_is_none_is_a_sentence(own: Own, text: str) -> None:
-    said = own("dotenv").refused("prune", f"--older-than={text}")
+def test_an_age_that_is_none_is_a_sentence(new_sandbox: SandboxFactory, text: str) -> None:
+    said = new_sandbox("dotenv").cli_error("prune", f"--older-than={text}")
     assert "write it like" in said

@@ -16,7 +16,7 @@ from tests.soak.evidence import Books, Deed, Mark, Row, Stop, read_deeds
 from tests.soak.invariants import CHECKS, Ledger
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
-from tests.support.harness import PATIENCE_S, Forge, Place, approve, edit, reject, reviewer
+from tests.support.harness import TIMEOUT_S, ForkServer, SandboxFactory, approve, edit, open_reviewer, reject
 from tests.support.harness import respond as responding
 
 ARGS = {"ref": "n1", "note": "hello"}
@@ -25,8 +25,8 @@ QUESTION = {"question": "go on?", "ref": "n2"}
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
-async def test_a_short_soak(tmp_path: Path, forge: Forge) -> None:
-    books = await soak(tmp_path, forge, Size(12.0, seed=7, runs=16))
+async def test_a_short_soak(tmp_path: Path, fork_server: ForkServer) -> None:
+    books = await soak(tmp_path, fork_server, Size(12.0, seed=7, runs=16))
     ledger = Ledger(books)
     assert not any(ledger.problems().values()), "\n".join(report(ledger))
     assert len(books.runs) >= 16
@@ -34,44 +34,44 @@ async def test_a_short_soak(tmp_path: Path, forge: Forge) -> None:
     assert {row["kind"] for row in books.decisions.values()} == {"approve", "edit", "reject", "respond"}
 
 
-async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failure(own: Callable[[str], Place]) -> None:
-    async with reviewer(own("soak")) as someone:
-        someone.place.start()
-        run = await someone.launch("asks_behind_gate", [("confirm", ARGS)])
-        await someone.decide(await someone.one(run), edit(ref="n1", note="changed"))
+async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failure(new_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(new_sandbox("soak")) as reviewer:
+        reviewer.sandbox.start()
+        run = await reviewer.launch("asks_behind_gate", [("confirm", ARGS)])
+        await reviewer.decide(await reviewer.open_review(run), edit(ref="n1", note="changed"))
         for word in ("bad", "bad"):
-            await someone.decide(await someone.one(run), responding(word))
-            assert "bad is not good" in (await someone.wait(run, RunState.FAILED)).error
-            await someone.inbox.runs.retry(run.id)
-        again = await someone.one(run)
+            await reviewer.decide(await reviewer.open_review(run), responding(word))
+            assert "bad is not good" in (await reviewer.wait(run, RunState.FAILED)).error
+            await reviewer.inbox.runs.retry(run.id)
+        again = await reviewer.open_review(run)
         assert "may have run once" in again.row.note
-        await someone.decide(again, responding("good"))
-        await someone.done(run)
+        await reviewer.decide(again, responding("good"))
+        await reviewer.result_of(run)
 
 
 @pytest.mark.parametrize("answer", [reject("no"), edit(ref="n2", note="changed"), approve()], ids=["reject", "edit", "approve"])
-async def test_a_call_that_had_ended_beside_one_that_was_cut_off_does_not_run_again(own: Callable[[str], Place], answer: Answer) -> None:
-    async with reviewer(own("soak")) as someone:
-        worker, journal = someone.place.start(), someone.place.journal
-        run = await someone.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2"})])
-        await someone.decide(await someone.one(run), approve(), approve())
+async def test_a_call_that_had_ended_beside_one_that_was_cut_off_does_not_run_again(new_sandbox: SandboxFactory, answer: Answer) -> None:
+    async with open_reviewer(new_sandbox("soak")) as reviewer:
+        worker, journal = reviewer.sandbox.start(), reviewer.sandbox.journal
+        run = await reviewer.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2"})])
+        await reviewer.decide(await reviewer.open_review(run), approve(), approve())
         await asyncio.to_thread(until_done, journal, {"send", "slow"})
         await asyncio.sleep(0.25)  # send's result is written; slow takes longer
         worker.kill()
-        someone.place.start()
-        again = await someone.one(run)
+        reviewer.sandbox.start()
+        again = await reviewer.open_review(run)
         assert "may have run once" in again.row.note
-        await someone.decide(again, *(answer if action.name == "slow" else approve() for action in again.actions))
-        await someone.applied(again)
-        if (await someone.inbox.reviews.get(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
-            await someone.decide(await someone.one(run), answer)
-        await someone.done(run)
+        await reviewer.decide(again, *(answer if action.name == "slow" else approve() for action in again.actions))
+        await reviewer.until_applied(again)
+        if (await reviewer.inbox.reviews.get(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
+            await reviewer.decide(await reviewer.open_review(run), answer)
+        await reviewer.result_of(run)
         assert [deed.name for deed in read_deeds(journal)].count("send") == 1
 
 
 def until_done(journal: Path, names: set[str]) -> None:
     """Wait until tools have acted."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while not journal.exists() or {deed.name for deed in read_deeds(journal)} != names:
         assert time.monotonic() < until, f"{names} never acted"
         time.sleep(0.01)

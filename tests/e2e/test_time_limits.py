@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -16,10 +16,8 @@ import pytest
 from hitl_tui.model import Run, RunOptions, RunState
 from hitl_tui.store import Store, agents, runs
 from hitl_tui.supervisor import Supervisor
-from tests.support.harness import PATIENCE_S, PROJECTS, Place, Reviewer, approve, reviewer
+from tests.support.harness import PROJECTS, TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer
 from tests.support.tiers import sampled
-
-Own = Callable[[str], Place]
 
 STOPS_NOT = {"hang": "endless", "busy": "busy", "waits": "waits", "hang_async": "stubborn"}
 """Agents whose code does not stop when told to, by what they do first. The event loop lives on."""
@@ -31,10 +29,10 @@ STEPS = ["one begins", "one ends", "two begins", "two ends", "three begins", "th
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of the project in a home of their own, with no worker yet."""
-    async with reviewer(own("trouble")) as someone:
-        yield someone
+    async with open_reviewer(new_sandbox("trouble")) as reviewer:
+        yield reviewer
 
 
 async def worker_ids(who: Reviewer) -> set[str]:
@@ -43,7 +41,7 @@ async def worker_ids(who: Reviewer) -> set[str]:
 
 async def until_replaced(who: Reviewer, before: set[str]) -> None:
     """Wait until other workers are known than those."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while not (now := await worker_ids(who)) or now & before:
         assert time.monotonic() < until, "the worker was never replaced"
         await asyncio.sleep(0.05)
@@ -51,7 +49,7 @@ async def until_replaced(who: Reviewer, before: set[str]) -> None:
 
 async def until_doing(who: Reviewer, run: Run, activity: str) -> Run:
     """The run, once it is doing that."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while (now := await who.inbox.runs.get(run.id)).activity != activity:
         assert now.state is RunState.RUNNING and time.monotonic() < until, f"run r{run.id} is {now.state}: {now.activity!r}"
         await asyncio.sleep(0.02)
@@ -59,73 +57,73 @@ async def until_doing(who: Reviewer, run: Run, activity: str) -> Run:
 
 
 def names(who: Reviewer, run: Run) -> list[str]:
-    return [line["did"] for line in who.did(run)]
+    return [line["did"] for line in who.effects(run)]
 
 
 # Threads, and async code that does not listen
 
 
-async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_lose_nothing(alone: Reviewer) -> None:
-    stuck = {agent: await alone.launch(agent, given={}) for agent in STOPS_NOT}
-    worker = alone.place.start()
+async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_lose_nothing(fresh_reviewer: Reviewer) -> None:
+    stuck = {agent: await fresh_reviewer.launch(agent, given={}) for agent in STOPS_NOT}
+    worker = fresh_reviewer.sandbox.start()
     for agent, did in STOPS_NOT.items():
-        await alone.until_did(stuck[agent], did)
-    others = await alone.inbox.runs.launch("steps", given={"seconds": 1.0}, count=2)
+        await fresh_reviewer.until_effect(stuck[agent], did)
+    others = await fresh_reviewer.inbox.runs.launch("steps", given={"seconds": 1.0}, count=2)
     for other in others:
-        await alone.until_did(other, "one begins")
-    before, niceness = await worker_ids(alone), psutil.Process(worker.pid).nice()
+        await fresh_reviewer.until_effect(other, "one begins")
+    before, niceness = await worker_ids(fresh_reviewer), psutil.Process(worker.pid).nice()
     for run in stuck.values():
-        await alone.inbox.runs.cancel(run.id)
+        await fresh_reviewer.inbox.runs.cancel(run.id)
     for run in stuck.values():
-        now = await until_doing(alone, run, GOES_ON)
+        now = await until_doing(fresh_reviewer, run, GOES_ON)
         assert (now.state, now.cancelling) == (RunState.RUNNING, True), "it is not over before its code is"
     for run in stuck.values():
-        await alone.wait(run, RunState.CANCELLED)
-    await until_replaced(alone, before)
-    assert not psutil.pid_exists(alone.did(stuck["waits"])[0]["child"]), "what an agent has started ends too"
+        await fresh_reviewer.wait(run, RunState.CANCELLED)
+    await until_replaced(fresh_reviewer, before)
+    assert not psutil.pid_exists(fresh_reviewer.effects(stuck["waits"])[0]["child"]), "what an agent has started ends too"
     for other in others:
-        assert (await alone.done(other))["log"] == ["one", "two", "three"]
-        assert names(alone, other) == STEPS, "each step was done once"
-        assert (await alone.inbox.runs.get(other.id)).crashes == 0
-    [now_known] = await alone.inbox.agents.workers()
+        assert (await fresh_reviewer.result_of(other))["log"] == ["one", "two", "three"]
+        assert names(fresh_reviewer, other) == STEPS, "each step was done once"
+        assert (await fresh_reviewer.inbox.runs.get(other.id)).crashes == 0
+    [now_known] = await fresh_reviewer.inbox.agents.workers()
     assert now_known.pid == worker.pid and psutil.Process(worker.pid).nice() == niceness
-    assert [names(alone, stuck[agent])[0] for agent in STOPS_NOT] == list(STOPS_NOT.values())
+    assert [names(fresh_reviewer, stuck[agent])[0] for agent in STOPS_NOT] == list(STOPS_NOT.values())
 
 
-async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(alone: Reviewer) -> None:
-    run = await alone.launch("slow", given={"seconds": 1.2})
-    alone.place.start()
-    await alone.until_did(run, "slow_sync begins")
-    before = await worker_ids(alone)
-    await alone.inbox.runs.cancel(run.id)
-    await alone.wait(run, RunState.CANCELLED)
-    assert names(alone, run) == ["slow_sync begins", "slow_sync ends"], "it is cancelled when its code has stopped, and not before"
-    await alone.done(await alone.launch("steps", given={}))
-    assert await worker_ids(alone) == before
+async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("slow", given={"seconds": 1.2})
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(run, "slow_sync begins")
+    before = await worker_ids(fresh_reviewer)
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await fresh_reviewer.wait(run, RunState.CANCELLED)
+    assert names(fresh_reviewer, run) == ["slow_sync begins", "slow_sync ends"], "it is cancelled when its code has stopped, and not before"
+    await fresh_reviewer.result_of(await fresh_reviewer.launch("steps", given={}))
+    assert await worker_ids(fresh_reviewer) == before
 
 
 @pytest.mark.slow
-async def test_a_worker_until_idle_still_ends_after_it_was_replaced(alone: Reviewer) -> None:
-    run, later = await alone.launch("hang", given={}), await alone.launch("steps", given={}, thread="t")
-    worker = alone.place.start("--until-idle", "--concurrency", "1")
-    await alone.until_did(run, "endless")
-    await alone.inbox.runs.cancel(run.id)
+async def test_a_worker_until_idle_still_ends_after_it_was_replaced(fresh_reviewer: Reviewer) -> None:
+    run, later = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("steps", given={}, thread="t")
+    worker = fresh_reviewer.sandbox.start("--until-idle", "--concurrency", "1")
+    await fresh_reviewer.until_effect(run, "endless")
+    await fresh_reviewer.inbox.runs.cancel(run.id)
     assert await asyncio.to_thread(worker.wait) == 0
-    assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
-    await alone.done(later)
-    assert await alone.inbox.agents.workers() == []
+    assert (await fresh_reviewer.inbox.runs.get(run.id)).state is RunState.CANCELLED
+    await fresh_reviewer.result_of(later)
+    assert await fresh_reviewer.inbox.agents.workers() == []
 
 
-async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(alone: Reviewer) -> None:
-    run, other = await alone.launch("hang", given={}), await alone.launch("hang", given={})
-    worker = alone.place.start()
-    await alone.until_did(run, "endless")
-    await alone.until_did(other, "endless")
-    await alone.inbox.runs.cancel(run.id)
+async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(fresh_reviewer: Reviewer) -> None:
+    run, other = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("hang", given={})
+    worker = fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(run, "endless")
+    await fresh_reviewer.until_effect(other, "endless")
+    await fresh_reviewer.inbox.runs.cancel(run.id)
     worker.send(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait) == 0
-    assert (await alone.inbox.runs.get(run.id)).state is RunState.CANCELLED
-    now = await alone.inbox.runs.get(other.id)
+    assert (await fresh_reviewer.inbox.runs.get(run.id)).state is RunState.CANCELLED
+    now = await fresh_reviewer.inbox.runs.get(other.id)
     assert (now.state, now.crashes) == (RunState.QUEUED, 0)
 
 
@@ -133,56 +131,56 @@ async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(alone: Rev
 
 
 @pytest.mark.slow
-async def test_over_its_time_a_run_fails_and_can_go_on(alone: Reviewer) -> None:
-    alone.place.home.config.write_text("time_limit_s = 2.5\n")
-    limited = [await alone.launch(agent, given={}, options=RunOptions(time_limit_s=1.0)) for agent in STOPS_NOT]
-    listens = await alone.launch("steps", given={"seconds": 60.0}, options=RunOptions(time_limit_s=1.0))
-    by_default = await alone.launch("hang", given={})
-    unlimited = await alone.launch("steps", given={"seconds": 1.5}, options=RunOptions(time_limit_s=0.0))
-    alone.place.start()
+async def test_over_its_time_a_run_fails_and_can_go_on(fresh_reviewer: Reviewer) -> None:
+    fresh_reviewer.sandbox.home.config.write_text("time_limit_s = 2.5\n")
+    limited = [await fresh_reviewer.launch(agent, given={}, options=RunOptions(time_limit_s=1.0)) for agent in STOPS_NOT]
+    listens = await fresh_reviewer.launch("steps", given={"seconds": 60.0}, options=RunOptions(time_limit_s=1.0))
+    by_default = await fresh_reviewer.launch("hang", given={})
+    unlimited = await fresh_reviewer.launch("steps", given={"seconds": 1.5}, options=RunOptions(time_limit_s=0.0))
+    fresh_reviewer.sandbox.start()
     for run in (*limited, listens):
-        assert (await alone.wait(run, RunState.FAILED)).error == LATE.format("1", run.id)
-    assert (await alone.wait(by_default, RunState.FAILED)).error == LATE.format("2.5", by_default.id)
-    assert (await alone.done(unlimited))["log"] == ["one", "two", "three"]
-    await alone.inbox.runs.retry(listens.id)
-    assert (await alone.wait(listens, RunState.QUEUED, RunState.RUNNING)).error in ("", LATE.format("1", listens.id))
-    await alone.wait(listens, RunState.FAILED)
-    assert names(alone, listens) == ["one begins", "one begins"], "it had as much time again"
+        assert (await fresh_reviewer.wait(run, RunState.FAILED)).error == LATE.format("1", run.id)
+    assert (await fresh_reviewer.wait(by_default, RunState.FAILED)).error == LATE.format("2.5", by_default.id)
+    assert (await fresh_reviewer.result_of(unlimited))["log"] == ["one", "two", "three"]
+    await fresh_reviewer.inbox.runs.retry(listens.id)
+    assert (await fresh_reviewer.wait(listens, RunState.QUEUED, RunState.RUNNING)).error in ("", LATE.format("1", listens.id))
+    await fresh_reviewer.wait(listens, RunState.FAILED)
+    assert names(fresh_reviewer, listens) == ["one begins", "one begins"], "it had as much time again"
 
 
-async def test_waiting_for_people_takes_no_time(alone: Reviewer) -> None:
-    run = await alone.launch("batched", [("send", {"to": "a"})], options=RunOptions(time_limit_s=2.0))
-    alone.place.start()
-    review = await alone.one(run)
+async def test_waiting_for_people_takes_no_time(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], options=RunOptions(time_limit_s=2.0))
+    fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
     await asyncio.sleep(2.5)
-    await alone.decide(review, approve())
-    await alone.done(run)
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.result_of(run)
 
 
-async def test_an_answer_on_its_way_when_the_time_is_over(alone: Reviewer) -> None:
-    run = await alone.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=3.0))
-    alone.place.start()
-    review = await alone.one(run)
-    await alone.decide(review, approve())
-    failed = await alone.wait(run, RunState.FAILED)
+async def test_an_answer_on_its_way_when_the_time_is_over(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=3.0))
+    fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
+    await fresh_reviewer.decide(review, approve())
+    failed = await fresh_reviewer.wait(run, RunState.FAILED)
     assert failed.error == LATE.format("3", run.id)
-    row = (await alone.inbox.reviews.get(review.row.id)).row
+    row = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run failed while this was being applied; it may have run")
-    await alone.inbox.runs.retry(run.id)
-    assert (await alone.one(run)).actions[0].name == "slow", "a person is asked again"
+    await fresh_reviewer.inbox.runs.retry(run.id)
+    assert (await fresh_reviewer.open_review(run)).actions[0].name == "slow", "a person is asked again"
 
 
 @pytest.mark.slow
-async def test_a_night_without_a_worker_is_no_work(alone: Reviewer) -> None:
-    run = await alone.launch("steps", given={"seconds": 1.0}, options=RunOptions(time_limit_s=30.0))
-    worker = alone.place.start()
-    await alone.until_did(run, "one begins")
+async def test_a_night_without_a_worker_is_no_work(fresh_reviewer: Reviewer) -> None:
+    run = await fresh_reviewer.launch("steps", given={"seconds": 1.0}, options=RunOptions(time_limit_s=30.0))
+    worker = fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(run, "one begins")
     worker.kill()
-    with contextlib.closing(sqlite3.connect(alone.place.home.database)) as db, db:
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.database)) as db, db:
         db.execute("UPDATE runs SET leased_at = leased_at - 30000")
         db.execute("UPDATE workers SET beat_at = beat_at - 30000")
-    alone.place.start()
-    await alone.done(run)
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.result_of(run)
 
 
 # A blocked event loop
@@ -190,25 +188,25 @@ async def test_a_night_without_a_worker_is_no_work(alone: Reviewer) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
-async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(alone: Reviewer, by: str) -> None:
+async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(fresh_reviewer: Reviewer, by: str) -> None:
     limit = RunOptions(time_limit_s=9.0 if by == "limit" else None)
-    other = await alone.launch("steps", given={"seconds": 0.3})
-    alone.place.start()
-    await alone.until_did(other, "two begins")
-    blocks = await alone.launch("blocks", given={}, options=limit)
-    await alone.until_did(blocks, "blocks")
-    before = await worker_ids(alone)
+    other = await fresh_reviewer.launch("steps", given={"seconds": 0.3})
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(other, "two begins")
+    blocks = await fresh_reviewer.launch("blocks", given={}, options=limit)
+    await fresh_reviewer.until_effect(blocks, "blocks")
+    before = await worker_ids(fresh_reviewer)
     await asyncio.sleep(6.5)
-    assert await worker_ids(alone) == before, "an agent may compute for long"
+    assert await worker_ids(fresh_reviewer) == before, "an agent may compute for long"
     if by == "cancel":
-        await alone.inbox.runs.cancel(blocks.id)
-    ended = await alone.wait(blocks, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
+        await fresh_reviewer.inbox.runs.cancel(blocks.id)
+    ended = await fresh_reviewer.wait(blocks, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
     assert ended.error == ("" if by == "cancel" else LATE.format("9", blocks.id))
-    assert (await alone.done(other))["log"] == ["one", "two", "three"]
-    assert names(alone, other)[:2] == STEPS[:2] and names(alone, other).count("one begins") == 1
-    assert (await alone.inbox.runs.get(other.id)).crashes == 0
-    assert not await worker_ids(alone) & before
-    assert names(alone, blocks) == ["blocks"]
+    assert (await fresh_reviewer.result_of(other))["log"] == ["one", "two", "three"]
+    assert names(fresh_reviewer, other)[:2] == STEPS[:2] and names(fresh_reviewer, other).count("one begins") == 1
+    assert (await fresh_reviewer.inbox.runs.get(other.id)).crashes == 0
+    assert not await worker_ids(fresh_reviewer) & before
+    assert names(fresh_reviewer, blocks) == ["blocks"]
 
 
 @pytest.mark.slow
@@ -231,23 +229,25 @@ async def test_who_blocks_the_loop_keeps_nobody_from_writing(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
-async def test_the_console_replaces_a_worker_that_cannot_even_watch_itself(own: Own, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, died = own("trouble"), list[str]()
-    monkeypatch.setenv("HITL_TEST_JOURNAL", str(place.journal))
-    async with reviewer(place) as who:
-        supervisor = Supervisor(str(PROJECTS / "trouble"), "trouble", place.home.path, 8, lambda: None, died.append)
+async def test_the_console_replaces_a_worker_that_cannot_even_watch_itself(
+    new_sandbox: SandboxFactory, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, died = new_sandbox("trouble"), list[str]()
+    monkeypatch.setenv("HITL_TEST_JOURNAL", str(sandbox.journal))
+    async with open_reviewer(sandbox) as who:
+        supervisor = Supervisor(str(PROJECTS / "trouble"), "trouble", sandbox.home.path, 8, lambda: None, died.append)
         running = asyncio.ensure_future(supervisor.run())
         try:
             other = await who.launch("steps", given={"seconds": 0.4})
-            await who.until_did(other, "two begins")
+            await who.until_effect(other, "two begins")
             holds = await who.launch("holds", given={}, options=RunOptions(time_limit_s=4.0 if by == "limit" else None))
-            await who.until_did(holds, "holds")
+            await who.until_effect(holds, "holds")
             [before] = await who.inbox.agents.workers()
             if by == "cancel":
                 await who.inbox.runs.cancel(holds.id)
             ended = await who.wait(holds, RunState.CANCELLED if by == "cancel" else RunState.FAILED)
             assert ended.error == ("" if by == "cancel" else LATE.format("4", holds.id))
-            assert (await who.done(other))["log"] == ["one", "two", "three"]
+            assert (await who.result_of(other))["log"] == ["one", "two", "three"]
             assert names(who, other).count("one begins") == 1
             assert (await who.inbox.runs.get(other.id)).crashes == 0
             [after] = await who.inbox.agents.workers()
@@ -267,72 +267,72 @@ async def cancelled_once(who: Reviewer, run: Run) -> None:
     assert now.ended_at is not None
 
 
-async def test_a_cancel_of_what_waits_is_immediate(alone: Reviewer) -> None:
-    queued = await alone.launch("batched", [("send", {"to": "a"})])
-    await alone.inbox.runs.cancel(queued.id)
-    await cancelled_once(alone, queued)
-    waiting = await alone.launch("batched", [("send", {"to": "b"})])
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(waiting)
-    await alone.decide(review, approve())
-    await alone.inbox.runs.cancel(waiting.id)
-    await cancelled_once(alone, waiting)
-    row = (await alone.inbox.reviews.get(review.row.id)).row
+async def test_a_cancel_of_what_waits_is_immediate(fresh_reviewer: Reviewer) -> None:
+    queued = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
+    await fresh_reviewer.inbox.runs.cancel(queued.id)
+    await cancelled_once(fresh_reviewer, queued)
+    waiting = await fresh_reviewer.launch("batched", [("send", {"to": "b"})])
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(waiting)
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.inbox.runs.cancel(waiting.id)
+    await cancelled_once(fresh_reviewer, waiting)
+    row = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("stale", "the run is cancelled")
-    assert alone.place.run_until_idle() == 0
-    assert alone.did(queued) == alone.did(waiting) == []
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert fresh_reviewer.effects(queued) == fresh_reviewer.effects(waiting) == []
 
 
 @pytest.mark.parametrize("when", sampled(["while it runs", "after its worker was killed", "while its worker is dead"]))
-async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(alone: Reviewer, when: str) -> None:
-    run = await alone.launch("per_call", [("slow", {"seconds": 60.0})])
-    worker = alone.place.start()
-    review = await alone.one(run)
-    await alone.decide(review, approve())
-    await alone.until_did(run, "slow begins")
+async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(fresh_reviewer: Reviewer, when: str) -> None:
+    run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])
+    worker = fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.until_effect(run, "slow begins")
     if when == "while its worker is dead":
         worker.kill()
-    await alone.inbox.runs.cancel(run.id)
+    await fresh_reviewer.inbox.runs.cancel(run.id)
     if when == "after its worker was killed":
         worker.kill()
     if when != "while it runs":
-        assert alone.place.run_until_idle() == 0
-    await cancelled_once(alone, run)
-    row = (await alone.inbox.reviews.get(review.row.id)).row
+        assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await cancelled_once(fresh_reviewer, run)
+    row = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run was cancelled while this was being applied; it may have run")
-    assert names(alone, run) == ["slow begins"]
+    assert names(fresh_reviewer, run) == ["slow begins"]
 
 
 @pytest.mark.slow
-async def test_a_cancel_of_a_run_put_back_in_mid_resume(alone: Reviewer) -> None:
+async def test_a_cancel_of_a_run_put_back_in_mid_resume(fresh_reviewer: Reviewer) -> None:
     """Its worker died and another has put it back, but not taken it up yet."""
-    run = await alone.launch("per_call", [("slow", {"seconds": 60.0})])
-    worker = alone.place.start()
-    review = await alone.one(run)
-    await alone.decide(review, approve())
-    await alone.until_did(run, "slow begins")
+    run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])
+    worker = fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.until_effect(run, "slow begins")
     worker.kill()
-    [dead] = await alone.inbox.agents.workers()
-    assert await runs.recover(alone.store, dead.id) == [run.id]
-    await alone.inbox.runs.cancel(run.id)
-    await cancelled_once(alone, run)
-    row = (await alone.inbox.reviews.get(review.row.id)).row
+    [dead] = await fresh_reviewer.inbox.agents.workers()
+    assert await runs.recover(fresh_reviewer.store, dead.id) == [run.id]
+    await fresh_reviewer.inbox.runs.cancel(run.id)
+    await cancelled_once(fresh_reviewer, run)
+    row = (await fresh_reviewer.inbox.reviews.get(review.row.id)).row
     assert (row.state, row.note) == ("failed", "the run was cancelled while this was being applied; it may have run")
 
 
 @pytest.mark.slow
-async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: Reviewer) -> None:
-    stuck, other = await alone.launch("hang", given={}), await alone.launch("steps", given={"seconds": 60.0})
-    worker = alone.place.start()
-    await alone.until_did(stuck, "endless")
-    await alone.until_did(other, "one begins")
+async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(fresh_reviewer: Reviewer) -> None:
+    stuck, other = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("steps", given={"seconds": 60.0})
+    worker = fresh_reviewer.sandbox.start()
+    await fresh_reviewer.until_effect(stuck, "endless")
+    await fresh_reviewer.until_effect(other, "one begins")
     worker.send(signal.SIGSTOP)
-    await alone.inbox.runs.cancel(stuck.id)
+    await fresh_reviewer.inbox.runs.cancel(stuck.id)
     worker.kill()
-    for dead in await agents.list_workers(alone.store):
-        await runs.recover(alone.store, dead[0].id)
-    await cancelled_once(alone, stuck)
-    now = await alone.inbox.runs.get(other.id)
+    for dead in await agents.list_workers(fresh_reviewer.store):
+        await runs.recover(fresh_reviewer.store, dead[0].id)
+    await cancelled_once(fresh_reviewer, stuck)
+    now = await fresh_reviewer.inbox.runs.get(other.id)
     assert (now.state, now.crashes, now.resuming) == (RunState.QUEUED, 0, True)
 
 
@@ -340,20 +340,20 @@ async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(alone: 
 
 
 @pytest.mark.slow
-async def test_a_suspect_gets_its_turn_under_steady_load(alone: Reviewer) -> None:
-    suspect = await alone.launch("steps", given={})
-    with contextlib.closing(sqlite3.connect(alone.place.home.database)) as db, db:
+async def test_a_suspect_gets_its_turn_under_steady_load(fresh_reviewer: Reviewer) -> None:
+    suspect = await fresh_reviewer.launch("steps", given={})
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.database)) as db, db:
         db.execute("UPDATE runs SET crashes = 1 WHERE id = ?", (suspect.id,))
-    load = [await alone.launch("steps", given={"seconds": 0.2 + n % 3 * 0.1}) for n in range(4)]
-    with contextlib.closing(sqlite3.connect(alone.place.home.database)) as db, db:
+    load = [await fresh_reviewer.launch("steps", given={"seconds": 0.2 + n % 3 * 0.1}) for n in range(4)]
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.database)) as db, db:
         db.execute("UPDATE runs SET id = id + 1000 WHERE id = ?", (suspect.id,))  # the load is older: it comes first
-    alone.place.start("--concurrency", "2")
-    until = time.monotonic() + PATIENCE_S
-    while (await alone.inbox.runs.get(suspect.id + 1000)).state is not RunState.DONE:
+    fresh_reviewer.sandbox.start("--concurrency", "2")
+    until = time.monotonic() + TIMEOUT_S
+    while (await fresh_reviewer.inbox.runs.get(suspect.id + 1000)).state is not RunState.DONE:
         assert time.monotonic() < until, "it starves"
-        counts = await alone.inbox.runs.counts()
+        counts = await fresh_reviewer.inbox.runs.counts()
         if counts.get(RunState.QUEUED, 0) < 4:
-            load += await alone.inbox.runs.launch("steps", given={"seconds": 0.2 + len(load) % 3 * 0.1}, count=2)
+            load += await fresh_reviewer.inbox.runs.launch("steps", given={"seconds": 0.2 + len(load) % 3 * 0.1}, count=2)
         await asyncio.sleep(0.05)
     for run in load:
-        await alone.done(run)
+        await fresh_reviewer.result_of(run)

@@ -38,13 +38,12 @@ from hitl_tui.store import (
     training_data,
 )
 from hitl_tui.store.maintenance import recover, repair
-from tests.support.attention_homes import EVERY, decided, jobs, made
+from tests.support.attention_checks import EVERY, add_attention_check, approve_mails, scheduled_jobs
 from tests.support.direct_decisions import record
-from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, reviewer
+from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond
 from tests.support.properties import examples
 from tests.ui.homes import seed
 
-Own = Callable[[str], Place]
 OBJECTS = {"type": "object", "required": ["to", "amount"]}
 WORDS = st.text(max_size=30)
 ARGS = st.dictionaries(
@@ -121,9 +120,9 @@ def test_the_policy_says_how_often_or_never() -> None:
 @examples(0.5)
 @given(every=st.integers(2, 1000), numbers=st.integers(0, 1000))
 def test_nobody_can_count_to_it_and_it_is_about_as_often_as_was_said(every: int, numbers: int) -> None:
-    places = [attention_checks.decisions_until_next(every, f"{numbers}:{number}") for number in range(60)]
-    assert all(every - every // 2 <= place <= every + every // 2 for place in places)
-    assert len(set(places)) > 1 and abs(sum(places) / len(places) - every) <= every / 4
+    positions = [attention_checks.decisions_until_next(every, f"{numbers}:{number}") for number in range(60)]
+    assert all(every - every // 2 <= position <= every + every // 2 for position in positions)
+    assert len(set(positions)) > 1 and abs(sum(positions) / len(positions) - every) <= every / 4
 
 
 # In the queue
@@ -151,10 +150,10 @@ async def nothing_runs(store: Store, check: Review) -> None:
 
 
 async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_waits_at_a_time(store: Store) -> None:
-    project = await seed.project(store)
-    await decided(store, project, 8)
-    assert not await jobs(store, project, Policy()).run_due() and not await jobs(store, project, None).run_due()
-    first, second = jobs(store, project), jobs(store, project)
+    project = await seed.add_project(store)
+    await approve_mails(store, project, 8)
+    assert not await scheduled_jobs(store, project, Policy()).run_due() and not await scheduled_jobs(store, project, None).run_due()
+    first, second = scheduled_jobs(store, project), scheduled_jobs(store, project)
     assert sorted(await asyncio.gather(first.run_due(), second.run_due())) == [False, True]
     assert not await first.run_due()
     (id_,) = [row.id for row in await Inbox(store, "ann").reviews.pending(10)]
@@ -173,24 +172,24 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     assert context == await reviews.context(store, id_ - 1) and len(await Inbox(store, "ann").runs.trace(check.row.run)) == 12
     await nothing_runs(store, check)
 
-    await decided(store, project, 8)
-    assert not await jobs(store, project).run_due()
+    await approve_mails(store, project, 8)
+    assert not await scheduled_jobs(store, project).run_due()
     shown = json.dumps([kind for (kind,) in await store.all("SELECT kind FROM audit WHERE review = ?", (id_,))])
     assert shown == '["opened"]' and Inbox(store, "ann").reviews.attention_check(id_) is None
 
 
 async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_none(store: Store) -> None:
-    project = await seed.project(store)
-    await decided(store, project, 8)
+    project = await seed.add_project(store)
+    await approve_mails(store, project, 8)
     await store.write("UPDATE runs SET launched_by = 'bob', gates_before = '[\"tools\"]', time_limit_s = 60")
     await store.write("UPDATE events SET at = at + seq / 100.0")
     await store.write("UPDATE actions SET declared = 'reversible'")
     fell = "INSERT INTO autonomy (agent, tool, was, level, actor, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 0, '')"
     policy = Policy(attention=EVERY, ladder=Ladder())
     await store.write(fell, ("act",))
-    assert not await jobs(store, project, policy).run_due(), "such a call asks nobody: this one would be told by that"
+    assert not await scheduled_jobs(store, project, policy).run_due(), "such a call asks nobody: this one would be told by that"
     await store.write(fell, ("threshold",))
-    assert await jobs(store, project, policy).run_due()
+    assert await scheduled_jobs(store, project, policy).run_due()
     ann = Inbox(store, "ann")
     check = await ann.reviews.get((await ann.reviews.pending(1))[0].id)
     assert check.actions[0].reason == "its confidence is unknown"
@@ -243,7 +242,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         me = Worker(what, project, "p", 1, 0.0, 8, 0.0, 0)
         await agents.register_worker(store, me, "host")
         assert await runs.take_next(store, what, project, ["mail_assistant"], True) is None
-        await jobs(store, project).run_due()
+        await scheduled_jobs(store, project).run_due()
         await runs.recover(store, what)
 
 
@@ -252,7 +251,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
 def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_ends_it(steps: list[str], grace: float) -> None:
     async def work(home: Path) -> None:
         async with Store.open(home / "hitl.db") as store:
-            check = await made(store, await seed.project(store))
+            check = await add_attention_check(store, await seed.add_project(store))
             ann = Inbox(store, "ann", grace_s=grace)
             for what in steps:
                 with contextlib.suppress(HitlError):
@@ -272,7 +271,7 @@ def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_en
 
 
 async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store) -> None:
-    check = await made(store, await seed.project(store))
+    check = await add_attention_check(store, await seed.add_project(store))
     ann = Inbox(store, "ann", grace_s=60)
     assert await ann.reviews.decide(check, {0: approve()}, 700) == "applied"
     found = ann.reviews.attention_check(check.row.id)
@@ -291,24 +290,24 @@ async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store)
 
 async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(store: Store) -> None:
     project, timed = (
-        await seed.project(store),
+        await seed.add_project(store),
         parse("attention.every = 2\n[[rule]]\nname = 'soon'\ntool = 'send_*'\noutcome = 'ask'\ndeadline = '1h'"),
     )
-    await decided(store, project, 8)
+    await approve_mails(store, project, 8)
     two = parse("attention.every = 2\n[[rule]]\nname = 'two'\ntool = 'send_*'\noutcome = 'ask'\nreviewers = 2")
-    assert not await jobs(store, project, two).run_due(), "one person's word would be enough for it, which tells it from others"
-    assert await jobs(store, project, timed).run_due()
+    assert not await scheduled_jobs(store, project, two).run_due(), "one person's word would be enough for it, which tells it from others"
+    assert await scheduled_jobs(store, project, timed).run_due()
     ann = Inbox(store, "ann")
     (row,) = await ann.reviews.pending(2)
     assert row.deadline_at and row.deadline_at - row.opened_at == pytest.approx(3600, abs=1)
     await store.write("UPDATE reviews SET deadline_at = 1 WHERE id = ?", (row.id,))
-    assert await jobs(store, project, timed).run_due()
+    assert await scheduled_jobs(store, project, timed).run_due()
     assert (await ann.reviews.get(row.id)).row.state == "expired" and ann.reviews.attention_check(row.id) is None
     assert (await ann.insights.read()).readers[0].shown == 0
 
 
 async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: Store) -> None:
-    check = await made(store, await seed.project(store))
+    check = await add_attention_check(store, await seed.add_project(store))
     ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
     await ann.reviews.claim(check.row.id)
     with pytest.raises(Refused, match="ann has claimed review"):
@@ -321,7 +320,7 @@ async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: 
 
 
 async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_agents(store: Store) -> None:
-    check = await made(store, await seed.project(store))
+    check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
     recover.rebuild(store.path)
@@ -333,7 +332,7 @@ async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_ag
 
 
 async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_one(store: Store) -> None:
-    check = await made(store, await seed.project(store))
+    check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DROP TRIGGER attention_kept")
         db.execute("DELETE FROM attention")
@@ -346,8 +345,8 @@ async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_o
 
 
 async def test_nothing_is_learned_from_it(store: Store) -> None:
-    project = await seed.project(store)
-    check = await made(store, project)
+    project = await seed.add_project(store)
+    check = await add_attention_check(store, project)
     ann = Inbox(store, "ann")
     wanted = filter_language.parse("", time.time())
     rules = await ann.policy.rule_counts()
@@ -375,41 +374,41 @@ async def test_nothing_is_learned_from_it(store: Store) -> None:
 # With a real worker
 
 
-async def test_real_workers_make_one_and_leave_it_alone(own: Own) -> None:
-    place = own("policy")
-    (place.home.path / "policy.toml").write_text("spot_check = 0\n[attention]\nevery = 2\n")
-    first, _ = place.start(), place.start()
-    async with reviewer(place) as ann:
+async def test_real_workers_make_one_and_leave_it_alone(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text("spot_check = 0\n[attention]\nevery = 2\n")
+    first, _ = sandbox.start(), sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         for _ in range(3):
             run = await ann.launch("per_call", text=json.dumps([["a letter", [["send", {"to": "ann@example.com"}]]]]))
-            await ann.decide(await ann.one(run), approve())
-            await ann.done(run)
+            await ann.decide(await ann.open_review(run), approve())
+            await ann.result_of(run)
         check = await until_check(ann)
-        sent = place.journal.read_text()
-        (listed,) = place.json("queue")
+        sent = sandbox.journal.read_text()
+        (listed,) = sandbox.cli_json("queue")
         asked = (await reviews.context(ann.store, check.row.id)).conversation[0].text
         assert "ann@example.com" in asked, "nobody has asked for what is wrong"
         (entry,) = [event.body for event in await ann.inbox.runs.trace(check.row.run) if event.kind == "input"]
         assert "ann@example.com" in json.dumps(entry)
-        assert listed["attention_check"] is None and "attention" not in place.cli("show", str(check.row.id)).stdout
+        assert listed["attention_check"] is None and "attention" not in sandbox.cli("show", str(check.row.id)).stdout
 
-        said = json.loads(place.cli("decide", str(check.row.id), "approve", "--grace", "30s", "--json").stdout)
+        said = json.loads(sandbox.cli("decide", str(check.row.id), "approve", "--grace", "30s", "--json").stdout)
         assert (said["state"], said["attention_check"]["caught"], said["attention_check"]["said"]) == ("applied", False, "approved")
         first.kill()
-        place.cli("doctor", "--repair")
-        assert "only carried an attention check" in place.refused("retry", f"r{check.row.run}")
-        assert "that was an attention check" in place.cli("show", str(check.row.id)).stdout
+        sandbox.cli("doctor", "--repair")
+        assert "only carried an attention check" in sandbox.cli_error("retry", f"r{check.row.run}")
+        assert "that was an attention check" in sandbox.cli("show", str(check.row.id)).stdout
         await nothing_runs(ann.store, check)
-        place.end()
-    assert place.journal.read_text() == sent
-    with contextlib.closing(sqlite3.connect(place.home.path / "checkpoints.db")) as db:
+        sandbox.kill_workers()
+    assert sandbox.journal.read_text() == sent
+    with contextlib.closing(sqlite3.connect(sandbox.home.path / "checkpoints.db")) as db:
         assert db.execute("SELECT count(*) FROM checkpoints WHERE thread_id = ?", (check.thread,)).fetchone() == (0,)
-    assert not audit.verify(place.home.database).problem
+    assert not audit.verify(sandbox.home.database).problem
 
 
 async def until_check(ann: Reviewer) -> Review:
     """The check, once a worker has put it into the queue."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while not (found := await ann.inbox.reviews.pending(9)):
         assert time.monotonic() < until, "no check was ever made"
         await asyncio.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,10 @@ from hitl_tui.store import Store, agents, audit, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule, wrong
-from tests.support.harness import Place, Reviewer, approve, edit, reject, reviewer
+from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject
 from tests.support.properties import examples
 from tests.ui.homes import seed
 
-Own = Callable[[str], Place]
 ON = "spot_check = 0\n[autonomy]\n"
 LADDER = Ladder()
 GOOD, BAD = WeighedDecision(1.0, True), WeighedDecision(1.0, False)
@@ -229,7 +228,7 @@ def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
 # Rows
 
 
-class Desk:
+class AutonomyHome:
     """A home with a policy that has a ladder, and two people at it."""
 
     def __init__(self, folder: Path, store: Store, project: int) -> None:
@@ -272,45 +271,45 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def home(tmp_path: Path) -> AsyncIterator[AutonomyHome]:
     (tmp_path / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\n")
     async with Store.open(tmp_path / "hitl.db", "NORMAL") as store:
-        yield Desk(tmp_path, store, await seed.project(store))
+        yield AutonomyHome(tmp_path, store, await seed.add_project(store))
     assert audit.verify(tmp_path / "hitl.db").problem == ""
 
 
-async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(desk: Desk) -> None:
-    await desk.climbed(Level.ACT)
-    assert autonomy_rows.levels(desk.store, "desk")["desk", "move"].level is Level.ACT
-    one, other = [await agents.register_project(desk.store, name, name) for name in ("one", "other")]
+async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(home: AutonomyHome) -> None:
+    await home.climbed(Level.ACT)
+    assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
+    one, other = [await agents.register_project(home.store, name, name) for name in ("one", "other")]
     twin = Agent("desk", one, "one", "", None, True)
-    await agents.replace_agents(desk.store, one, [twin])
-    assert autonomy_rows.levels(desk.store, "desk")
-    await agents.replace_agents(desk.store, other, [dataclasses.replace(twin, project=other)])
-    assert autonomy_rows.levels(desk.store, "desk") == {}
-    (standing,) = await desk.ann.autonomy.standings()
+    await agents.replace_agents(home.store, one, [twin])
+    assert autonomy_rows.levels(home.store, "desk")
+    await agents.replace_agents(home.store, other, [dataclasses.replace(twin, project=other)])
+    assert autonomy_rows.levels(home.store, "desk") == {}
+    (standing,) = await home.ann.autonomy.standings()
     assert (standing.proposed, standing.says) == (None, "several projects have an agent of this name: none of their levels counts")
 
 
-async def test_nobody_signs_as_the_ladder_does(desk: Desk) -> None:
+async def test_nobody_signs_as_the_ladder_does(home: AutonomyHome) -> None:
     with pytest.raises(Refused, match="how policy and agents sign"):
-        Inbox(desk.store, "Autonomy")
+        Inbox(home.store, "Autonomy")
 
 
-async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_for_more(desk: Desk) -> None:
+async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_for_more(home: AutonomyHome) -> None:
     for _ in range(3):
-        await desk.decide(approve())
-    ladder = desk.ann.autonomy
+        await home.decide(approve())
+    ladder = home.ann.autonomy
     with pytest.raises(Refused, match=r"threshold is more than desk's move has earned \(3 of 4 decisions\)"):
         await ladder.set("desk", "move", Level.THRESHOLD)
     with pytest.raises(Refused, match="no other level of desk's move is proposed: 3 of 4 decisions"):
         await ladder.accept("desk", "move")
-    await desk.decide(approve(), desk.bob)
-    (one,) = await desk.bob.autonomy.standings()
+    await home.decide(approve(), home.bob)
+    (one,) = await home.bob.autonomy.standings()
     assert (one.level, one.since, one.by, one.proposed) == (Level.ASK, None, "", Level.SPOT_CHECKS)
     with pytest.raises(Refused, match="act is more than desk's move has earned"):
         await ladder.set("desk", "move", Level.ACT)
-    made = await desk.bob.autonomy.accept("desk", "move")
+    made = await home.bob.autonomy.accept("desk", "move")
     assert (made.was, made.level, made.actor, made.why) == (Level.ASK, Level.SPOT_CHECKS, "bob", one.says)
     (one,) = await ladder.standings()
     assert (one.level, one.by, one.proposed, one.says) == (Level.SPOT_CHECKS, "bob", None, "0 of 2 decisions since it came to spot checks")
@@ -318,14 +317,14 @@ async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_fo
         await ladder.set("desk", "move", Level.SPOT_CHECKS)
     await ladder.set("desk", "move", Level.ACT, "  it only\nmoves ")
     await ladder.set("desk", "move", Level.ASK)
-    assert (await desk.told())[:2] == ["act → ask by ann: ", "spot checks → act by ann: it only moves"]
+    assert (await home.told())[:2] == ["act → ask by ann: ", "spot checks → act by ann: it only moves"]
     with pytest.raises(Refused, match="nobody has decided any call of a tool 'mvoe' of 'desk'"):
         await ladder.set("desk", "mvoe", Level.ASK)
-    (desk.folder / "policy.toml").write_text("")
+    (home.folder / "policy.toml").write_text("")
     assert await ladder.standings() == []
     with pytest.raises(Refused, match=r"the policy has no \[autonomy\]"):
         await ladder.set("desk", "move", Level.ACT, "so")
-    logged = await desk.store.all("SELECT actor, body FROM audit WHERE kind = 'autonomy' ORDER BY seq")
+    logged = await home.store.all("SELECT actor, body FROM audit WHERE kind = 'autonomy' ORDER BY seq")
     assert [(who, json.loads(body)["level"]) for who, body in logged] == [("bob", "spot checks"), ("ann", "act"), ("ann", "ask")]
     assert json.loads(logged[0][1])["evidence"]["decisions"] == 4
 
@@ -333,101 +332,105 @@ async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_fo
 @pytest.mark.parametrize(
     ("answer", "did"), [(reject(), "rejected a spot check"), (edit(path="b"), "edited a spot check")]
 )  # fmt: skip
-async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(desk: Desk, answer: Answer, did: str) -> None:
-    await desk.climbed(Level.ACT)
-    await desk.decide(approve(), spot_check=True)
-    await desk.decide(reject())
-    assert await desk.level() is Level.ACT, "what was approved, or asked anyway, lowers nothing"
+async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(home: AutonomyHome, answer: Answer, did: str) -> None:
+    await home.climbed(Level.ACT)
+    await home.decide(approve(), spot_check=True)
+    await home.decide(reject())
+    assert await home.level() is Level.ACT, "what was approved, or asked anyway, lowers nothing"
     for level in (Level.SPOT_CHECKS, Level.THRESHOLD, Level.ASK, Level.ASK):
-        review = await desk.decide(answer, spot_check=True)
-        assert await desk.level() is level
+        review = await home.decide(answer, spot_check=True)
+        assert await home.level() is level
         if level is Level.SPOT_CHECKS:
-            assert (await desk.told())[0] == f"act → spot checks by autonomy: ann {did}, review {review}"
-    assert len(await desk.told()) == 4
+            assert (await home.told())[0] == f"act → spot checks by autonomy: ann {did}, review {review}"
+    assert len(await home.told()) == 4
 
 
-async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(desk: Desk) -> None:
-    await desk.climbed(Level.ACT)
-    alone, checked, mine = [await desk.asked(by_itself=True), await desk.decide(approve(), spot_check=True), await desk.decide(approve())]
-    subjects = [Subject((await desk.ann.reviews.get(review)).row.run, review, 0) for review in (alone, checked, mine)]
-    await desk.ann.feedback.rate(subjects[2], -1)
-    await desk.ann.feedback.rate(subjects[0], 1)
-    assert await desk.level() is Level.ACT
-    await desk.ann.feedback.rate(subjects[0], -1)
-    assert (await desk.told())[0] == f"act → spot checks by autonomy: ann gave thumbs down to what went on by itself, review {alone}"
-    await desk.ann.feedback.rate(subjects[0], -1, "the wrong folder")
-    await desk.bob.feedback.rate(subjects[0], -1)
-    assert await desk.level() is Level.SPOT_CHECKS, "once for each decision"
-    await desk.bob.feedback.rate(subjects[1], -1)
-    assert await desk.level() is Level.THRESHOLD
-    (one,) = await desk.ann.autonomy.standings()
+async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(home: AutonomyHome) -> None:
+    await home.climbed(Level.ACT)
+    unchecked, checked, mine = [
+        await home.asked(by_itself=True),
+        await home.decide(approve(), spot_check=True),
+        await home.decide(approve()),
+    ]
+    subjects = [Subject((await home.ann.reviews.get(review)).row.run, review, 0) for review in (unchecked, checked, mine)]
+    await home.ann.feedback.rate(subjects[2], -1)
+    await home.ann.feedback.rate(subjects[0], 1)
+    assert await home.level() is Level.ACT
+    await home.ann.feedback.rate(subjects[0], -1)
+    assert (await home.told())[0] == f"act → spot checks by autonomy: ann gave thumbs down to what went on by itself, review {unchecked}"
+    await home.ann.feedback.rate(subjects[0], -1, "the wrong folder")
+    await home.bob.feedback.rate(subjects[0], -1)
+    assert await home.level() is Level.SPOT_CHECKS, "once for each decision"
+    await home.bob.feedback.rate(subjects[1], -1)
+    assert await home.level() is Level.THRESHOLD
+    (one,) = await home.ann.autonomy.standings()
     assert (one.evidence.decisions, one.evidence.unchanged, one.evidence.since_refused) == (3, 1, 0), "what was regretted is no evidence"
 
 
-async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spoken_since(desk: Desk) -> None:
-    await desk.climbed(Level.ACT)
+async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spoken_since(home: AutonomyHome) -> None:
+    await home.climbed(Level.ACT)
     for _ in range(3):
-        await desk.decide(approve())
-    before = await desk.ann.autonomy.standings()
-    first, second = [await desk.decide(reject(), spot_check=True) for _ in range(2)]
-    assert await desk.level() is Level.THRESHOLD
-    await desk.ann.reviews.undo(first)
-    await desk.ann.reviews.undo(second)
-    assert (await desk.told())[:2] == [
+        await home.decide(approve())
+    before = await home.ann.autonomy.standings()
+    first, second = [await home.decide(reject(), spot_check=True) for _ in range(2)]
+    assert await home.level() is Level.THRESHOLD
+    await home.ann.reviews.undo(first)
+    await home.ann.reviews.undo(second)
+    assert (await home.told())[:2] == [
         "spot checks → act by autonomy: the decision was taken back", "threshold → spot checks by autonomy: the decision was taken back",
     ]  # fmt: skip
-    (after,) = await desk.ann.autonomy.standings()
+    (after,) = await home.ann.autonomy.standings()
     assert (after.level, after.evidence) == (Level.ACT, before[0].evidence), "as if it had never been"
-    third = await desk.decide(reject(), spot_check=True)
-    await desk.bob.autonomy.set("desk", "move", Level.ASK)
-    await desk.ann.reviews.undo(third)
-    assert await desk.level() is Level.ASK
+    third = await home.decide(reject(), spot_check=True)
+    await home.bob.autonomy.set("desk", "move", Level.ASK)
+    await home.ann.reviews.undo(third)
+    assert await home.level() is Level.ASK
 
 
-async def test_who_changes_their_mind_or_is_asked_again_lowers_once(desk: Desk) -> None:
-    await desk.climbed(Level.ACT)
+async def test_who_changes_their_mind_or_is_asked_again_lowers_once(home: AutonomyHome) -> None:
+    await home.climbed(Level.ACT)
     actions = [seed.action("move", {"path": path}, slot, risk="reversible") for slot, path in enumerate("ab")]
-    review = await seed.ask(desk.store, desk.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
-    await desk.store.write("UPDATE actions SET spot_check = 1 WHERE review = ?", (review,))
-    seen = await desk.ann.reviews.get(review)
+    review = await seed.add_waiting_run(home.store, home.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
+    await home.store.write("UPDATE actions SET spot_check = 1 WHERE review = ?", (review,))
+    seen = await home.ann.reviews.get(review)
     for answer, level in ((reject(), Level.SPOT_CHECKS), (edit(path="c"), Level.SPOT_CHECKS), (approve(), Level.ACT)):
-        await desk.ann.reviews.decide(seen, {0: answer})
-        assert await desk.level() is level, "as if nothing had been said before"
-    (one,) = await desk.ann.autonomy.standings()
+        await home.ann.reviews.decide(seen, {0: answer})
+        assert await home.level() is level, "as if nothing had been said before"
+    (one,) = await home.ann.autonomy.standings()
     assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
 
-    sent = await desk.decide(reject(), spot_check=True)
-    await reconcile.close(desk.store, {sent: (ReviewState.OPEN, "may have run once")})
-    assert await desk.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
-    await desk.ann.reviews.decide(await desk.ann.reviews.get(sent), {0: reject()})
-    assert await desk.level() is Level.SPOT_CHECKS
+    sent = await home.decide(reject(), spot_check=True)
+    await reconcile.close(home.store, {sent: (ReviewState.OPEN, "may have run once")})
+    assert await home.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
+    await home.ann.reviews.decide(await home.ann.reviews.get(sent), {0: reject()})
+    assert await home.level() is Level.SPOT_CHECKS
 
 
-async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(desk: Desk) -> None:
-    await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
-    assert await desk.ann.autonomy.standings() == [], "what a tool asks a person is no call of it"
+async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(home: AutonomyHome) -> None:
+    await home.decide(approve(), kind=PauseKind.MCP_ELICITATION)
+    assert await home.ann.autonomy.standings() == [], "what a tool asks a person is no call of it"
     for _ in range(3):
-        await desk.decide(approve(), confidence=0.9)
-        await desk.decide(approve(), kind=PauseKind.MCP_ELICITATION)
-    await desk.decide(edit(path="b"))
+        await home.decide(approve(), confidence=0.9)
+        await home.decide(approve(), kind=PauseKind.MCP_ELICITATION)
+    await home.decide(edit(path="b"))
     for _ in range(5):
-        await desk.asked(by_itself=True)
-        await desk.decide(approve(), desk.bob, confidence=0.95)
-    (one,) = await desk.ann.autonomy.standings()
+        await home.asked(by_itself=True)
+        await home.decide(approve(), home.bob, confidence=0.95)
+    (one,) = await home.ann.autonomy.standings()
     assert one.says == "8 of 9 approved unchanged, at least 56 %; none of the last 5 refused; its confidence is off by 0.07"
     assert (one.proposed, one.evidence.decisions, one.evidence.since_refused) == (Level.THRESHOLD, 9, 5)
-    (desk.folder / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\nwindow = 5\n")
-    (one,) = await desk.ann.autonomy.standings()
+    (home.folder / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\nwindow = 5\n")
+    (one,) = await home.ann.autonomy.standings()
     assert (one.evidence.decisions, one.evidence.unchanged) == (5, 5)
-    shown = await desk.asked()
-    await desk.store.write(
+    shown = await home.asked()
+    await home.store.write(
         "INSERT INTO attention (review, source, correct, last, wrong, made_at, actor, actor_key, said, caught, found_at) "
         "VALUES (?, 1, '{}', 0, 'x', 0, 'Bob', 'bob', 'approved', 0, ?)",
         (shown, time.time()),
     )
-    (one,) = await desk.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.standings()
     assert (one.proposed, one.says) == (None, "0 of 1 attention checks caught")
-    plan = await desk.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", ("desk", "move", 5, 0))
+    plan = await home.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", ("desk", "move", 5, 0))
     assert any("USING INDEX history_people (agent=? AND tool=?)" in row[3] for row in plan), (
         "a million calls that went on by themselves are not read"
     )
@@ -440,52 +443,52 @@ CALL = ("move", {"path": "a"})
 POLICY = "spot_check = {}\n[autonomy]\ndecisions = 4\nquiet = 2\napproved = 0.4\n"
 
 
-async def moves(someone: Reviewer, confidence: str = "well") -> Any:
+async def moves(reviewer: Reviewer, confidence: str = "well") -> Any:
     """A run that asks to move a file."""
-    return (await someone.inbox.runs.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
+    return (await reviewer.inbox.runs.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
 
 
-async def test_a_real_agent_climbs_acts_and_falls(own: Own) -> None:
-    async with reviewer(own("policy")) as someone:
-        place = someone.place
-        policy = place.home.path / "policy.toml"
+async def test_a_real_agent_climbs_acts_and_falls(new_sandbox: SandboxFactory) -> None:
+    async with open_reviewer(new_sandbox("policy")) as reviewer:
+        sandbox = reviewer.sandbox
+        policy = sandbox.home.path / "policy.toml"
         policy.write_text(POLICY.format(0))
-        place.start()
-        made = [await moves(someone) for _ in range(4)]
+        sandbox.start()
+        made = [await moves(reviewer) for _ in range(4)]
         for run in made:
-            review = await someone.one(run)
+            review = await reviewer.open_review(run)
             assert review.actions[0].routed() == "asks: autonomy: per_call's move asks until it has earned more"
-            await someone.decide(review, approve())
-        (listed,) = place.json("autonomy")
+            await reviewer.decide(review, approve())
+        (listed,) = sandbox.cli_json("autonomy")
         assert (listed["level"], listed["proposed"], listed["evidence"]["decisions"]) == ("ask", "spot checks", 4)
-        assert place.json("policy", "replay")["levels"] == {"judged": "now", "above_ask": []}
-        proposed = place.json("policy", "replay", "--proposed")
+        assert sandbox.cli_json("policy", "replay")["levels"] == {"judged": "now", "above_ask": []}
+        proposed = sandbox.cli_json("policy", "replay", "--proposed")
         assert proposed["levels"] == {"judged": "proposed", "above_ask": [{"agent": "per_call", "tool": "move", "level": "spot checks"}]}
         (turn,) = proposed["differences"]
         assert (turn["was"], turn["would"], turn["rule"], turn["count"]) == ("approved", "auto", "autonomy", 4)
-        shown = place.cli("policy", "replay", "--proposed").stdout
+        shown = sandbox.cli("policy", "replay", "--proposed").stdout
         assert "autonomy levels with every proposal accepted: per_call's move spot checks" in shown
-        assert "per_call's move: ask → spot checks" in place.cli("autonomy", "accept", "per_call", "move").stdout
-        run = await moves(someone)
-        await someone.done(run)
-        (row,) = await someone.inbox.reviews.of_run(run.id)
-        review = await someone.inbox.reviews.get(row.id)
+        assert "per_call's move: ask → spot checks" in sandbox.cli("autonomy", "accept", "per_call", "move").stdout
+        run = await moves(reviewer)
+        await reviewer.result_of(run)
+        (row,) = await reviewer.inbox.reviews.of_run(run.id)
+        review = await reviewer.inbox.reviews.get(row.id)
         assert review.decisions[0].actor == "policy:autonomy"
         assert review.actions[0].reason.startswith("autonomy: per_call's move acts, with spot checks (since ")
         policy.write_text(POLICY.format(1))
-        review = await someone.one(await moves(someone))
+        review = await reviewer.open_review(await moves(reviewer))
         assert review.actions[0].spot_check and review.actions[0].reason.startswith("spot check: autonomy: per_call's move acts")
-        await someone.decide(review, reject())
+        await reviewer.decide(review, reject())
         policy.write_text(POLICY.format(0))
-        (listed,) = place.json("autonomy")
+        (listed,) = sandbox.cli_json("autonomy")
         assert (listed["level"], listed["by"], listed["proposed"]) == ("threshold", "autonomy", None)
-        review = await someone.one(await moves(someone))
+        review = await reviewer.open_review(await moves(reviewer))
         assert review.actions[0].reason == "its confidence is unknown"
-        place.cli("autonomy", "set", "per_call", "move", "ask")
-        assert "is more than per_call's move has earned" in place.refused("autonomy", "set", "per_call", "move", "spot-checks")
-        assert "per_call  move  ask" in place.cli("autonomy").stdout
+        sandbox.cli("autonomy", "set", "per_call", "move", "ask")
+        assert "is more than per_call's move has earned" in sandbox.cli_error("autonomy", "set", "per_call", "move", "spot-checks")
+        assert "per_call  move  ask" in sandbox.cli("autonomy").stdout
         steps = [(step.name, step.mark) for step in explain(Facts("per_call", "move"), parse(POLICY.format(0)), NOON).steps]
         assert steps[0] == ("autonomy", Mark.MATCHED)
         policy.write_text("")
-        assert "the policy has no [autonomy]" in place.refused("autonomy")
-        assert "the policy has no [autonomy]" in place.refused("policy", "replay", "--proposed")
+        assert "the policy has no [autonomy]" in sandbox.cli_error("autonomy")
+        assert "the policy has no [autonomy]" in sandbox.cli_error("policy", "replay", "--proposed")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.harness import Place
-from tests.support.sample_run import SAMPLES, Job
+from tests.support.harness import SandboxFactory
+from tests.support.sample_run import SAMPLES, SampleRun
 
 FIRST = """# A lamp for the dark months
 
@@ -18,23 +18,23 @@ It costs 289 EUR, and 249 EUR until Christmas. Every part can be replaced, and w
 
 
 @pytest.fixture
-def room(own: Callable[[str], Place]) -> Iterator[Callable[[str], Job]]:
+def room(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
     """Give the writing room something to do: `room("write about the winter lamp")`."""
-    place = own(SAMPLES)
-    place.start()
-    yield lambda request: Job(place, "writing_room", request)
+    sandbox = new_sandbox(SAMPLES)
+    sandbox.start()
+    yield lambda request: SampleRun(sandbox, "writing_room", request)
 
 
-def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], Job]) -> None:
+def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
-    first = job.asked()
+    first = job.open_review()
     (action,) = first["actions"]
     assert (first["kind"], action["name"], action["args"]) == ("draft", "winter-lamp", FIRST)
     assert set(action["allowed"]) == {"approve", "edit", "reject"}
-    assert "  Our new floor lamp" in job.place.cli("show", first["review"]).stdout
+    assert "  Our new floor lamp" in job.sandbox.cli("show", first["review"]).stdout
     mine = FIRST.replace("289 EUR", "279 EUR")
     job.decide("reject", "--message", "shorter", "--args", json.dumps(mine))
-    second = job.asked()
+    second = job.open_review()
     shorter = second["actions"][0]["args"]
     assert shorter == (
         "# A lamp for the dark months\n\nOur new floor lamp Skagen is in the shop from 1 December.\n\n"
@@ -42,46 +42,46 @@ def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], Job]
     )
     assert "another pass: shorter" in second["actions"][0]["description"]
     job.decide("reject", "--message", "add: Come and see it.")
-    third = job.asked()
+    third = job.open_review()
     assert [(v["proposal"], v["left"], v["note"]) for v in third["versions"]] == [
         (FIRST, mine, "shorter"),
         (shorter, shorter, "add: Come and see it."),
     ]
     job.decide("approve")
-    assert "Published texts/winter-lamp.md" in job.last_word()
+    assert "Published texts/winter-lamp.md" in job.final_message()
     assert job.files()["texts/winter-lamp.md"] == f"{shorter}\n\nCome and see it.\n"
 
 
-def test_an_older_version_can_be_accepted(room: Callable[[str], Job]) -> None:
+def test_an_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the repair day")
-    first = job.asked()["actions"][0]["args"]
+    first = job.open_review()["actions"][0]["args"]
     job.decide("reject", "--message", "as a list")
-    assert "\n- " in job.asked()["actions"][0]["args"]
+    assert "\n- " in job.open_review()["actions"][0]["args"]
     job.decide("edit", "--args", json.dumps(first))
-    job.done()
+    job.result()
     assert job.files()["texts/repair-day.md"] == f"{first}\n"
 
 
-def test_a_worker_that_dies_between_two_passes_loses_none(room: Callable[[str], Job]) -> None:
+def test_a_worker_that_dies_between_two_passes_loses_none(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the opening hours")
     job.decide("reject", "--message", "shorter")
-    again = job.asked()["actions"][0]["args"]
-    job.place.workers[0].kill()
-    job.place.start()
-    assert job.asked()["actions"][0]["args"] == again
+    again = job.open_review()["actions"][0]["args"]
+    job.sandbox.workers[0].kill()
+    job.sandbox.start()
+    assert job.open_review()["actions"][0]["args"] == again
     job.decide("approve")
-    job.done()
+    job.result()
     assert job.files()["texts/opening-hours.md"] == f"{again}\n"
 
 
-def test_what_is_no_draft_any_more_is_refused(room: Callable[[str], Job]) -> None:
+def test_what_is_no_draft_any_more_is_refused(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
-    review = job.asked()["review"]
-    assert "needs a note" in job.place.refused("decide", review, "reject", "--args", '"other"')
-    assert "is not a text" in job.place.refused("decide", review, "reject", "--args", '{"a": 1}', "--message", "so")
-    assert "is a text" in job.place.refused("decide", review, "edit", "--args", '{"a": 1}')
-    assert "cannot be answered with respond" in job.place.refused("decide", review, "respond", "--message", "so")
+    review = job.open_review()["review"]
+    assert "needs a note" in job.sandbox.cli_error("decide", review, "reject", "--args", '"other"')
+    assert "is not a text" in job.sandbox.cli_error("decide", review, "reject", "--args", '{"a": 1}', "--message", "so")
+    assert "is a text" in job.sandbox.cli_error("decide", review, "edit", "--args", '{"a": 1}')
+    assert "cannot be answered with respond" in job.sandbox.cli_error("decide", review, "respond", "--message", "so")
 
 
-def test_it_says_what_it_can_be_asked(room: Callable[[str], Job]) -> None:
-    assert "write about the winter lamp" in room("hello").last_word()
+def test_it_says_what_it_can_be_asked(room: Callable[[str], SampleRun]) -> None:
+    assert "write about the winter lamp" in room("hello").final_message()

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.soak.invariants import Ledger
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
-from tests.support.harness import Forge
+from tests.support.harness import ForkServer
 
 
 def main() -> int:
@@ -24,11 +24,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     size = Size(options.minutes * 60, seed, console=not options.no_console and shutil.which("tmux") is not None)
     print(f"seed {seed}, {options.minutes:g} minutes, in {folder}", flush=True)
-    began, forge = time.monotonic(), Forge()
+    began, fork_server = time.monotonic(), ForkServer()
     try:
-        books = asyncio.run(soak(folder, forge, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)))
+        books = asyncio.run(soak(folder, fork_server, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)))
     finally:
-        forge.close()
+        fork_server.close()
     ledger = Ledger(books)
     print("\n".join(report(ledger)))
     failed = any(ledger.problems().values())

@@ -15,7 +15,7 @@ from random import Random
 
 from tests.soak.evidence import Stop, read_deeds
 from tests.soak.reviewers import Crowd
-from tests.support.harness import Place, Worker
+from tests.support.harness import Sandbox, Worker
 
 PAUSE_S = (0.5, 4.0)
 AWAY_S = (0.1, 1.5)
@@ -24,8 +24,8 @@ AWAY_S = (0.1, 1.5)
 class Wrecker:
     """Somebody who pulls plugs."""
 
-    def __init__(self, place: Place, crowd: Crowd, seed: int, concurrency: int) -> None:
-        self._place = place
+    def __init__(self, sandbox: Sandbox, crowd: Crowd, seed: int, concurrency: int) -> None:
+        self._sandbox = sandbox
         self._crowd = crowd
         self._random = Random(f"wrecker {seed}")
         self._concurrency = concurrency
@@ -34,7 +34,7 @@ class Wrecker:
 
     def start_worker(self) -> None:
         """Another worker of the soak's agents."""
-        self.workers.append(self._place.start("--concurrency", str(self._concurrency)))
+        self.workers.append(self._sandbox.start("--concurrency", str(self._concurrency)))
 
     async def wreck(self) -> None:
         """Do so until cancelled."""
@@ -59,7 +59,7 @@ class Wrecker:
             if self._done_so_far() != known:
                 break
             await asyncio.sleep(0.005)
-        pid = read_deeds(self._place.journal)[-1].pid if self._done_so_far() != known else None
+        pid = read_deeds(self._sandbox.journal)[-1].pid if self._done_so_far() != known else None
         for worker in [worker for worker in self.workers if worker.pid == pid]:
             self.workers.remove(worker)
             await asyncio.sleep(self._random.choice((0.0, 0.0, 0.05, 0.3)))
@@ -67,7 +67,7 @@ class Wrecker:
 
     def _done_so_far(self) -> int:
         """Bytes of the tools' journal."""
-        return self._place.journal.stat().st_size if self._place.journal.exists() else 0
+        return self._sandbox.journal.stat().st_size if self._sandbox.journal.exists() else 0
 
     async def _stop_worker(self) -> None:
         if self.workers:
@@ -96,7 +96,7 @@ class Wrecker:
 
     def _driven_by(self, pid: int) -> tuple[int, ...]:
         sql = "SELECT r.id FROM runs r JOIN workers w ON r.worker = w.id WHERE w.pid = ?"
-        with closing(sqlite3.connect(self._place.home.database, timeout=10)) as db:
+        with closing(sqlite3.connect(self._sandbox.home.database, timeout=10)) as db:
             return tuple(row[0] for row in db.execute(sql, (pid,)))
 
     async def _kill_reviewer(self) -> None:

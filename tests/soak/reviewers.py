@@ -18,7 +18,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
 from tests.soak.answers import answer
 from tests.soak.intent_log import Diary
-from tests.support.harness import Forge, Place
+from tests.support.harness import ForkServer, Sandbox
 from tests.support.tmux import Tmux, tmux
 
 ROOT = Path(__file__).parents[2]
@@ -90,12 +90,12 @@ class Terminal:
 class Crowd:
     """Everybody who decides."""
 
-    def __init__(self, place: Place, forge: Forge, seed: int) -> None:
-        self._place = place
-        self._forge = forge
+    def __init__(self, sandbox: Sandbox, fork_server: ForkServer, seed: int) -> None:
+        self._sandbox = sandbox
+        self._fork_server = fork_server
         self._seed = seed
         self._numbers = itertools.count()
-        self.diaries = place.folder / "diaries"
+        self.diaries = sandbox.folder / "diaries"
         self.diaries.mkdir()
         self.people: list[Person] = []
         self.terminal: Terminal | None = None
@@ -104,8 +104,8 @@ class Crowd:
     def hire(self, name: str) -> None:
         """A reviewer process; the next of that name continues another diary."""
         number = next(self._numbers)
-        args = [str(self._place.home.path), str(self.diaries / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
-        with (self._place.folder / "reviewers.err").open("ab") as err:
+        args = [str(self._sandbox.home.path), str(self.diaries / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
+        with (self._sandbox.folder / "reviewers.err").open("ab") as err:
             command = [sys.executable, "-m", "tests.soak.reviewer", *args]
             process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
         self.people.append(Person(process, name))
@@ -113,9 +113,9 @@ class Crowd:
     def open_terminal(self) -> None:
         """A console on the soak's agents."""
         close = contextlib.ExitStack()
-        journal = f"HITL_TEST_JOURNAL={self._place.journal}"
+        journal = f"HITL_TEST_JOURNAL={self._sandbox.journal}"
         hitl = str(Path(sys.executable).with_name("hitl-tui"))
-        command = ["env", journal, hitl, "console", "--home", str(self._place.home.path), "--reviewer", "con", self._place.target]
+        command = ["env", journal, hitl, "console", "--home", str(self._sandbox.home.path), "--reviewer", "con", self._sandbox.target]
         self.terminal = Terminal(close.enter_context(tmux(command)), close)
 
     async def press_keys(self) -> None:
@@ -153,13 +153,13 @@ class Crowd:
     async def _run(self, random: Random, args: list[str]) -> tuple[int, str]:
         """Exit code and the sentence of refusal."""
         name = f"command{next(self._numbers)}"
-        all_args = [*args, "--home", str(self._place.home.path), "--reviewer", "cli"]
-        process = self._forge.fork(all_args, self._place.env, self._place.folder, name)
+        all_args = [*args, "--home", str(self._sandbox.home.path), "--reviewer", "cli"]
+        process = self._fork_server.fork(all_args, self._sandbox.env, self._sandbox.folder, name)
         if random.random() < 0.1:
             await asyncio.sleep(random.uniform(0.0, 0.2))
             process.send(signal.SIGKILL)
         code = await asyncio.to_thread(process.wait)
-        file = self._place.folder / f"{name}.err"
+        file = self._sandbox.folder / f"{name}.err"
         error = file.read_text() if file.exists() else ""
         if code not in (0, 1, -signal.SIGKILL) or "Traceback" in error:
             self.faults.append(f"`hitl-tui {' '.join(args)}` ended with {code}: {error}")
@@ -176,7 +176,7 @@ class Crowd:
 
     def complaints(self) -> list[str]:
         """What went wrong with the reviewers themselves."""
-        path = self._place.folder / "reviewers.err"
+        path = self._sandbox.folder / "reviewers.err"
         text = path.read_text() if path.exists() else ""
         return [*self.faults, *([f"a reviewer broke down:\n{text}"] if "Traceback" in text else [])]
 

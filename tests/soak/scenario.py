@@ -24,7 +24,7 @@ from tests.soak.evidence import Books, Mark, read_deeds, read_lines, read_rows, 
 from tests.soak.intent_log import Diary
 from tests.soak.reviewers import Crowd
 from tests.soak.workload import Plan
-from tests.support.harness import PROJECTS, Forge, Place
+from tests.support.harness import PROJECTS, ForkServer, Sandbox
 
 STILL_S = 40.0
 """Nothing changed for so long although workers are well: what is not over by then is stuck."""
@@ -73,13 +73,13 @@ class Watcher:
                 self.failures.setdefault((run, error), f"r{run} ({agent}) failed: {error}")
 
 
-async def soak(folder: Path, forge: Forge, size: Size, say: Callable[[str], None] = lambda _: None) -> Books:
+async def soak(folder: Path, fork_server: ForkServer, size: Size, say: Callable[[str], None] = lambda _: None) -> Books:
     """Run it in a folder; the books of what happened."""
-    place = Place(folder, str(PROJECTS / "soak"), forge)
-    async with Store.open(place.home.database) as store:
-        crowd = Crowd(place, forge, size.seed)
-        wrecker = Wrecker(place, crowd, size.seed, size.concurrency)
-        watcher = Watcher(place.home.database)
+    sandbox = Sandbox(folder, str(PROJECTS / "soak"), fork_server)
+    async with Store.open(sandbox.home.database) as store:
+        crowd = Crowd(sandbox, fork_server, size.seed)
+        wrecker = Wrecker(sandbox, crowd, size.seed, size.concurrency)
+        watcher = Watcher(sandbox.home.database)
         inbox = Inbox(store, "boss")
         watching = asyncio.ensure_future(watcher.watch())
         try:
@@ -90,16 +90,16 @@ async def soak(folder: Path, forge: Forge, size: Size, say: Callable[[str], None
         finally:
             watching.cancel()
             crowd.go_home()
-            place.end()
+            sandbox.kill_workers()
         await asyncio.wait([watching])
         said = read_lines(sorted(crowd.diaries.iterdir()))
-        faults = [*crowd.complaints(), *_complaints(place), *watcher.failures.values()]
-        for database in (place.home.database, place.home.checkpoints, place.home.memory):
+        faults = [*crowd.complaints(), *_complaints(sandbox), *watcher.failures.values()]
+        for database in (sandbox.home.database, sandbox.home.checkpoints, sandbox.home.memory):
             faults += unsound(database)
         (folder / "stops.json").write_text(json.dumps([asdict(stop) for stop in wrecker.stops]))
-        rows = read_rows(place.home.database)
+        rows = read_rows(sandbox.home.database)
         return Books(
-            **rows, deeds=read_deeds(place.journal), stops=wrecker.stops, marks=list(watcher.marks.values()),
+            **rows, deeds=read_deeds(sandbox.journal), stops=wrecker.stops, marks=list(watcher.marks.values()),
             said=sorted(said, key=lambda line: line["at"]), faults=faults,
         )  # fmt: skip
 
@@ -171,9 +171,9 @@ async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
         await asyncio.sleep(0.1)
 
 
-def _complaints(place: Place) -> list[str]:
+def _complaints(sandbox: Sandbox) -> list[str]:
     """What workers said that they should not have to say."""
-    path = place.folder / "worker.err"
+    path = sandbox.folder / "worker.err"
     text = path.read_text() if path.exists() else ""
     lines = sorted({line for line in text.splitlines() if "is put back" in line or line.startswith("hitl-tui:")})
     return [*([f"a worker broke down:\n{text[-4000:]}"] if "Traceback" in text else []), *lines]

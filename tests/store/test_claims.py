@@ -18,13 +18,11 @@ from hitl_tui.model import Answer, DecisionKind, Outcome, Pause, PauseKind, Revi
 from hitl_tui.settings import read_settings
 from hitl_tui.store import Store, history, reconcile, runs
 from tests.support.direct_decisions import record
-from tests.support.harness import Place, approve, edit, reject
+from tests.support.harness import SandboxFactory, approve, edit, reject
 from tests.ui.homes import seed
 
-Own = Callable[[str], Place]
 
-
-class Desk:
+class TwoReviewers:
     """A store with two people at it, each on a connection of their own."""
 
     def __init__(self, mine: Store, theirs: Store, project: int) -> None:
@@ -34,7 +32,7 @@ class Desk:
 
     async def ask(self, *actions: Any, agent: str = "mail_assistant") -> int:
         """A review that waits."""
-        return await seed.ask(self.store, self.project, agent, seed.pause(PauseKind.TOOL_CALLS, *(actions or (seed.mail(),))))
+        return await seed.add_waiting_run(self.store, self.project, agent, seed.pause(PauseKind.TOOL_CALLS, *(actions or (seed.mail(),))))
 
     async def decide(self, who: Inbox, review: int, *answers: Answer) -> ReviewState:
         found = await who.reviews.get(review)
@@ -47,9 +45,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def people(tmp_path: Path) -> AsyncIterator[TwoReviewers]:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
-        yield Desk(mine, theirs, await seed.project(mine))
+        yield TwoReviewers(mine, theirs, await seed.add_project(mine))
 
 
 @pytest.fixture
@@ -64,75 +62,75 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return later
 
 
-async def test_what_somebody_has_nobody_else_decides_until_it_is_over(desk: Desk, clock: Callable[[float], None]) -> None:
-    review = await desk.ask()
-    await desk.ann.reviews.claim(review)
+async def test_what_somebody_has_nobody_else_decides_until_it_is_over(people: TwoReviewers, clock: Callable[[float], None]) -> None:
+    review = await people.ask()
+    await people.ann.reviews.claim(review)
     with pytest.raises(
         Refused, match=rf'^ann has review {review} until .*; take it with a reason: `hitl-tui claim {review} --reason "…"`$'
     ):
-        await desk.decide(desk.bob, review, approve())
+        await people.decide(people.bob, review, approve())
     with pytest.raises(Refused, match="ann has review"):
-        await desk.decide(desk.bob, review, reject())
-    assert (await desk.bob.reviews.get(review)).row.claimant(time.time()) == "ann"
+        await people.decide(people.bob, review, reject())
+    assert (await people.bob.reviews.get(review)).row.claimant(time.time()) == "ann"
     clock(59)
-    await desk.ann.reviews.claim(review)  # one's own again renews it
+    await people.ann.reviews.claim(review)  # one's own again renews it
     clock(59)
     with pytest.raises(Refused, match="ann has review"):
-        await desk.decide(desk.bob, review, approve())
+        await people.decide(people.bob, review, approve())
     clock(2)
-    assert (await desk.bob.reviews.get(review)).row.claimant(time.time()) is None
-    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+    assert (await people.bob.reviews.get(review)).row.claimant(time.time()) is None
+    assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
-async def test_who_has_it_decides_it_and_gives_it_back(desk: Desk) -> None:
-    mine, given = await desk.ask(), await desk.ask()
-    await desk.ann.reviews.claim(mine)
-    assert await desk.decide(desk.ann, mine, approve()) is ReviewState.DECIDED
-    await desk.ann.reviews.claim(given)
+async def test_who_has_it_decides_it_and_gives_it_back(people: TwoReviewers) -> None:
+    mine, given = await people.ask(), await people.ask()
+    await people.ann.reviews.claim(mine)
+    assert await people.decide(people.ann, mine, approve()) is ReviewState.DECIDED
+    await people.ann.reviews.claim(given)
     with pytest.raises(Refused, match="ann has review"):
-        await desk.bob.reviews.release(given)
-    await desk.ann.reviews.release(given)
+        await people.bob.reviews.release(given)
+    await people.ann.reviews.release(given)
     with pytest.raises(Refused, match="nobody has review"):
-        await desk.ann.reviews.release(given)
-    await desk.decide(desk.bob, given, approve())
-    assert [(kind, who) for kind, who, _ in await desk.log(given)] == [("claimed", "ann"), ("released", "ann"), ("decided", "bob")]
+        await people.ann.reviews.release(given)
+    await people.decide(people.bob, given, approve())
+    assert [(kind, who) for kind, who, _ in await people.log(given)] == [("claimed", "ann"), ("released", "ann"), ("decided", "bob")]
     with pytest.raises(Stale, match=f"review {given} is approved by bob at"):
-        await desk.ann.reviews.claim(given)
+        await people.ann.reviews.claim(given)
     with pytest.raises(Refused, match="there is no review 999"):
-        await desk.ann.reviews.claim(999)
+        await people.ann.reviews.claim(999)
 
 
-async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(desk: Desk) -> None:
-    review = await desk.ask()
-    await desk.ann.reviews.claim(review)
+async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(people: TwoReviewers) -> None:
+    review = await people.ask()
+    await people.ann.reviews.claim(review)
     for nothing in ("", "  "):
         with pytest.raises(Refused, match="take it with a reason"):
-            await desk.bob.reviews.claim(review, nothing)
-    await desk.bob.reviews.claim(review, "ann went home")
+            await people.bob.reviews.claim(review, nothing)
+    await people.bob.reviews.claim(review, "ann went home")
     with pytest.raises(Refused, match="bob has review"):
-        await desk.decide(desk.ann, review, approve())
-    kind, who, body = (await desk.log(review))[-1]
+        await people.decide(people.ann, review, approve())
+    kind, who, body = (await people.log(review))[-1]
     assert (kind, who, body["from"], body["reason"]) == ("claimed", "bob", "ann", "ann went home")
-    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+    assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
 @pytest.mark.parametrize("actor", ["policy:quiet hours", "timeout:quiet hours"])
-async def test_rules_and_deadlines_are_bound_by_no_claim(desk: Desk, actor: str) -> None:
-    review = await desk.ask()
-    await desk.ann.reviews.claim(review)
-    (action,) = (await desk.ann.reviews.get(review)).actions
-    assert await record(desk.store, review, action, reject("too late"), actor)
-    assert (await desk.ann.reviews.get(review)).row.decided == f"rejected by {actor}"
+async def test_rules_and_deadlines_are_bound_by_no_claim(people: TwoReviewers, actor: str) -> None:
+    review = await people.ask()
+    await people.ann.reviews.claim(review)
+    (action,) = (await people.ann.reviews.get(review)).actions
+    assert await record(people.store, review, action, reject("too late"), actor)
+    assert (await people.ann.reviews.get(review)).row.decided == f"rejected by {actor}"
 
 
-async def test_of_a_claim_and_a_decision_at_once_one_wins(desk: Desk) -> None:
+async def test_of_a_claim_and_a_decision_at_once_one_wins(people: TwoReviewers) -> None:
     claimed = 0
     for number in range(20):
-        review = await desk.ask()
-        found = await desk.ann.reviews.get(review)
-        first, second = desk.bob.reviews.claim(review), desk.ann.reviews.decide(found, {0: approve()})
+        review = await people.ask()
+        found = await people.ann.reviews.get(review)
+        first, second = people.bob.reviews.claim(review), people.ann.reviews.decide(found, {0: approve()})
         outcomes = await asyncio.gather(*((first, second) if number % 2 else (second, first)), return_exceptions=True)
-        row = (await desk.ann.reviews.get(review)).row
+        row = (await people.ann.reviews.get(review)).row
         (lost,) = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
         if row.state is ReviewState.OPEN:
             claimed += 1
@@ -144,116 +142,118 @@ async def test_of_a_claim_and_a_decision_at_once_one_wins(desk: Desk) -> None:
     assert 0 < claimed < 20, "both came first now and then"
 
 
-async def test_claiming_or_deciding_attends_to_the_escalations(desk: Desk) -> None:
-    claimed, decided, other = await desk.ask(), await desk.ask(), await desk.ask()
+async def test_claiming_or_deciding_attends_to_the_escalations(people: TwoReviewers) -> None:
+    claimed, decided, other = await people.ask(), await people.ask(), await people.ask()
     for review in (claimed, decided, other):
-        run = (await desk.ann.reviews.get(review)).row.run
-        await desk.store.write(
+        run = (await people.ann.reviews.get(review)).row.run
+        await people.store.write(
             "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why, step, next_at) "
             "VALUES (?, ?, 1, 'leads', 'policy:x', 'policy', '', 0, 2)",
             (review, run),
         )
-    await desk.ann.reviews.claim(claimed)
-    await desk.decide(desk.bob, decided, approve())
-    found = await desk.store.all("SELECT review, acknowledged_by, acknowledged_at > 1, next_at FROM escalations ORDER BY review")
+    await people.ann.reviews.claim(claimed)
+    await people.decide(people.bob, decided, approve())
+    found = await people.store.all("SELECT review, acknowledged_by, acknowledged_at > 1, next_at FROM escalations ORDER BY review")
     assert found == [(claimed, "ann", 1, None), (decided, "bob", 1, None), (other, None, None, 2)]
 
 
-async def test_what_policy_decides_of_a_batch_attends_to_nothing(desk: Desk) -> None:
-    (run,) = await runs.insert(desk.store, [(desk.project, "mail_assistant", "t", "", {})])
+async def test_what_policy_decides_of_a_batch_attends_to_nothing(people: TwoReviewers) -> None:
+    (run,) = await runs.insert(people.store, [(people.project, "mail_assistant", "t", "", {})])
 
     def judge(pause: Pause) -> Routed:
         return Routed({0: Verdict(Outcome.AUTO, "reads", ""), 1: Verdict(Outcome.ASK, "writes", "")})
 
     asked = seed.pause(PauseKind.TOOL_CALLS, seed.mail(), seed.mail(slot=1))
-    await reconcile.reconcile(desk.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
-    (row,) = await desk.ann.reviews.of_run(run)
-    await desk.store.write(
+    await reconcile.reconcile(people.store, run, "mail_assistant", "w", [asked], {}, judge=judge)
+    (row,) = await people.ann.reviews.of_run(run)
+    await people.store.write(
         "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why) VALUES (?, ?, 1, '', 'policy:x', 'policy', '')",
         (row.id, run),
     )
-    (action, _) = (await desk.ann.reviews.get(row.id)).actions
-    assert await record(desk.store, row.id, action, approve(), "policy:reads")
-    assert await desk.store.one("SELECT acknowledged_at FROM escalations") == (None,)
+    (action, _) = (await people.ann.reviews.get(row.id)).actions
+    assert await record(people.store, row.id, action, approve(), "policy:reads")
+    assert await people.store.one("SELECT acknowledged_at FROM escalations") == (None,)
 
 
-async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(desk: Desk, clock: Callable[[float], None]) -> None:
-    review = await desk.ask()
+async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(people: TwoReviewers, clock: Callable[[float], None]) -> None:
+    review = await people.ask()
     began = time.time()
-    await desk.ann.reviews.record_view(review, 1200)
+    await people.ann.reviews.record_view(review, 1200)
     clock(5)
-    await desk.bob.reviews.record_view(review, 100)
-    await desk.ann.reviews.record_view(review, 300)
-    ann, bob = await desk.bob.reviews.views(review)
+    await people.bob.reviews.record_view(review, 100)
+    await people.ann.reviews.record_view(review, 300)
+    ann, bob = await people.bob.reviews.views(review)
     assert (ann.reviewer, ann.first_at, ann.last_at, ann.looked_ms) == ("ann", began, began + 5, 1500)
     assert (bob.reviewer, bob.looked_ms) == ("bob", 100)
-    assert [(kind, who) for kind, who, _ in await desk.log(review)] == [("viewed", "ann"), ("viewed", "bob")]
+    assert [(kind, who) for kind, who, _ in await people.log(review)] == [("viewed", "ann"), ("viewed", "bob")]
     with pytest.raises(Refused, match="there is no review 999"):
-        await desk.ann.reviews.record_view(999, 1)
+        await people.ann.reviews.record_view(999, 1)
 
 
-async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first(desk: Desk) -> None:
-    others = [await desk.ask(agent="sql_steward"), await desk.ask(seed.action("delete_mail", {"id": "1"})), await desk.ask()]
+async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first(people: TwoReviewers) -> None:
+    others = [await people.ask(agent="sql_steward"), await people.ask(seed.action("delete_mail", {"id": "1"})), await people.ask()]
     for review in others[:2]:
-        await desk.decide(desk.ann, review, approve())
-    same = [await desk.ask() for _ in range(23)]
+        await people.decide(people.ann, review, approve())
+    same = [await people.ask() for _ in range(23)]
     for review in (*same[1:], same[0]):
-        await desk.decide(desk.bob, review, reject("no") if review == same[0] else edit(to="x", subject="y", body="z"))
-    taken_back = Inbox(desk.store, "ann", grace_s=60)
-    await desk.decide(taken_back, others[2], approve())
+        await people.decide(people.bob, review, reject("no") if review == same[0] else edit(to="x", subject="y", body="z"))
+    taken_back = Inbox(people.store, "ann", grace_s=60)
+    await people.decide(taken_back, others[2], approve())
     await taken_back.reviews.undo(others[2])
-    found = await desk.ann.reviews.similar(others[2])
+    found = await people.ann.reviews.similar(others[2])
     assert [past.review for past in found] == [same[0], *reversed(same[4:])]
     assert (found[0].decision, found[0].actor, found[0].tool, found[0].agent) == ("reject", "bob", "send_email", "mail_assistant")
-    assert same[0] not in [past.review for past in await desk.ann.reviews.similar(same[0])]
+    assert same[0] not in [past.review for past in await people.ann.reviews.similar(same[0])]
 
 
-async def test_the_like_is_found_by_an_index(desk: Desk) -> None:
-    plan = [str(row[3]) for row in await desk.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
+async def test_the_like_is_found_by_an_index(people: TwoReviewers) -> None:
+    plan = [str(row[3]) for row in await people.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
     assert any("USING INDEX decisions_alike (agent=? AND tool=?)" in step for step in plan)
     assert not any(step.startswith("SCAN") for step in plan), plan
 
 
-def test_the_command_line_claims_takes_and_releases(own: Own) -> None:
-    place = own("pauses")
-    place.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))
-    assert place.run_until_idle() == 0
-    assert "review 1 is claimed by you until" in place.cli("claim", "1", "--reviewer", "ann").stdout
-    assert 'take it with a reason: `hitl-tui claim 1 --reason "…"`' in place.refused("decide", "1", "approve", "--reviewer", "bob")
-    assert "ann has review 1 until" in place.refused("claim", "1", "--reviewer", "bob")
-    assert "ann has review 1 until" in place.refused("release", "1", "--reviewer", "bob")
-    (listed,) = place.json("queue")
+def test_the_command_line_claims_takes_and_releases(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    sandbox.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))
+    assert sandbox.run_until_idle() == 0
+    assert "review 1 is claimed by you until" in sandbox.cli("claim", "1", "--reviewer", "ann").stdout
+    assert 'take it with a reason: `hitl-tui claim 1 --reason "…"`' in sandbox.cli_error("decide", "1", "approve", "--reviewer", "bob")
+    assert "ann has review 1 until" in sandbox.cli_error("claim", "1", "--reviewer", "bob")
+    assert "ann has review 1 until" in sandbox.cli_error("release", "1", "--reviewer", "bob")
+    (listed,) = sandbox.cli_json("queue")
     assert listed["claim"]["by"] == "ann"
     assert listed["claim"]["until"] > time.time()
     assert (listed["recipient"], listed["escalated_to"], listed["deadline"], listed["seen_by"]) == (None, None, None, [])
-    assert "claimed by ann" in place.cli("queue").stdout
-    assert "claimed by ann" in place.cli("show", "1").stdout
-    place.cli("claim", "1", "--reason", "urgent", "--reviewer", "bob")
-    assert place.json("show", "1")["claim"]["by"] == "bob"
-    assert "review 1 is released" in place.cli("release", "1", "--reviewer", "bob").stdout
-    assert place.json("show", "1")["claim"] is None
-    assert "is rejected by ann" in place.cli("decide", "1", "reject", "--reviewer", "ann").stdout
-    assert "is not a review, like 12" in place.refused("claim", "r1")
+    assert "claimed by ann" in sandbox.cli("queue").stdout
+    assert "claimed by ann" in sandbox.cli("show", "1").stdout
+    sandbox.cli("claim", "1", "--reason", "urgent", "--reviewer", "bob")
+    assert sandbox.cli_json("show", "1")["claim"]["by"] == "bob"
+    assert "review 1 is released" in sandbox.cli("release", "1", "--reviewer", "bob").stdout
+    assert sandbox.cli_json("show", "1")["claim"] is None
+    assert "is rejected by ann" in sandbox.cli("decide", "1", "reject", "--reviewer", "ann").stdout
+    assert "is not a review, like 12" in sandbox.cli_error("claim", "r1")
 
 
-async def test_what_is_due_and_for_whom_is_printed(own: Own) -> None:
-    place = own("pauses")
-    async with Store.open(place.home.database) as store:
-        review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+async def test_what_is_due_and_for_whom_is_printed(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    async with Store.open(sandbox.home.database) as store:
+        review = await seed.add_waiting_run(
+            store, await seed.add_project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail())
+        )
         await store.write(
             "UPDATE reviews SET recipient = 'finance', deadline_at = ?, deadline_then = 'reject' WHERE id = ?", (time.time() + 90, review)
         )
         await Inbox(store, "bob").reviews.record_view(review, 12_000)
-    said = place.cli("show", str(review)).stdout
+    said = sandbox.cli("show", str(review)).stdout
     assert "for finance · rejected in 1 m" in said
     assert "viewed by bob (12 s)" in said
-    assert "for finance · rejected in 1 m" in place.cli("queue").stdout
-    found = place.json("show", str(review))
+    assert "for finance · rejected in 1 m" in sandbox.cli("queue").stdout
+    found = sandbox.cli_json("show", str(review))
     assert (found["recipient"], found["deadline"]["then"], found["seen_by"][0]["by"]) == ("finance", "reject", "bob")
-    async with Store.open(place.home.database) as store:
+    async with Store.open(sandbox.home.database) as store:
         await store.write("UPDATE reviews SET escalated = 'leads', deadline_at = 1 WHERE id = ?", (review,))
-    assert "escalated to leads · deadline passed" in place.cli("queue").stdout
-    assert place.json("queue")[0]["escalated_to"] == "leads"
+    assert "escalated to leads · deadline passed" in sandbox.cli("queue").stdout
+    assert sandbox.cli_json("queue")[0]["escalated_to"] == "leads"
 
 
 @pytest.mark.parametrize(("value", "said"), [("-1", "from 0 to 86,400"), ("86401", "from 0 to 86,400"), ('"long"', "a number of seconds")])
@@ -264,27 +264,27 @@ def test_a_claim_of_an_impossible_length_is_a_sentence(tmp_path: Path, value: st
         read_settings(home)
 
 
-async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(desk: Desk) -> None:
-    review = await desk.ask()
-    await Inbox(desk.store, "ann", claim_s=0).reviews.claim(review)
-    assert await desk.decide(desk.bob, review, approve()) is ReviewState.DECIDED
+async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(people: TwoReviewers) -> None:
+    review = await people.ask()
+    await Inbox(people.store, "ann", claim_s=0).reviews.claim(review)
+    assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
 @pytest.mark.parametrize("name", ["policy:x", "timeout:x", "Policy:x", " policy:x", "agent:mail"])
-async def test_nobody_signs_as_policy_or_an_agent(desk: Desk, name: str) -> None:
+async def test_nobody_signs_as_policy_or_an_agent(people: TwoReviewers, name: str) -> None:
     with pytest.raises(Refused, match="how policy and agents sign"):
-        Inbox(desk.store, name)
+        Inbox(people.store, name)
 
 
-async def test_nobody_signs_with_nothing(desk: Desk) -> None:
+async def test_nobody_signs_with_nothing(people: TwoReviewers) -> None:
     with pytest.raises(Refused, match="a reviewer needs a name"):
-        Inbox(desk.store, "  ")
+        Inbox(people.store, "  ")
 
 
-async def test_answers_of_all_kinds_are_kept_off(desk: Desk) -> None:
-    review = await desk.ask()
-    await desk.ann.reviews.claim(review)
+async def test_answers_of_all_kinds_are_kept_off(people: TwoReviewers) -> None:
+    review = await people.ask()
+    await people.ann.reviews.claim(review)
     for answer in (approve(), reject("no"), Answer(DecisionKind.RESPOND, message="done"), edit(to="x", subject="y", body="z")):
         with pytest.raises(Refused, match="ann has review"):
-            await desk.decide(desk.bob, review, answer)
-    assert (await desk.bob.reviews.get(review)).decisions == {}
+            await people.decide(people.bob, review, answer)
+    assert (await people.bob.reviews.get(review)).decisions == {}

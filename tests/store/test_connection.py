@@ -193,7 +193,7 @@ async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
 async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
     question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
     async with Store.open(tmp_path / "hitl.db") as store:
-        await seed.many(store, 1)
+        await seed.add_many_reviews(store, 1)
         async with store.transaction() as db:
             first, _ = reviews.insert(db, 1, "a", question, Routed({}))
         for state in ("open", "decided", "submitted"):
@@ -209,7 +209,7 @@ async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
 
 async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
-        await seed.many(mine, 2)
+        await seed.add_many_reviews(mine, 2)
         ann, bob = Inbox(mine, "ann", grace_s=60), Inbox(theirs, "bob")
         rev = await bob.revision()
         await ann.reviews.decide(await ann.reviews.get(2), {0: Answer(DecisionKind.APPROVE)})
@@ -277,7 +277,7 @@ async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
 async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
     """How much SQLite works when a worker with nothing to do looks at the rows, in thousands of its machine's steps."""
     async with Store.open(path) as store:
-        await seed.many(store, waiting)
+        await seed.add_many_reviews(store, waiting)
         steps = itertools.count()
         store.glance("SELECT 1")
         store._reader.set_progress_handler(lambda: next(steps) and None, 100)
@@ -298,9 +298,9 @@ async def test_a_worker_that_looks_does_not_read_what_waits(tmp_path: Path) -> N
 
 async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
-        inbox, project = Inbox(store, "ann"), await seed.project(store)
+        inbox, project = Inbox(store, "ann"), await seed.add_project(store)
         for _ in range(20):
-            await seed.ask(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+            await seed.add_waiting_run(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
 
         async def read() -> None:
             while True:

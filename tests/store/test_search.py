@@ -207,7 +207,9 @@ async def test_figures_follow_what_stands(past: Store) -> None:
 async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     async with Store.open(path, "NORMAL") as store, Store.open(path) as other:
-        review = await seed.ask(store, await seed.project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+        review = await seed.add_waiting_run(
+            store, await seed.add_project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail())
+        )
         async with store.transaction() as db:  # decided again and again, as nobody ever did
             for number in range(3000):
                 db.execute(

@@ -8,7 +8,7 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,10 @@ from hitl_tui.store import Store
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
 from tests.support.direct_decisions import record
-from tests.support.harness import Place, approve, edit, reject, respond, results, reviewer
+from tests.support.harness import SandboxFactory, approve, edit, open_reviewer, reject, respond, tool_results
 from tests.support.properties import examples
 from tests.ui.homes import seed
 
-Own = Callable[[str], Place]
 TWO = '[[rule]]\nname = "letters"\ntool = "send"\noutcome = "ask"\nreviewers = 2\n'
 OTHER, THIRD = edit(to="eve", subject="s", body="b"), edit(to="mallory", subject="s", body="b")
 OPEN, DECIDED = ReviewState.OPEN, ReviewState.DECIDED
@@ -44,7 +43,7 @@ class Room:
     async def ask(self, *reviewers: int) -> int:
         """A review of a mail for each; so many people must let it be sent."""
         mails = [seed.action("send_mail", seed.mail().args, slot, reviewers=count) for slot, count in enumerate(reviewers or (2,))]
-        return await seed.ask(self.store, self.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *mails))
+        return await seed.add_waiting_run(self.store, self.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *mails))
 
     async def say(self, who: Inbox, review: int, *answers: Answer, slot: int = 0) -> ReviewState:
         found = await who.reviews.get(review)
@@ -58,7 +57,7 @@ class Room:
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
-        yield Room((mine, theirs), await seed.project(mine))
+        yield Room((mine, theirs), await seed.add_project(mine))
 
 
 @pytest.mark.parametrize("answer", [approve(), OTHER, respond("done by hand")], ids=["approve", "edit", "respond"])
@@ -293,7 +292,7 @@ def test_no_order_of_things_lets_one_person_alone_let_it_through(steps: Any, slo
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "hitl.db"
             async with Store.open(path, "NORMAL") as mine, Store.open(path, "NORMAL") as theirs:
-                room = Room((mine, theirs), await seed.project(mine))
+                room = Room((mine, theirs), await seed.add_project(mine))
                 people = {"ann": room.ann, "bob": room.bob, "Ann": Inbox(theirs, "Ann", grace_s=60)}
                 review = await room.ask(*[2] * slots)
                 found = await room.ann.reviews.get(review)
@@ -321,73 +320,73 @@ async def _by_two(room: Room, review: int) -> None:
     assert (found.row.state is DECIDED) == (not found.undecided)
 
 
-async def test_two_at_the_command_line_let_an_agent_act(own: Own) -> None:
-    place = own("policy")
-    (place.home.path / "policy.toml").write_text(TWO)
-    place.start()
-    async with reviewer(place) as ann:
+async def test_two_at_the_command_line_let_an_agent_act(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text(TWO)
+    sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
-        (review,) = await ann.asked(run)
+        (review,) = await ann.open_reviews(run)
         id_ = str(review.row.id)
-        said = place.cli("decide", id_, "approve", "--reviewer", "ann").stdout
+        said = sandbox.cli("decide", id_, "approve", "--reviewer", "ann").stdout
         assert said == f"review {id_} has 1 of 2 approvals, by ann; another person must approve the same\n"
-        assert "another person must approve the same" in place.refused("decide", id_, "approve", "--reviewer", "ann")
-        assert "1 of 2 approvals, by ann" in place.cli("queue").stdout
-        shown = place.cli("show", id_).stdout
+        assert "another person must approve the same" in sandbox.cli_error("decide", id_, "approve", "--reviewer", "ann")
+        assert "1 of 2 approvals, by ann" in sandbox.cli("queue").stdout
+        shown = sandbox.cli("show", id_).stdout
         assert "2 people must approve the same\n  approve by ann" in shown
-        found = place.json("show", id_)
+        found = sandbox.cli_json("show", id_)
         assert found["actions"][0]["reviewers"] == 2
         assert [(one["slot"], one["decision"], one["by"]) for one in found["endorsements"]] == [(0, "approve", "ann")]
-        assert place.cli("undo", id_, "--reviewer", "ann").stdout == f"review {id_} is open again\n"
-        place.cli("decide", id_, "approve", "--reviewer", "ann")
-        assert ann.did(run) == []
-        assert f"review {id_} is approved with ann by bob" in place.cli("decide", id_, "approve", "--reviewer", "bob").stdout
-        assert results(await ann.done(run)) == {"send": ["sent to zoe"]}
-        assert [did["did"] for did in ann.did(run)] == ["send"]
+        assert sandbox.cli("undo", id_, "--reviewer", "ann").stdout == f"review {id_} is open again\n"
+        sandbox.cli("decide", id_, "approve", "--reviewer", "ann")
+        assert ann.effects(run) == []
+        assert f"review {id_} is approved with ann by bob" in sandbox.cli("decide", id_, "approve", "--reviewer", "bob").stdout
+        assert tool_results(await ann.result_of(run)) == {"send": ["sent to zoe"]}
+        assert [did["did"] for did in ann.effects(run)] == ["send"]
 
 
-async def test_of_a_crowd_of_processes_two_people_decide_once(own: Own) -> None:
-    place = own("policy")
-    (place.home.path / "policy.toml").write_text(TWO)
-    async with reviewer(place) as ann:
+async def test_of_a_crowd_of_processes_two_people_decide_once(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text(TWO)
+    async with open_reviewer(sandbox) as ann:
         (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
-        assert place.run_until_idle() == 0
-        review = await ann.one(run)
+        assert sandbox.run_until_idle() == 0
+        review = await ann.open_review(run)
         crowd = ["ann", "bob"] * 4
-        ended = [place.begin("decide", str(review.row.id), "approve", "--reviewer", name)[0] for name in crowd]
+        ended = [sandbox.start_cli("decide", str(review.row.id), "approve", "--reviewer", name)[0] for name in crowd]
         assert [process.wait() for process in ended].count(0) == 2
         (decision,) = (await ann.inbox.reviews.get(review.row.id)).decisions.values()
         (endorsed,) = await ann.inbox.reviews.endorsements(review.row.id)
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
 
 
-async def test_what_may_have_run_once_needs_two_people_again(own: Own) -> None:
-    place = own("policy")
-    (place.home.path / "policy.toml").write_text(TWO)
-    async with reviewer(place) as ann:
+async def test_what_may_have_run_once_needs_two_people_again(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text(TWO)
+    async with open_reviewer(sandbox) as ann:
         (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["well", [["send", {"to": "zoe"}]]]]))
-        assert place.run_until_idle() == 0
-        review = await ann.one(run)
+        assert sandbox.run_until_idle() == 0
+        review = await ann.open_review(run)
         await ann.decide(review, approve())
         await Inbox(ann.store, "bob").reviews.decide(review, {0: approve()})
-        assert place.start(kill_at="submitted").wait() == -signal.SIGKILL
-        place.start()
-        again = await ann.one(run)
+        assert sandbox.start(kill_at="submitted").wait() == -signal.SIGKILL
+        sandbox.start()
+        again = await ann.open_review(run)
         assert "may have run once" in again.row.note
         assert (again.row.decided, await ann.inbox.reviews.endorsements(again.row.id)) == ("", [])
         assert await ann.decide(again, approve()) is OPEN
         await Inbox(ann.store, "bob").reviews.decide(again, {0: approve()})
-        await ann.done(run)
-        assert [did["did"] for did in ann.did(run)] == ["send"]
+        await ann.result_of(run)
+        assert [did["did"] for did in ann.effects(run)] == ["send"]
 
 
-async def test_a_rule_that_wants_two_people_lets_nothing_go_on_by_itself(own: Own) -> None:
-    place = own("policy")
-    (place.home.path / "policy.toml").write_text('spot_check = 0\n[[rule]]\nname = "moves"\ntool = "move"\nreviewers = 2\n')
-    async with reviewer(place) as ann:
+async def test_a_rule_that_wants_two_people_lets_nothing_go_on_by_itself(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("policy")
+    (sandbox.home.path / "policy.toml").write_text('spot_check = 0\n[[rule]]\nname = "moves"\ntool = "move"\nreviewers = 2\n')
+    async with open_reviewer(sandbox) as ann:
         (run,) = await ann.inbox.runs.launch("per_call", text=json.dumps([["I am 99 % sure", [["move", {"path": "b"}]]]]))
-        assert place.run_until_idle() == 0
-        review = await ann.one(run)
+        assert sandbox.run_until_idle() == 0
+        review = await ann.open_review(run)
         assert review.row.route == "ask"
         assert review.actions[0].reviewers == 2
         assert "2 people must approve it" in review.actions[0].reason

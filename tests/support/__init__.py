@@ -1,1 +1,1 @@
-"""What tests share: places to work in, processes, and the recorder of what tests cost."""
+"""Shared test support: sandboxes with worker processes, fake clock and servers, terminal drivers, and the cost recorder."""

@@ -1,4 +1,4 @@
-"""Decisions stored below the inbox, by any kind of actor: what the store itself refuses, whoever writes."""
+"""Writes decisions straight to the store, by any kind of actor, to test what the store itself refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hitl_tui.store import Store, decisions
 
 
 async def record(store: Store, review: int, action: Action, answer: Answer, name: str) -> bool:
-    """Store a decision by a person, `policy:<rule>` or `timeout:<rule>`; whether it was stored."""
+    """Store a decision by a person, `policy:<rule>` or `timeout:<rule>`. Returns whether it was stored."""
     kind = ActorKind(name.partition(":")[0]) if ":" in name else ActorKind.PERSON
     now = time.time()
     async with store.transaction() as db:

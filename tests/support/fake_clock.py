@@ -1,4 +1,4 @@
-"""A worker's jobs by a clock that only the test moves, at the rows of a place whose worker has ended."""
+"""A worker's scheduled jobs under a clock that the test moves, in a sandbox without a running worker; policies and helpers for them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hitl_tui.model import Review, Run
 from hitl_tui.policy.loader import PolicyFile, policy_paths
 from hitl_tui.store import Store
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
-from tests.support.harness import Place, Reviewer
+from tests.support.harness import Reviewer, Sandbox
 
-EXACT = "spot_check = 0\n"
+NO_SPOT_CHECKS = "spot_check = 0\n"
 GROUPS = '[groups]\nfinance = ["bob", "cleo"]\nleads = ["dora"]\n'
 CHAIN = """
 [[escalation.step]]
@@ -29,53 +29,56 @@ after = "2h"
 
 @dataclass
 class Clock:
-    """Unix time, as far as the jobs know."""
+    """Unix time for scheduled jobs; it stands still until advanced."""
 
     now: float = field(default_factory=time.time)
 
     def __call__(self) -> float:
         return self.now
 
-    def later(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.now += seconds
 
 
-def policy(place: Place, text: str) -> None:
-    """Put a policy into the home."""
-    (place.home.path / "policy.toml").write_text(EXACT + text)
+def write_policy(sandbox: Sandbox, text: str) -> None:
+    """Write the sandbox's policy.toml, without spot checks."""
+    (sandbox.home.path / "policy.toml").write_text(NO_SPOT_CHECKS + text)
 
 
-def rule(name: str, tool: str, *lines: str) -> str:
-    """A `[[rule]]`; every line as it stands in the file."""
+def rule_toml(name: str, tool: str, *lines: str) -> str:
+    """Return a `[[rule]]` table; `lines` are copied as they are."""
     return "\n".join(("[[rule]]", f'name = "{name}"', f'tool = "{tool}"', *lines, ""))
 
 
-async def asked(
-    someone: Reviewer, agent: str, *rounds: tuple[str, list[tuple[str, dict[str, Any]]]], sure: float = 0.7
+async def launch_and_wait(
+    reviewer: Reviewer, agent: str, *rounds: tuple[str, list[tuple[str, dict[str, Any]]]], sure: float = 0.7
 ) -> tuple[Run, Review]:
-    """A run of tests/projects/policy that asks, and the one review with which it does; its worker has ended."""
+    """Launch an agent of tests/projects/policy, run a worker until idle, and return the run with its one open review.
+
+    `rounds` are the tool calls per turn; without them the run asks once with confidence `sure`.
+    """
     more: dict[str, Any] = {"text": json.dumps(rounds)} if rounds else {"given": {"confidence": sure}}
-    run = (await someone.inbox.runs.launch(agent, **more))[0]
-    assert someone.place.run_until_idle() == 0
-    return run, await someone.one(run)
+    run = (await reviewer.inbox.runs.launch(agent, **more))[0]
+    assert reviewer.sandbox.run_until_idle() == 0
+    return run, await reviewer.open_review(run)
 
 
-def jobs(someone: Reviewer, run: Run, clock: Clock, store: Store | None = None) -> ScheduledJobs:
-    """The jobs of a worker of the run's project, on that store or the reviewer's."""
+def scheduled_jobs(reviewer: Reviewer, run: Run, clock: Clock, store: Store | None = None) -> ScheduledJobs:
+    """Return a worker's scheduled jobs for the run's project, on `store` or the reviewer's own."""
     assert run.project is not None
-    file = PolicyFile(policy_paths(someone.place.home.path))
-    return ScheduledJobs(store or someone.store, run.project, file.current, clock)
+    file = PolicyFile(policy_paths(reviewer.sandbox.home.path))
+    return ScheduledJobs(store or reviewer.store, run.project, file.current, clock)
 
 
-async def aged(someone: Reviewer, review: Review, seconds: float) -> Review:
-    """The review as if it had been asked that long before: what the jobs do at a later time by their clock then lies in the past."""
-    await someone.store.write(
+async def backdate(reviewer: Reviewer, review: Review, seconds: float) -> Review:
+    """Move a review's opening and deadline into the past, so that jobs run at a later fake time do not write future timestamps."""
+    await reviewer.store.write(
         "UPDATE reviews SET opened_at = opened_at - ?1, deadline_at = deadline_at - ?1 WHERE id = ?2", (seconds, review.row.id)
     )
-    return await someone.inbox.reviews.get(review.row.id)
+    return await reviewer.inbox.reviews.get(review.row.id)
 
 
-async def log(someone: Reviewer, review: int, *kinds: str) -> list[tuple[str, str, Any]]:
-    """Kind, actor and body of what the log says of a review, of these kinds."""
-    rows = await someone.store.all("SELECT kind, actor, body FROM audit WHERE review = ? ORDER BY seq", (review,))
+async def audit_entries(reviewer: Reviewer, review: int, *kinds: str) -> list[tuple[str, str, Any]]:
+    """Return (kind, actor, body) of a review's audit entries of these kinds, oldest first."""
+    rows = await reviewer.store.all("SELECT kind, actor, body FROM audit WHERE review = ? ORDER BY seq", (review,))
     return [(kind, actor, json.loads(body)) for kind, actor, body in rows if kind in kinds]

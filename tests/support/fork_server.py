@@ -1,7 +1,7 @@
-"""Starts processes of ours quickly: LangGraph is imported once, here, and each process is a fork of this process.
+"""Starts `hitl-tui` processes quickly: this process imports LangGraph once and forks each of them.
 
-It reads one JSON order a line ({"args", "env", "cwd", "out", "err", "exits"}), answers with the pid, and leaves each child's exit code in
-the folder `exits`, in a file named after the pid.
+It reads one JSON request per line ({"args", "env", "cwd", "out", "err", "exits"}), answers with the child's pid, and writes each child's
+exit code to a file named after the pid in the folder `exits`.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 
-class Fuse:
-    """Kills its own process at a step: `submitted`, or `submitted:2` for the second time."""
+class KillSwitch:
+    """Kills its own process at a failpoint: `submitted`, or `submitted:2` for the second pass."""
 
     def __init__(self, at: str) -> None:
         step, _, times = at.partition(":")
         self._step = step
         self._left = int(times or 1)
 
-    def burn(self, step: str) -> None:
-        """A step was reached."""
+    def on_step(self, step: str) -> None:
+        """Count a passed failpoint, and kill the process at the chosen one."""
         self._left -= step == self._step
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def be_child(order: dict[str, Any]) -> NoReturn:
-    """Become what `hitl-tui` with these arguments is."""
+def run_child(request: dict[str, Any]) -> NoReturn:
+    """Run `hitl-tui` with the requested arguments in a forked child, and exit."""
     from hitl_tui import failpoints
     from hitl_tui.cli import main
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for path, number in ((os.devnull, 0), (order["out"], 1), (order["err"], 2)):
+    for path, number in ((os.devnull, 0), (request["out"], 1), (request["err"], 2)):
         os.dup2(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), number)
-    os.chdir(order["cwd"])
+    os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(order["env"])
-    if at := order["env"].get("HITL_TEST_KILL_AT"):
-        failpoints.observer = Fuse(at).burn
+    os.environ.update(request["env"])
+    if at := request["env"].get("HITL_TEST_KILL_AT"):
+        failpoints.observer = KillSwitch(at).on_step
     try:
-        main(order["args"], prog_name="hitl-tui")
+        main(request["args"], prog_name="hitl-tui")
         os._exit(0)
     except SystemExit as end:
         os._exit(end.code if isinstance(end.code, int) else 1)
-    except BaseException:  # noqa: BLE001 - nothing of the child may reach the loop below
+    except BaseException:  # noqa: BLE001 - an exception in the child must not reach the loop of the server
         sys.excepthook(*sys.exc_info())
         os._exit(99)
 
 
-def forge() -> None:
-    """Fork until the orders end."""
+def serve() -> None:
+    """Fork a child per request until stdin ends."""
     import langchain.agents.middleware
     import langgraph.prebuilt
 
@@ -69,22 +69,22 @@ def forge() -> None:
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended
-                note = folders[pid] / f"{pid}.part"
-                note.write_text(str(os.waitstatus_to_exitcode(status)))
-                note.rename(folders[pid] / str(pid))
+                file = folders[pid] / f"{pid}.part"
+                file.write_text(str(os.waitstatus_to_exitcode(status)))
+                file.rename(folders[pid] / str(pid))
 
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
-        order = json.loads(line)
+        request = json.loads(line)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            be_child(order)
-        folders[pid] = Path(order["exits"])
+            run_child(request)
+        folders[pid] = Path(request["exits"])
         print(pid, flush=True)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
 if __name__ == "__main__":
-    forge()
+    serve()

@@ -1,4 +1,4 @@
-"""Driving the real thing from tests: worker processes on real homes, and a reviewer at the same rows as they."""
+"""Runs the product in tests: worker processes and the command line on a temporary home, and a reviewer on the same database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from hitl_tui.model import Answer, DecisionKind, Review, ReviewState, Run, RunSt
 from hitl_tui.store import Store
 
 PROJECTS = Path(__file__).parents[1] / "projects"
-PATIENCE_S = 40.0
-OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+TIMEOUT_S = 40.0
+ENDED = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 
 def approve() -> Answer:
@@ -41,44 +41,44 @@ def respond(message: str | None = None, value: Any = None) -> Answer:
     return Answer(DecisionKind.RESPOND, value, message)
 
 
-def rounds(*calls_of_rounds: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    """The request that makes the scripted model of tests/projects make these calls, a round at a time."""
-    return json.dumps(calls_of_rounds)
+def rounds(*turns: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Return the request that makes the scripted model of tests/projects call these tools, one group per turn."""
+    return json.dumps(turns)
 
 
 class Worker:
-    """A worker process, forked off the forge."""
+    """A process forked by the fork server: a worker or a command."""
 
     def __init__(self, pid: int, exits: Path) -> None:
         self.pid = pid
         self._exit = exits / str(pid)
 
     def poll(self) -> int | None:
-        """The exit code, once it has ended."""
+        """Return the exit code, or None while the process runs."""
         return int(self._exit.read_text()) if self._exit.exists() else None
 
-    def wait(self, patience: float = PATIENCE_S) -> int:
-        """The exit code."""
-        until = time.monotonic() + patience
+    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
+        """Wait for the process to end, and return its exit code."""
+        until = time.monotonic() + timeout_s
         while (code := self.poll()) is None:
-            assert time.monotonic() < until, f"the worker {self.pid} goes on"
+            assert time.monotonic() < until, f"process {self.pid} still runs"
             time.sleep(0.01)
         return code
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it still lives."""
+        """Send a signal, if the process still runs."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the process without warning, as a power cut would."""
         self.send(signal.SIGKILL)
         self.wait()
 
 
-class Forge:
-    """The process whose forks the workers are (tests/support/fork_server.py)."""
+class ForkServer:
+    """Client of tests/support/fork_server.py, which forks processes that have LangGraph imported already."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-P", "-m", "tests.support.fork_server"]
@@ -88,7 +88,7 @@ class Forge:
         )
 
     def fork(self, args: Sequence[str], env: dict[str, str], folder: Path, name: str, cwd: Path | None = None) -> Worker:
-        """A process that is `hitl-tui` with these arguments; what it prints goes to files of that name in the folder."""
+        """Fork a process that runs `hitl-tui` with these arguments. Its output goes to `folder/name.out` and `folder/name.err`."""
         assert self._process.stdin and self._process.stdout
         sys.audit("tests.fork")  # counted by tests/support/recorder.py
         files = {"cwd": f"{cwd or folder}", "out": f"{folder}/{name}.out", "err": f"{folder}/{name}.err", "exits": f"{folder}"}
@@ -98,15 +98,18 @@ class Forge:
         return Worker(int(self._process.stdout.readline()), folder)
 
     def close(self) -> None:
-        """Let it end."""
+        """End the server; processes it forked run on."""
         self._process.communicate()
 
 
-class Place:
-    """A home, a target, and the worker processes started there."""
+class Sandbox:
+    """A temporary home, a project of agents (`target`), and the worker processes started on them.
 
-    def __init__(self, folder: Path, target: str, forge: Forge) -> None:
-        self._forge = forge
+    `journal` is the file in which the tools of tests/projects record their side effects.
+    """
+
+    def __init__(self, folder: Path, target: str, fork_server: ForkServer) -> None:
+        self._fork_server = fork_server
         self.folder = folder
         self.target = target
         self.home = Home(folder / "home").prepare()
@@ -116,81 +119,85 @@ class Place:
         self.env = {**os.environ, "HITL_TEST_JOURNAL": str(self.journal), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def start(self, *options: str, kill_at: str = "") -> Worker:
-        """Start a worker, which may be made to die at a step; what it says goes to files beside the home."""
+        """Start a worker that logs to `worker.err` beside the home. `kill_at` names a failpoint at which it kills itself."""
         args = ["worker", "--home", str(self.home.path), *options, "--", self.target]
-        self.workers.append(self._forge.fork(args, {**self.env, "HITL_TEST_KILL_AT": kill_at}, self.folder, "worker"))
+        self.workers.append(self._fork_server.fork(args, {**self.env, "HITL_TEST_KILL_AT": kill_at}, self.folder, "worker"))
         return self.workers[-1]
 
     def run_until_idle(self, *options: str) -> int:
-        """Run a worker until nothing is left to do; its exit code."""
+        """Run a worker until nothing is left to do, and return its exit code."""
         return self.start("--until-idle", *options).wait()
 
-    def end(self) -> None:
-        """End every worker that still runs."""
+    def kill_workers(self) -> None:
+        """Kill every worker that still runs."""
         for worker in self.workers:
             worker.kill()
 
-    def begin(self, *args: str, **env: str) -> tuple[Worker, str]:
-        """Start the command line on this home; the process, and the name of the files with what it says."""
+    def start_cli(self, *args: str, **env: str) -> tuple[Worker, str]:
+        """Start a command on this home. Returns the process, and the name of its output files in `folder`."""
         name = f"cli{next(self._numbers)}"
-        return self._forge.fork([*args, "--home", str(self.home.path)], {**self.env, **env}, self.folder, name), name
+        return self._fork_server.fork([*args, "--home", str(self.home.path)], {**self.env, **env}, self.folder, name), name
 
     def cli(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line on this home, and check its exit code."""
-        process, name = self.begin(*args, **env)
+        """Run a command on this home and check its exit code; `None` allows any."""
+        process, name = self.start_cli(*args, **env)
         out, err = (self.folder / f"{name}.{end}" for end in ("out", "err"))
         done = subprocess.CompletedProcess(args, process.wait(), out.read_text(), err.read_text())
         assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    def json(self, *args: str) -> Any:
-        """What the command line prints with --json."""
+    def cli_json(self, *args: str) -> Any:
+        """Run a command with `--json`, and return the parsed output."""
         return json.loads(self.cli(*args, "--json").stdout)
 
-    def refused(self, *args: str, **env: str) -> str:
-        """The one sentence with which the command line refuses."""
+    def cli_error(self, *args: str, **env: str) -> str:
+        """Run a command that must fail, and return its one-line error message."""
         done = self.cli(*args, code=1, **env)
         (line,) = done.stderr.strip().splitlines()
         assert line.startswith("hitl-tui: "), line
         return line.removeprefix("hitl-tui: ")
 
-    def said(self) -> str:
-        """What the workers wrote to stderr."""
+    def worker_stderr(self) -> str:
+        """Return what the workers logged to stderr."""
         return (self.folder / "worker.err").read_text()
 
 
-class Reviewer:
-    """Somebody at the rows of a place: launches, waits for what happens, decides."""
+SandboxFactory = Callable[[str], Sandbox]
+"""Makes a sandbox for a project of tests/projects, named by its folder, or for any other target."""
 
-    def __init__(self, place: Place, store: Store, name: str = "ann") -> None:
-        self.place = place
+
+class Reviewer:
+    """A reviewer of a sandbox on a database connection of their own: launches runs, waits for reviews, decides."""
+
+    def __init__(self, sandbox: Sandbox, store: Store, name: str = "ann") -> None:
+        self.sandbox = sandbox
         self.store = store
         self.inbox = Inbox(store, name)
 
     async def launch(self, agent: str, *calls: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> Run:
-        """Launch an agent; one that talks is told by the script which calls to make."""
+        """Launch an agent. `calls` are the tool calls its scripted model makes, one group per turn."""
         if calls:
             more["text"] = rounds(*calls)
         return (await self.inbox.runs.launch(agent, **more))[0]
 
-    async def wait(self, run: Run | int, *states: RunState, patience: float = PATIENCE_S) -> Run:
-        """The run, once it is in one of the states; by default once it is over."""
-        wanted, number = states or OVER, run if isinstance(run, int) else run.id
-        until = time.monotonic() + patience
+    async def wait(self, run: Run | int, *states: RunState, timeout_s: float = TIMEOUT_S) -> Run:
+        """Wait until the run is in one of the states (default: has ended), and return it."""
+        wanted, number = states or ENDED, run if isinstance(run, int) else run.id
+        until = time.monotonic() + timeout_s
         while (now := await self.inbox.runs.get(number)).state not in wanted:
-            unexpected = now.state in OVER or time.monotonic() > until
+            unexpected = now.state in ENDED or time.monotonic() > until
             assert not unexpected, f"run r{now.id} of {now.agent} is {now.state}, not {wanted}: {now.error}\n{now.traceback}"
             await asyncio.sleep(0.02)
         return now
 
-    async def done(self, run: Run) -> Any:
-        """The state in which the run ended well."""
+    async def result_of(self, run: Run) -> Any:
+        """Wait until the run is done, and return its final state."""
         return (await self.wait(run, RunState.DONE)).result
 
-    async def asked(self, run: Run, count: int = 1) -> list[Review]:
-        """The run's open reviews, once it waits with so many."""
-        until = time.monotonic() + PATIENCE_S
+    async def open_reviews(self, run: Run, count: int = 1) -> list[Review]:
+        """Wait until the run waits with `count` open reviews, and return them."""
+        until = time.monotonic() + TIMEOUT_S
         while True:
             await self.wait(run, RunState.WAITING)
             rows = [row for row in await self.inbox.reviews.of_run(run.id) if row.state == ReviewState.OPEN]
@@ -199,62 +206,62 @@ class Reviewer:
             assert time.monotonic() < until, f"{len(rows)} reviews are open, not {count}"
             await asyncio.sleep(0.02)
 
-    async def one(self, run: Run) -> Review:
-        """The one open review of the run."""
-        return (await self.asked(run))[0]
+    async def open_review(self, run: Run) -> Review:
+        """Wait until the run waits with one open review, and return it."""
+        return (await self.open_reviews(run))[0]
 
     async def decide(self, review: Review, *answers: Answer) -> ReviewState:
-        """Answer all actions of a review, in order."""
+        """Decide a review with one answer per action, in order."""
         return await self.inbox.reviews.decide(review, dict(zip((a.slot for a in review.actions), answers, strict=True)))
 
     async def until_workers(self, count: int) -> None:
-        """Wait until so many workers are known."""
-        until = time.monotonic() + PATIENCE_S
+        """Wait until at least `count` workers are registered."""
+        until = time.monotonic() + TIMEOUT_S
         while len(await self.inbox.agents.workers()) < count:
-            assert time.monotonic() < until, "the workers never came"
+            assert time.monotonic() < until, "the workers never registered"
             await asyncio.sleep(0.02)
 
-    async def applied(self, review: Review) -> None:
-        """Wait until the worker has done with a decided review."""
-        until = time.monotonic() + PATIENCE_S
+    async def until_applied(self, review: Review) -> None:
+        """Wait until a worker has applied a decided review."""
+        until = time.monotonic() + TIMEOUT_S
         while (await self.inbox.reviews.get(review.row.id)).row.state in ("decided", "submitted"):
             assert time.monotonic() < until, "the decision was never applied"
             await asyncio.sleep(0.02)
 
-    async def states(self, run: Run) -> list[str]:
-        """The states of every review the run ever opened."""
+    async def review_states(self, run: Run) -> list[str]:
+        """Return the states of all reviews of the run, oldest first."""
         return [row.state.value for row in await self.inbox.reviews.of_run(run.id)]
 
-    def did(self, run: Run) -> list[dict[str, Any]]:
-        """The side effects of the run's thread, in order."""
-        if not self.place.journal.exists():
+    def effects(self, run: Run) -> list[dict[str, Any]]:
+        """Return the side effects that tools recorded for the run, oldest first."""
+        if not self.sandbox.journal.exists():
             return []
-        lines = [json.loads(line) for line in self.place.journal.read_text().splitlines()]
+        lines = [json.loads(line) for line in self.sandbox.journal.read_text().splitlines()]
         return [{k: v for k, v in line.items() if k not in ("thread", "decision")} for line in lines if line["thread"] == run.thread]
 
-    def keys(self, run: Run, what: str) -> list[str | None]:
-        """The `hitl_decision_id` with which each of these side effects of the run's thread happened, in order."""
-        lines = [json.loads(line) for line in self.place.journal.read_text().splitlines()]
+    def decision_keys(self, run: Run, what: str) -> list[str | None]:
+        """Return the `hitl_decision_id` of each side effect `what` of the run, oldest first."""
+        lines = [json.loads(line) for line in self.sandbox.journal.read_text().splitlines()]
         return [line["decision"] for line in lines if line["thread"] == run.thread and line["did"] == what]
 
-    async def until_did(self, run: Run, what: str) -> dict[str, Any]:
-        """The side effect, once it is there."""
-        until = time.monotonic() + PATIENCE_S
-        while not (found := [line for line in self.did(run) if line["did"] == what]):
+    async def until_effect(self, run: Run, what: str) -> dict[str, Any]:
+        """Wait until the run has the side effect `what`, and return the latest."""
+        until = time.monotonic() + TIMEOUT_S
+        while not (found := [line for line in self.effects(run) if line["did"] == what]):
             assert time.monotonic() < until, f"{what} never happened; the run is {await self.inbox.runs.get(run.id)}"
             await asyncio.sleep(0.02)
         return found[-1]
 
 
 @contextlib.asynccontextmanager
-async def reviewer(place: Place, name: str = "ann") -> AsyncIterator[Reviewer]:
-    """A reviewer on a connection of their own."""
-    async with Store.open(place.home.database) as store:
-        yield Reviewer(place, store, name)
+async def open_reviewer(sandbox: Sandbox, name: str = "ann") -> AsyncIterator[Reviewer]:
+    """Open a reviewer of the sandbox."""
+    async with Store.open(sandbox.home.database) as store:
+        yield Reviewer(sandbox, store, name)
 
 
-def results(state: Any) -> dict[str, list[str]]:
-    """Tool results of a finished conversation, by tool."""
+def tool_results(state: Any) -> dict[str, list[str]]:
+    """Return the tool results of a finished conversation, by tool name."""
     found: dict[str, list[str]] = {}
     for message in state["messages"]:
         if message["role"] == "tool":
@@ -262,9 +269,9 @@ def results(state: Any) -> dict[str, list[str]]:
     return found
 
 
-async def until_said(place: Place, what: str, patience: float = PATIENCE_S) -> None:
-    """Wait until a worker of the place has said that."""
-    until = time.monotonic() + patience
-    while what not in place.said():
-        assert time.monotonic() < until, place.said()
+async def until_logged(sandbox: Sandbox, what: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Wait until a worker of the sandbox has logged `what`."""
+    until = time.monotonic() + timeout_s
+    while what not in sandbox.worker_stderr():
+        assert time.monotonic() < until, sandbox.worker_stderr()
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Servers on loopback that notices are sent to: a webhook and a mail server, both real."""
+"""Real servers on loopback that receive notifications: a webhook and a mail server."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ SECRET = "hunter2-secret"
 
 @dataclass
 class Webhook:
-    """What a webhook got, and what it answers."""
+    """What a webhook received, and what it answers."""
 
     port: int
-    got: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     """Status codes of the next answers; then 200."""
-    held: threading.Event = field(default_factory=threading.Event)
-    """Answers wait for it."""
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    """The server waits for this event before it answers."""
 
     def __post_init__(self) -> None:
-        self.held.set()
+        self.may_answer.set()
 
     @property
     def url(self) -> str:
-        """Its Apprise URL, with secrets in every part of it."""
+        """The webhook's Apprise URL, with a secret in every part."""
         return f"json://bot:{SECRET}-word@127.0.0.1:{self.port}/{SECRET}-path/?+X-Token={SECRET}-token"
 
 
 @contextlib.contextmanager
 def webhook() -> Iterator[Webhook]:
-    """A webhook that answers."""
+    """Run a webhook."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            hook.got.append({"title": said["title"], "body": said["message"]})
-            hook.held.wait(60)
+            hook.received.append({"title": said["title"], "body": said["message"]})
+            hook.may_answer.wait(60)
             with contextlib.suppress(OSError):  # who asked may be gone by now
                 self.send_response(hook.answers.pop(0) if hook.answers else 200)
                 self.end_headers()
@@ -63,42 +63,42 @@ def webhook() -> Iterator[Webhook]:
         try:
             yield hook
         finally:
-            hook.held.set()
+            hook.may_answer.set()
             server.shutdown()
             thread.join()
 
 
 @dataclass
-class Post:
-    """What a mail server got."""
+class MailServer:
+    """What a mail server received."""
 
     port: int
-    got: list[Message] = field(default_factory=list)
+    received: list[Message] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """The Apprise URL of somebody with a mailbox there."""
+        """The Apprise URL of a mailbox on this server."""
         return f"mailto://bot:{SECRET}@example.com:{self.port}?smtp=127.0.0.1&mode=insecure&from=bot@example.com&to=ann@example.com"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Take a mail from somebody who gave the password."""
+        """Accept a mail if the client has authenticated."""
         if not session.authenticated:
             return "530 the password, please"
         assert isinstance(envelope.content, bytes)
-        self.got.append(message_from_bytes(envelope.content, policy=default))
+        self.received.append(message_from_bytes(envelope.content, policy=default))
         return "250 taken"
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-        """Whether it is the bot."""
+        """Check the password."""
         return AuthResult(success=isinstance(data, LoginPassword) and data.password == SECRET.encode())
 
 
 @contextlib.contextmanager
-def post() -> Iterator[Post]:
-    """A mail server that asks for a password."""
+def mail_server() -> Iterator[MailServer]:
+    """Run a mail server that requires a password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        found = Post(free.getsockname()[1])
+        found = MailServer(free.getsockname()[1])
     server = Controller(found, hostname="127.0.0.1", port=found.port, authenticator=found.authenticate, auth_require_tls=False)
     server.start()
     try:

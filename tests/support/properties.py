@@ -1,4 +1,4 @@
-"""How many examples a property test draws: little in the gate, more in the slow tests, `HYPOTHESIS_PROFILE=thorough` for hours."""
+"""Hypothesis profiles: few examples in the gate, more in the slow tests, and `HYPOTHESIS_PROFILE=thorough` for hours."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 def examples(factor: float) -> settings:
-    """The profile's number of examples times a factor: above 1 where an example costs next to nothing, below where it opens a store."""
+    """Scale the profile's number of examples: above 1 for cheap examples, below 1 for those that open a store."""
     return settings(max_examples=max(5, round(settings().max_examples * factor)))

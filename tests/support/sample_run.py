@@ -1,4 +1,4 @@
-"""A sample agent at work, driven by the command line: launch it, answer what it asks, and look at what it did."""
+"""Drives one run of a sample agent by the command line: launch it, decide its reviews, and read what it did."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.harness import PATIENCE_S, Place
+from tests.support.harness import TIMEOUT_S, Sandbox
 
 SAMPLES = str(Path(__file__).parents[2] / "sample_agents")
 
 
-class Job:
-    """One run of a sample agent."""
+class SampleRun:
+    """One run of a sample agent, launched on construction."""
 
-    def __init__(self, place: Place, agent: str, request: str) -> None:
-        self.place = place
-        (launched,) = place.json("launch", agent, request)
+    def __init__(self, sandbox: Sandbox, agent: str, request: str) -> None:
+        self.sandbox = sandbox
+        (launched,) = sandbox.cli_json("launch", agent, request)
         self.run = launched["run"]
-        self.folder = place.home.workdir(launched["thread"])
+        self.folder = sandbox.home.workdir(launched["thread"])
 
-    def asked(self) -> dict[str, Any]:
-        """The review it waits with, whole."""
+    def open_review(self) -> dict[str, Any]:
+        """Wait until the run waits, and return its open review as `show --json` prints it."""
         found = self._until("waiting")
-        (review,) = [one["review"] for one in self.place.json("queue") if one["run"] == self.run and one["state"] == "open"]
-        shown: dict[str, Any] = self.place.json("show", review)
+        (review,) = [one["review"] for one in self.sandbox.cli_json("queue") if one["run"] == self.run and one["state"] == "open"]
+        shown: dict[str, Any] = self.sandbox.cli_json("show", review)
         assert found["state"] == "waiting"
         return shown
 
     def decide(self, decision: str, *options: str) -> None:
-        """Answer what it asks, and wait until that is applied."""
-        review = self.asked()["review"]
-        self.place.cli("decide", review, decision, *options)
-        until = time.monotonic() + PATIENCE_S
+        """Decide the open review, and wait until that is applied."""
+        review = self.open_review()["review"]
+        self.sandbox.cli("decide", review, decision, *options)
+        until = time.monotonic() + TIMEOUT_S
         while self._state("reviews", int(review)) != "applied":
-            assert time.monotonic() < until, self.place.json("show", review)
+            assert time.monotonic() < until, self.sandbox.cli_json("show", review)
             time.sleep(0.02)
 
-    def done(self) -> dict[str, Any]:
-        """The state it ended in."""
+    def result(self) -> dict[str, Any]:
+        """Wait until the run is done, and return its final state."""
         result: dict[str, Any] = self._until("done")["result"]
         return result
 
-    def last_word(self) -> str:
-        """What the agent said at its end."""
-        return str(self.done()["messages"][-1]["text"])
+    def final_message(self) -> str:
+        """Return the text of the last message."""
+        return str(self.result()["messages"][-1]["text"])
 
     def files(self) -> Mapping[str, str]:
-        """What it left in its folder, by path."""
+        """Return the contents of the run's folder, by path."""
         return {str(path.relative_to(self.folder)): path.read_text() for path in sorted(self.folder.rglob("*")) if path.is_file()}
 
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """The lines of a journal."""
+    def json_lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the parsed lines of a JSON lines file in the run's folder."""
         return [json.loads(line) for line in self.files().get(name, "").splitlines()]
 
     def _until(self, state: str) -> dict[str, Any]:
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + TIMEOUT_S
         while (now := self._state("runs", int(self.run.removeprefix("r")))) != state:
-            assert now not in ("done", "failed", "cancelled") and time.monotonic() < until, self.place.json("show", self.run)
+            assert now not in ("done", "failed", "cancelled") and time.monotonic() < until, self.sandbox.cli_json("show", self.run)
             time.sleep(0.02)
-        return dict(self.place.json("show", self.run))
+        return dict(self.sandbox.cli_json("show", self.run))
 
     def _state(self, table: str, id_: int) -> str:
-        """The state of a run or a review, read from the rows: a process for each look would cost more than the agent."""
-        with contextlib.closing(sqlite3.connect(self.place.home.database)) as db:
+        """Read the state of a run or review from the database; a command per poll would cost more than the agent itself."""
+        with contextlib.closing(sqlite3.connect(self.sandbox.home.database)) as db:
             return str(db.execute(f"SELECT state FROM {table} WHERE id = ?", (id_,)).fetchone()[0])

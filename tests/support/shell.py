@@ -1,4 +1,4 @@
-"""Runs shell scripts in which `hitl-tui` is a fork of the fork server: the real program, without the time its imports take."""
+"""Runs shell scripts in which `hitl-tui` is forked by the fork server: the real program, without its import time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.support.harness import Forge
+from tests.support.harness import ForkServer
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 """Seconds for one command; a worker imports and runs agents, and the machine may be busy."""
 CLIENT = """#!{python} -ISE
 import json, os, socket, sys
@@ -30,8 +30,8 @@ sys.exit(code)
 
 
 @contextlib.contextmanager
-def hitl_tui_on_path(forge: Forge, folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[dict[str, str]]:
-    """An environment whose PATH finds `hitl-tui`. `change` may replace a command's arguments before it runs."""
+def hitl_tui_on_path(fork_server: ForkServer, folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[dict[str, str]]:
+    """Return an environment whose PATH finds `hitl-tui`. `change` may replace a command's arguments before it runs."""
     address = str(folder / "commands")
     client = folder / "hitl-tui"
     client.write_text(CLIENT.format(python=sys.executable, address=address))
@@ -39,12 +39,12 @@ def hitl_tui_on_path(forge: Forge, folder: Path, change: Callable[[list[str]], l
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
-        threading.Thread(target=_serve, args=(server, forge, folder, change), daemon=True).start()
+        threading.Thread(target=_serve, args=(server, fork_server, folder, change), daemon=True).start()
         yield {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
         server.shutdown(socket.SHUT_RDWR)
 
 
-def _serve(server: socket.socket, forge: Forge, folder: Path, change: Callable[[list[str]], list[str]]) -> None:
+def _serve(server: socket.socket, fork_server: ForkServer, folder: Path, change: Callable[[list[str]], list[str]]) -> None:
     number = 0
     while True:
         try:
@@ -54,12 +54,12 @@ def _serve(server: socket.socket, forge: Forge, folder: Path, change: Callable[[
         with peer:
             args, cwd, env = json.loads(peer.makefile().readline())
             number += 1
-            process = forge.fork(change(args), env, folder, f"command{number}", Path(cwd))
-            code = process.wait(PATIENCE_S)
+            process = fork_server.fork(change(args), env, folder, f"command{number}", Path(cwd))
+            code = process.wait(TIMEOUT_S)
             out, err = ((folder / f"command{number}.{end}").read_text() for end in ("out", "err"))
             peer.sendall(json.dumps([out, err, code]).encode() + b"\n")
 
 
 def run(script: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a bash script that ends with the first command that fails."""
+    """Run a bash script that stops at the first failing command."""
     return subprocess.run(["bash", "-eu", "-c", script], cwd=cwd, env=env, capture_output=True, text=True, timeout=170, check=False)

@@ -1,4 +1,4 @@
-"""A program in a real terminal: tmux runs it, types keys, and says what the screen shows."""
+"""Runs a program in a real terminal: tmux starts it, types keys and reads the screen."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None and not os.environ.
 
 
 class Tmux:
-    """One window of a tmux server of its own."""
+    """A window on a tmux server of its own."""
 
     def __init__(self, socket: str) -> None:
         self._socket = socket
 
     def run(self, *args: str) -> str:
-        """A tmux command's output."""
+        """Run a tmux command, and return its output."""
         own_size = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # pytest sets these
         return subprocess.run(["tmux", "-L", self._socket, *args], check=True, capture_output=True, text=True, env=own_size).stdout
 
     def keys(self, *names: str) -> None:
-        """Press keys, by tmux's names."""
+        """Press keys, given by tmux's names."""
         self.run("send-keys", *names)
 
     def type(self, text: str) -> None:
-        """Type a text as it is."""
+        """Type a text literally."""
         self.run("send-keys", "-l", text)
 
     def screen(self) -> str:
-        """What is on the screen now."""
+        """Return what the screen shows now."""
         return self.run("capture-pane", "-p")
 
     def until(self, *texts: str, timeout: float = 40) -> str:
-        """Wait until all the texts are on the screen."""
+        """Wait until all texts are on the screen, and return the screen."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             screen = self.screen()
@@ -52,7 +52,7 @@ class Tmux:
 
 @contextmanager
 def tmux(command: Sequence[str], columns: int = 120, rows: int = 36) -> Iterator[Tmux]:
-    """Run the command in a terminal of that size; afterwards the screen says `[exit N]`."""
+    """Run the command in a terminal of this size; when it has ended, the screen shows `[exit N]`."""
     window = Tmux(f"hitl-{uuid.uuid4().hex[:8]}")
     shell = f'{shlex.join(command)}; echo "[exit $?]"; sleep 600'
     window.run("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-e", "LANG=C.UTF-8", shell)

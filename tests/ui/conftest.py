@@ -1,4 +1,4 @@
-"""A console on a home of its own, without workers."""
+"""Starts a console in tests, on a temporary home and without workers."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.runtime.worker_pool import NoWorkers, WorkerPool
 from tests.ui.homes import seed
 
-# Textual draws at most so often: most frames of a test with a pilot are drawn and never looked at.
+# Draw less often: tests never look at most frames.
 textual_screen.UPDATE_PERIOD = 1 / 10  # type: ignore[misc]
 
 NOW = 1_760_000_000.0
-"""A time that stands still, for pictures."""
+"""A fixed Unix time for snapshots."""
 
 
-def opened(inbox: Inbox) -> OpenInbox:
-    """An inbox that is open already, for a console."""
+def opens(inbox: Inbox) -> OpenInbox:
+    """Return what a console awaits to get its inbox, for an inbox that is open already."""
 
-    async def at_hand() -> Inbox:
+    async def open_inbox() -> Inbox:
         return inbox
 
-    return at_hand
+    return open_inbox
 
 
 @dataclass
-class Desk:
-    """A running console and the rows behind it."""
+class ConsoleDriver:
+    """A running console of reviewer ann: its app and pilot, and the database behind it."""
 
     app: HitlApp
     pilot: Pilot[None]
     store: Store
     project: int
     home: Home
-    other: Inbox
-    """A second reviewer, on a connection of their own."""
-    ids: list[int] = field(default_factory=list)
+    bob: Inbox
+    """A second reviewer, on another database connection."""
+    review_ids: list[int] = field(default_factory=list)
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and wait until everything they caused is done; letters typed into a field are waited for together."""
+        """Press keys, and wait after each until its effects are done; once for a word typed into a field."""
         for key, following in zip(keys, (*keys[1:], ""), strict=True):
             await self.pilot.press(key)
             if not (len(key) == len(following) == 1 and isinstance(self.app.screen.focused, Input | TextArea)):
                 await self.settle()
 
     async def settle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until the console has nothing left to do."""
         await self.app.catch_up()  # the queue is mounted after the first frame
         await self.pilot.pause()
         while len(self.app.screen_stack) == 1 and self.app.query_one(QueueView).busy:
@@ -70,43 +70,43 @@ class Desk:
             await self.app.catch_up()
             await self.pilot.pause()
 
-    async def armed(self) -> None:
-        """Wait until decision keys are heard again."""
+    async def until_keys_accepted(self) -> None:
+        """Wait until decision keys work again: they are ignored for a moment after the review on the screen has changed."""
         await self.settle()
         await self.pilot.pause(0.45)
 
-    async def decided(self, review: int) -> list[tuple[object, ...]]:
-        """Slot, kind, arguments and message of a review's decisions."""
+    async def decisions_of(self, review: int) -> list[tuple[object, ...]]:
+        """Return (slot, kind, args, message) of a review's current decisions."""
         rows = await self.store.all(
             "SELECT slot, kind, args, message FROM decisions WHERE review = ? AND NOT superseded ORDER BY slot", (review,)
         )
         return [tuple(row) for row in rows]
 
-    async def seen(self, *texts: str) -> str:
-        """Wait until all the texts are on the screen, also where a line break or a border falls into one."""
+    async def until_shown(self, *texts: str) -> str:
+        """Wait until all texts are on the screen, also across line breaks and borders; return the screen."""
         for _ in range(200):
-            screen = self.screen()
+            screen = self.screen_text()
             words = " ".join(screen.translate({ord(border): " " for border in "│┃▌"}).split())
             if all(text in screen or text in words for text in texts):
                 return screen
             await self.pilot.pause(0.05)
-        raise AssertionError(f"never saw {texts}: {self.screen()}")
+        raise AssertionError(f"never saw {texts}: {self.screen_text()}")
 
-    def notices(self) -> str:
-        """What was said on the side."""
+    def notifications(self) -> str:
+        """Return the messages of all notifications."""
         return "\n".join(notice.message for notice in self.app._notifications)
 
-    def screen(self) -> str:
-        """What is on the screen, as text."""
+    def screen_text(self) -> str:
+        """Return the screen as text."""
         return "\n".join("".join(s.text for s in strip) for strip in self.app.screen._compositor.render_strips())
 
 
-Console = Callable[..., contextlib.AbstractAsyncContextManager[Desk]]
+StartConsole = Callable[..., contextlib.AbstractAsyncContextManager[ConsoleDriver]]
 
 
 @pytest.fixture
-def console(tmp_path: Path) -> Console:
-    """Start a console: `async with console("variety") as desk`."""
+def start_console(tmp_path: Path) -> StartConsole:
+    """Start a console: `async with start_console("variety") as console`. `what` is `variety`, `runs`, or anything else for no rows."""
 
     @contextlib.asynccontextmanager
     async def start(
@@ -116,19 +116,19 @@ def console(tmp_path: Path) -> Console:
         pool: WorkerPool | None = None,
         grace_s: float = 0.0,
         clock: Callable[[], float] = time.time,
-    ) -> AsyncIterator[Desk]:
+    ) -> AsyncIterator[ConsoleDriver]:
         home = Home(tmp_path).prepare()
         async with Store.open(home.database) as store, Store.open(home.database) as theirs, Store.open(home.database) as mine:
-            project = await seed.project(store)
-            ids = await seed.variety_of(store, project, time.time()) if what == "variety" else []
+            project = await seed.add_project(store)
+            ids = await seed.add_every_kind(store, project, time.time()) if what == "variety" else []
             if what == "runs":
-                await seed.other_runs(store, project, time.time())
+                await seed.add_runs(store, project, time.time())
             policies = Policies(home.path, root_of)
             inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies)
-            app = HitlApp(opened(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
+            app = HitlApp(opens(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
-                desk = Desk(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
-                await desk.armed()
-                yield desk
+                console = ConsoleDriver(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)
+                await console.until_keys_accepted()
+                yield console
 
     return start

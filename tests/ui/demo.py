@@ -1,4 +1,4 @@
-"""The console on a home made up for pictures: `tests.ui.demo [variety|routed|decided|empty|loading|broken|many|huge] [theme] [undo_s]`."""
+"""Runs the console on an invented home: `tests.ui.demo [variety|routed|decided|empty|loading|broken|many|huge] [theme] [undo_s]`."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
-from tests.ui.conftest import opened
+from tests.ui.conftest import opens
 from tests.ui.homes import escalations, history, run_heads, seed
 
 
 async def main(what: str = "variety", theme: str = "", undo_s: str = "3") -> None:
-    """Fill the home and show it."""
+    """Fill a temporary home and run the console on it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).prepare()
         async with Store.open(home.database) as store:
             pool = NoWorkers()
             if what == "many":
-                await seed.many(store, 100_000)
+                await seed.add_many_reviews(store, 100_000)
             elif what == "loading":
                 pool.labels = ("sample_agents",)
                 pool.alive = 1
             else:
-                of = await seed.project(store, seed.AGENTS if what != "broken" else (*seed.AGENTS, seed.BROKEN))
-                await seed.worker(store, of)
+                project = await seed.add_project(store, seed.AGENTS if what != "broken" else (*seed.AGENTS, seed.BROKEN))
+                await seed.add_worker(store, project)
                 if what == "huge":
                     big = {"blob": "x" * 2_000_000, "lines": "\n".join(f"line {n} of the text" for n in range(100_000))}
-                    await seed.ask(store, of, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write_file", big)))
+                    await seed.add_waiting_run(
+                        store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.action("write_file", big))
+                    )
                 if what == "routed":
-                    await escalations.routed_of(store, of, time.time())
+                    await escalations.add_escalations(store, project, time.time())
                 if what == "decided":
-                    await history.decided_of(store, of, time.time())
+                    await history.add_decisions(store, project, time.time())
                 if what in ("variety", "huge"):
-                    await seed.variety_of(store, of, time.time())
-                await seed.other_runs(store, of, time.time())
+                    await seed.add_every_kind(store, project, time.time())
+                await seed.add_runs(store, project, time.time())
                 if what == "variety":
-                    await run_heads.heads_of(store)
-            await HitlApp(opened(Inbox(store, "ann", grace_s=float(undo_s))), Settings(theme=theme), pool, home).run_async()
+                    await run_heads.add_heads(store)
+            await HitlApp(opens(Inbox(store, "ann", grace_s=float(undo_s))), Settings(theme=theme), pool, home).run_async()
 
 
 if __name__ == "__main__":

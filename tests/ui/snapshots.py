@@ -1,4 +1,4 @@
-"""Pictures of screens: a console at a time that stands still, and keys pressed on it, each when the one before is done."""
+"""Helpers of SVG snapshots: a fixed time zone, and keys that are pressed one after another before the picture is taken."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from textual.pilot import Pilot
 from hitl_tui.ui.app import HitlApp
 
 READERS = frozenset({"history", "entry", "page", "policy", "policy-changes", "lessons", "lesson", "review", "rows"})
-"""Groups of workers that read what a key asked for."""
+"""Textual worker groups that load what a key asked for."""
 
 
-def in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times of the day are the same wherever the picture is taken."""
+def use_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show times in UTC on every machine."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
 
-def is_read(app: HitlApp) -> bool:
-    """Whether all that keys asked for was read."""
+def has_loaded(app: HitlApp) -> bool:
+    """Check that everything keys asked for is loaded."""
     return not any(worker.is_running and worker.group in READERS for worker in app.workers)
 
 
-def pressing(keys: Sequence[str], done: Callable[[HitlApp], bool] = is_read) -> Callable[[Pilot[None]], Awaitable[None]]:
-    """What `snap_compare` runs before the picture: presses the keys, each followed by a wait until it is done, and stops the cursor."""
+def press_keys(keys: Sequence[str], done: Callable[[HitlApp], bool] = has_loaded) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Return what `snap_compare` runs before the picture: press each key and wait until it is done, then stop the text cursor."""
 
     async def drive(pilot: Pilot[None]) -> None:
         app = pilot.app

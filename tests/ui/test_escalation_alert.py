@@ -11,7 +11,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.store import Store
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import terminal
-from tests.ui.conftest import Console
+from tests.ui.conftest import StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import MAIL, SQL
 from tests.ui.test_two_reviewers import second
@@ -41,7 +41,7 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
     policy.write_text(POLICY)
 
     async def fill(store: Store) -> None:
-        await seed.variety_of(store, await seed.project(store), 1_760_000_000.0)
+        await seed.add_every_kind(store, await seed.add_project(store), 1_760_000_000.0)
         await Inbox(store, "bob").reviews.escalate(9, "ann")  # before the console runs
 
     on(home, fill)
@@ -66,26 +66,26 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
         assert b"red" in screen.before and b"evil" in screen.before and screen.before.decode().isprintable()
 
 
-async def test_each_is_said_once_and_only_to_whom_it_concerns(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
-        await ann.other.reviews.escalate(ann.ids[MAIL], "", "somebody look")
+async def test_each_is_said_once_and_only_to_whom_it_concerns(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
+        await ann.bob.reviews.escalate(ann.review_ids[MAIL], "", "somebody look")
         await ann.settle()
-        await ann.seen("review 1, to anybody by bob")
-        await ann.other.reviews.claim(ann.ids[MAIL])
-        await ann.other.reviews.release(ann.ids[MAIL])
-        await ann.other.reviews.escalate(ann.ids[SQL], "eve")
+        await ann.until_shown("review 1, to anybody by bob")
+        await ann.bob.reviews.claim(ann.review_ids[MAIL])
+        await ann.bob.reviews.release(ann.review_ids[MAIL])
+        await ann.bob.reviews.escalate(ann.review_ids[SQL], "eve")
         await ann.settle()
-        assert ann.notices().count("to anybody by bob") == 1 and "eve" not in ann.notices() and bob.notices() == ""
+        assert ann.notifications().count("to anybody by bob") == 1 and "eve" not in ann.notifications() and bob.notifications() == ""
 
 
-async def test_a_groups_people_are_those_of_the_reviews_own_project(console: Console, tmp_path: Path) -> None:
+async def test_a_groups_people_are_those_of_the_reviews_own_project(start_console: StartConsole, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "policy.toml").write_text(POLICY)
-    async with console() as ann:
+    async with start_console() as ann:
         await ann.store.write("UPDATE projects SET target = ?", (str(folder / "langgraph.json"),))
-        await ann.other.reviews.escalate(ann.ids[SQL], "others")
-        await ann.other.reviews.escalate(ann.ids[MAIL], "leads")
+        await ann.bob.reviews.escalate(ann.review_ids[SQL], "others")
+        await ann.bob.reviews.escalate(ann.review_ids[MAIL], "leads")
         await ann.settle()
-        await ann.seen("review 1, to leads by bob")
-        assert "to others" not in ann.notices()
+        await ann.until_shown("review 1, to leads by bob")
+        assert "to others" not in ann.notifications()

@@ -15,119 +15,119 @@ from hitl_tui.home import Home
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.store import Store
 from hitl_tui.ui.history.view import HistoryView
-from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import history, seed
-from tests.ui.snapshots import in_utc, pressing
+from tests.ui.snapshots import press_keys, use_utc
 from tests.ui.test_policy_view import text
 from tests.ui.test_snapshots import Pictured
 
 
-def view(desk: Desk) -> HistoryView:
-    return desk.app.query_one(HistoryView)
+def view(console: ConsoleDriver) -> HistoryView:
+    return console.app.query_one(HistoryView)
 
 
-def listed(desk: Desk) -> list[str]:
-    items = view(desk).items
+def listed(console: ConsoleDriver) -> list[str]:
+    items = view(console).items
     return [items.rows[id_].tool for id_ in items.order.slice(0, 99) if id_ in items.rows]
 
 
-async def filled(desk: Desk) -> list[int]:
-    made = await history.decided_of(desk.store, desk.project, time.time())
-    await desk.settle()
+async def filled(console: ConsoleDriver) -> list[int]:
+    made = await history.add_decisions(console.store, console.project, time.time())
+    await console.settle()
     return made
 
 
-async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f3")
-        assert listed(desk)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(desk)) == 11
-        shown = await desk.seen("edited by bob · waited 1 h  changed body", "“she left the company”", "undone", "History  11")
+async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f3")
+        assert listed(console)[:4] == ["send_email", "run_sql", "publish", "send_email"] and len(listed(console)) == 11
+        shown = await console.until_shown("edited by bob · waited 1 h  changed body", "“she left the company”", "undone", "History  11")
         assert "rejected by policy (no mass changes)" in shown
         assert "approved by you  bob@example.com" in shown and "“rule" not in shown
-        told = text(desk, "#history-text")
+        told = text(console, "#history-text")
         assert "- the invoice was paid on 3 March" in told and "+ the invoice was paid on 4 March" in told
         assert "subject Re: invoice 4711" in told.partition("proposal")[2]
-        log = text(desk, "#history-tab")
+        log = text(console, "#history-tab")
         assert "opened by the agent" in log and "note please look at the date · to bob · why ann escalated it" in log
         assert "decided by bob" in log and len([row for row in log.split() if len(row) == 64]) >= 4
-        await desk.press("right_square_bracket")
-        assert "seen by bob for 7.4 s" in text(desk, "#history-tab")
-        await desk.press("right_square_bracket")
-        assert "I asked last week already." in text(desk, "#history-tab")
-        await desk.press("j", "j")
-        assert "undone at" in text(desk, "#history-text")
+        await console.press("right_square_bracket")
+        assert "seen by bob for 7.4 s" in text(console, "#history-tab")
+        await console.press("right_square_bracket")
+        assert "I asked last week already." in text(console, "#history-tab")
+        await console.press("j", "j")
+        assert "undone at" in text(console, "#history-text")
 
 
-async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f3", "slash", *"agent:mail* decided:rejec")
-        await desk.seen("did you mean reject?")
-        await desk.press("t")
-        await desk.seen("History  2")
-        assert listed(desk) == ["send_email", "delete_mail"]
-        await desk.press("escape")
-        await desk.seen("History  11")
-        await desk.press("slash", *"astoria", "enter")
-        await desk.seen("History  1 ", "/astoria")
-        assert view(desk).items.has_focus and listed(desk) == ["ask"]
-        await desk.press("slash", *"by:nobody", "enter")
-        await desk.seen("no decision matches")
+async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f3", "slash", *"agent:mail* decided:rejec")
+        await console.until_shown("did you mean reject?")
+        await console.press("t")
+        await console.until_shown("History  2")
+        assert listed(console) == ["send_email", "delete_mail"]
+        await console.press("escape")
+        await console.until_shown("History  11")
+        await console.press("slash", *"astoria", "enter")
+        await console.until_shown("History  1 ", "/astoria")
+        assert view(console).items.has_focus and listed(console) == ["ask"]
+        await console.press("slash", *"by:nobody", "enter")
+        await console.until_shown("no decision matches")
 
 
-async def test_what_is_decided_and_taken_back_meanwhile_is_shown(console: Console) -> None:
-    async with console(grace_s=60) as desk:
-        await desk.press("f3")
-        assert "No decisions yet." in desk.screen()
-        await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[0]), {0: Answer(DecisionKind.APPROVE)})
-        await desk.seen("approved by bob", "History  1 ")
-        await desk.press("f1", "j")
-        await desk.armed()
-        await desk.press("a", "f3")
-        await desk.seen("approved by you", "History  2 ")
-        await desk.press("f1", "u", "f3")
-        await desk.seen("approved by you · undone")
+async def test_what_is_decided_and_taken_back_meanwhile_is_shown(start_console: StartConsole) -> None:
+    async with start_console(grace_s=60) as console:
+        await console.press("f3")
+        assert "No decisions yet." in console.screen_text()
+        await console.bob.reviews.decide(await console.bob.reviews.get(console.review_ids[0]), {0: Answer(DecisionKind.APPROVE)})
+        await console.until_shown("approved by bob", "History  1 ")
+        await console.press("f1", "j")
+        await console.until_keys_accepted()
+        await console.press("a", "f3")
+        await console.until_shown("approved by you", "History  2 ")
+        await console.press("f1", "u", "f3")
+        await console.until_shown("approved by you · undone")
 
 
-async def test_it_reads_on_as_one_scrolls(console: Console) -> None:
-    async with console("") as desk:
-        await seed.many(desk.store, 300)
-        await desk.store.db.execute(
+async def test_it_reads_on_as_one_scrolls(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await seed.add_many_reviews(console.store, 300)
+        await console.store.db.execute(
             "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at) "
             "SELECT id, 0, 'approve', 'bob', 'person', 'bob', '', opened_at, opened_at FROM reviews ORDER BY id"
         )
-        await desk.settle()
-        await desk.press("f3")
-        items = view(desk).items
+        await console.settle()
+        await console.press("f3")
+        items = view(console).items
         assert 50 <= len(items.order) <= 150
         for _ in range(6):
-            await desk.press("G")
-        await desk.seen("History  300 ")
+            await console.press("G")
+        await console.until_shown("History  300 ")
         assert items.cursor == items.order.at(299) == 1 and len(items.rows) <= 400
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(console: Console) -> None:
-    async with console("", size=(80, 24)) as desk:
-        await filled(desk)
-        await desk.press("f3")
-        assert "History  11" in desk.screen() and "changes" not in desk.screen()
-        await desk.press("enter")
-        assert "changes" in desk.screen() and "History  11" not in desk.screen()
-        await desk.press("escape", "j")
-        assert listed(desk)[1] == "run_sql" and view(desk).items.cursor == view(desk).items.order.at(1)
+async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        await filled(console)
+        await console.press("f3")
+        assert "History  11" in console.screen_text() and "changes" not in console.screen_text()
+        await console.press("enter")
+        assert "changes" in console.screen_text() and "History  11" not in console.screen_text()
+        await console.press("escape", "j")
+        assert listed(console)[1] == "run_sql" and view(console).items.cursor == view(console).items.order.at(1)
 
 
-async def test_a_decision_that_is_not_there_is_a_sentence(console: Console) -> None:
-    async with console("") as desk:
+async def test_a_decision_that_is_not_there_is_a_sentence(start_console: StartConsole) -> None:
+    async with start_console("") as console:
         with pytest.raises(Refused, match="there is no decision 99"):
-            await desk.other.history.get(99)
+            await console.bob.history.get(99)
 
 
 async def fill(home: Home) -> None:
     """The home of a picture."""
     async with Store.open(home.database) as store:
-        await history.decided_of(store, await seed.project(store), NOW)
+        await history.add_decisions(store, await seed.add_project(store), NOW)
 
 
 SCREENS: list[tuple[str, tuple[int, int], str, Sequence[str]]] = [
@@ -144,11 +144,11 @@ def test_screen(
     name: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    in_utc(monkeypatch)
+    use_utc(monkeypatch)
     home = Home(tmp_path).prepare()
     ticks = itertools.count()
     with monkeypatch.context() as still:  # what is logged is chained: the hashes in the picture are those of these times
         still.setattr(time, "time", lambda: NOW)
         still.setattr(time, "monotonic_ns", lambda: next(ticks))
         asyncio.run(fill(home))
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))

@@ -37,107 +37,107 @@ from hitl_tui.ui.insights.view import InsightsView
 from hitl_tui.ui.text.charts import Point, bar, column_cells, columns, plane
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.text_view import TextView
-from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import insights, seed
-from tests.ui.snapshots import in_utc, pressing
+from tests.ui.snapshots import press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 DAY = 86_400.0
 MONTH, FRAME = PERIODS["30d"], Frame(75, 22, False, "ann")
 
 
-def view(desk: Desk) -> InsightsView:
-    return desk.app.query_one(InsightsView)
+def view(console: ConsoleDriver) -> InsightsView:
+    return console.app.query_one(InsightsView)
 
 
 def said(lines: Iterable[Line]) -> str:
     return "\n".join(f"{line.lead} {line.text}".strip() for line in lines)
 
 
-def text(desk: Desk, selector: str = "#figures") -> str:
+def text(console: ConsoleDriver, selector: str = "#figures") -> str:
     """All of a document, whether or not it is in view."""
-    document = desk.app.query_one(selector, TextView)
+    document = console.app.query_one(selector, TextView)
     return said([*document._lines, *document._source])
 
 
-def on(desk: Desk) -> str:
+def on(console: ConsoleDriver) -> str:
     """The name under the cursor."""
-    items = view(desk).items
+    items = view(console).items
     assert items.cursor is not None
     return items.rows[items.cursor].name
 
 
-async def filled(desk: Desk) -> None:
-    await insights.judged_of(desk.store, desk.project, time.time(), 150)
-    await desk.press("f4")
-    await desk.seen("Insights  30 days")
+async def filled(console: ConsoleDriver) -> None:
+    await insights.add_past_decisions(console.store, console.project, time.time(), 150)
+    await console.press("f4")
+    await console.until_shown("Insights  30 days")
 
 
-async def test_what_was_decided_is_counted_for_everything_and_each_group(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
+async def test_what_was_decided_is_counted_for_everything_and_each_group(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
         first = time.time() // DAY * DAY - 30 * DAY
-        rows = await desk.store.all(
+        rows = await console.store.all(
             "SELECT d.kind, d.actor, v.agent FROM decisions d JOIN reviews v ON v.id = d.review "
             "WHERE d.at >= ? AND d.actor NOT LIKE 'policy:%'",
             (first,),
         )
         approved = sum(kind == "approve" for kind, *_ in rows)
-        shown = " ".join(text(desk).split())
+        shown = " ".join(text(console).split())
         assert f"{len(rows)} decisions in the last 30 days" in shown
         assert f"✓ approved {approved} {percent(approved / len(rows))}" in shown
         low, high = Rates(approved, rejected=len(rows) - approved).unchanged or (0, 0)
         assert f"approved unchanged: {percent_range(low, high)} (95 % CI)" in shown
         assert "decisions per day" in shown and "median wait" in shown and "× body" in shown and "× not asked for" in shown
-        by_name = {(row.section, row.name): row for row in view(desk).items.rows.values() if not row.is_heading}
+        by_name = {(row.section, row.name): row for row in view(console).items.rows.values() if not row.is_heading}
         assert by_name["reviewer", "you"].count == sum(actor == "ann" for _, actor, _ in rows)
         assert by_name["agent", "sql_steward"].count == sum(agent == "sql_steward" for *_, agent in rows)
         assert by_name["tool", "issue_refund"].detail == "support_desk" and ("rule", "large refunds") in by_name
 
 
-async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_and_the_period(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        assert on(desk) == "Overall"
-        await desk.press("j", "j", "j")
-        assert on(desk) == "mail_assistant"
-        await desk.press("k")
-        assert on(desk) == "Fatigue"
-        await desk.press("G")
-        assert on(desk) == "large refunds"
-        await desk.press("t")
-        assert "unchanged   waited" in text(desk) and "█" not in text(desk).partition("unchanged   waited")[2]
-        await desk.press("p")
-        await desk.seen("Insights  90 days")
-        assert on(desk) == "large refunds" and "in the last 90 days" in text(desk)
-        await desk.press("left_square_bracket", "left_square_bracket")
-        await desk.seen("Insights  7 days")
-        await desk.press("left_square_bracket")
-        await desk.seen("Insights  all")
-        assert "decisions in total" in text(desk)
+async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_and_the_period(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        assert on(console) == "Overall"
+        await console.press("j", "j", "j")
+        assert on(console) == "mail_assistant"
+        await console.press("k")
+        assert on(console) == "Fatigue"
+        await console.press("G")
+        assert on(console) == "large refunds"
+        await console.press("t")
+        assert "unchanged   waited" in text(console) and "█" not in text(console).partition("unchanged   waited")[2]
+        await console.press("p")
+        await console.until_shown("Insights  90 days")
+        assert on(console) == "large refunds" and "in the last 90 days" in text(console)
+        await console.press("left_square_bracket", "left_square_bracket")
+        await console.until_shown("Insights  7 days")
+        await console.press("left_square_bracket")
+        await console.until_shown("Insights  all")
+        assert "decisions in total" in text(console)
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(console: Console) -> None:
-    async with console("", size=(80, 24)) as desk:
-        await filled(desk)
-        await desk.press("j", "enter")
-        assert "with a stated confidence" in desk.screen() and "Insights  30" not in desk.screen()
-        await desk.press("escape", "j", "j")
-        assert on(desk) == "mail_assistant" and view(desk).items.has_focus
-        await desk.press("f1", "f4")
-        assert on(desk) == "mail_assistant" and view(desk).items.has_focus
+async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        await filled(console)
+        await console.press("j", "enter")
+        assert "with a stated confidence" in console.screen_text() and "Insights  30" not in console.screen_text()
+        await console.press("escape", "j", "j")
+        assert on(console) == "mail_assistant" and view(console).items.has_focus
+        await console.press("f1", "f4")
+        assert on(console) == "mail_assistant" and view(console).items.has_focus
 
 
-async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_itself(console: Console) -> None:
-    async with console() as desk:
-        await desk.press("f4")
-        await desk.seen("No person has decided anything yet.", "F1", "which arguments are edited")
+async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_itself(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("f4")
+        await console.until_shown("No person has decided anything yet.", "F1", "which arguments are edited")
         for place, wanted in ((0, "Not enough data: one decision"), (1, "2 decisions in the last 30 days")):
-            await desk.other.reviews.decide(await desk.other.reviews.get(desk.ids[place]), {0: Answer(DecisionKind.APPROVE)})
-            await desk.seen(wanted)
-        assert view(desk).items.has_focus and "nan" not in desk.screen().lower()
-        await desk.press("j", "j", "j")
-        assert "1 decision in the last 30 days" in text(desk) and "Not enough data" in text(desk)
+            await console.bob.reviews.decide(await console.bob.reviews.get(console.review_ids[place]), {0: Answer(DecisionKind.APPROVE)})
+            await console.until_shown(wanted)
+        assert view(console).items.has_focus and "nan" not in console.screen_text().lower()
+        await console.press("j", "j", "j")
+        assert "1 decision in the last 30 days" in text(console) and "Not enough data" in text(console)
 
 
 # What is said, from figures made by hand
@@ -241,7 +241,7 @@ def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> No
 async def fill(home: Home) -> None:
     """The home of the pictures."""
     async with Store.open(home.database) as store:
-        await insights.judged_of(store, await seed.project(store), NOW)
+        await insights.add_past_decisions(store, await seed.add_project(store), NOW)
 
 
 @pytest.fixture(scope="module")
@@ -275,9 +275,9 @@ def test_screen(
     name: str, any_: bool, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     pictured: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    in_utc(monkeypatch)
+    use_utc(monkeypatch)
     monkeypatch.setattr(time, "time", lambda: NOW)  # a trend goes up to today
     if any_:
         shutil.copytree(pictured, tmp_path, dirs_exist_ok=True)
     home = Home(tmp_path).prepare()
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys, figures_are_read))
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys, figures_are_read))

@@ -16,85 +16,85 @@ from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView
 from hitl_tui.ui.widgets.text_view import TextView
-from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import policy as ruled
 from tests.ui.homes import seed
-from tests.ui.snapshots import in_utc, pressing
+from tests.ui.snapshots import press_keys, use_utc
 from tests.ui.test_snapshots import Pictured
 
 REFUND = ("issue_refund", {"order": "9912", "amount": 420.0})
 
 
-def view(desk: Desk) -> PolicyView:
-    return desk.app.query_one(PolicyView)
+def view(console: ConsoleDriver) -> PolicyView:
+    return console.app.query_one(PolicyView)
 
 
-def text(desk: Desk, selector: str) -> str:
+def text(console: ConsoleDriver, selector: str) -> str:
     """All of a document, whether or not it is in view."""
-    document = desk.app.query_one(selector, TextView)
+    document = console.app.query_one(selector, TextView)
     return "\n".join(f"{line.lead} {line.text}".strip() for line in [*document._lines, *document._source])
 
 
-async def filled(desk: Desk) -> list[int]:
+async def filled(console: ConsoleDriver) -> list[int]:
     """The policy, and reviews it routed."""
-    ruled.write(desk.home.path)
-    made = await ruled.ruled_of(desk.store, desk.project, time.time())
-    await desk.settle()
+    ruled.write_policy(console.home.path)
+    made = await ruled.add_routed_reviews(console.store, console.project, time.time())
+    await console.settle()
     return made
 
 
-async def test_the_rules_are_there_in_order_with_how_often_each_spoke(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5")
-        names = [view(desk).items.rows[id_].name for id_ in range(len(view(desk).items.order))]
+async def test_the_rules_are_there_in_order_with_how_often_each_spoke(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5")
+        names = [view(console).items.rows[id_].name for id_ in range(len(view(console).items.order))]
         assert names == [
             "reading", "no mass changes", "large refunds", "refunds", "outgoing mail", "thresholds", "safety", "spot check",
             "autonomy", "attention", "confidence", "groups", "escalation", "notify",
         ]  # fmt: skip
-        shown = desk.screen()
+        shown = console.screen_text()
         assert "Rules  5" in shown and "policy.toml  in the home" in shown
         assert "1 auto · 3 m ago" in shown and "1 deny · 1 m ago" in shown and "never" in shown
         assert "issue_* tagged eu mon-fri 09:00-17:00 UTC" in shown
         assert "2 people to finance · within 1 h 30 m, e" in shown
 
 
-async def test_the_review_under_the_queues_cursor_is_explained_rule_by_rule(console: Console) -> None:
-    async with console("") as desk:
-        refund, *_ = await filled(desk)
-        await desk.press("f5")
-        assert f"Why issue_refund · review {refund}" in desk.screen()
-        walk = text(desk, "#walk")
+async def test_the_review_under_the_queues_cursor_is_explained_rule_by_rule(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        refund, *_ = await filled(console)
+        await console.press("f5")
+        assert f"Why issue_refund · review {refund}" in console.screen_text()
+        walk = text(console, "#walk")
         assert walk.startswith("⚖ asks: rule 'large refunds' says ask\n2 people to finance · within 1 h 30 m, else rejected\n")
         assert "risk reversible · confidence 0.72 · treated as irreversible" in walk
         assert "· reading its tool issue_refund is not read_mail, search_mail or list_tables" in walk
         assert "· no mass changes its tool issue_refund is not execute; its agent support_desk is not sql_steward" in walk
         assert "▶ large refunds matched: rule 'large refunds' says ask (args.amount is 420.0)" in walk
         assert "– refunds skipped: rule 'large refunds' comes before it" in walk
-        await desk.press("f1", "j", "f5")
-        assert "#0 send_email" in desk.screen() and "#1 issue_note" in desk.screen()
-        assert "matched: rule 'outgoing mail' says ask" in text(desk, "#walk")
-        await desk.press("right_square_bracket")
-        assert "· refunds its run has no tag eu" in text(desk, "#walk")
-        assert "▶ thresholds matched: its confidence 0.95 is at least 0.9" in text(desk, "#walk")
+        await console.press("f1", "j", "f5")
+        assert "#0 send_email" in console.screen_text() and "#1 issue_note" in console.screen_text()
+        assert "matched: rule 'outgoing mail' says ask" in text(console, "#walk")
+        await console.press("right_square_bracket")
+        assert "· refunds its run has no tag eu" in text(console, "#walk")
+        assert "▶ thresholds matched: its confidence 0.95 is at least 0.9" in text(console, "#walk")
 
 
-async def test_the_call_that_was_chosen_in_the_queue_is_the_one_explained(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("j", "right", "f2", "f5")
-        assert "thresholds matched" in text(desk, "#walk")
+async def test_the_call_that_was_chosen_in_the_queue_is_the_one_explained(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("j", "right", "f2", "f5")
+        assert "thresholds matched" in text(console, "#walk")
 
 
-async def test_each_entry_is_told_in_full_and_no_secret_with_it(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5")
+async def test_each_entry_is_told_in_full_and_no_secret_with_it(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5")
         told, shown = [], []
         for _ in range(14):
-            told.append(text(desk, "#rule-text"))
-            shown.append(desk.screen())
-            await desk.press("j")
+            told.append(text(console, "#rule-text"))
+            shown.append(console.screen_text())
+            await console.press("j")
         assert "when    lower(args.sql)" not in told[0] and 'when lower(args.sql) matches "delete from *" and not' in told[1]
         assert "to finance: ann, bob" in told[2] and "people 2 different people must approve" in told[2]
         assert "outcome by confidence: the thresholds decide" in told[3] and "never matched" in told[3]
@@ -106,129 +106,131 @@ async def test_each_entry_is_told_in_full_and_no_secret_with_it(console: Console
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
 
-async def test_what_speaks_while_it_is_on_the_screen_is_counted(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5", "j", "j")
-        assert "ask 1 time, last" in text(desk, "#rule-text")
-        await ruled.ask(desk.store, desk.project, "support_desk", REFUND)
-        await desk.settle()
-        assert "ask 2 times, last 0 s ago" in text(desk, "#rule-text")
+async def test_what_speaks_while_it_is_on_the_screen_is_counted(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5", "j", "j")
+        assert "ask 1 time, last" in text(console, "#rule-text")
+        await ruled.add_routed_run(console.store, console.project, "support_desk", REFUND)
+        await console.settle()
+        assert "ask 2 times, last 0 s ago" in text(console, "#rule-text")
 
 
-async def test_a_file_that_changes_is_read_again_and_the_cursor_stays_with_its_rule(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5", "j", "j")
-        ruled.write(
-            desk.home.path,
+async def test_a_file_that_changes_is_read_again_and_the_cursor_stays_with_its_rule(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5", "j", "j")
+        ruled.write_policy(
+            console.home.path,
             ruled.POLICY.replace(
                 '[[rule]]\nname = "reading"', '[[rule]]\nname = "new"\noutcome = "deny"\ntool = "x"\n\n[[rule]]\nname = "reading"'
             ),
         )
-        await desk.seen("Rules  6")
-        cursor = view(desk).items.cursor
-        assert cursor == 3 and view(desk).items.rows[cursor].name == "large refunds"
-        assert "· new its tool issue_refund is not x" in text(desk, "#walk")
-        ruled.write(desk.home.path, ruled.POLICY.replace('"issue_refund"', '"refund"'))
-        await desk.seen("Rules  5")
-        assert "when it arrived: asks: rule 'large refunds' says ask" in text(desk, "#walk")
+        await console.until_shown("Rules  6")
+        cursor = view(console).items.cursor
+        assert cursor == 3 and view(console).items.rows[cursor].name == "large refunds"
+        assert "· new its tool issue_refund is not x" in text(console, "#walk")
+        ruled.write_policy(console.home.path, ruled.POLICY.replace('"issue_refund"', '"refund"'))
+        await console.until_shown("Rules  5")
+        assert "when it arrived: asks: rule 'large refunds' says ask" in text(console, "#walk")
 
 
-async def test_a_broken_file_says_what_is_wrong_and_that_everything_asks(console: Console) -> None:
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5")
-        assert not desk.app.query_one("#policy-problems").display
-        ruled.write(desk.home.path, ruled.POLICY.replace('outcome = "auto"', 'outcome = "atuo"').replace("spot_check", "spot_chek"))
-        await desk.seen("The policy cannot be used: everything asks until it is fixed.")
-        await desk.seen(
+async def test_a_broken_file_says_what_is_wrong_and_that_everything_asks(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5")
+        assert not console.app.query_one("#policy-problems").display
+        ruled.write_policy(
+            console.home.path, ruled.POLICY.replace('outcome = "auto"', 'outcome = "atuo"').replace("spot_check", "spot_chek")
+        )
+        await console.until_shown("The policy cannot be used: everything asks until it is fixed.")
+        await console.until_shown(
             "✗ line 1: unknown key 'spot_chek'; did you mean spot_check?",
             "line 19: outcome cannot be 'atuo'; it is one of auto, ask, takeover, deny",
         )
-        assert text(desk, "#walk").startswith("⚖ asks: everything asks until the policy is corrected\nwhen it arrived: asks: rule")
-        assert "Rules  5  as last read" in desk.screen()
-        ruled.write(desk.home.path, '[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
-        await desk.seen("⚠ line 4: rule 'b' can never match: rule 'a' on line 1 matches everything that it does")
-        assert "cannot be used" not in desk.screen()
+        assert text(console, "#walk").startswith("⚖ asks: everything asks until the policy is corrected\nwhen it arrived: asks: rule")
+        assert "Rules  5  as last read" in console.screen_text()
+        ruled.write_policy(console.home.path, '[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
+        await console.until_shown("⚠ line 4: rule 'b' can never match: rule 'a' on line 1 matches everything that it does")
+        assert "cannot be used" not in console.screen_text()
 
 
-async def test_without_a_policy_there_is_a_page_that_says_what_one_is(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_policy_there_is_a_page_that_says_what_one_is(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
-    async with console() as desk:
-        await desk.press("f5")
-        assert "There is no policy, so everything asks." in desk.screen() and "hitl-tui policy init" in desk.screen()
-        await desk.press("e")
-        assert "there is no policy.toml; `hitl-tui policy init` writes one" in desk.notices()
-        ruled.write(desk.home.path)
-        await desk.seen("Rules  5")
-        await desk.press("j")
-        assert view(desk).items.cursor == 1
-        os.remove(desk.home.path / "policy.toml")
-        await desk.seen("There is no policy")
-        await desk.press("f1")
-        assert "send_email" in desk.screen()
+    async with start_console() as console:
+        await console.press("f5")
+        assert "There is no policy, so everything asks." in console.screen_text() and "hitl-tui policy init" in console.screen_text()
+        await console.press("e")
+        assert "there is no policy.toml; `hitl-tui policy init` writes one" in console.notifications()
+        ruled.write_policy(console.home.path)
+        await console.until_shown("Rules  5")
+        await console.press("j")
+        assert view(console).items.cursor == 1
+        os.remove(console.home.path / "policy.toml")
+        await console.until_shown("There is no policy")
+        await console.press("f1")
+        assert "send_email" in console.screen_text()
 
 
-async def test_e_opens_the_file_in_the_editor_and_checks_what_it_left(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_e_opens_the_file_in_the_editor_and_checks_what_it_left(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
-    async with console("") as desk:
-        await filled(desk)
-        await desk.press("f5")
+    async with start_console("") as console:
+        await filled(console)
+        await console.press("f5")
         monkeypatch.setenv("EDITOR", "sed -i s/spot_check/spot_chek/")
-        await desk.press("e")
-        assert "1 error: everything asks until the policy is fixed" in desk.notices()
-        assert "unknown key 'spot_chek'" in desk.screen()
+        await console.press("e")
+        assert "1 error: everything asks until the policy is fixed" in console.notifications()
+        assert "unknown key 'spot_chek'" in console.screen_text()
         monkeypatch.setenv("EDITOR", "sed -i s/spot_chek/spot_check/")
-        await desk.press("e")
-        assert "the policy is valid: 5 rules" in desk.notices()
-        assert "unknown key" not in desk.screen()
+        await console.press("e")
+        assert "the policy is valid: 5 rules" in console.notifications()
+        assert "unknown key" not in console.screen_text()
         monkeypatch.setenv("EDITOR", "/no/such/editor")
-        await desk.press("e")
-        assert "cannot be started" in desk.notices()
+        await console.press("e")
+        assert "cannot be started" in console.notifications()
 
 
-async def test_words_of_the_file_and_of_agents_are_only_words(console: Console) -> None:
+async def test_words_of_the_file_and_of_agents_are_only_words(start_console: StartConsole) -> None:
     policy = '[[rule]]\nname = "[red]x[/] /y]"\ntool = ["[b]*"]\nwhen = "args.to == \'[/]\'"\noutcome = "ask"\n'
-    async with console("") as desk:
-        ruled.write(desk.home.path, policy)
-        await ruled.ask(desk.store, desk.project, "[i]agent[/i]", ("[b]\u202etool", {"to": "\x1b[31m[/]"}), policy=policy)
-        await desk.settle()
-        await desk.press("f5")
-        assert "[red]x[/] /y]" in desk.screen()
-        assert "[b]⟨U+202E⟩tool" in desk.screen()
-        assert "args.to == '[/]' is false (args.to is \"\\u001b[31m[/]\")" in " ".join(text(desk, "#walk").split())
+    async with start_console("") as console:
+        ruled.write_policy(console.home.path, policy)
+        await ruled.add_routed_run(console.store, console.project, "[i]agent[/i]", ("[b]\u202etool", {"to": "\x1b[31m[/]"}), policy=policy)
+        await console.settle()
+        await console.press("f5")
+        assert "[red]x[/] /y]" in console.screen_text()
+        assert "[b]⟨U+202E⟩tool" in console.screen_text()
+        assert "args.to == '[/]' is false (args.to is \"\\u001b[31m[/]\")" in " ".join(text(console, "#walk").split())
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_details(console: Console) -> None:
-    async with console("", size=(80, 24)) as desk:
-        await filled(desk)
-        await desk.press("f5")
-        assert "Rules  5" in desk.screen() and "Why issue_refund" not in desk.screen()
-        await desk.press("enter")
-        assert "Why issue_refund" in desk.screen() and "Rules  5" not in desk.screen()
-        await desk.press("escape", "j")
-        assert view(desk).items.cursor == 1
+async def test_a_small_screen_shows_the_list_and_on_enter_the_details(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        await filled(console)
+        await console.press("f5")
+        assert "Rules  5" in console.screen_text() and "Why issue_refund" not in console.screen_text()
+        await console.press("enter")
+        assert "Why issue_refund" in console.screen_text() and "Rules  5" not in console.screen_text()
+        await console.press("escape", "j")
+        assert view(console).items.cursor == 1
 
 
-async def test_with_an_empty_queue_nothing_is_explained(console: Console) -> None:
-    async with console("") as desk:
-        ruled.write(desk.home.path)
-        await desk.press("f5")
-        assert "Select a review in the queue" in desk.screen()
-        assert view(desk).items.has_focus
-        await desk.press("f2", "f5", "f1")
-        assert "Nothing waits for you." in desk.screen()
+async def test_with_an_empty_queue_nothing_is_explained(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        ruled.write_policy(console.home.path)
+        await console.press("f5")
+        assert "Select a review in the queue" in console.screen_text()
+        assert view(console).items.has_focus
+        await console.press("f2", "f5", "f1")
+        assert "Nothing waits for you." in console.screen_text()
 
 
 async def fill(home: Home, what: str) -> None:
     """The home of a picture."""
     async with Store.open(home.database) as store:
-        of = await seed.project(store)
-        await ruled.ruled_of(store, of, NOW)
+        of = await seed.add_project(store)
+        await ruled.add_routed_reviews(store, of, NOW)
     if what != "absent":
-        ruled.write(home.path, ruled.POLICY.replace("spot_check", "spot_chek") if what == "broken" else ruled.POLICY)
+        ruled.write_policy(home.path, ruled.POLICY.replace("spot_check", "spot_chek") if what == "broken" else ruled.POLICY)
 
 
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
@@ -246,7 +248,7 @@ def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    in_utc(monkeypatch)
+    use_utc(monkeypatch)
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))

@@ -43,12 +43,12 @@ class Pictured(HitlApp):
 async def fill(home: Home, what: str) -> None:
     """Seed a home."""
     async with Store.open(home.database) as store:
-        of = await seed.project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
+        of = await seed.add_project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
         if what == "variety":
-            await seed.variety_of(store, of, NOW)
+            await seed.add_every_kind(store, of, NOW)
         if what == "routed":
-            await escalations.routed_of(store, of, NOW)
-        await seed.other_runs(store, of, NOW)
+            await escalations.add_escalations(store, of, NOW)
+        await seed.add_runs(store, of, NOW)
 
 
 async def decide_some(home: Home) -> None:

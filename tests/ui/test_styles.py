@@ -11,8 +11,8 @@ from textual.widget import Widget
 
 import hitl_tui.ui
 from hitl_tui.ui.queue.view import QueueView
-from tests.ui.conftest import NOW, Console, Desk
-from tests.ui.homes.run_heads import heads_of
+from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
+from tests.ui.homes.run_heads import add_heads
 
 SHEETS = sorted(Path(hitl_tui.ui.__file__).parent.rglob("*.tcss"))
 BATCH = 3
@@ -40,24 +40,24 @@ def test_every_rule_names_a_class_of_screen_or_widget(sheet: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
-async def test_queue_looks_the_same_after_any_two_screens(console: Console, backwards: bool) -> None:
+async def test_queue_looks_the_same_after_any_two_screens(start_console: StartConsole, backwards: bool) -> None:
     """A sheet stays loaded once its screen was opened: there and back, every screen comes after every other."""
-    async with console("variety", clock=lambda: NOW) as desk:
-        await heads_of(desk.store)
-        await desk.press(*["j"] * BATCH)
-        await desk.pilot.pause(0.4)
-        await desk.settle()
-        before = _drawn(desk)
+    async with start_console("variety", clock=lambda: NOW) as console:
+        await add_heads(console.store)
+        await console.press(*["j"] * BATCH)
+        await console.pilot.pause(0.4)
+        await console.settle()
+        before = _drawn(console)
         for name, opens, closes in reversed(OPENINGS) if backwards else OPENINGS:
-            await desk.press(*opens)
-            assert name.startswith(("f", "L")) or len(desk.app.screen_stack) == 2, f"{name} did not open"
-            await desk.press(*closes)
-            assert len(desk.app.screen_stack) == 1, f"{name} did not close"
-            await desk.settle()
-            assert _drawn(desk) == before, f"the queue looks different after {name}"
+            await console.press(*opens)
+            assert name.startswith(("f", "L")) or len(console.app.screen_stack) == 2, f"{name} did not open"
+            await console.press(*closes)
+            assert len(console.app.screen_stack) == 1, f"{name} did not close"
+            await console.settle()
+            assert _drawn(console) == before, f"the queue looks different after {name}"
 
 
-def _drawn(desk: Desk) -> dict[str, object]:
+def _drawn(console: ConsoleDriver) -> dict[str, object]:
     """Place, size and styles of everything in the queue."""
-    widgets: list[Widget] = list(desk.app.query_one(QueueView).walk_children(Widget))
+    widgets: list[Widget] = list(console.app.query_one(QueueView).walk_children(Widget))
     return {f"{type(one).__name__}#{one.id}": (one.region, dict(one.styles.get_rules())) for one in widgets if one.display}

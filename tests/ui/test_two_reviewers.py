@@ -12,87 +12,87 @@ from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
-from tests.ui.conftest import Console, Desk, opened
+from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.queue.test_decisions import MAIL, SQL, text
 
 BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 
 
 @contextlib.asynccontextmanager
-async def second(desk: Desk, grace_s: float = 0.0) -> AsyncIterator[Desk]:
+async def second(console: ConsoleDriver, grace_s: float = 0.0) -> AsyncIterator[ConsoleDriver]:
     """Bob's console on the same store."""
-    async with Store.open(desk.home.database) as store:
-        app = HitlApp(opened(Inbox(store, "bob", grace_s=grace_s)), Settings(), NoWorkers(), desk.home)
+    async with Store.open(console.home.database) as store:
+        app = HitlApp(opens(Inbox(store, "bob", grace_s=grace_s)), Settings(), NoWorkers(), console.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
-            bob = Desk(app, pilot, desk.store, desk.project, desk.home, desk.other, desk.ids)
-            await bob.armed()
+            bob = ConsoleDriver(app, pilot, console.store, console.project, console.home, console.bob, console.review_ids)
+            await bob.until_keys_accepted()
             yield bob
 
 
-async def test_one_wins_and_the_other_is_told(console: Console) -> None:
-    async with console() as ann, second(ann, grace_s=60) as bob:
+async def test_one_wins_and_the_other_is_told(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann, grace_s=60) as bob:
         await ann.press("j", "k")
         await bob.press("a")
         await ann.settle()
-        assert "✓ approved by bob" in ann.screen() and "undo" not in ann.screen()
-        assert BY_BOB.search(ann.screen()) and ann.app.query_one(QueueList).cursor == ann.ids[MAIL]
-        await ann.armed()
+        assert "✓ approved by bob" in ann.screen_text() and "undo" not in ann.screen_text()
+        assert BY_BOB.search(ann.screen_text()) and ann.app.query_one(QueueList).cursor == ann.review_ids[MAIL]
+        await ann.until_keys_accepted()
         await ann.press("a")
-        assert BY_BOB.search(ann.notices())
+        assert BY_BOB.search(ann.notifications())
         await ann.press("u")
-        assert "nothing of yours" in ann.notices()
+        assert "nothing of yours" in ann.notifications()
         await bob.press("u")
-        await ann.armed()
-        assert "✓ approved by bob" not in ann.screen()
+        await ann.until_keys_accepted()
+        assert "✓ approved by bob" not in ann.screen_text()
         await ann.press("a")
         await bob.settle()
-        assert await bob.decided(ann.ids[MAIL]) == [(0, "approve", None, None)] and "✓ approved by ann" in bob.screen()
+        assert await bob.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)] and "✓ approved by ann" in bob.screen_text()
 
 
-async def test_at_the_same_moment(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_at_the_same_moment(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await ann.app._updates._turn.acquire()  # ann's screen does not hear of it in time
         await bob.press("a")
         await ann.pilot.press("a")
         await ann.pilot.pause(0.3)
         ann.app._updates._turn.release()
         await ann.settle()
-        assert re.search(r"review \d+ is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notices())
+        assert re.search(r"review \d+ is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notifications())
         assert await ann.store.one("SELECT group_concat(actor) FROM decisions") == ("bob",)
 
 
-async def test_a_decision_elsewhere_under_an_open_dialog(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_decision_elsewhere_under_an_open_dialog(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await ann.press("r", *"too early")
         await bob.press("a")
-        assert BY_BOB.search(await ann.seen("Reject", "too early", "approved by bob"))
+        assert BY_BOB.search(await ann.until_shown("Reject", "too early", "approved by bob"))
         await ann.press("enter")
-        assert re.search(r"is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notices())
-        assert "Reject" in ann.screen() and text(ann, "ReasonInput") == "too early"
+        assert re.search(r"is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notifications())
+        assert "Reject" in ann.screen_text() and text(ann, "ReasonInput") == "too early"
         await ann.press("escape")
         assert len(ann.app.screen_stack) == 1
-        assert await ann.decided(ann.ids[MAIL]) == [(0, "approve", None, None)]
-        assert await ann.decided(ann.ids[SQL]) == []
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]
+        assert await ann.decisions_of(ann.review_ids[SQL]) == []
 
 
-async def test_a_run_cancelled_under_an_open_dialog(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_run_cancelled_under_an_open_dialog(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await ann.press("m", *"by hand")
         await bob.press("f2", "G", "ctrl+x", "y")
-        assert "gone: the run is cancelled" in await ann.seen("Respond", "by hand", "gone")
+        assert "gone: the run is cancelled" in await ann.until_shown("Respond", "by hand", "gone")
         await ann.press("enter")
-        assert "is stale: the run is cancelled; nothing was changed" in ann.notices()
+        assert "is stale: the run is cancelled; nothing was changed" in ann.notifications()
         assert text(ann, "#text") == "by hand"
         await ann.press("escape")
-        assert await ann.decided(ann.ids[MAIL]) == []
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == []
 
 
-async def test_what_was_typed_is_there_again_when_the_other_takes_it_back(console: Console) -> None:
-    async with console() as ann, second(ann, grace_s=60) as bob:
+async def test_what_was_typed_is_there_again_when_the_other_takes_it_back(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann, grace_s=60) as bob:
         await ann.press("r", *"mine")
         await bob.press("a")
-        await ann.seen("approved by bob")
+        await ann.until_shown("approved by bob")
         await bob.press("u")
         await ann.settle()
         await ann.press("enter")
-        assert await ann.decided(ann.ids[MAIL]) == [(0, "reject", None, "mine")]
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "reject", None, "mine")]

@@ -25,11 +25,10 @@ from hitl_tui.ui.queue.prefetch_cache import PrefetchCache
 from hitl_tui.ui.review.context import people_lines
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
-from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reviewer
-from tests.support.notification_servers import SECRET, Post, Webhook, post, webhook
+from tests.support.harness import TIMEOUT_S, Reviewer, Sandbox, SandboxFactory, approve, open_reviewer
+from tests.support.notification_servers import SECRET, MailServer, Webhook, mail_server, webhook
 from tests.ui.homes import seed
 
-Own = Callable[[str], Place]
 MONDAY_NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()
 FORGED = "pay\nhitl-tui show 99\x1b[2J\u202e"
 
@@ -41,8 +40,8 @@ def hook() -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def mails() -> Iterator[Post]:
-    with post() as server:
+def mails() -> Iterator[MailServer]:
+    with mail_server() as server:
         yield server
 
 
@@ -61,7 +60,7 @@ class Office:
     async def ask(self, *names: str) -> int:
         """A review of these tools."""
         actions = [seed.action(name, {"to": FORGED, "amount": 5}, slot) for slot, name in enumerate(names or ("send_mail",))]
-        return await seed.ask(self.store, self.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, *actions))
+        return await seed.add_waiting_run(self.store, self.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, *actions))
 
     async def escalate(self, review: int, note: str = "") -> None:
         """Have a review before somebody, and people told of that as soon as the policy lets them."""
@@ -94,8 +93,8 @@ async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
     async with Store.open(tmp_path / "hitl.db") as store:
 
         async def make(policy: str) -> Office:
-            project = await seed.project(store)
-            await seed.worker(store, project)
+            project = await seed.add_project(store)
+            await seed.add_worker(store, project)
             return Office(store, project, policy)
 
         yield make
@@ -114,7 +113,7 @@ def script(folder: Path, text: str) -> list[str]:
 
 
 async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
-    at: Callable[[str], Any], hook: Webhook, mails: Post
+    at: Callable[[str], Any], hook: Webhook, mails: MailServer
 ) -> None:
     office = await at(notify(urls=[hook.url, mails.url, hook.url]))
     review = await office.ask()
@@ -122,8 +121,8 @@ async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
     await office.send()
     await office.later(3600)
     said = f"clerk waits with send_mail\nhitl-tui show {review}"
-    assert hook.got == [{"title": "hitl-tui: send_mail by clerk", "body": said}]
-    (mail,) = mails.got
+    assert hook.received == [{"title": "hitl-tui: send_mail by clerk", "body": said}]
+    (mail,) = mails.received
     assert mail["Subject"] == "hitl-tui: send_mail by clerk"
     assert mail.get_payload(decode=True).decode().strip().replace("\r\n", "\n") == said  # type: ignore[union-attr]
     assert {notice.state for notice in await office.inbox.reviews.notifications(review)} == {"sent"}
@@ -131,7 +130,7 @@ async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
     assert sorted(one["channel"] for one in logged) == sorted([channel_of(hook.url), channel_of(mails.url)])
     await office.escalate(review, "once more")
     await office.send()
-    assert (len(hook.got), len(mails.got)) == (2, 2)
+    assert (len(hook.received), len(mails.received)) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +175,10 @@ async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at:
     assert "json: " in waiting.error
     assert "and is tried again" in waiting.told()
     await office.later(4.9)
-    assert len(hook.got) == 1
+    assert len(hook.received) == 1
     await office.later(0.1)
     await office.later(29)
-    assert len(hook.got) == 2
+    assert len(hook.received) == 2
     await office.later(1)
     (sent,) = await office.inbox.reviews.notifications(review)
     assert (sent.state, sent.tries, sent.told()) == ("sent", 3, "")
@@ -197,7 +196,7 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     await office.send()
     await office.later(600)
     await office.later(6000)
-    assert len(hook.got) == 2
+    assert len(hook.received) == 2
     (notice,) = await office.inbox.reviews.notifications(review)
     assert (notice.state, notice.tries) == ("failed", 2)
     assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
@@ -216,7 +215,7 @@ async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothi
     review = await office.ask()
     await office.escalate(review)
     await office.notifier.send_due()
-    await until(lambda: len(hook.got) == 1 and (tmp_path / "pids").exists())
+    await until(lambda: len(hook.received) == 1 and (tmp_path / "pids").exists())
     await office.notifier.wait()
     told = await office.notices(review)
     assert told["url"].state == "sent"
@@ -229,7 +228,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[
     office = await at(notify(urls=[hook.url], timeout="1s"))
     review = await office.ask()
     await office.escalate(review)
-    hook.held.clear()
+    hook.may_answer.clear()
     await office.send()
     (notice,) = await office.inbox.reviews.notifications(review)
     assert (notice.state, notice.error) == ("due", "json: it did not answer within 1 s")
@@ -306,12 +305,12 @@ async def test_the_desktop_shows_agent_text_as_text(at: Callable[[str], Any], tm
 async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url]))
     await office.escalate(await office.ask())
-    hook.held.clear()
+    hook.may_answer.clear()
     await office.notifier.send_due()
-    await until(lambda: len(hook.got) == 1)
+    await until(lambda: len(hook.received) == 1)
     children = psutil.Process().children(recursive=True)
     seen = [" ".join([*child.cmdline(), *child.environ().values()]) for child in children if "hitl_tui.notify" in child.cmdline()]
-    hook.held.set()
+    hook.may_answer.set()
     await office.notifier.wait()
     assert len(seen) == 1
     assert SECRET not in seen[0]
@@ -323,12 +322,12 @@ async def test_in_quiet_time_nobody_is_told_until_its_end_nor_then_of_what_someb
     for review in (claimed, decided, waiting):
         await office.escalate(review)
     await office.later(89 * 60)
-    assert hook.got == []
+    assert hook.received == []
     await office.inbox.reviews.claim(claimed)
     shown = await office.inbox.reviews.get(decided)
     await office.inbox.reviews.decide(shown, {0: approve()})
     await office.later(60)
-    assert [said["body"].splitlines()[-1] for said in hook.got] == [f"hitl-tui show {waiting}"]
+    assert [said["body"].splitlines()[-1] for said in hook.received] == [f"hitl-tui show {waiting}"]
     states = [(await office.inbox.reviews.notifications(review))[0].state for review in (claimed, decided, waiting)]
     assert states == ["dropped", "dropped", "sent"]
 
@@ -339,12 +338,12 @@ async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callabl
     review = await office.ask()
     await office.escalate(review)
     await office.later(58)
-    assert len(hook.got) == 1
+    assert len(hook.received) == 1
     await office.later(60)
-    assert len(hook.got) == 1
+    assert len(hook.received) == 1
     office.now = MONDAY_NOON + 2 * 3600
     await office.send()
-    assert len(hook.got) == 2
+    assert len(hook.received) == 2
     assert (await office.inbox.reviews.notifications(review))[0].state == "sent"
 
 
@@ -383,106 +382,108 @@ async def test_two_workers_do_not_send_twice(at: Callable[[str], Any], hook: Web
 # With whole workers
 
 
-def told_by(place: Place, text: str, **more: Any) -> None:
+def told_by(sandbox: Sandbox, text: str, **more: Any) -> None:
     """Give the place's home a policy with a command of this text."""
-    (place.home.path / "policy.toml").write_text(notify(command=script(place.folder, text), **more))
+    (sandbox.home.path / "policy.toml").write_text(notify(command=script(sandbox.folder, text), **more))
 
 
-async def escalated(someone: Reviewer) -> int:
+async def escalated(reviewer: Reviewer) -> int:
     """A review of a real run, escalated to bob."""
-    run = await someone.launch("batched", [("send", {"to": "ann"})])
-    review = await someone.one(run)
-    await someone.inbox.reviews.escalate(review.row.id, "bob", "look")
+    run = await reviewer.launch("batched", [("send", {"to": "ann"})])
+    review = await reviewer.open_review(run)
+    await reviewer.inbox.reviews.escalate(review.row.id, "bob", "look")
     return review.row.id
 
 
-async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(own: Own) -> None:
-    place = own("pauses")
-    told_by(place, "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600)", timeout="1h")
-    worker = place.start()
-    async with reviewer(place) as ann:
+async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    told_by(sandbox, "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600)", timeout="1h")
+    worker = sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         number = await escalated(ann)
-        await until(lambda: (place.folder / "pids").exists())
+        await until(lambda: (sandbox.folder / "pids").exists())
         review = await ann.inbox.reviews.get(number)
         await ann.decide(review, approve())
         await ann.wait(review.row.run)
         assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
-        await until(lambda: is_over(int((place.folder / "pids").read_text())))
-        assert place.run_until_idle() == 0
+        await until(lambda: is_over(int((sandbox.folder / "pids").read_text())))
+        assert sandbox.run_until_idle() == 0
         assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["dropped"]
 
 
-async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(own: Own) -> None:
-    place = own("pauses")
+async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
     first = "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600 if not (here / 'go').exists() else 0)"
-    told_by(place, first, timeout="1h")
-    worker = place.start()
-    async with reviewer(place) as ann:
+    told_by(sandbox, first, timeout="1h")
+    worker = sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         number = await escalated(ann)
-        await until(lambda: (place.folder / "pids").exists())
+        await until(lambda: (sandbox.folder / "pids").exists())
         worker.kill()
-        os.kill(int((place.folder / "pids").read_text()), signal.SIGKILL)
+        os.kill(int((sandbox.folder / "pids").read_text()), signal.SIGKILL)
         assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
-        (place.folder / "go").touch()
-        assert place.run_until_idle() == 0
+        (sandbox.folder / "go").touch()
+        assert sandbox.run_until_idle() == 0
         assert [(notice.state, notice.tries) for notice in await ann.inbox.reviews.notifications(number)] == [("sent", 2)]
-        assert len((place.folder / "pids").read_text().split()) == 2
+        assert len((sandbox.folder / "pids").read_text().split()) == 2
 
 
-async def test_show_tells_of_a_notice_that_failed(own: Own) -> None:
-    place = own("pauses")
-    told_by(place, "sys.exit('no network')", retries=0)
-    async with reviewer(place) as ann:
+async def test_show_tells_of_a_notice_that_failed(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("pauses")
+    told_by(sandbox, "sys.exit('no network')", retries=0)
+    async with open_reviewer(sandbox) as ann:
         run = await ann.launch("batched", [("send", {"to": "ann"})])
-        assert place.run_until_idle() == 0
-        number = str((await ann.one(run)).row.id)
+        assert sandbox.run_until_idle() == 0
+        number = str((await ann.open_review(run)).row.id)
         await ann.inbox.reviews.escalate(int(number), "bob", "look")
-        assert place.run_until_idle() == 0
-    assert "note: a notice by command failed: no network" in place.cli("show", number).stdout.splitlines()
-    (told,) = place.json("show", number)["notices"]
+        assert sandbox.run_until_idle() == 0
+    assert "note: a notice by command failed: no network" in sandbox.cli("show", number).stdout.splitlines()
+    (told,) = sandbox.cli_json("show", number)["notices"]
     assert (told["channel"], told["state"], told["error"]) == ("command", "failed", "no network")
 
 
 # The command line
 
 
-def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(own: Own, hook: Webhook, mails: Post) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(
+    new_sandbox: SandboxFactory, hook: Webhook, mails: MailServer
+) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
     path.write_text(notify(urls=[hook.url, mails.url], quiet="00:00-24:00"))
-    told = place.json("policy", "notify-test")
+    told = sandbox.cli_json("policy", "notify-test")
     assert [(one["service"], one["sent"]) for one in told] == [
         (f"json ({channel_of(hook.url)})", True), (f"mailto ({channel_of(mails.url)})", True),
     ]  # fmt: skip
-    assert (hook.got[0]["title"], mails.got[0]["Subject"]) == ("hitl-tui: a test", "hitl-tui: a test")
+    assert (hook.received[0]["title"], mails.received[0]["Subject"]) == ("hitl-tui: a test", "hitl-tui: a test")
     hook.answers += [404]
-    shown = place.cli("policy", "notify-test", code=1).stdout.splitlines()
+    shown = sandbox.cli("policy", "notify-test", code=1).stdout.splitlines()
     assert [line.split()[0] for line in shown] == ["FAILED", "sent"]
     assert SECRET not in "\n".join(shown)
     path.write_text("")
-    assert "no notification channel" in place.refused("policy", "notify-test")
+    assert "no notification channel" in sandbox.cli_error("policy", "notify-test")
 
 
-def test_check_and_doctor_warn_of_what_cannot_work_here(own: Own, tmp_path: Path) -> None:
-    place = own("pauses")
-    path = place.home.path / "policy.toml"
+def test_check_and_doctor_warn_of_what_cannot_work_here(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+    sandbox = new_sandbox("pauses")
+    path = sandbox.home.path / "policy.toml"
     path.write_text('[notify]\ndesktop = true\ncommand = ["no-such-program"]\nurls = "json://127.0.0.1"\n')
     (tmp_path / "empty").mkdir()
-    checked = place.cli("policy", "check", PATH=str(tmp_path / "empty")).stdout.splitlines()
+    checked = sandbox.cli("policy", "check", PATH=str(tmp_path / "empty")).stdout.splitlines()
     assert checked[0].startswith(f"{path}:2: warning: there is neither notify-send nor osascript here; ")
     assert checked[1] == f"{path}:3: warning: there is no program 'no-such-program' here; correct command in [notify]"
     assert "is valid" in checked[2]
-    found = place.cli("doctor", code=1, PATH=str(tmp_path / "empty")).stdout
+    found = sandbox.cli("doctor", code=1, PATH=str(tmp_path / "empty")).stdout
     assert "there is no program 'no-such-program' here" in found
     path.write_text('[notify]\ntimeout = "0s"\n')
-    assert "timeout cannot be 0" in place.cli("policy", "check", code=1).stdout
+    assert "timeout cannot be 0" in sandbox.cli("policy", "check", code=1).stdout
 
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait until that is so."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not true():
         assert time.monotonic() < end, "it never was so"
         await asyncio.sleep(0.02)

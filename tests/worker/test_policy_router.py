@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,9 +13,8 @@ import pytest
 from hitl_tui.model import Outcome, Review, ReviewState, Run
 from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review import render
-from tests.support.harness import Place, Reviewer, approve, edit, reject, results, reviewer
+from tests.support.harness import Reviewer, SandboxFactory, approve, edit, open_reviewer, reject, tool_results
 
-Own = Callable[[str], Place]
 Calls = list[tuple[str, dict[str, Any]]]
 READ, MOVE, SEND = ("read", {"path": "a"}), ("move", {"path": "b"}), ("send", {"to": "ann"})
 EXACT = "spot_check = 0\n"
@@ -26,24 +25,24 @@ MIXED = (
 
 
 @pytest.fixture
-async def alone(own: Own) -> AsyncIterator[Reviewer]:
+async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of tests/projects/policy, without a worker."""
-    async with reviewer(own("policy")) as someone:
-        yield someone
+    async with open_reviewer(new_sandbox("policy")) as reviewer:
+        yield reviewer
 
 
-def policy(someone: Reviewer, text: str) -> None:
+def policy(reviewer: Reviewer, text: str) -> None:
     """Put a policy into the home."""
-    (someone.place.home.path / "policy.toml").write_text(text)
+    (reviewer.sandbox.home.path / "policy.toml").write_text(text)
 
 
-async def launch(someone: Reviewer, agent: str, *rounds: tuple[str, Calls]) -> Run:
-    return (await someone.inbox.runs.launch(agent, text=json.dumps(rounds)))[0]
+async def launch(reviewer: Reviewer, agent: str, *rounds: tuple[str, Calls]) -> Run:
+    return (await reviewer.inbox.runs.launch(agent, text=json.dumps(rounds)))[0]
 
 
-async def reviews(someone: Reviewer, run: Run) -> list[Review]:
+async def reviews(reviewer: Reviewer, run: Run) -> list[Review]:
     """Every review the run ever opened."""
-    return [await someone.inbox.reviews.get(row.id) for row in await someone.inbox.reviews.of_run(run.id)]
+    return [await reviewer.inbox.reviews.get(row.id) for row in await reviewer.inbox.reviews.of_run(run.id)]
 
 
 def history(review: Review) -> list[tuple[int, str, str, str | None]]:
@@ -52,21 +51,21 @@ def history(review: Review) -> list[tuple[int, str, str, str | None]]:
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated"])
-async def test_what_is_sure_and_harmless_goes_on_by_itself_and_is_in_the_history(alone: Reviewer, agent: str) -> None:
-    policy(alone, EXACT)
-    alone.place.start()
-    run = await launch(alone, agent, ("I am 95 % sure", [MOVE]))
-    assert results(await alone.done(run)) == {"move": ["moved b"]}
-    (review,) = await reviews(alone, run)
+async def test_what_is_sure_and_harmless_goes_on_by_itself_and_is_in_the_history(fresh_reviewer: Reviewer, agent: str) -> None:
+    policy(fresh_reviewer, EXACT)
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, agent, ("I am 95 % sure", [MOVE]))
+    assert tool_results(await fresh_reviewer.result_of(run)) == {"move": ["moved b"]}
+    (review,) = await reviews(fresh_reviewer, run)
     assert history(review) == [(0, "approve", "policy:thresholds", None)]
     assert review.row.state is ReviewState.APPLIED
     assert (review.row.route, review.row.risk, review.row.confidence) == (Outcome.AUTO, "reversible", 0.95)
     assert review.actions[0].confidence.source == "words"
-    shown = alone.place.json("show", str(review.row.id))
+    shown = fresh_reviewer.sandbox.cli_json("show", str(review.row.id))
     assert shown["decisions"][0]["by"] == "policy:thresholds"
     assert shown["actions"][0]["confidence"]["value"] == 0.95
     assert shown["actions"][0]["route"] == shown["route"] == "auto"
-    assert "approve by policy:thresholds" in alone.place.cli("show", str(review.row.id)).stdout
+    assert "approve by policy:thresholds" in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
 
 
 @pytest.mark.parametrize(
@@ -81,115 +80,117 @@ async def test_what_is_sure_and_harmless_goes_on_by_itself_and_is_in_the_history
     ],
 )
 async def test_what_is_not_waits_for_a_person_and_says_why(
-    alone: Reviewer, said: str, call: tuple[str, dict[str, Any]], route: str, reason: str
+    fresh_reviewer: Reviewer, said: str, call: tuple[str, dict[str, Any]], route: str, reason: str
 ) -> None:
-    policy(alone, EXACT)
-    run = await launch(alone, "per_call", (said, [call]))
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
+    policy(fresh_reviewer, EXACT)
+    run = await launch(fresh_reviewer, "per_call", (said, [call]))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     assert review.decisions == {}
     assert review.row.route == review.actions[0].outcome == route
     assert reason in review.actions[0].reason
-    assert reason in alone.place.cli("show", str(review.row.id)).stdout
-    (listed,) = alone.place.json("queue")
+    assert reason in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
+    (listed,) = fresh_reviewer.sandbox.cli_json("queue")
     assert (listed["route"], listed["actions"][0]["route"]) == (route, route)
     assert reason in listed["actions"][0]["reason"]
-    assert ("human takeover" in alone.place.cli("queue").stdout) == (route == "takeover")
+    assert ("human takeover" in fresh_reviewer.sandbox.cli("queue").stdout) == (route == "takeover")
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated"])
-async def test_what_is_denied_never_runs_and_the_agent_hears_why(alone: Reviewer, agent: str) -> None:
-    policy(alone, EXACT + DENY)
-    alone.place.start()
-    run = await launch(alone, agent, ("I am 99 % sure", [SEND]))
-    assert "rule 'no letters' says deny" in results(await alone.done(run))["send"][0]
-    assert alone.did(run) == []
-    (review,) = await reviews(alone, run)
+async def test_what_is_denied_never_runs_and_the_agent_hears_why(fresh_reviewer: Reviewer, agent: str) -> None:
+    policy(fresh_reviewer, EXACT + DENY)
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, agent, ("I am 99 % sure", [SEND]))
+    assert "rule 'no letters' says deny" in tool_results(await fresh_reviewer.result_of(run))["send"][0]
+    assert fresh_reviewer.effects(run) == []
+    (review,) = await reviews(fresh_reviewer, run)
     assert history(review) == [(0, "reject", "policy:no letters", "rule 'no letters' says deny")]
 
 
 @pytest.mark.parametrize("agent", ["batched", "gated"])
-async def test_of_a_batch_policy_decides_its_share_and_people_the_rest(alone: Reviewer, agent: str) -> None:
-    policy(alone, MIXED)
-    alone.place.start()
-    run = await launch(alone, agent, ("hm", [READ, MOVE, SEND]))
-    review = await alone.one(run)
+async def test_of_a_batch_policy_decides_its_share_and_people_the_rest(fresh_reviewer: Reviewer, agent: str) -> None:
+    policy(fresh_reviewer, MIXED)
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, agent, ("hm", [READ, MOVE, SEND]))
+    review = await fresh_reviewer.open_review(run)
     assert review.undecided == (1,)
     assert (review.row.decided, review.row.route) == ("2 of 3 decided", Outcome.ASK)
     assert [who for _, _, who, _ in history(review)] == ["policy:reading", "policy:no letters"]
-    await alone.inbox.reviews.decide(review, {1: approve()})
-    found = results(await alone.done(run))
-    assert sorted(did["did"] for did in alone.did(run)) == ["move", "read"]
+    await fresh_reviewer.inbox.reviews.decide(review, {1: approve()})
+    found = tool_results(await fresh_reviewer.result_of(run))
+    assert sorted(did["did"] for did in fresh_reviewer.effects(run)) == ["move", "read"]
     assert "says deny" in found["send"][0]
 
 
-async def test_a_person_decides_otherwise_than_policy_while_the_review_is_open(alone: Reviewer) -> None:
-    policy(alone, MIXED)
-    alone.place.start()
-    run = await launch(alone, "batched", ("hm", [READ, MOVE, SEND]))
-    review = await alone.one(run)
-    await alone.decide(review, reject(), approve(), edit(to="bob"))
-    assert results(await alone.done(run))["send"][0].endswith("sent to bob")
-    assert sorted(did["did"] for did in alone.did(run)) == ["move", "send"]
-    (review,) = await reviews(alone, run)
+async def test_a_person_decides_otherwise_than_policy_while_the_review_is_open(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, MIXED)
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, "batched", ("hm", [READ, MOVE, SEND]))
+    review = await fresh_reviewer.open_review(run)
+    await fresh_reviewer.decide(review, reject(), approve(), edit(to="bob"))
+    assert tool_results(await fresh_reviewer.result_of(run))["send"][0].endswith("sent to bob")
+    assert sorted(did["did"] for did in fresh_reviewer.effects(run)) == ["move", "send"]
+    (review,) = await reviews(fresh_reviewer, run)
     assert {actor for _, _, actor, _ in history(review)} == {"ann"}
 
 
-async def test_a_spot_check_asks_before_it_runs(alone: Reviewer) -> None:
-    policy(alone, "spot_check = 1\n")
-    alone.place.start()
-    run = await launch(alone, "per_call", ("I am 95 % sure", [MOVE]))
-    review = await alone.one(run)
+async def test_a_spot_check_asks_before_it_runs(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, "spot_check = 1\n")
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [MOVE]))
+    review = await fresh_reviewer.open_review(run)
     assert review.actions[0].reason.startswith("spot check: its confidence 0.95 is at least 0.9")
-    assert alone.did(run) == []
-    await alone.decide(review, approve())
-    await alone.done(run)
+    assert fresh_reviewer.effects(run) == []
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.result_of(run)
 
 
-async def test_a_broken_policy_asks_for_everything_and_the_next_pause_hears_of_a_change(alone: Reviewer) -> None:
-    policy(alone, "spot_chek = 0\n")
-    alone.place.start()
-    run = await launch(alone, "per_call", ("I am 95 % sure", [MOVE]), ("I am 95 % sure", [MOVE]))
-    review = await alone.one(run)
+async def test_a_broken_policy_asks_for_everything_and_the_next_pause_hears_of_a_change(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, "spot_chek = 0\n")
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [MOVE]), ("I am 95 % sure", [MOVE]))
+    review = await fresh_reviewer.open_review(run)
     assert "everything asks until the policy is corrected" in review.row.note
     assert "spot_chek" in review.row.note
     assert review.actions[0].outcome is Outcome.ASK
-    policy(alone, EXACT)
-    await alone.decide(review, approve())
-    await alone.done(run)
-    first, second = await reviews(alone, run)
+    policy(fresh_reviewer, EXACT)
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.result_of(run)
+    first, second = await reviews(fresh_reviewer, run)
     assert [who for _, _, who, _ in history(first) + history(second)] == ["ann", "policy:thresholds"]
     assert second.row.note == ""
 
 
-async def test_calls_side_by_side_are_judged_each_for_itself(alone: Reviewer) -> None:
-    policy(alone, MIXED)
-    alone.place.start()
-    run = await launch(alone, "per_call", ("hm", [READ, MOVE, SEND]))
-    review = await alone.one(run)
+async def test_calls_side_by_side_are_judged_each_for_itself(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, MIXED)
+    fresh_reviewer.sandbox.start()
+    run = await launch(fresh_reviewer, "per_call", ("hm", [READ, MOVE, SEND]))
+    review = await fresh_reviewer.open_review(run)
     assert review.actions[0].name == "move"
-    await alone.decide(review, approve())
-    assert "says deny" in results(await alone.done(run))["send"][0]
-    assert sorted(did["did"] for did in alone.did(run)) == ["move", "read"]
+    await fresh_reviewer.decide(review, approve())
+    assert "says deny" in tool_results(await fresh_reviewer.result_of(run))["send"][0]
+    assert sorted(did["did"] for did in fresh_reviewer.effects(run)) == ["move", "read"]
 
 
 @pytest.mark.parametrize(("confidence", "state", "actor"), [(0.97, "done", "policy:thresholds"), (0.7, "waiting", "")])
-async def test_an_agent_inbox_request_brings_its_own_confidence(alone: Reviewer, confidence: float, state: str, actor: str) -> None:
-    policy(alone, EXACT)
-    run = (await alone.inbox.runs.launch("inbox", given={"confidence": confidence}))[0]
-    assert alone.place.run_until_idle() == 0
-    assert (await alone.inbox.runs.get(run.id)).state == state
-    (review,) = await reviews(alone, run)
+async def test_an_agent_inbox_request_brings_its_own_confidence(
+    fresh_reviewer: Reviewer, confidence: float, state: str, actor: str
+) -> None:
+    policy(fresh_reviewer, EXACT)
+    run = (await fresh_reviewer.inbox.runs.launch("inbox", given={"confidence": confidence}))[0]
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    assert (await fresh_reviewer.inbox.runs.get(run.id)).state == state
+    (review,) = await reviews(fresh_reviewer, run)
     assert [who for _, _, who, _ in history(review)] == ([actor] if actor else [])
     assert review.actions[0].confidence.source == "interrupt"
 
 
 @pytest.mark.parametrize("agent", ["question", "stop"])
-async def test_what_asks_a_person_is_never_answered_by_policy(alone: Reviewer, agent: str) -> None:
-    policy(alone, EXACT + '[[rule]]\nname = "all"\ntool = "ask"\nrisk = "read"\noutcome = "auto"\n')
-    run = (await alone.inbox.runs.launch(agent, given={"confidence": 1.0}))[0]
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
+async def test_what_asks_a_person_is_never_answered_by_policy(fresh_reviewer: Reviewer, agent: str) -> None:
+    policy(fresh_reviewer, EXACT + '[[rule]]\nname = "all"\ntool = "ask"\nrisk = "read"\noutcome = "auto"\n')
+    run = (await fresh_reviewer.inbox.runs.launch(agent, given={"confidence": 1.0}))[0]
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     assert review.decisions == {}
     assert (review.actions[0].rule, review.row.route) == ("safety", Outcome.ASK)
     assert "it asks a person and is no tool call" in review.actions[0].reason
@@ -198,74 +199,74 @@ async def test_what_asks_a_person_is_never_answered_by_policy(alone: Reviewer, a
 @pytest.mark.parametrize(("text", "kind"), [(EXACT, "approve"), (EXACT + DENY.replace("send", "move"), "reject")])
 @pytest.mark.parametrize("agent", ["per_call", "batched", "gated"])
 async def test_a_worker_that_dies_before_it_applies_what_policy_decided_loses_nothing(
-    alone: Reviewer, agent: str, text: str, kind: str
+    fresh_reviewer: Reviewer, agent: str, text: str, kind: str
 ) -> None:
-    policy(alone, text)
-    run = await launch(alone, agent, ("I am 95 % sure", [MOVE]))
-    assert alone.place.start(kill_at="opened").wait() == -signal.SIGKILL
-    assert await alone.states(run) == ["decided"]
-    alone.place.start()
-    await alone.done(run)
-    assert len(alone.did(run)) == (kind == "approve")
-    assert await alone.states(run) == ["applied"]
-    (review,) = await reviews(alone, run)
-    said = await alone.store.all("SELECT kind, superseded FROM decisions WHERE review = ?", (review.row.id,))
+    policy(fresh_reviewer, text)
+    run = await launch(fresh_reviewer, agent, ("I am 95 % sure", [MOVE]))
+    assert fresh_reviewer.sandbox.start(kill_at="opened").wait() == -signal.SIGKILL
+    assert await fresh_reviewer.review_states(run) == ["decided"]
+    fresh_reviewer.sandbox.start()
+    await fresh_reviewer.result_of(run)
+    assert len(fresh_reviewer.effects(run)) == (kind == "approve")
+    assert await fresh_reviewer.review_states(run) == ["applied"]
+    (review,) = await reviews(fresh_reviewer, run)
+    said = await fresh_reviewer.store.all("SELECT kind, superseded FROM decisions WHERE review = ?", (review.row.id,))
     assert said == [(kind, 0)]
 
 
 @pytest.mark.parametrize("agent", ["per_call", "gated"])
-async def test_what_may_have_run_once_goes_to_a_person(alone: Reviewer, agent: str) -> None:
-    policy(alone, EXACT)
-    run = await launch(alone, agent, ("I am 95 % sure", [MOVE]))
-    assert alone.place.start(kill_at="submitted").wait() == -signal.SIGKILL
-    alone.place.start()
-    review = await alone.one(run)
+async def test_what_may_have_run_once_goes_to_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
+    policy(fresh_reviewer, EXACT)
+    run = await launch(fresh_reviewer, agent, ("I am 95 % sure", [MOVE]))
+    assert fresh_reviewer.sandbox.start(kill_at="submitted").wait() == -signal.SIGKILL
+    fresh_reviewer.sandbox.start()
+    review = await fresh_reviewer.open_review(run)
     assert "may have run once" in review.row.note
     assert review.decisions == {}
     assert review.row.route is Outcome.ASK
     assert "may have run once" in review.actions[0].reason
-    await alone.decide(review, approve())
-    await alone.done(run)
-    assert [did["did"] for did in alone.did(run)] == ["move"]
+    await fresh_reviewer.decide(review, approve())
+    await fresh_reviewer.result_of(run)
+    assert [did["did"] for did in fresh_reviewer.effects(run)] == ["move"]
 
 
-async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over(alone: Reviewer) -> None:
-    policy(alone, EXACT)
-    run = await launch(alone, "per_call", ("I am 30 % sure", [MOVE]))
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
-    shown = [line.text for line in render.why_lines(review.actions[0], await alone.inbox.reviews.context(review.row.id))]
+async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, EXACT)
+    run = await launch(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
+    shown = [line.text for line in render.why_lines(review.actions[0], await fresh_reviewer.inbox.reviews.context(review.row.id))]
     assert "to take over: its confidence 0.3 is below 0.6 (thresholds)" in shown
     assert any(text.startswith("confidence 0.3, by the agent's own words") for text in shown)
     assert "risk: reversible" in shown
-    listed = QueueList(lambda ids: alone.inbox.reviews.rows(ids), lambda *_: None, time.time)
+    listed = QueueList(lambda ids: fresh_reviewer.inbox.reviews.rows(ids), lambda *_: None, time.time)
     assert " take over" in [text for text, _ in listed.paint(review.row, 1, 60)]
 
 
-async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_kept(alone: Reviewer) -> None:
-    policy(alone, '[[rule]]\nname = "careful"\ntool = "read"\nrisk = "irreversible"\noutcome = "ask"\n')
-    run = await launch(alone, "per_call", ("I am 95 % sure", [READ]))
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
+async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_kept(fresh_reviewer: Reviewer) -> None:
+    policy(fresh_reviewer, '[[rule]]\nname = "careful"\ntool = "read"\nrisk = "irreversible"\noutcome = "ask"\n')
+    run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [READ]))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     assert (review.row.risk, review.actions[0].risk, review.actions[0].declared) == ("irreversible", "irreversible", "read")
-    assert "risk: irreversible" in alone.place.cli("show", str(review.row.id)).stdout
-    walk = (await alone.inbox.policy.explain(review.row.id)).walks[0]
+    assert "risk: irreversible" in fresh_reviewer.sandbox.cli("show", str(review.row.id)).stdout
+    walk = (await fresh_reviewer.inbox.policy.explain(review.row.id)).walks[0]
     assert walk.facts.risk == "read", "another policy judges by what the tool tells"
 
 
-async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(alone: Reviewer) -> None:
-    run = await launch(alone, "per_call", ("I am 95 % sure", [READ]))
-    assert alone.place.run_until_idle() == 0
-    review = await alone.one(run)
+async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(fresh_reviewer: Reviewer) -> None:
+    run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [READ]))
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    review = await fresh_reviewer.open_review(run)
     assert (review.row.route, review.actions[0].outcome, review.actions[0].routed()) == (None, None, "")
     assert (review.actions[0].confidence.value, review.actions[0].risk) == (0.95, "read")
 
 
-def test_check_has_nothing_to_say_of_what_is_acted_upon(own: Own) -> None:
-    path = own("policy").home.path / "policy.toml"
+def test_check_has_nothing_to_say_of_what_is_acted_upon(new_sandbox: SandboxFactory) -> None:
+    path = new_sandbox("policy").home.path / "policy.toml"
     path.write_text(
         '[groups]\nleads = ["ann", "bob"]\n[[rule]]\nname = "a"\noutcome = "ask"\ndeadline = "4h"\nreviewers = 2\nto = "leads"\n'
         '[escalation]\nerrors = true\n[[escalation.step]]\nto = "leads"\nafter = "5m"\n[notify]\nbell = true\n'
     )
-    (said,) = own("policy").cli("policy", "check", str(path)).stdout.splitlines()
+    (said,) = new_sandbox("policy").cli("policy", "check", str(path)).stdout.splitlines()
     assert "is valid: 1 rule" in said

@@ -84,22 +84,22 @@ async def test_a_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> N
     source = MemorySource({"mail": [Work("plan"), SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        review = await ann.one(run)
+        review = await ann.open_review(run)
         assert (review.actions[0].name, review.actions[0].args, source.effects) == ("send", {"to": "bob"}, [])
         await ann.decide(review, approve())
-        await ann.applied(review)
-        await ann.decide(await ann.one(run), edit(eur=4))
-        assert await ann.done(run) == {"log": ["plan ran", "send ran", "pay ran"]}
+        await ann.until_applied(review)
+        await ann.decide(await ann.open_review(run), edit(eur=4))
+        assert await ann.result_of(run) == {"log": ["plan ran", "send ran", "pay ran"]}
     assert [effect[:2] for effect in source.effects] == [("send", {"to": "bob"}), ("pay", {"eur": 4})]
-    assert await ann.states(run) == ["applied", "applied"]
+    assert await ann.review_states(run) == ["applied", "applied"]
 
 
 async def test_a_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        await ann.decide(await ann.one(run), reject("not him"))
-        assert await ann.done(run) == {"log": ["send refused: not him"]}
+        await ann.decide(await ann.open_review(run), reject("not him"))
+        assert await ann.result_of(run) == {"log": ["send refused: not him"]}
     assert source.effects == []
 
 
@@ -108,8 +108,8 @@ async def test_a_gate_is_passed_or_ends_the_run(home: Home, ann: Reviewer, answe
     source = MemorySource({"ops": [Gate("deploy"), Work("report")]})
     async with working(home, source):
         run = await ann.launch("ops", given={})
-        await ann.decide(await ann.one(run), answer)
-        assert await ann.done(run) == {"log": log}
+        await ann.decide(await ann.open_review(run), answer)
+        assert await ann.result_of(run) == {"log": log}
 
 
 async def test_a_failed_run_is_retried_from_where_it_failed(home: Home, ann: Reviewer) -> None:
@@ -119,8 +119,8 @@ async def test_a_failed_run_is_retried_from_where_it_failed(home: Home, ann: Rev
         run = await ann.launch("mail", given={})
         assert (await ann.wait(run, RunState.FAILED)).error == "ConnectionError: no route"
         await ann.inbox.runs.retry(run.id)
-        await ann.decide(await ann.one(run), approve())
-        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+        await ann.decide(await ann.open_review(run), approve())
+        assert (await ann.result_of(run))["log"] == ["plan ran", "fetch ran", "send ran"]
 
 
 async def test_a_run_is_cancelled_while_its_code_runs(home: Home, ann: Reviewer) -> None:
@@ -138,10 +138,10 @@ async def test_a_run_is_cancelled_while_it_waits(home: Home, ann: Reviewer) -> N
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        await ann.one(run)
+        await ann.open_review(run)
         await ann.inbox.runs.cancel(run.id)
         await ann.wait(run, RunState.CANCELLED)
-    assert (await ann.states(run), source.effects) == (["stale"], [])
+    assert (await ann.review_states(run), source.effects) == (["stale"], [])
 
 
 async def test_a_stopped_worker_leaves_the_run_to_the_next(home: Home, ann: Reviewer) -> None:
@@ -153,8 +153,8 @@ async def test_a_stopped_worker_leaves_the_run_to_the_next(home: Home, ann: Revi
         asyncio.get_running_loop().call_later(0.1, source.blocks["plan"].set)
     assert source.threads[run.thread].log == ["plan ran"]
     async with working(home, source):
-        await ann.decide(await ann.one(run), approve())
-        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+        await ann.decide(await ann.open_review(run), approve())
+        assert (await ann.result_of(run))["log"] == ["plan ran", "fetch ran", "send ran"]
 
 
 async def test_a_worker_that_dies_in_an_approved_call_makes_the_next_one_ask(home: Home, ann: Reviewer) -> None:
@@ -162,15 +162,15 @@ async def test_a_worker_that_dies_in_an_approved_call_makes_the_next_one_ask(hom
     source.cuts.add("send")
     async with working(home, source, dead_process()) as serving:
         run = await ann.launch("mail", given={})
-        review = await ann.one(run)
+        review = await ann.open_review(run)
         await ann.decide(review, approve())
         await crash(serving, source, "send")
     async with working(home, source):
-        again = await ann.one(run)
+        again = await ann.open_review(run)
         assert again.row.note.startswith("may have run once: the run was cut off") and "before: send approved" in again.row.note
         assert len(source.effects) == 1, "nothing runs a second time before somebody says so"
         await ann.decide(again, approve())
-        await ann.done(run)
+        await ann.result_of(run)
     assert [name for name, _, _ in source.effects] == ["send", "send"]
     keys = {key for _, _, key in source.effects}
     assert len(keys) == 1 and None not in keys, "an idempotent tool sees the same key and acts once"
@@ -183,8 +183,8 @@ async def test_a_worker_that_dies_in_unasked_work_repeats_only_that(home: Home, 
         run = await ann.launch("mail", given={})
         await crash(serving, source, "fetch")
     async with working(home, source):
-        await ann.decide(await ann.one(run), approve())
-        assert (await ann.done(run))["log"] == ["plan ran", "fetch ran", "send ran"]
+        await ann.decide(await ann.open_review(run), approve())
+        assert (await ann.result_of(run))["log"] == ["plan ran", "fetch ran", "send ran"]
 
 
 @pytest.mark.parametrize(
@@ -212,23 +212,23 @@ async def test_what_another_program_answered_is_stale(home: Home, ann: Reviewer)
     source = MemorySource({"mail": [SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        review = await ann.one(run)
+        review = await ann.open_review(run)
         source.answer_elsewhere(run.thread, approve())
         await ann.decide(review, approve())
-        await ann.applied(review)
-        assert (await ann.one(run)).actions[0].name == "pay"
-    assert (await ann.states(run), len(source.effects)) == (["stale", "open"], 1)
+        await ann.until_applied(review)
+        assert (await ann.open_review(run)).actions[0].name == "pay"
+    assert (await ann.review_states(run), len(source.effects)) == (["stale", "open"], 1)
 
 
 async def test_who_resumes_second_is_told_and_nothing_runs_twice(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        review = await ann.one(run)
+        review = await ann.open_review(run)
         source.overtaken.add(run.thread)
         await ann.decide(review, approve())
-        await ann.applied(review)
-        assert (await ann.one(run)).actions[0].name == "pay"
+        await ann.until_applied(review)
+        assert (await ann.open_review(run)).actions[0].name == "pay"
     stale = await ann.inbox.reviews.get(review.row.id)
     assert (stale.row.state, stale.row.note) == (ReviewState.STALE, "answered elsewhere or superseded before it could be sent")
     assert [key for _, _, key in source.effects] == ["elsewhere"]
@@ -239,9 +239,9 @@ async def test_two_workers_resume_each_decision_once(home: Home, ann: Reviewer) 
     async with working(home, source), working(home, source):
         runs = await ann.inbox.runs.launch("mail", given={}, count=10)
         for run in runs:
-            await ann.decide(await ann.one(run), approve())
+            await ann.decide(await ann.open_review(run), approve())
         for run in runs:
-            await ann.done(run)
+            await ann.result_of(run)
     assert len(source.effects) == 10
     assert len({key for _, _, key in source.effects}) == 10
 
@@ -250,8 +250,8 @@ async def test_a_person_answers_in_the_agents_place(home: Home, ann: Reviewer) -
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
-        await ann.one(run)
+        await ann.open_review(run)
         takeover = await ann.inbox.takeovers.take(run.id)
         await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="done by hand"))
-        assert await ann.done(run) == {"log": ["done by hand"]}
+        assert await ann.result_of(run) == {"log": ["done by hand"]}
     assert source.effects == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,8 +17,7 @@ from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, TakeOver
 from hitl_tui.store import audit
-from tests.conftest import Keep
-from tests.support.harness import PATIENCE_S, Place, Reviewer, approve, reject, respond, results, reviewer
+from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond, tool_results
 
 LETTER = ("send", {"to": "bob", "body": "hello"})
 SECOND = ("send", {"to": "eve"})
@@ -33,7 +32,7 @@ async def taken(who: Reviewer, run: Run, *states: RunState) -> TakeOver:
 
 async def ended(who: Reviewer, takeover: TakeOver) -> TakeOver:
     """The take-over, once the worker has done with it."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while True:
         now = await who.inbox.takeovers.latest(takeover.run)
         assert now is not None
@@ -69,7 +68,7 @@ def paired(state: Any) -> bool:
 
 def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
     """The history of a run."""
-    return [entry for entry in audit.entries(who.place.home.database) if entry["run"] == run.id]
+    return [entry for entry in audit.entries(who.sandbox.home.database) if entry["run"] == run.id]
 
 
 # What can be done in an agent's place, at each kind of pause
@@ -82,9 +81,9 @@ async def test_a_person_answers_for_the_tool(pauses: Reviewer, agent: str) -> No
     assert (call.name, call.args) == LETTER
     done = await handed_back(pauses, run, results={call.id: "bob was told by phone"})
     assert (done.state, done.note) == ("applied", "")
-    state = await pauses.done(run)
-    assert results(state) == {"send": ["bob was told by phone"]}
-    assert pauses.did(run) == [], "the call never ran"
+    state = await pauses.result_of(run)
+    assert tool_results(state) == {"send": ["bob was told by phone"]}
+    assert pauses.effects(run) == [], "the call never ran"
     assert said(state)[-1] == ("agent", "done: send=bob was told by phone")
     (row,) = await pauses.inbox.reviews.of_run(run.id)
     assert (row.state, row.decided) == ("applied", "taken over by ann")
@@ -95,13 +94,13 @@ async def test_what_is_not_answered_is_asked_again(pauses: Reviewer, agent: str)
     run = await pauses.launch(agent, [LETTER, SECOND])
     first, second = await calls_of(pauses, run)
     await handed_back(pauses, run, results={first.id: "by phone"})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert [(a.name, a.args, a.tool_call) for a in review.actions] == [(*SECOND, second.id)]
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     await pauses.decide(review, approve())
-    state = await pauses.done(run)
-    assert results(state) == {"send": ["by phone", "sent to eve"]}
-    assert [d["to"] for d in pauses.did(run)] == ["eve"]
+    state = await pauses.result_of(run)
+    assert tool_results(state) == {"send": ["by phone", "sent to eve"]}
+    assert [d["to"] for d in pauses.effects(run)] == ["eve"]
     assert paired(state)
 
 
@@ -111,11 +110,11 @@ async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent
     (call,) = await calls_of(pauses, run)
     calls = (Call(call.id, "send", {"to": "zoe"}), Call("", "send", {"to": "joe", "body": "new"}))
     await handed_back(pauses, run, text="I write to two others.", calls=calls)
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while len(asked := [r for r in await pauses.inbox.reviews.of_run(run.id) if r.state == "open"]) < (2 if agent == "per_call" else 1):
         assert time.monotonic() < until
         await asyncio.sleep(0.02)
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     actions = []
     for row in asked:
         review = await pauses.inbox.reviews.get(row.id)
@@ -123,8 +122,8 @@ async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent
         assert all(a.confidence.value is None and "a person rewrote it" in a.confidence.note for a in review.actions)
         await pauses.decide(review, *[approve()] * len(review.actions))
     assert actions == [("send", {"to": "zoe"}), ("send", {"to": "joe", "body": "new"})]
-    state = await pauses.done(run)
-    assert sorted(d["to"] for d in pauses.did(run)) == ["joe", "zoe"]
+    state = await pauses.result_of(run)
+    assert sorted(d["to"] for d in pauses.effects(run)) == ["joe", "zoe"]
     assert ("agent", "I write to two others.") in said(state)
     assert paired(state)
 
@@ -134,12 +133,12 @@ async def test_guidance_lets_the_agent_try_again(pauses: Reviewer, agent: str) -
     run = await pauses.launch(agent, [LETTER, SECOND])
     await handed_back(pauses, run, guidance=json.dumps([[["look", {"path": "the files"}]]]))
     if agent in ("react", "gated_agent"):
-        review = await pauses.one(run)
+        review = await pauses.open_review(run)
         assert [a.name for a in review.actions] == ["look"]
         await pauses.decide(review, approve())
-    state = await pauses.done(run)
-    assert [d["did"] for d in pauses.did(run)] == ["look"]
-    closed = results(state)["send"]
+    state = await pauses.result_of(run)
+    assert [d["did"] for d in pauses.effects(run)] == ["look"]
+    closed = tool_results(state)["send"]
     assert len(closed) == 2
     assert all("ann took over" in text and "did not run" in text for text in closed)
     assert paired(state)
@@ -150,18 +149,18 @@ async def test_guidance_lets_the_agent_try_again(pauses: Reviewer, agent: str) -
 async def test_a_person_has_the_last_word(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     await handed_back(pauses, run, answer="Nobody needs to write to bob.")
-    state = await pauses.done(run)
+    state = await pauses.result_of(run)
     assert said(state)[-1] == ("agent", "Nobody needs to write to bob.")
-    assert pauses.did(run) == []
+    assert pauses.effects(run) == []
     assert paired(state)
-    assert await pauses.states(run) == ["applied"]
+    assert await pauses.review_states(run) == ["applied"]
 
 
 @pytest.fixture
-async def hands(keep: Keep) -> AsyncIterator[Reviewer]:
+async def hands(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
     """A reviewer of tests/projects/takeover."""
-    async with reviewer(keep("takeover")) as someone:
-        yield someone
+    async with open_reviewer(shared_sandbox("takeover")) as reviewer:
+        yield reviewer
 
 
 # The state
@@ -177,14 +176,14 @@ async def test_the_state_is_edited_and_the_gate_asked_again(hands: Reviewer) -> 
     assert schema["properties"]["amount"] == {"type": "integer"}
     edits = {"amount": 5, "tags": ["mine"], "address": {"street": "Side", "number": 2}, "limit": "high"}
     assert (await handed_back(hands, run, state=edits)).state == "applied"
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert review.row.kind is PauseKind.GATE
     assert review.value == {"next": ["spend"]}
     assert review.actions[0].args["amount"] == 5
-    assert [d["did"] for d in hands.did(run)] == ["plan"], "what ran does not run again"
+    assert [d["did"] for d in hands.effects(run)] == ["plan"], "what ran does not run again"
     await hands.decide(review, approve())
-    state = await hands.done(run)
-    assert hands.did(run)[1:] == [{"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}]
+    state = await hands.result_of(run)
+    assert hands.effects(run)[1:] == [{"did": "spend", "amount": 5, "tags": ["mine"], "to": "Side 2", "limit": "high"}]
     assert state["tags"] == ["mine", "spent"], "the new value stands in the old one's place"
 
 
@@ -211,23 +210,23 @@ async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state:
     assert why in str(refused.value)
     assert await hands.inbox.takeovers.latest(run.id) == takeover, "it is in the same hands still"
     await hands.inbox.takeovers.discard(takeover.id)
-    await hands.decide(await hands.one(run), approve())
-    assert (await hands.done(run))["amount"] == 100
+    await hands.decide(await hands.open_review(run), approve())
+    assert (await hands.result_of(run))["amount"] == 100
 
 
 async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(hands: Reviewer) -> None:
     run = await hands.launch("fickle", text="hello")
     done = await handed_back(hands, run, state={"mood": "bad"})
     assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert review.row.claimed_by is None
     again = await hands.inbox.takeovers.take(run.id)
     assert again.id != done.id
     assert again.plan == HandBack(state={"mood": "bad"}), "what could not be done is not lost"
     await hands.inbox.takeovers.hand_back(again.id, HandBack(state={"mood": "good"}))
     assert (await ended(hands, again)).state == "applied"
-    await hands.decide(await hands.one(run), approve())
-    assert (await hands.done(run))["mood"] == "good"
+    await hands.decide(await hands.open_review(run), approve())
+    assert (await hands.result_of(run))["mood"] == "good"
 
 
 async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -> None:
@@ -238,8 +237,8 @@ async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -
     assert "the line is dead" in head.context.error
     await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"up": True}))
     await ended(hands, takeover)
-    state = await hands.done(run)
-    assert hands.did(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
+    state = await hands.result_of(run)
+    assert hands.effects(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
     assert state == {"text": "call", "up": True}
     assert (await hands.inbox.runs.get(run.id)).error == ""
 
@@ -249,17 +248,17 @@ async def test_a_step_that_was_gone_to_goes_on_with_another_state(hands: Reviewe
     await hands.wait(run, RunState.FAILED)
     done = await handed_back(hands, run, state={"mood": "good"})
     assert (done.state, done.note) == ("applied", "")
-    await hands.done(run)
-    assert hands.did(run) == [{"did": "act"}]
+    await hands.result_of(run)
+    assert hands.effects(run) == [{"did": "act"}]
 
 
 async def test_a_question_is_asked_again_with_another_state(hands: Reviewer) -> None:
     run = await hands.launch("anything", given={"value": "red or blue?"})
     await handed_back(hands, run, state={"value": "red or green?"})
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert review.value == "red or green?"
     await hands.decide(review, respond("green"))
-    assert (await hands.done(run))["answer"] == "green"
+    assert (await hands.result_of(run))["answer"] == "green"
 
 
 async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Reviewer) -> None:
@@ -267,9 +266,9 @@ async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Review
     done = await handed_back(hands, run, state={"text": "y"})
     assert done.state == "failed"
     assert done.note == "quick has already ended in this step, and would run again; decide what waits first"
-    await hands.decide(await hands.one(run), respond("yes"))
-    await hands.done(run)
-    assert [d["did"] for d in hands.did(run)] == ["quick"]
+    await hands.decide(await hands.open_review(run), respond("yes"))
+    await hands.result_of(run)
+    assert [d["did"] for d in hands.effects(run)] == ["quick"]
 
 
 # Other places to stand
@@ -280,9 +279,9 @@ async def test_a_failed_tool_is_answered_for(hands: Reviewer) -> None:
     await hands.wait(run, RunState.FAILED)
     (call,) = [c for c in await calls_of(hands, run) if c.name == "burst"]
     await handed_back(hands, run, results={call.id: "it works by hand", **{c.id: "seen" for c in await calls_of(hands, run) if c != call}})
-    state = await hands.done(run)
-    assert results(state)["burst"] == ["it works by hand"]
-    assert [d["did"] for d in hands.did(run)].count("burst") == 1
+    state = await hands.result_of(run)
+    assert tool_results(state)["burst"] == ["it works by hand"]
+    assert [d["did"] for d in hands.effects(run)].count("burst") == 1
     assert paired(state), state["messages"]
 
 
@@ -291,22 +290,22 @@ async def test_what_a_call_beside_the_failed_one_brought_is_kept(hands: Reviewer
     (call,) = await calls_of(hands, run)
     assert call.name == "burst"
     await handed_back(hands, run, results={call.id: "by hand"})
-    state = await hands.done(run)
-    assert results(state) == {"add": ["added"], "burst": ["by hand"]}
+    state = await hands.result_of(run)
+    assert tool_results(state) == {"add": ["added"], "burst": ["by hand"]}
     assert state["count"] == 5
-    assert [d["did"] for d in hands.did(run)].count("add") == 1
+    assert [d["did"] for d in hands.effects(run)].count("add") == 1
 
 
 async def test_rewritten_calls_are_asked_even_where_the_graph_never_asks(hands: Reviewer) -> None:
     run = await hands.launch("plain_agent", [("burst", {"text": "bang"})])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, calls=(Call(call.id, "send", {"to": "bob"}),))
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "send")
-    assert [d["did"] for d in hands.did(run)] == ["burst"]
+    assert [d["did"] for d in hands.effects(run)] == ["burst"]
     await hands.decide(review, approve())
-    state = await hands.done(run)
-    assert results(state) == {"send": ["sent to bob"]}
+    state = await hands.result_of(run)
+    assert tool_results(state) == {"send": ["sent to bob"]}
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call"])
@@ -314,37 +313,37 @@ async def test_a_call_to_a_tool_that_asks_nobody_is_asked_when_a_person_wrote_it
     run = await hands.launch(agent, [LETTER])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, calls=(Call(call.id, "look", {"path": "x"}),))
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert (review.row.kind, review.actions[0].name) == (PauseKind.TOOL_GATE, "look")
-    assert hands.did(run) == []
+    assert hands.effects(run) == []
     await hands.decide(review, reject("no need"))
-    assert results(await hands.done(run)) == {"look": ["no need"]}
+    assert tool_results(await hands.result_of(run)) == {"look": ["no need"]}
 
 
 async def test_an_agent_that_takes_no_calls_any_more_is_at_its_end(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     await handed_back(hands, run, text="There is nothing to do.", calls=())
-    assert said(await hands.done(run)) == [("agent", "There is nothing to do.")]
+    assert said(await hands.result_of(run)) == [("agent", "There is nothing to do.")]
 
 
 async def test_a_gate_behind_the_tools_is_stood_at(hands: Reviewer) -> None:
     run = await hands.launch("react_twice", [LETTER])
-    gate = await hands.one(run)
+    gate = await hands.open_review(run)
     await hands.decide(gate, approve())
-    await hands.applied(gate)
+    await hands.until_applied(gate)
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, results={call.id: "told"})
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert (review.row.kind, review.node) == (PauseKind.GATE, "talk")
     await hands.decide(review, approve())
-    assert results(await hands.done(run)) == {"send": ["told"]}
+    assert tool_results(await hands.result_of(run)) == {"send": ["told"]}
 
 
 async def test_a_model_that_failed_reads_the_guidance(hands: Reviewer) -> None:
     run = await hands.launch("talker", text="hello")
     await hands.wait(run, RunState.FAILED)
     await handed_back(hands, run, guidance="say it twice")
-    assert said(await hands.done(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
+    assert said(await hands.result_of(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
 
 
 async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
@@ -355,36 +354,36 @@ async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
         await hands.inbox.takeovers.hand_back(takeover.id, HandBack(results={"x": "y"}))
     await hands.inbox.takeovers.hand_back(takeover.id, HandBack(guidance="think first"))
     await ended(hands, takeover)
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     context = await hands.inbox.reviews.context(review.row.id)
     assert [m.text for m in context.conversation] == ["hello", "I heard 1", "think first", "I heard 3"]
     await handed_back(hands, run, answer="No, you shall not.")
-    assert said(await hands.done(run))[-1] == ("agent", "No, you shall not.")
-    assert hands.did(run) == []
+    assert said(await hands.result_of(run))[-1] == ("agent", "No, you shall not.")
+    assert hands.effects(run) == []
 
 
 async def test_a_poisoned_thread_is_freed(hands: Reviewer) -> None:
     run = await hands.launch("fussy", given={"value": 1})
-    await hands.decide(await hands.one(run), respond("bad"))
+    await hands.decide(await hands.open_review(run), respond("bad"))
     await hands.wait(run, RunState.FAILED)
     await handed_back(hands, run, state={"value": 2})
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert "may have run once" in review.row.note
     await hands.decide(review, respond("good"))
-    assert (await hands.done(run))["answer"] == "good"
+    assert (await hands.result_of(run))["answer"] == "good"
 
 
 async def test_inside_a_subgraph_a_person_can_guide_and_answer(hands: Reviewer) -> None:
     run = await hands.launch("deep_talk", [LETTER])
     done = await handed_back(hands, run, answer="That will do.")
     assert (done.state, done.note) == ("applied", "")
-    assert said(await hands.done(run)) == [("agent", "That will do.")]
+    assert said(await hands.result_of(run)) == [("agent", "That will do.")]
     run = await hands.launch("inside", given={"text": "x"})
     done = await handed_back(hands, run, state={"text": "y"})
     assert done.state == "failed"
     assert "it stands inside inner, which would begin again" in done.note
-    await hands.decide(await hands.one(run), approve())
-    assert [d["did"] for d in hands.did(run)] != []
+    await hands.decide(await hands.open_review(run), approve())
+    assert [d["did"] for d in hands.effects(run)] != []
 
 
 async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer) -> None:
@@ -392,8 +391,8 @@ async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer
     (call,) = await calls_of(hands, run)
     assert call.name == "delegate"
     await handed_back(hands, run, results={call.id: "I asked myself"})
-    assert results(await hands.done(run)) == {"delegate": ["I asked myself"]}
-    assert hands.did(run) == []
+    assert tool_results(await hands.result_of(run)) == {"delegate": ["I asked myself"]}
+    assert hands.effects(run) == []
 
 
 async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
@@ -404,19 +403,19 @@ async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
     assert (done.state, done.note) == (
         "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
     )  # fmt: skip
-    await hands.decide(await hands.one(run), respond("yes"))
+    await hands.decide(await hands.open_review(run), respond("yes"))
 
 
 async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
     run = await pauses.launch("letters", given={"text": "hello"})
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.row.kind is PauseKind.AGENT_INBOX
     takeover = await pauses.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="its graph keeps no messages, so there is no place for 'answer'"):
         await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(answer="I wrote it."))
     await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(state={"text": "good day"}))
     assert (await ended(pauses, takeover)).state == "applied"
-    review = await pauses.one(run)
+    review = await pauses.open_review(run)
     assert review.actions[0].args == {"to": "ann", "content": "good day"}
     await pauses.inbox.runs.cancel(run.id)
 
@@ -424,11 +423,11 @@ async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
 async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: Reviewer) -> None:
     run = await hands.launch("deep_talk", [LETTER])
     await handed_back(hands, run, guidance=json.dumps([[["look", {"path": "p"}]]]))
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     assert [a.name for a in review.actions[:1]] != ["send"]
     await hands.decide(review, approve())
-    await hands.done(run)
-    assert [d["did"] for d in hands.did(run)] == ["look"]
+    await hands.result_of(run)
+    assert [d["did"] for d in hands.effects(run)] == ["look"]
 
 
 # What stands in the way
@@ -436,7 +435,7 @@ async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: R
 
 async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     takeover = await hands.inbox.takeovers.take(run.id)
     await hands.store.write(
         "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'letters' WHERE id = ?", (review.row.id,)
@@ -445,28 +444,28 @@ async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
     await hands.wait(other, RunState.FAILED)
     assert (await hands.inbox.reviews.get(review.row.id)).row.state == "open"
     await hands.inbox.takeovers.discard(takeover.id)
-    await hands.done(run)
+    await hands.result_of(run)
     assert (await hands.inbox.reviews.get(review.row.id)).row.decided == "rejected by timeout:letters"
 
 
 async def test_a_run_that_moves_is_not_taken_over(hands: Reviewer) -> None:
     run = await hands.launch("slow", given={"text": "x", "seconds": 1})
-    await hands.until_did(run, "slow_sync begins")
+    await hands.until_effect(run, "slow_sync begins")
     with pytest.raises(Refused, match=f"run r{run.id} is moving: it is running"):
         await hands.inbox.takeovers.take(run.id)
-    await hands.done(run)
+    await hands.result_of(run)
     with pytest.raises(Refused, match=f"run r{run.id} is done: there is nothing left to take over"):
         await hands.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="there is no run r999"):
         await hands.inbox.takeovers.take(999)
 
 
-async def test_what_is_decided_already_is_not_taken_over(own: Callable[[str], Place]) -> None:
-    place = own("takeover")
-    place.start()
-    async with reviewer(place) as ann:
+async def test_what_is_decided_already_is_not_taken_over(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("takeover")
+    sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         run = await ann.launch("batched", [LETTER])
-        review = await ann.one(run)
+        review = await ann.open_review(run)
         bob = Inbox(ann.store, "bob", grace_s=600)
         await bob.reviews.decide(review, {0: approve()})
         with pytest.raises(Refused, match=f"run r{run.id} is moving: review {review.row.id} was approved by bob"):
@@ -477,7 +476,7 @@ async def test_what_is_decided_already_is_not_taken_over(own: Callable[[str], Pl
 
 async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
-    review = await hands.one(run)
+    review = await hands.open_review(run)
     bob = Inbox(hands.store, "bob")
     takeover = await hands.inbox.takeovers.take(run.id)
     assert await hands.inbox.takeovers.take(run.id) == takeover
@@ -508,14 +507,14 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
     await bob.takeovers.discard(theirs.id)
     await hands.decide(review, approve())
-    await hands.done(run)
+    await hands.result_of(run)
     kinds = [entry["kind"] for entry in logged(hands, run)]
     assert [k for k in kinds if "taken" in k or "discard" in k] == ["taken_over", "discarded"] * 5
 
 
 async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
-    review = (await hands.one(run)).row.id
+    review = (await hands.open_review(run)).row.id
     takeover = await hands.inbox.takeovers.take(run.id)
     for who, sentence in ((hands.inbox, "you have"), (Inbox(hands.store, "bob"), "ann has")):
         for verb in (who.reviews.claim(review, "mine now"), who.reviews.release(review), who.reviews.escalate(review, "leads", "please")):
@@ -528,18 +527,18 @@ async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(han
     await hands.inbox.runs.cancel(run.id)
 
 
-async def test_a_thread_that_somebody_else_moved_is_left_alone(own: Callable[[str], Place]) -> None:
-    place = own("takeover")
-    worker = place.start()
-    async with reviewer(place) as ann:
+async def test_a_thread_that_somebody_else_moved_is_left_alone(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("takeover")
+    worker = sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         run = await ann.launch("batched", [LETTER])
         takeover = await taken(ann, run)
         worker.kill()
-        async with AsyncSqliteSaver.from_conn_string(str(place.home.checkpoints)) as saver:
+        async with AsyncSqliteSaver.from_conn_string(str(sandbox.home.checkpoints)) as saver:
             graph = create_agent(FakeListChatModel(responses=["x"]), []).copy(update={"checkpointer": saver})
             await graph.aupdate_state({"configurable": {"thread_id": run.thread}}, {"messages": [("ai", "elsewhere")]}, as_node="model")
         await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="Too late."))
-        place.start()
+        sandbox.start()
         done = await ended(ann, takeover)
         assert done.state == "stale"
         assert "the run has moved since it was taken over, so nothing was applied" in done.note
@@ -554,46 +553,46 @@ async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
     now = await ended(hands, takeover)
     assert (now.state, now.note) == ("discarded", "the run was cancelled")
     await handed_back(hands, run, guidance="[]")
-    assert "done: " in said(await hands.done(run))[-1][1], "one that was cancelled can go on as well"
+    assert "done: " in said(await hands.result_of(run))[-1][1], "one that was cancelled can go on as well"
 
 
 @pytest.mark.parametrize(
     ("step", "state", "note"),
     [("submitted", "failed", "the worker died before anything of it was applied"), ("resumed", "applied", "may have been applied")],
 )
-async def test_a_worker_dies_over_a_hand_back(own: Callable[[str], Place], step: str, state: str, note: str) -> None:
-    place = own("takeover")
-    worker = place.start()
-    async with reviewer(place) as ann:
+async def test_a_worker_dies_over_a_hand_back(new_sandbox: SandboxFactory, step: str, state: str, note: str) -> None:
+    sandbox = new_sandbox("takeover")
+    worker = sandbox.start()
+    async with open_reviewer(sandbox) as ann:
         run = await ann.launch("batched", [LETTER, SECOND])
         (call, _) = await calls_of(ann, run)
         takeover = await taken(ann, run)
         worker.kill()
         await ann.inbox.takeovers.hand_back(takeover.id, HandBack(calls=(Call(call.id, "send", {"to": "zoe"}),)))
-        place.start(kill_at=step).wait()
-        place.start()
+        sandbox.start(kill_at=step).wait()
+        sandbox.start()
         done = await ended(ann, takeover)
         assert (done.state, note in done.note) == (state, True), done
-        review = await ann.one(run)
-        assert ann.did(run) == []
+        review = await ann.open_review(run)
+        assert ann.effects(run) == []
         if step == "resumed":
             assert note in review.row.note
             await ann.decide(review, approve())
-            await ann.applied(review)
-            review = await ann.one(run)
+            await ann.until_applied(review)
+            review = await ann.open_review(run)
             assert [a.args for a in review.actions] == [{"to": "zoe"}], "it is asked before it runs"
         else:
             assert len(review.actions) == 2, "the run is as it was"
         await ann.decide(review, *[approve()] * len(review.actions))
-        await ann.done(run)
-        assert sorted(d["to"] for d in ann.did(run)) == (["zoe"] if step == "resumed" else ["bob", "eve"])
+        await ann.result_of(run)
+        assert sorted(d["to"] for d in ann.effects(run)) == (["zoe"] if step == "resumed" else ["bob", "eve"])
 
 
 async def test_all_of_it_is_in_the_history(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, results={call.id: "told"})
-    await hands.done(run)
+    await hands.result_of(run)
     found = [entry for entry in logged(hands, run) if "take" in entry["kind"] or "hand" in entry["kind"]]
     assert [(entry["kind"], entry["actor"]) for entry in found] == [
         ("taken_over", "ann"),
@@ -603,27 +602,27 @@ async def test_all_of_it_is_in_the_history(hands: Reviewer) -> None:
     assert json.loads(found[1]["body"])["plan"] == {"results": {call.id: "told"}}
 
 
-def test_the_command_line_takes_over(own: Callable[[str], Place]) -> None:
-    place = own("takeover")
-    place.cli("launch", "react_twice", json.dumps([[LETTER]]))
-    place.cli("launch", "batched", json.dumps([[LETTER]]))
-    assert place.run_until_idle() == 0
-    told = place.json("take-over", "r2")
+def test_the_command_line_takes_over(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox("takeover")
+    sandbox.cli("launch", "react_twice", json.dumps([[LETTER]]))
+    sandbox.cli("launch", "batched", json.dumps([[LETTER]]))
+    assert sandbox.run_until_idle() == 0
+    told = sandbox.cli_json("take-over", "r2")
     (call,) = told["head"]["calls"]
     assert (call["name"], call["args"]) == (LETTER[0], LETTER[1])
     assert told["state_schema"]["properties"]["messages"]
-    assert "taken over by you" in place.cli("take-over", "r2").stdout
-    assert place.json("take-over", "r2")["typed"] == {}
-    assert "taken over by you" not in place.refused("take-over", "r2", "--reviewer", "eve")
-    assert place.refused("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
-    assert place.refused("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")
-    assert place.refused("hand-back", "r2").startswith("nothing is done in the agent's place")
-    assert place.refused("discard", "r1") == "run r1 is not taken over; `hitl-tui take-over r1` takes it over"
-    plan = place.folder / "plan.json"
+    assert "taken over by you" in sandbox.cli("take-over", "r2").stdout
+    assert sandbox.cli_json("take-over", "r2")["typed"] == {}
+    assert "taken over by you" not in sandbox.cli_error("take-over", "r2", "--reviewer", "eve")
+    assert sandbox.cli_error("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
+    assert sandbox.cli_error("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")
+    assert sandbox.cli_error("hand-back", "r2").startswith("nothing is done in the agent's place")
+    assert sandbox.cli_error("discard", "r1") == "run r1 is not taken over; `hitl-tui take-over r1` takes it over"
+    plan = sandbox.folder / "plan.json"
     plan.write_text(json.dumps({"results": {call["id"]: "told"}}))
-    place.cli("hand-back", "r2", "--plan-file", str(plan))
-    assert place.run_until_idle() == 0
-    run = next(run for run in place.json("runs") if run["run"] == "r2")
+    sandbox.cli("hand-back", "r2", "--plan-file", str(plan))
+    assert sandbox.run_until_idle() == 0
+    run = next(run for run in sandbox.cli_json("runs") if run["run"] == "r2")
     assert run["state"] == "done"
-    assert results(run["result"]) == {"send": ["told"]}
-    assert place.refused("discard", "r2").startswith("run r2 is not taken over: the last takeover was applied")
+    assert tool_results(run["result"]) == {"send": ["told"]}
+    assert sandbox.cli_error("discard", "r2").startswith("run r2 is not taken over: the last takeover was applied")

@@ -18,12 +18,12 @@ from tests.ui.homes import seed
 async def fill(path: Path) -> None:
     """Three mails, each reviewed by two people: one approved, one rejected and undone, one approved by the first of both."""
     async with Store.open(path) as store:
-        project = await seed.project(store)
+        project = await seed.add_project(store)
         ann, bob = Inbox(store, "ann", grace_s=60), Inbox(store, "Åsa", grace_s=60)
         approve, reject = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="not him")
         for people in ((ann, bob), (bob,), (ann,)):
             mail = seed.action("send_mail", seed.mail().args, 0, reviewers=2)
-            review = await seed.ask(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, mail))
+            review = await seed.add_waiting_run(store, project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, mail))
             for one in people:
                 await one.reviews.decide(await one.reviews.get(review), {0: reject if people == (bob,) else approve})
             if people == (bob,):

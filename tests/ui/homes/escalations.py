@@ -1,5 +1,4 @@
-"""A home in which people and policy have had to do with reviews: escalated, claimed, with deadlines, agreed to by one of two."""
-# ruff: noqa: E501 - tables read best with a row on a line
+"""A home with reviews that are escalated, claimed, close to a deadline, or approved by one of two people."""
 
 from __future__ import annotations
 
@@ -11,8 +10,8 @@ from hitl_tui.store import Store
 from tests.ui.homes import seed
 
 
-async def routed_of(store: Store, of: int, now: float) -> list[int]:
-    """What people and policy have done with reviews: one escalated, claimed and with a deadline, one that needs two, one for a group, a stuck agent."""
+async def add_escalations(store: Store, project: int, now: float) -> list[int]:
+    """Add four reviews: escalated, claimed and with a deadline; half approved; routed to a group; from an agent that escalated itself."""
     refund = seed.action(
         "issue_refund", {"order": "9912", "amount": 420.0}, confidence=Confidence(0.31, "words", "it says 'I am not sure'")
     )
@@ -32,13 +31,13 @@ async def routed_of(store: Store, of: int, now: float) -> list[int]:
         ("sql_steward", seed.pause(PauseKind.TOOL_CALLS, seed.action("run_sql", {"query": "DELETE FROM carts"}), confidence=0.55)),
         ("support_desk", seed.pause(PauseKind.ESCALATION, asks, node="stuck")),
     ]
-    made = [await seed.ask(store, of, agent, what) for agent, what in pauses]
+    made = [await seed.add_waiting_run(store, project, agent, what) for agent, what in pauses]
     first, second, third, fourth = made
     bob, eve = Inbox(store, "bob"), Inbox(store, "eve")
     for past in range(3):
-        old = await seed.ask(
+        old = await seed.add_waiting_run(
             store,
-            of,
+            project,
             "support_desk",
             seed.pause(
                 PauseKind.TOOL_CALLS, seed.action("issue_refund", {"order": str(past), "amount": 9.0 + past}), interrupt=f"old{past}"

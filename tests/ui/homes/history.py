@@ -1,4 +1,4 @@
-"""A home where much was decided: by people, by policy, with changes, with two people, and taken back."""
+"""A home with every kind of decision: by people and policy, edited, by two people, and undone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.ui.homes import policy, seed
 FINAL = {"to": "ann@example.com", "subject": "Re: invoice 4711", "body": seed.LETTER.replace("3 March", "4 March")}
 
 
-async def decided_of(store: Store, of: int, now: float) -> list[int]:
-    """Every kind of decision, the last ones first in time to be seen; the reviews."""
+async def add_decisions(store: Store, project: int, now: float) -> list[int]:
+    """Add decisions of every kind, a minute apart, and return their reviews."""
     ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob")
-    await policy.ruled_of(store, of, now)  # policy approves a reading and refuses a mass change
-    made = await seed.variety_of(store, of, now)
+    await policy.add_routed_reviews(store, project, now)  # policy approves a reading and refuses a mass change
+    made = await seed.add_every_kind(store, project, now)
     letter, sql, _, batch, delete, gate, hotel, _, odd = made
     await bob.reviews.record_view(letter, 7_400)
     await ann.reviews.escalate(letter, "bob", "please look at the date")

@@ -1,4 +1,4 @@
-"""A home in which people decided a few hundred calls over some weeks, each tool and each person in a way of their own."""
+"""A home with a few hundred decisions over some weeks; approval rate and speed differ by tool and by person."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ TOOLS = (
     ("sql_steward", "run_sql", "", 0.9, {"query": "UPDATE customers SET country = 'DE' WHERE country = 'Germany'"}),
     ("report_writer", "publish", "", 0.75, {"title": "Sales in March", "pages": 12}),
 )
-"""Agent, tool, rule, share that is approved unchanged, arguments."""
+"""Agent, tool, rule, share approved unchanged, arguments."""
 CHANGED = {"send_email": "body", "issue_refund": "amount", "run_sql": "query", "publish": "title", "archive_mail": "id"}
 REASONS = ("not asked for", "wrong customer", "the amount is not what was agreed", "asks twice: the first one was answered already")
 PEOPLE = {"ann": (9.0, 0.0), "bob": (1.2, 0.1), "cleo": (14.0, -0.05)}
-"""Seconds that each looks at 1,000 characters, and how much more they approve."""
+"""Seconds each person views 1,000 characters, and how far their approval rate differs from the tool's."""
 
 
-async def judged_of(store: Store, of: int, now: float, count: int = 320, days: int = 60, policy: int = 40) -> None:
-    """So many decisions by people over so many days, fewer at weekends, and some that policy made."""
+async def add_past_decisions(store: Store, project: int, now: float, count: int = 320, days: int = 60, policy: int = 40) -> None:
+    """Add `count` decisions by people over `days` days, fewer at weekends, and `policy` decisions by policy."""
     chance = random.Random(5)
     await store.db.execute("BEGIN")
     for number in range(count + policy):
         at = now - (1 - (number + 0.5) / (count + policy)) * days * DAY + chance.uniform(-0.3, 0.3) * DAY
         at -= 2 * DAY if int(at // DAY) % 7 in (2, 3) and chance.random() < 0.8 else 0
-        await _decided(store, of, min(at, now - 60), chance, by_policy=number % (count + policy) < policy * 2 and number % 2 == 0)
+        await _add_decision(store, project, min(at, now - 60), chance, by_policy=number % (count + policy) < policy * 2 and number % 2 == 0)
     await store.db.execute("COMMIT")
 
 
-async def _decided(store: Store, of: int, at: float, chance: random.Random, by_policy: bool) -> None:
+async def _add_decision(store: Store, project: int, at: float, chance: random.Random, by_policy: bool) -> None:
     agent, tool, rule, share, args = chance.choices(TOOLS, (9, 6, 4, 5, 2))[0]
     who = chance.choices(list(PEOPLE), (6, 3, 2))[0]
     pace, kindness = PEOPLE[who]
@@ -57,8 +57,8 @@ async def _decided(store: Store, of: int, at: float, chance: random.Random, by_p
     waited = 40 * math.exp(chance.gauss(0.5, 1.3))
     digest = digest_of(tool, args)
     run = await _insert(
-        store, "runs", project=of, agent=agent, thread=f"t-{at}-{chance.random()}", title="Answer everything.", input="{}", state="done",
-        created_at=at - waited - 1, ended_at=at + 1,
+        store, "runs", project=project, agent=agent, thread=f"t-{at}-{chance.random()}", title="Answer everything.", input="{}",
+        state="done", created_at=at - waited - 1, ended_at=at + 1,
     )  # fmt: skip
     review = await _insert(
         store, "reviews", run=run, agent=agent, interrupt="i", kind="tool_calls", node="tools", path="[]", title=tool, summary="", slots=1,

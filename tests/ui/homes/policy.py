@@ -1,4 +1,4 @@
-"""A home with a policy, and reviews that it routed as a worker would."""
+"""A home with a policy, and reviews routed by it as a worker does."""
 
 from __future__ import annotations
 
@@ -77,19 +77,19 @@ quiet = "22:00-07:00"
 """.replace("1h 30m", "90m")
 
 
-def write(home: Path, text: str = POLICY) -> None:
-    """Put a policy into the home."""
+def write_policy(home: Path, text: str = POLICY) -> None:
+    """Write the home's policy.toml."""
     (home / "policy.toml").write_text(text)
 
 
-async def ask(
-    store: Store, of: int, agent: str, *calls: tuple[str, object], sure: float | None = None, tags: tuple[str, ...] = (),
+async def add_routed_run(
+    store: Store, project: int, agent: str, *calls: tuple[str, object], sure: float | None = None, tags: tuple[str, ...] = (),
     policy: str = POLICY, now: float | None = None,
 ) -> int:  # fmt: skip
-    """A run of the agent that wants these calls, routed by the policy; the review's id."""
+    """Add a run that waits with these calls, routed by the policy, and return its review's id."""
     now = time.time() if now is None else now
     (known,) = await store.one("SELECT count(*) FROM runs")  # a thread's name decides whether it is drawn for a spot check
-    launched = [(of, agent, f"thread-{agent}-{known}", "Answer everything.", {"text": "Answer everything."})]
+    launched = [(project, agent, f"thread-{agent}-{known}", "Answer everything.", {"text": "Answer everything."})]
     (id_,) = await runs.insert(store, launched, RunOptions(tags=tags), "ann")
     run = await runs.get(store, id_)
     assert run is not None
@@ -104,15 +104,19 @@ async def ask(
     return review
 
 
-async def ruled_of(store: Store, of: int, now: float) -> list[int]:
-    """Reviews of which each meets another rule, opened a while ago; those that policy decided are over."""
+async def add_routed_reviews(store: Store, project: int, now: float) -> list[int]:
+    """Add reviews that each match another rule, opened some minutes ago; policy has decided some of them."""
     mail = {"to": "ann@example.com", "subject": "Re: invoice 4711", "body": seed.LETTER}
     made = [
-        await ask(store, of, "support_desk", ("issue_refund", {"order": "9912", "amount": 420.0}), sure=0.72, now=now - 400),
-        await ask(store, of, "mail_assistant", ("send_email", mail), ("issue_note", {"text": "x"}), sure=0.95, now=now - 300),
-        await ask(store, of, "mail_assistant", ("read_mail", {"id": "4711"}), sure=0.4, now=now - 200),
-        await ask(store, of, "sql_steward", ("execute", {"sql": "DELETE FROM customers"}), now=now - 100),
-        await ask(store, of, "support_desk", ("close_ticket", {"id": 7}), sure=0.5, now=now - 60),
+        await add_routed_run(
+            store, project, "support_desk", ("issue_refund", {"order": "9912", "amount": 420.0}), sure=0.72, now=now - 400
+        ),
+        await add_routed_run(
+            store, project, "mail_assistant", ("send_email", mail), ("issue_note", {"text": "x"}), sure=0.95, now=now - 300
+        ),
+        await add_routed_run(store, project, "mail_assistant", ("read_mail", {"id": "4711"}), sure=0.4, now=now - 200),
+        await add_routed_run(store, project, "sql_steward", ("execute", {"sql": "DELETE FROM customers"}), now=now - 100),
+        await add_routed_run(store, project, "support_desk", ("close_ticket", {"id": 7}), sure=0.5, now=now - 60),
     ]
     await store.db.execute("UPDATE rule_counts SET last_at = (SELECT max(opened_at) FROM reviews JOIN actions ON review = reviews.id "
                            "WHERE actions.rule = rule_counts.rule)")  # fmt: skip

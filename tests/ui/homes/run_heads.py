@@ -1,4 +1,4 @@
-"""Where seeded runs stand, as a worker writes it down, for who takes them over."""
+"""Adds the checkpoint heads that a takeover of seeded runs needs, as a worker stores them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SAID = "Ann asked twice for the receipt of invoice 4711; the ledger shows it pai
 MAILS = {1: ("ann@example.com",), 4: ("bob@example.com", "eve@example.com")}
 
 
-async def heads_of(store: Store) -> None:
-    """Where the mail runs stand: the first before one mail, the fourth before two, and those that failed while they sent."""
+async def add_heads(store: Store) -> None:
+    """Store heads: run 1 before one mail, run 4 before two, and failed runs in the node that failed."""
     async with store.transaction() as db:
         known = (
             canonical_json.dumps(STATE_SCHEMA),

@@ -1,4 +1,4 @@
-"""Homes filled with every kind of review, without any agent: for pilot tests, pictures and benchmarks."""
+"""Fills homes with runs and reviews of every kind, without any agent: for pilot tests, snapshots and benchmarks."""
 # ruff: noqa: E501 - tables read best with a row on a line
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ BROKEN = Agent(
 
 
 def action(name: str, args: Any, slot: int = 0, allowed: Sequence[DecisionKind] = ALL, **more: Any) -> Action:
-    """An action with its digest."""
+    """Return an action with its digest."""
     return Action(slot, name, args, tuple(allowed), digest=digest_of(name, args), **more)
 
 
 def pause(kind: PauseKind, *actions: Action, node: str = "tools", interrupt: str = "i1", **more: Any) -> Pause:
-    """A pause of these actions."""
+    """Return a pause that asks for these actions."""
     value = more.pop("value", {"asked": [a.args for a in actions]})
     return Pause(interrupt, kind, node, more.pop("path", ()), value, actions, more.pop("context", Context()), **more)
 
 
 def mail_context() -> Context:
-    """What led to a mail."""
+    """Return the context of a mail: conversation, reasoning and earlier calls."""
     return Context(
         conversation=(
             Message("user", "Answer everything from Ann today."),
@@ -76,13 +76,13 @@ def mail_context() -> Context:
 
 
 def mail(to: str = "ann@example.com", slot: int = 0) -> Action:
-    """A mail to send."""
+    """Return an action that sends a mail."""
     args = {"to": to, "subject": "Re: invoice 4711", "body": LETTER}
     return action("send_email", args, slot, args_schema=MAIL_SCHEMA, description="Sends the mail at once; it cannot be taken back.")
 
 
-def variety() -> list[tuple[str, Pause]]:
-    """Every kind of pause, as (agent, pause)."""
+def pauses_of_every_kind() -> list[tuple[str, Pause]]:
+    """Return (agent, pause) for every kind of pause."""
     refund = {
         "order": "9912",
         "amount": {"value": 420.0, "currency": "EUR"},
@@ -113,41 +113,41 @@ def variety() -> list[tuple[str, Pause]]:
     ]  # fmt: skip
 
 
-async def project(store: Store, found: Sequence[Agent] = AGENTS, error: str = "") -> int:
-    """A project that holds these agents."""
+async def add_project(store: Store, found: Sequence[Agent] = AGENTS, error: str = "") -> int:
+    """Register a project with these agents, and return its id."""
     made = await agents.register_project(store, "/srv/sample_agents/langgraph.json", "sample_agents")
     await agents.replace_agents(store, made, found, error)
     return made
 
 
-async def worker(store: Store, of: int) -> None:
-    """A worker that lives."""
-    await agents.register_worker(store, Worker("w1", of, "sample_agents", 1, 0.0, 8, 0.0, 0), "host")
+async def add_worker(store: Store, project: int) -> None:
+    """Register a live worker."""
+    await agents.register_worker(store, Worker("w1", project, "sample_agents", 1, 0.0, 8, 0.0, 0), "host")
 
 
-async def ask(store: Store, of: int, agent: str, what: Pause, title: str = "Answer everything from Ann today.") -> int:
-    """A run that waits with one pause; the review's id."""
-    (run,) = await runs.insert(store, [(of, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
+async def add_waiting_run(store: Store, project: int, agent: str, what: Pause, title: str = "Answer everything from Ann today.") -> int:
+    """Add a run that waits with one pause, and return its review's id."""
+    (run,) = await runs.insert(store, [(project, agent, f"thread-{agent}-{time.monotonic_ns()}", title, {"text": title})])
     await reconcile.reconcile(store, run, agent, "nobody", [what], {})
     await store.db.execute("UPDATE runs SET state = 'waiting' WHERE id = ?", (run,))
     return int((await store.one("SELECT max(id) FROM reviews"))[0])
 
 
-async def variety_of(store: Store, of: int, now: float) -> list[int]:
-    """One review of every kind, opened a while ago, each a little later than the one before."""
-    made = [await ask(store, of, agent, what) for agent, what in variety()]
+async def add_every_kind(store: Store, project: int, now: float) -> list[int]:
+    """Add one review of every kind, each opened a little later than the one before, and return their ids."""
+    made = [await add_waiting_run(store, project, agent, what) for agent, what in pauses_of_every_kind()]
     for place, review in enumerate(made):
         await store.db.execute("UPDATE reviews SET opened_at = ? WHERE id = ?", (now - 4000 / (place * 4 + 1), review))
         await store.db.execute(
             "UPDATE runs SET created_at = ?, started_at = ? WHERE id = (SELECT run FROM reviews WHERE id = ?)",
             (now - 5000 / (place * 4 + 1), now - 5000 / (place * 4 + 1), review),
         )
-    await trace_of(store, 1, now)
+    await add_trace(store, 1, now)
     return made
 
 
-async def trace_of(store: Store, run: int, now: float) -> None:
-    """A trace as a worker writes it."""
+async def add_trace(store: Store, run: int, now: float) -> None:
+    """Add the trace of a run, as a worker writes it."""
     lines: list[tuple[str, str, Any]] = [
         ("input", "", {"text": "Answer everything from Ann today."}),
         ("start", "agent", {"task": "t1"}),
@@ -165,10 +165,11 @@ async def trace_of(store: Store, run: int, now: float) -> None:
     await events.append(store, {run: [Event(seq, now, kind, node, (), body) for seq, (kind, node, body) in enumerate(lines, 1)]})
 
 
-async def other_runs(store: Store, of: int, now: float) -> None:
-    """Runs that are queued, running, done, failed and cancelled."""
+async def add_runs(store: Store, project: int, now: float) -> None:
+    """Add one run each that is queued, running, done, failed and cancelled."""
     made = await runs.insert(
-        store, [(of, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"}) for n in range(5)]
+        store,
+        [(project, "mail_assistant", f"t-{n}", f"Tidy the folder, part {n}", {"text": f"Tidy the folder, part {n}"}) for n in range(5)],
     )
     states = (RunState.QUEUED, RunState.RUNNING, RunState.DONE, RunState.FAILED, RunState.CANCELLED)
     for run, state in zip(made, states, strict=True):
@@ -184,9 +185,9 @@ async def other_runs(store: Store, of: int, now: float) -> None:
     )  # fmt: skip
 
 
-async def many(store: Store, count: int) -> None:
-    """So many waiting reviews, as fast as SQLite takes them."""
-    of, now = await project(store), time.time()
+async def add_many_reviews(store: Store, count: int) -> None:
+    """Add `count` open reviews by bulk inserts."""
+    project, now = await add_project(store), time.time()
     first = int((await store.one("SELECT coalesce(max(id), 0) FROM runs"))[0]) + 1
     args = canonical_json.dumps({"to": "ann@example.com", "subject": "Re: invoice 4711", "body": LETTER})
     digest = digest_of("send_email", canonical_json.loads(args))
@@ -194,7 +195,7 @@ async def many(store: Store, count: int) -> None:
     await store.db.execute("BEGIN")
     await store.db.executemany(
         "INSERT INTO runs (id, project, agent, thread, title, input, state, created_at) VALUES (?, ?, 'mail_assistant', ?, 'Tidy', '{}', 'waiting', ?)",
-        [(n, of, f"many-{n}", now) for n in ids],
+        [(n, project, f"many-{n}", now) for n in ids],
     )
     await store.db.executemany(
         "INSERT INTO reviews (id, run, agent, interrupt, kind, node, path, title, summary, slots, note, opened_at) "

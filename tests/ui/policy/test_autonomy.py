@@ -19,143 +19,145 @@ from hitl_tui.policy.loader import Policies
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.policy.level_dialog import LevelScreen
-from tests.ui.conftest import NOW, Console, Desk
+from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import lessons, policy, seed
-from tests.ui.snapshots import in_utc, pressing
+from tests.ui.snapshots import press_keys, use_utc
 from tests.ui.test_policy_view import text, view
 from tests.ui.test_snapshots import Pictured
 
 TOOL = ("support_desk", "lookup_order")
 
 
-async def climbing(desk: Desk, count: int = lessons.LOOKUPS) -> None:
+async def climbing(console: ConsoleDriver, count: int = lessons.LOOKUPS) -> None:
     """F5 on a home in which a tool could go a step up."""
-    policy.write(desk.home.path, lessons.POLICY)
-    await lessons.earned_of(desk.store, desk.project, time.time(), count)
-    await desk.settle()
-    await desk.press("f5")
-    await desk.seen("Rules  5")
+    policy.write_policy(console.home.path, lessons.POLICY)
+    await lessons.add_autonomy_evidence(console.store, console.project, time.time(), count)
+    await console.settle()
+    await console.press("f5")
+    await console.until_shown("Rules  5")
 
 
-async def typed(desk: Desk, *keys: str) -> None:
+async def typed(console: ConsoleDriver, *keys: str) -> None:
     """Keys as fast as somebody types them."""
-    await desk.pilot.press(*keys)
-    await desk.settle()
+    await console.pilot.press(*keys)
+    await console.settle()
 
 
-async def level(desk: Desk) -> Level:
+async def level(console: ConsoleDriver) -> Level:
     """Where the tool stands, as it is stored."""
-    row = await desk.store.one("SELECT level FROM levels WHERE agent = ? AND tool = ?", TOOL)
+    row = await console.store.one("SELECT level FROM levels WHERE agent = ? AND tool = ?", TOOL)
     return Level(row[0]) if row else Level.ASK
 
 
-def other(desk: Desk) -> Autonomy:
+def other(console: ConsoleDriver) -> Autonomy:
     """Bob's levels."""
-    policies = Policies(desk.home.path, root_of)
-    return Inbox(desk.other.store, "bob", policies=lambda: policies).autonomy
+    policies = Policies(console.home.path, root_of)
+    return Inbox(console.bob.store, "bob", policies=lambda: policies).autonomy
 
 
-async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(console: Console) -> None:
-    async with console("") as desk:
-        await climbing(desk)
-        await desk.seen("Rules  5  1 proposed", "Policy ◇1", "p 1 proposed")
-        await desk.press("p")
-        assert "a accept threshold" in desk.screen() and "ask ◇" in desk.screen()
-        shown = text(desk, "#rule-text")
+async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await climbing(console)
+        await console.until_shown("Rules  5  1 proposed", "Policy ◇1", "p 1 proposed")
+        await console.press("p")
+        assert "a accept threshold" in console.screen_text() and "ask ◇" in console.screen_text()
+        shown = text(console, "#rule-text")
         assert shown.startswith("lookup_order of support_desk\n\n· act calls run without asking, no spot checks\n")
         assert "◇ threshold calls run without asking from confidence 0.9; the rest ask  (proposed)\n▶ ask every call asks\n" in shown
         assert "◇ threshold is proposed: 12 of 12 approved unchanged, at least 75 %" in shown
         assert "unchanged 12 of 12, 100 %" in shown and "at least 75 % (95 % CI)" in shown
         assert "confidence off by 0.05 on average" in shown and "attention no checks shown" in shown
         assert "no changes yet" in shown
-        await desk.press("a")
-        assert isinstance(desk.app.screen, ConfirmScreen)
-        assert "From now on, for lookup_order of support_desk: calls run without asking from" in desk.screen()
-        assert "12 of 12 approved unchanged, at least 75 %" in desk.screen()
-        await desk.press("enter", "n")
-        assert await level(desk) is Level.ASK
-        await desk.press("a", "y")
-        assert await level(desk) is Level.THRESHOLD
-        assert "lookup_order of support_desk: ask → threshold" in desk.notices()
-        assert "proposed" not in desk.screen() and "◇" not in desk.screen()
-        shown = text(desk, "#rule-text")
+        await console.press("a")
+        assert isinstance(console.app.screen, ConfirmScreen)
+        assert "From now on, for lookup_order of support_desk: calls run without asking from" in console.screen_text()
+        assert "12 of 12 approved unchanged, at least 75 %" in console.screen_text()
+        await console.press("enter", "n")
+        assert await level(console) is Level.ASK
+        await console.press("a", "y")
+        assert await level(console) is Level.THRESHOLD
+        assert "lookup_order of support_desk: ask → threshold" in console.notifications()
+        assert "proposed" not in console.screen_text() and "◇" not in console.screen_text()
+        shown = text(console, "#rule-text")
         assert "▶ threshold" in shown and "at this level 0 of these decisions" in shown
         assert "↑ ask → threshold by you, 0 s ago\n12 of 12 approved unchanged" in shown
 
 
-async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(console: Console) -> None:
-    async with console("") as desk:
-        await climbing(desk)
-        await typed(desk, "a", "s")
-        assert "select a tool with a proposed level first" in desk.notices()
-        await typed(desk, "G", "k", "a")
-        assert "no level is proposed for close_ticket: 3 of 10 decisions" in desk.notices()
-        await typed(desk, "j", "s")
-        assert isinstance(desk.app.screen, LevelScreen) and "▶ ask" in desk.screen()
-        await typed(desk, "enter", "1", "enter")
-        assert isinstance(desk.app.screen, LevelScreen) and "already at ask" in desk.screen()
-        await typed(desk, "2", "enter")
-        assert isinstance(desk.app.screen, ConfirmScreen)  # the evidence is the reason for a step that is proposed
-        await typed(desk, "n", "s", "3", "enter", "enter")
-        assert "except 1 in 10 as a spot check." in " ".join(desk.screen().split())
-        assert "a reason is required" in desk.screen()
-        desk.app.screen.query_one(Input).value = "it only reads"
-        await desk.press("enter")
-        assert await level(desk) is Level.SPOT_CHECKS
-        assert [(one.actor, one.why) for one in await other(desk).changes(*TOOL)] == [("ann", "it only reads")]
-        assert "↑ ask → spot checks by you" in text(desk, "#rule-text") and "it only reads" in text(desk, "#rule-text")
-        await typed(desk, "s", "1", "enter", "n", "o", "enter")
-        assert await level(desk) is Level.ASK and "↓ spot checks → ask by you" in text(desk, "#rule-text")
+async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await climbing(console)
+        await typed(console, "a", "s")
+        assert "select a tool with a proposed level first" in console.notifications()
+        await typed(console, "G", "k", "a")
+        assert "no level is proposed for close_ticket: 3 of 10 decisions" in console.notifications()
+        await typed(console, "j", "s")
+        assert isinstance(console.app.screen, LevelScreen) and "▶ ask" in console.screen_text()
+        await typed(console, "enter", "1", "enter")
+        assert isinstance(console.app.screen, LevelScreen) and "already at ask" in console.screen_text()
+        await typed(console, "2", "enter")
+        assert isinstance(console.app.screen, ConfirmScreen)  # the evidence is the reason for a step that is proposed
+        await typed(console, "n", "s", "3", "enter", "enter")
+        assert "except 1 in 10 as a spot check." in " ".join(console.screen_text().split())
+        assert "a reason is required" in console.screen_text()
+        console.app.screen.query_one(Input).value = "it only reads"
+        await console.press("enter")
+        assert await level(console) is Level.SPOT_CHECKS
+        assert [(one.actor, one.why) for one in await other(console).changes(*TOOL)] == [("ann", "it only reads")]
+        assert "↑ ask → spot checks by you" in text(console, "#rule-text") and "it only reads" in text(console, "#rule-text")
+        await typed(console, "s", "1", "enter", "n", "o", "enter")
+        assert await level(console) is Level.ASK and "↓ spot checks → ask by you" in text(console, "#rule-text")
 
 
-async def test_what_others_decide_is_weighed_while_it_is_on_the_screen(console: Console) -> None:
-    async with console("") as desk:
-        await climbing(desk, 9)
-        await desk.press("G")
-        assert "9 of 10 decisions" in desk.screen()
+async def test_what_others_decide_is_weighed_while_it_is_on_the_screen(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await climbing(console, 9)
+        await console.press("G")
+        assert "9 of 10 decisions" in console.screen_text()
         for number in range(2):
             call = ("lookup_order", {"order": str(number)})
-            await lessons.decided(desk.store, desk.project, "support_desk", call, Answer(DecisionKind.APPROVE), time.time(), sure=0.95)
-        await desk.seen("Rules  5  1 proposed", "11 of 11 approved unchanged")
-        chosen = view(desk).items.chosen
+            await lessons.add_decision(
+                console.store, console.project, "support_desk", call, Answer(DecisionKind.APPROVE), time.time(), sure=0.95
+            )
+        await console.until_shown("Rules  5  1 proposed", "11 of 11 approved unchanged")
+        chosen = view(console).items.chosen
         assert chosen and chosen.name == "lookup_order"
-        await other(desk).set(*TOOL, Level.THRESHOLD)
-        await desk.seen("↑ ask → threshold by bob")
+        await other(console).set(*TOOL, Level.THRESHOLD)
+        await console.until_shown("↑ ask → threshold by bob")
 
 
-async def test_without_a_ladder_the_list_says_what_it_is_and_how_it_is_switched_on(console: Console) -> None:
-    async with console("") as desk:
-        policy.write(desk.home.path)
-        await desk.press("f5", *["j"] * 8)
-        assert "off: no tool earns autonomy" in desk.screen() and "[autonomy] in the file switches it on" in desk.screen()
-        assert "Add the line [autonomy] to the file." in text(desk, "#rule-text")
-        await desk.press("p", "a", "s")
-        assert len(desk.app.screen_stack) == 1 and "no level is proposed now" in desk.notices()
-        policy.write(desk.home.path, lessons.POLICY)
-        await desk.seen("next level after 10 decisions, 70 %")
-        assert "decisions at least 10 by people, among the last 100 within 90 d" in text(desk, "#rule-text")
+async def test_without_a_ladder_the_list_says_what_it_is_and_how_it_is_switched_on(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        policy.write_policy(console.home.path)
+        await console.press("f5", *["j"] * 8)
+        assert "off: no tool earns autonomy" in console.screen_text() and "[autonomy] in the file switches it on" in console.screen_text()
+        assert "Add the line [autonomy] to the file." in text(console, "#rule-text")
+        await console.press("p", "a", "s")
+        assert len(console.app.screen_stack) == 1 and "no level is proposed now" in console.notifications()
+        policy.write_policy(console.home.path, lessons.POLICY)
+        await console.until_shown("next level after 10 decisions, 70 %")
+        assert "decisions at least 10 by people, among the last 100 within 90 d" in text(console, "#rule-text")
 
 
-async def test_names_that_agents_give_are_only_words(console: Console) -> None:
-    async with console("") as desk:
-        policy.write(desk.home.path, lessons.POLICY)
+async def test_names_that_agents_give_are_only_words(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        policy.write_policy(console.home.path, lessons.POLICY)
         odd = ("[red]x[/] \u202etool", {"a": 1})
-        await lessons.decided(desk.store, desk.project, "[i]agent[/]", odd, Answer(DecisionKind.APPROVE), time.time())
-        await desk.settle()
-        await desk.press("f5", "G")
-        assert "[red]x[/] ⟨U+202E⟩tool of [i]agent[/]" in desk.screen()
-        await desk.press("s", "4", "enter")
-        assert "From now on, for [red]x[/] ⟨U+202E⟩tool of [i]agent[/]: calls run without" in desk.screen()
+        await lessons.add_decision(console.store, console.project, "[i]agent[/]", odd, Answer(DecisionKind.APPROVE), time.time())
+        await console.settle()
+        await console.press("f5", "G")
+        assert "[red]x[/] ⟨U+202E⟩tool of [i]agent[/]" in console.screen_text()
+        await console.press("s", "4", "enter")
+        assert "From now on, for [red]x[/] ⟨U+202E⟩tool of [i]agent[/]: calls run without" in console.screen_text()
 
 
 async def fill(home: Home, what: str) -> None:
     """The home of a picture."""
     async with Store.open(home.database) as store:
-        of = await seed.project(store)
-        await policy.ruled_of(store, of, NOW)
+        of = await seed.add_project(store)
+        await policy.add_routed_reviews(store, of, NOW)
         if what == "climbing":
-            await lessons.earned_of(store, of, NOW)
-    policy.write(home.path, lessons.POLICY if what == "climbing" else policy.POLICY)
+            await lessons.add_autonomy_evidence(store, of, NOW)
+    policy.write_policy(home.path, lessons.POLICY if what == "climbing" else policy.POLICY)
 
 
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
@@ -172,8 +174,8 @@ def test_screen(
     name: str, what: str, size: tuple[int, int], theme: str, keys: Sequence[str], tmp_path: Path, snap_compare: Callable[..., bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    in_utc(monkeypatch)
+    use_utc(monkeypatch)
     monkeypatch.setattr(time, "time", lambda: NOW)  # the evidence is of the last days before
     home = Home(tmp_path).prepare()
     asyncio.run(fill(home, what))
-    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=pressing(keys))
+    assert snap_compare(Pictured(home, theme), terminal_size=size, run_before=press_keys(keys))

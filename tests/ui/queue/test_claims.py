@@ -12,7 +12,7 @@ from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review.context import ReviewContext, similar_title
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.widgets.tabs import TabBar
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import escalations, seed
 from tests.ui.queue.test_decisions import BATCH, MAIL, SQL
 from tests.ui.test_two_reviewers import second
@@ -20,78 +20,82 @@ from tests.ui.test_two_reviewers import second
 CLAIMED = re.compile(r"claimed by bob until (\d{4}-\d\d-\d\d )?\d\d:\d\d")
 
 
-def cursor(desk: Desk) -> int | None:
+def cursor(console: ConsoleDriver) -> int | None:
     """The id under the cursor."""
-    return desk.app.query_one(QueueList).cursor
+    return console.app.query_one(QueueList).cursor
 
 
-async def claimant(desk: Desk, review: int) -> str | None:
+async def claimant(console: ConsoleDriver, review: int) -> str | None:
     """Who has it, as it is stored."""
-    found: str | None = (await desk.store.one("SELECT claimed_by FROM reviews WHERE id = ?", (review,)))[0]
+    found: str | None = (await console.store.one("SELECT claimed_by FROM reviews WHERE id = ?", (review,)))[0]
     return found
 
 
-async def to_last(desk: Desk) -> None:
+async def to_last(console: ConsoleDriver) -> None:
     """Put the cursor on the newest review."""
-    await desk.settle()
-    await desk.press("G")
-    await desk.armed()
+    await console.settle()
+    await console.press("G")
+    await console.until_keys_accepted()
 
 
-async def needs_two(desk: Desk, *actions: Action) -> int:
+async def needs_two(console: ConsoleDriver, *actions: Action) -> int:
     """A review each of whose calls two people must let happen, under everybody's cursor."""
-    made = await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *actions))
-    await desk.store.db.execute("UPDATE actions SET reviewers = 2 WHERE review = ?", (made,))
+    made = await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *actions))
+    await console.store.db.execute("UPDATE actions SET reviewers = 2 WHERE review = ?", (made,))
     return made
 
 
-async def test_a_claim_keeps_the_others_off_and_is_given_back(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_claim_keeps_the_others_off_and_is_given_back(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
-        assert await claimant(ann, ann.ids[MAIL]) == "bob" and "claimed by you until" in bob.screen() and "c release" in bob.screen()
+        assert (
+            await claimant(ann, ann.review_ids[MAIL]) == "bob"
+            and "claimed by you until" in bob.screen_text()
+            and "c release" in bob.screen_text()
+        )
         await ann.settle()
-        assert CLAIMED.search(ann.screen())
+        assert CLAIMED.search(ann.screen_text())
         await ann.press("a")
-        assert re.search(r"bob has it until [-\d: ]+: claim it first, and say why you take it", ann.notices())
-        assert await ann.decided(ann.ids[MAIL]) == []
+        assert re.search(r"bob has it until [-\d: ]+: claim it first, and say why you take it", ann.notifications())
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == []
         await bob.press("c")
-        assert await claimant(ann, ann.ids[MAIL]) is None and "claimed by" not in bob.screen()
-        await ann.armed()
-        assert "claimed by" not in ann.screen()
+        assert await claimant(ann, ann.review_ids[MAIL]) is None and "claimed by" not in bob.screen_text()
+        await ann.until_keys_accepted()
+        assert "claimed by" not in ann.screen_text()
         await ann.press("a")
-        assert await ann.decided(ann.ids[MAIL]) == [(0, "approve", None, None)]
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
-async def test_a_claim_is_taken_with_a_reason_and_what_is_typed_stays(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_claim_is_taken_with_a_reason_and_what_is_typed_stays(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
         await ann.settle()
         await ann.press("c", *"she waits")
-        assert "bob has it until" in ann.screen()
+        assert "bob has it until" in ann.screen_text()
         await ann.press("escape")
-        assert await claimant(ann, ann.ids[MAIL]) == "bob"
+        assert await claimant(ann, ann.review_ids[MAIL]) == "bob"
         await ann.press("c")
         assert ann.app.screen.query_one(Input).value == "she waits"
         await ann.press("enter")
-        assert await claimant(ann, ann.ids[MAIL]) == "ann" and "claimed by you until" in ann.screen()
+        assert await claimant(ann, ann.review_ids[MAIL]) == "ann" and "claimed by you until" in ann.screen_text()
         log = await ann.store.one("SELECT actor, json_extract(body, '$.reason') FROM audit WHERE kind = 'claimed' ORDER BY seq DESC")
         assert log == ("ann", "she waits")
         await bob.settle()
-        assert "claimed by ann until" in bob.screen()
+        assert "claimed by ann until" in bob.screen_text()
         await bob.press("r")
-        assert "ann has it until" in bob.notices() and len(bob.app.screen_stack) == 1
+        assert "ann has it until" in bob.notifications() and len(bob.app.screen_stack) == 1
 
 
-async def test_a_reason_is_needed(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_reason_is_needed(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
         await ann.settle()
         await ann.press("c", "enter")
-        assert "a reason is required" in ann.screen() and await claimant(ann, ann.ids[MAIL]) == "bob"
+        assert "a reason is required" in ann.screen_text() and await claimant(ann, ann.review_ids[MAIL]) == "bob"
 
 
-async def test_a_claim_that_the_screen_has_not_heard_of(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_a_claim_that_the_screen_has_not_heard_of(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await ann.app._updates._turn.acquire()
         await bob.press("c")
         await ann.pilot.press("a")
@@ -100,144 +104,148 @@ async def test_a_claim_that_the_screen_has_not_heard_of(console: Console) -> Non
         await ann.pilot.pause(0.3)
         ann.app._updates._turn.release()
         await ann.settle()
-        assert ann.notices().count("bob has review 1") == 2 and await claimant(ann, ann.ids[MAIL]) == "bob"
-        assert await ann.decided(ann.ids[MAIL]) == []
+        assert ann.notifications().count("bob has review 1") == 2 and await claimant(ann, ann.review_ids[MAIL]) == "bob"
+        assert await ann.decisions_of(ann.review_ids[MAIL]) == []
 
 
-async def test_two_people_approve_the_same(console: Console) -> None:
-    async with console(grace_s=60) as ann, second(ann, grace_s=60) as bob:
+async def test_two_people_approve_the_same(start_console: StartConsole) -> None:
+    async with start_console(grace_s=60) as ann, second(ann, grace_s=60) as bob:
         review = await needs_two(ann, seed.mail("all@example.com"))
         await to_last(ann)
         await to_last(bob)
-        assert cursor(ann) == cursor(bob) == review and "needs 2 approvals" in ann.screen()
+        assert cursor(ann) == cursor(bob) == review and "needs 2 approvals" in ann.screen_text()
         await ann.press("a")
-        assert "1 of 2 approvals, by you: another person must approve the same" in ann.notices()
-        assert await ann.decided(review) == [] and cursor(ann) == ann.ids[-1] and "u undo" in ann.screen()
-        await ann.armed()
+        assert "1 of 2 approvals, by you: another person must approve the same" in ann.notifications()
+        assert await ann.decisions_of(review) == [] and cursor(ann) == ann.review_ids[-1] and "u undo" in ann.screen_text()
+        await ann.until_keys_accepted()
         await ann.press("G", "a")
-        assert "1 of 2 approvals, by you" in ann.screen() and await ann.decided(review) == []
+        assert "1 of 2 approvals, by you" in ann.screen_text() and await ann.decisions_of(review) == []
         await bob.settle()
-        assert "1 of 2 approvals, by ann" in bob.screen() and "approved by ann at" in bob.screen()
+        assert "1 of 2 approvals, by ann" in bob.screen_text() and "approved by ann at" in bob.screen_text()
         await bob.press("a")
-        assert await ann.decided(review) == [(0, "approve", None, None)]
+        assert await ann.decisions_of(review) == [(0, "approve", None, None)]
         await ann.settle()
-        assert "approved with ann by bob" in ann.screen()
+        assert "approved with ann by bob" in ann.screen_text()
 
 
-async def test_the_first_of_two_takes_it_back(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_the_first_of_two_takes_it_back(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("all@example.com"))
         await to_last(ann)
         await ann.press("a", "u")
-        await ann.seen("needs 2 approvals")
-        assert cursor(ann) == review and await ann.other.reviews.endorsements(review) == []
+        await ann.until_shown("needs 2 approvals")
+        assert cursor(ann) == review and await ann.bob.reviews.endorsements(review) == []
         await to_last(bob)
         await bob.press("a")
-        assert await ann.decided(review) == [] and [one.actor for one in await ann.other.reviews.endorsements(review)] == ["bob"]
+        assert await ann.decisions_of(review) == [] and [one.actor for one in await ann.bob.reviews.endorsements(review)] == ["bob"]
 
 
-async def test_each_call_of_a_batch_is_agreed_to(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_each_call_of_a_batch_is_agreed_to(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("one@example.com"), seed.mail("two@example.com", 1))
-        for desk in (ann, bob):
-            await to_last(desk)
-            await desk.press("a")
-            await desk.armed()
-            await desk.press("a")
-        assert [row[:2] for row in await ann.decided(review)] == [(0, "approve"), (1, "approve")]
+        for console in (ann, bob):
+            await to_last(console)
+            await console.press("a")
+            await console.until_keys_accepted()
+            await console.press("a")
+        assert [row[:2] for row in await ann.decisions_of(review)] == [(0, "approve"), (1, "approve")]
 
 
-async def test_the_second_sees_what_the_first_made_of_it(console: Console) -> None:
-    async with console() as ann:
+async def test_the_second_sees_what_the_first_made_of_it(start_console: StartConsole) -> None:
+    async with start_console() as ann:
         review = await needs_two(ann, seed.action("pay", {"amount": 400}))
-        await ann.other.reviews.decide(await ann.other.reviews.get(review), {0: Answer(DecisionKind.EDIT, args={"amount": 123})})
+        await ann.bob.reviews.decide(await ann.bob.reviews.get(review), {0: Answer(DecisionKind.EDIT, args={"amount": 123})})
         await to_last(ann)
-        assert "edited by bob at" in ann.screen() and "another person must edit it into the same" in ann.screen() and "123" in ann.screen()
+        assert (
+            "edited by bob at" in ann.screen_text()
+            and "another person must edit it into the same" in ann.screen_text()
+            and "123" in ann.screen_text()
+        )
         await ann.press("a")
-        assert await ann.decided(review) == [] and "1 of 2 edits, by bob; 1 of 2 approvals, by you" in ann.notices()
+        assert await ann.decisions_of(review) == [] and "1 of 2 edits, by bob; 1 of 2 approvals, by you" in ann.notifications()
 
 
-async def test_escalated_to_a_person_with_a_note(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
-        await ann.other.reviews.record_view(ann.ids[SQL], 900)
+async def test_escalated_to_a_person_with_a_note(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
+        await ann.bob.reviews.record_view(ann.review_ids[SQL], 900)
         await ann.press("exclamation_mark", *"bo")
-        assert "bob  here" in await ann.seen("bob")
+        assert "bob  here" in await ann.until_shown("bob")
         await ann.press("down", "enter", *"is this our customer?", "escape", "exclamation_mark")
         to, note = ann.app.screen.query(Input)
         assert (to.value, note.value) == ("bob", "is this our customer?")
         await ann.press("enter", "enter")
-        [made] = await ann.other.reviews.escalations(ann.ids[MAIL])
+        [made] = await ann.bob.reviews.escalations(ann.review_ids[MAIL])
         assert (made.recipient, made.actor, made.note) == ("bob", "ann", "is this our customer?")
-        assert re.search(r"↑ send_email", ann.screen()) and "↑ escalated to bob" in ann.screen()
-        assert "escalated by ann to you at" in await bob.seen("is this our customer?")
-        assert "send_email, review 1, to bob by ann" in bob.notices() and "to bob by" not in ann.notices()
+        assert re.search(r"↑ send_email", ann.screen_text()) and "↑ escalated to bob" in ann.screen_text()
+        assert "escalated by ann to you at" in await bob.until_shown("is this our customer?")
+        assert "send_email, review 1, to bob by ann" in bob.notifications() and "to bob by" not in ann.notifications()
         await bob.press("c")
         await ann.settle()
-        assert "claimed by bob" in ann.screen() and "↑ escalated to bob" in ann.screen()
+        assert "claimed by bob" in ann.screen_text() and "↑ escalated to bob" in ann.screen_text()
 
 
-async def test_what_another_has_is_not_escalated_and_the_note_is_not_lost(console: Console) -> None:
-    async with console() as ann, second(ann) as bob:
+async def test_what_another_has_is_not_escalated_and_the_note_is_not_lost(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
         await ann.press("exclamation_mark", *"leads", "enter", *"why")
         await bob.press("c")
         await ann.press("enter")
-        assert "bob has review 1" in ann.notices()
+        assert "bob has review 1" in ann.notifications()
         to, note = ann.app.screen.query(Input)
-        assert (to.value, note.value) == ("leads", "why") and await ann.other.reviews.escalations(ann.ids[MAIL]) == []
+        assert (to.value, note.value) == ("leads", "why") and await ann.bob.reviews.escalations(ann.review_ids[MAIL]) == []
 
 
-async def test_who_looked_and_for_how_long(console: Console) -> None:
-    async with console() as ann:
+async def test_who_looked_and_for_how_long(start_console: StartConsole) -> None:
+    async with start_console() as ann:
         await ann.pilot.pause(0.9)
-        [look] = await ann.other.reviews.views(ann.ids[MAIL])
+        [look] = await ann.bob.reviews.views(ann.review_ids[MAIL])
         assert look.reviewer == "ann" and look.looked_ms >= 700
         await ann.press("j", "j", "j")
         await ann.settle()
-        assert (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms > look.looked_ms
-        assert await ann.other.reviews.views(ann.ids[SQL]) == []
-    async with console("empty") as again:
-        looks = await again.other.reviews.views(ann.ids[BATCH])
+        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms > look.looked_ms
+        assert await ann.bob.reviews.views(ann.review_ids[SQL]) == []
+    async with start_console("empty") as again:
+        looks = await again.bob.reviews.views(ann.review_ids[BATCH])
         assert not looks or looks[0].looked_ms >= 700
 
 
-async def test_a_list_alone_is_no_look(console: Console) -> None:
-    async with console(size=(80, 24)) as ann:
+async def test_a_list_alone_is_no_look(start_console: StartConsole) -> None:
+    async with start_console(size=(80, 24)) as ann:
         await ann.pilot.pause(0.9)
-        assert await ann.other.reviews.views(ann.ids[MAIL]) == []
+        assert await ann.bob.reviews.views(ann.review_ids[MAIL]) == []
         await ann.press("enter")
         await ann.pilot.pause(0.9)
-        assert len(await ann.other.reviews.views(ann.ids[MAIL])) == 1
+        assert len(await ann.bob.reviews.views(ann.review_ids[MAIL])) == 1
         await ann.press("escape")
-        stored = (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms
+        stored = (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms
         await ann.pilot.pause(0.9)
-        assert (await ann.other.reviews.views(ann.ids[MAIL]))[0].looked_ms == stored
+        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms == stored
 
 
-async def test_similar_ones_and_people(console: Console) -> None:
-    async with console("empty", size=(160, 40)) as ann:
-        await escalations.routed_of(ann.store, ann.project, ann.app._clock())
-        await ann.armed()
-        await ann.seen("Similar 2 of 3 approved", "People 2")
-        screen = ann.screen()
+async def test_similar_ones_and_people(start_console: StartConsole) -> None:
+    async with start_console("empty", size=(160, 40)) as ann:
+        await escalations.add_escalations(ann.store, ann.project, ann.app._clock())
+        await ann.until_keys_accepted()
+        await ann.until_shown("Similar 2 of 3 approved", "People 2")
+        screen = ann.screen_text()
         assert "↑ escalated to leads" in screen and "claimed by eve until" in screen and "rejects in" in screen
         assert screen.index("✗ PaymentError") < screen.index("420 euros is above my limit") < screen.index("to take over")
         ann.app.query_one("#tabs", TabBar).choose("Done so far")
         await ann.press("right_square_bracket")
-        assert re.search(r"✎ edited by bob 1 d ago +│", ann.screen()) and "amount: 10.0 → 5.0" in ann.screen()
+        assert re.search(r"✎ edited by bob 1 d ago +│", ann.screen_text()) and "amount: 10.0 → 5.0" in ann.screen_text()
         await ann.press("right_square_bracket")
-        assert re.search(r"seen +by eve for 42 s", ann.screen()) and "taken up by eve" in ann.screen()
+        assert re.search(r"seen +by eve for 42 s", ann.screen_text()) and "taken up by eve" in ann.screen_text()
         around = ann.app.query_one(ReviewPane).review_context
         answered = [replace(past, allowed=(DecisionKind.RESPOND,)) for past in around.similar] if around else []
         assert similar_title(ReviewContext(answered)) == "Similar 3"  # nothing to approve there
 
 
-async def test_a_claim_elsewhere_moves_nothing_that_is_read(console: Console) -> None:
-    async with console("empty") as ann, second(ann) as bob:
+async def test_a_claim_elsewhere_moves_nothing_that_is_read(start_console: StartConsole) -> None:
+    async with start_console("empty") as ann, second(ann) as bob:
         long = seed.action("write", {"text": "\n".join(f"line {n}" for n in range(200))})
-        await seed.ask(ann.store, ann.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, long))
-        await ann.armed()
+        await seed.add_waiting_run(ann.store, ann.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, long))
+        await ann.until_keys_accepted()
         await ann.press("ctrl+d", "ctrl+d")
         before = ann.app.query_one("#arguments").scroll_offset
         await bob.press("c")
-        await ann.seen("claimed by bob")
+        await ann.until_shown("claimed by bob")
         assert before.y > 0 and ann.app.query_one("#arguments").scroll_offset == before

@@ -16,132 +16,132 @@ from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.widgets.tabs import TabBar
-from tests.support.harness import Place
-from tests.support.sample_run import SAMPLES, Job
-from tests.ui.conftest import Console, Desk, opened
+from tests.support.harness import SandboxFactory
+from tests.support.sample_run import SAMPLES, SampleRun
+from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
 
-Open = Callable[..., contextlib.AbstractAsyncContextManager[Desk]]
+Open = Callable[..., contextlib.AbstractAsyncContextManager[ConsoleDriver]]
 
 
 @pytest.fixture
-def at_work(own: Callable[[str], Place]) -> Open:
-    """A console beside a worker with the sample agents, once a run waits: `async with at_work("writing_room", "write …") as desk`."""
+def at_work(new_sandbox: SandboxFactory) -> Open:
+    """A console beside a worker with the sample agents, once a run waits: `async with at_work("writing_room", "write …") as console`."""
 
     @contextlib.asynccontextmanager
-    async def start(agent: str, request: str, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Desk]:
-        place = own(SAMPLES)
-        place.start()
-        job = Job(place, agent, request)
-        review = int((await asyncio.to_thread(job.asked))["review"])
-        async with Store.open(place.home.database) as store, Store.open(place.home.database) as mine:
-            app = HitlApp(opened(Inbox(mine, "ann")), Settings(), NoWorkers(), place.home)
+    async def start(agent: str, request: str, size: tuple[int, int] = (120, 36)) -> AsyncIterator[ConsoleDriver]:
+        sandbox = new_sandbox(SAMPLES)
+        sandbox.start()
+        job = SampleRun(sandbox, agent, request)
+        review = int((await asyncio.to_thread(job.open_review))["review"])
+        async with Store.open(sandbox.home.database) as store, Store.open(sandbox.home.database) as mine:
+            app = HitlApp(opens(Inbox(mine, "ann")), Settings(), NoWorkers(), sandbox.home)
             async with app.run_test(size=size, notifications=True) as pilot:
-                desk = Desk(app, pilot, store, 1, place.home, Inbox(store, "bob"), [review])
-                await desk.armed()
-                yield desk
+                console = ConsoleDriver(app, pilot, store, 1, sandbox.home, Inbox(store, "bob"), [review])
+                await console.until_keys_accepted()
+                yield console
 
     return start
 
 
-def area(desk: Desk, selector: str) -> TextArea:
+def area(console: ConsoleDriver, selector: str) -> TextArea:
     """A text area of the open dialog."""
-    return desk.app.screen.query_one(selector, TextArea)
+    return console.app.screen.query_one(selector, TextArea)
 
 
-async def asked_again(desk: Desk) -> int:
+async def asked_again(console: ConsoleDriver) -> int:
     """The next review of the run, under the cursor."""
     for _ in range(400):
-        await desk.settle()
-        shown = desk.app.query_one(ReviewPane).review
-        if shown and shown.row.id > desk.ids[-1] and shown.row.state == "open":
-            desk.ids.append(shown.row.id)
-            await desk.armed()
+        await console.settle()
+        shown = console.app.query_one(ReviewPane).review
+        if shown and shown.row.id > console.review_ids[-1] and shown.row.state == "open":
+            console.review_ids.append(shown.row.id)
+            await console.until_keys_accepted()
             return shown.row.id
-        await desk.pilot.pause(0.05)
+        await console.pilot.pause(0.05)
         if shown and shown.row.state != "open":
-            await desk.press("j")
-    raise AssertionError(desk.screen())
+            await console.press("j")
+    raise AssertionError(console.screen_text())
 
 
 async def test_a_draft_goes_to_and_fro_and_a_version_is_accepted(at_work: Open) -> None:
-    async with at_work("writing_room", "write about the winter lamp") as desk:
-        screen = await desk.seen("winter-lamp", "another pass")
+    async with at_work("writing_room", "write about the winter lamp") as console:
+        screen = await console.until_shown("winter-lamp", "another pass")
         assert "# A lamp for the dark months" in screen and "like a sunset." in screen
         assert "Versions" not in screen
 
-        await desk.press("w")
-        await desk.press(*"shorter")
-        text = area(desk, "#draft-text")
+        await console.press("w")
+        await console.press(*"shorter")
+        text = area(console, "#draft-text")
         text.text = text.text.replace("289 EUR", "279 EUR")
-        await desk.seen("It costs 279 EUR")
-        await desk.press("enter")
-        ((slot, kind, args, message),) = await desk.decided(desk.ids[0])
+        await console.until_shown("It costs 279 EUR")
+        await console.press("enter")
+        ((slot, kind, args, message),) = await console.decisions_of(console.review_ids[0])
         assert (slot, kind, message) == (0, "reject", "shorter") and "279 EUR" in str(args)
-        assert "↻ sent back by you" in desk.screen()
+        assert "↻ sent back by you" in console.screen_text()
 
-        await asked_again(desk)
-        screen = await desk.seen("Versions 2")
+        await asked_again(console)
+        screen = await console.until_shown("Versions 2")
         assert "version 2 against version 1 as you left it" in screen
-        assert desk.app.query_one("#tabs", TabBar).chosen == "Versions"
-        await desk.press("o")
-        await desk.seen("sent back by you", ": shorter", "version 1, as it was first proposed")
-        await desk.press("o")
+        assert console.app.query_one("#tabs", TabBar).chosen == "Versions"
+        await console.press("o")
+        await console.until_shown("sent back by you", ": shorter", "version 1, as it was first proposed")
+        await console.press("o")
 
-        await desk.armed()
-        await desk.press("e", "ctrl+o")
-        await desk.seen("version 1, as ann left it")
-        assert "like a sunset." in area(desk, "#draft-text").text and "279 EUR" in area(desk, "#draft-text").text
-        await desk.press("ctrl+s")
-        ((_, kind, args, _),) = await desk.decided(desk.ids[1])
+        await console.until_keys_accepted()
+        await console.press("e", "ctrl+o")
+        await console.until_shown("version 1, as ann left it")
+        assert "like a sunset." in area(console, "#draft-text").text and "279 EUR" in area(console, "#draft-text").text
+        await console.press("ctrl+s")
+        ((_, kind, args, _),) = await console.decisions_of(console.review_ids[1])
         assert kind == "edit" and "like a sunset." in str(args) and "279 EUR" in str(args)
 
 
 async def test_a_call_is_sent_back_and_comes_again(at_work: Open) -> None:
-    async with at_work("support_desk", "answer T-103", size=(80, 24)) as desk:
-        await desk.press("enter", "w")
-        area(desk, "#draft-text").text = '{"order": "9915", "amount": 60, "reason": "charged twice"}'
-        await desk.press(*"keep 4.50 for the post", "enter")
-        await asked_again(desk)
-        await desk.press("enter")
-        await desk.seen("refund", "60", "Versions 2")
-        await desk.press("a")
-        assert [row[1] for row in await desk.decided(desk.ids[1])] == ["approve"]
+    async with at_work("support_desk", "answer T-103", size=(80, 24)) as console:
+        await console.press("enter", "w")
+        area(console, "#draft-text").text = '{"order": "9915", "amount": 60, "reason": "charged twice"}'
+        await console.press(*"keep 4.50 for the post", "enter")
+        await asked_again(console)
+        await console.press("enter")
+        await console.until_shown("refund", "60", "Versions 2")
+        await console.press("a")
+        assert [row[1] for row in await console.decisions_of(console.review_ids[1])] == ["approve"]
 
 
-async def test_what_is_typed_for_another_pass_is_kept_and_checked(console: Console) -> None:
-    async with console() as desk:
-        await desk.press("w", "enter")
-        await desk.seen("another pass needs a note")
-        area(desk, "#draft-text").text = "{nope"
-        await desk.press(*"so", "ctrl+s")
-        await desk.seen("is not JSON")
-        await desk.press("escape")
-        assert await desk.decided(desk.ids[0]) == []
-        await desk.press("w")
-        assert (area(desk, "#draft-text").text, area(desk, "#note").text) == ("{nope", "so")
+async def test_what_is_typed_for_another_pass_is_kept_and_checked(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("w", "enter")
+        await console.until_shown("another pass needs a note")
+        area(console, "#draft-text").text = "{nope"
+        await console.press(*"so", "ctrl+s")
+        await console.until_shown("is not JSON")
+        await console.press("escape")
+        assert await console.decisions_of(console.review_ids[0]) == []
+        await console.press("w")
+        assert (area(console, "#draft-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
 @pytest.mark.parametrize(("place", "why"), [(5, "takes no other pass"), (6, "reject is not allowed here")])
-async def test_where_nobody_reads_the_note_there_is_no_other_pass(console: Console, place: int, why: str) -> None:
-    async with console() as desk:
-        await desk.press("g", *["j"] * place)
-        await desk.armed()
-        await desk.press("w")
-        assert why in desk.notices()
-        assert len(desk.app.screen_stack) == 1
+async def test_where_nobody_reads_the_note_there_is_no_other_pass(start_console: StartConsole, sandbox: int, why: str) -> None:
+    async with start_console() as console:
+        await console.press("g", *["j"] * sandbox)
+        await console.until_keys_accepted()
+        await console.press("w")
+        assert why in console.notifications()
+        assert len(console.app.screen_stack) == 1
 
 
-async def test_hidden_characters_of_a_draft_are_edited_as_json(console: Console) -> None:
+async def test_hidden_characters_of_a_draft_are_edited_as_json(start_console: StartConsole) -> None:
     from hitl_tui.model import DecisionKind, PauseKind
 
-    async with console("nothing") as desk:
+    async with start_console("nothing") as console:
         allowed = (DecisionKind.APPROVE, DecisionKind.EDIT, DecisionKind.REJECT)
         odd = seed.pause(PauseKind.DRAFT, seed.action("note", "pay \u202eevil\u202c a\u200bb\r\nend", allowed=allowed))
-        review = await seed.ask(desk.store, desk.project, "mail_assistant", odd)
-        await desk.seen("note")
-        await desk.armed()
-        await desk.press("e")
-        assert area(desk, "#draft-text").text == '"pay \\u202eevil\\u202c a\\u200bb\\r\\nend"'
-        await desk.press("ctrl+s")
-        assert await desk.decided(review) == [(0, "edit", '"pay \u202eevil\u202c a\u200bb\\r\\nend"', None)]
+        review = await seed.add_waiting_run(console.store, console.project, "mail_assistant", odd)
+        await console.until_shown("note")
+        await console.until_keys_accepted()
+        await console.press("e")
+        assert area(console, "#draft-text").text == '"pay \\u202eevil\\u202c a\\u200bb\\r\\nend"'
+        await console.press("ctrl+s")
+        assert await console.decisions_of(review) == [(0, "edit", '"pay \u202eevil\u202c a\u200bb\\r\\nend"', None)]

@@ -8,36 +8,36 @@ import pytest
 
 from hitl_tui.model import RunState
 from hitl_tui.store import failed_runs
-from tests.ui.conftest import Console, Desk
+from tests.ui.conftest import ConsoleDriver, StartConsole
 
 ERROR = "ConnectionError: the line is dead"
 
 
-async def failed(desk: Desk) -> tuple[int, int]:
+async def failed(console: ConsoleDriver) -> tuple[int, int]:
     """A run that failed, put before a person, with the cursor on it; the run and its review."""
-    (run,) = await desk.store.one("SELECT max(id) FROM runs")
-    await desk.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
-    await desk.store.write("UPDATE runs SET state = 'failed', error = ?, ended_at = ? WHERE id = ?", (ERROR, time.time(), run))
-    assert await failed_runs.settle(desk.store, run, wanted=True)
-    (review,) = await desk.store.one("SELECT max(id) FROM reviews")
-    await desk.armed()
+    (run,) = await console.store.one("SELECT max(id) FROM runs")
+    await console.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
+    await console.store.write("UPDATE runs SET state = 'failed', error = ?, ended_at = ? WHERE id = ?", (ERROR, time.time(), run))
+    assert await failed_runs.settle(console.store, run, wanted=True)
+    (review,) = await console.store.one("SELECT max(id) FROM reviews")
+    await console.until_keys_accepted()
     return run, review
 
 
 @pytest.mark.parametrize(("key", "kind", "then"), [("a", "approve", RunState.QUEUED), ("r", "reject", RunState.FAILED)])
-async def test_a_failed_run_is_tried_again_or_left(console: Console, key: str, kind: str, then: RunState) -> None:
-    async with console() as ann:
+async def test_a_failed_run_is_tried_again_or_left(start_console: StartConsole, key: str, kind: str, then: RunState) -> None:
+    async with start_console() as ann:
         run, review = await failed(ann)
-        screen = await ann.seen("failed run", ERROR, "tries it again, from its last checkpoint", "leaves it failed")
+        screen = await ann.until_shown("failed run", ERROR, "tries it again, from its last checkpoint", "leaves it failed")
         assert "escalated to anybody" in screen
         for dead in ("enter", "escape", "e", "m", "w"):
             await ann.press(dead)
-        assert await ann.decided(review) == []
-        await ann.armed()
+        assert await ann.decisions_of(review) == []
+        await ann.until_keys_accepted()
         await ann.press(key)
         if key == "r":
             await ann.press("enter")
-        ((_, said, _, _),) = await ann.decided(review)
+        ((_, said, _, _),) = await ann.decisions_of(review)
         assert said == kind
         assert await failed_runs.apply(ann.store, review, time.time())
-        assert (await ann.other.runs.get(run)).state is then
+        assert (await ann.bob.runs.get(run)).state is then

@@ -9,74 +9,83 @@ from hitl_tui.oversight.statistics import Pace, Reader, Times
 from hitl_tui.ui.dialogs.reject import RejectScreen
 from hitl_tui.ui.queue import fatigue_guard
 from hitl_tui.ui.queue.view import QueueView
-from tests.support import attention_homes
-from tests.ui.conftest import Console, Desk
+from tests.support import attention_checks
+from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 
 
-async def ask(desk: Desk, lines: int = 1, risk: str = "irreversible", count: int = 1) -> list[int]:
+async def ask(console: ConsoleDriver, lines: int = 1, risk: str = "irreversible", count: int = 1) -> list[int]:
     """Mails that wait, with bodies of so many lines."""
     body = "\n".join(f"line {number} of what is to be read before it is sent" for number in range(lines))
     what = seed.action("send_email", {"to": "ann@example.com", "body": body})
     found = [
-        await seed.ask(desk.store, desk.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, what, risk=risk)) for _ in range(count)
+        await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, what, risk=risk))
+        for _ in range(count)
     ]
-    await show(desk, found[0])
+    await show(console, found[0])
     return found
 
 
-async def told(desk: Desk, text: str) -> None:
+async def told(console: ConsoleDriver, text: str) -> None:
     """Wait until that was said on the side."""
     for _ in range(100):
-        if text in desk.notices():
+        if text in console.notifications():
             return
-        await desk.pilot.pause(0.05)
-    raise AssertionError(desk.notices())
+        await console.pilot.pause(0.05)
+    raise AssertionError(console.notifications())
 
 
-async def show(desk: Desk, review: int) -> None:
+async def show(console: ConsoleDriver, review: int) -> None:
     """Put the cursor on a review, and wait until keys decide it."""
-    await desk.settle()
-    desk.app.query_one(QueueView).go_to(review)
-    await desk.armed()
+    await console.settle()
+    console.app.query_one(QueueView).go_to(review)
+    await console.until_keys_accepted()
 
 
-async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with console("nothing") as desk:
-        await attention_homes.decided(desk.store, desk.project, 4, looked_ms=100)
-        await ask(desk, 60, "reversible")
-        await desk.press("a")
-        await told(desk, "5 of your last 5 decisions were faster than they can be read; take your time")
+async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_console("nothing") as console:
+        await attention_checks.approve_mails(console.store, console.project, 4, looked_ms=100)
+        await ask(console, 60, "reversible")
+        await console.press("a")
+        await told(console, "5 of your last 5 decisions were faster than they can be read; take your time")
 
-        (long,) = await ask(desk, 60)
-        await desk.press("a")
-        assert await desk.decided(long) == [] and "scroll to the end first (you have been fast; it is irreversible)" in desk.notices()
-        await desk.press("r")
-        assert isinstance(desk.app.screen, RejectScreen)  # everything else is as ever
-        await desk.press("escape", "enter", "G")
-        await desk.armed()
-        await desk.press("a")
-        assert [row[1] for row in await desk.decided(long)] == ["approve"]
+        (long,) = await ask(console, 60)
+        await console.press("a")
+        assert (
+            await console.decisions_of(long) == []
+            and "scroll to the end first (you have been fast; it is irreversible)" in console.notifications()
+        )
+        await console.press("r")
+        assert isinstance(console.app.screen, RejectScreen)  # everything else is as ever
+        await console.press("escape", "enter", "G")
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert [row[1] for row in await console.decisions_of(long)] == ["approve"]
 
         monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 600.0)
-        (short,) = await ask(desk)
-        await desk.press("a")
-        assert await desk.decided(short) == [] and "more first (you have been fast; it is irreversible)" in desk.notices()
+        (short,) = await ask(console)
+        await console.press("a")
+        assert await console.decisions_of(short) == [] and "more first (you have been fast; it is irreversible)" in console.notifications()
         monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 0.1)
-        await desk.press("a")
-        assert [row[1] for row in await desk.decided(short)] == ["approve"]
-        assert desk.notices().count("take your time") <= 1
+        await console.press("a")
+        assert [row[1] for row in await console.decisions_of(short)] == ["approve"]
+        assert console.notifications().count("take your time") <= 1
 
 
-async def test_who_takes_their_time_is_never_kept(console: Console) -> None:
-    async with console("nothing") as desk:
-        await attention_homes.decided(desk.store, desk.project, 2)
-        (first, second) = await ask(desk, 60, count=2)
-        await desk.press("a")
-        await desk.pilot.pause(fatigue_guard.SOON_S + 0.1)
-        await desk.armed()
-        await desk.press("a")
-        assert [row[1] for id_ in (first, second) for row in await desk.decided(id_)] == ["approve", "approve"] and not desk.notices()
+async def test_who_takes_their_time_is_never_kept(start_console: StartConsole) -> None:
+    async with start_console("nothing") as console:
+        await attention_checks.approve_mails(console.store, console.project, 2)
+        (first, second) = await ask(console, 60, count=2)
+        await console.press("a")
+        await console.pilot.pause(fatigue_guard.SOON_S + 0.1)
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert [row[1] for id_ in (first, second) for row in await console.decisions_of(id_)] == [
+            "approve",
+            "approve",
+        ] and not console.notifications()
 
 
 def test_the_notice_tells_figures() -> None:
@@ -88,15 +97,15 @@ def test_the_notice_tells_figures() -> None:
     assert fatigue_guard.told(reader, []) == "9 of your last 20 decisions were faster than they can be read; take your time"
 
 
-async def test_an_attention_check_is_told_at_once_and_one_key_away(console: Console) -> None:
-    async with console("nothing") as desk:
+async def test_an_attention_check_is_told_at_once_and_one_key_away(start_console: StartConsole) -> None:
+    async with start_console("nothing") as console:
         for keys, said in ((("a",), "you missed it"), (("t",), "you caught it"), (("!", *"bob", "enter", "enter"), "you caught it")):
-            check = await attention_homes.made(desk.store, desk.project)
-            await show(desk, check.row.id)
-            assert "attention" not in desk.screen().lower()
-            await desk.press(*keys)
-            assert "it would never have run" in await desk.seen("Attention check", said, "What was wrong:")
-            await desk.press("a", "enter")  # a key that was meant for the next review decides nothing here
-            assert len(desk.app.screen_stack) == 1
-        assert (await desk.store.one("SELECT count(*), sum(caught) FROM attention")) == (3, 2)
-        assert (await desk.store.one("SELECT count(*) FROM reviews WHERE state = 'open'")) == (0,)
+            check = await attention_checks.add_attention_check(console.store, console.project)
+            await show(console, check.row.id)
+            assert "attention" not in console.screen_text().lower()
+            await console.press(*keys)
+            assert "it would never have run" in await console.until_shown("Attention check", said, "What was wrong:")
+            await console.press("a", "enter")  # a key that was meant for the next review decides nothing here
+            assert len(console.app.screen_stack) == 1
+        assert (await console.store.one("SELECT count(*), sum(caught) FROM attention")) == (3, 2)
+        assert (await console.store.one("SELECT count(*) FROM reviews WHERE state = 'open'")) == (0,)
