@@ -122,10 +122,10 @@ async def test_what_is_typed_for_another_pass_is_kept_and_checked(start_console:
         assert (area(console, "#draft-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
-@pytest.mark.parametrize(("place", "why"), [(5, "takes no other pass"), (6, "reject is not allowed here")])
-async def test_where_nobody_reads_the_note_there_is_no_other_pass(start_console: StartConsole, sandbox: int, why: str) -> None:
+@pytest.mark.parametrize(("position", "why"), [(5, "takes no other pass"), (6, "reject is not allowed here")])
+async def test_where_nobody_reads_the_note_there_is_no_other_pass(start_console: StartConsole, position: int, why: str) -> None:
     async with start_console() as console:
-        await console.press("g", *["j"] * sandbox)
+        await console.press("g", *["j"] * position)
         await console.until_keys_accepted()
         await console.press("w")
         assert why in console.notifications()

@@ -64,11 +64,11 @@ async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(
         await console.press("a")
         assert [row[1] for row in await console.decisions_of(long)] == ["approve"]
 
-        monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 600.0)
+        monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 600.0)
         (short,) = await ask(console)
         await console.press("a")
         assert await console.decisions_of(short) == [] and "more first (you have been fast; it is irreversible)" in console.notifications()
-        monkeypatch.setattr(fatigue_guard, "needed_s", lambda size: 0.1)
+        monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 0.1)
         await console.press("a")
         assert [row[1] for row in await console.decisions_of(short)] == ["approve"]
         assert console.notifications().count("take your time") <= 1
