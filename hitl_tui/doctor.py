@@ -104,7 +104,7 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
             findings.append(Finding("policy", False, str(error)))
             continue
         findings.append(Finding("policy", True, str(path)))
-        findings += [Finding("notices", False, f"{what}; {todo}") for _, what, todo in notify.problems(policy.notify)]
+        findings += [Finding("notifications", False, f"{what}; {todo}") for _, what, todo in notify.problems(policy.notify)]
     return findings
 
 
@@ -166,7 +166,7 @@ def _rows(home: Home, mend: bool) -> list[Finding]:
 async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
     async with Store.open(home.database) as store:
         said = await repair.mend(store, is_gone, await agents.list_workers(store), mend)
-        return said + await repair.adopt(store, waiting, mend) + await repair.remember(store, mend)
+        return said + await repair.adopt(store, waiting, mend) + await repair.rebuild_history(store, mend)
 
 
 def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[Finding]:

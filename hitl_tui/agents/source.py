@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from hitl_tui.model import Action, Agent, Answer, Ban, Call, Head, Json, Pause, PauseKind, Run, Sent, TakeOver
+from hitl_tui.model import Action, Agent, Answer, BlockedCall, Call, Head, Json, Pause, PauseKind, Run, Submission, Takeover
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
 from hitl_tui.policy.confidence import ConfidenceSource as ConfidenceSource
 
@@ -228,7 +228,7 @@ class Thread(Protocol):
     def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
         """Show tools the keys of the decisions they run on, all joined and by tool call: with them, idempotent tools act once."""
 
-    def forbid(self, bans: Sequence[Ban]) -> None:
+    def forbid(self, blocked: Sequence[BlockedCall]) -> None:
         """Stop these tool calls if they are about to run."""
 
     async def deliver_lessons(self) -> str:
@@ -236,7 +236,7 @@ class Thread(Protocol):
 
     # After a crash
 
-    async def restore_refusals(self, sent: Sequence[Sent]) -> bool:
+    async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         """Put back refusals that a crash cut out of a half-applied tool gate. True if the state was changed."""
 
     def finish_step(self) -> AsyncIterator[StreamEvent]:
@@ -247,7 +247,7 @@ class Thread(Protocol):
 
     # Takeover
 
-    async def apply_handback(self, takeover: TakeOver, failed: bool) -> AppliedHandback:
+    async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
         """Apply what a person did in the agent's place, marked with the takeover's number. `failed`: the run had ended with an error.
 
         Raises:

@@ -36,7 +36,7 @@ from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
 from hitl_tui.agents.takeover_updates import HandbackUpdates
 from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, Ban, DecisionKind, Head, Pause, PauseKind, Run, Sent, TakeOver
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Head, Pause, PauseKind, Run, Submission, Takeover
 
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
@@ -188,10 +188,10 @@ class LocalThread:
         if whole:
             self._config = _with_configurable(self._config, {"hitl_decision_id": whole, "hitl_decision_ids": dict(by_call)})
 
-    def forbid(self, bans: Sequence[Ban]) -> None:
+    def forbid(self, blocked: Sequence[BlockedCall]) -> None:
         """Stop these calls if they are about to run. The graph's own callbacks stay."""
-        if bans:
-            self._config = {**self._config, "callbacks": [ToolGuard(bans)]}
+        if blocked:
+            self._config = {**self._config, "callbacks": [ToolGuard(blocked)]}
 
     async def deliver_lessons(self) -> str:
         """Update the long-term store that the graph brings along, if it has one."""
@@ -225,7 +225,7 @@ class LocalThread:
 
     # After a crash
 
-    async def restore_refusals(self, sent: Sequence[Sent]) -> bool:
+    async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         """Put back the refusals of a mixed decision at a tool gate, if a worker died between its two halves."""
         restored = False
         for answered in sent:
@@ -261,7 +261,7 @@ class LocalThread:
 
     # Takeover
 
-    async def apply_handback(self, takeover: TakeOver, failed: bool) -> AppliedHandback:
+    async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
         """Write the plan as state updates. The last checkpoint carries the takeover's number, so a crash cannot apply it twice."""
         state, snapshot = await self._read(stopped=not failed)
         checkpoint = await self._saver.aget_tuple(self._config)

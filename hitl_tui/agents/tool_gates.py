@@ -12,7 +12,7 @@ from langgraph.types import StateSnapshot
 from hitl_tui import canonical_json
 from hitl_tui.agents.interrupts import EDITED, as_edited
 from hitl_tui.agents.messages import messages_in, unanswered
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Sent
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Submission
 from hitl_tui.validation import rejection_text
 
 
@@ -102,7 +102,7 @@ def _edited(message: AIMessage, answers: Mapping[str | None, Answer]) -> AIMessa
 # After a crash between the two halves of a mixed decision
 
 
-def message_without_refusals(values: Any, sent: Sent) -> AIMessage | None:
+def message_without_refusals(values: Any, sent: Submission) -> AIMessage | None:
     """The gated message, if the refused calls are still missing from it: the worker died before it put them back."""
     if sent.kind is not PauseKind.TOOL_GATE:
         return None
@@ -115,14 +115,14 @@ def message_without_refusals(values: Any, sent: Sent) -> AIMessage | None:
     return None
 
 
-def approved_calls_ended(values: Any, sent: Sent) -> bool:
+def approved_calls_ended(values: Any, sent: Submission) -> bool:
     """Whether every approved call has its result."""
     done = {m.tool_call_id for m in messages_in(values) if isinstance(m, ToolMessage)}
     approved = (action.tool_call for action in sent.actions if not is_refused(sent.by_slot[action.slot]))
     return all(call in done for call in approved)
 
 
-def calls_of(sent: Sent, message: AIMessage) -> dict[int, Mapping[str, Any]]:
+def calls_of(sent: Submission, message: AIMessage) -> dict[int, Mapping[str, Any]]:
     """Every call of the gate by slot, with the arguments that were decided, in a message's form; those in the message as they are."""
     held: dict[str | None, Mapping[str, Any]] = {call["id"]: dict(call) for call in message.tool_calls}
     return {
@@ -132,6 +132,6 @@ def calls_of(sent: Sent, message: AIMessage) -> dict[int, Mapping[str, Any]]:
     }
 
 
-def _decided_args(action: Action, sent: Sent) -> Any:
+def _decided_args(action: Action, sent: Submission) -> Any:
     answer = sent.by_slot[action.slot]
     return answer.args if answer.kind is DecisionKind.EDIT else action.args

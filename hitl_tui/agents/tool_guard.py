@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Forbidden
-from hitl_tui.model import Ban, Json
+from hitl_tui.model import BlockedCall, Json
 
 
 class ToolGuard(BaseCallbackHandler):
@@ -24,8 +24,8 @@ class ToolGuard(BaseCallbackHandler):
     raise_error = True
     run_inline = True
 
-    def __init__(self, bans: Iterable[Ban]) -> None:
-        self._bans = {(ban.tool_call, ban.name): ban for ban in bans}
+    def __init__(self, blocked: Iterable[BlockedCall]) -> None:
+        self._blocked = {(one.tool_call, one.name): one for one in blocked}
         self._new: set[str | None] = set()
 
     def on_llm_end(self, response: LLMResult, **_: Any) -> None:
@@ -43,20 +43,20 @@ class ToolGuard(BaseCallbackHandler):
             Forbidden: a person refused it, edited it, or was asked and has not answered.
         """
         call = more.get("tool_call_id")
-        ban = self._bans.get((str(call), str((serialized or {}).get("name"))))
-        if ban and _applies(ban, canonical_json.as_json(inputs or {}), call in self._new):
-            happened = f"the agent went on to run {ban.name} as proposed although {ban.why} (review {ban.review}), and was stopped"
+        found = self._blocked.get((str(call), str((serialized or {}).get("name"))))
+        if found and _applies(found, canonical_json.as_json(inputs or {}), call in self._new):
+            happened = f"the agent went on to run {found.name} as proposed although {found.why} (review {found.review}), and was stopped"
             raise Forbidden(happened, "see why its graph asks no more; a retry is stopped as well, unless it asks again")
 
 
-def _applies(ban: Ban, args: Json, is_new: bool) -> bool:
-    """Whether these arguments are of the banned call, and not of another with its id or of the edited call that may run instead."""
-    if args == ban.instead:
+def _applies(blocked: BlockedCall, args: Json, is_new: bool) -> bool:
+    """Whether these arguments are of the blocked call, and not of another with its id or of the edited call that may run instead."""
+    if args == blocked.instead:
         return False
-    if args == ban.args:
+    if args == blocked.args:
         return True
-    if ban.instead is not None:
-        return _agree(args, ban.args) and not _agree(args, ban.instead)
+    if blocked.instead is not None:
+        return _agree(args, blocked.args) and not _agree(args, blocked.instead)
     return not is_new
 
 

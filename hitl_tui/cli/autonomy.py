@@ -14,7 +14,7 @@ from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.inbox.autonomy import OFF
-from hitl_tui.model import Level, LevelChange, Standing
+from hitl_tui.model import Level, LevelChange, ToolAutonomy
 from hitl_tui.sanitize import visible
 
 LEVELS = {level.replace(" ", "-"): level for level in Level}
@@ -35,9 +35,9 @@ def list_(json_: bool, home: str | None, reviewer: str | None) -> None:
     """List the level of each tool with its evidence."""
 
     async def work(inbox: Inbox) -> str:
-        if inbox.autonomy.ladder is None:
+        if inbox.autonomy.rules is None:
             raise Refused(*OFF)
-        found = await inbox.autonomy.standings()
+        found = await inbox.autonomy.tools()
         if json_:
             return output.as_json([_json(one) for one in found])
         accept = "\n\naccept a proposal: hitl-tui autonomy accept AGENT TOOL" if any(one.proposed for one in found) else ""
@@ -78,12 +78,12 @@ def _change_text(made: LevelChange) -> str:
     return visible(f"{made.agent}'s {made.tool}: {made.was} → {made.level}" + (f" ({made.why})" if made.why else ""))
 
 
-def _cells(one: Standing) -> tuple[str, ...]:
+def _cells(one: ToolAutonomy) -> tuple[str, ...]:
     proposed = f"proposed: {one.proposed}" if one.proposed else ""
     return (one.agent, one.tool, one.level, f"{one.evidence.unchanged} of {one.evidence.decisions} unchanged", one.says, proposed)
 
 
-def _json(one: Standing) -> dict[str, Any]:
+def _json(one: ToolAutonomy) -> dict[str, Any]:
     return {
         "agent": one.agent,
         "tool": one.tool,

@@ -20,6 +20,7 @@ from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.export import ExportResult, Masker, Selection, read_masks, writer
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import reviewer_name
+from hitl_tui.model import Actor
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import login, read_settings
 from hitl_tui.store import Store, audit
@@ -79,7 +80,7 @@ async def _export(
 
         async def record(done: ExportResult) -> None:  # before the files get their names: no data leaves without an audit entry
             async with store.transaction() as db:
-                audit.note(db, time.time(), "exported", reviewer, done.as_json())
+                audit.note(db, time.time(), "exported", Actor(reviewer), done.as_json())
 
         done = ExportResult(format_, wanted, str(audit.head(home.database)), now)
         [(most,)] = await store.all("SELECT count(*) FROM reviews WHERE decided_at IS NOT NULL")

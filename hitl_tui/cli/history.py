@@ -15,7 +15,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
 from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Entry, Json, Recalled, Remembered
+from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json
 from hitl_tui.sanitize import visible
 
 PAST_TENSE = {
@@ -51,7 +51,7 @@ def history(
     async def work(inbox: Inbox) -> str:
         found = await inbox.history.search_details(filter_, last, limit)
         if json_:
-            return output.as_json([recalled_json(one) for one in found])
+            return output.as_json([details_json(one) for one in found])
         return output.table(map(_line, found)) or "no decisions" + (" match" if filter_.strip() else " yet")
 
     print_from_inbox(work, home, reviewer)
@@ -66,7 +66,7 @@ async def _opened(inbox: Inbox, decision: int, as_json: bool) -> str:
     return output.as_json(_entry_json(entry)) if as_json else _entry_text(entry)
 
 
-def recalled_json(one: Recalled) -> dict[str, Any]:
+def details_json(one: HistoryDetails) -> dict[str, Any]:
     """A decision, with the field names of `export --format jsonl`."""
     row = one.row
     return {
@@ -84,22 +84,22 @@ def recalled_json(one: Recalled) -> dict[str, Any]:
         "opened_at": row.opened_at,
         "first_viewed_at": one.first_viewed_at,
         "decided_at": row.at,
-        "looked_ms": row.looked_ms,
+        "viewed_ms": row.viewed_ms,
         "waited_s": round(row.waited_s, 3),
         "confidence": row.confidence,
         "rule": row.rule or None,
-        "standing": row.standing,
+        "in_force": row.in_force,
         "taken_back_at": row.undone_at,
         "rating": output.rating(row.rating),
     }
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
-    seen = min((look.first_at for look in entry.looks), default=None)
+def _entry_json(entry: HistoryEntry) -> dict[str, Any]:
+    seen = min((view.first_at for view in entry.views), default=None)
     return {
-        **recalled_json(Recalled(entry.row, entry.action.args, entry.decision.answer, seen)),
+        **details_json(HistoryDetails(entry.row, entry.action.args, entry.decision.answer, seen)),
         "digest": entry.decision.digest,
-        **output.people_json(entry.endorsements, entry.looks),
+        **output.people_json(entry.endorsements, entry.views),
         "escalations": [output.escalation_json(one) for one in entry.escalations],
         "context": output.context_json(entry.context),
         "log": [
@@ -109,14 +109,14 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry_text(entry: Entry) -> str:
+def _entry_text(entry: HistoryEntry) -> str:
     row, answer = entry.row, entry.decision.answer
     lines = [f"decision {row.decision} · {_outcome(row)} {local_time(row.at)}", ", ".join(filter(None, _times(row)))]
     lines += [f"reason: {answer.message}"] if answer.message else []
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     parts = [
         "\n".join(visible(line) for line in lines),
-        output.review_text(entry.review, entry.context, entry.endorsements, entry.looks),
+        output.review_text(entry.review, entry.context, entry.endorsements, entry.views),
         output.escalations_text(entry.escalations, time.time()),
         "\n".join(
             visible(f"{one.seq:>8}  {local_time(one.at)}  {one.kind}" + (f" by {one.actor}" if one.actor else "")) for one in entry.log
@@ -125,7 +125,7 @@ def _entry_text(entry: Entry) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _line(one: Recalled) -> tuple[str, ...]:
+def _line(one: HistoryDetails) -> tuple[str, ...]:
     row, answer = one.row, one.answer
     changed = " · ".join(changes(one.args, answer.args)) if _is_change(answer) else ""
     proposed = canonical_json.one_line(one.args, VALUE_LENGTH)
@@ -142,14 +142,14 @@ def _line(one: Recalled) -> tuple[str, ...]:
     )
 
 
-def _outcome(row: Remembered) -> str:
+def _outcome(row: HistoryRow) -> str:
     word = "sent back" if row.sent_back else PAST_TENSE[row.kind]
-    since = "" if row.standing else ", undone" if row.undone_at is not None else ", decided again"
+    since = "" if row.in_force else ", undone" if row.undone_at is not None else ", decided again"
     return f"{word} by {row.actor}{since}"
 
 
-def _times(row: Remembered) -> tuple[str, str]:
-    return f"waited {age(row.waited_s)}", "" if row.looked_ms is None else f"looked {age(row.looked_ms / 1000)}"
+def _times(row: HistoryRow) -> tuple[str, str]:
+    return f"waited {age(row.waited_s)}", "" if row.viewed_ms is None else f"viewed {age(row.viewed_ms / 1000)}"
 
 
 def _is_change(answer: Answer) -> bool:

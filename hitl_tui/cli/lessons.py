@@ -19,7 +19,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Lesson, LessonState
+from hitl_tui.model import Actor, Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import spell_out, visible
 from hitl_tui.store import audit
@@ -121,7 +121,7 @@ def export(output: Path | None, force: bool, home: str | None, reviewer: str | N
         if output:
             _write(output, text, force)
         async with inbox.store.transaction() as db:
-            audit.note(db, time.time(), "exported", inbox.reviewer, {"format": "lessons", "lessons": len(found)})
+            audit.note(db, time.time(), "exported", Actor(inbox.reviewer), {"format": "lessons", "lessons": len(found)})
         return visible(f"{_count(len(found))} in {output}") if output else text.rstrip("\n")
 
     print_from_inbox(work, home, reviewer)

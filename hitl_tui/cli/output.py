@@ -20,13 +20,13 @@ from hitl_tui.model import (
     Event,
     Feedback,
     Json,
-    Look,
-    Notice,
+    Notification,
     Outcome,
     Rating,
     Review,
     ReviewRow,
     ReviewState,
+    ReviewView,
     Run,
     Version,
 )
@@ -66,18 +66,18 @@ def action_json(action: Action) -> dict[str, Any]:
     }
 
 
-def times_json(review: Review, slot: int, looks: Sequence[Look]) -> dict[str, Any]:
+def times_json(review: Review, slot: int, views: Sequence[ReviewView]) -> dict[str, Any]:
     """When an action was opened, first viewed and decided, as Unix times, and how long the decider viewed it."""
     decision = review.decisions.get(slot)
     return {
         "opened_at": review.row.opened_at,
-        "first_viewed_at": min((look.first_at for look in looks), default=None),
+        "first_viewed_at": min((view.first_at for view in views), default=None),
         "decided_at": decision.at if decision else None,
-        "looked_ms": decision.looked_ms if decision else None,
+        "viewed_ms": decision.viewed_ms if decision else None,
     }
 
 
-def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[str, Any]:
+def review_json(review: Review, now: float, views: Sequence[ReviewView] = ()) -> dict[str, Any]:
     """One review, as `queue --json` lists it."""
     row = review.row
     return {
@@ -100,7 +100,7 @@ def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[
         "recipient": row.recipient or None,
         "escalated_to": row.escalated or None,
         "value": review.value,
-        "actions": [{**action_json(action), **times_json(review, action.slot, looks)} for action in review.actions],
+        "actions": [{**action_json(action), **times_json(review, action.slot, views)} for action in review.actions],
         "decisions": [
             {
                 "slot": d.slot,
@@ -110,21 +110,21 @@ def review_json(review: Review, now: float, looks: Sequence[Look] = ()) -> dict[
                 "by": d.actor,
                 "at": d.at,
                 "digest": d.digest,
-                "looked_ms": d.looked_ms,
+                "viewed_ms": d.viewed_ms,
             }
             for d in review.decisions.values()
         ],
     }
 
 
-def people_json(endorsements: Iterable[Endorsement], looks: Iterable[Look]) -> dict[str, Any]:
+def people_json(endorsements: Iterable[Endorsement], views: Iterable[ReviewView]) -> dict[str, Any]:
     """First decisions of actions that need several people, and who viewed the review, as `queue` and `show` add them."""
     return {
         "endorsements": [
             {"slot": e.slot, "decision": e.answer.kind, "args": e.answer.args, "message": e.answer.message, "by": e.actor, "at": e.at}
             for e in endorsements
         ],
-        "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "looked_ms": s.looked_ms} for s in looks],
+        "seen_by": [{"by": s.reviewer, "first_at": s.first_at, "last_at": s.last_at, "viewed_ms": s.viewed_ms} for s in views],
     }
 
 
@@ -262,13 +262,13 @@ def runs_table(runs: Iterable[Run]) -> str:
     return table((run_id(r.id), r.state, r.agent, age(now - r.created_at), r.error or r.activity or r.title[:80]) for r in runs)
 
 
-def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), looks: Sequence[Look] = ()) -> str:
+def review_text(review: Review, context: Context, endorsements: Sequence[Endorsement] = (), views: Sequence[ReviewView] = ()) -> str:
     """One review as text: its assignment, its actions with the allowed decisions, and the agent's reasoning."""
     row, now = review.row, time.time()
     lines = [f"review {row.id} · {row.state} · {row.agent} · run {run_id(row.run)} · node {'/'.join((*review.path, review.node))}"]
     lines += [f"note: {row.note}"] if row.note else []
     lines += [state_of(row, now)] if state_of(row, now) != row.state else []
-    lines += ["viewed by " + ", ".join(f"{look.reviewer} ({age(look.looked_ms / 1000)})" for look in looks)] if looks else []
+    lines += ["viewed by " + ", ".join(f"{view.reviewer} ({age(view.viewed_ms / 1000)})" for view in views)] if views else []
     for action in review.actions:
         lines += ["", *_action_lines(action, review.decisions.get(action.slot))]
         lines += [f"  {action.reviewers} people must approve the same"] if action.reviewers > 1 else []
@@ -344,21 +344,21 @@ def escalations_text(escalations: Iterable[Escalation], now: float) -> str:
     return "\n".join(visible(line) for line in lines)
 
 
-def notice_json(notice: Notice) -> dict[str, Any]:
+def notification_json(notification: Notification) -> dict[str, Any]:
     """One notification, as `show REVIEW --json` adds it."""
     return {
-        "escalation": notice.escalation,
-        "channel": notice.channel,
-        "state": notice.state,
-        "due_at": notice.due_at,
-        "tries": notice.tries,
-        "error": notice.error or None,
+        "escalation": notification.escalation,
+        "channel": notification.channel,
+        "state": notification.state,
+        "due_at": notification.due_at,
+        "tries": notification.tries,
+        "error": notification.error or None,
     }
 
 
-def notices_text(notices: Iterable[Notice]) -> str:
+def notifications_text(notifications: Iterable[Notification]) -> str:
     """Failed notifications as text."""
-    return "\n".join(f"note: {visible(told)}" for told in map(Notice.told, notices) if told)
+    return "\n".join(f"note: {visible(told)}" for told in map(Notification.told, notifications) if told)
 
 
 def _value_lines(value: Json) -> list[str]:

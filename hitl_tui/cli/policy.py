@@ -22,7 +22,7 @@ from hitl_tui.errors import BadHome, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
 from hitl_tui.inbox import Inbox
-from hitl_tui.inbox.autonomy import OFF, as_proposed, standings
+from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
 from hitl_tui.model import Levels
 from hitl_tui.policy.loader import policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
@@ -109,7 +109,7 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
         raise Refused(f"{since!r} has no unit", "write it like 30d, 12h or 2w")
     after = time.time() - parse_duration(since)
     judge = read_policy(file or policy_paths(opened.path)[0])
-    if proposed and judge.ladder is None:
+    if proposed and judge.autonomy is None:
         raise Refused(*OFF)
     found, levels = asyncio.run(_replayed(opened.database, after, judge, proposed))
     result = policy_output.replay_json(found, levels, proposed)
@@ -184,6 +184,6 @@ async def _replayed(database: Path, after: float, judge: Policy, proposed: bool)
 
 
 async def _levels(store: Store, judge: Policy, proposed: bool) -> Levels | None:
-    if judge.ladder is None:
+    if judge.autonomy is None:
         return None
-    return as_proposed(await standings(store, judge), time.time()) if proposed else await autonomy.every_level(store)
+    return as_proposed(await tools(store, judge), time.time()) if proposed else await autonomy.every_level(store)

@@ -33,7 +33,7 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
         yield f"{errors} mistake{'s' * (errors > 1)}: every call needs a person until they are fixed"
     else:
         count, limits = len(policy.rules), policy.thresholds
-        autonomy = ", autonomy levels on" if policy.ladder else ""
+        autonomy = ", autonomy levels on" if policy.autonomy else ""
         yield visible(f"{path} is valid: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{autonomy}")
 
 

@@ -166,7 +166,7 @@ def escalate(review: str, to: str, note: str, home: str | None, reviewer: str | 
 
 async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
     found = await inbox.reviews.get(review)
-    context, versions, notices = (
+    context, versions, notifications = (
         await inbox.reviews.context(review),
         await inbox.reviews.versions(review),
         await inbox.reviews.notifications(review),
@@ -177,7 +177,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
             "context": output.context_json(context),
             "versions": [output.version_json(version) for version in versions],
             "escalations": [output.escalation_json(one) for one in escalations],
-            "notices": [output.notice_json(notice) for notice in notices],
+            "notifications": [output.notification_json(notification) for notification in notifications],
             "feedback": [output.feedback_json(one) for one in feedback],
         }
         return output.as_json({**await _json(inbox, found), **more})
@@ -187,7 +187,7 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
         output.review_text(found, context, *people),
         output.versions_text(versions),
         output.escalations_text(escalations, time.time()),
-        output.notices_text(notices),
+        output.notifications_text(notifications),
         output.feedback_text(feedback),
     ]
     return "\n".join(filter(None, parts))
@@ -211,11 +211,11 @@ async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, 
 
 
 async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
-    looks = await inbox.reviews.views(review.row.id)
-    people = output.people_json(await inbox.reviews.endorsements(review.row.id), looks)
+    views = await inbox.reviews.views(review.row.id)
+    people = output.people_json(await inbox.reviews.endorsements(review.row.id), views)
     check = inbox.reviews.attention_check(review.row.id)
     result = {"caught": check.caught, "wrong": check.wrong, "said": check.said, "by": check.actor, "at": check.at} if check else None
-    return {**output.review_json(review, time.time(), looks), **people, "attention_check": result}
+    return {**output.review_json(review, time.time(), views), **people, "attention_check": result}
 
 
 def _undecided(review: Review, done: list[int]) -> str:

@@ -48,7 +48,7 @@ def _figures_json(of: Figures) -> dict[str, Any]:
         "shares": {kind: of.rates.share(getattr(of.rates, kind)) for kind in KINDS} if enough else None,
         "unchanged": {"low": bounds[0], "high": bounds[1]} if enough and bounds else None,
         "waited_s": _times_json(of.waited, enough),
-        "looked_s": _times_json(of.looked, enough),
+        "viewed_s": _times_json(of.viewed, enough),
         "trend": [{"began": one.began, **_rates_json(one.rates), "waited_s": one.waited} for one in of.trend],
         "edits": [{"argument": name, "count": count} for name, count in of.edited],
         "reasons": [{"reason": reason, "count": count} for reason, count in of.reasons],
@@ -82,7 +82,7 @@ def _reader_json(of: Reader) -> dict[str, Any]:
         "fast": of.pace.fast,
         "streak": of.pace.streak,
         "too_fast": of.pace.too_fast,
-        "looked_s": _times_json(of.looked, enough),
+        "viewed_s": _times_json(of.viewed, enough),
         "per_1000_s": of.per_1000 if enough else None,
         "approved": of.unchanged if enough else None,
         "checks": {"shown": of.shown, "caught": of.caught},
@@ -147,7 +147,7 @@ def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
     yield ("", "waited", "p90", "viewed", "p90", "approved")
     for name, one in group:
         enough = one.rates.total >= ENOUGH
-        shown = [measured_duration(seconds) if enough else UNKNOWN for of in (one.waited, one.looked) for seconds in (of.median, of.p90)]
+        shown = [measured_duration(seconds) if enough else UNKNOWN for of in (one.waited, one.viewed) for seconds in (of.median, of.p90)]
         yield (one_line(name, NAME), *shown, _sparks([span.rates for span in one.trend[-RECENT:]]) if enough else UNKNOWN)
 
 

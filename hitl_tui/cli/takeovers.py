@@ -15,7 +15,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import HandBack, Head, Json, TakeOver
+from hitl_tui.model import HandBack, Head, Json, Takeover
 from hitl_tui.sanitize import visible
 
 
@@ -94,7 +94,7 @@ def discard(run: str, home: str | None, reviewer: str | None) -> None:
     print_from_inbox(work, home, reviewer)
 
 
-async def _live(inbox: Inbox, run: int) -> TakeOver:
+async def _live(inbox: Inbox, run: int) -> Takeover:
     await inbox.runs.get(run)
     found = await inbox.takeovers.latest(run)
     if found is None or not found.is_live:
@@ -103,7 +103,7 @@ async def _live(inbox: Inbox, run: int) -> TakeOver:
     return found
 
 
-def _json(made: TakeOver) -> dict[str, Any]:
+def _json(made: Takeover) -> dict[str, Any]:
     return {
         "takeover": made.id, "run": output.run_id(made.run), "by": made.actor, "at": made.at, "state": made.state,
         "note": made.note or None, "plan": takeover_plan.as_json(made.plan), "typed": dict(made.typed),
@@ -116,7 +116,7 @@ def _head_json(head: Head) -> dict[str, Any]:
     return {"checkpoint": head.checkpoint, "nodes": list(head.nodes), "text": head.text, "calls": calls, "context": context}
 
 
-def _lines(made: TakeOver, head: Head) -> list[str]:
+def _lines(made: Takeover, head: Head) -> list[str]:
     lines = [f"run {output.run_id(made.run)} is taken over by you; next: {', '.join(head.nodes) or 'its end'}"]
     lines += [f"error: {head.context.error}"] if head.context.error else []
     lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []

@@ -117,4 +117,4 @@ def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> Lef
 def _too_fast(case: Case, decision: Decision) -> bool:
     """Whether nobody can have read the call in that time; a decision of the command line has no time in view, and is believed."""
     size = next(len(canonical_json.dumps(action.args)) for action in case.review.actions if action.slot == decision.slot)
-    return decision.looked_ms is not None and decision.looked_ms < reading_time_s(size) * 1000
+    return decision.viewed_ms is not None and decision.viewed_ms < reading_time_s(size) * 1000

@@ -45,7 +45,7 @@ def kto(case: Case) -> Iterator[Example]:
 CHATS = ("sft", "dpo", "kto", "openai-dpo")
 """Formats of nothing but calls that an agent made; the others say of questions too what people decided."""
 COLUMNS = (
-    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "looked_ms",
+    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms",
     "confidence", "risk", "rule", "disliked", "args", "final",
 )  # fmt: skip
 """Of `csv`, in order."""
@@ -87,7 +87,7 @@ def _facts(case: Case, slot: int) -> Example:
         "opened_at": row.opened_at,
         "first_viewed_at": case.first_viewed_at,
         "decided_at": decision.at,
-        "looked_ms": decision.looked_ms,
+        "viewed_ms": decision.viewed_ms,
         "confidence": action.confidence.value,
         "risk": action.risk,
         "rule": action.rule,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Held, Level, LevelChange, Levels, Standing
-from hitl_tui.oversight import autonomy as ladder
-from hitl_tui.policy.schema import Ladder, Policy
+from hitl_tui.model import Level, LevelChange, Levels, ToolAutonomy, ToolLevel
+from hitl_tui.oversight import autonomy as levels
+from hitl_tui.policy.schema import AutonomyRules, Policy
 from hitl_tui.store import Store
 from hitl_tui.store import autonomy as rows
 
@@ -24,38 +24,38 @@ OFF = (
 
 
 class Autonomy:
-    """The ladder, as one reviewer sees and changes it."""
+    """Autonomy levels, as one reviewer sees and changes them."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._store = inbox.store
 
     @property
-    def ladder(self) -> Ladder | None:
-        """What the policy wants of a tool before its next level; None where there is no ladder."""
+    def rules(self) -> AutonomyRules | None:
+        """What the policy wants of a tool before its next level; None without autonomy levels."""
         policy = self._inbox.policy.status().policy
-        return policy.ladder if policy else None
+        return policy.autonomy if policy else None
 
-    async def standings(self) -> list[Standing]:
-        """Where every tool stands that people decided calls of, by agent and tool; none where there is no ladder."""
+    async def tools(self) -> list[ToolAutonomy]:
+        """Every tool that people decided calls of, by agent and name; empty without autonomy levels."""
         policy = self._inbox.policy.status().policy
-        return await standings(self._store, policy) if policy else []
+        return await tools(self._store, policy) if policy else []
 
     async def set(self, agent: str, tool: str, level: Level, why: str = "") -> LevelChange:
         """Put a tool on a level. Higher than the evidence supports needs a `why`; lower never does.
 
         Raises:
-            Refused: there is no ladder, nobody decided any call of the tool, it is there already, or a `why` is missing.
+            Refused: the policy has no autonomy levels, nobody decided any call of the tool, it is there already, or a `why` is missing.
             Stale: its level was changed meanwhile.
         """
-        standing = await self._standing(agent, tool)
+        current = await self._tool(agent, tool)
         why = " ".join(why.split())
-        _check(standing, level, why)
-        supported = level.rank > standing.level.rank and not why
-        said = standing.says if supported else why
-        made = await rows.put(self._store, agent, tool, standing.level, level, self._inbox.reviewer, said, standing.evidence, time.time())
+        _check(current, level, why)
+        supported = level.rank > current.level.rank and not why
+        said = current.says if supported else why
+        made = await rows.put(self._store, agent, tool, current.level, level, self._inbox.reviewer, said, current.evidence, time.time())
         if made is None:
-            raise Stale(f"{agent}'s {tool} is no longer at {standing.level}", "look at it again")
+            raise Stale(f"{agent}'s {tool} is no longer at {current.level}", "look at it again")
         self._inbox.ring()
         return made
 
@@ -66,48 +66,51 @@ class Autonomy:
             Refused: none is.
             Stale: its level was changed meanwhile.
         """
-        standing = await self._standing(agent, tool)
-        if standing.proposed is None:
-            raise Refused(f"no other level of {agent}'s {tool} is proposed: {standing.says}", "wait, or set one and say why")
-        return await self.set(agent, tool, standing.proposed)
+        current = await self._tool(agent, tool)
+        if current.proposed is None:
+            raise Refused(f"no other level of {agent}'s {tool} is proposed: {current.says}", "wait, or set one and say why")
+        return await self.set(agent, tool, current.proposed)
 
     async def changes(self, agent: str, tool: str) -> list[LevelChange]:
         """How a tool came to its level, newest first."""
         return await rows.changes(self._store, agent, tool)
 
-    async def _standing(self, agent: str, tool: str) -> Standing:
-        if self.ladder is None:
+    async def _tool(self, agent: str, tool: str) -> ToolAutonomy:
+        if self.rules is None:
             raise Refused(*OFF)
-        found = [one for one in await self.standings() if (one.agent, one.tool) == (agent, tool)]
+        found = [one for one in await self.tools() if (one.agent, one.tool) == (agent, tool)]
         if not found:
             raise Refused(f"nobody has decided any call of a tool {tool!r} of {agent!r}", "`hitl-tui autonomy` lists those that were")
         return found[0]
 
 
-def _check(standing: Standing, level: Level, why: str) -> None:
-    name = f"{standing.agent}'s {standing.tool}"
-    if level is standing.level:
+def _check(current: ToolAutonomy, level: Level, why: str) -> None:
+    name = f"{current.agent}'s {current.tool}"
+    if level is current.level:
         raise Refused(f"{name} is at {level} already", "nothing was changed")
-    supported = standing.proposed.rank if standing.proposed else standing.level.rank
+    supported = current.proposed.rank if current.proposed else current.level.rank
     if level.rank > supported and not why:
-        raise Refused(f"{level} is more than {name} has earned ({standing.says})", "say why it may go there all the same")
+        raise Refused(f"{level} is more than {name} has earned ({current.says})", "say why it may go there all the same")
 
 
-async def standings(store: Store, policy: Policy) -> list[Standing]:
-    """Where every tool stands by a policy; none where it has no ladder."""
-    if policy.ladder is None:
+async def tools(store: Store, policy: Policy) -> list[ToolAutonomy]:
+    """Every tool with its level by a policy; empty where that has no autonomy levels."""
+    if policy.autonomy is None:
         return []
     made, shared = [], await rows.shared_names(store)
-    for one in await rows.climbers(store, policy.ladder, time.time()):
-        bar = SHARED if one.facts.agent in shared else ladder.why_barred(one.facts, policy)
-        proposed, says = ladder.proposal(one.held.level, one.evidence, policy.ladder, bar)
-        held = one.held
-        made.append(Standing(one.facts.agent, one.facts.tool, held.level, held.since, held.by, one.why, one.evidence, proposed, says))
+    for one in await rows.candidates(store, policy.autonomy, time.time()):
+        bar = SHARED if one.facts.agent in shared else levels.why_barred(one.facts, policy)
+        proposed, says = levels.proposal(one.current.level, one.evidence, policy.autonomy, bar)
+        current = one.current
+        made.append(
+            ToolAutonomy(one.facts.agent, one.facts.tool, current.level, current.since, current.by, one.why, one.evidence, proposed, says)
+        )
     return made
 
 
-def as_proposed(found: Sequence[Standing], now: float) -> Levels:
+def as_proposed(found: Sequence[ToolAutonomy], now: float) -> Levels:
     """The levels as they were if every proposal was accepted."""
     return {
-        (one.agent, one.tool): Held(one.proposed, now, "proposal") if one.proposed else Held(one.level, one.since, one.by) for one in found
+        (one.agent, one.tool): ToolLevel(one.proposed, now, "proposal") if one.proposed else ToolLevel(one.level, one.since, one.by)
+        for one in found
     }

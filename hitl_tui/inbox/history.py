@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import filter_language
 from hitl_tui.errors import Refused
-from hitl_tui.model import Entry, Recalled, Remembered
+from hitl_tui.model import HistoryDetails, HistoryEntry, HistoryRow
 from hitl_tui.store import audit, history
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class History:
         self._inbox = inbox
         self._store = inbox.store
 
-    async def search(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Remembered]:
+    async def search(self, text: str = "", before: int | None = None, limit: int = 50) -> list[HistoryRow]:
         """Read one page of decisions that match a filter, newest first.
 
         Args:
@@ -35,19 +35,19 @@ class History:
         """
         return await history.search(self._store, filter_language.parse(text, time.time()), before, limit)
 
-    async def search_details(self, text: str = "", before: int | None = None, limit: int = 50) -> list[Recalled]:
+    async def search_details(self, text: str = "", before: int | None = None, limit: int = 50) -> list[HistoryDetails]:
         """The same as `search`, with what was proposed and the feedback on it.
 
         Raises:
             Refused: the filter has a syntax error.
         """
-        return await history.recalled(self._store, await self.search(text, before, limit))
+        return await history.details(self._store, await self.search(text, before, limit))
 
-    async def rows(self, decisions: Sequence[int]) -> list[Remembered]:
+    async def rows(self, decisions: Sequence[int]) -> list[HistoryRow]:
         """Read these decisions as the history lists them."""
         return await history.rows(self._store, decisions)
 
-    async def get(self, decision: int) -> Entry:
+    async def get(self, decision: int) -> HistoryEntry:
         """Read a decision with its review, context, views, approvals, escalations, audit entries and ratings.
 
         Raises:
@@ -58,7 +58,7 @@ class History:
         if found is None or not rows:
             raise Refused(f"there is no decision {decision}", "F3 and `hitl-tui history` list them")
         reviews = self._inbox.reviews
-        return Entry(
+        return HistoryEntry(
             rows[0],
             found,
             await reviews.get(found.review),

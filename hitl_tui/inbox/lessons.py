@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import Entry, Lesson, LessonState
+from hitl_tui.model import HistoryEntry, Lesson, LessonState
 from hitl_tui.oversight.lessons import validate_text
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import lessons as kept
@@ -72,7 +72,7 @@ class Lessons:
         """What people did with the tool's calls before it was accepted, and since, of 200 on either side; None unless it is accepted."""
         return await kept.effects(self._store, lesson.id)
 
-    async def examples(self, lesson: Lesson) -> list[Entry]:
+    async def examples(self, lesson: Lesson) -> list[HistoryEntry]:
         """The last 20 decisions that it was drawn from, the newest first."""
         return [await self._inbox.history.get(decision) for decision in lesson.examples[: -EXAMPLES - 1 : -1]]
 

@@ -11,7 +11,20 @@ from hitl_tui import failpoints, validation
 from hitl_tui.errors import Refused
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox.takeovers import require_not_taken_over
-from hitl_tui.model import Answer, Attention, Context, Endorsement, Escalation, Look, Notice, Past, Review, ReviewRow, ReviewState, Version
+from hitl_tui.model import (
+    Answer,
+    AttentionCheck,
+    Context,
+    Endorsement,
+    Escalation,
+    Notification,
+    PastDecision,
+    Review,
+    ReviewRow,
+    ReviewState,
+    ReviewView,
+    Version,
+)
 from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
 
 if TYPE_CHECKING:
@@ -90,7 +103,7 @@ class Reviews:
 
         return await drafts.versions(self._store, review)
 
-    async def notifications(self, review: int) -> list[Notice]:
+    async def notifications(self, review: int) -> list[Notification]:
         """Notifications sent about the review's escalations, with their outcome."""
         from hitl_tui.store import notifications
 
@@ -102,7 +115,7 @@ class Reviews:
 
         return await escalations.of_review(self._store, review)
 
-    async def views(self, review: int) -> list[Look]:
+    async def views(self, review: int) -> list[ReviewView]:
         """Who has viewed a review, in order of the first view."""
         return await claims.views_of(self._store, review)
 
@@ -110,7 +123,7 @@ class Reviews:
         """Approvals given so far for actions that need several people, oldest first."""
         return await decisions.endorsements(self._store, review)
 
-    async def similar(self, review: int) -> list[Past]:
+    async def similar(self, review: int) -> list[PastDecision]:
         """The last 20 decided actions of the same agent and tools, newest first.
 
         Raises:
@@ -121,7 +134,7 @@ class Reviews:
         found = await self.get(review)
         return await history.similar(self._store, review, found.row.agent, {action.name for action in found.actions})
 
-    def attention_check(self, review: int) -> Attention | None:
+    def attention_check(self, review: int) -> AttentionCheck | None:
         """Result of an attention check; None while it is undecided, and for every ordinary review. Synchronous."""
 
         return attention_checks.of_review(self._store, review)
@@ -133,13 +146,13 @@ class Reviews:
 
     # Verbs
 
-    async def decide(self, review: Review, answers: Mapping[int, Answer], looked_ms: int | None = None) -> ReviewState:
+    async def decide(self, review: Review, answers: Mapping[int, Answer], viewed_ms: int | None = None) -> ReviewState:
         """Validate the answers against the actions as they were shown, and store all of them or none.
 
         Args:
             review: the review as it was shown.
             answers: an answer by action slot.
-            looked_ms: milliseconds the reviewer viewed it; None when unknown.
+            viewed_ms: milliseconds the reviewer viewed it; None when unknown.
 
         Returns:
             `open` while other slots are undecided or another person must approve too, else `decided`. An attention check is `applied` at
@@ -155,7 +168,7 @@ class Reviews:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
         require_not_taken_over(self._store, self._inbox.reviewer, review.row.run)
-        await decisions.decide(self._store, review.row.id, answers, shown, self._inbox.reviewer, self._inbox.grace_s, looked_ms)
+        await decisions.decide(self._store, review.row.id, answers, shown, self._inbox.reviewer, self._inbox.grace_s, viewed_ms)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return await decisions.state_of(self._store, review.row.id)

@@ -10,7 +10,7 @@ from hitl_tui import canonical_json, failpoints
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox.takeovers import require_not_taken_over
-from hitl_tui.model import Agent, Attention, Event, Json, Run, RunOptions, RunState
+from hitl_tui.model import Agent, AttentionCheck, Event, Json, Run, RunOptions, RunState
 from hitl_tui.store import attention_checks, runs
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Runs:
 
         return await events.trace(self._store, run, after)
 
-    def attention_check(self, run: int) -> Attention | None:
+    def attention_check(self, run: int) -> AttentionCheck | None:
         """Result of the attention check a run carried; None while it is undecided, and for every ordinary run. Synchronous."""
 
         return attention_checks.of_run(self._store, run)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import HandBack, Head, Json, TakeOver, same_person
+from hitl_tui.model import HandBack, Head, Json, Takeover, same_person
 from hitl_tui.store import Store, takeovers
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Takeovers:
         self._inbox = inbox
         self._store = inbox.store
 
-    async def take(self, run: int, reason: str = "") -> TakeOver:
+    async def take(self, run: int, reason: str = "") -> Takeover:
         """Take over a run that waits, failed or was cancelled. Until it is handed back or discarded, nobody else decides its reviews.
 
         Returns the existing takeover when this reviewer already has the run. With a reason, a run is taken from somebody else.
@@ -55,8 +55,8 @@ class Takeovers:
             raise Refused(found.told(self._inbox.reviewer) if found else f"run r{run} cannot be taken over")
         return made
 
-    async def latest(self, run: int) -> TakeOver | None:
-        """Read the run's last takeover, live or ended (`TakeOver.is_live`); None when there never was one."""
+    async def latest(self, run: int) -> Takeover | None:
+        """Read the run's last takeover, live or ended (`Takeover.is_live`); None when there never was one."""
         return await takeovers.newest(self._store, run)
 
     async def head(self, run: int) -> Head:

@@ -20,13 +20,13 @@ class Endorsement:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ReviewView:
     """Who has seen a review, and for how long."""
 
     reviewer: str
     first_at: float
     last_at: float
-    looked_ms: int
+    viewed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """One way in which people are told of an escalation, and what became of it."""
+class Notification:
+    """One notification of an escalation, by one channel."""
 
     id: int
     escalation: int
@@ -75,4 +75,4 @@ class Notice:
     def told(self) -> str:
         """A sentence about one that failed, or is tried again; empty where all is well."""
         again = "" if self.state == "failed" else ", and is tried again"
-        return f"a notice by {self.channel} failed{again}: {self.error}" if self.error and self.state != "sent" else ""
+        return f"a notification by {self.channel} failed{again}: {self.error}" if self.error and self.state != "sent" else ""

@@ -57,3 +57,7 @@ class Actor:
     def is_person(self) -> bool:
         """Whether a person acts."""
         return self.kind is ActorKind.PERSON
+
+
+PROGRAM = Actor("", ActorKind.SYSTEM)
+"""The program itself."""

@@ -8,7 +8,7 @@ from hitl_tui.model.actors import same_person
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class AttentionCheck:
     """What became of an attention check."""
 
     review: int

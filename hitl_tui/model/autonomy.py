@@ -1,4 +1,4 @@
-"""How far an agent's tool goes by itself: a ladder that it climbs on evidence, a person agreeing, and falls off by itself."""
+"""Autonomy levels: how much an agent's tool may do without asking. Evidence and a person raise a level; a mistake lowers it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hitl_tui.model.actors import ActorKind
+
 
 class Level(StrEnum):
-    """The steps of the ladder, lowest first."""
+    """Autonomy levels, lowest first."""
 
     ASK = "ask"
     """Everything asks."""
@@ -26,8 +28,8 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A level that an agent's tool is at."""
+class ToolLevel:
+    """The level of one agent's tool, since when, and by whom."""
 
     level: Level = Level.ASK
     since: float | None = None
@@ -36,7 +38,7 @@ class Held:
     """Who put it there; empty from the start."""
 
 
-Levels = Mapping[tuple[str, str], Held]
+Levels = Mapping[tuple[str, str], ToolLevel]
 """By agent and tool; what is not in it is at the start."""
 
 
@@ -50,10 +52,11 @@ class LevelChange:
     was: Level
     level: Level
     actor: str
-    """A person, or `autonomy` where it fell by itself."""
+    """A person, or `autonomy` where it changed automatically."""
     at: float
     """Unix time, seconds."""
     why: str
+    actor_kind: ActorKind = ActorKind.PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an agent's tool stands on the ladder, and what the evidence says of the next step."""
+class ToolAutonomy:
+    """The level of an agent's tool, and what the evidence says of the next one."""
 
     agent: str
     tool: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hitl_tui.model.actions import Action, Answer, DecisionKind
-from hitl_tui.model.activity import Endorsement, Escalation, Look
+from hitl_tui.model.activity import Endorsement, Escalation, ReviewView
 from hitl_tui.model.actors import ActorKind
 from hitl_tui.model.feedback import Feedback, Rating
 from hitl_tui.model.interrupts import Context
@@ -15,7 +15,7 @@ from hitl_tui.model.values import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class HistoryRow:
     """A decision as the history lists it."""
 
     decision: int
@@ -32,8 +32,8 @@ class Remembered:
     """The policy's rule that spoke of the action, whoever decided."""
     confidence: float | None
     opened_at: float
-    looked_ms: int | None
-    standing: bool
+    viewed_ms: int | None
+    in_force: bool
     """False once it was taken back or decided anew."""
     undone_at: float | None = None
     """When it was taken back, as Unix time."""
@@ -56,10 +56,10 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class HistoryDetails:
     """A decision of the history with what was proposed and what was said of it."""
 
-    row: Remembered
+    row: HistoryRow
     args: Json
     """As they were proposed."""
     answer: Answer
@@ -68,7 +68,7 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class AuditEntry:
     """An entry of the chained log."""
 
     seq: int
@@ -76,23 +76,25 @@ class Logged:
     """Unix time, seconds."""
     kind: str
     actor: str
+    """Empty for the program itself."""
+    actor_kind: ActorKind
     body: Json
     hash: str
     """SHA-256 (hex) of this entry and the hash before it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """A decision of the history, opened: all that is known of it, as it was."""
 
-    row: Remembered
+    row: HistoryRow
     decision: Decision
     review: Review
     context: Context
-    looks: Sequence[Look]
+    views: Sequence[ReviewView]
     endorsements: Sequence[Endorsement]
     escalations: Sequence[Escalation]
-    log: Sequence[Logged]
+    log: Sequence[AuditEntry]
     """What the log says of the review, oldest first."""
     feedback: Sequence[Feedback] = ()
     """The ratings on it and on its whole run, oldest first."""

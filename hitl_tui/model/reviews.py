@@ -148,7 +148,7 @@ class Decision:
     """Digest of the action as it was shown."""
     at: float
     """Unix time, seconds."""
-    looked_ms: int | None = None
+    viewed_ms: int | None = None
     actor_kind: ActorKind = ActorKind.PERSON
 
 
@@ -176,7 +176,7 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Submission:
     """The answer to a review that was sent, and may have had its effect."""
 
     review: int
@@ -188,7 +188,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Ban:
+class BlockedCall:
     """A tool call that must not run as the agent proposed it."""
 
     tool_call: str
@@ -203,7 +203,7 @@ class Ban:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastDecision:
     """An action of long ago and what was decided of it."""
 
     review: int

@@ -54,7 +54,7 @@ class HandBack:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver:
+class Takeover:
     """A person in the agent's place."""
 
     id: int

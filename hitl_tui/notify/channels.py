@@ -1,4 +1,4 @@
-"""Notification channels: desktop, command and URLs. Errors are reported without the secrets in an address."""
+"""NotificationMessage channels: desktop, command and URLs. Errors are reported without the secrets in an address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
-from hitl_tui.notify.content import Notification
+from hitl_tui.notify.content import NotificationMessage
 from hitl_tui.notify.subprocess_runner import Failed, run
 from hitl_tui.policy.notification import COMMAND, DESKTOP, channel_of
 from hitl_tui.policy.schema import Notify
@@ -65,7 +65,7 @@ def _scheme(url: str) -> str:
     return one_line(url.partition("://")[0], 20)
 
 
-async def deliver(channel: str, notify: Notify, message: Notification) -> DeliveryResult:
+async def deliver(channel: str, notify: Notify, message: NotificationMessage) -> DeliveryResult:
     """Send a message through a channel, within the policy's time limit. Never raises. If cancelled, it ends what it started."""
     url = _url_of(channel, notify)
     try:
@@ -84,7 +84,7 @@ async def deliver(channel: str, notify: Notify, message: Notification) -> Delive
     return DeliveryResult()
 
 
-def _desktop(message: Notification) -> Sequence[str]:
+def _desktop(message: NotificationMessage) -> Sequence[str]:
     if program := shutil.which("notify-send"):
         return program, "--app-name=hitl-tui", "--", message.title, html.escape(message.body, quote=False)  # it reads bodies as markup
     if program := shutil.which("osascript"):

@@ -18,7 +18,7 @@ APP = "hitl-tui"
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class NotificationMessage:
     """A notification as it is sent."""
 
     title: str
@@ -29,17 +29,17 @@ class Notification:
     review: str
 
 
-def notification_of(content: Content, escalation: Escalation, review: Review) -> Notification:
+def message_of(content: Content, escalation: Escalation, review: Review) -> NotificationMessage:
     """The message about an escalation: with `nothing` but a link, the `names` of agent and tools, or a `summary` with arguments."""
     number = str(review.row.id)
     link = f"hitl-tui show {number}"
     if content == "nothing":
-        return Notification(APP, link, link, number)
+        return NotificationMessage(APP, link, link, number)
     tools = list(dict.fromkeys(one_line(action.name, NAME) for action in review.actions))
     named = ", ".join(tools[:MAX_ACTIONS]) + (f" and {len(tools) - MAX_ACTIONS} more" if len(tools) > MAX_ACTIONS else "")
     title = f"{APP}: {named} by {one_line(review.row.agent, NAME)}"
     lines = _summary(escalation, review) if content == "summary" else iter([f"{one_line(review.row.agent, NAME)} waits with {named}"])
-    return Notification(title, "\n".join([*lines, link]), link, number)
+    return NotificationMessage(title, "\n".join([*lines, link]), link, number)
 
 
 def _summary(escalation: Escalation, review: Review) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _summary(escalation: Escalation, review: Review) -> Iterator[str]:
             yield f"{name}: {one_line(text, LINE)}"
 
 
-def sample_notification() -> Notification:
+def sample_notification() -> NotificationMessage:
     """The message that `policy notify-test` sends."""
     link = "hitl-tui policy notify-test"
-    return Notification(f"{APP}: a test", f"People are told of escalations this way.\n{link}", link, "")
+    return NotificationMessage(f"{APP}: a test", f"People are told of escalations this way.\n{link}", link, "")

@@ -23,7 +23,7 @@ from hitl_tui.model import Evidence, Facts, Level, Risk
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import ConfidenceBin
 from hitl_tui.policy.engine import effective_risk, selects
-from hitl_tui.policy.schema import Ladder, Policy, Rule
+from hitl_tui.policy.schema import AutonomyRules, Policy, Rule
 
 BINS = 20
 """Bins of stated confidence, as in the insights view."""
@@ -103,13 +103,13 @@ def deciding_rule(facts: Facts, policy: Policy) -> Rule | None:
     return next((rule for rule in always if selects(rule, facts, 0.0)), None)
 
 
-def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tuple[Level | None, str]:
+def proposal(level: Level, found: Evidence, rules: AutonomyRules, bar: str = "") -> tuple[Level | None, str]:
     """The next level, where the evidence supports it, and a clause: what supports it, what is missing, or what bars it."""
     if bar:
         return None, bar
     if level is Level.ACT:
         return None, "it is at the top"
-    missing = _missing(level, found, ladder)
+    missing = _missing(level, found, rules)
     if missing:
         return None, missing
     supports = f"{found.unchanged} of {found.decisions} approved unchanged, at least {percent_down(found.lower)}; "
@@ -118,24 +118,24 @@ def proposal(level: Level, found: Evidence, ladder: Ladder, bar: str = "") -> tu
         return (Level.SPOT_CHECKS if level is Level.THRESHOLD else Level.ACT), supports
     if found.calibration_error is None or found.overconfidence is None:
         return Level.SPOT_CHECKS, f"{supports}; it states no confidence to ask by"
-    if found.overconfidence > ladder.calibration:
-        return None, f"its confidence is {found.overconfidence:.2f} too high on average, {ladder.calibration:g} is the most"
+    if found.overconfidence > rules.calibration:
+        return None, f"its confidence is {found.overconfidence:.2f} too high on average, {rules.calibration:g} is the most"
     return Level.THRESHOLD, f"{supports}; its confidence is off by {found.calibration_error:.2f}"
 
 
-def _missing(level: Level, found: Evidence, ladder: Ladder) -> str:
-    if found.decisions < ladder.decisions:
-        return f"{found.decisions} of {ladder.decisions} decisions"
-    if found.since_refused < ladder.quiet and found.since_refused == found.decisions:
-        return f"{found.decisions} of {ladder.quiet} decisions, none of them refused"
-    if found.since_refused < ladder.quiet:
+def _missing(level: Level, found: Evidence, rules: AutonomyRules) -> str:
+    if found.decisions < rules.decisions:
+        return f"{found.decisions} of {rules.decisions} decisions"
+    if found.since_refused < rules.quiet and found.since_refused == found.decisions:
+        return f"{found.decisions} of {rules.quiet} decisions, none of them refused"
+    if found.since_refused < rules.quiet:
         ago = f"{found.since_refused} decision{'s' * (found.since_refused > 1)} ago" if found.since_refused else "with the last decision"
-        return f"refused {ago}; {ladder.quiet} since then are wanted"
-    if found.since_level < ladder.quiet:
-        return f"{found.since_level} of {ladder.quiet} decisions since it came to {level}"
+        return f"refused {ago}; {rules.quiet} since then are wanted"
+    if found.since_level < rules.quiet:
+        return f"{found.since_level} of {rules.quiet} decisions since it came to {level}"
     if found.attention_caught < found.attention_shown:
         return f"{found.attention_caught} of {found.attention_shown} attention checks caught"
-    if found.lower is None or found.lower < ladder.approved:
+    if found.lower is None or found.lower < rules.approved:
         shown = f"{found.unchanged} of {found.decisions} approved unchanged shows {percent_down(found.lower)}"
-        return f"{shown}, {percent_down(ladder.approved)} are wanted"
+        return f"{shown}, {percent_down(rules.approved)} are wanted"
     return ""

@@ -217,15 +217,15 @@ class Pace:
         return self.streak >= 5 or (self.decided >= 20 and self.fast * 2 >= self.decided)
 
 
-def pace(looks: Sequence[tuple[float | None, float, bool]]) -> Pace:
+def pace(views: Sequence[tuple[float | None, float, bool]]) -> Pace:
     """Pace from decisions in order of time, each `(seconds viewed or None, seconds that reading takes, approved)`."""
-    known = [(looked, needed, approved) for looked, needed, approved in looks if looked is not None]
+    known = [(viewed, needed, approved) for viewed, needed, approved in views if viewed is not None]
     streak = 0
-    for looked, needed, approved in reversed(known):
-        if not (approved and looked < needed):
+    for viewed, needed, approved in reversed(known):
+        if not (approved and viewed < needed):
             break
         streak += 1
-    return Pace(len(known), sum(looked < needed for looked, needed, _ in known), streak)
+    return Pace(len(known), sum(viewed < needed for viewed, needed, _ in known), streak)
 
 
 # Figures, as the insights view and `stats` show them
@@ -258,7 +258,7 @@ class Figures:
     rates: Rates
     waited: Times
     """From opening to decision."""
-    looked: Times
+    viewed: Times
     """Time viewed before the decision."""
     trend: Sequence[TrendPoint]
     """Oldest first; one point per day, or per week of a long period, without the empty ones."""
@@ -291,7 +291,7 @@ class Reader:
 
     reviewer: str
     pace: Pace
-    looked: Times
+    viewed: Times
     per_1000: float | None
     """Median seconds viewed per 1,000 characters."""
     unchanged: float | None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hitl_tui.formatting import short_date
-from hitl_tui.model import DecisionKind, Facts, Held, Json, Level, Levels, Outcome, PauseKind, Risk, Verdict
+from hitl_tui.model import DecisionKind, Facts, Json, Level, Levels, Outcome, PauseKind, Risk, ToolLevel, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.schema import Policy, Rule
@@ -34,7 +34,7 @@ SAFETY = "safety"
 SPOT_CHECK = "spot check"
 """Steps of the walk after the rules; the first four also stand in a verdict in place of a rule's name."""
 NO_LEVELS: Levels = {}
-START = Held()
+START = ToolLevel()
 DOES = {
     Level.ASK: "asks",
     Level.THRESHOLD: "asks below the threshold",
@@ -254,33 +254,33 @@ def _without_rule(facts: Facts, policy: Policy, levels: Levels) -> tuple[list[Wa
     """The steps that decide where no rule does, and their verdict: the tool's autonomy level, else the thresholds."""
     by_confidence = _by_thresholds(facts, policy)
     thresholds = WalkStep(THRESHOLDS, Mark.MATCHED, by_confidence.reason, by_confidence)
-    if policy.ladder is None:
+    if policy.autonomy is None:
         return [thresholds], by_confidence
-    held = levels.get((facts.agent, facts.tool), START)
-    if held.level is Level.THRESHOLD or by_confidence.outcome is Outcome.TAKEOVER:
-        why = "the thresholds decide" if held.level is Level.THRESHOLD else "but its confidence is too low for any level"
-        return [WalkStep(AUTONOMY, Mark.NO_EFFECT, f"{describe_level(facts, held)}: {why}"), thresholds], by_confidence
-    by_level = _by_level(facts, held)
+    current = levels.get((facts.agent, facts.tool), START)
+    if current.level is Level.THRESHOLD or by_confidence.outcome is Outcome.TAKEOVER:
+        why = "the thresholds decide" if current.level is Level.THRESHOLD else "but its confidence is too low for any level"
+        return [WalkStep(AUTONOMY, Mark.NO_EFFECT, f"{describe_level(facts, current)}: {why}"), thresholds], by_confidence
+    by_level = _by_level(facts, current)
     return [WalkStep(AUTONOMY, Mark.MATCHED, by_level.reason, by_level)], by_level
 
 
-def _by_level(facts: Facts, held: Held) -> Verdict:
-    does = describe_level(facts, held)
-    if held.level is Level.ASK:
+def _by_level(facts: Facts, current: ToolLevel) -> Verdict:
+    does = describe_level(facts, current)
+    if current.level is Level.ASK:
         return Verdict(Outcome.ASK, AUTONOMY, does, facts.risk)
     if facts.risk is None:
         return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but the risk of this call is unknown", facts.risk)
     if facts.risk is Risk.IRREVERSIBLE:
         return Verdict(Outcome.ASK, AUTONOMY, f"{does}, but this call is irreversible and no rule names it", facts.risk)
-    return Verdict(Outcome.AUTO, AUTONOMY, does, facts.risk, sampled=held.level is not Level.ACT)
+    return Verdict(Outcome.AUTO, AUTONOMY, does, facts.risk, sampled=current.level is not Level.ACT)
 
 
-def describe_level(facts: Facts, held: Held) -> str:
+def describe_level(facts: Facts, current: ToolLevel) -> str:
     """A tool's level in words: `autonomy: support_desk's look_up acts, with spot checks (since 3 Nov 2026, by ann)`."""
     since = "until it has earned more"
-    if held.since is not None:
-        since = f"(since {short_date(held.since, with_year=True)}, by {held.by})"
-    return f"{AUTONOMY}: {facts.agent}'s {facts.tool} {DOES[held.level]} {since}"
+    if current.since is not None:
+        since = f"(since {short_date(current.since, with_year=True)}, by {current.by})"
+    return f"{AUTONOMY}: {facts.agent}'s {facts.tool} {DOES[current.level]} {since}"
 
 
 def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:

@@ -97,7 +97,7 @@ def _all_steps(decisive: Sequence[WalkStep], facts: Facts, policy: Policy, now: 
             yield replace(step, why="; ".join(_mismatches(rule, facts, now)))
         else:
             yield replace(step, why=step.why + _values_read(rule, facts))
-    for name in (AUTONOMY, THRESHOLDS) if policy.ladder else (THRESHOLDS,):
+    for name in (AUTONOMY, THRESHOLDS) if policy.autonomy else (THRESHOLDS,):
         before = "autonomy comes before them" if AUTONOMY in reached else f"rule {matched!r} decides"
         yield reached.get(name) or WalkStep(name, Mark.SKIPPED, before)
 

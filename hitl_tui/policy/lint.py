@@ -78,7 +78,7 @@ def _never_automatic(rules: Sequence[Rule]) -> list[Problem]:
 
 def _without_spot_checks(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
     """Warn that tools act with spot checks by their level, while the policy turns spot checks off."""
-    if policy.ladder is None or policy.spot_check > 0:
+    if policy.autonomy is None or policy.spot_check > 0:
         return []
     text = "spot_check = 0: nobody checks the tools that have earned to run by themselves, and they can earn no further level"
     return [Problem(line_of(lines, ("spot_check",)), text, "let a share of their calls ask, like 0.05", is_error=False)]

@@ -13,7 +13,7 @@ from hitl_tui.model import Outcome, Risk, person_key
 from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
 from hitl_tui.policy.schedule import Hours
-from hitl_tui.policy.schema import ChainStep, ConfidenceSettings, Ladder, Notify, Policy, Problem, Rule, Thresholds
+from hitl_tui.policy.schema import AutonomyRules, ChainStep, ConfidenceSettings, Notify, Policy, Problem, Rule, Thresholds
 from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
 
@@ -204,7 +204,7 @@ class _Parser:
             chain,
             errors,
             notify,
-            self._read((), raw, "autonomy", self._ladder, None),
+            self._read((), raw, "autonomy", self._autonomy, None),
             attention=self._read((), raw, "attention", self._attention, 0),
         )
 
@@ -237,10 +237,10 @@ class _Parser:
             raise self._wrong((*path, "ask" if "ask" in raw else "auto"), text, "make auto the higher one")
         return found
 
-    def _ladder(self, path: Path, value: Any) -> Ladder:
+    def _autonomy(self, path: Path, value: Any) -> AutonomyRules:
         raw = self._table(path, value, ("decisions", "window", "window_days", "approved", "quiet", "calibration"))
-        usual, many = Ladder(), self._whole(1, MOST_DECISIONS)
-        found = Ladder(
+        usual, many = AutonomyRules(), self._whole(1, MOST_DECISIONS)
+        found = AutonomyRules(
             self._read(path, raw, "decisions", many, usual.decisions),
             self._read(path, raw, "window", many, usual.window),
             self._read(path, raw, "window_days", self._whole(1, 3660), usual.window_s / DAY) * DAY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Levels, Outcome, Past, Risk
+from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Levels, Outcome, PastDecision, Risk
 from hitl_tui.policy.engine import NO_LEVELS, judge_unsampled
 from hitl_tui.policy.schema import Policy
 
@@ -56,7 +56,7 @@ class Replay:
     let_through: dict[Difference, DifferenceCount] = field(default_factory=dict)
     """Actions that a person rejected and that would run by themselves, whether or not the verdict differs."""
 
-    def add(self, pasts: Iterable[Past], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
+    def add(self, pasts: Iterable[PastDecision], policy: Policy | None, levels: Levels = NO_LEVELS) -> None:
         """Judge past actions by a policy at the time they were asked, with the given autonomy levels instead of those of that time.
 
         Spot checks are left out: their random choice would hide what a rule lets through.
@@ -83,7 +83,7 @@ class Replay:
         }
 
 
-def facts_of(past: Past) -> Facts:
+def facts_of(past: PastDecision) -> Facts:
     """Facts of a past action, as far as they are stored. Its warning counts as a finding."""
     risk = Risk(past.risk) if past.risk in list(Risk) else None
     return Facts(
@@ -92,14 +92,14 @@ def facts_of(past: Past) -> Facts:
     )  # fmt: skip
 
 
-def _outcome_then(past: Past) -> Outcome:
+def _outcome_then(past: PastDecision) -> Outcome:
     """The outcome that policy gave at the time; without a policy everything asked."""
     if past.actor_kind in BY_POLICY:
         return Outcome.DENY if past.decision is DecisionKind.REJECT else Outcome.AUTO
     return past.outcome or Outcome.ASK
 
 
-def _was(past: Past, would: Outcome) -> str:
+def _was(past: PastDecision, would: Outcome) -> str:
     """The old outcome in words. If a person would be asked now too, the person's decision is no difference: then the policy's outcome."""
     return _outcome_then(past) if would is Outcome.ASK or past.actor_kind in BY_POLICY else _DID[past.decision]
 

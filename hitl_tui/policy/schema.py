@@ -70,7 +70,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class AutonomyRules:
     """`[autonomy]`: what an agent's tool must have shown before its next level is proposed."""
 
     decisions: int = 30
@@ -150,7 +150,7 @@ class Policy:
     errors: bool = False
     """Whether a failed run opens a review."""
     notify: Notify = Notify()
-    ladder: Ladder | None = None
+    autonomy: AutonomyRules | None = None
     """None where no tool can earn anything: the thresholds hold for all."""
     attention: int = 0
     """Average number of decisions by people between attention checks; 0 for none."""

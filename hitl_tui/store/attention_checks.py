@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, ActorKind, Attention, DecisionKind, Pause, PauseKind, Review, ReviewState, Routed
+from hitl_tui.model import Actor, ActorKind, AttentionCheck, DecisionKind, Pause, PauseKind, Review, ReviewState, Routed
 from hitl_tui.oversight import attention_checks
 from hitl_tui.store import audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
@@ -49,14 +49,14 @@ class Since:
 
 def newest_decision(store: Store) -> int:
     """The number of the last decision of all; 0 before any."""
-    return int(store.glance("SELECT coalesce(max(id), 0) FROM decisions")[0][0])
+    return int(store.read_now("SELECT coalesce(max(id), 0) FROM decisions")[0][0])
 
 
 def since(store: Store, project: int) -> Since:
     """Where a project stands."""
-    [(checks, last, waiting)] = store.glance(
-        "SELECT count(*), coalesce(max(t.last), 0), coalesce(max(v.state = 'open'), 0) FROM attention t JOIN reviews v ON v.id = t.review "
-        "JOIN runs r ON r.id = v.run WHERE r.project = ?",
+    [(checks, last, waiting)] = store.read_now(
+        "SELECT count(*), coalesce(max(t.last), 0), coalesce(max(v.state = 'open'), 0) "
+        "FROM attention_checks t JOIN reviews v ON v.id = t.review JOIN runs r ON r.id = v.run WHERE r.project = ?",
         (project,),
     )
     return Since(int(checks), int(last), bool(waiting))
@@ -112,7 +112,7 @@ async def put(
         run_states.note_launch(db, run)
         review, _ = reviews.insert(db, run, source.row.agent, pause, routed)
         db.execute(
-            "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
+            "INSERT INTO attention_checks (review, source, wrong, correct, made_at, last) "
             "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
             (review, source.row.id, wrong.clause, canonical_json.dumps(correct), now),
         )
@@ -149,14 +149,15 @@ def waits(db: Transaction, run: int) -> bool:
 
 def is_check(db: Transaction, review: int) -> bool:
     """Within a transaction: whether the review is an attention check."""
-    return bool(db.row("SELECT 1 FROM attention WHERE review = ?", (review,)))
+    return bool(db.row("SELECT 1 FROM attention_checks WHERE review = ?", (review,)))
 
 
 def found_by_decision(db: Transaction, review: int) -> None:
     """End a check that was just decided, within the same transaction: there is no grace time, and nothing to undo."""
     row = db.row(
-        "SELECT d.actor, d.actor_kind, d.kind, d.at, t.correct, a.args, d.args FROM attention t JOIN decisions d ON d.review = t.review "
-        "AND NOT d.superseded JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE t.review = ?",
+        "SELECT d.actor, d.actor_kind, d.kind, d.at, t.correct, a.args, d.args FROM attention_checks t "
+        "JOIN decisions d ON d.review = t.review AND NOT d.superseded "
+        "JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE t.review = ?",
         (review,),
     )
     if row is None:
@@ -171,7 +172,7 @@ def found_by_decision(db: Transaction, review: int) -> None:
 def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, review: int | None = None) -> bool:
     """Within a transaction: a person stopped a check without deciding it, which ends it; False when there is none that waits."""
     found = db.rows(
-        "SELECT t.review FROM attention t JOIN reviews v ON v.id = t.review "
+        "SELECT t.review FROM attention_checks t JOIN reviews v ON v.id = t.review "
         "WHERE t.caught IS NULL AND v.state = 'open' AND (v.id = ? OR v.run = ?)",
         (review, run),
     )
@@ -183,13 +184,13 @@ def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, re
 def _end(db: Transaction, review: int, by: Actor, said: str, is_caught: bool, at: float) -> None:
     """Say how a check ended, apply its review, and finish the run that carried it."""
     run, wrong, source = db.row(
-        "SELECT v.run, t.wrong, t.source FROM attention t JOIN reviews v ON v.id = t.review WHERE v.id = ?", (review,)
+        "SELECT v.run, t.wrong, t.source FROM attention_checks t JOIN reviews v ON v.id = t.review WHERE v.id = ?", (review,)
     )
     db.execute(
-        "UPDATE attention SET actor = ?, actor_key = ?, said = ?, caught = ?, found_at = ? WHERE review = ?",
+        "UPDATE attention_checks SET actor = ?, actor_key = ?, said = ?, caught = ?, found_at = ? WHERE review = ?",
         (by.name, by.key, said, is_caught, at, review),
     )
-    audit.note(db, at, "attention", by.name, {"caught": int(is_caught), "said": said, "wrong": wrong, "source": source}, run, review)
+    audit.note(db, at, "attention", by, {"caught": int(is_caught), "said": said, "wrong": wrong, "source": source}, run, review)
     db.execute("UPDATE decisions SET effective_at = ? WHERE review = ? AND NOT superseded", (at, review))
     db.execute(
         "UPDATE reviews SET effective_at = :at, decided_at = coalesce(decided_at, :at), claimed_by = NULL, claimed_key = NULL, "
@@ -208,7 +209,7 @@ def _note_of(db: Transaction, review: int) -> str:
 
 def lapsed(db: Transaction, review: int, note: str) -> bool:
     """Within a transaction: nobody acted on a check in time, which ends it without a finding; False when it is none that waits."""
-    if not db.row("SELECT 1 FROM attention t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'", (review,)):
+    if not db.row("SELECT 1 FROM attention_checks t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'", (review,)):
         return False
     reviews.end(db, review, ReviewState.EXPIRED, canonical_json.storable(note))
     return True
@@ -216,19 +217,19 @@ def lapsed(db: Transaction, review: int, note: str) -> bool:
 
 def carried(store: Store, run: int) -> bool:
     """Whether a run only carried a check, and is over."""
-    return bool(store.glance("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))
+    return bool(store.read_now("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))
 
 
-def of_review(store: Store, review: int) -> Attention | None:
+def of_review(store: Store, review: int) -> AttentionCheck | None:
     """What became of a review that was an attention check; None while it waits, and of every other review."""
-    return _read(store.glance(f"SELECT {FOUND} FROM attention WHERE review = ? AND caught IS NOT NULL", (review,)))
+    return _read(store.read_now(f"SELECT {FOUND} FROM attention_checks WHERE review = ? AND caught IS NOT NULL", (review,)))
 
 
-def of_run(store: Store, run: int) -> Attention | None:
+def of_run(store: Store, run: int) -> AttentionCheck | None:
     """The same of the one review of a run."""
-    asked = f"SELECT {FOUND} FROM attention WHERE review IN (SELECT id FROM reviews WHERE run = ?) AND caught IS NOT NULL"
-    return _read(store.glance(asked, (run,)))
+    asked = f"SELECT {FOUND} FROM attention_checks WHERE review IN (SELECT id FROM reviews WHERE run = ?) AND caught IS NOT NULL"
+    return _read(store.read_now(asked, (run,)))
 
 
-def _read(rows: Sequence[Any]) -> Attention | None:
-    return next((Attention(review, wrong, actor, said, bool(found), at) for review, wrong, actor, said, found, at in rows), None)
+def _read(rows: Sequence[Any]) -> AttentionCheck | None:
+    return next((AttentionCheck(review, wrong, actor, said, bool(found), at) for review, wrong, actor, said, found, at in rows), None)

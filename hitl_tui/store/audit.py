@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.errors import BadHome, Refused
-from hitl_tui.model import Json, Logged
+from hitl_tui.model import Actor, ActorKind, AuditEntry, Json
 from hitl_tui.store import audit_verify, migrations
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import fault
 from hitl_tui.store.functions import chained
 
-COLUMNS = "seq, at, kind, actor, run, review, body, hash"
+COLUMNS = "seq, at, kind, actor, actor_kind, run, review, body, hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,28 @@ def read_mark(text: str) -> Mark:
 
 
 def note(
-    db: Transaction, at: float, kind: str, actor: str, body: Mapping[str, Any], run: int | None = None, review: int | None = None
+    db: Transaction, at: float, kind: str, by: Actor, body: Mapping[str, Any], run: int | None = None, review: int | None = None
 ) -> None:
     """Append an entry within a transaction: what happened, at which Unix time, and who did it."""
     text = json.dumps(body, ensure_ascii=True, sort_keys=True)
     last, previous = db.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1") or (0, "")
-    entry = (last + 1, float(at), kind, actor, run, review, text)
-    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, chained(previous, *entry)))
+    entry = (last + 1, float(at), kind, by.name, by.kind, run, review, text)
+    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, chained(previous, *entry)))
 
 
-def note_review(db: Transaction, at: float, kind: str, actor: str, body: Mapping[str, Any], review: int) -> None:
+def note_review(db: Transaction, at: float, kind: str, by: Actor, body: Mapping[str, Any], review: int) -> None:
     """`note` about a review, with its run."""
     (run,) = db.row("SELECT run FROM reviews WHERE id = ?", (review,))
-    note(db, at, kind, actor, body, run, review)
+    note(db, at, kind, by, body, run, review)
 
 
-async def of_review(store: Store, review: int) -> list[Logged]:
+async def of_review(store: Store, review: int) -> list[AuditEntry]:
     """What the log says of a review, oldest first."""
-    found = await store.all("SELECT seq, at, kind, actor, body, hash FROM audit WHERE review = ? ORDER BY seq", (review,))
-    return [Logged(seq, at, kind, actor, _body(body), hash_) for seq, at, kind, actor, body, hash_ in found]
+    found = await store.all("SELECT seq, at, kind, actor, actor_kind, body, hash FROM audit WHERE review = ? ORDER BY seq", (review,))
+    return [
+        AuditEntry(seq, at, kind, actor, ActorKind(actor_kind), _body(body), hash_)
+        for seq, at, kind, actor, actor_kind, body, hash_ in found
+    ]
 
 
 def _body(text: Any) -> Json:
@@ -110,7 +113,7 @@ def head(database: Path) -> Mark:
 
 
 def entries(database: Path) -> Iterator[dict[str, Any]]:
-    """Every entry as `{seq, at, kind, actor, run, review, body, hash}`, oldest first; `body` is the text that was hashed.
+    """Every entry as `{seq, at, kind, actor, actor_kind, run, review, body, hash}`, oldest first; `body` is the text that was hashed.
 
     Raises:
         BadHome: the file cannot be read as a database.

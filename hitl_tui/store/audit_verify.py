@@ -12,37 +12,54 @@ from typing import Any
 
 from hitl_tui.model import Json, digest_of
 
-GONE = (
-    "SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit "
-    "WHERE kind = 'decided' AND json_extract(body, '$.decision') NOT IN (SELECT id FROM decisions) LIMIT 1"
-)
-UNTOLD = (  # older ones are from before there was a log
-    "SELECT d.id, d.review, d.slot FROM decisions d "
-    "WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1) AND NOT (EXISTS ("
-    "SELECT 1 FROM audit t WHERE t.review = d.review AND t.kind = 'decided' AND t.actor IS d.actor AND t.at IS d.at "
-    "AND (json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'), json_extract(t.body, '$.kind'), "
-    "json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'), json_extract(t.body, '$.message'), "
-    "json_extract(t.body, '$.looked_ms')) IS (d.id, d.slot, d.kind, d.digest, d.args, d.message, d.looked_ms)) "
-    "AND (d.undone_at IS NULL OR d.superseded) AND d.undone_at IS (SELECT t.at FROM audit t WHERE t.review = d.review "
-    "AND t.kind = 'undone' AND json_extract(t.body, '$.decision') = d.id)) LIMIT 1"
-)
-UNLIKE = (
-    "SELECT d.id, d.review, d.slot, a.review IS NULL FROM decisions d LEFT JOIN actions a ON a.review = d.review AND a.slot = d.slot "
-    "WHERE a.digest IS NOT d.digest LIMIT 1"
-)
+DELETED_DECISIONS = """
+SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit
+WHERE kind = 'decided' AND json_extract(body, '$.decision') NOT IN (SELECT id FROM decisions) LIMIT 1
+"""
+CHANGED_DECISIONS = """
+SELECT d.id, d.review, d.slot FROM decisions d
+WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = 'decided' ORDER BY seq LIMIT 1)
+    AND NOT (
+        EXISTS (
+            SELECT 1 FROM audit t
+            WHERE t.review = d.review AND t.kind = 'decided'
+                AND (t.at, t.actor, t.actor_kind, json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'),
+                    json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'),
+                    json_extract(t.body, '$.message'), json_extract(t.body, '$.viewed_ms'))
+                IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms)
+        )
+        AND (d.undone_at IS NULL OR d.superseded)
+        AND d.undone_at IS (
+            SELECT t.at FROM audit t
+            WHERE t.review = d.review AND t.kind = 'undone' AND json_extract(t.body, '$.decision') = d.id
+        )
+    )
+LIMIT 1
+"""
+"""Decisions that differ from their audit entries; those from before the first entry have none."""
+CHANGED_ACTIONS = """
+SELECT d.id, d.review, d.slot, a.review IS NULL
+FROM decisions d LEFT JOIN actions a ON a.review = d.review AND a.slot = d.slot
+WHERE a.digest IS NOT d.digest LIMIT 1
+"""
 ACTIONS = "SELECT review, slot, name, args, digest FROM actions"
 DECISION = "SELECT id FROM decisions WHERE review = ? AND slot = ? ORDER BY id DESC LIMIT 1"
 COLUMNS = (
-    "at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, confidence, opened_at, looked_ms, size, spot_check, standing"
+    "at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, confidence, opened_at, viewed_ms, size, spot_check, in_force"
 )
-MISREMEMBERED = (  # what policy decided and a person must decide after all has another rule now: `reconcile._ask_again`
-    f"SELECT decision, review, slot FROM history h WHERE ({COLUMNS}, rule) IS NOT (SELECT {COLUMNS}, "
-    "CASE WHEN rule = 'safety' AND NOT standing THEN h.rule ELSE rule END FROM remembered r WHERE r.decision = h.decision) LIMIT 1"
+CHANGED_HISTORY = f"""
+SELECT decision, review, slot FROM history h
+WHERE ({COLUMNS}, rule) IS NOT (
+    SELECT {COLUMNS}, CASE WHEN rule = 'safety' AND NOT in_force THEN h.rule ELSE rule END
+    FROM history_source r WHERE r.decision = h.decision
 )
-FORGOTTEN = (
-    "SELECT decision, review, slot FROM remembered r WHERE decision <= (SELECT max(decision) FROM history) "
-    "AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1"
-)
+LIMIT 1
+"""
+"""What policy decided and a person must decide after all has another rule than its history: `reconcile._ask_again`."""
+DELETED_HISTORY = """
+SELECT decision, review, slot FROM history_source r
+WHERE decision <= (SELECT max(decision) FROM history) AND NOT EXISTS (SELECT 1 FROM history h WHERE h.decision = r.decision) LIMIT 1
+"""
 ANEW = "it is only an index; `hitl-tui doctor --repair` makes it anew"
 HALF = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 
@@ -56,15 +73,15 @@ def found(db: sqlite3.Connection) -> str:
 
 
 def _decisions(db: sqlite3.Connection) -> str:
-    if row := db.execute(GONE).fetchone():
+    if row := db.execute(DELETED_DECISIONS).fetchone():
         return f"{_decision(*row)} is gone from its table"
-    if row := db.execute(UNTOLD).fetchone():
+    if row := db.execute(CHANGED_DECISIONS).fetchone():
         return f"{_decision(*row)} is not what the log says of it: its row was changed"
     return ""
 
 
 def _actions(db: sqlite3.Connection) -> str:
-    if row := db.execute(UNLIKE).fetchone():
+    if row := db.execute(CHANGED_ACTIONS).fetchone():
         return _changed_action(*row)
     for review, slot, name, args, digest in db.execute(ACTIONS):
         if not _fits(name, args, digest):
@@ -76,9 +93,9 @@ def _actions(db: sqlite3.Connection) -> str:
 
 
 def _history(db: sqlite3.Connection) -> str:
-    if row := db.execute(MISREMEMBERED).fetchone():
+    if row := db.execute(CHANGED_HISTORY).fetchone():
         return f"{_decision(*row)} is not in the history as it was made: the history was changed; {ANEW}"
-    if row := db.execute(FORGOTTEN).fetchone():
+    if row := db.execute(DELETED_HISTORY).fetchone():
         return f"{_decision(*row)} is gone from the history: the history was changed; {ANEW}"
     return ""
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import UNTIL_HANDED_BACK, ActorKind, Look, ReviewState, person_key
+from hitl_tui.model import UNTIL_HANDED_BACK, Actor, ActorKind, ReviewState, ReviewView, person_key
 from hitl_tui.store import audit, errors
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import progress_of
@@ -17,7 +17,7 @@ from hitl_tui.store.reviews import progress_of
 RECENT = 400
 """So many of the newest views, decisions and escalations tell who was active recently."""
 RECENTLY_ACTIVE = f"""
-SELECT * FROM (SELECT reviewer, last_at FROM looks ORDER BY id DESC LIMIT {RECENT})
+SELECT * FROM (SELECT reviewer, last_at FROM review_views ORDER BY id DESC LIMIT {RECENT})
 UNION ALL SELECT * FROM (SELECT actor, at FROM decisions WHERE actor_kind = '{ActorKind.PERSON}' ORDER BY id DESC LIMIT {RECENT})
 UNION ALL SELECT * FROM (
     SELECT acknowledged_by, acknowledged_at FROM escalations WHERE acknowledged_by IS NOT NULL ORDER BY id DESC LIMIT {RECENT}
@@ -46,7 +46,7 @@ async def claim(store: Store, review: int, actor: str, for_s: float, reason: str
             (actor, person_key(actor), now + for_s, review),
         )
         body = {"until": now + for_s, "from": holder.name if holder and not holder.mine else None, "reason": reason or None}
-        audit.note_review(db, now, "claimed", actor, body, review)
+        audit.note_review(db, now, "claimed", Actor(actor), body, review)
 
 
 async def release(store: Store, review: int, actor: str) -> None:
@@ -64,7 +64,7 @@ async def release(store: Store, review: int, actor: str) -> None:
         if not holder.mine:
             raise errors.claimed(review, holder.name, holder.until)
         db.execute("UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = ?", (review,))
-        audit.note_review(db, now, "released", actor, {}, review)
+        audit.note_review(db, now, "released", Actor(actor), {}, review)
 
 
 def keep_off(db: Transaction, review: int, actor: str, now: float) -> None:
@@ -114,21 +114,21 @@ async def add_view(store: Store, review: int, reviewer: str, ms: int) -> None:
         if not db.row("SELECT 1 FROM reviews WHERE id = ?", (review,)):
             raise errors.unknown(review)
         seen = db.execute(
-            "UPDATE looks SET last_at = :now, looked_ms = looked_ms + :ms WHERE review = :review AND reviewer_key = :key", values
+            "UPDATE review_views SET last_at = :now, viewed_ms = viewed_ms + :ms WHERE review = :review AND reviewer_key = :key", values
         )
         if not seen.rowcount:
             db.execute(
-                "INSERT INTO looks (review, reviewer, reviewer_key, first_at, last_at, looked_ms) "
+                "INSERT INTO review_views (review, reviewer, reviewer_key, first_at, last_at, viewed_ms) "
                 "VALUES (:review, :reviewer, :key, :now, :now, :ms)",
                 values,
             )
-            audit.note_review(db, now, "viewed", reviewer, {}, review)
+            audit.note_review(db, now, "viewed", Actor(reviewer), {}, review)
 
 
-async def views_of(store: Store, review: int) -> list[Look]:
+async def views_of(store: Store, review: int) -> list[ReviewView]:
     """Everybody who has seen it, in order of their first view."""
-    found = await store.all("SELECT reviewer, first_at, last_at, looked_ms FROM looks WHERE review = ? ORDER BY id", (review,))
-    return [Look(*row) for row in found]
+    found = await store.all("SELECT reviewer, first_at, last_at, viewed_ms FROM review_views WHERE review = ? ORDER BY id", (review,))
+    return [ReviewView(*row) for row in found]
 
 
 async def recent_people(store: Store, limit: int) -> list[tuple[str, float]]:

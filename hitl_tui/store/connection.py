@@ -48,7 +48,7 @@ class Store:
     """The rows, on three SQLite connections.
 
     - The writer takes transactions one after the other, in the event loop's thread: most take less than the trip to another thread.
-    - The reader serves `glance`: small reads that never wait, for a WAL database always has a committed state to read. It is not the
+    - The reader serves `read_now`: small reads that never wait, for a WAL database always has a committed state to read. It is not the
       writer, whose transaction may be open and would show what is not committed.
     - `db` serves `all` and `one` in a thread of its own, by aiosqlite: reads that may take long must not stop the screen.
     """
@@ -146,7 +146,7 @@ class Store:
         rows = await self.all(sql, values)
         return rows[0] if rows else None
 
-    def glance(self, sql: str, values: Any = ()) -> list[Any]:
+    def read_now(self, sql: str, values: Any = ()) -> list[Any]:
         """Every row of a small read, at once; it sees what is committed and waits for nobody.
 
         Raises:

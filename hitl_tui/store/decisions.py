@@ -13,17 +13,17 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, effect_of
+from hitl_tui.model import PROGRAM, Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, effect_of
 from hitl_tui.store import attention_checks, audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 
 INSERT = """
 INSERT INTO decisions (
-    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, looked_ms, repeats
+    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, repeats
 ) VALUES (
     :review, :slot, (SELECT agent FROM reviews WHERE id = :review), :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key,
-    :digest, :effect, :at, :effective_at, :looked_ms, :repeats
+    :digest, :effect, :at, :effective_at, :viewed_ms, :repeats
 )
 """
 NEEDED = """
@@ -40,8 +40,8 @@ WHERE v.id = :review AND (b.tool_call = a.tool_call OR (b.review = a.review AND 
 """
 """An earlier decision of the same effect on the same call, which may have had it already."""
 ENDORSE = """
-INSERT INTO endorsements (review, slot, kind, args, message, actor, actor_key, digest, effect, at, looked_ms)
-VALUES (:review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :looked_ms)
+INSERT INTO endorsements (review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms)
+VALUES (:review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms)
 """
 UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
 APPROVALS = f"""
@@ -69,7 +69,7 @@ class Given:
     by: Actor
     at: float
     effective_at: float
-    looked_ms: int | None = None
+    viewed_ms: int | None = None
 
     @property
     def effect(self) -> str:
@@ -93,7 +93,7 @@ class Given:
             "effect": self.effect,
             "at": self.at,
             "effective_at": self.effective_at,
-            "looked_ms": self.looked_ms,
+            "viewed_ms": self.viewed_ms,
         }
 
 
@@ -107,7 +107,7 @@ async def decide(
     shown: Mapping[int, Action],
     actor: str,
     grace_s: float,
-    looked_ms: int | None,
+    viewed_ms: int | None,
 ) -> None:
     """Store a person's answers by slot, all or none; the last one missing decides the whole review. `shown` is what the person saw.
 
@@ -120,7 +120,7 @@ async def decide(
     now, by = time.time(), Actor(actor)
     async with store.transaction() as db:
         reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in answers}, by, now)
-        given = {slot: Given(review, shown[slot], answer, by, now, now + grace_s, looked_ms) for slot, answer in answers.items()}
+        given = {slot: Given(review, shown[slot], answer, by, now, now + grace_s, viewed_ms) for slot, answer in answers.items()}
         deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
         endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
         if not deciding and not endorsing:
@@ -187,7 +187,7 @@ def _endorse(db: Transaction, given: Given) -> None:
     _supersede_slot(db, given)
     _replace_endorsement(db, given)
     number = db.execute(ENDORSE, values).lastrowid
-    audit.note_review(db, given.at, "endorsed", given.by.name, {"endorsement": number, **_body(values)}, given.review)
+    audit.note_review(db, given.at, "endorsed", given.by, {"endorsement": number, **_body(values)}, given.review)
     release_claim(db, given.review, given.by, given.at, "another person must approve the same")
 
 
@@ -206,7 +206,7 @@ def release_claim(db: Transaction, review: int, by: Actor, at: float, reason: st
         return
     db.execute("UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = ?", (review,))
     if found[0] > at:
-        audit.note_review(db, at, "released", by.name, {"reason": reason}, review)
+        audit.note_review(db, at, "released", by, {"reason": reason}, review)
 
 
 async def undo(store: Store, review: int, actor: str) -> None:
@@ -233,7 +233,7 @@ async def undo(store: Store, review: int, actor: str) -> None:
             mine = [(id_, at) for id_, at in mine if at == endorsed_at]
         for id_, _ in mine:
             db.execute("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", (now, id_))
-            audit.note_review(db, now, "undone", by.name, {"decision": id_}, review)
+            audit.note_review(db, now, "undone", by, {"decision": id_}, review)
             levels.restore(db, id_, now)
         reopen(db, review)
 
@@ -267,22 +267,22 @@ def _withdraw(db: Transaction, review: int, by: Actor, said_at: float, now: floa
         (review, by.key, said_at),
     )
     for id_, slot in found:
-        _withdraw_one(db, review, id_, slot, by.name, now, None)
+        _withdraw_one(db, review, id_, slot, by, now, None)
 
 
 def withdraw_all(db: Transaction, review: int, now: float, note: str) -> None:
     """Withdraw every endorsement of a review within a transaction, whoever made it."""
     for id_, slot in db.rows("SELECT id, slot FROM endorsements WHERE review = ? AND withdrawn_at IS NULL", (review,)):
-        _withdraw_one(db, review, id_, slot, "", now, note or None)
+        _withdraw_one(db, review, id_, slot, PROGRAM, now, note or None)
 
 
-def _withdraw_one(db: Transaction, review: int, endorsement: int, slot: int, actor: str, now: float, note: str | None) -> None:
+def _withdraw_one(db: Transaction, review: int, endorsement: int, slot: int, by: Actor, now: float, note: str | None) -> None:
     db.execute("UPDATE endorsements SET withdrawn_at = ? WHERE id = ?", (now, endorsement))
-    audit.note_review(db, now, "withdrawn", actor, {"endorsement": endorsement, "slot": slot, "note": note}, review)
+    audit.note_review(db, now, "withdrawn", by, {"endorsement": endorsement, "slot": slot, "note": note}, review)
 
 
 def _too_late(db: Transaction, review: int) -> Stale:
-    if db.row("SELECT 1 FROM attention WHERE review = ? AND caught IS NOT NULL", (review,)):
+    if db.row("SELECT 1 FROM attention_checks WHERE review = ? AND caught IS NOT NULL", (review,)):
         return Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
     state, note, decided_at, *progress = db.row(
         f"SELECT v.state, v.note, v.decided_at, {PROGRESS} FROM reviews v WHERE v.id = ?", (review,)
@@ -314,7 +314,7 @@ def record(db: Transaction, given: Given) -> bool:
     values = given.values()
     (repeats,) = db.row(SAME_ACT, values)
     decision = int(db.execute(INSERT, {**values, "repeats": repeats}).lastrowid or 0)
-    audit.note_review(db, given.at, "decided", given.by.name, {"decision": decision, **_body(values)}, given.review)
+    audit.note_review(db, given.at, "decided", given.by, {"decision": decision, **_body(values)}, given.review)
     if given.by.is_person:
         _replace_endorsement(db, given)
         db.execute(
@@ -328,7 +328,7 @@ def record(db: Transaction, given: Given) -> bool:
 
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit says of a decision or an endorsement."""
-    return {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "looked_ms")}
+    return {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
 
 
 def _supersede_slot(db: Transaction, given: Given) -> None:

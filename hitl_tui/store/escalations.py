@@ -65,7 +65,7 @@ def add(db: Transaction, review: int, to: str, by: Actor, why: str, at: float, n
         "SELECT id, run, ?, ?, ?, ?, ?, ?, ? FROM reviews WHERE id = ?",
         (at, to, actor, by.kind, why, note, step, review),
     )
-    audit.note_review(db, at, "escalated", actor, {"to": to, "why": why, "note": note, "step": step}, review)
+    audit.note_review(db, at, "escalated", Actor(actor, by.kind), {"to": to, "why": why, "note": note, "step": step}, review)
     db.execute("UPDATE reviews SET escalated = ? WHERE id = ?", (to or ANYBODY, review))
 
 
@@ -80,17 +80,17 @@ WAITING = (  # of those that nobody claimed, and whose review still asks
 
 def new(store: Store, project: int) -> list[int]:
     """Escalations of this project's runs that no worker has taken up."""
-    return [int(row[0]) for row in store.glance(f"SELECT e.id FROM {NEW} ORDER BY e.id", (project,))]
+    return [int(row[0]) for row in store.read_now(f"SELECT e.id FROM {NEW} ORDER BY e.id", (project,))]
 
 
 def unclaimed(store: Store, project: int, now: float) -> list[int]:
     """Escalations of this project's runs that nobody has claimed in time."""
-    return [int(row[0]) for row in store.glance(f"SELECT e.id FROM {WAITING} AND e.next_at <= ? ORDER BY e.next_at", (project, now))]
+    return [int(row[0]) for row in store.read_now(f"SELECT e.id FROM {WAITING} AND e.next_at <= ? ORDER BY e.next_at", (project, now))]
 
 
 def next_due(store: Store, project: int, now: float) -> float | None:
     """When the next one's time is over, as Unix time."""
-    found = store.glance(f"SELECT e.next_at FROM {WAITING} AND e.next_at > ? ORDER BY e.next_at LIMIT 1", (project, now))
+    found = store.read_now(f"SELECT e.next_at FROM {WAITING} AND e.next_at > ? ORDER BY e.next_at LIMIT 1", (project, now))
     return float(found[0][0]) if found else None
 
 
@@ -136,7 +136,7 @@ def _put_to_chain(db: Transaction, escalation: int, review: int, to: str, step: 
         to, step = first_step(chain, to)
         db.execute("UPDATE escalations SET recipient = ?, step = ? WHERE id = ?", (to, step, escalation))
         if to != was:
-            audit.note_review(db, at, "escalated", CHAIN.name, {"to": to, "why": why, "note": "", "step": step}, review)
+            audit.note_review(db, at, "escalated", CHAIN, {"to": to, "why": why, "note": "", "step": step}, review)
         db.execute("UPDATE reviews SET escalated = ?1 WHERE id = ?2 AND escalated != ?1", (to or ANYBODY, review))
     if (later := next_step(chain, step)) is not None:
         db.execute("UPDATE escalations SET next_at = ? WHERE id = ?", (now + later[1], escalation))
@@ -181,13 +181,13 @@ def overdue(store: Store, project: int, now: float) -> list[int]:
     """Open reviews of this project's runs whose deadline is over."""
     return [
         int(row[0])
-        for row in store.glance(f"SELECT v.id FROM {TIMED} AND v.deadline_at <= ? ORDER BY v.deadline_at LIMIT 100", (project, now))
+        for row in store.read_now(f"SELECT v.id FROM {TIMED} AND v.deadline_at <= ? ORDER BY v.deadline_at LIMIT 100", (project, now))
     ]
 
 
 def next_deadline(store: Store, project: int, now: float) -> float | None:
     """When the next deadline is, as Unix time."""
-    found = store.glance(f"SELECT v.deadline_at FROM {TIMED} AND v.deadline_at > ? ORDER BY v.deadline_at LIMIT 1", (project, now))
+    found = store.read_now(f"SELECT v.deadline_at FROM {TIMED} AND v.deadline_at > ? ORDER BY v.deadline_at LIMIT 1", (project, now))
     return float(found[0][0]) if found else None
 
 

@@ -27,7 +27,7 @@ DECIDED = (
 
 def new(store: Store, project: int) -> list[int]:
     """Runs of this project that failed and of which policy has not been asked."""
-    found = store.glance("SELECT id FROM runs WHERE state = 'failed' AND NOT failure_seen AND project = ? ORDER BY id", (project,))
+    found = store.read_now("SELECT id FROM runs WHERE state = 'failed' AND NOT failure_seen AND project = ? ORDER BY id", (project,))
     return [int(row[0]) for row in found]
 
 
@@ -62,7 +62,7 @@ def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -
 
 def decided(store: Store, project: int, now: float) -> list[int]:
     """Reviews of this project's failed runs whose decision is effective."""
-    return [int(row[0]) for row in store.glance(f"SELECT v.id FROM {DECIDED} ORDER BY v.effective_at", (now, project))]
+    return [int(row[0]) for row in store.read_now(f"SELECT v.id FROM {DECIDED} ORDER BY v.effective_at", (now, project))]
 
 
 async def apply(store: Store, review: int, now: float) -> bool:

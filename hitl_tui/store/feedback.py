@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Feedback, Rating, Subject, person_key
+from hitl_tui.model import Actor, Feedback, Rating, Subject, person_key
 from hitl_tui.store import audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 
@@ -54,7 +54,7 @@ async def rate(store: Store, subject: Subject, rating: Rating, comment: str, tag
         )
         number = int(made.lastrowid or 0)
         said = {"slot": subject.slot, "event": subject.event, "rating": rating, "comment": comment, "tags": list(tags)}
-        audit.note(db, now, "rated", actor, {"feedback": number, **said}, subject.run, subject.review)
+        audit.note(db, now, "rated", Actor(actor), {"feedback": number, **said}, subject.run, subject.review)
         if rating < 0 and decision is not None:
             levels.lower_for_feedback(db, decision, number, actor, now)
         return Feedback(number, subject, rating, comment, tuple(tags), actor, now)
@@ -68,18 +68,18 @@ async def withdraw(store: Store, subject: Subject, actor: str) -> bool:
 
 def of(store: Store, subject: Subject, actor: str) -> Feedback | None:
     """The rating that a person has on the subject, at once; None when there is none."""
-    found = store.glance(f"SELECT {COLUMNS} FROM feedback WHERE {MINE}", _mine(subject, actor))
+    found = store.read_now(f"SELECT {COLUMNS} FROM feedback WHERE {MINE}", _mine(subject, actor))
     return _feedback(found[0]) if found else None
 
 
 async def of_run(store: Store, run: int) -> list[Feedback]:
     """Every rating on a run, its messages and decisions, oldest first."""
-    return await _standing(store, "run = ?", run)
+    return await _in_force(store, "run = ?", run)
 
 
 async def of_review(store: Store, review: int) -> list[Feedback]:
     """Every rating on what was decided of a review, oldest first."""
-    return await _standing(store, "run = (SELECT run FROM reviews WHERE id = ?1) AND review = ?1", review)
+    return await _in_force(store, "run = (SELECT run FROM reviews WHERE id = ?1) AND review = ?1", review)
 
 
 async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Rating]:
@@ -92,9 +92,9 @@ async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Rating]:
 
 def reasons(store: Store, agent: str, tool: str) -> list[str]:
     """What people wrote when they rejected the last calls of an agent's tool for good, newest first; at once."""
-    found = store.glance(
+    found = store.read_now(
         "SELECT d.message FROM decisions d WHERE d.agent = ? AND d.tool = ? AND d.kind = 'reject' AND d.message IS NOT NULL "
-        "AND NOT d.superseded AND d.args IS NULL AND d.actor_kind = 'person' AND d.review NOT IN (SELECT review FROM attention) "
+        "AND NOT d.superseded AND d.args IS NULL AND d.actor_kind = 'person' AND d.review NOT IN (SELECT review FROM attention_checks) "
         "ORDER BY d.id DESC LIMIT ?",
         (agent, tool, LAST_REASONS),
     )
@@ -121,7 +121,7 @@ def _decision(db: Transaction, subject: Subject) -> int | None:
 
 def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
     [*found] = db.rows(
-        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention WHERE review = v.id AND caught IS NOT NULL) FROM reviews v "
+        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention_checks WHERE review = v.id AND caught IS NOT NULL) FROM reviews v "
         "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
         "WHERE v.id = ? AND v.run = ?",
         (review, run),
@@ -141,11 +141,11 @@ def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
 def _withdraw(db: Transaction, subject: Subject, actor: str, now: float) -> bool:
     gone = db.rows(f"UPDATE feedback SET withdrawn_at = ? WHERE {MINE} RETURNING id, actor", (now, *_mine(subject, actor)))
     for number, name in gone:
-        audit.note(db, now, "unrated", name, {"feedback": number}, subject.run, subject.review)
+        audit.note(db, now, "unrated", Actor(name), {"feedback": number}, subject.run, subject.review)
     return bool(gone)
 
 
-async def _standing(store: Store, where: str, number: int) -> list[Feedback]:
+async def _in_force(store: Store, where: str, number: int) -> list[Feedback]:
     found = await store.all(f"SELECT {COLUMNS} FROM feedback WHERE {where} AND withdrawn_at IS NULL ORDER BY id", (number,))
     return [_feedback(row) for row in found]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.filter_language import GLOBS, ConfidenceLimit, Filter, Term
-from hitl_tui.model import ActorKind, Decision, DecisionKind, Outcome, Past, PauseKind, Rating, Recalled, Remembered
+from hitl_tui.model import ActorKind, Decision, DecisionKind, HistoryDetails, HistoryRow, Outcome, PastDecision, PauseKind, Rating
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
 from hitl_tui.store.reviews import DECISION, answer_of, read_decision
@@ -20,16 +20,16 @@ PAGE = 50
 BATCH = 100
 """So few that neither the keys nor another program that writes wait for long."""
 FACTS = (
-    "decision, at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, rule, confidence, opened_at, looked_ms, size, "
+    "decision, at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, rule, confidence, opened_at, viewed_ms, size, "
     "spot_check"
 )
-REMEMBER = f"""
-INSERT INTO history ({FACTS}, standing)
-SELECT {FACTS}, 0 FROM remembered WHERE decision > :last ORDER BY decision LIMIT :batch
+ADD_ROWS = f"""
+INSERT INTO history ({FACTS}, in_force)
+SELECT {FACTS}, 0 FROM history_source WHERE decision > :last ORDER BY decision LIMIT :batch
 """
 INDEX = """
 INSERT INTO history_text (rowid, facets, words)
-SELECT decision, facets, words FROM remembered WHERE decision > :last ORDER BY decision LIMIT :batch
+SELECT decision, facets, words FROM history_source WHERE decision > :last ORDER BY decision LIMIT :batch
 """
 NAMES = """
 INSERT OR IGNORE INTO history_names (field, name)
@@ -37,17 +37,17 @@ SELECT n.key, n.value FROM history h
 CROSS JOIN json_each(json_object('agent', lower(h.agent), 'tool', lower(h.tool), 'actor', lower(h.actor), 'rule', lower(h.rule))) n
 WHERE h.decision > :last
 """
-STAND = (
-    "UPDATE history SET standing = 1 WHERE decision > :last AND decision IN (SELECT id FROM decisions WHERE id > :last AND NOT superseded)"
+MARK_IN_FORCE = (
+    "UPDATE history SET in_force = 1 WHERE decision > :last AND decision IN (SELECT id FROM decisions WHERE id > :last AND NOT superseded)"
 )
 """With this the rows are counted, by a trigger."""
 NEW = (
     "SELECT 1 FROM decisions WHERE id > (SELECT coalesce(max(decision), 0) FROM history) "
-    "AND review NOT IN (SELECT review FROM attention) LIMIT 1"
+    "AND review NOT IN (SELECT review FROM attention_checks) LIMIT 1"
 )
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
-    "h.looked_ms, h.standing, h.actor_kind"
+    "h.viewed_ms, h.in_force, h.actor_kind"
 )
 BEGINNING = 400
 """Characters of a reason, or of arguments that no queue has shown, that are read for a list."""
@@ -69,7 +69,7 @@ PAST_ACTION = (
     "coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END), coalesce(a.confidence, v.confidence), v.note, "
     "d.kind, d.actor, v.opened_at, d.at, a.outcome, d.actor_kind "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot "
-    "WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention) AND "
+    "WHERE NOT d.superseded AND d.review NOT IN (SELECT review FROM attention_checks) AND "
 )
 PAST = f"{PAST_ACTION}(d.review, d.slot) > (?, ?) AND d.at >= ? ORDER BY d.review, d.slot LIMIT ?"
 SIMILAR = f"{PAST_ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d.id DESC LIMIT {LAST}"
@@ -77,20 +77,20 @@ SIMILAR = f"{PAST_ACTION}d.agent = ? AND d.tool = ? AND d.review != ? ORDER BY d
 
 async def catch_up(store: Store) -> None:
     """Take into the index what was decided since it was looked at last; whoever decides does not wait for it."""
-    while store.glance(NEW):
+    while store.read_now(NEW):
         async with store.transaction() as db:
             began = time.monotonic()
             (last,) = db.row("SELECT coalesce(max(decision), 0) FROM history")
             values = {"last": last, "batch": BATCH}
-            taken = db.execute(REMEMBER, values).rowcount
-            for statement in (INDEX, NAMES, STAND):
+            taken = db.execute(ADD_ROWS, values).rowcount
+            for statement in (INDEX, NAMES, MARK_IN_FORCE):
                 db.execute(statement, values)
         if taken < BATCH:
             return
         await asyncio.sleep((time.monotonic() - began) / 2)  # others may write: they look again and again, and must find it free
 
 
-async def search(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[Remembered]:
+async def search(store: Store, wanted: Filter, before: int | None = None, limit: int = PAGE) -> list[HistoryRow]:
     """Decisions that fit, the newest first; `before` is the last one's number of the page before.
 
     Cost follows what is asked for, not what there is: words and fields are looked up in an index, newest first.
@@ -104,7 +104,7 @@ async def search(store: Store, wanted: Filter, before: int | None = None, limit:
     )
 
 
-async def rows(store: Store, ids: Sequence[int]) -> list[Remembered]:
+async def rows(store: Store, ids: Sequence[int]) -> list[HistoryRow]:
     """These decisions as the history lists them, the newest first."""
     these = f"SELECT {HISTORY} FROM history h WHERE h.decision IN (SELECT value FROM json_each(?))"
     return await _with_ratings(store, await store.all(LISTED.format(these), (json.dumps(list(ids)),)))
@@ -117,13 +117,13 @@ async def decision(store: Store, number: int) -> Decision | None:
 
 
 async def decided(store: Store, wanted: Filter) -> AsyncIterator[int]:
-    """The review of every standing decision that fits, the oldest first; one with several comes several times."""
+    """The review of every decision in force that fits, the oldest first; one with several comes several times."""
     last = 0
     while asked := await _asked(store, wanted, "h.decision > ?", last):
         source, key, values = asked
-        page = await store.all(f"SELECT h.decision, h.review, h.standing {source} ORDER BY {key} LIMIT 2000", values)
-        for _, review, standing in page:
-            if standing:
+        page = await store.all(f"SELECT h.decision, h.review, h.in_force {source} ORDER BY {key} LIMIT 2000", values)
+        for _, review, in_force in page:
+            if in_force:
                 yield int(review)
         if len(page) < 2000:
             return
@@ -226,16 +226,16 @@ def sign_of(limit: ConfidenceLimit) -> str:
     return {"<": "<", "<=": "<=", ">": ">", ">=": ">="}[limit.sign]
 
 
-async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[Remembered]:
+async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[HistoryRow]:
     ratings = await feedback.opinions(store, [row[0] for row in found])
-    return [_remembered(row, ratings.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
+    return [_row(row, ratings.get(row[0])) for row in sorted(found, key=lambda row: row[0], reverse=True)]
 
 
-def _remembered(row: Sequence[Any], rating: Rating | None) -> Remembered:
-    (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, looked_ms, standing, actor_kind, undone_at,
+def _row(row: Sequence[Any], rating: Rating | None) -> HistoryRow:
+    (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, undone_at,
      back, said, changed, summary) = row  # fmt: skip
-    return Remembered(
-        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, looked_ms, bool(standing),
+    return HistoryRow(
+        decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, viewed_ms, bool(in_force),
         undone_at, bool(back), rating, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
         ActorKind(actor_kind),
     )  # fmt: skip
@@ -252,35 +252,35 @@ def _summary(beginning: str) -> str:
 # What was decided of the like
 
 
-async def decided_since(store: Store, since: float) -> AsyncGenerator[list[Past], None]:
+async def decided_since(store: Store, since: float) -> AsyncGenerator[list[PastDecision], None]:
     """Every action decided since that Unix time, with what was decided last of it; in batches, by review and slot."""
     review, slot = 0, -1
     while rows := await store.all(PAST, (review, slot, since, PAST_BATCH)):
-        batch = [_past(row) for row in rows]
+        batch = [_past_decision(row) for row in rows]
         yield batch
         review, slot = batch[-1].review, batch[-1].slot
 
 
-async def similar(store: Store, review: int, agent: str, tools: Collection[str]) -> list[Past]:
+async def similar(store: Store, review: int, agent: str, tools: Collection[str]) -> list[PastDecision]:
     """The last actions of these tools of the agent that were decided, but for those of one review; newest first."""
-    found = [_past(row) for tool in tools for row in await store.all(SIMILAR, (agent, tool, review))]
+    found = [_past_decision(row) for tool in tools for row in await store.all(SIMILAR, (agent, tool, review))]
     return sorted(found, key=lambda past: past.decided_at, reverse=True)[:LAST]
 
 
-async def recalled(store: Store, rows: Sequence[Remembered]) -> list[Recalled]:
+async def details(store: Store, rows: Sequence[HistoryRow]) -> list[HistoryDetails]:
     """These decisions with what was proposed and said, in the same order."""
     found = await store.all(
-        "SELECT d.id, a.args, d.kind, d.args, d.message, (SELECT min(first_at) FROM looks l WHERE l.review = d.review) "
+        "SELECT d.id, a.args, d.kind, d.args, d.message, (SELECT min(first_at) FROM review_views l WHERE l.review = d.review) "
         "FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id IN (SELECT value FROM json_each(?))",
         (json.dumps([row.decision for row in rows]),),
     )
     said = {number: (json.loads(proposed), answer_of(kind, args, message), seen) for number, proposed, kind, args, message, seen in found}
-    return [Recalled(row, *said[row.decision]) for row in rows]
+    return [HistoryDetails(row, *said[row.decision]) for row in rows]
 
 
-def _past(row: Any) -> Past:
+def _past_decision(row: Any) -> PastDecision:
     review, slot, agent, tool, args, kind, allowed, risk, confidence, note, decision, actor, opened_at, at, outcome, actor_kind = row
-    return Past(
+    return PastDecision(
         review, slot, agent, tool, json.loads(args), PauseKind(kind), tuple(map(DecisionKind, json.loads(allowed))), risk, confidence, note,
         DecisionKind(decision), actor, opened_at, at, outcome and Outcome(outcome), ActorKind(actor_kind),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import DecisionKind, Lesson, LessonState
+from hitl_tui.model import Actor, DecisionKind, Lesson, LessonState
 from hitl_tui.oversight.lessons import CorrectedCall, DrawnLesson, RejectedCall, draw_lessons
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.store import audit
@@ -28,14 +28,14 @@ BACK = (5, 50)
 LESSON = "id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at"
 REFUSED = (  # by the index `history_refused`
     "SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (SELECT decision, review, slot, kind FROM history "
-    f"WHERE agent = ? AND tool = ? AND standing AND kind IN ('edit', 'reject') AND actor_kind = 'person' "
+    f"WHERE agent = ? AND tool = ? AND in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person' "
     f"ORDER BY decision DESC LIMIT {READ}) h "
     "JOIN decisions d ON d.id = h.decision JOIN actions a ON a.review = h.review AND a.slot = h.slot"
 )
 RATES = (
-    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor_kind, standing FROM history "
+    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor_kind, in_force FROM history "
     f"WHERE agent = ? AND tool = ? AND decision {{}} ? ORDER BY decision DESC LIMIT {LOOKED_THROUGH}) "
-    f"WHERE standing AND actor_kind = 'person' LIMIT {COMPARED}) GROUP BY kind"
+    f"WHERE in_force AND actor_kind = 'person' LIMIT {COMPARED}) GROUP BY kind"
 )
 
 
@@ -62,12 +62,12 @@ class Taught:
 async def propose(store: Store) -> bool:
     """Draw lessons from what was rejected and corrected since that was done last; whether there was anything."""
     await catch_up(store)
-    for agent, tool, news in (found := store.glance("SELECT agent, tool, news FROM unlearnt")):
+    for agent, tool, news in (found := store.read_now("SELECT agent, tool, news FROM lessons_due")):
         calls = [_call(*row) for row in await store.all(REFUSED, (agent, tool))]
         drawn = {one.topic: one for one in await asyncio.to_thread(draw_lessons, tool, calls)}
         async with store.transaction() as db:
             _keep(db, agent, tool, drawn)
-            db.execute("DELETE FROM unlearnt WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
+            db.execute("DELETE FROM lessons_due WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
     return bool(found)
 
 
@@ -109,7 +109,7 @@ def _note_change(db: Transaction, id_: int) -> None:
     db.execute("UPDATE lessons SET rev = 1 + (SELECT max(rev) FROM lessons) WHERE id = ?", (id_,))
     names = "agent, tool, topic, state, wording, text"
     at, actor, *values = db.row(f"SELECT changed_at, actor, {names} FROM lessons WHERE id = ?", (id_,))
-    audit.note(db, at, "lesson", actor, {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
+    audit.note(db, at, "lesson", Actor(actor), {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
 
 
 def _same(wording: str, gist: str, new: DrawnLesson) -> bool:
@@ -181,15 +181,15 @@ def _rates(by_kind: dict[str, int]) -> Rates:
 
 def taught(store: Store, known: int) -> Taught | None:
     """All lessons, dropped ones among them; None when that revision is the last. Costs next to nothing then."""
-    [(rev,)] = store.glance("SELECT coalesce(max(rev), 0) FROM lessons")
+    [(rev,)] = store.read_now("SELECT coalesce(max(rev), 0) FROM lessons")
     if rev == known:
         return None
-    return Taught(rev, [_lesson(row) for row in store.glance(f"SELECT {LESSON} FROM lessons ORDER BY id")])
+    return Taught(rev, [_lesson(row) for row in store.read_now(f"SELECT {LESSON} FROM lessons ORDER BY id")])
 
 
 def to_word(store: Store, agents: Sequence[str], model: str) -> Lesson | None:
     """The first proposed lesson that only the rules have worded, and that this model was not asked about in vain."""
-    rows = store.glance(
+    rows = store.read_now(
         f"SELECT {LESSON} FROM lessons WHERE state = 'proposed' AND wording = 'rules' AND asked != ? "
         "AND agent IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1",
         (model, json.dumps(agents)),

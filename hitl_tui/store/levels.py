@@ -6,21 +6,21 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_tui.model import Level
+from hitl_tui.model import Actor, ActorKind, Level
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Transaction
 
 ORDER = tuple(Level)
 """From asking always to acting alone."""
-AUTOMATIC = "autonomy"
+AUTOMATIC = Actor("autonomy", ActorKind.SYSTEM)
 """The actor of a change that no person made."""
 INSERT = """
-INSERT INTO autonomy (agent, tool, was, level, actor, at, why, evidence, decision, feedback)
-VALUES (:agent, :tool, :was, :level, :actor, :at, :why, :evidence, :decision, :feedback)
+INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why, evidence, decision, feedback)
+VALUES (:agent, :tool, :was, :level, :actor, :actor_kind, :at, :why, :evidence, :decision, :feedback)
 """
 CALL = """
 SELECT d.agent, d.tool, d.review, d.slot, d.kind, d.actor, d.actor_kind, d.at, a.spot_check,
-    EXISTS (SELECT 1 FROM attention t WHERE t.review = d.review)
+    EXISTS (SELECT 1 FROM attention_checks t WHERE t.review = d.review)
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE d.id = ?
 """
 LOWERED_BEFORE = """
@@ -44,7 +44,7 @@ class Change:
     tool: str
     was: Level
     level: Level
-    actor: str
+    by: Actor
     at: float
     why: str
     evidence: str = "{}"
@@ -63,10 +63,9 @@ def level_of(db: Transaction, agent: str, tool: str) -> Level:
 
 def change(db: Transaction, new: Change) -> int:
     """Store a change of level with its audit entry; its number."""
-    values: dict[str, Any] = {name: getattr(new, name) for name in Change.__slots__}
-    number = int(db.execute(INSERT, values).lastrowid or 0)
-    body = {name: value for name, value in values.items() if name not in ("actor", "at")}
-    audit.note(db, new.at, "autonomy", new.actor, {**body, "evidence": json.loads(new.evidence)})
+    body: dict[str, Any] = {name: getattr(new, name) for name in Change.__slots__ if name not in ("by", "at")}
+    number = int(db.execute(INSERT, {**body, "actor": new.by.name, "actor_kind": new.by.kind, "at": new.at}).lastrowid or 0)
+    audit.note(db, new.at, "autonomy", new.by, {**body, "evidence": json.loads(new.evidence)})
     return number
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Outcome, RuleCount, Verdict
+from hitl_tui.model import PROGRAM, Outcome, RuleCount, Verdict
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store, Transaction
 
@@ -41,4 +41,4 @@ async def note_policy(store: Store, path: str, digest: str, rules: int, problem:
     async with store.transaction() as db:
         last = db.row(LAST, {"path": body["path"]})
         if digest != (last[0] if last else ""):
-            audit.note(db, time.time(), "policy", "", body)
+            audit.note(db, time.time(), "policy", PROGRAM, body)

@@ -38,7 +38,7 @@ def fitting(store: Store, wanted: Filter, ids: Sequence[int]) -> set[int]:
     """Those of these few reviews that fit, open or not; at once."""
     where, values = _where(wanted)
     asked = f"SELECT v.id FROM reviews v WHERE v.id IN (SELECT value FROM json_each(?)) AND {where}"
-    return {int(row[0]) for row in store.glance(asked, (json.dumps(list(ids)), *values))}
+    return {int(row[0]) for row in store.read_now(asked, (json.dumps(list(ids)), *values))}
 
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:

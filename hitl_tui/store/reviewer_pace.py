@@ -18,18 +18,18 @@ LEAST_SIZE = 100
 async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0.0) -> Reader:
     """How one person reads, of late; the shares are those of what was counted, the attention checks those since that Unix time."""
     rows = await store.all(
-        "SELECT looked_ms / 1000.0, size, kind FROM history WHERE actor_key = ? AND standing AND looked_ms IS NOT NULL "
+        "SELECT viewed_ms / 1000.0, size, kind FROM history WHERE actor_key = ? AND in_force AND viewed_ms IS NOT NULL "
         "ORDER BY decision DESC LIMIT ?",
         (person_key(reviewer), LAST),
     )
-    looks = [(looked, reading_time_s(size), kind == DecisionKind.APPROVE) for looked, size, kind in reversed(rows)]
-    per_1000 = [max(0.0, looked) / size * 1000 for looked, size, _ in rows if size >= LEAST_SIZE]
+    views = [(viewed, reading_time_s(size), kind == DecisionKind.APPROVE) for viewed, size, kind in reversed(rows)]
+    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, _ in rows if size >= LEAST_SIZE]
     shown, caught = await store.one(
-        "SELECT count(*), coalesce(sum(caught), 0) FROM attention WHERE actor_key = ? AND caught IS NOT NULL AND found_at >= ?",
+        "SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks WHERE actor_key = ? AND caught IS NOT NULL AND found_at >= ?",
         (person_key(reviewer), since),
     )
     rates = counted.rates
     return Reader(
-        reviewer, pace(looks), times(counted.looked), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
+        reviewer, pace(views), times(counted.viewed), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
         caught,
     )  # fmt: skip

@@ -11,7 +11,9 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import (
+    PROGRAM,
     Action,
+    Actor,
     ActorKind,
     Answer,
     Attempt,
@@ -50,7 +52,7 @@ ACTION = (
     "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
 )
 """Columns that `read_action` reads and `action_values` gives."""
-DECISION = "id, review, slot, kind, args, message, actor, digest, at, looked_ms, actor_kind"
+DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind"
 """Columns that `read_decision` reads."""
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
@@ -209,7 +211,7 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
         policy_log.count(db, routed.verdicts.values(), now)
     body = {name: values[name] for name in ("kind", "title", "interrupt", "route")}
     note = "; ".join(filter(None, [str(values["note"]), str(values["policy_note"])]))
-    audit.note(db, now, "opened", f"agent:{agent}", {**body, "note": note}, run, review)
+    audit.note(db, now, "opened", Actor(f"agent:{agent}", ActorKind.AGENT), {**body, "note": note}, run, review)
     return review, now
 
 
@@ -221,7 +223,7 @@ def end(db: Transaction, review: int, state: ReviewState, note: str, at: float |
     db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied_at, review))
     if was == state:
         return
-    audit.note(db, now, state, "", {"note": note}, run, review)
+    audit.note(db, now, state, PROGRAM, {"note": note}, run, review)
     db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
     if state is not ReviewState.APPLIED:  # a check that was lost ends without a result
         db.execute(
@@ -271,8 +273,8 @@ def progress_of(db: Transaction, review: int) -> Progress:
 
 def read_decision(row: Any) -> Decision:
     """The decision of a row of `DECISION`."""
-    id_, review, slot, kind, args, message, actor, digest, at, looked_ms, actor_kind = row
-    return Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, looked_ms, ActorKind(actor_kind))
+    id_, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind = row
+    return Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, viewed_ms, ActorKind(actor_kind))
 
 
 def answer_of(kind: str, args: str | None, message: str | None) -> Answer:

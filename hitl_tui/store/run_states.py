@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hitl_tui import canonical_json
-from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState, RunState
+from hitl_tui.model import PROGRAM, UNTIL_HANDED_BACK, Actor, ReviewState, RunState
 from hitl_tui.store import audit, reviews
 from hitl_tui.store.connection import Transaction
 
@@ -17,7 +17,7 @@ LAUNCHED = "SELECT agent, thread, title, created_at, launched_by FROM runs WHERE
 def note_launch(db: Transaction, run: int) -> None:
     """Log that a run was inserted."""
     agent, thread, title, at, by = db.row(LAUNCHED, (run,))
-    audit.note(db, at, "launched", by, {"agent": agent, "thread": thread, "title": title}, run)
+    audit.note(db, at, "launched", Actor(by), {"agent": agent, "thread": thread, "title": title}, run)
 
 
 def changed(db: Transaction, run: int, was: RunState, state: RunState) -> None:
@@ -50,5 +50,5 @@ def end_takeover(db: Transaction, takeover: int, state: str, note: str) -> None:
         "AND claimed_until = ?",
         (run, UNTIL_HANDED_BACK),
     )
-    kind, by = ("discarded", actor) if state == "discarded" else (f"take_over_{state}", "")
+    kind, by = ("discarded", Actor(actor)) if state == "discarded" else (f"take_over_{state}", PROGRAM)
     audit.note(db, now, kind, by, {"takeover": takeover, "note": note, "plan": None}, run)

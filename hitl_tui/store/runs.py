@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Context, Head, Json, ReviewState, Run, RunOptions, RunState
+from hitl_tui.model import Actor, Context, Head, Json, ReviewState, Run, RunOptions, RunState
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
@@ -106,7 +106,7 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
     crashes = "AND crashes > 0" if suspect else "" if alone else "AND crashes = 0"
     next_one = f"SELECT id FROM runs q WHERE {_takeable(agents)} {crashes} ORDER BY id LIMIT 1"
     wanted = (*agents, project)
-    if not store.glance(next_one, wanted):  # the usual answer, and it costs no write lock
+    if not store.read_now(next_one, wanted):  # the usual answer, and it costs no write lock
         return None
     now = time.time()
     async with store.transaction() as db:
@@ -183,7 +183,7 @@ async def requeue(store: Store, run: int, by: str) -> bool:
     async with store.transaction() as db:
         is_queued = queue_again(db, run)
         if is_queued:
-            audit.note(db, time.time(), "retried", by, {}, run)
+            audit.note(db, time.time(), "retried", Actor(by), {}, run)
         return is_queued
 
 
@@ -215,7 +215,7 @@ async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
         if not at_once:
             cursor = db.execute(f"UPDATE runs SET cancelling = 1 WHERE id = ? AND state IN {BUSY}", (run,))
         if cursor.rowcount and by:
-            audit.note(db, now, "cancelled", by, {"at_once": at_once}, run)
+            audit.note(db, now, "cancelled", Actor(by), {"at_once": at_once}, run)
         if idle is not None:
             run_states.changed(db, run, idle[0], RunState.CANCELLED)
             _close_reviews(db, run, RunState.CANCELLED)

@@ -33,7 +33,7 @@ LISTED = 20
 """Arguments, and reasons, that are listed of one thing."""
 TOTALS = (
     "SELECT cell, measure, value, sum(count) FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
-    "AND measure IN ('decided', 'waited', 'looked') AND day >= ? GROUP BY cell, measure, value HAVING sum(count) > 0"
+    "AND measure IN ('decided', 'waited', 'viewed') AND day >= ? GROUP BY cell, measure, value HAVING sum(count) > 0"
 )
 TREND = (
     "SELECT cell, measure, day, value, count FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
@@ -64,7 +64,7 @@ class Tally:
     rates: Rates
     waited: Mapping[int, int]
     """A histogram by `insights.bucket`: from being asked to being decided."""
-    looked: Mapping[int, int]
+    viewed: Mapping[int, int]
     """The same of the time in view."""
 
 
@@ -92,7 +92,7 @@ class Counted:
 
     kinds: Counter[str] = field(default_factory=Counter)
     waited: Counter[int] = field(default_factory=Counter)
-    looked: Counter[int] = field(default_factory=Counter)
+    viewed: Counter[int] = field(default_factory=Counter)
     edited: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     spans: defaultdict[int, tuple[Counter[str], Counter[int]]] = field(default_factory=lambda: defaultdict(lambda: (Counter(), Counter())))
@@ -110,7 +110,7 @@ class Counted:
             for day, (kinds, waited) in sorted(self.spans.items())
             if kinds
         ]
-        return Figures(name, self.rates, times(self.waited), times(self.looked), trend, _most(self.edited), _most(self.reasons))
+        return Figures(name, self.rates, times(self.waited), times(self.viewed), trend, _most(self.edited), _most(self.reasons))
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ async def tallies(store: Store, group: Group, since: float = 0.0) -> list[Tally]
     found: defaultdict[str, Counted] = defaultdict(Counted)
     for cell, measure, value, count in await store.all(TOTALS, (json.dumps([scope]), grain, day)):
         _add(found[names[cell]], measure, value, count)
-    made = [Tally(name, one.rates, one.waited, one.looked) for name, one in found.items()]
+    made = [Tally(name, one.rates, one.waited, one.viewed) for name, one in found.items()]
     return sorted(made, key=lambda one: (-one.rates.total, one.name))
 
 
@@ -170,7 +170,7 @@ async def of_reviewer(store: Store, reviewer: str) -> Counted:
         (person_key(reviewer),),
     )
     rows = await store.all(
-        "SELECT measure, value, count FROM tallies WHERE scope = 'reviewer' AND grain = 0 AND measure IN ('decided', 'looked') AND day = 0 "
+        "SELECT measure, value, count FROM tallies WHERE scope = 'reviewer' AND grain = 0 AND measure IN ('decided', 'viewed') AND day = 0 "
         "AND cell = ? AND count > 0",
         cell or (0,),
     )
@@ -244,7 +244,7 @@ def _add(home: Counted, measure: str, value: Any, count: int) -> None:
     elif measure == "waited":
         home.waited[value] += count
     else:
-        home.looked[value] += count
+        home.viewed[value] += count
 
 
 def _today() -> int:

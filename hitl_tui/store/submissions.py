@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hitl_tui.model import Answer, Ban, DecisionKind, PauseKind, ReviewState, Run, Sent
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, PauseKind, ReviewState, Run, Submission
 from hitl_tui.store.connection import Store
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
 from hitl_tui.store.runs import COLUMNS as RUN
@@ -26,7 +26,7 @@ JOIN decisions f ON f.id = coalesce(d.repeats, d.id)
 JOIN reviews q ON q.id = f.review
 """
 """Decisions with what names their act: `f` is the first decision of the same act, and `q` the review that it answered."""
-BANS = f"""
+BLOCKED = f"""
 SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, {PROGRESS} FROM (
     SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
     WHERE v.run = ? AND v.state != 'stale' AND a.tool_call IS NOT NULL GROUP BY a.tool_call, a.name
@@ -80,7 +80,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
     `going` are runs the worker is driving already.
     """
     now = time.time()
-    found = store.glance(
+    found = store.read_now(
         f"SELECT {RUN} FROM reviews v JOIN runs ON runs.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? AND runs.project = ? "
         "AND runs.state = 'waiting' AND NOT runs.attention "
         f"AND runs.agent IN ({', '.join('?' * len(agents))}) AND runs.id NOT IN ({', '.join('?' * len(going))}) "
@@ -92,23 +92,25 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         return None
     run = read_run(found[0])
     decided = "WHERE v.run = ? AND v.state = 'decided' AND v.effective_at <= ? ORDER BY v.id, d.slot"
-    answers = _answers(store.glance(ANSWERS + decided, (run.id, now)))
+    answers = _answers(store.read_now(ANSWERS + decided, (run.id, now)))
     return (run, answers) if answers else None
 
 
 def next_effective(store: Store) -> float | None:
     """When the next decision's grace time ends, as Unix time; None when no grace time runs."""
-    [(found,)] = store.glance("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
+    [(found,)] = store.read_now("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
     return found if found is None else float(found)
 
 
-async def last_sent(store: Store, run: int) -> tuple[Keys, list[Sent]]:
+async def last_sent(store: Store, run: int) -> tuple[Keys, list[Submission]]:
     """The decisions the run went on with last, with their keys; none when it never asked, or was asked the same again since."""
     last = "WHERE v.run = :run AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = :run) ORDER BY v.id, d.slot"
     found = await store.all(ANSWERS + last, {"run": run})
     kinds = {row[0]: PauseKind(row[1]) for row in found}
     sent = _answers(found)
-    return keys_of(sent), [Sent(s.review, s.interrupt, kinds[s.review], s.node, await actions_of(store, s.review), s.by_slot) for s in sent]
+    return keys_of(sent), [
+        Submission(s.review, s.interrupt, kinds[s.review], s.node, await actions_of(store, s.review), s.by_slot) for s in sent
+    ]
 
 
 async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
@@ -136,21 +138,21 @@ async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[i
     return sent
 
 
-def forbidden(store: Store, run: int) -> list[Ban]:
+def forbidden(store: Store, run: int) -> list[BlockedCall]:
     """Tool calls that were refused or edited by the last person asked, or that nobody has decided yet."""
-    return [_ban(row) for row in store.glance(BANS, (run,))]
+    return [_blocked_call(row) for row in store.read_now(BLOCKED, (run,))]
 
 
-def _ban(row: Any) -> Ban:
+def _blocked_call(row: Any) -> BlockedCall:
     call, name, args, state, review, kind, instead, actor, *progress = row
     answer = answer_of(kind or DecisionKind.REJECT, instead, None)
     proposed = answer_of(DecisionKind.EDIT, args, None).args
     if kind is None and state == ReviewState.APPLIED:
-        return Ban(call, name, proposed, None, f"it was {read_progress(progress).told()}", review)
+        return BlockedCall(call, name, proposed, None, f"it was {read_progress(progress).told()}", review)
     if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
-        return Ban(call, name, proposed, None, "its review waits for a decision", review)
+        return BlockedCall(call, name, proposed, None, "its review waits for a decision", review)
     did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
-    return Ban(call, name, proposed, answer.args if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
+    return BlockedCall(call, name, proposed, answer.args if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
 
 
 def _answers(found: Sequence[Any]) -> list[Answers]:

@@ -9,7 +9,20 @@ from typing import Any
 
 from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import UNTIL_HANDED_BACK, Call, Context, HandBack, Head, ReviewState, Run, RunState, TakeOver, person_key, same_person
+from hitl_tui.model import (
+    UNTIL_HANDED_BACK,
+    Actor,
+    Call,
+    Context,
+    HandBack,
+    Head,
+    ReviewState,
+    Run,
+    RunState,
+    Takeover,
+    person_key,
+    same_person,
+)
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
@@ -26,7 +39,7 @@ AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
 # What a person does
 
 
-async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | None:
+async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | None:
     """Put a run that rests into a person's hands, its open reviews with it; the same again for who has it already.
 
     None when it was an attention check, which ends with that.
@@ -57,7 +70,7 @@ async def take(store: Store, run: int, actor: str, reason: str) -> TakeOver | No
             (run, actor, person_key(actor), now, head[0][0], reason, *_left_over(db, run, actor)),
         )
         made = int(cursor.lastrowid or 0)
-        audit.note(db, now, "taken_over", actor, {"takeover": made, "head": head[0][0], "reason": reason}, run)
+        audit.note(db, now, "taken_over", Actor(actor), {"takeover": made, "head": head[0][0], "reason": reason}, run)
         db.execute(
             "UPDATE reviews SET claimed_by = ?, claimed_key = ?, claimed_until = ? WHERE run = ? AND state = 'open'",
             (actor, person_key(actor), UNTIL_HANDED_BACK, run),
@@ -94,7 +107,7 @@ def _must_rest(db: Transaction, run: int) -> None:
         )
 
 
-def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver | None, reason: str) -> None:
+def _must_be_free(db: Transaction, run: int, actor: str, before: Takeover | None, reason: str) -> None:
     """Nobody has it or one of its reviews, or there is a reason to take it from them."""
     if reason.strip():
         return
@@ -108,13 +121,13 @@ def _must_be_free(db: Transaction, run: int, actor: str, before: TakeOver | None
         raise Refused(f"{by} has claimed review {review} of run r{run}", "take the run from them with a reason (--reason)")
 
 
-async def newest(store: Store, run: int) -> TakeOver | None:
+async def newest(store: Store, run: int) -> Takeover | None:
     """The run's last take-over, whatever became of it."""
     row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? ORDER BY t.id DESC LIMIT 1", (run,))
     return _read(row) if row else None
 
 
-async def get(store: Store, takeover: int) -> TakeOver:
+async def get(store: Store, takeover: int) -> Takeover:
     """One take-over.
 
     Raises:
@@ -126,9 +139,9 @@ async def get(store: Store, takeover: int) -> TakeOver:
     return _read(row)
 
 
-def holder(store: Store, run: int) -> TakeOver | None:
+def holder(store: Store, run: int) -> Takeover | None:
     """Who has the run in their hands now."""
-    rows = store.glance(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
+    rows = store.read_now(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
     return _read(rows[0]) if rows else None
 
 
@@ -149,7 +162,7 @@ async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> 
             (canonical_json.dumps(written), now, takeover, person_key(actor)),
         )
         for run, holder_, note in changed:
-            audit.note(db, now, "handed_back", holder_, {"takeover": takeover, "note": note, "plan": written}, run)
+            audit.note(db, now, "handed_back", Actor(holder_), {"takeover": takeover, "note": note, "plan": written}, run)
         return bool(changed)
 
 
@@ -183,10 +196,10 @@ async def head(store: Store, run: int) -> Head | None:
     return Head(checkpoint, tuple(json.loads(nodes)), around, words, open_calls, json.loads(tools) if tools else {})
 
 
-def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, TakeOver] | None:
+def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, Takeover] | None:
     """A run of these agents of this project that was handed back, or None. `going` are runs the worker is at already."""
     marks, others = ", ".join("?" * len(agents)), ", ".join("?" * len(going))
-    rows = store.glance(
+    rows = store.read_now(
         f"SELECT {COLUMNS}, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
         f"AND runs.worker IS NULL AND runs.agent IN ({marks}) AND runs.id NOT IN ({others}) AND NOT EXISTS (SELECT 1 FROM runs o "
         f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) ORDER BY t.id LIMIT 1",
@@ -218,13 +231,13 @@ async def submit(store: Store, worker: str, takeover: int) -> bool:
         return bool(rows)
 
 
-async def submitted(store: Store, run: int) -> TakeOver | None:
+async def submitted(store: Store, run: int) -> Takeover | None:
     """A take-over that was being applied, and nobody has seen what came of it."""
     row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.state = 'submitted'", (run,))
     return _read(row) if row else None
 
 
-async def applied(store: Store, takeover: TakeOver, note: str = "") -> None:
+async def applied(store: Store, takeover: Takeover, note: str = "") -> None:
     """The graph has what was done in the agent's place: whatever the run asked is settled by it."""
     now = time.time()
     async with store.transaction() as db:
@@ -240,7 +253,7 @@ async def applied(store: Store, takeover: TakeOver, note: str = "") -> None:
             reviews.end(db, review, ReviewState.APPLIED, warning, now)
 
 
-async def put_back(store: Store, worker: str, takeover: TakeOver, state: str, note: str) -> None:
+async def put_back(store: Store, worker: str, takeover: Takeover, state: str, note: str) -> None:
     """Nothing of it was done: end it as `stale` or `failed`, and let the run be as it was."""
     async with store.transaction() as db:
         end_takeover(db, takeover.id, state, note)
@@ -255,12 +268,12 @@ async def put_back(store: Store, worker: str, takeover: TakeOver, state: str, no
             run_states.changed(db, takeover.run, RunState.RUNNING, RunState(was))
 
 
-def _live(db: Transaction, run: int) -> TakeOver | None:
+def _live(db: Transaction, run: int) -> Takeover | None:
     rows = db.rows(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
     return _read(rows[0]) if rows else None
 
 
-def _read(row: Any) -> TakeOver:
+def _read(row: Any) -> Takeover:
     id_, run, actor, at, head_, plan, state, note, typed = row
     planned = takeover_plan.parse(json.loads(plan)) if plan else HandBack()
-    return TakeOver(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})
+    return Takeover(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})

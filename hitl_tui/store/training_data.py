@@ -18,7 +18,7 @@ BATCH = 200
 
 
 async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
-    """Every review of which a standing decision fits, each once, in the order in which the first of those was made."""
+    """Every review of which a decision in force fits, each once, in the order in which the first of those was made."""
     seen = bytearray()  # a bit for each review: one with several actions is met several times
     batch: list[int] = []
     async for review in decided(store, wanted):
@@ -41,7 +41,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     marks, values = ", ".join("?" * len(ids)), tuple(ids)
     rows = await store.all(
         f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
-        "(SELECT min(first_at) FROM looks l WHERE l.review = v.id) "
+        "(SELECT min(first_at) FROM review_views l WHERE l.review = v.id) "
         f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
         values,
     )

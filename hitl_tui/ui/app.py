@@ -187,7 +187,7 @@ class HitlApp(LeavableApp):
     @work(group="proposals", exclusive=True)
     @reports_errors
     async def _look_for_proposals(self) -> None:
-        self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.standings())
+        self._proposed = sum(one.proposed is not None for one in await self._inbox.autonomy.tools())
 
     async def _update_header(self) -> None:
         from hitl_tui.ui.text import labels

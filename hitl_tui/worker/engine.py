@@ -225,7 +225,7 @@ class Engine:
         for run in await runs.cancelling(self._store, self._me.id):
             if run not in self._active:
                 await runs.ask_cancel(self._store, run)
-        for due in time_limits.due(self._store.glance, self._me.id, self._limit_s):
+        for due in time_limits.due(self._store.read_now, self._me.id, self._limit_s):
             if active := self._active.get(due.run):
                 await self._stop_run(active, due)
 

@@ -6,7 +6,7 @@ from hitl_tui import canonical_json, failpoints
 from hitl_tui.agents.source import AppliedHandback, Source, Thread, ThreadSnapshot
 from hitl_tui.errors import Refused, Storage
 from hitl_tui.failpoints import Failpoint
-from hitl_tui.model import Run, RunState, TakeOver
+from hitl_tui.model import Run, RunState, Takeover
 from hitl_tui.store import Store, takeovers
 
 NOT_BEGUN = "the worker died before anything of it was applied; check it, and hand the run back again"
@@ -26,7 +26,7 @@ class Handbacks:
         self._worker = worker
         self._source = source
 
-    async def apply(self, run: Run, takeover: TakeOver, before: ThreadSnapshot, thread: Thread) -> AppliedHandback:
+    async def apply(self, run: Run, takeover: Takeover, before: ThreadSnapshot, thread: Thread) -> AppliedHandback:
         """Apply a plan to a run that was just leased for it.
 
         Raises:
@@ -49,7 +49,7 @@ class Handbacks:
         await takeovers.applied(self._store, takeover)
         return applied
 
-    async def resolve_after_crash(self, takeover: TakeOver, snapshot: ThreadSnapshot, thread: Thread) -> None:
+    async def resolve_after_crash(self, takeover: Takeover, snapshot: ThreadSnapshot, thread: Thread) -> None:
         """Store whether a hand-back that a worker died over was applied.
 
         Raises:
@@ -59,7 +59,7 @@ class Handbacks:
             raise await self._not_applied(takeover, "failed", NOT_BEGUN)
         await takeovers.applied(self._store, takeover, MAY_BE_DONE.format(takeover.actor))
 
-    async def _not_applied(self, takeover: TakeOver, state: str, why: str) -> NotApplied:
+    async def _not_applied(self, takeover: Takeover, state: str, why: str) -> NotApplied:
         note = canonical_json.storable(why)
         await takeovers.put_back(self._store, self._worker, takeover, state, note)
         return NotApplied(note)

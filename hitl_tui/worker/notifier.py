@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from hitl_tui.errors import Storage
-from hitl_tui.model import Notice
-from hitl_tui.notify import DeliveryResult, Notification, deliver, next_attempt_at, notification_of
+from hitl_tui.model import Notification
+from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, next_attempt_at
 from hitl_tui.policy.notification import end_of_quiet
 from hitl_tui.policy.schema import Notify, Policy
 from hitl_tui.store import Store, notifications, reviews
@@ -74,8 +74,8 @@ class Notifier:
         elif loud > now:
             await notifications.postpone(self._store, self._project, now, loud)
         else:
-            for notice in await notifications.take(self._store, self._worker, self._project, now, free):
-                task = asyncio.ensure_future(self._send(notice, notify))
+            for notification in await notifications.take(self._store, self._worker, self._project, now, free):
+                task = asyncio.ensure_future(self._send(notification, notify))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
 
@@ -84,25 +84,25 @@ class Notifier:
         while self._sending:
             await asyncio.wait(self._sending)
 
-    async def _send(self, notice: Notice, notify: Notify) -> None:
-        message = await _until_stored(lambda: self._message(notice, notify))
-        outcome = await deliver(notice.channel, notify, message)
-        await _until_stored(lambda: self._store_outcome(notice, outcome, notify.retries))
+    async def _send(self, notification: Notification, notify: Notify) -> None:
+        message = await _until_stored(lambda: self._message(notification, notify))
+        outcome = await deliver(notification.channel, notify, message)
+        await _until_stored(lambda: self._store_outcome(notification, outcome, notify.retries))
         self._ring()
 
-    async def _message(self, notice: Notice, notify: Notify) -> Notification:
-        escalation = await notifications.told_of(self._store, notice)
-        review = await reviews.get(self._store, notice.review)
+    async def _message(self, notification: Notification, notify: Notify) -> NotificationMessage:
+        escalation = await notifications.told_of(self._store, notification)
+        review = await reviews.get(self._store, notification.review)
         assert review is not None  # an escalation's review exists
-        return notification_of(notify.content, escalation, review)
+        return message_of(notify.content, escalation, review)
 
-    async def _store_outcome(self, notice: Notice, outcome: DeliveryResult, retries: int) -> None:
+    async def _store_outcome(self, notification: Notification, outcome: DeliveryResult, retries: int) -> None:
         now = self._clock()
         if outcome.error:
-            again = next_attempt_at(outcome, notice.tries, retries, now)
-            await notifications.failed(self._store, self._worker, notice, outcome.error, now, again)
+            again = next_attempt_at(outcome, notification.tries, retries, now)
+            await notifications.failed(self._store, self._worker, notification, outcome.error, now, again)
         else:
-            await notifications.sent(self._store, self._worker, notice, now)
+            await notifications.sent(self._store, self._worker, notification, now)
 
 
 async def _until_stored(work: Callable[[], Awaitable[T]]) -> T:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Sent
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Submission
 from hitl_tui.store import submissions
 from hitl_tui.validation import TOOL_KINDS, response_value
 
@@ -34,7 +34,7 @@ class Doubt:
     """Reviews whose answers may have had their effect."""
 
 
-def mark_repeats(snapshot: ThreadSnapshot, sent: Sequence[Sent], note: str, key: str | None) -> ThreadSnapshot:
+def mark_repeats(snapshot: ThreadSnapshot, sent: Sequence[Submission], note: str, key: str | None) -> ThreadSnapshot:
     """Warn on pauses that repeat an interrupt or an approved call somebody already answered."""
     answered = {one.interrupt for one in sent}
     approved = {a.tool_call for s in sent for a in s.actions if s.by_slot[a.slot].kind in (DecisionKind.APPROVE, DecisionKind.EDIT)}
@@ -47,7 +47,7 @@ def mark_repeats(snapshot: ThreadSnapshot, sent: Sequence[Sent], note: str, key:
     return replace(snapshot, pauses=pauses)
 
 
-def with_answers(note: str, sent: Sequence[Sent]) -> str:
+def with_answers(note: str, sent: Sequence[Submission]) -> str:
     """The note, followed by what was decided before."""
     before = [_in_words(action, one.by_slot[action.slot]) for one in sent for action in one.actions if action.slot in one.by_slot]
     return f"{note}; before: {', '.join(before)}" if before else note
@@ -66,7 +66,7 @@ def _in_words(action: Action, answer: Answer) -> str:
             return f"{name} answered {canonical_json.one_line(response_value(answer), 80)}"
 
 
-def runs_nothing(sent: Sent) -> bool:
+def runs_nothing(sent: Submission) -> bool:
     """Whether an answer lets no tool run, so that sending it twice does no harm."""
     return sent.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in sent.by_slot.values())
 

@@ -51,7 +51,7 @@ class PolicyRouter:
         policy, now = self._file.current(), time.time()
         if policy is None:
             return None
-        if policy.ladder is None:
+        if policy.autonomy is None:
             return lambda pause: route(policy, run, pause, now)
         return lambda pause: route(policy, run, pause, now, autonomy.levels(store, run.agent))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from hitl_tui.agents.source import Progress, ThreadSnapshot
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, Run, Sent
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, Run, Submission
 
 HAVE_RESULTS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE})
 """Pauses whose actions are tool calls of the conversation, so that a result in the state shows that the call ran."""
@@ -36,7 +36,7 @@ class Recovery(Enum):
     """The thread waits or has finished: store that."""
 
 
-def recovery(snapshot: ThreadSnapshot, run: Run, sent: Sequence[Sent], repaired: bool = False) -> Recovery:
+def recovery(snapshot: ThreadSnapshot, run: Run, sent: Sequence[Submission], repaired: bool = False) -> Recovery:
     """The next thing to do with an interrupted run.
 
     Args:
@@ -69,7 +69,7 @@ def is_own(snapshot: ThreadSnapshot, run: Run) -> bool:
     return snapshot.belongs_to(run.id) or snapshot.belongs_to(run.input.get("adopted", run.id))
 
 
-def may_repeat(snapshot: ThreadSnapshot, sent: Sequence[Sent]) -> bool:
+def may_repeat(snapshot: ThreadSnapshot, sent: Sequence[Submission]) -> bool:
     """Whether going on could run something approved a second time: a task is unfinished, and the approved left no result."""
     if not snapshot.has_open_tasks:
         return False
@@ -83,7 +83,7 @@ def may_repeat(snapshot: ThreadSnapshot, sent: Sequence[Sent]) -> bool:
     )
 
 
-def _lets_happen(answered: Sent, answer: Answer) -> bool:
+def _lets_happen(answered: Submission, answer: Answer) -> bool:
     if answered.kind is PauseKind.GATE:
         return False  # its node has finished, else the thread would still stand there
     if answered.kind in FREE_ANSWERS:
@@ -91,7 +91,7 @@ def _lets_happen(answered: Sent, answer: Answer) -> bool:
     return answer.kind in (DecisionKind.APPROVE, DecisionKind.EDIT)
 
 
-def _has_result(answered: Sent, action: Action, completed_calls: Collection[str]) -> bool:
+def _has_result(answered: Submission, action: Action, completed_calls: Collection[str]) -> bool:
     return answered.kind in HAVE_RESULTS and action.tool_call in completed_calls
 
 

@@ -10,7 +10,7 @@ from hitl_tui import failpoints, takeover_plan
 from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Failpoint
-from hitl_tui.model import Ban, ReviewState, Run, RunState, Sent, TakeOver
+from hitl_tui.model import BlockedCall, ReviewState, Run, RunState, Submission, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions, takeovers
 from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
 from hitl_tui.worker.outcomes import (
@@ -128,7 +128,7 @@ class Turn:
 
     # With a hand-back
 
-    async def hand_back(self, takeover: TakeOver) -> None:
+    async def hand_back(self, takeover: Takeover) -> None:
         """Apply what a person did in the agent's place, and let the agent go on from there."""
         run, thread = self._run, self._thread
         if not await takeovers.submit(self._store, self._worker, takeover.id):
@@ -142,9 +142,9 @@ class Turn:
             return
         self._say("decided", {f"handed back by {takeover.actor}": takeover_plan.as_json(takeover.plan)})
         written_by = f"{takeover.actor} wrote it and nobody has approved it"
-        bans = [Ban(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
+        blocked = [BlockedCall(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
         snapshot = await thread.snapshot_after(applied)
-        thread.forbid([*submissions.forbidden(self._store, run.id), *bans])
+        thread.forbid([*submissions.forbidden(self._store, run.id), *blocked])
         keys, sent = await submissions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (submissions.Keys(), [])
         if not snapshot.finished and not snapshot.pauses:
             if run.cut and may_repeat(snapshot, sent):
@@ -157,7 +157,7 @@ class Turn:
             snapshot = await self._hold(snapshot, note, keys.whole)
         await self._settle(mark_repeats(snapshot, sent, note, keys.whole))
 
-    async def _leave_as_it_was(self, takeover: TakeOver, why: str) -> None:
+    async def _leave_as_it_was(self, takeover: Takeover, why: str) -> None:
         self._say("error", {"text": f"the hand-back by {takeover.actor} was not applied: {why}"})
         await self._writer.flush()
         self.over = True
@@ -198,7 +198,7 @@ class Turn:
         return await self._thread.snapshot(stopped=False, gates=await reviews.gates(self._store, self._run.id))
 
     async def _carry_out(
-        self, step: Recovery, snapshot: ThreadSnapshot, sent: Sequence[Sent], settled: Sequence[Sent], key: str | None
+        self, step: Recovery, snapshot: ThreadSnapshot, sent: Sequence[Submission], settled: Sequence[Submission], key: str | None
     ) -> ThreadSnapshot:
         """Do what recovery needs; the snapshot afterwards. `settled` are the answers among `sent` whose outcome is known."""
         note = with_answers(CUT_OFF if self._run.cut else STEP_FAILED, sent)
@@ -214,7 +214,7 @@ class Turn:
                 snapshot = await self._thread.snapshot(stopped=True)
         return mark_repeats(snapshot, settled, note, key)
 
-    async def _resolve_handback(self, takeover: TakeOver, snapshot: ThreadSnapshot) -> bool:
+    async def _resolve_handback(self, takeover: Takeover, snapshot: ThreadSnapshot) -> bool:
         """Resolve a hand-back interrupted by a crash. True if the run needs nothing more."""
         try:
             await self._handbacks.resolve_after_crash(takeover, snapshot, self._thread)

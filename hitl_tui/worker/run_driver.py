@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
-from hitl_tui.model import Head, ReviewState, Run, RunState, TakeOver
+from hitl_tui.model import Head, ReviewState, Run, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
 from hitl_tui.store.time_limits import Due
 from hitl_tui.worker.executor import AgentExecutor
@@ -51,7 +51,7 @@ class RunDriver:
         """Send what was decided, if the agent still asks exactly what was shown."""
         await self._drive(run, lambda turn: turn.resume(decided))
 
-    async def hand_back(self, run: Run, takeover: TakeOver) -> None:
+    async def hand_back(self, run: Run, takeover: Takeover) -> None:
         """Apply what a person did in the agent's place, and let the agent go on from there."""
         await self._drive(run, lambda turn: turn.hand_back(takeover))
 

@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Forbidden
-from hitl_tui.model import Answer, Ban, Run, RunState
+from hitl_tui.model import Answer, BlockedCall, Run, RunState
 from tests.support.harness import Reviewer, approve, edit, reject, respond
 
 LETTER = ("send", {"to": "bob", "body": "hello"})
@@ -121,7 +121,7 @@ def proposes(guard: ToolGuard, call: str, args: dict[str, Any]) -> None:
 
 
 def test_a_refused_call_is_stopped_by_its_id_whatever_its_arguments_became() -> None:
-    guard = ToolGuard([Ban(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
+    guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
     for args in ({"to": "bob"}, {"to": "bob", "at": "noon"}, {}):
         with pytest.raises(Forbidden, match=r"send as proposed although ann rejected it \(review 7\)"):
             start(guard, CALL, "send", args)
@@ -131,7 +131,7 @@ def test_a_refused_call_is_stopped_by_its_id_whatever_its_arguments_became() -> 
 
 def test_an_id_that_a_model_uses_again_is_another_call() -> None:
     """Some models number the calls of each message from 0."""
-    guard = ToolGuard([Ban(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
+    guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
     proposes(guard, CALL, {"to": "zoe"})
     start(guard, CALL, "send", {"to": "zoe"})
     with pytest.raises(Forbidden):
@@ -139,7 +139,7 @@ def test_an_id_that_a_model_uses_again_is_another_call() -> None:
 
 
 def test_an_edited_call_runs_as_edited_also_where_the_graph_adds_to_it() -> None:
-    guard = ToolGuard([Ban(CALL, "send", {"to": "bob", "body": "x"}, {"to": "eve"}, "ann edited it", 7)])
+    guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob", "body": "x"}, {"to": "eve"}, "ann edited it", 7)])
     for args in ({"to": "eve"}, {"to": "eve", "at": "noon"}, {}):
         start(guard, CALL, "send", args)
     for args in ({"to": "bob", "body": "x"}, {"to": "bob"}, {"to": "bob", "at": "noon"}):

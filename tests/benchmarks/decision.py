@@ -36,17 +36,17 @@ class Bare:
         self._seq += 1
         now, digest = time.time(), review.actions[0].digest
         body = json.dumps(
-            {"decision": self._seq, "slot": 0, "kind": "approve", "digest": digest, "args": None, "message": None, "looked_ms": LOOKED_MS}
+            {"decision": self._seq, "slot": 0, "kind": "approve", "digest": digest, "args": None, "message": None, "viewed_ms": LOOKED_MS}
         )
-        entry = (self._seq, now, "decided", "bench", review.row.run, review.row.id, body)
+        entry = (self._seq, now, "decided", "bench", "person", review.row.run, review.row.id, body)
         self._hash = chained(self._hash, *entry)
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(
-            "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, looked_ms, effect, "
+            "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, viewed_ms, effect, "
             "agent, tool) VALUES (?, 0, 'approve', 'bench', 'person', 'bench', ?, ?, ?, ?, ?, ?, ?)",
             (review.row.id, digest, now, now, LOOKED_MS, digest, review.row.agent, review.actions[0].name),
         )
-        self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, self._hash))
+        self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, self._hash))
         self._db.execute("COMMIT")
         return time.perf_counter() - began
 

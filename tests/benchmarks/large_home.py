@@ -71,7 +71,7 @@ TABLES = {
         "outcome"
     ),
     "decisions": (
-        "id, review, slot, kind, args, message, actor, actor_kind, actor_key, digest, at, effective_at, looked_ms, effect, agent, tool"
+        "id, review, slot, kind, args, message, actor, actor_kind, actor_key, digest, at, effective_at, viewed_ms, effect, agent, tool"
     ),
 }  # fmt: skip
 

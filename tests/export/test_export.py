@@ -63,7 +63,7 @@ def said(calls: Sequence[tuple[str, Json]]) -> tuple[Message, ...]:
 
 
 async def ask(
-    store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], looked_ms: int | None = 9000,
+    store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], viewed_ms: int | None = 9000,
     kind: PauseKind = PauseKind.TOOL_CALLS, around: Sequence[Message] | None = None, schema: Json = SCHEMA, thread: str | None = None,
 ) -> int:  # fmt: skip
     """Have calls asked and decided; the review's id."""
@@ -78,7 +78,7 @@ async def ask(
     pause = Pause(f"i{run.id}", kind, "tools", (), {}, actions, context)
     await reconcile.reconcile(store, run.id, "mail", "w", [pause], {})
     ((review,),) = await store.all("SELECT max(id) FROM reviews")
-    await who.reviews.decide(await who.reviews.get(review), dict(enumerate(answers)), looked_ms)
+    await who.reviews.decide(await who.reviews.get(review), dict(enumerate(answers)), viewed_ms)
     return int(review)
 
 
@@ -97,7 +97,7 @@ async def fill(home: Path) -> None:
         await ask(store, ann, [("send_mail", TO_BOB)], [Answer(DecisionKind.EDIT, TO_ANN)])
         await ask(store, ann, [("send_mail", TO_BOB)], [NO])
         await ask(store, ann, [("send_mail", TO_ANN), ("send_mail", TO_BOB)], [YES, NO])
-        await ask(store, ann, [("send_mail", TO_ANN)], [YES], looked_ms=20)
+        await ask(store, ann, [("send_mail", TO_ANN)], [YES], viewed_ms=20)
         taken_back = await ask(store, thinking, [("send_mail", TO_ANN)], [YES])
         await ann.reviews.undo(taken_back)
         by_policy = await ask(store, ann, [("send_mail", TO_ANN)], [YES])
@@ -562,10 +562,10 @@ def test_when_it_was_asked_seen_and_decided(home: Path) -> None:
     asyncio.run(look())
     (row,), _ = export(home, "jsonl", "--filter", "review:2")
     assert row["opened_at"] < row["decided_at"] < row["first_viewed_at"]
-    assert row["looked_ms"] == 9000
+    assert row["viewed_ms"] == 9000
     shown = json.loads(hitl("show", "2", "--json", "--home", str(home))[1])
     (remembered,) = json.loads(hitl("history", "review:2", "--json", "--home", str(home))[1])
-    names = ("opened_at", "first_viewed_at", "decided_at", "looked_ms")
+    names = ("opened_at", "first_viewed_at", "decided_at", "viewed_ms")
     assert [[one[name] for name in names] for one in (shown["actions"][0], remembered)] == [[row[name] for name in names]] * 2
 
 

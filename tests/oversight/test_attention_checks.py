@@ -24,7 +24,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
 from hitl_tui.oversight import attention_checks
 from hitl_tui.policy.parser import examine, parse
-from hitl_tui.policy.schema import Ladder, Policy
+from hitl_tui.policy.schema import AutonomyRules, Policy
 from hitl_tui.store import (
     Store,
     agents,
@@ -166,7 +166,7 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     )
     assert (check.node, check.path, len(check.interrupt), check.row.note) == (real.node, real.path, len(real.interrupt), "")
     assert check.actions[0].args != real.actions[0].args and check.interrupt != real.interrupt and check.thread != real.thread
-    told = await store.one("SELECT wrong, correct FROM attention")
+    told = await store.one("SELECT wrong, correct FROM attention_checks")
     assert json.loads(told[1]) == real.actions[0].args
     context = await reviews.context(store, id_)
     assert context == await reviews.context(store, id_ - 1) and len(await Inbox(store, "ann").runs.trace(check.row.run)) == 12
@@ -184,8 +184,8 @@ async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_n
     await store.write("UPDATE runs SET launched_by = 'bob', gates_before = '[\"tools\"]', time_limit_s = 60")
     await store.write("UPDATE events SET at = at + seq / 100.0")
     await store.write("UPDATE actions SET declared = 'reversible'")
-    fell = "INSERT INTO autonomy (agent, tool, was, level, actor, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 0, '')"
-    policy = Policy(attention=EVERY, ladder=Ladder())
+    fell = "INSERT INTO autonomy (agent, tool, was, level, actor, actor_kind, at, why) VALUES ('mail_assistant', 'send_email', 'ask', ?, 'ann', 'person', 0, '')"
+    policy = Policy(attention=EVERY, autonomy=AutonomyRules())
     await store.write(fell, ("act",))
     assert not await scheduled_jobs(store, project, policy).run_due(), "such a call asks nobody: this one would be told by that"
     await store.write(fell, ("threshold",))
@@ -210,7 +210,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
     """One thing that somebody, or a program, does to it."""
     action, id_, run = check.actions[0], check.row.id, check.row.run
     project = (await store.one("SELECT project FROM runs WHERE id = ?", (run,)))[0]
-    correct = json.loads((await store.one("SELECT correct FROM attention WHERE review = ?", (id_,)))[0])
+    correct = json.loads((await store.one("SELECT correct FROM attention_checks WHERE review = ?", (id_,)))[0])
     answers = {
         "approve": approve(), "edit, still wrong": Answer(DecisionKind.EDIT, action.args), "edit, right": Answer(DecisionKind.EDIT, correct),
         "reject": reject("no"), "respond": respond("no"),
@@ -335,7 +335,7 @@ async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_o
     check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DROP TRIGGER attention_kept")
-        db.execute("DELETE FROM attention")
+        db.execute("DELETE FROM attention_checks")
     recover.rebuild(store.path)
     async with Store.open(store.path) as mended:
         ann = Inbox(mended, "ann")
@@ -365,7 +365,7 @@ async def test_nothing_is_learned_from_it(store: Store) -> None:
         [c async for c in training_data.cases(store, wanted)],
     ]
     assert after == before and [past async for batch in history.decided_since(store, 0.0) for past in batch] == pasts
-    assert await ann.policy.rule_counts() == rules and not store.glance(history.NEW)
+    assert await ann.policy.rule_counts() == rules and not store.read_now(history.NEW)
     assert check.row.id not in {past.review for past in await ann.reviews.similar(1)} and not await ann.reviews.versions(check.row.id)
     with pytest.raises(Refused, match="there is no decision"):
         await ann.history.get(int((await store.one("SELECT max(id) FROM decisions"))[0]))

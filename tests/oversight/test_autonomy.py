@@ -1,4 +1,4 @@
-"""Earned autonomy: the ladder on scripted histories, what it may never let go on, how it falls, and a real agent that climbs it."""
+"""Earned autonomy: levels on scripted histories, what it may never let go on, how a level falls, and a real agent that earns one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Agent, Answer, Facts, Held, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, Verdict
+from hitl_tui.model import Agent, Answer, Facts, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, ToolLevel, Verdict
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence, proposal, why_barred
 from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import Mark, judge, judge_unsampled
 from hitl_tui.policy.explain import explain
 from hitl_tui.policy.loader import Policies
 from hitl_tui.policy.parser import examine, parse
-from hitl_tui.policy.schema import Ladder
+from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store import Store, agents, audit, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
 from hitl_tui.store.autonomy import DECIDED
@@ -32,24 +32,24 @@ from tests.support.properties import examples
 from tests.ui.homes import seed
 
 ON = "spot_check = 0\n[autonomy]\n"
-LADDER = Ladder()
+DEFAULTS = AutonomyRules()
 GOOD, BAD = WeighedDecision(1.0, True), WeighedDecision(1.0, False)
 LEVELS = st.sampled_from(Level)
 
 
 def says(decided: Sequence[WeighedDecision], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
     """What is proposed after decisions, newest first."""
-    return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("ladder", LADDER))
+    return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("rules", DEFAULTS))
 
 
 # The policy
 
 
 def test_without_the_table_nothing_climbs_and_an_empty_one_has_the_usual_figures() -> None:
-    assert parse("").ladder is None
-    assert parse("[autonomy]").ladder == LADDER
-    found = parse("[autonomy]\ndecisions = 5\nwindow = 50\nwindow_days = 7\napproved = 0.5\nquiet = 3\ncalibration = 0.2").ladder
-    assert found == Ladder(5, 50, 7 * 86_400.0, 0.5, 3, 0.2)
+    assert parse("").autonomy is None
+    assert parse("[autonomy]").autonomy == DEFAULTS
+    found = parse("[autonomy]\ndecisions = 5\nwindow = 50\nwindow_days = 7\napproved = 0.5\nquiet = 3\ncalibration = 0.2").autonomy
+    assert found == AutonomyRules(5, 50, 7 * 86_400.0, 0.5, 3, 0.2)
 
 
 def test_a_ladder_without_spot_checks_is_warned_of() -> None:
@@ -76,7 +76,7 @@ def test_what_is_wrong_with_the_table_is_told_with_its_line(line: str, told: str
 def test_the_usual_figures_can_be_reached() -> None:
     for good, total, enough in ((30, 30, True), (29, 30, False), (34, 35, True)):
         bounds = wilson(good, total)
-        assert bounds and (bounds[0] >= LADDER.approved) is enough
+        assert bounds and (bounds[0] >= DEFAULTS.approved) is enough
 
 
 # What the evidence supports
@@ -102,7 +102,7 @@ def test_every_level_is_earned_by_what_it_does_there() -> None:
 def test_what_is_missing_is_told() -> None:
     assert says([GOOD] * 4 + [BAD] + [GOOD] * 40) == (None, "refused 4 decisions ago; 20 since then are wanted")
     assert says([BAD] + [GOOD] * 40) == (None, "refused with the last decision; 20 since then are wanted")
-    assert says([GOOD] * 30, ladder=Ladder(quiet=40)) == (None, "30 of 40 decisions, none of them refused")
+    assert says([GOOD] * 30, rules=AutonomyRules(quiet=40)) == (None, "30 of 40 decisions, none of them refused")
     assert says([GOOD] * 20 + [BAD] * 10) == (None, "20 of 30 approved unchanged shows 48 %, 85 % are wanted")
     assert says([GOOD] * 30, attention=(3, 2)) == (None, "2 of 3 attention checks caught")
     assert says([GOOD] * 30, attention=(3, 3))[0] is Level.SPOT_CHECKS
@@ -116,7 +116,7 @@ def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
         "too low only asks"
     )
     high = [GOOD, *[WeighedDecision(1.0, True, 0.96)] * 30, *[WeighedDecision(1.0, False, 0.96)] * 3]
-    assert says(high, ladder=Ladder(approved=0.7, calibration=0.05)) == (
+    assert says(high, rules=AutonomyRules(approved=0.7, calibration=0.05)) == (
         None,
         "its confidence is 0.05 too high on average, 0.05 is the most",
     )
@@ -141,7 +141,7 @@ def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
 def test_what_a_rule_or_its_risk_pins_earns_nothing(policy: str, risk: Risk | None, told: str) -> None:
     found = why_barred(Facts("desk", "pay", risk=risk), parse(policy))
     assert found == told
-    assert proposal(Level.ASK, evidence([GOOD] * 50, None), LADDER, found)[0] == (None if told else Level.SPOT_CHECKS)
+    assert proposal(Level.ASK, evidence([GOOD] * 50, None), DEFAULTS, found)[0] == (None if told else Level.SPOT_CHECKS)
 
 
 @given(
@@ -152,17 +152,17 @@ def test_nothing_is_proposed_that_the_decisions_do_not_support(
     decided: list[WeighedDecision], level: Level, came_at: float | None, shown: int, missed: int
 ) -> None:
     found = evidence(decided, came_at, (shown, max(0, shown - missed)))
-    proposed, told = proposal(level, found, LADDER)
+    proposed, told = proposal(level, found, DEFAULTS)
     assert told
     if proposed is None:
         return
     assert proposed.rank > level.rank
     assert proposed.rank == level.rank + 1 or (level, proposed) == (Level.ASK, Level.SPOT_CHECKS)
-    assert len(decided) >= LADDER.decisions
-    assert all(one.unchanged for one in decided[: LADDER.quiet]), "never with a recent refusal"
-    assert came_at is None or sum(one.at > came_at for one in decided) >= LADDER.quiet
+    assert len(decided) >= DEFAULTS.decisions
+    assert all(one.unchanged for one in decided[: DEFAULTS.quiet]), "never with a recent refusal"
+    assert came_at is None or sum(one.at > came_at for one in decided) >= DEFAULTS.quiet
     assert missed == 0 or shown == 0
-    assert found.lower is not None and found.lower >= LADDER.approved
+    assert found.lower is not None and found.lower >= DEFAULTS.approved
 
 
 # What a level lets go on
@@ -173,7 +173,7 @@ def test_each_level_of_the_ladder_is_what_it_says() -> None:
     unsure, sure, low = (Facts("desk", "read", risk=Risk.READ, confidence=c) for c in (None, 0.95, 0.3))
 
     def outcomes(level: Level) -> list[Outcome]:
-        held = {("desk", "read"): Held(level, NOON, "ann")}
+        held = {("desk", "read"): ToolLevel(level, NOON, "ann")}
         return [judge(facts, policy, NOON, held).outcome for facts in (unsure, sure, low)]
 
     ask, auto, takeover = Outcome.ASK, Outcome.AUTO, Outcome.TAKEOVER
@@ -181,7 +181,7 @@ def test_each_level_of_the_ladder_is_what_it_says() -> None:
     assert outcomes(Level.THRESHOLD) == [ask, auto, takeover]
     assert outcomes(Level.SPOT_CHECKS) == outcomes(Level.ACT) == [auto, auto, takeover]
     assert judge(sure, policy, NOON).reason == "autonomy: desk's read asks until it has earned more"
-    held = {("desk", "read"): Held(Level.SPOT_CHECKS, NOON, "ann")}
+    held = {("desk", "read"): ToolLevel(Level.SPOT_CHECKS, NOON, "ann")}
     assert judge(unsure, policy, NOON, held).reason == "autonomy: desk's read acts, with spot checks (since 21 Nov 2023, by ann)"
     assert judge(unsure, parse("spot_check = 0"), NOON, held).rule == "thresholds", "without the table the levels mean nothing"
 
@@ -189,11 +189,11 @@ def test_each_level_of_the_ladder_is_what_it_says() -> None:
 def test_only_what_acts_without_spot_checks_is_not_drawn() -> None:
     policy = parse("spot_check = 1\n[autonomy]\n" + rule(name="pays", tool="pay", outcome="auto"))
     facts = Facts("desk", "read", risk=Risk.READ, confidence=0.95)
-    drawn = {level: judge(facts, policy, NOON, {("desk", "read"): Held(level)}).spot_check for level in Level}
+    drawn = {level: judge(facts, policy, NOON, {("desk", "read"): ToolLevel(level)}).spot_check for level in Level}
     assert drawn == {Level.ASK: False, Level.THRESHOLD: True, Level.SPOT_CHECKS: True, Level.ACT: False}
-    assert judge(Facts("desk", "pay"), policy, NOON, {("desk", "pay"): Held(Level.ACT)}).spot_check, "a rule speaks for itself"
+    assert judge(Facts("desk", "pay"), policy, NOON, {("desk", "pay"): ToolLevel(Level.ACT)}).spot_check, "a rule speaks for itself"
     left = parse("spot_check = 1\n[autonomy]\n" + rule(tool="read", risk="read"))
-    assert judge(facts, left, NOON, {("desk", "read"): Held(Level.ACT)}).outcome is Outcome.AUTO
+    assert judge(facts, left, NOON, {("desk", "read"): ToolLevel(Level.ACT)}).outcome is Outcome.AUTO
 
 
 @examples(4)
@@ -208,15 +208,17 @@ def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
     policy, problems = examine(f"spot_check = {spot}\n[autonomy]\n" + "".join(tables))
     assert not [problem for problem in problems if problem.is_error]
     facts = dataclasses.replace(facts, findings=(*facts.findings, *([note] if note else [])))
-    levels = {("desk", tool): Held(level, NOON, "ann") for tool, level in held.items()}
+    levels = {("desk", tool): ToolLevel(level, NOON, "ann") for tool, level in held.items()}
     verdict = judge(facts, policy, NOON, levels)
     walk = explain(facts, policy, NOON, note, levels)
     assert walk.verdict == judge_unsampled(facts, policy, NOON, levels, note)
     assert walk.picked == verdict.spot_check
-    ladder, thresholds = walk.steps[-4], walk.steps[-3]
-    assert (ladder.name, thresholds.name) == ("autonomy", "thresholds")
-    assert (ladder.mark is Mark.MATCHED) + (thresholds.mark is Mark.MATCHED) + any(one.mark is Mark.MATCHED for one in walk.steps[:-4]) >= 1
-    assert Mark.MATCHED not in (ladder.mark,) or thresholds.mark is Mark.SKIPPED
+    levels_step, thresholds = walk.steps[-4], walk.steps[-3]
+    assert (levels_step.name, thresholds.name) == ("autonomy", "thresholds")
+    assert (levels_step.mark is Mark.MATCHED) + (thresholds.mark is Mark.MATCHED) + any(
+        one.mark is Mark.MATCHED for one in walk.steps[:-4]
+    ) >= 1
+    assert Mark.MATCHED not in (levels_step.mark,) or thresholds.mark is Mark.SKIPPED
     if verdict.outcome is not Outcome.AUTO:
         return
     assert not facts.findings and facts.known_shape
@@ -229,7 +231,7 @@ def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
 
 
 class AutonomyHome:
-    """A home with a policy that has a ladder, and two people at it."""
+    """A home with a policy with autonomy levels, and two people at it."""
 
     def __init__(self, folder: Path, store: Store, project: int) -> None:
         self.folder, self.store, self.project = folder, store, project
@@ -257,7 +259,7 @@ class AutonomyHome:
         return review
 
     async def level(self) -> Level:
-        (one,) = await self.ann.autonomy.standings()
+        (one,) = await self.ann.autonomy.tools()
         return one.level
 
     async def climbed(self, level: Level) -> None:
@@ -287,8 +289,8 @@ async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(home: 
     assert autonomy_rows.levels(home.store, "desk")
     await agents.replace_agents(home.store, other, [dataclasses.replace(twin, project=other)])
     assert autonomy_rows.levels(home.store, "desk") == {}
-    (standing,) = await home.ann.autonomy.standings()
-    assert (standing.proposed, standing.says) == (None, "several projects have an agent of this name: none of their levels counts")
+    (shared,) = await home.ann.autonomy.tools()
+    assert (shared.proposed, shared.says) == (None, "several projects have an agent of this name: none of their levels counts")
 
 
 async def test_nobody_signs_as_the_ladder_does(home: AutonomyHome) -> None:
@@ -299,31 +301,31 @@ async def test_nobody_signs_as_the_ladder_does(home: AutonomyHome) -> None:
 async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_for_more(home: AutonomyHome) -> None:
     for _ in range(3):
         await home.decide(approve())
-    ladder = home.ann.autonomy
+    autonomy = home.ann.autonomy
     with pytest.raises(Refused, match=r"threshold is more than desk's move has earned \(3 of 4 decisions\)"):
-        await ladder.set("desk", "move", Level.THRESHOLD)
+        await autonomy.set("desk", "move", Level.THRESHOLD)
     with pytest.raises(Refused, match="no other level of desk's move is proposed: 3 of 4 decisions"):
-        await ladder.accept("desk", "move")
+        await autonomy.accept("desk", "move")
     await home.decide(approve(), home.bob)
-    (one,) = await home.bob.autonomy.standings()
+    (one,) = await home.bob.autonomy.tools()
     assert (one.level, one.since, one.by, one.proposed) == (Level.ASK, None, "", Level.SPOT_CHECKS)
     with pytest.raises(Refused, match="act is more than desk's move has earned"):
-        await ladder.set("desk", "move", Level.ACT)
+        await autonomy.set("desk", "move", Level.ACT)
     made = await home.bob.autonomy.accept("desk", "move")
     assert (made.was, made.level, made.actor, made.why) == (Level.ASK, Level.SPOT_CHECKS, "bob", one.says)
-    (one,) = await ladder.standings()
+    (one,) = await autonomy.tools()
     assert (one.level, one.by, one.proposed, one.says) == (Level.SPOT_CHECKS, "bob", None, "0 of 2 decisions since it came to spot checks")
     with pytest.raises(Refused, match="desk's move is at spot checks already"):
-        await ladder.set("desk", "move", Level.SPOT_CHECKS)
-    await ladder.set("desk", "move", Level.ACT, "  it only\nmoves ")
-    await ladder.set("desk", "move", Level.ASK)
+        await autonomy.set("desk", "move", Level.SPOT_CHECKS)
+    await autonomy.set("desk", "move", Level.ACT, "  it only\nmoves ")
+    await autonomy.set("desk", "move", Level.ASK)
     assert (await home.told())[:2] == ["act → ask by ann: ", "spot checks → act by ann: it only moves"]
     with pytest.raises(Refused, match="nobody has decided any call of a tool 'mvoe' of 'desk'"):
-        await ladder.set("desk", "mvoe", Level.ASK)
+        await autonomy.set("desk", "mvoe", Level.ASK)
     (home.folder / "policy.toml").write_text("")
-    assert await ladder.standings() == []
+    assert await autonomy.tools() == []
     with pytest.raises(Refused, match=r"the policy has no \[autonomy\]"):
-        await ladder.set("desk", "move", Level.ACT, "so")
+        await autonomy.set("desk", "move", Level.ACT, "so")
     logged = await home.store.all("SELECT actor, body FROM audit WHERE kind = 'autonomy' ORDER BY seq")
     assert [(who, json.loads(body)["level"]) for who, body in logged] == [("bob", "spot checks"), ("ann", "act"), ("ann", "ask")]
     assert json.loads(logged[0][1])["evidence"]["decisions"] == 4
@@ -363,7 +365,7 @@ async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(home: Autonomy
     assert await home.level() is Level.SPOT_CHECKS, "once for each decision"
     await home.bob.feedback.rate(subjects[1], -1)
     assert await home.level() is Level.THRESHOLD
-    (one,) = await home.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.tools()
     assert (one.evidence.decisions, one.evidence.unchanged, one.evidence.since_refused) == (3, 1, 0), "what was regretted is no evidence"
 
 
@@ -371,7 +373,7 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     await home.climbed(Level.ACT)
     for _ in range(3):
         await home.decide(approve())
-    before = await home.ann.autonomy.standings()
+    before = await home.ann.autonomy.tools()
     first, second = [await home.decide(reject(), spot_check=True) for _ in range(2)]
     assert await home.level() is Level.THRESHOLD
     await home.ann.reviews.undo(first)
@@ -379,7 +381,7 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     assert (await home.told())[:2] == [
         "spot checks → act by autonomy: the decision was taken back", "threshold → spot checks by autonomy: the decision was taken back",
     ]  # fmt: skip
-    (after,) = await home.ann.autonomy.standings()
+    (after,) = await home.ann.autonomy.tools()
     assert (after.level, after.evidence) == (Level.ACT, before[0].evidence), "as if it had never been"
     third = await home.decide(reject(), spot_check=True)
     await home.bob.autonomy.set("desk", "move", Level.ASK)
@@ -396,7 +398,7 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(home: Autono
     for answer, level in ((reject(), Level.SPOT_CHECKS), (edit(path="c"), Level.SPOT_CHECKS), (approve(), Level.ACT)):
         await home.ann.reviews.decide(seen, {0: answer})
         assert await home.level() is level, "as if nothing had been said before"
-    (one,) = await home.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.tools()
     assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
 
     sent = await home.decide(reject(), spot_check=True)
@@ -408,7 +410,7 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(home: Autono
 
 async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(home: AutonomyHome) -> None:
     await home.decide(approve(), kind=PauseKind.MCP_ELICITATION)
-    assert await home.ann.autonomy.standings() == [], "what a tool asks a person is no call of it"
+    assert await home.ann.autonomy.tools() == [], "what a tool asks a person is no call of it"
     for _ in range(3):
         await home.decide(approve(), confidence=0.9)
         await home.decide(approve(), kind=PauseKind.MCP_ELICITATION)
@@ -416,19 +418,19 @@ async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_c
     for _ in range(5):
         await home.asked(by_itself=True)
         await home.decide(approve(), home.bob, confidence=0.95)
-    (one,) = await home.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.tools()
     assert one.says == "8 of 9 approved unchanged, at least 56 %; none of the last 5 refused; its confidence is off by 0.07"
     assert (one.proposed, one.evidence.decisions, one.evidence.since_refused) == (Level.THRESHOLD, 9, 5)
     (home.folder / "policy.toml").write_text(ON + "decisions = 4\nquiet = 2\napproved = 0.4\nwindow = 5\n")
-    (one,) = await home.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.tools()
     assert (one.evidence.decisions, one.evidence.unchanged) == (5, 5)
     shown = await home.asked()
     await home.store.write(
-        "INSERT INTO attention (review, source, correct, last, wrong, made_at, actor, actor_key, said, caught, found_at) "
+        "INSERT INTO attention_checks (review, source, correct, last, wrong, made_at, actor, actor_key, said, caught, found_at) "
         "VALUES (?, 1, '{}', 0, 'x', 0, 'Bob', 'bob', 'approved', 0, ?)",
         (shown, time.time()),
     )
-    (one,) = await home.ann.autonomy.standings()
+    (one,) = await home.ann.autonomy.tools()
     assert (one.proposed, one.says) == (None, "0 of 1 attention checks caught")
     plan = await home.store.all(f"EXPLAIN QUERY PLAN {DECIDED}", ("desk", "move", 5, 0))
     assert any("USING INDEX history_people (agent=? AND tool=?)" in row[3] for row in plan), (

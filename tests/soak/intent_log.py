@@ -28,7 +28,7 @@ class Diary:
         """Decide, and tell of it; whether it was accepted."""
         slots = {slot: {"kind": said.kind, "args": said.args, "message": said.message} for slot, said in answers.items()}
         about = {"review": review.row.id, "run": review.row.run, "mark": review.row.note, "actor": inbox.reviewer, "slots": slots}
-        return await self._act("decide", about, inbox.reviews.decide(review, answers, looked_ms=1))
+        return await self._act("decide", about, inbox.reviews.decide(review, answers, viewed_ms=1))
 
     async def undo(self, inbox: Inbox, review: int) -> bool:
         """Take back, and tell of it."""

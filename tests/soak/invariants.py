@@ -338,11 +338,11 @@ def what_was_taken_back_never_took_effect(ledger: Ledger) -> Iterator[str]:
 
 
 def a_double_decision_has_one_winner(ledger: Ledger) -> Iterator[str]:
-    standing: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    in_force: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in ledger.books.decisions.values():
         if not row["superseded"]:
-            standing[row["review"], row["slot"]].append(row)
-    for (review, slot), rows in standing.items():
+            in_force[row["review"], row["slot"]].append(row)
+    for (review, slot), rows in in_force.items():
         if len(rows) > 1:
             yield f"review {review}#{slot} has {len(rows)} decisions: {', '.join(map(_names, rows))}"
     for line in ledger.books.said:

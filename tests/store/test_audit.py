@@ -28,7 +28,7 @@ from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import everything
 from tests.support.properties import examples
 
-COLUMNS = ("seq", "at", "kind", "actor", "run", "review", "body", "hash")
+COLUMNS = ("seq", "at", "kind", "actor", "actor_kind", "run", "review", "body", "hash")
 
 
 def pause(number: int) -> Pause:
@@ -204,7 +204,7 @@ def test_any_other_order_or_number_of_entries_is_found(tampered: Path, data: st.
 def _rewrite(db: sqlite3.Connection, rows: list[Any]) -> None:
     db.execute("BEGIN")
     db.execute("DELETE FROM audit")
-    db.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     db.execute("COMMIT")
 
 
@@ -213,7 +213,7 @@ def test_a_value_of_another_type_that_looks_the_same_is_found(decided_home: Path
     home = copy(decided_home, tmp_path / "home")
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
         rows = db.execute("SELECT * FROM audit").fetchall()
-        db.executescript("DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, run, review, body, hash)")
+        db.executescript("DROP TABLE audit; CREATE TABLE audit (seq, at, kind, actor, actor_kind, run, review, body, hash)")
         _rewrite(db, rows)  # columns without a type keep what they are given
         same = f"CAST({column} AS {'BLOB' if column in ('body', 'hash') else 'TEXT'})"
         assert db.execute(f"UPDATE audit SET {column} = {same} WHERE seq = 2").rowcount
@@ -246,7 +246,7 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(decided_home: Path, tm
     home = copy(decided_home, tmp_path / "home")
     previous = ""
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
-        rows = db.execute("SELECT seq, at, kind, actor, run, review, body FROM audit ORDER BY seq").fetchall()
+        rows = db.execute("SELECT seq, at, kind, actor, actor_kind, run, review, body FROM audit ORDER BY seq").fetchall()
         for seq, at, kind, actor, *rest in rows:
             who = "bob" if seq == 1 else actor
             previous = chained(previous, seq, at, kind, who, *rest)
@@ -260,7 +260,7 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(decided_home: Path, tm
     [
         ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#0) is not what the log says"),
         ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
-        ("UPDATE decisions SET at = at - 3600, looked_ms = 60000 WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
+        ("UPDATE decisions SET at = at - 3600, viewed_ms = 60000 WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
         ("UPDATE decisions SET superseded = 0 WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
         ("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
         ("UPDATE decisions SET superseded = 1, undone_at = at WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
@@ -303,7 +303,7 @@ async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, n
     ("sql", "said"),
     [
         ("UPDATE history SET kind = 'approve'", "decision 2 (review 2#0) is not in the history as it was made"),
-        ("UPDATE history SET standing = 1", "decision 3 (review 3#0) is not in the history as it was made"),
+        ("UPDATE history SET in_force = 1", "decision 3 (review 3#0) is not in the history as it was made"),
         ("UPDATE history SET decision = 7 WHERE decision = 3", "decision 7 (review 3#0) is not in the history as it was made"),
         ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
     ],
@@ -312,11 +312,11 @@ async def test_a_changed_history_is_found_and_made_anew(decided_home: Path, tmp_
     home = copy(decided_home, tmp_path / "home")
     async with Store.open(home / "hitl.db") as store:
         before, figures = await history.search(store, Filter()), await everything(store)
-        assert audit.verify(store.path).problem == "" == "".join(await repair.remember(store, keep=True))
+        assert audit.verify(store.path).problem == "" == "".join(await repair.rebuild_history(store, keep=True))
         change(home, sql)
         told = audit.verify(store.path).problem
         assert said in told and "doctor --repair" in told
-        assert "the history was changed" in "".join(await repair.remember(store, keep=True))
+        assert "the history was changed" in "".join(await repair.rebuild_history(store, keep=True))
         assert (await history.search(store, Filter()), await everything(store)) == (before, figures)
         assert [row.decision for row in await history.search(store, parse("by:ann ann1", 0))] == [2]
         assert audit.verify(store.path).problem == ""
@@ -335,7 +335,7 @@ async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(t
         assert audit.verify(store.path).problem == ""
         await history.catch_up(store)
         assert audit.verify(store.path).problem == ""
-        assert await repair.remember(store, keep=False) == []
+        assert await repair.rebuild_history(store, keep=False) == []
 
 
 def test_a_full_disk_is_a_sentence(decided_home: Path, tmp_path: Path) -> None:

@@ -97,6 +97,9 @@ async def _in_the_console(tmp_path: Path) -> None:
             await step()
             new = _since(tmp_path, before)
             assert (kind, actor) in new, f"{kind}: {new}"
+        actors = {(one["actor"], one["actor_kind"]) for one in audit.entries(tmp_path / "hitl.db")}
+        assert {("ann", "person"), ("timeout:a day", "timeout"), ("", "system")} <= actors
+        assert {kind for actor, kind in actors if actor.startswith("agent:")} == {"agent"}
 
 
 async def test_a_clock_that_jumps_back_leaves_the_log_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

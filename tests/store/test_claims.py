@@ -183,8 +183,8 @@ async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(peo
     await people.bob.reviews.record_view(review, 100)
     await people.ann.reviews.record_view(review, 300)
     ann, bob = await people.bob.reviews.views(review)
-    assert (ann.reviewer, ann.first_at, ann.last_at, ann.looked_ms) == ("ann", began, began + 5, 1500)
-    assert (bob.reviewer, bob.looked_ms) == ("bob", 100)
+    assert (ann.reviewer, ann.first_at, ann.last_at, ann.viewed_ms) == ("ann", began, began + 5, 1500)
+    assert (bob.reviewer, bob.viewed_ms) == ("bob", 100)
     assert [(kind, who) for kind, who, _ in await people.log(review)] == [("viewed", "ann"), ("viewed", "bob")]
     with pytest.raises(Refused, match="there is no review 999"):
         await people.ann.reviews.record_view(999, 1)

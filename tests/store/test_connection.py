@@ -279,7 +279,7 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
     async with Store.open(path) as store:
         await seed.add_many_reviews(store, waiting)
         steps = itertools.count()
-        store.glance("SELECT 1")
+        store.read_now("SELECT 1")
         store._reader.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
         assert submissions.ready(store, 1, ["mail_assistant"], ()) is None

@@ -129,7 +129,7 @@ async def test_a_rating_is_on_what_was_decided_and_not_on_what_came_after(store:
 
 async def test_an_attention_check_has_no_ratings_and_is_not_told_from_others_while_it_waits(store: Store) -> None:
     async def check(caught: int | None) -> None:
-        await store.write("INSERT OR REPLACE INTO attention (review, source, wrong, correct, made_at, last, caught) "
+        await store.write("INSERT OR REPLACE INTO attention_checks (review, source, wrong, correct, made_at, last, caught) "
                           "VALUES (1, 2, 'it is', '{}', 0, 0, ?)", (caught,))  # fmt: skip
 
     await store.write("DROP TRIGGER attention_stays")

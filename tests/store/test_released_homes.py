@@ -30,7 +30,7 @@ async def test_a_home_of_a_released_version_opens_and_goes_on(tmp_path: Path, ho
     async with Store.open(path) as store:
         assert await store.one("PRAGMA user_version") == (len(migrations.STEPS),)
         assert audit.verify(path).problem == ""
-        assert [(row.actor, row.kind, row.standing) for row in await history.search(store, Filter())] == [
+        assert [(row.actor, row.kind, row.in_force) for row in await history.search(store, Filter())] == [
             ("Åsa", "reject", False),
             ("Åsa", "approve", True),
         ]

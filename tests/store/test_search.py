@@ -134,9 +134,9 @@ async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Sto
     assert [one.decision for one in (*first, *rest)] == [5, 4, 3, 2, 1]
     by_word = await history.search(past, parse("invoice", NOW), before=2)
     assert [one.decision for one in by_word] == [1]
-    assert all(one.standing for one in rest)
+    assert all(one.in_force for one in rest)
     await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
-    assert [one.standing for one in await history.search(past, Filter()) if one.decision == 1] == [False]
+    assert [one.in_force for one in await history.search(past, Filter()) if one.decision == 1] == [False]
     assert first[0].waited_s >= 0
 
 
@@ -222,6 +222,6 @@ async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) 
             tasks.create_task(history.catch_up(store))
             written = tasks.create_task(other.write("INSERT INTO changes (run) VALUES (NULL)"))
             await written
-            done = store.glance("SELECT count(*) FROM history")[0][0]
+            done = store.read_now("SELECT count(*) FROM history")[0][0]
         assert done < 2000, "who writes waits for a step or some, and not for the whole past"
-        assert not store.glance(history.NEW)
+        assert not store.read_now(history.NEW)

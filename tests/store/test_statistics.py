@@ -59,7 +59,7 @@ class Case:
     confidence: float | None = None
     at: float = NOW
     waited: float = 60.0
-    looked: float | None = 10.0
+    viewed: float | None = 10.0
 
 
 async def ask(store: Store, case: Case) -> int:
@@ -81,7 +81,7 @@ async def happen(store: Store, *cases: Case) -> None:
         review = await ask(store, case)
         inbox = Inbox(store, "ann" if ":" in case.actor else case.actor)
         await inbox.reviews.decide(
-            await inbox.reviews.get(review), {0: case.answer}, None if case.looked is None else int(case.looked * 1000)
+            await inbox.reviews.get(review), {0: case.answer}, None if case.viewed is None else int(case.viewed * 1000)
         )
         kind = case.actor.partition(":")[0] if ":" in case.actor else "person"
         await store.write(
@@ -111,12 +111,12 @@ def named(group: Sequence[Figures]) -> dict[str, Figures]:
 async def test_every_figure_by_hand(store: Store) -> None:
     await happen(
         store,
-        Case(YES, confidence=0.9, waited=10, looked=8),
-        Case(YES, confidence=0.8, waited=20, looked=12),
-        Case(edit({"to": "bob@example.com", "body": LETTER["body"]}), confidence=0.6, waited=30, looked=20),
-        Case(edit({"to": "ann@example.com", "cc": "bob@example.com"}), waited=40, looked=None),
-        Case(no("  Wrong ADDRESS.\n"), actor="Bob", confidence=0.2, waited=50, looked=1),
-        Case(no("wrong  address"), actor="Bob", tool="plan", agent="desk", args={"when": {"day": 1, "hour": 2}}, rule="", looked=30),
+        Case(YES, confidence=0.9, waited=10, viewed=8),
+        Case(YES, confidence=0.8, waited=20, viewed=12),
+        Case(edit({"to": "bob@example.com", "body": LETTER["body"]}), confidence=0.6, waited=30, viewed=20),
+        Case(edit({"to": "ann@example.com", "cc": "bob@example.com"}), waited=40, viewed=None),
+        Case(no("  Wrong ADDRESS.\n"), actor="Bob", confidence=0.2, waited=50, viewed=1),
+        Case(no("wrong  address"), actor="Bob", tool="plan", agent="desk", args={"when": {"day": 1, "hour": 2}}, rule="", viewed=30),
         Case(edit({"when": {"day": 1, "hour": 3}}), actor="Bob", tool="plan", agent="desk", args={"when": {"day": 1, "hour": 2}}, rule=""),
         Case(Answer(DecisionKind.RESPOND, message="by hand"), tool="plan", agent="desk", args={"when": {}}, rule=""),
         Case(YES, actor="policy:reading", rule="reading", confidence=0.99),
@@ -131,7 +131,7 @@ async def test_every_figure_by_hand(store: Store) -> None:
     assert {one.name: one.rates for one in found.rules} == {"careful": Rates(2, 2, 1)}
     mail, bob = named(found.agents)["mail"], named(found.reviewers)["Bob"]
     assert (mail.waited.median, mail.waited.p90) == (near(30), near(50))
-    assert (mail.looked.median, mail.looked.p90) == (near(8), near(20)), "of four: nobody knows how long the fifth was looked at"
+    assert (mail.viewed.median, mail.viewed.p90) == (near(8), near(20)), "of four: nobody knows how long the fifth was looked at"
     assert found.overall.edited == (("body", 1), ("cc", 1), ("to", 1), ("when", 1)), "dropped, added, changed, and changed inside"
     assert (mail.edited, bob.edited) == ((("body", 1), ("cc", 1), ("to", 1)), (("when", 1),))
     assert found.overall.reasons == bob.reasons == (("wrong address", 2),)
@@ -147,13 +147,13 @@ async def test_every_figure_by_hand(store: Store) -> None:
 
 
 async def test_how_people_read(store: Store) -> None:
-    await happen(store, *[Case(YES, looked=20) for _ in range(4)], *[Case(YES, looked=0.5) for _ in range(5)], Case(YES, looked=None))
-    await happen(store, *[Case(no("x"), actor="Bob", args={}, looked=0.1) for _ in range(2)])
+    await happen(store, *[Case(YES, viewed=20) for _ in range(4)], *[Case(YES, viewed=0.5) for _ in range(5)], Case(YES, viewed=None))
+    await happen(store, *[Case(no("x"), actor="Bob", args={}, viewed=0.1) for _ in range(2)])
     await store.write("INSERT INTO runs (agent, thread, title, input, attention, created_at) VALUES ('mail', 't', '', '{}', 1, 0)")
     for number, caught in enumerate((1, 0, 1, None)):
         review = await ask(store, Case(YES))
         await store.write(
-            "INSERT INTO attention (review, source, wrong, correct, made_at, last, actor, actor_key, caught, found_at) "
+            "INSERT INTO attention_checks (review, source, wrong, correct, made_at, last, actor, actor_key, caught, found_at) "
             "VALUES (?, 1, '', '{}', ?, 0, 'ann', 'ann', ?, ?)",
             (review, NOW, caught, NOW - number * 5 * DAY),
         )
@@ -219,7 +219,7 @@ async def test_odd_names_and_reasons_are_counted_visibly(store: Store) -> None:
 
 
 FIGURES = (
-    "SELECT d.agent, d.agent || ' ' || d.tool, d.actor, a.rule, d.kind, a.confidence, d.at - v.opened_at, d.looked_ms / 1000.0, d.at "
+    "SELECT d.agent, d.agent || ' ' || d.tool, d.actor, a.rule, d.kind, a.confidence, d.at - v.opened_at, d.viewed_ms / 1000.0, d.at "
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review "
     "WHERE NOT d.superseded AND NOT d.actor GLOB '*:*'"
 )
@@ -251,7 +251,7 @@ def _is_counted(rows: Sequence[Any], one: Figures) -> None:
 
     kinds = Counter(row[4] for row in rows)
     assert one.rates == Rates(kinds["approve"], kinds["edit"], kinds["reject"], kinds["respond"])
-    for times, column in ((one.waited, 6), (one.looked, 7)):
+    for times, column in ((one.waited, 6), (one.viewed, 7)):
         for found, q in ((times.median, 0.5), (times.p90, 0.9)):
             assert found == near(np.quantile([row[column] for row in rows if row[column] is not None], q, method="inverted_cdf"))
     first, last = _monday(time.time()) - 52 * 7 * DAY, time.time()

@@ -22,13 +22,13 @@ def mail_pause(number: int = 0) -> Pause:
     )
 
 
-async def approve_mails(store: Store, project: int, count: int, looked_ms: int = 9000) -> None:
+async def approve_mails(store: Store, project: int, count: int, viewed_ms: int = 9000) -> None:
     """Add `count` mails that ann approved and that were sent."""
     inbox = Inbox(store, "ann")
     for number in range(count):
         review = await inbox.reviews.get(await seed.add_waiting_run(store, project, "mail_assistant", mail_pause(number)))
         await seed.add_trace(store, review.row.run, review.row.opened_at - 1)
-        await inbox.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)}, looked_ms)
+        await inbox.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)}, viewed_ms)
         await store.write(
             "UPDATE reviews SET state = 'applied', submitted_at = ?1, submitted_by = NULL, applied_at = ?1 WHERE id = ?2",
             (time.time(), review.row.id),
@@ -47,5 +47,5 @@ async def add_attention_check(store: Store, project: int) -> Review:
         await approve_mails(store, project, 1)
         if await scheduled_jobs(store, project).run_due():
             break
-    row = await store.one("SELECT max(review) FROM attention")
+    row = await store.one("SELECT max(review) FROM attention_checks")
     return await Inbox(store, "nobody in particular").reviews.get(int(row[0]))

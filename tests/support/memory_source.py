@@ -13,7 +13,7 @@ from hitl_tui.model import (
     Action,
     Agent,
     Answer,
-    Ban,
+    BlockedCall,
     Context,
     DecisionKind,
     Head,
@@ -21,8 +21,8 @@ from hitl_tui.model import (
     Pause,
     PauseKind,
     Run,
-    Sent,
-    TakeOver,
+    Submission,
+    Takeover,
     digest_of,
 )
 
@@ -154,7 +154,7 @@ class MemoryThread:
         self._source = source
         self._run = run
         self._keys: str | None = None
-        self._bans: dict[str, Ban] = {}
+        self._blocked: dict[str, BlockedCall] = {}
         self._draining = False
 
     @property
@@ -260,8 +260,8 @@ class MemoryThread:
             if answer.kind in (DecisionKind.REJECT, DecisionKind.RESPOND):
                 return f"{name} refused: {answer.message}"
             args = answer.args if answer.kind is DecisionKind.EDIT else dict(item.args)
-            ban = self._bans.get(state.call_id)
-            if ban and ban.instead != args:
+            blocked_call = self._blocked.get(state.call_id)
+            if blocked_call and blocked_call.instead != args:
                 raise Forbidden(f"{name} must not run", "nobody approved it")
             self._source.effects.append((name, args, self._keys))
         self._source.began.set()
@@ -280,15 +280,15 @@ class MemoryThread:
     def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
         self._keys = whole
 
-    def forbid(self, bans: Sequence[Ban]) -> None:
-        self._bans = {ban.tool_call: ban for ban in bans}
+    def forbid(self, blocked: Sequence[BlockedCall]) -> None:
+        self._blocked = {one.tool_call: one for one in blocked}
 
     async def deliver_lessons(self) -> str:
         return ""
 
     # After a crash
 
-    async def restore_refusals(self, sent: Sequence[Sent]) -> bool:
+    async def restore_refusals(self, sent: Sequence[Submission]) -> bool:
         return False
 
     def finish_step(self) -> AsyncIterator[StreamEvent]:
@@ -299,7 +299,7 @@ class MemoryThread:
 
     # Takeover: a person can answer in the agent's place, which ends the run
 
-    async def apply_handback(self, takeover: TakeOver, failed: bool) -> AppliedHandback:
+    async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
         if takeover.plan.answer is None:
             raise Refused("a script can only be ended", "give an answer")
         state = self._state

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Notice, PauseKind
+from hitl_tui.model import Notification, PauseKind
 from hitl_tui.policy import parser as policies
 from hitl_tui.policy.notification import channel_of, end_of_quiet
 from hitl_tui.store import Store
@@ -77,9 +77,9 @@ class Office:
         self.now += seconds
         await self.send()
 
-    async def notices(self, review: int) -> dict[str, Notice]:
-        """The review's notices, by the kind of channel."""
-        return {notice.channel.partition(":")[0]: notice for notice in await self.inbox.reviews.notifications(review)}
+    async def notifications(self, review: int) -> dict[str, Notification]:
+        """The review's notifications, by the kind of channel."""
+        return {notification.channel.partition(":")[0]: notification for notification in await self.inbox.reviews.notifications(review)}
 
     async def logged(self, *kinds: str) -> list[dict[str, Any]]:
         """What the history says of these kinds."""
@@ -125,7 +125,7 @@ async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
     (mail,) = mails.received
     assert mail["Subject"] == "hitl-tui: send_mail by clerk"
     assert mail.get_payload(decode=True).decode().strip().replace("\r\n", "\n") == said  # type: ignore[union-attr]
-    assert {notice.state for notice in await office.inbox.reviews.notifications(review)} == {"sent"}
+    assert {notification.state for notification in await office.inbox.reviews.notifications(review)} == {"sent"}
     logged = await office.logged("notified", "notify_failed")
     assert sorted(one["channel"] for one in logged) == sorted([channel_of(hook.url), channel_of(mails.url)])
     await office.escalate(review, "once more")
@@ -197,12 +197,12 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     await office.later(600)
     await office.later(6000)
     assert len(hook.received) == 2
-    (notice,) = await office.inbox.reviews.notifications(review)
-    assert (notice.state, notice.tries) == ("failed", 2)
-    assert notice.told().startswith(f"a notice by {channel_of(hook.url)} failed: json: ")
+    (notification,) = await office.inbox.reviews.notifications(review)
+    assert (notification.state, notification.tries) == ("failed", 2)
+    assert notification.told().startswith(f"a notification by {channel_of(hook.url)} failed: json: ")
     assert review in [row.id for row in (await office.inbox.changes(rev)).reviews]
     row, around = (await office.inbox.reviews.get(review)).row, await PrefetchCache(office.inbox).read_context(review)
-    assert notice.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
+    assert notification.told() in "".join(shown.text for shown in people_lines(row, around, "ann", office.now))
     await office.store.all("PRAGMA wal_checkpoint(TRUNCATE)")
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
 
@@ -217,7 +217,7 @@ async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothi
     await office.notifier.send_due()
     await until(lambda: len(hook.received) == 1 and (tmp_path / "pids").exists())
     await office.notifier.wait()
-    told = await office.notices(review)
+    told = await office.notifications(review)
     assert told["url"].state == "sent"
     assert (told["command"].state, told["command"].error) == ("failed", "it did not end within 4 s")
     for pid in map(int, (tmp_path / "pids").read_text().split()):
@@ -230,8 +230,8 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[
     await office.escalate(review)
     hook.may_answer.clear()
     await office.send()
-    (notice,) = await office.inbox.reviews.notifications(review)
-    assert (notice.state, notice.error) == ("due", "json: it did not answer within 1 s")
+    (notification,) = await office.inbox.reviews.notifications(review)
+    assert (notification.state, notification.error) == ("due", "json: it did not answer within 1 s")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ async def test_why_a_command_failed_is_said_in_a_line(at: Callable[[str], Any], 
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == [error]
+    assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [error]
 
 
 async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,8 +257,8 @@ async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    told = await office.notices(review)
-    assert {notice.state for notice in told.values()} == {"failed"}
+    told = await office.notifications(review)
+    assert {notification.state for notification in told.values()} == {"failed"}
     assert "no-such-program cannot be run" in told["command"].error
     assert told["desktop"].error.startswith("there is neither notify-send nor osascript here; ")
     assert told["url"].error == "Apprise cannot use this nosuch:// address; correct it in [notify]"
@@ -270,7 +270,9 @@ async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Call
     await office.escalate(review)
     office.policy = policies.parse("")
     await office.send()
-    assert [notice.error for notice in await office.inbox.reviews.notifications(review)] == ["the policy no longer has this channel"]
+    assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [
+        "the policy no longer has this channel"
+    ]
 
 
 async def test_without_the_extra_it_is_said_how_to_get_it(
@@ -282,9 +284,9 @@ async def test_without_the_extra_it_is_said_how_to_get_it(
     review = await office.ask()
     await office.escalate(review)
     await office.send()
-    (notice,) = await office.inbox.reviews.notifications(review)
-    assert notice.state == "failed"
-    assert 'pip install "hitl-tui[notify]"' in notice.error
+    (notification,) = await office.inbox.reviews.notifications(review)
+    assert notification.state == "failed"
+    assert 'pip install "hitl-tui[notify]"' in notification.error
 
 
 async def test_the_desktop_shows_agent_text_as_text(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,12 +407,12 @@ async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(new_sa
         review = await ann.inbox.reviews.get(number)
         await ann.decide(review, approve())
         await ann.wait(review.row.run)
-        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
+        assert [notification.state for notification in await ann.inbox.reviews.notifications(number)] == ["sending"]
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         await until(lambda: is_over(int((sandbox.folder / "pids").read_text())))
         assert sandbox.run_until_idle() == 0
-        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["dropped"]
+        assert [notification.state for notification in await ann.inbox.reviews.notifications(number)] == ["dropped"]
 
 
 async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(new_sandbox: SandboxFactory) -> None:
@@ -423,10 +425,10 @@ async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(new_sa
         await until(lambda: (sandbox.folder / "pids").exists())
         worker.kill()
         os.kill(int((sandbox.folder / "pids").read_text()), signal.SIGKILL)
-        assert [notice.state for notice in await ann.inbox.reviews.notifications(number)] == ["sending"]
+        assert [notification.state for notification in await ann.inbox.reviews.notifications(number)] == ["sending"]
         (sandbox.folder / "go").touch()
         assert sandbox.run_until_idle() == 0
-        assert [(notice.state, notice.tries) for notice in await ann.inbox.reviews.notifications(number)] == [("sent", 2)]
+        assert [(notification.state, notification.tries) for notification in await ann.inbox.reviews.notifications(number)] == [("sent", 2)]
         assert len((sandbox.folder / "pids").read_text().split()) == 2
 
 
@@ -439,8 +441,8 @@ async def test_show_tells_of_a_notice_that_failed(new_sandbox: SandboxFactory) -
         number = str((await ann.open_review(run)).row.id)
         await ann.inbox.reviews.escalate(int(number), "bob", "look")
         assert sandbox.run_until_idle() == 0
-    assert "note: a notice by command failed: no network" in sandbox.cli("show", number).stdout.splitlines()
-    (told,) = sandbox.cli_json("show", number)["notices"]
+    assert "note: a notification by command failed: no network" in sandbox.cli("show", number).stdout.splitlines()
+    (told,) = sandbox.cli_json("show", number)["notifications"]
     assert (told["channel"], told["state"], told["error"]) == ("command", "failed", "no network")
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hitl_tui.agents.source import Progress, ThreadSnapshot
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Sent
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Submission
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
 
 CALL = Action(0, "send", {"to": "bob"}, tuple(DecisionKind), tool_call="c1", digest="d1")
-APPROVED = Sent(7, "i1", PauseKind.TOOL_CALLS, "model", (CALL,), {0: Answer(DecisionKind.APPROVE)})
+APPROVED = Submission(7, "i1", PauseKind.TOOL_CALLS, "model", (CALL,), {0: Answer(DecisionKind.APPROVE)})
 REJECTED = replace(APPROVED, by_slot={0: Answer(DecisionKind.REJECT)})
 ASKED = Pause("i1", PauseKind.TOOL_CALLS, "model", (), {}, (CALL,), Context())
 GATE = Pause("gate:5", PauseKind.GATE, "tools", (), {}, (CALL,), Context())
@@ -55,7 +55,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("found", "cut", "sent", "expected"), CASES.values(), ids=CASES.keys())
-def test_recovery(found: ThreadSnapshot, cut: bool, sent: list[Sent], expected: Recovery) -> None:
+def test_recovery(found: ThreadSnapshot, cut: bool, sent: list[Submission], expected: Recovery) -> None:
     assert recovery(found, run(cut), sent) is expected
 
 

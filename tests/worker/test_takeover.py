@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, TakeOver
+from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, Takeover
 from hitl_tui.store import audit
 from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond, tool_results
 
@@ -24,13 +24,13 @@ SECOND = ("send", {"to": "eve"})
 AGENTS = ("batched", "per_call", "react", "gated_agent")
 
 
-async def taken(who: Reviewer, run: Run, *states: RunState) -> TakeOver:
+async def taken(who: Reviewer, run: Run, *states: RunState) -> Takeover:
     """The run in a person's hands, once it rests."""
     await who.wait(run, *(states or (RunState.WAITING,)))
     return await who.inbox.takeovers.take(run.id)
 
 
-async def ended(who: Reviewer, takeover: TakeOver) -> TakeOver:
+async def ended(who: Reviewer, takeover: Takeover) -> Takeover:
     """The take-over, once the worker has done with it."""
     until = time.monotonic() + TIMEOUT_S
     while True:
@@ -42,7 +42,7 @@ async def ended(who: Reviewer, takeover: TakeOver) -> TakeOver:
         await asyncio.sleep(0.02)
 
 
-async def handed_back(who: Reviewer, run: Run, **plan: Any) -> TakeOver:
+async def handed_back(who: Reviewer, run: Run, **plan: Any) -> Takeover:
     """The run taken over, handed back with a plan, and what came of that."""
     takeover = await taken(who, run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
     await who.inbox.takeovers.hand_back(takeover.id, HandBack(**plan))

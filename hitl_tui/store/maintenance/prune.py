@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Context
+from hitl_tui.model import Actor, Context
 from hitl_tui.store import audit
 from hitl_tui.store.connection import Store
 
@@ -57,7 +57,7 @@ async def forgetting(store: Store, thread: str, before: float, by: str) -> Async
         if not found:
             return
         body = {"thread": thread, "runs": [row[0] for row in db.rows(RUNS, (thread,))]}
-        audit.note(db, time.time(), "pruned", by, body)
+        audit.note(db, time.time(), "pruned", Actor(by), body)
         mine = "(SELECT id FROM runs WHERE thread = ?)"
         empty = canonical_json.dumps(asdict(Context()))
         db.execute(f"DELETE FROM events WHERE run IN {mine}", (thread,))

@@ -21,7 +21,7 @@ GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 HOPELESS = 300
 """So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
-ANEW = ("changes", "workers", "cells", "tallies", "beliefs", "unlearnt")
+ANEW = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
 """Tables that are filled anew by who needs them, as the history and its figures are by who looks."""
 SIDES = ("-wal", "-shm", "-journal")
 
@@ -196,11 +196,11 @@ def _give_owners(db: sqlite3.Connection) -> None:
         "FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run",
         (PRUNED,),
     )
-    db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention))")
+    db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention_checks))")
     db.execute(  # a check whose row is lost stays a check: statistics and training data must not count it
-        "INSERT INTO attention (review, source, wrong, correct, made_at, last) "
+        "INSERT INTO attention_checks (review, source, wrong, correct, made_at, last) "
         "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
-        "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention)"
+        "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention_checks)"
     )
     while found := db.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, owner, number in found:

@@ -149,9 +149,9 @@ def _forget(db: Transaction, worker: Worker) -> str:
     return f"the worker of {worker.label} (process {worker.pid}) is gone{runs}"
 
 
-async def remember(store: Store, keep: bool) -> list[str]:
-    """Forget a history that is not what was decided, with its figures: whoever looks next makes them anew. Without `keep` only say it."""
-    if not (await store.one(audit_verify.MISREMEMBERED) or await store.one(audit_verify.FORGOTTEN)):
+async def rebuild_history(store: Store, keep: bool) -> list[str]:
+    """Delete a history that differs from the decisions, with its statistics; the next reader rebuilds them. Without `keep` only say it."""
+    if not (await store.one(audit_verify.CHANGED_HISTORY) or await store.one(audit_verify.DELETED_HISTORY)):
         return []
     if keep:
         async with store.transaction() as db:

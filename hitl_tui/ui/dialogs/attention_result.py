@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hitl_tui.model import Attention
+from hitl_tui.model import AttentionCheck
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 
@@ -20,7 +20,7 @@ class CheckScreen(DialogScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "back", "continue", show=False)]
 
-    def __init__(self, check: Attention) -> None:
+    def __init__(self, check: AttentionCheck) -> None:
         super().__init__("Attention check", [("enter", "continue")])
         self._check = check
 
@@ -34,7 +34,7 @@ class CheckScreen(DialogScreen[None]):
         yield Static(Content.styled(note, "$foreground 60%"), classes="gap")
 
 
-def show_result(owner: Widget, check: Attention | None) -> None:
+def show_result(owner: Widget, check: AttentionCheck | None) -> None:
     """Show the result of a check, if there was one."""
     if check is not None:
         owner.app.push_screen(CheckScreen(check))

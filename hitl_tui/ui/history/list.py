@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from hitl_tui.formatting import age, viewed_duration
-from hitl_tui.model import ActorKind, DecisionKind, Remembered
+from hitl_tui.model import ActorKind, DecisionKind, HistoryRow
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
@@ -22,14 +22,14 @@ LEAST = 6
 """Cells below which the subject is left out."""
 
 
-class HistoryList(VirtualList[Remembered]):
+class HistoryList(VirtualList[HistoryRow]):
     """Holds the rows scrolled through so far, and asks for the next page before the end comes into view."""
 
     BORDER_TITLE = "History"
 
     def __init__(
         self,
-        fetch: Callable[[Sequence[int]], Awaitable[list[Remembered]]],
+        fetch: Callable[[Sequence[int]], Awaitable[list[HistoryRow]]],
         moved: Callable[[int | None, bool], None],
         need_more: Callable[[], None],
         reviewer: str,
@@ -47,17 +47,17 @@ class HistoryList(VirtualList[Remembered]):
         """Whether the next page will be needed soon."""
         return self.scroll_offset.y // self.rows_each + self.size.height // self.rows_each + MARGIN >= len(self.order)
 
-    def key_of(self, row: Remembered) -> int:
+    def key_of(self, row: HistoryRow) -> int:
         return row.decision
 
-    def paint(self, row: Remembered, part: int, width: int) -> Iterator[Piece]:
+    def paint(self, row: HistoryRow, part: int, width: int) -> Iterator[Piece]:
         glyph, word, style = _decision(row)
         if part == 0:
             agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - AGE_CELLS - NAME_CELLS - 5))
             tool = width - 3 - agent - 1 - AGE_CELLS - 1
             yield " ", ""
-            yield glyph, style if row.standing else "muted"
-            yield f" {fit(row.tool, tool)}", "strong" if row.standing else "muted"
+            yield glyph, style if row.in_force else "muted"
+            yield f" {fit(row.tool, tool)}", "strong" if row.in_force else "muted"
             yield f" {fit(row.agent, agent)}", "muted"
             yield f"{age(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
@@ -75,9 +75,9 @@ class HistoryList(VirtualList[Remembered]):
         if self.near_end:
             self._need_more()
 
-    def _facts(self, row: Remembered, word: str) -> list[str]:
+    def _facts(self, row: HistoryRow, word: str) -> list[str]:
         """The decision and its actor, the rating, and whether it was undone."""
-        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer)}", _rating(row), replaced(row)]))
+        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer, row.actor_kind)}", _rating(row), replaced(row)]))
 
 
 def _second_line(facts: list[str], times: list[str], subject: str, room: int) -> str:
@@ -94,17 +94,17 @@ def _second_line(facts: list[str], times: list[str], subject: str, room: int) ->
     return f"{line}{GAP}{fit(subject, left)}" if subject and left >= LEAST else fit(line, room)
 
 
-def _decision(row: Remembered) -> tuple[str, str, str]:
+def _decision(row: HistoryRow) -> tuple[str, str, str]:
     """Glyph, word and style."""
     return labels.SENT_BACK if row.sent_back else labels.DECIDED[DecisionKind(row.kind)]
 
 
-def _times(row: Remembered) -> list[str]:
+def _times(row: HistoryRow) -> list[str]:
     """How long it waited and was viewed."""
-    return [f"waited {age(row.waited_s)}", *([] if row.looked_ms is None else [f"viewed {viewed_duration(row.looked_ms)}"])]
+    return [f"waited {age(row.waited_s)}", *([] if row.viewed_ms is None else [f"viewed {viewed_duration(row.viewed_ms)}"])]
 
 
-def _subject(row: Remembered) -> str:
+def _subject(row: HistoryRow) -> str:
     """What tells it from others: the edited arguments, else a person's reason, else the arguments."""
     if row.changed:
         return one_line(f"changed {', '.join(row.changed)}")
@@ -113,11 +113,11 @@ def _subject(row: Remembered) -> str:
     return one_line(row.summary)
 
 
-def _rating(row: Remembered) -> str:
+def _rating(row: HistoryRow) -> str:
     glyph, word, _ = labels.RATINGS[row.rating] if row.rating else ("", "", "")
     return f"{glyph} {word}".strip()
 
 
-def replaced(row: Remembered) -> str:
+def replaced(row: HistoryRow) -> str:
     """Why a decision no longer counts; empty if it does."""
-    return "" if row.standing else "undone" if row.undone_at is not None else "decided again"
+    return "" if row.in_force else "undone" if row.undone_at is not None else "decided again"

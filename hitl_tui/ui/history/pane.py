@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Entry, Remembered
+from hitl_tui.model import HistoryEntry, HistoryRow
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.history.render import entry_lines, tab_lines, titles
 from hitl_tui.ui.messages import TabChosen
@@ -28,8 +28,8 @@ class HistoryPane(DetailPane):
         super().__init__(id="history-details")
         self._reviewer = reviewer
         self._clock = clock
-        self._row: Remembered | None = None
-        self.entry: Entry | None = None
+        self._row: HistoryRow | None = None
+        self.entry: HistoryEntry | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="history-facts")
@@ -37,12 +37,12 @@ class HistoryPane(DetailPane):
         yield TabBar(titles(None), id="history-tabs")
         yield TextView(id="history-tab")
 
-    def wait(self, row: Remembered | None) -> None:
+    def wait(self, row: HistoryRow | None) -> None:
         """Clear the pane while a decision is read."""
         self._row, self.entry = row, None
         self._draw()
 
-    def show(self, entry: Entry) -> None:
+    def show(self, entry: HistoryEntry) -> None:
         """Show a decision; the same one shown again keeps its scroll position."""
         if entry != self.entry:
             self._row, self.entry = entry.row, entry

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, at_time, viewed_duration
-from hitl_tui.model import ActorKind, Answer, DecisionKind, Entry, Json, Logged, person_key
+from hitl_tui.model import ActorKind, Answer, AuditEntry, DecisionKind, HistoryEntry, Json, person_key
 from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.context import LEAD, escalation_lines
@@ -21,11 +21,11 @@ CHANGED = frozenset({DecisionKind.EDIT, DecisionKind.REJECT})
 """Decisions whose arguments are an edited proposal."""
 
 
-def titles(entry: Entry | None) -> dict[str, str]:
+def titles(entry: HistoryEntry | None) -> dict[str, str]:
     """Tab → title, some with a count."""
     if entry is None:
         return {tab: tab for tab in TABS}
-    people = {person_key(one.reviewer) for one in entry.looks} | {person_key(one.actor) for one in entry.endorsements}
+    people = {person_key(one.reviewer) for one in entry.views} | {person_key(one.actor) for one in entry.endorsements}
     people |= {person_key(one.actor) for one in entry.escalations if one.actor_kind is ActorKind.PERSON}
     people |= {person_key(entry.row.actor)} if entry.row.actor_kind is ActorKind.PERSON else set()
     counts = {
@@ -37,17 +37,17 @@ def titles(entry: Entry | None) -> dict[str, str]:
     return {tab: f"{tab} {counts[tab]}" if tab in counts else tab for tab in TABS}
 
 
-def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
+def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     """The decision and its reason, what it changed, and what was proposed."""
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
-    who = labels.actor(row.actor, viewer.reviewer)
-    yield line(f"{word} by {who} {at_time(row.at, viewer.now)}", "strong" if row.standing else "muted", glyph, 2, style)
+    who = labels.actor(row.actor, viewer.reviewer, row.actor_kind)
+    yield line(f"{word} by {who} {at_time(row.at, viewer.now)}", "strong" if row.in_force else "muted", glyph, 2, style)
     if row.undone_at is not None:
         yield line(f"undone {at_time(row.undone_at, viewer.now)}", "warning", "", 2)
     elif replaced(row):
         yield line(replaced(row), "warning", "", 2)
-    viewed = "" if row.looked_ms is None else f", viewed for {viewed_duration(row.looked_ms)}"
+    viewed = "" if row.viewed_ms is None else f", viewed for {viewed_duration(row.viewed_ms)}"
     yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
@@ -63,9 +63,9 @@ def entry_lines(entry: Entry, viewer: Viewer) -> Iterator[Line]:
         yield from value_lines(args)
 
 
-def _outcome(entry: Entry, viewer: Viewer) -> str:
+def _outcome(entry: HistoryEntry, viewer: Viewer) -> str:
     review = entry.review
-    if not entry.row.standing:
+    if not entry.row.in_force:
         return ""
     if review.applied_at is not None:
         return f", applied {at_time(review.applied_at, viewer.now)}"
@@ -80,7 +80,7 @@ def _reason(answer: Answer) -> Iterator[Line]:
         yield from paragraph(answer.message)
 
 
-def _changes(entry: Entry, answer: Answer) -> Iterator[Line]:
+def _changes(entry: HistoryEntry, answer: Answer) -> Iterator[Line]:
     if answer.args is None:
         return
     yield BLANK
@@ -103,7 +103,7 @@ def _without_last_blank(lines: Iterator[Line]) -> Iterator[Line]:
         yield held
 
 
-def tab_lines(tab: str, entry: Entry, viewer: Viewer) -> Iterator[Line]:
+def tab_lines(tab: str, entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     """The lines of one of the lower tabs."""
     if tab == "Log":
         for one in entry.log:
@@ -114,9 +114,9 @@ def tab_lines(tab: str, entry: Entry, viewer: Viewer) -> Iterator[Line]:
         yield from render.tab_lines(tab, entry.review, entry.action, entry.context, None, viewer)
 
 
-def _log_entry(one: Logged, viewer: Viewer) -> Iterator[Line]:
+def _log_entry(one: AuditEntry, viewer: Viewer) -> Iterator[Line]:
     number = str(one.seq)
-    by = f" by {labels.actor(one.actor, viewer.reviewer)}" if one.actor else ""
+    by = f" by {labels.actor(one.actor, viewer.reviewer, one.actor_kind)}" if one.actor else ""
     yield line(f"{one.kind.replace('_', ' ')}{by} {at_time(one.at, viewer.now)}", "", number, len(number) + 2, "accent")
     if fields := _fields(one.body):
         yield line(fields, "muted", "", 1)
@@ -133,7 +133,7 @@ def _fields(body: Json) -> str:
     )
 
 
-def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
+def _people(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     yield line(f"{at_time(entry.review.row.opened_at, viewer.now)} by {entry.row.agent}", "", "opened", LEAD)
     for one in entry.escalations:
         yield from escalation_lines(one, viewer.reviewer, viewer.now)
@@ -142,11 +142,11 @@ def _people(entry: Entry, viewer: Viewer) -> Iterator[Line]:
         number = f" #{endorsement.slot}" if len(entry.review.actions) > 1 else ""
         yield line(f"{word}{number} by {who} {at_time(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
     lead = "seen"
-    for look in entry.looks:
-        who = labels.actor(look.reviewer, viewer.reviewer)
-        yield line(f"by {who} for {viewed_duration(look.looked_ms)}, last {at_time(look.last_at, viewer.now)}", "", lead, LEAD)
+    for view in entry.views:
+        who = labels.actor(view.reviewer, viewer.reviewer)
+        yield line(f"by {who} for {viewed_duration(view.viewed_ms)}, last {at_time(view.last_at, viewer.now)}", "", lead, LEAD)
         lead = ""
-    if not entry.looks:
+    if not entry.views:
         yield line("by nobody", "muted", lead, LEAD)
 
 

@@ -10,7 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Remembered, Subject
+from hitl_tui.model import HistoryRow, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
@@ -99,7 +99,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         self.items.rows |= {row.decision: row for row in await self._inbox.history.rows(ids)}
         self.items.refresh()
 
-    def _show(self, wanted: str, page: Sequence[Remembered]) -> None:
+    def _show(self, wanted: str, page: Sequence[HistoryRow]) -> None:
         """Show the first page that matches a filter."""
         items = self.items
         self._loaded, self._complete = True, len(page) < PAGE
@@ -156,7 +156,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
             self.pane.show(entry)
 
     @property
-    def _selected(self) -> Remembered | None:
+    def _selected(self) -> HistoryRow | None:
         """The row under the cursor, once it is loaded."""
         return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
 
@@ -167,7 +167,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         row = self._selected
         if row is None:
             return
-        if not row.standing:
+        if not row.in_force:
             self.notify("this decision was undone or replaced; rate the one that counts", timeout=3, markup=False)
             return
         self._rating.press(Subject(row.run, row.review, row.slot), f"{one_line(row.tool, 40)} of r{row.run}", rating)

@@ -88,7 +88,7 @@ def _table(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
     rows = [
         (
             fit(labels.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.fast} of {reader.pace.decided}",
-            str(reader.pace.streak), measured_duration(reader.looked.median), measured_duration(reader.per_1000),
+            str(reader.pace.streak), measured_duration(reader.viewed.median), measured_duration(reader.per_1000),
             percent(reader.unchanged), _checks(reader),
         )
         for reader in readers

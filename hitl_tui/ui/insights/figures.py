@@ -108,7 +108,7 @@ def figure_lines(figures: Figures, insights: Statistics, period: Period, frame: 
         return
     yield from _outcomes(rates, frame)
     yield BLANK
-    yield from _times(figures.waited, figures.looked)
+    yield from _times(figures.waited, figures.viewed)
     yield BLANK
     yield from _trend(figures.trend, frame)
     yield from _counts("edited arguments", figures.edited, "argument", frame)

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from hitl_tui import sanitize
 from hitl_tui.formatting import age
-from hitl_tui.model import Entry, Lesson, LessonState
+from hitl_tui.model import HistoryEntry, Lesson, LessonState
 from hitl_tui.oversight.statistics import Rates
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
@@ -34,7 +34,7 @@ LEAD = 9
 class LessonEvidence:
     """The decisions behind a lesson and after it."""
 
-    examples: Sequence[Entry] = ()
+    examples: Sequence[HistoryEntry] = ()
     effects: tuple[Rates, Rates] | None = None
     """Decisions on the tool before and since the lesson was accepted; None for one that is not."""
 
@@ -139,10 +139,12 @@ def _rates(rates: Rates) -> str:
     return f"{count}: {', '.join(parts)}"
 
 
-def _example(entry: Entry, reviewer: str, now: float) -> Iterator[Line]:
+def _example(entry: HistoryEntry, reviewer: str, now: float) -> Iterator[Line]:
     row, answer = entry.row, entry.decision.answer
     glyph, word, style = labels.decided(entry.review.row.kind, answer)
-    yield line(f"{word} by {labels.actor(row.actor, reviewer)} {age(now - row.at)} ago · review {row.review}", "", glyph, 2, style)
+    yield line(
+        f"{word} by {labels.actor(row.actor, reviewer, row.actor_kind)} {age(now - row.at)} ago · review {row.review}", "", glyph, 2, style
+    )
     if answer.message and answer.message.strip():
         yield from paragraph(answer.message, "muted", "", 2)
     if answer.args is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.formatting import age, percent_down
-from hitl_tui.model import Evidence, Level, LevelChange, Standing
+from hitl_tui.model import ActorKind, Evidence, Level, LevelChange, ToolAutonomy
 from hitl_tui.policy.schema import Policy
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
@@ -17,7 +17,6 @@ STYLES = {Level.ASK: "accent", Level.THRESHOLD: "muted", Level.SPOT_CHECKS: "suc
 CURRENT, OTHER = "▶", "·"
 LEAD = 16
 """Cells of the column with the names of levels."""
-AUTOMATIC = "autonomy"
 """Actor of a change that no person made."""
 
 
@@ -34,11 +33,11 @@ def does(level: Level, policy: Policy) -> str:
             return "calls run without asking, no spot checks"
 
 
-def change_question(standing: Standing, level: Level, policy: Policy) -> tuple[str, str, str]:
+def change_question(tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> tuple[str, str, str]:
     """Title, effect and evidence, for a dialog that confirms another level."""
-    title = f"{one_line(standing.tool, 40)}: {standing.level} → {level}"
-    effect = f"From now on, for {one_line(standing.tool, 60)} of {one_line(standing.agent, 40)}: {does(level, policy)}."
-    return title, effect, evidence_summary(standing.evidence)
+    title = f"{one_line(tool_autonomy.tool, 40)}: {tool_autonomy.level} → {level}"
+    effect = f"From now on, for {one_line(tool_autonomy.tool, 60)} of {one_line(tool_autonomy.agent, 40)}: {does(level, policy)}."
+    return title, effect, evidence_summary(tool_autonomy.evidence)
 
 
 def spot_checked(policy: Policy) -> str:
@@ -66,29 +65,29 @@ def evidence_summary(evidence: Evidence) -> str:
 
 
 def level_lines(
-    standing: Standing, changes: Sequence[LevelChange] | None, policy: Policy, reviewer: str, now: float
+    tool_autonomy: ToolAutonomy, changes: Sequence[LevelChange] | None, policy: Policy, reviewer: str, now: float
 ) -> Iterator[Line]:  # fmt: skip
     """A tool's level among all levels, what is proposed, the evidence, and past changes; `changes` is None until they are read."""
-    yield line(f"{standing.tool} of {standing.agent}", "strong")
+    yield line(f"{tool_autonomy.tool} of {tool_autonomy.agent}", "strong")
     yield BLANK
     for level in reversed(LEVELS):
-        yield _level(level, standing, policy)
+        yield _level(level, tool_autonomy, policy)
     yield BLANK
-    if standing.proposed:
-        yield from paragraph(f"{standing.proposed} is proposed: {standing.says}", "accent", labels.PROPOSED, 2, "accent")
-    elif standing.says:
-        yield from paragraph(standing.says, "", OTHER, 2)
+    if tool_autonomy.proposed:
+        yield from paragraph(f"{tool_autonomy.proposed} is proposed: {tool_autonomy.says}", "accent", labels.PROPOSED, 2, "accent")
+    elif tool_autonomy.says:
+        yield from paragraph(tool_autonomy.says, "", OTHER, 2)
     yield BLANK
     yield line("evidence", "title")
-    yield from table(_evidence(standing.evidence))
+    yield from table(_evidence(tool_autonomy.evidence))
     if changes is not None:
         yield BLANK
         yield line("changes", "title")
         yield from _changes(changes, reviewer, now)
 
 
-def _level(level: Level, standing: Standing, policy: Policy) -> Line:
-    current, proposed = level is standing.level, level is standing.proposed
+def _level(level: Level, tool_autonomy: ToolAutonomy, policy: Policy) -> Line:
+    current, proposed = level is tool_autonomy.level, level is tool_autonomy.proposed
     glyph = CURRENT if current else labels.PROPOSED if proposed else OTHER
     style = "strong" if current else "accent" if proposed else "muted"
     return line(does(level, policy) + ("  (proposed)" if proposed else ""), style, f"{glyph} {level}", LEAD, style)
@@ -116,13 +115,13 @@ def _changes(changes: Sequence[LevelChange], reviewer: str, now: float) -> Itera
     for change in changes:
         up = change.level.rank > change.was.rank
         glyph, style = ("↑", "accent") if up else ("↓", "warning")
-        yield line(f"{change.was} → {change.level} {_by(change.actor, reviewer)}, {age(now - change.at)} ago", "", glyph, 2, style)
+        yield line(f"{change.was} → {change.level} {_by(change, reviewer)}, {age(now - change.at)} ago", "", glyph, 2, style)
         if change.why:
             yield from paragraph(change.why, "muted", "", 2)
 
 
-def _by(actor: str, reviewer: str) -> str:
-    return "automatically" if actor == AUTOMATIC else f"by {labels.actor(actor, reviewer)}"
+def _by(change: LevelChange, reviewer: str) -> str:
+    return "automatically" if change.actor_kind is ActorKind.SYSTEM else f"by {labels.actor(change.actor, reviewer)}"
 
 
 def _caught(evidence: Evidence) -> str:

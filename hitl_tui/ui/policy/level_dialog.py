@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hitl_tui.model import Level, Standing
+from hitl_tui.model import Level, ToolAutonomy
 from hitl_tui.policy.schema import Policy
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
@@ -17,12 +17,12 @@ from hitl_tui.ui.policy.autonomy_levels import CURRENT, LEVELS, does
 class LevelScreen(DialogScreen[Level]):
     """Returns a level other than the present one; the caller asks for a reason next."""
 
-    def __init__(self, standing: Standing, policy: Policy) -> None:
-        super().__init__(f"Level of {standing.tool}", [("1-4", "pick"), ("enter", "choose"), ("esc", "back")])
-        self._standing, self._policy = standing, policy
+    def __init__(self, tool_autonomy: ToolAutonomy, policy: Policy) -> None:
+        super().__init__(f"Level of {tool_autonomy.tool}", [("1-4", "pick"), ("enter", "choose"), ("esc", "back")])
+        self._tool, self._policy = tool_autonomy, policy
 
     def body(self) -> Iterable[Widget]:
-        current = self._standing.level
+        current = self._tool.level
         yield Static("From strict to autonomous:", classes="label", markup=False)
         width = max(map(len, LEVELS)) + 2
         yield ChoiceList([f"{CURRENT if level is current else ' '} {level:<{width}}{does(level, self._policy)}" for level in LEVELS])
@@ -32,7 +32,7 @@ class LevelScreen(DialogScreen[Level]):
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         level = LEVELS[message.place]
-        is_current = level is self._standing.level
+        is_current = level is self._tool.level
         self.complain(f"already at {level}" if is_current else "")
         if message.sent and not is_current:
             self.dismiss(level)

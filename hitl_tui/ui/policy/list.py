@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len
 
 from hitl_tui.formatting import age, exact_duration
-from hitl_tui.model import SOURCES, Outcome, RuleCount, Standing
+from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy
 from hitl_tui.policy.schema import Notify, Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels
 from hitl_tui.ui.text import labels
@@ -42,16 +42,16 @@ class PolicyRow:
     counts: tuple[RuleCount, ...]
     muted: bool = False
     """It does not apply: the file is broken."""
-    standing: Standing | None = None
+    autonomy: ToolAutonomy | None = None
     """Of a tool with an autonomy level."""
 
     @property
     def key(self) -> tuple[str, str]:
         """Identifies the row when places change."""
-        return (self.name, self.standing.agent if self.standing else "")
+        return (self.name, self.autonomy.agent if self.autonomy else "")
 
 
-def policy_rows(policy: Policy, counts: Sequence[RuleCount], standings: Sequence[Standing] = ()) -> list[PolicyRow]:
+def policy_rows(policy: Policy, counts: Sequence[RuleCount], tools: Sequence[ToolAutonomy] = ()) -> list[PolicyRow]:
     """All rows; only the counted ones while the file has never been readable."""
     broken = bool(policy.problem)
     rows = [
@@ -68,15 +68,17 @@ def policy_rows(policy: Policy, counts: Sequence[RuleCount], standings: Sequence
     if removed := tuple(count for count in counts if count.rule not in known):
         names = ", ".join(dict.fromkeys(count.rule for count in removed))
         rows.append(PolicyRow(len(rows), REMOVED, None, ("", ""), names, "no longer in the file", removed))
-    rows += [_tool_row(len(rows) + place, standing, broken) for place, standing in enumerate(standings)]
+    rows += [_tool_row(len(rows) + place, tool_autonomy, broken) for place, tool_autonomy in enumerate(tools)]
     return rows
 
 
-def _tool_row(id_: int, standing: Standing, muted: bool) -> PolicyRow:
-    badge = f"{standing.level} {labels.PROPOSED}" if standing.proposed else str(standing.level)
-    summary = f"of {standing.agent} · {autonomy_levels.approved(standing.evidence)}"
-    note = f"{standing.proposed} is proposed" if standing.proposed else standing.says
-    return PolicyRow(id_, standing.tool, None, (badge, autonomy_levels.STYLES[standing.level]), summary, note, (), muted, standing)
+def _tool_row(id_: int, tool_autonomy: ToolAutonomy, muted: bool) -> PolicyRow:
+    badge = f"{tool_autonomy.level} {labels.PROPOSED}" if tool_autonomy.proposed else str(tool_autonomy.level)
+    summary = f"of {tool_autonomy.agent} · {autonomy_levels.approved(tool_autonomy.evidence)}"
+    note = f"{tool_autonomy.proposed} is proposed" if tool_autonomy.proposed else tool_autonomy.says
+    return PolicyRow(
+        id_, tool_autonomy.tool, None, (badge, autonomy_levels.STYLES[tool_autonomy.level]), summary, note, (), muted, tool_autonomy
+    )
 
 
 def _is_blank(policy: Policy) -> bool:
@@ -138,7 +140,7 @@ def _spot_check(policy: Policy) -> tuple[str, str]:
 
 
 def _autonomy(policy: Policy) -> tuple[str, str]:
-    needs = policy.ladder
+    needs = policy.autonomy
     if needs is None:
         return "off: no tool earns autonomy", "[autonomy] in the file switches it on"
     value = f"next level after {needs.decisions:,} decisions, {100 * needs.approved:.3g} % approved"
@@ -228,7 +230,10 @@ class PolicyList(VirtualList[PolicyRow]):
         if part == 0:
             badge, style = row.badge
             yield number, "muted"
-            yield fit(row.name, room - cell_len(badge) - 1), "muted" if row.muted else "strong" if row.rule or row.standing else "title"
+            yield (
+                fit(row.name, room - cell_len(badge) - 1),
+                "muted" if row.muted else "strong" if row.rule or row.autonomy else "title",
+            )
             yield f" {badge} ", "muted" if row.muted else style
         elif part == 1:
             yield " " * len(number), ""
@@ -249,7 +254,7 @@ def _third_line(row: PolicyRow, room: int, now: float) -> Iterator[Piece]:
     right = long if fits else short
     right = fit(right, room).rstrip() if cell_len(right) > room else right
     left = room - cell_len(right)
-    yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "accent" if row.standing and row.standing.proposed else "muted"
+    yield fit(row.terms, max(0, left - 2)) + " " * min(2, left), "accent" if row.autonomy and row.autonomy.proposed else "muted"
     yield right, "muted" if row.counts else "faint"
 
 

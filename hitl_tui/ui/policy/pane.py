@@ -49,12 +49,12 @@ class PolicyPane(DetailPane):
 
     def show_row(self, row: PolicyRow | None, policy_now: PolicyStatus, changes: Sequence[LevelChange] | None = None) -> None:
         """Show a rule, a setting or a tool; a tool's `changes` are None until they are read."""
-        standing, now = row.standing if row else None, self._clock()
-        self.set_class(standing is not None, "-standing")
+        tool_autonomy, now = row.autonomy if row else None, self._clock()
+        self.set_class(tool_autonomy is not None, "-autonomy")
         if row is None or policy_now.policy is None:
             lines: Iterable[Line] = ()
-        elif standing:
-            lines = level_lines(standing, changes, policy_now.policy, self._reviewer, now)
+        elif tool_autonomy:
+            lines = level_lines(tool_autonomy, changes, policy_now.policy, self._reviewer, now)
         else:
             lines = row_lines(row, policy_now.policy, now)
         self.query_one("#rule-text", TextView).show(lines)
@@ -86,7 +86,7 @@ class PolicyPane(DetailPane):
     @property
     def text(self) -> TextView:
         """The walk through the rules, or a tool's autonomy level."""
-        return self.query_one("#rule-text" if self.has_class("-standing") else "#walk", TextView)
+        return self.query_one("#rule-text" if self.has_class("-autonomy") else "#walk", TextView)
 
     def on_tab_chosen(self, message: TabChosen) -> None:
         message.stop()

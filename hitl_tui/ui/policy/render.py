@@ -124,7 +124,7 @@ def _setting(row: PolicyRow, policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
-    needs = policy.ladder
+    needs = policy.autonomy
     if needs is None:
         yield "off", "Rules and thresholds alone decide."
         yield (

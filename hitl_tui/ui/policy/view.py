@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import Level, RuleCount, Standing
+from hitl_tui.model import Level, RuleCount, ToolAutonomy
 from hitl_tui.policy.explain import Explanation
 from hitl_tui.policy.loader import PolicyStatus
 from hitl_tui.policy.schema import Policy
@@ -53,10 +53,10 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         inbox, clock = context.inbox, context.clock
         self._now = PolicyStatus()
         self._counts: Sequence[RuleCount] = ()
-        self._standings: Sequence[Standing] = ()
-        self._standings_at = -math.inf
+        self._tools: Sequence[ToolAutonomy] = ()
+        self._tools_at = -math.inf
         """When the autonomy levels were read, by the monotonic clock."""
-        self._standings_due = False
+        self._tools_due = False
         """They were asked for again too soon after that."""
         self._review: int | None = None
         self._explained: Explanation | None = None
@@ -84,17 +84,17 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     @property
     def detail_focus(self) -> TextView:
         """What takes the focus in the details."""
-        return self.pane.query_one("#walk" if self._explained and not self._standing else "#rule-text", TextView)
+        return self.pane.query_one("#walk" if self._explained and not self._tool else "#rule-text", TextView)
 
     @property
     def proposed(self) -> int:
         """Tools with a proposed level."""
-        return sum(one.proposed is not None for one in self._standings)
+        return sum(one.proposed is not None for one in self._tools)
 
     @property
-    def _standing(self) -> Standing | None:
+    def _tool(self) -> ToolAutonomy | None:
         """The autonomy level of the selected tool; None on a rule or a setting."""
-        return self.items.chosen.standing if self.items.chosen else None
+        return self.items.chosen.autonomy if self.items.chosen else None
 
     # Reading
 
@@ -120,9 +120,9 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if review != self._review:
             return  # another one was selected meanwhile, and is being read
         now = explained.file if explained else self._inbox.policy.status()
-        standings = await self._read_standings(now)
-        if (now, counts, standings) != (self._now, self._counts, self._standings) or not self._loaded:
-            self._now, self._counts, self._standings, self._loaded = now, counts, standings, True
+        tools = await self._read_tools(now)
+        if (now, counts, tools) != (self._now, self._counts, self._tools) or not self._loaded:
+            self._now, self._counts, self._tools, self._loaded = now, counts, tools, True
             self.post_message(ProposalsCounted(self.proposed))
             self._draw()
         if explained != self._explained or slot is not None:
@@ -130,35 +130,35 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
             self.pane.show_walk(explained, slot)
         self.post_message(HintsChanged())
 
-    async def _read_standings(self, now: PolicyStatus) -> Sequence[Standing]:
+    async def _read_tools(self, now: PolicyStatus) -> Sequence[ToolAutonomy]:
         """The autonomy levels; at most once per `POLL_S`, since weighing the evidence takes a few queries per tool."""
-        if now.policy is None or now.policy.ladder is None:
+        if now.policy is None or now.policy.autonomy is None:
             return ()
-        if now is self._now and time.monotonic() - self._standings_at < POLL_S:
-            self._standings_due = True
-            return self._standings
-        self._standings_at, self._standings_due = time.monotonic(), False
-        return await self._inbox.autonomy.standings()
+        if now is self._now and time.monotonic() - self._tools_at < POLL_S:
+            self._tools_due = True
+            return self._tools
+        self._tools_at, self._tools_due = time.monotonic(), False
+        return await self._inbox.autonomy.tools()
 
     @work(group="policy-file", exclusive=True)
     @reports_errors
     async def _poll(self) -> None:
         target = self._explained.target if self._explained else ""
-        if self.display and self._loaded and (self._standings_due or self._inbox.policy.status(target) is not self._now):
+        if self.display and self._loaded and (self._tools_due or self._inbox.policy.status(target) is not self._now):
             await self.follow()
 
     @work(group="policy-changes", exclusive=True)
     @reports_errors
-    async def _read_changes(self, standing: Standing) -> None:
-        changes = await self._inbox.autonomy.changes(standing.agent, standing.tool)
-        if standing is self._standing:
+    async def _read_changes(self, tool_autonomy: ToolAutonomy) -> None:
+        changes = await self._inbox.autonomy.changes(tool_autonomy.agent, tool_autonomy.tool)
+        if tool_autonomy is self._tool:
             self.pane.show_row(self.items.chosen, self._now, changes)
 
     # Drawing
 
     def _draw(self) -> None:
         policy, items = self._now.policy, self.items
-        items.put(policy_rows(policy, self._counts, self._standings) if policy else [])
+        items.put(policy_rows(policy, self._counts, self._tools) if policy else [])
         outdated = "  as last read" if policy and policy.problem else ""
         proposed = f"  {self.proposed:,} proposed" if self.proposed else ""
         items.border_title = f"Rules  {len(policy.rules):,}{outdated}{proposed}" if policy else "Rules"
@@ -169,8 +169,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     def _draw_row(self) -> None:
         """Draw the selected row; a tool's past changes follow when they are read."""
         self.pane.show_row(self.items.chosen, self._now)
-        if standing := self._standing:
-            self._read_changes(standing)
+        if tool_autonomy := self._tool:
+            self._read_changes(tool_autonomy)
 
     def _draw_problems(self) -> None:
         problems = self.query_one("#policy-problems", TextView)
@@ -203,7 +203,7 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
 
     def action_next_proposal(self) -> None:
         items = self.items
-        proposals = [row.id for row in items.listed if row.standing and row.standing.proposed]
+        proposals = [row.id for row in items.listed if row.autonomy and row.autonomy.proposed]
         below = [id_ for id_ in proposals if items.cursor is not None and id_ > items.cursor]
         if proposals:
             items.select((below or proposals)[0])
@@ -213,51 +213,51 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_accept_level(self) -> None:
-        standing, policy = self._standing, self._now.policy
-        if standing is None or policy is None:
+        tool_autonomy, policy = self._tool, self._now.policy
+        if tool_autonomy is None or policy is None:
             self._notify("select a tool with a proposed level first")
-        elif standing.proposed is None:
-            reason = f": {standing.says}" if standing.says else ""
-            self._notify(f"no level is proposed for {one_line(standing.tool, 40)}{reason}")
+        elif tool_autonomy.proposed is None:
+            reason = f": {tool_autonomy.says}" if tool_autonomy.says else ""
+            self._notify(f"no level is proposed for {one_line(tool_autonomy.tool, 40)}{reason}")
         else:
-            await self._accept(standing, standing.proposed, policy)
+            await self._accept(tool_autonomy, tool_autonomy.proposed, policy)
 
     @work(group=DIALOG_GROUP)
     @reports_errors
     async def action_set_level(self) -> None:
         from hitl_tui.ui.policy.level_dialog import LevelScreen
 
-        standing, policy = self._standing, self._now.policy
-        if standing is None or policy is None:
+        tool_autonomy, policy = self._tool, self._now.policy
+        if tool_autonomy is None or policy is None:
             self._notify("select a tool first")
             return
-        level = await ask(self, LevelScreen(standing, policy))
+        level = await ask(self, LevelScreen(tool_autonomy, policy))
         if level is None:
             return
-        if level is standing.proposed:
-            await self._accept(standing, level, policy)
+        if level is tool_autonomy.proposed:
+            await self._accept(tool_autonomy, level, policy)
         else:
-            await self._set_with_reason(standing, level, policy)
+            await self._set_with_reason(tool_autonomy, level, policy)
 
-    async def _accept(self, standing: Standing, level: Level, policy: Policy) -> None:
+    async def _accept(self, tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> None:
         """Set a proposed level after a confirmation; the evidence is the reason."""
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
-        if await ask(self, ConfirmScreen(*change_question(standing, level, policy))):
-            await self._set(standing, level, "")
+        if await ask(self, ConfirmScreen(*change_question(tool_autonomy, level, policy))):
+            await self._set(tool_autonomy, level, "")
 
-    async def _set_with_reason(self, standing: Standing, level: Level, policy: Policy) -> None:
+    async def _set_with_reason(self, tool_autonomy: ToolAutonomy, level: Level, policy: Policy) -> None:
         from hitl_tui.ui.dialogs.reason import ReasonScreen
 
-        title, effect, evidence = change_question(standing, level, policy)
+        title, effect, evidence = change_question(tool_autonomy, level, policy)
         reason = await ask(self, ReasonScreen(title, f"{effect}\n\n{evidence}", f"set to {level}"))
         if reason is not None:
-            await self._set(standing, level, reason)
+            await self._set(tool_autonomy, level, reason)
 
-    async def _set(self, standing: Standing, level: Level, reason: str) -> None:
-        change = await self._inbox.autonomy.set(standing.agent, standing.tool, level, reason)
-        self._notify(f"{one_line(standing.tool, 40)} of {one_line(standing.agent, 40)}: {change.was} → {change.level}")
-        self._standings_at = -math.inf
+    async def _set(self, tool_autonomy: ToolAutonomy, level: Level, reason: str) -> None:
+        change = await self._inbox.autonomy.set(tool_autonomy.agent, tool_autonomy.tool, level, reason)
+        self._notify(f"{one_line(tool_autonomy.tool, 40)} of {one_line(tool_autonomy.agent, 40)}: {change.was} → {change.level}")
+        self._tools_at = -math.inf
         await self.follow()
         self.post_message(RowsChanged())
 
@@ -292,8 +292,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if self._now.policy is None:
             return []
         hints = [self.detail_hint]
-        if standing := self._standing:
-            hints += [("accept_level", f"accept {standing.proposed}")] if standing.proposed else []
+        if tool_autonomy := self._tool:
+            hints += [("accept_level", f"accept {tool_autonomy.proposed}")] if tool_autonomy.proposed else []
             return [*hints, ("set_level", "set level"), ("edit_policy", "edit file")]
         hints += [("next_proposal", f"{self.proposed:,} proposed")] if self.proposed else []
         hints.append(("edit_policy", "edit file"))

@@ -143,7 +143,7 @@ class DecisionController:
             self._owner.run_worker(self._answer(review, action, kind, options), group=group)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
-        looked, asked = self._pane.looked_ms, time.monotonic()
+        looked, asked = self._pane.viewed_ms, time.monotonic()
 
         def viewed_ms() -> int:
             """Viewing time, with the time spent in the dialog above the call."""

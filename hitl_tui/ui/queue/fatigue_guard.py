@@ -38,10 +38,10 @@ class FatigueGuard:
         self._told_at = -math.inf
         self.too_fast = False
 
-    def decided(self, action: Action, kind: DecisionKind, looked_ms: int) -> None:
+    def decided(self, action: Action, kind: DecisionKind, viewed_ms: int) -> None:
         """A decision was stored; the pace is looked at when the keys have had their turn."""
         if kind is DecisionKind.APPROVE:
-            self._approved.append((looked_ms / 1000, action))
+            self._approved.append((viewed_ms / 1000, action))
         else:
             self._approved.clear()
         if self._due is None:
@@ -54,7 +54,7 @@ class FatigueGuard:
             return ""
         if not pane.read_to_end:
             return f"scroll to the end first {BECAUSE}"
-        left = reading_time_s(size_of(action)) - pane.looked_ms / 1000
+        left = reading_time_s(size_of(action)) - pane.viewed_ms / 1000
         return f"look at it for {math.ceil(left)} s more first {BECAUSE}" if pane.fits and left > 0 else ""
 
     def _look(self) -> None:
@@ -83,7 +83,7 @@ def told(reader: Reader, approved: Sequence[tuple[float, Action]]) -> str:
     last = list(approved)[-reader.pace.streak :] if reader.pace.streak else []
     if len(last) < 2:
         return f"{reader.pace.fast} of your last {reader.pace.decided} decisions were faster than they can be read; take your time"
-    seconds, size = mean(looked for looked, _ in last), mean(size_of(action) for _, action in last)
+    seconds, size = mean(viewed for viewed, _ in last), mean(size_of(action) for _, action in last)
     each = f"{seconds:.0f}" if seconds >= 1 else f"{seconds:.1f}"
     return f"the last {len(last)} approvals took about {each} s each, for about {_rounded(size):,} characters; take your time"
 

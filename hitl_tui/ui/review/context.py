@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, at_time, remaining, until_time, viewed_duration
-from hitl_tui.model import Action, ActorKind, Decision, DecisionKind, Escalation, Json, Look, Notice, Past, ReviewRow, person_key
+from hitl_tui.model import (
+    Action,
+    ActorKind,
+    Decision,
+    DecisionKind,
+    Escalation,
+    Json,
+    Notification,
+    PastDecision,
+    ReviewRow,
+    ReviewView,
+    person_key,
+)
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.text import labels
@@ -23,13 +35,13 @@ VALUE = 120
 class ReviewContext:
     """As it was read when somebody looked."""
 
-    similar: Sequence[Past] = ()
+    similar: Sequence[PastDecision] = ()
     """The newest first."""
     edits: Mapping[int, Mapping[int, Decision]] = field(default_factory=dict)
     """The decisions, by slot, of those similar reviews that were edited."""
-    looks: Sequence[Look] = ()
+    views: Sequence[ReviewView] = ()
     activity: ReviewActivity = NO_ACTIVITY
-    notices: Sequence[Notice] = ()
+    notifications: Sequence[Notification] = ()
     """By which ways people were told of its escalations."""
 
 
@@ -49,7 +61,7 @@ def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, 
         yield line(f"no {one_line(action.name, 40)} of this agent was decided before", "muted")
     for past in review_context.similar:
         glyph, word, style = labels.DECIDED[past.decision]
-        who = labels.actor(past.actor, reviewer)
+        who = labels.actor(past.actor, reviewer, past.actor_kind)
         yield line(f"{word} by {who} {age(now - past.decided_at)} ago", "", glyph, 2, style)
         yield line(canonical_json.one_line(past.args, VALUE), "muted", "", 2)
         decision = review_context.edits.get(past.review, {}).get(past.slot)
@@ -72,7 +84,7 @@ def people_title(row: ReviewRow | None, review_context: ReviewContext | None, re
     if row is None or review_context is None:
         return "People"
     activity = review_context.activity
-    names = {look.reviewer for look in review_context.looks} | {one.actor for one in activity.endorsements}
+    names = {view.reviewer for view in review_context.views} | {one.actor for one in activity.endorsements}
     names |= {one.actor for one in activity.escalations if one.actor_kind is ActorKind.PERSON} | {row.claimant(now) or reviewer}
     others = len({person_key(name) for name in names} - {person_key(reviewer)})
     return f"People {others}" if others else "People"
@@ -82,7 +94,7 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
     """Escalations with their notes, who agreed, who has it, and who has seen it for how long."""
     for one in reversed(review_context.activity.escalations):
         yield from escalation_lines(one, reviewer, now)
-        yield from _notice_lines([notice for notice in review_context.notices if notice.escalation == one.id])
+        yield from _notification_lines([notification for notification in review_context.notifications if notification.escalation == one.id])
     for endorsement in review_context.activity.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, reviewer)
         yield line(f"{word} by {who} {at_time(endorsement.at, now)}; another person must do the same", "", "agreed", LEAD, "warning")
@@ -93,11 +105,11 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
     if review_context.activity.escalations or review_context.activity.endorsements or claimant:
         yield BLANK
     lead = "seen"
-    for look in review_context.looks:
-        told = f"by {labels.actor(look.reviewer, reviewer)} for {viewed_duration(look.looked_ms)}, last {at_time(look.last_at, now)}"
+    for view in review_context.views:
+        told = f"by {labels.actor(view.reviewer, reviewer)} for {viewed_duration(view.viewed_ms)}, last {at_time(view.last_at, now)}"
         yield line(told, "", lead, LEAD)
         lead = ""
-    if not review_context.looks:
+    if not review_context.views:
         yield line("by nobody yet", "muted", lead, LEAD)
 
 
@@ -105,7 +117,9 @@ def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Lin
     """Who escalated it to whom and why, in whose words, and whether anybody took it up."""
     to = labels.actor(one.recipient, reviewer) if one.recipient else "anybody"
     why = f": {one.why}" if one.why and one.actor_kind is not ActorKind.PERSON else ""  # of a person it only says who
-    yield line(f"by {labels.actor(one.actor, reviewer)} to {to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning")
+    yield line(
+        f"by {labels.actor(one.actor, reviewer, one.actor_kind)} to {to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning"
+    )
     if one.note.strip():
         yield from paragraph(one.note.strip(), "strong", "", LEAD)
     if one.acknowledged_at is not None:
@@ -115,9 +129,9 @@ def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Lin
         yield line(f"goes on to the next of the chain in {remaining(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
 
 
-def _notice_lines(notices: Sequence[Notice]) -> Iterator[Line]:
+def _notification_lines(notifications: Sequence[Notification]) -> Iterator[Line]:
     """By which ways people were told of it, and what stands in the way."""
-    if sent := [notice.channel for notice in notices if notice.state == "sent"]:
+    if sent := [notification.channel for notification in notifications if notification.state == "sent"]:
         yield line(f"told by {', '.join(sent)}", "muted", "", LEAD)
-    for told in filter(None, map(Notice.told, notices)):
+    for told in filter(None, map(Notification.told, notifications)):
         yield from paragraph(told, "warning", "", LEAD)

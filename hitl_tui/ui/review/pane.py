@@ -50,7 +50,7 @@ class ReviewPane(DetailPane):
         self.slot = 0
         self._row: ReviewRow | None = None
         self._shown_at = 0.0
-        self._looked_s: defaultdict[int, float] = defaultdict(float)
+        self._viewed_s: defaultdict[int, float] = defaultdict(float)
         self.zoomed = False
         self._bare = True
 
@@ -94,13 +94,13 @@ class ReviewPane(DetailPane):
         return drafts.of(self._activity.versions, self.action)
 
     @property
-    def looked_ms(self) -> int:
+    def viewed_ms(self) -> int:
         """How long the action that is shown has been in view, with the times before it was turned away from."""
-        return int((self._looked_s[self.slot] + time.monotonic() - self._shown_at) * 1000)
+        return int((self._viewed_s[self.slot] + time.monotonic() - self._shown_at) * 1000)
 
     def _turn_to(self, slot: int) -> None:
         now = time.monotonic()
-        self._looked_s[self.slot] += now - self._shown_at
+        self._viewed_s[self.slot] += now - self._shown_at
         self.slot, self._shown_at = slot, now
 
     def show(self, loaded: LoadedReview) -> None:
@@ -108,7 +108,7 @@ class ReviewPane(DetailPane):
         review, as_before, slot = loaded.review, self._shows(loaded), self._slot_of(loaded)
         another = self.review is None or review.row.id != self.review.row.id
         if another:
-            self._looked_s.clear()
+            self._viewed_s.clear()
             self._shown_at = time.monotonic()
         if self._row is None or review.row.id != self._row.id:
             self.review_context = None

@@ -179,7 +179,7 @@ def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[L
     to = labels.actor(last.recipient, viewer.reviewer) if last.recipient else "anybody"
     repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
-    told = f"escalated by {labels.actor(last.actor, viewer.reviewer)} to {to} {at_time(last.at, viewer.now)}{why}"
+    told = f"escalated by {labels.actor(last.actor, viewer.reviewer, last.actor_kind)} to {to} {at_time(last.at, viewer.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)

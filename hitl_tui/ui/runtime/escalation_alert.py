@@ -67,7 +67,7 @@ class EscalationAlert:
         now = self._clock()
         notify = policy.notify if policy else Notify()
         to = one_line(one.recipient or assignment.ANYBODY, 40)
-        who = labels.actor(one.actor, self._inbox.reviewer)
+        who = labels.actor(one.actor, self._inbox.reviewer, one.actor_kind)
         self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
         if notify.bell and end_of_quiet(notify, now) == now:
             text = text_of(notify.content, one, await self._inbox.reviews.get(row.id))
@@ -76,8 +76,8 @@ class EscalationAlert:
 
 def text_of(content: Content, escalation: Escalation, review: Review) -> str:
     """What leaves the console: the link line, with the names of agent and tool, or with a summary. On one line, nothing in it unseen."""
-    from hitl_tui.notify.content import notification_of
+    from hitl_tui.notify.content import message_of
 
-    message = notification_of(content, escalation, review)
+    message = message_of(content, escalation, review)
     parts = {"nothing": [message.link], "names": [message.title, message.link]}.get(content, message.body.split("\n"))
     return one_line(" · ".join(parts), LONGEST)

@@ -17,7 +17,7 @@ from textual.widgets import Static, TextArea
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import at_time
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import HandBack, RunState, TakeOver
+from hitl_tui.model import HandBack, RunState, Takeover
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
@@ -47,7 +47,7 @@ TakeoverDrafts = dict[int, tuple[int, Draft]]
 """By run: the id of the takeover, and what was typed for it in this console."""
 
 
-def resume_draft(drafts: TakeoverDrafts, takeover: TakeOver, details: RunDetails) -> Draft:
+def resume_draft(drafts: TakeoverDrafts, takeover: Takeover, details: RunDetails) -> Draft:
     """The draft of a takeover: the one of this console, unless the run has moved or the stored plan is newer; kept in `drafts`."""
     previous, draft = drafts.get(details.run.id, (0, None))
     if draft is None or draft.head != details.head or (previous == takeover.id and draft.valid_plan() != takeover.plan):
@@ -72,7 +72,7 @@ class TakeOverScreen(OverlayScreen):
         self,
         inbox: Inbox,
         details: RunDetails,
-        takeover: TakeOver,
+        takeover: Takeover,
         drafts: TakeoverDrafts,
         keymap: Mapping[str, str],
         clock: Callable[[], float],
@@ -304,7 +304,7 @@ class TakeOverScreen(OverlayScreen):
             pending = " (waiting for its worker)" if latest and latest.is_live else ""
             self._finish(f"run r{run} is handed back{pending}: {summary}")
 
-    async def _take_again(self, failed: TakeOver) -> None:
+    async def _take_again(self, failed: Takeover) -> None:
         """Take the run over again, with the same plan on the run as it is now."""
         run, plan = self._details.run.id, self.draft.valid_plan()
         try:
@@ -321,7 +321,7 @@ class TakeOverScreen(OverlayScreen):
         self._run_panel.show(self._details, f"not applied: {failed.note or failed.state}; your plan is kept")
 
 
-def _lost(latest: TakeOver | None) -> Content:
+def _lost(latest: Takeover | None) -> Content:
     """The header when the takeover is no longer this reviewer's."""
     if latest and latest.is_live:
         what = f"{one_line(latest.actor, 40)} has taken it over"

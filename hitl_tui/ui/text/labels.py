@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Rating, ReviewRow, ReviewState, Run, RunOptions, RunState, same_person
+from hitl_tui.model import (
+    Action,
+    ActorKind,
+    Answer,
+    DecisionKind,
+    PauseKind,
+    Rating,
+    ReviewRow,
+    ReviewState,
+    Run,
+    RunOptions,
+    RunState,
+    same_person,
+)
 from hitl_tui.sanitize import one_line
 
 KINDS = {
@@ -47,7 +60,7 @@ RUNS = {
 }
 """State of a run → glyph and style."""
 PROPOSED = "◇"
-"""What the console proposes and a person has not said anything about yet: a step up the ladder, a lesson."""
+"""What the console proposes and a person has not said anything about yet: a higher autonomy level, a lesson."""
 RISKY = frozenset({"high", "critical", "irreversible"})
 
 
@@ -79,14 +92,19 @@ def decided(kind: PauseKind, answer: Answer) -> tuple[str, str, str]:
     return SENT_BACK if back else DECIDED[answer.kind]
 
 
-def actor(name: str, reviewer: str) -> str:
+def actor(name: str, reviewer: str, kind: ActorKind = ActorKind.PERSON) -> str:
     """Who did something, as the subject of a sentence."""
-    kind, _, rest = name.partition(":")
-    if rest and kind in ("policy", "timeout"):
-        return f"{'policy' if kind == 'policy' else 'its deadline'} ({one_line(rest, 40)})"
-    if rest and kind == "agent":
-        return "the agent"
-    return "you" if same_person(name, reviewer) else one_line(name, 40)
+    match kind:
+        case ActorKind.PERSON:
+            return "you" if same_person(name, reviewer) else one_line(name, 40)
+        case ActorKind.AGENT:
+            return "the agent"
+        case ActorKind.TIMEOUT:
+            return f"its deadline ({one_line(name.removeprefix('timeout:'), 40)})"
+        case ActorKind.POLICY:
+            return f"policy ({one_line(name.removeprefix('policy:'), 40)})"
+        case _:
+            return one_line(name, 40)
 
 
 def gauge(confidence: float) -> str:

@@ -7,7 +7,7 @@ CREATE TABLE projects (
     error TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL
 );
-INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600705794569683072e+09);
+INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600925667898321156e+09);
 CREATE TABLE agents (
     project INTEGER NOT NULL REFERENCES projects,
     name TEXT NOT NULL,
@@ -62,9 +62,9 @@ CREATE TABLE runs (
     started_at REAL,
     ended_at REAL
 );
-INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-11326421737765', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705794645714762e+09, NULL, NULL);
-INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-11326539430652', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705806416082377e+09, NULL, NULL);
-INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-11326571534227', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600705809625077252e+09, NULL, NULL);
+INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-13525154668210', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600925667953467365e+09, NULL, NULL);
+INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-13525195709618', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600925672041440012e+09, NULL, NULL);
+INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-13525203277761', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.7960092567279791832e+09, NULL, NULL);
 INSERT INTO sqlite_sequence VALUES ('runs', 3);
 INSERT INTO sqlite_sequence VALUES ('reviews', 3);
 INSERT INTO sqlite_sequence VALUES ('decisions', 2);
@@ -125,9 +125,9 @@ CREATE TABLE reviews (
     submitted_by TEXT,  -- the worker
     applied_at REAL
 );
-INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600705794816565509e+09, 1.79600705806154751784e+09, 1.79600711806154751779e+09, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600705806444072725e+09, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1796007058.0965, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600925668021345143e+09, 1.79600925671937751773e+09, 1.79600931671937751772e+09, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600925672063732154e+09, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1.79600925672815942761e+09, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE details (  -- what only the opened review needs, kept out of the rows the queue reads
     review INTEGER PRIMARY KEY REFERENCES reviews,
     value TEXT NOT NULL,
@@ -164,14 +164,14 @@ CREATE TABLE actions (
 INSERT INTO actions VALUES (1, 0, 'send_mail', '{"to": "ann@example.com", "subject": "Re: invoice 4711", "body": "Dear Ann,\n\nthe invoice was paid on 3 March; the receipt is attached.\nIf anything is missing, tell me and I send it again.\n\nKind regards"}', '["approve", "edit", "reject", "respond"]', '', 'null', 'null', '[]', NULL, '{}', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', NULL, '', '', NULL, NULL, NULL, '', '', 2, 0);
 INSERT INTO actions VALUES (2, 0, 'send_mail', '{"to": "ann@example.com", "subject": "Re: invoice 4711", "body": "Dear Ann,\n\nthe invoice was paid on 3 March; the receipt is attached.\nIf anything is missing, tell me and I send it again.\n\nKind regards"}', '["approve", "edit", "reject", "respond"]', '', 'null', 'null', '[]', NULL, '{}', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', NULL, '', '', NULL, NULL, NULL, '', '', 2, 0);
 INSERT INTO actions VALUES (3, 0, 'send_mail', '{"to": "ann@example.com", "subject": "Re: invoice 4711", "body": "Dear Ann,\n\nthe invoice was paid on 3 March; the receipt is attached.\nIf anything is missing, tell me and I send it again.\n\nKind regards"}', '["approve", "edit", "reject", "respond"]', '', 'null', 'null', '[]', NULL, '{}', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', NULL, '', '', NULL, NULL, NULL, '', '', 2, 0);
-CREATE TABLE looks (  -- who has seen a review
+CREATE TABLE review_views (  -- who has seen a review
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
     reviewer TEXT NOT NULL,
     reviewer_key TEXT NOT NULL,
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
-    looked_ms INTEGER NOT NULL
+    viewed_ms INTEGER NOT NULL
 );
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -189,14 +189,14 @@ CREATE TABLE decisions (
     effect TEXT,  -- digest of what the decision makes happen
     at REAL NOT NULL,
     effective_at REAL NOT NULL,  -- until then it can be undone
-    looked_ms INTEGER,
+    viewed_ms INTEGER,
     superseded INTEGER NOT NULL DEFAULT 0,  -- undone, or decided again before the whole review was
     undone_at REAL,  -- superseded because it was undone
     doubtful INTEGER NOT NULL DEFAULT 0,  -- it may have had its effect, and that is asked again
     repeats INTEGER  -- an earlier doubtful decision of the same effect: both are one act
 );
-INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600705806154751784e+09, 1.79600711806154751779e+09, NULL, 0, NULL, 0, NULL);
-INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600705808541417128e+09, 1.79600711808541417123e+09, NULL, 1, 1.7960070580878512859e+09, 0, NULL);
+INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925671937751773e+09, 1.79600931671937751772e+09, NULL, 0, NULL, 0, NULL);
+INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600925672540831564e+09, 1.79600931672540831563e+09, NULL, 1, 1.79600925672604036335e+09, 0, NULL);
 CREATE TABLE endorsements (  -- approvals before the last one that is needed; the last becomes the decision
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
@@ -209,32 +209,33 @@ CREATE TABLE endorsements (  -- approvals before the last one that is needed; th
     digest TEXT NOT NULL,
     effect TEXT NOT NULL,  -- digest of what it makes happen: two people must mean the same
     at REAL NOT NULL,
-    looked_ms INTEGER,
+    viewed_ms INTEGER,
     withdrawn_at REAL
 );
-INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.7960070580474829674e+09, NULL, NULL);
-INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600705811099720004e+09, NULL, NULL);
+INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925671790623665e+09, NULL, NULL);
+INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925673342251779e+09, NULL, NULL);
 CREATE TABLE audit (  -- append-only; each hash covers the row and the hash before it
     seq INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     kind TEXT NOT NULL,
-    actor TEXT NOT NULL,
+    actor TEXT NOT NULL,  -- empty for the program itself
+    actor_kind TEXT NOT NULL,  -- an `ActorKind`
     run INTEGER,
     review INTEGER,
     body TEXT NOT NULL,
     hash TEXT NOT NULL
 );
-INSERT INTO audit VALUES (1, 1.79600705794645714762e+09, 'launched', '', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326421737765", "title": "Answer everything from Ann today."}', '4df4269dded687ead4f1941d9895f27da694a959231952e733eb38225443a9fa');
-INSERT INTO audit VALUES (2, 1.79600705794816565509e+09, 'opened', 'agent:mail_assistant', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'eaabe8e68d3556204d16b473819557b25c414711f3962df36207002597fe3b5b');
-INSERT INTO audit VALUES (3, 1.7960070580474829674e+09, 'endorsed', 'ann', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'b5d7fdf8bdd66f90d296a7966474f844c16249c3ade9b7164ca91439ea316fe3');
-INSERT INTO audit VALUES (4, 1.79600705806154751784e+09, 'decided', 'Åsa', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', 'cc9dfe4c65da1d8c7550ad296eb0774939aa59247be5ab49affe695123b2cf15');
-INSERT INTO audit VALUES (5, 1.79600705806416082377e+09, 'launched', '', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326539430652", "title": "Answer everything from Ann today."}', 'd25c848b9da7009b58d15d598056af1570ac84f54220b476c97f343a20315399');
-INSERT INTO audit VALUES (6, 1.79600705806444072725e+09, 'opened', 'agent:mail_assistant', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'a6f408d1d0dbbd35616dff1dbccfd84a5e042851933b24eb00d505259b4dc409');
-INSERT INTO audit VALUES (7, 1.79600705808541417128e+09, 'decided', 'Åsa', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "looked_ms": null, "message": "not him", "slot": 0}', 'cddcd1e3c71b0fd0cb63b9ab139aa2f87af41648e763b098612226f31bce7de2');
-INSERT INTO audit VALUES (8, 1.7960070580878512859e+09, 'undone', 'Åsa', 2, 2, '{"decision": 2}', '318feb8a17fba81f9cd3bd046fca06ea68c73eb4a2d3b1430eb648f6989673aa');
-INSERT INTO audit VALUES (9, 1.79600705809625077252e+09, 'launched', '', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-11326571534227", "title": "Answer everything from Ann today."}', 'bbbb6d026800b4f7e6156f57fab0c3dcf666878ad17970da83b054c82547c885');
-INSERT INTO audit VALUES (10, 1796007058.0965, 'opened', 'agent:mail_assistant', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '9359ba3893e7d0e2cf4f6c961d7377ac2be84a5522df7c90078a9fcc28ddb017');
-INSERT INTO audit VALUES (11, 1.79600705811099720004e+09, 'endorsed', 'ann', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "looked_ms": null, "message": null, "slot": 0}', '1baa1745d153404d6e1c1b64224bafff906b3f841de04e343f72d722b0397265');
+INSERT INTO audit VALUES (1, 1.79600925667953467365e+09, 'launched', '', 'person', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525154668210", "title": "Answer everything from Ann today."}', '34a81e182d487a45b4f7a039f12a9569377af025a1a4219250f60cfef1db1177');
+INSERT INTO audit VALUES (2, 1.79600925668021345143e+09, 'opened', 'agent:mail_assistant', 'agent', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'ba69fd9ef4cd505ad4b36a72966c657ea57f6803b6a8d96a17f65cb3b4843d44');
+INSERT INTO audit VALUES (3, 1.79600925671790623665e+09, 'endorsed', 'ann', 'person', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', '14fb2c9d20caa384105fbf820e5d66b38094a0fa0620e977543aa3f883e7f23e');
+INSERT INTO audit VALUES (4, 1.79600925671937751773e+09, 'decided', 'Åsa', 'person', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'e90a50bfae22588788680e246aa62f6ea02c130cb25966c6f7eb44d3575bfc35');
+INSERT INTO audit VALUES (5, 1.79600925672041440012e+09, 'launched', '', 'person', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525195709618", "title": "Answer everything from Ann today."}', '42d6365a13d25dc7b9e973049ff4498e115d7f7d67d1f7f6025f43bcd0546c31');
+INSERT INTO audit VALUES (6, 1.79600925672063732154e+09, 'opened', 'agent:mail_assistant', 'agent', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '54b0490764cd95333935527ced8b88a8ec4cca5bd9b55161a210c544ca1c523f');
+INSERT INTO audit VALUES (7, 1.79600925672540831564e+09, 'decided', 'Åsa', 'person', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "message": "not him", "slot": 0, "viewed_ms": null}', 'f23169f0e2c5592e2b893c9017ab154fbf0402c5bdbf0e28210eb3369d711dd6');
+INSERT INTO audit VALUES (8, 1.79600925672604036335e+09, 'undone', 'Åsa', 'person', 2, 2, '{"decision": 2}', '7d53e4b9077ec9cfa73119cb7685c3fabed0643337e852f8b97753c57fd897ec');
+INSERT INTO audit VALUES (9, 1.7960092567279791832e+09, 'launched', '', 'person', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525203277761", "title": "Answer everything from Ann today."}', 'cb4be8a8cfca8ffe76b5393204a73b4369d3f8a6e69debf7b03a52dcee681ab3');
+INSERT INTO audit VALUES (10, 1.79600925672815942761e+09, 'opened', 'agent:mail_assistant', 'agent', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '52d00b9d29d0da2100be39327c2c42dbbf67e4d525c79db1b0cdac25c0658be4');
+INSERT INTO audit VALUES (11, 1.79600925673342251779e+09, 'endorsed', 'ann', 'person', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'a934a39e57a952099707a5d97b4ef4c453c80bb12fb9c36e7377c3f98ab3ac58');
 CREATE TABLE changes (  -- the change feed: readers ask only for what is newer than their last read
     seq INTEGER PRIMARY KEY,
     review INTEGER,
@@ -271,7 +272,7 @@ CREATE TABLE escalations (
     acknowledged_by TEXT,
     taken_up INTEGER NOT NULL DEFAULT 0  -- a worker has put it on the chain and queued its notifications
 );
-CREATE TABLE notices (  -- one for each channel that an escalation is announced by
+CREATE TABLE notifications (  -- one for each channel that an escalation is announced by
     id INTEGER PRIMARY KEY,
     escalation INTEGER NOT NULL REFERENCES escalations,
     channel TEXT NOT NULL,  -- `desktop`, `command`, or `url:` and a hash: an address holds secrets
@@ -308,7 +309,7 @@ CREATE TABLE rule_counts (  -- how often each rule of the policy matched
     actions INTEGER NOT NULL,
     last_at REAL NOT NULL
 );
-CREATE TABLE attention (  -- reviews that are attention checks: clearly wrong, and never sent to an agent
+CREATE TABLE attention_checks (  -- reviews that are attention checks: clearly wrong, and never sent to an agent
     review INTEGER PRIMARY KEY REFERENCES reviews,
     source INTEGER NOT NULL,  -- the review that its action was made from
     wrong TEXT NOT NULL,  -- what is clearly wrong about it, as a clause
@@ -336,10 +337,10 @@ CREATE TABLE history (  -- one row for each decision, with the fields people sea
     rule TEXT NOT NULL,
     confidence REAL,
     opened_at REAL NOT NULL,
-    looked_ms INTEGER,
+    viewed_ms INTEGER,
     size INTEGER NOT NULL,  -- characters of the arguments
     spot_check INTEGER NOT NULL,
-    standing INTEGER NOT NULL  -- 0 once it was undone or decided anew
+    in_force INTEGER NOT NULL  -- 0 once it was undone or decided anew
 );
 CREATE TABLE history_names (id INTEGER PRIMARY KEY, field TEXT NOT NULL, name TEXT NOT NULL);
 CREATE VIRTUAL TABLE history_text USING fts5 (facets, words, content = '', prefix = '2 3');
@@ -355,7 +356,7 @@ CREATE TABLE cells (  -- what is counted
 CREATE TABLE tallies (  -- counters, updated as history grows, so that nothing scans it
     scope TEXT NOT NULL,  -- the cell's
     grain INTEGER NOT NULL,  -- days counted together: 1, 7 from a Monday on, or 0 for all time
-    measure TEXT NOT NULL,  -- `decided`, `waited`, `looked`, `about` (waited, in buckets four times as wide), `edited`, `reason`
+    measure TEXT NOT NULL,  -- `decided`, `waited`, `viewed`, `about` (waited, in buckets four times as wide), `edited`, `reason`
     day INTEGER NOT NULL,  -- the first of them, since 1970, UTC
     cell INTEGER NOT NULL,
     value NOT NULL,  -- a kind of decision, a bucket of time, the name of an argument, a reason
@@ -396,7 +397,8 @@ CREATE TABLE autonomy (  -- every change of a level; the last one of an agent's 
     tool TEXT NOT NULL,
     was TEXT NOT NULL,
     level TEXT NOT NULL,
-    actor TEXT NOT NULL,  -- a person, or `autonomy` where it was lowered automatically
+    actor TEXT NOT NULL,  -- a person, or `autonomy` where it changed automatically
+    actor_kind TEXT NOT NULL,  -- an `ActorKind`
     at REAL NOT NULL,
     why TEXT NOT NULL,
     evidence TEXT NOT NULL DEFAULT '{}',
@@ -421,7 +423,7 @@ CREATE TABLE lessons (  -- drawn from people's rejections and corrections of a t
     decided_after INTEGER,  -- the last decision at that time
     rev INTEGER NOT NULL DEFAULT 0  -- grows with every change of any lesson
 );
-CREATE TABLE unlearnt (  -- tools with rejections or corrections made or undone since lessons were drawn from them
+CREATE TABLE lessons_due (  -- tools with rejections or corrections made or undone since lessons were drawn from them
     agent TEXT NOT NULL,
     tool TEXT NOT NULL,
     news INTEGER NOT NULL DEFAULT 1,
@@ -442,7 +444,7 @@ CREATE INDEX reviews_waiting ON reviews (id) WHERE state = 'open';
 CREATE INDEX reviews_decided ON reviews (effective_at) WHERE state = 'decided';
 CREATE INDEX reviews_submitted ON reviews (run) WHERE state = 'submitted';
 CREATE INDEX reviews_deadline ON reviews (deadline_at) WHERE state = 'open' AND deadline_at IS NOT NULL;
-CREATE UNIQUE INDEX looks_once ON looks (review, reviewer_key);
+CREATE UNIQUE INDEX review_views_once ON review_views (review, reviewer_key);
 CREATE UNIQUE INDEX decisions_slot ON decisions (review, slot) WHERE NOT superseded;
 CREATE INDEX decisions_doubtful ON decisions (review) WHERE doubtful;
 CREATE INDEX decisions_alike ON decisions (agent, tool) WHERE NOT superseded;
@@ -453,37 +455,37 @@ CREATE INDEX audit_policies ON audit (seq) WHERE kind = 'policy';
 CREATE INDEX escalations_review ON escalations (review);
 CREATE INDEX escalations_new ON escalations (id) WHERE NOT taken_up;
 CREATE INDEX escalations_next ON escalations (next_at) WHERE acknowledged_at IS NULL AND next_at IS NOT NULL;
-CREATE UNIQUE INDEX notices_once ON notices (escalation, channel);
-CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('due', 'sending');
+CREATE UNIQUE INDEX notifications_once ON notifications (escalation, channel);
+CREATE INDEX notifications_due ON notifications (due_at) WHERE state IN ('due', 'sending');
 CREATE UNIQUE INDEX takeovers_one ON takeovers (run) WHERE state IN ('open', 'handed_back', 'submitted');
 CREATE INDEX takeovers_run ON takeovers (run);
 CREATE INDEX takeovers_ready ON takeovers (id) WHERE state = 'handed_back';
 CREATE UNIQUE INDEX rule_counts_once ON rule_counts (rule, outcome);
 CREATE INDEX history_at ON history (at);
 CREATE INDEX history_of ON history (agent, tool, decision);
-CREATE INDEX history_read ON history (actor_key, decision) WHERE standing AND looked_ms IS NOT NULL;
+CREATE INDEX history_read ON history (actor_key, decision) WHERE in_force AND viewed_ms IS NOT NULL;
 CREATE INDEX history_people ON history (agent, tool, decision)  -- of a million calls that policy approved, the few that people decided
-    WHERE standing AND actor_kind = 'person';
+    WHERE in_force AND actor_kind = 'person';
 CREATE INDEX history_refused ON history (agent, tool, decision)
-    WHERE standing AND kind IN ('edit', 'reject') AND actor_kind = 'person';
+    WHERE in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person';
 CREATE UNIQUE INDEX history_names_once ON history_names (field, name);
-CREATE VIEW remembered AS
+CREATE VIEW history_source AS
 SELECT d.id AS decision, d.at, v.run, v.id AS review, d.slot, v.agent, a.name AS tool, d.kind, d.actor, d.actor_kind, d.actor_key, a.rule,
-    coalesce(a.confidence, CASE v.slots WHEN 1 THEN v.confidence END) AS confidence, v.opened_at, d.looked_ms,
-    length(a.args) AS size, a.spot_check, NOT d.superseded AS standing,
+    coalesce(a.confidence, CASE v.slots WHEN 1 THEN v.confidence END) AS confidence, v.opened_at, d.viewed_ms,
+    length(a.args) AS size, a.spot_check, NOT d.superseded AS in_force,
     'agent' || hex(lower(v.agent)) || ' tool' || hex(lower(a.name)) || ' by' || hex(lower(d.actor)) || ' rule' || hex(lower(a.rule))
         || ' run' || v.run || ' review' || v.id || ' decided' || d.kind || ' kind' || hex(v.kind)
         || ' risk' || hex(coalesce(a.risk, v.risk, 'unknown')) || ' outcome' || coalesce(a.outcome, 'none') AS facets,
     v.agent || ' ' || a.name || ' ' || d.actor || ' ' || substr(a.args, 1, 4000) || ' ' || substr(coalesce(d.args, ''), 1, 4000)
         || ' ' || substr(coalesce(d.message, ''), 1, 4000) AS words
 FROM decisions d JOIN reviews v ON v.id = d.review JOIN actions a ON a.review = d.review AND a.slot = d.slot
-WHERE d.review NOT IN (SELECT review FROM attention);
+WHERE d.review NOT IN (SELECT review FROM attention_checks);
 CREATE UNIQUE INDEX cells_once ON cells (scope, agent, tool, actor_key, rule);
 CREATE INDEX tallies_most ON tallies (scope, measure, cell, count) WHERE grain = 0 AND measure IN ('edited', 'reason');
 CREATE VIEW countable AS  -- what a decision adds to the counters
 SELECT h.decision, h.agent, h.tool, h.actor, h.actor_key, h.rule, h.kind, h.actor_kind = 'person' AS is_person,
     CAST(h.at / 86400 AS INTEGER) AS day, (CAST(h.at / 86400 AS INTEGER) + 3) / 7 * 7 - 3 AS week,
-    bucket(h.at - h.opened_at) AS waited, CASE WHEN h.looked_ms IS NOT NULL THEN bucket(h.looked_ms / 1000.0) END AS looked,
+    bucket(h.at - h.opened_at) AS waited, CASE WHEN h.viewed_ms IS NOT NULL THEN bucket(h.viewed_ms / 1000.0) END AS viewed,
     CASE WHEN h.confidence BETWEEN 0 AND 1 THEN h.confidence END AS confidence,
     CASE h.kind WHEN 'edit' THEN edited(a.args, d.args) ELSE '[]' END AS edited,
     CASE h.kind WHEN 'reject' THEN worded(d.message) ELSE '' END AS reason
@@ -492,7 +494,7 @@ CREATE VIEW measures AS  -- the same, a row for each value that is counted; `+` 
 SELECT decision, day, week, 'decided' AS measure, +kind AS value FROM countable
 UNION ALL SELECT decision, day, week, 'waited', waited FROM countable WHERE is_person AND waited IS NOT NULL
 UNION ALL SELECT decision, day, week, 'about', waited / 4 FROM countable WHERE is_person AND waited IS NOT NULL
-UNION ALL SELECT decision, day, week, 'looked', looked FROM countable WHERE is_person AND looked IS NOT NULL
+UNION ALL SELECT decision, day, week, 'viewed', viewed FROM countable WHERE is_person AND viewed IS NOT NULL
 UNION ALL SELECT decision, day, week, 'edited', e.value FROM countable, json_each(edited) e WHERE is_person AND edited != '[]'
 UNION ALL SELECT decision, day, week, 'reason', reason FROM countable WHERE is_person AND reason != '';
 CREATE VIEW counted_in AS  -- the cells that a decision is counted in; they need not exist yet
@@ -511,7 +513,7 @@ CREATE VIEW levels AS SELECT * FROM autonomy a WHERE id = (SELECT max(id) FROM a
 CREATE UNIQUE INDEX lessons_topic ON lessons (agent, tool, topic);
 CREATE INDEX lessons_rev ON lessons (rev);
 CREATE TRIGGER attention_never_sent BEFORE UPDATE OF submitted_by, submitted_at ON reviews
-WHEN (NEW.submitted_by IS NOT NULL OR NEW.submitted_at IS NOT NULL) AND EXISTS (SELECT 1 FROM attention WHERE review = NEW.id) BEGIN
+WHEN (NEW.submitted_by IS NOT NULL OR NEW.submitted_at IS NOT NULL) AND EXISTS (SELECT 1 FROM attention_checks WHERE review = NEW.id) BEGIN
     SELECT RAISE(ABORT, 'an attention check is never sent to any agent');
 END;
 CREATE TRIGGER attention_never_driven BEFORE UPDATE OF worker ON runs WHEN NEW.worker IS NOT NULL AND NEW.attention BEGIN
@@ -527,7 +529,7 @@ END;
 CREATE TRIGGER attention_stays BEFORE UPDATE OF attention ON runs WHEN NEW.attention != OLD.attention BEGIN
     SELECT RAISE(ABORT, 'a run is an attention check from its beginning or never');
 END;
-CREATE TRIGGER attention_kept BEFORE DELETE ON attention BEGIN
+CREATE TRIGGER attention_kept BEFORE DELETE ON attention_checks BEGIN
     SELECT RAISE(ABORT, 'an attention check stays one');
 END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
@@ -536,7 +538,7 @@ CREATE TRIGGER audit_chained BEFORE INSERT ON audit BEGIN
     SELECT RAISE(ABORT, 'the entry does not continue the audit')
     WHERE NEW.seq != (SELECT coalesce(max(seq), 0) + 1 FROM audit)
         OR NEW.hash != chained(coalesce((SELECT hash FROM audit WHERE seq = NEW.seq - 1), ''),
-            NEW.seq, NEW.at, NEW.kind, NEW.actor, NEW.run, NEW.review, NEW.body);
+            NEW.seq, NEW.at, NEW.kind, NEW.actor, NEW.actor_kind, NEW.run, NEW.review, NEW.body);
 END;
 CREATE TRIGGER runs_made AFTER INSERT ON runs BEGIN INSERT INTO changes (run) VALUES (NEW.id); END;
 CREATE TRIGGER runs_changed AFTER UPDATE ON runs BEGIN INSERT INTO changes (run) VALUES (NEW.id); END;
@@ -549,15 +551,15 @@ CREATE TRIGGER feedback_withdrawn AFTER UPDATE OF withdrawn_at ON feedback BEGIN
     INSERT INTO changes (run, review) VALUES (NEW.run, NEW.review);
 END;
 CREATE TRIGGER history_follows AFTER UPDATE OF superseded ON decisions WHEN NEW.superseded != OLD.superseded BEGIN
-    UPDATE history SET standing = NOT NEW.superseded WHERE decision = NEW.id;
+    UPDATE history SET in_force = NOT NEW.superseded WHERE decision = NEW.id;
 END;
-CREATE TRIGGER history_counted AFTER UPDATE OF standing ON history WHEN NEW.standing != OLD.standing BEGIN
+CREATE TRIGGER history_counted AFTER UPDATE OF in_force ON history WHEN NEW.in_force != OLD.in_force BEGIN
     INSERT OR IGNORE INTO cells (scope, agent, tool, actor, actor_key, rule)
     SELECT scope, agent, tool, actor, actor_key, rule FROM counted_in WHERE decision = NEW.decision;
 
     INSERT INTO tallies (scope, grain, measure, day, cell, value, count)
     SELECT c.scope, g.value, m.measure, CASE g.value WHEN 0 THEN 0 WHEN 1 THEN m.day ELSE m.week END, c.id, m.value,
-        NEW.standing - OLD.standing
+        NEW.in_force - OLD.in_force
     FROM counted_in i CROSS JOIN cells c CROSS JOIN measures m CROSS JOIN json_each('[0, 1, 7]') g
     WHERE i.decision = NEW.decision AND m.decision = NEW.decision
         AND c.scope = i.scope AND c.agent = i.agent AND c.tool = i.tool AND c.actor_key = i.actor_key AND c.rule = i.rule
@@ -568,7 +570,7 @@ CREATE TRIGGER history_counted AFTER UPDATE OF standing ON history WHEN NEW.stan
     SELECT c.scope, g.value, CASE g.value WHEN 0 THEN 0 WHEN 1 THEN n.day ELSE n.week END, c.id,
         min(19, CAST(n.confidence * 20 AS INTEGER)), n.sign, n.sign * n.confidence, n.sign * n.confidence * n.confidence,
         n.sign * n.good, n.sign * n.good * n.confidence
-    FROM (SELECT *, NEW.standing - OLD.standing AS sign, kind = 'approve' AS good FROM countable
+    FROM (SELECT *, NEW.in_force - OLD.in_force AS sign, kind = 'approve' AS good FROM countable
             WHERE decision = NEW.decision AND is_person AND confidence IS NOT NULL) n
         CROSS JOIN counted_in i CROSS JOIN cells c CROSS JOIN json_each('[0, 1, 7]') g
     WHERE i.decision = NEW.decision AND i.scope IN ('tool', 'each')
@@ -577,7 +579,7 @@ CREATE TRIGGER history_counted AFTER UPDATE OF standing ON history WHEN NEW.stan
         confidence = confidence + excluded.confidence, squares = squares + excluded.squares, good = good + excluded.good,
         believed_good = believed_good + excluded.believed_good;
 END;
-CREATE TRIGGER history_teaches AFTER UPDATE OF standing ON history  -- lessons are drawn anew from what was refused or corrected
-WHEN NEW.standing != OLD.standing AND NEW.kind IN ('edit', 'reject') AND NEW.actor_kind = 'person' BEGIN
-    INSERT INTO unlearnt (agent, tool) VALUES (NEW.agent, NEW.tool) ON CONFLICT (agent, tool) DO UPDATE SET news = news + 1;
+CREATE TRIGGER history_teaches AFTER UPDATE OF in_force ON history  -- lessons are drawn anew from what was refused or corrected
+WHEN NEW.in_force != OLD.in_force AND NEW.kind IN ('edit', 'reject') AND NEW.actor_kind = 'person' BEGIN
+    INSERT INTO lessons_due (agent, tool) VALUES (NEW.agent, NEW.tool) ON CONFLICT (agent, tool) DO UPDATE SET news = news + 1;
 END;

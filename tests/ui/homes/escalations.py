@@ -53,7 +53,7 @@ async def add_escalations(store: Store, project: int, now: float) -> list[int]:
     await eve.reviews.decide(await eve.reviews.get(second), {0: Answer(DecisionKind.APPROVE)})
     await store.db.execute("UPDATE endorsements SET at = ?", (now - 60,))
     await store.db.execute("UPDATE escalations SET at = ?, acknowledged_at = ?", (now - 120, now - 30))
-    await store.db.execute("UPDATE looks SET first_at = ?, last_at = ?", (now - 100, now - 40))
+    await store.db.execute("UPDATE review_views SET first_at = ?, last_at = ?", (now - 100, now - 40))
     await store.db.execute("UPDATE decisions SET at = ?", (now - 86400,))
     await store.db.execute("UPDATE reviews SET opened_at = ? WHERE state = 'open'", (now - 1200,))
     await store.db.execute(

@@ -74,7 +74,7 @@ async def _add_decision(store: Store, project: int, at: float, chance: random.Ra
     await _insert(
         store, "decisions", review=review, slot=0, kind=kind, args=None if final is None else canonical_json.dumps(final), message=message,
         actor=who, actor_kind="policy" if by_policy else "person", actor_key=person_key(who), digest=digest, at=at, effective_at=at,
-        looked_ms=None if by_policy else looked, effect=digest if final is None else digest_of(tool, final), agent=agent, tool=tool,
+        viewed_ms=None if by_policy else looked, effect=digest if final is None else digest_of(tool, final), agent=agent, tool=tool,
     )  # fmt: skip
     await store.db.execute(
         "UPDATE reviews SET state = 'applied', decided_at = :at, effective_at = :at, applied_at = :at, decided_by = :who, "

@@ -198,14 +198,14 @@ async def test_who_looked_and_for_how_long(start_console: StartConsole) -> None:
     async with start_console() as ann:
         await ann.pilot.pause(0.9)
         [look] = await ann.bob.reviews.views(ann.review_ids[MAIL])
-        assert look.reviewer == "ann" and look.looked_ms >= 700
+        assert look.reviewer == "ann" and look.viewed_ms >= 700
         await ann.press("j", "j", "j")
         await ann.settle()
-        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms > look.looked_ms
+        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].viewed_ms > look.viewed_ms
         assert await ann.bob.reviews.views(ann.review_ids[SQL]) == []
     async with start_console("empty") as again:
-        looks = await again.bob.reviews.views(ann.review_ids[BATCH])
-        assert not looks or looks[0].looked_ms >= 700
+        views = await again.bob.reviews.views(ann.review_ids[BATCH])
+        assert not views or views[0].viewed_ms >= 700
 
 
 async def test_a_list_alone_is_no_look(start_console: StartConsole) -> None:
@@ -216,9 +216,9 @@ async def test_a_list_alone_is_no_look(start_console: StartConsole) -> None:
         await ann.pilot.pause(0.9)
         assert len(await ann.bob.reviews.views(ann.review_ids[MAIL])) == 1
         await ann.press("escape")
-        stored = (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms
+        stored = (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].viewed_ms
         await ann.pilot.pause(0.9)
-        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].looked_ms == stored
+        assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].viewed_ms == stored
 
 
 async def test_similar_ones_and_people(start_console: StartConsole) -> None:

@@ -43,8 +43,8 @@ async def test_approve(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("a")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "approve", None, None)]
-        actor, looked = await console.store.one("SELECT actor, looked_ms FROM decisions")
-        assert actor == "ann" and looked >= 400
+        actor, viewed = await console.store.one("SELECT actor, viewed_ms FROM decisions")
+        assert actor == "ann" and viewed >= 400
         assert "✓ approved by you" in console.screen_text()
         assert console.app.query_one(QueueList).cursor == console.review_ids[SQL]
 
@@ -99,7 +99,7 @@ async def test_reject_in_own_words_kept_over_escape(start_console: StartConsole)
 
 async def test_edit_arrives_exactly(start_console: StartConsole) -> None:
     async with start_console() as console:
-        before = console.app.query_one(QueueView).pane.looked_ms
+        before = console.app.query_one(QueueView).pane.viewed_ms
         await console.press("e")
         await console.pilot.pause(0.4)
         edited = '{"to": "x@example.com", "subject": "\\u202e é\\n", "body": "1.0"}'
@@ -110,8 +110,8 @@ async def test_edit_arrives_exactly(start_console: StartConsole) -> None:
         ((slot, kind, args, _),) = await console.decisions_of(console.review_ids[MAIL])
         assert (slot, kind) == (0, "edit")
         assert json.loads(str(args)) == json.loads(edited)
-        (looked,) = await console.store.one("SELECT looked_ms FROM decisions")
-        assert looked >= before + 700  # time in the dialog is looking, too
+        (viewed,) = await console.store.one("SELECT viewed_ms FROM decisions")
+        assert viewed >= before + 700  # time in the dialog is looking, too
 
 
 async def test_bad_edits_are_kept_and_explained(start_console: StartConsole) -> None:

@@ -46,7 +46,7 @@ async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with start_console("nothing") as console:
-        await attention_checks.approve_mails(console.store, console.project, 4, looked_ms=100)
+        await attention_checks.approve_mails(console.store, console.project, 4, viewed_ms=100)
         await ask(console, 60, "reversible")
         await console.press("a")
         await told(console, "5 of your last 5 decisions were faster than they can be read; take your time")
@@ -107,5 +107,5 @@ async def test_an_attention_check_is_told_at_once_and_one_key_away(start_console
             assert "it would never have run" in await console.until_shown("Attention check", said, "What was wrong:")
             await console.press("a", "enter")  # a key that was meant for the next review decides nothing here
             assert len(console.app.screen_stack) == 1
-        assert (await console.store.one("SELECT count(*), sum(caught) FROM attention")) == (3, 2)
+        assert (await console.store.one("SELECT count(*), sum(caught) FROM attention_checks")) == (3, 2)
         assert (await console.store.one("SELECT count(*) FROM reviews WHERE state = 'open'")) == (0,)

@@ -16,7 +16,7 @@ from textual.widgets import TextArea
 
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Call, HandBack, Run, RunState, TakeOver
+from hitl_tui.model import Call, HandBack, Run, RunState, Takeover
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
@@ -42,7 +42,7 @@ async def mails(start_console: StartConsole, size: tuple[int, int] = (120, 36), 
         yield console
 
 
-async def over(console: ConsoleDriver, run: int = ONE) -> TakeOver:
+async def over(console: ConsoleDriver, run: int = ONE) -> Takeover:
     """The run's last take-over, as the store has it."""
     found = await console.bob.takeovers.latest(run)
     assert found is not None
@@ -390,7 +390,7 @@ async def console_of(who: Reviewer, run: Run) -> AsyncIterator[ConsoleDriver]:
             yield console
 
 
-async def handed_back(console: ConsoleDriver, run: Run) -> TakeOver:
+async def handed_back(console: ConsoleDriver, run: Run) -> Takeover:
     """`ctrl+b`, and what came of it, once the workspace is left or the plan is back in it."""
     await console.press("ctrl+b")
     for _ in range(600):

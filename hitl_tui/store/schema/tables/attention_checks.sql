@@ -1,4 +1,4 @@
-CREATE TABLE attention (  -- reviews that are attention checks: clearly wrong, and never sent to an agent
+CREATE TABLE attention_checks (  -- reviews that are attention checks: clearly wrong, and never sent to an agent
     review INTEGER PRIMARY KEY REFERENCES reviews,
     source INTEGER NOT NULL,  -- the review that its action was made from
     wrong TEXT NOT NULL,  -- what is clearly wrong about it, as a clause

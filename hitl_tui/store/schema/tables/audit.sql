@@ -2,7 +2,8 @@ CREATE TABLE audit (  -- append-only; each hash covers the row and the hash befo
     seq INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     kind TEXT NOT NULL,
-    actor TEXT NOT NULL,
+    actor TEXT NOT NULL,  -- empty for the program itself
+    actor_kind TEXT NOT NULL,  -- an `ActorKind`
     run INTEGER,
     review INTEGER,
     body TEXT NOT NULL,

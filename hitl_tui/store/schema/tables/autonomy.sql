@@ -4,7 +4,8 @@ CREATE TABLE autonomy (  -- every change of a level; the last one of an agent's 
     tool TEXT NOT NULL,
     was TEXT NOT NULL,
     level TEXT NOT NULL,
-    actor TEXT NOT NULL,  -- a person, or `autonomy` where it was lowered automatically
+    actor TEXT NOT NULL,  -- a person, or `autonomy` where it changed automatically
+    actor_kind TEXT NOT NULL,  -- an `ActorKind`
     at REAL NOT NULL,
     why TEXT NOT NULL,
     evidence TEXT NOT NULL DEFAULT '{}',

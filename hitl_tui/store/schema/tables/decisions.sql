@@ -14,7 +14,7 @@ CREATE TABLE decisions (
     effect TEXT,  -- digest of what the decision makes happen
     at REAL NOT NULL,
     effective_at REAL NOT NULL,  -- until then it can be undone
-    looked_ms INTEGER,
+    viewed_ms INTEGER,
     superseded INTEGER NOT NULL DEFAULT 0,  -- undone, or decided again before the whole review was
     undone_at REAL,  -- superseded because it was undone
     doubtful INTEGER NOT NULL DEFAULT 0,  -- it may have had its effect, and that is asked again
@@ -37,7 +37,7 @@ CREATE TABLE endorsements (  -- approvals before the last one that is needed; th
     digest TEXT NOT NULL,
     effect TEXT NOT NULL,  -- digest of what it makes happen: two people must mean the same
     at REAL NOT NULL,
-    looked_ms INTEGER,
+    viewed_ms INTEGER,
     withdrawn_at REAL
 );
 CREATE UNIQUE INDEX endorsements_one ON endorsements (review, slot, actor_key) WHERE withdrawn_at IS NULL;

@@ -18,7 +18,7 @@ CREATE INDEX escalations_review ON escalations (review);
 CREATE INDEX escalations_new ON escalations (id) WHERE NOT taken_up;
 CREATE INDEX escalations_next ON escalations (next_at) WHERE acknowledged_at IS NULL AND next_at IS NOT NULL;
 
-CREATE TABLE notices (  -- one for each channel that an escalation is announced by
+CREATE TABLE notifications (  -- one for each channel that an escalation is announced by
     id INTEGER PRIMARY KEY,
     escalation INTEGER NOT NULL REFERENCES escalations,
     channel TEXT NOT NULL,  -- `desktop`, `command`, or `url:` and a hash: an address holds secrets
@@ -29,5 +29,5 @@ CREATE TABLE notices (  -- one for each channel that an escalation is announced 
     worker TEXT,
     ended_at REAL
 );
-CREATE UNIQUE INDEX notices_once ON notices (escalation, channel);
-CREATE INDEX notices_due ON notices (due_at) WHERE state IN ('due', 'sending');
+CREATE UNIQUE INDEX notifications_once ON notifications (escalation, channel);
+CREATE INDEX notifications_due ON notifications (due_at) WHERE state IN ('due', 'sending');

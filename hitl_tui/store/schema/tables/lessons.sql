@@ -19,7 +19,7 @@ CREATE TABLE lessons (  -- drawn from people's rejections and corrections of a t
 CREATE UNIQUE INDEX lessons_topic ON lessons (agent, tool, topic);
 CREATE INDEX lessons_rev ON lessons (rev);
 
-CREATE TABLE unlearnt (  -- tools with rejections or corrections made or undone since lessons were drawn from them
+CREATE TABLE lessons_due (  -- tools with rejections or corrections made or undone since lessons were drawn from them
     agent TEXT NOT NULL,
     tool TEXT NOT NULL,
     news INTEGER NOT NULL DEFAULT 1,

@@ -76,13 +76,13 @@ CREATE TABLE actions (
     PRIMARY KEY (review, slot)
 ) WITHOUT ROWID;
 
-CREATE TABLE looks (  -- who has seen a review
+CREATE TABLE review_views (  -- who has seen a review
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
     reviewer TEXT NOT NULL,
     reviewer_key TEXT NOT NULL,
     first_at REAL NOT NULL,
     last_at REAL NOT NULL,
-    looked_ms INTEGER NOT NULL
+    viewed_ms INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX looks_once ON looks (review, reviewer_key);
+CREATE UNIQUE INDEX review_views_once ON review_views (review, reviewer_key);

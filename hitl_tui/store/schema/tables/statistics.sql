@@ -12,7 +12,7 @@ CREATE UNIQUE INDEX cells_once ON cells (scope, agent, tool, actor_key, rule);
 CREATE TABLE tallies (  -- counters, updated as history grows, so that nothing scans it
     scope TEXT NOT NULL,  -- the cell's
     grain INTEGER NOT NULL,  -- days counted together: 1, 7 from a Monday on, or 0 for all time
-    measure TEXT NOT NULL,  -- `decided`, `waited`, `looked`, `about` (waited, in buckets four times as wide), `edited`, `reason`
+    measure TEXT NOT NULL,  -- `decided`, `waited`, `viewed`, `about` (waited, in buckets four times as wide), `edited`, `reason`
     day INTEGER NOT NULL,  -- the first of them, since 1970, UTC
     cell INTEGER NOT NULL,
     value NOT NULL,  -- a kind of decision, a bucket of time, the name of an argument, a reason
@@ -38,7 +38,7 @@ CREATE TABLE beliefs (  -- stated confidence against what people decided, in twe
 CREATE VIEW countable AS  -- what a decision adds to the counters
 SELECT h.decision, h.agent, h.tool, h.actor, h.actor_key, h.rule, h.kind, h.actor_kind = 'person' AS is_person,
     CAST(h.at / 86400 AS INTEGER) AS day, (CAST(h.at / 86400 AS INTEGER) + 3) / 7 * 7 - 3 AS week,
-    bucket(h.at - h.opened_at) AS waited, CASE WHEN h.looked_ms IS NOT NULL THEN bucket(h.looked_ms / 1000.0) END AS looked,
+    bucket(h.at - h.opened_at) AS waited, CASE WHEN h.viewed_ms IS NOT NULL THEN bucket(h.viewed_ms / 1000.0) END AS viewed,
     CASE WHEN h.confidence BETWEEN 0 AND 1 THEN h.confidence END AS confidence,
     CASE h.kind WHEN 'edit' THEN edited(a.args, d.args) ELSE '[]' END AS edited,
     CASE h.kind WHEN 'reject' THEN worded(d.message) ELSE '' END AS reason
@@ -48,7 +48,7 @@ CREATE VIEW measures AS  -- the same, a row for each value that is counted; `+` 
 SELECT decision, day, week, 'decided' AS measure, +kind AS value FROM countable
 UNION ALL SELECT decision, day, week, 'waited', waited FROM countable WHERE is_person AND waited IS NOT NULL
 UNION ALL SELECT decision, day, week, 'about', waited / 4 FROM countable WHERE is_person AND waited IS NOT NULL
-UNION ALL SELECT decision, day, week, 'looked', looked FROM countable WHERE is_person AND looked IS NOT NULL
+UNION ALL SELECT decision, day, week, 'viewed', viewed FROM countable WHERE is_person AND viewed IS NOT NULL
 UNION ALL SELECT decision, day, week, 'edited', e.value FROM countable, json_each(edited) e WHERE is_person AND edited != '[]'
 UNION ALL SELECT decision, day, week, 'reason', reason FROM countable WHERE is_person AND reason != '';
 

@@ -1,6 +1,6 @@
 -- An attention check is never sent to an agent, whatever program writes.
 CREATE TRIGGER attention_never_sent BEFORE UPDATE OF submitted_by, submitted_at ON reviews
-WHEN (NEW.submitted_by IS NOT NULL OR NEW.submitted_at IS NOT NULL) AND EXISTS (SELECT 1 FROM attention WHERE review = NEW.id) BEGIN
+WHEN (NEW.submitted_by IS NOT NULL OR NEW.submitted_at IS NOT NULL) AND EXISTS (SELECT 1 FROM attention_checks WHERE review = NEW.id) BEGIN
     SELECT RAISE(ABORT, 'an attention check is never sent to any agent');
 END;
 
@@ -21,6 +21,6 @@ CREATE TRIGGER attention_stays BEFORE UPDATE OF attention ON runs WHEN NEW.atten
     SELECT RAISE(ABORT, 'a run is an attention check from its beginning or never');
 END;
 
-CREATE TRIGGER attention_kept BEFORE DELETE ON attention BEGIN
+CREATE TRIGGER attention_kept BEFORE DELETE ON attention_checks BEGIN
     SELECT RAISE(ABORT, 'an attention check stays one');
 END;
