@@ -67,7 +67,7 @@ async def reviewer(author: Author) -> AsyncIterator[Reviewer]:
         yield found
 
 
-async def test_another_question_gets_no_answer_meant_for_the_first(author: Author, reviewer: Reviewer) -> None:
+async def test_answer_when_the_question_changed_with_the_code_is_not_given(author: Author, reviewer: Reviewer) -> None:
     run = await reviewer.launch("graph", text="go")
     review = await reviewer.open_review(run)
     author.write("pay 10000?")
@@ -83,7 +83,7 @@ async def test_another_question_gets_no_answer_meant_for_the_first(author: Autho
     assert [d for d in reviewer.effects(run) if d["did"] == "answered"] == [{"did": "answered", "question": "pay 10000?", "answer": "no"}]
 
 
-async def test_the_same_question_of_new_code_is_answered(author: Author, reviewer: Reviewer) -> None:
+async def test_answer_when_the_code_changed_but_not_the_question_is_given(author: Author, reviewer: Reviewer) -> None:
     run = await reviewer.launch("graph", text="go")
     review = await reviewer.open_review(run)
     author.write("pay 10?", more="# a remark\n")
@@ -94,7 +94,7 @@ async def test_the_same_question_of_new_code_is_answered(author: Author, reviewe
     assert [d["answer"] for d in reviewer.effects(run) if d["did"] == "answered"] == [True]
 
 
-async def test_a_restart_without_a_change_asks_nothing_again(author: Author, reviewer: Reviewer) -> None:
+async def test_restart_without_a_code_change_asks_nothing_again(author: Author, reviewer: Reviewer) -> None:
     run = await reviewer.launch("graph", text="go")
     review = await reviewer.open_review(run)
     author.restart()
@@ -103,7 +103,7 @@ async def test_a_restart_without_a_change_asks_nothing_again(author: Author, rev
     assert [d["did"] for d in reviewer.effects(run)] == ["asks", "asks", "answered", "rests"], "as often as LangGraph itself runs it"
 
 
-async def test_a_gate_is_not_passed_by_a_change(author: Author, reviewer: Reviewer) -> None:
+async def test_gate_when_the_code_changed_is_not_passed(author: Author, reviewer: Reviewer) -> None:
     author.write("pay 10?", options='interrupt_before=["rest"]')
     author.restart()
     run = await reviewer.launch("graph", text="go")

@@ -17,7 +17,7 @@ def back(note: str = "shorter", **left: object) -> Answer:
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react"])
-async def test_the_agent_reads_the_note_and_the_arguments_as_they_were_left(pauses: Reviewer, agent: str) -> None:
+async def test_revise_passes_note_and_edited_arguments_to_the_agent(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("send", {"to": "bob"})])
     await pauses.decide(await pauses.open_review(run), back())
     (told,) = tool_results(await pauses.result_of(run))["send"]
@@ -25,14 +25,14 @@ async def test_the_agent_reads_the_note_and_the_arguments_as_they_were_left(paus
     assert pauses.effects(run) == []
 
 
-async def test_arguments_left_as_they_were_are_not_repeated(pauses: Reviewer) -> None:
+async def test_revise_without_edits_does_not_repeat_the_arguments(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("send", {"to": "bob"})])
     await pauses.decide(await pauses.open_review(run), back(to="bob"))
     (told,) = tool_results(await pauses.result_of(run))["send"]
     assert "as the reviewer left them" not in told
 
 
-async def test_versions_are_the_calls_sent_back_since_something_else_was_decided(pauses: Reviewer) -> None:
+async def test_versions_list_the_calls_sent_back_since_another_decision(pauses: Reviewer) -> None:
     send = ("send", {"to": "bob"})
     run = await pauses.launch("batched", [send, ("delete", {"path": "p"})], [send], [send], [send])
     first = await pauses.open_review(run)
@@ -53,7 +53,7 @@ async def test_versions_are_the_calls_sent_back_since_something_else_was_decided
     assert (await pauses.inbox.reviews.get(fourth.row.id)).row.decided == "rejected by ann"
 
 
-async def test_where_the_graph_reads_no_reason_there_is_no_other_pass(pauses: Reviewer) -> None:
+async def test_revise_when_the_graph_reads_no_reason_is_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_before", given={})
     with pytest.raises(Refused, match="takes no other pass"):
         await pauses.decide(await pauses.open_review(run), back())

@@ -113,7 +113,7 @@ class Odd:
 
 @examples(2)
 @given(JSON | near_misses() | SHAPES, JSON | DECISIONS)
-def test_whatever_is_asked_becomes_actions_that_can_be_answered(value: Any, schema: Any) -> None:
+def test_any_payload_becomes_actions_that_can_be_answered(value: Any, schema: Any) -> None:
     _, actions = normalise(value, "node", {}, schema)
     assert [a.slot for a in actions] == list(range(len(actions)))
     for action in actions:
@@ -126,7 +126,7 @@ def test_whatever_is_asked_becomes_actions_that_can_be_answered(value: Any, sche
 
 @examples(2)
 @given(JSON | near_misses() | SHAPES, ANSWERS)
-def test_an_answer_is_refused_or_can_be_sent(value: Any, answer: Answer) -> None:
+def test_any_answer_is_refused_or_can_be_sent(value: Any, answer: Answer) -> None:
     kind, actions = normalise(value, "node", {})
     try:
         for action in actions:
@@ -153,7 +153,7 @@ def fitting(kind: DecisionKind, args: Any) -> Answer:
 
 
 @given(CALLS, st.data())
-def test_what_is_offered_for_a_batch_its_middleware_takes(value: Any, data: st.DataObject) -> None:
+def test_decisions_offered_for_a_batch_are_accepted_by_the_middleware(value: Any, data: st.DataObject) -> None:
     kind, actions = normalise(value, "node", {})
     assert kind is PauseKind.TOOL_CALLS
     chosen = [data.draw(st.sampled_from(action.allowed)) for action in actions]
@@ -174,7 +174,7 @@ def test_what_is_offered_for_a_batch_its_middleware_takes(value: Any, data: st.D
 
 
 @given(ELICITATIONS, st.data())
-def test_what_is_offered_for_an_elicitation_its_protocol_takes(value: Any, data: st.DataObject) -> None:
+def test_decisions_offered_for_an_elicitation_follow_the_protocol(value: Any, data: st.DataObject) -> None:
     """By the rules of `langchain.mcp.elicitation`: an answer for each key, and content of `MCPFormContent`."""
     content: TypeAdapter[Any] = TypeAdapter(dict[str, str | int | float | bool | list[str] | None] | None)
     kind, actions = normalise(value, "node", {})
@@ -201,7 +201,7 @@ def test_what_is_offered_for_an_elicitation_its_protocol_takes(value: Any, data:
 
 
 @given(LETTERS)
-def test_what_is_offered_for_a_letter_its_config_allows(value: Any) -> None:
+def test_decisions_offered_for_agent_inbox_follow_its_config(value: Any) -> None:
     kind, actions = normalise(value, "node", {})
     words = {"approve": "accept", "edit": "edit", "reject": "ignore", "respond": "response"}
     if not all(any(request["config"].values()) for request in value):
@@ -269,7 +269,7 @@ CALL = st.sampled_from(["plan", "count"]).flatmap(lambda name: st.tuples(st.just
 
 @examples(0.3)
 @given(st.sampled_from(["batched", "per_call"]), st.lists(CALL, min_size=1, max_size=3), ALLOWED, st.data())
-def test_what_is_offered_a_real_agent_takes(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
+def test_decisions_offered_are_accepted_by_a_real_agent(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
     """Every decision that is offered and passes the check leads to the run's end, and only what was approved has run, as approved."""
     gated: Any = {name: {"allowed_decisions": allowed} for name in ("plan", "count")}
     agent = create_agent(
@@ -305,12 +305,12 @@ def _done(name: str, args: Any) -> Any:
 
 
 @given(JSON, JSON)
-def test_any_schema_at_all_is_no_reason_to_fail(value: Any, schema: Any) -> None:
+def test_any_schema_is_checked_without_an_exception(value: Any, schema: Any) -> None:
     assert isinstance(schema_problem(value, schema), str)
 
 
 @given(st.text())
-def test_typed_json_is_read_or_refused(text: str) -> None:
+def test_typed_json_is_parsed_or_refused(text: str) -> None:
     try:
         canonical_json.loads(text)
     except Refused as error:
@@ -322,13 +322,13 @@ def test_typed_json_is_read_or_refused(text: str) -> None:
     [Odd(), {1: 2}, {None: Odd()}, b"bytes", {1, 2}, (1, (2,)), float("inf"), 10**5000, [10**5000], object, DecisionKind.EDIT],
     ids=lambda value: type(value).__name__,
 )
-def test_values_that_are_no_json_are_shown(value: Any) -> None:
+def test_values_without_a_json_form_are_shown(value: Any) -> None:
     kind, (action,) = normalise(value, "node", {})
     assert kind is PauseKind.QUESTION
     assert canonical_json.dumps(action.args)
 
 
-def test_a_value_nested_without_end_is_shown() -> None:
+def test_value_that_contains_itself_is_shown() -> None:
     endless: list[Any] = []
     endless.append(endless)
     _, (action,) = normalise(endless, "node", {})
@@ -397,7 +397,7 @@ def test_edit_when_the_agents_own_values_break_the_schema_is_checked_for_what_wa
             check(PauseKind.TOOL_CALLS, action, Answer(DecisionKind.EDIT, edited))
 
 
-def test_half_of_a_known_shape_gets_no_bare_true_or_false() -> None:
+def test_incomplete_known_shape_offers_no_approve_or_reject() -> None:
     for value in (
         {"action_requests": [{"name": "a", "args": {}}], "review_configs": []},
         {"action_requests": [{"name": "a", "args": {}}], "review_configs": [{"allowed_decisions": ["fly"]}]},

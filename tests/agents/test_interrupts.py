@@ -46,7 +46,9 @@ def kinds(review: Review) -> set[str]:
     ],
     ids=["approve", "edit", "reject", "reject without reason", "respond"],
 )
-async def test_one_call(pauses: Reviewer, agent: str, answer: Answer, ran: list[dict[str, Any]], result: str) -> None:
+async def test_single_call_can_be_approved_edited_rejected_and_answered(
+    pauses: Reviewer, agent: str, answer: Answer, ran: list[dict[str, Any]], result: str
+) -> None:
     run = await pauses.launch(agent, [LETTER])
     review = await pauses.open_review(run)
     assert (review.actions[0].name, review.actions[0].args) == LETTER
@@ -61,7 +63,7 @@ async def test_one_call(pauses: Reviewer, agent: str, answer: Answer, ran: list[
     assert await pauses.review_states(run) == ["applied"]
 
 
-async def test_a_batch_is_decided_call_by_call(pauses: Reviewer) -> None:
+async def test_batch_is_decided_call_by_call(pauses: Reviewer) -> None:
     calls = [("send", {"to": n}) for n in ("a", "b", "c", "d")]
     run = await pauses.launch("batched", [*calls[:2], ("look", {"path": "x"}), *calls[2:], ("delete", {"path": "y"})])
     review = await pauses.open_review(run)
@@ -107,7 +109,7 @@ async def test_parallel_calls_are_decided_one_at_a_time(pauses: Reviewer) -> Non
     assert len(shown) == len(set(shown)) == 4, f"each result is told once: {shown}"
 
 
-async def test_rounds_follow_each_other(pauses: Reviewer) -> None:
+async def test_calls_of_later_turns_are_asked_in_order(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [LETTER], [("look", {"path": "p"})], [("send", {"to": "zoe"})])
     await pauses.decide(await pauses.open_review(run), approve())
     review = await pauses.open_review(run)
@@ -163,7 +165,7 @@ async def test_proposals_are_shown_exactly(pauses: Reviewer, agent: str) -> None
     ],
     ids=lambda answer: ascii([answer.kind.value, answer.args, answer.message]),
 )
-async def test_wrong_decisions_are_refused_before_anything_is_stored(pauses: Reviewer, agent: str, answer: Answer) -> None:
+async def test_invalid_decisions_are_refused_before_anything_is_stored(pauses: Reviewer, agent: str, answer: Answer) -> None:
     run = await pauses.launch(agent, [LETTER])
     review = await pauses.open_review(run)
     with pytest.raises(Refused):
@@ -199,7 +201,7 @@ async def test_edit_when_other_arguments_have_no_json_form_leaves_them_exact(pau
     assert pauses.effects(run) == [{"did": "store", "data": {"odd": odd, "item": "b"}}]
 
 
-async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
+async def test_edit_nested_too_deeply_to_store_is_refused(pauses: Reviewer) -> None:
     deep: Any = []
     for _ in range(300):
         deep = [deep]
@@ -214,7 +216,7 @@ async def test_an_edit_too_deep_to_store_is_refused(pauses: Reviewer) -> None:
 
 @pytest.mark.parametrize("agent", ["react", "gated_agent"])
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
-async def test_a_tool_gate_takes_any_mix(pauses: Reviewer, agent: str, order: int) -> None:
+async def test_tool_gate_accepts_any_mix_of_decisions(pauses: Reviewer, agent: str, order: int) -> None:
     answers = [("a", approve()), ("b", edit(to="b2")), ("c", reject("never c")), ("d", respond("d was told"))]
     answers = answers[order:] + answers[:order]
     run = await pauses.launch(agent, [("send", {"to": name}) for name, _ in answers], [("look", {"path": "p"})])
@@ -235,7 +237,7 @@ async def test_a_tool_gate_takes_any_mix(pauses: Reviewer, agent: str, order: in
 
 
 @pytest.mark.parametrize("answers", [[reject("no"), respond("never mind")], [approve(), reject("no")], [approve(), approve()]], ids=len)
-async def test_a_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answers: list[Answer]) -> None:
+async def test_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answers: list[Answer]) -> None:
     """The graph is gated before its tools and before its model: refused calls lead to the model's gate, and not through it."""
     run = await pauses.launch("react_twice", [("send", {"to": "a"}), ("send", {"to": "b"})])
     gate = await pauses.open_review(run)
@@ -257,7 +259,7 @@ async def test_a_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answ
         ("gate_every", ["draft", "publish"], ["draft", "publish"]),
     ],
 )
-async def test_other_gates(pauses: Reviewer, agent: str, stops: list[str], ran: list[str]) -> None:
+async def test_gates_before_and_after_nodes_are_asked(pauses: Reviewer, agent: str, stops: list[str], ran: list[str]) -> None:
     run = await pauses.launch(agent, given={"text": "hi"})
     for node in stops:
         review = await pauses.open_review(run)
@@ -271,7 +273,7 @@ async def test_other_gates(pauses: Reviewer, agent: str, stops: list[str], ran: 
 
 
 @pytest.mark.parametrize("agent", ["gate_before", "gate_after", "gate_every", "gate_inside"])
-async def test_a_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> None:
+async def test_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, given={"text": "hi"})
     review = await pauses.open_review(run)
     before = pauses.effects(run)
@@ -280,7 +282,7 @@ async def test_a_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> Non
     assert pauses.effects(run) == before
 
 
-async def test_a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected(pauses: Reviewer) -> None:
+async def test_gate_before_a_reviewing_node_runs_nothing_rejected(pauses: Reviewer) -> None:
     """Refusals written there would not keep the ToolNode behind it from running the calls: it is a plain gate, which says what waits."""
     run = await pauses.launch("gate_reviewed", [LETTER])
     gate = await pauses.open_review(run)
@@ -291,7 +293,7 @@ async def test_a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected(paus
     assert pauses.effects(run) == []
 
 
-async def test_a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Reviewer) -> None:
+async def test_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_hidden", [LETTER])
     await pauses.open_review(run)
     await pauses.inbox.runs.cancel(run.id)
@@ -303,7 +305,7 @@ async def test_a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry(pauses: Revi
     assert [entry["did"] for entry in pauses.effects(run)] == ["send"]
 
 
-async def test_a_gate_inside_a_subgraph(pauses: Reviewer) -> None:
+async def test_gate_inside_a_subgraph_is_asked(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_inside", given={"text": "hi"})
     review = await pauses.open_review(run)
     assert (review.row.kind, review.node, review.path) == (PauseKind.GATE, "fill", ("inner",))
@@ -350,7 +352,7 @@ async def test_agent_inbox_accept_and_ignore(pauses: Reviewer) -> None:
     ]
 
 
-async def test_agent_inbox_allows_what_its_config_says(pauses: Reviewer) -> None:
+async def test_agent_inbox_offers_what_its_config_allows(pauses: Reviewer) -> None:
     config = {"allow_ignore": False, "allow_respond": False, "allow_edit": False, "allow_accept": True}
     run = await pauses.launch("letters", given={"text": "x", "config": config})
     review = await pauses.open_review(run)
@@ -385,14 +387,14 @@ async def test_any_value_can_be_answered(pauses: Reviewer, sent: Any) -> None:
     assert pauses.effects(run) == [{"did": "answered", "answer": sent}]
 
 
-async def test_text_and_json_at_once_are_refused(pauses: Reviewer) -> None:
+async def test_answer_with_text_and_json_is_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("anything", given={"value": "?"})
     with pytest.raises(Refused, match="not both"):
         await pauses.decide(await pauses.open_review(run), Answer(DecisionKind.RESPOND, {"a": 1}, "text"))
     await pauses.inbox.runs.cancel(run.id)
 
 
-async def test_choices_are_offered(pauses: Reviewer) -> None:
+async def test_choices_in_a_question_are_offered(pauses: Reviewer) -> None:
     run = await pauses.launch("function", given={"text": "abc"})
     review = await pauses.open_review(run)
     assert review.actions[0].choices == ("yes", "no", 3)
@@ -426,7 +428,7 @@ async def test_answers_fit_the_response_schema(pauses: Reviewer, schema: str, ba
     assert (await pauses.result_of(run))["answer"] == good
 
 
-async def test_two_questions_in_one_node(pauses: Reviewer) -> None:
+async def test_two_questions_in_one_node_are_asked_in_order(pauses: Reviewer) -> None:
     run = await pauses.launch("twice", given={})
     first = await pauses.open_review(run)
     await pauses.decide(first, respond("one"))
@@ -462,7 +464,7 @@ async def test_fanned_out_questions_are_decided_together(pauses: Reviewer) -> No
     assert len([d for d in pauses.effects(run) if d["did"] == "call"]) == 3
 
 
-async def test_a_question_two_subgraphs_down(pauses: Reviewer) -> None:
+async def test_question_two_subgraphs_down_is_asked(pauses: Reviewer) -> None:
     run = await pauses.launch("nested", given={"text": "x"})
     review = await pauses.open_review(run)
     assert (review.path, review.node) == (("outer", "middle"), "ask")
@@ -470,7 +472,7 @@ async def test_a_question_two_subgraphs_down(pauses: Reviewer) -> None:
     assert (await pauses.result_of(run))["answer"] == "here"
 
 
-async def test_what_ran_beside_a_question_does_not_run_again(pauses: Reviewer) -> None:
+async def test_node_that_ran_beside_a_question_does_not_run_again(pauses: Reviewer) -> None:
     run = await pauses.launch("beside", given={"text": "x"})
     await pauses.decide(await pauses.open_review(run), approve())
     state = await pauses.result_of(run)
@@ -478,7 +480,7 @@ async def test_what_ran_beside_a_question_does_not_run_again(pauses: Reviewer) -
     assert pauses.effects(run) == [{"did": "worker"}]
 
 
-async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
+async def test_poisoned_thread_is_asked_again(pauses: Reviewer) -> None:
     run = await pauses.launch("fussy", given={})
     review = await pauses.open_review(run)
     await pauses.decide(review, respond("bad"))
@@ -496,7 +498,7 @@ async def test_a_poisoned_thread_is_asked_anew(pauses: Reviewer) -> None:
     assert [d["answer"] for d in pauses.effects(run)] == ["bad", "good"]
 
 
-async def test_a_thread_poisoned_again_and_again_is_asked_anew_each_time(pauses: Reviewer) -> None:
+async def test_thread_poisoned_repeatedly_is_asked_again_each_time(pauses: Reviewer) -> None:
     run = await pauses.launch("fussy", given={})
     for answer in ("bad", "worse", "worst"):
         await pauses.decide(await pauses.open_review(run), respond(answer))
@@ -509,7 +511,7 @@ async def test_a_thread_poisoned_again_and_again_is_asked_anew_each_time(pauses:
     assert len(set(ids)) == 4
 
 
-async def test_a_tool_that_fails_after_approval(pauses: Reviewer) -> None:
+async def test_tool_that_fails_after_approval_fails_the_run(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [("burst", {"text": "no paper"})])
     await pauses.decide(await pauses.open_review(run), approve())
     failed = await pauses.wait(run, RunState.FAILED)
@@ -535,7 +537,7 @@ async def test_two_reviewers_decide_at_once(pauses: Reviewer) -> None:
         assert (await pauses.inbox.reviews.get(review.row.id)).decisions[0].actor == "bob"
 
 
-async def test_a_cancelled_run_asks_nothing_any_more(pauses: Reviewer) -> None:
+async def test_cancelled_run_closes_its_reviews(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [LETTER, LETTER])
     reviews = await pauses.open_reviews(run, 2)
     await pauses.inbox.runs.cancel(run.id)
@@ -555,7 +557,7 @@ async def test_a_cancelled_run_asks_nothing_any_more(pauses: Reviewer) -> None:
 # Size and odd text
 
 
-async def test_large_arguments_and_long_conversations(pauses: Reviewer) -> None:
+async def test_large_arguments_and_long_conversations_are_kept(pauses: Reviewer) -> None:
     body = "line of text\n" * 160_000
     run = await pauses.launch("batched", *[[("look", {"path": str(n)})] for n in range(4)], [("send", {"to": "x", "body": body})])
     review = await pauses.open_review(run)
@@ -572,7 +574,7 @@ async def test_large_arguments_and_long_conversations(pauses: Reviewer) -> None:
     await pauses.result_of(run)
 
 
-async def test_text_that_is_no_unicode_is_shown_and_kept(pauses: Reviewer) -> None:
+async def test_text_with_lone_surrogates_is_shown_and_kept(pauses: Reviewer) -> None:
     request = '[[["send", {"to": "a\\ud800b"}]]]'
     run = await pauses.launch("batched", given={"messages": [{"role": "user", "content": request}]})
     now = await pauses.wait(run, RunState.WAITING, RunState.FAILED)
@@ -593,7 +595,7 @@ async def deep(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
         yield reviewer
 
 
-async def test_a_deep_agent_and_its_sub_agent(deep: Reviewer) -> None:
+async def test_deep_agent_and_its_sub_agent_are_asked(deep: Reviewer) -> None:
     cleaner = {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}
     run = await deep.launch("deep", [("send", {"to": "a"})], [("look", {"path": "q"}), ("task", cleaner)])
     review = await deep.open_review(run)
@@ -620,7 +622,7 @@ async def test_edit_of_a_sub_agents_call_when_it_breaks_its_tools_schema_is_refu
     await deep.inbox.runs.cancel(run.id)
 
 
-async def test_two_sub_agents_at_once_are_told_apart(deep: Reviewer) -> None:
+async def test_two_parallel_sub_agents_have_separate_contexts(deep: Reviewer) -> None:
     tasks = [
         ("task", {"subagent_type": "cleaner", "description": '[[["look", {"path": "p"}], ["delete", {"path": "p"}]]]'}),
         ("task", {"subagent_type": "writer", "description": '[[["send", {"to": "w"}]]]'}),

@@ -33,41 +33,58 @@ from tests.support.harness import (
 OWN = "agents/langgraph_contract::"
 COVERED: dict[str, str] = {
     # 1.1 kinds
-    "1.1 A interrupt_before": "agents/interrupts::other_gates agents/interrupts::one_call agents/interrupts::a_rejected_gate_ends_the_run",
-    "1.1 B interrupt_after": "agents/interrupts::other_gates agents/nested_interrupts::a_gate_below",
+    "1.1 A interrupt_before": (
+        "agents/interrupts::gates_before_and_after_nodes_are_asked "
+        "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered "
+        "agents/interrupts::rejected_gate_ends_the_run"
+    ),
+    "1.1 B interrupt_after": (
+        "agents/interrupts::gates_before_and_after_nodes_are_asked "
+        "agents/nested_interrupts::gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews"
+    ),
     "1.1 C interrupt(value)": "agents/interrupts::any_value_can_be_asked agents/interrupts::any_value_can_be_answered",
-    "1.1 D middleware, batched": "agents/interrupts::one_call agents/interrupts::a_batch_is_decided_call_by_call",
-    "1.1 E middleware, per_call": "agents/interrupts::one_call agents/interrupts::parallel_calls_are_decided_one_at_a_time",
+    "1.1 D middleware, batched": (
+        "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered agents/interrupts::batch_is_decided_call_by_call"
+    ),
+    "1.1 E middleware, per_call": (
+        "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered "
+        "agents/interrupts::parallel_calls_are_decided_one_at_a_time"
+    ),
     "1.1 F agent-inbox schema": (
         "agents/interrupts::agent_inbox_questions_follow_each_other_in_one_node agents/interrupts::agent_inbox_accept_and_ignore"
     ),
-    "1.1 G MCP elicitation": "agents/mcp_elicitation::the_server_is_told agents/mcp_elicitation::questions_of_one_round_and_of_the_next",
+    "1.1 G MCP elicitation": (
+        "agents/mcp_elicitation::elicitation_answer_reaches_the_server "
+        "agents/mcp_elicitation::elicitations_of_several_rounds_are_asked_in_order"
+    ),
     "1.1 - failed node": (
-        "worker/engine::a_failed_run_is_tried_again_from_where_it_failed agents/interrupts::a_tool_that_fails_after_approval"
+        "worker/engine::retry_of_a_failed_run_continues_where_it_failed agents/interrupts::tool_that_fails_after_approval_fails_the_run"
     ),
-    "1.1 - cancelled": (
-        "agents/interrupts::a_cancelled_run_asks_nothing_any_more e2e/time_limits::cancelled_code_that_stops_by_itself_needs_no_new_process"
+    "1.1 - cancelled": ("agents/interrupts::cancelled_run_closes_its_reviews e2e/time_limits::cancel_of_code_that_stops_keeps_the_worker"),
+    "1.1 - killed": (
+        "worker/engine::run_of_a_killed_worker_continues_from_its_checkpoint "
+        "e2e/crash_recovery::kill_at_each_failpoint_loses_nothing_and_repeats_nothing"
     ),
-    "1.1 - killed": "worker/engine::a_killed_workers_run_goes_on_from_its_checkpoint e2e/crash_recovery::a_worker_dies_at_a_step",
-    "1.1 - drained": "worker/engine::a_stopped_worker_puts_its_runs_back",
+    "1.1 - drained": "worker/engine::stopped_worker_requeues_its_runs",
     # 1.2 what a checkpoint does not say
     "1.2 a gate and a killed or cancelled run look the same": (
-        "worker/engine::recovery_never_passes_a_gate worker/engine::a_run_killed_inside_a_subgraph_goes_on_unasked "
-        "agents/nested_interrupts::a_run_stopped_at_its_own_gate_stays_there_after_a_retry "
-        "agents/interrupts::a_gate_in_a_hidden_subgraph_is_not_passed_by_a_retry"
+        "worker/engine::recovery_after_a_crash_never_passes_a_gate worker/engine::run_killed_inside_a_subgraph_continues_without_a_review "
+        "agents/nested_interrupts::retry_at_a_gate_given_at_launch_does_not_pass_it "
+        "agents/interrupts::gate_in_a_hidden_subgraph_is_not_passed_by_a_retry"
     ),
-    "1.2 gates given per invoke": "agents/nested_interrupts::gates_that_only_this_run_has",
+    "1.2 gates given per invoke": "agents/nested_interrupts::gates_given_at_launch_are_asked",
     # 1.3 precedence
     "1.3 a gate and interrupt() at one node": (
-        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions agents/nested_interrupts::a_gate_below"
+        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions "
+        "agents/nested_interrupts::gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews"
     ),
     "1.3 a resume at a gate passes it and answers": (
         "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions "
-        "agents/nested_interrupts::a_gate_beside_a_question_is_warned_of"
+        "agents/nested_interrupts::gate_beside_a_question_is_announced"
     ),
-    "1.3 an empty list of gates does not disable compiled gates": "agents/nested_interrupts::gates_of_a_run_come_on_top_of_the_graphs_own",
-    "1.3 a gate is there again at its next visit, and not after an update": "agents/interrupts::a_tool_gate_takes_any_mix",
-    "1.3 gates after gates": "agents/interrupts::a_second_gate_is_not_passed_with_the_first",
+    "1.3 an empty list of gates does not disable compiled gates": "agents/nested_interrupts::gates_given_at_launch_add_to_the_graphs_own",
+    "1.3 a gate is there again at its next visit, and not after an update": "agents/interrupts::tool_gate_accepts_any_mix_of_decisions",
+    "1.3 gates after gates": "agents/interrupts::second_gate_is_not_passed_with_the_first",
     # 1.4 values
     "1.4 any value": (
         "agents/interrupts::any_value_can_be_asked "
@@ -75,7 +92,7 @@ COVERED: dict[str, str] = {
         "agents/langgraph_contract::values_that_are_no_json_are_asked"
     ),
     "1.4 dataclass and pydantic values": (
-        "agents/langgraph_contract::values_that_are_no_json_are_asked agents/serde::types_of_the_state_outlive_the_worker"
+        "agents/langgraph_contract::values_that_are_no_json_are_asked agents/serde::state_types_survive_a_restart_of_the_worker"
     ),
     "1.4 a value that cannot be stored": "agents/langgraph_contract::a_question_that_cannot_be_stored_is_a_sentence",
     "1.4 response_schema": (
@@ -83,172 +100,191 @@ COVERED: dict[str, str] = {
     ),
     "1.4 NodeInterrupt and its constant id": "agents/langgraph_contract::an_interrupt_of_the_old_style_is_shown_and_can_be_ended",
     # 1.5 middleware
-    "1.5 approve, edit, reject, respond": "agents/interrupts::one_call",
-    "1.5 an edit is kept beside the message": "e2e/crash_recovery::killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again",
-    "1.5 siblings of a rejected call run": "agents/interrupts::a_batch_is_decided_call_by_call",
+    "1.5 approve, edit, reject, respond": "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered",
+    "1.5 an edit is kept beside the message": "e2e/crash_recovery::kill_while_a_batch_runs_asks_before_it_runs_again",
+    "1.5 siblings of a rejected call run": "agents/interrupts::batch_is_decided_call_by_call",
     "1.5 allowed_decisions": "agents/interrupts::decisions_the_graph_does_not_allow_are_refused",
     "1.5 one allowed decision: no oneOf": "agents/langgraph_contract::where_one_decision_is_allowed_it_is_the_only_one",
     "1.5 no allowed decision: ValueError": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
     "1.5 `when` is evaluated again on resume": (
-        "agents/tool_guard::what_was_refused_does_not_run_as_proposed agents/tool_guard::what_was_approved_runs_all_the_same "
-        "agents/tool_guard::a_question_still_open_is_no_yes"
+        "agents/tool_guard::rejected_call_does_not_run_when_the_graph_asks_no_more "
+        "agents/tool_guard::approved_call_runs_when_the_graph_asks_no_more "
+        "agents/tool_guard::open_call_does_not_run_while_another_is_resumed"
     ),
     "1.5 one decision for each request, in order": (
-        "agents/interrupts::a_batch_is_decided_call_by_call agents/interrupt_payloads::what_is_offered_a_real_agent_takes"
+        "agents/interrupts::batch_is_decided_call_by_call agents/interrupt_payloads::decisions_offered_are_accepted_by_a_real_agent"
     ),
-    "1.5 edited arguments are type-checked": "agents/interrupts::wrong_decisions_are_refused_before_anything_is_stored",
+    "1.5 edited arguments are type-checked": "agents/interrupts::invalid_decisions_are_refused_before_anything_is_stored",
     "1.5 ungated siblings": "agents/langgraph_contract::what_nobody_is_asked_about_runs_before_the_answer_or_with_it",
     "1.5 finding tool_call_id in a batch": "agents/langgraph_contract::calls_that_are_equal_are_decided_each_on_its_own",
     # 1.6 deepagents
-    "1.6 sub-agents inherit interrupt_on, siblings have run": "agents/interrupts::a_deep_agent_and_its_sub_agent",
-    "1.6 the context is in the sub-agent's namespace": "agents/interrupts::two_sub_agents_at_once_are_told_apart",
+    "1.6 sub-agents inherit interrupt_on, siblings have run": "agents/interrupts::deep_agent_and_its_sub_agent_are_asked",
+    "1.6 the context is in the sub-agent's namespace": "agents/interrupts::two_parallel_sub_agents_have_separate_contexts",
     "1.6 rules for files": "agents/langgraph_contract::rules_for_files_ask_about_those_they_guard",
     # 1.7, 1.8
     "1.7 list, dict, JSON text": "agents/interrupts::agent_inbox_questions_follow_each_other_in_one_node",
     "1.7 config": (
-        "agents/interrupts::agent_inbox_allows_what_its_config_says "
-        "agents/interrupt_payloads::what_is_offered_for_a_letter_its_config_allows"
+        "agents/interrupts::agent_inbox_offers_what_its_config_allows "
+        "agents/interrupt_payloads::decisions_offered_for_agent_inbox_follow_its_config"
     ),
     "1.8 order of detection": (
-        "agents/interrupt_payloads::whatever_is_asked_becomes_actions_that_can_be_answered "
-        "agents/interrupt_payloads::half_of_a_known_shape_gets_no_bare_true_or_false"
+        "agents/interrupt_payloads::any_payload_becomes_actions_that_can_be_answered "
+        "agents/interrupt_payloads::incomplete_known_shape_offers_no_approve_or_reject"
     ),
     # 2 what to send
     "2 one pending question": "agents/interrupts::any_value_can_be_answered",
     "2 several pending, any subset": "agents/interrupts::fanned_out_questions_are_decided_one_at_a_time",
     "2 several pending, all at once (a scalar would be refused)": "agents/interrupts::fanned_out_questions_are_decided_together",
-    "2 gate": "agents/interrupts::other_gates",
+    "2 gate": "agents/interrupts::gates_before_and_after_nodes_are_asked",
     "2 answer None, {}, or a dict of hex keys": "agents/interrupts::any_value_can_be_answered",
     # 2 what is silent without strict mode
-    "2 unknown id": "worker/engine::what_was_decided_elsewhere_is_stale",
+    "2 unknown id": "worker/engine::decision_when_the_thread_was_resumed_elsewhere_is_stale",
     "2 finished thread": "agents/langgraph_contract::an_answer_to_a_thread_that_ended_elsewhere_runs_nothing",
     "2 unknown thread": (
-        "e2e/disk_faults::a_begun_run_never_begins_again_without_its_checkpoint e2e/disk_faults::a_pruned_run_does_not_begin_again"
+        "e2e/disk_faults::started_run_without_its_checkpoint_fails_instead_of_starting_again "
+        "e2e/disk_faults::pruned_run_does_not_start_again"
     ),
     "2 a used id answers the next question": "agents/langgraph_contract::an_answer_given_elsewhere_is_not_given_to_the_next_question",
     "2 a used id, at a gate by now": "agents/langgraph_contract::a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late",
     "2 strict: not covered: concurrent resumes": (
-        "agents/interrupts::two_reviewers_decide_at_once "
-        "worker/engine::two_workers_share_the_work_and_repeat_none "
-        "store/connection::a_run_is_taken_once"
+        "agents/interrupts::two_reviewers_decide_at_once worker/engine::two_workers_run_each_run_once store/connection::a_run_is_taken_once"
     ),
-    "2 strict: not covered: a resume pinned to an old checkpoint": "e2e/disk_faults::older_checkpoints_ask_again_with_a_warning",
+    "2 strict: not covered: a resume pinned to an old checkpoint": (
+        "e2e/disk_faults::checkpoints_restored_from_a_backup_ask_again_with_a_warning"
+    ),
     # 2.1 re-execution
     "2.1 a node restarts from its top": "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions",
     "2.1 other unanswered tasks restart up to their question": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
     "2.1 ids are stable and differ within a node": (
-        "agents/nested_interrupts::the_same_words_asked_twice_by_three_at_once "
+        "agents/nested_interrupts::equal_questions_of_parallel_nodes_are_answered_separately "
         "agents/langgraph_contract::three_that_were_sent_ask_twice_each "
-        "agents/code_changes::a_restart_without_a_change_asks_nothing_again"
+        "agents/code_changes::restart_without_a_code_change_asks_nothing_again"
     ),
     "2.1 ids are new after update_state": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
-    "2.1 a code path that changes": "agents/code_changes::another_question_gets_no_answer_meant_for_the_first",
+    "2.1 a code path that changes": "agents/code_changes::answer_when_the_question_changed_with_the_code_is_not_given",
     "2.1 classic ToolNode": (
-        "agents/nested_interrupts::a_tool_node_that_may_mix_up_answers_is_warned_of "
-        "agents/nested_interrupts::a_tool_node_with_one_call_is_not "
-        "agents/nested_interrupts::one_task_for_each_call_mixes_up_nothing"
+        "agents/nested_interrupts::tool_node_that_may_mix_up_answers_is_announced "
+        "agents/nested_interrupts::tool_node_with_one_call_has_no_warning "
+        "agents/nested_interrupts::tool_node_with_one_task_per_call_has_no_warning"
     ),
     # 2.2 poisoned threads
     "2.2 a node that raises after its answer": (
-        "agents/interrupts::a_poisoned_thread_is_asked_anew agents/interrupts::a_thread_poisoned_again_and_again_is_asked_anew_each_time"
+        "agents/interrupts::poisoned_thread_is_asked_again agents/interrupts::thread_poisoned_repeatedly_is_asked_again_each_time"
     ),
     "2.2 malformed batches": (
-        "agents/interrupts::wrong_decisions_are_refused_before_anything_is_stored "
+        "agents/interrupts::invalid_decisions_are_refused_before_anything_is_stored "
         "agents/langgraph_contract::a_batch_poisoned_elsewhere_is_asked_anew"
     ),
-    "2.2 recovery by time travel to the head": "agents/interrupts::a_poisoned_thread_is_asked_anew",
+    "2.2 recovery by time travel to the head": "agents/interrupts::poisoned_thread_is_asked_again",
     "2.2 finished siblings run again": "agents/langgraph_contract::what_ended_beside_a_poisoned_question_runs_again_and_that_is_said",
-    "2.2 a question behind an update": "e2e/soak::a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failure",
+    "2.2 a question behind an update": "e2e/soak::question_after_a_gate_is_asked_again_after_an_edit_and_a_failure",
     # 2.3 recipes at a tool gate
-    "2.3 approve all, edit args, reject all": "agents/interrupts::one_call agents/interrupts::edits_arrive_exactly_as_typed",
-    "2.3 reject some": "agents/interrupts::a_tool_gate_takes_any_mix e2e/crash_recovery::a_killed_mixed_decision_keeps_its_refusals",
-    "2.3 a gate that is not in front of the tools": "agents/interrupts::a_gate_before_a_reviewing_node_runs_nothing_that_is_rejected",
-    "2.3 update_state as END": "agents/interrupts::a_rejected_gate_ends_the_run",
+    "2.3 approve all, edit args, reject all": (
+        "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered agents/interrupts::edits_arrive_exactly_as_typed"
+    ),
+    "2.3 reject some": (
+        "agents/interrupts::tool_gate_accepts_any_mix_of_decisions "
+        "e2e/crash_recovery::mixed_decision_when_the_worker_is_killed_keeps_its_rejections"
+    ),
+    "2.3 a gate that is not in front of the tools": "agents/interrupts::gate_before_a_reviewing_node_runs_nothing_rejected",
+    "2.3 update_state as END": "agents/interrupts::rejected_gate_ends_the_run",
     "2.3 update_state drops what is pending": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
-    "2.3 new input while pending": "worker/engine::a_second_run_of_a_thread_waits_and_continues_the_conversation",
+    "2.3 new input while pending": "worker/engine::second_run_of_a_thread_waits_and_continues_the_conversation",
     # 3 subgraphs and fan-out
     "3 subgraph as a node, 1 to 3 levels": (
-        "agents/nested_interrupts::a_question_below_nodes agents/interrupts::a_question_two_subgraphs_down"
+        "agents/nested_interrupts::question_in_nested_subgraph_nodes_is_asked agents/interrupts::question_two_subgraphs_down_is_asked"
     ),
-    "3 subgraph called in a node": "agents/nested_interrupts::a_question_below_nodes",
+    "3 subgraph called in a node": "agents/nested_interrupts::question_in_nested_subgraph_nodes_is_asked",
     "3 called in a tool or by `task`": (
-        "agents/nested_interrupts::a_question_below_tools agents/interrupts::two_sub_agents_at_once_are_told_apart"
+        "agents/nested_interrupts::question_in_nested_tools_is_asked agents/interrupts::two_parallel_sub_agents_have_separate_contexts"
     ),
-    "3 gate inside a subgraph": "agents/interrupts::a_gate_inside_a_subgraph agents/nested_interrupts::a_gate_below",
+    "3 gate inside a subgraph": (
+        "agents/interrupts::gate_inside_a_subgraph_is_asked "
+        "agents/nested_interrupts::gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews"
+    ),
     "3 checkpointer=True, own saver": "agents/langgraph_contract::a_graph_with_a_checkpointer_of_its_own",
     "3 checkpointer=False": "agents/langgraph_contract::a_graph_without_a_checkpointer_is_asked_for_ever",
     "3 detached": "agents/langgraph_contract::a_graph_in_a_thread_of_its_own_asks_nobody",
     "3 three Sends, two questions each": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
-    "3 functional API": "agents/nested_interrupts::tasks_of_a_function_that_ask agents/interrupts::choices_are_offered",
+    "3 functional API": (
+        "agents/nested_interrupts::parallel_tasks_of_an_entrypoint_are_asked_one_at_a_time "
+        "agents/interrupts::choices_in_a_question_are_offered"
+    ),
     # 4 durability
     "4 WAL, several processes": (
-        "worker/engine::several_workers_start_at_once_on_a_new_home worker/engine::two_workers_share_the_work_and_repeat_none"
+        "worker/engine::several_workers_can_start_at_once_on_a_new_home worker/engine::two_workers_run_each_run_once"
     ),
     "4 a foreign writer holds the lock": (
-        "e2e/disk_faults::checkpoints_that_are_held_are_not_the_agents_error "
+        "e2e/disk_faults::checkpoints_when_locked_by_another_program_do_not_fail_the_run "
         "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again"
     ),
-    "4 durability async": "worker/engine::a_killed_workers_run_goes_on_from_its_checkpoint",
+    "4 durability async": "worker/engine::run_of_a_killed_worker_continues_from_its_checkpoint",
     "4.1 killed inside the answered node": (
-        "e2e/crash_recovery::killed_while_a_single_call_runs_a_person_is_asked_again e2e/crash_recovery::a_worker_dies_at_a_step"
+        "e2e/crash_recovery::kill_while_a_single_call_runs_asks_again "
+        "e2e/crash_recovery::kill_at_each_failpoint_loses_nothing_and_repeats_nothing"
     ),
     "4.1 killed in the following node": (
-        "e2e/crash_recovery::killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again "
-        "e2e/crash_recovery::killed_long_after_the_approved_ended_nobody_is_asked worker/engine::a_worker_killed_behind_a_gate_asks_again"
+        "e2e/crash_recovery::kill_while_a_batch_runs_asks_before_it_runs_again "
+        "e2e/crash_recovery::kill_long_after_the_approved_call_asks_nobody worker/engine::worker_killed_after_a_gate_asks_again"
     ),
-    "4.1 concurrent resumes": "worker/engine::two_workers_share_the_work_and_repeat_none store/connection::of_two_decisions_one_wins",
+    "4.1 concurrent resumes": "worker/engine::two_workers_run_each_run_once store/connection::of_two_decisions_one_wins",
     "4.3 types come back, others are plain data": (
-        "agents/serde::types_of_the_state_outlive_the_worker agents/serde::results_of_tasks_and_what_a_send_carries"
+        "agents/serde::state_types_survive_a_restart_of_the_worker agents/serde::task_results_and_send_arguments_keep_their_types"
     ),
-    "4.3 a checkpoint imports nothing": "agents/serde::a_poisoned_thread_calls_and_imports_nothing",
+    "4.3 a checkpoint imports nothing": "agents/serde::malicious_checkpoint_calls_and_imports_nothing",
     "4.3 tuples become lists": "agents/langgraph_contract::values_that_are_no_json_are_asked",
     "4.4 whole threads only": (
-        "e2e/disk_faults::prune_takes_whole_old_threads_and_keeps_what_was_decided e2e/disk_faults::a_pruned_run_does_not_begin_again"
+        "e2e/disk_faults::prune_removes_whole_old_threads_and_keeps_decisions e2e/disk_faults::pruned_run_does_not_start_again"
     ),
     # 5 streaming and cancelling
     "5 tasks, updates, custom": "agents/langgraph_contract::each_step_is_told_once_although_its_node_runs_again",
     "5 results replayed on resume are told once": "agents/interrupts::parallel_calls_are_decided_one_at_a_time",
     "5 cancel: async node": (
-        "e2e/time_limits::over_its_time_a_run_fails_and_can_go_on "
+        "e2e/time_limits::run_over_its_time_limit_fails_and_can_be_retried "
         "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result"
     ),
     "5 cancel: sync node": (
-        "e2e/time_limits::cancelled_code_that_goes_on_ends_with_its_process_and_the_others_lose_nothing "
-        "e2e/time_limits::cancelled_code_that_stops_by_itself_needs_no_new_process"
+        "e2e/time_limits::cancel_of_code_that_does_not_stop_replaces_the_worker_without_harm_to_others "
+        "e2e/time_limits::cancel_of_code_that_stops_keeps_the_worker"
     ),
     "5 cancel: what is recorded": (
         "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result "
-        "e2e/crash_recovery::a_cancelled_run_that_is_tried_again_asks_first"
+        "e2e/crash_recovery::retry_of_a_run_cancelled_inside_a_call_asks_first"
     ),
-    "5 clean stop": "worker/engine::a_stopped_worker_puts_its_runs_back",
+    "5 clean stop": "worker/engine::stopped_worker_requeues_its_runs",
     # 6 loading
-    "6 langgraph.json": "agents/langgraph_contract::a_manifest_of_everything_is_read agents/loader::a_malformed_manifest_is_a_sentence",
-    "6 compiled graph, StateGraph, functions, context managers, own saver": "agents/loader::every_kind_of_graph_runs_pauses_and_goes_on",
-    "6 create_agent, @entrypoint": "agents/loader::create_agent_takes_a_sentence agents/loader::a_function_takes_a_string",
-    "6 RunnableSequence": "agents/loader::broken_agents_are_listed_beside_the_good_ones",
+    "6 langgraph.json": "agents/langgraph_contract::a_manifest_of_everything_is_read agents/loader::malformed_manifest_is_explained",
+    "6 compiled graph, StateGraph, functions, context managers, own saver": "agents/loader::every_kind_of_graph_runs_pauses_and_resumes",
+    "6 create_agent, @entrypoint": "agents/loader::create_agent_takes_a_text agents/loader::entrypoint_function_takes_a_string",
+    "6 RunnableSequence": "agents/loader::broken_agents_are_listed_with_their_errors",
     "6 config values are kept, with_config": "agents/langgraph_contract::the_config_of_a_graph_is_kept",
-    "6 typing.TypedDict on Python 3.11": "agents/loader::what_agents_take_is_known",
+    "6 typing.TypedDict on Python 3.11": "agents/loader::input_schemas_of_agents_are_known",
     # 9 issues
-    "9 langgraph #6533, #6624": "agents/nested_interrupts::a_tool_node_that_may_mix_up_answers_is_warned_of",
-    "9 langgraph #6626": "agents/nested_interrupts::the_same_words_asked_twice_by_three_at_once",
+    "9 langgraph #6533, #6624": "agents/nested_interrupts::tool_node_that_may_mix_up_answers_is_announced",
+    "9 langgraph #6626": "agents/nested_interrupts::equal_questions_of_parallel_nodes_are_answered_separately",
     "9 langgraph #6208, #6956, #6957": (
-        "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions agents/interrupts::two_questions_in_one_node"
+        "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions "
+        "agents/interrupts::two_questions_in_one_node_are_asked_in_order"
     ),
     "9 langgraph #7034": "agents/interrupts::any_value_can_be_answered",
     "9 langgraph #5952": "agents/interrupts::fanned_out_questions_are_decided_one_at_a_time",
     "9 langgraph #4028, #6108": "agents/interrupts::fanned_out_questions_are_decided_together",
     "9 langgraph #7780": "agents/langgraph_contract::a_node_that_asks_until_the_answer_is_good",
     "9 langgraph #8136": (
-        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again worker/engine::a_locked_database_is_waited_for"
+        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again "
+        "worker/engine::worker_when_the_database_is_locked_waits"
     ),
-    "9 langchain #33787": "agents/interrupts::one_call",
-    "9 langchain #37093": "agents/interrupts::one_call agents/interrupts::a_tool_gate_takes_any_mix",
+    "9 langchain #33787": "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered",
+    "9 langchain #37093": (
+        "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered "
+        "agents/interrupts::tool_gate_accepts_any_mix_of_decisions"
+    ),
     "9 langchain #38838": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
-    "9 deepagents #2946, #2947, #318": "agents/interrupts::two_sub_agents_at_once_are_told_apart",
-    "9 deepagents #420": "agents/interrupts::a_deep_agent_and_its_sub_agent",
+    "9 deepagents #2946, #2947, #318": "agents/interrupts::two_parallel_sub_agents_have_separate_contexts",
+    "9 deepagents #420": "agents/interrupts::deep_agent_and_its_sub_agent_are_asked",
 }
-"""The contract's rows that concern the console, by section, and what shows how it behaves there: `agents/interrupts::one_call` is
-test_pauses.py::test_one_call."""
+"""The contract's rows that concern the console, by section, and the tests that cover them. `agents/interrupts::rejected_gate_ends_the_run`
+is tests/agents/test_interrupts.py::test_rejected_gate_ends_the_run."""
 
 NOT_MET: dict[str, str] = {
     "1.1 graphs without a checkpointer": "every graph is given the console's",

@@ -43,7 +43,7 @@ async def in_memory(sandbox: Sandbox, agent: str) -> list[Any]:
         return [item.value for item in await store.asearch(lessons_namespace(agent))]
 
 
-async def test_after_one_accepted_lesson_the_same_request_needs_no_correction(new_sandbox: SandboxFactory) -> None:
+async def test_accepted_lesson_makes_the_next_correction_unnecessary(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -89,7 +89,7 @@ async def made(store: Store, agent: str, tool: str, text: str) -> int:
     return int(rows[0][0])
 
 
-async def test_lessons_reach_every_kind_of_store_and_a_bad_one_stops_no_run(new_sandbox: SandboxFactory) -> None:
+async def test_lessons_reach_every_kind_of_store_and_a_failing_one_stops_no_run(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("lessons")
     sandbox.env["HITL_MODEL"] = "xai:offline"
     async with open_reviewer(sandbox) as ann:
@@ -115,7 +115,7 @@ async def test_lessons_reach_every_kind_of_store_and_a_bad_one_stops_no_run(new_
         assert "the store's server is gone" in sandbox.home.run_log(run.id).read_text()
 
 
-async def test_a_configured_model_words_what_the_rules_propose(new_sandbox: SandboxFactory) -> None:
+async def test_lessons_are_worded_by_a_configured_model(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("lessons")
     sandbox.env["HITL_MODEL"] = "xai:offline"
     async with open_reviewer(sandbox) as ann:
@@ -157,12 +157,12 @@ PLAIN = 'When you call send_mail, put "b@x" into `cc`.'
         ('Put "b@y" into `cc`.', '"b@x" is not in them'),
     ],
 )
-def test_nonsense_of_a_model_is_known(said: str, problem: str) -> None:
+def test_lesson_wording_by_a_model_is_checked(said: str, problem: str) -> None:
     found = problem_of(said, PLAIN)
     assert problem in found if problem else not found
 
 
-async def test_a_shared_store_keeps_what_is_not_of_this_console() -> None:
+async def test_lessons_sync_keeps_foreign_entries_of_a_shared_store() -> None:
     store = InMemoryStore()
     lesson = Lesson(1, "mail.bot", "send", "edit:cc", PLAIN, "rules", (1, 2), LessonState.ACCEPTED, 1.0, "ann", 2.0)
     await store.aput(lessons_namespace("mail.bot"), "theirs", {"text": "Be\nkind.", "tool": "post", "accepted_at": 1.0})

@@ -53,34 +53,34 @@ async def kinds(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 
 
 @pytest.mark.parametrize("agent", ASKING)
-async def test_every_kind_of_graph_runs_pauses_and_goes_on(kinds: Reviewer, agent: str) -> None:
+async def test_every_kind_of_graph_runs_pauses_and_resumes(kinds: Reviewer, agent: str) -> None:
     run = await kinds.launch(agent, given={"text": "hi"})
     await kinds.decide(await kinds.open_review(run), approve())
     assert (await kinds.result_of(run))["by"] == ASKING[agent].format(thread=run.thread)
 
 
-async def test_a_function_takes_a_string(kinds: Reviewer) -> None:
+async def test_entrypoint_function_takes_a_string(kinds: Reviewer) -> None:
     run = await kinds.launch("function", text="just text")
     await kinds.decide(await kinds.open_review(run), approve())
     assert (await kinds.result_of(run)) == {"by": "function"}
 
 
-async def test_create_agent_takes_a_sentence(kinds: Reviewer) -> None:
+async def test_create_agent_takes_a_text(kinds: Reviewer) -> None:
     state = await kinds.result_of(await kinds.launch("created", text="hello"))
     assert [m["text"] for m in state["messages"]] == ["hello", "done: "]
 
 
-async def test_a_graph_that_takes_a_store_gets_one(kinds: Reviewer) -> None:
+async def test_graph_that_uses_a_store_gets_one(kinds: Reviewer) -> None:
     state = await kinds.result_of(await kinds.launch("memory", given={"text": "kept"}))
     assert (state["seen"], state["by"]) == (["kept"], "kept")
 
 
-async def test_files_of_one_name_in_several_folders_are_several_modules(kinds: Reviewer) -> None:
+async def test_files_of_one_name_in_several_folders_are_separate_modules(kinds: Reviewer) -> None:
     for agent, by in (("outside1", "one"), ("outside2", "two/one"), ("outside3", "three/one")):
         assert (await kinds.result_of(await kinds.launch(agent, given={"text": "x"})))["by"] == by
 
 
-async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) -> None:
+async def test_broken_agents_are_listed_with_their_errors(kinds: Reviewer) -> None:
     await kinds.result_of(await kinds.launch("created", text="the worker is there"))
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert {name: agents[name].error for name in BROKEN} == BROKEN
@@ -91,7 +91,7 @@ async def test_broken_agents_are_listed_beside_the_good_ones(kinds: Reviewer) ->
         await kinds.launch("import_error", text="x")
 
 
-async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
+async def test_input_schemas_of_agents_are_known(kinds: Reviewer) -> None:
     await kinds.result_of(await kinds.launch("created", text="the worker is there"))
     agents = {agent.name: agent for agent in await kinds.inbox.agents.all()}
     assert agents["created"].description == "Made by create_agent."
@@ -113,7 +113,7 @@ async def test_what_agents_take_is_known(kinds: Reviewer) -> None:
     ],
     ids=["folder with .env", "file"],
 )
-async def test_other_targets(new_sandbox: SandboxFactory, target: str, agent: str, given: Any, by: str) -> None:
+async def test_targets_of_other_kinds_are_loaded(new_sandbox: SandboxFactory, target: str, agent: str, given: Any, by: str) -> None:
     sandbox = new_sandbox(target)
     async with open_reviewer(sandbox) as reviewer:
         run = await reviewer.launch(agent, given=given)
@@ -122,7 +122,7 @@ async def test_other_targets(new_sandbox: SandboxFactory, target: str, agent: st
         assert (await reviewer.result_of(run))["by"] == by
 
 
-def test_a_module_is_found_from_where_one_stands(new_sandbox: SandboxFactory) -> None:
+def test_module_target_is_found_from_the_working_directory(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("two.one:graph")
     shutil.copytree(PROJECTS / "singles", sandbox.folder, dirs_exist_ok=True)
     (agent,) = sandbox.cli_json("agents", "two.one:graph")
@@ -155,7 +155,7 @@ def test_a_module_is_found_from_where_one_stands(new_sandbox: SandboxFactory) ->
     ],
     ids=lambda text: ascii(text[:50]),
 )
-def test_a_malformed_manifest_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_malformed_manifest_is_explained(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "langgraph.json").write_text(text)
     with pytest.raises(BadTarget, match=sentence):
         targets.parse(str(tmp_path))
@@ -180,7 +180,7 @@ def test_a_malformed_manifest_is_a_sentence(tmp_path: Path, text: str, sentence:
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_a_target_that_is_none_is_a_sentence(tmp_path: Path, target: str, sentence: str) -> None:
+def test_invalid_target_is_explained(tmp_path: Path, target: str, sentence: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "here.py").write_text("graph = 5")
     with pytest.raises(BadTarget) as raised:

@@ -36,7 +36,7 @@ def fill(**data: Any) -> Answer:
     ],
     ids=["form", "form declined", "address", "address declined", "nothing to fill in", "empty form"],
 )
-async def test_the_server_is_told(pauses: Reviewer, asked: Any, answer: Answer, told: Any) -> None:
+async def test_elicitation_answer_reaches_the_server(pauses: Reviewer, asked: Any, answer: Answer, told: Any) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [asked]})])
     review = await pauses.open_review(run)
     [(key, question)] = asked.items()
@@ -51,7 +51,7 @@ async def test_the_server_is_told(pauses: Reviewer, asked: Any, answer: Answer, 
     assert pauses.effects(run) == [{"did": "told", **told}, {"did": "booked"}]
 
 
-async def test_questions_of_one_round_and_of_the_next(pauses: Reviewer) -> None:
+async def test_elicitations_of_several_rounds_are_asked_in_order(pauses: Reviewer) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [{**FORM, **VISIT}, SURE]})])
     review = await pauses.open_review(run)
     assert [a.args["key"] for a in review.actions] == ["party", "pay"]
@@ -74,7 +74,7 @@ async def test_questions_of_one_round_and_of_the_next(pauses: Reviewer) -> None:
      Answer(DecisionKind.RESPOND, [2]), approve(), edit(people=2)],
     ids=lambda answer: f"{answer.kind} {answer.args} {answer.message}",
 )  # fmt: skip
-async def test_what_the_server_could_not_read_is_refused(pauses: Reviewer, answer: Answer) -> None:
+async def test_elicitation_answer_that_does_not_fit_is_refused(pauses: Reviewer, answer: Answer) -> None:
     run = await pauses.launch("elicit", [("book", {"rounds": [FORM]})])
     review = await pauses.open_review(run)
     with pytest.raises(Refused):

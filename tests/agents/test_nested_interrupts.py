@@ -21,7 +21,7 @@ def told(height: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("height", [1, 2, 3])
 @pytest.mark.parametrize("how", ["node", "called"])
-async def test_a_question_below_nodes(pauses: Reviewer, how: str, height: int) -> None:
+async def test_question_in_nested_subgraph_nodes_is_asked(pauses: Reviewer, how: str, height: int) -> None:
     run = await pauses.launch(f"{how}{height}", given=told(height))
     review = await pauses.open_review(run)
     assert (review.row.kind, review.node) == (PauseKind.QUESTION, "ask")
@@ -34,7 +34,7 @@ async def test_a_question_below_nodes(pauses: Reviewer, how: str, height: int) -
 
 
 @pytest.mark.parametrize("height", [1, 2, 3])
-async def test_a_question_below_tools(pauses: Reviewer, height: int) -> None:
+async def test_question_in_nested_tools_is_asked(pauses: Reviewer, height: int) -> None:
     script = "down"
     for _ in range(height):
         script = json.dumps([[["delegate", {"text": script}]]])
@@ -51,7 +51,7 @@ async def test_a_question_below_tools(pauses: Reviewer, height: int) -> None:
 
 
 @pytest.mark.parametrize("agent", ["gate_node2", "gate_called2", "gate_tool1", "gate_after2"])
-async def test_a_gate_below(pauses: Reviewer, agent: str) -> None:
+async def test_gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews(pauses: Reviewer, agent: str) -> None:
     """The gate is one thing and the question behind it another: neither is passed with the other."""
     if agent == "gate_tool1":
         run = await pauses.launch(agent, [("delegate", {"text": "down"})])
@@ -71,7 +71,7 @@ async def test_a_gate_below(pauses: Reviewer, agent: str) -> None:
     assert [d["did"] for d in pauses.effects(run)] == ["asked", "after"]
 
 
-async def test_a_gate_beside_a_question_is_warned_of(pauses: Reviewer) -> None:
+async def test_gate_beside_a_question_is_announced(pauses: Reviewer) -> None:
     """LangGraph passes the gate with the answer (CONTRACT 1.3), so that whoever answers must know."""
     run = await pauses.launch("gate_beside", given={"text": "hi"})
     review = await pauses.open_review(run)
@@ -86,7 +86,7 @@ async def test_a_gate_beside_a_question_is_warned_of(pauses: Reviewer) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["red", "green", "blue"])), ids="-".join)
-async def test_the_same_words_asked_twice_by_three_at_once(pauses: Reviewer, order: tuple[str, ...]) -> None:
+async def test_equal_questions_of_parallel_nodes_are_answered_separately(pauses: Reviewer, order: tuple[str, ...]) -> None:
     run = await pauses.launch("three_beside", given={})
     first = {review.node: review for review in await pauses.open_reviews(run, 3)}
     seen = {review.interrupt for review in first.values()}
@@ -105,7 +105,7 @@ async def test_the_same_words_asked_twice_by_three_at_once(pauses: Reviewer, ord
     assert await pauses.review_states(run) == ["applied"] * 6
 
 
-async def test_tasks_of_a_function_that_ask(pauses: Reviewer) -> None:
+async def test_parallel_tasks_of_an_entrypoint_are_asked_one_at_a_time(pauses: Reviewer) -> None:
     """They run side by side, but LangGraph shows the question of one at a time."""
     run = await pauses.launch("functional", given={"text": "ink paper glue"})
     for word in ("ink", "paper", "glue"):
@@ -128,7 +128,7 @@ async def test_tasks_of_a_function_that_ask(pauses: Reviewer) -> None:
 
 
 @pytest.mark.parametrize("agent", ["classic", "classic_inside", "classic_hidden"])
-async def test_a_tool_node_that_may_mix_up_answers_is_warned_of(pauses: Reviewer, agent: str) -> None:
+async def test_tool_node_that_may_mix_up_answers_is_announced(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("confirm", {"what": "a"}), ("look", {"path": "p"}), ("confirm", {"what": "b"})])
     review = await pauses.open_review(run)
     note = review.row.note
@@ -138,7 +138,7 @@ async def test_a_tool_node_that_may_mix_up_answers_is_warned_of(pauses: Reviewer
 
 
 @pytest.mark.parametrize("agent", ["classic", "classic_inside", "classic_hidden"])
-async def test_a_tool_node_with_one_call_is_not(pauses: Reviewer, agent: str) -> None:
+async def test_tool_node_with_one_call_has_no_warning(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [("confirm", {"what": "a"})], [("look", {"path": "p"})])
     review = await pauses.open_review(run)
     assert review.row.note == ""
@@ -147,7 +147,7 @@ async def test_a_tool_node_with_one_call_is_not(pauses: Reviewer, agent: str) ->
     assert tool_results(await pauses.result_of(run))["confirm"] == ["a: sure"]
 
 
-async def test_one_task_for_each_call_mixes_up_nothing(pauses: Reviewer) -> None:
+async def test_tool_node_with_one_task_per_call_has_no_warning(pauses: Reviewer) -> None:
     run = await pauses.launch("fanned_out", [("confirm", {"what": "a"}), ("look", {"path": "p"}), ("confirm", {"what": "b"})])
     reviews = await pauses.open_reviews(run, 2)
     assert {review.row.note for review in reviews} == {""}
@@ -173,7 +173,7 @@ async def test_one_task_for_each_call_mixes_up_nothing(pauses: Reviewer) -> None
     ],
     ids=lambda value: "" if isinstance(value, list) else f"{value.gates_before} {value.gates_after}",
 )
-async def test_gates_that_only_this_run_has(pauses: Reviewer, options: RunOptions, stops: list[str]) -> None:
+async def test_gates_given_at_launch_are_asked(pauses: Reviewer, options: RunOptions, stops: list[str]) -> None:
     run = await pauses.launch("three_steps", given={"text": "hi"}, options=options)
     for node in stops:
         review = await pauses.open_review(run)
@@ -184,7 +184,7 @@ async def test_gates_that_only_this_run_has(pauses: Reviewer, options: RunOption
     await pauses.result_of(await pauses.launch("three_steps", given={"text": "hi"}))
 
 
-async def test_gates_of_a_run_come_on_top_of_the_graphs_own(pauses: Reviewer) -> None:
+async def test_gates_given_at_launch_add_to_the_graphs_own(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_before", given={"text": "hi"}, options=RunOptions(gates_before=("tidy",)))
     for node in ("publish", "tidy"):
         review = await pauses.open_review(run)
@@ -193,7 +193,7 @@ async def test_gates_of_a_run_come_on_top_of_the_graphs_own(pauses: Reviewer) ->
     await pauses.result_of(run)
 
 
-async def test_a_run_stopped_at_its_own_gate_stays_there_after_a_retry(pauses: Reviewer) -> None:
+async def test_retry_at_a_gate_given_at_launch_does_not_pass_it(pauses: Reviewer) -> None:
     run = await pauses.launch("three_steps", given={"text": "hi"}, options=RunOptions(gates_before=("tidy",)))
     await pauses.open_review(run)
     await pauses.inbox.runs.cancel(run.id)
@@ -205,7 +205,7 @@ async def test_a_run_stopped_at_its_own_gate_stays_there_after_a_retry(pauses: R
     await pauses.result_of(run)
 
 
-async def test_a_tool_gate_given_per_run(pauses: Reviewer) -> None:
+async def test_tool_gate_given_at_launch_asks_for_each_call(pauses: Reviewer) -> None:
     calls = [("send", {"to": "a"}), ("send", {"to": "b"})]
     run = await pauses.launch("plain_agent", calls, options=RunOptions(gates_before=("tools",)))
     review = await pauses.open_review(run)
@@ -215,7 +215,7 @@ async def test_a_tool_gate_given_per_run(pauses: Reviewer) -> None:
     assert [d["to"] for d in pauses.effects(run)] == ["a"]
 
 
-async def test_a_gate_at_a_node_that_is_not_there(pauses: Reviewer) -> None:
+async def test_gate_given_at_launch_for_an_unknown_node_fails_the_run(pauses: Reviewer) -> None:
     run = await pauses.launch("three_steps", given={"text": "hi"}, options=RunOptions(gates_after=("publsh",)))
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error == "the graph has no node publsh to stop at; its nodes are draft, publish, tidy"

@@ -25,7 +25,7 @@ async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]
 
 
 @pytest.mark.parametrize("agent", ["orders", "made"])
-async def test_types_of_the_state_outlive_the_worker(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_state_types_survive_a_restart_of_the_worker(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -53,7 +53,7 @@ async def test_types_of_the_state_outlive_the_worker(fresh_reviewer: Reviewer, a
     assert "allowed_msgpack_modules" not in fresh_reviewer.sandbox.worker_stderr(), "LangGraph's own warnings are not added to it"
 
 
-async def test_results_of_tasks_and_what_a_send_carries(fresh_reviewer: Reviewer) -> None:
+async def test_task_results_and_send_arguments_keep_their_types(fresh_reviewer: Reviewer) -> None:
     function = await fresh_reviewer.launch("tasks", given={"street": "Elm"})
     nested = await fresh_reviewer.launch("nested", given={"streets": ["Oak", "Ash"]})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -86,7 +86,7 @@ def poison(kind: str, module: str, name: str, path: Path) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("module_name", [("os", "mkdir"), ("evil", "Evil")])
-async def test_a_poisoned_thread_calls_and_imports_nothing(
+async def test_malicious_checkpoint_calls_and_imports_nothing(
     fresh_reviewer: Reviewer, tmp_path: Path, kind: str, module_name: tuple[str, str]
 ) -> None:  # fmt: skip
     sandbox, proof = fresh_reviewer.sandbox, tmp_path / "proof"
@@ -118,12 +118,12 @@ def with_extra(checkpoint: dict[str, Any], bad: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "method"])
-def test_the_poison_would_work_on_langgraphs_own_reader(tmp_path: Path, kind: str) -> None:
+def test_malicious_checkpoint_works_on_langgraphs_serializer(tmp_path: Path, kind: str) -> None:
     """Else the tests above prove nothing. (It refuses methods by itself.)"""
     jsonplus.JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed(("msgpack", poison(kind, "os", "mkdir", tmp_path / "proof")))
     assert (tmp_path / "proof").exists()
 
 
-def test_the_old_format_is_data() -> None:
+def test_old_json_format_is_read_as_data() -> None:
     text = b'{"lc": 2, "type": "constructor", "id": ["uuid", "UUID"], "kwargs": {"int": 5}}'
     assert StrictSerializer().loads_typed(("json", text))["id"] == ["uuid", "UUID"]

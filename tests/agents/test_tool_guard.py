@@ -30,7 +30,7 @@ def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
     [(reject("no"), "ann rejected it"), (edit(to="eve"), "ann edited it"), (respond("done"), "ann answered in place of it")],
     ids=["reject", "edit", "respond"],
 )
-async def test_what_was_refused_does_not_run_as_proposed(pauses: Reviewer, agent: str, answer: Answer, did: str) -> None:
+async def test_rejected_call_does_not_run_when_the_graph_asks_no_more(pauses: Reviewer, agent: str, answer: Answer, did: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     review = await pauses.open_review(run)
     quiet(pauses, run)
@@ -45,7 +45,7 @@ async def test_what_was_refused_does_not_run_as_proposed(pauses: Reviewer, agent
 
 
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
-async def test_what_was_approved_runs_all_the_same(pauses: Reviewer, agent: str) -> None:
+async def test_approved_call_runs_when_the_graph_asks_no_more(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     review = await pauses.open_review(run)
     quiet(pauses, run)
@@ -54,7 +54,7 @@ async def test_what_was_approved_runs_all_the_same(pauses: Reviewer, agent: str)
     assert pauses.effects(run) == [SENT]
 
 
-async def test_a_question_still_open_is_no_yes(pauses: Reviewer) -> None:
+async def test_open_call_does_not_run_while_another_is_resumed(pauses: Reviewer) -> None:
     """Resuming one call starts the others again up to their question; with nothing to ask any more they would run."""
     run = await pauses.launch("flip_per_call", [("send", {"to": "a"}), ("send", {"to": "b"})])
     first, second = await pauses.open_reviews(run, 2)
@@ -69,7 +69,7 @@ async def test_a_question_still_open_is_no_yes(pauses: Reviewer) -> None:
     assert "b" not in [d["to"] for d in pauses.effects(run)]
 
 
-async def test_being_asked_again_lifts_the_ban(pauses: Reviewer) -> None:
+async def test_rejected_call_when_asked_again_and_approved_runs(pauses: Reviewer) -> None:
     run = await pauses.launch("flip_per_call", [LETTER])
     review = await pauses.open_review(run)
     quiet(pauses, run)
@@ -85,7 +85,7 @@ async def test_being_asked_again_lifts_the_ban(pauses: Reviewer) -> None:
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "react", "gated_agent"])
-async def test_the_same_proposal_later_is_another(pauses: Reviewer, agent: str) -> None:
+async def test_rejected_call_when_proposed_again_is_a_new_call(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
     await pauses.decide(await pauses.open_review(run), reject("not yet"))
     await pauses.decide(await pauses.open_review(run), approve())
@@ -95,7 +95,7 @@ async def test_the_same_proposal_later_is_another(pauses: Reviewer, agent: str) 
 
 
 @pytest.mark.parametrize("agent", ["flip_batched", "flip_per_call"])
-async def test_the_same_proposal_later_may_need_nobody(pauses: Reviewer, agent: str) -> None:
+async def test_rejected_call_when_proposed_again_may_run_unasked(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER], [LETTER], [LETTER])
     await pauses.decide(await pauses.open_review(run), reject("not yet"))
     second = await pauses.open_review(run)
@@ -120,7 +120,7 @@ def proposes(guard: ToolGuard, call: str, args: dict[str, Any]) -> None:
     guard.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]))
 
 
-def test_a_refused_call_is_stopped_by_its_id_whatever_its_arguments_became() -> None:
+def test_rejected_call_is_blocked_by_id_whatever_its_arguments() -> None:
     guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
     for args in ({"to": "bob"}, {"to": "bob", "at": "noon"}, {}):
         with pytest.raises(Forbidden, match=r"send as proposed although ann rejected it \(review 7\)"):
@@ -129,7 +129,7 @@ def test_a_refused_call_is_stopped_by_its_id_whatever_its_arguments_became() -> 
     start(guard, CALL, "look", {"to": "bob"})
 
 
-def test_an_id_that_a_model_uses_again_is_another_call() -> None:
+def test_reused_call_id_with_new_arguments_is_a_new_call() -> None:
     """Some models number the calls of each message from 0."""
     guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob"}, None, "ann rejected it", 7)])
     proposes(guard, CALL, {"to": "zoe"})
@@ -138,7 +138,7 @@ def test_an_id_that_a_model_uses_again_is_another_call() -> None:
         start(guard, CALL, "send", {"to": "bob"})
 
 
-def test_an_edited_call_runs_as_edited_also_where_the_graph_adds_to_it() -> None:
+def test_edited_call_runs_as_edited_with_arguments_added_by_the_graph() -> None:
     guard = ToolGuard([BlockedCall(CALL, "send", {"to": "bob", "body": "x"}, {"to": "eve"}, "ann edited it", 7)])
     for args in ({"to": "eve"}, {"to": "eve", "at": "noon"}, {}):
         start(guard, CALL, "send", args)

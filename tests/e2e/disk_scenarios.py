@@ -53,7 +53,7 @@ async def cramped(disk: SmallDisk, tmp_path: Path, fork_server: ForkServer) -> A
     sandbox.kill_workers()
 
 
-async def test_a_decision_refused_by_a_full_disk_can_be_made_again(cramped: Reviewer, disk: SmallDisk) -> None:
+async def test_decision_refused_by_a_full_disk_can_be_repeated(cramped: Reviewer, disk: SmallDisk) -> None:
     sandbox = cramped.sandbox
     run = await cramped.launch("batched", [("send", {"to": "a"})])
     sandbox.start()
@@ -72,7 +72,7 @@ async def test_a_decision_refused_by_a_full_disk_can_be_made_again(cramped: Revi
     assert await cramped.review_states(run) == ["applied"]
 
 
-async def test_runs_wait_for_room_and_go_on_by_themselves(cramped: Reviewer, disk: SmallDisk) -> None:
+async def test_runs_on_a_full_disk_wait_for_space_and_continue(cramped: Reviewer, disk: SmallDisk) -> None:
     run = await cramped.launch("steps", given={"seconds": 1.0, "text": "x" * 50_000})
     worker = cramped.sandbox.start()
     await cramped.until_effect(run, "one begins")
@@ -88,7 +88,7 @@ async def test_runs_wait_for_room_and_go_on_by_themselves(cramped: Reviewer, dis
     assert cramped.sandbox.worker_stderr().count("the disk is full") <= 4
 
 
-async def test_an_export_that_does_not_fit_leaves_nothing(cramped: Reviewer, disk: SmallDisk) -> None:
+async def test_export_that_does_not_fit_on_the_disk_leaves_no_file(cramped: Reviewer, disk: SmallDisk) -> None:
     sandbox = cramped.sandbox
     run = await cramped.launch("batched", [("send", {"to": "x" * 200_000})])
     sandbox.start()
@@ -108,7 +108,9 @@ async def test_an_export_that_does_not_fit_leaves_nothing(cramped: Reviewer, dis
     assert (folder / "a.jsonl").read_bytes() == (folder / "before.jsonl").read_bytes()
 
 
-async def test_a_read_only_disk_is_a_sentence_and_then_it_goes_on(disk: SmallDisk, tmp_path: Path, fork_server: ForkServer) -> None:
+async def test_read_only_disk_is_reported_and_work_continues_after_remount(
+    disk: SmallDisk, tmp_path: Path, fork_server: ForkServer
+) -> None:
     sandbox = Sandbox(tmp_path, str(PROJECTS / "trouble"), fork_server)
     sandbox.home = Home(disk.path / tmp_path.name).prepare()
     async with open_reviewer(sandbox) as reviewer:

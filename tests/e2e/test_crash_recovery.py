@@ -93,7 +93,7 @@ DEATHS = [
 @pytest.mark.parametrize(
     ("agent", "step"), sampled([*IN_THE_GATE, *(death for death in DEATHS if death not in IN_THE_GATE)], gate=len(IN_THE_GATE))
 )
-async def test_a_worker_dies_at_a_step(fresh_reviewer: Reviewer, agent: str, step: Failpoint) -> None:
+async def test_kill_at_each_failpoint_loses_nothing_and_repeats_nothing(fresh_reviewer: Reviewer, agent: str, step: Failpoint) -> None:
     run = await launched(fresh_reviewer, agent)
     worker = fresh_reviewer.sandbox.start(kill_at=step)
     decided = await to_the_end(fresh_reviewer, run.id, worker)
@@ -114,7 +114,7 @@ async def test_a_worker_dies_at_a_step(fresh_reviewer: Reviewer, agent: str, ste
 SLOW = ("slow", {"seconds": 0.6})
 
 
-async def test_killed_while_a_single_call_runs_a_person_is_asked_again(fresh_reviewer: Reviewer) -> None:
+async def test_kill_while_a_single_call_runs_asks_again(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("per_call", [SLOW, ("send", {"to": "a"})])
     worker = fresh_reviewer.sandbox.start()
     slow, send = await fresh_reviewer.open_reviews(run, 2)
@@ -147,7 +147,7 @@ async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer) -> Revi
     return await reviewer.open_review(run)
 
 
-async def test_killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again(fresh_reviewer: Reviewer) -> None:
+async def test_kill_while_a_batch_runs_asks_before_it_runs_again(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [SLOW, ("send", {"to": "a"})])
     again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), approve())
     assert MAY in again.row.note
@@ -164,7 +164,7 @@ async def test_killed_while_a_batch_runs_a_person_is_asked_before_it_runs_again(
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
-async def test_what_may_have_run_is_answered_in_its_place(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_respond_when_the_call_may_have_run_replaces_its_result(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [SLOW])
     again = await killed_in_slow(fresh_reviewer, run, approve())
     assert MAY in again.row.note
@@ -174,7 +174,7 @@ async def test_what_may_have_run_is_answered_in_its_place(fresh_reviewer: Review
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "gated_agent", "react"]))
-async def test_what_may_have_run_is_refused_and_edited(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_reject_and_edit_when_calls_may_have_run_are_applied(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), edit(seconds=5))
     assert MAY in again.row.note
@@ -186,7 +186,7 @@ async def test_what_may_have_run_is_refused_and_edited(fresh_reviewer: Reviewer,
     assert last not in fresh_reviewer.decision_keys(run, "slow begins")[:-1], "other arguments are another act"
 
 
-async def test_a_killed_mixed_decision_keeps_its_refusals(fresh_reviewer: Reviewer) -> None:
+async def test_mixed_decision_when_the_worker_is_killed_keeps_its_rejections(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), reject("not to a"))
     assert [a.name for a in again.actions] == ["slow", "send"], "whole again, as it was asked"
@@ -197,7 +197,7 @@ async def test_a_killed_mixed_decision_keeps_its_refusals(fresh_reviewer: Review
 
 
 @pytest.mark.slow
-async def test_killed_long_after_the_approved_ended_nobody_is_asked(fresh_reviewer: Reviewer) -> None:
+async def test_kill_long_after_the_approved_call_asks_nobody(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], [("look", {"path": "p"})])
     worker = fresh_reviewer.sandbox.start(kill_at="running")
     worker.wait()
@@ -206,7 +206,7 @@ async def test_killed_long_after_the_approved_ended_nobody_is_asked(fresh_review
 
 
 @pytest.mark.slow
-async def test_a_cancelled_run_that_is_tried_again_asks_first(fresh_reviewer: Reviewer) -> None:
+async def test_retry_of_a_run_cancelled_inside_a_call_asks_first(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 1.5})])
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
@@ -225,7 +225,7 @@ async def test_a_cancelled_run_that_is_tried_again_asks_first(fresh_reviewer: Re
 # A worker that is stopped, and not killed
 
 
-async def test_a_stopped_worker_leaves_no_doubt(fresh_reviewer: Reviewer) -> None:
+async def test_stopped_worker_leaves_no_call_that_may_have_run(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     worker = fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -243,14 +243,14 @@ async def test_a_stopped_worker_leaves_no_doubt(fresh_reviewer: Reviewer) -> Non
 # The reviewer's side
 
 
-def test_a_launch_that_dies_is_queued(new_sandbox: SandboxFactory) -> None:
+def test_launch_command_when_killed_after_its_commit_leaves_a_queued_run(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     assert sandbox.cli("launch", "anything", "--input", '{"value": 1}', code=-signal.SIGKILL, HITL_TEST_KILL_AT="launched").stdout == ""
     [run] = sandbox.cli_json("runs")
     assert run["state"] == "queued"
 
 
-def test_a_decision_that_dies_is_applied(new_sandbox: SandboxFactory) -> None:
+def test_decide_command_when_killed_after_its_commit_is_applied(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", rounds([("send", TO)]))
     sandbox.run_until_idle()
@@ -262,7 +262,7 @@ def test_a_decision_that_dies_is_applied(new_sandbox: SandboxFactory) -> None:
 
 
 @pytest.mark.slow
-async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key(fresh_reviewer: Reviewer) -> None:
+async def test_reapproved_calls_that_may_have_run_keep_their_key_unless_edited(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), approve())
     await fresh_reviewer.decide(again, edit(seconds=0.2), approve())
@@ -274,7 +274,7 @@ async def test_of_two_that_may_have_run_the_one_that_is_not_edited_keeps_its_key
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
-async def test_killed_twice_over_a_gate_what_ended_stays_ended(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_calls_that_ended_do_not_run_again_after_two_kills(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [("send", {"to": "a"}), ("slow", {"seconds": 3}), ("slow", {"seconds": 4})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), approve(), approve())
     ended = 3 - len(again.actions)
@@ -293,7 +293,7 @@ async def test_killed_twice_over_a_gate_what_ended_stays_ended(fresh_reviewer: R
 
 
 @pytest.mark.parametrize("agent", sampled(["batched", "per_call", "gated_agent"]))
-async def test_killed_while_the_loop_is_blocked_a_person_is_asked(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_kill_while_the_event_loop_is_blocked_asks_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [("block", {"seconds": 20})])
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
@@ -306,13 +306,13 @@ async def test_killed_while_the_loop_is_blocked_a_person_is_asked(fresh_reviewer
 
 
 @pytest.mark.slow
-async def test_what_was_decided_is_told_to_whoever_is_asked_again(fresh_reviewer: Reviewer) -> None:
+async def test_repeated_review_after_a_kill_shows_the_earlier_decision(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
     again = await killed_in_slow(fresh_reviewer, run, edit(seconds=0.5), reject("not to a"))
     assert 'slow edited to {"seconds": 0.5}' in again.row.note and "send rejected (not to a)" in again.row.note
 
 
-async def test_refusals_alone_are_sent_again_by_themselves(fresh_reviewer: Reviewer) -> None:
+async def test_rejections_alone_are_resent_after_a_kill_without_asking(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     worker = fresh_reviewer.sandbox.start(kill_at="submitted")
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), reject("no"))
@@ -322,7 +322,7 @@ async def test_refusals_alone_are_sent_again_by_themselves(fresh_reviewer: Revie
     assert await fresh_reviewer.review_states(run) == ["applied"]
 
 
-async def test_a_call_that_asks_beside_one_that_is_refused_is_not_lost(new_sandbox: SandboxFactory) -> None:
+async def test_call_that_asks_beside_a_rejected_one_is_not_lost(new_sandbox: SandboxFactory) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         run = await reviewer.launch("asks_behind_gate", [("confirm", {"ref": "a", "note": "x"}), ("confirm", {"ref": "b", "note": "y"})])
         reviewer.sandbox.start()

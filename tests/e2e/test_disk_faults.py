@@ -46,7 +46,7 @@ def spoil(path: Path, every: int = 1, first: int = 1) -> None:
 
 
 @pytest.mark.slow
-def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
+def test_disk_that_is_full_or_read_only_passes_all_scenarios(tmp_path: Path) -> None:
     """tests/e2e/disk_scenarios.py, on a disk of a few megabytes in a mount namespace of its own, which needs no root."""
     unshare = shutil.which("unshare")
     mounting = 'mount -t tmpfs -o size=24m,mode=700 tmpfs "$1"'
@@ -62,7 +62,7 @@ def test_on_a_disk_that_is_full_or_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_checkpoints_that_are_held_are_not_the_agents_error(fresh_reviewer: Reviewer) -> None:
+async def test_checkpoints_when_locked_by_another_program_do_not_fail_the_run(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "one begins")
@@ -81,7 +81,7 @@ async def test_checkpoints_that_are_held_are_not_the_agents_error(fresh_reviewer
 
 
 @pytest.mark.slow
-async def test_with_damaged_checkpoints_the_rest_goes_on(fresh_reviewer: Reviewer) -> None:
+async def test_checkpoints_when_damaged_leave_the_rest_working(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert sandbox.run_until_idle() == 0
@@ -125,7 +125,7 @@ async def waiting_place(new_sandbox: SandboxFactory, decided: int = 20) -> tuple
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [3, 7])
-async def test_what_can_be_read_of_a_damaged_database_is_saved(new_sandbox: SandboxFactory, every: int) -> None:
+async def test_repair_of_a_damaged_database_saves_what_can_be_read(new_sandbox: SandboxFactory, every: int) -> None:
     sandbox, waiting = await waiting_place(new_sandbox)
     before = sandbox.home.checkpoints.read_bytes()
     spoil(sandbox.home.database, every, first=5)
@@ -147,7 +147,7 @@ async def test_what_can_be_read_of_a_damaged_database_is_saved(new_sandbox: Sand
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kept_bytes", [100, 4096 * 3 + 7])
-async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(new_sandbox: SandboxFactory, kept_bytes: int) -> None:
+async def test_truncated_database_is_reported_and_its_threads_come_back_after_repair(new_sandbox: SandboxFactory, kept_bytes: int) -> None:
     sandbox, _ = await waiting_place(new_sandbox, decided=2)
     spoil(sandbox.home.database, every=10**9, first=10**9)
     with sandbox.home.database.open("r+b") as file:
@@ -168,7 +168,7 @@ async def test_a_torn_database_is_a_sentence_and_its_threads_come_back(new_sandb
         await reviewer.wait(row.run, RunState.DONE)
 
 
-async def test_a_database_in_use_is_not_moved(new_sandbox: SandboxFactory) -> None:
+async def test_repair_when_the_database_is_in_use_is_refused(new_sandbox: SandboxFactory) -> None:
     sandbox, _ = await waiting_place(new_sandbox, decided=0)
     sandbox.start()
     async with open_reviewer(sandbox) as reviewer:
@@ -184,7 +184,7 @@ async def test_a_database_in_use_is_not_moved(new_sandbox: SandboxFactory) -> No
 # One of the two missing, or older than the other
 
 
-async def test_a_begun_run_never_begins_again_without_its_checkpoint(fresh_reviewer: Reviewer) -> None:
+async def test_started_run_without_its_checkpoint_fails_instead_of_starting_again(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     asked = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     stopped = await fresh_reviewer.launch("steps", given={"seconds": 0.3})
@@ -207,7 +207,7 @@ async def test_a_begun_run_never_begins_again_without_its_checkpoint(fresh_revie
 
 
 @pytest.mark.slow
-async def test_older_checkpoints_ask_again_with_a_warning(new_sandbox: SandboxFactory) -> None:
+async def test_checkpoints_restored_from_a_backup_ask_again_with_a_warning(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     async with open_reviewer(sandbox) as reviewer:
         run = await reviewer.launch("twice", given={"text": "x"})
@@ -230,7 +230,7 @@ async def test_older_checkpoints_ask_again_with_a_warning(new_sandbox: SandboxFa
 
 
 @pytest.mark.slow
-async def test_threads_that_hitl_db_lost_come_back(new_sandbox: SandboxFactory) -> None:
+async def test_repair_when_hitl_db_is_lost_restores_its_threads(new_sandbox: SandboxFactory) -> None:
     sandbox, waiting = await waiting_place(new_sandbox, decided=1)
     for end in ("", "-wal", "-shm"):
         sandbox.home.path.joinpath(f"hitl.db{end}").unlink(missing_ok=True)
@@ -255,7 +255,7 @@ async def test_threads_that_hitl_db_lost_come_back(new_sandbox: SandboxFactory) 
 
 
 @pytest.mark.slow
-async def test_stuck_rows_are_put_right_and_told(new_sandbox: SandboxFactory) -> None:
+async def test_repair_fixes_stuck_rows_and_reports_them(new_sandbox: SandboxFactory) -> None:
     sandbox, waiting = await waiting_place(new_sandbox, decided=2)
     async with open_reviewer(sandbox) as reviewer:
         lost = await reviewer.launch("batched", [("send", {"to": "lost"})])
@@ -295,7 +295,7 @@ async def test_stuck_rows_are_put_right_and_told(new_sandbox: SandboxFactory) ->
             await reviewer.wait(run, RunState.DONE)
 
 
-def test_a_log_left_by_a_kill_is_written_into_the_database(new_sandbox: SandboxFactory) -> None:
+def test_write_ahead_log_left_by_a_kill_is_checkpointed(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     code = "import os,sqlite3,sys; db = sqlite3.connect(sys.argv[1]); db.execute('CREATE TABLE kept (x)'); db.commit(); os._exit(9)"
     sandbox.cli("runs")
@@ -316,7 +316,7 @@ def open_ones(home: Path) -> dict[str, int]:
     return {name: mode for name, mode in modes(home).items() if mode & 0o077}
 
 
-def test_everything_in_the_home_is_private_whatever_the_umask(tmp_path: Path) -> None:
+def test_home_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     env = {**os.environ, "HITL_TEST_JOURNAL": str(tmp_path / "journal")}
 
@@ -333,7 +333,7 @@ def test_everything_in_the_home_is_private_whatever_the_umask(tmp_path: Path) ->
     assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_home_of_ours_is_closed_again_and_other_folders_are_left_alone(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+def test_home_permissions_are_restored_and_other_folders_left_alone(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     sandbox = new_sandbox("dotenv")
     sandbox.cli("runs")
     for path in (sandbox.home.path, sandbox.home.logs):
@@ -372,7 +372,7 @@ def checkpoints_of(home: Home) -> set[str]:
         return {row[0] for table in ("checkpoints", "writes") for row in db.execute(f"SELECT DISTINCT thread_id FROM {table}")}
 
 
-async def test_prune_takes_whole_old_threads_and_keeps_what_was_decided(fresh_reviewer: Reviewer) -> None:
+async def test_prune_removes_whole_old_threads_and_keeps_decisions(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     reviewed = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     plain = await fresh_reviewer.launch("noise", given={})
@@ -417,7 +417,7 @@ async def test_prune_takes_whole_old_threads_and_keeps_what_was_decided(fresh_re
 
 
 @pytest.mark.slow
-async def test_a_pruned_run_does_not_begin_again(fresh_reviewer: Reviewer) -> None:
+async def test_pruned_run_does_not_start_again(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert sandbox.run_until_idle() == 0
@@ -432,7 +432,7 @@ async def test_a_pruned_run_does_not_begin_again(fresh_reviewer: Reviewer) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 7])
-async def test_a_prune_that_is_killed_is_finished_by_the_next(fresh_reviewer: Reviewer, steps: int) -> None:
+async def test_prune_when_killed_is_completed_by_the_next(fresh_reviewer: Reviewer, steps: int) -> None:
     sandbox = fresh_reviewer.sandbox
     runs = await fresh_reviewer.inbox.runs.launch("steps", given={"text": "x" * 2000}, count=40)
     assert sandbox.run_until_idle() == 0
@@ -456,6 +456,6 @@ async def test_a_prune_that_is_killed_is_finished_by_the_next(fresh_reviewer: Re
 
 
 @pytest.mark.parametrize("text", ["30", "soon", "", "-3d", "3 years"])
-def test_an_age_that_is_none_is_a_sentence(new_sandbox: SandboxFactory, text: str) -> None:
+def test_prune_with_an_invalid_age_explains_the_format(new_sandbox: SandboxFactory, text: str) -> None:
     said = new_sandbox("dotenv").cli_error("prune", f"--older-than={text}")
     assert "write it like" in said

@@ -25,7 +25,7 @@ QUESTION = {"question": "go on?", "ref": "n2"}
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
-async def test_a_short_soak(tmp_path: Path, fork_server: ForkServer) -> None:
+async def test_short_soak_finds_no_problem(tmp_path: Path, fork_server: ForkServer) -> None:
     books = await soak(tmp_path, fork_server, Size(12.0, seed=7, runs=16))
     ledger = Ledger(books)
     assert not any(ledger.problems().values()), "\n".join(report(ledger))
@@ -34,7 +34,7 @@ async def test_a_short_soak(tmp_path: Path, fork_server: ForkServer) -> None:
     assert {row["kind"] for row in books.decisions.values()} == {"approve", "edit", "reject", "respond"}
 
 
-async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failure(new_sandbox: SandboxFactory) -> None:
+async def test_question_after_a_gate_is_asked_again_after_an_edit_and_a_failure(new_sandbox: SandboxFactory) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         reviewer.sandbox.start()
         run = await reviewer.launch("asks_behind_gate", [("confirm", ARGS)])
@@ -50,7 +50,7 @@ async def test_a_question_behind_a_gate_is_asked_anew_after_an_edit_and_a_failur
 
 
 @pytest.mark.parametrize("answer", [reject("no"), edit(ref="n2", note="changed"), approve()], ids=["reject", "edit", "approve"])
-async def test_a_call_that_had_ended_beside_one_that_was_cut_off_does_not_run_again(new_sandbox: SandboxFactory, answer: Answer) -> None:
+async def test_call_that_ended_beside_an_interrupted_one_does_not_run_again(new_sandbox: SandboxFactory, answer: Answer) -> None:
     async with open_reviewer(new_sandbox("soak")) as reviewer:
         worker, journal = reviewer.sandbox.start(), reviewer.sandbox.journal
         run = await reviewer.launch("gated_agent", [("send", ARGS), ("slow", {**ARGS, "ref": "n2"})])
@@ -120,7 +120,7 @@ def found(made: Books) -> set[str]:
     return {name for name, problems in Ledger(made).problems().items() if problems}
 
 
-def test_balanced_books_have_no_problem() -> None:
+def test_invariants_hold_for_a_correct_history() -> None:
     assert found(books()) == set()
     assert "ok     nothing refused ran" in list(report(Ledger(books())))
 
@@ -320,13 +320,13 @@ PLANTED: tuple[tuple[Callable[[Books], None], str], ...] = (
 
 
 @pytest.mark.parametrize(("plant", "check"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
-def test_a_broken_promise_is_found(plant: Callable[[Books], None], check: str) -> None:
+def test_invariant_check_finds_a_planted_violation(plant: Callable[[Books], None], check: str) -> None:
     made = books()
     plant(made)
     assert check in found(made)
 
 
-def test_every_check_can_fail() -> None:
+def test_every_invariant_has_a_planted_violation() -> None:
     assert {check for _, check in PLANTED} == {check.__name__.replace("_", " ") for check in CHECKS}
 
 
@@ -353,7 +353,7 @@ def blamed_after_two_kills(made: Books) -> None:
 
 
 @pytest.mark.parametrize("plant", [marked_and_approved_again, repeated_after_a_kill, repeated_after_a_retry, blamed_after_two_kills])
-def test_what_is_explained_is_no_problem(plant: Callable[[Books], None]) -> None:
+def test_invariant_check_accepts_explained_repetitions(plant: Callable[[Books], None]) -> None:
     made = books()
     plant(made)
     assert found(made) == set()

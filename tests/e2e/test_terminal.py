@@ -52,7 +52,7 @@ def decisions(home: Path) -> list[tuple[str, str]]:
 
 
 @needs_tmux
-def test_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
+def test_console_in_a_terminal_goes_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with tmux([HITL, "--home", str(home), "--reviewer", "ann"]) as screen:
         screen.until("Nothing waits", "mail_assistant")
@@ -72,7 +72,7 @@ def test_from_an_empty_home_to_a_sent_mail(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_tmux
-def test_a_decision_is_taken_back_and_made_otherwise(tmp_path: Path) -> None:
+def test_decision_can_be_undone_and_made_differently(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "config.toml").write_text("undo_s = 8\n")
@@ -109,7 +109,7 @@ def test_a_decision_is_taken_back_and_made_otherwise(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_tmux
-def test_a_killed_worker_is_said_and_replaced_and_the_work_goes_on(tmp_path: Path) -> None:
+def test_killed_worker_is_reported_and_replaced(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with tmux([HITL, "--home", str(home), "--reviewer", "ann"]) as screen:
         screen.until("Nothing waits", "mail_assistant")
@@ -125,21 +125,21 @@ def test_a_killed_worker_is_said_and_replaced_and_the_work_goes_on(tmp_path: Pat
         assert len(outbox(home)) == 1
 
 
-def test_without_a_terminal_it_says_what_to_use(tmp_path: Path) -> None:
+def test_console_without_a_terminal_says_what_to_use(tmp_path: Path) -> None:
     done = subprocess.run([HITL, "--home", str(tmp_path)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 1
     assert done.stderr == "hitl-tui: the console needs a terminal; without one, use `hitl-tui queue`, `show` and `decide`\n"
 
 
 @needs_tmux
-def test_an_unknown_key_in_the_config_is_a_sentence(tmp_path: Path) -> None:
+def test_unknown_key_in_the_config_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[keys]\naprove = "y"\n')
     with tmux([HITL, "--home", str(tmp_path)]) as screen:
         assert "aprove is no command" in screen.until("[exit 1]")
 
 
 @needs_tmux
-def test_a_terminal_that_is_too_small_is_told_so(tmp_path: Path) -> None:
+def test_terminal_that_is_too_small_shows_the_needed_size(tmp_path: Path) -> None:
     with tmux([HITL, "--home", str(tmp_path)], columns=50, rows=12) as screen:
         screen.until("60×16")
         screen.keys("q")

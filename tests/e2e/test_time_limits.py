@@ -63,7 +63,7 @@ def names(who: Reviewer, run: Run) -> list[str]:
 # Threads, and async code that does not listen
 
 
-async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_lose_nothing(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_of_code_that_does_not_stop_replaces_the_worker_without_harm_to_others(fresh_reviewer: Reviewer) -> None:
     stuck = {agent: await fresh_reviewer.launch(agent, given={}) for agent in STOPS_NOT}
     worker = fresh_reviewer.sandbox.start()
     for agent, did in STOPS_NOT.items():
@@ -90,7 +90,7 @@ async def test_cancelled_code_that_goes_on_ends_with_its_process_and_the_others_
     assert [names(fresh_reviewer, stuck[agent])[0] for agent in STOPS_NOT] == list(STOPS_NOT.values())
 
 
-async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_of_code_that_stops_keeps_the_worker(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("slow", given={"seconds": 1.2})
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "slow_sync begins")
@@ -103,7 +103,7 @@ async def test_cancelled_code_that_stops_by_itself_needs_no_new_process(fresh_re
 
 
 @pytest.mark.slow
-async def test_a_worker_until_idle_still_ends_after_it_was_replaced(fresh_reviewer: Reviewer) -> None:
+async def test_worker_until_idle_exits_after_it_was_replaced(fresh_reviewer: Reviewer) -> None:
     run, later = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("steps", given={}, thread="t")
     worker = fresh_reviewer.sandbox.start("--until-idle", "--concurrency", "1")
     await fresh_reviewer.until_effect(run, "endless")
@@ -114,7 +114,7 @@ async def test_a_worker_until_idle_still_ends_after_it_was_replaced(fresh_review
     assert await fresh_reviewer.inbox.agents.workers() == []
 
 
-async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(fresh_reviewer: Reviewer) -> None:
+async def test_stopped_worker_finishes_pending_cancels(fresh_reviewer: Reviewer) -> None:
     run, other = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("hang", given={})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "endless")
@@ -131,7 +131,7 @@ async def test_a_worker_that_is_stopped_ends_what_was_to_be_cancelled(fresh_revi
 
 
 @pytest.mark.slow
-async def test_over_its_time_a_run_fails_and_can_go_on(fresh_reviewer: Reviewer) -> None:
+async def test_run_over_its_time_limit_fails_and_can_be_retried(fresh_reviewer: Reviewer) -> None:
     fresh_reviewer.sandbox.home.config.write_text("time_limit_s = 2.5\n")
     limited = [await fresh_reviewer.launch(agent, given={}, options=RunOptions(time_limit_s=1.0)) for agent in STOPS_NOT]
     listens = await fresh_reviewer.launch("steps", given={"seconds": 60.0}, options=RunOptions(time_limit_s=1.0))
@@ -148,7 +148,7 @@ async def test_over_its_time_a_run_fails_and_can_go_on(fresh_reviewer: Reviewer)
     assert names(fresh_reviewer, listens) == ["one begins", "one begins"], "it had as much time again"
 
 
-async def test_waiting_for_people_takes_no_time(fresh_reviewer: Reviewer) -> None:
+async def test_time_limit_does_not_count_waiting_for_people(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})], options=RunOptions(time_limit_s=2.0))
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -157,7 +157,7 @@ async def test_waiting_for_people_takes_no_time(fresh_reviewer: Reviewer) -> Non
     await fresh_reviewer.result_of(run)
 
 
-async def test_an_answer_on_its_way_when_the_time_is_over(fresh_reviewer: Reviewer) -> None:
+async def test_time_limit_reached_while_an_answer_runs_marks_it_may_have_run(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=3.0))
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -171,7 +171,7 @@ async def test_an_answer_on_its_way_when_the_time_is_over(fresh_reviewer: Review
 
 
 @pytest.mark.slow
-async def test_a_night_without_a_worker_is_no_work(fresh_reviewer: Reviewer) -> None:
+async def test_time_limit_does_not_count_time_without_a_worker(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 1.0}, options=RunOptions(time_limit_s=30.0))
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "one begins")
@@ -188,7 +188,7 @@ async def test_a_night_without_a_worker_is_no_work(fresh_reviewer: Reviewer) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
-async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(fresh_reviewer: Reviewer, by: str) -> None:
+async def test_blocked_event_loop_is_tolerated_until_a_run_must_end(fresh_reviewer: Reviewer, by: str) -> None:
     limit = RunOptions(time_limit_s=9.0 if by == "limit" else None)
     other = await fresh_reviewer.launch("steps", given={"seconds": 0.3})
     fresh_reviewer.sandbox.start()
@@ -210,7 +210,7 @@ async def test_a_blocked_loop_is_left_alone_until_a_run_is_to_end(fresh_reviewer
 
 
 @pytest.mark.slow
-async def test_who_blocks_the_loop_keeps_nobody_from_writing(tmp_path: Path) -> None:
+async def test_blocked_event_loop_holds_no_database_lock(tmp_path: Path) -> None:
     def blocked() -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "hitl.db", timeout=0)) as other, other:
             other.execute("INSERT INTO projects (target, label, seen_at) VALUES ('other', 'o', 0)")
@@ -229,7 +229,7 @@ async def test_who_blocks_the_loop_keeps_nobody_from_writing(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["cancel", "limit"])
-async def test_the_console_replaces_a_worker_that_cannot_even_watch_itself(
+async def test_console_replaces_a_worker_whose_watchdog_is_stuck(
     new_sandbox: SandboxFactory, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, died = new_sandbox("trouble"), list[str]()
@@ -267,7 +267,7 @@ async def cancelled_once(who: Reviewer, run: Run) -> None:
     assert now.ended_at is not None
 
 
-async def test_a_cancel_of_what_waits_is_immediate(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_of_a_queued_or_waiting_run_is_immediate(fresh_reviewer: Reviewer) -> None:
     queued = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     await fresh_reviewer.inbox.runs.cancel(queued.id)
     await cancelled_once(fresh_reviewer, queued)
@@ -284,7 +284,7 @@ async def test_a_cancel_of_what_waits_is_immediate(fresh_reviewer: Reviewer) -> 
 
 
 @pytest.mark.parametrize("when", sampled(["while it runs", "after its worker was killed", "while its worker is dead"]))
-async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(fresh_reviewer: Reviewer, when: str) -> None:
+async def test_cancel_while_an_answer_runs_says_it_may_have_run(fresh_reviewer: Reviewer, when: str) -> None:
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])
     worker = fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -304,7 +304,7 @@ async def test_a_cancel_says_of_an_answer_on_its_way_that_it_may_have_run(fresh_
 
 
 @pytest.mark.slow
-async def test_a_cancel_of_a_run_put_back_in_mid_resume(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_of_a_run_requeued_during_resume_says_it_may_have_run(fresh_reviewer: Reviewer) -> None:
     """Its worker died and another has put it back, but not taken it up yet."""
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])
     worker = fresh_reviewer.sandbox.start()
@@ -321,7 +321,7 @@ async def test_a_cancel_of_a_run_put_back_in_mid_resume(fresh_reviewer: Reviewer
 
 
 @pytest.mark.slow
-async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(fresh_reviewer: Reviewer) -> None:
+async def test_crash_during_a_cancel_is_not_counted_for_other_runs(fresh_reviewer: Reviewer) -> None:
     stuck, other = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("steps", given={"seconds": 60.0})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(stuck, "endless")
@@ -340,7 +340,7 @@ async def test_a_death_while_a_run_is_cancelled_is_blamed_on_nobody_else(fresh_r
 
 
 @pytest.mark.slow
-async def test_a_suspect_gets_its_turn_under_steady_load(fresh_reviewer: Reviewer) -> None:
+async def test_run_suspected_of_crashes_gets_its_turn_under_load(fresh_reviewer: Reviewer) -> None:
     suspect = await fresh_reviewer.launch("steps", given={})
     with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.database)) as db, db:
         db.execute("UPDATE runs SET crashes = 1 WHERE id = ?", (suspect.id,))

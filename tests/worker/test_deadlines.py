@@ -27,7 +27,7 @@ async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]
         yield reviewer
 
 
-async def test_a_deadline_that_passes_rejects_with_a_sentence_and_the_agent_is_told(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_passed_rejects_and_tells_the_agent(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     review = await backdate(fresh_reviewer, review, 5 * HOURS)
@@ -56,7 +56,7 @@ async def test_a_deadline_that_passes_rejects_with_a_sentence_and_the_agent_is_t
     ]
 
 
-async def test_the_soonest_deadline_of_what_people_decide_counts_and_the_rest_is_rejected_with_it(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_of_a_batch_is_the_earliest_one_and_rejects_every_call(fresh_reviewer: Reviewer) -> None:
     write_policy(
         fresh_reviewer.sandbox,
         rule_toml("reading", "read", 'outcome = "auto"', 'deadline = "1m"')
@@ -74,7 +74,7 @@ async def test_the_soonest_deadline_of_what_people_decide_counts_and_the_rest_is
     assert sorted(did["did"] for did in fresh_reviewer.effects(run)) == ["read", "send"], "what a person approved is not taken back"
 
 
-async def test_a_deadline_that_escalates_does_so_once_and_the_review_stays_open(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_set_to_escalate_escalates_once_and_keeps_the_review_open(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + ESCALATES + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     assert review.row.escalated == ""
@@ -91,7 +91,7 @@ async def test_a_deadline_that_escalates_does_so_once_and_the_review_stays_open(
 @pytest.mark.parametrize(
     ("agent", "why"), [("must_know", "the graph takes no rejection of ask"), ("writer", "the agent would only write another draft")]
 )
-async def test_what_cannot_well_be_rejected_escalates_and_says_so(fresh_reviewer: Reviewer, agent: str, why: str) -> None:
+async def test_deadline_when_the_pause_cannot_be_rejected_escalates_with_a_reason(fresh_reviewer: Reviewer, agent: str, why: str) -> None:
     write_policy(fresh_reviewer.sandbox, rule_toml("all", "*", 'outcome = "ask"', 'deadline = "30m"', 'then = "reject"'))
     run, review = await launch_and_wait(fresh_reviewer, agent)
     assert await scheduled_jobs(fresh_reviewer, await fresh_reviewer.inbox.runs.get(run.id), Clock(review.row.opened_at + HOURS)).run_due()
@@ -100,7 +100,7 @@ async def test_what_cannot_well_be_rejected_escalates_and_says_so(fresh_reviewer
     assert (await fresh_reviewer.open_review(run)).undecided == (0,)
 
 
-async def test_what_may_have_run_is_not_even_rejected_without_a_person(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_the_call_may_have_run_escalates_instead_of_rejecting(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     await fresh_reviewer.decide(review, approve())
@@ -118,7 +118,7 @@ async def test_what_may_have_run_is_not_even_rejected_without_a_person(fresh_rev
     )
 
 
-async def test_of_two_workers_and_a_person_at_the_last_moment_the_first_wins(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_two_workers_and_a_person_race_is_decided_once(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     for _ in range(3):
         run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
@@ -140,7 +140,7 @@ async def test_of_two_workers_and_a_person_at_the_last_moment_the_first_wins(fre
         assert rows[0] == 1
 
 
-async def test_what_is_undone_after_its_deadline_is_rejected_then(fresh_reviewer: Reviewer) -> None:
+async def test_decision_when_undone_after_the_deadline_is_rejected(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     clock = Clock(review.row.opened_at + 4 * HOURS)
@@ -154,7 +154,7 @@ async def test_what_is_undone_after_its_deadline_is_rejected_then(fresh_reviewer
     assert (await fresh_reviewer.inbox.reviews.get(review.row.id)).decisions[0].actor == "timeout:letters"
 
 
-async def test_a_run_that_somebody_has_taken_over_is_not_rejected_under_their_hands(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_the_run_is_taken_over_does_nothing(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     taken = await fresh_reviewer.inbox.takeovers.take(run.id)
@@ -166,7 +166,7 @@ async def test_a_run_that_somebody_has_taken_over_is_not_rejected_under_their_ha
     assert (await fresh_reviewer.inbox.reviews.get(review.row.id)).decisions[0].actor == "timeout:letters"
 
 
-async def test_a_real_worker_keeps_a_deadline_while_nothing_else_happens(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_when_the_worker_is_otherwise_idle_is_applied(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, rule_toml("letters", "send", 'outcome = "ask"', 'deadline = "1s"', 'then = "reject"'))
     fresh_reviewer.sandbox.start()
     run = (await fresh_reviewer.inbox.runs.launch("per_call", text='[["a letter", [["send", {"to": "ann"}]]]]'))[0]
@@ -176,7 +176,7 @@ async def test_a_real_worker_keeps_a_deadline_while_nothing_else_happens(fresh_r
     assert (review.state, review.decided) == (ReviewState.APPLIED, "rejected by timeout:letters")
 
 
-async def test_the_deadlines_of_another_project_are_its_own_workers_to_keep(fresh_reviewer: Reviewer) -> None:
+async def test_deadline_of_another_project_is_left_to_its_workers(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, REJECTS)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     now = await get_run(fresh_reviewer.store, run.id)

@@ -34,13 +34,13 @@ async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]
 
 
 @pytest.mark.parametrize(("agent", "said"), [("gone", "it called sys.exit(enough)"), ("gone_async", "it called sys.exit(5)")])
-async def test_sys_exit_ends_the_run_only(trouble: Reviewer, agent: str, said: str) -> None:
+async def test_sys_exit_in_an_agent_fails_only_its_run(trouble: Reviewer, agent: str, said: str) -> None:
     run = await trouble.launch(agent, given={})
     assert (await trouble.wait(run, RunState.FAILED)).error == said
     assert (await trouble.result_of(await trouble.launch("steps", given={})))["log"] == ["one", "two", "three"]
 
 
-async def test_a_failed_run_is_tried_again_from_where_it_failed(trouble: Reviewer) -> None:
+async def test_retry_of_a_failed_run_continues_where_it_failed(trouble: Reviewer) -> None:
     run = await trouble.launch("flaky", given={"text": "flag"})
     failed = await trouble.wait(run, RunState.FAILED)
     assert failed.error == "ConnectionError: the line is \\ud800 dead"
@@ -54,7 +54,7 @@ async def test_a_failed_run_is_tried_again_from_where_it_failed(trouble: Reviewe
         await trouble.inbox.runs.retry(run.id)
 
 
-async def test_an_agent_that_never_returns_is_cancelled_and_others_go_on(trouble: Reviewer) -> None:
+async def test_cancel_when_an_agent_never_returns_ends_its_run_only(trouble: Reviewer) -> None:
     run = await trouble.launch("hang", given={})
     await trouble.until_effect(run, "endless")
     await trouble.result_of(await trouble.launch("steps", given={}))
@@ -64,7 +64,7 @@ async def test_an_agent_that_never_returns_is_cancelled_and_others_go_on(trouble
         await trouble.inbox.runs.cancel(run.id)
 
 
-async def test_what_an_agent_prints_goes_to_its_log_within_bounds(trouble: Reviewer) -> None:
+async def test_agent_output_goes_to_a_log_of_bounded_size(trouble: Reviewer) -> None:
     run = await trouble.launch("noise", given={})
     await trouble.result_of(run)
     log = trouble.sandbox.home.run_log(run.id)
@@ -73,18 +73,18 @@ async def test_what_an_agent_prints_goes_to_its_log_within_bounds(trouble: Revie
     assert (trouble.sandbox.folder / "worker.out").read_text() == ""
 
 
-async def test_an_agent_that_reads_input_gets_its_end(trouble: Reviewer) -> None:
+async def test_agent_that_reads_stdin_gets_end_of_file(trouble: Reviewer) -> None:
     run = await trouble.launch("reader", given={})
     assert (await trouble.wait(run, RunState.FAILED)).error.startswith("EOFError")
 
 
-async def test_a_state_that_cannot_be_stored_is_a_sentence(pauses: Reviewer) -> None:
+async def test_state_that_cannot_be_stored_fails_the_run_with_a_message(pauses: Reviewer) -> None:
     run = await pauses.launch("unstorable", given={"text": "x"})
     failed = await pauses.wait(run, RunState.FAILED)
     assert failed.error.startswith("its state holds something that cannot be stored: TypeError: Type is not msgpack serializable")
 
 
-async def test_input_the_graph_refuses(trouble: Reviewer) -> None:
+async def test_input_that_the_graph_refuses_fails_the_run(trouble: Reviewer) -> None:
     run = await trouble.launch("talk", given={"messages": [{"role": "nobody", "content": 5}]})
     assert (await trouble.wait(run, RunState.FAILED)).error
     run = await trouble.launch("steps", given={"text": 2**70})
@@ -94,7 +94,7 @@ async def test_input_the_graph_refuses(trouble: Reviewer) -> None:
 # Threads, queues, limits
 
 
-async def test_a_second_run_of_a_thread_waits_and_continues_the_conversation(trouble: Reviewer) -> None:
+async def test_second_run_of_a_thread_waits_and_continues_the_conversation(trouble: Reviewer) -> None:
     first = await trouble.launch("batched", [("send", {"to": "a"})])
     review = await trouble.open_review(first)
     second = await trouble.launch("batched", [("send", {"to": "b"})], thread=first.thread)
@@ -109,7 +109,7 @@ async def test_a_second_run_of_a_thread_waits_and_continues_the_conversation(tro
     assert [d["to"] for d in trouble.effects(first)] == ["a", "b"]
 
 
-async def test_a_run_that_waits_for_another_of_its_thread_can_be_cancelled(trouble: Reviewer) -> None:
+async def test_run_that_waits_for_its_thread_can_be_cancelled(trouble: Reviewer) -> None:
     first = await trouble.launch("steps", given={"seconds": 0.2})
     second = await trouble.launch("steps", given={}, thread=first.thread)
     await trouble.wait(first, RunState.RUNNING)
@@ -118,7 +118,7 @@ async def test_a_run_that_waits_for_another_of_its_thread_can_be_cancelled(troub
     await trouble.result_of(first)
 
 
-async def test_concurrency_is_limited(fresh_reviewer: Reviewer) -> None:
+async def test_concurrency_option_limits_parallel_runs(fresh_reviewer: Reviewer) -> None:
     runs = await fresh_reviewer.inbox.runs.launch("steps", given={"seconds": 0.05}, count=6)
     assert fresh_reviewer.sandbox.run_until_idle("--concurrency", "2") == 0
     lines = fresh_reviewer.sandbox.journal.read_text().splitlines()
@@ -132,7 +132,7 @@ async def test_concurrency_is_limited(fresh_reviewer: Reviewer) -> None:
     assert {(await fresh_reviewer.inbox.runs.get(run.id)).state for run in runs} == {RunState.DONE}
 
 
-async def test_two_workers_share_the_work_and_repeat_none(fresh_reviewer: Reviewer) -> None:
+async def test_two_workers_run_each_run_once(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     sandbox.start()
     sandbox.start()
@@ -146,7 +146,7 @@ async def test_two_workers_share_the_work_and_repeat_none(fresh_reviewer: Review
         assert await fresh_reviewer.review_states(run) == ["applied"]
 
 
-def test_several_workers_start_at_once_on_a_new_home(new_sandbox: SandboxFactory) -> None:
+def test_several_workers_can_start_at_once_on_a_new_home(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     workers = [sandbox.start("--until-idle") for _ in range(4)]
     assert [worker.wait() for worker in workers] == [0] * 4, sandbox.worker_stderr()
@@ -155,7 +155,7 @@ def test_several_workers_start_at_once_on_a_new_home(new_sandbox: SandboxFactory
 # Workers that stop and die
 
 
-async def test_a_stopped_worker_puts_its_runs_back(fresh_reviewer: Reviewer) -> None:
+async def test_stopped_worker_requeues_its_runs(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "one begins")
@@ -170,7 +170,7 @@ async def test_a_stopped_worker_puts_its_runs_back(fresh_reviewer: Reviewer) -> 
     assert len([d for d in fresh_reviewer.effects(run) if d["did"] == "one begins"]) == 1
 
 
-async def test_a_worker_stops_although_an_agent_does_not(fresh_reviewer: Reviewer) -> None:
+async def test_worker_stops_when_an_agent_does_not(fresh_reviewer: Reviewer) -> None:
     sync, stubborn = await fresh_reviewer.launch("hang", given={}), await fresh_reviewer.launch("hang_async", given={})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(sync, "endless")
@@ -181,7 +181,7 @@ async def test_a_worker_stops_although_an_agent_does_not(fresh_reviewer: Reviewe
         assert (await fresh_reviewer.inbox.runs.get(run.id)).state is RunState.QUEUED
 
 
-async def test_a_killed_workers_run_goes_on_from_its_checkpoint(fresh_reviewer: Reviewer) -> None:
+async def test_run_of_a_killed_worker_continues_from_its_checkpoint(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "two begins")
@@ -198,7 +198,7 @@ async def test_a_killed_workers_run_goes_on_from_its_checkpoint(fresh_reviewer: 
     ]
 
 
-async def test_a_run_killed_inside_a_subgraph_goes_on_unasked(fresh_reviewer: Reviewer) -> None:
+async def test_run_killed_inside_a_subgraph_continues_without_a_review(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("inner", given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "two begins")
@@ -210,7 +210,7 @@ async def test_a_run_killed_inside_a_subgraph_goes_on_unasked(fresh_reviewer: Re
 
 
 @pytest.mark.parametrize(("agent", "killed_in", "gate"), [("steps_to_gate", "two", "three"), ("steps_from_gate", "one", "two")])
-async def test_recovery_never_passes_a_gate(fresh_reviewer: Reviewer, agent: str, killed_in: str, gate: str) -> None:
+async def test_recovery_after_a_crash_never_passes_a_gate(fresh_reviewer: Reviewer, agent: str, killed_in: str, gate: str) -> None:
     run = await fresh_reviewer.launch(agent, given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, f"{killed_in} begins")
@@ -225,7 +225,7 @@ async def test_recovery_never_passes_a_gate(fresh_reviewer: Reviewer, agent: str
 
 
 @pytest.mark.parametrize(("agent", "gate"), [("steps_to_gate", "three"), ("steps_from_gate", "two")])
-async def test_a_worker_killed_behind_a_gate_asks_again(fresh_reviewer: Reviewer, agent: str, gate: str) -> None:
+async def test_worker_killed_after_a_gate_asks_again(fresh_reviewer: Reviewer, agent: str, gate: str) -> None:
     run = await fresh_reviewer.launch(agent, given={"seconds": 0.4})
     worker = fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -240,7 +240,7 @@ async def test_a_worker_killed_behind_a_gate_asks_again(fresh_reviewer: Reviewer
     assert (await fresh_reviewer.result_of(run))["log"] == ["one", "two", "three"]
 
 
-async def test_a_decision_made_while_no_worker_runs_is_applied_later(fresh_reviewer: Reviewer) -> None:
+async def test_decision_made_without_a_worker_is_applied_by_the_next(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), edit(to="b"))
@@ -249,7 +249,7 @@ async def test_a_decision_made_while_no_worker_runs_is_applied_later(fresh_revie
     assert [d["to"] for d in fresh_reviewer.effects(run)] == ["b"]
 
 
-async def test_a_run_that_kills_its_worker_twice_fails_and_the_others_finish(fresh_reviewer: Reviewer) -> None:
+async def test_run_that_kills_its_worker_twice_fails_and_others_finish(fresh_reviewer: Reviewer) -> None:
     others = await fresh_reviewer.inbox.runs.launch("steps", given={"seconds": 0.3}, count=2)
     dead = await fresh_reviewer.launch("dead", given={})
     for _ in range(2):
@@ -265,7 +265,7 @@ async def test_a_run_that_kills_its_worker_twice_fails_and_the_others_finish(fre
     assert await asyncio.to_thread(fresh_reviewer.sandbox.start().wait, 30) == 7
 
 
-async def test_a_cancel_outlives_the_worker(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_when_the_worker_dies_is_done_by_the_next(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("hang", given={})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "endless")
@@ -277,7 +277,7 @@ async def test_a_cancel_outlives_the_worker(fresh_reviewer: Reviewer) -> None:
 
 
 @pytest.mark.slow
-async def test_a_locked_database_is_waited_for(fresh_reviewer: Reviewer) -> None:
+async def test_worker_when_the_database_is_locked_waits(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("steps", given={"seconds": 0.5})
     worker = fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "one begins")
@@ -301,7 +301,7 @@ def switch(sandbox: Sandbox, on: bool) -> None:
         off.touch()
 
 
-async def test_an_agent_that_is_broken_now_keeps_its_decision(fresh_reviewer: Reviewer) -> None:
+async def test_decision_when_the_agent_no_longer_loads_is_kept(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("toggled", text='[[["send", {"to": "a"}]]]')
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     await fresh_reviewer.decide(await fresh_reviewer.open_review(run), approve())
@@ -315,7 +315,7 @@ async def test_an_agent_that_is_broken_now_keeps_its_decision(fresh_reviewer: Re
     assert len(fresh_reviewer.effects(run)) == 1
 
 
-async def test_a_factory_that_breaks_while_the_worker_runs_fails_the_run(fresh_reviewer: Reviewer) -> None:
+async def test_factory_that_raises_while_the_worker_runs_fails_the_run(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("toggled", text='[[["send", {"to": "a"}]]]')
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -328,7 +328,7 @@ async def test_a_factory_that_breaks_while_the_worker_runs_fails_the_run(fresh_r
     await fresh_reviewer.result_of(run)
 
 
-async def test_until_idle_leaves_what_waits_for_people(fresh_reviewer: Reviewer) -> None:
+async def test_until_idle_leaves_runs_that_wait_for_people(fresh_reviewer: Reviewer) -> None:
     first = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     second = await fresh_reviewer.launch("batched", [("send", {"to": "b"})], thread=first.thread)
     unknown = await fresh_reviewer.launch("nobody", text="x")
@@ -342,7 +342,7 @@ async def test_until_idle_leaves_what_waits_for_people(fresh_reviewer: Reviewer)
     await fresh_reviewer.open_review(second)
 
 
-async def test_what_was_decided_elsewhere_is_stale(fresh_reviewer: Reviewer) -> None:
+async def test_decision_when_the_thread_was_resumed_elsewhere_is_stale(fresh_reviewer: Reviewer) -> None:
     """Somebody resumes the thread behind the console's back: the decision is not applied to what is asked now."""
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert fresh_reviewer.sandbox.run_until_idle() == 0

@@ -45,7 +45,7 @@ def with_policy(reviewer: Reviewer, name: str = "ann") -> Inbox:
 # By policy and by the agent
 
 
-async def test_low_confidence_opens_a_review_escalated_to_anybody(fresh_reviewer: Reviewer) -> None:
+async def test_low_confidence_opens_an_unassigned_escalation(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, "")
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     assert review.row.escalated == "anybody"
@@ -57,13 +57,13 @@ async def test_low_confidence_opens_a_review_escalated_to_anybody(fresh_reviewer
     ]
 
 
-async def test_what_is_sure_enough_is_not_escalated(fresh_reviewer: Reviewer) -> None:
+async def test_confidence_above_the_threshold_is_not_escalated(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 70 % sure", [MOVE]))
     assert (review.row.escalated, await fresh_reviewer.inbox.reviews.escalations(review.row.id)) == ("", [])
 
 
-async def test_a_rule_sends_what_is_risky_to_a_group(fresh_reviewer: Reviewer) -> None:
+async def test_rule_with_a_group_routes_the_review_to_it(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + rule_toml("letters", "send", 'outcome = "ask"', 'to = "leads"'))
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("a letter", [SEND]))
     assert (review.row.recipient, review.row.escalated) == ("leads", "leads")
@@ -71,7 +71,7 @@ async def test_a_rule_sends_what_is_risky_to_a_group(fresh_reviewer: Reviewer) -
     assert (only.recipient, only.actor, only.why) == ("leads", "policy:letters", "rule 'letters' sends it to leads")
 
 
-async def test_an_agent_that_is_stuck_asks_for_a_group_by_itself_with_or_without_a_policy(fresh_reviewer: Reviewer) -> None:
+async def test_agent_that_escalates_itself_reaches_its_group_without_a_policy_too(fresh_reviewer: Reviewer) -> None:
     run, review = await launch_and_wait(fresh_reviewer, "stuck")
     assert (review.row.kind, review.row.escalated) == (PauseKind.ESCALATION, "leads")
     only = await last(fresh_reviewer, review)
@@ -82,9 +82,7 @@ async def test_an_agent_that_is_stuck_asks_for_a_group_by_itself_with_or_without
 
 
 @pytest.mark.parametrize("chain", ["", '[[escalation.step]]\nto = "finance"\n'])
-async def test_an_agent_that_asks_for_a_group_that_there_is_not_is_heard_by_others_and_it_is_said(
-    fresh_reviewer: Reviewer, chain: str
-) -> None:
+async def test_agent_escalation_to_an_unknown_group_goes_to_the_chain_with_a_reason(fresh_reviewer: Reviewer, chain: str) -> None:
     write_policy(fresh_reviewer.sandbox, '[groups]\nfinance = ["bob"]\n' + chain)
     _, review = await launch_and_wait(fresh_reviewer, "stuck")
     only = await last(fresh_reviewer, review)
@@ -96,7 +94,7 @@ async def test_an_agent_that_asks_for_a_group_that_there_is_not_is_heard_by_othe
 # The chain
 
 
-async def test_the_worker_starts_the_chain_with_what_is_escalated(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_starts_at_the_first_step_of_the_chain(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     only = await last(fresh_reviewer, review)
@@ -107,7 +105,7 @@ async def test_the_worker_starts_the_chain_with_what_is_escalated(fresh_reviewer
     ]  # fmt: skip
 
 
-async def test_unclaimed_it_goes_from_step_to_step_each_once_whoever_works_and_ends(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_when_unclaimed_takes_each_step_of_the_chain_once(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     run, clock = await fresh_reviewer.inbox.runs.get(run.id), Clock()
@@ -131,7 +129,7 @@ async def test_unclaimed_it_goes_from_step_to_step_each_once_whoever_works_and_e
     assert (found.row.escalated, found.decisions) == ("dora", {})
 
 
-async def test_a_worker_that_was_away_for_a_day_raises_one_step_at_a_time(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_after_a_day_without_a_worker_advances_one_step_at_a_time(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
@@ -142,7 +140,7 @@ async def test_a_worker_that_was_away_for_a_day_raises_one_step_at_a_time(fresh_
 
 
 @pytest.mark.parametrize("how", ["claimed", "claimed and given back", "decided", "cancelled"])
-async def test_who_claims_or_decides_stops_the_chain(fresh_reviewer: Reviewer, how: str) -> None:
+async def test_escalation_chain_stops_when_the_review_is_claimed_or_over(fresh_reviewer: Reviewer, how: str) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     if how == "cancelled":
@@ -162,7 +160,7 @@ async def test_who_claims_or_decides_stops_the_chain(fresh_reviewer: Reviewer, h
     assert [step for _, step, _ in await steps(fresh_reviewer, review)] == [0]
 
 
-async def test_a_chain_whose_first_step_waits_begins_with_anybody(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_chain_whose_first_step_has_a_delay_starts_unassigned(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + '[[escalation.step]]\nto = "finance"\nafter = "5m"\n')
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     assert (review.row.escalated, (await last(fresh_reviewer, review)).step) == ("anybody", None)
@@ -172,7 +170,7 @@ async def test_a_chain_whose_first_step_waits_begins_with_anybody(fresh_reviewer
     assert (await steps(fresh_reviewer, review))[1:] == [("finance", 0, "nobody claimed it within 5 minutes")]
 
 
-async def test_who_is_named_outside_the_chain_comes_before_it_and_who_is_in_it_is_that_step(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_to_a_recipient_starts_the_chain_there_or_before_it(fresh_reviewer: Reviewer) -> None:
     write_policy(
         fresh_reviewer.sandbox,
         GROUPS + rule_toml("moves", "move", 'outcome = "ask"', 'to = "bob"') + rule_toml("rest", "*", 'to = "leads"') + CHAIN,
@@ -187,7 +185,7 @@ async def test_who_is_named_outside_the_chain_comes_before_it_and_who_is_in_it_i
     assert len(await steps(fresh_reviewer, inside)) == 1, "leads have two hours"
 
 
-async def test_a_chain_that_became_shorter_ends(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_chain_when_shortened_by_a_new_policy_ends(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     write_policy(fresh_reviewer.sandbox, GROUPS)
@@ -198,7 +196,7 @@ async def test_a_chain_that_became_shorter_ends(fresh_reviewer: Reviewer) -> Non
     assert len(await steps(fresh_reviewer, review)) == 1
 
 
-async def test_a_real_worker_goes_along_the_chain_by_itself(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_chain_is_advanced_by_a_running_worker(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + '[[escalation.step]]\nto = "finance"\n[[escalation.step]]\nto = "leads"\nafter = "1s"\n')
     fresh_reviewer.sandbox.start()
     run = (await fresh_reviewer.inbox.runs.launch("per_call", text='[["I am 30 % sure", [["move", {"path": "b"}]]]]'))[0]
@@ -212,7 +210,7 @@ async def test_a_real_worker_goes_along_the_chain_by_itself(fresh_reviewer: Revi
 # By people
 
 
-async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(fresh_reviewer: Reviewer) -> None:
+async def test_escalate_with_a_note_releases_the_reviewers_claim(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 70 % sure", [MOVE]))
     await fresh_reviewer.inbox.reviews.claim(review.row.id)
@@ -233,7 +231,7 @@ async def test_a_reviewer_escalates_with_a_note_and_gives_the_review_back(fresh_
     assert (await last(fresh_reviewer, review)).recipient == "dora"
 
 
-async def test_a_newer_escalation_takes_the_place_of_an_older_ones_chain(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_by_a_person_replaces_the_running_chain(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     await fresh_reviewer.inbox.reviews.escalate(review.row.id, "erin", "")
@@ -245,7 +243,7 @@ async def test_a_newer_escalation_takes_the_place_of_an_older_ones_chain(fresh_r
     assert [to for to, _, _ in await steps(fresh_reviewer, review)] == ["finance", "erin", "finance"]
 
 
-async def test_whom_nobody_can_mean_is_refused_and_a_stranger_is_not(fresh_reviewer: Reviewer) -> None:
+async def test_escalate_to_a_misspelled_group_is_refused_and_to_an_unknown_person_is_not(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS)
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 70 % sure", [MOVE]))
     inbox = with_policy(fresh_reviewer)
@@ -265,7 +263,7 @@ async def test_whom_nobody_can_mean_is_refused_and_a_stranger_is_not(fresh_revie
         await inbox.reviews.escalate(99, "", "")
 
 
-async def test_what_somebody_else_has_or_is_decided_cannot_be_escalated(fresh_reviewer: Reviewer) -> None:
+async def test_escalate_when_claimed_by_another_or_decided_is_refused(fresh_reviewer: Reviewer) -> None:
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("so", [MOVE]))
     bob = Inbox(fresh_reviewer.store, "bob")
     await bob.reviews.claim(review.row.id)
@@ -278,7 +276,7 @@ async def test_what_somebody_else_has_or_is_decided_cannot_be_escalated(fresh_re
     assert await fresh_reviewer.inbox.reviews.escalations(review.row.id) == []
 
 
-async def test_the_command_line_escalates_and_shows_it(fresh_reviewer: Reviewer) -> None:
+async def test_escalate_command_escalates_and_show_displays_it(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS)
     _, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 70 % sure", [MOVE]))
     number = str(review.row.id)
@@ -311,7 +309,7 @@ async def states(reviewer: Reviewer, run: Run) -> list[Any]:
     return [(await reviewer.inbox.runs.get(run.id)).state, *await reviewer.review_states(run)]
 
 
-async def test_a_run_that_fails_asks_whether_to_try_again_and_does(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_with_a_policy_opens_a_review_and_approve_retries_it(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + ERRORS + CHAIN)
     run, review = await failed(fresh_reviewer)
     (action,) = review.actions
@@ -329,7 +327,7 @@ async def test_a_run_that_fails_asks_whether_to_try_again_and_does(fresh_reviewe
     assert [did["did"] for did in fresh_reviewer.effects(run)] == ["tries", "tries"]
 
 
-async def test_a_policy_that_is_broken_from_the_start_still_says_whom_to_ask(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_with_a_broken_policy_still_escalates(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN + rule_toml("letters", "send", 'outcom = "ask"'))
     _, review = await failed(fresh_reviewer)
     only = await last(fresh_reviewer, review)
@@ -337,7 +335,7 @@ async def test_a_policy_that_is_broken_from_the_start_still_says_whom_to_ask(fre
     assert only.next_at is not None
 
 
-async def test_a_failure_that_is_left_stays_failed_and_the_next_one_asks_anew(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_review_when_rejected_stays_failed_and_the_next_failure_asks_again(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     await fresh_reviewer.decide(review, reject("the line is dead for good"))
@@ -348,7 +346,7 @@ async def test_a_failure_that_is_left_stays_failed_and_the_next_one_asks_anew(fr
     assert await states(fresh_reviewer, run) == [RunState.FAILED, "applied", "open"]
 
 
-async def test_a_run_that_is_tried_again_by_other_means_asks_no_more(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_review_closes_when_the_run_is_retried_elsewhere(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     await fresh_reviewer.inbox.runs.retry(run.id)
@@ -359,7 +357,7 @@ async def test_a_run_that_is_tried_again_by_other_means_asks_no_more(fresh_revie
     assert await states(fresh_reviewer, run) == [RunState.DONE, "stale"]
 
 
-async def test_the_answer_to_a_failure_can_be_undone_while_its_grace_runs_and_is_applied_once(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_review_can_be_undone_in_its_grace_time_and_applies_once(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     slow, clock = Inbox(fresh_reviewer.store, "bob", grace_s=60), Clock()

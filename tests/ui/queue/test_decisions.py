@@ -154,7 +154,7 @@ async def test_respond_in_a_tools_place(start_console: StartConsole) -> None:
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "respond", "null", "sent by hand")]
 
 
-async def test_a_batch_is_decided_call_by_call(start_console: StartConsole) -> None:
+async def test_batch_is_decided_call_by_call(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, BATCH)
         await console.press("a")
