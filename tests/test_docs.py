@@ -103,7 +103,7 @@ def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
         read_settings(Home(tmp_path))
 
 
-def test_json_blocks_have_the_keys_that_the_program_prints(new_sandbox: Any) -> None:
+def test_json_blocks_have_the_keys_the_program_prints(new_sandbox: Any) -> None:
     sandbox: Sandbox = new_sandbox(str(ROOT / "sample_agents"))
     sandbox.cli("launch", "mail_assistant", "delete the newsletter")
     assert sandbox.run_until_idle() == 0
@@ -117,7 +117,7 @@ def test_json_blocks_have_the_keys_that_the_program_prints(new_sandbox: Any) -> 
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=name_of)
-def test_links_have_their_target(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         path, _, anchor = link.partition("#")
         if "://" in path:

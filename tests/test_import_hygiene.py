@@ -23,21 +23,21 @@ def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("module", ["hitl_tui.ui.app", "hitl_tui.console", "hitl_tui.inbox", "hitl_tui.store", "hitl_tui.supervisor"])
-def test_the_reviewers_side_imports_no_langgraph(module: str) -> None:
+def test_reviewer_side_imports_no_langgraph(module: str) -> None:
     assert imported_by(f"import {module}", LANGGRAPH) == []
 
 
 @pytest.mark.parametrize("module", ["hitl_tui.worker.process", "hitl_tui.agents.local_source", "hitl_tui.inbox", "hitl_tui.cli.output"])
-def test_the_agents_side_imports_no_textual(module: str) -> None:
+def test_agent_side_imports_no_textual(module: str) -> None:
     assert imported_by(f"import {module}", TEXTUAL) == []
 
 
-def test_the_command_line_imports_neither_until_it_must() -> None:
+def test_command_line_imports_neither_until_needed() -> None:
     heavy = (*LANGGRAPH, *TEXTUAL, "aiosqlite", "asyncio", "jsonschema")
     assert imported_by("import hitl_tui.cli", heavy) == []
 
 
-def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> None:
+def test_command_list_imports_no_command_and_matches_their_help() -> None:
     run = "from hitl_tui.cli import main; main(['--help'], standalone_mode=False)"
     assert imported_by(run, (*LANGGRAPH, *TEXTUAL, "asyncio", "hitl_tui.cli.output"))[-1] == "runs."
     listed = {name: sentence for commands in SECTIONS.values() for name, (_, sentence) in commands.items()}
@@ -46,12 +46,12 @@ def test_the_list_of_commands_imports_none_of_them_and_says_what_they_say() -> N
     assert all(isinstance(command, Group) or command.callback for command in called.values() if command)
 
 
-def test_a_verb_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
+def test_command_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
     run = f"from hitl_tui.cli import main; main(['queue', '--home', {str(tmp_path)!r}], standalone_mode=False)"
     assert imported_by(run, (*LANGGRAPH, *TEXTUAL)) == ["no", "open", "reviews"]
 
 
-def test_a_working_worker_has_imported_no_textual(tmp_path: Path) -> None:
+def test_running_worker_imports_no_textual(tmp_path: Path) -> None:
     """Loading and idling a real project; the process ends by os._exit, so it is asked from inside, by an exit hook of its own."""
     script = (
         "import os, sys; from hitl_tui.cli import main; real = os._exit\n"

@@ -72,12 +72,12 @@ def shown(value: Any, schema: Any = None) -> tuple[PauseKind, Action]:
     return kind, action
 
 
-def test_the_examples_of_the_documentation_run() -> None:
+def test_docstring_examples_run() -> None:
     done = doctest.testmod(patterns)
     assert done.attempted >= 5 and not done.failed
 
 
-def test_it_is_imported_without_langgraph_and_textual() -> None:
+def test_patterns_import_without_langgraph_and_textual() -> None:
     assert imported_by("import hitl_tui.patterns", (*LANGGRAPH, *TEXTUAL, "asyncio", "jsonschema")) == []
 
 
@@ -108,27 +108,27 @@ def calls(*sure: float) -> AIMessage:
         (math.nan, None, ""),
     ],
 )
-def test_confidence_is_read_from_whatever_is_given(message: Any, value: float | None, source: str) -> None:
+def test_confidence_is_extracted_from_every_message_form(message: Any, value: float | None, source: str) -> None:
     found = extract_confidence(message)
     assert (found.value, found.source) == (value, source)
 
 
 @examples(2)
 @given(JSON)
-def test_confidence_of_anything_is_a_number_or_unknown(message: Any) -> None:
+def test_confidence_of_any_value_is_a_number_or_unknown(message: Any) -> None:
     value = extract_confidence(message).value
     assert value is None or 0 <= value <= 1
 
 
 @pytest.mark.parametrize("state", [{}, {"messages": []}, {"messages": [HumanMessage("confidence: 1")]}, {"messages": "x"}, None, 5, []])
-def test_what_is_unknown_goes_to_a_person(state: Any) -> None:
+def test_confidence_router_sends_unknown_to_a_person(state: Any) -> None:
     assert confidence_router(auto=0.0, approve=0.0)(state) == "approve"
     assert confidence_router(unknown="takeover")(state) == "takeover"
 
 
 @examples(2)
 @given(JSON | st.floats(), st.sampled_from(["", "sure"]))
-def test_only_a_number_that_reaches_the_threshold_is_let_go(value: Any, key: str) -> None:
+def test_confidence_router_passes_only_values_at_the_threshold(value: Any, key: str) -> None:
     state = {"sure": value, "messages": [value]}
     if confidence_router(auto=0.9, key=key)(state) == "auto":
         said = extract_confidence(value).value if not key or isinstance(value, dict) else None
@@ -140,12 +140,12 @@ def test_only_a_number_that_reaches_the_threshold_is_let_go(value: Any, key: str
     "limits", [{"auto": 1.2}, {"approve": -0.1}, {"auto": math.nan}, {"auto": 0.5, "approve": 0.6}, {"auto": True}, {"auto": "0.9"},
                {"unknown": "auto"}]
 )  # fmt: skip
-def test_impossible_thresholds_are_refused_in_a_sentence(limits: Any) -> None:
+def test_confidence_router_refuses_impossible_thresholds(limits: Any) -> None:
     with pytest.raises(ValueError, match=r"; |cannot go"):
         confidence_router(**limits)
 
 
-def test_the_router_routes_a_graph_whose_picture_knows_its_ways() -> None:
+def test_confidence_router_routes_a_graph_and_its_drawing_shows_the_branches() -> None:
     def went(where: str) -> Any:
         return lambda state: {"messages": [AIMessage(where)]}
 
@@ -168,7 +168,7 @@ def test_the_router_routes_a_graph_whose_picture_knows_its_ways() -> None:
 # Escalation
 
 
-def test_an_escalation_is_shown_whole_and_answered_by_text_or_json() -> None:
+def test_escalate_shows_everything_and_takes_text_or_json() -> None:
     def stuck(state: State) -> State:
         return {"answer": escalate("no such order", to="warehouse", question="Where is it?", context={"order": 9912})}
 
@@ -187,7 +187,7 @@ def test_an_escalation_is_shown_whole_and_answered_by_text_or_json() -> None:
     assert thread.answer("from any program")["answer"] == "from any program"
 
 
-def test_nobody_can_decline_where_the_graph_does_not_take_it() -> None:
+def test_escalate_offers_reject_only_when_the_graph_takes_it() -> None:
     assert shown({"type": "escalation", "reason": "by hand"})[1].allowed == (DecisionKind.RESPOND,)
     thread = Thread(lambda state: {"answer": escalate("help", may_decline=False)})
     assert shown(thread.begin())[1].allowed == (DecisionKind.RESPOND,)
@@ -197,7 +197,7 @@ def test_nobody_can_decline_where_the_graph_does_not_take_it() -> None:
         thread.decide(Answer(DecisionKind.RESPOND, args=5))
 
 
-def test_an_escalation_without_a_reason_is_the_authors_mistake() -> None:
+def test_escalate_without_a_reason_raises() -> None:
     with pytest.raises(ValueError, match="needs a reason"):
         escalate(" ")
 
@@ -216,7 +216,7 @@ def plain(found: Reviewed) -> list[Any]:
 
 
 @pytest.mark.parametrize(("first", "other"), [("Dear Ann,\nhello", "Dear Bob"), ({"to": "ann"}, {"to": "bob", "cc": []})])
-def test_a_draft_is_accepted_changed_or_sent_back(first: Any, other: Any) -> None:
+def test_draft_can_be_accepted_edited_or_sent_back(first: Any, other: Any) -> None:
     for answer, expected in (
         (Answer(DecisionKind.APPROVE), [True, first, ""]),
         (Answer(DecisionKind.EDIT, args=other), [True, other, ""]),
@@ -229,7 +229,7 @@ def test_a_draft_is_accepted_changed_or_sent_back(first: Any, other: Any) -> Non
         assert thread.decide(answer)["answer"] == expected
 
 
-def test_any_program_answers_a_draft_and_nonsense_is_asked_again() -> None:
+def test_draft_answered_by_any_program_is_read_or_asked_again() -> None:
     for value, expected in (
         (True, [True, "hello", ""]),
         ("shorter", [False, "hello", "shorter"]),
@@ -244,7 +244,7 @@ def test_any_program_answers_a_draft_and_nonsense_is_asked_again() -> None:
         assert thread.answer(value)["answer"] == expected
 
 
-def test_another_pass_needs_a_note_and_the_same_kind_of_draft() -> None:
+def test_draft_revision_needs_a_note_and_the_same_type() -> None:
     _, action = shown({"type": "draft", "key": "k", "draft": "t", "answers": ["accept", "revise"]})
     for answer in (
         Answer(DecisionKind.REJECT, args="x"),
@@ -267,7 +267,7 @@ def to_and_fro(thread: Thread) -> list[str]:
     return seen
 
 
-def test_refining_writes_each_version_once_though_the_node_runs_again() -> None:
+def test_refine_writes_each_version_once_when_the_node_reruns() -> None:
     written: list[str] = []
 
     def revise(text: str, note: str) -> str:
@@ -281,7 +281,7 @@ def test_refining_writes_each_version_once_though_the_node_runs_again() -> None:
     assert len(written) == 3
 
 
-async def test_refining_waits_for_a_model_that_is_awaited() -> None:
+async def test_refine_awaits_an_async_model() -> None:
     written: list[str] = []
 
     async def revise(text: str, note: str) -> str:
@@ -300,7 +300,7 @@ async def test_refining_waits_for_a_model_that_is_awaited() -> None:
     assert len(written) == 2
 
 
-def test_two_drafts_in_one_node_go_to_and_fro_each_for_itself() -> None:
+def test_two_drafts_in_one_node_are_refined_separately() -> None:
     def both(state: State) -> State:
         subject = refine("subject", lambda text, note: f"{text} {note}", key="subject")
         return {"answer": [subject, refine("body", lambda text, note: f"{text} {note}", key="body")]}
@@ -315,7 +315,7 @@ def test_two_drafts_in_one_node_go_to_and_fro_each_for_itself() -> None:
 
 
 @given(st.text(max_size=8) | st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2), st.lists(ANSWERS, max_size=4))
-def test_whatever_a_reviewer_says_of_a_draft_is_refused_or_taken(first: Any, said: Sequence[Answer]) -> None:
+def test_any_decision_on_a_draft_is_refused_or_applied(first: Any, said: Sequence[Answer]) -> None:
     """No decision that passes the check ends in an error, is asked again, or is accepted as something else than it says."""
     thread = Thread(lambda state: {"answer": plain(draft(state["text"]))})
     _, action = shown(thread.begin(text=first))
@@ -330,7 +330,7 @@ def test_whatever_a_reviewer_says_of_a_draft_is_refused_or_taken(first: Any, sai
 
 
 @pytest.mark.parametrize("wrong", [5, None, ["a"]])
-def test_a_draft_that_is_none_is_the_authors_mistake(wrong: Any) -> None:
+def test_draft_with_an_invalid_value_raises(wrong: Any) -> None:
     with pytest.raises(ValueError, match="a draft is a text or a dict"):
         draft(wrong)
     with pytest.raises(ValueError, match="needs a key"):

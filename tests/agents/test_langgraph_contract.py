@@ -75,11 +75,11 @@ COVERED: dict[str, str] = {
     "1.2 gates given per invoke": "agents/nested_interrupts::gates_given_at_launch_are_asked",
     # 1.3 precedence
     "1.3 a gate and interrupt() at one node": (
-        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions "
+        "agents/langgraph_contract::gate_and_question_of_one_node_are_two_decisions "
         "agents/nested_interrupts::gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews"
     ),
     "1.3 a resume at a gate passes it and answers": (
-        "agents/langgraph_contract::a_gate_and_a_question_of_one_node_are_two_decisions "
+        "agents/langgraph_contract::gate_and_question_of_one_node_are_two_decisions "
         "agents/nested_interrupts::gate_beside_a_question_is_announced"
     ),
     "1.3 an empty list of gates does not disable compiled gates": "agents/nested_interrupts::gates_given_at_launch_add_to_the_graphs_own",
@@ -89,23 +89,23 @@ COVERED: dict[str, str] = {
     "1.4 any value": (
         "agents/interrupts::any_value_can_be_asked "
         "agents/interrupts::any_value_can_be_answered "
-        "agents/langgraph_contract::values_that_are_no_json_are_asked"
+        "agents/langgraph_contract::values_without_a_json_form_are_asked"
     ),
     "1.4 dataclass and pydantic values": (
-        "agents/langgraph_contract::values_that_are_no_json_are_asked agents/serde::state_types_survive_a_restart_of_the_worker"
+        "agents/langgraph_contract::values_without_a_json_form_are_asked agents/serde::state_types_survive_a_restart_of_the_worker"
     ),
-    "1.4 a value that cannot be stored": "agents/langgraph_contract::a_question_that_cannot_be_stored_is_a_sentence",
+    "1.4 a value that cannot be stored": "agents/langgraph_contract::question_that_cannot_be_stored_fails_with_a_message",
     "1.4 response_schema": (
-        "agents/interrupts::answers_fit_the_response_schema agents/langgraph_contract::an_answer_becomes_the_dataclass_that_was_asked_for"
+        "agents/interrupts::answers_fit_the_response_schema agents/langgraph_contract::answer_becomes_the_dataclass_of_the_schema"
     ),
-    "1.4 NodeInterrupt and its constant id": "agents/langgraph_contract::an_interrupt_of_the_old_style_is_shown_and_can_be_ended",
+    "1.4 NodeInterrupt and its constant id": "agents/langgraph_contract::node_interrupt_of_the_old_style_is_shown_and_can_be_ended",
     # 1.5 middleware
     "1.5 approve, edit, reject, respond": "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered",
     "1.5 an edit is kept beside the message": "e2e/crash_recovery::kill_while_a_batch_runs_asks_before_it_runs_again",
     "1.5 siblings of a rejected call run": "agents/interrupts::batch_is_decided_call_by_call",
     "1.5 allowed_decisions": "agents/interrupts::decisions_the_graph_does_not_allow_are_refused",
-    "1.5 one allowed decision: no oneOf": "agents/langgraph_contract::where_one_decision_is_allowed_it_is_the_only_one",
-    "1.5 no allowed decision: ValueError": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
+    "1.5 one allowed decision: no oneOf": "agents/langgraph_contract::single_allowed_decision_is_the_only_one_offered",
+    "1.5 no allowed decision: ValueError": "agents/langgraph_contract::agent_that_allows_no_decision_is_listed_as_broken",
     "1.5 `when` is evaluated again on resume": (
         "agents/tool_guard::rejected_call_does_not_run_when_the_graph_asks_no_more "
         "agents/tool_guard::approved_call_runs_when_the_graph_asks_no_more "
@@ -115,12 +115,12 @@ COVERED: dict[str, str] = {
         "agents/interrupts::batch_is_decided_call_by_call agents/interrupt_payloads::decisions_offered_are_accepted_by_a_real_agent"
     ),
     "1.5 edited arguments are type-checked": "agents/interrupts::invalid_decisions_are_refused_before_anything_is_stored",
-    "1.5 ungated siblings": "agents/langgraph_contract::what_nobody_is_asked_about_runs_before_the_answer_or_with_it",
-    "1.5 finding tool_call_id in a batch": "agents/langgraph_contract::calls_that_are_equal_are_decided_each_on_its_own",
+    "1.5 ungated siblings": "agents/langgraph_contract::ungated_calls_run_before_or_with_the_answer",
+    "1.5 finding tool_call_id in a batch": "agents/langgraph_contract::equal_calls_are_decided_separately",
     # 1.6 deepagents
     "1.6 sub-agents inherit interrupt_on, siblings have run": "agents/interrupts::deep_agent_and_its_sub_agent_are_asked",
     "1.6 the context is in the sub-agent's namespace": "agents/interrupts::two_parallel_sub_agents_have_separate_contexts",
-    "1.6 rules for files": "agents/langgraph_contract::rules_for_files_ask_about_those_they_guard",
+    "1.6 rules for files": "agents/langgraph_contract::file_rules_ask_about_guarded_files_only",
     # 1.7, 1.8
     "1.7 list, dict, JSON text": "agents/interrupts::agent_inbox_questions_follow_each_other_in_one_node",
     "1.7 config": (
@@ -139,28 +139,32 @@ COVERED: dict[str, str] = {
     "2 answer None, {}, or a dict of hex keys": "agents/interrupts::any_value_can_be_answered",
     # 2 what is silent without strict mode
     "2 unknown id": "worker/engine::decision_when_the_thread_was_resumed_elsewhere_is_stale",
-    "2 finished thread": "agents/langgraph_contract::an_answer_to_a_thread_that_ended_elsewhere_runs_nothing",
+    "2 finished thread": "agents/langgraph_contract::answer_when_the_thread_ended_elsewhere_runs_nothing",
     "2 unknown thread": (
         "e2e/disk_faults::started_run_without_its_checkpoint_fails_instead_of_starting_again "
         "e2e/disk_faults::pruned_run_does_not_start_again"
     ),
-    "2 a used id answers the next question": "agents/langgraph_contract::an_answer_given_elsewhere_is_not_given_to_the_next_question",
-    "2 a used id, at a gate by now": "agents/langgraph_contract::a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late",
+    "2 a used id answers the next question": "agents/langgraph_contract::answer_when_given_elsewhere_is_not_passed_to_the_next_question",
+    "2 a used id, at a gate by now": "agents/langgraph_contract::gate_reached_elsewhere_is_not_passed_by_a_late_answer",
     "2 strict: not covered: concurrent resumes": (
-        "agents/interrupts::two_reviewers_decide_at_once worker/engine::two_workers_run_each_run_once store/connection::a_run_is_taken_once"
+        "agents/interrupts::two_reviewers_decide_at_once "
+        "worker/engine::two_workers_run_each_run_once "
+        "store/connection::run_is_leased_by_one_worker"
     ),
     "2 strict: not covered: a resume pinned to an old checkpoint": (
         "e2e/disk_faults::checkpoints_restored_from_a_backup_ask_again_with_a_warning"
     ),
     # 2.1 re-execution
-    "2.1 a node restarts from its top": "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions",
-    "2.1 other unanswered tasks restart up to their question": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
+    "2.1 a node restarts from its top": "agents/langgraph_contract::node_restarts_from_its_top_for_each_question",
+    "2.1 other unanswered tasks restart up to their question": (
+        "agents/langgraph_contract::three_sends_with_two_questions_each_are_answered"
+    ),
     "2.1 ids are stable and differ within a node": (
         "agents/nested_interrupts::equal_questions_of_parallel_nodes_are_answered_separately "
-        "agents/langgraph_contract::three_that_were_sent_ask_twice_each "
+        "agents/langgraph_contract::three_sends_with_two_questions_each_are_answered "
         "agents/code_changes::restart_without_a_code_change_asks_nothing_again"
     ),
-    "2.1 ids are new after update_state": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
+    "2.1 ids are new after update_state": "agents/langgraph_contract::state_changed_elsewhere_is_asked_again",
     "2.1 a code path that changes": "agents/code_changes::answer_when_the_question_changed_with_the_code_is_not_given",
     "2.1 classic ToolNode": (
         "agents/nested_interrupts::tool_node_that_may_mix_up_answers_is_announced "
@@ -173,10 +177,10 @@ COVERED: dict[str, str] = {
     ),
     "2.2 malformed batches": (
         "agents/interrupts::invalid_decisions_are_refused_before_anything_is_stored "
-        "agents/langgraph_contract::a_batch_poisoned_elsewhere_is_asked_anew"
+        "agents/langgraph_contract::batch_poisoned_elsewhere_is_asked_again"
     ),
     "2.2 recovery by time travel to the head": "agents/interrupts::poisoned_thread_is_asked_again",
-    "2.2 finished siblings run again": "agents/langgraph_contract::what_ended_beside_a_poisoned_question_runs_again_and_that_is_said",
+    "2.2 finished siblings run again": "agents/langgraph_contract::node_that_ended_beside_a_poisoned_question_reruns_with_a_warning",
     "2.2 a question behind an update": "e2e/soak::question_after_a_gate_is_asked_again_after_an_edit_and_a_failure",
     # 2.3 recipes at a tool gate
     "2.3 approve all, edit args, reject all": (
@@ -188,7 +192,7 @@ COVERED: dict[str, str] = {
     ),
     "2.3 a gate that is not in front of the tools": "agents/interrupts::gate_before_a_reviewing_node_runs_nothing_rejected",
     "2.3 update_state as END": "agents/interrupts::rejected_gate_ends_the_run",
-    "2.3 update_state drops what is pending": "agents/langgraph_contract::a_state_changed_elsewhere_is_asked_about_anew",
+    "2.3 update_state drops what is pending": "agents/langgraph_contract::state_changed_elsewhere_is_asked_again",
     "2.3 new input while pending": "worker/engine::second_run_of_a_thread_waits_and_continues_the_conversation",
     # 3 subgraphs and fan-out
     "3 subgraph as a node, 1 to 3 levels": (
@@ -202,10 +206,10 @@ COVERED: dict[str, str] = {
         "agents/interrupts::gate_inside_a_subgraph_is_asked "
         "agents/nested_interrupts::gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews"
     ),
-    "3 checkpointer=True, own saver": "agents/langgraph_contract::a_graph_with_a_checkpointer_of_its_own",
-    "3 checkpointer=False": "agents/langgraph_contract::a_graph_without_a_checkpointer_is_asked_for_ever",
-    "3 detached": "agents/langgraph_contract::a_graph_in_a_thread_of_its_own_asks_nobody",
-    "3 three Sends, two questions each": "agents/langgraph_contract::three_that_were_sent_ask_twice_each",
+    "3 checkpointer=True, own saver": "agents/langgraph_contract::graph_with_its_own_checkpointer_keeps_its_questions",
+    "3 checkpointer=False": "agents/langgraph_contract::subgraph_without_a_checkpointer_asks_forever_with_a_warning",
+    "3 detached": "agents/langgraph_contract::graph_on_a_thread_of_its_own_asks_nobody",
+    "3 three Sends, two questions each": "agents/langgraph_contract::three_sends_with_two_questions_each_are_answered",
     "3 functional API": (
         "agents/nested_interrupts::parallel_tasks_of_an_entrypoint_are_asked_one_at_a_time "
         "agents/interrupts::choices_in_a_question_are_offered"
@@ -216,7 +220,7 @@ COVERED: dict[str, str] = {
     ),
     "4 a foreign writer holds the lock": (
         "e2e/disk_faults::checkpoints_when_locked_by_another_program_do_not_fail_the_run "
-        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again"
+        "agents/langgraph_contract::answer_that_cannot_be_stored_is_asked_again"
     ),
     "4 durability async": "worker/engine::run_of_a_killed_worker_continues_from_its_checkpoint",
     "4.1 killed inside the answered node": (
@@ -227,59 +231,58 @@ COVERED: dict[str, str] = {
         "e2e/crash_recovery::kill_while_a_batch_runs_asks_before_it_runs_again "
         "e2e/crash_recovery::kill_long_after_the_approved_call_asks_nobody worker/engine::worker_killed_after_a_gate_asks_again"
     ),
-    "4.1 concurrent resumes": "worker/engine::two_workers_run_each_run_once store/connection::of_two_decisions_one_wins",
+    "4.1 concurrent resumes": "worker/engine::two_workers_run_each_run_once store/connection::two_decisions_at_once_give_one_winner",
     "4.3 types come back, others are plain data": (
         "agents/serde::state_types_survive_a_restart_of_the_worker agents/serde::task_results_and_send_arguments_keep_their_types"
     ),
     "4.3 a checkpoint imports nothing": "agents/serde::malicious_checkpoint_calls_and_imports_nothing",
-    "4.3 tuples become lists": "agents/langgraph_contract::values_that_are_no_json_are_asked",
+    "4.3 tuples become lists": "agents/langgraph_contract::values_without_a_json_form_are_asked",
     "4.4 whole threads only": (
         "e2e/disk_faults::prune_removes_whole_old_threads_and_keeps_decisions e2e/disk_faults::pruned_run_does_not_start_again"
     ),
     # 5 streaming and cancelling
-    "5 tasks, updates, custom": "agents/langgraph_contract::each_step_is_told_once_although_its_node_runs_again",
+    "5 tasks, updates, custom": "agents/langgraph_contract::trace_has_each_step_once_when_its_node_reruns",
     "5 results replayed on resume are told once": "agents/interrupts::parallel_calls_are_decided_one_at_a_time",
     "5 cancel: async node": (
         "e2e/time_limits::run_over_its_time_limit_fails_and_can_be_retried "
-        "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result"
+        "agents/langgraph_contract::node_that_ended_beside_a_cancelled_one_keeps_its_result"
     ),
     "5 cancel: sync node": (
-        "e2e/time_limits::cancel_of_code_that_does_not_stop_replaces_the_worker_without_harm_to_others "
+        "e2e/time_limits::cancel_of_code_that_does_not_stop_replaces_the_worker_only "
         "e2e/time_limits::cancel_of_code_that_stops_keeps_the_worker"
     ),
     "5 cancel: what is recorded": (
-        "agents/langgraph_contract::what_ended_beside_a_cancelled_node_keeps_its_result "
+        "agents/langgraph_contract::node_that_ended_beside_a_cancelled_one_keeps_its_result "
         "e2e/crash_recovery::retry_of_a_run_cancelled_inside_a_call_asks_first"
     ),
     "5 clean stop": "worker/engine::stopped_worker_requeues_its_runs",
     # 6 loading
-    "6 langgraph.json": "agents/langgraph_contract::a_manifest_of_everything_is_read agents/loader::malformed_manifest_is_explained",
+    "6 langgraph.json": "agents/langgraph_contract::manifest_with_every_key_is_read agents/loader::malformed_manifest_is_explained",
     "6 compiled graph, StateGraph, functions, context managers, own saver": "agents/loader::every_kind_of_graph_runs_pauses_and_resumes",
     "6 create_agent, @entrypoint": "agents/loader::create_agent_takes_a_text agents/loader::entrypoint_function_takes_a_string",
     "6 RunnableSequence": "agents/loader::broken_agents_are_listed_with_their_errors",
-    "6 config values are kept, with_config": "agents/langgraph_contract::the_config_of_a_graph_is_kept",
+    "6 config values are kept, with_config": "agents/langgraph_contract::graph_config_is_kept",
     "6 typing.TypedDict on Python 3.11": "agents/loader::input_schemas_of_agents_are_known",
     # 9 issues
     "9 langgraph #6533, #6624": "agents/nested_interrupts::tool_node_that_may_mix_up_answers_is_announced",
     "9 langgraph #6626": "agents/nested_interrupts::equal_questions_of_parallel_nodes_are_answered_separately",
     "9 langgraph #6208, #6956, #6957": (
-        "agents/langgraph_contract::a_node_runs_from_its_top_for_each_of_its_questions "
+        "agents/langgraph_contract::node_restarts_from_its_top_for_each_question "
         "agents/interrupts::two_questions_in_one_node_are_asked_in_order"
     ),
     "9 langgraph #7034": "agents/interrupts::any_value_can_be_answered",
     "9 langgraph #5952": "agents/interrupts::fanned_out_questions_are_decided_one_at_a_time",
     "9 langgraph #4028, #6108": "agents/interrupts::fanned_out_questions_are_decided_together",
-    "9 langgraph #7780": "agents/langgraph_contract::a_node_that_asks_until_the_answer_is_good",
+    "9 langgraph #7780": "agents/langgraph_contract::node_that_asks_until_the_answer_is_valid_ends",
     "9 langgraph #8136": (
-        "agents/langgraph_contract::an_answer_that_cannot_be_stored_is_asked_for_again "
-        "worker/engine::worker_when_the_database_is_locked_waits"
+        "agents/langgraph_contract::answer_that_cannot_be_stored_is_asked_again worker/engine::worker_when_the_database_is_locked_waits"
     ),
     "9 langchain #33787": "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered",
     "9 langchain #37093": (
         "agents/interrupts::single_call_can_be_approved_edited_rejected_and_answered "
         "agents/interrupts::tool_gate_accepts_any_mix_of_decisions"
     ),
-    "9 langchain #38838": "agents/langgraph_contract::an_agent_that_allows_no_decision_is_listed_as_broken",
+    "9 langchain #38838": "agents/langgraph_contract::agent_that_allows_no_decision_is_listed_as_broken",
     "9 deepagents #2946, #2947, #318": "agents/interrupts::two_parallel_sub_agents_have_separate_contexts",
     "9 deepagents #420": "agents/interrupts::deep_agent_and_its_sub_agent_are_asked",
 }
@@ -340,7 +343,7 @@ def behind(sandbox: Sandbox, run: Run, graph: str, verb: str, value: Any) -> Non
 
 
 @pytest.mark.slow
-def test_every_test_that_the_table_names_is_there() -> None:
+def test_every_test_in_the_table_exists() -> None:
     for row, tests in COVERED.items():
         assert tests.split(), row
         for name in tests.split():
@@ -362,7 +365,7 @@ def test_every_test_of_this_file_is_in_the_table() -> None:
 # How a graph pauses
 
 
-async def test_a_gate_and_a_question_of_one_node_are_two_decisions(contract: Reviewer) -> None:
+async def test_gate_and_question_of_one_node_are_two_decisions(contract: Reviewer) -> None:
     run = await contract.launch("gate_and_ask", given={})
     gate = await contract.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "ask")
@@ -385,7 +388,7 @@ async def test_a_gate_and_a_question_of_one_node_are_two_decisions(contract: Rev
         ("bytes", {"bytes": "b'\\xff\\x00'"}),
     ],
 )
-async def test_values_that_are_no_json_are_asked(contract: Reviewer, what: str, shown: Any) -> None:
+async def test_values_without_a_json_form_are_asked(contract: Reviewer, what: str, shown: Any) -> None:
     run = await contract.launch("odd", given={"text": what})
     review = await contract.open_review(run)
     assert review.value == shown
@@ -393,14 +396,14 @@ async def test_values_that_are_no_json_are_asked(contract: Reviewer, what: str, 
     assert (await contract.result_of(run))["answer"] == "seen"
 
 
-async def test_a_question_that_cannot_be_stored_is_a_sentence(contract: Reviewer) -> None:
+async def test_question_that_cannot_be_stored_fails_with_a_message(contract: Reviewer) -> None:
     run = await contract.launch("odd", given={"text": "object"})
     failed = await contract.wait(run, RunState.FAILED)
     assert failed.error.startswith("its state holds something that cannot be stored: TypeError: Type is not msgpack serializable")
     assert await contract.review_states(run) == []
 
 
-async def test_an_answer_becomes_the_dataclass_that_was_asked_for(contract: Reviewer) -> None:
+async def test_answer_becomes_the_dataclass_of_the_schema(contract: Reviewer) -> None:
     run = await contract.launch("form", given={})
     review = await contract.open_review(run)
     for bad in ({"day": "friday"}, {"day": "friday", "people": "many"}, "friday"):
@@ -410,7 +413,7 @@ async def test_an_answer_becomes_the_dataclass_that_was_asked_for(contract: Revi
     assert (await contract.result_of(run))["answer"] == ["Booking", "friday", 2]
 
 
-async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract: Reviewer) -> None:
+async def test_node_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract: Reviewer) -> None:
     """`NodeInterrupt` takes no answer, and its id is the same in every graph: only the state could let it go on."""
     run = await contract.launch("old_style", given={})
     review = await contract.open_review(run)
@@ -426,7 +429,7 @@ async def test_an_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract:
 
 
 @pytest.mark.parametrize(("agent", "ran_before"), [("batched", []), ("per_call", ["look"])])
-async def test_what_nobody_is_asked_about_runs_before_the_answer_or_with_it(contract: Reviewer, agent: str, ran_before: list[str]) -> None:
+async def test_ungated_calls_run_before_or_with_the_answer(contract: Reviewer, agent: str, ran_before: list[str]) -> None:
     run = await contract.launch(agent, [LETTER, ("look", {"path": "p"})])
     review = await contract.open_review(run)
     assert names(contract, run) == ran_before
@@ -436,7 +439,7 @@ async def test_what_nobody_is_asked_about_runs_before_the_answer_or_with_it(cont
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call"])
-async def test_calls_that_are_equal_are_decided_each_on_its_own(contract: Reviewer, agent: str) -> None:
+async def test_equal_calls_are_decided_separately(contract: Reviewer, agent: str) -> None:
     run = await contract.launch(agent, [LETTER, LETTER, LETTER])
     reviews = await contract.open_reviews(run, 1 if agent == "batched" else 3)
     actions = [action for review in reviews for action in review.actions]
@@ -464,7 +467,7 @@ async def test_calls_that_are_equal_are_decided_each_on_its_own(contract: Review
     ],
     ids=["approve", "reject", "edit", "respond"],
 )
-async def test_where_one_decision_is_allowed_it_is_the_only_one(
+async def test_single_allowed_decision_is_the_only_one_offered(
     contract: Reviewer, agent: str, call: Any, only: Answer, others: tuple[Answer, ...], did: list[str]
 ) -> None:
     run = await contract.launch(agent, [call])
@@ -478,7 +481,7 @@ async def test_where_one_decision_is_allowed_it_is_the_only_one(
     assert names(contract, run) == did
 
 
-async def test_an_agent_that_allows_no_decision_is_listed_as_broken(contract: Reviewer) -> None:
+async def test_agent_that_allows_no_decision_is_listed_as_broken(contract: Reviewer) -> None:
     await contract.until_workers(1)
     await contract.result_of(await contract.launch("batched", [("look", {"path": "p"})]))
     [careless] = [agent for agent in await contract.inbox.agents.all() if agent.name == "careless"]
@@ -486,7 +489,7 @@ async def test_an_agent_that_allows_no_decision_is_listed_as_broken(contract: Re
     assert "allowed_decisions" in careless.error
 
 
-async def test_rules_for_files_ask_about_those_they_guard(shared_sandbox: SandboxFactory) -> None:
+async def test_file_rules_ask_about_guarded_files_only(shared_sandbox: SandboxFactory) -> None:
     async with open_reviewer(shared_sandbox("deep")) as deep:
         calls = [("write_file", {"file_path": f"/{where}/a", "content": "x"}) for where in ("open", "secret")]
         run = await deep.launch("filing", calls, [("write_file", {"file_path": "/secret/b", "content": "y"})])
@@ -504,7 +507,7 @@ async def test_rules_for_files_ask_about_those_they_guard(shared_sandbox: Sandbo
 
 
 @pytest.mark.slow
-async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(fresh_reviewer: Reviewer) -> None:
+async def test_answer_when_given_elsewhere_is_not_passed_to_the_next_question(fresh_reviewer: Reviewer) -> None:
     """LangGraph itself gives what is sent for a question that was answered to the one after it."""
     run = await fresh_reviewer.launch("two", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -521,7 +524,7 @@ async def test_an_answer_given_elsewhere_is_not_given_to_the_next_question(fresh
 
 
 @pytest.mark.slow
-async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(fresh_reviewer: Reviewer) -> None:
+async def test_answer_when_the_thread_ended_elsewhere_runs_nothing(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("plain", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -535,7 +538,7 @@ async def test_an_answer_to_a_thread_that_ended_elsewhere_runs_nothing(fresh_rev
 
 
 @pytest.mark.slow
-async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_too_late(fresh_reviewer: Reviewer) -> None:
+async def test_gate_reached_elsewhere_is_not_passed_by_a_late_answer(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("ask_then_gate", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -552,7 +555,7 @@ async def test_a_gate_reached_elsewhere_is_not_passed_with_an_answer_that_came_t
 
 
 @pytest.mark.slow
-async def test_a_state_changed_elsewhere_is_asked_about_anew(fresh_reviewer: Reviewer) -> None:
+async def test_state_changed_elsewhere_is_asked_again(fresh_reviewer: Reviewer) -> None:
     """An update drops what is pending, which looks as a gate does: a person lets it go on, and it comes back under another id."""
     run = await fresh_reviewer.launch("two", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -575,7 +578,7 @@ async def test_a_state_changed_elsewhere_is_asked_about_anew(fresh_reviewer: Rev
 
 
 @pytest.mark.slow
-async def test_a_batch_poisoned_elsewhere_is_asked_anew(fresh_reviewer: Reviewer) -> None:
+async def test_batch_poisoned_elsewhere_is_asked_again(fresh_reviewer: Reviewer) -> None:
     """A list where the middleware wants `decisions` is kept by LangGraph and replayed whatever is answered later."""
     run = await fresh_reviewer.launch("batched", [LETTER])
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -595,7 +598,7 @@ async def test_a_batch_poisoned_elsewhere_is_asked_anew(fresh_reviewer: Reviewer
     assert names(fresh_reviewer, run) == ["send"]
 
 
-async def test_a_node_runs_from_its_top_for_each_of_its_questions(contract: Reviewer) -> None:
+async def test_node_restarts_from_its_top_for_each_question(contract: Reviewer) -> None:
     run = await contract.launch("two", given={})
     await contract.decide(await contract.open_review(run), respond("one"))
     await contract.decide(await contract.open_review(run), respond("two"))
@@ -603,7 +606,7 @@ async def test_a_node_runs_from_its_top_for_each_of_its_questions(contract: Revi
     assert names(contract, run) == ["before", "before", "between", "before", "between", "after"]
 
 
-async def test_three_that_were_sent_ask_twice_each(contract: Reviewer) -> None:
+async def test_three_sends_with_two_questions_each_are_answered(contract: Reviewer) -> None:
     run = await contract.launch("fan", given={"people": ["ann", "bob", "cy"]})
     asked = {review.row.id: review for review in await contract.open_reviews(run, 3)}
     for turn in range(6):
@@ -619,7 +622,7 @@ async def test_three_that_were_sent_ask_twice_each(contract: Reviewer) -> None:
     assert sorted(d["name"] for d in contract.effects(run) if d["did"] == "end") == ["ann", "bob", "cy"], "each ran to its end once"
 
 
-async def test_a_node_that_asks_until_the_answer_is_good(contract: Reviewer) -> None:
+async def test_node_that_asks_until_the_answer_is_valid_ends(contract: Reviewer) -> None:
     run = await contract.launch("insists", given={})
     for answer in ("one", None, 3):
         await contract.decide(await contract.open_review(run), Answer(DecisionKind.RESPOND, answer))
@@ -627,7 +630,7 @@ async def test_a_node_that_asks_until_the_answer_is_good(contract: Reviewer) -> 
     assert await contract.review_states(run) == ["applied"] * 3
 
 
-async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said(contract: Reviewer) -> None:
+async def test_node_that_ended_beside_a_poisoned_question_reruns_with_a_warning(contract: Reviewer) -> None:
     run = await contract.launch("fussy_beside", given={})
     await contract.decide(await contract.open_review(run), respond("bad"))
     await contract.wait(run, RunState.FAILED)
@@ -645,7 +648,7 @@ async def test_what_ended_beside_a_poisoned_question_runs_again_and_that_is_said
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("agent", "visits"), [("kept", ["visit 1?", "visit 2?"]), ("own_saver", ["visit 1?", "visit 1?"])])
-async def test_a_graph_with_a_checkpointer_of_its_own(fresh_reviewer: Reviewer, agent: str, visits: list[str]) -> None:
+async def test_graph_with_its_own_checkpointer_keeps_its_questions(fresh_reviewer: Reviewer, agent: str, visits: list[str]) -> None:
     """Whatever it was compiled with, its questions outlive the process; with `checkpointer=True` it remembers its earlier visit."""
     run = await fresh_reviewer.launch(agent, given={})
     seen = set()
@@ -661,7 +664,7 @@ async def test_a_graph_with_a_checkpointer_of_its_own(fresh_reviewer: Reviewer, 
 
 
 @pytest.mark.parametrize(("agent", "warned"), [("no_saver_node", True), ("no_saver", False)])
-async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Reviewer, agent: str, warned: bool) -> None:
+async def test_subgraph_without_a_checkpointer_asks_forever_with_a_warning(contract: Reviewer, agent: str, warned: bool) -> None:
     """LangGraph gives its question a new id each time it runs, so that no answer by id reaches it; what a node calls cannot be seen."""
     run = await contract.launch(agent, given={})
     first = await contract.open_review(run)
@@ -675,7 +678,7 @@ async def test_a_graph_without_a_checkpointer_is_asked_for_ever(contract: Review
     await contract.wait(run, RunState.CANCELLED)
 
 
-async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> None:
+async def test_graph_on_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> None:
     """Of what it asks the run's thread knows nothing; the run goes on, as it does without the console."""
     run = await contract.launch("detached", given={})
     assert (await contract.result_of(run))["answers"] == ["went on"]
@@ -687,7 +690,7 @@ async def test_a_graph_in_a_thread_of_its_own_asks_nobody(contract: Reviewer) ->
 
 
 @pytest.mark.slow
-async def test_an_answer_that_cannot_be_stored_is_asked_for_again(fresh_reviewer: Reviewer) -> None:
+async def test_answer_that_cannot_be_stored_is_asked_again(fresh_reviewer: Reviewer) -> None:
     """Somebody holds checkpoints.db: the node has acted, and LangGraph could not write that down."""
     run = await fresh_reviewer.launch("plain", given={})
     fresh_reviewer.sandbox.start()
@@ -705,7 +708,7 @@ async def test_an_answer_that_cannot_be_stored_is_asked_for_again(fresh_reviewer
 
 
 @pytest.mark.slow
-async def test_what_ended_beside_a_cancelled_node_keeps_its_result(fresh_reviewer: Reviewer) -> None:
+async def test_node_that_ended_beside_a_cancelled_one_keeps_its_result(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("pair", given={})
     fresh_reviewer.sandbox.start()
     await fresh_reviewer.until_effect(run, "slow begins")
@@ -718,7 +721,7 @@ async def test_what_ended_beside_a_cancelled_node_keeps_its_result(fresh_reviewe
     assert names(fresh_reviewer, run).count("acts") == 1
 
 
-async def test_each_step_is_told_once_although_its_node_runs_again(contract: Reviewer) -> None:
+async def test_trace_has_each_step_once_when_its_node_reruns(contract: Reviewer) -> None:
     run = await contract.launch("streams", given={})
     await contract.decide(await contract.open_review(run), approve())
     await contract.result_of(run)
@@ -729,14 +732,14 @@ async def test_each_step_is_told_once_although_its_node_runs_again(contract: Rev
     assert ends == [("acts", False), ("tell", True), ("tell", False)]
 
 
-async def test_the_config_of_a_graph_is_kept(contract: Reviewer) -> None:
+async def test_graph_config_is_kept(contract: Reviewer) -> None:
     run = await contract.launch("limited", given={})
     failed = await contract.wait(run, RunState.FAILED)
     assert failed.error.startswith("it went on for too many steps without an end: GraphRecursionError: Recursion limit of 7 reached")
     assert names(contract, run) == ["step"] * 7
 
 
-async def test_a_manifest_of_everything_is_read(contract: Reviewer) -> None:
+async def test_manifest_with_every_key_is_read(contract: Reviewer) -> None:
     """What concerns a server, a container or a browser is passed over, and neither refused nor looked for."""
     manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
     assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}

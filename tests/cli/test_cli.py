@@ -27,7 +27,7 @@ REVIEW = {
 RUN = {"run", "agent", "thread", "state", "title", "error", "result", "activity", "input", "created_at", "started_at", "ended_at"}
 
 
-def test_everything_from_launch_to_result(new_sandbox: SandboxFactory) -> None:
+def test_commands_cover_a_run_from_launch_to_result(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     (launched,) = sandbox.cli_json("launch", "batched", '[[["send", {"to": "bob"}], ["delete", {"path": "p"}]]]', "--thread", "my thread")
     assert launched.keys() >= RUN
@@ -74,7 +74,7 @@ def test_everything_from_launch_to_result(new_sandbox: SandboxFactory) -> None:
     assert [(d["did"], d.get("to"), d.get("copies")) for d in did] == [("send", "zoë", 9007199254740993)]
 
 
-def test_cancel_retry_and_several_runs(new_sandbox: SandboxFactory) -> None:
+def test_commands_cancel_and_retry_several_runs(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     runs = sandbox.cli_json("launch", "gate_before", "--input", '{"text": "x"}', "--count", "3")
     assert [run["run"] for run in runs] == ["r1", "r2", "r3"]
@@ -93,7 +93,7 @@ def test_cancel_retry_and_several_runs(new_sandbox: SandboxFactory) -> None:
     assert sandbox.run_until_idle() == 0
 
 
-def test_agents_and_doctor(new_sandbox: SandboxFactory) -> None:
+def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (agent,) = sandbox.cli_json("agents", sandbox.target)
     assert agent["agent"] == "agent"
@@ -111,7 +111,7 @@ def test_agents_and_doctor(new_sandbox: SandboxFactory) -> None:
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
 
 
-def test_wrong_decisions_are_sentences(new_sandbox: SandboxFactory) -> None:
+def test_decide_command_with_a_wrong_decision_explains_it(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
     assert sandbox.run_until_idle() == 0  # one after the other, so that the reviews have their numbers
@@ -149,7 +149,7 @@ def test_wrong_decisions_are_sentences(new_sandbox: SandboxFactory) -> None:
     sandbox.cli("decide", "2", "respond", "--args", "null")
 
 
-def test_unknown_ids_are_sentences(new_sandbox: SandboxFactory) -> None:
+def test_unknown_ids_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     assert sandbox.cli_error("show", "5") == "there is no review 5; `hitl-tui queue` lists what waits"
     assert sandbox.cli_error("show", "r5") == "there is no run r5; `hitl-tui runs` lists them"
@@ -160,7 +160,7 @@ def test_unknown_ids_are_sentences(new_sandbox: SandboxFactory) -> None:
     assert "is not" in sandbox.cli_error("show", "running")
 
 
-def test_usage_mistakes_exit_with_2(new_sandbox: SandboxFactory) -> None:
+def test_usage_errors_exit_with_2(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     for args in (
         ["launch", "batched"],
@@ -174,7 +174,7 @@ def test_usage_mistakes_exit_with_2(new_sandbox: SandboxFactory) -> None:
         sandbox.cli(*args, code=2)
 
 
-def test_launch_mistakes_are_sentences(new_sandbox: SandboxFactory) -> None:
+def test_launch_command_mistakes_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     assert sandbox.cli("agents", sandbox.target)
     (sandbox.folder / "input.json").write_text('{"text": ')
@@ -189,7 +189,7 @@ def test_launch_mistakes_are_sentences(new_sandbox: SandboxFactory) -> None:
     assert run["input"] == {"input": {"text": "grüß"}}
 
 
-def test_arguments_that_are_no_text_are_a_sentence(new_sandbox: SandboxFactory) -> None:
+def test_arguments_that_are_not_text_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     for args in ([b"launch", b"\xff", b"text"], [b"launch", b"batched", b"text", b"--thread", b"\xff"], [b"decide", b"\xff", b"approve"]):
         command = [sys.executable.encode(), b"-m", b"hitl_tui", *args, b"--home", os.fsencode(sandbox.home.path)]
@@ -198,7 +198,7 @@ def test_arguments_that_are_no_text_are_a_sentence(new_sandbox: SandboxFactory) 
         assert done.stderr.startswith("hitl-tui: ")
 
 
-def test_targets_that_are_none_are_sentences(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+def test_invalid_targets_are_explained(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     sandbox = new_sandbox("nowhere")
     assert "there is no nowhere" in sandbox.cli_error("worker", "nowhere", "--until-idle")
     assert "there is no nowhere" in sandbox.cli_error("agents", "nowhere")
@@ -213,7 +213,7 @@ def test_targets_that_are_none_are_sentences(new_sandbox: SandboxFactory, tmp_pa
 @pytest.mark.parametrize(
     "command", [["queue"], ["worker", "--until-idle", str(PROJECTS / "dotenv")], ["launch", "a", "b"], ["runs"]], ids=" ".join
 )
-def test_a_home_that_cannot_be_used_is_a_sentence(new_sandbox: SandboxFactory, command: list[str]) -> None:
+def test_home_that_cannot_be_used_is_explained(new_sandbox: SandboxFactory, command: list[str]) -> None:
     sandbox = new_sandbox("dotenv")
     database = sandbox.home.database
     with contextlib.closing(sqlite3.connect(database)) as db:
@@ -234,7 +234,7 @@ def test_a_home_that_cannot_be_used_is_a_sentence(new_sandbox: SandboxFactory, c
     assert "is not TOML" in sandbox.cli_error(*command)
 
 
-def test_a_home_that_is_a_file_is_a_sentence(new_sandbox: SandboxFactory) -> None:
+def test_home_that_is_a_file_is_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (sandbox.folder / "file").write_text("")
     for home in ("file", "file/inside", "/proc/nowhere"):
@@ -245,7 +245,7 @@ def test_a_home_that_is_a_file_is_a_sentence(new_sandbox: SandboxFactory) -> Non
         assert done.stderr.startswith(f"hitl-tui: the home {sandbox.folder / home} cannot be created: "), done.stderr
 
 
-def test_damage_found_later_is_a_sentence(new_sandbox: SandboxFactory) -> None:
+def test_database_damage_found_later_is_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (sandbox.folder / "input").write_text(json.dumps({"text": "x" * 200_000}))
     sandbox.cli("launch", "agent", "--input-file", "input")
@@ -259,14 +259,14 @@ def test_damage_found_later_is_a_sentence(new_sandbox: SandboxFactory) -> None:
     assert "BAD" in sandbox.cli("doctor", sandbox.target, code=1).stdout
 
 
-def test_damaged_checkpoints_are_a_sentence(new_sandbox: SandboxFactory) -> None:
+def test_damaged_checkpoints_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     sandbox.home.checkpoints.write_bytes(b"nonsense " * 1000)
     done = sandbox.cli("worker", sandbox.target, "--until-idle", code=1)
     assert "checkpoints.db is damaged or no database: file is not a database" in done.stderr
 
 
-def test_home_and_reviewer_from_elsewhere(new_sandbox: SandboxFactory) -> None:
+def test_home_and_reviewer_are_read_from_environment_and_config(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     command = [sys.executable, "-m", "hitl_tui"]
     env = {**sandbox.env, "HITL_TUI_HOME": str(sandbox.folder / "other")}
@@ -283,7 +283,7 @@ def test_home_and_reviewer_from_elsewhere(new_sandbox: SandboxFactory) -> None:
     assert "by from the file" in sandbox.cli("decide", "1", "approve").stdout
 
 
-def test_output_cannot_act_on_the_terminal(new_sandbox: SandboxFactory) -> None:
+def test_command_output_has_no_terminal_escapes(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     evil = "\x1b]0;owned\x07\x1b[2J\r\u202eevil\u200b"
     sandbox.cli("launch", "anything", "--input", json.dumps({"value": {"question": evil}}))
@@ -293,7 +293,7 @@ def test_output_cannot_act_on_the_terminal(new_sandbox: SandboxFactory) -> None:
         assert not set(out) & {"\x1b", "\x07", "\r", "\u202e", "\u200b"}, args
 
 
-def test_worker_of_several_targets_and_its_end(new_sandbox: SandboxFactory) -> None:
+def test_worker_command_serves_several_targets_until_signalled(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     sandbox.cli("launch", "agent", "--input", '{"text": "x"}')
     sandbox.cli("launch", "graph", "--input", '{"text": "x"}')
@@ -308,7 +308,7 @@ def test_worker_of_several_targets_and_its_end(new_sandbox: SandboxFactory) -> N
         assert worker.stderr.read() == ""
 
 
-def test_what_was_just_decided_is_taken_back(new_sandbox: SandboxFactory) -> None:
+def test_undo_command_reopens_a_decision_in_its_grace_time(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", rounds([("send", {"to": "ann", "body": "hi"})]))
     sandbox.run_until_idle()

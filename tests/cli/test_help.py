@@ -43,7 +43,7 @@ def test_commands_are_listed_in_sections_and_each_on_one_line() -> None:
 
 
 @pytest.mark.parametrize("words", [(), *ALL], ids=" ".join)
-def test_no_line_of_help_is_cut_off_or_longer_than_a_terminal(words: tuple[str, ...]) -> None:
+def test_help_lines_are_whole_and_fit_a_terminal(words: tuple[str, ...]) -> None:
     text = help_of(*words)
     assert "..." not in text.replace("...]", "").replace("]...", "")
     assert max(map(len, text.splitlines())) <= WIDTH
@@ -85,7 +85,7 @@ def parse(words: list[str]) -> None:
         (("lessons", "lits"), "there is no command lits; did you mean list?"),
     ],
 )
-def test_an_unknown_command_is_refused_with_the_nearest_one(words: tuple[str, ...], hint: str) -> None:
+def test_unknown_command_suggests_the_nearest_one(words: tuple[str, ...], hint: str) -> None:
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
     assert hint in done.output

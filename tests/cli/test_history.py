@@ -41,7 +41,7 @@ def history(home: Path, *args: str) -> Any:
     return json.loads(out)
 
 
-def test_a_line_says_who_what_the_difference_and_why(home: Path) -> None:
+def test_history_command_line_shows_person_change_and_reason(home: Path) -> None:
     code, out = hitl("history", "--home", str(home))
     assert code == 0
     back, rejected, edited, approved = out.splitlines()
@@ -52,7 +52,7 @@ def test_a_line_says_who_what_the_difference_and_why(home: Path) -> None:
     assert "approved by ann" in approved and "Ann · Grüße ✓" in approved
 
 
-def test_pages_filters_and_limits(home: Path) -> None:
+def test_history_command_pages_filters_and_limits(home: Path) -> None:
     assert [one["number"] for one in history(home, "--limit", "2")] == [4, 3]
     assert [one["number"] for one in history(home, "--limit", "2", "--before", "3")] == [2, 1]
     assert [one["number"] for one in history(home, "by:ann -decided:edit")] == [1]
@@ -62,7 +62,7 @@ def test_pages_filters_and_limits(home: Path) -> None:
     assert "no decisions match" in hitl("history", "by:nobody", "--home", str(home))[1]
 
 
-def test_a_decision_opens_with_everything_around_it(home: Path) -> None:
+def test_history_show_prints_context_and_audit_entries(home: Path) -> None:
     found = history(home, "--show", "2")
     assert found["context"]["reasoning"] == "I write to her."
     assert [one["kind"] for one in found["log"]] == ["opened", "decided"]
@@ -74,7 +74,7 @@ def test_a_decision_opens_with_everything_around_it(home: Path) -> None:
     assert "is not a decision" in hitl("history", "--before", "x", "--home", str(home))[1]
 
 
-def test_the_queue_is_filtered_in_the_same_language(home: Path) -> None:
+def test_queue_command_uses_the_history_filter_language(home: Path) -> None:
     code, out = hitl("queue", "--filter", "tool:send_* agent:mail", "--home", str(home), "--json")
     assert code == 0
     assert [one["review"] for one in json.loads(out)] == ["4"]
@@ -95,5 +95,5 @@ def test_the_queue_is_filtered_in_the_same_language(home: Path) -> None:
         ({}, {"a": None}, ["a added: null"]),
     ],
 )
-def test_a_difference_in_a_line(before: Json, after: Json, said: list[str]) -> None:
+def test_changes_are_described_in_one_line(before: Json, after: Json, said: list[str]) -> None:
     assert list(changes(before, after)) == said

@@ -10,7 +10,7 @@ from tests.support.harness import SandboxFactory, rounds
 SENDS = rounds([("send", {"to": "ann@example.com", "body": "x"}), ("delete", {"path": "p"})])
 
 
-def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(new_sandbox: SandboxFactory) -> None:
+def test_policy_init_writes_a_valid_policy_and_keeps_an_existing_one(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
     assert "there is no" in sandbox.cli_error("policy", "check")
@@ -23,7 +23,7 @@ def test_init_writes_a_policy_that_is_good_and_keeps_one_that_is_there(new_sandb
     assert path.read_text() == "mine"
 
 
-def test_check_tells_mistakes_and_warnings_with_their_lines(new_sandbox: SandboxFactory) -> None:
+def test_policy_check_reports_mistakes_and_warnings_with_lines(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.folder / "tried.toml"
     path.write_text('[[rule]]\nname = "a"\noutcome = "ask"\n[[rule]]\nname = "b"\noutcome = "deny"\n')
@@ -41,7 +41,7 @@ def test_check_tells_mistakes_and_warnings_with_their_lines(new_sandbox: Sandbox
     assert '"hint": "did you mean spot_check?"' in told.stdout
 
 
-def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_through(new_sandbox: SandboxFactory) -> None:
+def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     for _ in range(2):
         sandbox.cli("launch", "batched", SENDS)
@@ -68,7 +68,7 @@ def test_replay_tells_what_would_have_been_decided_otherwise_and_what_let_throug
     assert "there is no" in sandbox.cli_error("policy", "replay")
 
 
-def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_same(new_sandbox: SandboxFactory) -> None:
+def test_policy_replay_of_an_approved_takeover_reports_no_change(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
     path.write_text('[[rule]]\nname = "letters"\ntool = "send"\noutcome = "takeover"\n[[rule]]\nname = "rest"\noutcome = "ask"\n')
@@ -83,7 +83,7 @@ def test_what_a_person_approved_that_policy_has_taken_over_then_and_now_is_the_s
     assert (turn["was"], turn["would"], turn["rule"]) == ("takeover", "ask", "letters")
 
 
-def test_the_command_line_and_the_console_start_without_policies() -> None:
+def test_command_line_and_console_start_without_importing_policy() -> None:
     unwanted = ("tomllib", "hitl_tui.policy.engine", "hitl_tui.policy.parser")
     script = f"import sys, hitl_tui.cli, hitl_tui.console; print([m for m in {unwanted} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"

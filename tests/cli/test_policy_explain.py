@@ -47,7 +47,7 @@ async def policies(sandbox: Sandbox) -> list[dict[str, object]]:
         return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 
 
-def test_every_rule_says_why_it_speaks_or_does_not(new_sandbox: SandboxFactory) -> None:
+def test_policy_explain_gives_a_reason_for_every_rule(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY)
@@ -71,7 +71,7 @@ def test_every_rule_says_why_it_speaks_or_does_not(new_sandbox: SandboxFactory) 
     assert shown.endswith("  → asks: rule 'letters' says ask\n")
 
 
-def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(new_sandbox: SandboxFactory) -> None:
+def test_policy_explain_uses_the_current_policy_and_shows_the_earlier_verdict(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", SENDS)
     assert sandbox.run_until_idle() == 0
@@ -90,7 +90,7 @@ def test_it_is_the_policy_as_it_is_now_and_what_was_said_then_is_told_beside_it(
     assert "'x' is not a review" in sandbox.cli_error("policy", "explain", "x")
 
 
-def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+def test_policy_explain_finds_the_policy_of_the_reviews_project(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     project = tmp_path / "mine"
     project.mkdir()
     (project / "asks.py").write_text(ASKS)
@@ -107,7 +107,7 @@ def test_the_policy_of_a_reviews_own_project_is_found_by_the_command_line(new_sa
 
 
 @pytest.mark.slow
-async def test_another_policy_is_in_the_history_once_and_so_is_its_end(new_sandbox: SandboxFactory) -> None:
+async def test_policy_change_and_removal_are_audited_once(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
 
@@ -135,7 +135,7 @@ async def test_another_policy_is_in_the_history_once_and_so_is_its_end(new_sandb
     assert again == first
 
 
-async def test_a_worker_that_lives_sees_a_policy_change_with_the_next_pause(new_sandbox: SandboxFactory) -> None:
+async def test_policy_change_is_seen_by_a_running_worker_at_the_next_pause(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY)
@@ -149,7 +149,7 @@ async def test_a_worker_that_lives_sees_a_policy_change_with_the_next_pause(new_
     assert first["hash"] != second["hash"]
 
 
-def test_the_folder_of_a_project_is_told_from_its_key(tmp_path: Path) -> None:
+def test_project_folder_is_derived_from_its_key(tmp_path: Path) -> None:
     (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "./a.py:graph"}}')
     (tmp_path / "a.py").write_text("")
     for target in (str(tmp_path), f"{tmp_path}/a.py:graph", "package.module:graph", str(PROJECTS.parents[1] / "sample_agents")):

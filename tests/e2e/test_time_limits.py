@@ -63,7 +63,7 @@ def names(who: Reviewer, run: Run) -> list[str]:
 # Threads, and async code that does not listen
 
 
-async def test_cancel_of_code_that_does_not_stop_replaces_the_worker_without_harm_to_others(fresh_reviewer: Reviewer) -> None:
+async def test_cancel_of_code_that_does_not_stop_replaces_the_worker_only(fresh_reviewer: Reviewer) -> None:
     stuck = {agent: await fresh_reviewer.launch(agent, given={}) for agent in STOPS_NOT}
     worker = fresh_reviewer.sandbox.start()
     for agent, did in STOPS_NOT.items():

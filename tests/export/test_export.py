@@ -142,7 +142,7 @@ def speaks(*calls: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": "", "tool_calls": list(calls)}
 
 
-def test_sft_is_what_people_let_run(home: Path) -> None:
+def test_sft_contains_what_people_approved(home: Path) -> None:
     found, manifest = export(home, "sft")
     good = {"messages": [*PROMPT, speaks(call(2, TO_ANN))], "tools": TOOLS}
     assert found == [good, good, good]  # approved, corrected, and what was left of the batch
@@ -155,7 +155,7 @@ def test_sft_is_what_people_let_run(home: Path) -> None:
     assert (manifest["reviews"], manifest["examples"]) == (3, 3)
 
 
-def test_dpo_is_made_of_corrections(home: Path) -> None:
+def test_dpo_contains_corrections(home: Path) -> None:
     found, _ = export(home, "dpo")
     assert found == [{"prompt": PROMPT, "chosen": [speaks(call(2, TO_ANN))], "rejected": [speaks(call(2, TO_BOB))], "tools": TOOLS}]
     (same,), _ = export(home, "openai-dpo")
@@ -168,7 +168,7 @@ WRITE, SQL, READ = ("write_file", {"path": "a"}), ("execute_sql", {"query": "DRO
 BETTER = {"path": "b"}
 
 
-def test_the_turn_that_proposed_the_calls_is_no_prompt(home: Path) -> None:
+def test_prompt_excludes_the_turn_that_proposed_the_calls(home: Path) -> None:
     asked = (Message("user", "Do it."), Message("agent", "", calls=(WRITE, SQL, READ)))
     noted = f"Note: not your call. Executed instead: write_file with arguments {json.dumps(BETTER)}.\n\nTool response:\nwritten"
     since = (
@@ -239,7 +239,7 @@ def attempts(context: Context) -> tuple[Attempt, ...]:
 
 
 @given(st.lists(st.tuples(st.booleans(), GATED), min_size=1, max_size=4))
-def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, list[tuple[str, str]]]]) -> None:
+def test_chat_never_contains_rejected_or_uncorrected_calls(turns: list[tuple[bool, list[tuple[str, str]]]]) -> None:
     fates = {(turn, place): fate for turn, (_, calls) in enumerate(turns) for place, (_, fate) in enumerate(calls)}
     good = {at: {"mended": {"call": list(at)}} if fate == "edit" else {"call": list(at)} for at, fate in fates.items()}
     kept = [at for at in good if fates[at] not in ("reject", "better")]
@@ -266,7 +266,7 @@ def test_nothing_refused_or_uncorrected_is_ever_taught(turns: list[tuple[bool, l
             assert _arguments(one["chosen"]) == [{"sent": "back"} if fates[at] == "better" else good[at] for at in mine]
 
 
-def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
+def test_call_rejected_when_asked_again_is_no_example() -> None:
     """A static gate behind the middleware asks about the corrected call, which the conversation does not have, and there it is refused."""
     asked: list[tuple[str, Json, Answer, PauseKind]] = [
         (*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS),
@@ -289,7 +289,7 @@ def test_what_was_refused_when_asked_again_is_no_good_example() -> None:
     assert labels == [([user], False), ([user], False), ([user, asking], True)]
 
 
-def test_what_is_no_call_of_an_agent_is_in_no_chat(home: Path) -> None:
+def test_pauses_that_are_not_tool_calls_are_in_no_chat(home: Path) -> None:
     waits = (Message("user", "Send it."), Message("agent", "", calls=(("send_email", TO_ANN),)))
     spoken = (Message("user", "Send it."), Message("agent", "I do."))
 
@@ -313,14 +313,14 @@ def test_what_is_no_call_of_an_agent_is_in_no_chat(home: Path) -> None:
     assert len(export(home, "jsonl", "--filter", "tool:tools,tool_execution")[0]) == 4
 
 
-def test_what_was_sent_back_changed_is_a_correction(home: Path) -> None:
+def test_call_sent_back_with_edits_is_a_correction(home: Path) -> None:
     asyncio.run(one_more(home, ("send_mail", TO_BOB), answer=Answer(DecisionKind.REJECT, TO_ANN, "to Ann, please")))
     found, _ = export(home, "dpo", "--filter", "decided:reject")
     assert [one["chosen"] for one in found] == [[speaks(call(2, TO_ANN))]]
     assert export(home, "sft", "--filter", '"to Ann, please"')[0] == []
 
 
-def test_kto_labels_what_was_proposed(home: Path) -> None:
+def test_kto_labels_proposals(home: Path) -> None:
     found, _ = export(home, "kto")
     labels = [(one["label"], [c["function"]["arguments"] for c in one["completion"][0]["tool_calls"]]) for one in found]
     assert labels == [
@@ -333,7 +333,7 @@ def test_kto_labels_what_was_proposed(home: Path) -> None:
     ]
 
 
-def test_everything_can_be_kept(home: Path) -> None:
+def test_keep_options_include_every_decision(home: Path) -> None:
     found, manifest = export(home, "jsonl", "--keep-policy", "--keep-fast", "--keep-undoable")
     assert [one["decision"] for one in found] == ["approve", "edit", "reject", "approve", "reject", *["approve"] * 3]
     assert manifest["left_out"] == {}
@@ -341,7 +341,7 @@ def test_everything_can_be_kept(home: Path) -> None:
     assert found[1]["final"] == TO_ANN and found[2]["final"] is None
 
 
-def test_the_filter_chooses(home: Path) -> None:
+def test_filter_option_selects_decisions(home: Path) -> None:
     found, manifest = export(home, "jsonl", "--filter", "decided:edit,reject agent:mail")
     assert {one["review"] for one in found} == {2, 3, 4}
     assert manifest["filter"] == "decided:edit,reject agent:mail"
@@ -351,7 +351,7 @@ def test_the_filter_chooses(home: Path) -> None:
     assert not (home.parent / "x").exists()
 
 
-def test_it_is_deterministic_and_its_hash_is_in_the_audit(home: Path) -> None:
+def test_export_is_deterministic_and_its_hash_is_audited(home: Path) -> None:
     paths = [home.parent / name for name in ("a", "b")]
     for path in paths:
         assert hitl("export", str(path), "--home", str(home))[0] == 0
@@ -363,7 +363,7 @@ def test_it_is_deterministic_and_its_hash_is_in_the_audit(home: Path) -> None:
     assert hitl("audit", "verify", "--home", str(home), "--head", manifest["audit_head"])[0] == 1  # the fixture forged one by hand
 
 
-def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_never_replaces_a_file_or_leaves_a_partial_one(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("mine")
     code, out = hitl("export", str(path), "--home", str(home))
@@ -391,7 +391,7 @@ def test_no_half_file_and_nothing_replaced(home: Path, tmp_path: Path, monkeypat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["home", "out.jsonl"]
 
 
-def test_secrets_stay_here(home: Path, tmp_path: Path) -> None:
+def test_secrets_are_masked(home: Path, tmp_path: Path) -> None:
     secret = {"to": "cleo@example.com", "body": "password: hunter2222, key sk-abcdefghijklmnop, customer C-123456"}
     asyncio.run(one_more(home, ("send_mail", secret)))
     (tmp_path / "masks.toml").write_text('[masks]\n"customer \\\\1" = "C-[0-9]{6}"\n')
@@ -414,21 +414,21 @@ def test_secrets_stay_here(home: Path, tmp_path: Path) -> None:
         ("x =", "not TOML"),
     ],
 )
-def test_a_slip_in_the_masks_is_a_sentence(home: Path, tmp_path: Path, text: str, said: str) -> None:
+def test_mistake_in_the_masks_file_is_explained(home: Path, tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "masks.toml").write_text(text)
     code, out = hitl("export", str(tmp_path / "x"), "--home", str(home), "--masks", str(tmp_path / "masks.toml"))
     assert code == 1
     assert said in out
 
 
-def test_a_long_text_is_masked_to_its_end() -> None:
+def test_long_text_is_masked_to_its_end() -> None:
     masker = Masker(read_masks("", "none"))
     text = "word " * 50_000 + "ann@example.com"
     assert masker.mask({"a": [text]})["a"][0].endswith("word [e-mail]")
     assert masker.counts == {"e-mail": 1}
 
 
-def test_what_only_its_name_tells_is_masked_too() -> None:
+def test_values_are_masked_by_their_name() -> None:
     masker = Masker()
     secret = {"db_password": "hunter2 or so", "apiKey": "abc-12345", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
     told = {"db_password": "[password]", "apiKey": "[password]", "token": {"type": "string"}, "tokens": "many of them", "n": 1}
@@ -437,7 +437,7 @@ def test_what_only_its_name_tells_is_masked_too() -> None:
     assert masker.counts == {"password": 3}
 
 
-def test_what_is_secret_in_a_number_is_masked_too() -> None:
+def test_numbers_are_masked() -> None:
     masker = Masker(read_masks('[masks]\n"salary" = "[0-9]{5}\\\\.[0-9]{2}"\npin = "^77"', "none"))
     card, broken = 4111111111111111, 0.3333333333333333
     args = [card, float(card), -5, 0, True, None, broken, 12345.67, {"phone": 4915112345678, "hotel": 4915112345678}]
@@ -454,7 +454,7 @@ def test_what_is_secret_in_a_number_is_masked_too() -> None:
     assert masker.example({"review": 7712, "tools": [bound], "x": [card]}) == {"review": 7712, "tools": [bound], "x": ["[card number]"]}
 
 
-def test_a_mask_does_not_spoil_what_is_json_in_a_text(home: Path, tmp_path: Path) -> None:
+def test_masking_keeps_json_inside_text_valid(home: Path, tmp_path: Path) -> None:
     secret = {"body": 'api_key = "hunter2222"', "card": 4111111111111111, "to": {"password": 'hunter"2 \\'}}
     asyncio.run(one_more(home, ("send_mail", secret), answer=Answer(DecisionKind.EDIT, {"body": "now"})))
     kept = {"body": '[password]"', "card": "[card number]", "to": {"password": "[password]"}}
@@ -463,7 +463,7 @@ def test_a_mask_does_not_spoil_what_is_json_in_a_text(home: Path, tmp_path: Path
     assert kept in [json.loads(row["args"]) for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())]
 
 
-def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:
+def test_csv_has_no_formulas(home: Path, tmp_path: Path) -> None:
     asyncio.run(one_more(home, ("=cmd|' /C calc'!A0", {"x": "a,b\nc"})))
     path = tmp_path / "t.csv"
     assert hitl("export", str(path), "--format", "csv", "--home", str(home))[0] == 0
@@ -475,7 +475,7 @@ def test_a_table_is_safe_to_open(home: Path, tmp_path: Path) -> None:
     assert list(rows[0]) == [*list(export(home, "jsonl")[0][0])[:16], "args", "final"]
 
 
-def test_an_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
+def test_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
     code, out = hitl("export", str(tmp_path / "none.jsonl"), "--home", str(tmp_path / "home"))
     assert code == 0, out
     assert (tmp_path / "none.jsonl").read_text() == ""
@@ -483,7 +483,7 @@ def test_an_empty_home_gives_an_empty_file(tmp_path: Path) -> None:
     assert (tmp_path / "none.csv").read_text().startswith("review,slot,run,agent,tool,decision,by,")
 
 
-def test_a_review_that_waits_for_more_is_not_decided_yet(home: Path) -> None:
+def test_partly_decided_review_is_not_exported(home: Path) -> None:
     async def begin() -> None:
         async with Store.open(home / "hitl.db") as store:
             await ask(store, Inbox(store, "ann"), [WRITE, SQL], [YES])
@@ -521,7 +521,7 @@ HUGE, AS_TEXT = {"a": 2**70, "b": {"c": [10**300, -(2**63) - 1]}}, {"a": str(2**
 """Whole numbers that JSON has and `datasets` stops at."""
 
 
-def test_trainers_load_every_call_as_it_was(home: Path, tmp_path: Path) -> None:
+def test_exported_calls_load_unchanged_in_trainers(home: Path, tmp_path: Path) -> None:
     asyncio.run(one_more(home, ("plan", ODD), answer=Answer(DecisionKind.EDIT, {"when": "2026-03-02T10:00:00Z"})))
     asyncio.run(one_more(home, ("plan", {}), ("send_mail", {"to": 7}), ("plan", HUGE)))
     asyncio.run(one_more(home, ("plan", HUGE), answer=Answer(DecisionKind.EDIT, {"a": True})))
@@ -547,14 +547,14 @@ def _arguments(value: Any) -> list[Any]:
     return []
 
 
-def test_half_a_character_does_not_spoil_the_file(home: Path) -> None:
+def test_lone_surrogate_does_not_break_the_file(home: Path) -> None:
     asyncio.run(one_more(home, ("send_mail", {"to": "Ann", "body": "half \ud83d of it"})))
     found, manifest = export(home, "sft", "--filter", "half")
     assert found[0]["messages"][-1]["tool_calls"][0]["function"]["arguments"]["body"] == "half \ufffd of it"
     assert manifest["examples"] == 1
 
 
-def test_when_it_was_asked_seen_and_decided(home: Path) -> None:
+def test_rows_have_times_of_asking_viewing_and_deciding(home: Path) -> None:
     async def look() -> None:
         async with Store.open(home / "hitl.db") as store:
             await Inbox(store, "ann").reviews.record_view(2, 1500)
@@ -601,7 +601,7 @@ def _half_written(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_export_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+def test_interrupted_export_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
     process, path = _caught_while_writing(tmp_path)
     out = path.parent
     process.send_signal(number)

@@ -61,7 +61,7 @@ ARGS = st.dictionaries(
 
 
 @given(tool=st.sampled_from(["send_email", "run_sql", "delete_file", "read_file", "noop"]), args=ARGS, seed_=st.text(max_size=5))
-def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(tool: str, args: dict[str, Any], seed_: str) -> None:
+def test_wrong_call_fits_the_schema_and_is_deterministic(tool: str, args: dict[str, Any], seed_: str) -> None:
     wrong = attention_checks.make_wrong_call(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
     assert wrong == attention_checks.make_wrong_call(tool, args, {"type": "object"}, "ann@example.com asked", seed_)
     if wrong is None:
@@ -82,7 +82,7 @@ def test_what_is_made_fits_the_tool_says_what_is_wrong_and_is_always_the_same(to
         ("run", {"command": "ls -l"}, "it deletes everything on the machine", {"command": "ls"}, {"command": "rm -rf /"}),
     ],
 )  # fmt: skip
-def test_an_edit_that_leaves_it_wrong_is_told_from_one_that_does_not(
+def test_edit_of_a_wrong_call_is_recognised_as_fixing_it_or_not(
     tool: str, args: dict[str, Any], clause: str, fixed: dict[str, Any], unfixed: dict[str, Any]
 ) -> None:
     wrong = attention_checks.make_wrong_call(tool, args, None, "", "seed")
@@ -93,7 +93,7 @@ def test_an_edit_that_leaves_it_wrong_is_told_from_one_that_does_not(
     assert attention_checks.still_wrong(right, shown, canonical_json.dumps(told))
 
 
-def test_nothing_is_made_of_what_could_only_become_harmless_or_would_not_fit() -> None:
+def test_wrong_call_is_not_made_when_it_would_be_harmless_or_not_fit() -> None:
     for tool, args in (
         ("search", {"limit": 10, "query": "shoes from Italy"}),
         ("archive", {"id": "4712"}),
@@ -106,7 +106,7 @@ def test_nothing_is_made_of_what_could_only_become_harmless_or_would_not_fit() -
     assert attention_checks.make_wrong_call("refund", {"amount": 420}, None, "", "seed") is not None
 
 
-def test_the_policy_says_how_often_or_never() -> None:
+def test_attention_policy_sets_how_often() -> None:
     assert examine("")[0].attention == 0
     assert examine("[attention]\nevery = 50")[0].attention == 50
     for text, said in (
@@ -119,7 +119,7 @@ def test_the_policy_says_how_often_or_never() -> None:
 
 @examples(0.5)
 @given(every=st.integers(2, 1000), numbers=st.integers(0, 1000))
-def test_nobody_can_count_to_it_and_it_is_about_as_often_as_was_said(every: int, numbers: int) -> None:
+def test_attention_check_positions_are_unpredictable_around_the_set_rate(every: int, numbers: int) -> None:
     positions = [attention_checks.decisions_until_next(every, f"{numbers}:{number}") for number in range(60)]
     assert all(every - every // 2 <= position <= every + every // 2 for position in positions)
     assert len(set(positions)) > 1 and abs(sum(positions) / len(positions) - every) <= every / 4
@@ -149,7 +149,7 @@ async def nothing_runs(store: Store, check: Review) -> None:
     assert found == (None, None)
 
 
-async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_waits_at_a_time(store: Store) -> None:
+async def test_attention_check_appears_after_enough_decisions_one_at_a_time(store: Store) -> None:
     project = await seed.add_project(store)
     await approve_mails(store, project, 8)
     assert not await scheduled_jobs(store, project, Policy()).run_due() and not await scheduled_jobs(store, project, None).run_due()
@@ -178,7 +178,7 @@ async def test_it_comes_after_so_many_decisions_looks_like_any_other_and_one_wai
     assert shown == '["opened"]' and Inbox(store, "ann").reviews.attention_check(id_) is None
 
 
-async def test_its_run_looks_like_any_other_and_what_would_go_on_by_itself_has_none(store: Store) -> None:
+async def test_attention_check_run_looks_like_any_other(store: Store) -> None:
     project = await seed.add_project(store)
     await approve_mails(store, project, 8)
     await store.write("UPDATE runs SET launched_by = 'bob', gates_before = '[\"tools\"]', time_limit_s = 60")
@@ -248,7 +248,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
 
 @examples(0.2)
 @given(steps=st.lists(st.sampled_from([*ENDINGS, *OTHERS]), min_size=2, max_size=7), grace=st.sampled_from([0.0, 60.0]))
-def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_ends_it(steps: list[str], grace: float) -> None:
+def test_attention_check_never_runs_whatever_is_done_to_it(steps: list[str], grace: float) -> None:
     async def work(home: Path) -> None:
         async with Store.open(home / "hitl.db") as store:
             check = await add_attention_check(store, await seed.add_project(store))
@@ -270,7 +270,7 @@ def test_whatever_is_done_to_it_in_any_order_it_never_runs_and_the_first_word_en
         asyncio.run(work(Path(folder)))
 
 
-async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store) -> None:
+async def test_attention_check_ends_with_its_decision_and_cannot_be_undone(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     ann = Inbox(store, "ann", grace_s=60)
     assert await ann.reviews.decide(check, {0: approve()}, 700) == "applied"
@@ -288,7 +288,7 @@ async def test_a_decision_ends_it_at_once_and_cannot_be_taken_back(store: Store)
     assert (await ann.runs.get(check.row.run)).result == {"attention_check": f"missed: {found.wrong}"}
 
 
-async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(store: Store) -> None:
+async def test_attention_check_expires_at_its_deadline(store: Store) -> None:
     project, timed = (
         await seed.add_project(store),
         parse("attention.every = 2\n[[rule]]\nname = 'soon'\ntool = 'send_*'\noutcome = 'ask'\ndeadline = '1h'"),
@@ -306,7 +306,7 @@ async def test_it_has_the_deadline_that_others_have_and_ends_unsaid_with_it(stor
     assert (await ann.insights.read()).readers[0].shown == 0
 
 
-async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: Store) -> None:
+async def test_attention_check_takeover_reveals_it_and_respects_claims(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     ann, bob = Inbox(store, "ann"), Inbox(store, "bob")
     await ann.reviews.claim(check.row.id)
@@ -319,7 +319,7 @@ async def test_who_takes_it_over_is_told_and_who_has_claimed_it_keeps_it(store: 
         await ann.takeovers.take(check.row.run)
 
 
-async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_agents(store: Store) -> None:
+async def test_attention_check_whose_run_was_lost_still_never_runs(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
@@ -331,7 +331,7 @@ async def test_a_check_whose_run_was_lost_with_a_damaged_database_is_still_no_ag
         assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
 
 
-async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_one(store: Store) -> None:
+async def test_attention_check_whose_details_were_lost_is_still_one(store: Store) -> None:
     check = await add_attention_check(store, await seed.add_project(store))
     with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as db:
         db.execute("DROP TRIGGER attention_kept")
@@ -344,7 +344,7 @@ async def test_a_check_of_which_a_damaged_database_lost_what_is_wrong_is_still_o
         assert check.row.id not in {one.review for one in await history.search(mended, filter_language.parse("", 0.0))}
 
 
-async def test_nothing_is_learned_from_it(store: Store) -> None:
+async def test_attention_check_is_excluded_from_statistics_and_lessons(store: Store) -> None:
     project = await seed.add_project(store)
     check = await add_attention_check(store, project)
     ann = Inbox(store, "ann")
@@ -374,7 +374,7 @@ async def test_nothing_is_learned_from_it(store: Store) -> None:
 # With a real worker
 
 
-async def test_real_workers_make_one_and_leave_it_alone(new_sandbox: SandboxFactory) -> None:
+async def test_attention_check_is_made_by_real_workers_and_never_resumed(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text("spot_check = 0\n[attention]\nevery = 2\n")
     first, _ = sandbox.start(), sandbox.start()

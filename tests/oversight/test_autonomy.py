@@ -45,14 +45,14 @@ def says(decided: Sequence[WeighedDecision], level: Level = Level.ASK, **more: A
 # The policy
 
 
-def test_without_the_table_nothing_climbs_and_an_empty_one_has_the_usual_figures() -> None:
+def test_autonomy_table_when_missing_is_off_and_when_empty_has_defaults() -> None:
     assert parse("").autonomy is None
     assert parse("[autonomy]").autonomy == DEFAULTS
     found = parse("[autonomy]\ndecisions = 5\nwindow = 50\nwindow_days = 7\napproved = 0.5\nquiet = 3\ncalibration = 0.2").autonomy
     assert found == AutonomyRules(5, 50, 7 * 86_400.0, 0.5, 3, 0.2)
 
 
-def test_a_ladder_without_spot_checks_is_warned_of() -> None:
+def test_autonomy_without_spot_checks_is_warned_about() -> None:
     (problem,) = examine("spot_check = 0\n[autonomy]\n")[1]
     assert (problem.line, problem.is_error) == (1, False)
     assert "nobody checks" in problem.text
@@ -68,12 +68,12 @@ def test_a_ladder_without_spot_checks_is_warned_of() -> None:
         ("approved = 0.97", "line 2: approved = 0.97 is out of reach: 100 decisions that all approve show no more than 0.963"),
     ],
 )
-def test_what_is_wrong_with_the_table_is_told_with_its_line(line: str, told: str) -> None:
+def test_autonomy_table_mistakes_are_reported_with_their_line(line: str, told: str) -> None:
     (problem,) = wrong(f"[autonomy]\n{line}\n")
     assert problem.startswith(told)
 
 
-def test_the_usual_figures_can_be_reached() -> None:
+def test_autonomy_defaults_can_be_reached() -> None:
     for good, total, enough in ((30, 30, True), (29, 30, False), (34, 35, True)):
         bounds = wilson(good, total)
         assert bounds and (bounds[0] >= DEFAULTS.approved) is enough
@@ -82,7 +82,7 @@ def test_the_usual_figures_can_be_reached() -> None:
 # What the evidence supports
 
 
-def test_a_tool_that_states_no_confidence_climbs_past_the_threshold() -> None:
+def test_tool_without_confidence_skips_the_threshold_level() -> None:
     assert says([]) == (None, "0 of 30 decisions")
     assert says([GOOD] * 29) == (None, "29 of 30 decisions")
     supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
@@ -92,14 +92,14 @@ def test_a_tool_that_states_no_confidence_climbs_past_the_threshold() -> None:
     assert says([GOOD] * 30, Level.ACT) == (None, "it is at the top")
 
 
-def test_every_level_is_earned_by_what_it_does_there() -> None:
+def test_each_level_needs_evidence_gathered_at_it() -> None:
     decided = [WeighedDecision(float(at), True, spot_check=at > 50) for at in range(60, 0, -1)]
     assert says(decided, Level.SPOT_CHECKS, came_at=50.0) == (None, "10 of 20 decisions since it came to spot checks")
     assert says(decided, Level.SPOT_CHECKS, came_at=40.0)[0] is Level.ACT
     assert evidence(decided, 50.0).spot_checked == evidence(decided, 50.0).since_level == 10
 
 
-def test_what_is_missing_is_told() -> None:
+def test_missing_evidence_is_named() -> None:
     assert says([GOOD] * 4 + [BAD] + [GOOD] * 40) == (None, "refused 4 decisions ago; 20 since then are wanted")
     assert says([BAD] + [GOOD] * 40) == (None, "refused with the last decision; 20 since then are wanted")
     assert says([GOOD] * 30, rules=AutonomyRules(quiet=40)) == (None, "30 of 40 decisions, none of them refused")
@@ -108,7 +108,7 @@ def test_what_is_missing_is_told() -> None:
     assert says([GOOD] * 30, attention=(3, 3))[0] is Level.SPOT_CHECKS
 
 
-def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
+def test_threshold_level_needs_calibrated_confidence() -> None:
     sure = [WeighedDecision(1.0, True, 0.95)] * 30
     supports = "30 of 30 approved unchanged, at least 88 %; none of the last 30 refused"
     assert says(sure) == (Level.THRESHOLD, f"{supports}; its confidence is off by 0.05")
@@ -138,7 +138,7 @@ def test_the_threshold_is_for_confidence_that_is_worth_something() -> None:
         (rule(name="calm", tool="pay", risk="read"), None, ""),
     ],
 )
-def test_what_a_rule_or_its_risk_pins_earns_nothing(policy: str, risk: Risk | None, told: str) -> None:
+def test_tool_pinned_by_rule_or_risk_gets_no_proposal(policy: str, risk: Risk | None, told: str) -> None:
     found = why_barred(Facts("desk", "pay", risk=risk), parse(policy))
     assert found == told
     assert proposal(Level.ASK, evidence([GOOD] * 50, None), DEFAULTS, found)[0] == (None if told else Level.SPOT_CHECKS)
@@ -148,7 +148,7 @@ def test_what_a_rule_or_its_risk_pins_earns_nothing(policy: str, risk: Risk | No
     st.lists(st.builds(WeighedDecision, st.floats(0, 100), st.booleans() | st.just(True), st.none() | st.floats(0, 1)), max_size=120),
     LEVELS, st.none() | st.floats(0, 100), st.integers(0, 3), st.integers(0, 3),
 )  # fmt: skip
-def test_nothing_is_proposed_that_the_decisions_do_not_support(
+def test_proposal_is_always_supported_by_decisions(
     decided: list[WeighedDecision], level: Level, came_at: float | None, shown: int, missed: int
 ) -> None:
     found = evidence(decided, came_at, (shown, max(0, shown - missed)))
@@ -168,7 +168,7 @@ def test_nothing_is_proposed_that_the_decisions_do_not_support(
 # What a level lets go on
 
 
-def test_each_level_of_the_ladder_is_what_it_says() -> None:
+def test_each_autonomy_level_has_its_outcome() -> None:
     policy = parse(ON)
     unsure, sure, low = (Facts("desk", "read", risk=Risk.READ, confidence=c) for c in (None, 0.95, 0.3))
 
@@ -186,7 +186,7 @@ def test_each_level_of_the_ladder_is_what_it_says() -> None:
     assert judge(unsure, parse("spot_check = 0"), NOON, held).rule == "thresholds", "without the table the levels mean nothing"
 
 
-def test_only_what_acts_without_spot_checks_is_not_drawn() -> None:
+def test_spot_checks_are_drawn_at_every_level_but_the_last() -> None:
     policy = parse("spot_check = 1\n[autonomy]\n" + rule(name="pays", tool="pay", outcome="auto"))
     facts = Facts("desk", "read", risk=Risk.READ, confidence=0.95)
     drawn = {level: judge(facts, policy, NOON, {("desk", "read"): ToolLevel(level)}).spot_check for level in Level}
@@ -201,7 +201,7 @@ def test_only_what_acts_without_spot_checks_is_not_drawn() -> None:
     st.lists(RULES, max_size=3), FACTS, st.dictionaries(st.sampled_from(["pay", "pay_in", "read", "*", ""]), LEVELS),
     st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from(["", "may have run once"]),
 )  # fmt: skip
-def test_no_level_lets_go_on_what_is_irreversible_unknown_or_suspicious(
+def test_no_autonomy_level_allows_irreversible_unknown_or_suspicious_calls(
     rules: list[dict[str, Any]], facts: Facts, held: dict[str, Level], spot: float, note: str
 ) -> None:
     tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
@@ -280,7 +280,7 @@ async def home(tmp_path: Path) -> AsyncIterator[AutonomyHome]:
     assert audit.verify(tmp_path / "hitl.db").problem == ""
 
 
-async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(home: AutonomyHome) -> None:
+async def test_agents_of_one_name_have_separate_levels(home: AutonomyHome) -> None:
     await home.climbed(Level.ACT)
     assert autonomy_rows.levels(home.store, "desk")["desk", "move"].level is Level.ACT
     one, other = [await agents.register_project(home.store, name, name) for name in ("one", "other")]
@@ -293,12 +293,12 @@ async def test_of_two_agents_of_one_name_neither_goes_by_the_others_level(home: 
     assert (shared.proposed, shared.says) == (None, "several projects have an agent of this name: none of their levels counts")
 
 
-async def test_nobody_signs_as_the_ladder_does(home: AutonomyHome) -> None:
+async def test_reviewer_cannot_be_named_autonomy(home: AutonomyHome) -> None:
     with pytest.raises(Refused, match="how policy and agents sign"):
         Inbox(home.store, "Autonomy")
 
 
-async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_for_more(home: AutonomyHome) -> None:
+async def test_level_above_the_evidence_needs_a_reason(home: AutonomyHome) -> None:
     for _ in range(3):
         await home.decide(approve())
     autonomy = home.ann.autonomy
@@ -334,7 +334,7 @@ async def test_a_person_accepts_what_the_decisions_support_and_gives_a_reason_fo
 @pytest.mark.parametrize(
     ("answer", "did"), [(reject(), "rejected a spot check"), (edit(path="b"), "edited a spot check")]
 )  # fmt: skip
-async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(home: AutonomyHome, answer: Answer, did: str) -> None:
+async def test_rejected_spot_check_lowers_the_level_by_one(home: AutonomyHome, answer: Answer, did: str) -> None:
     await home.climbed(Level.ACT)
     await home.decide(approve(), spot_check=True)
     await home.decide(reject())
@@ -347,7 +347,7 @@ async def test_a_spot_check_that_is_refused_lowers_by_one_at_once(home: Autonomy
     assert len(await home.told()) == 4
 
 
-async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(home: AutonomyHome) -> None:
+async def test_bad_rating_of_an_automatic_call_lowers_the_level_once(home: AutonomyHome) -> None:
     await home.climbed(Level.ACT)
     unchecked, checked, mine = [
         await home.asked(by_itself=True),
@@ -369,7 +369,7 @@ async def test_a_bad_rating_of_what_went_on_by_itself_lowers_once(home: Autonomy
     assert (one.evidence.decisions, one.evidence.unchanged, one.evidence.since_refused) == (3, 1, 0), "what was regretted is no evidence"
 
 
-async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spoken_since(home: AutonomyHome) -> None:
+async def test_undone_rejection_restores_the_level_unless_a_person_set_it_since(home: AutonomyHome) -> None:
     await home.climbed(Level.ACT)
     for _ in range(3):
         await home.decide(approve())
@@ -389,7 +389,7 @@ async def test_what_is_taken_back_in_time_lowers_nothing_unless_a_person_has_spo
     assert await home.level() is Level.ASK
 
 
-async def test_who_changes_their_mind_or_is_asked_again_lowers_once(home: AutonomyHome) -> None:
+async def test_repeated_rejection_of_one_review_lowers_the_level_once(home: AutonomyHome) -> None:
     await home.climbed(Level.ACT)
     actions = [seed.action("move", {"path": path}, slot, risk="reversible") for slot, path in enumerate("ab")]
     review = await seed.add_waiting_run(home.store, home.project, "desk", seed.pause(PauseKind.TOOL_CALLS, *actions))
@@ -408,7 +408,7 @@ async def test_who_changes_their_mind_or_is_asked_again_lowers_once(home: Autono
     assert await home.level() is Level.SPOT_CHECKS
 
 
-async def test_evidence_is_the_last_of_what_people_decided_and_the_checks_they_caught(home: AutonomyHome) -> None:
+async def test_evidence_is_recent_decisions_and_attention_checks(home: AutonomyHome) -> None:
     await home.decide(approve(), kind=PauseKind.MCP_ELICITATION)
     assert await home.ann.autonomy.tools() == [], "what a tool asks a person is no call of it"
     for _ in range(3):
@@ -450,7 +450,7 @@ async def moves(reviewer: Reviewer, confidence: str = "well") -> Any:
     return (await reviewer.inbox.runs.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
 
 
-async def test_a_real_agent_climbs_acts_and_falls(new_sandbox: SandboxFactory) -> None:
+async def test_real_agent_rises_acts_and_falls(new_sandbox: SandboxFactory) -> None:
     async with open_reviewer(new_sandbox("policy")) as reviewer:
         sandbox = reviewer.sandbox
         policy = sandbox.home.path / "policy.toml"

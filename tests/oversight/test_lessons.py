@@ -66,14 +66,14 @@ def corrected(*pairs: tuple[Json, Json]) -> list[CorrectedCall | RejectedCall]:
         ([({"t": "x"}, {"t": "y"})] * 2, 'write "y" instead of "x" in `t`'),
     ],
 )
-def test_what_changes_have_in_common_is_said(pairs: list[tuple[Json, Json]], said: str) -> None:
+def test_lesson_states_what_edits_have_in_common(pairs: list[tuple[Json, Json]], said: str) -> None:
     (lesson,) = draw_lessons("send", corrected(*pairs))
     assert lesson.gist == f"When you call send, {said}." or (said.startswith("keep `t` short") and said in lesson.gist)
     assert lesson.text == f"{lesson.gist} People did so in all {len(pairs)} calls they corrected."
     assert lesson.examples == tuple(range(1, len(pairs) + 1))
 
 
-def test_a_lesson_needs_two_alike_or_three_of_any_kind() -> None:
+def test_lesson_needs_two_equal_edits_or_three_of_any_kind() -> None:
     assert draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}))) == []
     assert draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}))) == []
     (lesson,) = draw_lessons("send", corrected(({"t": "a"}, {"t": "b"}), ({"t": "c"}, {"t": "d"}), ({"u": 1, "t": "e"}, {"u": 2})))
@@ -111,15 +111,13 @@ def signed(*pieces: str) -> list[tuple[Json, Json]]:
         ([*signed(" Kim", " Kim"), *otherwise(3)], "look twice", (1, 2, 3, 4, 5)),
     ],
 )
-def test_what_was_done_alike_of_late_is_said_before_what_was_done_otherwise(
-    pairs: list[tuple[Json, Json]], said: str, examples: tuple[int, ...]
-) -> None:
+def test_lesson_prefers_recent_equal_edits(pairs: list[tuple[Json, Json]], said: str, examples: tuple[int, ...]) -> None:
     (lesson,) = draw_lessons("send", corrected(*pairs))
     assert said in lesson.gist
     assert lesson.examples == examples
 
 
-def test_looking_twice_shows_no_more_than_where_the_difference_is() -> None:
+def test_lesson_quotes_only_where_texts_differ() -> None:
     letters = [({"t": f"{LONG}{n} {n} end"}, {"t": f"{LONG}{'now ' * n}{n * 2}\nx{n}{LONG}"}) for n in range(3, 6)]
     (lesson,) = draw_lessons("send", corrected(*letters))
     told = lesson.text.removeprefix(lesson.gist)
@@ -130,7 +128,7 @@ def test_looking_twice_shows_no_more_than_where_the_difference_is() -> None:
     assert len(lesson.text) < 300
 
 
-def test_rejections_for_the_same_reason_make_a_lesson() -> None:
+def test_equal_rejection_reasons_make_a_lesson() -> None:
     calls = [
         RejectedCall(3, "Too long!"),
         RejectedCall(1, " too\nLONG"),
@@ -151,7 +149,7 @@ arguments = st.dictionaries(st.sampled_from(["to", "cc", "bo dy", "`x`\n# y"]), 
 
 
 @given(st.lists(st.tuples(arguments, arguments), max_size=6), st.lists(st.text(max_size=20), max_size=4), st.randoms())
-def test_a_lesson_is_one_short_line_the_same_in_any_order(pairs: Any, reasons: list[str], chance: Any) -> None:
+def test_lesson_is_one_short_line_in_any_order_of_examples(pairs: Any, reasons: list[str], chance: Any) -> None:
     calls = [*corrected(*pairs), *(RejectedCall(100 + number, reason) for number, reason in enumerate(reasons))]
     drawn = draw_lessons("se`nd\u202e\n- do", calls)
     shuffled = list(calls)
@@ -172,7 +170,7 @@ texts = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max
 
 
 @given(st.lists(texts, min_size=2, max_size=4, unique=True), texts, st.sampled_from(["end", "beginning", "cc", "set"]))
-def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: str, way: str) -> None:
+def test_lesson_when_followed_reproduces_the_edits(befores: list[str], piece: str, way: str) -> None:
     """Following the lesson gives each call as the person left it."""
 
     def pair(text: str) -> tuple[Any, Any]:
@@ -197,7 +195,7 @@ def test_what_was_always_done_alike_is_what_is_said(befores: list[str], piece: s
 
 
 @given(st.text())
-def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
+def test_quoted_text_is_short_and_visible(text: str) -> None:
     said = quoted(text)
     assert "\n" not in said
     assert spell_out(said) == said
@@ -205,7 +203,7 @@ def test_what_is_quoted_is_bounded_and_seen(text: str) -> None:
     assert normalized(normalized(text)) == normalized(text)
 
 
-def test_what_people_write_is_one_line() -> None:
+def test_lesson_text_by_people_becomes_one_line() -> None:
     assert validate_text(" Add\r\n# Kim\u202e ") == "Add # Kim⟨U+202E⟩"
     assert validate_text('Add "  Kim".') == 'Add "  Kim".'
     for text in ("", " \n", "x" * (LONGEST + 1)):
@@ -229,11 +227,11 @@ FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അ�
         ("a\U000e0041\ud800", "a⟨U+E0041⟩⟨U+D800⟩"),
     ],
 )
-def test_what_holds_letters_and_emoji_together_stays_and_nothing_else_unseen(text: str, said: str) -> None:
+def test_spell_out_keeps_joiners_and_shows_other_invisible_characters(text: str, said: str) -> None:
     assert spell_out(text) == spell_out(said) == said
 
 
-def test_a_lesson_keeps_emoji_and_other_scripts_and_names_them_whole() -> None:
+def test_lesson_keeps_emoji_and_other_scripts() -> None:
     (edited,) = draw_lessons("send", corrected(*[({"t": f"{n}"}, {"t": f"{n} {FAMILY}\u202e"}) for n in range(2)]))
     assert f'add " {FAMILY}⟨U+202E⟩" at the end' in edited.text
     (rejected,) = draw_lessons("send", [RejectedCall(n, f"Everything {FAMILY}\u200b \x1b") for n in (1, 2)])
@@ -273,7 +271,7 @@ async def logged(ann: Inbox) -> list[tuple[str, str]]:
     return [(actor, state) for actor, state in rows]
 
 
-async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
+async def test_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
     await corrects(ann, 0)
     assert await ann.lessons.find() == []
     first = await proposed(ann)
@@ -289,14 +287,14 @@ async def test_a_lesson_is_proposed_and_kept_up_to_date(ann: Inbox) -> None:
     assert not await lessons.propose(ann.store)
 
 
-async def test_policy_and_attention_teach_nothing(ann: Inbox) -> None:
+async def test_decisions_by_policy_and_attention_checks_make_no_lesson(ann: Inbox) -> None:
     for number in range(3):
         await corrects(ann, number)
     await ann.store.write("UPDATE decisions SET actor = 'policy:x', actor_kind = 'policy' WHERE id != 1")
     assert await ann.lessons.find() == []
 
 
-async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
+async def test_lesson_edited_by_a_person_is_not_overwritten(ann: Inbox) -> None:
     lesson = await proposed(ann)
     edited = await ann.lessons.edit(lesson.id, "Sign with\nKim.")
     assert (edited.text, edited.wording, edited.state, edited.actor) == ("Sign with Kim.", "person", "proposed", "ann")
@@ -315,7 +313,7 @@ async def test_what_a_person_made_of_it_stays(ann: Inbox) -> None:
     assert await logged(ann) == [("", "proposed"), ("ann", "proposed"), ("ann", "accepted"), ("ann", "accepted")]
 
 
-async def test_a_dropped_lesson_comes_back_with_many_more_examples(ann: Inbox) -> None:
+async def test_dropped_lesson_returns_with_many_more_examples(ann: Inbox) -> None:
     lesson = await proposed(ann)
     await ann.lessons.drop(lesson.id)
     for number in range(4):
@@ -333,7 +331,7 @@ async def test_a_dropped_lesson_comes_back_with_many_more_examples(ann: Inbox) -
     assert [one.state for one in await ann.lessons.find()] == [LessonState.PROPOSED]
 
 
-async def test_its_effect_is_what_came_before_and_since(ann: Inbox) -> None:
+async def test_lesson_effect_compares_before_and_after(ann: Inbox) -> None:
     lesson = await proposed(ann)
     assert await ann.lessons.effects(lesson) is None
     accepted = await ann.lessons.accept(lesson.id)
@@ -344,14 +342,14 @@ async def test_its_effect_is_what_came_before_and_since(ann: Inbox) -> None:
     assert await ann.lessons.effects(accepted) == (Rates(edited=2), Rates(approved=2, rejected=1))
 
 
-async def test_bad_requests_are_sentences(ann: Inbox) -> None:
+async def test_invalid_lesson_requests_are_refused(ann: Inbox) -> None:
     lesson = await proposed(ann)
     for work in (ann.lessons.accept(99), ann.lessons.edit(99, "x"), ann.lessons.drop(99), ann.lessons.accept(lesson.id, " ")):
         with pytest.raises(Refused):
             await work
 
 
-async def test_a_models_words_stay_while_they_say_the_same(ann: Inbox) -> None:
+async def test_model_wording_is_kept_while_the_lesson_is_unchanged(ann: Inbox) -> None:
     lesson = await proposed(ann)
     agents = ["mail"]
     assert lessons.to_word(ann.store, agents, "m") == lesson
@@ -371,7 +369,7 @@ async def test_a_models_words_stay_while_they_say_the_same(ann: Inbox) -> None:
     assert (await ann.lessons.get(lesson.id)).text == now.text
 
 
-async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
+async def test_lessons_are_recomputed_only_when_corrections_changed(ann: Inbox) -> None:
     """The last corrections of a tool are read by an index of corrections alone, however many calls were approved."""
     plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", ("a", "t")))
     assert "history_refused" in plan
@@ -392,7 +390,7 @@ async def test_it_costs_nothing_when_nothing_changed(ann: Inbox) -> None:
     st.text(min_size=1).filter(lambda text: spell_out(text).split())
     | st.sampled_from(["- x", "1. x", "# x", "a_b _c_", "__0__", "*b* <i>", "&lt;", "[x](y)"])
 )
-def test_no_lesson_is_markdown_structure(text: str) -> None:
+def test_lesson_never_becomes_markdown_structure(text: str) -> None:
     lesson = Lesson(1, text, text, "edit:x", text, "rules", (1,), LessonState.ACCEPTED, 1.0, "ann", 2.0)
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(markdown([lesson, lesson])))
     kinds = [token.tag for token in tokens if token.nesting == 1]
@@ -403,7 +401,7 @@ def test_no_lesson_is_markdown_structure(text: str) -> None:
     assert ["".join(child.content for child in children) for children in inline[1:]] == [said] * 4
 
 
-def test_lessons_are_judged_and_written_out_by_commands(tmp_path: Path) -> None:
+def test_lessons_commands_accept_drop_and_export(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").prepare()
 
     def cli(*args: str, code: int = 0) -> str:

@@ -19,7 +19,7 @@ from hitl_tui.sanitize import INVISIBLE
     ("good", "total", "low", "high"),
     [(1, 1, 0.2065, 1.0), (0, 1, 0.0, 0.7935), (8, 10, 0.4902, 0.9433), (95, 100, 0.8882, 0.9785), (0, 50, 0.0, 0.0713)],
 )
-def test_wilson(good: int, total: int, low: float, high: float) -> None:
+def test_wilson_matches_statsmodels(good: int, total: int, low: float, high: float) -> None:
     """Values of statsmodels' proportion_confint(method="wilson"), to four places."""
     found = statistics.wilson(good, total)
     assert found is not None
@@ -27,7 +27,7 @@ def test_wilson(good: int, total: int, low: float, high: float) -> None:
 
 
 @given(st.integers(1, 1_000_000), st.floats(0, 1))
-def test_wilson_is_scipys(total: int, share: float) -> None:
+def test_wilson_matches_scipy(total: int, share: float) -> None:
     from scipy.stats import binomtest  # type: ignore[import-untyped] # takes longer to import than most tests run
 
     good = round(total * share)
@@ -35,7 +35,7 @@ def test_wilson_is_scipys(total: int, share: float) -> None:
     assert statistics.wilson(good, total) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
-def test_nothing_says_nothing() -> None:
+def test_statistics_without_data_are_none() -> None:
     assert statistics.wilson(0, 0) is None
     assert Rates().share(0) is None and Rates().unchanged is None
     assert statistics.quantile({}, 0.5) is None
@@ -45,13 +45,13 @@ def test_nothing_says_nothing() -> None:
     assert not statistics.pace([]).too_fast
 
 
-def test_rates() -> None:
+def test_rates_have_total_and_shares() -> None:
     rates = Rates(approved=6, edited=2, rejected=1, answered=1)
     assert (rates.total, rates.share(rates.approved), rates.share(rates.rejected)) == (10, 0.6, 0.1)
 
 
 @given(st.lists(st.floats(0.02, 1e7), min_size=1, max_size=300), st.sampled_from([0.5, 0.9]))
-def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> None:
+def test_quantile_is_at_most_one_bucket_off(times: list[float], q: float) -> None:
     import numpy as np
 
     buckets: dict[int, int] = {}
@@ -71,7 +71,7 @@ def test_a_quantile_is_off_by_a_bucket_at_most(times: list[float], q: float) -> 
 
 
 @pytest.mark.parametrize("jumped", [-3600.0, 0.0, float("nan")])
-def test_a_clock_that_jumps_is_the_first_bucket(jumped: float) -> None:
+def test_negative_time_is_in_the_first_bucket(jumped: float) -> None:
     assert statistics.time_bucket(jumped) == 0
 
 
@@ -91,7 +91,7 @@ def believed(pairs: list[tuple[float, bool]], bins: int = 10) -> list[Confidence
     return made
 
 
-def test_calibration_by_hand() -> None:
+def test_calibration_matches_values_computed_by_hand() -> None:
     bins = believed([(0.9, True), (0.9, False), (0.2, False), (0.2, False)])
     assert statistics.brier(bins) == pytest.approx((0.01 + 0.81 + 0.04 + 0.04) / 4)
     assert statistics.calibration_error(bins) == pytest.approx((2 * abs(0.9 - 0.5) + 2 * abs(0.2 - 0.0)) / 4)
@@ -101,12 +101,12 @@ def test_calibration_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200))
-def test_the_brier_score_does_not_depend_on_the_bins(pairs: list[tuple[float, bool]]) -> None:
+def test_brier_score_does_not_depend_on_the_bins(pairs: list[tuple[float, bool]]) -> None:
     exact = sum((p - good) ** 2 for p, good in pairs) / len(pairs)
     assert statistics.brier(believed(pairs)) == pytest.approx(exact, abs=1e-9)
 
 
-def test_calibration_is_scikit_learns() -> None:
+def test_calibration_matches_scikit_learn() -> None:
     import numpy as np
     from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
     from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
@@ -122,7 +122,7 @@ def test_calibration_is_scikit_learns() -> None:
     assert statistics.calibration_error(bins) == pytest.approx(np.average(np.abs(said - happened), weights=weights))
 
 
-def test_a_threshold_needs_support() -> None:
+def test_supported_threshold_needs_enough_decisions() -> None:
     drawn = random.Random(4)
     pairs = [(p, drawn.random() < p) for p in (drawn.random() for _ in range(4000))]
     found = statistics.supported_threshold(believed(pairs, 20), 0.8)
@@ -132,7 +132,7 @@ def test_a_threshold_needs_support() -> None:
     assert statistics.supported_threshold(believed([(0.95, True)] * 20), 0.5) is None
 
 
-def test_pace() -> None:
+def test_pace_counts_fast_streaks() -> None:
     slow, fast = (9.0, 3.0, True), (0.4, 3.0, True)
     assert statistics.pace([slow, fast, fast, fast, fast]).streak == 4
     assert statistics.pace([slow, *[fast] * 5]).too_fast
@@ -146,7 +146,7 @@ def test_pace() -> None:
     ("size", "seconds"),
     [(0, 0.3), (250, 1.3), (1000, 4.3), (1_000_000, 10.0)],
 )
-def test_what_it_takes_to_read(size: int, seconds: float) -> None:
+def test_reading_time_follows_the_size(size: int, seconds: float) -> None:
     assert statistics.reading_time_s(size) == pytest.approx(seconds)
 
 
@@ -165,18 +165,18 @@ def test_what_it_takes_to_read(size: int, seconds: float) -> None:
         ("[" * 100_000, "{}", [statistics.WHOLE]),
     ],
 )
-def test_which_arguments_were_edited(proposed: str | None, final: str | None, names: list[str]) -> None:
+def test_edited_arguments_names_changed_arguments(proposed: str | None, final: str | None, names: list[str]) -> None:
     assert json.loads(statistics.edited_arguments(proposed, final)) == names
 
 
-def test_reasons_that_mean_the_same_are_one() -> None:
+def test_equal_reasons_are_normalised_to_one() -> None:
     assert {statistics.normalized_reason(one) for one in ("Too late", " too  LATE. ", "too\nlate!")} == {"too late"}
     assert (statistics.normalized_reason(None), statistics.normalized_reason(" . ")) == ("", "")
     assert len(statistics.normalized_reason("x\x1b" * 1000)) == statistics.REASON_LENGTH
 
 
 @given(st.text(), st.text())
-def test_any_text_is_counted_by_something_that_can_be_shown(one: str, other: str) -> None:
+def test_any_text_is_counted_by_a_visible_label(one: str, other: str) -> None:
     for name in (*json.loads(statistics.edited_arguments(json.dumps({one: 1}), json.dumps({other: 1}))), statistics.normalized_reason(one)):
         assert len(name) <= statistics.REASON_LENGTH
         assert not INVISIBLE.search(name) and not {"\n", "\t"} & {*name}

@@ -31,12 +31,12 @@ def words(text: str) -> float | None:
         (Signals(message={"content": [{"type": "text", "text": "I am 99.9% sure"}]}), "words", 0.999),
     ],
 )
-def test_every_source(signals: Signals, source: str, value: float) -> None:
+def test_every_confidence_source_is_read(signals: Signals, source: str, value: float) -> None:
     found = assess(signals)
     assert (found.source, found.value) == (source, value)
 
 
-def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() -> None:
+def test_source_order_decides_even_when_a_source_is_invalid() -> None:
     both = Signals(value={"confidence": 0.2}, message={"content": "confidence: 0.95"})
     assert assess(both).value == 0.2
     assert assess(both, [ConfidenceSource.WORDS, ConfidenceSource.INTERRUPT]).value == 0.95
@@ -49,7 +49,7 @@ def test_the_order_decides_and_a_source_that_talks_nonsense_is_not_covered_up() 
 @pytest.mark.parametrize(
     "odd", [1.7, -1, math.nan, math.inf, "high", True, False, [0.9], {"value": 0.9}, "90", "", "1e-1", pytest.param(10**5000, id="huge")]
 )
-def test_what_is_no_number_from_0_to_1_is_unknown_with_a_note(odd: Any) -> None:
+def test_confidence_outside_0_to_1_is_unknown_with_a_note(odd: Any) -> None:
     found = assess(Signals(value={"confidence": odd}))
     assert (found.value, found.source) == (None, "interrupt")
     assert "not a number from 0 to 1" in found.note
@@ -59,7 +59,7 @@ def tokens(*pairs: tuple[str, Any]) -> dict[str, Any]:
     return {"content": [{"token": token, "logprob": logprob} for token, logprob in pairs]}
 
 
-def test_log_probabilities_are_a_geometric_mean_over_the_calls_own_tokens() -> None:
+def test_log_probabilities_are_the_geometric_mean_of_the_calls_tokens() -> None:
     half, sure = math.log(0.5), math.log(0.98)
     listed = tokens(("thinking", -9.0), ('{"am', half), ('ount":', sure), ("5}", half), ("<end>", -9.0))
     found = assess(Signals(call=CALL, message={"content": "", "response_metadata": {"logprobs": listed}}))
@@ -71,7 +71,7 @@ def test_log_probabilities_are_a_geometric_mean_over_the_calls_own_tokens() -> N
     assert "all the message's 2 tokens" in elsewhere.note
 
 
-def test_tokens_of_the_text_alone_say_nothing_of_the_call() -> None:
+def test_log_probabilities_of_text_alone_are_ignored() -> None:
     message = {"content": "Paying.", "response_metadata": {"logprobs": tokens(("Pay", -0.001), ("ing.", -0.001))}}
     assert assess(Signals(call=CALL, message=message)).value is None
     assert assess(Signals(message=message)).value is not None
@@ -96,7 +96,7 @@ def test_malformed_log_probabilities_are_unknown(logprob: Any) -> None:
         ("I'm 20% sure. Now I'm 95% sure.", 0.2),
     ],
 )
-def test_the_agents_own_words(text: str, value: float) -> None:
+def test_confidence_stated_in_words_is_read(text: str, value: float) -> None:
     assert words(text) == value
 
 
@@ -110,7 +110,7 @@ def test_the_agents_own_words(text: str, value: float) -> None:
         "confidence is key", "10-80% confident", "It is 90% certain to rain", "confidence: 0.9. confidence: high",
     ],
 )  # fmt: skip
-def test_words_that_say_no_confidence_are_none(text: str) -> None:
+def test_words_without_a_confidence_are_ignored(text: str) -> None:
     assert words(text) is None
 
 
@@ -120,7 +120,7 @@ PLAIN_WORDS = st.sampled_from(
 
 
 @given(st.lists(PLAIN_WORDS, max_size=4), st.integers(0, 100), st.sampled_from(["%", " %", " percent"]), st.lists(PLAIN_WORDS, max_size=4))
-def test_a_percentage_of_anything_else_is_no_confidence(before: list[str], number: int, sign: str, after: list[str]) -> None:
+def test_percentage_of_something_else_is_not_a_confidence(before: list[str], number: int, sign: str, after: list[str]) -> None:
     text = " ".join([*before, f"{number}{sign}", *after])
     assert assess(Signals(message={"content": text})) == UNKNOWN
     said = words(f"{text}. I am {number}{sign} sure.")
@@ -135,7 +135,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON, JSON, JSON, st.lists(st.sampled_from(DEFAULT_ORDER), unique=True))
-def test_whatever_there_is_it_is_a_number_from_0_to_1_or_unknown(
+def test_any_signals_give_a_number_from_0_to_1_or_unknown(
     value: Any, call: Any, message: Any, state: Any, order: list[ConfidenceSource]
 ) -> None:
     found = assess(Signals(value, call, message, state), order)
@@ -145,5 +145,5 @@ def test_whatever_there_is_it_is_a_number_from_0_to_1_or_unknown(
 
 @pytest.mark.parametrize("unit", ["confidence ", "I am ", " ", "confidence:", "9", "- ", "\n", " \n", "more than ", "~", "90% sure "])
 @pytest.mark.timeout(20)
-def test_no_text_makes_it_slow(unit: str) -> None:
+def test_long_text_is_assessed_quickly(unit: str) -> None:
     assert assess(Signals(message={"content": unit * 50_000})).source in ("", "words")

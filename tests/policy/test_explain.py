@@ -41,7 +41,7 @@ def why(walk: Walk, name: str) -> str:
     st.lists(st.tuples(RULES, MORE), max_size=4), FACTS, TAGS, st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.01, 1), st.floats(0, 2e9),
     st.sampled_from(["", "may have run once"]),
 )  # fmt: skip
-def test_the_walk_ends_with_the_verdict_that_counts_and_one_rule_speaks_at_most(
+def test_explanation_ends_with_the_verdict_and_at_most_one_matching_rule(
     rules: list[tuple[dict[str, Any], dict[str, Any]]], facts: Facts, tags: tuple[str, ...], spot: float, auto: float, now: float, note: str
 ) -> None:
     import dataclasses
@@ -67,7 +67,7 @@ def test_the_walk_ends_with_the_verdict_that_counts_and_one_rule_speaks_at_most(
     assert walk_json(walk)["verdict"]["outcome"] == walk.verdict.outcome
 
 
-def test_without_a_policy_and_with_a_broken_one_there_is_nothing_to_walk() -> None:
+def test_explanation_without_a_valid_policy_is_empty() -> None:
     facts = Facts("desk", "pay")
     for policy in (None, Policy(problem="line 3")):
         walk = explain(facts, policy, NOON)
@@ -75,7 +75,7 @@ def test_without_a_policy_and_with_a_broken_one_there_is_nothing_to_walk() -> No
         assert walk.verdict == judge_unsampled(facts, policy, NOON)
 
 
-def test_every_way_not_to_match_is_told() -> None:
+def test_explanation_names_every_reason_not_to_match() -> None:
     policy = parse(
         EXACT
         + rule(name="tools", tool=["read", "list_*"], outcome="auto")
@@ -101,7 +101,7 @@ def test_every_way_not_to_match_is_told() -> None:
     assert walk.verdict == Verdict(Outcome.TAKEOVER, "large", "rule 'large' says takeover")
 
 
-def test_a_condition_that_cannot_be_judged_speaks_and_says_why() -> None:
+def test_explanation_of_an_undetermined_condition_says_why() -> None:
     policy = parse(
         EXACT + rule(name="large", when="args.amount > 500 or known(args.cc)", outcome="deny") + rule(name="rest", outcome="auto")
     )
@@ -113,7 +113,7 @@ def test_a_condition_that_cannot_be_judged_speaks_and_says_why() -> None:
     assert walk.verdict.outcome is Outcome.ASK
 
 
-def test_what_a_rule_leaves_to_the_thresholds_is_told_by_both() -> None:
+def test_explanation_of_a_rule_without_outcome_includes_the_thresholds() -> None:
     policy = parse(EXACT + rule(name="archive", tool="archive", risk="reversible"))
     walk = explain(Facts("desk", "archive", confidence=0.95), policy, NOON)
     assert steps(walk)[:2] == [("archive", Mark.MATCHED), ("thresholds", Mark.MATCHED)]
@@ -122,7 +122,7 @@ def test_what_a_rule_leaves_to_the_thresholds_is_told_by_both() -> None:
     assert why(walk, "spot check") == "not picked: 0 % go to a person first"
 
 
-def test_safety_and_the_spot_check_have_the_last_words() -> None:
+def test_explanation_ends_with_safety_and_spot_check() -> None:
     policy = parse("spot_check = 1.0\n" + rule(name="reading", tool="read", outcome="auto"))
     walk = explain(Facts("desk", "read"), policy, NOON)
     assert walk.picked
@@ -146,7 +146,7 @@ def test_safety_and_the_spot_check_have_the_last_words() -> None:
         ("not (args.long == 'x')", f'args.long is "{"y" * 58}…'),
     ],
 )  # fmt: skip
-def test_what_a_condition_asked_of_the_action_is_told(when: str, told: str) -> None:
+def test_explanation_shows_the_values_a_condition_read(when: str, told: str) -> None:
     facts = Facts("desk", "pay", {"items": [{"n": 2}], "long": "y" * 100_000}, risk=Risk.IRREVERSIBLE, tags=("eu",))
     (first, *_) = explain(facts, parse(rule(when=when, outcome="ask")), NOON).steps
     assert first.why.endswith(f"({told})")

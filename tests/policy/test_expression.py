@@ -42,7 +42,7 @@ def said(text: str, facts: Facts = FACTS) -> bool | Undetermined:
         "1 < 2 and 2 < 3 or 1 / 0 > 1", 'kind == "tool_calls"',
     ],
 )  # fmt: skip
-def test_what_holds(text: str) -> None:
+def test_expressions_that_hold_are_true(text: str) -> None:
     assert said(text) is True
     assert said(f"not ({text})") is False
 
@@ -63,14 +63,14 @@ def test_what_holds(text: str) -> None:
         ("args.amount.x == 1", "args.amount is a number"), ("9" * 30 + " * " + "9" * 30 + (" * " + "9" * 30) * 12 + " > 1", "too large"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_told_is_undecided_with_the_reason(text: str, why: str) -> None:
+def test_expressions_that_cannot_be_decided_are_undetermined_with_a_reason(text: str, why: str) -> None:
     found = said(text)
     assert isinstance(found, Undetermined)
     assert why in found.why
 
 
 @pytest.mark.parametrize(("name", "facts"), [("confidence", Facts("a", "t")), ("risk", Facts("a", "t"))])
-def test_what_is_unknown_of_the_action_is_undecided(name: str, facts: Facts) -> None:
+def test_unknown_action_fields_are_undetermined(name: str, facts: Facts) -> None:
     assert said(f"{name} == {name}", facts) == Undetermined(f"its {name} is unknown")
     assert said(f"known({name})", facts) is False
 
@@ -88,12 +88,12 @@ def test_what_is_unknown_of_the_action_is_undecided(name: str, facts: Facts) -> 
         (None, None),
     ],
 )  # fmt: skip
-def test_domains_are_told_only_of_what_can_be_read_for_certain(to: Any, expected: bool | None) -> None:
+def test_domain_is_decided_only_for_unambiguous_addresses(to: Any, expected: bool | None) -> None:
     found = said('args.to in domain("example.com")', Facts("a", "t", {"to": to}))
     assert isinstance(found, Undetermined) if expected is None else found is expected
 
 
-def test_a_domain_with_a_star_is_what_is_below_it() -> None:
+def test_domain_with_a_star_matches_subdomains_only() -> None:
     below = 'args.to in domain("*.example.com")'
     assert [said(below, Facts("a", "t", {"to": to})) for to in ("a@x.example.com", "a@example.com", "a@xexample.com")] == [
         True,
@@ -118,7 +118,7 @@ def test_a_domain_with_a_star_is_what_is_below_it() -> None:
         ("(" * 100 + "1" + ")" * 100, 26, "nested too deeply"), ("not " * 100 + "true", 108, "nested too deeply"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_with_their_place(text: str, at: int, happened: str) -> None:
+def test_expression_mistakes_are_reported_with_their_position(text: str, at: int, happened: str) -> None:
     with pytest.raises(BadExpression) as caught:
         parse(text)
     assert happened in caught.value.happened
@@ -126,7 +126,7 @@ def test_mistakes_are_told_with_their_place(text: str, at: int, happened: str) -
     assert caret(text, at).splitlines()[-1].endswith("^")
 
 
-def test_an_expression_has_a_longest() -> None:
+def test_expression_that_is_too_long_is_refused() -> None:
     with pytest.raises(BadExpression, match="at most"):
         parse("1 + " * LENGTH + "1 > 0")
 
@@ -139,7 +139,7 @@ TEXTS = st.text(max_size=60) | st.lists(st.sampled_from([*WORDS, '"a*b?"', "args
 
 @examples(6)
 @given(TEXTS, VALUES)
-def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any) -> None:
+def test_any_expression_is_parsed_or_refused_and_judges_any_action(text: str, args: Any) -> None:
     try:
         expression = parse(text)
     except BadExpression as error:
@@ -157,12 +157,12 @@ def test_any_text_is_read_or_refused_and_any_action_judged(text: str, args: Any)
     ],
 )  # fmt: skip
 @pytest.mark.timeout(20)
-def test_large_arguments_take_no_long_time(text: str) -> None:
+def test_large_arguments_are_judged_within_a_work_bound(text: str) -> None:
     large = {"x": "a" * 3_000_000, "l": ["a" * 100] * 300_000}
     assert isinstance(said(text, Facts("a", "t", large)), Undetermined)
 
 
-def test_arguments_nested_beyond_any_depth_are_undecided() -> None:
+def test_arguments_nested_too_deeply_are_undetermined() -> None:
     deep: Any = []
     for _ in range(50_000):
         deep = [deep]

@@ -43,7 +43,7 @@ def rule(**keys: Any) -> str:
     return "\n".join(["[[rule]]", *lines]) + "\n"
 
 
-def test_the_starter_is_read_whole_and_without_complaint() -> None:
+def test_starter_policy_has_no_problems() -> None:
     policy, problems = examine((sample_agents() / "policy.toml").read_text())
     assert problems == []
     assert [one.name for one in policy.rules] == [
@@ -61,7 +61,7 @@ def test_the_starter_is_read_whole_and_without_complaint() -> None:
     assert said("archive_mail", confidence=0.5) == Outcome.TAKEOVER
 
 
-def test_the_policy_of_the_docs_is_read_whole_and_does_what_its_comments_say() -> None:
+def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
     (text,) = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
     policy, problems = examine(text)
@@ -73,7 +73,7 @@ def test_the_policy_of_the_docs_is_read_whole_and_does_what_its_comments_say() -
     assert judge_unsampled(Facts("desk", "refund", {"amount": 5}, confidence=0.5), policy, NOON).outcome is Outcome.TAKEOVER
 
 
-def test_everything_a_policy_can_say_is_read() -> None:
+def test_every_policy_setting_is_parsed() -> None:
     policy = parse(
         'spot_check = 0.5\nseed = "x"\n[thresholds]\nauto = 0.8\nask = 0.3\n[confidence]\nsources = ["words"]\nstate_key = "sure"\n'
         f'[confidence.agents]\n"d*" = ["state", "logprobs"]\n{GROUPS}'
@@ -134,7 +134,7 @@ def test_everything_a_policy_can_say_is_read() -> None:
         ("rule = 1", 1, "write [[rule]]"),
     ],
 )  # fmt: skip
-def test_each_mistake_is_told_with_its_line_and_a_hint(text: str, line: int, said: str) -> None:
+def test_each_mistake_is_reported_with_its_line_and_a_hint(text: str, line: int, said: str) -> None:
     first, *_ = wrong(text)
     assert first.startswith(f"line {line}: ")
     assert said in first
@@ -142,12 +142,12 @@ def test_each_mistake_is_told_with_its_line_and_a_hint(text: str, line: int, sai
         parse(text)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = 'spot_chek = 1\n[thresholds]\nauto = "x"\n' + rule(outcome="ask", to="x", when="(")
     assert [problem.split(":")[0] for problem in wrong(text)] == ["line 1", "line 3", "line 7", "line 8"]
 
 
-def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -> None:
+def test_rules_that_can_never_match_are_warned_about() -> None:
     text = (
         rule(name="all", tool="pay*", outcome="ask")
         + rule(name="one", tool="pay_in", outcome="auto")
@@ -162,7 +162,7 @@ def test_rules_that_can_never_speak_are_warned_of_and_do_not_stop_the_policy() -
     assert "always true" in wrong(rule(outcome="ask", when="1 < 2"))[0]
 
 
-def test_a_rule_that_says_auto_of_what_it_does_not_name_is_warned_of() -> None:
+def test_auto_rule_whose_tool_is_a_glob_is_warned_about() -> None:
     (problem,) = examine(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
     assert (problem.line, problem.is_error) == (1, False)
     assert problem.text == "rule 'r' never lets delete_* run by itself: that is irreversible, and the rule does not name it exactly"
@@ -174,19 +174,19 @@ GLOBS = st.text("ab*?", max_size=6)
 
 
 @given(GLOBS, GLOBS, st.text("ab", max_size=6))
-def test_a_glob_that_covers_another_fits_all_that_it_fits(wide: str, narrow: str, text: str) -> None:
+def test_glob_that_covers_another_matches_all_it_matches(wide: str, narrow: str, text: str) -> None:
     assert not covers(wide, narrow) or not matches(narrow, text) or matches(wide, text)
     assert covers(wide, wide)
 
 
 @given(GLOBS, st.text("ab", max_size=8))
-def test_a_glob_fits_what_the_regular_expression_does(glob: str, text: str) -> None:
+def test_glob_matches_like_its_regular_expression(glob: str, text: str) -> None:
     import re
 
     assert matches(glob, text) == bool(re.fullmatch(glob.replace("*", ".*").replace("?", "."), text))
 
 
-def test_places_are_found_past_texts_of_many_lines_lists_and_comments() -> None:
+def test_key_lines_are_found_after_multiline_values_and_comments() -> None:
     text = '# [no]\na = """\nb = 1\n"""\nc = [\n  "]", # ]\n]\n[t."x y"]\nd.e = {f = 1}\n[[r]]\ng = 1\n[[r]]\n\ng = 2\n[r.sub]\nh = 1\n'
     found = key_lines(text)
     lines = {("a",): 2, ("c",): 5, ("t", "x y"): 8, ("t", "x y", "d", "e"): 9, ("r", 0, "g"): 11, ("r", 1): 12, ("r", 1, "g"): 14}
@@ -198,7 +198,7 @@ def test_places_are_found_past_texts_of_many_lines_lists_and_comments() -> None:
 # Judging
 
 
-def test_without_a_policy_and_with_a_broken_one_everything_asks() -> None:
+def test_missing_or_broken_policy_asks_for_everything() -> None:
     sure = Facts("desk", "read", risk=Risk.READ, confidence=1.0)
     assert (judge(sure, None, NOON).outcome, judge(sure, None, NOON).rule) == (Outcome.ASK, "no policy")
     broken = judge(sure, Policy(problem="line 3"), NOON)
@@ -216,11 +216,11 @@ def test_without_a_policy_and_with_a_broken_one_everything_asks() -> None:
         ("high", Risk.READ, Outcome.ASK),
     ],
 )  # fmt: skip
-def test_thresholds(confidence: Any, risk: Risk | None, expected: Outcome) -> None:
+def test_thresholds_decide_by_confidence_and_risk(confidence: Any, risk: Risk | None, expected: Outcome) -> None:
     assert outcome("", confidence=confidence, risk=risk) == (expected, "thresholds")
 
 
-def test_the_first_rule_that_matches_speaks() -> None:
+def test_first_matching_rule_decides() -> None:
     policy = rule(name="big", tool="p*", when="args.amount > 500", outcome="takeover") + rule(name="pay", tool="pay", outcome="auto")
     assert outcome(policy, args={"amount": 501}) == (Outcome.TAKEOVER, "big")
     assert outcome(policy, args={"amount": 5}) == (Outcome.AUTO, "pay")
@@ -228,14 +228,14 @@ def test_the_first_rule_that_matches_speaks() -> None:
 
 
 @pytest.mark.parametrize("args", [{}, {"amount": "501"}, {"amount": None}, None, [], {"amount": float("nan")}])
-def test_a_rule_that_cannot_be_judged_asks_and_says_why(args: Any) -> None:
+def test_rule_with_an_undetermined_condition_asks_with_a_reason(args: Any) -> None:
     policy = parse(rule(name="big", when="args.amount > 500", outcome="deny") + rule(name="pay", tool="pay", outcome="auto"))
     verdict = judge(Facts("desk", "pay", args), policy, NOON)
     assert (verdict.outcome, verdict.rule) == (Outcome.ASK, "big")
     assert verdict.reason.startswith("rule 'big' could not be judged: ")
 
 
-def test_irreversible_goes_on_only_by_a_rule_that_names_the_tool() -> None:
+def test_irreversible_is_auto_only_by_a_rule_naming_the_tool() -> None:
     def said(**keys: Any) -> Outcome:
         return outcome(rule(outcome="auto", **keys), risk=Risk.IRREVERSIBLE, confidence=1.0)[0]
 
@@ -245,14 +245,14 @@ def test_irreversible_goes_on_only_by_a_rule_that_names_the_tool() -> None:
     assert outcome(lowered, risk=Risk.IRREVERSIBLE, confidence=1.0)[0] == Outcome.ASK
 
 
-def test_unknown_risk_goes_on_only_by_a_rule_that_names_the_tool_or_says_the_risk_of_its_glob() -> None:
+def test_unknown_risk_is_auto_only_by_a_rule_naming_tool_or_risk() -> None:
     assert outcome(rule(outcome="auto", tool="pa*"))[0] == Outcome.ASK
     assert outcome(rule(outcome="auto", tool="*", risk="read"))[0] == Outcome.ASK
     assert outcome(rule(outcome="auto", tool="pa*", risk="read"))[0] == Outcome.AUTO
     assert outcome(rule(outcome="auto", tool="pay"))[0] == Outcome.AUTO
 
 
-def test_what_is_suspicious_or_no_tool_call_or_not_accepted_goes_to_a_person() -> None:
+def test_suspicious_or_unapprovable_actions_are_asked() -> None:
     auto, deny = rule(outcome="auto", tool="pay"), rule(outcome="deny")
     assert outcome(auto, findings=("it has unseen characters",)) == (Outcome.ASK, "safety")
     assert outcome(deny, findings=("it has unseen characters",)) == (Outcome.DENY, "r")
@@ -272,7 +272,7 @@ def test_what_is_suspicious_or_no_tool_call_or_not_accepted_goes_to_a_person() -
         ("sat,sun 00:00-24:00 UTC", False),
     ],
 )  # fmt: skip
-def test_rules_have_hours(hours: str, inside: bool) -> None:
+def test_rule_with_hours_matches_only_inside_them(hours: str, inside: bool) -> None:
     assert (outcome(rule(outcome="deny", hours=hours))[0] == Outcome.DENY) is inside
 
 
@@ -286,11 +286,11 @@ def test_rules_have_hours(hours: str, inside: bool) -> None:
         ({"idempotentHint": True}, None), ({"risk": "low"}, None), ({"readOnlyHint": "yes"}, None), (None, None), ("read", None),
     ],
 )  # fmt: skip
-def test_risk_is_read_from_a_tools_metadata(metadata: Any, risk: Risk | None) -> None:
+def test_risk_is_read_from_tool_metadata(metadata: Any, risk: Risk | None) -> None:
     assert risk_of(metadata) == risk
 
 
-def test_spot_checks_are_a_share_that_can_be_told_again() -> None:
+def test_spot_checks_are_a_reproducible_share() -> None:
     policy = parse('spot_check = 0.25\nseed = "s"\n' + rule(outcome="auto", tool="read"))
     ids = [f"t:{number}:0" for number in range(2000)]
     picked = [id_ for id_ in ids if is_picked(id_, policy)]
@@ -328,7 +328,7 @@ FACTS = st.builds(
 )
 
 
-def test_a_name_and_a_lower_risk_let_nothing_irreversible_go_on_unless_the_rule_says_auto() -> None:
+def test_lowered_risk_is_auto_only_when_the_rule_says_auto() -> None:
     facts = Facts("desk", "pay_in", risk=Risk.IRREVERSIBLE, confidence=1.0)
     lowered, _ = examine(rule(name="r", tool="pay_in", risk="read"))
     assert judge(facts, lowered, NOON).outcome is Outcome.ASK
@@ -338,7 +338,7 @@ def test_a_name_and_a_lower_risk_let_nothing_irreversible_go_on_unless_the_rule_
 
 @examples(6)
 @given(st.lists(RULES, max_size=4), FACTS, st.sampled_from([0.0, 0.5]), st.floats(0.01, 1), st.floats(0, 2e9))
-def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_naming_it(
+def test_irreversible_unknown_or_suspicious_is_never_auto_without_a_rule(
     rules: list[dict[str, Any]], facts: Facts, spot: float, auto: float, now: float
 ) -> None:
     tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
@@ -366,7 +366,7 @@ def test_nothing_irreversible_unknown_or_suspicious_is_ever_auto_without_a_rule_
 # Files
 
 
-def test_of_a_file_that_was_never_good_only_whom_it_means_is_believed(tmp_path: Path) -> None:
+def test_broken_policy_file_still_gives_its_recipients(tmp_path: Path) -> None:
     told = '[escalation]\nerrors = false\n[[escalation.step]]\nto = "finance"\n[notify]\ndesktop = true\ncontent = "summary"\n'
     (tmp_path / "policy.toml").write_text(GROUPS + told + rule(tool="t", outcome="auto") + "[thresholds]\nauto = 0.1\nask = 0.2\n")
     found = PolicyFile(policy_paths(tmp_path)).current() or Policy()
@@ -377,7 +377,7 @@ def test_of_a_file_that_was_never_good_only_whom_it_means_is_believed(tmp_path: 
     assert (PolicyFile(policy_paths(tmp_path)).current() or Policy()).chain == ()
 
 
-def test_a_policy_is_read_again_when_it_changes_and_while_it_is_broken_everything_asks(tmp_path: Path) -> None:
+def test_policy_file_is_reread_on_change_and_asks_while_broken(tmp_path: Path) -> None:
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
     project.mkdir()

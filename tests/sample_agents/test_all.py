@@ -110,7 +110,7 @@ def text_of(message: EmailMessage) -> str:
     return str(message.get_content())
 
 
-async def test_all_gated_calls_of_a_turn_are_one_question(mail: Thread) -> None:
+async def test_gated_calls_of_a_turn_are_one_interrupt(mail: Thread) -> None:
     await mail.ask(ANN)
     question = await mail.question()
     assert [request["name"] for request in question["action_requests"]] == ["send_mail", "send_mail", "delete_mail", "delete_mail"]
@@ -122,13 +122,13 @@ async def test_all_gated_calls_of_a_turn_are_one_question(mail: Thread) -> None:
     assert mail.outbox() == []
 
 
-async def test_a_deletion_may_not_be_edited(mail: Thread) -> None:
+async def test_deletion_cannot_be_edited(mail: Thread) -> None:
     await mail.ask(ANN)
     allowed = {config["action_name"]: config["allowed_decisions"] for config in (await mail.question())["review_configs"]}
     assert allowed == {"send_mail": ["approve", "edit", "reject", "respond"], "delete_mail": ["approve", "reject"]}
 
 
-async def test_approved_mail_is_in_the_outbox_with_proper_headers(mail: Thread) -> None:
+async def test_approved_mail_is_in_the_outbox_with_headers(mail: Thread) -> None:
     await mail.ask(ANN)
     report = await mail.decide(APPROVE, APPROVE, APPROVE, APPROVE)
     order, receipt = mail.outbox()
@@ -144,7 +144,7 @@ async def test_approved_mail_is_in_the_outbox_with_proper_headers(mail: Thread) 
     assert "Not done" not in report
 
 
-async def test_edited_arguments_are_what_is_sent(mail: Thread) -> None:
+async def test_edited_mail_is_sent_as_edited(mail: Thread) -> None:
     await mail.ask("send a mail to bob@example.com saying hello, the lamps are ready")
     args = {"to": "bob@example.com, ann.meyer@example.com", "subject": "Größe", "body": "Grüße von Kim"}
     report = await mail.decide({"type": "edit", "edited_action": {"name": "send_mail", "args": args}})
@@ -153,7 +153,7 @@ async def test_edited_arguments_are_what_is_sent(mail: Thread) -> None:
     assert "A reviewer changed it first" in report
 
 
-async def test_a_rejected_call_does_not_run_and_the_others_do(mail: Thread) -> None:
+async def test_rejected_call_does_not_run_and_others_do(mail: Thread) -> None:
     await mail.ask(ANN)
     reject = {"type": "reject", "message": "the payment has not arrived"}
     report = await mail.decide(reject, APPROVE, reject, APPROVE)
@@ -163,7 +163,7 @@ async def test_a_rejected_call_does_not_run_and_the_others_do(mail: Thread) -> N
     assert (await mail.snapshot()).next == ()
 
 
-async def test_a_response_takes_the_place_of_sending(mail: Thread) -> None:
+async def test_response_replaces_sending(mail: Thread) -> None:
     await mail.ask("reply to Bob about the invoice")
     report = await mail.decide({"type": "respond", "message": "I called him instead"})
     assert mail.outbox() == []
@@ -172,20 +172,20 @@ async def test_a_response_takes_the_place_of_sending(mail: Thread) -> None:
 
 
 @pytest.mark.parametrize("request_text", ["summarise my inbox", "draft a reply to Jürgen", "hello"])
-async def test_what_can_be_taken_back_is_not_asked_about(mail: Thread, request_text: str) -> None:
+async def test_reversible_calls_are_not_asked(mail: Thread, request_text: str) -> None:
     await mail.ask(request_text)
     assert (await mail.snapshot()).next == ()
     assert mail.outbox() == []
 
 
-async def test_umlauts_and_attachments_are_read(mail: Thread) -> None:
+async def test_mail_with_umlauts_and_attachments_is_read(mail: Thread) -> None:
     await mail.ask("summarise my inbox")
     read = [str(message.text) for message in await mail.messages() if isinstance(message, ToolMessage)]
     assert any("Süßes Eck" in text and "Jürgen Köhler" in text for text in read)
     assert any("VW-2026-0815.csv (text/csv, 158 bytes)" in text for text in read)
 
 
-async def test_the_same_request_gives_the_same_calls(saver: AsyncSqliteSaver, tmp_path: Path) -> None:
+async def test_equal_requests_give_equal_calls(saver: AsyncSqliteSaver, tmp_path: Path) -> None:
     threads = [Thread("mail_assistant", saver, tmp_path, name) for name in ("a", "b")]
     for thread in threads:
         await thread.ask(ANN)
@@ -195,7 +195,7 @@ async def test_the_same_request_gives_the_same_calls(saver: AsyncSqliteSaver, tm
     assert len(ids) == len(set(ids))
 
 
-async def test_a_thread_goes_on_in_another_process(mail: Thread, saver: AsyncSqliteSaver, tmp_path: Path) -> None:
+async def test_thread_continues_in_another_process(mail: Thread, saver: AsyncSqliteSaver, tmp_path: Path) -> None:
     await mail.ask(ANN)
     again = Thread("mail_assistant", saver, tmp_path)
     await again.decide(APPROVE, APPROVE, APPROVE, APPROVE)
@@ -205,7 +205,7 @@ async def test_a_thread_goes_on_in_another_process(mail: Thread, saver: AsyncSql
     assert "m-109" not in again.inbox()
 
 
-async def test_threads_do_not_share_a_folder(saver: AsyncSqliteSaver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_threads_have_separate_folders(saver: AsyncSqliteSaver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
     for name in ("one", "../two"):
         thread = Thread("mail_assistant", saver, tmp_path)
@@ -216,7 +216,7 @@ async def test_threads_do_not_share_a_folder(saver: AsyncSqliteSaver, tmp_path: 
     assert {path.name: mails for path, mails in folders.items()} == {"thread-..%2Ftwo": 8, "thread-one": 8}
 
 
-async def test_one_decision_sends_once(mail: Thread) -> None:
+async def test_repeated_decision_sends_once(mail: Thread) -> None:
     mail.config["configurable"]["hitl_decision_id"] = "d-1"
     await mail.ask("reply to Bob about the invoice")
     waiting = await mail.snapshot()
@@ -228,7 +228,7 @@ async def test_one_decision_sends_once(mail: Thread) -> None:
     assert "Already done for this approval, not repeated: Sent to bob@example.com" in result["messages"][-1].text
 
 
-async def test_an_act_whose_end_is_unknown_is_not_repeated(tmp_path: Path) -> None:
+async def test_action_with_unknown_outcome_is_not_repeated(tmp_path: Path) -> None:
     from langchain_core.tools import ToolException
 
     from mail_assistant.idempotency import run_once
@@ -253,7 +253,7 @@ async def test_an_act_whose_end_is_unknown_is_not_repeated(tmp_path: Path) -> No
         {"to": "bob@example.com"},
     ],
 )
-async def test_bad_arguments_come_back_as_a_tool_message(mail: Thread, args: dict[str, str]) -> None:
+async def test_invalid_arguments_come_back_as_a_tool_message(mail: Thread, args: dict[str, str]) -> None:
     await mail.ask("send a mail to bob@example.com saying hello")
     report = await mail.decide({"type": "edit", "edited_action": {"name": "send_mail", "args": args}})
     assert mail.outbox() == []
@@ -311,7 +311,7 @@ def mail_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     server.close()
 
 
-async def test_a_configured_server_gets_the_mail(mail: Thread, mail_server: MailServer) -> None:
+async def test_configured_smtp_server_receives_the_mail(mail: Thread, mail_server: MailServer) -> None:
     await mail.ask("draft a reply to Jürgen, then reply to Jürgen")
     report = await mail.decide(APPROVE)
     (sent,) = mail_server.mails
@@ -323,7 +323,7 @@ async def test_a_configured_server_gets_the_mail(mail: Thread, mail_server: Mail
 
 
 @pytest.mark.parametrize("mail_server", [True], indirect=True)
-async def test_a_refused_mail_is_not_reported_as_sent(mail: Thread, mail_server: MailServer) -> None:
+async def test_mail_refused_by_the_server_is_not_reported_as_sent(mail: Thread, mail_server: MailServer) -> None:
     mail.config["configurable"]["hitl_decision_id"] = "d-1"
     await mail.ask("reply to Bob")
     report = await mail.decide(APPROVE)
@@ -332,7 +332,7 @@ async def test_a_refused_mail_is_not_reported_as_sent(mail: Thread, mail_server:
     assert not list((mail.folder / "sent-decisions").iterdir())  # so that trying again is possible
 
 
-async def test_no_password_without_encryption(mail: Thread, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_password_is_never_sent_without_encryption(mail: Thread, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HITL_SMTP_URL", mail_server.url.replace("//", "//kim:secret@"))
     await mail.ask("reply to Bob")
     report = await mail.decide(APPROVE)
@@ -341,13 +341,13 @@ async def test_no_password_without_encryption(mail: Thread, mail_server: MailSer
     assert mail_server.mails == []
 
 
-async def test_reading_does_not_pause(steward: Thread) -> None:
+async def test_read_query_does_not_pause(steward: Thread) -> None:
     await steward.ask("how many customers are in Germany")
     assert (await steward.snapshot()).next == ()
     assert "There are 5 customers in DE" in (await steward.last_ai()).text
 
 
-async def test_writing_pauses_in_front_of_the_tools(steward: Thread) -> None:
+async def test_write_query_pauses_before_the_tools(steward: Thread) -> None:
     await steward.ask(CLEAN)
     snapshot = await steward.snapshot()
     assert (snapshot.next, snapshot.interrupts) == (("tools",), ())
@@ -410,7 +410,7 @@ async def test_rejecting_one_of_two_runs_the_other(steward: Thread) -> None:
         ("DELETE FROM customers", "FOREIGN KEY constraint failed"),
     ],
 )
-async def test_bad_sql_of_a_reviewer_comes_back_as_a_tool_message(steward: Thread, sql: str, complaint: str) -> None:
+async def test_invalid_sql_by_a_reviewer_comes_back_as_a_tool_message(steward: Thread, sql: str, complaint: str) -> None:
     await steward.ask("fix the countries")
     asked = await steward.last_ai()
     edited = asked.model_copy(update={"tool_calls": [{**asked.tool_calls[0], "args": {"sql": sql}}]})
@@ -423,7 +423,7 @@ async def test_bad_sql_of_a_reviewer_comes_back_as_a_tool_message(steward: Threa
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM orders", "WITH x AS (SELECT 1) DELETE FROM orders", "PRAGMA user_version = 7"])
-async def test_query_cannot_write(steward: Thread, sql: str) -> None:
+async def test_query_tool_cannot_write(steward: Thread, sql: str) -> None:
     await steward.ask("how many customers")
     ai = AIMessage("", tool_calls=[{"name": "query", "args": {"sql": sql}, "id": "x"}])
     await steward.graph.aupdate_state(steward.config, {"messages": [ai]}, as_node="agent")
@@ -433,7 +433,7 @@ async def test_query_cannot_write(steward: Thread, sql: str) -> None:
     assert steward.rows("SELECT COUNT(*) FROM orders") == [(16,)]
 
 
-async def test_one_decision_changes_once(steward: Thread) -> None:
+async def test_repeated_decision_changes_the_database_once(steward: Thread) -> None:
     steward.config["configurable"]["hitl_decision_id"] = "d-1"
     await steward.ask("fix the countries")
     asked = await steward.last_ai()
@@ -467,7 +467,7 @@ async def test_streaming_gives_each_message_one_id(name: str, request_text: str,
 
 
 @pytest.mark.parametrize("name", ["mail_assistant", "sql_steward", "support_desk", "writing_room"])
-async def test_an_agent_describes_its_input(name: str) -> None:
+async def test_agent_describes_its_input(name: str) -> None:
     assert "messages" in load(name).get_input_jsonschema()["properties"]
 
 
@@ -486,7 +486,7 @@ async def test_nothing_is_written_into_the_project(saver: AsyncSqliteSaver, tmp_
     assert listing() == before
 
 
-async def test_a_real_model_is_taken_when_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_real_model_is_used_when_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     from scripted import model as scripted_model
 
     monkeypatch.setenv("HITL_MODEL", "openai:gpt-5")
@@ -496,7 +496,7 @@ async def test_a_real_model_is_taken_when_configured(monkeypatch: pytest.MonkeyP
     assert asked_for == ["openai:gpt-5"]
 
 
-def test_parallel_calls_fill_a_folder_once(tmp_path: Path) -> None:
+def test_parallel_calls_seed_a_folder_once(tmp_path: Path) -> None:
     from shared.workdir import seeded
 
     together = threading.Barrier(8)
@@ -517,7 +517,7 @@ def test_parallel_calls_fill_a_folder_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["inbox"]
 
 
-def test_the_agents_know_nothing_of_the_console_but_the_patterns_for_graphs() -> None:
+def test_sample_agents_import_only_the_graph_patterns_of_the_console() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in PROJECT.rglob("*.py")}
     using = {path.parent.name for path, text in texts.items() if "hitl_tui" in text.replace("hitl_tui.patterns", "")}
     assert not using

@@ -19,7 +19,7 @@ def desk(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
     yield lambda request: SampleRun(sandbox, "support_desk", request)
 
 
-def test_what_it_is_sure_of_goes_out_by_itself(desk: Callable[[str], SampleRun]) -> None:
+def test_confident_answers_are_sent_automatically(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-101 and T-106")
     assert job.final_message().startswith("I went through 2 tickets:")
     files = job.files()
@@ -28,7 +28,7 @@ def test_what_it_is_sure_of_goes_out_by_itself(desk: Callable[[str], SampleRun])
     assert job.sandbox.cli_json("queue") == []
 
 
-def test_what_it_is_less_sure_of_a_person_approves_or_changes(desk: Callable[[str], SampleRun]) -> None:
+def test_less_confident_answers_are_approved_or_edited(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-103")
     (action,) = job.open_review()["actions"]
     assert (action["name"], action["args"]["amount"], action["risk"]) == ("refund", 64.5, "irreversible")
@@ -40,14 +40,14 @@ def test_what_it_is_less_sure_of_a_person_approves_or_changes(desk: Callable[[st
     assert "We paid 60.00 EUR back" in job.files()["replies/T-103.txt"]
 
 
-def test_a_rejected_refund_is_not_made_and_not_announced(desk: Callable[[str], SampleRun]) -> None:
+def test_rejected_refund_is_not_made_or_announced(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-102")
     job.decide("reject", "--message", "wait for the photos")
     assert "wait for the photos" in job.final_message()
     assert not job.files()
 
 
-def test_where_it_is_stuck_a_person_says_what_to_answer(desk: Callable[[str], SampleRun]) -> None:
+def test_stuck_agent_escalates_and_uses_the_answer(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-104")
     review = job.open_review()
     assert review["kind"] == "escalation"
@@ -61,7 +61,7 @@ def test_where_it_is_stuck_a_person_says_what_to_answer(desk: Callable[[str], Sa
     assert "Please call our insurer at 0431 5550" in job.files()["replies/T-104.txt"]
 
 
-def test_where_nobody_can_help_the_apology_is_approved(desk: Callable[[str], SampleRun]) -> None:
+def test_rejected_escalation_leads_to_an_approved_apology(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-105")
     job.decide("reject", "--message", "no trace of it anywhere")
     (action,) = job.open_review()["actions"]
@@ -72,7 +72,7 @@ def test_where_nobody_can_help_the_apology_is_approved(desk: Callable[[str], Sam
 
 
 @pytest.mark.parametrize("plan", ["results", "guidance"])
-def test_a_person_takes_over_though_three_nodes_run_tools(desk: Callable[[str], SampleRun], plan: str) -> None:
+def test_takeover_works_with_three_tool_nodes(desk: Callable[[str], SampleRun], plan: str) -> None:
     job = desk("answer T-105")
     job.open_review()
     (call,) = job.sandbox.cli_json("take-over", job.run)["head"]["calls"]
@@ -83,7 +83,7 @@ def test_a_person_takes_over_though_three_nodes_run_tools(desk: Callable[[str], 
     assert set(job.files()) == (set() if plan == "results" else {"replies/T-101.txt"})
 
 
-def test_a_call_that_is_sent_back_comes_again_as_it_was_left(desk: Callable[[str], SampleRun]) -> None:
+def test_call_sent_back_returns_with_the_edits(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-102")
     left = {"order": "9912", "amount": 380.0, "reason": "arrived   broken, shade missing"}
     job.decide("reject", "--message", "keep 40 EUR for the mounting", "--args", json.dumps(left))
@@ -98,7 +98,7 @@ def test_a_call_that_is_sent_back_comes_again_as_it_was_left(desk: Callable[[str
 
 
 @pytest.mark.slow
-def test_the_whole_file_of_tickets(desk: Callable[[str], SampleRun]) -> None:
+def test_all_tickets_are_worked_through(desk: Callable[[str], SampleRun]) -> None:
     job = desk("work through the tickets")
     asked = []
     for answer in (
@@ -115,6 +115,6 @@ def test_the_whole_file_of_tickets(desk: Callable[[str], SampleRun]) -> None:
     assert [line["order"] for line in job.json_lines("refunds.jsonl")] == ["9912", "9915"]
 
 
-def test_it_says_what_it_can_be_asked(desk: Callable[[str], SampleRun]) -> None:
+def test_help_lists_supported_requests(desk: Callable[[str], SampleRun]) -> None:
     assert "work through the tickets" in desk("hello").final_message()
     assert "T-104 | David Osei" in desk("list the tickets").final_message()

@@ -25,7 +25,7 @@ def room(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
     yield lambda request: SampleRun(sandbox, "writing_room", request)
 
 
-def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], SampleRun]) -> None:
+def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
     first = job.open_review()
     (action,) = first["actions"]
@@ -52,7 +52,7 @@ def test_a_draft_goes_to_and_fro_until_it_is_accepted(room: Callable[[str], Samp
     assert job.files()["texts/winter-lamp.md"] == f"{shorter}\n\nCome and see it.\n"
 
 
-def test_an_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> None:
+def test_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the repair day")
     first = job.open_review()["actions"][0]["args"]
     job.decide("reject", "--message", "as a list")
@@ -62,7 +62,7 @@ def test_an_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> N
     assert job.files()["texts/repair-day.md"] == f"{first}\n"
 
 
-def test_a_worker_that_dies_between_two_passes_loses_none(room: Callable[[str], SampleRun]) -> None:
+def test_draft_versions_survive_a_worker_crash(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the opening hours")
     job.decide("reject", "--message", "shorter")
     again = job.open_review()["actions"][0]["args"]
@@ -74,7 +74,7 @@ def test_a_worker_that_dies_between_two_passes_loses_none(room: Callable[[str], 
     assert job.files()["texts/opening-hours.md"] == f"{again}\n"
 
 
-def test_what_is_no_draft_any_more_is_refused(room: Callable[[str], SampleRun]) -> None:
+def test_edit_that_is_not_a_draft_is_refused(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the winter lamp")
     review = job.open_review()["review"]
     assert "needs a note" in job.sandbox.cli_error("decide", review, "reject", "--args", '"other"')
@@ -83,5 +83,5 @@ def test_what_is_no_draft_any_more_is_refused(room: Callable[[str], SampleRun]) 
     assert "cannot be answered with respond" in job.sandbox.cli_error("decide", review, "respond", "--message", "so")
 
 
-def test_it_says_what_it_can_be_asked(room: Callable[[str], SampleRun]) -> None:
+def test_help_lists_supported_requests(room: Callable[[str], SampleRun]) -> None:
     assert "write about the winter lamp" in room("hello").final_message()

@@ -81,7 +81,7 @@ def hitl(*args: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_everything_has_an_entry(decided_home: Path) -> None:
+def test_audit_has_an_entry_for_every_change(decided_home: Path) -> None:
     code, said = hitl("audit", "verify", "--home", str(decided_home), "--json")
     assert code == 0
     entries = list(audit.entries(decided_home / "hitl.db"))
@@ -94,7 +94,7 @@ def test_everything_has_an_entry(decided_home: Path) -> None:
     assert json.loads(json.loads(decided[2]["body"])["args"]) == EDITED.args
 
 
-def test_who_cancels_tries_again_and_prunes_has_an_entry(tmp_path: Path) -> None:
+def test_audit_records_who_cancels_retries_and_prunes(tmp_path: Path) -> None:
     at = ("--home", str(tmp_path))
     assert hitl("launch", "mail", "hello", *at)[0] == 0
     for verb, who in (("cancel", "ann"), ("retry", "bob"), ("cancel", "cyn")):
@@ -114,7 +114,7 @@ def test_who_cancels_tries_again_and_prunes_has_an_entry(tmp_path: Path) -> None
     assert not audit.verify(tmp_path / "hitl.db").problem
 
 
-async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_path: Path) -> None:
+async def test_audit_has_one_entry_per_cancel(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         await ann.runs.launch("mail", text="hello")
@@ -128,7 +128,7 @@ async def test_a_worker_that_carries_out_a_cancel_leaves_no_second_entry(tmp_pat
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM audit WHERE seq = 2", "UPDATE audit SET actor = 'bob' WHERE seq = 2"])
-async def test_the_log_cannot_be_changed_by_a_slip(decided_home: Path, tmp_path: Path, sql: str) -> None:
+async def test_audit_rows_cannot_be_updated_or_deleted(decided_home: Path, tmp_path: Path, sql: str) -> None:
     shutil.copytree(decided_home, tmp_path / "home")
     async with Store.open(tmp_path / "home" / "hitl.db") as store:
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -141,7 +141,7 @@ def tampered(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @given(data=st.data())
-def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> None:
+def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         length = db.execute("SELECT count(*) FROM audit").fetchone()[0]
@@ -172,7 +172,7 @@ def test_a_change_of_any_byte_is_found(tampered: Path, data: st.DataObject) -> N
 
 @examples(0.5)
 @given(data=st.data())
-def test_any_other_order_or_number_of_entries_is_found(tampered: Path, data: st.DataObject) -> None:
+def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data: st.DataObject) -> None:
     path = tampered / "hitl.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         true = db.execute("SELECT * FROM audit ORDER BY seq").fetchall()
@@ -209,7 +209,7 @@ def _rewrite(db: sqlite3.Connection, rows: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("column", ["seq", "at", "run", "review", "body", "hash"])
-def test_a_value_of_another_type_that_looks_the_same_is_found(decided_home: Path, tmp_path: Path, column: str) -> None:
+def test_verify_finds_a_value_whose_type_changed(decided_home: Path, tmp_path: Path, column: str) -> None:
     home = copy(decided_home, tmp_path / "home")
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:
         rows = db.execute("SELECT * FROM audit").fetchall()
@@ -221,7 +221,7 @@ def test_a_value_of_another_type_that_looks_the_same_is_found(decided_home: Path
     assert found.problem and found.mark.seq == 1
 
 
-def test_what_is_cut_off_or_left_out_is_found(decided_home: Path, tmp_path: Path) -> None:
+def test_verify_finds_a_truncated_log(decided_home: Path, tmp_path: Path) -> None:
     code, head = hitl("audit", "head", "--home", str(decided_home))
     (tmp_path / "head").write_text(head)
     last = int(head.split()[0])
@@ -241,7 +241,7 @@ def test_what_is_cut_off_or_left_out_is_found(decided_home: Path, tmp_path: Path
     assert audit.verify(swapped / "hitl.db").mark.seq == 1
 
 
-def test_a_log_that_was_written_anew_is_found_by_its_head(decided_home: Path, tmp_path: Path) -> None:
+def test_verify_finds_a_rewritten_log_by_its_saved_head(decided_home: Path, tmp_path: Path) -> None:
     saved = audit.read_mark(hitl("audit", "head", "--home", str(decided_home))[1])
     home = copy(decided_home, tmp_path / "home")
     previous = ""
@@ -272,7 +272,7 @@ def test_a_log_that_was_written_anew_is_found_by_its_head(decided_home: Path, tm
         ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#0) is gone"),
     ],
 )
-def test_a_changed_decision_or_action_is_found(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+def test_verify_finds_a_changed_decision_or_action(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
     home = copy(decided_home, tmp_path / "home")
     change(home, sql)
     assert said in audit.verify(home / "hitl.db").problem
@@ -288,7 +288,7 @@ def test_a_changed_decision_or_action_is_found(decided_home: Path, tmp_path: Pat
         ("node", None),
     ],
 )
-async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, name: str, args: Any) -> None:
+async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, name: str, args: Any) -> None:
     action = Asked(0, name, args, tuple(DecisionKind), digest=digest_of(name, args))
     async with Store.open(tmp_path / "hitl.db") as store:
         await Inbox(store, "ann").runs.launch("mail", text="hello")
@@ -308,7 +308,7 @@ async def test_what_was_only_asked_is_good_until_it_is_changed(tmp_path: Path, n
         ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
     ],
 )
-async def test_a_changed_history_is_found_and_made_anew(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
+async def test_verify_finds_a_changed_history_and_repair_rebuilds_it(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
     home = copy(decided_home, tmp_path / "home")
     async with Store.open(home / "hitl.db") as store:
         before, figures = await history.search(store, Filter()), await everything(store)
@@ -322,7 +322,7 @@ async def test_a_changed_history_is_found_and_made_anew(decided_home: Path, tmp_
         assert audit.verify(store.path).problem == ""
 
 
-async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(tmp_path: Path) -> None:
+async def test_verify_accepts_a_person_overriding_policy(tmp_path: Path) -> None:
     verdict = Routed({0: Verdict(Outcome.AUTO, "reading", "it only reads")})
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
@@ -338,7 +338,7 @@ async def test_a_history_is_good_when_a_person_decides_what_policy_had_decided(t
         assert await repair.rebuild_history(store, keep=False) == []
 
 
-def test_a_full_disk_is_a_sentence(decided_home: Path, tmp_path: Path) -> None:
+def test_verify_on_a_full_disk_is_explained(decided_home: Path, tmp_path: Path) -> None:
     mounting = 'mount -t tmpfs -o size=3m,mode=700 tmpfs "$1"'
     verifying = '"$3" -m hitl_tui audit verify --home "$1"'
     command = f'{mounting} && cp "$2/hitl.db" "$1" && {{ head -c 4000000 /dev/zero >"$1/ballast" 2>&-; {verifying}; }}'
@@ -352,7 +352,7 @@ def test_a_full_disk_is_a_sentence(decided_home: Path, tmp_path: Path) -> None:
     assert f"the disk is full, and {tmp_path / 'hitl.db'} must grow; make room" in done.stderr
 
 
-def test_the_log_is_written_out_whole_or_not_at_all(decided_home: Path, tmp_path: Path) -> None:
+def test_audit_export_writes_all_or_nothing(decided_home: Path, tmp_path: Path) -> None:
     out = tmp_path / "audit.jsonl"
     code, said = hitl("audit", "export", str(out), "--home", str(decided_home))
     assert code == 0
@@ -370,13 +370,13 @@ def test_the_log_is_written_out_whole_or_not_at_all(decided_home: Path, tmp_path
 
 
 @pytest.mark.parametrize("head", ["", "x", "12", "12 abc", "-1 " + "0" * 64])
-def test_a_head_that_is_none(decided_home: Path, head: str) -> None:
+def test_verify_with_an_invalid_head_is_refused(decided_home: Path, head: str) -> None:
     code, said = hitl("audit", "verify", "--home", str(decided_home), "--head", head)
     assert code == 1
     assert "is no head of the audit" in said
 
 
-def test_no_database_is_a_sentence(tmp_path: Path) -> None:
+def test_verify_without_a_database_is_explained(tmp_path: Path) -> None:
     code, said = hitl("audit", "verify", "--home", str(tmp_path / "none"))
     assert code == 1
     assert "there is no" in said

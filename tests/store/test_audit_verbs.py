@@ -49,7 +49,7 @@ class Scene:
         assert await escalations.enforce(self.store, review, time.time())
 
 
-def test_every_verb_has_its_entry(tmp_path: Path) -> None:
+def test_audit_has_an_entry_for_every_command(tmp_path: Path) -> None:
     asyncio.run(_in_the_console(tmp_path))
     for kind, command in (
         ("exported", ("export", str(tmp_path / "x.jsonl"))),
@@ -102,7 +102,7 @@ async def _in_the_console(tmp_path: Path) -> None:
         assert {kind for actor, kind in actors if actor.startswith("agent:")} == {"agent"}
 
 
-async def test_a_clock_that_jumps_back_leaves_the_log_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_audit_stays_in_order_when_the_clock_jumps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         scene = Scene(store)
         for at in (2_000_000_000.0, 1_000_000_000.0, 1_500_000_000.5, 0.0, -5.0):

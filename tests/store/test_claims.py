@@ -62,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return later
 
 
-async def test_what_somebody_has_nobody_else_decides_until_it_is_over(people: TwoReviewers, clock: Callable[[float], None]) -> None:
+async def test_claimed_review_cannot_be_decided_by_others_until_it_ends(people: TwoReviewers, clock: Callable[[float], None]) -> None:
     review = await people.ask()
     await people.ann.reviews.claim(review)
     with pytest.raises(
@@ -82,7 +82,7 @@ async def test_what_somebody_has_nobody_else_decides_until_it_is_over(people: Tw
     assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
-async def test_who_has_it_decides_it_and_gives_it_back(people: TwoReviewers) -> None:
+async def test_claimed_review_can_be_decided_and_released_by_its_holder(people: TwoReviewers) -> None:
     mine, given = await people.ask(), await people.ask()
     await people.ann.reviews.claim(mine)
     assert await people.decide(people.ann, mine, approve()) is ReviewState.DECIDED
@@ -100,7 +100,7 @@ async def test_who_has_it_decides_it_and_gives_it_back(people: TwoReviewers) -> 
         await people.ann.reviews.claim(999)
 
 
-async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(people: TwoReviewers) -> None:
+async def test_claim_of_another_can_be_taken_only_with_a_logged_reason(people: TwoReviewers) -> None:
     review = await people.ask()
     await people.ann.reviews.claim(review)
     for nothing in ("", "  "):
@@ -115,7 +115,7 @@ async def test_it_is_taken_from_somebody_only_with_a_reason_which_is_logged(peop
 
 
 @pytest.mark.parametrize("actor", ["policy:quiet hours", "timeout:quiet hours"])
-async def test_rules_and_deadlines_are_bound_by_no_claim(people: TwoReviewers, actor: str) -> None:
+async def test_claim_does_not_bind_policy_or_deadlines(people: TwoReviewers, actor: str) -> None:
     review = await people.ask()
     await people.ann.reviews.claim(review)
     (action,) = (await people.ann.reviews.get(review)).actions
@@ -123,7 +123,7 @@ async def test_rules_and_deadlines_are_bound_by_no_claim(people: TwoReviewers, a
     assert (await people.ann.reviews.get(review)).row.decided == f"rejected by {actor}"
 
 
-async def test_of_a_claim_and_a_decision_at_once_one_wins(people: TwoReviewers) -> None:
+async def test_claim_and_decision_at_once_give_one_winner(people: TwoReviewers) -> None:
     claimed = 0
     for number in range(20):
         review = await people.ask()
@@ -142,7 +142,7 @@ async def test_of_a_claim_and_a_decision_at_once_one_wins(people: TwoReviewers) 
     assert 0 < claimed < 20, "both came first now and then"
 
 
-async def test_claiming_or_deciding_attends_to_the_escalations(people: TwoReviewers) -> None:
+async def test_claim_or_decision_acknowledges_escalations(people: TwoReviewers) -> None:
     claimed, decided, other = await people.ask(), await people.ask(), await people.ask()
     for review in (claimed, decided, other):
         run = (await people.ann.reviews.get(review)).row.run
@@ -157,7 +157,7 @@ async def test_claiming_or_deciding_attends_to_the_escalations(people: TwoReview
     assert found == [(claimed, "ann", 1, None), (decided, "bob", 1, None), (other, None, None, 2)]
 
 
-async def test_what_policy_decides_of_a_batch_attends_to_nothing(people: TwoReviewers) -> None:
+async def test_decision_by_policy_does_not_acknowledge_escalations(people: TwoReviewers) -> None:
     (run,) = await runs.insert(people.store, [(people.project, "mail_assistant", "t", "", {})])
 
     def judge(pause: Pause) -> Routed:
@@ -175,7 +175,7 @@ async def test_what_policy_decides_of_a_batch_attends_to_nothing(people: TwoRevi
     assert await people.store.one("SELECT acknowledged_at FROM escalations") == (None,)
 
 
-async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(people: TwoReviewers, clock: Callable[[float], None]) -> None:
+async def test_view_times_are_summed_and_the_first_view_is_audited(people: TwoReviewers, clock: Callable[[float], None]) -> None:
     review = await people.ask()
     began = time.time()
     await people.ann.reviews.record_view(review, 1200)
@@ -190,7 +190,7 @@ async def test_who_looked_and_how_long_is_added_up_and_first_sight_is_logged(peo
         await people.ann.reviews.record_view(999, 1)
 
 
-async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first(people: TwoReviewers) -> None:
+async def test_similar_decisions_are_of_the_same_agent_and_tool_newest_first(people: TwoReviewers) -> None:
     others = [await people.ask(agent="sql_steward"), await people.ask(seed.action("delete_mail", {"id": "1"})), await people.ask()]
     for review in others[:2]:
         await people.decide(people.ann, review, approve())
@@ -206,13 +206,13 @@ async def test_the_like_is_what_the_same_agent_and_tool_got_decided_newest_first
     assert same[0] not in [past.review for past in await people.ann.reviews.similar(same[0])]
 
 
-async def test_the_like_is_found_by_an_index(people: TwoReviewers) -> None:
+async def test_similar_decisions_are_found_by_an_index(people: TwoReviewers) -> None:
     plan = [str(row[3]) for row in await people.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
     assert any("USING INDEX decisions_alike (agent=? AND tool=?)" in step for step in plan)
     assert not any(step.startswith("SCAN") for step in plan), plan
 
 
-def test_the_command_line_claims_takes_and_releases(new_sandbox: SandboxFactory) -> None:
+def test_claim_commands_claim_take_over_and_release(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))
     assert sandbox.run_until_idle() == 0
@@ -234,7 +234,7 @@ def test_the_command_line_claims_takes_and_releases(new_sandbox: SandboxFactory)
     assert "is not a review, like 12" in sandbox.cli_error("claim", "r1")
 
 
-async def test_what_is_due_and_for_whom_is_printed(new_sandbox: SandboxFactory) -> None:
+async def test_queue_command_prints_deadline_and_recipient(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     async with Store.open(sandbox.home.database) as store:
         review = await seed.add_waiting_run(
@@ -257,31 +257,31 @@ async def test_what_is_due_and_for_whom_is_printed(new_sandbox: SandboxFactory) 
 
 
 @pytest.mark.parametrize(("value", "said"), [("-1", "from 0 to 86,400"), ("86401", "from 0 to 86,400"), ('"long"', "a number of seconds")])
-def test_a_claim_of_an_impossible_length_is_a_sentence(tmp_path: Path, value: str, said: str) -> None:
+def test_claim_duration_that_is_invalid_is_refused(tmp_path: Path, value: str, said: str) -> None:
     home = Home(tmp_path).prepare()
     home.config.write_text(f"claim_s = {value}\n")
     with pytest.raises(BadHome, match=said):
         read_settings(home)
 
 
-async def test_with_claims_of_no_length_a_claim_keeps_nobody_away(people: TwoReviewers) -> None:
+async def test_claim_with_zero_duration_blocks_nobody(people: TwoReviewers) -> None:
     review = await people.ask()
     await Inbox(people.store, "ann", claim_s=0).reviews.claim(review)
     assert await people.decide(people.bob, review, approve()) is ReviewState.DECIDED
 
 
 @pytest.mark.parametrize("name", ["policy:x", "timeout:x", "Policy:x", " policy:x", "agent:mail"])
-async def test_nobody_signs_as_policy_or_an_agent(people: TwoReviewers, name: str) -> None:
+async def test_reviewer_name_that_looks_like_policy_is_refused(people: TwoReviewers, name: str) -> None:
     with pytest.raises(Refused, match="how policy and agents sign"):
         Inbox(people.store, name)
 
 
-async def test_nobody_signs_with_nothing(people: TwoReviewers) -> None:
+async def test_reviewer_name_that_is_empty_is_refused(people: TwoReviewers) -> None:
     with pytest.raises(Refused, match="a reviewer needs a name"):
         Inbox(people.store, "  ")
 
 
-async def test_answers_of_all_kinds_are_kept_off(people: TwoReviewers) -> None:
+async def test_claimed_review_refuses_decisions_of_every_kind(people: TwoReviewers) -> None:
     review = await people.ask()
     await people.ann.reviews.claim(review)
     for answer in (approve(), reject("no"), Answer(DecisionKind.RESPOND, message="done"), edit(to="x", subject="y", body="z")):

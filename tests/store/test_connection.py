@@ -21,7 +21,7 @@ from hitl_tui.store.maintenance import integrity
 from tests.ui.homes import seed
 
 
-async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
+async def test_store_is_created_from_nothing(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     async with Store.open(path) as store:
         assert await store.one("PRAGMA user_version") == (len(migrations.STEPS),)
@@ -32,7 +32,7 @@ async def test_a_store_is_made_from_nothing(tmp_path: Path) -> None:
         assert await store.one("PRAGMA synchronous") == (1,)
 
 
-async def test_a_step_appended_to_the_schema_is_taken_by_old_and_new_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_migration_step_is_applied_to_old_and_new_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     async with Store.open(old):
         pass
@@ -43,7 +43,7 @@ async def test_a_step_appended_to_the_schema_is_taken_by_old_and_new_homes(tmp_p
             assert await store.all("SELECT added FROM runs") == []
 
 
-async def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_migration_step_that_fails_leaves_the_schema_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "hitl.db"
     async with Store.open(path):
         pass
@@ -59,7 +59,7 @@ async def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path, mon
 
 @pytest.mark.parametrize(("application", "version"), [*((0, version) for version in range(1, 10)), (0x6869746C, 1)])
 @pytest.mark.parametrize("is_killed", [False, True], ids=["closed", "killed"])
-async def test_a_home_from_before_the_release_is_refused_and_not_touched(
+async def test_home_from_before_the_release_is_refused_and_untouched(
     tmp_path: Path, application: int, version: int, is_killed: bool
 ) -> None:
     """Development versions wrote other tables: under `user_version` 1 to 9 without `application_id`, then under another id."""
@@ -86,7 +86,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {one.name: one.read_bytes() for one in folder.iterdir() if not one.name.endswith("-shm")}
 
 
-async def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+async def test_database_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE notes (text TEXT)")
@@ -95,7 +95,7 @@ async def test_the_database_of_another_program_is_refused(tmp_path: Path) -> Non
             pass
 
 
-async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
+async def test_store_can_be_created_by_several_processes_at_once(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys, pathlib\nfrom hitl_tui.store import Store\n"
         "async def main():\n    async with Store.open(pathlib.Path(sys.argv[1])) as s: print(await s.one('SELECT count(*) FROM runs'))\n"
@@ -112,7 +112,7 @@ async def test_several_processes_make_it_at_once(tmp_path: Path) -> None:
         assert (out, err) == (b"(0,)\n", b"")
 
 
-async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_database_of_a_newer_version_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
@@ -124,7 +124,7 @@ async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> Non
         assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
-async def test_damage_is_a_sentence_then_and_later(tmp_path: Path) -> None:
+async def test_damaged_database_is_reported_on_open_and_later(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     path.write_bytes(b"no database " * 1000)
     with pytest.raises(BadHome, match="damaged"):
@@ -136,7 +136,7 @@ async def test_damage_is_a_sentence_then_and_later(tmp_path: Path) -> None:
             raise sqlite3.DatabaseError("database disk image is malformed")
 
 
-async def test_a_held_database_is_busy_and_then_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_locked_database_is_busy_and_works_after_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BUSY_S", 0.1)
     async with Store.open(tmp_path / "hitl.db") as store:
         with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
@@ -150,7 +150,7 @@ async def test_a_held_database_is_busy_and_then_goes_on(tmp_path: Path, monkeypa
         assert await runs.insert(store, [(None, "a", "t", "", {})]) == [1]
 
 
-async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) -> None:
+async def test_lone_surrogates_are_stored_as_escapes(tmp_path: Path) -> None:
     lone = "\ud800"
     async with Store.open(tmp_path / "hitl.db") as store:
         inbox = Inbox(store, "ann")
@@ -168,7 +168,7 @@ async def test_text_that_cannot_be_encoded_is_kept_as_an_escape(tmp_path: Path) 
         assert (await inbox.reviews.context(row.id)).reasoning == lone
 
 
-async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
+async def test_two_decisions_at_once_give_one_winner(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         ann, bob = Inbox(mine, "ann"), Inbox(theirs, "bob")
         (run,) = await ann.runs.launch("a", text="x")
@@ -190,7 +190,7 @@ async def test_of_two_decisions_one_wins(tmp_path: Path) -> None:
         assert all(f"by {decision.actor}" in str(error) for error in stale)
 
 
-async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
+async def test_question_has_one_open_review_at_a_time(tmp_path: Path) -> None:
     question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
     async with Store.open(tmp_path / "hitl.db") as store:
         await seed.add_many_reviews(store, 1)
@@ -207,7 +207,7 @@ async def test_a_question_is_in_review_once_at_a_time(tmp_path: Path) -> None:
                 assert reviews.insert(db, 1, "a", question, Routed({})) > (first + number, 0.0)
 
 
-async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> None:
+async def test_change_feed_reports_a_decision_once(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         await seed.add_many_reviews(mine, 2)
         ann, bob = Inbox(mine, "ann", grace_s=60), Inbox(theirs, "bob")
@@ -220,7 +220,7 @@ async def test_who_follows_the_changes_sees_a_decision_once(tmp_path: Path) -> N
         assert [(row.id, row.state) for row in (await bob.changes(seen.rev)).reviews] == [(2, ReviewState.OPEN)]
 
 
-async def test_a_run_is_taken_once(tmp_path: Path) -> None:
+async def test_run_is_leased_by_one_worker(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as mine, Store.open(tmp_path / "hitl.db") as theirs:
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         await Inbox(mine, "ann").runs.launch("a", text="x", count=20)
@@ -232,7 +232,7 @@ async def test_a_run_is_taken_once(tmp_path: Path) -> None:
         assert {run.state for run in await runs.newest(mine, 100)} == {RunState.RUNNING}
 
 
-async def test_a_run_taken_while_others_are_put_back_stays_with_its_worker(tmp_path: Path) -> None:
+async def test_run_leased_during_a_requeue_stays_with_its_worker(tmp_path: Path) -> None:
     """The worker's heartbeat puts back what it no longer drives, while its loop takes the next run."""
     async with Store.open(tmp_path / "hitl.db") as store:
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
@@ -252,7 +252,7 @@ async def test_a_run_taken_while_others_are_put_back_stays_with_its_worker(tmp_p
         assert await runs.release(store, "w", active.keys()) == [7]
 
 
-async def test_a_decision_shares_nobody_elses_rollback(tmp_path: Path) -> None:
+async def test_decision_is_not_rolled_back_with_another_transaction(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         begun, inserted = asyncio.Event(), asyncio.Event()
@@ -290,13 +290,13 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         return next(steps)
 
 
-async def test_a_worker_that_looks_does_not_read_what_waits(tmp_path: Path) -> None:
+async def test_idle_worker_poll_costs_the_same_with_many_waiting(tmp_path: Path) -> None:
     """Cost follows what is to be done, not what exists."""
     few = await steps_of_an_idle_look(tmp_path / "few.db", 100)
     assert await steps_of_an_idle_look(tmp_path / "many.db", 20_000) <= few * 2 + 5
 
 
-async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tmp_path: Path) -> None:
+async def test_write_is_visible_while_the_queue_is_being_read(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         inbox, project = Inbox(store, "ann"), await seed.add_project(store)
         for _ in range(20):
@@ -315,7 +315,7 @@ async def test_what_was_just_written_is_read_although_the_queue_is_being_read(tm
         await asyncio.wait(reading)
 
 
-async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_path: Path) -> None:
+async def test_repeated_question_after_a_repeated_gate_is_marked(tmp_path: Path) -> None:
     question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
     gate = Pause("g", PauseKind.GATE, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="g"),), Context())
     fate: dict[int, tuple[ReviewState, str]] = {}
@@ -332,7 +332,7 @@ async def test_what_is_asked_again_behind_what_was_let_run_again_says_so(tmp_pat
             fate = {number: (ReviewState.APPLIED, "")}
 
 
-async def test_a_second_connection_leaves_the_first_ones_locks_alone(tmp_path: Path) -> None:
+async def test_second_connection_does_not_release_the_first_ones_locks(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     visit = f"import sqlite3; db = sqlite3.connect({str(path)!r}); db.execute('SELECT count(*) FROM runs').fetchone(); db.close()"
     async with Store.open(path) as first, Store.open(path):

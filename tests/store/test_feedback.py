@@ -69,7 +69,7 @@ async def numbers(store: Store, text: str) -> list[int]:
     return [row.decision for row in await Inbox(store, "ann").history.search(text)]
 
 
-async def test_a_rating_stands_until_its_person_gives_another_or_takes_it_back(store: Store) -> None:
+async def test_rating_is_kept_until_replaced_or_removed(store: Store) -> None:
     subject = Subject(1, 1, 0)
     first = await desk(store).rate(subject, 1, "  kind words ", ["Tone, To  Ann", "tone"])
     assert (first.rating, first.comment, first.tags) == (1, "kind words", ("tone", "to ann"))
@@ -85,7 +85,7 @@ async def test_a_rating_stands_until_its_person_gives_another_or_takes_it_back(s
     assert logged(store) == [("rated", "ann"), ("rated", "bob"), ("unrated", "ann"), ("rated", "ANN"), ("unrated", "ANN")]
 
 
-async def test_also_a_message_and_a_whole_run_long_done(store: Store) -> None:
+async def test_rating_of_a_message_or_a_finished_run_is_stored(store: Store) -> None:
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id = 2")
     await events.append(store, {2: [Event(7, 0.0, "message", "agent", (), {"text": "I write to him."})]})
     before = await Inbox(store, "ann").revision()
@@ -109,13 +109,13 @@ async def test_also_a_message_and_a_whole_run_long_done(store: Store) -> None:
         (Subject(1, 4, 0), "there is no review 4"),
     ],
 )
-async def test_what_is_not_there_gets_none(store: Store, subject: Subject, said: str) -> None:
+async def test_rating_of_an_unknown_subject_is_refused(store: Store, subject: Subject, said: str) -> None:
     with pytest.raises(Refused, match=said):
         await desk(store).rate(subject, 1)
     assert logged(store) == []
 
 
-async def test_a_rating_is_on_what_was_decided_and_not_on_what_came_after(store: Store) -> None:
+async def test_rating_belongs_to_the_decision_it_was_given_for(store: Store) -> None:
     ann = Inbox(store, "ann", grace_s=600)
     await ann.feedback.rate(Subject(1, 1, 0), -1)
     await ann.reviews.undo(1)
@@ -127,7 +127,7 @@ async def test_a_rating_is_on_what_was_decided_and_not_on_what_came_after(store:
     assert await numbers(store, "rating:down") == [1]
 
 
-async def test_an_attention_check_has_no_ratings_and_is_not_told_from_others_while_it_waits(store: Store) -> None:
+async def test_rating_of_an_attention_check_is_refused_like_any_open_review(store: Store) -> None:
     async def check(caught: int | None) -> None:
         await store.write("INSERT OR REPLACE INTO attention_checks (review, source, wrong, correct, made_at, last, caught) "
                           "VALUES (1, 2, 'it is', '{}', 0, 0, ?)", (caught,))  # fmt: skip
@@ -144,7 +144,7 @@ async def test_an_attention_check_has_no_ratings_and_is_not_told_from_others_whi
             await desk(store).rate(subject, -1)
 
 
-async def test_too_many_words_are_refused_and_any_text_is_kept(store: Store) -> None:
+async def test_rating_comment_is_limited_and_kept_exactly(store: Store) -> None:
     for comment, tags, said in [
         ("x" * 2001, (), "2,001 characters; at most 2,000"),
         ("", ["a,b,c,d,e,f", "g,h,i,j,k"], "11 tags"),
@@ -171,7 +171,7 @@ async def test_too_many_words_are_refused_and_any_text_is_kept(store: Store) -> 
         ("rating:down -rating:up", [2]),
     ],
 )
-async def test_they_are_found(store: Store, text: str, found: list[int]) -> None:
+async def test_ratings_are_found_by_filters(store: Store, text: str, found: list[int]) -> None:
     await desk(store).rate(Subject(1, 1, 0), 1)
     await desk(store, "bob").rate(Subject(1), -1)  # of the whole run: of all that was decided in it
     await desk(store).rate(Subject(2, 2, 0), 1)
@@ -185,7 +185,7 @@ async def test_they_are_found(store: Store, text: str, found: list[int]) -> None
     assert [one.actor for one in (await inbox.history.get(1)).feedback] == ["ann", "bob"]
 
 
-async def test_what_waits_has_no_rating(store: Store) -> None:
+async def test_filter_by_rating_finds_no_open_review(store: Store) -> None:
     inbox = Inbox(store, "ann", grace_s=600)
     await inbox.reviews.undo(3)
     assert list(await inbox.reviews.matching_ids("rating:up")) == []
@@ -200,7 +200,7 @@ Word = tuple[str, bool, Rating | None]
 
 @examples(0.3)
 @given(st.lists(st.tuples(st.sampled_from(["ann", "Ann", "bob"]), st.booleans(), st.sampled_from([1, -1, None])), max_size=8))
-async def test_the_last_word_of_each_person_counts_and_one_down_is_enough(store: Store, words: list[Word]) -> None:
+async def test_rating_is_down_when_any_persons_last_rating_is_down(store: Store, words: list[Word]) -> None:
     await store.write("DELETE FROM feedback")
     given: dict[tuple[str, bool], tuple[int, Rating]] = {}
     for at, (who, whole, rating) in enumerate(words):
@@ -229,7 +229,7 @@ def told(home: Path, *args: str) -> Any:
     return json.loads(out)
 
 
-def test_what_somebody_regrets_is_no_good_example(home: Path) -> None:
+def test_export_excludes_decisions_rated_down(home: Path) -> None:
     def rate(who: str, rating: str, what: str) -> None:
         code, out = hitl(home, "rate", rating, what, "--reviewer", who)
         assert code == 0, out
@@ -255,7 +255,7 @@ def test_what_somebody_regrets_is_no_good_example(home: Path) -> None:
     assert [one["review"] for one in export(home, "jsonl", "--filter", "rating:up")[0]] == [1, 4]
 
 
-async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Store) -> None:
+async def test_reject_reasons_are_ranked_by_use_for_the_tool(store: Store) -> None:
     ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob")
 
     async def refuse(who: Inbox, message: str, tool: str = "send_mail", **more: Any) -> int:
@@ -277,7 +277,7 @@ async def test_reasons_are_learned_from_what_people_say_of_that_tool(store: Stor
     assert found[:3] == ["WRONG person", "not him", "reason 11"] and len(found) == 9
 
 
-async def test_reasons_are_looked_up_and_not_searched_for(store: Store) -> None:
+async def test_reject_reasons_are_read_by_an_index(store: Store) -> None:
     plan = await store.all(
         "EXPLAIN QUERY PLAN SELECT message FROM decisions WHERE agent = 'a' AND tool = 't' AND kind = 'reject' AND message IS NOT NULL "
         "AND NOT superseded ORDER BY id DESC LIMIT 300"
@@ -285,7 +285,7 @@ async def test_reasons_are_looked_up_and_not_searched_for(store: Store) -> None:
     assert ["decisions_refused" in row[3] for row in plan] == [True]
 
 
-async def test_a_run_that_was_rated_is_history_too(store: Store) -> None:
+async def test_prune_keeps_rated_runs(store: Store) -> None:
     ann = Inbox(store, "ann")
     (bare,), (rated,) = await ann.runs.launch("mail", text="x"), await ann.runs.launch("mail", text="x")
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id >= ?", (bare.id,))
@@ -296,7 +296,7 @@ async def test_a_run_that_was_rated_is_history_too(store: Store) -> None:
     assert rated.id in await ann.runs.ids() and bare.id not in await ann.runs.ids()
 
 
-def test_the_command_line(home: Path) -> None:
+def test_rate_command_rates_decisions_runs_and_lines(home: Path) -> None:
     assert [one["slot"] for one in told(home, "rate", "up", "3", "--reviewer", "bob")] == [0, 1]
     [down] = told(home, "rate", "down", "3#1", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
     assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "rating": "down", "comment": "to Bob\x1b",

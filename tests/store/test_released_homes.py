@@ -25,7 +25,7 @@ def restored(home: Path, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("home", HOMES, ids=lambda home: home.stem)
-async def test_a_home_of_a_released_version_opens_and_goes_on(tmp_path: Path, home: Path) -> None:
+async def test_home_of_a_released_version_opens_and_works(tmp_path: Path, home: Path) -> None:
     path = restored(home, tmp_path / "hitl.db")
     async with Store.open(path) as store:
         assert await store.one("PRAGMA user_version") == (len(migrations.STEPS),)
@@ -43,11 +43,11 @@ async def test_a_home_of_a_released_version_opens_and_goes_on(tmp_path: Path, ho
         assert audit.verify(path).problem == ""
 
 
-def test_there_is_a_home_of_every_version_of_the_schema() -> None:
+def test_every_schema_version_has_a_stored_home() -> None:
     assert len(HOMES) >= len(migrations.STEPS)
 
 
-async def test_a_released_schema_is_never_edited(tmp_path: Path) -> None:
+async def test_released_schema_is_never_edited(tmp_path: Path) -> None:
     """What a released version wrote, and steps appended since, come to what a new home has."""
     schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'history_text_%' ORDER BY 1, 2"
     async with Store.open(restored(HOMES[0], tmp_path / "old.db")) as old, Store.open(tmp_path / "new.db") as new:

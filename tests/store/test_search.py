@@ -25,7 +25,7 @@ from tests.ui.homes import seed
 NOW = 1_795_000_000.0
 
 
-def test_a_line_is_read() -> None:
+def test_filter_text_is_parsed() -> None:
     found = parse('agent:mail*,sql* -tool:send_* decided:Reject by:ann since:7d confidence:<0.6 invoice -paid "late fee"', NOW)
     assert found == Filter(
         (Term("agent", ("mail*", "sql*")), Term("tool", ("send_*",), True), Term("decided", ("reject",)), Term("by", ("ann",))),
@@ -53,14 +53,14 @@ def test_a_line_is_read() -> None:
         ("tool:,", "names nothing"),
     ],
 )
-def test_a_slip_is_a_sentence(text: str, said: str) -> None:
+def test_filter_with_a_mistake_is_explained(text: str, said: str) -> None:
     with pytest.raises(Refused) as error:
         parse(text, NOW)
     assert said in str(error.value)
 
 
 @given(st.text())
-def test_any_text_is_a_filter_or_a_sentence(text: str) -> None:
+def test_any_text_is_a_filter_or_is_refused(text: str) -> None:
     try:
         parse(text, NOW)
     except Refused as error:
@@ -123,12 +123,12 @@ async def past(tmp_path: Path) -> AsyncIterator[Store]:
         ('"OR AND NEAR( *"', []),
     ],
 )
-async def test_the_history_is_searched(past: Store, text: str, numbers: list[int]) -> None:
+async def test_history_search_finds_matching_decisions(past: Store, text: str, numbers: list[int]) -> None:
     found = await history.search(past, parse(text, time.time()))
     assert [one.decision for one in found] == numbers
 
 
-async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Store) -> None:
+async def test_history_pages_include_undone_decisions(past: Store) -> None:
     first = await history.search(past, Filter(), limit=2)
     rest = await history.search(past, Filter(), before=first[-1].decision, limit=9)
     assert [one.decision for one in (*first, *rest)] == [5, 4, 3, 2, 1]
@@ -140,7 +140,7 @@ async def test_the_history_comes_in_pages_and_says_what_was_taken_back(past: Sto
     assert first[0].waited_s >= 0
 
 
-async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
+async def test_history_row_summarises_the_decision(past: Store) -> None:
     archived, edited, deleted, *_ = await history.search(past, Filter())
     assert (archived.said, archived.changed, archived.summary) == ("", (), "m-7")
     assert (edited.changed, edited.summary) == (("sql",), "SELECT 1")
@@ -153,7 +153,7 @@ async def test_a_row_tells_what_was_decided_of_what(past: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["agent:mail*", "invoice decided:reject", "-tool:run_sql", ""])
-async def test_a_page_is_not_sorted_together(past: Store, text: str) -> None:
+async def test_history_page_is_read_from_an_index(past: Store, text: str) -> None:
     """Cost follows the page: rows come newest first from an index, and no plan sorts or scans the decisions."""
     seen: list[str] = []
     asked = past.all
@@ -175,7 +175,7 @@ async def test_a_page_is_not_sorted_together(past: Store, text: str) -> None:
      ("-hello", [2, 3]), ("run:r3", [3]), ("risk:unknown", [1, 2, 3]), ("kind:gate", []), ("outcome:none", [1, 2, 3]),
      ("until:2020-01-01", [])],
 )  # fmt: skip
-async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: str, ids: list[int]) -> None:
+async def test_queue_filter_uses_the_history_filter_language(tmp_path: Path, text: str, ids: list[int]) -> None:
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         for agent, tool, args, sure in (("a1", "send", {"x": "Hello"}, 0.9), ("a2", "look", {}, 0.2), ("b", "send", {}, None)):
@@ -187,7 +187,7 @@ async def test_the_queue_is_filtered_in_the_same_language(tmp_path: Path, text: 
         assert list(await queue_filter.waiting_ids(store, parse(text, time.time()))) == ids
 
 
-async def test_figures_follow_what_stands(past: Store) -> None:
+async def test_statistics_count_current_decisions_only(past: Store) -> None:
     by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
     assert by_tool["mail_assistant send_mail"].rates == Rates(approved=1, rejected=1)
     assert by_tool["sql_steward run_sql"].rates == Rates(edited=1, rejected=1)
@@ -204,7 +204,7 @@ async def test_figures_follow_what_stands(past: Store) -> None:
     assert await tallies.tallies(past, "agent", since=time.time() + 2 * 86_400) == []
 
 
-async def test_a_decision_goes_between_the_steps_of_catching_up(tmp_path: Path) -> None:
+async def test_decision_can_be_made_while_history_catches_up(tmp_path: Path) -> None:
     path = tmp_path / "hitl.db"
     async with Store.open(path, "NORMAL") as store, Store.open(path) as other:
         review = await seed.add_waiting_run(

@@ -108,7 +108,7 @@ def named(group: Sequence[Figures]) -> dict[str, Figures]:
     return {one.name: one for one in group}
 
 
-async def test_every_figure_by_hand(store: Store) -> None:
+async def test_statistics_match_values_computed_by_hand(store: Store) -> None:
     await happen(
         store,
         Case(YES, confidence=0.9, waited=10, viewed=8),
@@ -146,7 +146,7 @@ async def test_every_figure_by_hand(store: Store) -> None:
     assert found.calibration.auto is None
 
 
-async def test_how_people_read(store: Store) -> None:
+async def test_statistics_report_reading_pace_per_person(store: Store) -> None:
     await happen(store, *[Case(YES, viewed=20) for _ in range(4)], *[Case(YES, viewed=0.5) for _ in range(5)], Case(YES, viewed=None))
     await happen(store, *[Case(no("x"), actor="Bob", args={}, viewed=0.1) for _ in range(2)])
     await store.write("INSERT INTO runs (agent, thread, title, input, attention, created_at) VALUES ('mail', 't', '', '{}', 1, 0)")
@@ -168,7 +168,7 @@ async def test_how_people_read(store: Store) -> None:
     assert await Inbox(store, "nobody").insights.pace() is None
 
 
-async def test_a_period_is_told_by_its_days(store: Store) -> None:
+async def test_statistics_of_a_period_count_its_days_only(store: Store) -> None:
     for days in (0, 0, 3, 20, 60, 200, 2000):
         await happen(store, Case(YES, at=NOW - days * DAY, confidence=0.5), Case(no("late"), at=NOW - days * DAY))
     read = Inbox(store, "ann").insights.read
@@ -181,7 +181,7 @@ async def test_a_period_is_told_by_its_days(store: Store) -> None:
         assert all(one.rates.total == 2 for one in found.overall.trend[:-1]) and found.overall.trend[-1].rates.total in (4, 6)
 
 
-async def test_a_clock_that_jumps_breaks_no_figure(store: Store) -> None:
+async def test_statistics_survive_a_jumping_clock(store: Store) -> None:
     await happen(
         store, Case(YES, at=0.0), Case(YES, at=60.0, waited=-3600), Case(no("x"), at=32_472_144_000.0), Case(YES, waited=-1e9), Case(YES)
     )
@@ -198,7 +198,7 @@ async def test_a_clock_that_jumps_breaks_no_figure(store: Store) -> None:
 ODD = "pay \u202eevil\x1b[31m\x00 [red]ü字\ud83d"
 
 
-async def test_odd_names_and_reasons_are_counted_visibly(store: Store) -> None:
+async def test_statistics_show_unusual_names_and_reasons_visibly(store: Store) -> None:
     names = {ODD: 1, "n" * 10_000: 1, "": 1, **{f"a{number:03}": number for number in range(200)}}
     await happen(
         store,
@@ -225,7 +225,7 @@ FIGURES = (
 )
 
 
-async def test_the_figures_are_those_of_numpy_and_sklearn(tmp_path: Path) -> None:
+async def test_statistics_match_numpy_and_sklearn(tmp_path: Path) -> None:
     import numpy as np  # these take longer to import than most tests run
     from sklearn.metrics import brier_score_loss  # type: ignore[import-untyped]
 
@@ -282,7 +282,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["decide", "decide", "undo", "look"])
 
 @examples(0.2)
 @given(STEPS)
-def test_whatever_is_taken_back_leaves_every_figure(steps: list[tuple[str, int, Answer]]) -> None:
+def test_statistics_after_an_undo_equal_those_without_the_decision(steps: list[tuple[str, int, Answer]]) -> None:
     async def work(folder: Path) -> None:
         async with Store.open(folder / "hitl.db", "NORMAL") as store:
             ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob", grace_s=600)
@@ -327,7 +327,7 @@ async def _counts(store: Store) -> dict[tuple[Any, ...], Any]:
     return found
 
 
-async def test_no_figure_scans_what_was_decided(store: Store) -> None:
+async def test_statistics_never_scan_all_decisions(store: Store) -> None:
     await happen(store, Case(YES), Case(no("x")))
     plans: list[str] = []
     asked = store.all
@@ -378,7 +378,7 @@ def _shape(value: Any) -> Any:
     return {key: _shape(one) for key, one in value.items()} if isinstance(value, dict) else None
 
 
-def test_of_next_to_nothing_it_says_not_enough(tmp_path: Path) -> None:
+def test_stats_command_with_too_little_data_says_so(tmp_path: Path) -> None:
     nothing = stats(tmp_path)
     assert nothing.startswith("0 decisions by people in total")
     assert nothing.count("not enough") >= 7
@@ -394,7 +394,7 @@ def test_of_next_to_nothing_it_says_not_enough(tmp_path: Path) -> None:
     assert single["overall"].keys() == empty["overall"].keys()
 
 
-def test_it_is_told_in_80_columns_and_as_json(tmp_path: Path) -> None:
+def test_stats_command_fits_80_columns_and_prints_json(tmp_path: Path) -> None:
     large_home.fill(tmp_path / "hitl.db", 800)
     seeded(
         tmp_path, Case(no("\x1b[31m" + ODD.replace("\ud83d", "") * 20), agent="a" * 99, tool="t\x1b" * 50, actor="zoë " * 20, rule="r" * 99)
@@ -414,7 +414,7 @@ def test_it_is_told_in_80_columns_and_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("since", ["soon", "7x", "-1d"])
-def test_a_slip_is_a_sentence(tmp_path: Path, since: str) -> None:
+def test_stats_command_with_an_invalid_period_is_refused(tmp_path: Path, since: str) -> None:
     done = CliRunner().invoke(main, ["stats", "--home", str(tmp_path), "--since", since])
     assert done.exit_code == 1
     assert "is not a duration; write it like" in done.output

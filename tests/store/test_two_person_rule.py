@@ -61,7 +61,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
 
 
 @pytest.mark.parametrize("answer", [approve(), OTHER, respond("done by hand")], ids=["approve", "edit", "respond"])
-async def test_the_second_who_says_the_same_decides(room: Room, answer: Answer) -> None:
+async def test_second_equal_approval_decides(room: Room, answer: Answer) -> None:
     review = await room.ask()
     words = {"approve": ("1 of 2 approvals, by ann", "approved"), "edit": ("1 of 2 edits, by ann", "edited")}
     begun, done = words.get(answer.kind, ("1 of 2 answers, by ann", "answered"))
@@ -76,7 +76,7 @@ async def test_the_second_who_says_the_same_decides(room: Room, answer: Answer) 
     assert found.row.decided == f"{done} with ann by bob"
 
 
-async def test_the_same_person_counts_once(room: Room) -> None:
+async def test_same_person_counts_once(room: Room) -> None:
     review = await room.ask()
     await room.say(room.ann, review, approve())
     for name in ("ann", "Ann", " ann "):
@@ -85,7 +85,7 @@ async def test_the_same_person_counts_once(room: Room) -> None:
     assert await room.told(review) == "1 of 2 approvals, by ann"
 
 
-async def test_one_person_in_two_spellings_counts_once(room: Room) -> None:
+async def test_person_in_two_spellings_counts_once(room: Room) -> None:
     review = await room.ask()
     upper, lower = (Inbox(room.store, name, grace_s=60) for name in ("Åsa", "a\u030asa"))
     await room.say(upper, review, approve())
@@ -96,7 +96,7 @@ async def test_one_person_in_two_spellings_counts_once(room: Room) -> None:
         await lower.reviews.undo(review)
 
 
-async def test_a_name_that_ends_with_anothers_name_is_not_that_person(room: Room) -> None:
+async def test_name_that_ends_with_another_name_is_a_different_person(room: Room) -> None:
     review = await room.ask(1)
     assert await room.say(Inbox(room.store, "carl by ann", grace_s=60), review, approve()) is DECIDED
     row = (await room.ann.reviews.get(review)).row
@@ -108,7 +108,7 @@ async def test_a_name_that_ends_with_anothers_name_is_not_that_person(room: Room
         await room.ann.reviews.undo(review)
 
 
-async def test_one_is_enough_to_refuse_it(room: Room) -> None:
+async def test_rejection_by_one_person_decides(room: Room) -> None:
     review, begun = await room.ask(), await room.ask()
     assert await room.say(room.ann, review, reject("no")) is DECIDED
     await room.say(room.ann, begun, approve())
@@ -117,7 +117,7 @@ async def test_one_is_enough_to_refuse_it(room: Room) -> None:
     assert await room.told(begun) == "", "who refused it speaks for it no more"
 
 
-async def test_different_words_stand_side_by_side_until_one_has_its_second(room: Room) -> None:
+async def test_different_approvals_wait_until_one_has_a_second(room: Room) -> None:
     review = await room.ask()
     await room.say(room.ann, review, approve())
     assert await room.say(room.bob, review, OTHER) is OPEN
@@ -127,13 +127,13 @@ async def test_different_words_stand_side_by_side_until_one_has_its_second(room:
     assert await room.told(review) == "edited with bob by carl"
 
 
-async def test_an_edit_into_what_was_proposed_is_the_same_as_an_approval(room: Room) -> None:
+async def test_edit_into_the_proposal_counts_as_approval(room: Room) -> None:
     review = await room.ask()
     await room.say(room.ann, review, Answer(DecisionKind.EDIT, seed.mail().args))
     assert await room.say(room.bob, review, approve()) is DECIDED
 
 
-async def test_who_changes_their_mind_has_said_only_the_last(room: Room) -> None:
+async def test_changed_approval_replaces_the_earlier_one(room: Room) -> None:
     review = await room.ask()
     await room.say(room.ann, review, approve())
     await room.say(room.ann, review, OTHER)
@@ -142,7 +142,7 @@ async def test_who_changes_their_mind_has_said_only_the_last(room: Room) -> None
     assert await room.say(room.bob, review, OTHER) is DECIDED
 
 
-async def test_what_one_said_can_be_taken_back_until_it_is_decided(room: Room) -> None:
+async def test_approval_can_be_undone_until_the_second_decides(room: Room) -> None:
     review = await room.ask()
     await room.say(room.ann, review, approve())
     with pytest.raises(Refused, match="nothing of yours to take back: nothing is decided"):
@@ -164,7 +164,7 @@ async def test_what_one_said_can_be_taken_back_until_it_is_decided(room: Room) -
     ]  # fmt: skip
 
 
-async def test_of_several_actions_each_has_what_it_needs(room: Room) -> None:
+async def test_batch_with_different_reviewer_counts_decides_each_action(room: Room) -> None:
     review = await room.ask(2, 1, 2)
     assert await room.say(room.ann, review, approve(), approve(), approve()) is OPEN
     assert await room.told(review) == "1 of 3 decided; 1 of 2 approvals, by ann"
@@ -175,7 +175,7 @@ async def test_of_several_actions_each_has_what_it_needs(room: Room) -> None:
     assert await room.told(review) == "approved with ann by bob"
 
 
-async def test_all_of_it_may_be_said_again_where_something_is_new(room: Room) -> None:
+async def test_batch_can_be_decided_again_when_one_answer_is_new(room: Room) -> None:
     review = await room.ask(2, 2)
     await room.say(room.ann, review, approve())
     await room.say(room.bob, review, approve())
@@ -186,7 +186,7 @@ async def test_all_of_it_may_be_said_again_where_something_is_new(room: Room) ->
     assert await room.say(room.bob, review, approve(), slot=1) is DECIDED
 
 
-async def test_a_new_word_opens_again_what_was_decided_of_a_review_that_is_open(room: Room) -> None:
+async def test_new_answer_reopens_a_decided_action_of_an_open_review(room: Room) -> None:
     review = await room.ask(2, 1)
     await room.say(room.ann, review, approve())
     await room.say(room.bob, review, approve())
@@ -197,7 +197,7 @@ async def test_a_new_word_opens_again_what_was_decided_of_a_review_that_is_open(
     assert await room.say(room.bob, review, approve()) is DECIDED
 
 
-async def test_taking_back_leaves_what_another_has_decided_with_it(room: Room) -> None:
+async def test_undo_keeps_actions_another_person_decided_with(room: Room) -> None:
     review = await room.ask(2, 2)
     await room.say(room.ann, review, approve(), approve())
     await room.say(room.bob, review, approve())
@@ -207,7 +207,7 @@ async def test_taking_back_leaves_what_another_has_decided_with_it(room: Room) -
     assert [one.slot for one in await room.ann.reviews.endorsements(review)] == [0]
 
 
-async def test_the_claim_of_the_first_is_over_with_their_word(room: Room) -> None:
+async def test_first_approval_ends_the_claim(room: Room) -> None:
     review = await room.ask()
     await room.ann.reviews.claim(review)
     with pytest.raises(Refused, match="ann has review"):
@@ -225,7 +225,7 @@ async def statement(room: Room, review: int, action: Action, answer: Answer, act
     return int(await record(room.store, review, action, answer, actor))
 
 
-async def test_the_statement_itself_stores_no_approval_that_one_person_gives(room: Room) -> None:
+async def test_store_refuses_an_approval_by_one_person_alone(room: Room) -> None:
     review = await room.ask()
     (action,) = (await room.ann.reviews.get(review)).actions
     for actor in ("ann", "policy:letters", "timeout:letters"):
@@ -243,7 +243,7 @@ async def test_the_statement_itself_stores_no_approval_that_one_person_gives(roo
     assert await statement(room, review, action, approve(), "bob") == 1
 
 
-async def test_an_action_that_changed_under_the_reader_is_not_endorsed(room: Room) -> None:
+async def test_approval_of_a_changed_action_is_refused(room: Room) -> None:
     review = await room.ask()
     found = await room.ann.reviews.get(review)
     await room.store.write("UPDATE actions SET digest = 'another' WHERE review = ?", (review,))
@@ -252,7 +252,7 @@ async def test_an_action_that_changed_under_the_reader_is_not_endorsed(room: Roo
     assert await room.ann.reviews.endorsements(review) == []
 
 
-async def test_of_two_at_once_one_begins_and_the_other_decides(room: Room) -> None:
+async def test_two_approvals_at_once_decide_once(room: Room) -> None:
     for number in range(10):
         review = await room.ask()
         crowd = [room.ann, room.bob] * 3
@@ -287,7 +287,7 @@ async def act(who: Inbox, found: Review, what: Answer | str | None, slot: int) -
 
 @examples(0.4)
 @given(steps=st.lists(AT_ONCE, min_size=1, max_size=8), slots=st.integers(1, 2), only_ann=st.booleans())
-def test_no_order_of_things_lets_one_person_alone_let_it_through(steps: Any, slots: int, only_ann: bool) -> None:
+def test_no_sequence_of_verbs_lets_one_person_approve_alone(steps: Any, slots: int, only_ann: bool) -> None:
     async def work() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "hitl.db"
@@ -320,7 +320,7 @@ async def _by_two(room: Room, review: int) -> None:
     assert (found.row.state is DECIDED) == (not found.undecided)
 
 
-async def test_two_at_the_command_line_let_an_agent_act(new_sandbox: SandboxFactory) -> None:
+async def test_decide_commands_of_two_people_let_the_agent_act(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)
     sandbox.start()
@@ -345,7 +345,7 @@ async def test_two_at_the_command_line_let_an_agent_act(new_sandbox: SandboxFact
         assert [did["did"] for did in ann.effects(run)] == ["send"]
 
 
-async def test_of_a_crowd_of_processes_two_people_decide_once(new_sandbox: SandboxFactory) -> None:
+async def test_decide_commands_of_many_processes_decide_once(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)
     async with open_reviewer(sandbox) as ann:
@@ -360,7 +360,7 @@ async def test_of_a_crowd_of_processes_two_people_decide_once(new_sandbox: Sandb
         assert {decision.actor, endorsed.actor} == {"ann", "bob"}
 
 
-async def test_what_may_have_run_once_needs_two_people_again(new_sandbox: SandboxFactory) -> None:
+async def test_repeated_review_needs_two_people_again(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text(TWO)
     async with open_reviewer(sandbox) as ann:
@@ -380,7 +380,7 @@ async def test_what_may_have_run_once_needs_two_people_again(new_sandbox: Sandbo
         assert [did["did"] for did in ann.effects(run)] == ["send"]
 
 
-async def test_a_rule_that_wants_two_people_lets_nothing_go_on_by_itself(new_sandbox: SandboxFactory) -> None:
+async def test_rule_that_needs_two_people_never_acts_automatically(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text('spot_check = 0\n[[rule]]\nname = "moves"\ntool = "move"\nreviewers = 2\n')
     async with open_reviewer(sandbox) as ann:

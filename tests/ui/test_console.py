@@ -28,7 +28,7 @@ def cursor(console: ConsoleDriver) -> int | None:
     return console.app.query_one(QueueList).cursor
 
 
-async def test_an_arrival_moves_nothing(start_console: StartConsole) -> None:
+async def test_arrival_of_reviews_moves_neither_cursor_nor_list(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("j", "j")
         here, top = cursor(console), console.app.query_one(QueueList).scroll_offset.y
@@ -39,7 +39,7 @@ async def test_an_arrival_moves_nothing(start_console: StartConsole) -> None:
         assert "Queue 39" in console.screen_text()
 
 
-async def test_the_item_stays_in_its_row_when_one_above_leaves(start_console: StartConsole) -> None:
+async def test_item_under_the_cursor_keeps_its_row_when_one_above_leaves(start_console: StartConsole) -> None:
     async with start_console(size=(120, 16)) as console:
         await console.press("G", "k")
         items = console.app.query_one(QueueList)
@@ -51,7 +51,7 @@ async def test_the_item_stays_in_its_row_when_one_above_leaves(start_console: St
         assert items.order.place(cursor(console) or 0) * 2 - items.scroll_offset.y == row
 
 
-async def test_a_huge_payload_is_reached_to_its_last_character(start_console: StartConsole) -> None:
+async def test_huge_payload_can_be_read_to_its_last_character(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         args = {"blob": "x" * 300_000 + "!", "lines": "\n".join(f"line {n}" for n in range(20_000)) + "\nlast of all"}
         await seed.add_waiting_run(
@@ -64,7 +64,7 @@ async def test_a_huge_payload_is_reached_to_its_last_character(start_console: St
         assert "last of all" in console.screen_text()
 
 
-async def test_agent_text_is_never_markup_or_control(start_console: StartConsole) -> None:
+async def test_agent_text_is_never_markup_or_control_sequence(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         odd = seed.ODD.replace("\ud83d", "")
         named = seed.pause(
@@ -84,7 +84,7 @@ async def test_agent_text_is_never_markup_or_control(start_console: StartConsole
         assert "[red]markup[/]" in console.screen_text()
 
 
-async def test_one_pane_shows_before_it_decides(start_console: StartConsole) -> None:
+async def test_approve_in_one_pane_shows_the_review_first(start_console: StartConsole) -> None:
     async with start_console(size=(80, 24)) as console:
         await console.press("a")
         assert await console.decisions_of(console.review_ids[0]) == []
@@ -96,7 +96,7 @@ async def test_one_pane_shows_before_it_decides(start_console: StartConsole) -> 
         assert "run_sql" in console.screen_text()
 
 
-async def test_too_small(start_console: StartConsole) -> None:
+async def test_terminal_that_is_too_small_shows_the_needed_size(start_console: StartConsole) -> None:
     async with start_console(size=(50, 12)) as console:
         assert "60×16" in console.screen_text()
         await console.pilot.resize_terminal(100, 30)
@@ -110,7 +110,7 @@ async def test_empty_queue_says_what_to_do(start_console: StartConsole) -> None:
         assert "Nothing waits" in seen and "mail_assistant" in seen and "agent · writing" in seen
 
 
-async def test_loading_and_broken_projects(start_console: StartConsole) -> None:
+async def test_projects_that_load_or_are_broken_are_listed(start_console: StartConsole) -> None:
     pool = NoWorkers()
     pool.labels, pool.targets, pool.alive = ("other",), ("/srv/other",), 1
     async with start_console("empty", pool=pool) as console:
@@ -123,7 +123,7 @@ async def test_loading_and_broken_projects(start_console: StartConsole) -> None:
         assert "other cannot be loaded: no langgraph.json there" in console.screen_text()
 
 
-async def test_launch(start_console: StartConsole) -> None:
+async def test_launch_with_text_adds_a_run(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "enter", *"Answer Ann", "enter")
         run = await console.store.one("SELECT agent, title, input FROM runs")
@@ -131,7 +131,7 @@ async def test_launch(start_console: StartConsole) -> None:
         assert "is queued" in console.screen_text()
 
 
-async def test_launch_with_json_kept_on_error(start_console: StartConsole) -> None:
+async def test_launch_with_invalid_json_keeps_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "down", "enter")
         area = console.app.screen.query_one("#json", JsonArea)
@@ -153,7 +153,7 @@ async def test_broken_agent_shows_why(start_console: StartConsole) -> None:
         assert "✗ wrecked" in console.screen_text() and "import nope" in console.screen_text() and "[bold]nope[/]" in console.screen_text()
 
 
-async def test_worker_died(start_console: StartConsole) -> None:
+async def test_dead_worker_is_reported(start_console: StartConsole) -> None:
     pool = NoWorkers()
     pool.labels, pool.alive = ("other",), 0
     async with start_console("empty", pool=pool) as console:
@@ -162,7 +162,7 @@ async def test_worker_died(start_console: StartConsole) -> None:
         assert "was ended by SIGKILL" in console.screen_text() and "✗ down" in console.screen_text()
 
 
-async def test_runs(start_console: StartConsole) -> None:
+async def test_runs_view_lists_shows_and_retries_runs(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "j")
         assert "smtp.connect()" in console.screen_text() and "[bold]refused[/]" in console.screen_text()
@@ -175,7 +175,7 @@ async def test_runs(start_console: StartConsole) -> None:
 
 
 @pytest.mark.parametrize("view", ["runs", "history", "insights", "policy", "lessons"])
-async def test_rows_that_change_while_a_view_is_mounted_do_no_harm(start_console: StartConsole, view: str) -> None:
+async def test_view_mounted_while_rows_change_shows_them(start_console: StartConsole, view: str) -> None:
     async with start_console("runs") as console:
         changes = Changes(await console.bob.revision(), [], [])
         opening = asyncio.ensure_future(console.app.action_show(view))
@@ -188,7 +188,7 @@ async def test_rows_that_change_while_a_view_is_mounted_do_no_harm(start_console
         assert console.app.is_running
 
 
-async def test_run_log(start_console: StartConsole) -> None:
+async def test_run_log_is_shown_without_control_sequences(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         console.home.run_log(5).write_text("x" * 300_000 + "\n\x1b[31mthe end\n")
         await console.press("f2", "]", "]", "]", "enter", "G")
@@ -197,13 +197,13 @@ async def test_run_log(start_console: StartConsole) -> None:
         assert "⟨U+001B⟩[31mthe end" in console.screen_text()
 
 
-async def test_from_a_waiting_run_to_its_review(start_console: StartConsole) -> None:
+async def test_enter_on_a_waiting_run_opens_its_review(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("f2", "G", "enter")
         assert cursor(console) == console.review_ids[0] and "Dear Ann" in console.screen_text()
 
 
-async def test_filter(start_console: StartConsole) -> None:
+async def test_filter_limits_the_queue_until_cleared(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"planner", "enter")
         assert len(console.app.query_one(QueueList).order) == 3 and "3 of 9" in console.screen_text()
@@ -211,7 +211,7 @@ async def test_filter(start_console: StartConsole) -> None:
         assert len(console.app.query_one(QueueList).order) == 9
 
 
-async def test_own_keys(start_console: StartConsole) -> None:
+async def test_rebound_key_replaces_the_default(start_console: StartConsole) -> None:
     async with start_console(settings=Settings(keys={"approve": "y"})) as console:
         assert "y approve" in console.screen_text()
         await console.press("a")
@@ -223,18 +223,18 @@ async def test_own_keys(start_console: StartConsole) -> None:
 @pytest.mark.parametrize(
     ("keys", "why"), [({"nope": "y"}, "no command"), ({"approve": "e"}, "given to"), ({"approve": ""}, "names no key")]
 )
-def test_bad_keys(keys: dict[str, str], why: str) -> None:
+def test_invalid_key_settings_are_refused(keys: dict[str, str], why: str) -> None:
     with pytest.raises(BadHome, match=why):
         read_keymap(keys)
 
 
-async def test_bad_theme(start_console: StartConsole) -> None:
+async def test_unknown_theme_is_refused(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         with pytest.raises(BadHome, match="no theme 'nope'"):
             HitlApp(opens(Inbox(console.store, "x")), Settings(theme="nope"), NoWorkers(), console.home)
 
 
-async def test_every_command_is_declared_explained_and_in_the_help(start_console: StartConsole) -> None:
+async def test_every_command_has_a_description_and_is_in_the_help(start_console: StartConsole) -> None:
     assert len({c.id for c in COMMANDS}) == len(COMMANDS) and all(c.about.endswith(".") for c in COMMANDS)
     shown = "\n".join(line.text for line in help_lines({}))
     assert all(command.id in shown and command.about in shown for command in COMMANDS)
@@ -243,13 +243,13 @@ async def test_every_command_is_declared_explained_and_in_the_help(start_console
         assert "Let the call run as it is shown." in console.screen_text()
 
 
-async def test_palette_has_our_commands(start_console: StartConsole) -> None:
+async def test_palette_lists_our_commands(start_console: StartConsole) -> None:
     async with start_console() as console:
         titles = {command.title for command in console.app.get_system_commands(console.app.screen)}
         assert {"approve", "new run", "restart worker"} <= titles
 
 
-async def test_restart(start_console: StartConsole) -> None:
+async def test_restart_command_restarts_the_worker(start_console: StartConsole) -> None:
     class Counting(NoWorkers):
         count = 0
 
@@ -262,7 +262,7 @@ async def test_restart(start_console: StartConsole) -> None:
         assert pool.count == 1
 
 
-async def test_texts_keep_their_place_when_the_terminal_changes(start_console: StartConsole) -> None:
+async def test_scroll_position_is_kept_when_the_terminal_is_resized(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         args = {"lines": "\n".join(f"row {n} " + "word " * 30 for n in range(500))}
         await seed.add_waiting_run(
@@ -279,7 +279,7 @@ async def test_texts_keep_their_place_when_the_terminal_changes(start_console: S
         assert abs(int(first) - int(again)) <= 1
 
 
-async def test_a_line_is_never_cut_at_the_scrollbar(start_console: StartConsole) -> None:
+async def test_lines_wrap_before_the_scrollbar(start_console: StartConsole) -> None:
     async with start_console("empty", size=(80, 24)) as console:
         text = "I am sorry that you had to ask twice. We received your payment of 248.00 EUR on 28 October.\n" * 30
         await seed.add_waiting_run(
@@ -293,7 +293,7 @@ async def test_a_line_is_never_cut_at_the_scrollbar(start_console: StartConsole)
             assert set(words) <= {*text.split(), "a"}
 
 
-async def test_a_result_is_read_as_a_conversation(start_console: StartConsole) -> None:
+async def test_result_with_messages_is_shown_as_a_conversation(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         said = [
             {"role": "user", "text": "tidy", "name": "", "calls": [], "failed": False},
@@ -306,7 +306,7 @@ async def test_a_result_is_read_as_a_conversation(start_console: StartConsole) -
         assert "outbox/new" in console.screen_text() and 'send(to="x")' in console.screen_text() and '"role"' not in console.screen_text()
 
 
-async def test_a_run_says_what_its_launch_asked_for(start_console: StartConsole) -> None:
+async def test_run_shows_its_launch_options(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         options = RunOptions(gates_before=("tools", "publish"), gates_after=("*",), time_limit_s=90)
         await console.bob.runs.launch("mail_assistant", text="tidy", options=options)

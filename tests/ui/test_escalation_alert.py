@@ -35,7 +35,7 @@ def escalate(home: Home, review: int, to: str) -> None:
     on(home, lambda store: Inbox(store, "bob").reviews.escalate(review, to, "look\x1b]9;evil\x07 at it"))
 
 
-def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
+def test_escalation_rings_the_bell_and_sends_a_terminal_notification(tmp_path: Path) -> None:
     home = Home(tmp_path).prepare()
     policy = home.path / "policy.toml"
     policy.write_text(POLICY)
@@ -66,7 +66,7 @@ def test_the_bell_and_the_terminals_own_notice(tmp_path: Path) -> None:
         assert b"red" in screen.before and b"evil" in screen.before and screen.before.decode().isprintable()
 
 
-async def test_each_is_said_once_and_only_to_whom_it_concerns(start_console: StartConsole) -> None:
+async def test_escalation_alerts_its_recipients_once(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.bob.reviews.escalate(ann.review_ids[MAIL], "", "somebody look")
         await ann.settle()
@@ -78,7 +78,7 @@ async def test_each_is_said_once_and_only_to_whom_it_concerns(start_console: Sta
         assert ann.notifications().count("to anybody by bob") == 1 and "eve" not in ann.notifications() and bob.notifications() == ""
 
 
-async def test_a_groups_people_are_those_of_the_reviews_own_project(start_console: StartConsole, tmp_path: Path) -> None:
+async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(start_console: StartConsole, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "policy.toml").write_text(POLICY)

@@ -37,7 +37,7 @@ async def filled(console: ConsoleDriver) -> list[int]:
     return made
 
 
-async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(start_console: StartConsole) -> None:
+async def test_history_lists_decisions_newest_first_and_opens_them(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f3")
@@ -59,7 +59,7 @@ async def test_what_was_decided_is_there_newest_first_and_opened_as_it_was(start
         assert "undone at" in text(console, "#history-text")
 
 
-async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(start_console: StartConsole) -> None:
+async def test_history_is_filtered_while_typing_and_escape_restores_it(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f3", "slash", *"agent:mail* decided:rejec")
@@ -76,7 +76,7 @@ async def test_it_is_searched_while_one_types_and_escape_takes_the_filter_back(s
         await console.until_shown("no decision matches")
 
 
-async def test_what_is_decided_and_taken_back_meanwhile_is_shown(start_console: StartConsole) -> None:
+async def test_history_follows_new_and_undone_decisions(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("f3")
         assert "No decisions yet." in console.screen_text()
@@ -90,7 +90,7 @@ async def test_what_is_decided_and_taken_back_meanwhile_is_shown(start_console: 
         await console.until_shown("approved by you · undone")
 
 
-async def test_it_reads_on_as_one_scrolls(start_console: StartConsole) -> None:
+async def test_history_loads_more_when_scrolled(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await seed.add_many_reviews(console.store, 300)
         await console.store.db.execute(
@@ -107,7 +107,7 @@ async def test_it_reads_on_as_one_scrolls(start_console: StartConsole) -> None:
         assert items.cursor == items.order.at(299) == 1 and len(items.rows) <= 400
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(start_console: StartConsole) -> None:
+async def test_history_on_a_small_screen_opens_a_decision_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
         await console.press("f3")
@@ -118,7 +118,7 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_decision(start_con
         assert listed(console)[1] == "run_sql" and view(console).items.cursor == view(console).items.order.at(1)
 
 
-async def test_a_decision_that_is_not_there_is_a_sentence(start_console: StartConsole) -> None:
+async def test_history_of_an_unknown_decision_is_refused(start_console: StartConsole) -> None:
     async with start_console("") as console:
         with pytest.raises(Refused, match="there is no decision 99"):
             await console.bob.history.get(99)

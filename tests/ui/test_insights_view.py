@@ -73,7 +73,7 @@ async def filled(console: ConsoleDriver) -> None:
     await console.until_shown("Insights  30 days")
 
 
-async def test_what_was_decided_is_counted_for_everything_and_each_group(start_console: StartConsole) -> None:
+async def test_insights_count_decisions_overall_and_per_group(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         first = time.time() // DAY * DAY - 30 * DAY
@@ -95,7 +95,7 @@ async def test_what_was_decided_is_counted_for_everything_and_each_group(start_c
         assert by_name["tool", "issue_refund"].detail == "support_desk" and ("rule", "large refunds") in by_name
 
 
-async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_and_the_period(start_console: StartConsole) -> None:
+async def test_insights_cursor_skips_headings_and_keys_switch_figures_and_period(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         assert on(console) == "Overall"
@@ -117,7 +117,7 @@ async def test_the_cursor_passes_headings_by_and_keys_turn_plots_into_numbers_an
         assert "decisions in total" in text(console)
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(start_console: StartConsole) -> None:
+async def test_insights_on_a_small_screen_open_figures_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
         await console.press("j", "enter")
@@ -128,7 +128,7 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_figures(start_cons
         assert on(console) == "mail_assistant" and view(console).items.has_focus
 
 
-async def test_next_to_nothing_is_said_to_be_not_enough_and_more_comes_in_by_itself(start_console: StartConsole) -> None:
+async def test_insights_with_too_little_data_say_so_and_update_themselves(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("f4")
         await console.until_shown("No person has decided anything yet.", "F1", "which arguments are edited")
@@ -147,7 +147,7 @@ def believed(stated: float, count: int, good: int) -> ConfidenceBin:
     return ConfidenceBin(count, stated * count, stated * stated * count, good, stated * good)
 
 
-def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
+def test_calibration_names_its_error_and_a_supported_threshold() -> None:
     bins = [believed(0.42, 40, 18), believed(0.72, 60, 30), believed(0.87, 50, 48), believed(0.93, 48, 47)]
     told = said(calibration_lines(Calibration(bins, brier(bins), calibration_error(bins), 0.87), MONTH, FRAME))
     assert "198 decisions in the last 30 days with a stated confidence" in told
@@ -161,7 +161,7 @@ def test_calibration_says_how_far_to_believe_and_from_where_on() -> None:
     assert "Not enough data" in said(calibration_lines(Calibration([believed(0.5, 1, 1)], 0.25, 0.5, None), MONTH, FRAME))
 
 
-def test_fatigue_is_said_calmly_and_by_name() -> None:
+def test_fatigue_is_reported_per_person() -> None:
     known = Times(7.4, 31.0)
     careful = Reader("ann", Pace(50, 2, 0), known, 14.2, 0.8, 3, 3)
     hasty = Reader("bob", Pace(50, 40, 7), known, 1.9, 0.99, 5, 3)
@@ -176,7 +176,7 @@ def test_fatigue_is_said_calmly_and_by_name() -> None:
     assert "Not enough data" in said(fatigue_lines([], FRAME))
 
 
-def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
+def test_reasons_are_plain_text_sorted_by_frequency() -> None:
     of = Figures("x", Rates(1, 1, 1, 0), Times(None, None), Times(None, None), (), [("\x1b[31mto", 1)],
                  [(f"reason {number}\n[red]", 9 - number) for number in range(9)])  # fmt: skip
     now = Statistics(0, 3, 0, of, (), (), (), (), Calibration((), None, None, None), ())
@@ -189,11 +189,11 @@ def test_what_people_wrote_is_only_words_and_the_least_is_listed_last() -> None:
     ("share", "told"),
     [(None, "–"), (0.0, "0 %"), (0.001, "<1 %"), (0.5, "50 %"), (0.994, "99 %"), (0.9999, ">99 %"), (1.0, "100 %")],
 )
-def test_a_share_is_neither_all_nor_nothing_unless_it_is(share: float | None, told: str) -> None:
+def test_percent_rounds_to_0_or_100_only_when_exact(share: float | None, told: str) -> None:
     assert percent(share) == told
 
 
-def test_times_are_told_in_one_unit() -> None:
+def test_durations_are_formatted_in_one_unit() -> None:
     assert [measured_duration(seconds) for seconds in (None, 0.0, 0.44, 9.94, 9.96, 59.0, 90.0, 3600.0, 40 * DAY)] == [
         "–", "0.0 s", "0.4 s", "9.9 s", "10 s", "59 s", "1.5 m", "1.0 h", "40 d",
     ]  # fmt: skip
@@ -203,14 +203,14 @@ def test_times_are_told_in_one_unit() -> None:
 
 
 @given(st.floats(0, 1), st.integers(1, 80))
-def test_a_bar_fills_its_cells_and_what_is_not_nothing_is_seen(share: float, cells: int) -> None:
+def test_bar_fills_its_cells_and_shows_any_positive_share(share: float, cells: int) -> None:
     drawn, left = bar(share, cells)
     assert len(drawn) + len(left) == cells
     assert bool(drawn) == (share > 0) and (share < 1 or not left)
 
 
 @given(st.lists(st.none() | st.floats(0, 1e6), min_size=1, max_size=200), st.integers(10, 150), st.integers(1, 9))
-def test_columns_are_even_and_the_highest_is_full(values: list[float | None], room: int, height: int) -> None:
+def test_columns_have_equal_width_and_the_highest_is_full(values: list[float | None], room: int, height: int) -> None:
     top, cells = top_of([value for value in values if value]), column_cells(len(values), room)
     rows = list(columns(values, top, cells, height))
     assert len(rows) == height and {len(row) for row in rows} == {len(values) * cells}
@@ -219,7 +219,7 @@ def test_columns_are_even_and_the_highest_is_full(values: list[float | None], ro
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=20), st.integers(8, 60), st.integers(2, 20))
-def test_every_point_is_on_its_plane(places: list[tuple[float, float, float]], cells: int, height: int) -> None:
+def test_scatter_plot_contains_every_point(places: list[tuple[float, float, float]], cells: int, height: int) -> None:
     made = [Point(x, sorted(ys)[0], sorted(ys)[0], sorted(ys)[1], ("●", "accent")) for x, *ys in places]
     rows = list(plane(made, cells, height))
     assert len(rows) == height and all(len(row) == cells for row in rows)
@@ -227,7 +227,7 @@ def test_every_point_is_on_its_plane(places: list[tuple[float, float, float]], c
 
 
 @given(st.sets(st.integers(0, 1200), min_size=2, max_size=90), st.integers(12, 120))
-def test_a_trend_loses_no_decision_and_has_room(days: set[int], room: int) -> None:
+def test_trend_counts_every_decision_within_its_width(days: set[int], room: int) -> None:
     spans = [TrendPoint(day * DAY, Rates(day % 5, 1), float(day)) for day in sorted(days)]
     trend = trend_of(spans, room)
     assert trend is not None and len(trend.steps) <= room

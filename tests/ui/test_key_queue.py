@@ -21,14 +21,14 @@ async def burst(console: ConsoleDriver, *keys: str) -> None:
     await console.settle()
 
 
-async def test_new_run_in_one_burst(start_console: StartConsole) -> None:
+async def test_new_run_typed_in_one_burst_is_launched(start_console: StartConsole) -> None:
     async with start_console() as console:
         await burst(console, "n", *"answer Ann", "enter")
         assert await console.store.one("SELECT title FROM runs ORDER BY id DESC LIMIT 1") == ("answer Ann",)
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
-async def test_letters_over_the_list_of_agents_go_into_the_text(start_console: StartConsole) -> None:
+async def test_letters_typed_on_the_agent_list_go_into_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n")
         assert "the task; enter starts the run" in console.screen_text()
@@ -39,7 +39,7 @@ async def test_letters_over_the_list_of_agents_go_into_the_text(start_console: S
         assert await console.store.one("SELECT agent, title FROM runs") == ("sql_steward", "clean up the customers")
 
 
-async def test_agents_appear_while_the_dialog_is_open(start_console: StartConsole) -> None:
+async def test_agents_found_while_the_dialog_is_open_are_listed(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.store.db.execute("DELETE FROM agents")
         await console.press("n", *"tidy")
@@ -51,35 +51,35 @@ async def test_agents_appear_while_the_dialog_is_open(start_console: StartConsol
         assert await console.store.one("SELECT agent, title FROM runs") == ("mail_assistant", "tidy up")
 
 
-async def test_reject_in_one_burst(start_console: StartConsole) -> None:
+async def test_reject_typed_in_one_burst_rejects_with_the_reason(start_console: StartConsole) -> None:
     async with start_console() as console:
         await burst(console, "r", *"nay a", "enter")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "nay a")]
         assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
 
 
-async def test_filter_in_one_burst_decides_nothing(start_console: StartConsole) -> None:
+async def test_filter_typed_in_one_burst_decides_nothing(start_console: StartConsole) -> None:
     async with start_console() as console:
         await burst(console, "slash", *"planner", "enter")
         assert "3 of 9" in console.screen_text()
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
-async def test_two_new_runs_are_not_opened_by_two_keys(start_console: StartConsole) -> None:
+async def test_new_run_key_pressed_twice_opens_one_dialog(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await burst(console, "n", "n")
         assert len(console.app.screen_stack) == 2
         assert console.app.screen.query_one("#text", SendArea).text == "n"
 
 
-async def test_arrows_only_turn_the_calls(start_console: StartConsole) -> None:
+async def test_arrows_between_calls_decide_nothing(start_console: StartConsole) -> None:
     async with start_console() as console:
         await go_to(console, DELETE)
         await console.press("h", "l")
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
-async def test_decision_keys_on_an_empty_queue_say_nothing(start_console: StartConsole) -> None:
+async def test_decision_keys_on_an_empty_queue_do_nothing(start_console: StartConsole) -> None:
     async with start_console("runs", size=(80, 24)) as console:
         await console.press("a", "e", "r")
         assert "read it first" not in console.screen_text() and len(console.app.screen_stack) == 1

@@ -43,7 +43,7 @@ async def filled(console: ConsoleDriver) -> list[int]:
     return made
 
 
-async def test_the_rules_are_there_in_order_with_how_often_each_spoke(start_console: StartConsole) -> None:
+async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f5")
@@ -59,7 +59,7 @@ async def test_the_rules_are_there_in_order_with_how_often_each_spoke(start_cons
         assert "2 people to finance · within 1 h 30 m, e" in shown
 
 
-async def test_the_review_under_the_queues_cursor_is_explained_rule_by_rule(start_console: StartConsole) -> None:
+async def test_policy_view_explains_the_review_under_the_queue_cursor(start_console: StartConsole) -> None:
     async with start_console("") as console:
         refund, *_ = await filled(console)
         await console.press("f5")
@@ -79,14 +79,14 @@ async def test_the_review_under_the_queues_cursor_is_explained_rule_by_rule(star
         assert "▶ thresholds matched: its confidence 0.95 is at least 0.9" in text(console, "#walk")
 
 
-async def test_the_call_that_was_chosen_in_the_queue_is_the_one_explained(start_console: StartConsole) -> None:
+async def test_policy_view_explains_the_call_selected_in_the_queue(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("j", "right", "f2", "f5")
         assert "thresholds matched" in text(console, "#walk")
 
 
-async def test_each_entry_is_told_in_full_and_no_secret_with_it(start_console: StartConsole) -> None:
+async def test_policy_view_shows_every_entry_without_secrets(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f5")
@@ -106,7 +106,7 @@ async def test_each_entry_is_told_in_full_and_no_secret_with_it(start_console: S
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
 
-async def test_what_speaks_while_it_is_on_the_screen_is_counted(start_console: StartConsole) -> None:
+async def test_policy_view_updates_match_counts(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f5", "j", "j")
@@ -116,7 +116,7 @@ async def test_what_speaks_while_it_is_on_the_screen_is_counted(start_console: S
         assert "ask 2 times, last 0 s ago" in text(console, "#rule-text")
 
 
-async def test_a_file_that_changes_is_read_again_and_the_cursor_stays_with_its_rule(start_console: StartConsole) -> None:
+async def test_policy_view_rereads_a_changed_file_and_keeps_the_cursor_on_its_rule(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f5", "j", "j")
@@ -135,7 +135,7 @@ async def test_a_file_that_changes_is_read_again_and_the_cursor_stays_with_its_r
         assert "when it arrived: asks: rule 'large refunds' says ask" in text(console, "#walk")
 
 
-async def test_a_broken_file_says_what_is_wrong_and_that_everything_asks(start_console: StartConsole) -> None:
+async def test_policy_view_of_a_broken_file_shows_the_problems(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
         await console.press("f5")
@@ -155,7 +155,7 @@ async def test_a_broken_file_says_what_is_wrong_and_that_everything_asks(start_c
         assert "cannot be used" not in console.screen_text()
 
 
-async def test_without_a_policy_there_is_a_page_that_says_what_one_is(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_policy_view_without_a_policy_explains_policies(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
     async with start_console() as console:
         await console.press("f5")
@@ -172,7 +172,9 @@ async def test_without_a_policy_there_is_a_page_that_says_what_one_is(start_cons
         assert "send_email" in console.screen_text()
 
 
-async def test_e_opens_the_file_in_the_editor_and_checks_what_it_left(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_policy_view_edit_key_opens_the_editor_and_checks_the_result(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
     async with start_console("") as console:
@@ -191,7 +193,7 @@ async def test_e_opens_the_file_in_the_editor_and_checks_what_it_left(start_cons
         assert "cannot be started" in console.notifications()
 
 
-async def test_words_of_the_file_and_of_agents_are_only_words(start_console: StartConsole) -> None:
+async def test_policy_view_shows_file_and_agent_text_as_plain_text(start_console: StartConsole) -> None:
     policy = '[[rule]]\nname = "[red]x[/] /y]"\ntool = ["[b]*"]\nwhen = "args.to == \'[/]\'"\noutcome = "ask"\n'
     async with start_console("") as console:
         ruled.write_policy(console.home.path, policy)
@@ -203,7 +205,7 @@ async def test_words_of_the_file_and_of_agents_are_only_words(start_console: Sta
         assert "args.to == '[/]' is false (args.to is \"\\u001b[31m[/]\")" in " ".join(text(console, "#walk").split())
 
 
-async def test_a_small_screen_shows_the_list_and_on_enter_the_details(start_console: StartConsole) -> None:
+async def test_policy_view_on_a_small_screen_opens_details_on_enter(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
         await console.press("f5")
@@ -214,7 +216,7 @@ async def test_a_small_screen_shows_the_list_and_on_enter_the_details(start_cons
         assert view(console).items.cursor == 1
 
 
-async def test_with_an_empty_queue_nothing_is_explained(start_console: StartConsole) -> None:
+async def test_policy_view_with_an_empty_queue_explains_nothing(start_console: StartConsole) -> None:
     async with start_console("") as console:
         ruled.write_policy(console.home.path)
         await console.press("f5")

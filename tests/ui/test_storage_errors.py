@@ -12,7 +12,9 @@ from tests.ui.conftest import StartConsole
 from tests.ui.homes import seed
 
 
-async def test_a_database_that_is_held_by_another_program(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_locked_database_is_reported_and_work_continues_after_release(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with start_console() as console:
         monkeypatch.setattr(connection, "BUSY_S", 1.5)
         holder = sqlite3.connect(console.home.database, isolation_level=None)
@@ -28,7 +30,7 @@ async def test_a_database_that_is_held_by_another_program(start_console: StartCo
         assert await console.decisions_of(console.review_ids[0]) == [(0, "approve", None, None)]
 
 
-async def test_a_launch_while_the_database_is_held_keeps_the_text(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_launch_while_the_database_is_locked_keeps_the_text(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console("empty") as console:
         monkeypatch.setattr(connection, "BUSY_S", 0.1)
         await console.press("n")
@@ -45,7 +47,7 @@ async def test_a_launch_while_the_database_is_held_keeps_the_text(start_console:
         assert await console.store.one("SELECT title FROM runs") == ("tidy up",)
 
 
-async def test_a_table_that_is_gone_and_comes_back(start_console: StartConsole) -> None:
+async def test_missing_table_is_reported_and_work_continues_when_restored(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.store.db.execute("ALTER TABLE runs RENAME TO gone")
         await console.pilot.press("j", "j", "f2")

@@ -29,7 +29,7 @@ async def second(console: ConsoleDriver, grace_s: float = 0.0) -> AsyncIterator[
             yield bob
 
 
-async def test_one_wins_and_the_other_is_told(start_console: StartConsole) -> None:
+async def test_two_reviewers_deciding_one_review_gives_one_decision_and_a_notice(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann, grace_s=60) as bob:
         await ann.press("j", "k")
         await bob.press("a")
@@ -49,7 +49,7 @@ async def test_one_wins_and_the_other_is_told(start_console: StartConsole) -> No
         assert await bob.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)] and "✓ approved by ann" in bob.screen_text()
 
 
-async def test_at_the_same_moment(start_console: StartConsole) -> None:
+async def test_two_reviewers_deciding_at_once_gives_one_decision(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.app._updates._turn.acquire()  # ann's screen does not hear of it in time
         await bob.press("a")
@@ -61,7 +61,7 @@ async def test_at_the_same_moment(start_console: StartConsole) -> None:
         assert await ann.store.one("SELECT group_concat(actor) FROM decisions") == ("bob",)
 
 
-async def test_a_decision_elsewhere_under_an_open_dialog(start_console: StartConsole) -> None:
+async def test_decision_by_another_while_a_dialog_is_open_is_shown(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.press("r", *"too early")
         await bob.press("a")
@@ -75,7 +75,7 @@ async def test_a_decision_elsewhere_under_an_open_dialog(start_console: StartCon
         assert await ann.decisions_of(ann.review_ids[SQL]) == []
 
 
-async def test_a_run_cancelled_under_an_open_dialog(start_console: StartConsole) -> None:
+async def test_cancel_by_another_while_a_dialog_is_open_is_shown(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.press("m", *"by hand")
         await bob.press("f2", "G", "ctrl+x", "y")
@@ -87,7 +87,7 @@ async def test_a_run_cancelled_under_an_open_dialog(start_console: StartConsole)
         assert await ann.decisions_of(ann.review_ids[MAIL]) == []
 
 
-async def test_what_was_typed_is_there_again_when_the_other_takes_it_back(start_console: StartConsole) -> None:
+async def test_typed_text_returns_when_the_other_decision_is_undone(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann, grace_s=60) as bob:
         await ann.press("r", *"mine")
         await bob.press("a")

@@ -30,7 +30,7 @@ async def state(console: ConsoleDriver, review: int) -> str:
     return str((await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
 
 
-async def test_undo_after_the_cursor_has_moved_on(start_console: StartConsole) -> None:
+async def test_undo_when_the_cursor_has_moved_on_reopens_the_review(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
         assert cursor(console) == console.review_ids[SQL] and COUNTING.search(console.screen_text())
@@ -43,7 +43,7 @@ async def test_undo_after_the_cursor_has_moved_on(start_console: StartConsole) -
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "no")]
 
 
-async def test_undo_again_takes_back_the_one_before(start_console: StartConsole) -> None:
+async def test_undo_twice_reopens_the_last_two_decisions(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
         await console.until_keys_accepted()
@@ -57,7 +57,7 @@ async def test_undo_again_takes_back_the_one_before(start_console: StartConsole)
         assert "nothing of yours to take back" in console.notifications()
 
 
-async def test_the_decided_item_under_the_cursor_comes_first(start_console: StartConsole) -> None:
+async def test_undo_prefers_the_decided_item_under_the_cursor(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
         await console.until_keys_accepted()
@@ -67,14 +67,14 @@ async def test_the_decided_item_under_the_cursor_comes_first(start_console: Star
         assert [await state(console, console.review_ids[n]) for n in (MAIL, SQL)] == ["open", "decided"]
 
 
-async def test_decided_and_taken_back_in_one_burst(start_console: StartConsole) -> None:
+async def test_approve_and_undo_typed_in_one_burst_are_both_done(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await burst(console, "a", "u", "a")
         assert await state(console, console.review_ids[MAIL]) == "open" and cursor(console) == console.review_ids[MAIL]
         assert await console.store.one("SELECT count(*) FROM decisions WHERE NOT superseded") == (0,)
 
 
-async def test_too_late_is_said(start_console: StartConsole) -> None:
+async def test_undo_when_too_late_is_refused(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("a")
         assert not COUNTING.search(console.screen_text())
@@ -87,7 +87,7 @@ async def test_too_late_is_said(start_console: StartConsole) -> None:
         assert "it was applied" in console.notifications()
 
 
-async def test_the_countdown_counts_and_ends(start_console: StartConsole) -> None:
+async def test_undo_countdown_counts_down_and_ends(start_console: StartConsole) -> None:
     shift = 0.0
     async with start_console(grace_s=60, clock=lambda: time.time() + shift) as console:
         await console.press("a")
@@ -108,7 +108,7 @@ async def until(console: ConsoleDriver, right: Callable[[str], bool]) -> None:
     raise AssertionError(console.screen_text())
 
 
-async def test_a_decided_item_stays_as_long_as_it_can_be_taken_back(start_console: StartConsole) -> None:
+async def test_decided_item_stays_listed_while_undo_is_possible(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
         await console.pilot.pause(2.3)
@@ -120,7 +120,7 @@ async def test_a_decided_item_stays_as_long_as_it_can_be_taken_back(start_consol
         assert cursor(console) == console.review_ids[MAIL] and await state(console, console.review_ids[MAIL]) == "open"
 
 
-async def test_a_batch_decided_in_part(start_console: StartConsole) -> None:
+async def test_undo_of_a_partly_decided_batch_reopens_the_call(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         review = await go_to(console, BATCH)
         await console.press("a")
@@ -139,7 +139,7 @@ async def test_a_batch_decided_in_part(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [] and "decided · " not in console.screen_text()
 
 
-async def test_what_others_decided_is_theirs(start_console: StartConsole) -> None:
+async def test_undo_of_another_persons_decision_is_not_offered(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.bob.reviews.decide(await console.bob.reviews.get(console.review_ids[MAIL]), {0: Answer(DecisionKind.APPROVE)})
         assert "undo" not in await console.until_shown("✓ approved by bob")
@@ -149,7 +149,7 @@ async def test_what_others_decided_is_theirs(start_console: StartConsole) -> Non
         )
 
 
-async def test_an_edit_taken_back_is_still_in_the_editor(start_console: StartConsole) -> None:
+async def test_edit_when_undone_is_kept_in_the_editor(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         edited = '{"to": "x@example.com", "subject": "s", "body": "b"}'
         await console.press("e")
@@ -160,7 +160,7 @@ async def test_an_edit_taken_back_is_still_in_the_editor(start_console: StartCon
         assert json.loads(text(console, "#edit-text")) == json.loads(edited)
 
 
-async def test_undo_in_one_pane(start_console: StartConsole) -> None:
+async def test_undo_in_one_pane_reopens_the_review(start_console: StartConsole) -> None:
     async with start_console(size=(80, 24), grace_s=60) as console:
         await console.press("enter", "a")
         assert "run_sql" in console.screen_text() and COUNTING.search(console.screen_text())
@@ -168,7 +168,7 @@ async def test_undo_in_one_pane(start_console: StartConsole) -> None:
         assert "Dear Ann" in console.screen_text() and await state(console, console.review_ids[MAIL]) == "open"
 
 
-async def test_undo_of_the_last_one_that_waited(start_console: StartConsole) -> None:
+async def test_undo_of_the_last_open_review_reopens_it(start_console: StartConsole) -> None:
     async with start_console("empty", grace_s=60) as console:
         review = await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pauses_of_every_kind()[0][1])
         await console.until_keys_accepted()
@@ -178,7 +178,7 @@ async def test_undo_of_the_last_one_that_waited(start_console: StartConsole) -> 
         assert await state(console, review) == "open" and "Queue 1" in console.screen_text()
 
 
-async def test_a_click_selects_and_a_click_on_a_hint_acts(start_console: StartConsole) -> None:
+async def test_click_selects_an_item_and_click_on_a_key_hint_runs_it(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.pilot.click(QueueList, offset=(8, 4))
         assert cursor(console) == console.review_ids[SQL]

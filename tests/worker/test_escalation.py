@@ -335,7 +335,7 @@ async def test_failed_run_with_a_broken_policy_still_escalates(fresh_reviewer: R
     assert only.next_at is not None
 
 
-async def test_failed_run_review_when_rejected_stays_failed_and_the_next_failure_asks_again(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_review_when_rejected_leaves_the_run_failed(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     await fresh_reviewer.decide(review, reject("the line is dead for good"))
@@ -374,7 +374,7 @@ async def test_failed_run_review_can_be_undone_in_its_grace_time_and_applies_onc
     assert await states(fresh_reviewer, run) == [RunState.QUEUED, "applied"]
 
 
-async def test_without_the_policys_word_a_failure_asks_nobody(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_without_the_policy_setting_opens_no_review(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN)
     run = (await fresh_reviewer.inbox.runs.launch("shaky", given={}))[0]
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -385,7 +385,7 @@ async def test_without_the_policys_word_a_failure_asks_nobody(fresh_reviewer: Re
     )
 
 
-async def test_two_workers_ask_of_a_failure_once(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_with_two_workers_opens_one_review(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     await fresh_reviewer.store.write("UPDATE reviews SET state = 'stale' WHERE id = ?", (review.row.id,))
@@ -401,7 +401,7 @@ async def test_two_workers_ask_of_a_failure_once(fresh_reviewer: Reviewer) -> No
     assert len(await fresh_reviewer.inbox.reviews.escalations(review.row.id + 1)) == 1
 
 
-async def test_repair_leaves_the_review_of_a_failed_run_open(fresh_reviewer: Reviewer) -> None:
+async def test_failed_run_review_stays_open_after_repair(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)
     fresh_reviewer.sandbox.cli("doctor", "--repair", code=None)
@@ -412,7 +412,7 @@ async def test_repair_leaves_the_review_of_a_failed_run_open(fresh_reviewer: Rev
 # Who is told
 
 
-async def test_every_channel_has_one_notice_of_each_escalation(fresh_reviewer: Reviewer) -> None:
+async def test_escalation_queues_one_notice_per_channel(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, GROUPS + CHAIN + '[notify]\ncommand = ["true"]\n')
     run, review = await launch_and_wait(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     clock = Clock()
@@ -441,7 +441,7 @@ async def test_every_channel_has_one_notice_of_each_escalation(fresh_reviewer: R
         ('[[rule]]\nname = "a"\noutcome = "deny"\ndeadline = "1h"\n', 4, "denies, which asks nobody"),
     ],
 )
-def test_check_says_what_cannot_be_meant(new_sandbox: SandboxFactory, text: str, line: int, told: str) -> None:
+def test_policy_check_reports_unusable_recipients(new_sandbox: SandboxFactory, text: str, line: int, told: str) -> None:
     sandbox = new_sandbox("policy")
     path = sandbox.home.path / "policy.toml"
     path.write_text(GROUPS + text)

@@ -112,9 +112,7 @@ def script(folder: Path, text: str) -> list[str]:
     return [sys.executable, "-S", "-E", str(path)]
 
 
-async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
-    at: Callable[[str], Any], hook: Webhook, mails: MailServer
-) -> None:
+async def test_escalation_is_sent_once_by_mail_and_webhook_and_audited(at: Callable[[str], Any], hook: Webhook, mails: MailServer) -> None:
     office = await at(notify(urls=[hook.url, mails.url, hook.url]))
     review = await office.ask()
     await office.escalate(review)
@@ -151,7 +149,7 @@ async def test_mail_and_webhook_get_each_escalation_once_and_the_history_knows(
         ),
     ],
 )
-async def test_no_more_is_said_than_the_policy_lets_out_and_no_agent_forges_a_line(
+async def test_notification_contains_only_allowed_fields_and_no_forged_lines(
     at: Callable[[str], Any], tmp_path: Path, content: str, title: str, lines: list[str]
 ) -> None:
     told = "keys = ('HITL_TITLE', 'HITL_BODY', 'HITL_LINK', 'HITL_REVIEW')\n"
@@ -164,7 +162,7 @@ async def test_no_more_is_said_than_the_policy_lets_out_and_no_agent_forges_a_li
     assert json.loads((tmp_path / "got").read_text()) == [f"{body}\n", title, body, f"hitl-tui show {review}", str(review)]
 
 
-async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at: Callable[[str], Any], hook: Webhook) -> None:
+async def test_failing_webhook_is_retried_with_growing_delays(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url]))
     hook.answers += [500, 503]
     review = await office.ask()
@@ -185,7 +183,7 @@ async def test_a_failing_webhook_is_tried_again_ever_later_until_it_takes_it(at:
     assert [one["kind"] for one in await office.logged("notified", "notify_failed")] == ["notify_failed", "notify_failed", "notified"]
 
 
-async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets(
+async def test_webhook_that_always_fails_is_given_up_without_showing_secrets(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
     office = await at(notify(urls=[hook.url], retries=1))
@@ -207,7 +205,7 @@ async def test_one_that_never_takes_it_is_given_up_and_shown_without_its_secrets
     assert SECRET.encode() not in (tmp_path / "hitl.db").read_bytes()
 
 
-async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothing_else_up(
+async def test_hanging_command_is_killed_with_its_children_and_delays_nothing(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path
 ) -> None:
     hangs = ["sh", "-c", f"sleep 600 & echo $$ $! > {tmp_path}/part; mv {tmp_path}/part {tmp_path}/pids; wait"]
@@ -224,7 +222,7 @@ async def test_a_command_that_hangs_is_ended_with_all_it_started_and_holds_nothi
         await until(lambda pid=pid: is_over(pid))  # type: ignore[misc]
 
 
-async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[str], Any], hook: Webhook) -> None:
+async def test_service_that_does_not_answer_times_out(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url], timeout="1s"))
     review = await office.ask()
     await office.escalate(review)
@@ -243,7 +241,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time(at: Callable[[
         ("os.write(2, b'x' * 3_000_000)", "2s", "it did not end within 2 s"),
     ],
 )
-async def test_why_a_command_failed_is_said_in_a_line(at: Callable[[str], Any], tmp_path: Path, text: str, limit: str, error: str) -> None:
+async def test_failed_command_is_explained_in_one_line(at: Callable[[str], Any], tmp_path: Path, text: str, limit: str, error: str) -> None:
     office = await at(notify(command=script(tmp_path, text), timeout=limit, retries=0))
     review = await office.ask()
     await office.escalate(review)
@@ -251,7 +249,7 @@ async def test_why_a_command_failed_is_said_in_a_line(at: Callable[[str], Any], 
     assert [notification.error for notification in await office.inbox.reviews.notifications(review)] == [error]
 
 
-async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_channel_that_cannot_work_is_not_retried(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     office = await at(notify(desktop=True, command=["no-such-program"], urls=["nosuch://word@host"]))
     review = await office.ask()
@@ -264,7 +262,7 @@ async def test_what_cannot_work_is_not_tried_again(at: Callable[[str], Any], tmp
     assert told["url"].error == "Apprise cannot use this nosuch:// address; correct it in [notify]"
 
 
-async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Callable[[str], Any]) -> None:
+async def test_channel_removed_from_the_policy_is_reported(at: Callable[[str], Any]) -> None:
     office = await at(notify(command=["true"]))
     review = await office.ask()
     await office.escalate(review)
@@ -275,7 +273,7 @@ async def test_a_channel_that_the_policy_has_no_more_is_said_to_be_gone(at: Call
     ]
 
 
-async def test_without_the_extra_it_is_said_how_to_get_it(
+async def test_missing_apprise_extra_says_how_to_install_it(
     at: Callable[[str], Any], hook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "apprise.py").write_text("raise ImportError('not here')")
@@ -289,7 +287,9 @@ async def test_without_the_extra_it_is_said_how_to_get_it(
     assert 'pip install "hitl-tui[notify]"' in notification.error
 
 
-async def test_the_desktop_shows_agent_text_as_text(at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_desktop_notification_shows_agent_text_as_text(
+    at: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "notify-send"
     path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/shown\n')
     path.chmod(0o755)
@@ -304,7 +304,7 @@ async def test_the_desktop_shows_agent_text_as_text(at: Callable[[str], Any], tm
     ]  # fmt: skip
 
 
-async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], Any], hook: Webhook) -> None:
+async def test_channel_address_is_not_in_the_process_list(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url]))
     await office.escalate(await office.ask())
     hook.may_answer.clear()
@@ -318,7 +318,7 @@ async def test_an_address_is_in_nobodys_list_of_processes(at: Callable[[str], An
     assert SECRET not in seen[0]
 
 
-async def test_in_quiet_time_nobody_is_told_until_its_end_nor_then_of_what_somebody_has(at: Callable[[str], Any], hook: Webhook) -> None:
+async def test_quiet_time_delays_notices_and_drops_those_of_handled_reviews(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url], quiet="11:00-13:30 UTC"))
     claimed, decided, waiting = await office.ask(), await office.ask(), await office.ask()
     for review in (claimed, decided, waiting):
@@ -334,7 +334,7 @@ async def test_in_quiet_time_nobody_is_told_until_its_end_nor_then_of_what_someb
     assert states == ["dropped", "dropped", "sent"]
 
 
-async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callable[[str], Any], hook: Webhook) -> None:
+async def test_retry_waits_for_the_end_of_quiet_time(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url], quiet="12:01-14:00 UTC"))
     hook.answers += [500]
     review = await office.ask()
@@ -360,12 +360,12 @@ async def test_a_further_try_waits_for_the_end_of_the_quiet_time_too(at: Callabl
         ('"mon-sun 00:00-24:00"', "2026-11-23T10:00:00+00:00", None),
     ],
 )
-def test_the_end_of_the_quiet_time(quiet: str, at_: str, until_: str | None) -> None:
+def test_end_of_quiet_time_is_computed(quiet: str, at_: str, until_: str | None) -> None:
     found = end_of_quiet(policies.parse(f"[notify]\nquiet = {quiet}\n").notify, dt.datetime.fromisoformat(at_).timestamp())
     assert found == (until_ and dt.datetime.fromisoformat(until_).timestamp())
 
 
-async def test_two_workers_do_not_send_twice(at: Callable[[str], Any], hook: Webhook, tmp_path: Path) -> None:
+async def test_two_workers_send_each_notice_once(at: Callable[[str], Any], hook: Webhook, tmp_path: Path) -> None:
     office = await at(notify(command=script(tmp_path, "(here / 'sent').open('a').write(os.environ['HITL_REVIEW'] + '\\n')")))
     expected = []
     for _ in range(12):
@@ -397,7 +397,7 @@ async def escalated(reviewer: Reviewer) -> int:
     return review.row.id
 
 
-async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(new_sandbox: SandboxFactory) -> None:
+async def test_hanging_command_delays_no_decision_and_ends_with_the_worker(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     told_by(sandbox, "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600)", timeout="1h")
     worker = sandbox.start()
@@ -415,7 +415,7 @@ async def test_one_that_hangs_delays_no_decision_and_ends_with_the_worker(new_sa
         assert [notification.state for notification in await ann.inbox.reviews.notifications(number)] == ["dropped"]
 
 
-async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(new_sandbox: SandboxFactory) -> None:
+async def test_notice_of_a_crashed_worker_is_sent_by_the_next(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     first = "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600 if not (here / 'go').exists() else 0)"
     told_by(sandbox, first, timeout="1h")
@@ -432,7 +432,7 @@ async def test_what_a_worker_was_sending_when_it_died_is_sent_by_the_next(new_sa
         assert len((sandbox.folder / "pids").read_text().split()) == 2
 
 
-async def test_show_tells_of_a_notice_that_failed(new_sandbox: SandboxFactory) -> None:
+async def test_show_command_reports_a_failed_notice(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     told_by(sandbox, "sys.exit('no network')", retries=0)
     async with open_reviewer(sandbox) as ann:
@@ -449,7 +449,7 @@ async def test_show_tells_of_a_notice_that_failed(new_sandbox: SandboxFactory) -
 # The command line
 
 
-def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(
+def test_notify_test_command_sends_by_every_channel_and_reports_results(
     new_sandbox: SandboxFactory, hook: Webhook, mails: MailServer
 ) -> None:
     sandbox = new_sandbox("pauses")
@@ -468,7 +468,7 @@ def test_notify_test_sends_by_every_channel_and_says_what_became_of_it(
     assert "no notification channel" in sandbox.cli_error("policy", "notify-test")
 
 
-def test_check_and_doctor_warn_of_what_cannot_work_here(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
+def test_policy_check_and_doctor_warn_about_channels_that_cannot_work(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"
     path.write_text('[notify]\ndesktop = true\ncommand = ["no-such-program"]\nurls = "json://127.0.0.1"\n')

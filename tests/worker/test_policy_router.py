@@ -51,7 +51,7 @@ def history(review: Review) -> list[tuple[int, str, str, str | None]]:
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated"])
-async def test_what_is_sure_and_harmless_goes_on_by_itself_and_is_in_the_history(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_confident_harmless_call_runs_automatically_and_is_audited(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, EXACT)
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, agent, ("I am 95 % sure", [MOVE]))
@@ -79,7 +79,7 @@ async def test_what_is_sure_and_harmless_goes_on_by_itself_and_is_in_the_history
         ("I am 99 % sure", ("move", {"path": "a\u200bb"}), "ask", "it holds characters that cannot be seen: ⟨U+200B⟩: a person must look"),
     ],
 )
-async def test_what_is_not_waits_for_a_person_and_says_why(
+async def test_unsure_or_risky_call_waits_with_a_reason(
     fresh_reviewer: Reviewer, said: str, call: tuple[str, dict[str, Any]], route: str, reason: str
 ) -> None:
     policy(fresh_reviewer, EXACT)
@@ -97,7 +97,7 @@ async def test_what_is_not_waits_for_a_person_and_says_why(
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call", "gated"])
-async def test_what_is_denied_never_runs_and_the_agent_hears_why(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_denied_call_never_runs_and_the_agent_is_told_why(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, EXACT + DENY)
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, agent, ("I am 99 % sure", [SEND]))
@@ -108,7 +108,7 @@ async def test_what_is_denied_never_runs_and_the_agent_hears_why(fresh_reviewer:
 
 
 @pytest.mark.parametrize("agent", ["batched", "gated"])
-async def test_of_a_batch_policy_decides_its_share_and_people_the_rest(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_batch_is_decided_partly_by_policy_and_partly_by_people(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, MIXED)
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, agent, ("hm", [READ, MOVE, SEND]))
@@ -122,7 +122,7 @@ async def test_of_a_batch_policy_decides_its_share_and_people_the_rest(fresh_rev
     assert "says deny" in found["send"][0]
 
 
-async def test_a_person_decides_otherwise_than_policy_while_the_review_is_open(fresh_reviewer: Reviewer) -> None:
+async def test_policy_decision_can_be_overridden_while_the_review_is_open(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, MIXED)
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, "batched", ("hm", [READ, MOVE, SEND]))
@@ -134,7 +134,7 @@ async def test_a_person_decides_otherwise_than_policy_while_the_review_is_open(f
     assert {actor for _, _, actor, _ in history(review)} == {"ann"}
 
 
-async def test_a_spot_check_asks_before_it_runs(fresh_reviewer: Reviewer) -> None:
+async def test_spot_check_asks_before_the_call_runs(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, "spot_check = 1\n")
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [MOVE]))
@@ -145,7 +145,7 @@ async def test_a_spot_check_asks_before_it_runs(fresh_reviewer: Reviewer) -> Non
     await fresh_reviewer.result_of(run)
 
 
-async def test_a_broken_policy_asks_for_everything_and_the_next_pause_hears_of_a_change(fresh_reviewer: Reviewer) -> None:
+async def test_broken_policy_asks_for_everything_until_fixed(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, "spot_chek = 0\n")
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [MOVE]), ("I am 95 % sure", [MOVE]))
@@ -161,7 +161,7 @@ async def test_a_broken_policy_asks_for_everything_and_the_next_pause_hears_of_a
     assert second.row.note == ""
 
 
-async def test_calls_side_by_side_are_judged_each_for_itself(fresh_reviewer: Reviewer) -> None:
+async def test_parallel_calls_are_judged_separately(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, MIXED)
     fresh_reviewer.sandbox.start()
     run = await launch(fresh_reviewer, "per_call", ("hm", [READ, MOVE, SEND]))
@@ -173,9 +173,7 @@ async def test_calls_side_by_side_are_judged_each_for_itself(fresh_reviewer: Rev
 
 
 @pytest.mark.parametrize(("confidence", "state", "actor"), [(0.97, "done", "policy:thresholds"), (0.7, "waiting", "")])
-async def test_an_agent_inbox_request_brings_its_own_confidence(
-    fresh_reviewer: Reviewer, confidence: float, state: str, actor: str
-) -> None:
+async def test_agent_inbox_request_carries_its_confidence(fresh_reviewer: Reviewer, confidence: float, state: str, actor: str) -> None:
     policy(fresh_reviewer, EXACT)
     run = (await fresh_reviewer.inbox.runs.launch("inbox", given={"confidence": confidence}))[0]
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -186,7 +184,7 @@ async def test_an_agent_inbox_request_brings_its_own_confidence(
 
 
 @pytest.mark.parametrize("agent", ["question", "stop"])
-async def test_what_asks_a_person_is_never_answered_by_policy(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_question_to_a_person_is_never_answered_by_policy(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, EXACT + '[[rule]]\nname = "all"\ntool = "ask"\nrisk = "read"\noutcome = "auto"\n')
     run = (await fresh_reviewer.inbox.runs.launch(agent, given={"confidence": 1.0}))[0]
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -198,7 +196,7 @@ async def test_what_asks_a_person_is_never_answered_by_policy(fresh_reviewer: Re
 
 @pytest.mark.parametrize(("text", "kind"), [(EXACT, "approve"), (EXACT + DENY.replace("send", "move"), "reject")])
 @pytest.mark.parametrize("agent", ["per_call", "batched", "gated"])
-async def test_a_worker_that_dies_before_it_applies_what_policy_decided_loses_nothing(
+async def test_policy_decision_survives_a_worker_crash_before_it_is_applied(
     fresh_reviewer: Reviewer, agent: str, text: str, kind: str
 ) -> None:
     policy(fresh_reviewer, text)
@@ -215,7 +213,7 @@ async def test_a_worker_that_dies_before_it_applies_what_policy_decided_loses_no
 
 
 @pytest.mark.parametrize("agent", ["per_call", "gated"])
-async def test_what_may_have_run_once_goes_to_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
+async def test_automatic_call_that_may_have_run_goes_to_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
     policy(fresh_reviewer, EXACT)
     run = await launch(fresh_reviewer, agent, ("I am 95 % sure", [MOVE]))
     assert fresh_reviewer.sandbox.start(kill_at="submitted").wait() == -signal.SIGKILL
@@ -230,7 +228,7 @@ async def test_what_may_have_run_once_goes_to_a_person(fresh_reviewer: Reviewer,
     assert [did["did"] for did in fresh_reviewer.effects(run)] == ["move"]
 
 
-async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over(fresh_reviewer: Reviewer) -> None:
+async def test_takeover_verdict_is_marked_and_explained(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, EXACT)
     run = await launch(fresh_reviewer, "per_call", ("I am 30 % sure", [MOVE]))
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -243,7 +241,7 @@ async def test_the_screen_says_why_it_is_here_and_marks_what_is_to_be_taken_over
     assert " take over" in [text for text, _ in listed.paint(review.row, 1, 60)]
 
 
-async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_kept(fresh_reviewer: Reviewer) -> None:
+async def test_risk_set_by_a_rule_is_shown_and_the_tools_own_kept(fresh_reviewer: Reviewer) -> None:
     policy(fresh_reviewer, '[[rule]]\nname = "careful"\ntool = "read"\nrisk = "irreversible"\noutcome = "ask"\n')
     run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [READ]))
     assert fresh_reviewer.sandbox.run_until_idle() == 0
@@ -254,7 +252,7 @@ async def test_the_risk_that_a_rule_gives_is_shown_and_what_the_tool_tells_is_ke
     assert walk.facts.risk == "read", "another policy judges by what the tool tells"
 
 
-async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(fresh_reviewer: Reviewer) -> None:
+async def test_missing_policy_asks_for_everything_without_mentioning_policy(fresh_reviewer: Reviewer) -> None:
     run = await launch(fresh_reviewer, "per_call", ("I am 95 % sure", [READ]))
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -262,7 +260,7 @@ async def test_without_a_policy_everything_asks_and_nothing_is_said_of_policy(fr
     assert (review.actions[0].confidence.value, review.actions[0].risk) == (0.95, "read")
 
 
-def test_check_has_nothing_to_say_of_what_is_acted_upon(new_sandbox: SandboxFactory) -> None:
+def test_policy_check_accepts_settings_that_take_effect(new_sandbox: SandboxFactory) -> None:
     path = new_sandbox("policy").home.path / "policy.toml"
     path.write_text(
         '[groups]\nleads = ["ann", "bob"]\n[[rule]]\nname = "a"\noutcome = "ask"\ndeadline = "4h"\nreviewers = 2\nto = "leads"\n'

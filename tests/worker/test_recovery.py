@@ -55,7 +55,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("found", "cut", "sent", "expected"), CASES.values(), ids=CASES.keys())
-def test_recovery(found: ThreadSnapshot, cut: bool, sent: list[Submission], expected: Recovery) -> None:
+def test_recovery_of_each_state_is_the_expected_one(found: ThreadSnapshot, cut: bool, sent: list[Submission], expected: Recovery) -> None:
     assert recovery(found, run(cut), sent) is expected
 
 
@@ -82,12 +82,12 @@ def test_may_repeat_depends_on_what_was_answered(kind: PauseKind, decision: Deci
     assert may_repeat(snapshot(Progress.UNFINISHED), [sent]) is expected
 
 
-def test_a_result_of_a_question_is_not_looked_for_among_tool_results() -> None:
+def test_may_repeat_of_a_question_ignores_tool_results() -> None:
     sent = replace(APPROVED, kind=PauseKind.QUESTION, by_slot={0: Answer(DecisionKind.RESPOND)})
     assert may_repeat(snapshot(Progress.UNFINISHED, done="c1"), [sent])
 
 
-def test_a_run_owns_the_checkpoint_of_the_lost_run_it_replaces() -> None:
+def test_is_own_when_a_run_replaces_a_lost_one_is_true() -> None:
     assert is_own(replace(snapshot(Progress.ASKING, ASKED), run=9), run(given={"input": {}, "adopted": 9}))
 
 

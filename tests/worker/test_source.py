@@ -80,7 +80,7 @@ async def crash(serving: asyncio.Future[None], source: MemorySource, name: str) 
     serving.cancel()
 
 
-async def test_a_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> None:
+async def test_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [Work("plan"), SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
@@ -94,7 +94,7 @@ async def test_a_run_pauses_is_approved_and_ends(home: Home, ann: Reviewer) -> N
     assert await ann.review_states(run) == ["applied", "applied"]
 
 
-async def test_a_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
+async def test_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
@@ -104,7 +104,7 @@ async def test_a_rejected_call_has_no_effect(home: Home, ann: Reviewer) -> None:
 
 
 @pytest.mark.parametrize(("answer", "log"), [(approve(), ["deploy ran", "report ran"]), (reject(), [])])
-async def test_a_gate_is_passed_or_ends_the_run(home: Home, ann: Reviewer, answer: Any, log: list[str]) -> None:
+async def test_gate_is_passed_or_ends_the_run(home: Home, ann: Reviewer, answer: Any, log: list[str]) -> None:
     source = MemorySource({"ops": [Gate("deploy"), Work("report")]})
     async with working(home, source):
         run = await ann.launch("ops", given={})
@@ -112,7 +112,7 @@ async def test_a_gate_is_passed_or_ends_the_run(home: Home, ann: Reviewer, answe
         assert await ann.result_of(run) == {"log": log}
 
 
-async def test_a_failed_run_is_retried_from_where_it_failed(home: Home, ann: Reviewer) -> None:
+async def test_retry_continues_where_the_run_failed(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
     source.fails["fetch"] = ConnectionError("no route")
     async with working(home, source):
@@ -123,7 +123,7 @@ async def test_a_failed_run_is_retried_from_where_it_failed(home: Home, ann: Rev
         assert (await ann.result_of(run))["log"] == ["plan ran", "fetch ran", "send ran"]
 
 
-async def test_a_run_is_cancelled_while_its_code_runs(home: Home, ann: Reviewer) -> None:
+async def test_cancel_while_code_runs_ends_the_run(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [Work("endless"), SEND]})
     source.blocks["endless"] = asyncio.Event()
     async with working(home, source):
@@ -134,7 +134,7 @@ async def test_a_run_is_cancelled_while_its_code_runs(home: Home, ann: Reviewer)
     assert not source.threads[run.thread].busy
 
 
-async def test_a_run_is_cancelled_while_it_waits(home: Home, ann: Reviewer) -> None:
+async def test_cancel_while_waiting_ends_the_run(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
@@ -144,7 +144,7 @@ async def test_a_run_is_cancelled_while_it_waits(home: Home, ann: Reviewer) -> N
     assert (await ann.review_states(run), source.effects) == (["stale"], [])
 
 
-async def test_a_stopped_worker_leaves_the_run_to_the_next(home: Home, ann: Reviewer) -> None:
+async def test_stopped_worker_leaves_its_run_to_the_next(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
     source.blocks["plan"] = asyncio.Event()
     async with working(home, source):
@@ -157,7 +157,7 @@ async def test_a_stopped_worker_leaves_the_run_to_the_next(home: Home, ann: Revi
         assert (await ann.result_of(run))["log"] == ["plan ran", "fetch ran", "send ran"]
 
 
-async def test_a_worker_that_dies_in_an_approved_call_makes_the_next_one_ask(home: Home, ann: Reviewer) -> None:
+async def test_crash_in_an_approved_call_asks_again(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND]})
     source.cuts.add("send")
     async with working(home, source, dead_process()) as serving:
@@ -176,7 +176,7 @@ async def test_a_worker_that_dies_in_an_approved_call_makes_the_next_one_ask(hom
     assert len(keys) == 1 and None not in keys, "an idempotent tool sees the same key and acts once"
 
 
-async def test_a_worker_that_dies_in_unasked_work_repeats_only_that(home: Home, ann: Reviewer) -> None:
+async def test_crash_in_a_node_without_review_repeats_only_that_node(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [Work("plan"), Work("fetch"), SEND]})
     source.cuts.add("fetch")
     async with working(home, source, dead_process()) as serving:
@@ -208,7 +208,7 @@ async def test_doctor_requeues_runs_when_their_worker_is_dead(
     assert gone == any("what it drove is queued: r1" in finding.found for finding in found)
 
 
-async def test_what_another_program_answered_is_stale(home: Home, ann: Reviewer) -> None:
+async def test_review_answered_by_another_program_is_stale(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
@@ -220,7 +220,7 @@ async def test_what_another_program_answered_is_stale(home: Home, ann: Reviewer)
     assert (await ann.review_states(run), len(source.effects)) == (["stale", "open"], 1)
 
 
-async def test_who_resumes_second_is_told_and_nothing_runs_twice(home: Home, ann: Reviewer) -> None:
+async def test_resume_after_another_program_is_refused_and_nothing_runs_twice(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND, PAY]})
     async with working(home, source):
         run = await ann.launch("mail", given={})
@@ -246,7 +246,7 @@ async def test_two_workers_resume_each_decision_once(home: Home, ann: Reviewer) 
     assert len({key for _, _, key in source.effects}) == 10
 
 
-async def test_a_person_answers_in_the_agents_place(home: Home, ann: Reviewer) -> None:
+async def test_takeover_answers_for_the_agent(home: Home, ann: Reviewer) -> None:
     source = MemorySource({"mail": [SEND]})
     async with working(home, source):
         run = await ann.launch("mail", given={})

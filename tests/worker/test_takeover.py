@@ -75,7 +75,7 @@ def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_a_person_answers_for_the_tool(pauses: Reviewer, agent: str) -> None:
+async def test_handback_with_a_result_replaces_the_tool(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     (call,) = await calls_of(pauses, run)
     assert (call.name, call.args) == LETTER
@@ -90,7 +90,7 @@ async def test_a_person_answers_for_the_tool(pauses: Reviewer, agent: str) -> No
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_what_is_not_answered_is_asked_again(pauses: Reviewer, agent: str) -> None:
+async def test_handback_asks_again_for_calls_without_a_result(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER, SECOND])
     first, second = await calls_of(pauses, run)
     await handed_back(pauses, run, results={first.id: "by phone"})
@@ -105,7 +105,7 @@ async def test_what_is_not_answered_is_asked_again(pauses: Reviewer, agent: str)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent: str) -> None:
+async def test_handback_with_rewritten_calls_asks_before_they_run(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     (call,) = await calls_of(pauses, run)
     calls = (Call(call.id, "send", {"to": "zoe"}), Call("", "send", {"to": "joe", "body": "new"}))
@@ -129,7 +129,7 @@ async def test_rewritten_calls_are_asked_before_they_run(pauses: Reviewer, agent
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_guidance_lets_the_agent_try_again(pauses: Reviewer, agent: str) -> None:
+async def test_handback_with_guidance_lets_the_agent_try_again(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER, SECOND])
     await handed_back(pauses, run, guidance=json.dumps([[["look", {"path": "the files"}]]]))
     if agent in ("react", "gated_agent"):
@@ -146,7 +146,7 @@ async def test_guidance_lets_the_agent_try_again(pauses: Reviewer, agent: str) -
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-async def test_a_person_has_the_last_word(pauses: Reviewer, agent: str) -> None:
+async def test_handback_with_an_answer_ends_the_run(pauses: Reviewer, agent: str) -> None:
     run = await pauses.launch(agent, [LETTER])
     await handed_back(pauses, run, answer="Nobody needs to write to bob.")
     state = await pauses.result_of(run)
@@ -166,7 +166,7 @@ async def hands(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 # The state
 
 
-async def test_the_state_is_edited_and_the_gate_asked_again(hands: Reviewer) -> None:
+async def test_handback_with_edited_state_asks_the_gate_again(hands: Reviewer) -> None:
     run = await hands.launch("spender", given={"amount": 100})
     await hands.wait(run, RunState.WAITING)
     head = await hands.inbox.takeovers.head(run.id)
@@ -202,7 +202,7 @@ async def test_the_state_is_edited_and_the_gate_asked_again(hands: Reviewer) -> 
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state: dict[str, Any], why: str) -> None:
+async def test_handback_with_state_that_breaks_the_schema_is_refused(hands: Reviewer, state: dict[str, Any], why: str) -> None:
     run = await hands.launch("spender", given={"amount": 100})
     takeover = await taken(hands, run)
     with pytest.raises(Refused) as refused:
@@ -214,7 +214,7 @@ async def test_a_state_that_breaks_the_schema_is_refused(hands: Reviewer, state:
     assert (await hands.result_of(run))["amount"] == 100
 
 
-async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(hands: Reviewer) -> None:
+async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Reviewer) -> None:
     run = await hands.launch("fickle", text="hello")
     done = await handed_back(hands, run, state={"mood": "bad"})
     assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
@@ -229,7 +229,7 @@ async def test_a_state_that_the_graph_itself_refuses_leaves_the_run_as_it_was(ha
     assert (await hands.result_of(run))["mood"] == "good"
 
 
-async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -> None:
+async def test_handback_after_a_failed_first_step_continues_with_new_state(hands: Reviewer) -> None:
     run = await hands.launch("first_fails", text="call")
     takeover = await taken(hands, run, RunState.FAILED)
     head = await hands.inbox.takeovers.head(run.id)
@@ -243,7 +243,7 @@ async def test_a_failed_first_step_goes_on_with_another_state(hands: Reviewer) -
     assert (await hands.inbox.runs.get(run.id)).error == ""
 
 
-async def test_a_step_that_was_gone_to_goes_on_with_another_state(hands: Reviewer) -> None:
+async def test_handback_after_a_failed_goto_continues_with_new_state(hands: Reviewer) -> None:
     run = await hands.launch("goes_to", given={"text": "x"})
     await hands.wait(run, RunState.FAILED)
     done = await handed_back(hands, run, state={"mood": "good"})
@@ -252,7 +252,7 @@ async def test_a_step_that_was_gone_to_goes_on_with_another_state(hands: Reviewe
     assert hands.effects(run) == [{"did": "act"}]
 
 
-async def test_a_question_is_asked_again_with_another_state(hands: Reviewer) -> None:
+async def test_handback_with_new_state_asks_the_question_again(hands: Reviewer) -> None:
     run = await hands.launch("anything", given={"value": "red or blue?"})
     await handed_back(hands, run, state={"value": "red or green?"})
     review = await hands.open_review(run)
@@ -261,7 +261,7 @@ async def test_a_question_is_asked_again_with_another_state(hands: Reviewer) -> 
     assert (await hands.result_of(run))["answer"] == "green"
 
 
-async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Reviewer) -> None:
+async def test_handback_is_refused_when_a_parallel_node_has_ended(hands: Reviewer) -> None:
     run = await hands.launch("beside", given={"text": "x"})
     done = await handed_back(hands, run, state={"text": "y"})
     assert done.state == "failed"
@@ -274,7 +274,7 @@ async def test_what_has_ended_beside_a_question_does_not_run_again(hands: Review
 # Other places to stand
 
 
-async def test_a_failed_tool_is_answered_for(hands: Reviewer) -> None:
+async def test_handback_with_a_result_replaces_a_failed_tool(hands: Reviewer) -> None:
     run = await hands.launch("plain_agent", [("burst", {"text": "bang"}), ("look", {"path": "p"})])
     await hands.wait(run, RunState.FAILED)
     (call,) = [c for c in await calls_of(hands, run) if c.name == "burst"]
@@ -285,7 +285,7 @@ async def test_a_failed_tool_is_answered_for(hands: Reviewer) -> None:
     assert paired(state), state["messages"]
 
 
-async def test_what_a_call_beside_the_failed_one_brought_is_kept(hands: Reviewer) -> None:
+async def test_handback_keeps_results_of_calls_beside_the_failed_one(hands: Reviewer) -> None:
     run = await hands.launch("counting", [("add", {"number": 5}), ("burst", {"text": "bang"})])
     (call,) = await calls_of(hands, run)
     assert call.name == "burst"
@@ -296,7 +296,7 @@ async def test_what_a_call_beside_the_failed_one_brought_is_kept(hands: Reviewer
     assert [d["did"] for d in hands.effects(run)].count("add") == 1
 
 
-async def test_rewritten_calls_are_asked_even_where_the_graph_never_asks(hands: Reviewer) -> None:
+async def test_handback_with_rewritten_calls_asks_even_without_a_gate(hands: Reviewer) -> None:
     run = await hands.launch("plain_agent", [("burst", {"text": "bang"})])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, calls=(Call(call.id, "send", {"to": "bob"}),))
@@ -309,7 +309,7 @@ async def test_rewritten_calls_are_asked_even_where_the_graph_never_asks(hands: 
 
 
 @pytest.mark.parametrize("agent", ["batched", "per_call"])
-async def test_a_call_to_a_tool_that_asks_nobody_is_asked_when_a_person_wrote_it(hands: Reviewer, agent: str) -> None:
+async def test_handback_with_a_written_call_asks_for_an_ungated_tool(hands: Reviewer, agent: str) -> None:
     run = await hands.launch(agent, [LETTER])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, calls=(Call(call.id, "look", {"path": "x"}),))
@@ -320,13 +320,13 @@ async def test_a_call_to_a_tool_that_asks_nobody_is_asked_when_a_person_wrote_it
     assert tool_results(await hands.result_of(run)) == {"look": ["no need"]}
 
 
-async def test_an_agent_that_takes_no_calls_any_more_is_at_its_end(hands: Reviewer) -> None:
+async def test_handback_that_removes_all_calls_ends_the_run(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     await handed_back(hands, run, text="There is nothing to do.", calls=())
     assert said(await hands.result_of(run)) == [("agent", "There is nothing to do.")]
 
 
-async def test_a_gate_behind_the_tools_is_stood_at(hands: Reviewer) -> None:
+async def test_handback_stops_at_a_gate_after_the_tools(hands: Reviewer) -> None:
     run = await hands.launch("react_twice", [LETTER])
     gate = await hands.open_review(run)
     await hands.decide(gate, approve())
@@ -339,14 +339,14 @@ async def test_a_gate_behind_the_tools_is_stood_at(hands: Reviewer) -> None:
     assert tool_results(await hands.result_of(run)) == {"send": ["told"]}
 
 
-async def test_a_model_that_failed_reads_the_guidance(hands: Reviewer) -> None:
+async def test_handback_with_guidance_after_a_failed_model_reaches_it(hands: Reviewer) -> None:
     run = await hands.launch("talker", text="hello")
     await hands.wait(run, RunState.FAILED)
     await handed_back(hands, run, guidance="say it twice")
     assert said(await hands.result_of(run)) == [("user", "say it twice"), ("agent", "you said: say it twice")]
 
 
-async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
+async def test_handback_at_a_question_in_a_conversation_works(hands: Reviewer) -> None:
     run = await hands.launch("asks_in_talk", text="hello")
     takeover = await taken(hands, run)
     assert (await hands.inbox.takeovers.head(run.id)).text == "I heard 1"
@@ -362,7 +362,7 @@ async def test_a_question_in_a_conversation(hands: Reviewer) -> None:
     assert hands.effects(run) == []
 
 
-async def test_a_poisoned_thread_is_freed(hands: Reviewer) -> None:
+async def test_handback_frees_a_poisoned_thread(hands: Reviewer) -> None:
     run = await hands.launch("fussy", given={"value": 1})
     await hands.decide(await hands.open_review(run), respond("bad"))
     await hands.wait(run, RunState.FAILED)
@@ -373,7 +373,7 @@ async def test_a_poisoned_thread_is_freed(hands: Reviewer) -> None:
     assert (await hands.result_of(run))["answer"] == "good"
 
 
-async def test_inside_a_subgraph_a_person_can_guide_and_answer(hands: Reviewer) -> None:
+async def test_handback_inside_a_subgraph_can_guide_and_answer(hands: Reviewer) -> None:
     run = await hands.launch("deep_talk", [LETTER])
     done = await handed_back(hands, run, answer="That will do.")
     assert (done.state, done.note) == ("applied", "")
@@ -386,7 +386,7 @@ async def test_inside_a_subgraph_a_person_can_guide_and_answer(hands: Reviewer) 
     assert [d["did"] for d in hands.effects(run)] != []
 
 
-async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer) -> None:
+async def test_handback_with_a_result_replaces_a_delegated_call(hands: Reviewer) -> None:
     run = await hands.launch("tool1", [("delegate", {"text": "x"})])
     (call,) = await calls_of(hands, run)
     assert call.name == "delegate"
@@ -395,7 +395,7 @@ async def test_what_an_agent_gave_to_another_can_be_answered_for(hands: Reviewer
     assert hands.effects(run) == []
 
 
-async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
+async def test_handback_with_state_for_an_entrypoint_is_refused(hands: Reviewer) -> None:
     run = await hands.launch("functional", given={"text": "a"})
     takeover = await taken(hands, run)
     await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"x": 1}))
@@ -406,7 +406,7 @@ async def test_a_function_has_no_state_to_edit(hands: Reviewer) -> None:
     await hands.decide(await hands.open_review(run), respond("yes"))
 
 
-async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
+async def test_handback_at_an_agent_inbox_request_works(pauses: Reviewer) -> None:
     run = await pauses.launch("letters", given={"text": "hello"})
     review = await pauses.open_review(run)
     assert review.row.kind is PauseKind.AGENT_INBOX
@@ -420,7 +420,7 @@ async def test_what_asks_in_the_manner_of_agent_inbox(pauses: Reviewer) -> None:
     await pauses.inbox.runs.cancel(run.id)
 
 
-async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: Reviewer) -> None:
+async def test_handback_with_guidance_inside_a_subgraph_restarts_the_agent(hands: Reviewer) -> None:
     run = await hands.launch("deep_talk", [LETTER])
     await handed_back(hands, run, guidance=json.dumps([[["look", {"path": "p"}]]]))
     review = await hands.open_review(run)
@@ -433,7 +433,7 @@ async def test_inside_a_subgraph_the_agent_is_guided_from_the_beginning(hands: R
 # What stands in the way
 
 
-async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
+async def test_takeover_suspends_deadlines(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = await hands.open_review(run)
     takeover = await hands.inbox.takeovers.take(run.id)
@@ -448,7 +448,7 @@ async def test_who_took_a_run_over_is_not_hurried(hands: Reviewer) -> None:
     assert (await hands.inbox.reviews.get(review.row.id)).row.decided == "rejected by timeout:letters"
 
 
-async def test_a_run_that_moves_is_not_taken_over(hands: Reviewer) -> None:
+async def test_takeover_of_a_running_run_is_refused(hands: Reviewer) -> None:
     run = await hands.launch("slow", given={"text": "x", "seconds": 1})
     await hands.until_effect(run, "slow_sync begins")
     with pytest.raises(Refused, match=f"run r{run.id} is moving: it is running"):
@@ -460,7 +460,7 @@ async def test_a_run_that_moves_is_not_taken_over(hands: Reviewer) -> None:
         await hands.inbox.takeovers.take(999)
 
 
-async def test_what_is_decided_already_is_not_taken_over(new_sandbox: SandboxFactory) -> None:
+async def test_takeover_of_a_decided_review_is_refused(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -474,7 +474,7 @@ async def test_what_is_decided_already_is_not_taken_over(new_sandbox: SandboxFac
         assert (await ann.inbox.takeovers.take(run.id)).is_live
 
 
-async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
+async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = await hands.open_review(run)
     bob = Inbox(hands.store, "bob")
@@ -512,7 +512,7 @@ async def test_a_run_is_in_one_persons_hands(hands: Reviewer) -> None:
     assert [k for k in kinds if "taken" in k or "discard" in k] == ["taken_over", "discarded"] * 5
 
 
-async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(hands: Reviewer) -> None:
+async def test_takeover_blocks_claim_and_escalate(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = (await hands.open_review(run)).row.id
     takeover = await hands.inbox.takeovers.take(run.id)
@@ -527,7 +527,7 @@ async def test_what_a_person_took_over_is_not_claimed_or_passed_on_beside_it(han
     await hands.inbox.runs.cancel(run.id)
 
 
-async def test_a_thread_that_somebody_else_moved_is_left_alone(new_sandbox: SandboxFactory) -> None:
+async def test_handback_when_the_thread_moved_elsewhere_changes_nothing(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     worker = sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -546,7 +546,7 @@ async def test_a_thread_that_somebody_else_moved_is_left_alone(new_sandbox: Sand
         assert (await ann.inbox.takeovers.take(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
 
 
-async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
+async def test_takeover_can_cancel_the_run(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     takeover = await taken(hands, run)
     await hands.inbox.runs.cancel(run.id)
@@ -560,7 +560,7 @@ async def test_a_run_is_stopped_by_who_took_it_over(hands: Reviewer) -> None:
     ("step", "state", "note"),
     [("submitted", "failed", "the worker died before anything of it was applied"), ("resumed", "applied", "may have been applied")],
 )
-async def test_a_worker_dies_over_a_hand_back(new_sandbox: SandboxFactory, step: str, state: str, note: str) -> None:
+async def test_handback_interrupted_by_a_crash_is_resolved(new_sandbox: SandboxFactory, step: str, state: str, note: str) -> None:
     sandbox = new_sandbox("takeover")
     worker = sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -588,7 +588,7 @@ async def test_a_worker_dies_over_a_hand_back(new_sandbox: SandboxFactory, step:
         assert sorted(d["to"] for d in ann.effects(run)) == (["zoe"] if step == "resumed" else ["bob", "eve"])
 
 
-async def test_all_of_it_is_in_the_history(hands: Reviewer) -> None:
+async def test_takeover_is_audited(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     (call,) = await calls_of(hands, run)
     await handed_back(hands, run, results={call.id: "told"})
@@ -602,7 +602,7 @@ async def test_all_of_it_is_in_the_history(hands: Reviewer) -> None:
     assert json.loads(found[1]["body"])["plan"] == {"results": {call.id: "told"}}
 
 
-def test_the_command_line_takes_over(new_sandbox: SandboxFactory) -> None:
+def test_takeover_commands_take_show_and_hand_back(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.cli("launch", "react_twice", json.dumps([[LETTER]]))
     sandbox.cli("launch", "batched", json.dumps([[LETTER]]))

@@ -31,7 +31,7 @@ async def in_history(console: ConsoleDriver) -> None:
     await console.until_shown("History  11", "changes" if console.app.size.width > 80 else "edited by bob")
 
 
-async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decided(start_console: StartConsole) -> None:
+async def test_rating_in_the_queue_works_only_after_the_decision(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("plus")
         assert "1#0 is not decided" in console.notifications() and "thumbs up" not in console.screen_text()
@@ -47,7 +47,7 @@ async def test_in_the_queue_while_its_undo_time_runs_and_not_before_it_is_decide
         assert (await console.bob.reviews.get(1)).row.state == "open"
 
 
-async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_them(start_console: StartConsole) -> None:
+async def test_rating_key_pressed_twice_opens_the_comment(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await in_history(console)
         await burst(console, "minus", "minus", *"not to her")
@@ -64,7 +64,7 @@ async def test_the_same_key_again_asks_for_words_however_fast_and_escape_keeps_t
         await console.until_shown("edited by bob · ▼ thumbs down", "▼ thumbs down by you at", "tone · a", "not to her")
 
 
-async def test_the_other_key_replaces_it_and_another_takes_it_back(start_console: StartConsole) -> None:
+async def test_rating_can_be_replaced_and_removed(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await in_history(console)
         await console.bob.feedback.rate(MAIL, 1, "[red]kind[/]\x1b words")
@@ -85,7 +85,7 @@ async def test_the_other_key_replaces_it_and_another_takes_it_back(start_console
         await console.until_shown("History  1 ", "/rating:up")
 
 
-async def test_a_whole_run_is_rated_among_the_runs(start_console: StartConsole) -> None:
+async def test_rating_in_the_runs_view_rates_the_whole_run(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "minus")
         await console.until_shown("▼ thumbs down on the whole run by you at")
@@ -97,7 +97,7 @@ async def test_a_whole_run_is_rated_among_the_runs(start_console: StartConsole) 
         assert "thumbs down on the whole" not in console.screen_text()
 
 
-async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(start_console: StartConsole) -> None:
+async def test_rating_of_a_trace_line_works_in_every_view(start_console: StartConsole) -> None:
     def on_lines(found: Sequence[Feedback]) -> list[tuple[object, ...]]:
         return [(one.subject.event, one.rating, one.comment, one.tags) for one in found]
 
@@ -129,7 +129,7 @@ async def test_what_was_said_in_a_run_is_rated_from_wherever_the_run_is(start_co
         assert "the whole run" in console.screen_text() and "no messages" in console.screen_text()
 
 
-async def test_what_people_say_of_a_tool_comes_first_in_the_reject_dialog(start_console: StartConsole) -> None:
+async def test_reject_dialog_lists_past_reasons_of_the_tool_first(start_console: StartConsole) -> None:
     async with start_console(settings=Settings(reject_reasons=("too risky", "Keep it", "not needed"))) as console:
         batch = await console.bob.reviews.get(4)
         for slot, message in enumerate(["keep  it", "she left"]):

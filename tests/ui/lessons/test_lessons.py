@@ -39,7 +39,7 @@ async def states(console: ConsoleDriver) -> dict[str, LessonState]:
     return {lesson.tool: lesson.state for lesson in await console.bob.lessons.find()}
 
 
-async def test_a_proposal_says_what_it_rests_on_and_is_accepted_or_dropped(start_console: StartConsole) -> None:
+async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await taught_on(console)
         await console.press("g") if "send_email" in text(console, "#lesson-text") else await console.press("j")
@@ -69,7 +69,7 @@ async def test_a_proposal_says_what_it_rests_on_and_is_accepted_or_dropped(start
         assert "it is dropped: accept it first" in console.notifications() and len(console.app.screen_stack) == 1
 
 
-async def test_its_text_is_edited_here_or_in_the_editor_and_nothing_typed_is_lost(
+async def test_lesson_text_can_be_edited_here_or_in_the_editor(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("VISUAL", raising=False)
@@ -99,7 +99,7 @@ async def test_its_text_is_edited_here_or_in_the_editor_and_nothing_typed_is_los
         assert "no change" in console.notifications()
 
 
-async def test_a_lesson_that_speaks_to_the_reviewer_is_data_and_is_not_accepted_unread(start_console: StartConsole) -> None:
+async def test_lesson_text_is_plain_text_and_must_be_read_before_accept(start_console: StartConsole) -> None:
     async with start_console("", size=(80, 24)) as console:
         await lessons.add_corrections(console.store, console.project, time.time())
         (first, *_) = await lessons.add_lessons(console.store, time.time(), odd=True)
@@ -123,7 +123,7 @@ async def test_a_lesson_that_speaks_to_the_reviewer_is_data_and_is_not_accepted_
         assert (await console.bob.lessons.get(first)).state is LessonState.DROPPED
 
 
-async def test_what_somebody_else_says_of_it_meanwhile_is_seen_first(start_console: StartConsole) -> None:
+async def test_lesson_changed_by_another_is_shown_before_it_can_be_accepted(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await taught_on(console)
         lesson = console.app.query_one(LessonsView).items.chosen
@@ -136,7 +136,7 @@ async def test_what_somebody_else_says_of_it_meanwhile_is_seen_first(start_conso
         assert (await console.bob.lessons.get(lesson.id)).state is LessonState.ACCEPTED
 
 
-async def test_where_nothing_was_learnt_the_page_says_what_lessons_are(start_console: StartConsole) -> None:
+async def test_lessons_view_without_lessons_explains_them(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await console.press("f4", "L")
         await console.until_shown("There are no lessons yet.", "F4 Insights")

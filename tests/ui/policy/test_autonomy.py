@@ -55,7 +55,7 @@ def other(console: ConsoleDriver) -> Autonomy:
     return Inbox(console.bob.store, "bob", policies=lambda: policies).autonomy
 
 
-async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(start_console: StartConsole) -> None:
+async def test_autonomy_proposal_shows_its_figures_and_can_be_accepted(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await climbing(console)
         await console.until_shown("Rules  5  1 proposed", "Policy ◇1", "p 1 proposed")
@@ -83,7 +83,7 @@ async def test_a_proposal_is_told_in_numbers_and_accepted_by_a_word_of_its_own(s
         assert "↑ ask → threshold by you, 0 s ago\n12 of 12 approved unchanged" in shown
 
 
-async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(start_console: StartConsole) -> None:
+async def test_autonomy_level_without_a_proposal_can_be_set_with_a_reason(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await climbing(console)
         await typed(console, "a", "s")
@@ -108,7 +108,7 @@ async def test_what_is_not_proposed_says_why_and_any_level_is_set_with_a_reason(
         assert await level(console) is Level.ASK and "↓ spot checks → ask by you" in text(console, "#rule-text")
 
 
-async def test_what_others_decide_is_weighed_while_it_is_on_the_screen(start_console: StartConsole) -> None:
+async def test_autonomy_view_follows_new_decisions(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await climbing(console, 9)
         await console.press("G")
@@ -125,7 +125,7 @@ async def test_what_others_decide_is_weighed_while_it_is_on_the_screen(start_con
         await console.until_shown("↑ ask → threshold by bob")
 
 
-async def test_without_a_ladder_the_list_says_what_it_is_and_how_it_is_switched_on(start_console: StartConsole) -> None:
+async def test_autonomy_view_when_disabled_explains_how_to_enable_it(start_console: StartConsole) -> None:
     async with start_console("") as console:
         policy.write_policy(console.home.path)
         await console.press("f5", *["j"] * 8)
@@ -138,7 +138,7 @@ async def test_without_a_ladder_the_list_says_what_it_is_and_how_it_is_switched_
         assert "decisions at least 10 by people, among the last 100 within 90 d" in text(console, "#rule-text")
 
 
-async def test_names_that_agents_give_are_only_words(start_console: StartConsole) -> None:
+async def test_autonomy_view_shows_agent_names_as_plain_text(start_console: StartConsole) -> None:
     async with start_console("") as console:
         policy.write_policy(console.home.path, lessons.POLICY)
         odd = ("[red]x[/] \u202etool", {"a": 1})

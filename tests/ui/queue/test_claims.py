@@ -45,7 +45,7 @@ async def needs_two(console: ConsoleDriver, *actions: Action) -> int:
     return made
 
 
-async def test_a_claim_keeps_the_others_off_and_is_given_back(start_console: StartConsole) -> None:
+async def test_claim_blocks_others_until_released(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
         assert (
@@ -66,7 +66,7 @@ async def test_a_claim_keeps_the_others_off_and_is_given_back(start_console: Sta
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
-async def test_a_claim_is_taken_with_a_reason_and_what_is_typed_stays(start_console: StartConsole) -> None:
+async def test_claim_can_be_taken_over_with_a_reason_and_typed_text_stays(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
         await ann.settle()
@@ -86,7 +86,7 @@ async def test_a_claim_is_taken_with_a_reason_and_what_is_typed_stays(start_cons
         assert "ann has it until" in bob.notifications() and len(bob.app.screen_stack) == 1
 
 
-async def test_a_reason_is_needed(start_console: StartConsole) -> None:
+async def test_claim_takeover_without_a_reason_is_refused(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await bob.press("c")
         await ann.settle()
@@ -94,7 +94,7 @@ async def test_a_reason_is_needed(start_console: StartConsole) -> None:
         assert "a reason is required" in ann.screen_text() and await claimant(ann, ann.review_ids[MAIL]) == "bob"
 
 
-async def test_a_claim_that_the_screen_has_not_heard_of(start_console: StartConsole) -> None:
+async def test_claim_not_yet_on_the_screen_still_blocks_a_decision(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.app._updates._turn.acquire()
         await bob.press("c")
@@ -108,7 +108,7 @@ async def test_a_claim_that_the_screen_has_not_heard_of(start_console: StartCons
         assert await ann.decisions_of(ann.review_ids[MAIL]) == []
 
 
-async def test_two_people_approve_the_same(start_console: StartConsole) -> None:
+async def test_two_person_review_needs_two_approvals(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as ann, second(ann, grace_s=60) as bob:
         review = await needs_two(ann, seed.mail("all@example.com"))
         await to_last(ann)
@@ -128,7 +128,7 @@ async def test_two_people_approve_the_same(start_console: StartConsole) -> None:
         assert "approved with ann by bob" in ann.screen_text()
 
 
-async def test_the_first_of_two_takes_it_back(start_console: StartConsole) -> None:
+async def test_two_person_approval_can_be_undone_by_the_first(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("all@example.com"))
         await to_last(ann)
@@ -140,7 +140,7 @@ async def test_the_first_of_two_takes_it_back(start_console: StartConsole) -> No
         assert await ann.decisions_of(review) == [] and [one.actor for one in await ann.bob.reviews.endorsements(review)] == ["bob"]
 
 
-async def test_each_call_of_a_batch_is_agreed_to(start_console: StartConsole) -> None:
+async def test_two_person_batch_needs_two_approvals_per_call(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("one@example.com"), seed.mail("two@example.com", 1))
         for console in (ann, bob):
@@ -151,7 +151,7 @@ async def test_each_call_of_a_batch_is_agreed_to(start_console: StartConsole) ->
         assert [row[:2] for row in await ann.decisions_of(review)] == [(0, "approve"), (1, "approve")]
 
 
-async def test_the_second_sees_what_the_first_made_of_it(start_console: StartConsole) -> None:
+async def test_two_person_review_shows_the_first_persons_edit(start_console: StartConsole) -> None:
     async with start_console() as ann:
         review = await needs_two(ann, seed.action("pay", {"amount": 400}))
         await ann.bob.reviews.decide(await ann.bob.reviews.get(review), {0: Answer(DecisionKind.EDIT, args={"amount": 123})})
@@ -165,7 +165,7 @@ async def test_the_second_sees_what_the_first_made_of_it(start_console: StartCon
         assert await ann.decisions_of(review) == [] and "1 of 2 edits, by bob; 1 of 2 approvals, by you" in ann.notifications()
 
 
-async def test_escalated_to_a_person_with_a_note(start_console: StartConsole) -> None:
+async def test_escalate_to_a_person_with_a_note_reaches_them(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.bob.reviews.record_view(ann.review_ids[SQL], 900)
         await ann.press("exclamation_mark", *"bo")
@@ -184,7 +184,7 @@ async def test_escalated_to_a_person_with_a_note(start_console: StartConsole) ->
         assert "claimed by bob" in ann.screen_text() and "↑ escalated to bob" in ann.screen_text()
 
 
-async def test_what_another_has_is_not_escalated_and_the_note_is_not_lost(start_console: StartConsole) -> None:
+async def test_escalate_when_claimed_by_another_is_refused_and_keeps_the_note(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.press("exclamation_mark", *"leads", "enter", *"why")
         await bob.press("c")
@@ -194,7 +194,7 @@ async def test_what_another_has_is_not_escalated_and_the_note_is_not_lost(start_
         assert (to.value, note.value) == ("leads", "why") and await ann.bob.reviews.escalations(ann.review_ids[MAIL]) == []
 
 
-async def test_who_looked_and_for_how_long(start_console: StartConsole) -> None:
+async def test_view_time_is_recorded_per_person(start_console: StartConsole) -> None:
     async with start_console() as ann:
         await ann.pilot.pause(0.9)
         [look] = await ann.bob.reviews.views(ann.review_ids[MAIL])
@@ -208,7 +208,7 @@ async def test_who_looked_and_for_how_long(start_console: StartConsole) -> None:
         assert not views or views[0].viewed_ms >= 700
 
 
-async def test_a_list_alone_is_no_look(start_console: StartConsole) -> None:
+async def test_view_time_is_not_recorded_for_the_list_alone(start_console: StartConsole) -> None:
     async with start_console(size=(80, 24)) as ann:
         await ann.pilot.pause(0.9)
         assert await ann.bob.reviews.views(ann.review_ids[MAIL]) == []
@@ -221,7 +221,7 @@ async def test_a_list_alone_is_no_look(start_console: StartConsole) -> None:
         assert (await ann.bob.reviews.views(ann.review_ids[MAIL]))[0].viewed_ms == stored
 
 
-async def test_similar_ones_and_people(start_console: StartConsole) -> None:
+async def test_context_shows_similar_decisions_and_people(start_console: StartConsole) -> None:
     async with start_console("empty", size=(160, 40)) as ann:
         await escalations.add_escalations(ann.store, ann.project, ann.app._clock())
         await ann.until_keys_accepted()
@@ -239,7 +239,7 @@ async def test_similar_ones_and_people(start_console: StartConsole) -> None:
         assert similar_title(ReviewContext(answered)) == "Similar 3"  # nothing to approve there
 
 
-async def test_a_claim_elsewhere_moves_nothing_that_is_read(start_console: StartConsole) -> None:
+async def test_claim_by_another_does_not_scroll_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as ann, second(ann) as bob:
         long = seed.action("write", {"text": "\n".join(f"line {n}" for n in range(200))})
         await seed.add_waiting_run(ann.store, ann.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, long))

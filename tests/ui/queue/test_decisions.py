@@ -39,7 +39,7 @@ def put(console: ConsoleDriver, selector: str, content: str) -> None:
     console.app.screen.query_one(selector, JsonArea).text = content
 
 
-async def test_approve(start_console: StartConsole) -> None:
+async def test_approve_stores_the_decision_with_its_view_time(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("a")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "approve", None, None)]
@@ -49,7 +49,7 @@ async def test_approve(start_console: StartConsole) -> None:
         assert console.app.query_one(QueueList).cursor == console.review_ids[SQL]
 
 
-async def test_decided_item_leaves_after_a_while(start_console: StartConsole) -> None:
+async def test_decided_item_leaves_the_queue_after_a_while(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("a")
         await console.pilot.pause(2.2)
@@ -65,7 +65,7 @@ async def test_double_press_approves_only_one(start_console: StartConsole, monke
         assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
 
 
-async def test_keys_are_dead_for_a_moment_after_the_cursor_moved_by_itself(
+async def test_decision_keys_are_ignored_for_a_moment_after_the_review_changes(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with start_console() as console:
@@ -83,13 +83,13 @@ async def test_enter_never_approves(start_console: StartConsole) -> None:
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
-async def test_reject_with_a_preset(start_console: StartConsole) -> None:
+async def test_reject_with_presets_stores_their_texts(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r", "1", "3", "enter")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "not needed")]
 
 
-async def test_reject_in_own_words_kept_over_escape(start_console: StartConsole) -> None:
+async def test_reject_reason_is_kept_when_the_dialog_is_left(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r", *"no 3", "escape")
         assert await console.decisions_of(console.review_ids[MAIL]) == []
@@ -97,7 +97,7 @@ async def test_reject_in_own_words_kept_over_escape(start_console: StartConsole)
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "no 3x")]
 
 
-async def test_edit_arrives_exactly(start_console: StartConsole) -> None:
+async def test_edit_stores_exactly_what_was_typed(start_console: StartConsole) -> None:
     async with start_console() as console:
         before = console.app.query_one(QueueView).pane.viewed_ms
         await console.press("e")
@@ -114,7 +114,7 @@ async def test_edit_arrives_exactly(start_console: StartConsole) -> None:
         assert viewed >= before + 700  # time in the dialog is looking, too
 
 
-async def test_bad_edits_are_kept_and_explained(start_console: StartConsole) -> None:
+async def test_invalid_edits_are_kept_and_explained(start_console: StartConsole) -> None:
     async with start_console() as console:
         for bad, why in (
             ("{nope", "is not JSON"),
@@ -132,7 +132,7 @@ async def test_bad_edits_are_kept_and_explained(start_console: StartConsole) -> 
         assert await console.decisions_of(console.review_ids[MAIL]) == []
 
 
-async def test_an_editor_sees_unseen_characters_as_escapes(start_console: StartConsole) -> None:
+async def test_editor_shows_invisible_characters_as_escapes(start_console: StartConsole) -> None:
     odd_text = seed.ODD.replace("\ud83d", "")
     async with start_console() as console:
         odd = seed.pause(PauseKind.TOOL_CALLS, seed.action("pay", {"to": odd_text, "tag": "\U000e0041"}))
@@ -148,7 +148,7 @@ async def test_an_editor_sees_unseen_characters_as_escapes(start_console: StartC
         assert kind == "edit" and json.loads(str(args)) == {"to": odd_text, "tag": "\U000e0041"}
 
 
-async def test_respond_in_a_tools_place(start_console: StartConsole) -> None:
+async def test_respond_replaces_the_tools_result(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("m", *"sent by hand", "enter")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "respond", "null", "sent by hand")]
@@ -169,7 +169,7 @@ async def test_batch_is_decided_call_by_call(start_console: StartConsole) -> Non
         assert await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)) == ("decided",)
 
 
-async def test_keys_while_the_next_call_is_still_read_approve_nothing(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_approve_while_the_next_call_is_loading_does_nothing(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console() as console:
         review = await go_to(console, BATCH)
         may_read, read = asyncio.Event(), PrefetchCache.read
@@ -200,7 +200,7 @@ async def test_keys_while_the_next_call_is_still_read_approve_nothing(start_cons
         assert [row[:2] for row in await console.decisions_of(review)] == [(0, "approve"), (1, "reject")]
 
 
-async def test_what_is_not_allowed_is_not_done(start_console: StartConsole) -> None:
+async def test_decision_that_is_not_allowed_is_not_offered(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, DELETE)
         await console.press("e", "m")
@@ -209,7 +209,7 @@ async def test_what_is_not_allowed_is_not_done(start_console: StartConsole) -> N
         assert await console.decisions_of(review) == []
 
 
-async def test_gate(start_console: StartConsole) -> None:
+async def test_gate_can_be_approved(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, GATE)
         assert "gate" in console.screen_text()
@@ -217,7 +217,7 @@ async def test_gate(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "approve", None, None)]
 
 
-async def test_choices(start_console: StartConsole) -> None:
+async def test_choice_can_be_selected(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, CHOICES)
         await console.press("m", "enter")
@@ -226,14 +226,14 @@ async def test_choices(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "respond", "null", "Bellevue")]
 
 
-async def test_a_choice_that_is_no_text(start_console: StartConsole) -> None:
+async def test_choice_with_a_json_value_is_sent_as_it_is(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, CHOICES)
         await console.press("m", "3", "enter")
         assert await console.decisions_of(review) == [(0, "respond", '{"other": 1}', None)]
 
 
-async def test_form(start_console: StartConsole) -> None:
+async def test_form_is_checked_against_the_schema(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, FORM)
         await console.press("m", *"eve", "tab", *"x", "ctrl+s")
@@ -244,7 +244,7 @@ async def test_form(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "respond", '{"approved_by": "eve", "days": 3, "urgent": true}', None)]
 
 
-async def test_the_same_question_as_json(start_console: StartConsole) -> None:
+async def test_form_can_be_answered_as_json(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, FORM)
         await console.press("m", "ctrl+t")
@@ -258,7 +258,7 @@ async def test_the_same_question_as_json(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "respond", '{"approved_by": "x", "days": 2}', None)]
 
 
-async def test_what_yes_means_is_said_before(start_console: StartConsole) -> None:
+async def test_approve_shows_what_it_means_before(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, ODD)
         assert "a answers true" in console.screen_text() and "r answers false" in console.screen_text()
@@ -266,7 +266,7 @@ async def test_what_yes_means_is_said_before(start_console: StartConsole) -> Non
         assert await console.decisions_of(review) == [(0, "approve", None, None)]
 
 
-async def test_someone_else_was_first(start_console: StartConsole) -> None:
+async def test_dialog_closes_when_another_person_decided(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("r")
         theirs = await console.bob.reviews.get(console.review_ids[MAIL])
@@ -276,7 +276,7 @@ async def test_someone_else_was_first(start_console: StartConsole) -> None:
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "approve", None, None)]
 
 
-async def test_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_editor_key_edits_arguments_in_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("EDITOR", "sed -i s/ann@/bob@/")
     monkeypatch.delenv("VISUAL", raising=False)
@@ -290,7 +290,7 @@ async def test_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPat
         assert kind == "edit" and json.loads(str(args))["to"] == "bob@example.com"
 
 
-async def test_an_editor_that_does_not_exist(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_editor_that_does_not_exist_is_reported(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("VISUAL", "/no/such/editor")
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
@@ -299,7 +299,7 @@ async def test_an_editor_that_does_not_exist(start_console: StartConsole, monkey
         assert "cannot be started" in console.screen_text()
 
 
-async def test_arguments_too_long_to_edit_here(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_arguments_too_long_for_the_dialog_open_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "sed -i s/x!/y!/")
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
     async with start_console("empty") as console:
@@ -313,7 +313,7 @@ async def test_arguments_too_long_to_edit_here(start_console: StartConsole, monk
         assert kind == "edit" and json.loads(str(args)) == {"blob": "x" * 399_999 + "y!"}
 
 
-async def test_the_way_back_to_a_run_taken_over_is_the_first_key(start_console: StartConsole) -> None:
+async def test_key_hints_of_a_run_taken_over_start_with_the_way_back(start_console: StartConsole) -> None:
     means = {"reject": "tells the agent that nobody can help", "respond": "gives the agent this answer"}
     async with start_console("nothing", size=(80, 24)) as console:
         asked = seed.action("ask_a_person", {"question": "where?"}, allowed=(DecisionKind.REJECT, DecisionKind.RESPOND), means=means)

@@ -64,7 +64,7 @@ async def asked_again(console: ConsoleDriver) -> int:
     raise AssertionError(console.screen_text())
 
 
-async def test_a_draft_goes_to_and_fro_and_a_version_is_accepted(at_work: Open) -> None:
+async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Open) -> None:
     async with at_work("writing_room", "write about the winter lamp") as console:
         screen = await console.until_shown("winter-lamp", "another pass")
         assert "# A lamp for the dark months" in screen and "like a sunset." in screen
@@ -97,7 +97,7 @@ async def test_a_draft_goes_to_and_fro_and_a_version_is_accepted(at_work: Open) 
         assert kind == "edit" and "like a sunset." in str(args) and "279 EUR" in str(args)
 
 
-async def test_a_call_is_sent_back_and_comes_again(at_work: Open) -> None:
+async def test_call_sent_back_for_revision_is_asked_again(at_work: Open) -> None:
     async with at_work("support_desk", "answer T-103", size=(80, 24)) as console:
         await console.press("enter", "w")
         area(console, "#draft-text").text = '{"order": "9915", "amount": 60, "reason": "charged twice"}'
@@ -109,7 +109,7 @@ async def test_a_call_is_sent_back_and_comes_again(at_work: Open) -> None:
         assert [row[1] for row in await console.decisions_of(console.review_ids[1])] == ["approve"]
 
 
-async def test_what_is_typed_for_another_pass_is_kept_and_checked(start_console: StartConsole) -> None:
+async def test_revision_note_is_kept_and_checked(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("w", "enter")
         await console.until_shown("another pass needs a note")
@@ -123,7 +123,7 @@ async def test_what_is_typed_for_another_pass_is_kept_and_checked(start_console:
 
 
 @pytest.mark.parametrize(("position", "why"), [(5, "takes no other pass"), (6, "reject is not allowed here")])
-async def test_where_nobody_reads_the_note_there_is_no_other_pass(start_console: StartConsole, position: int, why: str) -> None:
+async def test_revise_when_nobody_reads_the_note_is_refused(start_console: StartConsole, position: int, why: str) -> None:
     async with start_console() as console:
         await console.press("g", *["j"] * position)
         await console.until_keys_accepted()
@@ -132,7 +132,7 @@ async def test_where_nobody_reads_the_note_there_is_no_other_pass(start_console:
         assert len(console.app.screen_stack) == 1
 
 
-async def test_hidden_characters_of_a_draft_are_edited_as_json(start_console: StartConsole) -> None:
+async def test_draft_with_invisible_characters_is_edited_as_json(start_console: StartConsole) -> None:
     from hitl_tui.model import DecisionKind, PauseKind
 
     async with start_console("nothing") as console:

@@ -25,7 +25,7 @@ async def failed(console: ConsoleDriver) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("key", "kind", "then"), [("a", "approve", RunState.QUEUED), ("r", "reject", RunState.FAILED)])
-async def test_a_failed_run_is_tried_again_or_left(start_console: StartConsole, key: str, kind: str, then: RunState) -> None:
+async def test_failed_run_review_can_retry_or_leave_the_run(start_console: StartConsole, key: str, kind: str, then: RunState) -> None:
     async with start_console() as ann:
         run, review = await failed(ann)
         screen = await ann.until_shown("failed run", ERROR, "tries it again, from its last checkpoint", "leaves it failed")

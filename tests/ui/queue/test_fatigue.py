@@ -42,7 +42,7 @@ async def show(console: ConsoleDriver, review: int) -> None:
     await console.until_keys_accepted()
 
 
-async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(
+async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with start_console("nothing") as console:
@@ -74,7 +74,7 @@ async def test_who_goes_too_fast_is_told_once_and_reads_what_is_irreversible(
         assert console.notifications().count("take your time") <= 1
 
 
-async def test_who_takes_their_time_is_never_kept(start_console: StartConsole) -> None:
+async def test_careful_reviewer_is_never_delayed(start_console: StartConsole) -> None:
     async with start_console("nothing") as console:
         await attention_checks.approve_mails(console.store, console.project, 2)
         (first, second) = await ask(console, 60, count=2)
@@ -88,7 +88,7 @@ async def test_who_takes_their_time_is_never_kept(start_console: StartConsole) -
         ] and not console.notifications()
 
 
-def test_the_notice_tells_figures() -> None:
+def test_fatigue_notice_shows_its_figures() -> None:
     reader = Reader("ann", Pace(20, 9, 5), Times(1.0, 2.0), 1.0, 0.9, 0, 0)
     action = seed.action("send_email", {"body": "x" * 870})
     told = "the last 5 approvals took about 1 s each, for about 880 characters; take your time"
@@ -97,7 +97,7 @@ def test_the_notice_tells_figures() -> None:
     assert fatigue_guard.told(reader, []) == "9 of your last 20 decisions were faster than they can be read; take your time"
 
 
-async def test_an_attention_check_is_told_at_once_and_one_key_away(start_console: StartConsole) -> None:
+async def test_attention_check_result_is_shown_at_once(start_console: StartConsole) -> None:
     async with start_console("nothing") as console:
         for keys, said in ((("a",), "you missed it"), (("t",), "you caught it"), (("!", *"bob", "enter", "enter"), "you caught it")):
             check = await attention_checks.add_attention_check(console.store, console.project)

@@ -21,7 +21,7 @@ async def ask(console: ConsoleDriver, agent: str) -> int:
     return made
 
 
-async def test_what_arrives_is_shown_only_when_it_fits(start_console: StartConsole) -> None:
+async def test_filtered_queue_shows_matching_arrivals_only(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agent:mail* -tool:delete_* ann@example", "enter")
         assert shown(console) == 1 and "1 of 9" in console.screen_text()
@@ -34,7 +34,7 @@ async def test_what_arrives_is_shown_only_when_it_fits(start_console: StartConso
         assert late in console.app.query_one(QueueList).order
 
 
-async def test_what_no_longer_fits_stays_where_it_is_and_is_told_as_it_is(start_console: StartConsole) -> None:
+async def test_filtered_queue_keeps_items_that_no_longer_match(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.bob.reviews.claim(console.review_ids[0])
         await console.press("slash", *"by:bob", "enter")
@@ -44,7 +44,7 @@ async def test_what_no_longer_fits_stays_where_it_is_and_is_told_as_it_is(start_
         assert shown(console) == 1 and "claimed by bob" not in console.screen_text()
 
 
-async def test_a_slip_is_said_and_nothing_is_lost(start_console: StartConsole) -> None:
+async def test_filter_with_a_mistake_is_explained_and_kept(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agnet:mail*", "enter")
         assert "did you mean agent?" in console.screen_text() and "agnet:mail*" in console.screen_text()
@@ -54,7 +54,7 @@ async def test_a_slip_is_said_and_nothing_is_lost(start_console: StartConsole) -
         assert shown(console) == 3
 
 
-async def test_what_was_decided_a_moment_ago_stays_under_a_filter_that_it_fits(start_console: StartConsole) -> None:
+async def test_filtered_queue_keeps_items_just_decided(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")
         await console.press("slash", *"agent:mail*", "enter")

@@ -81,7 +81,7 @@ def on_one_line(console: ConsoleDriver) -> str:
     return " ".join(" ".join(row[60:] for row in console.screen_text().splitlines()).replace("│", " ").split())
 
 
-async def test_it_opens_on_the_whole_run_and_keeps_what_was_typed(start_console: StartConsole) -> None:
+async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
         seen = await console.until_shown("Takeover mail_assistant · run r1", "taken over by you", "write the tool's result", "stop the run")
@@ -100,7 +100,7 @@ async def test_it_opens_on_the_whole_run_and_keeps_what_was_typed(start_console:
         assert isinstance(area, TextArea) and area.text == "ask her first"
 
 
-async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(start_console: StartConsole) -> None:
+async def test_takeover_with_an_invalid_plan_is_kept_and_not_handed_back(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
         await write(console, "4", '{"folder": "inbox", "unread": 2')
@@ -137,7 +137,7 @@ async def test_what_is_no_plan_yet_is_kept_by_the_console_and_never_handed_back(
         assert "note added" in on_one_line(console) and "- 2" in on_one_line(console)
 
 
-async def test_calls_are_checked_against_their_tools(start_console: StartConsole) -> None:
+async def test_takeover_calls_are_checked_against_tool_schemas(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "2", "tab")
         good = {"id": "call-0", "name": "send_email", "args": {"to": "eve@example.com", "subject": "Hi", "body": ""}}
@@ -159,7 +159,7 @@ async def test_calls_are_checked_against_their_tools(start_console: StartConsole
         assert (await over(console)).plan == HandBack(calls=calls)
 
 
-async def test_what_contradicts_itself_is_refused(start_console: StartConsole) -> None:
+async def test_takeover_with_contradictory_parts_is_refused(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
         await console.press("ctrl+b")
@@ -178,7 +178,7 @@ async def test_what_contradicts_itself_is_refused(start_console: StartConsole) -
         await tells(console, "the rewritten calls would never run")
 
 
-async def test_each_open_call_has_its_own_answer(start_console: StartConsole) -> None:
+async def test_takeover_answers_each_open_call_separately(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("j", "j", "j", "t", "1", *"sent by hand")
         await tells(console, "1 call answered by you; 1 call asks again before it runs")
@@ -190,7 +190,7 @@ async def test_each_open_call_has_its_own_answer(start_console: StartConsole) ->
         assert found.state == "handed_back" and found.plan.results == {"call-0": "sent by hand", "call-1": "also"}
 
 
-async def test_it_is_taken_from_somebody_with_a_reason(start_console: StartConsole) -> None:
+async def test_takeover_can_be_taken_from_another_person_with_a_reason(start_console: StartConsole) -> None:
     async with mails(start_console) as console, second(console) as bob:
         await bob.press("t", "3", *"mine")
         await bob.press("escape")
@@ -213,7 +213,7 @@ async def test_it_is_taken_from_somebody_with_a_reason(start_console: StartConso
         assert "ann has it" in bob.screen_text()
 
 
-async def test_what_moves_is_not_taken_and_the_sentence_says_so(start_console: StartConsole) -> None:
+async def test_takeover_of_a_running_run_is_refused(start_console: StartConsole) -> None:
     async with mails(start_console, runs=True) as console:
         await console.press("f2", "G", "k", "t")
         assert "run r2 is moving: it is running (agent · writing)" in console.notifications() and len(console.app.screen_stack) == 1
@@ -221,7 +221,7 @@ async def test_what_moves_is_not_taken_and_the_sentence_says_so(start_console: S
         assert "run r3 is done" in console.notifications() and len(console.app.screen_stack) == 1
 
 
-async def test_a_failed_run_offers_what_can_be_done_there(start_console: StartConsole) -> None:
+async def test_takeover_of_a_failed_run_offers_fitting_interventions(start_console: StartConsole) -> None:
     async with mails(start_console, runs=True) as console:
         await console.press("f2", "g", "j", "t")
         seen = await console.until_shown("Takeover mail_assistant · run r4", "✗ ConnectionError: [bold]refused[/]")
@@ -234,7 +234,7 @@ async def test_a_failed_run_offers_what_can_be_done_there(start_console: StartCo
         assert "taken over by ann" in console.screen_text()
 
 
-async def test_it_is_discarded_only_after_asking_and_stopped_only_after_asking(start_console: StartConsole) -> None:
+async def test_takeover_discard_and_stop_ask_first(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "3", *"never mind", "ctrl+g")
         assert "What you wrote is deleted" in console.screen_text()
@@ -248,7 +248,7 @@ async def test_it_is_discarded_only_after_asking_and_stopped_only_after_asking(s
         assert (await console.bob.runs.get(ONE)).state == "cancelled" and len(console.app.screen_stack) == 1
 
 
-async def test_one_side_at_a_time_where_there_is_no_room_for_two(start_console: StartConsole) -> None:
+async def test_takeover_on_a_small_screen_shows_one_panel(start_console: StartConsole) -> None:
     async with mails(start_console, size=(80, 24)) as console:
         await console.press("t")
         assert "Conversation 6" in console.screen_text() and "write the tool's result" not in console.screen_text()
@@ -262,7 +262,7 @@ async def test_one_side_at_a_time_where_there_is_no_room_for_two(start_console: 
         assert (await over(console)).plan == HandBack(guidance="wait")
 
 
-async def test_agents_text_is_only_ever_text(start_console: StartConsole) -> None:
+async def test_takeover_shows_agent_text_as_plain_text(start_console: StartConsole) -> None:
     async with start_console() as console:
         await add_heads(console.store)
         await console.store.write("UPDATE heads SET words = ?, calls = ? WHERE run = 1", (
@@ -278,7 +278,7 @@ async def test_agents_text_is_only_ever_text(start_console: StartConsole) -> Non
         assert "[bold]pay[/]" in console.screen_text()
 
 
-async def test_the_console_can_be_left_from_here(start_console: StartConsole) -> None:
+async def test_takeover_can_be_left_to_other_views(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "3", *"later")
         await console.press("escape")
@@ -291,7 +291,7 @@ async def test_the_console_can_be_left_from_here(start_console: StartConsole) ->
     assert found and found.plan == HandBack(guidance="later or never")
 
 
-async def test_keys_typed_ahead_arrive_in_it(start_console: StartConsole) -> None:
+async def test_takeover_receives_keys_typed_ahead(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.pilot.press("t", "3", *"quick")
         await console.settle()
@@ -299,7 +299,7 @@ async def test_keys_typed_ahead_arrive_in_it(start_console: StartConsole) -> Non
         assert isinstance(area, TextArea) and area.text == "quick"
 
 
-async def test_a_plan_too_long_for_the_screen_is_written_outside(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_takeover_plan_too_long_for_the_screen_opens_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console() as console:
         await add_heads(console.store)
         row = await console.store.one("SELECT context FROM heads WHERE run = 1")
@@ -402,7 +402,7 @@ async def handed_back(console: ConsoleDriver, run: Run) -> Takeover:
     return await over(console, run.id)
 
 
-async def test_a_tools_result_is_written_by_hand(pauses: Reviewer) -> None:
+async def test_takeover_with_a_written_result_replaces_the_tool(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("send", {"to": "bob"}), ("send", {"to": "eve"})])
     await pauses.open_review(run)
     async with console_of(pauses, run) as console:
@@ -416,7 +416,7 @@ async def test_a_tools_result_is_written_by_hand(pauses: Reviewer) -> None:
         assert tool_results(await pauses.result_of(run)) == {"send": ["by phone", "sent to eve"]}
 
 
-async def test_calls_are_rewritten_and_asked(pauses: Reviewer) -> None:
+async def test_takeover_with_rewritten_calls_asks_for_them(pauses: Reviewer) -> None:
     run = await pauses.launch("gated_agent", [("send", {"to": "bob"})])
     await pauses.open_review(run)
     async with console_of(pauses, run) as console:
@@ -435,7 +435,7 @@ async def test_calls_are_rewritten_and_asked(pauses: Reviewer) -> None:
     assert [did["to"] for did in pauses.effects(run)] == ["zoe"]
 
 
-async def test_guidance_at_an_interrupt_and_an_answer_at_the_next(pauses: Reviewer) -> None:
+async def test_takeover_with_guidance_then_answer_ends_the_run(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [("send", {"to": "bob"})])
     await pauses.open_review(run)
     async with console_of(pauses, run) as console:
@@ -453,7 +453,7 @@ async def test_guidance_at_an_interrupt_and_an_answer_at_the_next(pauses: Review
     assert state["messages"][-1]["text"] == "I did it myself." and pauses.effects(run) == []
 
 
-async def test_a_failed_run_goes_on_with_another_state(new_sandbox: SandboxFactory) -> None:
+async def test_takeover_of_a_failed_run_continues_with_an_edited_state(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -481,7 +481,7 @@ async def test_a_failed_run_goes_on_with_another_state(new_sandbox: SandboxFacto
             assert (await ann.result_of(run))["messages"][-1]["text"] == "you said: say hi"
 
 
-async def test_a_plan_that_cannot_be_carried_out_comes_back_with_its_sentence(new_sandbox: SandboxFactory) -> None:
+async def test_takeover_plan_that_fails_comes_back_with_its_error(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.start()
     async with open_reviewer(sandbox) as ann:
@@ -500,7 +500,7 @@ async def test_a_plan_that_cannot_be_carried_out_comes_back_with_its_sentence(ne
         assert (await ann.inbox.runs.get(run.id)).state == "waiting"
 
 
-async def test_a_run_is_stopped(pauses: Reviewer) -> None:
+async def test_takeover_can_stop_the_run(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("send", {"to": "bob"})])
     review = await pauses.open_review(run)
     async with console_of(pauses, run) as console:
