@@ -557,6 +557,7 @@ async def test_cancelled_run_closes_its_reviews(pauses: Reviewer) -> None:
 # Size and odd text
 
 
+@pytest.mark.slow
 async def test_large_arguments_and_long_conversations_are_kept(pauses: Reviewer) -> None:
     body = "line of text\n" * 160_000
     run = await pauses.launch("batched", *[[("look", {"path": str(n)})] for n in range(4)], [("send", {"to": "x", "body": body})])

@@ -93,6 +93,7 @@ def test_commands_cancel_and_retry_several_runs(new_sandbox: SandboxFactory) -> 
     assert sandbox.run_until_idle() == 0
 
 
+@pytest.mark.slow
 def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (agent,) = sandbox.cli_json("agents", sandbox.target)
@@ -293,6 +294,7 @@ def test_command_output_has_no_terminal_escapes(new_sandbox: SandboxFactory) -> 
         assert not set(out) & {"\x1b", "\x07", "\r", "\u202e", "\u200b"}, args
 
 
+@pytest.mark.slow
 def test_worker_command_serves_several_targets_until_signalled(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     sandbox.cli("launch", "agent", "--input", '{"text": "x"}')

@@ -157,6 +157,7 @@ async def test_time_limit_does_not_count_waiting_for_people(fresh_reviewer: Revi
     await fresh_reviewer.result_of(run)
 
 
+@pytest.mark.slow
 async def test_time_limit_reached_while_an_answer_runs_marks_it_may_have_run(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})], options=RunOptions(time_limit_s=3.0))
     fresh_reviewer.sandbox.start()

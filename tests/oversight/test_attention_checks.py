@@ -374,6 +374,7 @@ async def test_attention_check_is_excluded_from_statistics_and_lessons(store: St
 # With a real worker
 
 
+@pytest.mark.slow
 async def test_attention_check_is_made_by_real_workers_and_never_resumed(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("policy")
     (sandbox.home.path / "policy.toml").write_text("spot_check = 0\n[attention]\nevery = 2\n")

@@ -61,6 +61,7 @@ def test_stuck_agent_escalates_and_uses_the_answer(desk: Callable[[str], SampleR
     assert "Please call our insurer at 0431 5550" in job.files()["replies/T-104.txt"]
 
 
+@pytest.mark.slow
 def test_rejected_escalation_leads_to_an_approved_apology(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-105")
     job.decide("reject", "--message", "no trace of it anywhere")
@@ -83,6 +84,7 @@ def test_takeover_works_with_three_tool_nodes(desk: Callable[[str], SampleRun], 
     assert set(job.files()) == (set() if plan == "results" else {"replies/T-101.txt"})
 
 
+@pytest.mark.slow
 def test_call_sent_back_returns_with_the_edits(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-102")
     left = {"order": "9912", "amount": 380.0, "reason": "arrived   broken, shade missing"}

@@ -52,6 +52,7 @@ def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> No
     assert job.files()["texts/winter-lamp.md"] == f"{shorter}\n\nCome and see it.\n"
 
 
+@pytest.mark.slow
 def test_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the repair day")
     first = job.open_review()["actions"][0]["args"]
@@ -62,6 +63,7 @@ def test_older_version_can_be_accepted(room: Callable[[str], SampleRun]) -> None
     assert job.files()["texts/repair-day.md"] == f"{first}\n"
 
 
+@pytest.mark.slow
 def test_draft_versions_survive_a_worker_crash(room: Callable[[str], SampleRun]) -> None:
     job = room("write about the opening hours")
     job.decide("reject", "--message", "shorter")

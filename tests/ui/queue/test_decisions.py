@@ -114,6 +114,7 @@ async def test_edit_stores_exactly_what_was_typed(start_console: StartConsole) -
         assert viewed >= before + 700  # time in the dialog is looking, too
 
 
+@pytest.mark.slow
 async def test_invalid_edits_are_kept_and_explained(start_console: StartConsole) -> None:
     async with start_console() as console:
         for bad, why in (

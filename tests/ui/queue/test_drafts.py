@@ -97,6 +97,7 @@ async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Ope
         assert kind == "edit" and "like a sunset." in str(args) and "279 EUR" in str(args)
 
 
+@pytest.mark.slow
 async def test_call_sent_back_for_revision_is_asked_again(at_work: Open) -> None:
     async with at_work("support_desk", "answer T-103", size=(80, 24)) as console:
         await console.press("enter", "w")

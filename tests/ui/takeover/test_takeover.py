@@ -100,6 +100,7 @@ async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: 
         assert isinstance(area, TextArea) and area.text == "ask her first"
 
 
+@pytest.mark.slow
 async def test_takeover_with_an_invalid_plan_is_kept_and_not_handed_back(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
@@ -159,6 +160,7 @@ async def test_takeover_calls_are_checked_against_tool_schemas(start_console: St
         assert (await over(console)).plan == HandBack(calls=calls)
 
 
+@pytest.mark.slow
 async def test_takeover_with_contradictory_parts_is_refused(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
@@ -190,6 +192,7 @@ async def test_takeover_answers_each_open_call_separately(start_console: StartCo
         assert found.state == "handed_back" and found.plan.results == {"call-0": "sent by hand", "call-1": "also"}
 
 
+@pytest.mark.slow
 async def test_takeover_can_be_taken_from_another_person_with_a_reason(start_console: StartConsole) -> None:
     async with mails(start_console) as console, second(console) as bob:
         await bob.press("t", "3", *"mine")
@@ -402,6 +405,7 @@ async def handed_back(console: ConsoleDriver, run: Run) -> Takeover:
     return await over(console, run.id)
 
 
+@pytest.mark.slow
 async def test_takeover_with_a_written_result_replaces_the_tool(pauses: Reviewer) -> None:
     run = await pauses.launch("batched", [("send", {"to": "bob"}), ("send", {"to": "eve"})])
     await pauses.open_review(run)
@@ -435,6 +439,7 @@ async def test_takeover_with_rewritten_calls_asks_for_them(pauses: Reviewer) -> 
     assert [did["to"] for did in pauses.effects(run)] == ["zoe"]
 
 
+@pytest.mark.slow
 async def test_takeover_with_guidance_then_answer_ends_the_run(pauses: Reviewer) -> None:
     run = await pauses.launch("per_call", [("send", {"to": "bob"})])
     await pauses.open_review(run)
@@ -453,6 +458,7 @@ async def test_takeover_with_guidance_then_answer_ends_the_run(pauses: Reviewer)
     assert state["messages"][-1]["text"] == "I did it myself." and pauses.effects(run) == []
 
 
+@pytest.mark.slow
 async def test_takeover_of_a_failed_run_continues_with_an_edited_state(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.start()
