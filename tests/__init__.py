@@ -1,1 +1,1 @@
-"""Tests, through the public surface: real graphs, the real worker process, the console in a real terminal."""
+"""Tests through the public surface: real graphs, real worker processes, and the console in a real terminal."""

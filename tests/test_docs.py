@@ -62,14 +62,14 @@ def every_block(language: str) -> Iterator[Any]:
 
 
 def without_console(args: Sequence[str]) -> list[str]:
-    """What the test runs for a command: the console, which needs a terminal, becomes `agents` on the same targets."""
+    """Replace the console, which needs a terminal, by `agents` on the same targets."""
     is_console = not args or (args[0] not in COMMANDS and not args[0].startswith("-"))
     return ["agents", *args] if is_console else list(args)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the targets that the README names."""
+    """A folder with the targets named in the README."""
     for path in ("path/to/agent.py", "agent.py", "my_package/agents.py", "my_package/__init__.py"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(AGENT)
@@ -129,7 +129,7 @@ def test_links_have_a_target(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
+    """Return the anchors GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

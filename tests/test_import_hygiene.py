@@ -1,4 +1,4 @@
-"""Which side imports what, seen at run time: the contracts in pyproject.toml read the source, this asks a real process."""
+"""Imports at run time, asked of real processes; the import contracts in pyproject.toml check the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTUAL = ("textual",)
 
 
 def imported_by(statement: str, packages: tuple[str, ...]) -> list[str]:
-    """Those of the packages that a fresh process has imported after the statement."""
+    """Return which of the packages a fresh process has imported after the statement."""
     script = f"import sys; {statement}; print(*[p for p in {packages!r} if p in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return done.stdout.split()
@@ -52,7 +52,7 @@ def test_command_imports_no_textual_and_no_langgraph(tmp_path: Path) -> None:
 
 
 def test_running_worker_imports_no_textual(tmp_path: Path) -> None:
-    """Loading and idling a real project; the process ends by os._exit, so it is asked from inside, by an exit hook of its own."""
+    """The worker loads a real project and idles; since it ends by os._exit, a hook inside reports its modules."""
     script = (
         "import os, sys; from hitl_tui.cli import main; real = os._exit\n"
         f"def leave(code): print('textual' in sys.modules, 'langgraph' in sys.modules, file=sys.__stdout__, flush=True); real(code)\n"

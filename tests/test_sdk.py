@@ -1,4 +1,4 @@
-"""`hitl_tui.patterns` on real graphs: what it reads, where it routes, and what comes back, from the console or from any program."""
+"""`hitl_tui.patterns` on real graphs: confidence, routing, escalations and drafts, answered by the console or any program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.test_import_hygiene import LANGGRAPH, TEXTUAL, imported_by
 
 
 class State(TypedDict, total=False):
-    """What the graphs here keep."""
+    """State of the graphs in this file."""
 
     text: Any
     answer: Any
@@ -44,22 +44,22 @@ class Thread:
         self.config: Any = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
 
     def begin(self, **state: Any) -> Any:
-        """What the graph asks first."""
+        """Start the graph, and return its first question."""
         self.graph.invoke({"text": "", **state}, self.config)
         return self.asked()
 
     def asked(self) -> Any:
-        """What it asks now."""
+        """Return the pending question."""
         (interrupt,) = self.graph.get_state(self.config).interrupts
         return interrupt.value
 
     def answer(self, value: Any) -> Any:
-        """The state after an answer."""
+        """Answer, and return the state."""
         (interrupt,) = self.graph.get_state(self.config).interrupts
         return self.graph.invoke(Command(resume={interrupt.id: value}), self.config)
 
     def decide(self, answer: Answer) -> Any:
-        """The state after what a reviewer says."""
+        """Decide as a reviewer, and return the state."""
         (interrupt,) = self.graph.get_state(self.config).interrupts
         kind, actions = normalise(interrupt.value, "ask", {}, interrupt.response_schema)
         check(kind, actions[0], answer)
@@ -67,7 +67,7 @@ class Thread:
 
 
 def shown(value: Any, schema: Any = None) -> tuple[PauseKind, Action]:
-    """The one action a value becomes."""
+    """Return the kind and the only action of an interrupt value."""
     kind, (action,) = normalise(value, "ask", {}, schema)
     return kind, action
 
@@ -85,7 +85,7 @@ def test_patterns_import_without_langgraph_and_textual() -> None:
 
 
 def calls(*sure: float) -> AIMessage:
-    """A message that makes calls, each with a field that says how sure it is."""
+    """Return a message with calls that each state a confidence."""
     return AIMessage("", tool_calls=[{"name": "pay", "args": {"confidence": one}, "id": str(n)} for n, one in enumerate(sure)])
 
 
@@ -206,12 +206,12 @@ def test_escalate_without_a_reason_raises() -> None:
 
 
 def keep(state: State) -> State:
-    """Ask once; what comes back as a list, for a state holds plain values best."""
+    """Ask once, and return the result as a list of plain values."""
     return {"answer": plain(draft(state["text"], note="first", instructions="mind the tone", key="letter"))}
 
 
 def plain(found: Reviewed) -> list[Any]:
-    """Accepted or not, the draft, the note."""
+    """Return (accepted, draft, note) as a list."""
     return [found.accepted, found.draft, found.note]
 
 
@@ -258,7 +258,7 @@ def test_draft_revision_needs_a_note_and_the_same_type() -> None:
 
 
 def to_and_fro(thread: Thread) -> list[str]:
-    """Three passes and an acceptance; every version that was shown."""
+    """Revise three times, accept, and return every version shown."""
     seen = [thread.begin(text="v0")["draft"]]
     for note in ("a", "b", "c"):
         thread.decide(Answer(DecisionKind.REJECT, args=f"{seen[-1]}!", message=note))
@@ -316,7 +316,7 @@ def test_two_drafts_in_one_node_are_refined_separately() -> None:
 
 @given(st.text(max_size=8) | st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2), st.lists(ANSWERS, max_size=4))
 def test_any_decision_on_a_draft_is_refused_or_applied(first: Any, said: Sequence[Answer]) -> None:
-    """No decision that passes the check ends in an error, is asked again, or is accepted as something else than it says."""
+    """No decision that passes the check raises, is asked again, or is applied as another decision."""
     thread = Thread(lambda state: {"answer": plain(draft(state["text"]))})
     _, action = shown(thread.begin(text=first))
     for answer in said:

@@ -1,4 +1,4 @@
-"""A graph whose file changes between its question and the decision: an answer is sent only if the new code asks the same."""
+"""A graph whose file changes between question and decision: an answer is sent only if the new code asks the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ graph = graph.compile({options})
 
 
 class Author:
-    """Somebody who edits an agent's file while it waits."""
+    """An agent's file that tests edit while the agent waits."""
 
     def __init__(self, file: Path, make: SandboxFactory) -> None:
         self.file = file
@@ -46,11 +46,11 @@ class Author:
         self.place = make(f"{file}:graph")
 
     def write(self, question: str, more: str = "", options: str = "") -> None:
-        """Give the graph this question."""
+        """Write a graph that asks this question."""
         self.file.write_text(GRAPH.format(folder=PROJECTS / "pauses", question=question, options=options) + more)
 
     def restart(self) -> None:
-        """Let a new worker load what is there."""
+        """Restart the worker, which loads the current file."""
         self.place.kill_workers()
         self.place.start()
 

@@ -1,4 +1,4 @@
-"""Another pass at the calls of real agents: what the agent reads, and which earlier calls are versions of the one at hand."""
+"""Sending calls of real agents back for revision: what the agent reads, and which earlier calls are versions of a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEFT = {"to": "bob@example.com"}
 
 
 def back(note: str = "shorter", **left: object) -> Answer:
-    """Another pass."""
+    """Return an answer that sends a call back for revision."""
     return Answer(DecisionKind.REJECT, args=left or LEFT, message=note)
 
 

@@ -1,4 +1,4 @@
-"""Anything at all may be asked and answered: properties of reading interrupts and of checking answers."""
+"""Property tests: any interrupt payload is read, and any answer is checked."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SHAPES: st.SearchStrategy[Any] = CALLS | APPROVALS | LETTERS | LETTERS.map(json.
 
 @st.composite
 def near_misses(draw: st.DrawFn) -> Any:
-    """A known shape with one part of it replaced or taken away."""
+    """A known payload shape with one part replaced or removed."""
     whole: Any = draw(SHAPES)
     part = whole
     while isinstance(part, dict | list) and part:
@@ -105,7 +105,7 @@ def near_misses(draw: st.DrawFn) -> Any:
 
 
 class Odd:
-    """A value no JSON has, and that does not even want to be shown."""
+    """A value without a JSON form whose repr raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -142,7 +142,7 @@ def test_any_answer_is_refused_or_can_be_sent(value: Any, answer: Answer) -> Non
 
 
 def fitting(kind: DecisionKind, args: Any) -> Answer:
-    """An answer of this kind with everything it needs."""
+    """Return a complete answer of this kind."""
     return Answer(
         kind,
         args if kind in (DecisionKind.EDIT, DecisionKind.RESPOND) else None,
@@ -214,7 +214,7 @@ def test_decisions_offered_for_agent_inbox_follow_its_config(value: Any) -> None
 
 
 class Slot(BaseModel):
-    """Part of what `plan` takes."""
+    """Part of the arguments of `plan`."""
 
     day: Literal["monday", "friday"]
     hours: int = Field(ge=1, le=8)
@@ -224,7 +224,7 @@ DID: list[Any] = []
 
 
 class Model(BaseChatModel):
-    """Makes these calls, and then says that it is done."""
+    """Makes these calls, then says that it is done."""
 
     calls: list[Any]
 
@@ -270,7 +270,7 @@ CALL = st.sampled_from(["plan", "count"]).flatmap(lambda name: st.tuples(st.just
 @examples(0.3)
 @given(st.sampled_from(["batched", "per_call"]), st.lists(CALL, min_size=1, max_size=3), ALLOWED, st.data())
 def test_decisions_offered_are_accepted_by_a_real_agent(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
-    """Every decision that is offered and passes the check leads to the run's end, and only what was approved has run, as approved."""
+    """Every offered decision that passes the check ends the run, and only approved calls have run, as approved."""
     gated: Any = {name: {"allowed_decisions": allowed} for name in ("plan", "count")}
     agent = create_agent(
         Model(calls=calls), [plan, count], checkpointer=InMemorySaver(),

@@ -238,7 +238,7 @@ async def test_tool_gate_accepts_any_mix_of_decisions(pauses: Reviewer, agent: s
 
 @pytest.mark.parametrize("answers", [[reject("no"), respond("never mind")], [approve(), reject("no")], [approve(), approve()]], ids=len)
 async def test_second_gate_is_not_passed_with_the_first(pauses: Reviewer, answers: list[Answer]) -> None:
-    """The graph is gated before its tools and before its model: refused calls lead to the model's gate, and not through it."""
+    """The graph has gates before its tools and its model: rejected calls lead to the model's gate, not through it."""
     run = await pauses.launch("react_twice", [("send", {"to": "a"}), ("send", {"to": "b"})])
     gate = await pauses.open_review(run)
     assert (gate.row.kind, gate.node) == (PauseKind.GATE, "talk")
@@ -283,7 +283,7 @@ async def test_rejected_gate_ends_the_run(pauses: Reviewer, agent: str) -> None:
 
 
 async def test_gate_before_a_reviewing_node_runs_nothing_rejected(pauses: Reviewer) -> None:
-    """Refusals written there would not keep the ToolNode behind it from running the calls: it is a plain gate, which says what waits."""
+    """Rejections written there would not stop the ToolNode behind it, so it is a plain gate that names the calls behind it."""
     run = await pauses.launch("gate_reviewed", [LETTER])
     gate = await pauses.open_review(run)
     assert (gate.row.kind, kinds(gate)) == (PauseKind.GATE, {"approve", "reject"})

@@ -1,4 +1,4 @@
-"""How LangGraph pauses and resumes, row by row: which test shows what the console makes of it; what no other test does is done here."""
+"""The contract with LangGraph: a table of its rules and the tests that cover each, and the tests that no other file has."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ async def contract(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of the same project in a home of their own, with no worker yet."""
+    """A reviewer of the same project in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("contract")) as reviewer:
         yield reviewer
 
@@ -335,7 +335,7 @@ def names(reviewer: Reviewer, run: Run) -> list[str]:
 
 
 def behind(sandbox: Sandbox, run: Run, graph: str, verb: str, value: Any) -> None:
-    """Let a program that knows nothing of the console act on the run's thread."""
+    """Run a program that acts on the run's thread without the console's knowledge."""
     paths = ":".join(map(str, [PROJECTS / "contract", PROJECTS / "pauses", PROJECTS.parents[1] / "sample_agents"]))
     order = [f"{PROJECTS}/contract/behind.py", f"{sandbox.home.checkpoints}", run.thread, graph, verb, json.dumps(value)]
     done = subprocess.run([sys.executable, *order], env={**sandbox.env, "PYTHONPATH": paths}, capture_output=True, text=True, check=False)
@@ -414,7 +414,7 @@ async def test_answer_becomes_the_dataclass_of_the_schema(contract: Reviewer) ->
 
 
 async def test_node_interrupt_of_the_old_style_is_shown_and_can_be_ended(contract: Reviewer) -> None:
-    """`NodeInterrupt` takes no answer, and its id is the same in every graph: only the state could let it go on."""
+    """`NodeInterrupt` takes no answer, and its id is the same in every graph; only a changed state could continue the run."""
     run = await contract.launch("old_style", given={})
     review = await contract.open_review(run)
     assert review.value == "no answer can be given here"
@@ -508,7 +508,7 @@ async def test_file_rules_ask_about_guarded_files_only(shared_sandbox: SandboxFa
 
 @pytest.mark.slow
 async def test_answer_when_given_elsewhere_is_not_passed_to_the_next_question(fresh_reviewer: Reviewer) -> None:
-    """LangGraph itself gives what is sent for a question that was answered to the one after it."""
+    """LangGraph itself passes an answer for an answered question to the next question."""
     run = await fresh_reviewer.launch("two", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -556,7 +556,7 @@ async def test_gate_reached_elsewhere_is_not_passed_by_a_late_answer(fresh_revie
 
 @pytest.mark.slow
 async def test_state_changed_elsewhere_is_asked_again(fresh_reviewer: Reviewer) -> None:
-    """An update drops what is pending, which looks as a gate does: a person lets it go on, and it comes back under another id."""
+    """An update drops the pending interrupt, which then looks like a gate: a person continues, and it returns with another id."""
     run = await fresh_reviewer.launch("two", given={})
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -579,7 +579,7 @@ async def test_state_changed_elsewhere_is_asked_again(fresh_reviewer: Reviewer) 
 
 @pytest.mark.slow
 async def test_batch_poisoned_elsewhere_is_asked_again(fresh_reviewer: Reviewer) -> None:
-    """A list where the middleware wants `decisions` is kept by LangGraph and replayed whatever is answered later."""
+    """LangGraph stores a malformed list where the middleware expects `decisions`, and replays it whatever is answered later."""
     run = await fresh_reviewer.launch("batched", [LETTER])
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)
@@ -649,7 +649,7 @@ async def test_node_that_ended_beside_a_poisoned_question_reruns_with_a_warning(
 @pytest.mark.slow
 @pytest.mark.parametrize(("agent", "visits"), [("kept", ["visit 1?", "visit 2?"]), ("own_saver", ["visit 1?", "visit 1?"])])
 async def test_graph_with_its_own_checkpointer_keeps_its_questions(fresh_reviewer: Reviewer, agent: str, visits: list[str]) -> None:
-    """Whatever it was compiled with, its questions outlive the process; with `checkpointer=True` it remembers its earlier visit."""
+    """Its questions survive the process whatever it was compiled with; with `checkpointer=True` it also remembers earlier visits."""
     run = await fresh_reviewer.launch(agent, given={})
     seen = set()
     for visit in visits:
@@ -665,7 +665,7 @@ async def test_graph_with_its_own_checkpointer_keeps_its_questions(fresh_reviewe
 
 @pytest.mark.parametrize(("agent", "warned"), [("no_saver_node", True), ("no_saver", False)])
 async def test_subgraph_without_a_checkpointer_asks_forever_with_a_warning(contract: Reviewer, agent: str, warned: bool) -> None:
-    """LangGraph gives its question a new id each time it runs, so that no answer by id reaches it; what a node calls cannot be seen."""
+    """LangGraph gives its question a new id on each run, so no answer by id reaches it; calls inside a node are invisible."""
     run = await contract.launch(agent, given={})
     first = await contract.open_review(run)
     assert ("checkpointer=False" in first.row.note and "it will ask again" in first.row.note) is warned
@@ -679,7 +679,7 @@ async def test_subgraph_without_a_checkpointer_asks_forever_with_a_warning(contr
 
 
 async def test_graph_on_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> None:
-    """Of what it asks the run's thread knows nothing; the run goes on, as it does without the console."""
+    """The run's thread does not contain its questions; the run continues, as it does without the console."""
     run = await contract.launch("detached", given={})
     assert (await contract.result_of(run))["answers"] == ["went on"]
     assert await contract.review_states(run) == []
@@ -691,7 +691,7 @@ async def test_graph_on_a_thread_of_its_own_asks_nobody(contract: Reviewer) -> N
 
 @pytest.mark.slow
 async def test_answer_that_cannot_be_stored_is_asked_again(fresh_reviewer: Reviewer) -> None:
-    """Somebody holds checkpoints.db: the node has acted, and LangGraph could not write that down."""
+    """Another program locks checkpoints.db: the node has acted, and LangGraph could not store that."""
     run = await fresh_reviewer.launch("plain", given={})
     fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)
@@ -740,7 +740,7 @@ async def test_graph_config_is_kept(contract: Reviewer) -> None:
 
 
 async def test_manifest_with_every_key_is_read(contract: Reviewer) -> None:
-    """What concerns a server, a container or a browser is passed over, and neither refused nor looked for."""
+    """Keys for servers, containers and browsers are ignored."""
     manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
     assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}
     await contract.result_of(await contract.launch("batched", [("look", {"path": "p"})]))

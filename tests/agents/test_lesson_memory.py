@@ -1,4 +1,4 @@
-"""Lessons on their way to agents: real workers, graphs with stores of their own, and a sample agent that learns."""
+"""How lessons reach agents: real workers, graphs with their own stores, and a sample agent that learns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def until(holds: Callable[[], Any]) -> None:
 
 
 async def in_memory(sandbox: Sandbox, agent: str) -> list[Any]:
-    """What the console's long-term store holds for an agent."""
+    """Return the lessons in the console's long-term store for an agent."""
     async with AsyncSqliteStore.from_conn_string(str(sandbox.home.memory)) as store:
         return [item.value for item in await store.asearch(lessons_namespace(agent))]
 
@@ -80,7 +80,7 @@ async def test_accepted_lesson_makes_the_next_correction_unnecessary(new_sandbox
 
 
 async def made(store: Store, agent: str, tool: str, text: str) -> int:
-    """A lesson that the rules have drawn; its number."""
+    """Add a lesson worded by rules, and return its id."""
     topic = f"reject:{text}"
     rows = await store.write_rows(
         "INSERT INTO lessons (agent, tool, topic, gist, text, made_at, changed_at) VALUES (?, ?, ?, ?, ?, 1, 1) RETURNING id",

@@ -1,4 +1,4 @@
-"""Everything a langgraph.json or a target may name: loaded unmodified and run, or listed as broken with a sentence."""
+"""Everything a langgraph.json or a target may name is loaded unmodified, or listed as broken with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an MCP server asks in the middle of a tool call, answered through LangChain's own loop."""
+"""Questions of an MCP server during a tool call, answered through LangChain's own loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a question comes from, however deep: its node, the graphs around it, the right agent; and each answer where it belongs."""
+"""Nested interrupts: the node, path and agent of a question, and delivery of each answer to it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_question_in_nested_tools_is_asked(pauses: Reviewer, height: int) 
 
 @pytest.mark.parametrize("agent", ["gate_node2", "gate_called2", "gate_tool1", "gate_after2"])
 async def test_gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews(pauses: Reviewer, agent: str) -> None:
-    """The gate is one thing and the question behind it another: neither is passed with the other."""
+    """The gate and the question behind it are separate: neither is passed with the other."""
     if agent == "gate_tool1":
         run = await pauses.launch(agent, [("delegate", {"text": "down"})])
     else:
@@ -72,7 +72,7 @@ async def test_gate_in_a_subgraph_and_the_question_behind_it_are_two_reviews(pau
 
 
 async def test_gate_beside_a_question_is_announced(pauses: Reviewer) -> None:
-    """LangGraph passes the gate with the answer (CONTRACT 1.3), so that whoever answers must know."""
+    """LangGraph passes the gate with the answer (CONTRACT 1.3), so the reviewer must know."""
     run = await pauses.launch("gate_beside", given={"text": "hi"})
     review = await pauses.open_review(run)
     assert review.row.note == "inner › fill waits at a gate beside this, and LangGraph runs it as soon as this is answered"
@@ -106,7 +106,7 @@ async def test_equal_questions_of_parallel_nodes_are_answered_separately(pauses:
 
 
 async def test_parallel_tasks_of_an_entrypoint_are_asked_one_at_a_time(pauses: Reviewer) -> None:
-    """They run side by side, but LangGraph shows the question of one at a time."""
+    """They run in parallel, but LangGraph shows one question at a time."""
     run = await pauses.launch("functional", given={"text": "ink paper glue"})
     for word in ("ink", "paper", "glue"):
         review = await pauses.open_review(run)

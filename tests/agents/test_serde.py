@@ -1,4 +1,4 @@
-"""Checkpoints that anybody may have written: nothing is imported or called for them, and the graphs' own types come back whole."""
+"""Untrusted checkpoints: reading imports and calls nothing, and restores the graphs' own types."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_malicious_checkpoint_calls_and_imports_nothing(
 
 
 def with_extra(checkpoint: dict[str, Any], bad: bytes) -> bytes:
-    """The checkpoint with a channel whose value is this, packed."""
+    """Return the checkpoint with an added channel that has this packed value."""
     marker = "0123456789 a marker as long as no other"
     checkpoint["channel_values"]["extra"] = marker
     return StrictSerializer().dumps_typed(checkpoint)[1].replace(ormsgpack.packb(marker), bad)
@@ -119,7 +119,7 @@ def with_extra(checkpoint: dict[str, Any], bad: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "method"])
 def test_malicious_checkpoint_works_on_langgraphs_serializer(tmp_path: Path, kind: str) -> None:
-    """Else the tests above prove nothing. (It refuses methods by itself.)"""
+    """Otherwise the tests above would prove nothing. (LangGraph refuses methods by itself.)"""
     jsonplus.JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed(("msgpack", poison(kind, "os", "mkdir", tmp_path / "proof")))
     assert (tmp_path / "proof").exists()
 

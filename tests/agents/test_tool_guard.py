@@ -1,4 +1,4 @@
-"""A person's no stands, also where a graph's `when` has changed its mind by the time the answer comes."""
+"""A rejection holds even if the graph's `when` no longer asks by the time the answer arrives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENT = {"did": "send", "to": "bob", "body": "hello", "copies": 1}
 
 
 def quiet(reviewer: Reviewer, run: Run, on: bool = True) -> None:
-    """Let the agent's `when` say no, or yes again."""
+    """Switch the agent's `when` off, or on again."""
     file = reviewer.sandbox.journal.with_name(f"quiet-{run.thread}")
     file.touch() if on else file.unlink()
 
@@ -55,7 +55,7 @@ async def test_approved_call_runs_when_the_graph_asks_no_more(pauses: Reviewer, 
 
 
 async def test_open_call_does_not_run_while_another_is_resumed(pauses: Reviewer) -> None:
-    """Resuming one call starts the others again up to their question; with nothing to ask any more they would run."""
+    """Resuming one call reruns the others up to their question; if they no longer ask, they would run."""
     run = await pauses.launch("flip_per_call", [("send", {"to": "a"}), ("send", {"to": "b"})])
     first, second = await pauses.open_reviews(run, 2)
     quiet(pauses, run)

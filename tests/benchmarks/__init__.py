@@ -1,1 +1,1 @@
-"""Ratios of two things measured in one run, alternated: these machines are noisy, an absolute time says nothing."""
+"""Benchmarks as ratios of two alternated measurements: absolute times mean little on noisy machines."""

@@ -1,4 +1,4 @@
-"""A decision with its audit, durable, against bare sqlite3 writing the same two rows into the same tables in one commit."""
+"""A durable decision with its audit entry, relative to plain sqlite3 writing the same two rows in one commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first page of a long history against that of a short one."""
+"""The first page of a long history, relative to that of a short one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hitl-tui history` and `queue --filter`: what was decided and what waits, found by the filter language and opened as it was."""
+"""`hitl-tui history` and `queue --filter`: finding and showing decisions and open reviews."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EDITED = Answer(DecisionKind.EDIT, {"to": "Ann\x1b[31m"})
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An approval, a correction, a rejection, one that was taken back, and so waits."""
+    """A home with an approval, an edit, a rejection, and an undone decision whose review is open again."""
 
     async def fill(path: Path) -> None:
         async with Store.open(path) as store:

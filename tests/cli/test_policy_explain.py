@@ -1,4 +1,4 @@
-"""`hitl-tui policy explain`, and the history of policies, on rows of real runs."""
+"""`hitl-tui policy explain` and the audit of policy changes, on rows of real runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ graph = StateGraph(State).add_node(send).set_entry_point("send").compile()
 
 
 async def policies(sandbox: Sandbox) -> list[dict[str, object]]:
-    """The policies in the log, oldest first."""
+    """Return the policies in the audit log, oldest first."""
     async with Store.open(sandbox.home.database) as store:
         return [json.loads(row[0]) for row in await store.all("SELECT body FROM audit WHERE kind = 'policy'")]
 

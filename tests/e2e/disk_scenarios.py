@@ -1,4 +1,4 @@
-"""What tests/e2e/test_disk_faults.py runs on a small disk, in a mount namespace where this process may mount."""
+"""Tests that test_disk_faults.py runs on a small disk, in a mount namespace where this process may mount."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from tests.support.harness import PROJECTS, ForkServer, Reviewer, Sandbox, appro
 
 
 class SmallDisk:
-    """The disk; it can be filled, emptied again, and made read-only."""
+    """A small disk that can be filled, emptied and remounted."""
 
     path = Path(os.environ["HITL_TEST_DISK"])
 
     def fill(self) -> None:
-        """Leave no byte."""
+        """Fill the disk to the last byte."""
         with contextlib.suppress(OSError), (self.path / "ballast").open("ab", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
 
     def empty(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         (self.path / "ballast").unlink()
 
     def remount(self, how: str) -> None:
-        """`ro` or `rw`."""
+        """Remount the disk as `ro` or `rw`."""
         subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
 
 

@@ -1,4 +1,4 @@
-"""The power is cut at every step from a launch to an applied decision: nothing is lost, and nothing runs twice unasked."""
+"""Workers and commands killed at every failpoint from launch to applied decision: nothing is lost, nothing runs twice unasked."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ GUARDED = frozenset({"send", "answered", "call", "function", "publish", "fill"})
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of every kind of pause in a home of their own, with no worker yet."""
+    """A reviewer of tests/projects/pauses in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("pauses")) as reviewer:
         yield reviewer
 
 
 async def to_the_end(reviewer: Reviewer, run: int, worker: Worker) -> list[Review]:
-    """Say yes to everything until the run has ended, with a new worker whenever one is dead; the reviews as they were decided."""
+    """Approve everything and replace dead workers until the run has ended. Returns the decided reviews."""
     decided: list[Review] = []
     for _ in range(4000):
         if worker.poll() is not None:
@@ -73,7 +73,7 @@ async def to_the_end(reviewer: Reviewer, run: int, worker: Worker) -> list[Revie
 
 
 async def launched(reviewer: Reviewer, agent: str, *calls: tuple[str, dict[str, Any]]) -> Run:
-    """A run of an agent of either sort."""
+    """Launch a run of an agent with or without a conversation."""
     if agent in CALLS:
         return await reviewer.launch(agent, list(calls) or [("send", TO)])
     return await reviewer.launch(agent, given=INPUTS[agent])
@@ -136,7 +136,7 @@ async def test_kill_while_a_single_call_runs_asks_again(fresh_reviewer: Reviewer
 
 
 async def killed_in_slow(reviewer: Reviewer, run: Run, *answers: Answer) -> Review:
-    """Answer the one review, kill the worker while `slow` runs, start another; what it asks."""
+    """Decide the open review, kill the worker while `slow` runs, start another, and return the review it opens."""
     worker = reviewer.sandbox.start()
     await reviewer.decide(await reviewer.open_review(run), *answers)
     await reviewer.until_effect(run, "slow begins")

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only, held or broken; databases that are damaged, missing or older than each other; private files; pruning."""
+"""Disks that are full, read-only or locked; databases that are damaged, missing or out of step; file permissions; pruning."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]
 
 
 def spoil(path: Path, every: int = 1, first: int = 1) -> None:
-    """Overwrite pages of a database, as a bad disk would; what the log still holds is written into it before."""
+    """Checkpoint a database's write-ahead log, then overwrite pages as a bad disk would."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = 4096
@@ -47,7 +47,7 @@ def spoil(path: Path, every: int = 1, first: int = 1) -> None:
 
 @pytest.mark.slow
 def test_disk_that_is_full_or_read_only_passes_all_scenarios(tmp_path: Path) -> None:
-    """tests/e2e/disk_scenarios.py, on a disk of a few megabytes in a mount namespace of its own, which needs no root."""
+    """Run tests/e2e/disk_scenarios.py on a disk of a few megabytes in its own mount namespace, which needs no root."""
     unshare = shutil.which("unshare")
     mounting = 'mount -t tmpfs -o size=24m,mode=700 tmpfs "$1"'
     if not unshare or subprocess.run([unshare, "-rm", "sh", "-c", mounting, "sh", tmp_path], capture_output=True, check=False).returncode:
@@ -107,7 +107,7 @@ async def test_checkpoints_when_damaged_leave_the_rest_working(fresh_reviewer: R
 
 
 async def waiting_place(new_sandbox: SandboxFactory, decided: int = 20) -> tuple[Sandbox, int]:
-    """A place with history, and one run that waits."""
+    """Make a sandbox with decided runs and one that waits."""
     sandbox = new_sandbox("trouble")
     async with open_reviewer(sandbox) as reviewer:
         runs = await reviewer.inbox.runs.launch("batched", text='[[["send", {"to": "a"}]]]', count=decided)

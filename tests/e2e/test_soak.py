@@ -1,4 +1,4 @@
-"""A short soak with a fixed seed, and the ledger's checks: each must find what it is there to find."""
+"""A short soak with a fixed seed, and the invariant checks: each must find its planted violation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hitl_tui.model import Answer, ReviewState, RunState, digest_of
-from tests.soak.evidence import Books, Deed, Mark, Row, Stop, read_deeds
-from tests.soak.invariants import CHECKS, Ledger
+from tests.soak.evidence import DoubtMark, Effect, Evidence, Row, Stop, read_effects
+from tests.soak.invariants import CHECKS, Checker
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
 from tests.support.harness import TIMEOUT_S, ForkServer, SandboxFactory, approve, edit, open_reviewer, reject
@@ -26,12 +26,12 @@ QUESTION = {"question": "go on?", "ref": "n2"}
 @pytest.mark.slow
 @pytest.mark.timeout(170)
 async def test_short_soak_finds_no_problem(tmp_path: Path, fork_server: ForkServer) -> None:
-    books = await soak(tmp_path, fork_server, Size(12.0, seed=7, runs=16))
-    ledger = Ledger(books)
-    assert not any(ledger.problems().values()), "\n".join(report(ledger))
-    assert len(books.runs) >= 16
-    assert any(stop.who == "worker" for stop in books.stops)
-    assert {row["kind"] for row in books.decisions.values()} == {"approve", "edit", "reject", "respond"}
+    evidence = await soak(tmp_path, fork_server, Size(12.0, seed=7, runs=16))
+    checker = Checker(evidence)
+    assert not any(checker.problems().values()), "\n".join(report(checker))
+    assert len(evidence.runs) >= 16
+    assert any(stop.who == "worker" for stop in evidence.stops)
+    assert {row["kind"] for row in evidence.decisions.values()} == {"approve", "edit", "reject", "respond"}
 
 
 async def test_question_after_a_gate_is_asked_again_after_an_edit_and_a_failure(new_sandbox: SandboxFactory) -> None:
@@ -66,23 +66,23 @@ async def test_call_that_ended_beside_an_interrupted_one_does_not_run_again(new_
         if (await reviewer.inbox.reviews.get(again.row.id)).row.state is ReviewState.STALE:  # it showed the call that had ended, too
             await reviewer.decide(await reviewer.open_review(run), answer)
         await reviewer.result_of(run)
-        assert [deed.name for deed in read_deeds(journal)].count("send") == 1
+        assert [effect.name for effect in read_effects(journal)].count("send") == 1
 
 
 def until_done(journal: Path, names: set[str]) -> None:
-    """Wait until tools have acted."""
+    """Wait until these side effects have happened."""
     until = time.monotonic() + TIMEOUT_S
-    while not journal.exists() or {deed.name for deed in read_deeds(journal)} != names:
+    while not journal.exists() or {effect.name for effect in read_effects(journal)} != names:
         assert time.monotonic() < until, f"{names} never acted"
         time.sleep(0.01)
 
 
-# The checks, on books made by hand
+# The checks, on evidence made by hand
 
 
-def books() -> Books:
-    """A run with an approved call that ran once, and one with a question that was answered."""
-    return Books(
+def evidence() -> Evidence:
+    """Return evidence of a run whose approved call ran once, and one whose question was answered."""
+    return Evidence(
         runs={
             1: {"id": 1, "agent": "batched", "thread": "t1", "state": "done", "error": "", "activity": "", "gates_before": []},
             2: {"id": 2, "agent": "anything", "thread": "t2", "state": "done", "error": "", "activity": "", "gates_before": []},
@@ -93,9 +93,9 @@ def books() -> Books:
             (2, 0): {"review": 2, "slot": 0, "name": "ask", "args": QUESTION, "digest": digest_of("ask", QUESTION)},
         },
         decisions={1: decision(1, 1, "approve"), 2: decision(2, 2, "respond", message="words")},
-        deeds=[
-            Deed("tool", "t1", "aa.1", 7, 20.0, name="pay", args=ARGS, call="c1", once=True),
-            Deed("heard", "t2", "bb.2", 7, 21.0, pairs=((QUESTION, "words"),)),
+        effects=[
+            Effect("tool", "t1", "aa.1", 7, 20.0, name="pay", args=ARGS, call="c1", once=True),
+            Effect("heard", "t2", "bb.2", 7, 21.0, pairs=((QUESTION, "words"),)),
         ],
         said=[said("decide", review=1, slots={"0": {"kind": "approve", "args": None, "message": None}})],
     )
@@ -115,89 +115,89 @@ def said(verb: str, phase: str = "done", at: float = 10.0, **more: Any) -> Row:
     return {"verb": verb, "phase": phase, "actor": "ann", "at": at, **more}
 
 
-def found(made: Books) -> set[str]:
-    """Names of the checks that find something."""
-    return {name for name, problems in Ledger(made).problems().items() if problems}
+def found(made: Evidence) -> set[str]:
+    """Return the names of the checks that find a problem."""
+    return {name for name, problems in Checker(made).problems().items() if problems}
 
 
 def test_invariants_hold_for_a_correct_history() -> None:
-    assert found(books()) == set()
-    assert "ok     nothing refused ran" in list(report(Ledger(books())))
+    assert found(evidence()) == set()
+    assert "ok     nothing refused ran" in list(report(Checker(evidence())))
 
 
-def did_again(made: Books, at: float = 30.0, **more: Any) -> Deed:
-    """The call of the first run, once more."""
-    deed = replace(made.deeds[0], at=at, pid=8, **more)
-    made.deeds.append(deed)
-    return deed
+def did_again(made: Evidence, at: float = 30.0, **more: Any) -> Effect:
+    """Add the first run's call a second time."""
+    effect = replace(made.effects[0], at=at, pid=8, **more)
+    made.effects.append(effect)
+    return effect
 
 
 def kill(at: float = 25.0, pid: int = 7) -> Stop:
     return Stop("kill -9", "worker", pid, at, (1,))
 
 
-def unapproved(made: Books) -> None:
+def unapproved(made: Evidence) -> None:
     made.decisions.clear()
     made.said.clear()
 
 
-def other_arguments(made: Books) -> None:
-    made.deeds[0] = replace(made.deeds[0], args={**ARGS, "note": "something else"})
+def other_arguments(made: Evidence) -> None:
+    made.effects[0] = replace(made.effects[0], args={**ARGS, "note": "something else"})
 
 
-def proposal_ran_instead_of_the_edit(made: Books) -> None:
+def proposal_ran_instead_of_the_edit(made: Evidence) -> None:
     made.decisions[1] |= {"kind": "edit", "args": {**ARGS, "note": "edited"}}
 
 
-def too_early(made: Books) -> None:
-    made.deeds[0] = replace(made.deeds[0], at=9.0)
+def too_early(made: Evidence) -> None:
+    made.effects[0] = replace(made.effects[0], at=9.0)
 
 
-def refused(made: Books) -> None:
+def refused(made: Evidence) -> None:
     made.decisions[1]["kind"] = "reject"
 
 
-def refused_after_an_approval(made: Books) -> None:
+def refused_after_an_approval(made: Evidence) -> None:
     made.decisions[3] = decision(3, 1, "reject", at=15.0)
     made.decisions[1]["superseded"] = 1
 
 
-def without_a_key(made: Books) -> None:
-    made.deeds[0] = replace(made.deeds[0], key=None)
+def without_a_key(made: Evidence) -> None:
+    made.effects[0] = replace(made.effects[0], key=None)
 
 
-def with_the_key_of_another(made: Books) -> None:
-    made.deeds[0] = replace(made.deeds[0], key="bb.2")
+def with_the_key_of_another(made: Evidence) -> None:
+    made.effects[0] = replace(made.effects[0], key="bb.2")
 
 
-def answer_gone_astray(made: Books) -> None:
-    made.deeds[1] = replace(made.deeds[1], pairs=((QUESTION, "other words"),))
+def answer_gone_astray(made: Evidence) -> None:
+    made.effects[1] = replace(made.effects[1], pairs=((QUESTION, "other words"),))
 
 
-def one_answer_for_two_questions(made: Books) -> None:
-    made.deeds[1] = replace(made.deeds[1], pairs=((QUESTION, "words"), (QUESTION, "words")))
+def one_answer_for_two_questions(made: Evidence) -> None:
+    made.effects[1] = replace(made.effects[1], pairs=((QUESTION, "words"), (QUESTION, "words")))
 
 
-def true_is_not_one(made: Books) -> None:
+def true_is_not_one(made: Evidence) -> None:
     made.decisions[2] |= {"kind": "approve", "message": None}
-    made.deeds[1] = replace(made.deeds[1], pairs=((QUESTION, 1),))
+    made.effects[1] = replace(made.effects[1], pairs=((QUESTION, 1),))
 
 
-def twice(made: Books) -> None:
+def twice(made: Evidence) -> None:
     did_again(made, again=True)
 
 
-def twice_although_another_worker_died(made: Books) -> None:
+def twice_although_another_worker_died(made: Evidence) -> None:
     did_again(made, again=True)
     made.stops.append(kill(pid=99))
 
 
-def twice_although_the_worker_died_later(made: Books) -> None:
+def twice_although_the_worker_died_later(made: Evidence) -> None:
     did_again(made, again=True)
     made.stops.append(kill(at=35.0))
 
 
-def approved_again_without_a_warning(made: Books) -> None:
+def approved_again_without_a_warning(made: Evidence) -> None:
     made.reviews[3] = review(3, 1, "tool_calls", None)
     made.actions[3, 0] = {**made.actions[1, 0], "review": 3}
     made.decisions[3] = decision(3, 3, "approve", at=28.0)
@@ -205,92 +205,92 @@ def approved_again_without_a_warning(made: Books) -> None:
     made.stops.append(kill())
 
 
-def repeated_under_another_id(made: Books) -> None:
+def repeated_under_another_id(made: Evidence) -> None:
     made.decisions[3] = decision(3, 1, "approve", at=5.0, superseded=1)
-    made.deeds[0] = replace(made.deeds[0], once=False)
+    made.effects[0] = replace(made.effects[0], once=False)
     did_again(made, key="aa.3")
     made.stops.append(kill())
 
 
-def idempotent_acts_twice(made: Books) -> None:
+def idempotent_acts_twice(made: Evidence) -> None:
     did_again(made)
     made.stops.append(kill())
 
 
-def approved_and_lost(made: Books) -> None:
-    del made.deeds[0]
+def approved_and_lost(made: Evidence) -> None:
+    del made.effects[0]
 
 
-def answered_and_lost(made: Books) -> None:
-    del made.deeds[1]
+def answered_and_lost(made: Evidence) -> None:
+    del made.effects[1]
 
 
-def stuck(made: Books) -> None:
+def stuck(made: Evidence) -> None:
     made.runs[1]["state"] = "running"
 
 
-def waits_for_nobody(made: Books) -> None:
+def waits_for_nobody(made: Evidence) -> None:
     made.runs[1]["state"] = "waiting"
 
 
-def failed_unplanned(made: Books) -> None:
+def failed_unplanned(made: Evidence) -> None:
     made.runs[1] |= {"state": "failed", "error": "KeyError: 'x'"}
 
 
-def blamed_without_two_kills(made: Books) -> None:
+def blamed_without_two_kills(made: Evidence) -> None:
     made.runs[1] |= {"state": "failed", "error": "the worker died 2 times while this run was going"}
     made.stops.append(kill())
 
 
-def left_submitted(made: Books) -> None:
+def left_submitted(made: Evidence) -> None:
     made.reviews[1]["state"] = "submitted"
 
 
-def open_of_a_run_that_is_over(made: Books) -> None:
+def open_of_a_run_that_is_over(made: Evidence) -> None:
     made.reviews[3] = review(3, 1, "tool_calls", None, state="open")
 
 
-def decision_lost(made: Books) -> None:
+def decision_lost(made: Evidence) -> None:
     made.said.append(said("decide", review=2, slots={"0": {"kind": "approve", "args": None, "message": None}}))
 
 
-def decision_by_another(made: Books) -> None:
+def decision_by_another(made: Evidence) -> None:
     made.said[0]["actor"] = "bob"
 
 
-def undone_took_effect(made: Books) -> None:
+def undone_took_effect(made: Evidence) -> None:
     made.decisions[1] |= {"undone_at": 11.0, "superseded": 1}
 
 
-def undo_lost(made: Books) -> None:
+def undo_lost(made: Evidence) -> None:
     made.said.append(said("undo", review=1))
 
 
-def two_winners(made: Books) -> None:
+def two_winners(made: Evidence) -> None:
     made.said.append(said("double", review=1, won=2))
 
 
-def two_standing(made: Books) -> None:
+def two_standing(made: Evidence) -> None:
     made.decisions[3] = decision(3, 1, "approve", at=11.0)
 
 
-def mark_from_nowhere(made: Books) -> None:
-    made.marks.append(Mark(1, 1, "may have run once: a worker died while it was being applied", 26.0))
+def mark_from_nowhere(made: Evidence) -> None:
+    made.marks.append(DoubtMark(1, 1, "may have run once: a worker died while it was being applied", 26.0))
 
 
-def torn(made: Books) -> None:
+def torn(made: Evidence) -> None:
     made.faults.append("hitl.db: row 3 missing from index reviews_run")
 
 
-PLANTED: tuple[tuple[Callable[[Books], None], str], ...] = (
+PLANTED: tuple[tuple[Callable[[Evidence], None], str], ...] = (
     (unapproved, "nothing ran without an approval of exactly its arguments"),
     (other_arguments, "nothing ran without an approval of exactly its arguments"),
     (proposal_ran_instead_of_the_edit, "nothing ran without an approval of exactly its arguments"),
     (too_early, "nothing ran without an approval of exactly its arguments"),
     (refused, "nothing refused ran"),
     (refused_after_an_approval, "nothing refused ran"),
-    (without_a_key, "every deed carries the decision that allowed it"),
-    (with_the_key_of_another, "every deed carries the decision that allowed it"),
+    (without_a_key, "every effect carries the decision that allowed it"),
+    (with_the_key_of_another, "every effect carries the decision that allowed it"),
     (answer_gone_astray, "every answer reached its own question"),
     (one_answer_for_two_questions, "every answer reached its own question"),
     (true_is_not_one, "every answer reached its own question"),
@@ -320,8 +320,8 @@ PLANTED: tuple[tuple[Callable[[Books], None], str], ...] = (
 
 
 @pytest.mark.parametrize(("plant", "check"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
-def test_invariant_check_finds_a_planted_violation(plant: Callable[[Books], None], check: str) -> None:
-    made = books()
+def test_invariant_check_finds_a_planted_violation(plant: Callable[[Evidence], None], check: str) -> None:
+    made = evidence()
     plant(made)
     assert check in found(made)
 
@@ -330,30 +330,30 @@ def test_every_invariant_has_a_planted_violation() -> None:
     assert {check for _, check in PLANTED} == {check.__name__.replace("_", " ") for check in CHECKS}
 
 
-def marked_and_approved_again(made: Books) -> None:
+def marked_and_approved_again(made: Evidence) -> None:
     approved_again_without_a_warning(made)
     made.reviews[3]["repeats"] = "aa.1"
-    made.deeds[-1] = replace(made.deeds[-1], key="aa.1")
-    made.marks.append(Mark(3, 1, "may have run once: a worker died while it was being applied", 26.0))
+    made.effects[-1] = replace(made.effects[-1], key="aa.1")
+    made.marks.append(DoubtMark(3, 1, "may have run once: a worker died while it was being applied", 26.0))
 
 
-def repeated_after_a_kill(made: Books) -> None:
+def repeated_after_a_kill(made: Evidence) -> None:
     did_again(made, again=True)
     made.stops.append(kill())
 
 
-def repeated_after_a_retry(made: Books) -> None:
+def repeated_after_a_retry(made: Evidence) -> None:
     did_again(made, again=True)
     made.said.append(said("retry", at=24.0, run=1))
 
 
-def blamed_after_two_kills(made: Books) -> None:
+def blamed_after_two_kills(made: Evidence) -> None:
     blamed_without_two_kills(made)
     made.stops.append(kill(at=26.0))
 
 
 @pytest.mark.parametrize("plant", [marked_and_approved_again, repeated_after_a_kill, repeated_after_a_retry, blamed_after_two_kills])
-def test_invariant_check_accepts_explained_repetitions(plant: Callable[[Books], None]) -> None:
-    made = books()
+def test_invariant_check_accepts_explained_repetitions(plant: Callable[[Evidence], None]) -> None:
+    made = evidence()
     plant(made)
     assert found(made) == set()

@@ -20,7 +20,7 @@ HITL = str(Path(sys.executable).with_name("hitl-tui"))
 
 
 def start_run(screen: Tmux, request: str) -> None:
-    """`n`, the first agent, a request, enter."""
+    """Start a run of the first agent with a request."""
     screen.keys("n")
     screen.until("New run", "mail_assistant")
     screen.keys("Enter")
@@ -30,7 +30,7 @@ def start_run(screen: Tmux, request: str) -> None:
 
 
 def approve(screen: Tmux) -> None:
-    """`a`, once the keys are alive: they are dead for a moment after a review has come up by itself."""
+    """Press `a` until it works: decision keys are ignored for a moment after a new review appears."""
     for _ in range(20):
         screen.keys("a")
         for _ in range(10):
@@ -41,12 +41,12 @@ def approve(screen: Tmux) -> None:
 
 
 def outbox(home: Path) -> list[email.message.Message]:
-    """The mails the runs of this home have sent."""
+    """Return the mails sent by runs of this home."""
     return [email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in home.glob("work/*/outbox/new/*")]
 
 
 def decisions(home: Path) -> list[tuple[str, str]]:
-    """Kind and actor of every stored decision."""
+    """Return (kind, actor) of every decision."""
     with sqlite3.connect(home / "hitl.db") as db:
         return db.execute("SELECT kind, actor FROM decisions ORDER BY id").fetchall()
 

@@ -1,4 +1,4 @@
-"""Code that does not stop: cancelled, over its time, in a thread, in the event loop, or in C; and the others, who go on."""
+"""Code that does not stop (in a thread, the event loop or C) when cancelled or over its time limit, without harm to other runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = ["one begins", "one ends", "two begins", "two ends", "three begins", "th
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of the project in a home of their own, with no worker yet."""
+    """A reviewer of the project in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("trouble")) as reviewer:
         yield reviewer
 
@@ -40,7 +40,7 @@ async def worker_ids(who: Reviewer) -> set[str]:
 
 
 async def until_replaced(who: Reviewer, before: set[str]) -> None:
-    """Wait until other workers are known than those."""
+    """Wait until workers other than these are registered."""
     until = time.monotonic() + TIMEOUT_S
     while not (now := await worker_ids(who)) or now & before:
         assert time.monotonic() < until, "the worker was never replaced"
@@ -48,7 +48,7 @@ async def until_replaced(who: Reviewer, before: set[str]) -> None:
 
 
 async def until_doing(who: Reviewer, run: Run, activity: str) -> Run:
-    """The run, once it is doing that."""
+    """Wait until the run has this activity, and return it."""
     until = time.monotonic() + TIMEOUT_S
     while (now := await who.inbox.runs.get(run.id)).activity != activity:
         assert now.state is RunState.RUNNING and time.monotonic() < until, f"run r{run.id} is {now.state}: {now.activity!r}"
@@ -306,7 +306,7 @@ async def test_cancel_while_an_answer_runs_says_it_may_have_run(fresh_reviewer: 
 
 @pytest.mark.slow
 async def test_cancel_of_a_run_requeued_during_resume_says_it_may_have_run(fresh_reviewer: Reviewer) -> None:
-    """Its worker died and another has put it back, but not taken it up yet."""
+    """Its worker died, and another has requeued the run but not started it yet."""
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])
     worker = fresh_reviewer.sandbox.start()
     review = await fresh_reviewer.open_review(run)

@@ -1,4 +1,4 @@
-"""Decisions as training data: in every format, without what teaches nothing, masked, and never half a file."""
+"""Export of decisions as training data: formats, exclusions, masking, and complete files only."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def ask(
     store: Store, who: Inbox, calls: Sequence[tuple[str, Json]], answers: Sequence[Answer], viewed_ms: int | None = 9000,
     kind: PauseKind = PauseKind.TOOL_CALLS, around: Sequence[Message] | None = None, schema: Json = SCHEMA, thread: str | None = None,
 ) -> int:  # fmt: skip
-    """Have calls asked and decided; the review's id."""
+    """Add a review of these calls and decide it. Returns its id."""
     (run,) = await who.runs.launch("mail", text="x", thread=thread)
     await store.write("UPDATE runs SET worker = NULL WHERE thread = ?", (thread,))
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
@@ -84,7 +84,7 @@ async def ask(
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An approval, a correction, a rejection, a batch of both, and what teaches nothing: too fast, taken back or still to be, by policy."""
+    """A home with an approval, an edit, a rejection, a mixed batch, and excluded decisions: too fast, undone, undoable, by policy."""
     (tmp_path / "home").mkdir(mode=0o700)
     asyncio.run(fill(tmp_path / "home"))
     return tmp_path / "home"
@@ -116,7 +116,7 @@ def hitl(*args: str) -> tuple[int, str]:
 
 
 def export(home: Path, format_: str, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The examples and the manifest."""
+    """Export, and return the examples and the manifest."""
     path = home.parent / f"{format_}-{time.monotonic_ns()}.jsonl"
     code, out = hitl("export", str(path), "--format", format_, "--home", str(home), "--json", *options)
     assert code == 0, out
@@ -205,7 +205,7 @@ BY = {"approve": YES, "reject": NO, "better": Answer(DecisionKind.REJECT, {"sent
 
 
 def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterator[Case]:
-    """A thread's reviews as LangChain's middleware asks, one for a turn or one per call: it keeps corrections out of the conversation."""
+    """Add a thread's reviews as LangChain's middleware asks, one per turn or per call; it keeps edits out of the conversation."""
     said = [Message("user", "Go on.")]
     found: list[tuple[Context, PauseKind, list[tuple[Action, Answer]]]] = []
     for turn, (batched, calls) in enumerate(turns):
@@ -267,7 +267,7 @@ def test_chat_never_contains_rejected_or_uncorrected_calls(turns: list[tuple[boo
 
 
 def test_call_rejected_when_asked_again_is_no_example() -> None:
-    """A static gate behind the middleware asks about the corrected call, which the conversation does not have, and there it is refused."""
+    """A static gate behind the middleware asks about the edited call, which is not in the conversation, and it is rejected there."""
     asked: list[tuple[str, Json, Answer, PauseKind]] = [
         (*SQL, Answer(DecisionKind.EDIT, BETTER), PauseKind.TOOL_CALLS),
         (SQL[0], BETTER, NO, PauseKind.TOOL_GATE),
@@ -493,7 +493,7 @@ def test_partly_decided_review_is_not_exported(home: Path) -> None:
 
 
 def loaded(files: dict[Path, Any], cache: Path) -> list[Any]:
-    """The rows of each file as trainers get them, with these features, without a look at any network."""
+    """Return the rows of each file as trainers load them with these features, without network access."""
     script = (
         "import datasets, json, sys\n"
         "def load(path, features):\n"
@@ -538,7 +538,7 @@ def test_exported_calls_load_unchanged_in_trainers(home: Path, tmp_path: Path) -
 
 
 def _arguments(value: Any) -> list[Any]:
-    """The arguments of every call in it, as objects."""
+    """Return the parsed arguments of every call in a value."""
     if isinstance(value, list):
         return [found for part in value for found in _arguments(part)]
     if isinstance(value, dict):
@@ -570,7 +570,7 @@ def test_rows_have_times_of_asking_viewing_and_deciding(home: Path) -> None:
 
 
 def _caught_while_writing(home: Path) -> tuple[subprocess.Popen[str], Path]:
-    """An export that is suspended in the middle of its file, and the path of that file. One that was too fast is tried with more rows."""
+    """Return an export suspended in the middle of its file, and the file's path; retries with more rows if it was too fast."""
     for rows in (2_000, 8_000, 32_000, 128_000):
         folder = home / str(rows)
         (folder / "out").mkdir(parents=True)
@@ -591,12 +591,12 @@ def _caught_while_writing(home: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def _hear_interrupts() -> None:
-    """Undo what a shell does for programs in the background, whose children then ignore SIGINT too."""
+    """Restore SIGINT, which shells set to ignored for background programs and their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _half_written(path: Path) -> bool:
-    """Whether there is a part of the export's file on the disk."""
+    """Check that a part of the export's file is on the disk."""
     return any(one.stat().st_size for one in path.parent.glob(f".{path.name}.*.part"))
 
 

@@ -1,4 +1,4 @@
-"""Attention checks: clearly wrong, like any other review until somebody says anything, and never run, whatever anybody does."""
+"""Attention checks: clearly wrong calls that look like any review until decided, and never run."""
 # ruff: noqa: E501 - tables read best with a row on a line
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def nothing_runs(store: Store, check: Review) -> None:
-    """Whatever was done: nobody has driven or sent it, or ever could."""
+    """Check that the attention check has not been run or sent, and cannot be."""
     run = check.row.run
     state, worker, cut = await store.one("SELECT state, worker, cut FROM runs WHERE id = ?", (run,))
     assert (state in ("waiting", "done", "cancelled"), worker, cut) == (True, None, 0)
@@ -207,7 +207,7 @@ OTHERS = ("claim", "release", "undo", "retry", "doctor", "deadline", "policy", "
 
 
 async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
-    """One thing that somebody, or a program, does to it."""
+    """One event of a person or program on the attention check."""
     action, id_, run = check.actions[0], check.row.id, check.row.run
     project = (await store.one("SELECT project FROM runs WHERE id = ?", (run,)))[0]
     correct = json.loads((await store.one("SELECT correct FROM attention_checks WHERE review = ?", (id_,)))[0])
@@ -408,7 +408,7 @@ async def test_attention_check_is_made_by_real_workers_and_never_resumed(new_san
 
 
 async def until_check(ann: Reviewer) -> Review:
-    """The check, once a worker has put it into the queue."""
+    """Wait until a worker has added an attention check, and return it."""
     until = time.monotonic() + TIMEOUT_S
     while not (found := await ann.inbox.reviews.pending(9)):
         assert time.monotonic() < until, "no check was ever made"

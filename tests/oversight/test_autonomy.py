@@ -1,4 +1,4 @@
-"""Earned autonomy: levels on scripted histories, what it may never let go on, how a level falls, and a real agent that earns one."""
+"""Autonomy levels: proposals from scripted histories, limits, lowering, and a real agent that earns a level."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LEVELS = st.sampled_from(Level)
 
 
 def says(decided: Sequence[WeighedDecision], level: Level = Level.ASK, **more: Any) -> tuple[Level | None, str]:
-    """What is proposed after decisions, newest first."""
+    """Return the proposal after these decisions, newest first."""
     return proposal(level, evidence(decided, more.get("came_at"), more.get("attention", (0, 0))), more.get("rules", DEFAULTS))
 
 
@@ -231,7 +231,7 @@ def test_no_autonomy_level_allows_irreversible_unknown_or_suspicious_calls(
 
 
 class AutonomyHome:
-    """A home with a policy with autonomy levels, and two people at it."""
+    """A home with autonomy levels in its policy, and two reviewers."""
 
     def __init__(self, folder: Path, store: Store, project: int) -> None:
         self.folder, self.store, self.project = folder, store, project
@@ -241,7 +241,7 @@ class AutonomyHome:
     async def asked(
         self, *, by_itself: bool = False, spot_check: bool = False, confidence: float | None = None, kind: PauseKind = PauseKind.TOOL_CALLS
     ) -> int:
-        """A call of `move` that asks, is a spot check, or went on by itself; its review."""
+        """Add a call of `move` that asks, is a spot check, or ran automatically. Returns its review's id."""
         (run,) = await runs.insert(self.store, [(self.project, "desk", f"t{time.monotonic_ns()}", "", {})])
         outcome = Outcome.AUTO if by_itself else Outcome.ASK
         action = seed.action("move", {"path": "a"}, risk="reversible")
@@ -263,12 +263,12 @@ class AutonomyHome:
         return one.level
 
     async def climbed(self, level: Level) -> None:
-        """One decision, so that the tool is known, and the level."""
+        """Add one decision, so that the tool is known, and set its level."""
         await self.decide(approve())
         await self.ann.autonomy.set("desk", "move", level, "tried elsewhere")
 
     async def told(self) -> list[str]:
-        """How it came to its level, newest first."""
+        """Return the changes of the tool's level, newest first."""
         return [f"{one.was} → {one.level} by {one.actor}: {one.why}" for one in await self.ann.autonomy.changes("desk", "move")]
 
 
@@ -446,7 +446,7 @@ POLICY = "spot_check = {}\n[autonomy]\ndecisions = 4\nquiet = 2\napproved = 0.4\
 
 
 async def moves(reviewer: Reviewer, confidence: str = "well") -> Any:
-    """A run that asks to move a file."""
+    """Add a run that asks to move a file."""
     return (await reviewer.inbox.runs.launch("per_call", text=json.dumps([(confidence, [CALL])])))[0]
 
 

@@ -1,4 +1,4 @@
-"""Lessons: what the rules make of differences, how they stand in the store, and what people make of them."""
+"""Lessons: drawn from edits and rejections, stored, and accepted, edited or dropped by people."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def test_lesson_needs_two_equal_edits_or_three_of_any_kind() -> None:
 
 
 def otherwise(count: int) -> list[tuple[Json, Json]]:
-    """Changes that have nothing in common."""
+    """Edits that have nothing in common."""
     return [({"t": f"{n} {n}"}, {"t": f"x{n} y{n}"}) for n in range(count)]
 
 
 def signed(*pieces: str) -> list[tuple[Json, Json]]:
-    """Texts that something was put at the end of."""
+    """Edits that append something to a text."""
     return [({"t": f"mail {number}"}, {"t": f"mail {number}{piece}"}) for number, piece in enumerate(pieces)]
 
 
@@ -254,7 +254,7 @@ async def ann(tmp_path: Path) -> AsyncIterator[Inbox]:
 
 
 async def corrects(ann: Inbox, number: int, piece: str = " Kim") -> int:
-    """Have a mail corrected at its end; the review."""
+    """Add a mail whose end was edited, and return its review's id."""
     text = f"mail {number}"
     return await decided(ann.store, "mail", "send", {"text": text}, ann, edit({"text": text + piece}))
 
@@ -370,7 +370,7 @@ async def test_model_wording_is_kept_while_the_lesson_is_unchanged(ann: Inbox) -
 
 
 async def test_lessons_are_recomputed_only_when_corrections_changed(ann: Inbox) -> None:
-    """The last corrections of a tool are read by an index of corrections alone, however many calls were approved."""
+    """The latest edits of a tool are read by an index of edits only, however many calls were approved."""
     plan = " ".join(str(row[3]) for row in await ann.store.all(f"EXPLAIN QUERY PLAN {lessons.REFUSED}", ("a", "t")))
     assert "history_refused" in plan
     assert "TEMP B-TREE" not in plan

@@ -1,4 +1,4 @@
-"""Figures against what is worked out by hand, or the definition itself."""
+"""Statistics compared with values by hand and with their definitions."""
 
 from __future__ import annotations
 

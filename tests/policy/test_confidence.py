@@ -1,4 +1,4 @@
-"""Where a confidence number comes from, and what is none."""
+"""Confidence: its sources, and values that are not one."""
 
 from __future__ import annotations
 

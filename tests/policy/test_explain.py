@@ -1,4 +1,4 @@
-"""Why an action goes where it goes, step by step: never another verdict than the one that counts."""
+"""The explanation of a verdict, step by step; it always ends with the verdict of `judge`."""
 
 from __future__ import annotations
 

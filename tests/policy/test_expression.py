@@ -1,4 +1,4 @@
-"""The language of `when`: what it says, that it guesses nothing, and that nothing makes it hang."""
+"""The expression language of `when`: values, undetermined results, and a bound on its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""policy.toml read strictly, and what becomes of an action by it."""
+"""policy.toml: strict parsing, and the verdict on an action."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ GROUPS = '[groups]\nfinance = ["ann", "bob"]\nleads = ["cleo"]\n'
 
 
 def wrong(text: str) -> list[str]:
-    """What is wrong with a policy, each with its line."""
+    """Return the problems of a policy, each with its line."""
     return [str(problem) for problem in examine(text)[1]]
 
 
 def outcome(policy: str, tool: str = "pay", now: float = NOON, **facts: Any) -> tuple[Outcome, str]:
-    """Outcome and rule, without spot checks."""
+    """Return outcome and rule, without spot checks."""
     verdict = judge_unsampled(Facts("desk", tool, **facts), parse(policy), now)
     return verdict.outcome, verdict.rule
 
 
 def rule(**keys: Any) -> str:
-    """A rule's table."""
+    """Return a `[[rule]]` table."""
     lines = [f"{key} = {value!r}" for key, value in {"name": "r", **keys}.items()]
     return "\n".join(["[[rule]]", *lines]) + "\n"
 

@@ -1,4 +1,4 @@
-"""The sample agents, loaded as a host loads them: by their langgraph.json, with a checkpointer of ours."""
+"""The sample agents, loaded as a host does: by their langgraph.json, with a checkpointer of ours."""
 
 import importlib.util
 import json
@@ -263,7 +263,7 @@ async def test_invalid_arguments_come_back_as_a_tool_message(mail: Thread, args:
 
 
 class MailServer:
-    """As much SMTP as smtplib needs, on a loopback port; keeps what it is given."""
+    """A minimal SMTP server for smtplib on a loopback port; it keeps received mails."""
 
     def __init__(self, refuse: bool = False) -> None:
         self.refuse = refuse

@@ -1,4 +1,4 @@
-"""The support desk on its tickets, to its end: what it does by itself, what is approved, and where a person helps."""
+"""The support desk agent, run to the end: automatic answers, approvals, and escalations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.sample_run import SAMPLES, SampleRun
 
 @pytest.fixture
 def desk(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
-    """Give the support desk something to do: `desk("answer T-103")`."""
+    """Launch the support desk with a request: `desk("answer T-103")`."""
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()
     yield lambda request: SampleRun(sandbox, "support_desk", request)

@@ -1,4 +1,4 @@
-"""The writing room, to its end: a draft goes to and fro between a person and the agent, and what was accepted is what is published."""
+"""The writing room agent, run to the end: a draft is revised back and forth, and the accepted version is published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ It costs 289 EUR, and 249 EUR until Christmas. Every part can be replaced, and w
 
 @pytest.fixture
 def room(new_sandbox: SandboxFactory) -> Iterator[Callable[[str], SampleRun]]:
-    """Give the writing room something to do: `room("write about the winter lamp")`."""
+    """Launch the writing room with a request: `room("write about the winter lamp")`."""
     sandbox = new_sandbox(SAMPLES)
     sandbox.start()
     yield lambda request: SampleRun(sandbox, "writing_room", request)

@@ -1,1 +1,1 @@
-"""Hundreds of runs of every pause, a crowd of reviewers, and things that die: afterwards the books must balance."""
+"""Soak test: hundreds of runs with every kind of pause, several reviewers and killed processes; then every invariant must hold."""

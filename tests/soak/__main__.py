@@ -1,4 +1,4 @@
-"""`python -m tests.soak --minutes N --seed S`: everything at once, and afterwards the books."""
+"""`python -m tests.soak --minutes N --seed S`: run a soak, then check its invariants."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.soak.invariants import Ledger
+from tests.soak.invariants import Checker
 from tests.soak.report import report
 from tests.soak.scenario import Size, soak
 from tests.support.harness import ForkServer
 
 
 def main() -> int:
-    """0 when every check holds."""
+    """Run a soak. Returns 0 if every invariant holds."""
     options = _options()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
@@ -26,12 +26,14 @@ def main() -> int:
     print(f"seed {seed}, {options.minutes:g} minutes, in {folder}", flush=True)
     began, fork_server = time.monotonic(), ForkServer()
     try:
-        books = asyncio.run(soak(folder, fork_server, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True)))
+        evidence = asyncio.run(
+            soak(folder, fork_server, size, lambda line: print(f"{time.monotonic() - began:6.0f} s  {line}", flush=True))
+        )
     finally:
         fork_server.close()
-    ledger = Ledger(books)
-    print("\n".join(report(ledger)))
-    failed = any(ledger.problems().values())
+    checker = Checker(evidence)
+    print("\n".join(report(checker)))
+    failed = any(checker.problems().values())
     print(f"{'FAILED' if failed else 'PASSED'} after {time.monotonic() - began:.0f} s with seed {seed}")
     if not (failed or options.keep):
         shutil.rmtree(folder)

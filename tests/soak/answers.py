@@ -1,4 +1,4 @@
-"""What a reviewer of the soak says of an action: anything that is allowed, mostly yes."""
+"""Random answers of a soak's reviewers: any allowed decision, mostly approve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WEIGHTS = {APPROVE: 11, EDIT: 3, REJECT: 4, RESPOND: 2}
 
 
 def answer(random: Random, review: Review, action: Action, kindly: bool = False) -> Answer:
-    """An answer that fits; `kindly` only such as let the run come to its end."""
+    """Return a valid random answer; with `kindly`, one that lets the run end."""
     if review.row.kind is PauseKind.QUESTION:
         return _reply(random, action, kindly)
     kinds = [kind for kind in action.allowed if not kindly or kind is APPROVE] or list(action.allowed)
@@ -33,5 +33,5 @@ def _reply(random: Random, action: Action, kindly: bool) -> Answer:
 
 
 def whole(random: Random, review: Review, kindly: bool = False) -> dict[int, Answer]:
-    """An answer for each action."""
+    """Return an answer for each action."""
     return {action.slot: answer(random, review, action, kindly) for action in review.actions}

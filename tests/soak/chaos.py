@@ -1,4 +1,4 @@
-"""Ends workers, reviewers and consoles at random, and starts new ones a moment later. It keeps a list."""
+"""Ends workers, reviewers and consoles at random, starts new ones a moment later, and records each end."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from contextlib import closing
 from dataclasses import replace
 from random import Random
 
-from tests.soak.evidence import Stop, read_deeds
-from tests.soak.reviewers import Crowd
+from tests.soak.evidence import Stop, read_effects
+from tests.soak.reviewers import Reviewers
 from tests.support.harness import Sandbox, Worker
 
 PAUSE_S = (0.5, 4.0)
 AWAY_S = (0.1, 1.5)
 
 
-class Wrecker:
-    """Somebody who pulls plugs."""
+class Chaos:
+    """Kills and replaces processes of a soak."""
 
-    def __init__(self, sandbox: Sandbox, crowd: Crowd, seed: int, concurrency: int) -> None:
+    def __init__(self, sandbox: Sandbox, reviewers: Reviewers, seed: int, concurrency: int) -> None:
         self._sandbox = sandbox
-        self._crowd = crowd
+        self._reviewers = reviewers
         self._random = Random(f"wrecker {seed}")
         self._concurrency = concurrency
         self.workers: list[Worker] = []
         self.stops: list[Stop] = []
 
     def start_worker(self) -> None:
-        """Another worker of the soak's agents."""
+        """Start another worker."""
         self.workers.append(self._sandbox.start("--concurrency", str(self._concurrency)))
 
-    async def wreck(self) -> None:
-        """Do so until cancelled."""
+    async def run(self) -> None:
+        """Kill and replace processes until cancelled."""
         ways: list[tuple[Callable[[], object], int]] = [
             (self._kill_worker, 6), (self._aim_at_worker, 5), (self._stop_worker, 2), (self._kill_reviewer, 4), (self._kill_console, 2),
         ]  # fmt: skip
@@ -53,20 +53,20 @@ class Wrecker:
             await self._replace(self.workers.pop(self._random.randrange(len(self.workers))), "kill -9")
 
     async def _aim_at_worker(self) -> None:
-        """Right after a tool has begun: its worker dies while it runs."""
+        """Kill a worker right after one of its tools has started."""
         known = self._done_so_far()
         for _ in range(200):
             if self._done_so_far() != known:
                 break
             await asyncio.sleep(0.005)
-        pid = read_deeds(self._sandbox.journal)[-1].pid if self._done_so_far() != known else None
+        pid = read_effects(self._sandbox.journal)[-1].pid if self._done_so_far() != known else None
         for worker in [worker for worker in self.workers if worker.pid == pid]:
             self.workers.remove(worker)
             await asyncio.sleep(self._random.choice((0.0, 0.0, 0.05, 0.3)))
             await self._replace(worker, "kill -9")
 
     def _done_so_far(self) -> int:
-        """Bytes of the tools' journal."""
+        """Return the size of the tools' journal in bytes."""
         return self._sandbox.journal.stat().st_size if self._sandbox.journal.exists() else 0
 
     async def _stop_worker(self) -> None:
@@ -81,7 +81,7 @@ class Wrecker:
             await self._rested(worker, len(self.stops) - 1)
 
     async def _rested(self, worker: Worker, stop: int) -> None:
-        """Until it has ended by itself; what it took up before it heard of it counts too."""
+        """Wait until the worker has ended by itself, and record the runs it took up before it saw the signal."""
         while worker.poll() is None:
             known = self.stops[stop]
             self.stops[stop] = replace(known, runs=tuple({*known.runs, *self._driven_by(worker.pid)}))
@@ -89,7 +89,7 @@ class Wrecker:
 
     def _end(self, worker: Worker, how: str) -> None:
         if how == "kill -9":
-            worker.send(signal.SIGSTOP)  # so that what it drives is known exactly
+            worker.send(signal.SIGSTOP)  # freezes the runs it drives, so that they are known exactly
         driven = self._driven_by(worker.pid)
         self.stops.append(Stop(how, "worker", worker.pid, time.time(), driven))
         worker.send(signal.SIGKILL if how == "kill -9" else signal.SIGTERM)
@@ -100,17 +100,17 @@ class Wrecker:
             return tuple(row[0] for row in db.execute(sql, (pid,)))
 
     async def _kill_reviewer(self) -> None:
-        people = self._crowd.people
+        people = self._reviewers.people
         if people:
             person = people.pop(self._random.randrange(len(people)))
             self.stops.append(Stop("kill -9", "reviewer", person.pid, time.time()))
             person.kill()
             await asyncio.sleep(self._random.uniform(*AWAY_S))
-            self._crowd.hire(person.name)
+            self._reviewers.start_reviewer(person.name)
 
     async def _kill_console(self) -> None:
-        """A console, or its worker. A worker whose console is gone comes to rest by itself."""
-        terminal = self._crowd.terminal
+        """Kill a console or its worker. A worker without its console ends by itself."""
+        terminal = self._reviewers.terminal
         if terminal is None:
             return
         console, workers = await asyncio.to_thread(terminal.processes)
@@ -123,10 +123,10 @@ class Wrecker:
         for pid in workers:
             self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), driven))
         self._kill(console, "console")
-        self._crowd.terminal = None
+        self._reviewers.terminal = None
         await asyncio.to_thread(terminal.close)
         await asyncio.sleep(self._random.uniform(*AWAY_S))
-        await asyncio.to_thread(self._crowd.open_terminal)
+        await asyncio.to_thread(self._reviewers.open_terminal)
 
     def _kill(self, pid: int, who: str) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -135,13 +135,13 @@ class Wrecker:
             os.kill(pid, signal.SIGKILL)
 
     def close_console(self) -> None:
-        """The console goes, and its worker comes to rest."""
-        if self._crowd.terminal:
-            for pid in self._crowd.terminal.processes()[1]:
+        """Close the console; its worker ends by itself."""
+        if self._reviewers.terminal:
+            for pid in self._reviewers.terminal.processes()[1]:
                 self.stops.append(Stop("SIGTERM", "worker", pid, time.time(), self._driven_by(pid)))
 
     async def end(self) -> None:
-        """No more workers: each comes to rest by itself, and is waited for."""
+        """Stop all workers, and wait for each."""
         for worker in self.workers:
             worker.send(signal.SIGTERM)
         for worker in self.workers:

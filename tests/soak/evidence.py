@@ -1,4 +1,4 @@
-"""What is known when all is over: the rows of the store, the journal of the tools, what reviewers saw, and what was killed."""
+"""What is known after a soak: rows of the store, the journal of the tools, the reviewers' intent logs, and the processes ended."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """One thing a graph of the soak did."""
+class Effect:
+    """One side effect of a graph, from the journal of the tools."""
 
     what: str
-    """`tool`: a tool ran; `heard`: a node acted on answers; `passed`: a node ran that may stand behind a gate."""
+    """`tool`: a tool ran; `heard`: a node acted on answers; `passed`: a node ran that may be behind a gate."""
     thread: str
     key: str | None
-    """`hitl_decision_id`: the decisions its run went on with."""
+    """`hitl_decision_id`: the decisions the run was resumed with."""
     pid: int
     at: float
     name: str = ""
     args: Any = None
     call: str = ""
     once: bool = False
-    """The tool takes the decision's id for its idempotency key."""
+    """The tool uses the decision's id as its idempotency key."""
     again: bool = False
-    """It found that it had acted for this key already, and did nothing."""
+    """The tool had acted for this key already, and did nothing."""
     pairs: tuple[tuple[Any, Any], ...] = ()
     """Question and answer."""
     node: str = ""
@@ -38,7 +38,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The end of a process."""
+    """A process that was ended."""
 
     how: str
     """`kill -9` or `SIGTERM`."""
@@ -47,12 +47,12 @@ class Stop:
     pid: int
     at: float
     runs: tuple[int, ...] = ()
-    """What a worker drove at that moment."""
+    """Runs the worker drove at that moment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A review that was seen to say that its answer may have run once."""
+class DoubtMark:
+    """A review that was seen marked: its answer may have run once."""
 
     review: int
     run: int
@@ -61,33 +61,33 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Everything, by id. Rows are those of `hitl.db`, JSON columns decoded."""
+class Evidence:
+    """All evidence, by id. Rows are those of `hitl.db` with JSON columns decoded."""
 
     runs: dict[int, Row] = field(default_factory=dict)
     reviews: dict[int, Row] = field(default_factory=dict)
     actions: dict[tuple[int, int], Row] = field(default_factory=dict)
     decisions: dict[int, Row] = field(default_factory=dict)
-    deeds: list[Deed] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[DoubtMark] = field(default_factory=list)
     said: list[Row] = field(default_factory=list)
-    """Lines of the reviewers' diaries: `verb`, `phase` (`try`, `done`, `lost`), `actor`, `at`, and what it was about."""
+    """Lines of the reviewers' intent logs: `verb`, `phase` (`try`, `done`, `lost`), `actor`, `at`, and what it was about."""
     faults: list[str] = field(default_factory=list)
-    """What a process of ours complained of, and databases that are not sound."""
+    """Errors our processes logged, and failed integrity checks of databases."""
 
     def run_of(self, decision: Row) -> Row:
-        """The run a decision was made for."""
+        """Return the run of a decision."""
         return self.runs[self.reviews[decision["review"]]["run"]]
 
     def decisions_in(self, key: str | None) -> list[Row]:
-        """The decisions an idempotency key names; unknown ones are left out."""
+        """Return the known decisions named by an idempotency key."""
         ids = [part.split(".")[1:] for part in (key or "").split("+")]
         return [self.decisions[int(id_)] for several in ids for id_ in several if id_.isdigit() and int(id_) in self.decisions]
 
 
 def read_lines(paths: Iterable[Path]) -> list[Row]:
-    """JSON lines; the last one of a process that was killed may be torn."""
+    """Parse JSON lines; the last line of a killed process may be incomplete and is skipped."""
     lines = []
     for path in paths:
         for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else ():
@@ -98,15 +98,15 @@ def read_lines(paths: Iterable[Path]) -> list[Row]:
     return lines
 
 
-def read_deeds(path: Path) -> list[Deed]:
-    """The tools' journal, in order of time."""
+def read_effects(path: Path) -> list[Effect]:
+    """Read the tools' journal, ordered by time."""
     lines = read_lines([path])
-    deeds = [Deed(**{**line, "pairs": tuple((question, answer) for question, answer in line.get("pairs", ()))}) for line in lines]
-    return sorted(deeds, key=lambda deed: deed.at)
+    effects = [Effect(**{**line, "pairs": tuple((question, answer) for question, answer in line.get("pairs", ()))}) for line in lines]
+    return sorted(effects, key=lambda effect: effect.at)
 
 
 def read_rows(database: Path) -> dict[str, Any]:
-    """The store's part of the books."""
+    """Read the rows of the store."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
 
@@ -125,7 +125,7 @@ def read_rows(database: Path) -> dict[str, Any]:
         }
 
 
-def unsound(database: Path) -> list[str]:
-    """What SQLite's own check finds wrong."""
+def integrity_problems(database: Path) -> list[str]:
+    """Run SQLite's integrity check, and return its findings."""
     with closing(sqlite3.connect(database)) as db:
         return [f"{database.name}: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]

@@ -1,4 +1,4 @@
-"""The figures of a soak, for people."""
+"""Prints the figures and problems of a soak."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.soak.invariants import Ledger, explained
+from tests.soak.invariants import Checker, explained
 
 
-def report(ledger: Ledger) -> Iterator[str]:
-    """What went on, and what was found."""
-    books = ledger.books
-    yield f"runs: {len(books.runs)}"
-    for agent, runs in _grouped((run["agent"], run["state"]) for run in books.runs.values()):
+def report(checker: Checker) -> Iterator[str]:
+    """Yield the lines of the report."""
+    evidence = checker.evidence
+    yield f"runs: {len(evidence.runs)}"
+    for agent, runs in _grouped((run["agent"], run["state"]) for run in evidence.runs.values()):
         yield f"  {agent:14} {runs}"
-    yield f"reviews: {_counted(review['state'] for review in books.reviews.values())}"
-    yield f"  by kind: {_counted(review['kind'] for review in books.reviews.values())}"
-    yield f"decisions: {_counted(row['kind'] for row in books.decisions.values())}"
-    yield f"  by {_counted(row['actor'] for row in books.decisions.values())}"
-    yield f"  taken back: {sum(row['undone_at'] is not None for row in books.decisions.values())}"
-    yield f"what reviewers did: {_counted(line['verb'] + ' ' + line['phase'] for line in books.said if line['phase'] != 'try')}"
-    for sentence, count in Counter(_general(line["why"]) for line in books.said if line["phase"] == "lost").most_common(12):
+    yield f"reviews: {_counted(review['state'] for review in evidence.reviews.values())}"
+    yield f"  by kind: {_counted(review['kind'] for review in evidence.reviews.values())}"
+    yield f"decisions: {_counted(row['kind'] for row in evidence.decisions.values())}"
+    yield f"  by {_counted(row['actor'] for row in evidence.decisions.values())}"
+    yield f"  taken back: {sum(row['undone_at'] is not None for row in evidence.decisions.values())}"
+    yield f"what reviewers did: {_counted(line['verb'] + ' ' + line['phase'] for line in evidence.said if line['phase'] != 'try')}"
+    for sentence, count in Counter(_general(line["why"]) for line in evidence.said if line["phase"] == "lost").most_common(12):
         yield f"  lost {count:4} times: {sentence}"
-    yield f"ended: {_counted(f'{stop.who} by {stop.how}' for stop in books.stops)}"
-    yield f"done by graphs: {_counted(_name(deed) for deed in books.deeds)}"
-    failed = sum("the graph failed" in mark.note for mark in books.marks)
-    known = sum(explained(ledger, mark) for mark in books.marks)
-    yield f"marked may have run once: {len(books.marks)} ({failed} after a failure and a retry), explained: {known}"
-    yield from _repeats(ledger)
-    for name, problems in ledger.problems().items():
+    yield f"ended: {_counted(f'{stop.who} by {stop.how}' for stop in evidence.stops)}"
+    yield f"done by graphs: {_counted(_name(effect) for effect in evidence.effects)}"
+    failed = sum("the graph failed" in mark.note for mark in evidence.marks)
+    known = sum(explained(checker, mark) for mark in evidence.marks)
+    yield f"marked may have run once: {len(evidence.marks)} ({failed} after a failure and a retry), explained: {known}"
+    yield from _repeats(checker)
+    for name, problems in checker.problems().items():
         yield f"{'FAILED' if problems else 'ok    '} {name}"
         yield from (f"         {problem}" for problem in problems[:20])
 
 
-def _repeats(ledger: Ledger) -> Iterator[str]:
-    asked = [pair for pair in ledger.repeats if ledger.asked_again(*pair)]
-    unasked = [pair for pair in ledger.repeats if pair not in asked]
-    known = [pair for pair in unasked if ledger.ended(*pair)]
-    held = sum(then.again for _, then in ledger.repeats)
-    yield f"done again: {len(ledger.repeats)}, of these after another approval: {len(asked)}"
+def _repeats(checker: Checker) -> Iterator[str]:
+    asked = [pair for pair in checker.repeats if checker.asked_again(*pair)]
+    unasked = [pair for pair in checker.repeats if pair not in asked]
+    known = [pair for pair in unasked if checker.ended(*pair)]
+    held = sum(then.again for _, then in checker.repeats)
+    yield f"done again: {len(checker.repeats)}, of these after another approval: {len(asked)}"
     yield f"  repeated by LangGraph after a worker ended: {len(known)}; after a retry or cancel: {len(unasked) - len(known)}"
     yield f"  held back by an idempotent tool: {held}"
 
 
-def _name(deed: Any) -> str:
-    return str(deed.name or deed.what)
+def _name(effect: Any) -> str:
+    return str(effect.name or effect.what)
 
 
 def _general(sentence: str) -> str:
-    """The sentence without its numbers, names and times."""
+    """Replace numbers, names and times in a sentence, to group equal problems."""
     sentence = re.sub(r"\b(reviewer\d(-colleague)?|cli|con|boss)\b", "X", re.sub(r"\d\d:\d\d:\d\d", "T", sentence))
     return re.sub(r"\b\d+\b", "N", sentence)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.soak.reviewer HOME DIARY NAME SEED`: a reviewer without a screen.
+"""`python -m tests.soak.reviewer HOME LOG NAME SEED`: a reviewer without a screen.
 
 It lives on the store's changes, as the console does.
 """
@@ -15,18 +15,18 @@ from hitl_tui.inbox import Inbox, Rev
 from hitl_tui.model import Review, ReviewState, RunState
 from hitl_tui.store import Store
 from tests.soak.answers import answer, whole
-from tests.soak.intent_log import Diary
+from tests.soak.intent_log import IntentLog
 
 GRACES_S = (0.0, 0.0, 0.3, 1.0)
 
 
 class Reviewer:
-    """Somebody at the queue, and a colleague who now and then decides the same at the same moment."""
+    """A reviewer, with a colleague who sometimes decides the same review at the same moment."""
 
-    def __init__(self, store: Store, other: Store, diary: Diary, name: str, seed: str) -> None:
+    def __init__(self, store: Store, other: Store, intent_log: IntentLog, name: str, seed: str) -> None:
         self._random = Random(seed)
         self._store = store
-        self._diary = diary
+        self._intent_log = intent_log
         self._name = name
         self._colleague = Inbox(other, f"{name}-colleague")
         self._open: set[int] = set()
@@ -34,21 +34,21 @@ class Reviewer:
         self._rev = Rev()
 
     async def work(self) -> None:
-        """Review until ended."""
+        """Review until the process ends."""
         inbox = Inbox(self._store, self._name)
         self._rev = await inbox.revision()
         self._open = set(await inbox.reviews.open_ids())
         while True:
             await self._look(inbox)
             if self._failed and self._random.random() < 0.3:
-                await self._diary.retry(inbox, self._failed.pop())
+                await self._intent_log.retry(inbox, self._failed.pop())
             if self._open:
                 oldest = sorted(self._open)[:8]
                 await self._handle(await inbox.reviews.get(self._random.choice(oldest)))
             await asyncio.sleep(self._random.uniform(0.0, 0.15))
 
     async def _look(self, inbox: Inbox) -> None:
-        """What has changed since the last look."""
+        """Read what changed since the last poll."""
         news = await inbox.changes(self._rev)
         self._rev = news.rev
         for row in news.reviews:
@@ -63,39 +63,39 @@ class Reviewer:
         inbox = Inbox(self._store, self._name, grace_s=self._random.choice(GRACES_S))
         choice = self._random.random()
         if choice < 0.02:
-            await self._diary.cancel(inbox, review.row.run)
+            await self._intent_log.cancel(inbox, review.row.run)
         elif choice < 0.15:
             await self._double(inbox, review)
         elif choice < 0.35 and len(review.actions) > 1:
             await self._piecemeal(inbox, review)
-        elif await self._diary.decide(inbox, review, whole(self._random, review)) and self._random.random() < 0.3:
+        elif await self._intent_log.decide(inbox, review, whole(self._random, review)) and self._random.random() < 0.3:
             await asyncio.sleep(self._random.choice((0.0, 0.1, 0.5)))
-            await self._diary.undo(inbox, review.row.id)
+            await self._intent_log.undo(inbox, review.row.id)
 
     async def _double(self, inbox: Inbox, review: Review) -> None:
-        """Two at once, each with an answer of their own."""
+        """Decide one review twice at once, with different answers."""
         mine, theirs = whole(self._random, review), whole(self._random, review)
-        won = await asyncio.gather(self._diary.decide(inbox, review, mine), self._diary.decide(self._colleague, review, theirs))
-        self._diary.note("double", "done", review=review.row.id, won=sum(won))
+        won = await asyncio.gather(self._intent_log.decide(inbox, review, mine), self._intent_log.decide(self._colleague, review, theirs))
+        self._intent_log.note("double", "done", review=review.row.id, won=sum(won))
 
     async def _piecemeal(self, inbox: Inbox, review: Review) -> None:
-        """Action by action, with a change of mind about the first, and sometimes an undo half-way."""
+        """Decide action by action, change the first answer, and sometimes undo half-way."""
         first, *others = review.actions
         for action in (first, first, *others):
-            if not await self._diary.decide(inbox, review, {action.slot: answer(self._random, review, action)}):
+            if not await self._intent_log.decide(inbox, review, {action.slot: answer(self._random, review, action)}):
                 return
             if self._random.random() < 0.15:
-                await self._diary.undo(inbox, review.row.id)
+                await self._intent_log.undo(inbox, review.row.id)
 
 
-async def main(home: Path, diary: Path, name: str, seed: str) -> None:
-    """Be a reviewer."""
+async def main(home: Path, intent_log: Path, name: str, seed: str) -> None:
+    """Run a reviewer."""
     async with Store.open(home / "hitl.db") as store, Store.open(home / "hitl.db") as other:
-        reviewer = Reviewer(store, other, Diary(diary), name, seed)
+        reviewer = Reviewer(store, other, IntentLog(intent_log), name, seed)
         while True:
             try:
                 await reviewer.work()
-            except Storage as error:  # what a person would try again
+            except Storage as error:  # a person would try again
                 print(f"{name}: {error}", file=sys.stderr, flush=True)
                 await asyncio.sleep(0.2)
 

@@ -1,4 +1,4 @@
-"""The reviewers: processes without a screen, the command line, and a real console in a terminal."""
+"""Reviewers of a soak: processes without a screen, the command line, and a real console in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import psutil
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review
 from tests.soak.answers import answer
-from tests.soak.intent_log import Diary
+from tests.soak.intent_log import IntentLog
 from tests.support.harness import ForkServer, Sandbox
 from tests.support.tmux import Tmux, tmux
 
@@ -46,7 +46,7 @@ KEYS = (
     "Enter",
     "Escape",
 )
-"""Nothing that ends the console, starts runs or types a text: those would need aim."""
+"""Keys pressed at random; none that quits, starts runs or opens a text field."""
 
 
 class Person:
@@ -61,20 +61,20 @@ class Person:
         return self._process.pid
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it without warning, as a power cut would."""
         self._process.kill()
         self._process.wait()
 
 
 class Terminal:
-    """A console in a terminal of its own, with the worker it starts."""
+    """A console in its own terminal, with the worker it starts."""
 
     def __init__(self, screen: Tmux, close: contextlib.ExitStack) -> None:
         self.screen = screen
         self._close = close
 
     def processes(self) -> tuple[int | None, list[int]]:
-        """The console's pid, and those of its workers."""
+        """Return the pid of the console, and those of its workers."""
         shell = int(self.screen.run("list-panes", "-F", "#{pane_pid}"))
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(shell).children(recursive=True):
@@ -83,35 +83,35 @@ class Terminal:
         return None, []
 
     def close(self) -> None:
-        """End the terminal and all in it."""
+        """End the terminal and everything in it."""
         self._close.close()
 
 
-class Crowd:
-    """Everybody who decides."""
+class Reviewers:
+    """All reviewers of a soak."""
 
     def __init__(self, sandbox: Sandbox, fork_server: ForkServer, seed: int) -> None:
         self._sandbox = sandbox
         self._fork_server = fork_server
         self._seed = seed
         self._numbers = itertools.count()
-        self.diaries = sandbox.folder / "diaries"
-        self.diaries.mkdir()
+        self.intent_logs = sandbox.folder / "intent_logs"
+        self.intent_logs.mkdir()
         self.people: list[Person] = []
         self.terminal: Terminal | None = None
         self.faults: list[str] = []
 
-    def hire(self, name: str) -> None:
-        """A reviewer process; the next of that name continues another diary."""
+    def start_reviewer(self, name: str) -> None:
+        """Start a reviewer process; each start of a name has its own intent log."""
         number = next(self._numbers)
-        args = [str(self._sandbox.home.path), str(self.diaries / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
+        args = [str(self._sandbox.home.path), str(self.intent_logs / f"{name}-{number}"), name, f"{name} {number} {self._seed}"]
         with (self._sandbox.folder / "reviewers.err").open("ab") as err:
             command = [sys.executable, "-m", "tests.soak.reviewer", *args]
             process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True)
         self.people.append(Person(process, name))
 
     def open_terminal(self) -> None:
-        """A console on the soak's agents."""
+        """Start a console on the soak's agents."""
         close = contextlib.ExitStack()
         journal = f"HITL_TEST_JOURNAL={self._sandbox.journal}"
         hitl = str(Path(sys.executable).with_name("hitl-tui"))
@@ -119,7 +119,7 @@ class Crowd:
         self.terminal = Terminal(close.enter_context(tmux(command)), close)
 
     async def press_keys(self) -> None:
-        """Somebody at the console, who presses whatever comes to hand, until cancelled."""
+        """Press random keys in the console until cancelled."""
         random = Random(f"keys {self._seed}")
         while True:
             if self.terminal:
@@ -128,30 +128,30 @@ class Crowd:
             await asyncio.sleep(random.uniform(0.05, 0.25))
 
     async def type_commands(self, inbox: Inbox) -> None:
-        """Somebody at the command line, until cancelled. Now and then a command is killed on its way."""
-        random, diary = Random(f"commands {self._seed}"), Diary(self.diaries / "commands")
+        """Decide by command line until cancelled; some commands are killed while they run."""
+        random, intent_log = Random(f"commands {self._seed}"), IntentLog(self.intent_logs / "commands")
         while True:
             await asyncio.sleep(random.uniform(0.3, 1.2))
             ids = list(await inbox.reviews.open_ids())[:10]
             if ids:
-                await self._command(random, diary, await inbox.reviews.get(random.choice(ids)))
+                await self._command(random, intent_log, await inbox.reviews.get(random.choice(ids)))
 
-    async def _command(self, random: Random, diary: Diary, review: Review) -> None:
+    async def _command(self, random: Random, intent_log: IntentLog, review: Review) -> None:
         action = random.choice(review.actions)
         said, number = answer(random, review, action), review.row.id
         grace, undoing = random.choice((("0", False), ("0", False), ("1s", False), ("2s", True)))
         about = {"review": number, "run": review.row.run, "actor": "cli", "mark": review.row.note}
         slots = {action.slot: {"kind": said.kind, "args": said.args, "message": said.message}}
-        diary.note("decide", "try", slots=slots, **about)
+        intent_log.note("decide", "try", slots=slots, **about)
         args = [f"{number}#{action.slot}", said.kind.value, "--digest", action.digest, "--grace", grace, *_told(said)]
         code, error = await self._run(random, ["decide", *args])
-        diary.note("decide", {0: "done", 1: "lost"}.get(code, "killed"), slots=slots, why=error, **about)
+        intent_log.note("decide", {0: "done", 1: "lost"}.get(code, "killed"), slots=slots, why=error, **about)
         if code == 0 and undoing:
             code, error = await self._run(random, ["undo", str(number)])
-            diary.note("undo", {0: "done", 1: "lost"}.get(code, "killed"), why=error, **about)
+            intent_log.note("undo", {0: "done", 1: "lost"}.get(code, "killed"), why=error, **about)
 
     async def _run(self, random: Random, args: list[str]) -> tuple[int, str]:
-        """Exit code and the sentence of refusal."""
+        """Run a command. Returns its exit code and error message."""
         name = f"command{next(self._numbers)}"
         all_args = [*args, "--home", str(self._sandbox.home.path), "--reviewer", "cli"]
         process = self._fork_server.fork(all_args, self._sandbox.env, self._sandbox.folder, name)
@@ -165,8 +165,8 @@ class Crowd:
             self.faults.append(f"`hitl-tui {' '.join(args)}` ended with {code}: {error}")
         return code, error.removeprefix("hitl-tui: ").strip()
 
-    def go_home(self) -> None:
-        """End everybody."""
+    def close(self) -> None:
+        """End all reviewers."""
         for person in self.people:
             person.kill()
         self.people.clear()
@@ -175,7 +175,7 @@ class Crowd:
             self.terminal = None
 
     def complaints(self) -> list[str]:
-        """What went wrong with the reviewers themselves."""
+        """Return errors of the reviewers themselves."""
         path = self._sandbox.folder / "reviewers.err"
         text = path.read_text() if path.exists() else ""
         return [*self.faults, *([f"a reviewer broke down:\n{text}"] if "Traceback" in text else [])]

@@ -1,4 +1,4 @@
-"""The whole of it: launch, review and wreck for a while, then bring everything to an end and read the books."""
+"""A soak: launch, review and kill processes for a while, then bring every run to an end and collect the evidence."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from hitl_tui.inbox import Inbox, Rev
 from hitl_tui.model import ReviewState, RunState
 from hitl_tui.store import Store
 from tests.soak.answers import whole
-from tests.soak.chaos import Wrecker
-from tests.soak.evidence import Books, Mark, read_deeds, read_lines, read_rows, unsound
-from tests.soak.intent_log import Diary
-from tests.soak.reviewers import Crowd
-from tests.soak.workload import Plan
+from tests.soak.chaos import Chaos
+from tests.soak.evidence import DoubtMark, Evidence, integrity_problems, read_effects, read_lines, read_rows
+from tests.soak.intent_log import IntentLog
+from tests.soak.reviewers import Reviewers
+from tests.soak.workload import Workload
 from tests.support.harness import PROJECTS, ForkServer, Sandbox
 
 STILL_S = 40.0
-"""Nothing changed for so long although workers are well: what is not over by then is stuck."""
+"""Seconds without any change, with healthy workers, after which a run counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much goes on at once."""
+    """Size of a soak: duration, seed, and how much runs at once."""
 
     seconds: float
     seed: int
@@ -40,80 +40,81 @@ class Size:
     concurrency: int = 8
     reviewers: int = 2
     runs: int = 30
-    """So many are not over at any time."""
+    """Runs in progress at any time."""
     console: bool = False
-    """Whether one of the workers is a real console's, in tmux."""
+    """One of the workers is that of a real console in tmux."""
 
 
 class Watcher:
-    """Sees what rows say only for a while: reviews marked as doubtful, and runs that failed."""
+    """Records states that rows have only for a while: reviews marked as doubtful, and failed runs."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self.marks: dict[tuple[int, int], Mark] = {}
+        self.marks: dict[tuple[int, int], DoubtMark] = {}
         self.failures: dict[tuple[int, str], str] = {}
 
     async def watch(self) -> None:
-        """Look until cancelled."""
+        """Poll until cancelled."""
         with closing(sqlite3.connect(self._database, timeout=10)) as db:
             while True:
                 self.look(db)
                 await asyncio.sleep(0.05)
 
     def look(self, db: sqlite3.Connection) -> None:
-        """Look once."""
+        """Poll once."""
         marked = (
             "SELECT v.id, v.run, v.note, (SELECT count(*) FROM decisions d WHERE d.review = v.id AND d.superseded AND d.undone_at IS NULL) "
             "FROM reviews v WHERE v.state IN ('open', 'decided', 'submitted') AND v.note LIKE '%may have run%'"
         )
         for review, run, note, lost in db.execute(marked):
-            self.marks.setdefault((review, lost), Mark(review, run, note, time.time()))
+            self.marks.setdefault((review, lost), DoubtMark(review, run, note, time.time()))
         for run, agent, error in db.execute("SELECT id, agent, error FROM runs WHERE state = 'failed'"):
             if "planned:" not in error and "the worker died" not in error:
                 self.failures.setdefault((run, error), f"r{run} ({agent}) failed: {error}")
 
 
-async def soak(folder: Path, fork_server: ForkServer, size: Size, say: Callable[[str], None] = lambda _: None) -> Books:
-    """Run it in a folder; the books of what happened."""
+async def soak(folder: Path, fork_server: ForkServer, size: Size, say: Callable[[str], None] = lambda _: None) -> Evidence:
+    """Run a soak in a folder, and return its evidence."""
     sandbox = Sandbox(folder, str(PROJECTS / "soak"), fork_server)
     async with Store.open(sandbox.home.database) as store:
-        crowd = Crowd(sandbox, fork_server, size.seed)
-        wrecker = Wrecker(sandbox, crowd, size.seed, size.concurrency)
+        reviewers = Reviewers(sandbox, fork_server, size.seed)
+        chaos = Chaos(sandbox, reviewers, size.seed, size.concurrency)
         watcher = Watcher(sandbox.home.database)
         inbox = Inbox(store, "boss")
         watching = asyncio.ensure_future(watcher.watch())
         try:
-            await _stir(inbox, crowd, wrecker, size, say)
+            await _run_workload(inbox, reviewers, chaos, size, say)
             say("chaos is over; what is open is decided, and runs come to their end")
-            await _tidy(inbox, Diary(crowd.diaries / "tidy"), Random(f"tidy {size.seed}"))
-            await wrecker.end()
+            await _finish(inbox, IntentLog(reviewers.intent_logs / "tidy"), Random(f"tidy {size.seed}"))
+            await chaos.end()
         finally:
             watching.cancel()
-            crowd.go_home()
+            reviewers.close()
             sandbox.kill_workers()
         await asyncio.wait([watching])
-        said = read_lines(sorted(crowd.diaries.iterdir()))
-        faults = [*crowd.complaints(), *_complaints(sandbox), *watcher.failures.values()]
+        said = read_lines(sorted(reviewers.intent_logs.iterdir()))
+        faults = [*reviewers.complaints(), *_complaints(sandbox), *watcher.failures.values()]
         for database in (sandbox.home.database, sandbox.home.checkpoints, sandbox.home.memory):
-            faults += unsound(database)
-        (folder / "stops.json").write_text(json.dumps([asdict(stop) for stop in wrecker.stops]))
+            faults += integrity_problems(database)
+        (folder / "stops.json").write_text(json.dumps([asdict(stop) for stop in chaos.stops]))
         rows = read_rows(sandbox.home.database)
-        return Books(
-            **rows, deeds=read_deeds(sandbox.journal), stops=wrecker.stops, marks=list(watcher.marks.values()),
+        return Evidence(
+            **rows, effects=read_effects(sandbox.journal), stops=chaos.stops, marks=list(watcher.marks.values()),
             said=sorted(said, key=lambda line: line["at"]), faults=faults,
         )  # fmt: skip
 
 
-async def _stir(inbox: Inbox, crowd: Crowd, wrecker: Wrecker, size: Size, say: Callable[[str], None]) -> None:
+async def _run_workload(inbox: Inbox, reviewers: Reviewers, chaos: Chaos, size: Size, say: Callable[[str], None]) -> None:
     for _ in range(size.workers - size.console):
-        wrecker.start_worker()
+        chaos.start_worker()
     if size.console:
-        crowd.open_terminal()
+        reviewers.open_terminal()
     await _until_known(inbox, size.workers)
     for number in range(size.reviewers):
-        crowd.hire(f"reviewer{number + 1}")
+        reviewers.start_reviewer(f"reviewer{number + 1}")
     doing: list[Coroutine[Any, Any, None]] = [
-        _launch(inbox, size), crowd.type_commands(Inbox(inbox.store, "cli")), crowd.press_keys(), wrecker.wreck(), _tell(inbox, say),
+        _launch(inbox, size), reviewers.type_commands(Inbox(inbox.store, "cli")), reviewers.press_keys(), chaos.run(),
+        _report_progress(inbox, say),
     ]  # fmt: skip
     tasks = [asyncio.ensure_future(one) for one in doing]
     try:
@@ -124,10 +125,10 @@ async def _stir(inbox: Inbox, crowd: Crowd, wrecker: Wrecker, size: Size, say: C
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    wrecker.close_console()
-    crowd.go_home()
-    while len(wrecker.workers) < size.workers:
-        wrecker.start_worker()
+    chaos.close_console()
+    reviewers.close()
+    while len(chaos.workers) < size.workers:
+        chaos.start_worker()
 
 
 async def _until_known(inbox: Inbox, workers: int) -> None:
@@ -139,7 +140,7 @@ async def _until_known(inbox: Inbox, workers: int) -> None:
 
 
 async def _launch(inbox: Inbox, size: Size) -> None:
-    plan, random = Plan(size.seed), Random(f"launch {size.seed}")
+    plan, random = Workload(size.seed), Random(f"launch {size.seed}")
     while True:
         if sum((await inbox.runs.counts()).values()) < size.runs:
             one = plan.next()
@@ -148,20 +149,20 @@ async def _launch(inbox: Inbox, size: Size) -> None:
             await asyncio.sleep(random.uniform(0.05, 0.3))
 
 
-async def _tell(inbox: Inbox, say: Callable[[str], None]) -> None:
+async def _report_progress(inbox: Inbox, say: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(30)
         counts = ", ".join(f"{count} {state}" for state, count in sorted((await inbox.runs.counts()).items()))
         say(f"{len(await inbox.runs.ids())} runs so far; now {counts}")
 
 
-async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
-    """Decide what is open, kindly, until every run is over or nothing changes any more."""
+async def _finish(inbox: Inbox, intent_log: IntentLog, random: Random) -> None:
+    """Answer open reviews so that runs can end, until all have ended or nothing changes any more."""
     seen, since = Rev(-1), time.monotonic()
     while time.monotonic() - since < STILL_S:
         for review in await inbox.reviews.open_ids():
             with contextlib.suppress(HitlError):
-                await diary.decide(inbox, await inbox.reviews.get(review), whole(random, await inbox.reviews.get(review), kindly=True))
+                await intent_log.decide(inbox, await inbox.reviews.get(review), whole(random, await inbox.reviews.get(review), kindly=True))
         counts = await inbox.runs.counts()
         left = [row for row in await inbox.reviews.pending(1000) if row.state != ReviewState.OPEN]
         if not left and not any(counts.get(state) for state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)):
@@ -172,7 +173,7 @@ async def _tidy(inbox: Inbox, diary: Diary, random: Random) -> None:
 
 
 def _complaints(sandbox: Sandbox) -> list[str]:
-    """What workers said that they should not have to say."""
+    """Return errors that workers logged."""
     path = sandbox.folder / "worker.err"
     text = path.read_text() if path.exists() else ""
     lines = sorted({line for line in text.splitlines() if "is put back" in line or line.startswith("hitl-tui:")})

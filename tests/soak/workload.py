@@ -1,4 +1,4 @@
-"""What is launched: every kind of pause, in a random order, each run with words of its own."""
+"""Runs a soak launches: every kind of pause in random order, each run with a unique reference."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from hitl_tui.model import RunOptions
 
 GATED_NODES = {"gate_before": ("publish",), "gate_after": ("publish",), "gate_inside": ("fill",)}
-"""Nodes that stand behind a gate compiled into the graph."""
+"""Nodes behind a gate compiled into the graph."""
 ASKING_TOOLS = ("consult", "confirm")
-"""Tools that are known by what they heard."""
+"""Tools whose effect records the answer they got."""
 FREE_TOOLS = {"batched": ("look",), "per_call": ("look",)}
-"""Tools that an agent may use unasked."""
+"""Tools that need no review."""
 TOOLS = ("send", "slow", "walk", "pay", "burst", "look")
 WEIGHTS = (6, 3, 3, 4, 1, 2)
 CALLERS = ("batched", "per_call", "gated_agent", "react", "react_free")
@@ -24,8 +24,8 @@ KINDS = (*CALLERS, *CALLERS, *ASKERS, *CHAINS, "fan_out", "fan_out", "asks_in_to
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """A run to be."""
+class PlannedRun:
+    """A run to launch."""
 
     agent: str
     text: str | None = None
@@ -33,30 +33,30 @@ class Launch:
     options: RunOptions = RunOptions()
 
 
-class Plan:
-    """Launches without end, each kind as often as the others."""
+class Workload:
+    """An endless sequence of runs, all kinds equally often."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(f"plan {seed}")
         self._left: list[str] = []
         self._number = 0
 
-    def next(self) -> Launch:
-        """The next run."""
+    def next(self) -> PlannedRun:
+        """Return the next run."""
         if not self._left:
             self._left = self._random.sample(KINDS, len(KINDS))
         self._number += 1
         agent, ref = self._left.pop(), f"n{self._number}"
         if agent in CALLERS:
             gates = ("tools",) if agent == "react_free" else ()
-            return Launch(agent, text=json.dumps(self._rounds(ref)), options=RunOptions(gates))
+            return PlannedRun(agent, text=json.dumps(self._rounds(ref)), options=RunOptions(gates))
         if agent in ("asks_in_tool", "asks_behind_gate"):
             tool = "consult" if agent == "asks_in_tool" else "confirm"
             calls = [[tool, {"ref": f"{ref}-{place}", "note": "please"}] for place in range(self._random.randint(1, 2))]
-            return Launch(agent, text=json.dumps([calls]))
+            return PlannedRun(agent, text=json.dumps([calls]))
         if agent == "fan_out":
-            return Launch(agent, given={"ref": ref, "people": ["ann", "bob", "eve", "joe"][: self._random.randint(2, 4)]})
-        return Launch(agent, given={"ref": ref}, options=RunOptions(("publish",) if agent == "gate_free" else ()))
+            return PlannedRun(agent, given={"ref": ref, "people": ["ann", "bob", "eve", "joe"][: self._random.randint(2, 4)]})
+        return PlannedRun(agent, given={"ref": ref}, options=RunOptions(("publish",) if agent == "gate_free" else ()))
 
     def _rounds(self, ref: str) -> list[list[tuple[str, dict[str, str]]]]:
         return [

@@ -1,4 +1,4 @@
-"""The chained log: everything leaves an entry, and nothing of it can be changed, cut off or left out unseen."""
+"""The audit log: every change has an entry, and any change, truncation or omission is found."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pause(number: int) -> Pause:
 
 @pytest.fixture(scope="session")
 def decided_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a few runs, reviews and decisions, one of them taken back."""
+    """A home with a few runs, reviews and decisions, one of them undone."""
     import asyncio
 
     home = tmp_path_factory.mktemp("audit")
@@ -63,7 +63,7 @@ EDITED = Answer(DecisionKind.EDIT, {"to": "bob@example.com", "text": "hi"})
 
 
 def copy(home: Path, to: Path) -> Path:
-    """A copy of the home that may be tampered with: its log lets itself be changed."""
+    """Return a copy of the home whose audit log can be changed."""
     shutil.copytree(home, to)
     with contextlib.closing(sqlite3.connect(to / "hitl.db", isolation_level=None)) as db:
         for trigger in ("audit_kept", "audit_fixed", "audit_chained", "history_follows", "history_counted"):

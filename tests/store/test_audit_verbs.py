@@ -1,4 +1,4 @@
-"""Everything that decides or changes anything has an entry of its kind, by whoever did it: the verbs themselves, one after another."""
+"""Audit entries of every verb: each has its kind and its actor."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def pause(interrupt: str, reviewers: int = 1) -> Pause:
 
 
 class Scene:
-    """Two people at a store, and a run that asks."""
+    """A store with two reviewers and a run that asks."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.ann, self.bob = (Inbox(store, who, grace_s=60) for who in ("ann", "bob"))
 
     async def asks(self, *pauses: Pause) -> int:
-        """The run's snapshot has these questions; the newest review's id."""
+        """Reconcile the run with these pauses, and return the newest review's id."""
         await self.store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = 1")
         await reconcile.reconcile(self.store, 1, "mail", "w", pauses, {}, head=Head("c1", ("tools",), Context()))
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
@@ -42,7 +42,7 @@ class Scene:
         await who.reviews.decide(await who.reviews.get(review), {0: answer})
 
     async def escalate_by_deadline(self, review: int) -> None:
-        """Its deadline is over, and it is rejected."""
+        """Let the review's deadline pass, and apply it."""
         await self.store.write(
             "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'a day' WHERE id = ?", (review,)
         )
@@ -66,7 +66,7 @@ def test_audit_has_an_entry_for_every_command(tmp_path: Path) -> None:
 
 
 def _since(home: Path, seq: int) -> list[tuple[str, str]]:
-    """What was logged after that entry, and whose it is."""
+    """Return (kind, actor) of the audit entries after this one."""
     return [(one["kind"], one["actor"]) for one in audit.entries(home / "hitl.db") if one["seq"] > seq]
 
 

@@ -1,4 +1,4 @@
-"""Who has a review, who has seen it, and what was decided of the like before."""
+"""Claims, views, and similar decisions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.ui.homes import seed
 
 
 class TwoReviewers:
-    """A store with two people at it, each on a connection of their own."""
+    """A store with two reviewers, each on a separate connection."""
 
     def __init__(self, mine: Store, theirs: Store, project: int) -> None:
         self.store = mine
@@ -31,7 +31,7 @@ class TwoReviewers:
         self.ann, self.bob = Inbox(mine, "ann", claim_s=60), Inbox(theirs, "bob", claim_s=60)
 
     async def ask(self, *actions: Any, agent: str = "mail_assistant") -> int:
-        """A review that waits."""
+        """Add an open review, and return its id."""
         return await seed.add_waiting_run(self.store, self.project, agent, seed.pause(PauseKind.TOOL_CALLS, *(actions or (seed.mail(),))))
 
     async def decide(self, who: Inbox, review: int, *answers: Answer) -> ReviewState:
@@ -39,7 +39,7 @@ class TwoReviewers:
         return await who.reviews.decide(found, dict(zip((a.slot for a in found.actions), answers, strict=True)))
 
     async def log(self, review: int) -> list[tuple[str, str, Any]]:
-        """Kind, actor and body of what people did about a review."""
+        """Return (kind, actor, body) of people's audit entries on a review."""
         rows = await self.store.all("SELECT kind, actor, body FROM audit WHERE review = ? AND kind != 'opened' ORDER BY seq", (review,))
         return [(kind, actor, json.loads(body)) for kind, actor, body in rows]
 
@@ -52,7 +52,7 @@ async def people(tmp_path: Path) -> AsyncIterator[TwoReviewers]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Lets time pass."""
+    """Advance the time: `clock(seconds)`."""
     now = [time.time()]
     monkeypatch.setattr(time, "time", lambda: now[0])
 

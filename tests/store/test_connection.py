@@ -1,4 +1,4 @@
-"""The database: made from nothing, by several at once, refused when newer, damaged or held."""
+"""The database: created, also by several processes at once; refused when newer, damaged or locked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_migration_step_that_fails_leaves_the_schema_unchanged(tmp_path: P
 async def test_home_from_before_the_release_is_refused_and_untouched(
     tmp_path: Path, application: int, version: int, is_killed: bool
 ) -> None:
-    """Development versions wrote other tables: under `user_version` 1 to 9 without `application_id`, then under another id."""
+    """Development versions had other tables: `user_version` 1 to 9 without `application_id`, later another id."""
     path = tmp_path / "hitl.db"
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(f"PRAGMA journal_mode = WAL; CREATE TABLE runs (id INTEGER PRIMARY KEY); PRAGMA application_id = {application}")
@@ -82,7 +82,7 @@ async def test_home_from_before_the_release_is_refused_and_untouched(
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """The database and its log; the `-shm` file is an index that readers may write."""
+    """Return the contents of database and write-ahead log; the `-shm` file is an index that readers may write."""
     return {one.name: one.read_bytes() for one in folder.iterdir() if not one.name.endswith("-shm")}
 
 
@@ -233,7 +233,7 @@ async def test_run_is_leased_by_one_worker(tmp_path: Path) -> None:
 
 
 async def test_run_leased_during_a_requeue_stays_with_its_worker(tmp_path: Path) -> None:
-    """The worker's heartbeat puts back what it no longer drives, while its loop takes the next run."""
+    """The worker's heartbeat requeues runs it no longer drives while its loop leases the next run."""
     async with Store.open(tmp_path / "hitl.db") as store:
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         await Inbox(store, "ann").runs.launch("a", text="x", count=30)
@@ -275,7 +275,7 @@ async def test_decision_is_not_rolled_back_with_another_transaction(tmp_path: Pa
 
 
 async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
-    """How much SQLite works when a worker with nothing to do looks at the rows, in thousands of its machine's steps."""
+    """Return the work of an idle worker's poll, in thousands of SQLite virtual machine steps."""
     async with Store.open(path) as store:
         await seed.add_many_reviews(store, waiting)
         steps = itertools.count()
@@ -291,7 +291,7 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
 
 
 async def test_idle_worker_poll_costs_the_same_with_many_waiting(tmp_path: Path) -> None:
-    """Cost follows what is to be done, not what exists."""
+    """The cost depends on the work to do, not on the number of rows."""
     few = await steps_of_an_idle_look(tmp_path / "few.db", 100)
     assert await steps_of_an_idle_look(tmp_path / "many.db", 20_000) <= few * 2 + 5
 

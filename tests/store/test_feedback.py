@@ -1,4 +1,4 @@
-"""Ratings: on decisions, messages and whole runs, now or later; what they do to filters and training data; and learned reasons."""
+"""Ratings of decisions, messages and runs; their effect on filters and training data; learned reject reasons."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The same for the command line, and a mail that ann corrected (r4)."""
+    """The same home for the command line, with a mail that ann edited (r4)."""
     (tmp_path / "home").mkdir(mode=0o700)
 
     async def made() -> None:

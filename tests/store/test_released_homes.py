@@ -1,4 +1,4 @@
-"""Homes of every released version open, and hold what they held."""
+"""Homes of every released version open with all their rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOMES = sorted((Path(__file__).parent / "homes").glob("*.sql"))
 
 
 def restored(home: Path, path: Path) -> Path:
-    """The database that a dump is of."""
+    """Restore a database from its dump."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(home.read_text("utf-8"))
     return path
@@ -48,7 +48,7 @@ def test_every_schema_version_has_a_stored_home() -> None:
 
 
 async def test_released_schema_is_never_edited(tmp_path: Path) -> None:
-    """What a released version wrote, and steps appended since, come to what a new home has."""
+    """A released schema plus the steps appended since equals the schema of a new home."""
     schema = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'history_text_%' ORDER BY 1, 2"
     async with Store.open(restored(HOMES[0], tmp_path / "old.db")) as old, Store.open(tmp_path / "new.db") as new:
         assert await old.all(schema) == await new.all(schema)

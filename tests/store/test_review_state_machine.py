@@ -1,4 +1,4 @@
-"""A review whatever happens to it: any order of events, and never a state that should not be."""
+"""State machine of a review: no order of events leads to an invalid state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KINDS = st.sampled_from(list(DecisionKind))
 
 
 class Reviews(RuleBasedStateMachine):
-    """One run on a real store, driven by a worker that does and sees anything, and by two people."""
+    """One run on a real store, driven by a worker with arbitrary behaviour and by two people."""
 
     def __init__(self) -> None:
         super().__init__()

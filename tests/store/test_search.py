@@ -1,4 +1,4 @@
-"""The filter language, and what it finds: in the queue, and in a history of thousands."""
+"""The filter language on the queue and the history."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_any_text_is_a_filter_or_is_refused(text: str) -> None:
 
 
 async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, answer: Answer, confidence: float | None = None) -> int:
-    """Have something asked and decided; the review's id."""
+    """Add a decided review, and return its id."""
     (run,) = await who.runs.launch(agent, text="x")
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
     asked = Action(0, tool, args, tuple(DecisionKind), digest=digest_of(tool, args), confidence=Confidence(confidence))
@@ -80,7 +80,7 @@ async def decided(store: Store, agent: str, tool: str, args: Json, who: Inbox, a
 
 @pytest.fixture
 async def past(tmp_path: Path) -> AsyncIterator[Store]:
-    """Five decisions by two people."""
+    """A store with five decisions by two people."""
     async with Store.open(tmp_path / "hitl.db") as store:
         ann, bob = Inbox(store, "ann"), Inbox(store, "Bob [x]")
         yes, no = Answer(DecisionKind.APPROVE), Answer(DecisionKind.REJECT, message="Grüße an die falsche Person")
@@ -154,7 +154,7 @@ async def test_history_row_summarises_the_decision(past: Store) -> None:
 
 @pytest.mark.parametrize("text", ["agent:mail*", "invoice decided:reject", "-tool:run_sql", ""])
 async def test_history_page_is_read_from_an_index(past: Store, text: str) -> None:
-    """Cost follows the page: rows come newest first from an index, and no plan sorts or scans the decisions."""
+    """The cost depends on the page only: rows come newest first from an index, without a sort or a scan."""
     seen: list[str] = []
     asked = past.all
 

@@ -1,4 +1,4 @@
-"""The figures as they are kept: against what is worked out by hand, by numpy and scikit-learn, and anew from every row."""
+"""Statistics kept in the store, compared with values by hand, by numpy and scikit-learn, and recomputed from all rows."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ LETTER = {"to": "ann@example.com", "body": "x" * 970}
 
 
 def no(reason: str) -> Answer:
-    """A rejection."""
+    """Return a rejection."""
     return Answer(DecisionKind.REJECT, message=reason)
 
 
 def edit(args: Json) -> Answer:
-    """A correction."""
+    """Return an edit."""
     return Answer(DecisionKind.EDIT, args)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something that was asked and decided."""
+    """A call with its decision."""
 
     answer: Answer
     tool: str = "send"
@@ -63,7 +63,7 @@ class Case:
 
 
 async def ask(store: Store, case: Case) -> int:
-    """Have a case asked; the review's id."""
+    """Add a case's review, and return its id."""
     args = LETTER if case.args is None else case.args
     (run,) = await Inbox(store, "ann").runs.launch(case.agent, text="x")
     await store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = ?", (run.id,))
@@ -76,7 +76,7 @@ async def ask(store: Store, case: Case) -> int:
 
 
 async def happen(store: Store, *cases: Case) -> None:
-    """Have them asked and decided, each at its time."""
+    """Add cases, each asked and decided at its time."""
     for case in cases:
         review = await ask(store, case)
         inbox = Inbox(store, "ann" if ":" in case.actor else case.actor)
@@ -93,18 +93,18 @@ async def happen(store: Store, *cases: Case) -> None:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An empty one."""
+    """An empty store."""
     async with Store.open(tmp_path / "hitl.db", "NORMAL") as made:
         yield made
 
 
 def near(seconds: float) -> Any:
-    """What a histogram's bucket makes of a time."""
+    """Return a time rounded to its histogram bucket."""
     return pytest.approx(seconds, rel=GROWTH - 1)
 
 
 def named(group: Sequence[Figures]) -> dict[str, Figures]:
-    """By name."""
+    """Return figures by name."""
     return {one.name: one for one in group}
 
 
@@ -348,14 +348,14 @@ async def test_statistics_never_scan_all_decisions(store: Store) -> None:
 
 
 def stats(folder: Path, *options: str) -> str:
-    """What it prints."""
+    """Return the output of `hitl-tui stats`."""
     done = CliRunner().invoke(main, ["stats", "--home", str(folder), *options])
     assert done.exit_code == 0, done.output
     return done.output
 
 
 def document(folder: Path, *options: str) -> dict[str, Any]:
-    """Its JSON, read strictly."""
+    """Return the parsed output of `hitl-tui stats --json`."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -365,7 +365,7 @@ def document(folder: Path, *options: str) -> dict[str, Any]:
 
 
 def seeded(folder: Path, *cases: Case) -> None:
-    """A home of these."""
+    """Fill a home with these cases."""
 
     async def work() -> None:
         async with Store.open(folder / "hitl.db") as store:

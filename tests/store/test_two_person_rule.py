@@ -1,4 +1,4 @@
-"""An action that needs two people: never let through by one, whatever the order of things; refused by one."""
+"""The two-person rule: one person alone never approves, whatever the order of events; one can reject."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPEN, DECIDED = ReviewState.OPEN, ReviewState.DECIDED
 
 
 class Room:
-    """A store, and people at it, each on a connection of their own where there are two."""
+    """A store and its reviewers; ann and bob have separate connections."""
 
     def __init__(self, stores: Sequence[Store], project: int) -> None:
         self.store = stores[0]
@@ -41,7 +41,7 @@ class Room:
         self.ann, self.bob, self.carl = (Inbox(stores[n % len(stores)], name, grace_s=60) for n, name in enumerate(("ann", "bob", "carl")))
 
     async def ask(self, *reviewers: int) -> int:
-        """A review of a mail for each; so many people must let it be sent."""
+        """Add a review with one mail per number; the number of people who must approve it."""
         mails = [seed.action("send_mail", seed.mail().args, slot, reviewers=count) for slot, count in enumerate(reviewers or (2,))]
         return await seed.add_waiting_run(self.store, self.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *mails))
 
@@ -50,7 +50,7 @@ class Room:
         return await who.reviews.decide(found, {slot + n: answer for n, answer in enumerate(answers)})
 
     async def told(self, review: int) -> str:
-        """What the queue says of it."""
+        """Return the progress shown in the queue."""
         return (await self.ann.reviews.get(review)).row.decided
 
 
@@ -221,7 +221,7 @@ async def test_first_approval_ends_the_claim(room: Room) -> None:
 
 
 async def statement(room: Room, review: int, action: Action, answer: Answer, actor: str) -> int:
-    """How many decisions the store itself takes, without the inbox's checks."""
+    """Count the decisions the store accepts without the inbox's checks."""
     return int(await record(room.store, review, action, answer, actor))
 
 

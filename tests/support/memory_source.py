@@ -1,4 +1,4 @@
-"""A source whose agents are short scripts and whose threads live in memory, as on a server: they outlive the workers that drive them."""
+"""A source of scripted agents with threads in memory; as on a server, threads outlive the workers that drive them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from hitl_tui.model import (
 
 
 class PowerCut(BaseException):
-    """The worker dies here: nothing after this line happens."""
+    """Simulated crash of the worker at this point."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A call that is asked about first, and then has an effect."""
+    """A tool call that needs a decision before it has its effect."""
 
     name: str
     args: Mapping[str, Json] = field(default_factory=dict)
@@ -58,7 +58,7 @@ Item = Tool | Gate | Work
 
 @dataclass
 class MemoryState:
-    """A thread as the server keeps it."""
+    """A thread as a server stores it."""
 
     script: Sequence[Item]
     run: int
@@ -83,7 +83,7 @@ class MemoryState:
         return f"call-{self.run}-{self.position}"
 
     def advance(self, line: str) -> None:
-        """Store the end of the item."""
+        """Complete the current item."""
         self.log.append(line)
         self.position += 1
         self.checkpoint += 1
@@ -91,7 +91,7 @@ class MemoryState:
 
 
 class MemorySource:
-    """Runs scripts. A test scripts what goes wrong by the name of a tool or node."""
+    """Runs scripts. Tests set failures, crashes and blocks by the name of a tool or node."""
 
     label = "memory"
 
@@ -109,7 +109,7 @@ class MemorySource:
         self.blocks: dict[str, asyncio.Event] = {}
         """Tools and nodes that wait for this event before they end."""
         self.overtaken: set[str] = set()
-        """Threads that another program resumes between the worker's look and its resume."""
+        """Threads that another program resumes between the worker's snapshot and its resume."""
         self.began = asyncio.Event()
 
     @property
@@ -136,7 +136,7 @@ class MemorySource:
         pass
 
     def answer_elsewhere(self, thread: str, answer: Answer) -> None:
-        """Another program answers what is pending, and the agent goes on as far as its next item."""
+        """Answer the pending interrupt as another program, and advance the agent to its next item."""
         state = self.threads[thread]
         assert isinstance(state.item, Tool) and state.interrupt
         self.effects.append((state.item.name, dict(state.item.args), "elsewhere"))
@@ -146,7 +146,7 @@ class MemorySource:
 
 
 class MemoryThread:
-    """One run's thread in a worker's hands."""
+    """One run's thread, as driven by a worker."""
 
     code_changed = False
 
@@ -184,7 +184,7 @@ class MemoryThread:
         )
 
     def _pause(self, state: MemoryState, stopped: bool, gates: Collection[str]) -> Pause | None:
-        """What is asked. At a gate, and where a tool call was cut off, only the place tells, so the id is made of the checkpoint."""
+        """Return the pending pause. Gates and interrupted tool calls have no id of their own, so it is made from the checkpoint."""
         item, at_gate = state.item, f"{GATE}{state.checkpoint}"
         assert item is not None
         node = _node(item)
@@ -247,7 +247,7 @@ class MemoryThread:
             state.busy = False
 
     def _asks(self, state: MemoryState, item: Item) -> bool:
-        """Whether the thread stops here, and if at a tool, under which id."""
+        """Check whether the thread stops at this item; a tool gets its interrupt id."""
         if isinstance(item, Tool) and state.answer is None:
             state.interrupt = f"i-{state.run}-{state.checkpoint}"
             return True

@@ -1,4 +1,4 @@
-"""How the console behaves around decisions: arrivals, layouts, launches, runs, failures, keys."""
+"""The console around decisions: arrivals, layouts, launches, runs, failures, keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.ui.homes import seed
 
 
 def cursor(console: ConsoleDriver) -> int | None:
-    """The id under the cursor."""
+    """Return the id of the review under the cursor."""
     return console.app.query_one(QueueList).cursor
 
 

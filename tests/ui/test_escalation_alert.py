@@ -1,4 +1,4 @@
-"""The terminal is told of an escalation for this reviewer: once, in the words the policy allows, and not in its quiet time."""
+"""Terminal alerts for escalations: once per reviewer, with the text the policy allows, and not in quiet time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BELL = b"\x1b]9;%b\x07\x07"
 
 
 def on(home: Home, do: Callable[[Store], Coroutine[None, None, None]]) -> None:
-    """Do something with the rows of a home."""
+    """Run a function on the store of a home."""
 
     async def opened() -> None:
         async with Store.open(home.database) as store:
@@ -31,7 +31,7 @@ def on(home: Home, do: Callable[[Store], Coroutine[None, None, None]]) -> None:
 
 
 def escalate(home: Home, review: int, to: str) -> None:
-    """Bob does."""
+    """Escalate as bob."""
     on(home, lambda store: Inbox(store, "bob").reviews.escalate(review, to, "look\x1b]9;evil\x07 at it"))
 
 

@@ -1,4 +1,4 @@
-"""F3: what was decided, found while one types, and opened as it was."""
+"""F3, history: listing, filtering and opening decisions."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_history_of_an_unknown_decision_is_refused(start_console: StartCon
 
 
 async def fill(home: Home) -> None:
-    """The home of a picture."""
+    """Fill the home of a snapshot."""
     async with Store.open(home.database) as store:
         await history.add_decisions(store, await seed.add_project(store), NOW)
 

@@ -1,4 +1,4 @@
-"""F4: what the decisions say, drawn from real rows; plots that keep their promises; and too little said as too little."""
+"""F4, insights: figures from real rows, exact plots, and "not enough data"."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def said(lines: Iterable[Line]) -> str:
 
 
 def text(console: ConsoleDriver, selector: str = "#figures") -> str:
-    """All of a document, whether or not it is in view."""
+    """Return the whole text of a document, visible or not."""
     document = console.app.query_one(selector, TextView)
     return said([*document._lines, *document._source])
 
 
 def on(console: ConsoleDriver) -> str:
-    """The name under the cursor."""
+    """Return the name under the cursor."""
     items = view(console).items
     assert items.cursor is not None
     return items.rows[items.cursor].name
@@ -239,21 +239,21 @@ def test_trend_counts_every_decision_within_its_width(days: set[int], room: int)
 
 
 async def fill(home: Home) -> None:
-    """The home of the pictures."""
+    """Fill the home of the snapshots."""
     async with Store.open(home.database) as store:
         await insights.add_past_decisions(store, await seed.add_project(store), NOW)
 
 
 @pytest.fixture(scope="module")
 def pictured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all pictures; each takes a copy."""
+    """A home for all snapshots; each test takes a copy."""
     made = tmp_path_factory.mktemp("pictured")
     asyncio.run(fill(Home(made).prepare()))
     return made
 
 
 def figures_are_read(app: HitlApp) -> bool:
-    """Whether those of the period are there; their reader rests before it ends."""
+    """Check that the figures of the period are loaded; their worker pauses before it ends."""
     view = app.query_one(InsightsView)
     return view.pane.period.id in view._read
 

@@ -1,4 +1,4 @@
-"""Keys that come faster than the screen: what opens a dialog gets them, and nothing behind it hears them."""
+"""Keys typed faster than the screen: the opening dialog receives them, nothing behind it does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.ui.queue.test_decisions import DELETE, MAIL, go_to
 
 
 async def burst(console: ConsoleDriver, *keys: str) -> None:
-    """Keys in one go, as a terminal delivers them to a program that was busy."""
+    """Send keys at once, as a terminal does to a program that was busy."""
     for key in keys:
         console.app.post_message(events.Key(key, key if len(key) == 1 else "\r" if key == "enter" else None))
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""F5: the rules, how often each spoke, and which one speaks for the review under the queue's cursor."""
+"""F5, policy: the rules, how often each matched, and which one matches the review under the queue's cursor."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def view(console: ConsoleDriver) -> PolicyView:
 
 
 def text(console: ConsoleDriver, selector: str) -> str:
-    """All of a document, whether or not it is in view."""
+    """Return the whole text of a document, visible or not."""
     document = console.app.query_one(selector, TextView)
     return "\n".join(f"{line.lead} {line.text}".strip() for line in [*document._lines, *document._source])
 
 
 async def filled(console: ConsoleDriver) -> list[int]:
-    """The policy, and reviews it routed."""
+    """Write the policy, and add reviews routed by it."""
     ruled.write_policy(console.home.path)
     made = await ruled.add_routed_reviews(console.store, console.project, time.time())
     await console.settle()
@@ -227,7 +227,7 @@ async def test_policy_view_with_an_empty_queue_explains_nothing(start_console: S
 
 
 async def fill(home: Home, what: str) -> None:
-    """The home of a picture."""
+    """Fill the home of a snapshot."""
     async with Store.open(home.database) as store:
         of = await seed.add_project(store)
         await ruled.add_routed_reviews(store, of, NOW)

@@ -1,4 +1,4 @@
-"""What the main screens look like. After a change on purpose: pytest --snapshot-update, then look at the pictures."""
+"""Snapshots of the main screens. After an intended change: pytest --snapshot-update, then look at the pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def fill(home: Home, what: str) -> None:
 
 
 async def decide_some(home: Home) -> None:
-    """Ann approves the first and one call of the batch, Bob answers a question, a run is cancelled; all at the picture's time."""
+    """Let ann approve a review and one call of the batch, bob answer a question, and cancel a run, all at the snapshot's time."""
     async with Store.open(home.database) as store:
         ann, bob = Inbox(store, "ann", grace_s=3), Inbox(store, "bob")
         for inbox, review, answer in (

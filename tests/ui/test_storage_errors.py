@@ -1,4 +1,4 @@
-"""Rows that cannot be read or written: a sentence on the screen, and the console goes on."""
+"""Rows that cannot be read or written: the console reports it and keeps working."""
 
 from __future__ import annotations
 

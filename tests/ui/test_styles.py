@@ -1,4 +1,4 @@
-"""Style sheets stay with their screen: whatever was opened before, the queue looks as it did."""
+"""Style sheets stay scoped: the queue looks the same whatever was opened before."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_rule_names_a_class_of_screen_or_widget(sheet: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 async def test_queue_looks_the_same_after_any_two_screens(start_console: StartConsole, backwards: bool) -> None:
-    """A sheet stays loaded once its screen was opened: there and back, every screen comes after every other."""
+    """A style sheet stays loaded once its screen was opened, so every screen is opened after every other."""
     async with start_console("variety", clock=lambda: NOW) as console:
         await add_heads(console.store)
         await console.press(*["j"] * BATCH)
@@ -58,6 +58,6 @@ async def test_queue_looks_the_same_after_any_two_screens(start_console: StartCo
 
 
 def _drawn(console: ConsoleDriver) -> dict[str, object]:
-    """Place, size and styles of everything in the queue."""
+    """Return position, size and styles of every widget in the queue."""
     widgets: list[Widget] = list(console.app.query_one(QueueView).walk_children(Widget))
     return {f"{type(one).__name__}#{one.id}": (one.region, dict(one.styles.get_rules())) for one in widgets if one.display}

@@ -1,4 +1,4 @@
-"""Two consoles on one store: one wins, the other is told who and when, and loses nothing that was typed."""
+"""Two consoles on one store: one decision wins, the other reviewer is told and keeps typed text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_BOB = re.compile(r"approved by bob at \d\d:\d\d:\d\d")
 
 @contextlib.asynccontextmanager
 async def second(console: ConsoleDriver, grace_s: float = 0.0) -> AsyncIterator[ConsoleDriver]:
-    """Bob's console on the same store."""
+    """Start bob's console on the same store."""
     async with Store.open(console.home.database) as store:
         app = HitlApp(opens(Inbox(store, "bob", grace_s=grace_s)), Settings(), NoWorkers(), console.home)
         async with app.run_test(size=(120, 36), notifications=True) as pilot:

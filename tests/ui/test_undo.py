@@ -1,4 +1,4 @@
-"""Taking a decision back: which one, how long, and what the screen says while it can be done and when it is too late."""
+"""Undo in the console: which decision, how long, and what the screen shows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COUNTING = re.compile(r"u undo \d+ s")
 
 
 def cursor(console: ConsoleDriver) -> int | None:
-    """The id under the cursor."""
+    """Return the id of the review under the cursor."""
     return console.app.query_one(QueueList).cursor
 
 
 async def state(console: ConsoleDriver, review: int) -> str:
-    """The stored state of a review."""
+    """Return the stored state of a review."""
     return str((await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
 
 
@@ -100,7 +100,7 @@ async def test_undo_countdown_counts_down_and_ends(start_console: StartConsole) 
 
 
 async def until(console: ConsoleDriver, right: Callable[[str], bool]) -> None:
-    """Wait until the screen is right."""
+    """Wait until a condition on the screen holds."""
     for _ in range(200):
         if right(console.screen_text()):
             return
@@ -194,7 +194,7 @@ async def test_click_selects_an_item_and_click_on_a_key_hint_runs_it(start_conso
 
 
 async def click_hint(console: ConsoleDriver, command: str) -> None:
-    """Click a command's key in the last row."""
+    """Click a key hint in the last row."""
     label = next(c.label for c in COMMANDS if c.id == command)
     row = console.screen_text().split("\n")[-1]
     await console.pilot.click(KeyBar, offset=(row.index(f" {label} ") + 2, 0))

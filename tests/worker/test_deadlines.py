@@ -1,4 +1,4 @@
-"""What nobody decides in time: rejected or put before somebody else, once, and never approved."""
+"""Deadlines: undecided reviews are rejected or escalated once, and never approved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOURS = 3600.0
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of tests/projects/policy, without a worker."""
+    """A reviewer of tests/projects/policy in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("policy")) as reviewer:
         yield reviewer
 

@@ -25,7 +25,7 @@ async def trouble(shared_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of the same project in a home of their own, with no worker yet."""
+    """A reviewer of the same project in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("trouble")) as reviewer:
         yield reviewer
 
@@ -293,7 +293,7 @@ async def test_worker_when_the_database_is_locked_waits(fresh_reviewer: Reviewer
 
 
 def switch(sandbox: Sandbox, on: bool) -> None:
-    """Whether the factory of `toggled` works."""
+    """Make the factory of `toggled` work or raise."""
     off = Path(f"{sandbox.journal}.off")
     if on:
         off.unlink()
@@ -343,7 +343,7 @@ async def test_until_idle_leaves_runs_that_wait_for_people(fresh_reviewer: Revie
 
 
 async def test_decision_when_the_thread_was_resumed_elsewhere_is_stale(fresh_reviewer: Reviewer) -> None:
-    """Somebody resumes the thread behind the console's back: the decision is not applied to what is asked now."""
+    """Another program resumes the thread: the decision is not applied to the new question."""
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     review = await fresh_reviewer.open_review(run)

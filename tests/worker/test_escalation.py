@@ -1,4 +1,4 @@
-"""Reviews put before somebody: by policy, by the agent, by people, by failures; and the chain along which they go unclaimed."""
+"""Escalations by policy, agents, people and failures, and the chain for unclaimed ones."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ERRORS = "[escalation]\nerrors = true\n"
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of tests/projects/policy, without a worker."""
+    """A reviewer of tests/projects/policy in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("policy")) as reviewer:
         yield reviewer
 
 
 async def steps(reviewer: Reviewer, review: Review) -> list[tuple[str, int | None, str]]:
-    """To whom, as which step, and why, oldest first."""
+    """Return (recipient, step, reason) of a review's escalations, oldest first."""
     return [(e.recipient, e.step, e.why) for e in await reviewer.inbox.reviews.escalations(review.row.id)]
 
 
@@ -38,7 +38,7 @@ async def last(reviewer: Reviewer, review: Review) -> Escalation:
 
 
 def with_policy(reviewer: Reviewer, name: str = "ann") -> Inbox:
-    """Somebody who knows the policy, as the console and the command line do."""
+    """Return an inbox that knows the policy, as in the console and the command line."""
     return Inbox(reviewer.store, name, policies=lambda: Policies(reviewer.sandbox.home.path, lambda _: None))
 
 
@@ -294,7 +294,7 @@ async def test_escalate_command_escalates_and_show_displays_it(fresh_reviewer: R
 
 
 async def failed(reviewer: Reviewer) -> tuple[Run, Review]:
-    """A run that failed, and the review of that; its worker has ended."""
+    """Launch a run that fails, and return it with its review; no worker runs."""
     run = (await reviewer.inbox.runs.launch("shaky", given={}))[0]
     assert reviewer.sandbox.run_until_idle() == 0
     (row,) = await reviewer.inbox.reviews.of_run(run.id)

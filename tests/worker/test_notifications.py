@@ -1,4 +1,4 @@
-"""Who is told of an escalation, by real servers and real programs: once, at the right time, and nothing that shall not leave."""
+"""Notifications of escalations to real servers and programs: once, at the right time, without private content."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def mails() -> Iterator[MailServer]:
 
 
 class Office:
-    """A project's rows, the worker that tells of what happens there, and its clock."""
+    """A project's store, with a notifier under a fake clock."""
 
     def __init__(self, store: Store, project: int, policy: str) -> None:
         self.store = store
@@ -58,38 +58,38 @@ class Office:
         self.notifier = Notifier(store, "w1", project, lambda: self.policy, clock=lambda: self.now)
 
     async def ask(self, *names: str) -> int:
-        """A review of these tools."""
+        """Add a review with calls of these tools."""
         actions = [seed.action(name, {"to": FORGED, "amount": 5}, slot) for slot, name in enumerate(names or ("send_mail",))]
         return await seed.add_waiting_run(self.store, self.project, "clerk\n", seed.pause(PauseKind.TOOL_CALLS, *actions))
 
     async def escalate(self, review: int, note: str = "") -> None:
-        """Have a review before somebody, and people told of that as soon as the policy lets them."""
+        """Escalate a review, and queue its notifications."""
         await self.inbox.reviews.escalate(review, "bob", note)
         assert await self.jobs.run_due()
 
     async def send(self) -> None:
-        """Let the worker look, and what it sends come to its end."""
+        """Send due notifications, and wait until they are done."""
         await self.notifier.send_due()
         await self.notifier.wait()
 
     async def later(self, seconds: float) -> None:
-        """The same after a while."""
+        """Advance the clock, and send due notifications."""
         self.now += seconds
         await self.send()
 
     async def notifications(self, review: int) -> dict[str, Notification]:
-        """The review's notifications, by the kind of channel."""
+        """Return the review's notifications by kind of channel."""
         return {notification.channel.partition(":")[0]: notification for notification in await self.inbox.reviews.notifications(review)}
 
     async def logged(self, *kinds: str) -> list[dict[str, Any]]:
-        """What the history says of these kinds."""
+        """Return the audit entries of these kinds."""
         rows = await self.store.all(f"SELECT kind, body FROM audit WHERE kind IN ({', '.join('?' * len(kinds))})", kinds)
         return [{"kind": kind, **json.loads(body)} for kind, body in rows]
 
 
 @pytest.fixture
 async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
-    """`await at(policy)`: an office with that policy."""
+    """Make an office with a policy: `await at(policy)`."""
     async with Store.open(tmp_path / "hitl.db") as store:
 
         async def make(policy: str) -> Office:
@@ -101,12 +101,12 @@ async def at(tmp_path: Path) -> AsyncIterator[Callable[[str], Any]]:
 
 
 def notify(**keys: Any) -> str:
-    """A `[notify]` table."""
+    """Return a `[notify]` table."""
     return "[notify]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
 
 
 def script(folder: Path, text: str) -> list[str]:
-    """A program of Python."""
+    """Return a command that runs this Python code."""
     path = folder / "program.py"
     path.write_text(f"import json, os, pathlib, subprocess, sys, time\nhere = pathlib.Path({str(folder)!r})\n{text}\n")
     return [sys.executable, "-S", "-E", str(path)]
@@ -385,12 +385,12 @@ async def test_two_workers_send_each_notice_once(at: Callable[[str], Any], hook:
 
 
 def told_by(sandbox: Sandbox, text: str, **more: Any) -> None:
-    """Give the place's home a policy with a command of this text."""
+    """Write a policy that notifies by a command with this code."""
     (sandbox.home.path / "policy.toml").write_text(notify(command=script(sandbox.folder, text), **more))
 
 
 async def escalated(reviewer: Reviewer) -> int:
-    """A review of a real run, escalated to bob."""
+    """Return a review of a real run, escalated to bob."""
     run = await reviewer.launch("batched", [("send", {"to": "ann"})])
     review = await reviewer.open_review(run)
     await reviewer.inbox.reviews.escalate(review.row.id, "bob", "look")
@@ -484,7 +484,7 @@ def test_policy_check_and_doctor_warn_about_channels_that_cannot_work(new_sandbo
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until that is so."""
+    """Wait until the condition holds."""
     end = time.monotonic() + TIMEOUT_S
     while not true():
         assert time.monotonic() < end, "it never was so"
@@ -492,7 +492,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def is_over(pid: int) -> bool:
-    """Whether a process has ended, be it that nobody has asked for its exit code yet."""
+    """Check that a process has ended; zombies count as ended."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Policy when a run pauses: what goes on by itself, asks, is to be taken over or is denied, on real graphs with real workers."""
+"""Policy applied to pauses (auto, ask, takeover, deny), on real graphs with real workers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MIXED = (
 
 @pytest.fixture
 async def fresh_reviewer(new_sandbox: SandboxFactory) -> AsyncIterator[Reviewer]:
-    """A reviewer of tests/projects/policy, without a worker."""
+    """A reviewer of tests/projects/policy in a fresh sandbox, without a worker."""
     async with open_reviewer(new_sandbox("policy")) as reviewer:
         yield reviewer
 
 
 def policy(reviewer: Reviewer, text: str) -> None:
-    """Put a policy into the home."""
+    """Write the home's policy.toml."""
     (reviewer.sandbox.home.path / "policy.toml").write_text(text)
 
 
@@ -41,12 +41,12 @@ async def launch(reviewer: Reviewer, agent: str, *rounds: tuple[str, Calls]) -> 
 
 
 async def reviews(reviewer: Reviewer, run: Run) -> list[Review]:
-    """Every review the run ever opened."""
+    """Return all reviews of the run."""
     return [await reviewer.inbox.reviews.get(row.id) for row in await reviewer.inbox.reviews.of_run(run.id)]
 
 
 def history(review: Review) -> list[tuple[int, str, str, str | None]]:
-    """Slot, decision, actor and message of what counts in the end."""
+    """Return (slot, kind, actor, message) of the current decisions."""
     return [(d.slot, d.answer.kind.value, d.actor, d.answer.message) for d in review.decisions.values()]
 
 

@@ -1,4 +1,4 @@
-"""The table of cases after an interruption, on snapshots alone."""
+"""Recovery after an interruption, case by case, on snapshots alone."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GATE = Pause("gate:5", PauseKind.GATE, "tools", (), {}, (CALL,), Context())
 
 
 def run(cut: bool = True, given: Json = None) -> Run:
-    """A run that is resumed; `cut`: its worker stopped inside a step."""
+    """Return a run being resumed; `cut`: its worker stopped inside a step."""
     text: Json = given or {"input": {}}
     return Run(1, 1, "mail", "t", "", text, RunState.RUNNING, "", "", "", None, 0, 0.0, 0.0, None, True, False, cut=cut)
 
 
 def snapshot(progress: Progress, *pauses: Pause, poisoned: bool = False, done: str = "", open_tasks: bool | None = None) -> ThreadSnapshot:
-    """A snapshot of the run's own thread; a task is open where the step is unfinished, if nothing else is said."""
+    """Return a snapshot of the run's own thread; by default an unfinished step has an open task."""
     is_open = progress is Progress.UNFINISHED if open_tasks is None else open_tasks
     completed = frozenset(done.split())
     return ThreadSnapshot("5", progress, pauses, poisoned, 1, has_open_tasks=is_open, completed_calls=completed)

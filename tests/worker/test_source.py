@@ -67,14 +67,14 @@ async def working(home: Home, source: MemorySource, pid: int | None = None, age_
 
 
 def dead_process() -> int:
-    """The pid of a process that has ended."""
+    """Return the pid of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
 
 
 async def crash(serving: asyncio.Future[None], source: MemorySource, name: str) -> None:
-    """Wait until the worker died at that tool or node."""
+    """Wait until the worker has crashed at that tool or node."""
     while name in source.cuts:  # noqa: ASYNC110 - the source tells nobody
         await asyncio.sleep(0.01)
     serving.cancel()

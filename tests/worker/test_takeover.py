@@ -1,4 +1,4 @@
-"""A person in an agent's place: every kind of thing that can be done there, on real graphs, handed back, and run to the end."""
+"""Takeovers on real graphs: every intervention, handed back and run to the end."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ AGENTS = ("batched", "per_call", "react", "gated_agent")
 
 
 async def taken(who: Reviewer, run: Run, *states: RunState) -> Takeover:
-    """The run in a person's hands, once it rests."""
+    """Wait until the run rests, and take it over."""
     await who.wait(run, *(states or (RunState.WAITING,)))
     return await who.inbox.takeovers.take(run.id)
 
 
 async def ended(who: Reviewer, takeover: Takeover) -> Takeover:
-    """The take-over, once the worker has done with it."""
+    """Wait until the worker has handled the hand back, and return the takeover."""
     until = time.monotonic() + TIMEOUT_S
     while True:
         now = await who.inbox.takeovers.latest(takeover.run)
@@ -43,31 +43,31 @@ async def ended(who: Reviewer, takeover: Takeover) -> Takeover:
 
 
 async def handed_back(who: Reviewer, run: Run, **plan: Any) -> Takeover:
-    """The run taken over, handed back with a plan, and what came of that."""
+    """Take the run over, hand it back with a plan, and return the handled takeover."""
     takeover = await taken(who, run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
     await who.inbox.takeovers.hand_back(takeover.id, HandBack(**plan))
     return await ended(who, takeover)
 
 
 async def calls_of(who: Reviewer, run: Run) -> tuple[Call, ...]:
-    """The agent's open calls."""
+    """Return the agent's open calls."""
     await who.wait(run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
     return (await who.inbox.takeovers.head(run.id)).calls
 
 
 def said(state: Any) -> list[tuple[str, str]]:
-    """Who said what in a finished conversation, after the request."""
+    """Return (role, text) of a finished conversation, after the request."""
     return [(m["role"], m["text"]) for m in state["messages"][1:]]
 
 
 def paired(state: Any) -> bool:
-    """Whether every call of a conversation has its result, as providers demand."""
+    """Check that every call of a conversation has a result, as model providers require."""
     calls = sum(len(m["calls"]) for m in state["messages"])
     return bool(calls == sum(m["role"] == "tool" for m in state["messages"]))
 
 
 def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
-    """The history of a run."""
+    """Return the audit entries of a run."""
     return [entry for entry in audit.entries(who.sandbox.home.database) if entry["run"] == run.id]
 
 

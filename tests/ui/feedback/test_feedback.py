@@ -1,4 +1,4 @@
-"""Ratings on the screen: one key rates, the same again asks for a comment, another replaces it; learned reasons in the reject dialog."""
+"""Ratings in the console: rate, comment, replace, remove; learned reasons in the reject dialog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAIL = Subject(6, 6, 0)
 
 
 async def ratings(console: ConsoleDriver, run: int) -> list[tuple[object, ...]]:
-    """Whose, on which slot, which, and the words."""
+    """Return (person, slot, rating, comment) of a review's ratings."""
     found = await console.bob.feedback.of_run(run)
     return [(one.actor, one.subject.slot, one.rating, one.comment, one.tags) for one in found]
 

@@ -1,4 +1,4 @@
-"""Lessons on the screen: what they rest on, what came of them, and a person's word on each."""
+"""The lessons view: evidence and effect of each lesson; accept, drop and edit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.ui.test_snapshots import Pictured
 
 
 async def taught_on(console: ConsoleDriver, odd: bool = False) -> None:
-    """The lessons of a home where the same was changed, and the same was rejected, again and again."""
+    """Open the lessons view of a home with repeated edits and rejections."""
     await lessons.add_corrections(console.store, console.project, time.time())
     await lessons.add_lessons(console.store, time.time(), odd)
     await console.settle()
@@ -35,7 +35,7 @@ async def taught_on(console: ConsoleDriver, odd: bool = False) -> None:
 
 
 async def states(console: ConsoleDriver) -> dict[str, LessonState]:
-    """Tool → what became of its lesson, as it is stored."""
+    """Return the stored state of each tool's lesson."""
     return {lesson.tool: lesson.state for lesson in await console.bob.lessons.find()}
 
 
@@ -150,7 +150,7 @@ async def test_lessons_view_without_lessons_explains_them(start_console: StartCo
 
 
 async def fill(home: Home, what: str) -> None:
-    """The home of a picture."""
+    """Fill the home of a snapshot."""
     async with Store.open(home.database) as store:
         of = await seed.add_project(store)
         if what != "none":

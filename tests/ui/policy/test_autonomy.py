@@ -29,7 +29,7 @@ TOOL = ("support_desk", "lookup_order")
 
 
 async def climbing(console: ConsoleDriver, count: int = lessons.LOOKUPS) -> None:
-    """F5 on a home in which a tool could go a step up."""
+    """Open F5 on a home with an autonomy proposal."""
     policy.write_policy(console.home.path, lessons.POLICY)
     await lessons.add_autonomy_evidence(console.store, console.project, time.time(), count)
     await console.settle()
@@ -38,19 +38,19 @@ async def climbing(console: ConsoleDriver, count: int = lessons.LOOKUPS) -> None
 
 
 async def typed(console: ConsoleDriver, *keys: str) -> None:
-    """Keys as fast as somebody types them."""
+    """Press keys without waiting between them."""
     await console.pilot.press(*keys)
     await console.settle()
 
 
 async def level(console: ConsoleDriver) -> Level:
-    """Where the tool stands, as it is stored."""
+    """Return the tool's stored level."""
     row = await console.store.one("SELECT level FROM levels WHERE agent = ? AND tool = ?", TOOL)
     return Level(row[0]) if row else Level.ASK
 
 
 def other(console: ConsoleDriver) -> Autonomy:
-    """Bob's levels."""
+    """Return bob's autonomy verbs."""
     policies = Policies(console.home.path, root_of)
     return Inbox(console.bob.store, "bob", policies=lambda: policies).autonomy
 
@@ -151,7 +151,7 @@ async def test_autonomy_view_shows_agent_names_as_plain_text(start_console: Star
 
 
 async def fill(home: Home, what: str) -> None:
-    """The home of a picture."""
+    """Fill the home of a snapshot."""
     async with Store.open(home.database) as store:
         of = await seed.add_project(store)
         await policy.add_routed_reviews(store, of, NOW)

@@ -21,12 +21,12 @@ CLAIMED = re.compile(r"claimed by bob until (\d{4}-\d\d-\d\d )?\d\d:\d\d")
 
 
 def cursor(console: ConsoleDriver) -> int | None:
-    """The id under the cursor."""
+    """Return the id of the review under the cursor."""
     return console.app.query_one(QueueList).cursor
 
 
 async def claimant(console: ConsoleDriver, review: int) -> str | None:
-    """Who has it, as it is stored."""
+    """Return who has claimed the review."""
     found: str | None = (await console.store.one("SELECT claimed_by FROM reviews WHERE id = ?", (review,)))[0]
     return found
 
@@ -39,7 +39,7 @@ async def to_last(console: ConsoleDriver) -> None:
 
 
 async def needs_two(console: ConsoleDriver, *actions: Action) -> int:
-    """A review each of whose calls two people must let happen, under everybody's cursor."""
+    """Add a review whose calls need two approvals each."""
     made = await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *actions))
     await console.store.db.execute("UPDATE actions SET reviewers = 2 WHERE review = ?", (made,))
     return made

@@ -29,13 +29,13 @@ async def go_to(console: ConsoleDriver, sandbox: int) -> int:
 
 
 def text(console: ConsoleDriver, selector: str) -> str:
-    """What is typed in a field."""
+    """Return the text of a field."""
     widget = console.app.screen.query_one(selector)
     return str(getattr(widget, "text", None) or getattr(widget, "value", ""))
 
 
 def put(console: ConsoleDriver, selector: str, content: str) -> None:
-    """Replace what is typed in a text area."""
+    """Replace the text of a text area."""
     console.app.screen.query_one(selector, JsonArea).text = content
 
 

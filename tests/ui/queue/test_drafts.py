@@ -1,4 +1,4 @@
-"""A draft, and a call, that go to and fro between a person at the screen and a real agent."""
+"""Drafts and calls revised back and forth between the console and a real agent."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def at_work(new_sandbox: SandboxFactory) -> Open:
 
 
 def area(console: ConsoleDriver, selector: str) -> TextArea:
-    """A text area of the open dialog."""
+    """Return a text area of the open dialog."""
     return console.app.screen.query_one(selector, TextArea)
 
 
 async def asked_again(console: ConsoleDriver) -> int:
-    """The next review of the run, under the cursor."""
+    """Wait until the run's next review is under the cursor."""
     for _ in range(400):
         await console.settle()
         shown = console.app.query_one(ReviewPane).review

@@ -1,4 +1,4 @@
-"""A failed run at the screen: what became of it, what the keys mean there, and what comes of them; never by a slip."""
+"""The review of a failed run in the console: what it shows, what its keys mean and do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ERROR = "ConnectionError: the line is dead"
 
 
 async def failed(console: ConsoleDriver) -> tuple[int, int]:
-    """A run that failed, put before a person, with the cursor on it; the run and its review."""
+    """Add a failed run with a review under the cursor. Returns both ids."""
     (run,) = await console.store.one("SELECT max(id) FROM runs")
     await console.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
     await console.store.write("UPDATE runs SET state = 'failed', error = ?, ended_at = ? WHERE id = ?", (ERROR, time.time(), run))

@@ -1,4 +1,4 @@
-"""Who goes too fast is told so, once, and reads what is irreversible to its end; and what came of an attention check is told at once."""
+"""Warnings for reviewers who approve too fast, and results of attention checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ui.homes import seed
 
 
 async def ask(console: ConsoleDriver, lines: int = 1, risk: str = "irreversible", count: int = 1) -> list[int]:
-    """Mails that wait, with bodies of so many lines."""
+    """Add open reviews of mails with this many lines."""
     body = "\n".join(f"line {number} of what is to be read before it is sent" for number in range(lines))
     what = seed.action("send_email", {"to": "ann@example.com", "body": body})
     found = [
@@ -27,7 +27,7 @@ async def ask(console: ConsoleDriver, lines: int = 1, risk: str = "irreversible"
 
 
 async def told(console: ConsoleDriver, text: str) -> None:
-    """Wait until that was said on the side."""
+    """Wait for a notification with this text."""
     for _ in range(100):
         if text in console.notifications():
             return
@@ -36,7 +36,7 @@ async def told(console: ConsoleDriver, text: str) -> None:
 
 
 async def show(console: ConsoleDriver, review: int) -> None:
-    """Put the cursor on a review, and wait until keys decide it."""
+    """Put the cursor on a review, and wait until decision keys work."""
     await console.settle()
     console.app.query_one(QueueView).go_to(review)
     await console.until_keys_accepted()

@@ -1,4 +1,4 @@
-"""The filter language on the queue: what fits, what arrives, and slips."""
+"""Filters in the queue: matching items, arrivals, and mistakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shown(console: ConsoleDriver) -> int:
 
 
 async def ask(console: ConsoleDriver, agent: str) -> int:
-    """Something arrives."""
+    """Add an open review."""
     made = await seed.add_waiting_run(
         console.store, console.project, agent, seed.pause(PauseKind.TOOL_CALLS, seed.mail("late@example.com"))
     )

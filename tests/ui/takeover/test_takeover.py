@@ -1,4 +1,4 @@
-"""The take-over workspace: what is typed there, what it comes to, and that nothing of it is lost."""
+"""The takeover screen: interventions, checks, hand back, and keeping of typed text."""
 
 from __future__ import annotations
 
@@ -43,32 +43,32 @@ async def mails(start_console: StartConsole, size: tuple[int, int] = (120, 36), 
 
 
 async def over(console: ConsoleDriver, run: int = ONE) -> Takeover:
-    """The run's last take-over, as the store has it."""
+    """Return the run's latest takeover from the store."""
     found = await console.bob.takeovers.latest(run)
     assert found is not None
     return found
 
 
 async def write(console: ConsoleDriver, way: str, text: str) -> None:
-    """Go into a way, and put a text where its cursor stands."""
+    """Open an intervention, and insert a text at its cursor."""
     await console.press("escape" if isinstance(console.app.screen.focused, TextArea) else "shift", way)
     await put(console, text)
 
 
 async def put(console: ConsoleDriver, text: str) -> None:
-    """Put a text in the place of the one that has the focus."""
+    """Replace the text of the focused text area."""
     area = console.app.screen.focused
     assert isinstance(area, TextArea)
     area.text = text
 
 
 def told(console: ConsoleDriver) -> str:
-    """The effect of hand-back, and all that is on the screen under it."""
+    """Return the screen from the effect of the hand back downwards."""
     return " ".join(console.screen_text().rpartition("When you hand back")[2].replace("│", " ").replace("╰", " ").split())
 
 
 async def tells(console: ConsoleDriver, what: str) -> None:
-    """Wait until that is said to happen on hand back, or to stand in its way."""
+    """Wait until the screen names this effect or obstacle of the hand back."""
     for _ in range(200):
         if what in told(console):
             return
@@ -77,7 +77,7 @@ async def tells(console: ConsoleDriver, what: str) -> None:
 
 
 def on_one_line(console: ConsoleDriver) -> str:
-    """The right side of the screen as one line."""
+    """Return the right half of the screen as one line."""
     return " ".join(" ".join(row[60:] for row in console.screen_text().splitlines()).replace("│", " ").split())
 
 
@@ -333,7 +333,7 @@ SCREENS: list[tuple[str, tuple[int, int], str, list[str]]] = [
 
 
 async def fill(home: Home) -> None:
-    """Runs that wait and one that failed, all in ann's hands since the picture's time."""
+    """Fill a home with waiting runs and a failed one, all taken over by ann at the snapshot's time."""
     async with Store.open(home.database) as store:
         of = await seed.add_project(store)
         await seed.add_every_kind(store, of, NOW)
@@ -381,7 +381,7 @@ def test_screen(
 
 @contextlib.asynccontextmanager
 async def console_of(who: Reviewer, run: Run) -> AsyncIterator[ConsoleDriver]:
-    """Ann's console on the home of a place with a worker, its cursor on a run."""
+    """Start ann's console on a sandbox with a worker, with the cursor on a run."""
     async with Store.open(who.sandbox.home.database) as store:
         inbox = Inbox(store, "ann", lambda: None)
         app = HitlApp(opens(inbox), Settings(), NoWorkers(), who.sandbox.home)
@@ -394,7 +394,7 @@ async def console_of(who: Reviewer, run: Run) -> AsyncIterator[ConsoleDriver]:
 
 
 async def handed_back(console: ConsoleDriver, run: Run) -> Takeover:
-    """`ctrl+b`, and what came of it, once the workspace is left or the plan is back in it."""
+    """Press `ctrl+b`, and wait for the result: the screen is left, or the plan comes back."""
     await console.press("ctrl+b")
     for _ in range(600):
         found = await over(console, run.id)
