@@ -17,6 +17,7 @@ from hitl_tui.model.reviews import (
     PastDecision,
     Progress,
     Review,
+    ReviewOutcome,
     ReviewRow,
     ReviewState,
     Submission,
@@ -32,7 +33,7 @@ __all__ = [
     "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Escalation", "Event",
     "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json", "Lesson",
     "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision", "Pause",
-    "PauseKind", "Progress", "Rating", "Review", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Routed", "RuleCount", "Run",
-    "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict", "Version", "Worker",
-    "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "PauseKind", "Progress", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Routed",
+    "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict",
+    "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

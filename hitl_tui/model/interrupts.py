@@ -102,5 +102,7 @@ class Pause:
     risk: str | None = None
     note: str = ""
     """A warning the reviewer must see, e.g. that this may have run once."""
+    may_have_run: bool = False
+    """What it asks for may have run already; `note` says why."""
     repeats: str | None = None
     """At a gate that holds what may have run: the key of the decisions that led there, with which an approval goes on."""

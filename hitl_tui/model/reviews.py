@@ -176,6 +176,17 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewOutcome:
+    """The new state of a review whose answer was sent."""
+
+    state: ReviewState
+    note: str = ""
+    """For people: why it ended so, or is asked again."""
+    may_have_run: bool = False
+    """What was approved may have run already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """The answer to a review that was sent, and may have had its effect."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Head, Outcome, Pause, ReviewState, Routed, RunState
+from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Head, Outcome, Pause, ReviewOutcome, ReviewState, Routed, RunState
 from hitl_tui.policy import escalation
 from hitl_tui.store import decisions, escalations, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
@@ -18,7 +18,7 @@ RUN_CUT_OFF = "may have run once: the run was cut off, and asks again what it ha
 RUN_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
 OLD_CHECKPOINTS = "may have run once: it was answered before, and checkpoints.db is older than that"
 LOST_DATABASE = "may have run once: what was decided of this run was lost with an earlier hitl.db"
-MAY_HAVE_RUN = "note LIKE 'may have run once%'"
+RENEW_NOTE = "UPDATE reviews SET note = :note, may_have_run = :may_have_run WHERE id = :review AND note != :note"
 WAITS = f"""
 UPDATE runs SET state = 'waiting', {runs.GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0
 WHERE id = ? AND worker = ?
@@ -29,12 +29,25 @@ UPDATE decisions SET doubtful = 1 WHERE NOT superseded AND (review, slot) IN (
     WHERE v.run = ? AND v.submitted_at IS NOT NULL AND a.tool_call = ?
 )
 """
+NOT_SENT = """
+UPDATE reviews SET state = 'decided', note = :note, may_have_run = 0, applied_at = NULL, submitted_at = NULL, submitted_by = NULL
+WHERE id = :review
+"""
+ASK_AGAIN = """
+UPDATE reviews SET note = :note, may_have_run = :may_have_run, applied_at = NULL, submitted_by = NULL,
+    route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END
+WHERE id = :review
+"""
+ASK_PERSON = """
+UPDATE actions SET outcome = 'ask', rule = 'safety', reason = :note || ': a person must look, though ' || reason
+WHERE review = :review AND outcome IN ('auto', 'deny')
+"""
 ASKED_BEFORE = """
 SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id
 WHERE v.run = ? AND v.node = ? AND v.interrupt != ? AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1
 """
-ANSWERED_BEFORE = f"""
-SELECT state, note FROM reviews WHERE run = ? AND interrupt = ? AND (state = 'applied' OR {MAY_HAVE_RUN}) ORDER BY id DESC LIMIT 1
+ANSWERED_BEFORE = """
+SELECT state, note FROM reviews WHERE run = ? AND interrupt = ? AND (state = 'applied' OR may_have_run) ORDER BY id DESC LIMIT 1
 """
 
 Judge = Callable[[Pause], Routed]
@@ -46,24 +59,24 @@ async def reconcile(
     agent: str,
     worker: str,
     pauses: Sequence[Pause],
-    fate: Mapping[int, tuple[ReviewState, str]],
+    outcomes: Mapping[int, ReviewOutcome],
     doubtful: Sequence[int] = (),
     judge: Judge | None = None,
     head: Head | None = None,
 ) -> None:
     """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
 
-    `fate` is the outcome of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
+    `outcomes` are those of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
     reviews may have had their effect, though that is asked again. `judge` is the policy, asked of each new pause: what it decides
     is stored with the review, or neither is. `head` is where the run stands.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
-        again = RUN_CUT_OFF if doubtful else RUN_AGAIN if _was_doubtful(db, fate) else ""
+        again = RUN_CUT_OFF if doubtful else RUN_AGAIN if _was_doubtful(db, outcomes) else ""
         if again:
-            pauses = [replace(pause, note=pause.note or _asked_before(db, run, pause, again)) for pause in pauses]
+            pauses = [_warned(pause, _asked_before(db, run, pause, again)) for pause in pauses]
         _doubt(db, run, doubtful, [a.tool_call for pause in pauses if pause.note for a in pause.actions if a.tool_call])
-        _apply(db, fate)
+        _apply(db, outcomes)
         live = db.rows("SELECT id, interrupt FROM reviews WHERE run = ? AND state IN ('open', 'decided', 'submitted')", (run,))
         known = {str(interrupt): int(review) for review, interrupt in live}
         for interrupt, review in known.items():
@@ -73,51 +86,41 @@ async def reconcile(
             if pause.interrupt not in known:
                 _open(db, run, agent, pause, judge)
             elif pause.note:
-                db.execute("UPDATE reviews SET note = ?1 WHERE id = ?2 AND note != ?1", (pause.note, known[pause.interrupt]))
+                db.execute(RENEW_NOTE, {"review": known[pause.interrupt], "note": pause.note, "may_have_run": pause.may_have_run})
         (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
         if db.execute(WAITS, (run, worker)).rowcount:
             run_states.changed(db, run, was, RunState.WAITING)
         runs.put_head(db, run, head)
 
 
-async def close(store: Store, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
+async def close(store: Store, outcomes: Mapping[int, ReviewOutcome]) -> None:
     """Store the outcome of submitted reviews, with a note."""
     async with store.transaction() as db:
-        _apply(db, fate)
+        _apply(db, outcomes)
 
 
-def _apply(db: Transaction, fate: Mapping[int, tuple[ReviewState, str]]) -> None:
-    for review, (state, note) in fate.items():
-        if state is ReviewState.DECIDED:  # it never reached the graph
-            db.execute(
-                "UPDATE reviews SET state = 'decided', note = ?, applied_at = NULL, submitted_at = NULL, submitted_by = NULL WHERE id = ?",
-                (note, review),
-            )
-        elif state is ReviewState.OPEN:
-            _ask_again(db, review, note)
+def _apply(db: Transaction, outcomes: Mapping[int, ReviewOutcome]) -> None:
+    for review, outcome in outcomes.items():
+        if outcome.state is ReviewState.DECIDED:  # it never reached the graph
+            db.execute(NOT_SENT, {"review": review, "note": outcome.note})
+        elif outcome.state is ReviewState.OPEN:
+            _ask_again(db, review, outcome)
         else:
-            reviews.end(db, review, state, note)
+            reviews.end(db, review, outcome.state, outcome.note, may_have_run=outcome.may_have_run)
 
 
-def _ask_again(db: Transaction, review: int, note: str) -> None:
+def _ask_again(db: Transaction, review: int, outcome: ReviewOutcome) -> None:
     """Open a submitted review again, with a warning: a person must look, also at what policy decided."""
+    values = {"review": review, "note": outcome.note, "may_have_run": outcome.may_have_run}
     db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
-    decisions.withdraw_all(db, review, time.time(), note)
+    decisions.withdraw_all(db, review, time.time(), outcome.note)
     decisions.reopen(db, review)
-    db.execute(
-        "UPDATE reviews SET note = ?, applied_at = NULL, submitted_by = NULL, "
-        "route = CASE WHEN route IN ('auto', 'deny') THEN 'ask' ELSE route END WHERE id = ?",
-        (note, review),
-    )
-    db.execute(
-        "UPDATE actions SET outcome = 'ask', rule = 'safety', reason = ?1 || ': a person must look, though ' || reason "
-        "WHERE review = ?2 AND outcome IN ('auto', 'deny')",
-        (note, review),
-    )
+    db.execute(ASK_AGAIN, values)
+    db.execute(ASK_PERSON, values)
 
 
 def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | None) -> None:
-    pause = replace(pause, note=pause.note or _known_doubt(db, run, pause.interrupt))
+    pause = _warned(pause, _known_doubt(db, run, pause.interrupt))
     routed = judge(pause) if judge else Routed({})
     review, now = reviews.insert(db, run, agent, pause, routed)
     decided = False
@@ -133,6 +136,11 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
         escalations.add(db, review, call.to, call.by, call.why, now)
 
 
+def _warned(pause: Pause, note: str) -> Pause:
+    """The pause with a note that it may have run once, if there is one and the pause has no other."""
+    return pause if pause.note or not note else replace(pause, note=note, may_have_run=True)
+
+
 def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
     """Mark decisions that may have had their effect: those of these reviews, and those about tool calls that are asked again."""
     db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in answered])
@@ -142,7 +150,7 @@ def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[s
 def _was_doubtful(db: Transaction, answered: Collection[int]) -> bool:
     """Whether somebody has just answered what may have run once: what happens now may have happened."""
     marks = ", ".join("?" * len(answered))
-    return bool(db.row(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND {MAY_HAVE_RUN}", (*answered,)))
+    return bool(db.row(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND may_have_run", (*answered,)))
 
 
 def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:

@@ -46,7 +46,6 @@ ROW = (
     f"v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, {PROGRESS}"
 )
 """Columns that `read_row` reads."""
-WIDTH = ROW.count(",") + 1
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
     "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
@@ -58,11 +57,11 @@ WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
 INSERT = """
 INSERT INTO reviews (
-    run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, policy_note, opened_at, repeats, route,
-    recipient, deadline_at, deadline_then, deadline_rule
+    run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, may_have_run, policy_note, opened_at, repeats,
+    route,    recipient, deadline_at, deadline_then, deadline_rule
 ) VALUES (
-    :run, :agent, :interrupt, :kind, :node, :path, :title, :summary, :slots, :risk, :confidence, :note, :policy_note, :opened_at, :repeats,
-    :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
+    :run, :agent, :interrupt, :kind, :node, :path, :title, :summary, :slots, :risk, :confidence, :note, :may_have_run, :policy_note,
+    :opened_at, :repeats, :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
 )
 """
 
@@ -119,18 +118,18 @@ async def changed(store: Store, after: Rev) -> list[ReviewRow]:
 async def get(store: Store, review: int) -> Review | None:
     """One review whole, without its context."""
     row = await store.one(
-        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value "
+        f"SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, {ROW} "
         "FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id = ?",
         (review,),
     )
     if row is None:
         return None
-    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value = row[WIDTH:]
+    thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, *short = row
     actions = await actions_of(store, review)
     found = await store.all(f"SELECT {DECISION} FROM decisions WHERE review = ? AND NOT superseded", (review,))
     decisions = {one.slot: one for one in map(read_decision, found)}
     return Review(
-        read_row(row[:WIDTH]), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
+        read_row(short), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
         decided_at, submitted_at, applied_at,
     )  # fmt: skip
 
@@ -189,6 +188,7 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
         "risk": worst([action.risk for action in actions]) if routed.verdicts else pause.risk,
         "confidence": pause.confidence,
         "note": plain(pause.note),
+        "may_have_run": pause.may_have_run,
         "policy_note": plain(routed.note),
         "opened_at": now,
         "repeats": pause.repeats,
@@ -215,12 +215,15 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
     return review, now
 
 
-def end(db: Transaction, review: int, state: ReviewState, note: str, at: float | None = None) -> None:
+def end(db: Transaction, review: int, state: ReviewState, note: str, at: float | None = None, may_have_run: bool = False) -> None:
     """Bring a review to one of its final states; its escalations go no further, and an attention check's run ends with it."""
     now = time.time() if at is None else at
     run, was = db.row("SELECT run, state FROM reviews WHERE id = ?", (review,))
     applied_at = now if state is ReviewState.APPLIED else None
-    db.execute("UPDATE reviews SET state = ?, note = ?, applied_at = ? WHERE id = ?", (state, note, applied_at, review))
+    db.execute(
+        "UPDATE reviews SET state = ?, note = ?, may_have_run = ?, applied_at = ? WHERE id = ?",
+        (state, note, may_have_run, applied_at, review),
+    )
     if was == state:
         return
     audit.note(db, now, state, PROGRAM, {"note": note}, run, review)

@@ -32,7 +32,6 @@ from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
 
 COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed"
-WIDTH = COLUMNS.count(",") + 1
 LIVE = "state IN ('open', 'handed_back', 'submitted')"
 AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
 
@@ -200,12 +199,15 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
     """A run of these agents of this project that was handed back, or None. `going` are runs the worker is at already."""
     marks, others = ", ".join("?" * len(agents)), ", ".join("?" * len(going))
     rows = store.read_now(
-        f"SELECT {COLUMNS}, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
+        f"SELECT t.id, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
         f"AND runs.worker IS NULL AND runs.agent IN ({marks}) AND runs.id NOT IN ({others}) AND NOT EXISTS (SELECT 1 FROM runs o "
         f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) ORDER BY t.id LIMIT 1",
         (project, *agents, *going),
     )
-    return (read_run(rows[0][WIDTH:]), _read(rows[0][:WIDTH])) if rows else None
+    for takeover, *run in rows:
+        [found] = store.read_now(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (takeover,))
+        return read_run(run), _read(found)
+    return None
 
 
 async def submit(store: Store, worker: str, takeover: int) -> bool:

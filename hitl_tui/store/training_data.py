@@ -12,7 +12,7 @@ from hitl_tui.model import Action, Decision, Review
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import decided
-from hitl_tui.store.reviews import ACTION, DECISION, ROW, WIDTH, answer_of, read_action, read_context, read_decision, read_row
+from hitl_tui.store.reviews import ACTION, DECISION, ROW, answer_of, read_action, read_context, read_decision, read_row
 
 BATCH = 200
 
@@ -40,8 +40,8 @@ async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
 async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
     marks, values = ", ".join("?" * len(ids)), tuple(ids)
     rows = await store.all(
-        f"SELECT {ROW}, r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
-        "(SELECT min(first_at) FROM review_views l WHERE l.review = v.id) "
+        "SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
+        f"(SELECT min(first_at) FROM review_views l WHERE l.review = v.id), {ROW} "
         f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
         values,
     )
@@ -53,11 +53,11 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
         decision = read_decision(row)
         decisions[decision.review][decision.slot] = decision
     ratings = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
-    threads = await _asked(store, sorted({row[WIDTH] for row in rows}))
+    threads = await _asked(store, sorted({row[0] for row in rows}))
     found = {}
     for row in rows:
-        short = read_row(row[:WIDTH])
-        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context, seen = row[WIDTH:]
+        thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context, seen, *columns = row
+        short = read_row(columns)
         review = Review(
             short, thread, interrupt, node, tuple(json.loads(path)), json.loads(value), tuple(actions[short.id]), decisions[short.id],
             decided_at, submitted_at, applied_at,

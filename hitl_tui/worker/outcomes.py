@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
-from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewState, Submission
+from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Submission
 from hitl_tui.store import submissions
 from hitl_tui.validation import TOOL_KINDS, response_value
 
@@ -18,8 +18,8 @@ NOT_ACCEPTED = "the answer was sent, but the graph asks the same again"
 SUPERSEDED = "answered elsewhere or superseded before it could be sent"
 CHANGED = "what would run is no longer what was shown"
 
-Outcomes = dict[int, tuple[ReviewState, str]]
-"""By review: its new state, and a note."""
+Outcomes = dict[int, ReviewOutcome]
+"""By review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Doubt:
 
     note: str = NOT_ACCEPTED
     """What reviewers read if the same is asked again."""
+    may_have_run: bool = False
+    """The answers may have had their effect."""
     key: str | None = None
     """Key of the decisions that led here: re-approving what may have run reuses it, so idempotent tools run once."""
     reviews: Sequence[int] = ()
@@ -43,7 +45,7 @@ def mark_repeats(snapshot: ThreadSnapshot, sent: Sequence[Submission], note: str
     def repeats(pause: Pause) -> bool:
         return pause.interrupt in answered or any(action.tool_call in approved for action in pause.actions)
 
-    pauses = tuple(replace(pause, note=note, repeats=key) if repeats(pause) else pause for pause in snapshot.pauses)
+    pauses = tuple(replace(pause, note=note, may_have_run=True, repeats=key) if repeats(pause) else pause for pause in snapshot.pauses)
     return replace(snapshot, pauses=pauses)
 
 
@@ -79,9 +81,9 @@ def match_pending(
     for answers in decided:
         asked = pending.get(answers.interrupt)
         if asked is None:
-            stale[answers.review] = (ReviewState.STALE, SUPERSEDED)
+            stale[answers.review] = ReviewOutcome(ReviewState.STALE, SUPERSEDED)
         elif {action.slot: action.digest for action in asked.actions} != dict(answers.digests):
-            stale[answers.review] = (ReviewState.STALE, CHANGED)
+            stale[answers.review] = ReviewOutcome(ReviewState.STALE, CHANGED)
         else:
             answered.append((asked, answers))
     return answered, stale
@@ -96,18 +98,21 @@ def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt)
     pauses, outcomes = snapshot.pauses, Outcomes()
     for review, interrupt in sent.items():
         if doubt.note == NOTHING_RAN and interrupt in pending:
-            outcomes[review] = (ReviewState.DECIDED, "")
+            outcomes[review] = ReviewOutcome(ReviewState.DECIDED)
         elif interrupt in pending and pending[interrupt] is not PauseKind.TOOL_GATE:
-            outcomes[review] = (ReviewState.OPEN, doubt.note)
+            outcomes[review] = ReviewOutcome(ReviewState.OPEN, doubt.note, doubt.may_have_run)
         elif interrupt in pending or (doubt.note != NOT_ACCEPTED and is_gate(interrupt) and snapshot.at_gate):
-            outcomes[review] = (ReviewState.FAILED, doubt.note)
-            pauses = tuple(replace(pause, note=doubt.note, repeats=doubt.key) for pause in pauses)
+            outcomes[review] = ReviewOutcome(ReviewState.FAILED, doubt.note, doubt.may_have_run)
+            pauses = tuple(replace(pause, note=doubt.note, may_have_run=doubt.may_have_run, repeats=doubt.key) for pause in pauses)
         else:
-            outcomes[review] = (ReviewState.APPLIED, "")
+            outcomes[review] = ReviewOutcome(ReviewState.APPLIED)
     return pauses, outcomes
 
 
 def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:
     """Outcomes of answers whose run then failed: applied, unless the graph still asks."""
     note = f"the graph failed on the answer: {canonical_json.storable(error)}"
-    return {review: (ReviewState.FAILED, note) if interrupt in pending else (ReviewState.APPLIED, "") for review, interrupt in sent.items()}
+    return {
+        review: ReviewOutcome(ReviewState.FAILED, note) if interrupt in pending else ReviewOutcome(ReviewState.APPLIED)
+        for review, interrupt in sent.items()
+    }

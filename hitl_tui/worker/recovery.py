@@ -95,10 +95,10 @@ def _has_result(answered: Submission, action: Action, completed_calls: Collectio
     return answered.kind in HAVE_RESULTS and action.tool_call in completed_calls
 
 
-def in_doubt(pause: Pause, note: str, key: str | None) -> Pause:
+def in_doubt(pause: Pause, note: str, key: str | None, may_have_run: bool = True) -> Pause:
     """The pause with a warning that what it lets happen may have happened once; an approval of it reuses `key`."""
     actions = pause.actions
     if pause.kind is PauseKind.GATE:
         means = {"approve": f"lets {pause.node} run, maybe for the second time", "reject": "ends the run here"}
         actions = tuple(replace(action, description=f"the worker died while {pause.node} was running", means=means) for action in actions)
-    return replace(pause, note=note, actions=actions, repeats=key)
+    return replace(pause, note=note, may_have_run=may_have_run, actions=actions, repeats=key)

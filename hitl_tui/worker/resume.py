@@ -10,7 +10,7 @@ from hitl_tui import failpoints, takeover_plan
 from hitl_tui.agents.source import NotPending, PendingInterrupt, Source, StreamEvent, Thread, ThreadSnapshot, is_gate
 from hitl_tui.errors import HitlError
 from hitl_tui.failpoints import Failpoint
-from hitl_tui.model import BlockedCall, ReviewState, Run, RunState, Submission, Takeover
+from hitl_tui.model import BlockedCall, ReviewOutcome, ReviewState, Run, RunState, Submission, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions, takeovers
 from hitl_tui.worker.handback import MAY_BE_DONE, Handbacks, NotApplied
 from hitl_tui.worker.outcomes import (
@@ -115,7 +115,7 @@ class Turn:
         try:
             await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Failpoint.RESUMED)
         except NotPending:  # somebody resumed the thread after it was read
-            await reconcile.close(self._store, {answers.review: (ReviewState.STALE, SUPERSEDED) for _, answers in answered})
+            await reconcile.close(self._store, {answers.review: ReviewOutcome(ReviewState.STALE, SUPERSEDED) for _, answers in answered})
 
     async def _require_checkpoint(self) -> None:
         if not is_own(await self._thread.snapshot(stopped=True), self._run):
@@ -189,8 +189,8 @@ class Turn:
         if step is Recovery.PROCEED:
             unknown = await reviews.submitted(self._store, run.id)
         uncertain = step is Recovery.HOLD or (run.cut and not all(map(runs_nothing, sent)))
-        doubt = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
-        await self._settle(snapshot, unknown, Doubt(doubt, keys.whole, [one.review for one in sent]))
+        note = with_answers(CUT_OFF, sent) if uncertain else NOTHING_RAN
+        await self._settle(snapshot, unknown, Doubt(note, uncertain, keys.whole, [one.review for one in sent]))
         return True
 
     async def _snapshot_before(self) -> ThreadSnapshot:
@@ -224,14 +224,14 @@ class Turn:
         if not snapshot.is_update:
             return False  # the agent had already gone on
         if not snapshot.finished:
-            snapshot = await self._hold(snapshot, MAY_BE_DONE.format(takeover.actor), None)
+            snapshot = await self._hold(snapshot, MAY_BE_DONE.format(takeover.actor), None, may_have_run=False)
         await self._settle(snapshot)
         return True
 
-    async def _hold(self, snapshot: ThreadSnapshot, note: str, key: str | None) -> ThreadSnapshot:
+    async def _hold(self, snapshot: ThreadSnapshot, note: str, key: str | None, may_have_run: bool = True) -> ThreadSnapshot:
         """Stop here until a person says whether what may have run shall run again."""
         held = snapshot if snapshot.pauses else await self._thread.snapshot(stopped=True)
-        return replace(held, pauses=tuple(in_doubt(pause, note, key) for pause in held.pauses))
+        return replace(held, pauses=tuple(in_doubt(pause, note, key, may_have_run) for pause in held.pauses))
 
     # Running and storing
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
-from hitl_tui.model import Head, ReviewState, Run, RunState, Takeover
+from hitl_tui.model import Head, ReviewOutcome, ReviewState, Run, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
 from hitl_tui.store.time_limits import Due
 from hitl_tui.worker.executor import AgentExecutor
@@ -130,9 +130,9 @@ class RunDriver:
         sent = await reviews.submitted(self._store, run.id)
         outcomes = await self._outcomes_after(run, sent, sentence)
         if isinstance(error, CheckpointLost):  # nothing was sent anywhere
-            outcomes = {review: (ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
+            outcomes = {review: ReviewOutcome(ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
         if cut:  # nobody knows about the others
-            outcomes = {review: known for review, known in outcomes.items() if known[0] is ReviewState.APPLIED}
+            outcomes = {review: known for review, known in outcomes.items() if known.state is ReviewState.APPLIED}
         await reconcile.close(self._store, outcomes)
         await runs.settle(
             self._store, run.id, self._worker, RunState.FAILED, await self._head_of(run, sentence), error=canonical_json.storable(sentence),

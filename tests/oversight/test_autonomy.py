@@ -15,7 +15,22 @@ from hypothesis import strategies as st
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Agent, Answer, Facts, Level, Outcome, Pause, PauseKind, ReviewState, Risk, Routed, Subject, ToolLevel, Verdict
+from hitl_tui.model import (
+    Agent,
+    Answer,
+    Facts,
+    Level,
+    Outcome,
+    Pause,
+    PauseKind,
+    ReviewOutcome,
+    ReviewState,
+    Risk,
+    Routed,
+    Subject,
+    ToolLevel,
+    Verdict,
+)
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence, proposal, why_barred
 from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import Mark, judge, judge_unsampled
@@ -402,7 +417,7 @@ async def test_repeated_rejection_of_one_review_lowers_the_level_once(home: Auto
     assert one.evidence.since_level == 1, "the approval counts: none of that was a change of its level"
 
     sent = await home.decide(reject(), spot_check=True)
-    await reconcile.close(home.store, {sent: (ReviewState.OPEN, "may have run once")})
+    await reconcile.close(home.store, {sent: ReviewOutcome(ReviewState.OPEN, "may have run once", may_have_run=True)})
     assert await home.level() is Level.SPOT_CHECKS, "what was sent is not taken back"
     await home.ann.reviews.decide(await home.ann.reviews.get(sent), {0: reject()})
     assert await home.level() is Level.SPOT_CHECKS

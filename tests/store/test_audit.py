@@ -21,7 +21,20 @@ from hitl_tui.cli import main
 from hitl_tui.filter_language import Filter, parse
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action as Asked
-from hitl_tui.model import Answer, Context, DecisionKind, Outcome, Pause, PauseKind, ReviewState, Routed, RunState, Verdict, digest_of
+from hitl_tui.model import (
+    Answer,
+    Context,
+    DecisionKind,
+    Outcome,
+    Pause,
+    PauseKind,
+    ReviewOutcome,
+    ReviewState,
+    Routed,
+    RunState,
+    Verdict,
+    digest_of,
+)
 from hitl_tui.store import Store, audit, history, reconcile, runs
 from hitl_tui.store.functions import chained
 from hitl_tui.store.maintenance import repair
@@ -330,7 +343,7 @@ async def test_verify_accepts_a_person_overriding_policy(tmp_path: Path) -> None
         await store.write("UPDATE runs SET state = 'running', worker = 'w'")
         await reconcile.reconcile(store, 1, "mail", "w", [pause(1)], {}, judge=lambda _: verdict)
         await history.catch_up(store)
-        await reconcile.close(store, {1: (ReviewState.OPEN, "may have run once")})
+        await reconcile.close(store, {1: ReviewOutcome(ReviewState.OPEN, "may have run once", may_have_run=True)})
         await ann.reviews.decide(await ann.reviews.get(1), {0: Answer(DecisionKind.APPROVE)})
         assert audit.verify(store.path).problem == ""
         await history.catch_up(store)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Head, Pause, PauseKind, ReviewState, Subject, digest_of
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Head, Pause, PauseKind, ReviewOutcome, ReviewState, Subject, digest_of
 from hitl_tui.store import Store, audit, escalations, policy_log, reconcile
 
 ARGS = {"to": "ann@example.com"}
@@ -89,8 +89,8 @@ async def _in_the_console(tmp_path: Path) -> None:
             ("rated", "bob", lambda: bob.feedback.rate(Subject(1, 2, 0), -1, "no")),
             ("unrated", "bob", lambda: bob.feedback.withdraw(Subject(1, 2, 0))),
             ("policy", "", lambda: policy_log.note_policy(store, "/p/policy.toml", "a" * 64, 3, "")),
-            ("applied", "", lambda: reconcile.close(store, {2: (ReviewState.APPLIED, "")})),
-            ("stale", "", lambda: reconcile.close(store, {1: (ReviewState.STALE, "answered elsewhere")})),
+            ("applied", "", lambda: reconcile.close(store, {2: ReviewOutcome(ReviewState.APPLIED)})),
+            ("stale", "", lambda: reconcile.close(store, {1: ReviewOutcome(ReviewState.STALE, "answered elsewhere")})),
         ]
         for kind, actor, step in steps:
             before = audit.head(tmp_path / "hitl.db").seq

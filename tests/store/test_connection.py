@@ -15,7 +15,7 @@ import pytest
 
 from hitl_tui.errors import BadHome, Busy, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, RunState
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Routed, RunState
 from hitl_tui.store import Store, audit, connection, migrations, reconcile, reviews, runs, submissions
 from hitl_tui.store.maintenance import integrity
 from tests.ui.homes import seed
@@ -318,18 +318,20 @@ async def test_write_is_visible_while_the_queue_is_being_read(tmp_path: Path) ->
 async def test_repeated_question_after_a_repeated_gate_is_marked(tmp_path: Path) -> None:
     question = Pause("q", PauseKind.QUESTION, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="q"),), Context())
     gate = Pause("g", PauseKind.GATE, "n", (), {}, (Action(0, "n", {}, tuple(DecisionKind), digest="g"),), Context())
-    fate: dict[int, tuple[ReviewState, str]] = {}
+    outcomes: dict[int, ReviewOutcome] = {}
     async with Store.open(tmp_path / "hitl.db") as store:
         ann = Inbox(store, "ann")
         (run,) = await ann.runs.launch("a", text="x")
-        for number, pause in enumerate((question, gate, question, replace(gate, note="may have run once: cut off"), question), 1):
+        for number, pause in enumerate(
+            (question, gate, question, replace(gate, note="may have run once: cut off", may_have_run=True), question), 1
+        ):
             await store.write("UPDATE runs SET state = 'running', worker = 'w'")
-            await reconcile.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], fate)
+            await reconcile.reconcile(store, run.id, "a", "w", [replace(pause, interrupt=f"{pause.interrupt}{number}")], outcomes)
             review = await ann.reviews.get(number)
             assert review.row.note.startswith("may have run once") is (number > 3)
             await ann.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)})
             await store.write("UPDATE reviews SET state = 'submitted', submitted_at = 1.0, submitted_by = 'w' WHERE id = ?", (number,))
-            fate = {number: (ReviewState.APPLIED, "")}
+            outcomes = {number: ReviewOutcome(ReviewState.APPLIED)}
 
 
 async def test_second_connection_does_not_release_the_first_ones_locks(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pytest import MonkeyPatch
 
 from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewState, RunState, effect_of
+from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunState, effect_of
 from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
 from tests.support.properties import examples
 
@@ -177,20 +177,20 @@ class Reviews(RuleBasedStateMachine):
             assert self.do(submissions.submit(self.store, "w2", decided)) == set(), "one decision, one resume"
 
     @precondition(lambda self: self.leased)
-    @rule(data=st.data(), slots=st.integers(1, 2), fate=st.sampled_from([OPEN, APPLIED, DECIDED, FAILED]))
-    def pause(self, data: st.DataObject, slots: int, fate: ReviewState) -> None:
+    @rule(data=st.data(), slots=st.integers(1, 2), outcome=st.sampled_from([OPEN, APPLIED, DECIDED, FAILED]))
+    def pause(self, data: st.DataObject, slots: int, outcome: ReviewState) -> None:
         sent = self.do(reviews.submitted(self.store, self.run))
         pending = data.draw(st.sets(st.integers(self.asked, self.asked + 2), min_size=1, max_size=2))
         self.asked = max(pending)
-        again = {int(interrupt[1:]) for interrupt in sent.values()} if fate in (OPEN, DECIDED) else set()
-        fates = {review: (fate, "") for review in sent}
-        self.do(reconcile.reconcile(self.store, self.run, "a", WORKER, self.pauses(pending | again, slots), fates))
+        again = {int(interrupt[1:]) for interrupt in sent.values()} if outcome in (OPEN, DECIDED) else set()
+        outcomes = {review: ReviewOutcome(outcome) for review in sent}
+        self.do(reconcile.reconcile(self.store, self.run, "a", WORKER, self.pauses(pending | again, slots), outcomes))
 
     @precondition(lambda self: self.leased and self.asked > 3)
-    @rule(state=st.sampled_from([RunState.DONE, RunState.FAILED, RunState.CANCELLED]), fate=st.sampled_from([APPLIED, FAILED]))
-    def end(self, state: RunState, fate: ReviewState) -> None:
+    @rule(state=st.sampled_from([RunState.DONE, RunState.FAILED, RunState.CANCELLED]), outcome=st.sampled_from([APPLIED, FAILED]))
+    def end(self, state: RunState, outcome: ReviewState) -> None:
         sent = self.do(reviews.submitted(self.store, self.run))
-        self.do(reconcile.close(self.store, {review: (fate, "") for review in sent}))
+        self.do(reconcile.close(self.store, {review: ReviewOutcome(outcome) for review in sent}))
         self.do(runs.settle(self.store, self.run, WORKER, state))
 
     @precondition(lambda self: self.leased)

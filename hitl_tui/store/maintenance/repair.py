@@ -54,7 +54,7 @@ def _ask_again(db: Transaction, review: int) -> None:
     db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
     decisions.withdraw_all(db, review, time.time(), MAY_HAVE_RUN)
     decisions.reopen(db, review)
-    db.execute("UPDATE reviews SET note = ?, submitted_by = NULL WHERE id = ?", (MAY_HAVE_RUN, review))
+    db.execute("UPDATE reviews SET note = ?, may_have_run = 1, submitted_by = NULL WHERE id = ?", (MAY_HAVE_RUN, review))
 
 
 def _close_in_part(db: Transaction, review: int) -> None:

@@ -7,7 +7,7 @@ CREATE TABLE projects (
     error TEXT NOT NULL DEFAULT '',
     seen_at REAL NOT NULL
 );
-INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600925667898321156e+09);
+INSERT INTO projects VALUES (1, '/srv/sample_agents/langgraph.json', 'sample_agents', '', 1.79600994261692237848e+09);
 CREATE TABLE agents (
     project INTEGER NOT NULL REFERENCES projects,
     name TEXT NOT NULL,
@@ -62,9 +62,9 @@ CREATE TABLE runs (
     started_at REAL,
     ended_at REAL
 );
-INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-13525154668210', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600925667953467365e+09, NULL, NULL);
-INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-13525195709618', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600925672041440012e+09, NULL, NULL);
-INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-13525203277761', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.7960092567279791832e+09, NULL, NULL);
+INSERT INTO runs VALUES (1, 1, 'mail_assistant', 'thread-mail_assistant-14211092645344', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600994261734390263e+09, NULL, NULL);
+INSERT INTO runs VALUES (2, 1, 'mail_assistant', 'thread-mail_assistant-14211114161990', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600994263886880875e+09, NULL, NULL);
+INSERT INTO runs VALUES (3, 1, 'mail_assistant', 'thread-mail_assistant-14211118437378', 'Answer everything from Ann today.', '{"text": "Answer everything from Ann today."}', '[]', '[]', '[]', NULL, '', 0, 'waiting', '', '', '', NULL, 0, 0, 0, 0, 0, NULL, NULL, 0.0, 1.79600994264313602441e+09, NULL, NULL);
 INSERT INTO sqlite_sequence VALUES ('runs', 3);
 INSERT INTO sqlite_sequence VALUES ('reviews', 3);
 INSERT INTO sqlite_sequence VALUES ('decisions', 2);
@@ -100,6 +100,7 @@ CREATE TABLE reviews (
     risk TEXT,
     confidence REAL,
     note TEXT NOT NULL,  -- a warning about what is asked, or why the review ended
+    may_have_run INTEGER NOT NULL DEFAULT 0,  -- what was approved may have run already; the note says why
     policy_note TEXT NOT NULL DEFAULT '',  -- what the reviewer must know of the policy itself
     repeats TEXT,  -- at a gate in doubt: key of the decisions that led there
     route TEXT,  -- the worst outcome of the actions that policy left undecided
@@ -125,9 +126,9 @@ CREATE TABLE reviews (
     submitted_by TEXT,  -- the worker
     applied_at REAL
 );
-INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600925668021345143e+09, 1.79600925671937751773e+09, 1.79600931671937751772e+09, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600925672063732154e+09, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1.79600925672815942761e+09, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (1, 1, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', 0, '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'decided', 'approved', 'Åsa', 'person', '["ann"]', 1, '[]', 1.79600994261785078046e+09, 1.7960099426377694607e+09, 1.79601000263776946065e+09, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (2, 2, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', 0, '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[]', 1.79600994263909125329e+09, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO reviews VALUES (3, 3, 'mail_assistant', 'i1', 'tool_calls', 'tools', '[]', 'send_mail', 'ann@example.com · Re: invoice 4711 · Dear Ann, the invoice was paid on 3 March; the receipt is attached. If anything is missing, tell me and I send it again. Kind regards', 1, NULL, NULL, '', 0, '', NULL, NULL, '', NULL, '', '', NULL, NULL, NULL, '', 'open', '', '', 'person', '[]', 0, '[["approve", 2, ["ann"]]]', 1.7960099426432881355e+09, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE details (  -- what only the opened review needs, kept out of the rows the queue reads
     review INTEGER PRIMARY KEY REFERENCES reviews,
     value TEXT NOT NULL,
@@ -195,8 +196,8 @@ CREATE TABLE decisions (
     doubtful INTEGER NOT NULL DEFAULT 0,  -- it may have had its effect, and that is asked again
     repeats INTEGER  -- an earlier doubtful decision of the same effect: both are one act
 );
-INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925671937751773e+09, 1.79600931671937751772e+09, NULL, 0, NULL, 0, NULL);
-INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600925672540831564e+09, 1.79600931672540831563e+09, NULL, 1, 1.79600925672604036335e+09, 0, NULL);
+INSERT INTO decisions VALUES (1, 1, 0, 'mail_assistant', 'send_mail', 'approve', NULL, NULL, 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.7960099426377694607e+09, 1.79601000263776946065e+09, NULL, 0, NULL, 0, NULL);
+INSERT INTO decisions VALUES (2, 2, 0, 'mail_assistant', 'send_mail', 'reject', NULL, 'not him', 'Åsa', 'person', 'åsa', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 'c82ec39b29bbb6149d0138a86f68ef3b510d14a86be7545f24a2069dc21b1043', 1.79600994264058089252e+09, 1.79601000264058089251e+09, NULL, 1, 1.79600994264133214948e+09, 0, NULL);
 CREATE TABLE endorsements (  -- approvals before the last one that is needed; the last becomes the decision
     id INTEGER PRIMARY KEY,
     review INTEGER NOT NULL REFERENCES reviews,
@@ -212,8 +213,8 @@ CREATE TABLE endorsements (  -- approvals before the last one that is needed; th
     viewed_ms INTEGER,
     withdrawn_at REAL
 );
-INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925671790623665e+09, NULL, NULL);
-INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600925673342251779e+09, NULL, NULL);
+INSERT INTO endorsements VALUES (1, 1, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1796009942.63595, NULL, NULL);
+INSERT INTO endorsements VALUES (2, 3, 0, 'approve', NULL, NULL, 'ann', 'ann', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', '01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e', 1.79600994264475965502e+09, NULL, NULL);
 CREATE TABLE audit (  -- append-only; each hash covers the row and the hash before it
     seq INTEGER PRIMARY KEY,
     at REAL NOT NULL,
@@ -225,17 +226,17 @@ CREATE TABLE audit (  -- append-only; each hash covers the row and the hash befo
     body TEXT NOT NULL,
     hash TEXT NOT NULL
 );
-INSERT INTO audit VALUES (1, 1.79600925667953467365e+09, 'launched', '', 'person', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525154668210", "title": "Answer everything from Ann today."}', '34a81e182d487a45b4f7a039f12a9569377af025a1a4219250f60cfef1db1177');
-INSERT INTO audit VALUES (2, 1.79600925668021345143e+09, 'opened', 'agent:mail_assistant', 'agent', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', 'ba69fd9ef4cd505ad4b36a72966c657ea57f6803b6a8d96a17f65cb3b4843d44');
-INSERT INTO audit VALUES (3, 1.79600925671790623665e+09, 'endorsed', 'ann', 'person', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', '14fb2c9d20caa384105fbf820e5d66b38094a0fa0620e977543aa3f883e7f23e');
-INSERT INTO audit VALUES (4, 1.79600925671937751773e+09, 'decided', 'Åsa', 'person', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'e90a50bfae22588788680e246aa62f6ea02c130cb25966c6f7eb44d3575bfc35');
-INSERT INTO audit VALUES (5, 1.79600925672041440012e+09, 'launched', '', 'person', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525195709618", "title": "Answer everything from Ann today."}', '42d6365a13d25dc7b9e973049ff4498e115d7f7d67d1f7f6025f43bcd0546c31');
-INSERT INTO audit VALUES (6, 1.79600925672063732154e+09, 'opened', 'agent:mail_assistant', 'agent', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '54b0490764cd95333935527ced8b88a8ec4cca5bd9b55161a210c544ca1c523f');
-INSERT INTO audit VALUES (7, 1.79600925672540831564e+09, 'decided', 'Åsa', 'person', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "message": "not him", "slot": 0, "viewed_ms": null}', 'f23169f0e2c5592e2b893c9017ab154fbf0402c5bdbf0e28210eb3369d711dd6');
-INSERT INTO audit VALUES (8, 1.79600925672604036335e+09, 'undone', 'Åsa', 'person', 2, 2, '{"decision": 2}', '7d53e4b9077ec9cfa73119cb7685c3fabed0643337e852f8b97753c57fd897ec');
-INSERT INTO audit VALUES (9, 1.7960092567279791832e+09, 'launched', '', 'person', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-13525203277761", "title": "Answer everything from Ann today."}', 'cb4be8a8cfca8ffe76b5393204a73b4369d3f8a6e69debf7b03a52dcee681ab3');
-INSERT INTO audit VALUES (10, 1.79600925672815942761e+09, 'opened', 'agent:mail_assistant', 'agent', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '52d00b9d29d0da2100be39327c2c42dbbf67e4d525c79db1b0cdac25c0658be4');
-INSERT INTO audit VALUES (11, 1.79600925673342251779e+09, 'endorsed', 'ann', 'person', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'a934a39e57a952099707a5d97b4ef4c453c80bb12fb9c36e7377c3f98ab3ac58');
+INSERT INTO audit VALUES (1, 1.79600994261734390263e+09, 'launched', '', 'person', 1, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-14211092645344", "title": "Answer everything from Ann today."}', 'b0fe0c58e12e369fe1345846a6e4c80c81863de625af120e05b4fe7b09b2a7c1');
+INSERT INTO audit VALUES (2, 1.79600994261785078046e+09, 'opened', 'agent:mail_assistant', 'agent', 1, 1, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '0dff3c1b07074f48735dbe80ef9712bb965f5b5cf6d6a72357fad955864d3f60');
+INSERT INTO audit VALUES (3, 1796009942.63595, 'endorsed', 'ann', 'person', 1, 1, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 1, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'c4749d0dbf5ab81f9a3f4993664c71d6403d05d8c954c48656e9efcc9798ec4c');
+INSERT INTO audit VALUES (4, 1.7960099426377694607e+09, 'decided', 'Åsa', 'person', 1, 1, '{"args": null, "decision": 1, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', 'd2fa252e0284e61010225ed202254be9b7f15c97671b7ae79331c626d9ef3130');
+INSERT INTO audit VALUES (5, 1.79600994263886880875e+09, 'launched', '', 'person', 2, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-14211114161990", "title": "Answer everything from Ann today."}', '827393575fb965f6d45bb4d1022d63d67daa6a19fefe3b9d6deb450d18907f5b');
+INSERT INTO audit VALUES (6, 1.79600994263909125329e+09, 'opened', 'agent:mail_assistant', 'agent', 2, 2, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '3eeaa5888d978e9e1ec4ee9cedbfd00add3aa15879e6f761cd869d8e037ea5af');
+INSERT INTO audit VALUES (7, 1.79600994264058089252e+09, 'decided', 'Åsa', 'person', 2, 2, '{"args": null, "decision": 2, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "kind": "reject", "message": "not him", "slot": 0, "viewed_ms": null}', 'cd959203d97dd185b7897567e6af1f6af755e767108046f109feb0062341b799');
+INSERT INTO audit VALUES (8, 1.79600994264133214948e+09, 'undone', 'Åsa', 'person', 2, 2, '{"decision": 2}', 'fb73da507af702606edc2c178a0c9fd97979d1a4ff40ac0c4470d77e962bf7c0');
+INSERT INTO audit VALUES (9, 1.79600994264313602441e+09, 'launched', '', 'person', 3, NULL, '{"agent": "mail_assistant", "thread": "thread-mail_assistant-14211118437378", "title": "Answer everything from Ann today."}', 'a97afdeaa67082bd24c4f77dae963e298e6da7f356ea8941591b93a3b68a98d0');
+INSERT INTO audit VALUES (10, 1.7960099426432881355e+09, 'opened', 'agent:mail_assistant', 'agent', 3, 3, '{"interrupt": "i1", "kind": "tool_calls", "note": "", "route": null, "title": "send_mail"}', '5689dde08742eda3acf4454785c81209e03d35abc2d13e5102fa4b61699e3c53');
+INSERT INTO audit VALUES (11, 1.79600994264475965502e+09, 'endorsed', 'ann', 'person', 3, 3, '{"args": null, "digest": "01402b37aa5202d0b278ea95319f309344a72ea7e702415720980942d7d48e0e", "endorsement": 2, "kind": "approve", "message": null, "slot": 0, "viewed_ms": null}', '856dd7c55cd0407dfb01370e216bddf372ed26c0825ee5451384751b99f17143');
 CREATE TABLE changes (  -- the change feed: readers ask only for what is newer than their last read
     seq INTEGER PRIMARY KEY,
     review INTEGER,

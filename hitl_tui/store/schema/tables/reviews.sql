@@ -12,6 +12,7 @@ CREATE TABLE reviews (
     risk TEXT,
     confidence REAL,
     note TEXT NOT NULL,  -- a warning about what is asked, or why the review ended
+    may_have_run INTEGER NOT NULL DEFAULT 0,  -- what was approved may have run already; the note says why
     policy_note TEXT NOT NULL DEFAULT '',  -- what the reviewer must know of the policy itself
     repeats TEXT,  -- at a gate in doubt: key of the decisions that led there
     route TEXT,  -- the worst outcome of the actions that policy left undecided
