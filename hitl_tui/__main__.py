@@ -1,4 +1,4 @@
-"""Where the program starts. The console alone goes without the command line's library, a tenth of the time to its first frame."""
+"""Entry point: starts the console directly, without importing click (a tenth of the time to the first frame), else the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def main() -> None:
-    """The console when only targets and a home are given, else the command line."""
+    """Start the console if only targets and a home are given, else the command line."""
     asked = console_only(sys.argv[1:])
     if asked is None:
         from hitl_tui.cli import main as command_line
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def console_only(arguments: Sequence[str]) -> tuple[str | None, list[str]] | None:
-    """Home and targets, when the arguments are nothing else; a bare word may be a command, and is left to the command line."""
+    """Home and targets, if there are no other arguments; else None. A bare word may be a command, so it is not taken for a target."""
     rest = list(arguments)
     home = None
     if len(rest) >= 2 and rest[0] == "--home":

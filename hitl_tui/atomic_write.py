@@ -1,4 +1,4 @@
-"""Files that others rely on: there whole under their name, or not at all."""
+"""Writes a file atomically: it appears complete under its name, or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hitl_tui.errors import Refused
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[TextIO]:
-    """A new text file (UTF-8, 0600) that gets its name when the block has ended well; else nothing is left of it.
+    """Open a new text file (UTF-8, mode 0600) that gets its name at the end of the block. If the block raises, the file is deleted.
 
     Raises:
-        Refused: there is such a file already, the folder cannot be written, or the disk is full.
+        Refused: the file exists already, the folder cannot be written, or the disk is full.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -31,7 +31,7 @@ def whole(path: Path) -> Iterator[TextIO]:
             yield file
             file.flush()
             os.fsync(descriptor)
-        os.link(part, path)  # unlike a rename it never replaces what somebody made meanwhile
+        os.link(part, path)  # unlike a rename, a link never replaces a file that was created meanwhile
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
@@ -44,7 +44,7 @@ def whole(path: Path) -> Iterator[TextIO]:
 
 
 def _sweep(path: Path) -> None:
-    """Take away what programs left that were killed while they wrote this file."""
+    """Delete partial files of processes that were killed while they wrote this file."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
@@ -53,4 +53,4 @@ def _sweep(path: Path) -> None:
 
 
 def _exists(path: Path) -> Refused:
-    return Refused(f"there is a {path} already", "move it away, or choose another name")
+    return Refused(f"{path} exists already", "move it away, or choose another name")

@@ -1,4 +1,4 @@
-"""JSON in and out, exactly: one canonical form, strict reading, and a safe form for values that are no JSON."""
+"""JSON: canonical text for digests, strict parsing of typed text, and conversion of any Python value to JSON."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from hitl_tui.errors import Refused
 
 DEPTH = 100
-"""Nesting beyond this is shown as text: it would end Python's own recursion."""
+"""Most levels of nesting; deeper values become text, before Python's recursion limit."""
 BITS = 10_000
-"""Whole numbers beyond this are not written out: Python refuses to."""
+"""Most bits of a whole number; Python refuses to print longer ones."""
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """JSON text of a JSON value; non-ASCII stays readable unless it cannot be encoded (lone surrogates)."""
+    """JSON text of a JSON value. Non-ASCII characters are escaped only if the text could not be encoded otherwise (lone surrogates)."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return text if encodable(text) else json.dumps(value, indent=indent)
 
 
 def canonical(value: Any) -> str:
-    """The one text of a JSON value: sorted keys, no spaces. Digests are taken of it."""
+    """The canonical text of a JSON value, for digests: sorted keys, no spaces."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -36,15 +36,15 @@ def encodable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """The text, storable: what cannot be encoded is written as an escape."""
+    """The text with characters that UTF-8 cannot encode as escapes, so that it can be stored."""
     return text if encodable(text) else text.encode("utf-8", "backslashreplace").decode()
 
 
 def loads(text: str, what: str = "the text") -> Any:
-    """Read JSON as a person typed it: a key given twice, NaN and Infinity are refused, never guessed at.
+    """Parse JSON that a person typed. Duplicate keys, NaN and Infinity are refused.
 
     Raises:
-        Refused: with the line and column of the mistake.
+        Refused: the text is not such JSON. The message calls it `what`, and gives line and column of the mistake.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
@@ -66,7 +66,7 @@ def _unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _NotPlain(f"the key {key!r} is there twice")
+            raise _NotPlain(f"the key {key!r} occurs twice")
         found[key] = value
     return found
 
@@ -76,7 +76,7 @@ def _no_constant(name: str) -> Any:
 
 
 def as_json(value: Any, depth: int = DEPTH) -> Any:
-    """Any Python value as a JSON value; what has no JSON form becomes `{"<type>": text}`. Never raises."""
+    """Convert any Python value to a JSON value. A value without a JSON form becomes `{"<type>": text}`. Never raises."""
     if value is None or isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
     if isinstance(value, int):
@@ -141,7 +141,7 @@ def changed(value: Any, before: Any) -> Any:
 
 
 def one_line(value: Any, limit: int = 200) -> str:
-    """The value as one short line for a list: a flat object as its values, text as text."""
+    """A value as one line of at most `limit` characters, for lists: of an object only its values, text without quotes."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, dict):

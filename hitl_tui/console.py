@@ -1,4 +1,4 @@
-"""Composition root of the console: store, reviewer, screen, and a supervised worker for each target."""
+"""Starts the console: wires the store, the reviewer and the Textual app, and supervises one worker per target."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Workers:
         """Number of workers that run now."""
         return sum(supervisor.alive for supervisor in self._supervisors)
 
-    def start(self, heard: Callable[[], None], died: Callable[[str], None]) -> None:
-        """Start a worker for each target. `heard` is called after a worker's commits, `died` with a sentence when one ended by itself."""
+    def start(self, on_ring: Callable[[], None], on_death: Callable[[str], None]) -> None:
+        """Start a worker for each target. `on_ring` is called after its commits, `on_death` with a sentence if it ends by itself."""
         from hitl_tui.supervisor import Supervisor
 
         for target, label in zip(self._given, self.labels, strict=True):
-            supervisor = Supervisor(target, label, self._home.path, self._concurrency, heard, died, self._time_limit_s)
+            supervisor = Supervisor(target, label, self._home.path, self._concurrency, on_ring, on_death, self._time_limit_s)
             self._supervisors.append(supervisor)
             self._tasks.append(asyncio.ensure_future(supervisor.run()))
 
@@ -69,20 +69,20 @@ class Workers:
 
 
 def run_console(home: str | None, targets: Sequence[str], reviewer: str | None = None, concurrency: int | None = None) -> int:
-    """Show the console until the person leaves it; the exit code. Without targets it runs the sample agents.
+    """Show the console until the person quits, and return the exit code. Without targets it runs the sample agents.
 
     Raises:
         HitlError: there is no terminal, or the home, its settings or a target cannot be used.
     """
-    place = find_home(home).prepare()
-    settings = read_settings(place)
+    opened = find_home(home).prepare()
+    settings = read_settings(opened)
     wanted = list(targets) or [str(parsing.sample_agents())]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise HitlError("the console needs a terminal", "without one, use `hitl-tui queue`, `show` and `decide`")
     os.environ.setdefault("TEXTUAL_FPS", "240")  # read when Textual is imported
-    gc.disable()  # until the first frame: collecting again and again while modules are imported delays it
-    workers = Workers(wanted, place, concurrency or settings.concurrency, settings.time_limit_s)
-    return asyncio.run(_show(place, settings, workers, reviewer or settings.reviewer or login()))
+    gc.disable()  # until the first frame, which garbage collections during imports would delay
+    workers = Workers(wanted, opened, concurrency or settings.concurrency, settings.time_limit_s)
+    return asyncio.run(_show(opened, settings, workers, reviewer or settings.reviewer or login()))
 
 
 def _policies(home: Home, workers: Workers) -> Policies:

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: versions, paths, the databases, stuck rows, and whether each target loads; and what it puts right."""
+"""The checks and repairs of `hitl-tui doctor`: versions, home, policies, databases, stuck rows, and whether each target loads."""
 
 from __future__ import annotations
 
@@ -29,19 +29,26 @@ DATABASES = ("hitl.db", "checkpoints.db", "memory.db")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
     good: bool
     found: str
 
     def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
+        """As JSON, for `--json`."""
         return asdict(self)
 
 
 def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str], mend: bool = False) -> list[Finding]:
-    """Look at everything. `load` loads a target in a process of its own and says what went wrong; `mend` puts right what can be."""
+    """Run every check.
+
+    Args:
+        home: the home.
+        targets: the targets to load.
+        load: loads a target in a separate process, and returns the error; empty if there is none.
+        mend: repair what can be repaired.
+    """
     findings = _versions()
     try:
         home.prepare()
@@ -77,7 +84,7 @@ def _versions() -> list[Finding]:
 def _database(home: Home, name: str) -> Finding:
     path = home.path / name
     if not path.exists():
-        return Finding(name, True, "none yet; it is made when first needed")
+        return Finding(name, True, "none yet; it is created when first needed")
     problem = integrity.problem(path)
     return Finding(name, not problem, problem or f"sound, {path.stat().st_size // 1024} kB")
 
@@ -93,7 +100,7 @@ def _privacy(home: Home) -> Finding:
 
 
 def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
-    """The policies in force, and ways of telling people that cannot work here."""
+    """Check the policies in force, and their notification channels."""
     roots = [None, *(parse(target).root for target in targets)]
     found = (next((path for path in policy_paths(home.path, root) if path.exists()), None) for root in roots)
     findings = []
@@ -109,7 +116,7 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
 
 
 def _mended_file(path: Path) -> list[Finding]:
-    """Put a database file right; a damaged one is kept under another name."""
+    """Repair a database file. A damaged file is kept under another name."""
     if not path.exists():
         return []
     try:
@@ -127,29 +134,29 @@ def _mend_file(path: Path) -> list[str]:
             with contextlib.closing(sqlite3.connect(path)) as db:
                 db.execute("REINDEX")
             if not integrity.is_damaged(path):
-                return [f"{path.name}: damaged indexes are made anew"]
+                return [f"{path.name}: damaged indexes were rebuilt"]
         if path.name == "hitl.db":
             aside, saved = recover.rebuild(path)
             kept = ", ".join(f"{count} {table}" for table, count in saved.items() if count) or "nothing"
-            return [f"hitl.db was damaged: it is kept as {aside.name}, and what could be read is in a new one: {kept}"]
+            return [f"hitl.db was damaged: it is kept as {aside.name}, and the readable rows are in a new one: {kept}"]
         aside = recover.move_aside(path)
-    gone = "runs that need their checkpoint say so and fail" if path.name == "checkpoints.db" else "agents' long-term memory begins anew"
-    return [f"{path.name} was damaged: it is kept as {aside.name}, and a new one is made when needed; {gone}, unless you restore a copy"]
+    gone = "runs that need their checkpoint will fail" if path.name == "checkpoints.db" else "agents lose their long-term memory"
+    return [f"{path.name} was damaged: it is kept as {aside.name}, and a new one is created when needed; {gone}, unless you restore a copy"]
 
 
 def _finish_log(path: Path) -> list[str]:
-    """Write what a kill left in the write-ahead log into the database."""
+    """Checkpoint a write-ahead log that a killed process left behind."""
     log = path.with_name(path.name + "-wal")
     size = log.stat().st_size if log.exists() else 0
     if not size or recover.is_used(path):
         return []
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return [f"{path.name}: {size // 1024} kB that were left beside it are written into it"]
+    return [f"{path.name}: {size // 1024} kB of its write-ahead log were written into it"]
 
 
 def _rows(home: Home, mend: bool) -> list[Finding]:
-    """Stuck rows, and waiting threads that are no rows at all."""
+    """Find or repair stuck rows, and threads that wait without a row in hitl.db."""
     waiting = checkpoint_reader.waiting_threads(home.checkpoints)
     if not home.database.exists() and not (waiting and mend):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []

@@ -1,10 +1,10 @@
-"""What can go wrong, as sentences: what happened, and what to do about it. Nothing else may reach a user."""
+"""The exceptions that users may see. Each says what happened and what to do about it."""
 
 from __future__ import annotations
 
 
 class HitlError(Exception):
-    """A sentence that says what happened, and one that says what to do."""
+    """Base of all errors shown to users: `happened` is a clause about what happened, `todo` one about what to do."""
 
     def __init__(self, happened: str, todo: str = "") -> None:
         super().__init__(happened, todo)
@@ -16,43 +16,43 @@ class HitlError(Exception):
 
 
 class Refused(HitlError):
-    """The request was understood and not carried out: invalid, not allowed, or of something unknown."""
+    """A request was not carried out: it is invalid, not allowed, or about something unknown."""
 
 
 class Stale(Refused):
-    """The thing to decide is gone: decided by someone else, superseded, or its run has ended."""
+    """A request came too late: somebody else has decided, the review is superseded, or its run has ended."""
 
 
 class Storage(HitlError):
-    """The disk or its files stand in the way, and not the request: nothing was changed, and it can be done again."""
+    """The disk or a database failed. Nothing was changed, and the request can be repeated."""
 
 
 class Busy(Storage):
-    """Another program holds the database for longer than one waits; nothing was changed."""
+    """Another program locks the database for too long. Nothing was changed."""
 
 
 class Damaged(Storage):
-    """A database cannot be trusted any more. Waiting does not help; repairing does."""
+    """A database is damaged. Waiting does not help; `doctor --repair` does."""
 
 
 class Forbidden(HitlError):
-    """An agent was about to run a tool call that a person refused, or has not decided yet."""
+    """An agent was about to run a tool call that a person rejected, or has not decided yet."""
 
 
 class BadTarget(HitlError):
-    """A project cannot be read: no such file, a malformed langgraph.json, a name that is no graph."""
+    """A target cannot be read: no such file, a malformed langgraph.json, or a name that is not a graph."""
 
 
 class BadHome(HitlError):
-    """The home cannot be used: not writable, a newer or damaged database, a config file with a mistake."""
+    """The home cannot be used: it is not writable, has a newer or damaged database, or a config file with an error."""
 
 
 class BadPolicy(HitlError):
-    """A policy.toml cannot be used: not TOML, an unknown key, an impossible value; with the line."""
+    """A policy.toml cannot be used: it is not TOML, or has an unknown key or an invalid value. The message names the line."""
 
 
 class BadExpression(HitlError):
-    """A rule's `when` cannot be read; `at` is the place in it, from 0."""
+    """A rule's `when` cannot be parsed; `at` is the position of the mistake, from 0."""
 
     def __init__(self, happened: str, todo: str = "", at: int = 0) -> None:
         super().__init__(happened, todo)

@@ -1,4 +1,4 @@
-"""Named steps from a launch to an applied decision. Tests kill the process at them; the product never sets the observer."""
+"""Failpoints: named points from a launch to an applied decision at which tests kill the process. The product never sets the observer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Failpoint(StrEnum):
     INTERRUPTED = "interrupted"
     """The stream ended, and its end is not stored yet."""
     OPENED = "opened"
-    """What the agent asks is a review."""
+    """The agent's interrupt is stored as a review."""
     DECIDED = "decided"
     """A person's decision is stored."""
     SUBMITTED = "submitted"
-    """The store says that the decision is being sent."""
+    """The decision is stored as being sent."""
     RESUMED = "resumed"
     """The agent has the decision."""
     APPLIED = "applied"
@@ -33,6 +33,6 @@ observer: Callable[[Failpoint], None] | None = None
 
 
 def reached(step: Failpoint) -> None:
-    """Tell the observer, if there is one, that the process is at this step."""
+    """Tell the observer, if there is one, that the process reached this point."""
     if observer is not None:
         observer(step)

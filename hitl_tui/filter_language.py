@@ -1,4 +1,4 @@
-"""The filter language of queue, history and exports: `agent:mail* tool:send_* decided:reject by:ann since:7d text`."""
+"""Parser of the filter language for queue, history and exports: `agent:mail* tool:send_* decided:reject by:ann since:7d text`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "outcome": (*Outcome, "none"),
     "rating": ("up", "down"),
 }
-"""Fields that take one of a few words."""
+"""Fields whose value is one of a few words."""
 GLOBS = ("agent", "tool", "by", "rule")
-"""Fields that take globs of `*` and `?`; upper and lower case are the same."""
+"""Fields whose value is a glob with `*` and `?`, which ignores case."""
+IDS = ("run", "review")
+"""Fields whose value is a number."""
 TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?("[^"]*"|\S+)')
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": lambda value, limit: value < limit,
@@ -37,7 +39,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """`field:value` or `field:value,value`; one of the values must fit, or with `-` before it none."""
+    """`field:value` or `field:value,value`: one of the values must match, or with `-` before the field none of them."""
 
     field: Name
     values: tuple[str, ...]
@@ -55,13 +57,13 @@ class ConfidenceLimit:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a line of the filter language asks for; all of it must fit."""
+    """A parsed filter; all of its parts must match."""
 
     terms: tuple[Term, ...] = ()
     words: tuple[str, ...] = ()
-    """Words that must all be in the text; each may be the beginning of a longer one."""
+    """Words that must all occur in the text; each may be the beginning of a longer word."""
     without: tuple[str, ...] = ()
-    """Words that must not."""
+    """Words that must not occur."""
     confidence: tuple[ConfidenceLimit, ...] = ()
     since: float | None = None
     """Unix time, seconds."""
@@ -69,15 +71,19 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything fits."""
+        """Whether the filter matches everything."""
         return self == Filter()
 
 
 def parse(text: str, now: float) -> Filter:
-    """A filter at a Unix time, by which `since:7d` is counted.
+    """Parse a filter.
+
+    Args:
+        text: the filter; empty for one that matches everything.
+        now: Unix time in seconds, from which `since:7d` counts back.
 
     Raises:
-        Refused: an unknown field, or a value that it cannot take.
+        Refused: a field is unknown, or a value is invalid.
     """
     terms: list[Term] = []
     words: dict[bool, list[str]] = {False: [], True: []}
@@ -89,11 +95,11 @@ def parse(text: str, now: float) -> Filter:
             words[bool(minus)].append(value)
         elif field in ("since", "until"):
             if minus:
-                raise Refused(f"{field} cannot be turned round", "use since: and until:")
+                raise Refused(f"{field} cannot be negated", "use since: and until:")
             times[field] = _time(field, value, now)
         elif field == "confidence":
             if minus:
-                raise Refused("confidence cannot be turned round", "turn its sign round")
+                raise Refused("confidence cannot be negated", "use the opposite sign")
             limits.append(_limit(value))
         else:
             terms.append(_term(field, value, bool(minus)))
@@ -101,21 +107,21 @@ def parse(text: str, now: float) -> Filter:
 
 
 def _term(field: str, value: str, negated: bool) -> Term:
-    known = (*GLOBS, "run", "review", *CHOICES, "confidence", "since", "until")
+    known = (*GLOBS, *IDS, *CHOICES, "confidence", "since", "until")
     if field not in known:
-        raise Refused(f"there is no field {field!r} to filter by", f"{did_you_mean(field, known)}; text with a colon goes into quotes")
+        raise Refused(f"there is no field {field!r} to filter by", f"{did_you_mean(field, known)}; put text with a colon into quotes")
     values = tuple(part.strip() for part in value.split(",") if part.strip())
     if not values:
-        raise Refused(f"{field}: names nothing", f"write it like {field}:{CHOICES.get(field, ('name',))[0]}")
+        raise Refused(f"{field}: has no value", f"write it like {field}:{CHOICES.get(field, ('name',))[0]}")
     if field in CHOICES:
         values = tuple(one.lower() for one in values)
         for one in values:
             if one not in CHOICES[field]:
                 raise Refused(f"{field}: cannot be {one!r}", did_you_mean(one, CHOICES[field]))
-    if field in ("run", "review"):
+    if field in IDS:
         values = tuple(one.removeprefix("r") if field == "run" else one for one in values)
         if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in values):
-            raise Refused(f"{value!r} is no {field}", f"write it like {field}:{'r3' if field == 'run' else '12'}")
+            raise Refused(f"{value!r} is not the id of a {field}", f"write it like {field}:{'r3' if field == 'run' else '12'}")
     return Term(field, values, negated)  # type: ignore[arg-type]
 
 
@@ -127,7 +133,7 @@ def _limit(value: str) -> ConfidenceLimit:
 
 
 def _time(field: str, value: str, now: float) -> float:
-    """A length of time back from now, or a day or time of this machine's clock."""
+    """Unix time of a duration back from now, or of a local date or time in ISO format."""
     try:
         return dt.datetime.fromisoformat(value).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):

@@ -1,9 +1,7 @@
-"""For people who write graphs: how sure an agent is, where that sends it, three ways to ask a person, and what people have taught.
+"""Library for graph authors: confidence routing, escalation to a person, review of drafts, and lessons for prompts.
 
-Needs LangGraph only.
-
-Nothing here needs the console. What is asked is an ordinary `interrupt()` with plain JSON, which any program can answer with
-`Command(resume=…)`; each function says with what.
+Needs only LangGraph, not the console: every question is an ordinary `interrupt()` with plain JSON, which any program can answer with
+`Command(resume=…)`. Each function documents its answers.
 """
 
 from __future__ import annotations
@@ -28,19 +26,19 @@ __all__ = [
 
 Route: TypeAlias = Literal["auto", "approve", "takeover"]
 Content: TypeAlias = str | dict[str, Any]
-"""A draft: a text, or the arguments of something."""
+"""A draft: a text, or a dict of arguments."""
 
 AGENTS = ("ai", "assistant", "AIMessageChunk")
-"""Types and roles under which an agent's own messages go."""
+"""Types and roles of an agent's own messages."""
 
 
-# How sure
+# Confidence
 
 
 def extract_confidence(message: Any, order: Sequence[ConfidenceSource] = DEFAULT_ORDER) -> Confidence:
-    """How sure the agent is, by the first source of the order that says anything; of several tool calls the least sure. Never raises.
+    """Return the agent's confidence by the first source of the order that gives any value; of several tool calls the lowest. Never raises.
 
-    `message` is an `AIMessage`, a message as a dict, an agent's structured answer, or its text. Other people's messages say nothing.
+    `message` is an `AIMessage`, a message as a dict, an agent's structured answer, or its text. Messages by others have no confidence.
 
         >>> extract_confidence("The receipt is attached. Confidence: 0.82").value
         0.82
@@ -73,11 +71,11 @@ def confidence_router(
     unknown: Literal["approve", "takeover"] = "approve",
     order: Sequence[ConfidenceSource] = DEFAULT_ORDER,
 ) -> Callable[[Any], Route]:
-    """Where a state goes by the agent's confidence, for `add_conditional_edges`: `"auto"`, `"approve"` or `"takeover"`.
+    """Make a function for `add_conditional_edges` that routes by confidence: to `"auto"`, `"approve"` or `"takeover"`.
 
-    From `auto` on it goes on by itself, from `approve` on a person approves it, below a person takes it over. Confidence that is unknown
-    is never high: it goes to `unknown`. It is read from the state's last message, or from the state's `key`: a number from 0 to 1, a text
-    like "85 %", or anything `extract_confidence` reads.
+    At `auto` or above the agent goes on by itself, at `approve` or above a person approves, below that a person takes over. Unknown
+    confidence goes to `unknown`, and never counts as high. The confidence is read from the state's last message, or from the state's
+    `key`: a number from 0 to 1, a text like "85 %", or anything `extract_confidence` reads.
 
         >>> route = confidence_router(auto=0.9, approve=0.6, key="confidence")
         >>> [route({"confidence": sure}) for sure in (0.95, "85 %", 0.3, "high", None)]
@@ -92,7 +90,7 @@ def confidence_router(
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit) or not 0 <= limit <= 1:
             raise ValueError(f"the threshold {name} is {limit!r}; give a number from 0 to 1")
     if approve > auto:
-        raise ValueError(f"approve is {approve:g} and auto is {auto:g}, so that nothing would ever be asked; let approve be at most auto")
+        raise ValueError(f"approve is {approve:g} and auto is {auto:g}, so that nothing would ever be asked; approve must be at most auto")
     if unknown not in ("approve", "takeover"):
         raise ValueError(f"unknown confidence cannot go to {unknown!r}; give 'approve' or 'takeover'")
 
@@ -122,23 +120,29 @@ def _part(state: Any, name: str) -> Any:
     return state.get(name) if isinstance(state, Mapping) else getattr(state, name, None)
 
 
-# Asking for help
+# Escalation
 
 
 def escalate(
     reason: str, *, to: str = "", question: Json = None, context: Json = None, may_decline: bool = True, response_schema: Any = None
 ) -> Any:
-    """Ask a person for what the agent cannot do; what they answered, text or JSON, or None when nobody can help.
+    """Ask a person for help, and return their answer: text or JSON, or None if nobody can help.
 
-    `to` is a group or a person, empty for whoever comes first; `question` is what to answer, and `context` whatever they need to know
-    that is not in the conversation. A `response_schema` (as for `interrupt()`) says what an answer must look like. The node runs again from
-    its top when the answer comes, as after any `interrupt()`.
+    The node runs again from its top when the answer arrives, as after any `interrupt()`.
+
+    Args:
+        reason: why a person is needed, as a sentence.
+        to: a group or a person; empty for anybody.
+        question: the question to answer.
+        context: what the person needs to know and is not in the conversation.
+        may_decline: the person may say that nobody can help.
+        response_schema: the form of an answer, as for `interrupt()`.
 
         def stuck(state):
             answer = escalate("the order is in no system I can see", to="warehouse", question="Where is order 9912?")
             return {"messages": [AIMessage(answer or "Nobody knows where your order is; we will call you.")]}
 
-    Answered from a program by `Command(resume="It is in Kiel")`, and `Command(resume={interrupt_id: None})` when nobody can help.
+    Programs answer with `Command(resume="It is in Kiel")`, or with `Command(resume={interrupt_id: None})` if nobody can help.
 
     Raises:
         ValueError: there is no reason.
@@ -152,34 +156,34 @@ def escalate(
     return interrupt({**payload, "answers": ["respond", *(["decline"] if may_decline else [])]}, response_schema=response_schema)
 
 
-# Drafts that go to and fro
+# Drafts
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What a person made of a draft."""
+    """A person's answer to a draft."""
 
     accepted: bool
-    """False when another pass is wanted."""
+    """False if the draft is sent back for revision."""
     draft: Any
-    """The draft as the person left it: final when accepted."""
+    """The draft as the person left it: final if accepted."""
     note: str = ""
-    """What the next pass shall do."""
+    """What to revise."""
 
 
 def draft(content: Content, *, note: str = "", instructions: str = "", key: str = "draft") -> Reviewed:
-    """Show a draft, a text or a dict of arguments, to a person who accepts it, changes it, or asks for another pass.
+    """Show a draft, a text or a dict of arguments, to a person who accepts it, edits it, or sends it back for revision.
 
-    `note` is what the agent says about this version, `instructions` what the person shall look at. Versions of the same `key` are kept
-    together, so that the person sees what changed from one to the next.
+    `note` is what the agent says about this version, `instructions` what the person should look at. Versions with the same `key` are
+    compared with each other, so that the person sees what changed.
 
         def review(state):
             found = draft(state["text"], note="shorter, as you asked", key="announcement")
             return {"text": found.draft, "note": found.note, "accepted": found.accepted}
 
-    Answered from a program by `Command(resume={"type": "accept"})`, with the draft to accept in place of this one under `draft`, or by
-    `Command(resume={"type": "revise", "note": "shorter", "draft": …})`. `True` accepts, and a text is the note of another pass. Anything
-    else is asked again: an answer that fits nothing never counts as an acceptance.
+    Programs answer with `Command(resume={"type": "accept"})`, with an edited draft under `draft`, or with
+    `Command(resume={"type": "revise", "note": "shorter", "draft": …})`. `True` accepts, and a text is the note of a revision. Any other
+    answer is asked for again, and never counts as acceptance.
 
     Raises:
         ValueError: the draft is neither a text nor a dict, or has no key.
@@ -212,11 +216,10 @@ def _read(answer: Any, shown: Content) -> Reviewed | None:
 
 
 def refine(content: Content, revise: Callable[[Any, str], Content], *, note: str = "", instructions: str = "", key: str = "draft") -> Any:
-    """Let a draft go to and fro until a person accepts it; the text or arguments they accepted.
+    """Revise a draft until a person accepts it, and return what they accepted.
 
-    `revise(draft, note)` makes the next version of the draft as the person left it. It runs once for each pass: LangGraph keeps its result,
-    though the node runs again from its top whenever the person has answered. Write the first draft in a node before this one, for the
-    same reason.
+    `revise(draft, note)` returns the next version of the draft as the person left it. It runs once per revision: LangGraph keeps its
+    result, although the node runs again from its top after each answer. For the same reason, write the first draft in an earlier node.
 
         def polish(state):
             return {"text": refine(state["text"], lambda text, note: model.invoke(f"{note}\\n\\n{text}").text, key="announcement")}
@@ -246,29 +249,29 @@ async def arefine(
 
 
 def _kept(revise: Callable[[Any, str], Any]) -> Any:
-    """As a LangGraph task: what it made is stored before the next question, and read from there when the node runs again."""
+    """Wrap `revise` as a LangGraph task, whose result is stored before the next question and reused when the node runs again."""
     from langgraph.func import task
 
     as_task: Any = task(name="revise")
     return as_task(revise)
 
 
-# What reviewers have taught
+# Lessons
 
 PAGE = 100
 
 
 def lessons(store: BaseStore | None, agent: str, tool: str | None = None) -> str:
-    """The lessons that people accepted for an agent, or for one tool of it, as a block of text for its prompt; empty when there are none.
+    """Return the accepted lessons for an agent, or for one of its tools, as a block of text for its prompt; empty if there are none.
 
-    `store` is LangGraph's, which the console keeps filled while it runs the agent: `get_store()` or `runtime.store` in a node. Under
-    `agent` stands the agent's name in `langgraph.json`. A graph that runs without a store has no lessons.
+    `store` is LangGraph's store, which the console keeps filled while it runs the agent: `get_store()` or `runtime.store` in a node.
+    `agent` is the agent's name in `langgraph.json`. A graph that runs without a store has no lessons.
 
         def write(state, runtime):
             system = f"{PROMPT}\\n\\n{lessons(runtime.store, 'mail_assistant')}"
             return {"messages": [model.invoke([SystemMessage(system), *state["messages"]])]}
 
-    Where code is `async`, await `alessons`: LangGraph's asynchronous stores refuse to be waited for there.
+    In `async` code, await `alessons` instead: LangGraph's asynchronous stores cannot be used synchronously there.
     """
     found: list[Any] = []
     while store is not None:
@@ -280,7 +283,7 @@ def lessons(store: BaseStore | None, agent: str, tool: str | None = None) -> str
 
 
 async def alessons(store: BaseStore | None, agent: str, tool: str | None = None) -> str:
-    """`lessons` for `async` code, like the middleware that gives an agent of `create_agent` its prompt.
+    """`lessons` for `async` code, such as middleware that sets the prompt of an agent made by `create_agent`.
 
     @dynamic_prompt
     async def prompt(request):
@@ -298,7 +301,7 @@ async def alessons(store: BaseStore | None, agent: str, tool: str | None = None)
 
 
 def _block(found: Sequence[Any], agent: str, tool: str | None) -> str:
-    """A line for each, the oldest first; stores also find what is in namespaces whose names only begin so."""
+    """One line per lesson, oldest first. A store's search also returns items of longer namespaces, which are dropped here."""
     own = [item for item in found if item.namespace == lessons_namespace(agent) and isinstance(item.value.get("text"), str)]
     wanted = [item for item in own if tool in (None, item.value.get("tool"))]
     ordered = sorted(wanted, key=lambda item: (item.value.get("accepted_at") or 0.0, item.key))

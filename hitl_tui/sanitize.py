@@ -1,4 +1,4 @@
-"""Agent text made safe to look at: what cannot be seen, or would steer the terminal, is drawn as a marked code. Pure."""
+"""Makes agent text safe to display: invisible characters and terminal controls become codes such as `⟨U+200B⟩`. Pure."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ _UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
 _UNSEEN_RUN = re.compile(f"[{_CLASS}]+")
 _FIRM_BLANKS = "\u00a0\u202f"
 _HOLDING = re.compile("[\ufe0e\ufe0f]?[\u200c\u200d]?")
-"""What makes a character an emoji, and what joins it to the next or keeps it apart."""
+"""A variation selector, then a joiner or non-joiner: they belong to the spelling of emoji and some scripts."""
 TAB = 4
 
 
 def code(character: str) -> str:
-    """The marked code of one character."""
+    """The code of one character: `⟨U+200B⟩`."""
     return f"⟨U+{ord(character):04X}⟩"
 
 
 def visible(text: str) -> str:
-    """The text with every unseen character as its code; tabs and newlines stay."""
+    """Replace every invisible character by its code; tabs and newlines stay."""
     return INVISIBLE.sub(lambda match: code(match[0]), text)
 
 
 def spell_out(text: str, others: Callable[[str], str] = code) -> str:
-    """The text for who does not read it on a screen: unseen characters as their codes, but for those that belong to its spelling.
+    """Replace invisible characters except those that belong to the spelling of a text, for readers other than a screen.
 
-    These are blanks that do not break, and behind a letter, mark, number or symbol one selector of an emoji and one joiner or non-joiner.
-    `others` writes the rest.
+    Kept are non-breaking spaces, and after a letter, mark, number or symbol one variation selector and one joiner or non-joiner.
+
+    Args:
+        text: the text.
+        others: replaces each of the other invisible characters.
     """
 
     def spelt_run(run: re.Match[str]) -> str:
@@ -51,7 +54,7 @@ def spell_out(text: str, others: Callable[[str], str] = code) -> str:
 
 
 def findings(name: str, args: Any) -> tuple[str, ...]:
-    """What is suspicious about a call, as clauses; `args` is any JSON value."""
+    """Suspicious properties of a tool call, as clauses; none if there are none. `args` is any JSON value."""
     codes = {code(character) for text in _texts(name, args) for character in INVISIBLE.findall(text)}
     listed = ", ".join(sorted(codes)[:3]) + (" …" if len(codes) > 3 else "")
     return (f"it holds characters that cannot be seen: {listed}",) if codes else ()
@@ -71,7 +74,7 @@ def _texts(*values: Any) -> list[str]:
 
 
 def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """One line as drawn, tabs expanded and a newline as its code, and where its codes stand."""
+    """One line as it is drawn, with tabs expanded and a newline as its code, and the `(start, end)` of each code in it."""
     if "\t" in text:
         text = text.expandtabs(TAB)
     if not _UNSEEN_IN_LINE.search(text):
@@ -88,6 +91,6 @@ def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """The beginning of a text as a single visible line, for lists, titles and notices."""
+    """The beginning of a text as a single visible line, for lists, titles and notifications."""
     short = " ".join(visible(text[: limit * 2]).split())
     return short if len(short) <= limit and len(text) <= limit * 2 else short[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a word nobody knows."""
+"""Suggests the known word closest to a mistyped one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint: the nearest of the known words, else all of them."""
-    import difflib  # only for those who mistyped
+    """Return a hint: `did you mean approve?`, or all known words if none is close."""
+    import difflib  # imported late: only needed after a typo
 
     words = sorted(known)
     close = difflib.get_close_matches(word, words, 1)

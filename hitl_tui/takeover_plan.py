@@ -1,4 +1,4 @@
-"""What a person did in an agent's place, as JSON and checked before it is stored. Pure."""
+"""Takeover plans: parse one from JSON, write it as JSON, and validate it against the run's head and state schema. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHAPE = (
     '{"state": {KEY: VALUE}, "text": TEXT, "calls": [{"id": ID, "name": TOOL, "args": {…}}], "results": {CALL: TEXT}, '
     '"guidance": TEXT, "answer": TEXT}'
 )
-"""A plan as people write it; each part may be left out."""
+"""The JSON form of a plan, for error messages; every part is optional."""
 PARTS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "state": (dict, "an object of new values by key"),
     "text": ((str, type(None)), "a text"),
@@ -25,7 +25,7 @@ PARTS: dict[str, tuple[type | tuple[type, ...], str]] = {
 
 
 def as_json(plan: HandBack) -> Json:
-    """The plan, without the parts that do nothing."""
+    """Return a plan as JSON, without its empty parts."""
     calls = None if plan.calls is None else [{"id": call.id, "name": call.name, "args": call.args} for call in plan.calls]
     texts = {"text": plan.text, "calls": calls, "answer": plan.answer}
     others = {"state": dict(plan.state), "results": dict(plan.results), "guidance": plan.guidance}
@@ -36,10 +36,10 @@ def as_json(plan: HandBack) -> Json:
 
 
 def parse(given: Json) -> HandBack:
-    """The plan that JSON describes.
+    """Parse a plan from JSON.
 
     Raises:
-        Refused: it is none.
+        Refused: the JSON is not a plan.
     """
     if not isinstance(given, dict):
         raise Refused("the plan is not an object", f"write it as {SHAPE}")
@@ -50,7 +50,7 @@ def parse(given: Json) -> HandBack:
         if not isinstance(value, kind):
             raise Refused(f"{name!r} of the plan is not {words}", f"write it as {SHAPE}")
     if not all(isinstance(text, str) for text in given.get("results", {}).values()):
-        raise Refused("a result in the plan is not a text", "what a tool says is text")
+        raise Refused("a result in the plan is not a text", "write each tool result as text")
     calls = given.get("calls")
     return HandBack(**{**given, "calls": None if calls is None else tuple(_call(one) for one in calls)})
 
@@ -58,46 +58,51 @@ def parse(given: Json) -> HandBack:
 def _call(given: Json) -> Call:
     named = isinstance(given, dict) and isinstance(given.get("name"), str) and isinstance(given.get("args"), dict)
     if not named or not isinstance(given.get("id", ""), str) or given.keys() - {"id", "name", "args"}:
-        raise Refused("a call in the plan is no call", 'write it as {"id": ID, "name": TOOL, "args": {…}}; a new one has no id')
+        raise Refused("a call in the plan is malformed", 'write it as {"id": ID, "name": TOOL, "args": {…}}; a new one has no id')
     return Call(given.get("id", ""), given["name"], given["args"])
 
 
 def validate(plan: HandBack, head: Head, schema: Json) -> None:
-    """Whether the plan can be done where the run stands. `schema` is the JSON Schema of its graph's state, where it is known.
+    """Check that a plan can be applied to a run.
+
+    Args:
+        plan: the plan.
+        head: the state of the run.
+        schema: JSON Schema of the graph's state; None if it is unknown.
 
     Raises:
-        Refused: it does nothing, contradicts itself, or does not fit.
+        Refused: the plan does nothing, contradicts itself, or does not fit the run.
     """
     if plan == HandBack():
-        raise Refused("nothing is done in the agent's place", "say what to do, or give the run up")
+        raise Refused("the plan does nothing", "add something to do, or discard the takeover")
     if plan.answer is not None and (plan.guidance or not plan.answer.strip()):
         why = "an answer ends the run, and guidance lets the agent go on" if plan.guidance else "the answer is empty"
-        raise Refused(why, "give one of them")
+        raise Refused(why, "give either an answer or guidance")
     if plan.calls and (plan.answer is not None or plan.guidance):
         why = "an answer ends the run" if plan.answer is not None else "with guidance the agent tries again"
-        raise Refused(f"{why}: the rewritten calls would never run", "take one of the two away")
+        raise Refused(f"{why}: the rewritten calls would never run", "remove one of the two")
     speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
     if speaks and not _has_messages(head, schema):
-        raise Refused(f"its graph keeps no messages, so there is no place for {speaks[0]!r}", "edit its state, or decide what it asks")
+        raise Refused(f"the graph keeps no messages, so the plan cannot have {speaks[0]!r}", "edit the state, or decide the review")
     if problem := validation.storage_problem(as_json(plan)):
         raise Refused(f"the plan {problem}", "correct it")
     validate_state(plan.state, schema)
     if plan.text is not None and head.text is None:
-        raise Refused("the last message is not the agent's: there is nothing of its to rewrite", "guide it instead")
+        raise Refused("the last message is not the agent's: it cannot be rewritten", "guide the agent instead")
     _check_calls(plan.calls or (), head)
     if plan.calls is not None and head.text is None:
-        raise Refused("the last message is not the agent's: there are no calls of its to rewrite", "guide it instead")
+        raise Refused("the last message is not the agent's: it has no calls to rewrite", "guide the agent instead")
     _check_results(plan.results, head.calls if plan.calls is None else plan.calls)
 
 
 def validate_state(edits: Mapping[str, Json], schema: Json) -> None:
-    """Whether new values fit the schema of a graph's state.
+    """Check that new values fit the schema of a graph's state.
 
     Raises:
-        Refused: an unknown key, a value of another type, or the messages, which are no state here.
+        Refused: a key is unknown or `messages`, or a value does not fit the schema.
     """
     if "messages" in edits:
-        raise Refused("the messages are not edited as a state", "rewrite the agent's last one, or answer, or guide it")
+        raise Refused("messages cannot be edited as state", "rewrite the agent's last message, answer, or guide the agent")
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
         return
@@ -116,7 +121,7 @@ def _has_messages(head: Head, schema: Json) -> bool:
 def _check_calls(calls: Sequence[Call], head: Head) -> None:
     named: list[Any] = [call.id for call in calls if call.id]
     if len(set(named)) < len(named):
-        raise Refused("two calls have the same id", "leave the id of a new call out")
+        raise Refused("two calls have the same id", "leave out the id of a new call")
     for call in calls:
         if head.schemas and call.name not in head.schemas:
             raise Refused(f"the agent has no tool {call.name}", f"it has {', '.join(sorted(head.schemas))}")

@@ -1,4 +1,4 @@
-"""Whether an answer fits its action: checked whole before it is stored, for a malformed one can poison a thread for good."""
+"""Validates answers against their action and its schema, completely and before they are stored: a bad one can poison a thread for good."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
 """Pauses whose actions are tool calls: edits are objects, responses are text."""
 REVISABLE = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
-"""Pauses whose agent reads why something was rejected, and can make another pass at it."""
+"""Pauses whose agent reads the reason of a rejection, so that it can revise the action."""
 
 
 def check(kind: PauseKind, action: Action, answer: Answer) -> None:
-    """Let a good answer pass.
+    """Check that an answer can be sent to the graph.
 
     Raises:
-        Refused: the kind is not allowed here, a part is missing, or a value breaks the schema or could not be kept.
+        Refused: the kind is not allowed, a part is missing, or a value breaks the schema or cannot be stored.
     """
     if answer.kind not in action.allowed:
         allowed = ", ".join(action.allowed) or "none"
@@ -39,25 +39,25 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
 
 
 def can_revise(kind: PauseKind, action: Action) -> bool:
-    """Whether a person can ask the agent for another pass at an action."""
+    """Whether a person can send an action back to the agent for revision."""
     return kind in REVISABLE and DecisionKind.REJECT in action.allowed
 
 
 def _check_revision(kind: PauseKind, action: Action, answer: Answer) -> None:
-    """A rejection with arguments is another pass: a note, and what the person made of the draft or arguments, which need not fit yet."""
+    """Check a request for revision: a rejection with a note and the person's version of the arguments, which need not fit the schema."""
     if not can_revise(kind, action):
-        raise Refused(f"{action.name} takes no other pass: its graph does not read why it is rejected", "reject it without arguments")
+        raise Refused(f"{action.name} cannot be revised: its graph does not read why it is rejected", "reject it without arguments")
     if not (answer.message or "").strip():
-        raise Refused("another pass needs a note", "say what the agent shall do (--message)")
+        raise Refused("a revision needs a note", "say what the agent should change (--message)")
     if not isinstance(answer.args, str if isinstance(action.args, str) else dict):
         wanted = "a text" if isinstance(action.args, str) else 'an object, like {"name": value, …}'
-        raise Refused(f"what is left of {action.name} is not {wanted}", "correct it")
+        raise Refused(f"your version of {action.name} is not {wanted}", "correct it")
 
 
 def _check_edit(action: Action, answer: Answer) -> None:
     if isinstance(action.args, str):
         if not isinstance(answer.args, str):
-            raise Refused(f"{action.name} is a text, and the edited one is not", 'give a text; as JSON it stands in "quotes"')
+            raise Refused(f"{action.name} is a text, and the edited one is not", 'give a text; as JSON, put it into "quotes"')
         return
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
@@ -92,7 +92,7 @@ def _is_untouched(error: Any, args: Json, proposed: Json) -> bool:
 
 
 def _unknown_argument(args: dict[str, Json], action: Action) -> str:
-    """An argument that neither the tool nor the proposal knows: most tools drop such a one silently."""
+    """Report an argument that neither the tool's schema nor the proposal has, as a clause: most tools drop unknown arguments silently."""
     schema = action.args_schema
     if not isinstance(schema, dict) or "properties" not in schema or schema.get("additionalProperties") or "patternProperties" in schema:
         return ""
@@ -102,7 +102,7 @@ def _unknown_argument(args: dict[str, Json], action: Action) -> str:
 
 def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
     if kind in TOOL_KINDS and (answer.message is None or answer.args is not None):
-        raise Refused("a response takes the tool's place and is text", "give it as a message")
+        raise Refused("a response replaces the tool's result and is text", "give it as a message")
     if answer.message is not None and answer.args is not None:
         raise Refused("an answer is text or JSON, not both", "give one of them")
     problem = (_form_problem(response_value(answer)) if kind is PauseKind.MCP_ELICITATION else "") or schema_problem(
@@ -113,7 +113,7 @@ def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
 
 
 def _form_problem(value: Json) -> str:
-    """Why MCP's protocol cannot carry a value as a form's data, whatever schema the server gave; empty when it can."""
+    """Why MCP's protocol cannot carry a value as form data, whatever schema the server gave; empty if it can."""
     if not isinstance(value, dict):
         return "it is not an object"
     for name, part in value.items():
@@ -124,21 +124,21 @@ def _form_problem(value: Json) -> str:
 
 
 def rejection_text(proposed: Json, answer: Answer) -> str | None:
-    """What an agent reads of a rejection: the reason, and the arguments as the person left them if changed; None for nothing."""
+    """What an agent reads about a rejection: the reason, and the person's version of changed arguments; None if there is neither."""
     if answer.args is None or answer.args == proposed:
         return answer.message or None
     return f"{answer.message}\n\nThe arguments as the reviewer left them: {canonical_json.dumps(answer.args)}"
 
 
 def response_value(answer: Answer) -> Json:
-    """What `respond` sends: the message as text, or the JSON value."""
+    """The value that a `respond` answer sends: the message as text, or the JSON value."""
     return answer.args if answer.message is None else answer.message
 
 
 def storage_problem(value: Json, depth: int = canonical_json.DEPTH) -> str:
-    """Why a checkpoint could not hold a JSON value exactly, as a phrase; empty when it can."""
+    """Why a checkpoint cannot store a JSON value exactly, as a phrase; empty if it can."""
     if isinstance(value, str):
-        return "" if canonical_json.encodable(value) else "has characters that are no text (lone surrogates)"
+        return "" if canonical_json.encodable(value) else "has characters that cannot be encoded (lone surrogates)"
     if isinstance(value, int):
         return "" if -(2**63) <= value < 2**64 else "has a whole number of more than 64 bits"
     if isinstance(value, float):
@@ -150,7 +150,7 @@ def storage_problem(value: Json, depth: int = canonical_json.DEPTH) -> str:
 
 
 def schema_problem(value: Json, schema: Json) -> str:
-    """The first way in which the value breaks the JSON Schema, as a phrase; empty when it fits or there is no usable schema."""
+    """The first violation of a JSON Schema, as a phrase; empty if the value fits or the schema is missing or broken."""
     return next((_phrase(error) for error in _errors(value, schema)), "")
 
 

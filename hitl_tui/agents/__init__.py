@@ -1,1 +1,1 @@
-"""The only LangGraph: loading people's projects, running their graphs, and turning pauses into reviews and back."""
+"""The only package that imports LangGraph: loads projects, runs their graphs, reads interrupts as actions and sends answers."""

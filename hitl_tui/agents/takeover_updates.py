@@ -42,7 +42,7 @@ Steps = list[list[StateUpdate]]
 
 @dataclass(frozen=True, slots=True)
 class HandbackPosition:
-    """The thread position of a run that is handed back."""
+    """The graph and the thread's state when a run is handed back."""
 
     graph: Pregel[Any, Any, Any, Any]
     graph_info: GraphInfo
@@ -145,11 +145,11 @@ class _Recipe:
 
     def _change_messages(self) -> None:
         if "messages" not in self._channels:
-            raise Refused("its graph keeps no messages", "edit its state, or decide what it asks")
+            raise Refused("the graph keeps no messages", "edit the state, or decide the review")
         plan, self._had_calls = self._plan, bool(self._open)
         rewrites = plan.text is not None or plan.calls is not None
         if self._message is None and (rewrites or plan.results):
-            raise Refused("the last message is not the agent's: there is nothing of its to rewrite or to answer", "guide it instead")
+            raise Refused("the last message is not the agent's: it cannot be rewritten or answered", "guide the agent instead")
         if self._message is not None and self._had_calls:
             self._message, self._moved_edits = self._replaced(*as_proposed(self._message, self._place.snapshot.values))
             self._open = as_edited(self._open, self._place.snapshot.values)

@@ -1,4 +1,4 @@
-"""Decisions as training examples: a case in, examples out, written to a file with a manifest."""
+"""Exports decisions as training data: turns a decided review into examples of a format, and writes them with a manifest."""
 
 from hitl_tui.export.examples import Case, LeftOut, Selection, left_out_reason
 from hitl_tui.export.formats import CHATS, COLUMNS, FORMATS, column_types, examples, fit_columns, in_format

@@ -1,4 +1,4 @@
-"""A conversation as chat messages with tool calls, as TRL and OpenAI-style endpoints read them."""
+"""Converts a review's conversation to chat messages with tool calls, in the shape of OpenAI's API, which TRL reads too."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Chat = list[dict[str, Any]]
 
 
 def prompt_of(case: Case) -> Chat:
-    """What was said before the message in which the agent proposed these calls: `[{role, content, tool_calls?, tool_call_id?}]`.
+    """Return the conversation before the message that proposed these calls: `[{role, content, tool_calls?, tool_call_id?}]`.
 
-    Nothing of that message is in it, nor any call that people refused before; those that they corrected are as they ran.
+    Calls that people rejected before are left out, and corrected ones are as they ran.
     """
     return chat(*conversation_before(case.review, case.context, case.thread))
 
 
 def conversation_of(case: Case) -> Chat:
-    """The conversation as it was."""
+    """Return the whole conversation, unchanged."""
     said = case.context.conversation
     return chat(said, answered_calls(said, case.context.attempts))
 
 
 def chat(said: Sequence[Message], results: Mapping[int, CallPlace]) -> Chat:
-    """Messages in order, each tool's result with the id of the call it answers."""
+    """Convert messages; each tool result gets the id of the call it answers, by `results` (message index → call)."""
     made: Chat = []
     ids: dict[CallPlace, str] = {}
     count = 0
@@ -51,15 +51,15 @@ def chat(said: Sequence[Message], results: Mapping[int, CallPlace]) -> Chat:
 
 
 def call(id_: str, name: str, args: Json) -> dict[str, Any]:
-    """One tool call; the arguments are an object."""
+    """One tool call in OpenAI's shape, except that the arguments are an object."""
     return {"id": id_, "type": "function", "function": {"name": name, "arguments": args}}
 
 
 def proposal_message(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
-    """The agent's message that makes these calls, in the order in which it made them.
+    """Return the agent's message that makes these calls, in the order in which it made them.
 
-    What it called beside them without asking belongs to it too, as it was made: the trainer learns the whole turn. It is left out where
-    nobody can know that it went unasked, as where each call is asked about by itself.
+    Calls of the same message that needed no approval are included, so that a trainer learns the whole message. They are left out if it is
+    unknown whether they needed approval, as when each call is an interrupt of its own.
     """
     turn = proposing_message(case.review, case.context)
     by_place = dict(calls)
@@ -71,7 +71,7 @@ def proposal_message(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
 
 
 def tools_of(case: Case) -> list[dict[str, Any]]:
-    """The schemas of the tools that were called, as far as they are known: `[{type, function: {name, description, parameters}}]`."""
+    """Return the known schemas of the review's tools: `[{type, function: {name, description, parameters}}]`."""
     known: dict[str, dict[str, Any]] = {}
     for action in case.review.actions:
         schema = action.args_schema
@@ -82,7 +82,7 @@ def tools_of(case: Case) -> list[dict[str, Any]]:
 
 
 def with_text_arguments(messages: Chat) -> Chat:
-    """The same with arguments as JSON text, as OpenAI-style endpoints want them."""
+    """Return messages with the arguments of their calls as JSON text, as OpenAI's API expects."""
     made = []
     for message in messages:
         calls = [

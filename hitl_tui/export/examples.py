@@ -1,4 +1,4 @@
-"""A decided review with what surrounded it, and whether it says anything about what a person wanted."""
+"""One decided review as a case to export: the calls people wanted, and whether the case is left out and why."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ Calls = Mapping[int, tuple[str, Json]]
 
 
 class LeftOut(StrEnum):
-    """Why a case is left out."""
+    """Reasons for leaving a case out, as clauses."""
 
     OPEN = "not decided yet"
-    UNDECIDED = "not decided by people, or taken back"
+    UNDECIDED = "not decided by people, or undone"
     POLICY = "decided by policy or a timeout"
     FAST = "decided faster than it can be read"
-    UNDOABLE = "can still be taken back"
+    UNDOABLE = "can still be undone"
     NO_CALL = "no tool call that an agent made"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is left out."""
+    """Which cases are kept that are left out by default."""
 
     policy: bool = False
-    """Keep what policy and timeouts decided."""
+    """Keep cases decided by policy and timeouts."""
     fast: bool = False
-    """Keep what was decided faster than it can be read."""
+    """Keep cases decided faster than they can be read."""
     undoable: bool = False
-    """Keep what can still be taken back."""
+    """Keep cases whose decision can still be undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One review, decided."""
+    """A decided review with its context and history."""
 
     review: Review
     context: Context
     disliked: frozenset[int] = frozenset()
     """Slots of whose decision, or whole run, somebody's last word is a thumbs-down rating."""
     first_viewed_at: float | None = None
-    """When anybody saw it first, as Unix time; None when it was decided unseen here, as by the command line."""
+    """Unix time of the first view; None if it was never viewed in a console, as when the command line decided it."""
     thread: ThreadHistory = field(default_factory=ThreadHistory)
-    """What people were asked, and answered, on the same thread."""
+    """Calls that people were asked about on the same thread, with their answers."""
 
     @property
     def regretted(self) -> frozenset[int]:
@@ -58,7 +58,7 @@ class Case:
 
     @property
     def final(self) -> Calls:
-        """The calls that people let run."""
+        """The calls that ran: approved or edited, and not regretted."""
         made, regretted = {}, self.regretted
         for action in self.review.actions:
             decision = self.review.decisions.get(action.slot)
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def wanted(self) -> Calls:
-        """The calls as people wanted them, also where they sent them back changed; empty when one of them was not wanted at all."""
+        """The calls as people wanted them, including those sent back with changes; empty if any of them was not wanted."""
         made: dict[int, tuple[str, Json]] = {}
         if self.regretted:
             return made
@@ -93,12 +93,19 @@ class Case:
 
     @property
     def good(self) -> bool:
-        """Whether everything runs as it was proposed, and nobody regretted it."""
+        """Whether every call ran as proposed, and nobody regretted it."""
         return self.final == self.proposed
 
 
 def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> LeftOut | None:
-    """Why a case says nothing to learn from at a Unix time, in a chat only calls do; None when it does."""
+    """Why a case is left out; None if it is exported.
+
+    Args:
+        case: the case.
+        rules: which cases are kept.
+        now: Unix time, seconds.
+        chat: the format is a chat, to which only an agent's tool calls can be written.
+    """
     decisions = case.review.decisions
     if len(decisions) < len(case.review.actions) or not decisions:
         return LeftOut.OPEN if case.review.row.state is ReviewState.OPEN else LeftOut.UNDECIDED
@@ -115,6 +122,6 @@ def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> Lef
 
 
 def _too_fast(case: Case, decision: Decision) -> bool:
-    """Whether nobody can have read the call in that time; a decision of the command line has no time in view, and is believed."""
+    """Whether the call cannot have been read in the time it was viewed. Decisions without a viewing time, as by command line, are kept."""
     size = next(len(canonical_json.dumps(action.args)) for action in case.review.actions if action.slot == decision.slot)
     return decision.viewed_ms is not None and decision.viewed_ms < reading_time_s(size) * 1000

@@ -1,4 +1,7 @@
-"""A case as examples, in the shapes that trainers read. Where nothing was said before, or it was pruned, there is none to chat from."""
+"""The export formats, one function each: turns a case into examples for SFT, DPO, KTO, OpenAI DPO, JSONL or CSV. New formats go here.
+
+A chat format has no example for a case without a conversation, or whose conversation was pruned.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ Example = dict[str, Any]
 
 
 def sft(case: Case) -> Iterator[Example]:
-    """TRL's `{messages, tools}`: the conversation, ended by the calls that people let run, corrected where they corrected them."""
+    """TRL's `{messages, tools}`: the conversation, then the calls that ran, with people's corrections."""
     prompt = prompt_of(case)
     if prompt and case.final:
         yield {"messages": [*prompt, proposal_message(case, prompt, case.final)], "tools": tools_of(case)}
 
 
 def dpo(case: Case) -> Iterator[Example]:
-    """TRL's `{prompt, chosen, rejected, tools}`, from corrections: what people made of it against what was proposed."""
+    """TRL's `{prompt, chosen, rejected, tools}`, only from corrections: the corrected calls as chosen, the proposed ones as rejected."""
     prompt = prompt_of(case)
     if prompt and case.wanted and case.wanted != case.proposed:
         yield {
@@ -33,7 +36,7 @@ def dpo(case: Case) -> Iterator[Example]:
 
 
 def kto(case: Case) -> Iterator[Example]:
-    """TRL's `{prompt, completion, label, tools}`: what was proposed, good when it was let run unchanged; a correction is a good one too."""
+    """TRL's `{prompt, completion, label, tools}`: the proposed calls, labelled true if they ran unchanged; then a correction, as true."""
     prompt, tools = prompt_of(case), tools_of(case)
     if not prompt:
         return
@@ -43,16 +46,16 @@ def kto(case: Case) -> Iterator[Example]:
 
 
 CHATS = ("sft", "dpo", "kto", "openai-dpo")
-"""Formats of nothing but calls that an agent made; the others say of questions too what people decided."""
+"""Formats that contain only tool calls by agents; the others also contain decisions about questions and gates."""
 COLUMNS = (
     "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms",
     "confidence", "risk", "rule", "disliked", "args", "final",
 )  # fmt: skip
-"""Of `csv`, in order."""
+"""Columns of `csv`, in order."""
 
 
 def jsonl(case: Case) -> Iterator[Example]:
-    """Everything that is known of each decision, for programs of one's own."""
+    """Every known fact of each decision, for users' own programs."""
     row = case.review.row
     for action in case.review.actions:
         decision = case.review.decisions[action.slot]
@@ -68,7 +71,7 @@ def jsonl(case: Case) -> Iterator[Example]:
 
 
 def csv(case: Case) -> Iterator[Example]:
-    """One flat row for each decision."""
+    """One flat row per decision."""
     for action in case.review.actions:
         yield {**_facts(case, action.slot), "args": action.args, "final": _final(case, action.slot)}
 
@@ -96,7 +99,7 @@ def _facts(case: Case, slot: int) -> Example:
 
 
 def _final(case: Case, slot: int) -> Any:
-    """The arguments that ran; None where nothing did."""
+    """The arguments that ran; None if the call did not run."""
     answer = case.review.decisions[slot].answer
     if answer.kind is DecisionKind.APPROVE:
         return case.review.actions[slot].args
@@ -109,7 +112,7 @@ FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
 
 
 def in_format(example: Example, format_: str) -> Example:
-    """An example as its format has it: arguments become JSON text where it wants text. Only now, as a mask in JSON text would spoil it."""
+    """Return an example in its format's final shape. Called after masking, which could break arguments that are JSON text."""
     if format_ == "openai-dpo":
         return _openai(example)
     if format_ == "csv":
@@ -127,9 +130,9 @@ def _openai(one: Example) -> Example:
 
 
 def column_types(format_: str) -> Example | None:
-    """What `datasets.Features.from_dict` takes, so that `load_dataset` keeps every call's arguments as they are; None where it need not.
+    """Return column types for `datasets.Features.from_dict`, so that `load_dataset` keeps arguments unchanged; None if not needed.
 
-    Without it the library guesses at the columns from the first 10 MB: it takes a text for a time, and stops at a tool it meets later.
+    Without them the library infers types from the first 10 MB: it may read a text as a time, and fails on tools that occur only later.
     """
     columns = {"sft": ("messages", "tools"), "dpo": ("prompt", "chosen", "rejected", "tools"), "kto": ("prompt", "completion", "tools")}
     if format_ not in columns:
@@ -139,16 +142,16 @@ def column_types(format_: str) -> Example | None:
 
 
 def examples(case: Case, format_: str) -> Iterator[Example]:
-    """A case in one of `FORMATS`; none where it has nothing for that format."""
+    """Yield the examples of a case in one of `FORMATS`; there may be none."""
     return FORMATS[format_](case)
 
 
 LEAST, MOST = -(2**63), 2**64 - 1
-"""Whole numbers that `datasets` reads in a column of JSON objects; it refuses a file with any beyond."""
+"""Range of whole numbers that `datasets` reads in a column of JSON objects; it refuses a file with others."""
 
 
 def fit_columns(value: Any) -> tuple[Any, int]:
-    """Return a JSON value with the whole numbers that typed columns cannot hold as text, and how many there were."""
+    """Return a JSON value in which whole numbers outside the range of typed columns are text, and the number of those."""
     count = _count_beyond(value)
     return (_numbers_as_text(value) if count else value), count
 

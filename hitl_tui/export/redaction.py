@@ -1,4 +1,4 @@
-"""Secrets and personal data, replaced before anything leaves: by patterns, in an example's strings and numbers, with a count of each."""
+"""Masks secrets and personal data in exported examples by regular expressions, in strings and numbers, and counts what it masked."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any
 from hitl_tui.errors import Refused
 
 LONGEST = 20_000
-"""Characters looked at in one piece; longer texts are cut at blanks, so that no pattern takes forever."""
+"""Characters searched at once. Longer texts are split at spaces, so that no pattern takes too long."""
 MAX_REMEMBERED, SHORT_TEXT = 10_000, 40
-"""So many texts of so few characters are remembered to have nothing to mask: keys, roles, names of tools come in every example."""
+"""Number and length of the texts that are remembered as clean: keys, roles and names of tools occur in every example."""
 NUMBERS = (int, float)
 EXACT = 10**22
-"""Floats below this are written as the whole number that they are, if they are one."""
+"""Floats below this that are whole are searched as whole numbers."""
 PHONE_KEY = re.compile(r"(?i)(?:phone|mobile|fax|(?<![a-z])tel)(?:[_ -]?(?:number|no|nr))?$")
-"""Keys of telephone numbers: as a number one has lost the plus that it is known by."""
+"""Keys of telephone numbers. A JSON number has lost the plus sign by which a telephone number is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What is looked for, and what is written in its place: `[name]`."""
+    """A pattern to mask, and the name that replaces it as `[name]`."""
 
     name: str
     pattern: re.Pattern[str]
 
     @property
-    def instead(self) -> str:
-        """As `re` takes it."""
+    def replacement(self) -> str:
+        """The replacement in the syntax of `re.sub`."""
         return f"[{self.name}]".replace("\\", r"\\")
 
 
@@ -60,11 +60,11 @@ class Masker:
         self._clean: set[str] = set()
 
     def example(self, example: dict[str, Any]) -> dict[str, Any]:
-        """An example masked: but not its own numbers, which are ids and times, nor those of a tool's schema, which are bounds."""
+        """Mask an example, except its top-level numbers, which are ids and times, and the numbers in tool schemas, which are limits."""
         return {key: part if type(part) in NUMBERS else self._named(key, part, key != "tools") for key, part in example.items()}
 
     def mask(self, value: Any, numbers: bool = True) -> Any:
-        """The same value with every string in it masked, keys too, and every number; a masked number becomes a string."""
+        """Mask every string in a JSON value, keys included, and with `numbers` every number. A masked number becomes a string."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
@@ -74,7 +74,7 @@ class Masker:
         return self._number(value) if numbers and type(value) in NUMBERS else value
 
     def _named(self, key: str, value: Any, numbers: bool) -> Any:
-        """A value under a key, which may be what tells that it is secret."""
+        """Mask a value under a key. The key may be what shows that the value is secret."""
         masked = self.mask(value, numbers)
         if isinstance(value, str):
             text = value
@@ -82,10 +82,10 @@ class Masker:
             text = "+" * bool(PHONE_KEY.search(key)) + _digits(value)
         else:
             return masked
-        return masked if masked != value or len(key) > SHORT_TEXT else self._told(key, text) or masked
+        return masked if masked != value or len(key) > SHORT_TEXT else self._mask_by_key(key, text) or masked
 
-    def _told(self, key: str, text: str) -> str:
-        """What is written for a text that is secret under this key; empty when it is not."""
+    def _mask_by_key(self, key: str, text: str) -> str:
+        """The replacement of a text that is secret under this key; empty if it is not secret."""
         beginning = f"{key}={text[:SHORT_TEXT]}"
         for mask in self._masks:
             if (found := mask.pattern.search(beginning)) and found.end() > len(key) + 1:
@@ -94,7 +94,7 @@ class Masker:
         return ""
 
     def _number(self, value: float) -> Any:
-        """A whole number in which anything is found, or a broken one that is altogether what is looked for, as the mask's string."""
+        """Mask a number: a whole number if a pattern occurs in it, another one only if a pattern matches all of it."""
         text, whole = _digits(value), _is_whole(value)
         for mask in self._masks:
             if mask.pattern.search(text) if whole else mask.pattern.fullmatch(text):
@@ -109,7 +109,7 @@ class Masker:
             return "".join(map(self._text, _pieces(text)))
         masked = text
         for mask in self._masks:
-            masked, count = mask.pattern.subn(mask.instead, masked)
+            masked, count = mask.pattern.subn(mask.replacement, masked)
             if count:
                 self.counts[mask.name] += count
         if masked == text and len(text) <= SHORT_TEXT and len(self._clean) < MAX_REMEMBERED:
@@ -118,7 +118,7 @@ class Masker:
 
 
 def _digits(value: float) -> str:
-    """A number as people write it: `4111.0` is `4111`."""
+    """The digits of a number; `4111.0` is `4111`."""
     return str(int(value)) if _is_whole(value) else repr(value)
 
 
@@ -127,7 +127,7 @@ def _is_whole(value: float) -> bool:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Pieces that are short enough, cut at a blank where there is one."""
+    """Split a text into pieces of at most `LONGEST` characters, at spaces if possible."""
     at = 0
     while at < len(text):
         end = at + LONGEST
@@ -138,10 +138,10 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def read_masks(text: str, place: str) -> tuple[Mask, ...]:
-    """Masks of a TOML file: `defaults = true`, and a table `[masks]` of names and regular expressions.
+    """Read masks from TOML: `defaults = true`, and a table `[masks]` of names and regular expressions.
 
     Raises:
-        Refused: it is not of this form; with the place.
+        Refused: the text does not have this form. The message names `place`, the file.
     """
     try:
         table = tomllib.loads(text)
@@ -157,7 +157,7 @@ def read_masks(text: str, place: str) -> tuple[Mask, ...]:
         try:
             made.append(Mask(name, re.compile(pattern)))
         except re.error as error:
-            raise Refused(f"{place}: the pattern of {name} is no regular expression: {error}", "correct it") from None
+            raise Refused(f"{place}: the pattern of {name} is not a regular expression: {error}", "correct it") from None
         if made[-1].pattern.search(""):
-            raise Refused(f"{place}: the pattern of {name} finds nothing at all everywhere", "let it ask for one character at least")
+            raise Refused(f"{place}: the pattern of {name} matches the empty text", "make it require at least one character")
     return (*made, *(DEFAULT if defaults else ()))

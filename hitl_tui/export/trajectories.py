@@ -1,4 +1,4 @@
-"""Where in a conversation an agent made the calls of a review, and what people made of its calls before. Messages know no ids of calls."""
+"""Finds a review's calls in its conversation, and corrects earlier calls as people did. Matches by content: messages have no ids."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from hitl_tui.model import Answer, Attempt, Context, DecisionKind, Json, Message, PauseKind, Review, digest_of
 
 CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
-"""What asks about calls; everything else asks a question of its own, under the name of a node."""
+"""Pauses that ask about an agent's tool calls; all others ask a question under the name of a node."""
 CallPlace = tuple[int, int]
-"""Which message of a conversation, and which of its calls, both from 0."""
+"""Index of a message in a conversation, and index of one of its calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedCall:
-    """That people were asked about a call, and their answer if there is one."""
+    """A call that people were asked about, with their answer if there is one."""
 
     review: int
     digest: str
-    """Of the call's name and arguments."""
+    """Digest of the call's name and arguments."""
     tool_call: str | None
     answer: Answer | None
 
 
 class ThreadHistory:
-    """What was asked on a thread, in order."""
+    """The calls that people were asked about on one thread, in order."""
 
     def __init__(self, asked: Iterable[AskedCall] = ()) -> None:
         self.by_digest: dict[str, list[AskedCall]] = {}
@@ -43,7 +43,7 @@ class ThreadHistory:
         return hash(tuple(self.by_digest))
 
     def again(self, one: AskedCall) -> list[AskedCall]:
-        """Everything that was asked about the same call: again where its review went stale, or another gate stood behind it."""
+        """Every time the same call was asked about: again after its review became stale, or at a second gate."""
         return self.by_id[one.tool_call] if one.tool_call is not None else [one]
 
 
@@ -52,17 +52,17 @@ class ProposingMessage:
     """The message in which an agent made the calls of a review."""
 
     index: int
-    """Its place in the conversation."""
+    """Index of the message in the conversation."""
     places: Mapping[int, int]
-    """Which of its calls each slot of the review is about."""
+    """Index of its call by slot of the review."""
     exact: bool
-    """Whether each call is there with its very arguments, not only its name."""
+    """Whether the arguments of each call match too, not only its name."""
 
 
 def proposing_message(review: Review, context: Context) -> ProposingMessage | None:
-    """The newest message that makes all the review's calls; None when there is none.
+    """Find the newest message that makes all calls of the review; None if there is none.
 
-    Arguments may differ only where the newest message with calls still waits for results: a graph may have changed them since.
+    Arguments may differ only in the newest message with calls, while it waits for results: the graph may have changed them.
     """
     said = context.conversation
     newest = True
@@ -78,7 +78,7 @@ def proposing_message(review: Review, context: Context) -> ProposingMessage | No
 
 
 def _places(review: Review, message: Message, exact: bool) -> dict[int, int] | None:
-    """A call of the message for each slot; None unless there is one for each."""
+    """Index of a matching call of the message for each slot; None unless every slot has one."""
     left = dict(enumerate(message.calls))
     found = {}
     for action in review.actions:
@@ -95,19 +95,19 @@ def _same_args(one: Json, other: Json) -> bool:
 
 
 def made_by_agent(review: Review, context: Context) -> bool:
-    """Whether an agent's model made the review's calls, as far as can be known: none is a question, nor a name that a graph made up."""
+    """Whether an agent's model made all calls of the review, as far as can be determined: none is a question or made by the graph."""
     if review.row.kind not in CALLS or not all(isinstance(action.args, dict) for action in review.actions):
         return False
     if not context.conversation or proposing_message(review, context):
         return True
     if _has_open_calls(context):
-        return False  # the model called something else, and that asks
+        return False  # the newest calls of the model are others, and still wait
     called = {name for message in context.conversation if message.role == "agent" for name, _ in message.calls}
     return all(action.name in called or isinstance(action.args_schema, dict) for action in review.actions)
 
 
 def _has_open_calls(context: Context) -> bool:
-    """Whether the newest message with calls still waits for results."""
+    """Whether the newest message with calls still waits for any of their results."""
     said = context.conversation
     newest = next((index for index in range(len(said) - 1, -1, -1) if said[index].calls), None)
     if newest is None:
@@ -116,7 +116,11 @@ def _has_open_calls(context: Context) -> bool:
 
 
 def answered_calls(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict[int, CallPlace]:
-    """Which call each tool result answers: the one with that very result, else the oldest open one of its name, else the oldest."""
+    """Match tool results to calls, as message index → call.
+
+    A result belongs to the open call of its name that is known to have that result, else to the oldest open call of its name, else to the
+    oldest open call.
+    """
     waiting: dict[CallPlace, tuple[str, Json]] = {}
     found = {}
     for index, message in enumerate(said):
@@ -133,9 +137,9 @@ def answered_calls(said: Sequence[Message], attempts: Sequence[Attempt]) -> dict
 
 
 def conversation_before(review: Review, context: Context, thread: ThreadHistory) -> tuple[list[Message], dict[int, CallPlace]]:
-    """What was said before the review's calls, and which call each result in it answers.
+    """Return the messages before the review's calls, and the call that each tool result among them answers.
 
-    It is as people wanted it: the calls they corrected are there as they ran, and those that they refused are not.
+    Corrected calls are as they ran; rejected calls and their results are left out.
     """
     said, turn = context.conversation, proposing_message(review, context)
     answers = _answers(review, said, turn, thread)
@@ -167,16 +171,16 @@ def _as_it_ran(call: tuple[str, Json], answer: Answer | None) -> tuple[str, Json
 
 
 def _without_notice(text: str, name: str, args: Json) -> str:
-    """A result without what LangChain's middleware says before it: that another call ran than the one that stands there."""
+    """Remove the notice that LangChain's middleware puts before the result of an edited call."""
     notice, ran, result = text.partition(f" Executed instead: {name} with arguments {json.dumps(args)}.")
     return result.removeprefix("\n\nTool response:").removeprefix("\n") if ran else notice
 
 
 def _answers(review: Review, said: Sequence[Message], turn: ProposingMessage | None, thread: ThreadHistory) -> dict[CallPlace, Answer]:
-    """What people answered to calls of the conversation in reviews before this one.
+    """Return people's answers, from reviews before this one, to calls of the conversation.
 
-    Equal calls are told apart by their order, from the newest back, as a conversation may have lost its beginning. Where fewer were asked
-    about than are there, those beside this review's are still to come.
+    Equal calls are matched in order from the newest back, because a conversation may have lost its beginning. If fewer were asked about
+    than occur, the newest ones are those that will be asked about later, beside this review's calls.
     """
     found = {}
     for digest, places in _places_by_digest(said, turn, thread).items():
@@ -190,7 +194,7 @@ def _answers(review: Review, said: Sequence[Message], turn: ProposingMessage | N
 
 
 def _places_by_digest(said: Sequence[Message], turn: ProposingMessage | None, thread: ThreadHistory) -> dict[str, list[CallPlace]]:
-    """Where each call of the thread stands in the conversation, in order, without those that the turn's review is about."""
+    """Places of the thread's calls in the conversation by digest, in order, without the calls of this review."""
     mine = {(turn.index, number) for number in turn.places.values()} if turn else set()
     found: dict[str, list[CallPlace]] = {}
     for index, message in enumerate(said):
@@ -201,7 +205,7 @@ def _places_by_digest(said: Sequence[Message], turn: ProposingMessage | None, th
 
 
 def _latest_per_call(asked: Sequence[AskedCall]) -> list[AskedCall]:
-    """What was asked about each call last, in order."""
+    """The last question about each call, in order."""
     last: dict[str | int, AskedCall] = {}
     for number, one in enumerate(asked):
         last[number if one.tool_call is None else one.tool_call] = one
@@ -209,7 +213,7 @@ def _latest_per_call(asked: Sequence[AskedCall]) -> list[AskedCall]:
 
 
 def _final_answer(asked: AskedCall, thread: ThreadHistory, until: int) -> Answer | None:
-    """What counts of all the answers about a call before a review: to let a corrected call run is no word against the correction."""
+    """The answer that counts among all answers about a call before review `until`. Approving a corrected call keeps the correction."""
     word = None
     for one in thread.again(asked):
         if one.answer and one.review < until and (one.digest == asked.digest or one.answer.kind is not DecisionKind.APPROVE):
@@ -218,7 +222,7 @@ def _final_answer(asked: AskedCall, thread: ThreadHistory, until: int) -> Answer
 
 
 def overruled(review: Review, thread: ThreadHistory) -> frozenset[int]:
-    """Slots whose call people did not let run as it was when they were asked about it again later."""
+    """Slots whose call people rejected, edited or answered when they were asked about it again later."""
     return frozenset(
         action.slot
         for action in review.actions
@@ -228,9 +232,9 @@ def overruled(review: Review, thread: ThreadHistory) -> frozenset[int]:
 
 
 def unasked_calls(turn: ProposingMessage, review: Review, context: Context, thread: ThreadHistory) -> dict[int, tuple[str, Json]]:
-    """The calls of a review's turn about which nobody is asked, by place.
+    """Return the calls of the same message that needed no approval, by index.
 
-    Known only where one review asks about all of a message: elsewhere a call beside it may be asked about later, and is left out.
+    This is known only if one review covers all calls of a message. Otherwise another call may be asked about later; then none are returned.
     """
     if not turn.exact or review.row.kind is not PauseKind.TOOL_CALLS:
         return {}

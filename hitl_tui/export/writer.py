@@ -1,4 +1,4 @@
-"""Writes an export: a file of examples, and beside it a manifest of what the file holds and what was left out."""
+"""Writes an export: a file of examples, and beside it a manifest of its contents and of what was left out."""
 
 from __future__ import annotations
 

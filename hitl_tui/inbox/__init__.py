@@ -1,4 +1,4 @@
-"""The reviewer's verbs, shared by the console, the command line and scripts. They know rows, but neither screens nor LangGraph."""
+"""What a reviewer can do, as methods by theme, for the console, the command line and scripts. Uses the store; no screens, no LangGraph."""
 
 from hitl_tui.inbox.inbox import Changes, Inbox, reviewer_name
 from hitl_tui.store.changefeed import Rev

@@ -1,4 +1,4 @@
-"""How far each agent's tool goes by itself: where it stands, what the evidence says, and people's word on the next step."""
+"""Autonomy levels of tools: current level, evidence and proposal of each tool, and setting a level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Past decisions: search them, and read one with everything around it."""
+"""Past decisions: search them, and read one with its review, views, escalations, audit entries and ratings."""
 
 from __future__ import annotations
 

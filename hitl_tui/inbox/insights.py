@@ -1,4 +1,4 @@
-"""What the decisions say about agents and reviewers, read from figures that are kept up to date."""
+"""Statistics of agents, tools, rules and reviewers, read from counts that the store keeps up to date."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
 
 TRUSTED = 0.9
-"""What Wilson's lower bound must reach before the data supports that a call goes on by itself."""
+"""Wilson's lower bound of the share approved unchanged at which the data supports an `auto` threshold."""
 
 
 class Insights:
-    """The figures, as one reviewer reads them."""
+    """Statistics for one reviewer."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._store = inbox.store
 
     async def read(self, since: float = 0.0, only: Only | None = None) -> Statistics:
-        """Everything since the day (UTC) of that Unix time, or `only` of some of it; in no time, however many decisions there were.
+        """Read the statistics since the day (UTC) of a Unix time, with `only` restricted to some agents or tools.
 
-        How somebody reads is told by their last decisions, whatever `only` says.
+        The cost does not depend on the number of decisions. Figures about reviewers' attention always use their last decisions.
         """
         found = await statistics.everything(self._store, since, only)
         overall = found.overall.figures("")
@@ -45,12 +45,12 @@ class Insights:
         )
 
     async def pace(self) -> Reader | None:
-        """How this reviewer reads; None when there is nothing to tell it by."""
+        """Read figures about this reviewer's attention; None if they have decided nothing."""
         found = await statistics.of_reviewer(self._store, self._inbox.reviewer)
         return await reviewer_pace.reader(self._store, self._inbox.reviewer, found) if found.rates.total else None
 
 
 def _busiest(groups: Mapping[str, Counted]) -> list[Figures]:
-    """Those of which anything was decided, the busiest first."""
+    """Figures of the groups with decisions, those with the most decisions first."""
     made = [one.figures(name) for name, one in groups.items() if one.rates.total]
     return sorted(made, key=lambda one: (-one.rates.total, one.name))

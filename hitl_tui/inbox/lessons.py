@@ -1,4 +1,4 @@
-"""Lessons: proposed by rules, edited, accepted or dropped by people."""
+"""Lessons drawn from decisions: list, accept, edit and drop them, and read their effect and examples."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ EXAMPLES = 20
 
 
 class Lessons:
-    """What one reviewer makes of lessons."""
+    """One reviewer's verbs on lessons."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._store = inbox.store
 
     async def find(self, states: Sequence[LessonState] = ()) -> list[Lesson]:
-        """Lessons in these states, or all: first what is proposed, which is brought up to date, then accepted, then dropped ones."""
+        """Update the proposals and read the lessons in these states, or all: proposed, then accepted, then dropped ones."""
         await kept.propose(self._store)
         return await kept.listed(self._store, states)
 
     async def get(self, id: int) -> Lesson:
-        """One lesson.
+        """Read one lesson.
 
         Raises:
-            Refused: there is none of that number.
+            Refused: there is no such lesson.
         """
         found = await kept.get(self._store, id)
         if found is None:
@@ -41,19 +41,19 @@ class Lessons:
         return found
 
     async def accept(self, id: int, text: str | None = None) -> Lesson:
-        """Have agents read a lesson from now on, one that was dropped too; with a text, in these words.
+        """Accept a proposed or dropped lesson, with a new text if one is given. Agents read it from now on.
 
         Raises:
-            Refused: there is none of that number, or the text is empty or too long.
+            Refused: there is no such lesson, or the text is empty or too long.
         """
         found = await self.get(id)
         return await self._decide(found, LessonState.ACCEPTED, text)
 
     async def edit(self, id: int, text: str) -> Lesson:
-        """Say a lesson in other words; agents read an accepted one so from now on.
+        """Change the text of a lesson. Agents read the new text of an accepted lesson from now on.
 
         Raises:
-            Refused: there is none of that number, it was dropped, or the text is empty or too long.
+            Refused: there is no such lesson, it was dropped, or the text is empty or too long.
         """
         found = await self.get(id)
         if found.state is LessonState.DROPPED:
@@ -61,15 +61,15 @@ class Lessons:
         return await self._decide(found, found.state, text)
 
     async def drop(self, id: int) -> Lesson:
-        """Have no agent read a lesson any more. It is proposed again only when many more examples of it come in.
+        """Drop a lesson, so that agents no longer read it. It is proposed again only after many more examples.
 
         Raises:
-            Refused: there is none of that number.
+            Refused: there is no such lesson.
         """
         return await self._decide(await self.get(id), LessonState.DROPPED, None)
 
     async def effects(self, lesson: Lesson) -> tuple[Rates, Rates] | None:
-        """What people did with the tool's calls before it was accepted, and since, of 200 on either side; None unless it is accepted."""
+        """Decisions on the tool's calls before and after the lesson was accepted, up to 200 each; None unless it is accepted."""
         return await kept.effects(self._store, lesson.id)
 
     async def examples(self, lesson: Lesson) -> list[HistoryEntry]:

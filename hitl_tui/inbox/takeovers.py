@@ -1,4 +1,4 @@
-"""Act as the agent: a reviewer takes a run over, plans what to do in its place, and hands it back."""
+"""Takeovers: take a run over, save a plan, hand the run back with the plan, or discard the takeover."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
     if not held:
         return
     mine = same_person(held.actor, reviewer)
-    whose = "your" if mine else f"{held.actor}'s"
     raise Stale(
-        f"run r{run} is in {whose} hands",
-        "hand it back or give it up first" if mine else "wait until it is handed back, or take it with a reason",
+        f"run r{run} is taken over by {'you' if mine else held.actor}",
+        "hand it back or discard the takeover first" if mine else "wait until it is handed back, or take it over with a reason",
     )
 
 
@@ -67,7 +66,7 @@ class Takeovers:
         """
         found = await takeovers.head(self._store, run)
         if found is None:
-            raise Refused(f"nobody knows where run r{run} stands", "take it over when it waits or has failed")
+            raise Refused(f"the state of run r{run} is not recorded", "take it over when it waits or has failed")
         return found
 
     async def state_schema(self, run: int) -> Json:
@@ -127,5 +126,5 @@ class Takeovers:
         found = await takeovers.get(self._store, takeover)
         why = f": {found.note}" if found.note else ""
         if found.is_live and not same_person(found.actor, self._inbox.reviewer):
-            raise Stale(f"run r{found.run} is in {found.actor}'s hands", "take it from them with a reason")
+            raise Stale(f"run r{found.run} is taken over by {found.actor}", "take it over with a reason")
         raise Stale(f"the takeover of run r{found.run} is {found.state.replace('_', ' ')}{why}", "look at the run again")

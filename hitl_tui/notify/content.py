@@ -1,4 +1,4 @@
-"""Text of a notification: no more than the policy allows. Agents' text is data: made visible, and unable to fake a line."""
+"""Text of a notification, with no more detail than the policy allows. Agents' text is sanitized, and cannot fake a line."""
 
 from __future__ import annotations
 

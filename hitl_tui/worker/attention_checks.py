@@ -1,4 +1,4 @@
-"""Attention checks, if the policy wants them: now and then reviewers get a clearly wrong call, which can never run."""
+"""Puts attention checks into the queue as often as the policy says: clearly wrong calls that can never run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AttentionChecks:
         self._examined = (-1, 0)
 
     async def make(self, policy: Policy, now: float) -> bool:
-        """Put a check into the queue if it is time for one. True if it did. Reads only what was decided since the last one."""
+        """Put a check into the queue if one is due. True if it did. Reads only the decisions since the last check."""
         every = 0 if policy.problem else policy.attention
         newest = rows.newest_decision(self._store) if every else 0
         if not every or self._examined == (newest, every):
@@ -55,7 +55,7 @@ class AttentionChecks:
         return False
 
     async def _route(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:
-        """What policy says about the check, as about any call; None if policy would not ask exactly one person."""
+        """The policy's verdict on the check, as on any call; None if policy would not ask exactly one person."""
         run = await runs.get(self._store, source.row.run)
         if run is None:
             return None
@@ -64,9 +64,9 @@ class AttentionChecks:
 
 
 def _pause(source: Review, context: Context, wrong: attention_checks.WrongCall, seed: str) -> Pause:
-    """The source's pause with other ids, and with the wrong arguments wherever the agent wrote the right ones.
+    """The pause of the source review with other ids, and with the wrong arguments wherever the agent wrote the right ones.
 
-    What the user wrote stays: nobody asked for the wrong arguments.
+    Messages by the user stay unchanged: the user did not ask for the wrong arguments.
     """
     was = source.actions[0]
     declared = was.declared or (source.row.risk if was.risk is None else None)

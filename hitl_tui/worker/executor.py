@@ -1,4 +1,4 @@
-"""Threads for agents' sync code. Python cannot stop a thread, so the worker must know whose code is still running in one."""
+"""Thread pool for agents' synchronous code, which knows which runs have code in a thread: Python cannot stop one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hand-backs: what a person did in the agent's place is applied once, and only where the person saw the run stand."""
+"""Applies a takeover's plan exactly once, and only if the run has not moved since it was taken over; resolves crashes in between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOVED = "the run has moved since it was taken over, so nothing was applied; look
 
 
 class NotApplied(Exception):
-    """Nothing of a hand-back was done, and the run is as it was. The message says why, as a clause."""
+    """Nothing of a hand-back was applied, and the run is unchanged. The message says why, as a clause."""
 
 
 class Handbacks:
@@ -50,7 +50,7 @@ class Handbacks:
         return applied
 
     async def resolve_after_crash(self, takeover: Takeover, snapshot: ThreadSnapshot, thread: Thread) -> None:
-        """Store whether a hand-back that a worker died over was applied.
+        """Store whether a hand-back that was interrupted by a crash was applied.
 
         Raises:
             NotApplied: nothing was done.

@@ -1,4 +1,4 @@
-"""Replaces this process's program with a fresh copy: the only way to end a thread that does not return."""
+"""Restarts the worker in place (`execve`): the only way to end a thread that does not return."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from hitl_tui.worker.trace_writer import RunTrace, TraceWriter
 
 
 class OverTime(HitlError):
-    """The run has worked for as long as it may."""
+    """The run has reached its time limit."""
 
 
 class RunDriver:

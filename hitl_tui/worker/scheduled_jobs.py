@@ -1,4 +1,4 @@
-"""Jobs that the worker does without a person or an agent asking: deadlines, escalations, failed runs, attention checks."""
+"""The worker's scheduled jobs: enforces deadlines, moves escalations on, opens reviews of failed runs, adds attention checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches the event loop from a thread: while an agent blocks the loop, nothing else in the process can stop a run."""
+"""Watchdog thread: restarts the worker if an agent blocks the event loop while one of the runs must stop."""
 
 from __future__ import annotations
 

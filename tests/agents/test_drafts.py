@@ -55,5 +55,5 @@ async def test_versions_list_the_calls_sent_back_since_another_decision(pauses: 
 
 async def test_revise_when_the_graph_reads_no_reason_is_refused(pauses: Reviewer) -> None:
     run = await pauses.launch("gate_before", given={})
-    with pytest.raises(Refused, match="takes no other pass"):
+    with pytest.raises(Refused, match="cannot be revised"):
         await pauses.decide(await pauses.open_review(run), back())

@@ -124,7 +124,7 @@ def test_decide_command_with_a_wrong_decision_explains_it(new_sandbox: SandboxFa
         ("1", "edit", "--args", '"text"'): "not an object",
         ("1", "edit", "--args", '{"to": 5}'): "do not fit send: to: 5 is not of type 'string'",
         ("1", "edit", "--args", '{"body": "x"}'): "'to' is a required property",
-        ("1", "edit", "--args", '{"to": "a", "to": "b"}'): "'to' is there twice",
+        ("1", "edit", "--args", '{"to": "a", "to": "b"}'): "'to' occurs twice",
         ("1", "edit", "--args", '{"to": NaN}'): "NaN",
         ("1", "edit", "--args", '{"to": "\\ud800"}'): "lone surrogates",
         ("1", "edit", "--args", '{"to": "a", "copies": 18446744073709551616}'): "64 bits",

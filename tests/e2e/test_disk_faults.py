@@ -301,7 +301,7 @@ def test_write_ahead_log_left_by_a_kill_is_checkpointed(new_sandbox: SandboxFact
     sandbox.cli("runs")
     subprocess.run([sys.executable, "-c", code, str(sandbox.home.database)], check=False)
     said = sandbox.cli("doctor", "--repair", LIGHT).stdout
-    assert "that were left beside it are written into it" in said
+    assert "of its write-ahead log were written into it" in said
     assert not recover.is_used(sandbox.home.database)
 
 

@@ -147,7 +147,7 @@ def test_sft_contains_what_people_approved(home: Path) -> None:
     good = {"messages": [*PROMPT, speaks(call(2, TO_ANN))], "tools": TOOLS}
     assert found == [good, good, good]  # approved, corrected, and what was left of the batch
     assert manifest["left_out"] == {
-        "can still be taken back": 1,
+        "can still be undone": 1,
         "decided by policy or a timeout": 1,
         "decided faster than it can be read": 1,
         "nothing for sft: no call to learn from, or no conversation": 1,
@@ -409,7 +409,7 @@ def test_secrets_are_masked(home: Path, tmp_path: Path) -> None:
     [
         ("masks = 1", "not a table"),
         ('[masks]\nx = "("', "no regular expression"),
-        ('[masks]\nx = "a*"', "finds nothing at all everywhere"),
+        ('[masks]\nx = "a*"', "matches the empty text"),
         ("[mask]", "unknown key"),
         ("x =", "not TOML"),
     ],

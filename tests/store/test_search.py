@@ -42,15 +42,15 @@ def test_filter_text_is_parsed() -> None:
     ("text", "said"),
     [
         ("agnet:mail", "did you mean agent?"),
-        ("http://x", "goes into quotes"),
+        ("http://x", "into quotes"),
         ("decided:aprove", "did you mean approve?"),
         ("since:7", "write it like since:7d"),
         ("since:soon", "write it like since:7d"),
-        ("-since:7d", "cannot be turned round"),
+        ("-since:7d", "cannot be negated"),
         ("confidence:high", "write it like confidence:<0.6"),
         ("confidence:<1.7", "write it like confidence:<0.6"),
         ("run:x", "run:r3"),
-        ("tool:,", "names nothing"),
+        ("tool:,", "has no value"),
     ],
 )
 def test_filter_with_a_mistake_is_explained(text: str, said: str) -> None:

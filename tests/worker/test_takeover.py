@@ -198,7 +198,7 @@ async def test_handback_with_edited_state_asks_the_gate_again(hands: Reviewer) -
         ({"limit": "none"}, "limit: 'none' is not one of"),
         ({"tags": [1]}, "tags.0: 1 is not of type 'string'"),
         ({"amount": 2**70}, "whole number of more than 64 bits"),
-        ({"messages": []}, "the messages are not edited as a state"),
+        ({"messages": []}, "messages cannot be edited as state"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -411,7 +411,7 @@ async def test_handback_at_an_agent_inbox_request_works(pauses: Reviewer) -> Non
     review = await pauses.open_review(run)
     assert review.row.kind is PauseKind.AGENT_INBOX
     takeover = await pauses.inbox.takeovers.take(run.id)
-    with pytest.raises(Refused, match="its graph keeps no messages, so there is no place for 'answer'"):
+    with pytest.raises(Refused, match="the graph keeps no messages, so the plan cannot have 'answer'"):
         await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(answer="I wrote it."))
     await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(state={"text": "good day"}))
     assert (await ended(pauses, takeover)).state == "applied"
@@ -490,9 +490,9 @@ async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
         bob.takeovers.hand_back(takeover.id, HandBack(guidance="x")),
         bob.takeovers.discard(takeover.id),
     ):
-        with pytest.raises(Stale, match=f"run r{run.id} is in ann's hands"):
+        with pytest.raises(Stale, match=f"run r{run.id} is taken over by ann"):
             await verb
-    with pytest.raises(Refused, match="nothing is done in the agent's place"):
+    with pytest.raises(Refused, match="the plan does nothing"):
         await hands.inbox.takeovers.hand_back(takeover.id, HandBack())
     await hands.inbox.takeovers.save_plan(takeover.id, HandBack(guidance="ha"))
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
@@ -616,7 +616,7 @@ def test_takeover_commands_take_show_and_hand_back(new_sandbox: SandboxFactory) 
     assert "taken over by you" not in sandbox.cli_error("take-over", "r2", "--reviewer", "eve")
     assert sandbox.cli_error("hand-back", "r2", "--plan", '{"result": {}}').startswith("a plan has no 'result'; it has state, text")
     assert sandbox.cli_error("hand-back", "r2", "--plan", "{").startswith("the plan is not JSON")
-    assert sandbox.cli_error("hand-back", "r2").startswith("nothing is done in the agent's place")
+    assert sandbox.cli_error("hand-back", "r2").startswith("the plan does nothing")
     assert sandbox.cli_error("discard", "r1") == "run r1 is not taken over; `hitl-tui take-over r1` takes it over"
     plan = sandbox.folder / "plan.json"
     plan.write_text(json.dumps({"results": {call["id"]: "told"}}))

@@ -113,7 +113,7 @@ async def test_call_sent_back_for_revision_is_asked_again(at_work: Open) -> None
 async def test_revision_note_is_kept_and_checked(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("w", "enter")
-        await console.until_shown("another pass needs a note")
+        await console.until_shown("a revision needs a note")
         area(console, "#draft-text").text = "{nope"
         await console.press(*"so", "ctrl+s")
         await console.until_shown("is not JSON")

@@ -117,7 +117,7 @@ async def test_takeover_with_an_invalid_plan_is_kept_and_not_handed_back(start_c
             ('{"folder": "inbox"}', "the key 'unread' is missing"),
             ('{"folder": "inbox", "unread": "many"}', "unread: 'many' is not of type 'integer'"),
             ('{"folder": "inbox", "unread": 2, "colour": 1}', "the graph's state has no 'colour'"),
-            ('{"folder": "inbox", "unread": 2, "messages": []}', "the messages are not edited as a state"),
+            ('{"folder": "inbox", "unread": 2, "messages": []}', "messages cannot be edited as state"),
             ("[]", "the state is not an object"),
         ):
             await put(console, text)
@@ -144,7 +144,7 @@ async def test_takeover_calls_are_checked_against_tool_schemas(start_console: St
         good = {"id": "call-0", "name": "send_email", "args": {"to": "eve@example.com", "subject": "Hi", "body": ""}}
         for text, problem in (
             ("{}", "the calls are not a list"),
-            ('[{"name": "send_email"}]', "is no call"),
+            ('[{"name": "send_email"}]', "is malformed"),
             ('[{"name": "fly", "args": {}}]', "the agent has no tool fly"),
             ('[{"name": "send_email", "args": {"to": "eve@example.com"}}]', "'subject' is a required property"),
             (json.dumps([good, good]), "two calls have the same id"),
