@@ -408,7 +408,7 @@ def test_secrets_are_masked(home: Path, tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("masks = 1", "not a table"),
-        ('[masks]\nx = "("', "no regular expression"),
+        ('[masks]\nx = "("', "not a regular expression"),
         ('[masks]\nx = "a*"', "matches the empty text"),
         ("[mask]", "unknown key"),
         ("x =", "not TOML"),

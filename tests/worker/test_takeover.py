@@ -481,7 +481,7 @@ async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
     takeover = await hands.inbox.takeovers.take(run.id)
     assert await hands.inbox.takeovers.take(run.id) == takeover
     for who in (bob, hands.inbox):
-        with pytest.raises(Stale, match="hands"):
+        with pytest.raises(Stale, match="taken over by"):
             await who.reviews.decide(review, {0: approve()})
     with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
         await bob.takeovers.take(run.id)
