@@ -201,7 +201,7 @@ def test_each_autonomy_level_has_its_outcome() -> None:
     assert judge(unsure, parse("spot_check = 0"), NOON, held).rule == "thresholds", "without the table the levels mean nothing"
 
 
-def test_spot_checks_are_drawn_at_every_level_but_the_last() -> None:
+def test_spot_checks_are_drawn_for_automatic_calls_below_the_last_level() -> None:
     policy = parse("spot_check = 1\n[autonomy]\n" + rule(name="pays", tool="pay", outcome="auto"))
     facts = Facts("desk", "read", risk=Risk.READ, confidence=0.95)
     drawn = {level: judge(facts, policy, NOON, {("desk", "read"): ToolLevel(level)}).spot_check for level in Level}

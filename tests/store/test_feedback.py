@@ -127,7 +127,7 @@ async def test_rating_belongs_to_the_decision_it_was_given_for(store: Store) -> 
     assert await numbers(store, "rating:down") == [1]
 
 
-async def test_rating_of_an_attention_check_is_refused_like_any_open_review(store: Store) -> None:
+async def test_rating_of_an_attention_check_is_refused_once_it_is_decided(store: Store) -> None:
     async def check(caught: int | None) -> None:
         await store.write("INSERT OR REPLACE INTO attention_checks (review, source, wrong, correct, made_at, last, caught) "
                           "VALUES (1, 2, 'it is', '{}', 0, 0, ?)", (caught,))  # fmt: skip

@@ -282,7 +282,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["decide", "decide", "undo", "look"])
 
 @examples(0.2)
 @given(STEPS)
-def test_statistics_after_an_undo_equal_those_without_the_decision(steps: list[tuple[str, int, Answer]]) -> None:
+def test_statistics_after_any_steps_equal_a_recount(steps: list[tuple[str, int, Answer]]) -> None:
     async def work(folder: Path) -> None:
         async with Store.open(folder / "hitl.db", "NORMAL") as store:
             ann, bob = Inbox(store, "ann", grace_s=600), Inbox(store, "bob", grace_s=600)
