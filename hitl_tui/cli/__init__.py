@@ -27,6 +27,8 @@ SECTIONS = {
         "take-over": ("takeovers", "Take a run over and act as the agent."),
         "hand-back": ("takeovers", "Hand a run back to the agent."),
         "discard": ("takeovers", "Discard a takeover."),
+        "pause": ("agents", "Pause all agents, or one."),
+        "resume": ("agents", "Let paused agents go on: all of them, or one."),
         "worker": ("worker", "Run agents without a console."),
     },
     "Policy": {

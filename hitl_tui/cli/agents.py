@@ -1,4 +1,4 @@
-"""`hitl-tui agents`: lists agents."""
+"""Commands on agents: list, pause and resume."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
-from hitl_tui.cli.context import checked_targets, load_target, with_inbox
+from hitl_tui.cli.context import checked_targets, load_target, print_from_inbox, with_inbox
 from hitl_tui.cli.options import common_options, json_option, targets_argument
 from hitl_tui.errors import BadTarget
 from hitl_tui.home import Home
@@ -35,3 +35,32 @@ def agents(targets: tuple[str, ...], json_: bool, home: str | None, reviewer: st
             raise BadTarget("; ".join(problems))
 
     with_inbox(work, home, reviewer)
+
+
+@command("hitl-tui pause", "hitl-tui pause mail_assistant")
+@click.argument("agent", required=False, default="")
+@common_options
+def pause(agent: str, home: str | None, reviewer: str | None) -> None:
+    """Pause all agents, or one.
+
+    Steps under way finish and nothing new starts. Runs, decisions and automatic approvals wait until `resume`; nothing is lost.
+    """
+
+    async def work(inbox: Inbox) -> str:
+        await inbox.agents.pause(agent)
+        return f"{f'agent {agent} is' if agent else 'all agents are'} paused; steps under way finish, everything else waits for `resume`"
+
+    print_from_inbox(work, home, reviewer)
+
+
+@command("hitl-tui resume", "hitl-tui resume mail_assistant")
+@click.argument("agent", required=False, default="")
+@common_options
+def resume(agent: str, home: str | None, reviewer: str | None) -> None:
+    """Let paused agents go on: all of them, or one."""
+
+    async def work(inbox: Inbox) -> str:
+        await inbox.agents.resume(agent)
+        return f"{f'agent {agent} goes' if agent else 'all agents go'} on"
+
+    print_from_inbox(work, home, reviewer)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hitl_tui.model import Agent, Worker
-from hitl_tui.store import agents
+from hitl_tui.errors import Refused
+from hitl_tui.model import Agent, AgentPause, Worker
+from hitl_tui.store import agents, pauses
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -16,6 +17,7 @@ class Agents:
     """What this home knows about agents and workers."""
 
     def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
         self._store = inbox.store
 
     async def all(self) -> list[Agent]:
@@ -31,6 +33,32 @@ class Agents:
             return []
         close = difflib.get_close_matches(agent, names, n=3)
         return close + [name for name in names if name not in close]
+
+    async def pause(self, agent: str = "") -> None:
+        """Pause an agent, or all: steps under way finish, nothing new starts, decisions wait, nothing is lost.
+
+        Raises:
+            Refused: the agent is unknown, or already paused.
+        """
+        if agent and (names := await self.suggestions(agent)):
+            raise Refused(f"no agent {agent} is known", f"known: {', '.join(names)}")
+        if not await pauses.pause(self._store, agent, self._inbox.reviewer):
+            raise Refused(f"{f'agent {agent} is' if agent else 'all agents are'} paused already", "nothing was changed")
+        self._inbox.ring()
+
+    async def resume(self, agent: str = "") -> None:
+        """Let a paused agent go on, or with an empty name everything that is paused.
+
+        Raises:
+            Refused: it is not paused, or all agents are paused and not only this one.
+        """
+        if not await pauses.resume(self._store, agent, self._inbox.reviewer):
+            raise Refused(f"{f'agent {agent}' if agent else 'no agent'} is {'not ' if agent else ''}paused", "nothing was changed")
+        self._inbox.ring()
+
+    def pauses(self) -> list[AgentPause]:
+        """The pauses in force, that of all agents first. Synchronous."""
+        return pauses.active(self._store)
 
     async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:
         """Label and error of each of these projects that cannot be loaded."""

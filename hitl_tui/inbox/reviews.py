@@ -162,16 +162,53 @@ class Reviews:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
             Stale: the review is no longer open, or has changed since it was shown.
         """
+        valid = self._checked(review, answers)
+        await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewed_ms)
+        failpoints.reached(Failpoint.DECIDED)
+        self._inbox.ring()
+        return await decisions.state_of(self._store, review.row.id)
+
+    async def decide_many(self, chosen: Sequence[tuple[Review, Mapping[int, Answer]]], viewed_ms: int | None = None) -> dict[int, Refused]:
+        """Decide calls of several reviews in one transaction, each with its own digest and audit entry.
+
+        Args:
+            chosen: reviews as they were shown, each with its answers by action slot.
+            viewed_ms: milliseconds the reviewer viewed them together; None when unknown.
+
+        Returns:
+            By review, the error that `decide` would have raised; every other review is decided.
+        """
+        refused: dict[int, Refused] = {}
+        valid: list[decisions.ReviewAnswers] = []
+        for review, answers in chosen:
+            try:
+                valid.append(self._checked(review, answers))
+            except Refused as error:
+                refused[review.row.id] = error
+        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer, viewed_ms)
+        failpoints.reached(Failpoint.DECIDED)
+        self._inbox.ring()
+        return refused
+
+    def _checked(self, review: Review, answers: Mapping[int, Answer]) -> decisions.ReviewAnswers:
+        """The answers, valid for the actions as they were shown.
+
+        Raises:
+            Refused: an answer does not fit its action, or the run is taken over.
+        """
         shown = {action.slot: action for action in review.actions}
         for slot, answer in answers.items():
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
         require_not_taken_over(self._store, self._inbox.reviewer, review.row.run)
-        await decisions.decide(self._store, review.row.id, answers, shown, self._inbox.reviewer, self._inbox.grace_s, viewed_ms)
-        failpoints.reached(Failpoint.DECIDED)
+        return decisions.ReviewAnswers(review.row.id, answers, shown, self._inbox.grace_s)
+
+    async def undo_many(self, chosen: Sequence[int]) -> dict[int, Refused]:
+        """Take back this reviewer's last decision on several reviews in one transaction; the error of each that could not be."""
+        refused = await decisions.undo_many(self._store, chosen, self._inbox.reviewer)
         self._inbox.ring()
-        return await decisions.state_of(self._store, review.row.id)
+        return refused
 
     async def undo(self, review: int) -> None:
         """Take back this reviewer's last decision on a review: within its grace time, or while some action is undecided.
@@ -201,6 +238,24 @@ class Reviews:
             Refused: this reviewer has not claimed it.
         """
         await claims.release(self._store, review, self._inbox.reviewer)
+
+    async def snooze(self, chosen: Sequence[int], until: float | None = None) -> None:
+        """Hide open reviews from this reviewer's queue until a Unix time, and at the latest until something about them changes."""
+        from hitl_tui.store import snoozes
+
+        await snoozes.snooze(self._store, chosen, self._inbox.reviewer, until)
+
+    async def wake(self, chosen: Sequence[int]) -> None:
+        """Show snoozed reviews again."""
+        from hitl_tui.store import snoozes
+
+        await snoozes.wake(self._store, chosen, self._inbox.reviewer)
+
+    def snoozed(self) -> dict[int, float | None]:
+        """The reviews this reviewer has snoozed, with the Unix time at which each comes back; None for when it changes. Synchronous."""
+        from hitl_tui.store import snoozes
+
+        return snoozes.snoozed(self._store, self._inbox.reviewer)
 
     async def escalate(self, review: int, to: str, note: str = "") -> None:
         """Assign an open review to a group or a person, or with an empty `to` to anybody, and release the claim on it.

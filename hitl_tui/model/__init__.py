@@ -23,17 +23,17 @@ from hitl_tui.model.reviews import (
     Submission,
     Version,
 )
-from hitl_tui.model.runs import Agent, Event, Run, RunOptions, RunState, Worker
+from hitl_tui.model.runs import Agent, AgentPause, Event, Run, RunOptions, RunState, Worker
 from hitl_tui.model.takeovers import Call, HandBack, Head, Takeover
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
-    "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "Answer", "Attempt", "AttentionCheck",
-    "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement", "Escalation", "Event",
-    "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json", "Lesson",
-    "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision", "Pause",
-    "PauseKind", "Progress", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Routed",
-    "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict",
-    "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "Attempt",
+    "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
+    "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json",
+    "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision",
+    "Pause", "PauseKind", "Progress", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Routed",
+    "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict", "Version",
+    "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

@@ -21,6 +21,21 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPause:
+    """A pause in force: workers start nothing new of these agents."""
+
+    agent: str
+    """Empty for all agents."""
+    actor: str
+    at: float
+    """Unix time, seconds."""
+
+    def told(self) -> str:
+        """For people: `all agents are paused by ann`."""
+        return f"{f'agent {self.agent} is' if self.agent else 'all agents are'} paused by {self.actor}"
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """A graph that can be launched."""
 

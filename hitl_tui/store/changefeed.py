@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hitl_tui.store.connection import Store
+from hitl_tui.store.connection import Store, Transaction
 
 KEPT = 200_000
 """Entries kept; a reader that fell further behind reads everything anew."""
@@ -25,6 +25,11 @@ async def now(store: Store) -> Rev:
 async def reach(store: Store) -> int:
     """The oldest number of a change from which on none is missing."""
     return int((await store.one("SELECT coalesce(min(seq), 1) - 1 FROM changes"))[0])
+
+
+def touch(db: Transaction) -> None:
+    """Within a transaction: let readers know of a change that is in no row of a review or run."""
+    db.execute("INSERT INTO changes (review, run) VALUES (NULL, NULL)")
 
 
 async def prune(store: Store) -> None:

@@ -70,6 +70,8 @@ class Given:
     at: float
     effective_at: float
     viewed_ms: int | None = None
+    together: int = 1
+    """Calls that were decided by the same key."""
 
     @property
     def effect(self) -> str:
@@ -94,7 +96,20 @@ class Given:
             "at": self.at,
             "effective_at": self.effective_at,
             "viewed_ms": self.viewed_ms,
+            "together": self.together,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAnswers:
+    """What a person answers of one review, and what they saw."""
+
+    review: int
+    answers: Mapping[int, Answer]
+    """By slot."""
+    shown: Mapping[int, Action]
+    grace_s: float
+    """Seconds in which it can be undone; all its calls share them."""
 
 
 # What a reviewer does
@@ -117,20 +132,41 @@ async def decide(
         Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
         Stale: it is no longer open, or an action is not the one that was shown.
     """
-    now, by = time.time(), Actor(actor)
     async with store.transaction() as db:
-        reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in answers}, by, now)
-        given = {slot: Given(review, shown[slot], answer, by, now, now + grace_s, viewed_ms) for slot, answer in answers.items()}
-        deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
-        endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
-        if not deciding and not endorsing:
-            told = progress_of(db, review).told()
-            raise Refused(f"you said so of review {review} already: it has {told}", "another person must approve the same")
-        for one in endorsing:
-            _endorse(db, one)
-        for one in deciding:
-            record(db, one)
-        conclude(db, review)
+        _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewed_ms)
+
+
+async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str, viewed_ms: int | None) -> dict[int, Refused]:
+    """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
+
+    Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
+    """
+    now, by, refused = time.time(), Actor(actor), dict[int, Refused]()
+    together = sum(len(one.answers) for one in chosen)
+    async with store.transaction() as db:
+        for one in chosen:
+            try:
+                _decide(db, one, by, now, viewed_ms, together)
+            except Refused as error:  # before anything of this review is written
+                refused[one.review] = error
+    return refused
+
+
+def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, viewed_ms: int | None, together: int = 1) -> None:
+    """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
+    review, shown, until = chosen.review, chosen.shown, now + chosen.grace_s
+    reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
+    given = {slot: Given(review, shown[slot], answer, by, now, until, viewed_ms, together) for slot, answer in chosen.answers.items()}
+    deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
+    endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
+    if not deciding and not endorsing:
+        told = progress_of(db, review).told()
+        raise Refused(f"you said so of review {review} already: it has {told}", "another person must approve the same")
+    for one in endorsing:
+        _endorse(db, one)
+    for one in deciding:
+        record(db, one)
+    conclude(db, review)
 
 
 def _must_be_decidable(db: Transaction, review: int, digests: Mapping[int, str], by: Actor, now: float) -> dict[int, int]:
@@ -216,26 +252,42 @@ async def undo(store: Store, review: int, actor: str) -> None:
         Refused: there is nothing of theirs to take back.
         Stale: it is too late.
     """
-    now, by = time.time(), Actor(actor)
     async with store.transaction() as db:
-        found = db.row("SELECT state, effective_at FROM reviews WHERE id = ?", (review,))
-        if found is None:
-            raise errors.unknown(review)
-        state, effective_at = found
-        if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
-            raise _too_late(db, review)
-        mine, whose = _last_decided(db, review, by)
-        endorsed_at = _last_endorsed(db, review, by) if state == ReviewState.OPEN else None
-        if not mine and endorsed_at is None:
-            raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
-        if endorsed_at is not None and not (mine and mine[0][1] > endorsed_at):
-            _withdraw(db, review, by, endorsed_at, now)
-            mine = [(id_, at) for id_, at in mine if at == endorsed_at]
-        for id_, _ in mine:
-            db.execute("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", (now, id_))
-            audit.note_review(db, now, "undone", by, {"decision": id_}, review)
-            levels.restore(db, id_, now)
-        reopen(db, review)
+        _undo(db, review, Actor(actor), time.time())
+
+
+async def undo_many(store: Store, reviews: Sequence[int], actor: str) -> dict[int, Refused]:
+    """`undo` of several reviews in one transaction; the error of each that could not be taken back, the others are."""
+    now, by, refused = time.time(), Actor(actor), dict[int, Refused]()
+    async with store.transaction() as db:
+        for review in reviews:
+            try:
+                _undo(db, review, by, now)
+            except Refused as error:  # before anything of this review is written
+                refused[review] = error
+    return refused
+
+
+def _undo(db: Transaction, review: int, by: Actor, now: float) -> None:
+    """`undo` within a transaction; nothing is written where it raises."""
+    found = db.row("SELECT state, effective_at FROM reviews WHERE id = ?", (review,))
+    if found is None:
+        raise errors.unknown(review)
+    state, effective_at = found
+    if state not in (ReviewState.OPEN, ReviewState.DECIDED) or (state == ReviewState.DECIDED and effective_at <= now):
+        raise _too_late(db, review)
+    mine, whose = _last_decided(db, review, by)
+    endorsed_at = _last_endorsed(db, review, by) if state == ReviewState.OPEN else None
+    if not mine and endorsed_at is None:
+        raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
+    if endorsed_at is not None and not (mine and mine[0][1] > endorsed_at):
+        _withdraw(db, review, by, endorsed_at, now)
+        mine = [(id_, at) for id_, at in mine if at == endorsed_at]
+    for id_, _ in mine:
+        db.execute("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", (now, id_))
+        audit.note_review(db, now, "undone", by, {"decision": id_}, review)
+        levels.restore(db, id_, now)
+    reopen(db, review)
 
 
 def _last_decided(db: Transaction, review: int, by: Actor) -> tuple[list[tuple[int, float]], str]:
@@ -328,7 +380,8 @@ def record(db: Transaction, given: Given) -> bool:
 
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit says of a decision or an endorsement."""
-    return {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
+    told = {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
+    return {**told, "together": values["together"]} if values["together"] > 1 else told
 
 
 def _supersede_slot(db: Transaction, given: Given) -> None:
@@ -349,7 +402,7 @@ def conclude(db: Transaction, review: int) -> None:
     if len(decided) < slots:
         _store_progress(db, review, len(decided))
         return
-    *_, actor, actor_kind, actor_key, at, effective_at = decided[-1]
+    *_, actor, actor_kind, actor_key, at, _ = decided[-1]
     others = [name for (name,) in db.rows(WITH, {"review": review, "actor_key": actor_key})]
     db.execute(
         "UPDATE reviews SET state = 'decided', decided_at = :at, effective_at = :effective_at, decision = :decision, decided_by = :actor, "
@@ -358,7 +411,7 @@ def conclude(db: Transaction, review: int) -> None:
         {
             "review": review,
             "at": at,
-            "effective_at": effective_at,
+            "effective_at": max(one[-1] for one in decided),  # its calls share the longest grace time
             "decision": _in_a_word([(DecisionKind(said), bool(has_args)) for said, has_args, *_ in decided], PauseKind(kind)),
             "actor": actor,
             "actor_kind": actor_kind,

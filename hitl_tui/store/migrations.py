@@ -1,4 +1,4 @@
-"""The schema's versions. Version 1 is the baseline in `schema/`; every later step is appended here and never edited once released."""
+"""The schema's versions: the baseline in `schema/`, then the steps in `schema/steps`, which are appended and never edited once released."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def _baseline() -> str:
     return "\n".join(path.read_text("utf-8") for path in (*tables, *sorted((SCHEMA / "triggers").glob("*.sql"))))
 
 
-STEPS: tuple[Callable[[], str], ...] = (_baseline,)
+def _step(name: str) -> Callable[[], str]:
+    return lambda: (SCHEMA / "steps" / f"{name}.sql").read_text("utf-8")
+
+
+STEPS: tuple[Callable[[], str], ...] = (_baseline, _step("2_pauses_and_snoozes"))
 """The SQL of each version, read only when a database needs it. New and old databases take the same steps."""
 
 

@@ -14,6 +14,7 @@ from hitl_tui.model import Actor, Context, Head, Json, ReviewState, Run, RunOpti
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.pauses import NOT_PAUSED
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
 COLUMNS = ", ".join(
@@ -39,7 +40,7 @@ SENT_AND_OVER = "the run {} while this was being applied; it may have run"
 TAKEABLE = (
     "state = 'queued' AND NOT cancelling AND agent IN ({marks}) AND (project = ? OR project IS NULL) "
     f"AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND (o.state IN {BUSY} "
-    "OR (o.state = 'queued' AND o.id < q.id)))"
+    f"OR (o.state = 'queued' AND o.id < q.id))) AND {NOT_PAUSED.format(agent='q.agent')}"
 )
 
 
@@ -271,18 +272,22 @@ async def recover(store: Store, worker: str, blame: bool = True) -> list[int]:
 async def work_left(store: Store, project: int, agents: Sequence[str]) -> bool:
     """Whether anything is queued, running, or decided and not yet applied that a worker of this project could do.
 
-    A run queued behind one of its thread that waits for a person is not for the worker to do.
+    A run queued behind one of its thread that waits for a person is not for the worker to do, and nothing of a paused agent is.
     """
     marks = ", ".join("?" * len(agents))
     mine = f"agent IN ({marks}) AND (project = ? OR project IS NULL)"
-    unapplied = f"EXISTS (SELECT 1 FROM reviews v JOIN runs r ON r.id = v.run WHERE r.agent IN ({marks}) AND r.project = ? AND v.state = "
+    goes_on = NOT_PAUSED.format(agent="r.agent")
+    unapplied = (
+        f"EXISTS (SELECT 1 FROM reviews v JOIN runs r ON r.id = v.run WHERE r.agent IN ({marks}) AND r.project = ? AND {goes_on} "
+        "AND v.state = "
+    )
     row = await store.one(  # one state each: only then does SQLite use the index kept for it
         f"SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'running' AND {mine}) "
-        f"OR EXISTS (SELECT 1 FROM runs q WHERE state = 'queued' AND {mine} AND NOT EXISTS ("
+        f"OR EXISTS (SELECT 1 FROM runs q WHERE state = 'queued' AND {mine} AND {NOT_PAUSED.format(agent='q.agent')} AND NOT EXISTS ("
         "SELECT 1 FROM runs o WHERE o.thread = q.thread AND o.id != q.id AND o.state = 'waiting')) "
         f"OR {unapplied} 'decided') OR {unapplied} 'submitted') "
         f"OR EXISTS (SELECT 1 FROM takeovers t JOIN runs r ON r.id = t.run WHERE t.state = 'handed_back' AND r.agent IN ({marks}) "
-        "AND r.project = ?)",
+        f"AND r.project = ? AND {goes_on})",
         (*agents, project) * 5,
     )
     return bool(row[0])

@@ -12,6 +12,7 @@ from typing import Any
 
 from hitl_tui.model import Answer, BlockedCall, DecisionKind, PauseKind, ReviewState, Run, Submission
 from hitl_tui.store.connection import Store
+from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.runs import read_run
@@ -85,6 +86,7 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
         "AND runs.state = 'waiting' AND NOT runs.attention "
         f"AND runs.agent IN ({', '.join('?' * len(agents))}) AND runs.id NOT IN ({', '.join('?' * len(going))}) "
         "AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = runs.id AND t.state IN ('open', 'handed_back', 'submitted')) "
+        f"AND {NOT_PAUSED.format(agent='runs.agent')} "
         "ORDER BY v.effective_at LIMIT 1",
         (now, project, *agents, *going),
     )
@@ -116,7 +118,7 @@ async def last_sent(store: Store, run: int) -> tuple[Keys, list[Submission]]:
 async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
     """Write the ledger before LangGraph is called, and take the run's lease, in one transaction.
 
-    Returns the reviews that were still decided in these very words; none when another worker was first.
+    Returns the reviews that were still decided in these very words; none when another worker was first, or the agent was paused.
     """
     now, sent = time.time(), set[int]()
     async with store.transaction() as db:
@@ -127,7 +129,7 @@ async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[i
             (run,) = still
             db.execute(
                 "UPDATE runs SET state = 'running', worker = ?, activity = 'resuming', leased_at = ? "
-                "WHERE id = ? AND state = 'waiting' AND worker IS NULL",
+                f"WHERE id = ? AND state = 'waiting' AND worker IS NULL AND {NOT_PAUSED.format(agent='runs.agent')}",
                 (worker, now, run),
             )
             if db.row("SELECT 1 FROM runs WHERE id = ? AND worker = ?", (run, worker)):

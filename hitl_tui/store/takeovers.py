@@ -26,6 +26,7 @@ from hitl_tui.model import (
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
+from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, read_context, read_progress
 from hitl_tui.store.run_states import end_takeover
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
@@ -201,7 +202,8 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
     rows = store.read_now(
         f"SELECT t.id, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
         f"AND runs.worker IS NULL AND runs.agent IN ({marks}) AND runs.id NOT IN ({others}) AND NOT EXISTS (SELECT 1 FROM runs o "
-        f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) ORDER BY t.id LIMIT 1",
+        f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) "
+        f"AND {NOT_PAUSED.format(agent='runs.agent')} ORDER BY t.id LIMIT 1",
         (project, *agents, *going),
     )
     for takeover, *run in rows:
@@ -211,12 +213,12 @@ def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int
 
 
 async def submit(store: Store, worker: str, takeover: int) -> bool:
-    """Write the ledger before LangGraph is called, and with it take the run's lease; False when another worker was first."""
+    """Write the ledger before LangGraph is called, and with it take the run's lease; False when another was first or it is paused."""
     now, mine = time.time(), "(SELECT run FROM takeovers WHERE id = ? AND state = 'handed_back')"
     async with store.transaction() as db:
         rows = db.rows(
             f"SELECT id, state, error, traceback FROM runs WHERE id = {mine} AND worker IS NULL "
-            "AND state IN ('waiting', 'failed', 'cancelled')",
+            f"AND state IN ('waiting', 'failed', 'cancelled') AND {NOT_PAUSED.format(agent='runs.agent')}",
             (takeover,),
         )
         for run, *was in rows:

@@ -22,6 +22,7 @@ from hitl_tui.store import (
     history,
     lessons,
     notifications,
+    pauses,
     runs,
     submissions,
     takeovers,
@@ -114,6 +115,7 @@ class Engine:
             while not self._stopping and not self._replacing and not heartbeat.done() and not self._backoff.damaged:
                 with self._backoff.retrying():
                     await self._source.sync_lessons()
+                    self._drain_paused_runs()
                     await self._start_work()
                     await self._stop_due_runs()
                     await self._run_due_jobs()
@@ -174,6 +176,11 @@ class Engine:
                 return
             failpoints.reached(Failpoint.LEASED)
             self._start(run, self._driver.start(run))
+
+    def _drain_paused_runs(self) -> None:
+        """Let runs of paused agents finish the step under way; they go on from its checkpoint once they are resumed."""
+        if self._active and (paused := {one.agent for one in pauses.active(self._store)}):
+            self._driver.drain([run for run, active in self._active.items() if "" in paused or active.run.agent in paused])
 
     async def _run_due_jobs(self) -> None:
         if await self._jobs.run_due():

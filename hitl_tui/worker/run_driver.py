@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
@@ -55,10 +55,11 @@ class RunDriver:
         """Apply what a person did in the agent's place, and let the agent go on from there."""
         await self._drive(run, lambda turn: turn.hand_back(takeover))
 
-    def drain(self) -> None:
-        """Ask every run to stop at its next step boundary."""
-        for thread in self._threads.values():
-            thread.request_drain()
+    def drain(self, runs: Collection[int] | None = None) -> None:
+        """Ask these runs, or all, to stop at their next step boundary."""
+        for run, thread in self._threads.items():
+            if runs is None or run in runs:
+                thread.request_drain()
 
     async def _drive(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
         """Do one turn. Every way out of it is stored as what it means for the run."""

@@ -57,6 +57,8 @@ def test_audit_has_an_entry_for_every_command(tmp_path: Path) -> None:
         ("taken_over", ("take-over", "r1")),
         ("discarded", ("discard", "r1")),
         ("retried", ("retry", "r1")),
+        ("paused", ("pause",)),
+        ("resumed", ("resume",)),
     ):
         before = audit.head(tmp_path / "hitl.db").seq
         done = CliRunner().invoke(main, [*command, "--home", str(tmp_path), "--reviewer", "cyn"])

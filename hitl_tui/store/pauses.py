@@ -1,0 +1,53 @@
+"""Paused agents: workers finish the step under way and start nothing new of them until somebody resumes them.
+
+Decisions made meanwhile, by people or by policy, are stored and wait like everything else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from hitl_tui.errors import Refused
+from hitl_tui.model import Actor, AgentPause
+from hitl_tui.store import audit, changefeed
+from hitl_tui.store.connection import Store
+
+NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.agent IN ('', {agent}))"
+"""A clause of workers' searches for something to do; `{agent}` is the column with the agent's name."""
+
+
+def active(store: Store) -> list[AgentPause]:
+    """The pauses in force, that of all agents first. Reads at once."""
+    return [AgentPause(*row) for row in store.read_now("SELECT agent, actor, at FROM pauses ORDER BY agent")]
+
+
+async def pause(store: Store, agent: str, actor: str) -> bool:
+    """Pause an agent, or all with an empty name; False when that is paused already."""
+    now = time.time()
+    async with store.transaction() as db:
+        if not db.execute("INSERT OR IGNORE INTO pauses (agent, actor, at) VALUES (?, ?, ?)", (agent, actor, now)).rowcount:
+            return False
+        audit.note(db, now, "paused", Actor(actor), {"agent": agent or None})
+        changefeed.touch(db)
+    return True
+
+
+async def resume(store: Store, agent: str, actor: str) -> Sequence[str]:
+    """End the pause of an agent, or with an empty name every pause; the agents of the pauses that ended, empty for that of all.
+
+    Raises:
+        Refused: all agents are paused, and only one of them should go on.
+    """
+    now = time.time()
+    async with store.transaction() as db:
+        paused = [str(name) for (name,) in db.rows("SELECT agent FROM pauses ORDER BY agent")]
+        if agent and "" in paused:
+            raise Refused(f"all agents are paused, not only {agent}", "resume all of them, then pause the others")
+        ended = [name for name in paused if not agent or name == agent]
+        for name in ended:
+            db.execute("DELETE FROM pauses WHERE agent = ?", (name,))
+            audit.note(db, now, "resumed", Actor(actor), {"agent": name or None})
+        if ended:
+            changefeed.touch(db)
+    return ended
