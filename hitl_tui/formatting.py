@@ -11,7 +11,7 @@ from hitl_tui.errors import Refused
 
 UNKNOWN = "–"
 """What stands for a number that is not known."""
-UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 """Seconds and the short name of each unit, largest first."""
 LONG_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 TYPED_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -34,7 +34,7 @@ def parse_duration(text: str) -> float:
 
 
 def age(seconds: float) -> str:
-    """How long ago something was, in its largest whole unit: `8 s`, `4 m`, `2 h`, `3 d`."""
+    """How long ago something was, in its largest whole unit: `8 s`, `4 min`, `2 h`, `3 d`."""
     seconds = max(0, int(seconds))
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
     return f"{seconds // size} {unit}"
@@ -48,7 +48,7 @@ def remaining(seconds: float) -> str:
 
 
 def exact_duration(seconds: float) -> str:
-    """A duration to the second: `4 h`, `1 h 30 m`."""
+    """A duration to the second: `4 h`, `1 h 30 min`."""
     parts, left = [], round(seconds)
     for size, unit in UNITS:
         count, left = divmod(left, size)
@@ -57,7 +57,7 @@ def exact_duration(seconds: float) -> str:
 
 
 def measured_duration(seconds: float | None) -> str:
-    """A measured duration in one unit, with one decimal below ten: `6.2 m`, `14 h`."""
+    """A measured duration in one unit, with one decimal below ten: `6.2 min`, `14 h`."""
     if seconds is None:
         return UNKNOWN
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])

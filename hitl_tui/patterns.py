@@ -198,7 +198,7 @@ def draft(content: Content, *, note: str = "", instructions: str = "", key: str 
     payload = {"type": "draft", "key": key, "draft": shown, "answers": ["accept", "revise"], "note": note, "instructions": instructions}
     answer = _read(interrupt(payload), shown)
     while answer is None:
-        answer = _read(interrupt({**payload, "problem": "the last answer was neither an acceptance nor a note for another pass"}), shown)
+        answer = _read(interrupt({**payload, "problem": "the last answer was neither an acceptance nor a note for a revision"}), shown)
     return answer
 
 
@@ -221,14 +221,14 @@ def refine(content: Content, revise: Callable[[Any, str], Content], *, note: str
     `revise(draft, note)` returns the next version of the draft as the person left it. It runs once per revision: LangGraph keeps its
     result, although the node runs again from its top after each answer. For the same reason, write the first draft in an earlier node.
 
-        def polish(state):
+        def revise_text(state):
             return {"text": refine(state["text"], lambda text, note: model.invoke(f"{note}\\n\\n{text}").text, key="announcement")}
     """
     once = _kept(revise)
     found = draft(content, note=note, instructions=instructions, key=key)
     while not found.accepted:
         content = once(found.draft, found.note).result()
-        found = draft(content, note=f"another pass: {found.note}" if found.note else "", instructions=instructions, key=key)
+        found = draft(content, note=f"revised: {found.note}" if found.note else "", instructions=instructions, key=key)
     return found.draft
 
 
@@ -237,14 +237,14 @@ async def arefine(
 ) -> Any:
     """`refine` for an `async def` node, whose `revise` is `async` too.
 
-    async def polish(state):
+    async def revise_text(state):
         return {"text": await arefine(state["text"], rewrite, key="announcement")}
     """
     once = _kept(revise)
     found = draft(content, note=note, instructions=instructions, key=key)
     while not found.accepted:
         content = await once(found.draft, found.note)
-        found = draft(content, note=f"another pass: {found.note}" if found.note else "", instructions=instructions, key=key)
+        found = draft(content, note=f"revised: {found.note}" if found.note else "", instructions=instructions, key=key)
     return found.draft
 
 

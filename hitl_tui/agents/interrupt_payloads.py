@@ -129,7 +129,7 @@ def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
     means = {
         "approve": "accepts the draft as it is",
         "edit": "accepts the draft with your changes",
-        "reject": "asks the agent for another pass",
+        "reject": "sends the draft back for revision",
     }
     description = "\n".join(filter(None, (_text(value.get(part)) for part in ("note", "instructions", "problem"))))
     return (action(0, name, shown, allowed, description=description, means=means),)

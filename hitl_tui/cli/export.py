@@ -34,7 +34,7 @@ from hitl_tui.store.training_data import cases
 )
 @click.option("--filter", "wanted", metavar="FILTER", default="", help="Which decisions, like decided:edit; default: all.")
 @click.option("--keep-policy", is_flag=True, help="Include decisions by policy and timeouts.")
-@click.option("--keep-fast", is_flag=True, help="Include decisions faster than anybody can read.")
+@click.option("--keep-fast", is_flag=True, help="Include decisions faster than anyone can read.")
 @click.option("--keep-undoable", is_flag=True, help="Include decisions that can still be undone.")
 @click.option("--masks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with more patterns to mask.")
 @click.option("--no-masks", is_flag=True, help="Do not mask secrets and personal data.")

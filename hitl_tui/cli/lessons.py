@@ -46,7 +46,7 @@ def lessons() -> None:
 @json_option
 @common_options
 def list_(all_: bool, json_: bool, home: str | None, reviewer: str | None) -> None:
-    """List lessons: first proposed, then accepted ones with their effect."""
+    """List proposed and accepted lessons."""
 
     async def work(inbox: Inbox) -> str:
         states = tuple(LessonState) if all_ else (LessonState.PROPOSED, LessonState.ACCEPTED)

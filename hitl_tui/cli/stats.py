@@ -25,7 +25,7 @@ from hitl_tui.store.statistics import Only
 def stats(since: str | None, agent: str, tool: str, reviewer: str, json_: bool, home: str | None) -> None:
     """Show approval rates, times, calibration and reviewers.
 
-    Also what people edit, why they reject, and who decides faster than anybody can read. Ranges of more than a month are in whole weeks.
+    Also what people edit, why they reject, and who decides faster than anyone can read. Ranges of more than a month are in whole weeks.
     """
     length = parse_duration(since) if since else None
     began = 0.0 if length is None else max(0.0, time.time() - length)

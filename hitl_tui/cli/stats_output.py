@@ -110,7 +110,7 @@ def lines(found: Statistics, when: str) -> Iterator[str]:
     yield from _calibration_lines(found.calibration)
     yield from _titled("reviewers, by their latest decisions", _reader_rows(found.readers))
     yield from (
-        f"  {one_line(one.reviewer, NAME)} approves too fast: faster than anybody can read" for one in found.readers if one.pace.too_fast
+        f"  {one_line(one.reviewer, NAME)} approves too fast: faster than anyone can read" for one in found.readers if one.pace.too_fast
     )
     yield f"\n{UNKNOWN} means: not enough data."
 

@@ -62,6 +62,10 @@ class Confidence:
         by = f", by {SOURCES.get(self.source, self.source)}" if self.source else ""
         return f"confidence {number}{by}" + (f" ({self.note})" if self.note else "")
 
+    def origin(self) -> str:
+        """Its source without the number: `confidence by the agent's own words (it says '72 % sure')`."""
+        return f"confidence by {SOURCES.get(self.source, self.source)}" + (f" ({self.note})" if self.note else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -94,7 +98,7 @@ class Action:
     outcome: Outcome | None = None
     """What policy said when it was asked; None where there is no policy."""
     rule: str = ""
-    """The rule that spoke."""
+    """The rule that matched."""
     reason: str = ""
     """Why, as a sentence for people."""
     reviewers: int = 1

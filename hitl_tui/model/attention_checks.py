@@ -24,7 +24,7 @@ class AttentionCheck:
     """Unix time, seconds."""
 
     def told(self, reviewer: str) -> str:
-        """For whoever reads it: `that was an attention check: you caught it (…); nothing was going to run`."""
+        """A sentence for the reviewer: `that was an attention check: you caught it (…); nothing was going to run`."""
         who = "you" if same_person(self.actor, reviewer) else self.actor
         did = "caught it" if self.caught else "missed it"
         return f"that was an attention check: {who} {did} ({self.wrong}); nothing was going to run"

@@ -29,7 +29,7 @@ class HistoryRow:
     kind: DecisionKind
     actor: str
     rule: str
-    """The policy's rule that spoke of the action, whoever decided."""
+    """The policy rule that matched the action."""
     confidence: float | None
     opened_at: float
     viewed_ms: int | None
@@ -38,7 +38,7 @@ class HistoryRow:
     undone_at: float | None = None
     """When it was taken back, as Unix time."""
     sent_back: bool = False
-    """A rejection that asked for another pass."""
+    """A rejection that sent the call back for revision."""
     rating: Rating | None = None
     """What people think of it: down when that is anybody's last word of it or of its whole run, else up; None when nobody has said."""
     said: str = ""

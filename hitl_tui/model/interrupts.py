@@ -27,7 +27,7 @@ class PauseKind(StrEnum):
     ESCALATION = "escalation"
     """`hitl_tui.patterns.escalate`: the agent asks for a person."""
     DRAFT = "draft"
-    """`hitl_tui.patterns.draft`: a text that goes to and fro until somebody accepts it."""
+    """`hitl_tui.patterns.draft`: a text that is revised until somebody accepts it."""
     FAILURE = "failure"
     """A run that failed, where policy escalates errors; no graph waits for its answer."""
     QUESTION = "question"
@@ -81,7 +81,7 @@ class Context:
     after: tuple[str, ...] = ()
     """Nodes that may come next."""
     model: str = ""
-    """Name of the model that spoke last, as it gave it."""
+    """Name of the model of the last message, as the message gives it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class ReviewRow:
     route: Outcome | None = None
     """Where policy sent what it left undecided, the worst of it; None where there is no policy."""
     recipient: str = ""
-    """The group or person it is meant for; empty for whoever comes first."""
+    """The group or person it is meant for; empty for anyone."""
     escalated: str = ""
     """To whom it was escalated last; `anybody` where to nobody by name, empty when it was not."""
     claimed_by: str | None = None
@@ -241,7 +241,7 @@ class PastDecision:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A draft, or the arguments of a call, that a person sent back for another pass."""
+    """A draft, or the arguments of a call, that a person sent back for revision."""
 
     review: int
     slot: int

@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What policy said about an action, and which rule spoke."""
+    """The outcome that policy gives an action, and the rule that matched."""
 
     outcome: Outcome
     rule: str
@@ -68,7 +68,7 @@ class Verdict:
     reviewers: int = 1
     """Different people who must approve."""
     to: str = ""
-    """Group or person; empty for whoever comes first."""
+    """Group or person; empty for anyone."""
     deadline_s: float | None = None
     """Seconds a person has, from when it was asked."""
     then: str = "escalate"

@@ -46,6 +46,9 @@ PROPOSALS_S = 30.0
 """Interval of the search for autonomy proposals: evidence grows slowly, and weighing it costs time."""
 
 
+TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
+"""Textual's own commands in the palette. The others show its own help, or enlarge a part of a view."""
+
 OpenInbox = Callable[[], Awaitable["Inbox"]]
 """Opens the home. Called after the first frame, so that neither database nor model is imported before it."""
 
@@ -126,7 +129,7 @@ class HitlApp(LeavableApp):
 
     def worker_died(self, sentence: str) -> None:
         """A worker process ended by itself."""
-        self.notify(visible(sentence), title="worker", severity="error", timeout=8, markup=False)
+        self.notify(visible(sentence), severity="error", timeout=8, markup=False)
         self._updates.ring()
 
     async def catch_up(self) -> None:
@@ -267,7 +270,7 @@ class HitlApp(LeavableApp):
         self._updates.ring()
 
     def action_restart(self) -> None:
-        self.notify("the worker is restarted; runs go on from their checkpoint", timeout=3, markup=False)
+        self.notify("restarting the worker; runs continue from their checkpoint", timeout=3, markup=False)
         self._restart()
 
     @work(group="restart", exclusive=True)
@@ -289,7 +292,7 @@ class HitlApp(LeavableApp):
             if node is not None and command.id != "quit":
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
-        yield from super().get_system_commands(screen)
+        yield from (command for command in super().get_system_commands(screen) if command.title in TEXTUAL_COMMANDS)
 
     # Messages from below
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something a person can ask for with a key."""
+    """A command of the console, with its keys."""
 
     id: str
     keys: str
@@ -29,7 +29,7 @@ class Command:
     group: str
     """Where it works."""
     typing: bool = False
-    """Heard while a text is typed, too."""
+    """Works while a text is typed, too."""
 
 
 GROUPS = {
@@ -49,56 +49,41 @@ GROUPS = {
 """Group → its heading in the help."""
 
 COMMANDS = (
-    Command("approve", "a", "approve", "approve", "Let the call run as it is shown.", "queue"),
-    Command("edit", "e", "edit", "edit", "Change the arguments, see the difference, and let the call run with them.", "queue"),
+    Command("approve", "a", "approve", "approve", "Approve the call: it runs as shown.", "queue"),
+    Command("edit", "e", "edit", "edit", "Change the arguments, then run the call with them.", "queue"),
     Command("edit_outside", "E", "edit_outside", "$EDITOR", "Change the arguments in $EDITOR.", "queue"),
-    Command("reject", "r", "reject", "reject", "Refuse the call and say why; the agent reads the reason.", "queue"),
-    Command(
-        "another_pass", "w", "another_pass", "another pass", "Change it, say what the agent shall do, and see its next version.", "queue"
-    ),
-    Command("respond", "m", "respond", "respond", "Answer in the tool's place, or answer the question.", "queue"),
-    Command("undo", "u", "undo", "undo", "Take back what you decided last, while its grace time runs, and go back to it.", "queue"),
-    Command("claim", "c", "claim", "claim", "Have it for yourself, or give it back; what another has is taken with a reason.", "queue"),
-    Command("escalate", "exclamation_mark", "escalate", "escalate", "Put it before a person or a group, with a note.", "queue"),
-    Command("take_over", "t", "take_over", "take over", "Take the whole run over: act in its agent's place, and hand it back.", "queue"),
-    Command("difference", "d", "difference", "difference", "Show what an edit changes, proposal against decision.", "queue"),
-    Command(
-        "context", "o", "context", "context", "Give the whole pane to conversation, attempts, graph and state, or take it back.", "queue"
-    ),
+    Command("reject", "r", "reject", "reject", "Reject the call with a reason that the agent reads.", "queue"),
+    Command("revise", "w", "revise", "send back", "Send back for revision, with a note and your changes.", "queue"),
+    Command("respond", "m", "respond", "respond", "Answer the question, or answer in place of the tool.", "queue"),
+    Command("undo", "u", "undo", "undo", "Undo your last decision while its grace time runs.", "queue"),
+    Command("claim", "c", "claim", "claim", "Claim or release a review; a claim of somebody else needs a reason.", "queue"),
+    Command("escalate", "exclamation_mark", "escalate", "escalate", "Escalate to a person or a group, with a note.", "queue"),
+    Command("take_over", "t", "take_over", "take over", "Take the run over: act as its agent, then hand it back.", "queue"),
+    Command("difference", "d", "difference", "difference", "Show what an edit changed.", "queue"),
+    Command("context", "o", "context", "context", "Switch between the arguments and the full context.", "queue"),
     Command("next_call", "right", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
     Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
-    Command("filter", "slash", "filter", "filter", "Show only reviews that fit, such as agent:mail* since:7d invoice.", "queue"),
+    Command("filter", "slash", "filter", "filter", "Show only matching reviews, like agent:mail* since:7d invoice.", "queue"),
     Command("new", "n", "new_run", "new run", "Start a run: choose an agent and enter its task.", "app"),
-    Command("queue", "f1", "show('queue')", "Queue", "What waits for a decision.", "app"),
-    Command("runs", "f2", "show('runs')", "Runs", "Every run, what it does now, and what came of it.", "app"),
-    Command("history", "f3", "show('history')", "History", "What was decided by whom, and everything around it as it was.", "app"),
-    Command("insights", "f4", "show('insights')", "Insights", "What the decisions say about agents, tools, rules and reviewers.", "app"),
-    Command(
-        "policy", "f5", "show('policy')", "Policy", "The rules, how often each spoke, and which one speaks for the selected review.", "app"
-    ),
-    Command(
-        "lessons", "L", "show('lessons')", "Lessons", "What rejections and edits come to: sentences for agents, to accept or drop.", "app"
-    ),
-    Command(
-        "restart",
-        "R",
-        "restart",
-        "restart worker",
-        "Replace the worker, so that edited agent code is read again; runs go on from their checkpoint.",
-        "app",
-    ),
-    Command("help", "question_mark", "help", "help", "All keys, and the ids by which config.toml changes them.", "app"),
-    Command("quit", "q,ctrl+q", "quit", "quit", "Leave; the worker stops cleanly, and runs go on next time.", "app"),
+    Command("queue", "f1", "show('queue')", "Queue", "Reviews that wait for a decision.", "app"),
+    Command("runs", "f2", "show('runs')", "Runs", "All runs, with their trace and result.", "app"),
+    Command("history", "f3", "show('history')", "History", "Past decisions: who decided what, when and why.", "app"),
+    Command("insights", "f4", "show('insights')", "Insights", "Statistics of agents, tools, rules and reviewers.", "app"),
+    Command("policy", "f5", "show('policy')", "Policy", "Rules, how often each matched, and why the review is routed as it is.", "app"),
+    Command("lessons", "L", "show('lessons')", "Lessons", "Lessons for agents, drawn from rejections and edits.", "app"),
+    Command("restart", "R", "restart", "restart worker", "Restart the worker to reload agent code; runs continue.", "app"),
+    Command("help", "question_mark", "help", "help", "All keys, and the ids to change them in config.toml.", "app"),
+    Command("quit", "q,ctrl+q", "quit", "quit", "Quit. The worker stops; runs continue next time.", "app"),
     Command("down", "j,down", "move(1)", "down", "Go to the next item.", "list"),
     Command("up", "k,up", "move(-1)", "up", "Go to the previous item.", "list"),
     Command("page_down", "pagedown", "page(1)", "page down", "Go a page down.", "list"),
     Command("page_up", "pageup", "page(-1)", "page up", "Go a page up.", "list"),
     Command("first", "g,home", "first", "first", "Go to the first item.", "list"),
     Command("last", "G,end", "last", "last", "Go to the last item.", "list"),
-    Command("open", "enter", "open", "details", "Go into the details; on a waiting run, to its review.", "list"),
-    Command("retry", "ctrl+r", "retry", "retry", "Let a failed or cancelled run go on from its checkpoint.", "runs"),
-    Command("cancel", "ctrl+x", "cancel", "cancel", "End a run; what it asked is no longer open.", "runs"),
-    Command("take_over_run", "t", "take_over", "take over", "Take a run over that waits, failed or was cancelled.", "runs"),
+    Command("open", "enter", "open", "details", "Open the details; of a waiting run, its review.", "list"),
+    Command("retry", "ctrl+r", "retry", "retry", "Continue a failed or cancelled run from its checkpoint.", "runs"),
+    Command("cancel", "ctrl+x", "cancel", "cancel", "Cancel a run; its open reviews are closed.", "runs"),
+    Command("take_over_run", "t", "take_over", "take over", "Take over a run that waits, failed or was cancelled.", "runs"),
     Command("intervene_result", "1", "intervene('result')", "tool result", "Write the tool's result; the call does not run.", "takeover"),
     Command("intervene_rewrite", "2", "intervene('rewrite')", "rewrite", "Rewrite the agent's last message or its calls.", "takeover"),
     Command("intervene_guidance", "3", "intervene('guidance')", "guide", "Give the agent guidance and let it try again.", "takeover"),
@@ -117,7 +102,7 @@ COMMANDS = (
     ),
     Command("other_panel", "ctrl+o", "other_panel", "other panel", "Switch between the run and your actions.", "takeover", True),
     Command("outside", "ctrl+e", "outside", "$EDITOR", "Edit the current text in $EDITOR.", "takeover", True),
-    Command("filter_history", "slash", "filter", "filter", "Show only decisions that fit; they are looked for while you type.", "history"),
+    Command("filter_history", "slash", "filter", "filter", "Show only matching decisions; searches while you type.", "history"),
     Command("rate_up", "plus", "rate(1)", "thumbs up", "Rate it as good. The same key again adds a comment and tags.", "ratings"),
     Command("rate_down", "minus", "rate(-1)", "thumbs down", "Rate it as bad: exports use it as a bad example.", "ratings"),
     Command("rate_none", "equals_sign", "rate(0)", "no rating", "Remove your rating.", "ratings"),
@@ -126,7 +111,7 @@ COMMANDS = (
         "asterisk",
         "rate_message",
         "rate a message",
-        "Choose a message of the run, then rate it with the same keys.",
+        "Choose a message of the run and rate it with the same keys.",
         "ratings",
     ),
     Command("period", "p", "tab(1)", "period", "Show the last 7, 30 or 90 days, or everything.", "insights"),
@@ -135,7 +120,7 @@ COMMANDS = (
     Command("accept_level", "a", "accept_level", "accept", "Accept the level proposed for the tool, after a confirmation.", "policy"),
     Command("set_level", "s", "set_level", "set level", "Set the tool to any autonomy level, with a reason.", "policy"),
     Command("next_proposal", "p", "next_proposal", "next proposal", "Go to the next tool with a proposed level.", "policy"),
-    Command("accept", "a", "accept", "accept", "Let the agent read the lesson from now on.", "lessons"),
+    Command("accept", "a", "accept", "accept", "Accept the lesson: the agent reads it from now on.", "lessons"),
     Command("drop", "d", "drop", "drop", "Drop the lesson: no agent reads it.", "lessons"),
     Command("edit_lesson", "e", "edit", "edit", "Change the lesson's text.", "lessons"),
     Command("edit_lesson_outside", "E", "edit_outside", "$EDITOR", "Change the lesson's text in $EDITOR.", "lessons"),
@@ -157,7 +142,7 @@ APART = (
     frozenset({"queue", "runs", "history", "insights", "policy", "lessons", "takeover"}),
     frozenset({"ratings", "insights", "policy", "lessons", "takeover"}),
 )
-"""Groups of which only one can hear a key, so that both may use it."""
+"""Groups that are never active together, so that they may share keys."""
 SHOWN = {
     "question_mark": "?",
     "slash": "/",
@@ -175,9 +160,9 @@ SHOWN = {
 
 
 def group(*names: str) -> list[BindingType]:
-    """The bindings of groups, for the widget that has their actions."""
-    heard = [c for c in COMMANDS if c.group in names]
-    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=c.typing) for c in heard]
+    """Bindings of the groups, for the widget that has their actions."""
+    chosen = [c for c in COMMANDS if c.group in names]
+    return [Binding(c.keys, c.action, c.label, tooltip=c.about, id=c.id, show=False, priority=c.typing) for c in chosen]
 
 
 def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
@@ -188,9 +173,9 @@ def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
     """
     for id_, given in keys.items():
         if id_ not in BY_ID:
-            raise BadHome(f"config.toml: keys.{id_} is no command", f"known commands: {', '.join(BY_ID)}")
+            raise BadHome(f"config.toml: keys.{id_} is not a command", f"known commands: {', '.join(BY_ID)}")
         if not all(_tidy(given)):
-            raise BadHome(f"config.toml: keys.{id_} names no key", 'write it as in approve = "y" or down = "j,down"')
+            raise BadHome(f"config.toml: keys.{id_} does not name a key", 'write it as in approve = "ctrl+y" or down = "j,down"')
     taken: dict[str, list[Command]] = {}
     for command in COMMANDS:
         for key in _tidy(keys.get(command.id, command.keys)):
@@ -203,19 +188,22 @@ def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
 
 def shown_key(id_: str, keymap: Mapping[str, str]) -> str:
     """The first key of a command as people write it."""
-    key = keymap.get(id_, BY_ID[id_].keys).split(",")[0].strip()
-    return SHOWN.get(key, key.upper() if key[:1] == "f" and key[1:].isdigit() else key)
+    return _shown(keymap.get(id_, BY_ID[id_].keys).split(",")[0].strip())
 
 
 def active_key(app: App[Any], id_: str) -> str:
     """The key of a command as the focused widget has it, as people write it; empty if the command does nothing here."""
-    return next((SHOWN.get(key, key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
+    return next((_shown(key) for key, active in app.active_bindings.items() if active.binding.id == id_), "")
 
 
 def all_keys(id_: str, keymap: Mapping[str, str]) -> str:
     """Every key of a command as people write them."""
     keys = keymap.get(id_, BY_ID[id_].keys).split(",")
-    return "  ".join(SHOWN.get(key.strip(), key.strip()) for key in keys)
+    return "  ".join(_shown(key.strip()) for key in keys)
+
+
+def _shown(key: str) -> str:
+    return SHOWN.get(key, key.upper() if key[:1] == "f" and key[1:].isdigit() else key)
 
 
 def _tidy(keys: str) -> list[str]:

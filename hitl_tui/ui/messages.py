@@ -1,4 +1,4 @@
-"""What widgets tell the views above them."""
+"""Messages from widgets to the views above them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.message import Message
 
 @dataclass
 class Opened(Message):
-    """The person wants to go into the item under a list's cursor."""
+    """The item under a list's cursor was opened."""
 
     id: int
 
@@ -37,23 +37,23 @@ class CallChosen(Message):
 
 @dataclass
 class HintsChanged(Message):
-    """Other keys do something now."""
+    """Other keys work now: draw the key bar again."""
 
 
 @dataclass
 class RunChosen(Message):
-    """The person wants to see what a run waits for."""
+    """Show the review that a run waits for."""
 
     run: int
 
 
 @dataclass
 class RowsChanged(Message):
-    """The person changed rows through this console: look at them now."""
+    """Rows were changed through this console: read them now."""
 
 
 @dataclass
 class ProposalsCounted(Message):
-    """So many tools could go up a level of autonomy."""
+    """Number of tools with a proposed autonomy level."""
 
     count: int

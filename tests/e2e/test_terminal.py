@@ -135,7 +135,7 @@ def test_console_without_a_terminal_says_what_to_use(tmp_path: Path) -> None:
 def test_unknown_key_in_the_config_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[keys]\naprove = "y"\n')
     with tmux([HITL, "--home", str(tmp_path)]) as screen:
-        assert "aprove is no command" in screen.until("[exit 1]")
+        assert "aprove is not a command" in screen.until("[exit 1]")
 
 
 @needs_tmux

@@ -40,7 +40,7 @@ def test_draft_is_revised_until_accepted(room: Callable[[str], SampleRun]) -> No
         "# A lamp for the dark months\n\nOur new floor lamp Skagen is in the shop from 1 December.\n\n"
         "It costs 279 EUR, and 249 EUR until Christmas."
     )
-    assert "another pass: shorter" in second["actions"][0]["description"]
+    assert "revised: shorter" in second["actions"][0]["description"]
     job.decide("reject", "--message", "add: Come and see it.")
     third = job.open_review()
     assert [(v["proposal"], v["left"], v["note"]) for v in third["versions"]] == [

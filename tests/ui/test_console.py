@@ -221,7 +221,7 @@ async def test_rebound_key_replaces_the_default(start_console: StartConsole) -> 
 
 
 @pytest.mark.parametrize(
-    ("keys", "why"), [({"nope": "y"}, "no command"), ({"approve": "e"}, "given to"), ({"approve": ""}, "names no key")]
+    ("keys", "why"), [({"nope": "y"}, "not a command"), ({"approve": "e"}, "given to"), ({"approve": ""}, "does not name a key")]
 )
 def test_invalid_key_settings_are_refused(keys: dict[str, str], why: str) -> None:
     with pytest.raises(BadHome, match=why):
@@ -240,7 +240,7 @@ async def test_every_command_has_a_description_and_is_in_the_help(start_console:
     assert all(command.id in shown and command.about in shown for command in COMMANDS)
     async with start_console("empty") as console:
         await console.press("question_mark")
-        assert "Let the call run as it is shown." in console.screen_text()
+        assert "Approve the call: it runs as shown." in console.screen_text()
 
 
 async def test_palette_lists_our_commands(start_console: StartConsole) -> None:
@@ -315,4 +315,4 @@ async def test_run_shows_its_launch_options(start_console: StartConsole) -> None
         await console.press("f2")
         assert "stops " not in console.screen_text()
         await console.press("j")
-        assert "stops before tools, publish and after every node · works 90 s at most" in console.screen_text()
+        assert "stops before tools, publish and after every node · time limit 90 s" in console.screen_text()

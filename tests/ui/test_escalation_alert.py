@@ -70,12 +70,12 @@ async def test_escalation_alerts_its_recipients_once(start_console: StartConsole
     async with start_console() as ann, second(ann) as bob:
         await ann.bob.reviews.escalate(ann.review_ids[MAIL], "", "somebody look")
         await ann.settle()
-        await ann.until_shown("review 1, to anybody by bob")
+        await ann.until_shown("escalated by bob, unassigned: ")
         await ann.bob.reviews.claim(ann.review_ids[MAIL])
         await ann.bob.reviews.release(ann.review_ids[MAIL])
         await ann.bob.reviews.escalate(ann.review_ids[SQL], "eve")
         await ann.settle()
-        assert ann.notifications().count("to anybody by bob") == 1 and "eve" not in ann.notifications() and bob.notifications() == ""
+        assert ann.notifications().count("by bob, unassigned") == 1 and "eve" not in ann.notifications() and bob.notifications() == ""
 
 
 async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(start_console: StartConsole, tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(star
         await ann.bob.reviews.escalate(ann.review_ids[SQL], "others")
         await ann.bob.reviews.escalate(ann.review_ids[MAIL], "leads")
         await ann.settle()
-        await ann.until_shown("review 1, to leads by bob")
+        await ann.until_shown("escalated by bob to leads: ")
         assert "to others" not in ann.notifications()

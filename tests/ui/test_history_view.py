@@ -111,7 +111,7 @@ async def test_history_on_a_small_screen_opens_a_decision_on_enter(start_console
     async with start_console("", size=(80, 24)) as console:
         await filled(console)
         await console.press("f3")
-        assert "History  11" in console.screen_text() and "changes" not in console.screen_text()
+        assert "History  11" in console.screen_text() and "Conversation" not in console.screen_text()
         await console.press("enter")
         assert "changes" in console.screen_text() and "History  11" not in console.screen_text()
         await console.press("escape", "j")

@@ -54,9 +54,9 @@ async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_co
         ]  # fmt: skip
         shown = console.screen_text()
         assert "Rules  5" in shown and "policy.toml  in the home" in shown
-        assert "1 auto · 3 m ago" in shown and "1 deny · 1 m ago" in shown and "never" in shown
+        assert "1 auto · 3 min ago" in shown and "1 deny · 1 min ago" in shown and "never" in shown
         assert "issue_* tagged eu mon-fri 09:00-17:00 UTC" in shown
-        assert "2 people to finance · within 1 h 30 m, e" in shown
+        assert "2 people to finance · within 1 h 30 min, e" in shown
 
 
 async def test_policy_view_explains_the_review_under_the_queue_cursor(start_console: StartConsole) -> None:
@@ -65,7 +65,7 @@ async def test_policy_view_explains_the_review_under_the_queue_cursor(start_cons
         await console.press("f5")
         assert f"Why issue_refund · review {refund}" in console.screen_text()
         walk = text(console, "#walk")
-        assert walk.startswith("⚖ asks: rule 'large refunds' says ask\n2 people to finance · within 1 h 30 m, else rejected\n")
+        assert walk.startswith("⚖ asks: rule 'large refunds' says ask\n2 people to finance · within 1 h 30 min, else rejected\n")
         assert "risk reversible · confidence 0.72 · treated as irreversible" in walk
         assert "· reading its tool issue_refund is not read_mail, search_mail or list_tables" in walk
         assert "· no mass changes its tool issue_refund is not execute; its agent support_desk is not sql_steward" in walk
@@ -98,10 +98,10 @@ async def test_policy_view_shows_every_entry_without_secrets(start_console: Star
         assert "when    lower(args.sql)" not in told[0] and 'when lower(args.sql) matches "delete from *" and not' in told[1]
         assert "to finance: ann, bob" in told[2] and "people 2 different people must approve" in told[2]
         assert "outcome by confidence: the thresholds decide" in told[3] and "never matched" in told[3]
-        assert "takeover confidence below 0.6" in told[5] and "takeover 1 time, last 1 m ago" in told[5]
+        assert "takeover confidence below 0.6" in told[5] and "takeover 1 time, last 1 min ago" in told[5]
         assert "10 % of automatic calls ask first; seed x" in told[7]
         assert "sql_* the graph's state, then the agent's own words" in told[10]
-        assert "step 2 leads: cleo, dora" in told[12] and "after 15 m without a claim" in told[12]
+        assert "step 2 leads: cleo, dora" in told[12] and "after 15 min without a claim" in told[12]
         assert "channels bell, desktop, command say-it, 1 URL" in told[13] and "quiet hours 22:00-07:00" in told[13]
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
@@ -182,7 +182,7 @@ async def test_policy_view_edit_key_opens_the_editor_and_checks_the_result(
         await console.press("f5")
         monkeypatch.setenv("EDITOR", "sed -i s/spot_check/spot_chek/")
         await console.press("e")
-        assert "1 error: everything asks until the policy is fixed" in console.notifications()
+        assert "1 error in the policy: everything asks until it is fixed" in console.notifications()
         assert "unknown key 'spot_chek'" in console.screen_text()
         monkeypatch.setenv("EDITOR", "sed -i s/spot_chek/spot_check/")
         await console.press("e")

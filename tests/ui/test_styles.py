@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual.css.model import Selector, SelectorType
 from textual.css.stylesheet import Stylesheet
 from textual.widget import Widget
 
@@ -14,7 +16,8 @@ from hitl_tui.ui.queue.view import QueueView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes.run_heads import add_heads
 
-SHEETS = sorted(Path(hitl_tui.ui.__file__).parent.rglob("*.tcss"))
+UI = Path(hitl_tui.ui.__file__).parent
+SHEETS = sorted(UI.rglob("*.tcss"))
 BATCH = 3
 """Place in the list of the review with several calls: its pane has every part that a pane can have."""
 OPENINGS: list[tuple[str, list[str], list[str]]] = [
@@ -26,16 +29,24 @@ OPENINGS: list[tuple[str, list[str], list[str]]] = [
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=[sheet.name for sheet in SHEETS])
-def test_every_rule_names_a_class_of_screen_or_widget(sheet: Path) -> None:
-    names = set(re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in SHEETS[0].parent.rglob("*.py")), re.MULTILINE))
+def test_every_selector_starts_with_a_class_of_its_own(sheet: Path) -> None:
+    """A loaded sheet applies to every screen: `app.tcss` may name any class, any other sheet those of its folder, and of dialogs."""
+    folder = UI if sheet.parent.name == "dialogs" else sheet.parent
+    names = set(re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in folder.rglob("*.py")), re.MULTILINE))
+    names |= {"Screen", "CommandPalette", "ToastRack", "Toast"} if sheet.parent == UI else set()
     css = Stylesheet(variables=dict.fromkeys(re.findall(r"\$([\w-]+)", sheet.read_text()), "#112233"))
     css.read(sheet)
-    for rule in css.rules:
-        for chosen in rule.selector_set:
-            types = {selector.name for selector in chosen.selectors if selector.type.name == "TYPE"}
-            assert types & (names | {"Screen", "CommandPalette"}) or "#too-small" in str(chosen), (
-                f"{sheet.name}: {rule.selectors} is not scoped"
-            )
+    rules = [rule for rule in css.rules if rule.styles.get_rules()]  # a block that only nests others styles nothing
+    unscoped = [rule.selectors for rule in rules for chosen in rule.selector_set if not _is_scoped(chosen.selectors, names)]
+    assert not unscoped, f"{sheet.name}: begin these selectors with the class of their screen or widget"
+
+
+def _is_scoped(selectors: Sequence[Selector], names: set[str]) -> bool:
+    """Whether the selectors start with one of the classes, or with the state of a screen and then one of them: `Screen.-low RunPane`."""
+    types = [selector.name for selector in selectors if selector.type is SelectorType.TYPE]
+    if selectors[0].type is not SelectorType.TYPE:
+        return False
+    return types[0] in names or (types[0] == "Screen" and types[1:2] != [] and types[1] in names)
 
 
 @pytest.mark.slow

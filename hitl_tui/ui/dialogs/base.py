@@ -79,5 +79,5 @@ class AnswerScreen(ReviewScreen[Answer]):
 
 def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
     """Keys and what they do, on one line."""
-    pieces = [piece for key, what in keys for piece in ((f"{key} ", "$text-accent"), (f"{what}   ", "$foreground 60%"))]
+    pieces = [piece for key, what in keys for piece in ((f"{key} ", "$text-accent"), (f"{what}  ", "$foreground 60%"))]
     return Content.assemble(*pieces)

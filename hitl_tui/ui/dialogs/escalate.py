@@ -58,7 +58,7 @@ class ToInput(Input):
         """The names that match the typed text."""
         return fitting(self._known.names, self._typed)[:SHOWN]
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         names = self.shown()
         if event.key in ("down", "up") and names:
             event.stop()
@@ -66,8 +66,6 @@ class ToInput(Input):
             self.place = (self.place + (1 if event.key == "down" else -1)) % len(names) if self.place >= 0 else 0
             self.value = names[self.place][0]
             self.cursor_position = len(self.value)
-        else:
-            await super()._on_key(event)
 
     def typed(self, value: str) -> None:
         """Handle another text, chosen or typed."""

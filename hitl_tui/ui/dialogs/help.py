@@ -9,7 +9,7 @@ from hitl_tui.ui.dialogs.text_page import PageScreen
 from hitl_tui.ui.text.lines import BLANK, Line, line
 
 KEYS = 16
-IDS = 18
+"""Cells of the column of keys."""
 
 
 class HelpScreen(PageScreen):
@@ -21,16 +21,16 @@ class HelpScreen(PageScreen):
 
 def help_lines(keymap: Mapping[str, str]) -> Iterator[Line]:
     """All commands by group."""
-    yield line('Change keys in config.toml by their id:  [keys]  approve = "y"', "muted")
+    yield line('Each line ends with its id, for config.toml:  [keys]  approve = "ctrl+y"', "muted")
     for heading, commands in grouped():
         yield BLANK
         yield line(heading, "title")
         for command in commands:
-            named = f"{command.id.ljust(IDS)}{command.about}"
-            drawn = line(named, "", all_keys(command.id, keymap), KEYS, "accent")
-            yield Line(drawn.text, "", ((0, IDS, "muted"),), drawn.lead, drawn.lead_style, KEYS)
+            drawn = line(f"{command.about}  {command.id}", "", all_keys(command.id, keymap), KEYS, "accent")
+            spans = ((len(drawn.text) - len(command.id), len(drawn.text), "muted"),)
+            yield Line(drawn.text, "", spans, drawn.lead, drawn.lead_style, KEYS)
     yield BLANK
     yield line("Elsewhere", "title")
-    yield line("".ljust(IDS) + "The command palette: every command by name, and the themes.", "", "ctrl+p", KEYS, "accent")
-    yield line("".ljust(IDS) + "In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
-    yield line("".ljust(IDS) + "In a dialog with a long text: submit it.", "", "ctrl+s", KEYS, "accent")
+    yield line("The command palette: every command by name, and the themes.", "", "ctrl+p", KEYS, "accent")
+    yield line("In a dialog: go back; what was typed is kept.", "", "esc", KEYS, "accent")
+    yield line("In a dialog with a long text: submit it.", "", "ctrl+s", KEYS, "accent")

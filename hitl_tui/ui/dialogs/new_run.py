@@ -26,8 +26,8 @@ from hitl_tui.ui.runtime.errors import STORE_ERRORS, reports_errors, sentence
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
-TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as JSON"), ("tab", "other panel"), ("esc", "back")]
-JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "other panel"), ("esc", "back")]
+TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as JSON"), ("tab", "switch"), ("esc", "back")]
+JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "switch"), ("esc", "back")]
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
 
 NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"

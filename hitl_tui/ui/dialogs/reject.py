@@ -22,15 +22,13 @@ class ReasonInput(Input):
         super().__init__(value, placeholder="the reason in your words, or a number", select_on_focus=False)
         self._presets = presets
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         place = int(event.key) - 1 if event.key.isdecimal() and len(event.key) == 1 else -1
         if 0 <= place < len(self._presets) and (not self.value or self.value in self._presets):
             event.stop()
             event.prevent_default()
             self.value = self._presets[place]
             self.cursor_position = len(self.value)
-        else:
-            await super()._on_key(event)
 
 
 class RejectScreen(AnswerScreen):

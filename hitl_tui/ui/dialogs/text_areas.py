@@ -23,7 +23,7 @@ class SendArea(TextArea):
     def __init__(self, text: str = "", id: str | None = None, placeholder: str = "") -> None:
         super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             event.stop()
             event.prevent_default()
@@ -32,8 +32,6 @@ class SendArea(TextArea):
             event.stop()
             event.prevent_default()
             self.insert("\n")
-        else:
-            await super()._on_key(event)
 
 
 class JsonArea(TextArea):

@@ -70,7 +70,7 @@ class HistoryPane(DetailPane):
         entry = self.entry
         self.draw_title()
         nobody = Viewer("", self._clock())  # so that no undo is offered here
-        facts = render.facts(entry.review, entry.context, nobody) if entry else Content("")
+        facts = render.facts(entry.review, entry.action, entry.context, nobody) if entry else Content("")
         self.query_one("#history-facts", Static).update(facts)
         self.text.show(entry_lines(entry, self._viewer) if entry else ())
         self.query_one("#history-tabs", TabBar).retitle(titles(entry))

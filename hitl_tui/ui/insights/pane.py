@@ -17,8 +17,8 @@ from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
 
-MARGIN = 3
-"""Cells beside the text: padding and scrollbar."""
+MARGIN = 4
+"""Cells beside the text: padding, and the scrollbar with a column beside it."""
 
 
 class InsightsPane(DetailPane):

@@ -282,8 +282,8 @@ class PolicyView(ListDetail[PolicyList, PolicyPane]):
         if policy is None:
             self.notify("the policy file is gone: everything asks", severity="warning", timeout=8, markup=False)
         elif errors:
-            text = f"{counted(errors, 'error')}: everything asks until the policy is fixed"
-            self.notify(text, title="policy", severity="error", timeout=8, markup=False)
+            text = f"{counted(errors, 'error')} in the policy: everything asks until it is fixed"
+            self.notify(text, severity="error", timeout=8, markup=False)
         else:
             self.notify(f"the policy is valid: {counted(len(policy.rules), 'rule')}", timeout=3, markup=False)
 

@@ -49,7 +49,7 @@ class ClaimController:
         return "claim" if holder is None else "release" if same_person(holder, viewer.reviewer) else "take the claim"
 
     async def claim(self) -> None:
-        """Claim it, or give it back; what somebody else has only with a reason. For workers of the asking group."""
+        """Claim or release the review; a claim of somebody else needs a reason. For workers of `DIALOG_GROUP`."""
         row, viewer = self._open()
         if row is None:
             return
@@ -67,7 +67,7 @@ class ClaimController:
         self._owner.post_message(RowsChanged())
 
     async def escalate(self) -> None:
-        """Put it before somebody; what was typed stays until it is stored. For workers of the asking group."""
+        """Escalate the review; what was typed is kept until it is stored. For workers of `DIALOG_GROUP`."""
         row, viewer = self._open()
         if row is not None and assignment.others(row, viewer.reviewer, viewer.now):
             self._tell(assignment.first_claim(row, viewer.now))
@@ -88,23 +88,23 @@ class ClaimController:
 
                 show_result(self._owner, check)
                 break
-            self._tell(f"escalated to {asked[0] or assignment.ANYBODY}")
+            self._tell(f"escalated{assignment.recipient(asked[0], viewer.reviewer)}")
             break
         self._owner.post_message(RowsChanged())
 
     async def _names(self, review: int) -> list[tuple[str, str]]:
-        """The policy's groups and then people, those who were here last first, each with what to say of them."""
+        """Name and description of the policy's groups, then of people, most recently active first."""
         policy = await self._inbox.policy.of_review(review)
         groups = dict(policy.groups) if policy else {}
         found = {name: ", ".join(people) for name, people in groups.items()}
         now = self._here.viewer.now
         for name, at in await self._inbox.reviews.recent_people():
             if not same_person(name, self._inbox.reviewer):
-                found.setdefault(name, f"here {age(now - at)} ago")
+                found.setdefault(name, f"last active {age(now - at)} ago")
         for group, people in groups.items():
             for person in people:
                 if not same_person(person, self._inbox.reviewer):
-                    found.setdefault(person, f"of {group}")
+                    found.setdefault(person, f"in {group}")
         return list(found.items())
 
     def _open(self) -> tuple[ReviewRow | None, Viewer]:

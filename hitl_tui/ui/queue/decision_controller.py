@@ -87,22 +87,22 @@ class DecisionController:
 
     def decide(self, kind: DecisionKind, outside: bool = False, again: bool = False) -> None:
         """Handle the key of a decision. `again`: send it back for revision."""
-        pane, what = self._pane, "another pass" if again else str(kind)
+        pane, what = self._pane, "revision" if again else str(kind)
         if self._owner.has_class("-empty"):
             return
         if not pane.loading and (not pane.display or not pane.size.width):
             self._view.enter()
             self.disarm()
-            self._ignore(kind, what, "read it first: the same key decides here")
+            self._ignore(kind, what, "read it first, then press the key again")
         elif pane.zoomed:
             pane.zoom()
             self.disarm()
-            self._ignore(kind, what, "see the arguments first: the same key decides here")
+            self._ignore(kind, what, "read the arguments first, then press the key again")
         elif not pane.review or not pane.action or not self._accepts_keys:
             self._ignore(kind, what, "ignored: the item had just changed")
         elif kind == DecisionKind.APPROVE and self._ignored and time.monotonic() < self._approve_at:
             self._approve_at = time.monotonic() + APPROVE_PAUSE_S
-            self._notify(f"{self._ignored} was not done; to approve instead, wait a second and press the key again")
+            self._notify(f"{self._ignored} was ignored; to approve instead, wait a second and press the key again")
         else:
             self._begin(pane.review, pane.action, kind, PromptOptions(outside, again, pane.versions))
 
@@ -134,7 +134,7 @@ class DecisionController:
         elif kind not in action.allowed:
             self._notify(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         elif options.again and not can_revise(review.row.kind, action):
-            self._notify("its graph takes no other pass: it does not read why it is rejected")
+            self._notify("cannot be sent back: its graph does not read the reason")
         elif kind == DecisionKind.APPROVE and (first := self._fatigue_guard.first(self._pane)):
             self._notify(first)
         else:
@@ -224,7 +224,7 @@ class DecisionController:
             self._notify("nothing of yours to take back here")
             return
         try:
-            with self._progress("taking the decision back …"):
+            with self._progress("undoing the decision …"):
                 await self._inbox.reviews.undo(review)
         except Refused as error:
             if not isinstance(error, Stale):

@@ -1,4 +1,4 @@
-"""What the queue says while nothing waits: what this is, the one key to press next, what goes on, and what went wrong."""
+"""The page of an empty queue: what the console is for, the next key to press, running runs, and problems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
 
 @dataclass(frozen=True, slots=True)
 class EmptyState:
-    """What is known beside the queue."""
+    """Agents, running runs and problems."""
 
     agents: Sequence[Agent] = ()
     runs: Sequence[Run] = ()

@@ -1,4 +1,4 @@
-"""Tells a reviewer who approves too fast, and makes them read irreversible calls to the end."""
+"""Notifies a reviewer who approves too fast, and makes them read irreversible calls to the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUIET_S = 600.0
 """Least time between two notices."""
 KEPT = 20
 """Approvals that the notice can speak of."""
-BECAUSE = "(you have been fast; it is irreversible)"
+BECAUSE = "(your last approvals were fast, and this call is irreversible)"
 
 
 class FatigueGuard:

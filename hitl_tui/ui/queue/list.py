@@ -16,7 +16,7 @@ from hitl_tui.ui.widgets.styled_lines import Piece
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
 WORTH = 6
-"""Cells below which a beginning of the summary says nothing."""
+"""Cells below which the beginning of the summary is left out."""
 
 
 class QueueList(VirtualList[ReviewRow]):
@@ -68,7 +68,7 @@ def _first(row: ReviewRow, width: int, when: Piece, style: str) -> Iterator[Piec
     arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
     time = AGE_CELLS if cell_len(when[0]) <= AGE_CELLS else cell_len(when[0]) + 2
     wanted = min(cell_len(one_line(row.title)) + len(mark), NAME_CELLS)
-    agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - 4))
+    agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - cell_len(arrow) - 2))
     name = width - cell_len(arrow) - agent - 1 - time - 1
     title = fit(row.title, name - len(mark)).rstrip() + mark
     yield arrow, "warning"

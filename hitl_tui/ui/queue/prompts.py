@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Reasons = Callable[[str, str], Awaitable[Sequence[str]]]
-"""Why people rejected calls of an agent's tool lately; read at once."""
+"""Reads the recent reasons for rejections of an agent's tool."""
 PRESETS = 9
 """As many reasons as there are number keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
-    """How a decision is asked for."""
+    """Options of a dialog that asks for a decision."""
 
     outside: bool = False
     """Open $EDITOR first."""
@@ -42,12 +42,12 @@ class PromptOptions:
 
 @dataclass
 class Drafts:
-    """What was typed and not sent, by review, slot and decision; in memory only."""
+    """Texts typed and not submitted, by review, slot and decision; in memory only."""
 
     texts: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
     def get(self, review: int, slot: int, what: str, otherwise: str = "") -> str:
-        """The draft, or something to begin with."""
+        """The draft, else the given text."""
         return self.texts.get((review, slot, what), otherwise)
 
     def keep(self, review: int, slot: int, what: str, text: str) -> None:
@@ -55,13 +55,13 @@ class Drafts:
         self.texts[review, slot, what] = text
 
     def forget(self, review: int) -> None:
-        """It is over for good."""
+        """Delete all drafts of a review."""
         for key in [key for key in self.texts if key[0] == review]:
             del self.texts[key]
 
 
 class Prompts:
-    """Where a view asks; every answer comes back as a value, never as a side effect."""
+    """Opens dialogs for a view and returns what the person entered."""
 
     def __init__(self, owner: Widget, settings: Settings, reasons: Reasons) -> None:
         self._owner = owner
@@ -76,12 +76,12 @@ class Prompts:
         return self._open[0] if self._open else None
 
     def tell(self, review: Review, viewer: Viewer) -> None:
-        """A review was read anew: an open dialog about it says when somebody else was faster."""
+        """Show in an open dialog if somebody else has decided its review."""
         if self._open and self._open[0] == review.row.id:
             self._open[1].tell("" if review.row.state == ReviewState.OPEN else render.outcome(review, viewer))
 
     async def ask(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
-        """The whole answer, or None when the person went back."""
+        """Ask for a decision; None if the person went back."""
         if options.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
             return await self._revise(review, action, kind, options)
         match kind:
@@ -95,22 +95,22 @@ class Prompts:
                 return await self._respond(review, action)
 
     def forget(self, review: int) -> None:
-        """Drafts of what is over are no longer wanted."""
+        """Delete the drafts of a decided review."""
         self._drafts.forget(review)
 
     def done(self, review: int, what: str) -> None:
-        """What was typed was stored."""
+        """Delete a draft that was stored."""
         self._drafts.texts.pop((review, 0, what), None)
 
     def show_difference(self, action: Action, final: Json) -> None:
-        """Proposal against decision, to read."""
+        """Show the difference between a proposal and its edit."""
         from hitl_tui.ui.dialogs.text_page import PageScreen
         from hitl_tui.ui.text.diff import difference_lines
 
         self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
 
     async def filter(self, now: str) -> str | None:
-        """Another filter, or None when the person went back."""
+        """Ask for a filter; None if the person went back."""
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
         return await ask(self._owner, FilterScreen("queue", now))
@@ -155,11 +155,11 @@ class Prompts:
 
         until = until_time(row.claimed_until or viewer.now, viewer.now)
         who = one_line(row.claimed_by or "", 40)
-        text = f"{who} has it {until}. You take it from {who}; the reason is recorded in its history."
+        text = f"Claimed by {who} {until}. If you take it, the reason is recorded in its history."
         return await self._about(row.id, 0, "claim", ReasonScreen(f"Claim {row.title}", text, draft=self._drafts.get(row.id, 0, "claim")))
 
     async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
-        """To whom it shall go and a note, or None when the person went back."""
+        """Recipient and note of an escalation; None if the person went back."""
         from hitl_tui.ui.dialogs.escalate import EscalateScreen
 
         return await self._about(row.id, 0, "escalate", EscalateScreen(row, names, self._drafts.get(row.id, 0, "escalate")))

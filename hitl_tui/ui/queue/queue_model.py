@@ -1,4 +1,4 @@
-"""Which reviews the queue lists: open ones that match the filter, and for a while those just decided."""
+"""The reviews that the queue lists: open ones that match the filter, and for a while those just decided."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 NEAR = 50
 """Items looked through on each side for the next one to decide."""
+FEW = (3, 5)
+"""The list is narrow from the first number of items down, and wide again from more than the second on: one more does not move it."""
 
 
 class QueueModel:
@@ -40,11 +42,11 @@ class QueueModel:
 
     @property
     def any(self) -> bool:
-        """Whether there is anything to show, or to say why there is not."""
+        """Whether the list is shown: it has items, or a filter that matches none."""
         return len(self._items.order) > 0 or bool(self.filter)
 
     async def load(self) -> None:
-        """Read all ids, once, or again for another filter."""
+        """Read all ids, at the start and for another filter."""
         ids = await self._inbox.reviews.open_ids()
         self._open, self.loaded = SortedIds(ids), True
         shown = await self._inbox.reviews.matching_ids(self.filter) if self.filter else array("q", ids)
@@ -55,14 +57,14 @@ class QueueModel:
         self.title()
 
     def apply(self, changed: Sequence[ReviewRow]) -> dict[int, ReviewRow]:
-        """Take in reviews that are new or changed; those that the list shows."""
+        """Add, update or remove reviews. Returns the changed ones that the list shows."""
         put: dict[int, ReviewRow] = {}
         fitting = self._fitting([row.id for row in changed if row.state == ReviewState.OPEN])
         for row in changed:
             if row.state == ReviewState.OPEN:
                 self._open.add(row.id)
                 self._decided_items.stay(row.id)
-                if row.id in fitting or row.id in self._items.order:  # what is shown stays where it is, and is told as it is
+                if row.id in fitting or row.id in self._items.order:  # what is listed stays in its place
                     put[row.id] = row
             else:
                 self._open.drop(row.id)
@@ -74,12 +76,12 @@ class QueueModel:
         return put
 
     def leave(self, ids: Sequence[int]) -> None:
-        """Let go of what was decided."""
+        """Remove decided items."""
         self._items.apply({}, ids)
         self.title()
 
     def decided(self, review: int) -> None:
-        """Nothing of it is left to decide."""
+        """Count a review as decided."""
         self._open.drop(review)
 
     def after(self, review: int) -> int | None:
@@ -90,17 +92,20 @@ class QueueModel:
         return next((order.at(at) for at in near if order.at(at) in self._open), None)
 
     def title(self) -> None:
-        """Say over the list how many there are."""
+        """Show the number of items above the list, and make room for the review if there are few."""
         count = f"{len(self._open):,}" if not self.filter else f"{len(self._items.order):,} of {len(self._open):,}"
         title = f"Waiting  {count}" if not self.filter else f"Waiting  {count}  /{one_line(self.filter, 20)}"
         self._items.border_title = title.replace("[", "\\[")
+        few, many = len(self._items.order) <= FEW[0], len(self._items.order) > FEW[1]
+        if few or many:
+            self._items.set_class(few, "-few")
 
     def _fitting(self, ids: Sequence[int]) -> Collection[int]:
         return self._inbox.reviews.filter(self.filter, ids) if self.filter and ids else ids
 
 
 LINGER_S = 2.0
-"""How long a decided item stays in the list at least."""
+"""Least time for which a decided item stays in the list."""
 
 
 class DecidedItems:
@@ -117,14 +122,14 @@ class DecidedItems:
         return iter(self._leaving)
 
     def put(self, rows: Iterable[ReviewRow]) -> None:
-        """These are over; of one that was over already the time runs on."""
+        """Keep decided rows for a while; the time of a known one continues."""
         now = self._clock()
         for row in rows:
             self._leaving.setdefault(row.id, time.monotonic() + max(LINGER_S, (row.effective_at or 0.0) - now))
         self._wait()
 
     def stay(self, review: int) -> None:
-        """It is open again."""
+        """Keep a review that is open again."""
         if self._leaving.pop(review, None):
             self._wait()
 

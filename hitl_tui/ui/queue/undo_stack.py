@@ -24,12 +24,12 @@ class UndoStack:
         self._until: dict[int, float] = {}
 
     def decided(self, review: int) -> None:
-        """A decision of it was stored here."""
+        """Remember a decision made in this console."""
         self._made.append(review)
         self._rows = {known: row for known, row in self._rows.items() if known in self._made and known != review}
 
     def dropped(self, review: int) -> None:
-        """Its newest decision was taken back, or can never be."""
+        """Forget the newest decision of a review: it was undone, or can no longer be."""
         if review in self._made:
             self._made.reverse()
             self._made.remove(review)
@@ -38,7 +38,7 @@ class UndoStack:
         self._rows.pop(review, None)
 
     def apply(self, row: ReviewRow) -> None:
-        """A review is new or changed."""
+        """Update a review's row."""
         if row.id in self._made:
             self._rows[row.id] = row
         self._until.pop(row.id, None)
@@ -46,9 +46,9 @@ class UndoStack:
             self._until[row.id] = row.effective_at or 0.0
 
     def first(self, cursor: int | None) -> int | None:
-        """The review to take a decision back of: the one under the cursor while its time runs, else the newest made here.
+        """The review whose decision `undo` takes back: the one under the cursor while its time runs, else the newest made here.
 
-        One whose time is over comes back too when nothing else is left: whoever asks is told why not.
+        If nothing else is left, one whose time is over: undoing it is refused with a reason.
         """
         now, late = self._clock(), False
         if cursor is not None and self._until.get(cursor, 0.0) > now:
@@ -63,7 +63,7 @@ class UndoStack:
         return self._made[-1] if self._made else None
 
     def label(self, cursor: int | None) -> str:
-        """What the key does now, with the seconds left; empty when it does nothing."""
+        """Label of the undo key with the seconds left; empty if there is nothing to undo."""
         review, now = self.first(cursor), self._clock()
         if review is None:
             return ""
@@ -73,7 +73,7 @@ class UndoStack:
         return "undo" if row and _partly(row) else ""
 
     def next_tick(self) -> float | None:
-        """Seconds until a countdown shows another number; None when none runs."""
+        """Seconds until a countdown changes; None without one."""
         now = self._clock()
         self._until = {review: until for review, until in self._until.items() if until > now}
         if not self._until:

@@ -39,7 +39,7 @@ AHEAD = 2
 
 
 class QueueView(ListDetail[QueueList, ReviewPane]):
-    """The queue. It decides nothing that was not on the screen."""
+    """The queue. It decides only on what was on the screen."""
 
     GROUPS = ("queue", "ratings", "pane")
     BINDINGS = group(*GROUPS)
@@ -76,12 +76,12 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     @property
     def focus_target(self) -> QueueList:
-        """What has the keys when the view is shown."""
+        """What takes the focus when the view is shown."""
         return self.items
 
     @property
     def detail_focus(self) -> TextView:
-        """What has the keys in the details."""
+        """What takes the focus in the details."""
         return self.pane.query_one("#arguments", TextView)
 
     @property
@@ -91,12 +91,12 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     @property
     def row(self) -> ReviewRow | None:
-        """What is known of the review under the cursor."""
+        """Row of the review under the cursor; None until it is read."""
         return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
 
     @property
     def viewer(self) -> Viewer:
-        """Who looks, now."""
+        """The reviewer, and the time now."""
         return self.pane.viewer
 
     @property
@@ -111,7 +111,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
 
     @property
     def selection(self) -> Selection:
-        """What is under the cursor, for views that tell about it."""
+        """The selected review and call, for views that explain them."""
         return Selection(self.items.cursor, self.pane.slot)
 
     # Rows coming in
@@ -130,7 +130,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self._read_empty_state()
 
     def apply(self, changed: Sequence[ReviewRow]) -> None:
-        """Take in reviews that are new or changed."""
+        """Show reviews that are new or changed."""
         if not self._queue.loaded:
             return
         for row in changed:
@@ -145,7 +145,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._show_if_any()
 
     async def _read_empty_state(self) -> None:
-        """Show what goes on while nothing waits."""
+        """Show agents and running runs while nothing waits."""
         if self.has_class("-empty"):
             now = await read_empty_state(self._inbox, self._workers)
             for page in self.query("#empty").results(TextView):
@@ -157,7 +157,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self._read_empty_state()
 
     async def follow(self) -> None:
-        """Read on in the trace of the run at hand, where there is room for it."""
+        """Show new events in the trace beside the review, if there is room for it."""
         trace = self.query_one(TracePane)
         if trace.display and trace.size.width and trace.run is not None:
             trace.rate(await self._inbox.feedback.of_run(trace.run), self.viewer)
@@ -172,14 +172,14 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self.follow()
 
     def _wait(self) -> None:
-        """Wake when a countdown shows another number; while none runs, not at all."""
+        """Set a timer for the next change of a countdown; none while none runs."""
         if self._counting:
             self._counting.stop()
         wait = self._undo_stack.next_tick()
         self._counting = None if wait is None else self.set_timer(wait, self._count_down)
 
     def _tick(self) -> None:
-        """Once a second: ages, deadlines and claims go on."""
+        """Redraw ages, deadlines and claims, once a second."""
         self.items.refresh()
         if self.has_class("-empty"):
             self._read_empty_state_again()
@@ -212,7 +212,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     # The review under the cursor
 
     def go_to(self, review: int) -> None:
-        """Put the cursor on a review and go into its details."""
+        """Put the cursor on a review."""
         self.items.select(review)
         self.screen.set_focus(self.items)
 
@@ -265,7 +265,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self.follow()
 
     def enter(self) -> None:
-        """Bring the details on the screen."""
+        """Show the details."""
         super().enter()
         self._tracker.at(self.items.cursor)
 
@@ -314,7 +314,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def action_reject(self) -> None:
         self._decisions.decide(DecisionKind.REJECT)
 
-    def action_another_pass(self) -> None:
+    def action_revise(self) -> None:
         self._decisions.decide(DecisionKind.REJECT, again=True)
 
     def action_respond(self) -> None:
@@ -331,14 +331,14 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         await self._decisions.undo()
 
     async def decision_undone(self, review: int) -> None:
-        """A decision was taken back: the review is open, and under the cursor again."""
+        """A decision was undone: select the review, which is open again."""
         self.apply(rows := await self._inbox.reviews.rows([review]))
-        self.items.apply({row.id: row for row in rows})  # whatever the filter says
+        self.items.apply({row.id: row for row in rows})  # even if the filter excludes it
         self.items.select(review, by_itself=True)
         self._reread(review)
 
     def review_decided(self, review: int, whole: bool) -> None:
-        """A decision was stored, or refused."""
+        """A decision was stored or refused. `whole`: nothing of the review is left to decide."""
         self._cache.forget(review)
         if not whole:
             self._reread(review)
@@ -346,13 +346,13 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self._advance(review)
 
     def awaiting_others(self, review: int) -> None:
-        """This person has said what they can; it waits for others, and stays open."""
+        """This person did their part: go to the next review; this one stays open."""
         self._cache.forget(review)
         if self.items.cursor == review:
             self._on_from(review)
 
     def _advance(self, from_id: int) -> None:
-        """It is decided: on to the next open item, else to the one before."""
+        """Go from a decided review to the next open one, else to the one before."""
         self._queue.decided(from_id)
         self._on_from(from_id)
 
@@ -373,7 +373,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if self.row and not self.has_class("-empty"):
             self._rating.choose_message(self.row.run)
 
-    # Whose it is
+    # Claims and escalations
 
     @work(group=DIALOG_GROUP)
     async def action_claim(self) -> None:
@@ -386,12 +386,12 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     # Words
 
     def urgent_hints(self) -> list[Hint]:
-        """The key that does something only for a moment."""
+        """The undo key, while it works."""
         label = self._undo_stack.label(self.items.cursor)
         return [("undo", label)] if label else []
 
     def hints(self) -> list[Hint]:
-        """The keys that do something now."""
+        """The keys that work now."""
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN:
@@ -403,9 +403,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             viewer = self.viewer
             if assignment.others(review.row, viewer.reviewer, viewer.now):
                 hints = [*claim, *hints, *taken, *escalated]
-            elif review.row.is_taken_over:  # by this person, who left it in between
+            elif review.row.is_taken_over:  # by this reviewer, who left the takeover screen
                 plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]
-                hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs say what these mean
+                hints = [("take_over", "back to it"), *plain, *escalated, *claim]  # their dialogs explain what these do
             else:
                 hints = [*hints, *taken, *escalated, *claim]
         if self.is_inside or self.items.cursor is not None:

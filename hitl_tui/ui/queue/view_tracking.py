@@ -24,7 +24,7 @@ LEAVE_S = 1.0
 
 
 class ViewTracker:
-    """Works only after no key was pressed for a moment, so that it delays none."""
+    """Starts work only after a pause in typing, so that it delays no key."""
 
     def __init__(self, owner: Widget, pane: ReviewPane, inbox: Inbox, cache: PrefetchCache) -> None:
         self._owner = owner
@@ -38,7 +38,7 @@ class ViewTracker:
         self._looked: Timer | None = None
 
     def at(self, review: int | None) -> None:
-        """This is under the cursor now, or it changed, or the pane came on the screen."""
+        """Track the review under the cursor; call it again when the review changes or the pane appears."""
         if review != self._review:
             self._leave()
             self._review = review
@@ -54,11 +54,11 @@ class ViewTracker:
             self._looked = self._owner.set_timer(LOOKED_S, self._look)
 
     def away(self) -> None:
-        """The pane went off the screen."""
+        """Stop tracking: the pane is hidden."""
         self.at(None)
 
     async def leave(self) -> None:
-        """The console ends: store the last look, if that can be done at once."""
+        """Store the last view when the console ends, if that takes no longer than `LEAVE_S`."""
         rest = self._rest()
         if rest is not None and self._review is not None:
             with contextlib.suppress(TimeoutError, *STORE_ERRORS):
@@ -74,7 +74,7 @@ class ViewTracker:
         self._counted = None
 
     def _rest(self) -> int | None:
-        """Milliseconds looked since that was last stored; None for what was only passed by."""
+        """Milliseconds viewed since the last store; None if it does not count as seen."""
         return None if self._counted is None else int((time.monotonic() - self._counted) * 1000)
 
     def _look(self) -> None:

@@ -27,9 +27,9 @@ from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 
 ANYBODY = "anybody"
-"""To whom a review was escalated that is for nobody by name."""
+"""Recipient in the store of an escalation that names nobody."""
 LAST = 0.1
-"""The share of its time in which a deadline is no longer calm."""
+"""Share of the time left from which a deadline is drawn as a warning."""
 NAME = 24
 NAMES = re.compile(", by [^;]*")
 PLURALS = {
@@ -42,7 +42,7 @@ PLURALS = {
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Something to say in few words, or in fewer where there is less room."""
+    """A text in forms of decreasing length, of which the first that fits is shown."""
 
     forms: tuple[str, ...]
     """The longest first."""
@@ -51,14 +51,14 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class ReviewActivity:
-    """What was said of a review that decides nothing yet."""
+    """Approvals, escalations and versions of an open review."""
 
     endorsements: Sequence[Endorsement] = ()
-    """By people of whom more than one is needed."""
+    """Decisions of an action that needs several people."""
     escalations: Sequence[Escalation] = ()
     """The oldest first."""
     versions: Sequence[Version] = ()
-    """What went to and fro before it, the oldest first."""
+    """Earlier versions, oldest first."""
 
 
 NO_ACTIVITY = ReviewActivity()
@@ -69,19 +69,24 @@ def others(row: ReviewRow, reviewer: str, now: float) -> bool:
     return row.state == ReviewState.OPEN and not same_person(row.claimant(now) or reviewer, reviewer)
 
 
+def recipient(to: str, reviewer: str) -> str:
+    """` to finance`, or `, unassigned` if an escalation names nobody: the end of a phrase."""
+    return f" to {labels.actor(to, reviewer)}" if to else ", unassigned"
+
+
 def first_claim(row: ReviewRow, now: float) -> str:
-    """What keeps others from acting on what somebody has, and how to go on."""
+    """Why a review that somebody else has claimed cannot be decided, and what to do."""
     who, until = one_line(row.claimed_by or "", NAME), until_time(row.claimed_until or now, now)
-    return f"{who} has it {until}: claim it first, and say why you take it"
+    return f"{who} has claimed it {until}; claim it first, with a reason"
 
 
 def mine(activity: ReviewActivity, reviewer: str) -> set[int]:
-    """The slots of which this person has said what they can."""
+    """Slots this person has decided already."""
     return {one.slot for one in activity.endorsements if same_person(one.actor, reviewer)}
 
 
 def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
-    """What is to say of an open review, the most important first; a deadline is said apart."""
+    """State of an open review, most important first; without its deadline."""
     said: list[Phrase] = []
     if row.decided:
         progress = one_line(row.progress.told(reviewer), 60)
@@ -90,7 +95,8 @@ def phrases(row: ReviewRow, reviewer: str, now: float) -> list[Phrase]:
         said.append(claim)
     if row.escalated:
         to = one_line(row.escalated, NAME)
-        said.append(Phrase((f"escalated to {to}", f"to {to}"), "warning"))
+        unassigned = row.escalated == ANYBODY
+        said.append(Phrase(("escalated, unassigned", "unassigned") if unassigned else (f"escalated to {to}", f"to {to}"), "warning"))
     elif row.recipient:
         said.append(Phrase((f"for {one_line(row.recipient, NAME)}",), "accent"))
     return said
@@ -109,7 +115,7 @@ def _claim(row: ReviewRow, reviewer: str, now: float) -> Phrase | None:
 
 
 def deadline(row: ReviewRow, now: float) -> tuple[str, str]:
-    """What happens when nobody decides, in how long, and its style; empty without a deadline."""
+    """What happens if nobody decides, when, and its style; empty without a deadline."""
     if row.deadline_at is None or row.state != ReviewState.OPEN:
         return "", ""
     seconds = row.deadline_at - now
@@ -132,7 +138,7 @@ def told(review: Review, action: Action, activity: ReviewActivity, reviewer: str
 
 
 def agreed(action: Action, activity: ReviewActivity, reviewer: str) -> str:
-    """How many of the people who are needed have said the same, and who."""
+    """How many of the required people decided the same, and who."""
     same: dict[str, list[Endorsement]] = {}
     for one in activity.endorsements:
         if one.slot == action.slot:

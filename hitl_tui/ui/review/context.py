@@ -21,6 +21,7 @@ from hitl_tui.model import (
     person_key,
 )
 from hitl_tui.sanitize import one_line
+from hitl_tui.ui.review import assignment
 from hitl_tui.ui.review.assignment import NO_ACTIVITY, ReviewActivity
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
@@ -33,7 +34,7 @@ VALUE = 120
 
 @dataclass(frozen=True, slots=True)
 class ReviewContext:
-    """As it was read when somebody looked."""
+    """Similar decisions, views, approvals, escalations and notices."""
 
     similar: Sequence[PastDecision] = ()
     """The newest first."""
@@ -42,11 +43,11 @@ class ReviewContext:
     views: Sequence[ReviewView] = ()
     activity: ReviewActivity = NO_ACTIVITY
     notifications: Sequence[Notification] = ()
-    """By which ways people were told of its escalations."""
+    """Notifications of its escalations."""
 
 
 def similar_title(review_context: ReviewContext | None) -> str:
-    """How many of the similar ones were approved as they were; of what can only be answered, how many there are."""
+    """Tab title with the share of similar actions approved unchanged, or their number if they can only be answered."""
     if review_context is None or not review_context.similar:
         return "Similar"
     if not any({DecisionKind.APPROVE, DecisionKind.REJECT} & set(past.allowed) for past in review_context.similar):
@@ -58,7 +59,7 @@ def similar_title(review_context: ReviewContext | None) -> str:
 def similar_lines(action: Action, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
     """What was decided by whom, and what was edited."""
     if not review_context.similar:
-        yield line(f"no {one_line(action.name, 40)} of this agent was decided before", "muted")
+        yield line(f"no earlier decision on {one_line(action.name, 40)} of this agent", "muted")
     for past in review_context.similar:
         glyph, word, style = labels.DECIDED[past.decision]
         who = labels.actor(past.actor, reviewer, past.actor_kind)
@@ -91,7 +92,7 @@ def people_title(row: ReviewRow | None, review_context: ReviewContext | None, re
 
 
 def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, now: float) -> Iterator[Line]:
-    """Escalations with their notes, who agreed, who has it, and who has seen it for how long."""
+    """Escalations with their notes, approvals so far, the claim, and who viewed it for how long."""
     for one in reversed(review_context.activity.escalations):
         yield from escalation_lines(one, reviewer, now)
         yield from _notification_lines([notification for notification in review_context.notifications if notification.escalation == one.id])
@@ -114,24 +115,24 @@ def people_lines(row: ReviewRow, review_context: ReviewContext, reviewer: str, n
 
 
 def escalation_lines(one: Escalation, reviewer: str, now: float) -> Iterator[Line]:
-    """Who escalated it to whom and why, in whose words, and whether anybody took it up."""
-    to = labels.actor(one.recipient, reviewer) if one.recipient else "anybody"
+    """Who escalated it to whom and why, the note, and whether somebody has claimed it."""
+    to = assignment.recipient(one.recipient, reviewer)
     why = f": {one.why}" if one.why and one.actor_kind is not ActorKind.PERSON else ""  # of a person it only says who
     yield line(
-        f"by {labels.actor(one.actor, reviewer, one.actor_kind)} to {to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning"
+        f"by {labels.actor(one.actor, reviewer, one.actor_kind)}{to} {at_time(one.at, now)}{why}", "", "↑ escalated", LEAD, "warning"
     )
     if one.note.strip():
         yield from paragraph(one.note.strip(), "strong", "", LEAD)
     if one.acknowledged_at is not None:
         who = labels.actor(one.acknowledged_by or "", reviewer)
-        yield line(f"taken up by {who} {at_time(one.acknowledged_at, now)}", "muted", "", LEAD)
+        yield line(f"claimed by {who} {at_time(one.acknowledged_at, now)}", "muted", "", LEAD)
     elif one.next_at is not None:
-        yield line(f"goes on to the next of the chain in {remaining(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
+        yield line(f"goes to the next step of the chain in {remaining(one.next_at - now)} unless somebody claims it", "muted", "", LEAD)
 
 
 def _notification_lines(notifications: Sequence[Notification]) -> Iterator[Line]:
-    """By which ways people were told of it, and what stands in the way."""
+    """Channels that notified people of it, and the problems of those that could not."""
     if sent := [notification.channel for notification in notifications if notification.state == "sent"]:
-        yield line(f"told by {', '.join(sent)}", "muted", "", LEAD)
+        yield line(f"notified by {', '.join(sent)}", "muted", "", LEAD)
     for told in filter(None, map(Notification.told, notifications)):
         yield from paragraph(told, "warning", "", LEAD)

@@ -19,7 +19,7 @@ def of(versions: Sequence[Version], action: Action | None) -> list[Version]:
 
 
 def titles(versions: Sequence[Version]) -> dict[str, str]:
-    """The tab and its title, which counts what is proposed now as well; none where nothing went to and fro."""
+    """The tab and its title, which counts what is proposed now as well; none without earlier versions."""
     return {TAB: f"{TAB} {len(versions) + 1}"} if versions else {}
 
 

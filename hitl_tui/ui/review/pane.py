@@ -90,7 +90,7 @@ class ReviewPane(DetailPane):
 
     @property
     def versions(self) -> list[Version]:
-        """What went to and fro before the action that is shown."""
+        """Earlier versions of the action that is shown."""
         return drafts.of(self._activity.versions, self.action)
 
     @property
@@ -163,7 +163,7 @@ class ReviewPane(DetailPane):
 
     def count_down(self) -> None:
         """Say anew how long it can be taken back, who has it, and when its time is over."""
-        facts = render.facts(self.review, self.surroundings, self.viewer) if self.review else Content("")
+        facts = render.facts(self.review, self.action, self.surroundings, self.viewer) if self.review and self.action else Content("")
         self.query_one("#facts", Static).update(facts, layout=False)
         line_, told = self.query_one("#hands", Static), self._hands()
         shown, line_.display = line_.display, bool(told)
@@ -277,7 +277,7 @@ class ReviewPane(DetailPane):
 
     def _rows(self, lines: Iterable[Line], limit: int) -> int:
         """How many rows the lines take, counted up to a limit."""
-        width = self.size.width - 3  # what padding and scrollbar leave
+        width = self.size.width - 4  # padding, and the scrollbar with the column beside it
         rows = (1 for one in lines for _ in row_starts(one.text, width - one.indent))
         return sum(islice(rows, limit))
 

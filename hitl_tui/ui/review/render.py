@@ -48,16 +48,17 @@ STATES = {
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-def facts(review: Review, context: Context, viewer: Viewer) -> Content:
-    """The first line of a review: where it is once it is decided, what kind of pause, and what is known about it."""
-    row = review.row
+def facts(review: Review, action: Action, context: Context, viewer: Viewer) -> Content:
+    """The first line of a review: its state once it is decided, the kind of pause, and risk and confidence of the action."""
+    row, confidence, risk = review.row, action.confidence.value, action.risk or review.row.risk
+    confidence = row.confidence if confidence is None else confidence
     parts: list[tuple[str, str]] = [(labels.KINDS[row.kind], "$foreground 60%")]
-    if row.risk:
-        parts.insert(0, (one_line(row.risk, 20), f"bold ${'error' if labels.risk_style(row.risk) == 'error' else 'warning'}"))
+    if risk:
+        parts.insert(0, (one_line(risk, 20), f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
     if row.route == Outcome.TAKEOVER and row.state == ReviewState.OPEN:
         parts.insert(0, ("take over", "bold $error"))
-    if row.confidence is not None:
-        parts.append((f"confidence {labels.gauge(row.confidence)}", "$text-warning" if row.confidence < 0.5 else "$foreground 60%"))
+    if confidence is not None:
+        parts.append((f"confidence {labels.gauge(confidence)}", "$text-warning" if confidence < 0.5 else "$foreground 60%"))
     if context.model:
         parts.append((one_line(context.model, 40), "$foreground 60%"))
     if row.state != ReviewState.OPEN:
@@ -95,7 +96,7 @@ def argument_lines(review: Review, action: Action, viewer: Viewer, activity: Rev
         yield line("no arguments", "muted")
     if action.choices:
         yield BLANK
-        yield line("answers it lists", "muted")
+        yield line("possible answers", "muted")
         for number, choice in enumerate(action.choices, 1):
             yield from value_lines(choice, f" {number}", 4, "accent")
 
@@ -124,7 +125,7 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
 
 
 def _endorsed(review: Review, action: Action, viewer: Viewer, activity: ReviewActivity) -> Iterator[Line]:
-    """What others said of it, one of whom is not enough; the next person sees exactly what they let happen."""
+    """Approvals so far of an action that needs several people, with exactly what they approved."""
     if action.slot in review.decisions or review.row.state != ReviewState.OPEN:
         return
     for one in activity.endorsements:
@@ -145,19 +146,17 @@ def _question(action: Action) -> Iterator[Line]:
         yield from value_lines(action.args)
     if isinstance(action.answer_schema, dict):
         yield BLANK
-        yield line("the answer must fit", "muted")
+        yield line("schema of the answer", "muted")
         yield from json_lines(action.answer_schema, "", 2)
 
 
 def _routed(action: Action) -> Iterator[Line]:
-    """Why policy sent it here, how sure the agent is, and who says so."""
+    """Why policy sent it here, and where its confidence comes from; the number is above."""
     if action.outcome:
         style = "error" if action.outcome is Outcome.TAKEOVER else "accent"
         yield from paragraph(action.routed(), "", "⚖", 2, style)
     if action.confidence.source:
-        yield from paragraph(action.confidence.told(), "muted", "", 2)
-    if action.risk:
-        yield from paragraph(f"risk: {one_line(action.risk, 40)}", labels.risk_style(action.risk), "", 2)
+        yield from paragraph(action.confidence.origin(), "muted", "", 2)
 
 
 def why_lines(action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
@@ -176,10 +175,10 @@ def why_lines(action: Action, context: Context, viewer: Viewer | None = None, ac
 
 def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:
     """Who put it before whom, and why; the tab has all of them."""
-    to = labels.actor(last.recipient, viewer.reviewer) if last.recipient else "anybody"
+    to = assignment.recipient(last.recipient, viewer.reviewer)
     repeats = last.actor_kind is ActorKind.PERSON or (context.error and context.error in last.why)  # who it was, or the error above
     why = f": {last.why}" if last.why and not repeats else ""
-    told = f"escalated by {labels.actor(last.actor, viewer.reviewer, last.actor_kind)} to {to} {at_time(last.at, viewer.now)}{why}"
+    told = f"escalated by {labels.actor(last.actor, viewer.reviewer, last.actor_kind)}{to} {at_time(last.at, viewer.now)}{why}"
     yield from paragraph(told, "", "↑", 2, "warning")
     if last.note.strip():
         yield from paragraph(last.note.strip(), "strong", "", 2)
@@ -248,7 +247,7 @@ def call_text(name: str, args: Json) -> str:
 def attempt_lines(context: Context) -> Iterator[Line]:
     """The calls that were made, and what came of each."""
     if not context.attempts:
-        yield line("nothing yet: this is the first thing it wants to do", "muted")
+        yield line("nothing yet: this is its first action", "muted")
     for attempt in context.attempts:
         style = "error" if attempt.failed else "success"
         yield line(call_text(attempt.name, attempt.args), "", "✗" if attempt.failed else "✓", 2, style)
@@ -259,7 +258,7 @@ def _graph(review: Review, context: Context) -> Iterator[Line]:
     here = " › ".join([*review.path, review.node])
     yield line(", ".join(context.before) or "start", "muted", "before", SPEAKER)
     yield line(f"▶ {here}", "accent", "here", SPEAKER)
-    yield line(", ".join(context.after) or "not known before it goes on", "muted", "after", SPEAKER)
+    yield line(", ".join(context.after) or "not known yet", "muted", "after", SPEAKER)
     yield BLANK
     yield line(review.thread, "", "thread", SPEAKER)
     yield line(review.interrupt, "", "interrupt", SPEAKER)
@@ -270,7 +269,7 @@ def decision_hints(review: Review, action: Action) -> list[tuple[str, str]]:
     plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
     if review.row.kind is PauseKind.DRAFT:
         drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),
-                   DecisionKind.REJECT: ("another_pass", "another pass")}  # fmt: skip
+                   DecisionKind.REJECT: ("revise", "send back")}  # fmt: skip
         return [hint for kind, hint in drafted.items() if kind in action.allowed]
     hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
-    return [*hints, *([("another_pass", "another pass")] if can_revise(review.row.kind, action) else [])]
+    return [*hints, *([("revise", "send back")] if can_revise(review.row.kind, action) else [])]

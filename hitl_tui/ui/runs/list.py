@@ -32,12 +32,12 @@ class RunsList(VirtualList[Run]):
         glyph, style = labels.RUNS[row.state]
         if part == 0:
             state = labels.run_state(row)
-            name = max(4, width - 3 - cell_len(state) - 2 - AGE_CELLS - 1)
+            name = max(4, width - 3 - cell_len(state) - 1 - AGE_CELLS - 1)
             yield " ", ""
             yield glyph, style
             yield f" {fit(f'r{row.id}  {row.agent}', name)} ", "strong"
             yield state, style
-            yield f"{age(self._clock() - row.created_at):>{AGE_CELLS + 1}} ", "muted"
+            yield f"{age(self._clock() - row.created_at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""
             yield fit(_about(row), width - 4), "error" if row.state == RunState.FAILED else "muted"

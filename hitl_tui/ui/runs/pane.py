@@ -149,7 +149,7 @@ def _outcome(run: Run) -> Iterator[Line]:
     if run.result is not None:
         yield from _result(run.result)
     elif not run.error:
-        yield line("it has not ended yet" if run.ended_at is None else "it left no result", "muted")
+        yield line("not finished yet" if run.ended_at is None else "no result", "muted")
 
 
 def _result(result: Json) -> Iterator[Line]:

@@ -132,7 +132,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
     @on(Opened)
     @reports_errors
     async def _go_in(self, message: Opened) -> None:
-        """Into the review that it waits for, else into its details."""
+        """Open the review that the run waits for, else its details."""
         message.prevent_default().stop()
         run = self.pane.run
         if run and run.state == RunState.WAITING and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews.of_run(run.id)):
@@ -173,8 +173,8 @@ class RunsView(ListDetail[RunsList, RunPane]):
         from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
         about = f"{one_line(run.agent)}: {one_line(run.title, 120)}"
-        question = f"End run r{run.id}? What it asked is no longer open; what it did stays done."
-        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="let it go on")):
+        question = f"Cancel run r{run.id}? Its open reviews are closed; what it did stays done."
+        if await ask(self, ConfirmScreen(f"Cancel run r{run.id}", question, about, yes="cancel the run", no="keep it")):
             await self._inbox.runs.cancel(run.id)
             show_result(self, self._inbox.runs.attention_check(run.id))
             self.post_message(RowsChanged())

@@ -32,13 +32,13 @@ def sentence(error: Exception) -> str:
 
 
 class RecentNotices:
-    """Remembers recent notices, to say each once."""
+    """Remembers recent notices, to show each once."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
 
     def again(self, text: str) -> bool:
-        """Whether it was said already; from now on it was."""
+        """Whether the text was shown within `QUIET_S`; remembers it."""
         now = time.monotonic()
         self._at = {old: at for old, at in self._at.items() if now - at < QUIET_S}
         known = text in self._at
@@ -50,12 +50,12 @@ _recent_notices = RecentNotices()
 
 
 def report(node: DOMNode, error: Exception) -> None:
-    """Say it on the screen; what a person did wrong each time, what the database does only once in a while."""
+    """Notify of an error: of a refused request each time, of the same database error once in `QUIET_S`."""
     text = visible(sentence(error))
     if isinstance(error, Refused):
         node.app.notify(text, severity="warning", markup=False)
     elif node.app.is_running and not _recent_notices.again(f"{id(node.app)} {text}"):
-        node.app.notify(text, title="not done", severity="error", timeout=8, markup=False)
+        node.app.notify(f"not done: {text}", severity="error", timeout=8, markup=False)
 
 
 def reports_errors(method: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:

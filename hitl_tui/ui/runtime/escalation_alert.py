@@ -23,7 +23,7 @@ LONGEST = 300
 
 
 class EscalationAlert:
-    """Knows what it has told."""
+    """Notifies this reviewer once of each escalation that concerns them."""
 
     def __init__(self, app: App[None], inbox: Inbox, clock: Callable[[], float]) -> None:
         self._app = app
@@ -66,9 +66,9 @@ class EscalationAlert:
 
         now = self._clock()
         notify = policy.notify if policy else Notify()
-        to = one_line(one.recipient or assignment.ANYBODY, 40)
+        to = assignment.recipient(one.recipient, self._inbox.reviewer)
         who = labels.actor(one.actor, self._inbox.reviewer, one.actor_kind)
-        self._app.notify(visible(f"{row.title}, review {row.id}, to {to} by {who}"), title="↑ escalated", timeout=8, markup=False)
+        self._app.notify(visible(f"↑ escalated by {who}{to}: {row.title}, review {row.id}"), timeout=8, markup=False)
         if notify.bell and end_of_quiet(notify, now) == now:
             text = text_of(notify.content, one, await self._inbox.reviews.get(row.id))
             write_to_terminal(self._app, f"\x1b]9;{text}\x07\x07")

@@ -32,7 +32,7 @@ async def open_takeover(
     reason: str | None = ""
     if holder:
         name = one_line(holder, 40)
-        question = f"{name} has it. You take it from {name}; the reason is recorded in its history."
+        question = f"{name} has it. If you take it over, the reason is recorded in its history."
         reason = await ask(app, ReasonScreen(f"Take over run r{run}", question))
     if reason is None:
         return

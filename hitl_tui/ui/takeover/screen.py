@@ -39,7 +39,7 @@ HAND_BACK_WAIT_S = 4.0
 """How long to wait for the result of a hand-back before the screen closes anyway."""
 HAND_BACK_POLL_S = 0.1
 LIST_HINTS = {
-    "hand_back": "hand back", "other_panel": "other panel", "back": "leave, keeps all", "discard": "discard", "next_tab": "next tab",
+    "hand_back": "hand back", "other_panel": "other panel", "back": "leave, kept", "discard": "discard", "next_tab": "next tab",
 }  # fmt: skip
 TYPING_HINTS = {"hand_back": "hand back", "back": "to the list", "outside": "$EDITOR", "other_panel": "other panel"}
 

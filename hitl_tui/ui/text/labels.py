@@ -26,7 +26,7 @@ KINDS = {
     PauseKind.TOOL_GATE: "tool call, stopped before its node",
     PauseKind.GATE: "gate: the graph stops here by design",
     PauseKind.AGENT_INBOX: "agent-inbox request",
-    PauseKind.MCP_ELICITATION: "question of an MCP server",
+    PauseKind.MCP_ELICITATION: "question from an MCP server",
     PauseKind.ESCALATION: "the agent asks for a person",
     PauseKind.DRAFT: "draft: revised until a version is accepted",
     PauseKind.FAILURE: "failed run",
@@ -40,7 +40,7 @@ DECIDED = {
 }
 """Decision → glyph, word, style."""
 SENT_BACK = ("↻", "sent back", "accent")
-"""The same for a rejection that asks for another pass."""
+"""The same for a rejection that sends a call back for revision."""
 RATINGS: dict[Rating, tuple[str, str, str]] = {1: ("▲", "thumbs up", "success"), -1: ("▼", "thumbs down", "error")}
 """Rating → glyph, words, style."""
 AGAIN = {
@@ -138,6 +138,6 @@ def options(asked: RunOptions) -> str:
     gates = (("before", asked.gates_before), ("after", asked.gates_after))
     stops = [f"{where} {'every node' if '*' in nodes else ', '.join(nodes)}" for where, nodes in gates if nodes]
     parts = [f"stops {' and '.join(stops)}"] if stops else []
-    parts += [f"works {asked.time_limit_s:g} s at most"] if asked.time_limit_s is not None else []
+    parts += [f"time limit {asked.time_limit_s:g} s"] if asked.time_limit_s is not None else []
     parts += [f"tags {', '.join(asked.tags)}"] if asked.tags else []
     return " · ".join(parts)

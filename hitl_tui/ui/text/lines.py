@@ -15,7 +15,8 @@ from hitl_tui.sanitize import one_line, visible_line
 if TYPE_CHECKING:
     from hitl_tui.model import Json
 
-AGE_CELLS = 5
+AGE_CELLS = 7
+"""Cells of an age with the gap before it: ` 59 min`."""
 NAME_CELLS = 20
 """Cells that the tool's name may have before the agent's name gives way to the time."""
 HIGHLIGHT_LIMIT = 4000

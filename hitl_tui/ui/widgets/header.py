@@ -55,11 +55,12 @@ class HeaderBar(StyledWidget):
     def _right(self, room: int) -> list[Piece]:
         """Worker, reviewer and time, as far as there is room; of a problem with a worker at least the beginning."""
         now = self.status
-        worker: list[Piece] = [("worker ", "muted"), (now.worker, now.worker_style)] if now.worker else []
-        reviewer, time = (f"{GAP}{now.reviewer}", "muted"), (f"{GAP}{now.time} ", "muted")
-        for more in ([reviewer, time], [reviewer], []):
-            if _cells([*worker, *more]) <= room:
-                return [*worker, *more]
+        worker: list[Piece] = [(now.worker, now.worker_style)] if now.worker else []
+        named: list[Piece] = [("worker ", "muted"), *worker] if worker else []
+        reviewer, time, end = (f"{GAP}{now.reviewer}", "muted"), (f"{GAP}{now.time}", "muted"), (" ", "")
+        for pieces in ([*named, reviewer, time, end], [*named, reviewer, end], [*worker, reviewer, end], [*worker, end]):
+            if _cells(pieces) <= room:
+                return pieces
         left = max(0, room - cell_len("worker ") - 1)
         return [("worker ", "muted"), (fit(now.worker, left), now.worker_style)] if now.worker_style == "error" and left else []
 

@@ -98,8 +98,9 @@ class TextView(ScrollSurface):
 
     @property
     def _room(self) -> int:
-        """Cells for the text; those of the scrollbar are kept free, for it comes when the text is already laid out."""
-        return max(0, self.outer_size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical) if self.size.width else 0
+        """Cells for the text. The scrollbar and a column beside it stay free: it appears when the text is already laid out."""
+        beside = self.styles.gutter.width + self.styles.scrollbar_size_vertical + 1
+        return max(0, self.outer_size.width - beside) if self.size.width else 0
 
     def _restart(self) -> None:
         self._width = self._room

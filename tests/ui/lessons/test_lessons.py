@@ -44,7 +44,7 @@ async def test_lesson_shows_its_evidence_and_can_be_accepted_or_dropped(start_co
         await taught_on(console)
         await console.press("g") if "send_email" in text(console, "#lesson-text") else await console.press("j")
         shown = text(console, "#lesson-text")
-        assert shown.startswith("◇ proposed from 4 decisions, 15 m ago\nNo agent reads it until somebody accepts it.")
+        assert shown.startswith("◇ proposed from 4 decisions, 15 min ago\nNo agent reads it until somebody accepts it.")
         assert "what the agent would read\n│ When you call send_email" in shown
         assert shown.count("✎ edited by you") == 4 and "- Re: invoice 4714\n+ Receipt for invoice 4714" in shown
         await console.press("enter", "escape", "a")

@@ -66,7 +66,7 @@ async def asked_again(console: ConsoleDriver) -> int:
 
 async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Open) -> None:
     async with at_work("writing_room", "write about the winter lamp") as console:
-        screen = await console.until_shown("winter-lamp", "another pass")
+        screen = await console.until_shown("winter-lamp", "send back")
         assert "# A lamp for the dark months" in screen and "like a sunset." in screen
         assert "Versions" not in screen
 
@@ -123,7 +123,7 @@ async def test_revision_note_is_kept_and_checked(start_console: StartConsole) ->
         assert (area(console, "#draft-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
-@pytest.mark.parametrize(("position", "why"), [(5, "takes no other pass"), (6, "reject is not allowed here")])
+@pytest.mark.parametrize(("position", "why"), [(5, "cannot be sent back"), (6, "reject is not allowed here")])
 async def test_revise_when_nobody_reads_the_note_is_refused(start_console: StartConsole, position: int, why: str) -> None:
     async with start_console() as console:
         await console.press("g", *["j"] * position)

@@ -29,7 +29,7 @@ async def test_failed_run_review_can_retry_or_leave_the_run(start_console: Start
     async with start_console() as ann:
         run, review = await failed(ann)
         screen = await ann.until_shown("failed run", ERROR, "tries it again, from its last checkpoint", "leaves it failed")
-        assert "escalated to anybody" in screen
+        assert "escalated, unassigned" in screen
         for dead in ("enter", "escape", "e", "m", "w"):
             await ann.press(dead)
         assert await ann.decisions_of(review) == []

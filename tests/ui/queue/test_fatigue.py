@@ -55,7 +55,7 @@ async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
         await console.press("a")
         assert (
             await console.decisions_of(long) == []
-            and "scroll to the end first (you have been fast; it is irreversible)" in console.notifications()
+            and "scroll to the end first (your last approvals were fast, and this call is irreversible)" in console.notifications()
         )
         await console.press("r")
         assert isinstance(console.app.screen, RejectScreen)  # everything else is as ever
@@ -67,7 +67,10 @@ async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
         monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 600.0)
         (short,) = await ask(console)
         await console.press("a")
-        assert await console.decisions_of(short) == [] and "more first (you have been fast; it is irreversible)" in console.notifications()
+        assert (
+            await console.decisions_of(short) == []
+            and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
+        )
         monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 0.1)
         await console.press("a")
         assert [row[1] for row in await console.decisions_of(short)] == ["approve"]
