@@ -152,7 +152,7 @@ async def test_undo_of_another_persons_decision_is_not_offered(start_console: St
 async def test_edit_when_undone_is_kept_in_the_editor(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         edited = '{"to": "x@example.com", "subject": "s", "body": "b"}'
-        await console.press("e")
+        await console.press("e", "ctrl+t")
         put(console, "#edit-text", edited)
         await console.press("ctrl+s", "u")
         await console.until_keys_accepted()

@@ -1,4 +1,7 @@
-"""Base classes of all dialogs: a centred frame with a body, an error line and key hints; escape goes back."""
+"""Base classes of all dialogs: a centred frame with a body, an error line and key hints.
+
+In every dialog ctrl+s submits, escape goes back and keeps what was typed, and ctrl+e opens the focused text in $EDITOR.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
-from hitl_tui.model import Answer
+from hitl_tui.errors import HitlError
+from hitl_tui.model import Action, Answer
 from hitl_tui.sanitize import one_line, visible
+from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
+from hitl_tui.ui.text.lines import table, value_lines
+from hitl_tui.ui.widgets.text_view import TextView
 
 T = TypeVar("T")
 
@@ -24,7 +31,11 @@ class DialogScreen(KeyQueueScreen[T | None]):
     """Returns a value, or None if the person went back."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", tooltip="Go back; what was typed is kept.", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", tooltip="Go back; what was typed is kept.", show=False),
+        Binding("ctrl+s", "submit", "submit", show=False, priority=True),
+        Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
+    ]
 
     def __init__(self, title: str, keys: Iterable[tuple[str, str]]) -> None:
         super().__init__()
@@ -55,6 +66,24 @@ class DialogScreen(KeyQueueScreen[T | None]):
     def action_back(self) -> None:
         self.dismiss(None)
 
+    async def action_submit(self) -> None:
+        """Do what the dialog asks for; nothing where it only shows something."""
+
+    async def action_outside(self) -> None:
+        """Open the focused text in $EDITOR; of a field of one line, what comes back becomes one line."""
+        focused = self.focused
+        try:
+            if isinstance(focused, TextArea):
+                text = edit_outside(self.app, focused.text, file_name(focused.id or "text", focused.text))
+                focused.replace(text, (0, 0), focused.document.end)
+            elif isinstance(focused, Input):
+                text = edit_outside(self.app, focused.value, file_name(focused.id or "text", focused.value))
+                focused.value = " ".join(text.split("\n"))
+            else:
+                self.complain("there is no text here to open in $EDITOR")
+        except HitlError as error:
+            self.complain(str(error))
+
 
 class ReviewScreen(DialogScreen[T]):
     """Asks about a review, and shows when somebody else has decided it meanwhile."""
@@ -75,6 +104,16 @@ class ReviewScreen(DialogScreen[T]):
 
 class AnswerScreen(ReviewScreen[Answer]):
     """Asks for the decision on one action of a review."""
+
+
+def question(action: Action) -> TextView:
+    """What a review asks, to be seen above the answer; longer ones are scrolled."""
+    view = TextView(id="question")
+    args = action.args
+    if isinstance(args, dict) and len(args) == 1 and isinstance(only := next(iter(args.values())), str):
+        args = only
+    view.show(table(args.items()) if isinstance(args, dict) else value_lines(args))
+    return view
 
 
 def key_hints(keys: Iterable[tuple[str, str]]) -> Content:

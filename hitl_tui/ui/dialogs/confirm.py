@@ -30,3 +30,6 @@ class ConfirmScreen(DialogScreen[bool]):
 
     def action_yes(self) -> None:
         self.dismiss(True)
+
+    async def action_submit(self) -> None:
+        self.action_yes()

@@ -112,12 +112,15 @@ class EscalateScreen(ReviewScreen[tuple[str, str]]):
             self._list()
         self.draft = f"{to.value}\n{note.value}"
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
         note = self.query_one("#note", Input)
         if event.input is note:
-            self.dismiss((self.query_one(ToInput).value.strip(), note.value.strip()))
+            await self.action_submit()
         else:
             self.set_focus(note)
+
+    async def action_submit(self) -> None:
+        self.dismiss((self.query_one(ToInput).value.strip(), self.query_one("#note", Input).value.strip()))
 
     def _list(self, any_known: bool = True) -> None:
         to = self.query_one(ToInput)

@@ -42,9 +42,13 @@ class FilterScreen(DialogScreen[str]):
         elif self._fits(event.value):
             self._tried(event.value.strip())
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if self._fits(event.value):
-            self.dismiss(event.value.strip())
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        await self.action_submit()
+
+    async def action_submit(self) -> None:
+        text = self.query_one(Input).value
+        if self._fits(text):
+            self.dismiss(text.strip())
 
     def _fits(self, text: str) -> bool:
         try:

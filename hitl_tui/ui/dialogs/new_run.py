@@ -42,7 +42,6 @@ class NewRunScreen(DialogScreen[int]):
     """Returns the id of the new run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "start", show=False, priority=True),
         Binding("ctrl+t", "mode", "text or JSON", show=False, priority=True),
     ]
 
@@ -122,7 +121,7 @@ class NewRunScreen(DialogScreen[int]):
             self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
-        await self.action_start()
+        await self.action_submit()
 
     def action_mode(self) -> None:
         if self._agent and not self._agent.error and self._agent.takes_text:
@@ -130,7 +129,7 @@ class NewRunScreen(DialogScreen[int]):
             self._show(self._agent)
             self._field().focus()
 
-    async def action_start(self) -> None:
+    async def action_submit(self) -> None:
         agent = self._agent
         if agent is None:
             self.complain(NO_AGENT)

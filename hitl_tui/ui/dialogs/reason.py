@@ -31,8 +31,12 @@ class ReasonScreen(ReviewScreen[str]):
     def on_input_changed(self, event: Input.Changed) -> None:
         self.draft = event.value
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.value.strip():
-            self.dismiss(event.value.strip())
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        await self.action_submit()
+
+    async def action_submit(self) -> None:
+        reason = self.query_one(Input).value.strip()
+        if reason:
+            self.dismiss(reason)
         else:
             self.complain("a reason is required")

@@ -4,61 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from textual import events
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static, TextArea
 
 from hitl_tui.model import Action, Answer, DecisionKind
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.dialogs.base import AnswerScreen
+from hitl_tui.ui.dialogs.base import AnswerScreen, question
+from hitl_tui.ui.dialogs.text_areas import SendArea
 from hitl_tui.ui.text import labels
 
 
-class ReasonInput(Input):
-    """A digit picks a preset as long as nothing else is typed."""
-
-    def __init__(self, value: str, presets: Sequence[str]) -> None:
-        super().__init__(value, placeholder="the reason in your words, or a number", select_on_focus=False)
-        self._presets = presets
-
-    def on_key(self, event: events.Key) -> None:
-        place = int(event.key) - 1 if event.key.isdecimal() and len(event.key) == 1 else -1
-        if 0 <= place < len(self._presets) and (not self.value or self.value in self._presets):
-            event.stop()
-            event.prevent_default()
-            self.value = self._presets[place]
-            self.cursor_position = len(self.value)
-
-
 class RejectScreen(AnswerScreen):
-    """Returns the rejection."""
+    """Returns the rejection. A number alone stands for the preset with that number; all other text is the reason as it is."""
 
     def __init__(self, action: Action, presets: Sequence[str], draft: str) -> None:
-        keys = [("1-9", "pick a reason"), ("enter", "reject"), ("esc", "back")]
+        keys = [("1-9 enter", "a reason below"), ("enter", "reject"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR"), ("esc", "back")]
         super().__init__(f"Reject {action.name}", keys if presets else keys[1:])
         self._action = action
         self._presets = presets
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
-        means = labels.meaning(self._action, DecisionKind.REJECT)
-        says = (
-            f"It {one_line(means)}."
-            if means
-            else f"{one_line(self._action.name, 60)} does not run; the agent reads the reason and goes on."
-        )
-        yield Static(Content(says), classes="label")
-        rows = [Content.assemble((f" {n}  ", "$text-accent"), visible(reason)) for n, reason in enumerate(self._presets, 1)]
-        if rows:
-            yield Static(Content("\n").join(rows), classes="label")
-        yield ReasonInput(self.draft, self._presets)
+        yield question(self._action)
+        yield SendArea(self.draft, id="reason", placeholder="the reason in your words, or a number" if self._presets else "the reason")
+        yield Static(id="presets")
+        yield Static(id="effect")
 
     def field(self) -> Widget | None:
-        return self.query_one(ReasonInput)
+        return self.query_one(SendArea)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.draft = event.value
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._show()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(Answer(DecisionKind.REJECT, message=event.value.strip() or None))
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self._show()
+
+    async def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        await self.action_submit()
+
+    async def action_submit(self) -> None:
+        self.dismiss(Answer(DecisionKind.REJECT, message=self._reason() or None))
+
+    def _reason(self) -> str:
+        """The preset that was chosen by its number, else the text."""
+        typed = self.query_one(SendArea).text.strip()
+        place = self._preset()
+        return typed if place is None else self._presets[place]
+
+    def _preset(self) -> int | None:
+        typed = self.query_one(SendArea).text.strip()
+        place = int(typed) - 1 if len(typed) == 1 and typed.isdecimal() else -1
+        return place if 0 <= place < len(self._presets) else None
+
+    def _show(self) -> None:
+        """Show the presets, the chosen one marked, and what enter does."""
+        self.draft = self.query_one(SendArea).text
+        chosen = self._preset()
+        rows = [
+            Content.assemble(
+                (f"{'▌' if n == chosen else ' '}{n + 1}  ", "$text-accent"), (visible(one_line(text)), "bold" if n == chosen else "")
+            )
+            for n, text in enumerate(self._presets)
+        ]
+        self.query_one("#presets", Static).update(Content("\n").join(rows))
+        means = labels.meaning(self._action, DecisionKind.REJECT)
+        reads = f"reads: {one_line(self._reason(), 100)}" if self._reason() else "is told that it was rejected, with no reason"
+        says = f"It {one_line(means)}." if means else f"{one_line(self._action.name, 60)} does not run; the agent {reads}"
+        self.query_one("#effect", Static).update(Content.styled(visible(says), "$foreground 60%"))

@@ -14,17 +14,18 @@ from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.dialogs.base import AnswerScreen
+from hitl_tui.ui.dialogs.base import AnswerScreen, question
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
-from hitl_tui.ui.dialogs.schema_form import Form, FormChanged, is_form
-from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, escaped
+from hitl_tui.ui.dialogs.fields import ABSENT, fields_of, filled_in, is_form
+from hitl_tui.ui.dialogs.form import Form, FormChanged
+from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.text import labels
 
 SENDS = {
     "choices": [("1-9", "pick"), ("enter", "answer")],
-    "form": [("tab", "next field"), ("ctrl+s", "answer")],
-    "text": [("enter", "answer"), ("ctrl+j", "new line")],
-    "json": [("ctrl+s", "answer")],
+    "form": [("ctrl+s", "answer"), ("tab", "next"), ("ctrl+e", "$EDITOR")],
+    "text": [("enter", "answer"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
+    "json": [("ctrl+s", "answer"), ("ctrl+e", "$EDITOR")],
 }
 
 
@@ -32,7 +33,6 @@ class RespondScreen(AnswerScreen):
     """Returns the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "send", "answer", show=False, priority=True),
         Binding("ctrl+t", "mode", "other form", show=False, priority=True),
     ]
 
@@ -42,23 +42,26 @@ class RespondScreen(AnswerScreen):
         self._action = action
         self._kept: dict[str, Json] = canonical_json.loads(draft) if draft else {}
         self._modes = self._possible_modes()
+        self._fields = fields_of(action.answer_schema, ABSENT) if "form" in self._modes else ()
         kept = self._kept.get("mode")
         self._mode = kept if kept in self._modes else self._modes[0]
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
+        yield question(self._action)
         yield Static(Content(self._explanation()), classes="label")
         if "choices" in self._modes:
             yield ChoiceList(self._action.choices, id="choices")
         if "form" in self._modes:
-            yield Form(self._action.answer_schema, self._kept.get("form", {}), id="form")
+            blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
+            yield Form(self._fields, self._kept.get("form", blank), id="form")
         yield SendArea(self._kept.get("text", ""), id="text", placeholder="your answer; enter sends it")
         if "json" in self._modes:
             yield JsonArea(self._kept.get("json", ""), id="json")
 
     def field(self) -> Widget | None:
         chosen = self.query_one(f"#{self._mode}")
-        return self.query_one("#field-0") if self._mode == "form" else chosen
+        return self.query_one(Form).editor(0) if self._mode == "form" else chosen
 
     def on_mount(self) -> None:
         self._show_mode()
@@ -69,19 +72,19 @@ class RespondScreen(AnswerScreen):
     def on_form_changed(self, message: FormChanged) -> None:
         self._check()
 
-    def on_send_area_sent(self, message: SendArea.Sent) -> None:
-        self.action_send()
+    async def on_send_area_sent(self, message: SendArea.Sent) -> None:
+        await self.action_submit()
 
-    def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
+    async def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
         self._check()
         if message.sent:
-            self.action_send()
+            await self.action_submit()
 
     def action_mode(self) -> None:
         self._mode = self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]
         self._show_mode()
 
-    def action_send(self) -> None:
+    async def action_submit(self) -> None:
         answer = self._check(sending=True)
         if answer is not None:
             self.dismiss(answer)
@@ -130,7 +133,7 @@ class RespondScreen(AnswerScreen):
                 picked = self.query_one("#choices", ChoiceList).picked
                 return None if picked is None else _as_answer(self._action.choices[picked])
             case "form":
-                return Answer(DecisionKind.RESPOND, args=self.query_one("#form", Form).value())
+                return Answer(DecisionKind.RESPOND, args=filled_in(self._fields, self.query_one(Form).texts, ABSENT))
             case "json":
                 return Answer(DecisionKind.RESPOND, args=canonical_json.loads(self.query_one("#json", JsonArea).text, "this"))
             case _:
@@ -142,18 +145,17 @@ class RespondScreen(AnswerScreen):
     def _blank(self) -> bool:
         match self._mode:
             case "form":
-                return not any(self.query_one("#form", Form).raw().values())
+                return not any(self.query_one(Form).texts)
             case "text" | "json":
                 return not self.query_one(f"#{self._mode}", TextArea).text
         return False
 
     def _keep(self) -> None:
-        kept: dict[str, Json] = {"mode": self._mode, "text": escaped(self.query_one("#text", SendArea).text)}
-        kept["text"] = self.query_one("#text", SendArea).text
+        kept: dict[str, Json] = {"mode": self._mode, "text": self.query_one("#text", SendArea).text}
         if "json" in self._modes:
             kept["json"] = self.query_one("#json", JsonArea).text
         if "form" in self._modes:
-            kept["form"] = self.query_one("#form", Form).raw()
+            kept["form"] = list(self.query_one(Form).texts)
         self.draft = canonical_json.dumps(kept)
 
 

@@ -1,4 +1,4 @@
-"""Text areas of dialogs: plain text that enter submits, and JSON without invisible characters."""
+"""Text areas of dialogs: text that enter submits, text of any length, and JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
-from hitl_tui.sanitize import INVISIBLE
-
 
 class SendArea(TextArea):
-    """Plain text: enter submits, ctrl+j breaks the line."""
+    """Plain text: enter submits, ctrl+j breaks the line, and pasted lines stay lines."""
 
     @dataclass
     class Sent(Message):
@@ -22,6 +20,7 @@ class SendArea(TextArea):
 
     def __init__(self, text: str = "", id: str | None = None, placeholder: str = "") -> None:
         super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
+        self.move_cursor(self.document.end)
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
@@ -34,23 +33,17 @@ class SendArea(TextArea):
             self.insert("\n")
 
 
+class TextBox(TextArea):
+    """Plain text of any length: enter breaks the line, tab moves the focus on."""
+
+    def __init__(self, text: str, id: str, placeholder: str = "") -> None:
+        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
+
+
 class JsonArea(TextArea):
-    """JSON: enter breaks the line."""
+    """JSON: enter breaks the line, tab moves the focus on."""
 
-    def __init__(self, text: str = "", id: str | None = None) -> None:
-        super().__init__(text, id=id, tab_behavior="focus", show_line_numbers=True, highlight_cursor_line=False)
-
-
-def escaped(json_text: str) -> str:
-    """The same JSON with invisible characters escaped, so that an editor shows them."""
-    return INVISIBLE.sub(lambda match: _escape(match[0]), json_text)
-
-
-def _escape(character: str) -> str:
-    point = ord(character)
-    if point in (0x0A, 0x09):
-        return character
-    if point < 0x10000:
-        return f"\\u{point:04x}"
-    point -= 0x10000
-    return f"\\u{0xD800 + (point >> 10):04x}\\u{0xDC00 + (point & 0x3FF):04x}"
+    def __init__(self, text: str = "", id: str | None = None, line_numbers: bool = True, placeholder: str = "") -> None:
+        super().__init__(
+            text, id=id, tab_behavior="focus", show_line_numbers=line_numbers, highlight_cursor_line=False, placeholder=placeholder
+        )

@@ -32,7 +32,10 @@ class CommentScreen(DialogScreen[tuple[str, str]]):
     def on_input_changed(self, event: Input.Changed) -> None:
         self.draft = f"{self._typed('tags')}\n{self._typed('comment')}"
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        await self.action_submit()
+
+    async def action_submit(self) -> None:
         self.dismiss((self._typed("comment"), self._typed("tags")))
 
     def _typed(self, name: str) -> str:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from hitl_tui.errors import HitlError
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import DialogScreen
-from hitl_tui.ui.runtime.external_editor import edit_outside
 
 
 class LessonScreen(DialogScreen[str]):
     """Returns the new text, never an empty one."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "send", "save", show=False, priority=True),
-        Binding("ctrl+e", "outside", "$EDITOR", show=False, priority=True),
-    ]
 
     def __init__(self, lesson: Lesson, draft: str) -> None:
         super().__init__(f"Edit lesson {lesson.id}", [("ctrl+s", "save"), ("ctrl+e", "$EDITOR"), ("esc", "back, keeps the text")])
@@ -42,15 +33,9 @@ class LessonScreen(DialogScreen[str]):
         self.draft = event.text_area.text
         self.complain("")
 
-    def action_send(self) -> None:
+    async def action_submit(self) -> None:
         self.draft = self.query_one(TextArea).text
         if self.draft.strip():
             self.dismiss(self.draft)
         else:
             self.complain("the text is empty; to remove a lesson, go back and drop it")
-
-    def action_outside(self) -> None:
-        try:
-            self.query_one(TextArea).text = edit_outside(self.app, self.query_one(TextArea).text, "lesson.txt")
-        except HitlError as error:
-            self.complain(str(error))

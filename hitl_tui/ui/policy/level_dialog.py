@@ -31,8 +31,18 @@ class LevelScreen(DialogScreen[Level]):
         return self.query_one(ChoiceList)
 
     def on_choice_list_picked(self, message: ChoiceList.Picked) -> None:
-        level = LEVELS[message.place]
+        self._choose(message.place, message.sent)
+
+    async def action_submit(self) -> None:
+        picked = self.query_one(ChoiceList).picked
+        if picked is None:
+            self.complain("pick a level first")
+        else:
+            self._choose(picked, sent=True)
+
+    def _choose(self, place: int, sent: bool) -> None:
+        level = LEVELS[place]
         is_current = level is self._tool.level
         self.complain(f"already at {level}" if is_current else "")
-        if message.sent and not is_current:
+        if sent and not is_current:
             self.dismiss(level)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.widget import Widget
 
-from hitl_tui import canonical_json
 from hitl_tui.formatting import until_time
-from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Review, ReviewRow, ReviewState, Version
+from hitl_tui.model import Action, Answer, DecisionKind, Json, Review, ReviewRow, ReviewState, Version
 from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.review import render
@@ -82,15 +81,15 @@ class Prompts:
 
     async def ask(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
         """Ask for a decision; None if the person went back."""
-        if options.again or (kind is DecisionKind.EDIT and review.row.kind is PauseKind.DRAFT):
-            return await self._revise(review, action, kind, options)
+        if options.again:
+            return await self._edit(review, action, kind, options)
         match kind:
             case DecisionKind.APPROVE:
                 return Answer(DecisionKind.APPROVE)
             case DecisionKind.REJECT:
                 return await self._reject(review, action)
             case DecisionKind.EDIT:
-                return await self._edit(review, action, options.outside)
+                return await self._edit(review, action, kind, options)
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
@@ -124,23 +123,12 @@ class Prompts:
         screen = RejectScreen(action, presets[:PRESETS], self._drafts.get(review.row.id, action.slot, "reject"))
         return await self._answer(review, action, "reject", screen)
 
-    async def _edit(self, review: Review, action: Action, outside: bool) -> Answer | None:
+    async def _edit(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
         from hitl_tui.ui.dialogs.edit import EditScreen
-        from hitl_tui.ui.runtime.external_editor import edit_outside
 
-        text = self._drafts.get(review.row.id, action.slot, "edit", canonical_json.dumps(action.args, indent=2))
-        if outside:
-            text = edit_outside(self._owner.app, text)
-            self._drafts.keep(review.row.id, action.slot, "edit", text)
-        screen = EditScreen(review.row.kind, action, text)
-        return await self._answer(review, action, "edit", screen)
-
-    async def _revise(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:
-        from hitl_tui.ui.dialogs.revise import DraftScreen
-
-        what = "pass" if kind is DecisionKind.REJECT else "accept"
+        what = "edit" if kind is DecisionKind.EDIT else "revise"
         draft = self._drafts.get(review.row.id, action.slot, what)
-        screen = DraftScreen(review.row.kind, action, kind, draft, options.versions, options.outside)
+        screen = EditScreen(review.row.kind, action, draft, kind, options.versions, options.outside)
         return await self._answer(review, action, what, screen)
 
     async def _respond(self, review: Review, action: Action) -> Answer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -11,6 +12,20 @@ from pathlib import Path
 from textual.app import App
 
 from hitl_tui.errors import Refused
+
+SUFFIXES = {
+    ".sql": {"sql"},
+    ".sh": {"command", "cmd", "script", "shell", "bash", "sh"},
+    ".py": {"code", "python"},
+    ".html": {"html"},
+    ".yaml": {"yaml", "yml"},
+    ".diff": {"diff", "patch"},
+}
+"""Suffix of a file by the words in the name of what it holds."""
+SQL = re.compile(
+    r"\s*(select\b.+\bfrom|insert\s+into|update\s+\S+\s+set|delete\s+from|with\s+\w+\s+as|(create|alter|drop)\s+(table|view|index))\b",
+    re.I | re.S,
+)
 
 
 def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> str:
@@ -28,6 +43,19 @@ def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> s
             return path.read_text("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"what the editor left cannot be read: {error}", "the arguments are as they were") from None
+
+
+def file_name(name: str, text: str, is_json: bool = False) -> str:
+    """A file name for a text, with the suffix of the language it is probably written in: Markdown if nothing says otherwise."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    suffix = next((suffix for suffix, known in SUFFIXES.items() if words & known), ".md")
+    if is_json:
+        suffix = ".json"
+    elif text.startswith("#!"):
+        suffix = ".py" if "python" in text.partition("\n")[0] else ".sh"
+    elif SQL.match(text):
+        suffix = ".sql"
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)[:40].strip('_') or 'text'}{suffix}"
 
 
 def edit_file(app: App[object], path: Path) -> None:

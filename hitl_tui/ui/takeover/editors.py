@@ -12,15 +12,15 @@ from textual.widgets import Static, TextArea
 
 from hitl_tui.errors import Refused
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.dialogs.text_areas import JsonArea, escaped
+from hitl_tui.ui.dialogs.fields import escaped
+from hitl_tui.ui.dialogs.form import SHOWN
+from hitl_tui.ui.dialogs.text_areas import JsonArea, TextBox
 from hitl_tui.ui.review import render
 from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import Line, line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
-SHOWN = 200_000
-"""Characters beyond which Textual's text area takes seconds to open."""
 TOO_LONG = "This is too long to edit here; ctrl+e opens it in $EDITOR."
 ABOUT = {
     Intervention.RESULT: "Your text becomes the tool's result. The call itself never runs.",
@@ -32,14 +32,6 @@ ABOUT = {
 }
 JSON = frozenset({"calls", "state"})
 """Texts that are JSON."""
-
-
-class TextBox(TextArea):
-    """Plain text of any length: enter breaks the line, tab moves the focus on."""
-
-    def __init__(self, text: str, id: str, placeholder: str) -> None:
-        super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
-        self.move_cursor(self.document.end)
 
 
 class Editor(Vertical):
@@ -96,6 +88,8 @@ def _field(name: str, text: str, placeholder: str = "") -> Widget:
     if len(text) > SHOWN:
         return Static(TOO_LONG, id=name, classes="field note")
     area = JsonArea(escaped(text), id=name) if name in JSON else TextBox(text, name, placeholder)
+    if name not in JSON:
+        area.move_cursor(area.document.end)
     area.add_class("field")
     return area
 

@@ -28,6 +28,7 @@ from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
 from hitl_tui.ui.takeover.draft import PARTS, Draft, Intervention
+from hitl_tui.ui.takeover.editors import JSON
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
 from hitl_tui.ui.views import OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
@@ -173,7 +174,7 @@ class TakeOverScreen(OverlayScreen):
             return
         name, text = current
         try:
-            self._panel.replace(name, edit_outside(self.app, text))
+            self._panel.replace(name, edit_outside(self.app, text, f"{name}.{'json' if name in JSON else 'md'}"))
         except STORE_ERRORS as error:
             report(self, error)
 

@@ -1,32 +1,45 @@
-"""The difference between what was proposed and what a person made of it, argument by argument. Pure."""
+"""The difference between what was proposed and what a person made of it, argument by argument and word by word. Pure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
-from hitl_tui.ui.text.lines import BLANK, Line, line
+from hitl_tui.sanitize import visible_line
+from hitl_tui.ui.text.lines import BLANK, Line, Span, line
 
 COMPARED = 4000
 """Lines beyond which a difference is only counted."""
+WHOLE = 200
+"""Lines beyond which only what differs is shown, with a few lines around it."""
+PAIRED = 400
+"""Pairs of lines that are compared to find which line became which; with more of them, the first becomes the first."""
+WORDS = 2000
+"""Words of a line beyond which one stretch is marked, from the first difference to the last."""
+SIMILAR = 0.4
+"""Share of words that two lines have in common if one became the other."""
+
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 def difference_lines(before: Json, after: Json, same: str = "no difference to the proposal") -> Iterator[Line]:
-    """Only what differs, or `same`; whole values by name, texts line by line."""
+    """Only what differs, or `same`; whole values by name, texts line by line, with the words that differ marked."""
     if _same(before, after):
         yield line(same, "muted")
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield from _lines(_rows(before), _rows(after))
+        yield from _lines(_rows(before), _rows(after), _same_type(before, after))
         return
     for name in [*before, *(name for name in after if name not in before)]:
         if name in before and name in after and _same(before[name], after[name]):
             continue
         word = "" if name in before and name in after else "  added" if name in after else "  removed"
         yield line(name + word, "strong")
-        yield from _lines(_rows(before[name]) if name in before else [], _rows(after[name]) if name in after else [])
+        old, new = (_rows(values[name]) if name in values else [] for values in (before, after))
+        yield from _lines(old, new, bool(word) or _same_type(before[name], after[name]))
         yield BLANK
 
 
@@ -34,24 +47,113 @@ def _same(a: Json, b: Json) -> bool:
     return canonical_json.canonical(a) == canonical_json.canonical(b)
 
 
+def _same_type(a: Json, b: Json) -> bool:
+    return isinstance(a, str) == isinstance(b, str)
+
+
 def _rows(value: Json) -> list[str]:
     return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).split("\n")
 
 
-def _lines(before: list[str], after: list[str]) -> Iterator[Line]:
+def _lines(before: list[str], after: list[str], same_type: bool) -> Iterator[Line]:
     if len(before) + len(after) > COMPARED:
         yield line(f"{len(before):,} lines become {len(after):,}: too many to compare here", "muted")
         return
-    for row in difflib.ndiff(before, after) if len(before) + len(after) < 200 else _unified(before, after):
-        if row.startswith("? "):
-            continue
-        style = {"-": "removed", "+": "added"}.get(row[:1], "muted")
-        yield line(row[2:], style, row[:1], 2, style)
-    if not _same(before, after) and "\n".join(before) == "\n".join(after):
+    blocks = difflib.SequenceMatcher(None, before, after)
+    if len(before) + len(after) < WHOLE:
+        yield from _block(blocks.get_opcodes(), before, after)
+    else:
+        for number, block in enumerate(blocks.get_grouped_opcodes(2)):
+            if number:
+                yield line("…", "muted", "", 2)
+            yield from _block(block, before, after)
+    if before == after and not same_type:
         yield line("the type changes: text and not text", "warning")
 
 
-def _unified(before: list[str], after: list[str]) -> Iterator[str]:
-    for row in difflib.unified_diff(before, after, lineterm="", n=2):
-        if not row.startswith(("---", "+++")):
-            yield f"{row[:1]} {row[1:]}"
+def _block(codes: Sequence[tuple[str, int, int, int, int]], before: list[str], after: list[str]) -> Iterator[Line]:
+    for tag, a, b, c, d in codes:
+        if tag == "equal":
+            yield from (line(text, "muted", " ", 2) for text in before[a:b])
+            continue
+        pairs = _pairs(before[a:b], after[c:d])
+        for old in range(a, b):
+            new = pairs.get(old - a)
+            marks = _changed_words(before[old], after[new + c])[0] if new is not None else None
+            yield _marked(before[old], "removed", "-", marks)
+            if new is not None:
+                yield _marked(after[new + c], "added", "+", _changed_words(before[old], after[new + c])[1])
+        taken = set(pairs.values())
+        yield from (_marked(after[new], "added", "+", None) for new in range(c, d) if new - c not in taken)
+
+
+def _pairs(before: list[str], after: list[str]) -> dict[int, int]:
+    """Which line became which, in order: by place, and only if they have words in common."""
+    if len(before) * len(after) > PAIRED or len(before) == len(after):
+        return {n: n for n in range(min(len(before), len(after))) if _alike(before[n], after[n])}
+    found: dict[int, int] = {}
+    start = 0
+    for old, text in enumerate(before):
+        best = max(range(start, len(after)), key=lambda new: _likeness(text, after[new]), default=None)
+        if best is not None and _alike(text, after[best]):
+            found[old] = best
+            start = best + 1
+    return found
+
+
+def _likeness(a: str, b: str) -> float:
+    words, others = set(re.findall(r"\w+", a)), set(re.findall(r"\w+", b))
+    return len(words & others) / max(1, min(len(words), len(others)))
+
+
+def _alike(a: str, b: str) -> bool:
+    return _likeness(a, b) >= SIMILAR
+
+
+def _changed_words(before: str, after: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Where the words of two lines differ: from and to, as offsets in each."""
+    a, b = _WORD.findall(before), _WORD.findall(after)
+    if len(a) + len(b) > WORDS:
+        head = _common(a, b)
+        tail = _common(a[head:][::-1], b[head:][::-1])
+        codes = [("replace", head, len(a) - tail, head, len(b) - tail)]
+    else:
+        codes = [code for code in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes() if code[0] != "equal"]
+    return [_offsets(a, code[1], code[2]) for code in codes], [_offsets(b, code[3], code[4]) for code in codes]
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words two texts have in common from their start."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _offsets(words: Sequence[str], start: int, end: int) -> tuple[int, int]:
+    at = sum(map(len, words[:start]))
+    return at, at + sum(map(len, words[start:end]))
+
+
+def _marked(text: str, style: str, sign: str, marks: list[tuple[int, int]] | None) -> Line:
+    """A line that was removed or added; without `marks` as a whole."""
+    if not marks:
+        return line(text, style, sign, 2, style)
+    drawn, spans, at = "", [], 0
+    for start, end in marks:
+        for piece, mark in ((text[at:start], ""), (text[start:end], f"{style}-word")):
+            shown, codes = visible_line(piece)
+            spans += list(_around(len(drawn), len(shown), codes, mark))
+            drawn += shown
+        at = end
+    shown, codes = visible_line(text[at:])
+    spans += list(_around(len(drawn), len(shown), codes, ""))
+    return Line(drawn + shown, style, tuple(spans), sign, style, 2)
+
+
+def _around(start: int, length: int, codes: Sequence[tuple[int, int]], style: str) -> Iterator[Span]:
+    """Spans of one piece: its codes, and the rest in `style` if it has one."""
+    at = 0
+    for a, b in [*codes, (length, length)]:
+        if style and a > at:
+            yield (start + at, start + a, style)
+        if b > a:
+            yield (start + a, start + b, "code")
+        at = b

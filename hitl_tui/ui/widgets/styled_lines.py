@@ -34,6 +34,8 @@ STYLES = {
     "literal": ("text-secondary", 1.0, "bold"),
     "added": ("text-success", 1.0, ""),
     "removed": ("text-error", 1.0, ""),
+    "added-word": ("text-success", 1.0, "bold underline"),
+    "removed-word": ("text-error", 1.0, "bold underline"),
     "rule": ("border", 1.0, ""),
 }
 """Style → theme variable, opacity, and what else; the words beside them must do without any of it."""

@@ -7,6 +7,7 @@ import contextlib
 import json
 
 import pytest
+from textual import events
 
 from hitl_tui.model import UNTIL_HANDED_BACK, Answer, DecisionKind, PauseKind
 from hitl_tui.ui.app import HitlApp
@@ -83,10 +84,22 @@ async def test_enter_never_approves(start_console: StartConsole) -> None:
         assert await console.store.one("SELECT count(*) FROM decisions") == (0,)
 
 
-async def test_reject_with_presets_stores_their_texts(start_console: StartConsole) -> None:
+async def test_reject_with_a_number_and_enter_stores_the_presets_text(start_console: StartConsole) -> None:
     async with start_console() as console:
-        await console.press("r", "1", "3", "enter")
+        await console.press("r", "3")
+        assert "the agent reads: not needed" in console.screen_text()
+        assert await console.decisions_of(console.review_ids[MAIL]) == []
+        await console.press("enter")
         assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "not needed")]
+
+
+async def test_reject_when_the_text_begins_with_a_digit_keeps_it_and_pasted_lines(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("r", *"3 hosts are affected")
+        console.app.screen.post_message(events.Paste("\nweb-01\nweb-02"))
+        await console.pilot.pause()
+        await console.press("ctrl+s")
+        assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "3 hosts are affected\nweb-01\nweb-02")]
 
 
 async def test_reject_reason_is_kept_when_the_dialog_is_left(start_console: StartConsole) -> None:
@@ -100,7 +113,7 @@ async def test_reject_reason_is_kept_when_the_dialog_is_left(start_console: Star
 async def test_edit_stores_exactly_what_was_typed(start_console: StartConsole) -> None:
     async with start_console() as console:
         before = console.app.query_one(QueueView).pane.viewed_ms
-        await console.press("e")
+        await console.press("e", "ctrl+t")
         await console.pilot.pause(0.4)
         edited = '{"to": "x@example.com", "subject": "\\u202e é\\n", "body": "1.0"}'
         put(console, "#edit-text", edited)
@@ -123,13 +136,13 @@ async def test_invalid_edits_are_kept_and_explained(start_console: StartConsole)
             ('{"to": 1}', "do not fit"),
             ('{"to": "", "to": ""}', "twice"),
         ):
-            await console.press("e")
+            if not console.app.screen.query("#edit-text"):
+                await console.press("e", "ctrl+t")
             put(console, "#edit-text", bad)
             await console.press("ctrl+s")
             assert why in console.screen_text()
             await console.press("escape", "e")
             assert text(console, "#edit-text") == bad
-            await console.press("escape")
         assert await console.decisions_of(console.review_ids[MAIL]) == []
 
 
@@ -142,7 +155,7 @@ async def test_editor_shows_invisible_characters_as_escapes(start_console: Start
         await console.press("G")
         await console.until_keys_accepted()
         await console.press("e")
-        shown = text(console, "#edit-text")
+        shown = text(console, "#field-0") + text(console, "#field-1")
         assert "\\u202e" in shown and "\\udb40\\udc41" in shown and "\u202e" not in shown
         await console.press("ctrl+s")
         ((_, kind, args, _),) = await console.decisions_of(review)
@@ -279,16 +292,16 @@ async def test_dialog_closes_when_another_person_decided(start_console: StartCon
 
 async def test_editor_key_edits_arguments_in_the_editor(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    monkeypatch.setenv("EDITOR", "sed -i s/ann@/bob@/")
+    monkeypatch.setenv("EDITOR", "sed -i s/Ann/Bob/")
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(HitlApp, "suspend", lambda self: contextlib.nullcontext())
     async with start_console() as console:
         await console.press("E")
         await console.pilot.pause(0.3)
-        assert "ann@example.com" in console.screen_text() and "bob@example.com" in text(console, "#edit-text")
+        assert "Dear Ann" in console.screen_text() and text(console, "#field-2").startswith("Dear Bob,\n")
         await console.press("ctrl+s")
         ((_, kind, args, _),) = await console.decisions_of(console.review_ids[MAIL])
-        assert kind == "edit" and json.loads(str(args))["to"] == "bob@example.com"
+        assert kind == "edit" and json.loads(str(args))["body"].startswith("Dear Bob,\n\nthe")
 
 
 async def test_editor_that_does_not_exist_is_reported(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Ope
 
         await console.press("w")
         await console.press(*"shorter")
-        text = area(console, "#draft-text")
+        text = area(console, "#field-0")
         text.text = text.text.replace("289 EUR", "279 EUR")
         await console.until_shown("It costs 279 EUR")
         await console.press("enter")
@@ -91,7 +91,7 @@ async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Ope
         await console.until_keys_accepted()
         await console.press("e", "ctrl+o")
         await console.until_shown("version 1, as ann left it")
-        assert "like a sunset." in area(console, "#draft-text").text and "279 EUR" in area(console, "#draft-text").text
+        assert "like a sunset." in area(console, "#field-0").text and "279 EUR" in area(console, "#field-0").text
         await console.press("ctrl+s")
         ((_, kind, args, _),) = await console.decisions_of(console.review_ids[1])
         assert kind == "edit" and "like a sunset." in str(args) and "279 EUR" in str(args)
@@ -100,8 +100,9 @@ async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Ope
 @pytest.mark.slow
 async def test_call_sent_back_for_revision_is_asked_again(at_work: Open) -> None:
     async with at_work("support_desk", "answer T-103", size=(80, 24)) as console:
-        await console.press("enter", "w")
-        area(console, "#draft-text").text = '{"order": "9915", "amount": 60, "reason": "charged twice"}'
+        await console.press("enter", "w", "tab", "ctrl+t")
+        area(console, "#edit-text").text = '{"order": "9915", "amount": 60, "reason": "charged twice"}'
+        area(console, "#note").focus()
         await console.press(*"keep 4.50 for the post", "enter")
         await asked_again(console)
         await console.press("enter")
@@ -114,13 +115,15 @@ async def test_revision_note_is_kept_and_checked(start_console: StartConsole) ->
     async with start_console() as console:
         await console.press("w", "enter")
         await console.until_shown("a revision needs a note")
-        area(console, "#draft-text").text = "{nope"
+        await console.press("ctrl+t")
+        area(console, "#edit-text").text = "{nope"
+        area(console, "#note").focus()
         await console.press(*"so", "ctrl+s")
         await console.until_shown("is not JSON")
         await console.press("escape")
         assert await console.decisions_of(console.review_ids[0]) == []
         await console.press("w")
-        assert (area(console, "#draft-text").text, area(console, "#note").text) == ("{nope", "so")
+        assert (area(console, "#edit-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
 @pytest.mark.parametrize(("position", "why"), [(5, "cannot be sent back"), (6, "reject is not allowed here")])
@@ -143,6 +146,6 @@ async def test_draft_with_invisible_characters_is_edited_as_json(start_console: 
         await console.until_shown("note")
         await console.until_keys_accepted()
         await console.press("e")
-        assert area(console, "#draft-text").text == '"pay \\u202eevil\\u202c a\\u200bb\\r\\nend"'
+        assert area(console, "#field-0").text == '"pay \\u202eevil\\u202c a\\u200bb\\r\\nend"'
         await console.press("ctrl+s")
         assert await console.decisions_of(review) == [(0, "edit", '"pay \u202eevil\u202c a\u200bb\\r\\nend"', None)]
