@@ -19,7 +19,7 @@ class RejectScreen(AnswerScreen):
     """Returns the rejection. A number alone stands for the preset with that number; all other text is the reason as it is."""
 
     def __init__(self, action: Action, presets: Sequence[str], draft: str) -> None:
-        keys = [("1-9 enter", "a reason below"), ("enter", "reject"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR"), ("esc", "back")]
+        keys = [("1-9", "a reason"), ("enter", "reject"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR"), ("esc", "back")]
         super().__init__(f"Reject {action.name}", keys if presets else keys[1:])
         self._action = action
         self._presets = presets
