@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
+import os
 import sys
 from collections.abc import Sequence
+
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What writing to a full or broken file or device fails with."""
 
 
 def main() -> None:
     """Start the console if only targets and a home are given, else the command line."""
     asked = console_only(sys.argv[1:])
     if asked is None:
-        from hitl_tui.cli import main as command_line
-
-        command_line()
+        _run_command_line()
         return
     from hitl_tui.console import run_console
     from hitl_tui.errors import HitlError
@@ -23,6 +28,26 @@ def main() -> None:
         from hitl_tui.sanitize import visible
 
         print(f"hitl-tui: {visible(str(error))}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _run_command_line() -> None:
+    """Run a command. An output that cannot be written is a sentence; what its encoding lacks is a question mark."""
+    from hitl_tui.cli import main as command_line
+
+    if isinstance(sys.stdout, io.TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name != "utf-8":
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        try:
+            command_line()
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_ERRORS:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer would fail once more at the exit
+        print(f"hitl-tui: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui.agents import targets as parsing
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from hitl_tui.inbox import Inbox
     from hitl_tui.policy.loader import Policies
     from hitl_tui.supervisor import Supervisor
+    from hitl_tui.ui.app import HitlApp
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that ask the console to end."""
 
 
 class Workers:
@@ -64,7 +70,8 @@ class Workers:
             task.cancel()
         _, late = await asyncio.wait(self._tasks, timeout=0.5) if self._tasks else ((), ())
         if late:
-            print("hitl-tui: runs are being brought to a checkpoint …", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("hitl-tui: runs are being brought to a checkpoint …", file=sys.stderr, flush=True)
             await asyncio.gather(*late, return_exceptions=True)
 
 
@@ -109,11 +116,25 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
         app = HitlApp(open_inbox, settings, workers, home)
         app.call_after_refresh(gc.enable)
         try:
-            await app.run_async()
+            with _leave_on_signals(app):
+                await app.run_async()
         finally:
             await workers.stop()
         if app.failure:
             raise app.failure
         if inbox and (waiting := await inbox.reviews.count_unsent()):
             print(f"hitl-tui: {waiting} decided and not yet applied; a console or `hitl-tui worker` goes on with it", file=sys.stderr)
-    return app.return_code or 0
+    return 1 if app.return_code is None else app.return_code  # without a code it did not leave by itself
+
+
+@contextlib.contextmanager
+def _leave_on_signals(app: HitlApp) -> Iterator[None]:
+    """Leave the console, which restores the terminal, when the process is asked to end. Afterwards signals end it at once."""
+    loop = asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, functools.partial(app.exit, return_code=128 + number))
+    try:
+        yield
+    finally:
+        for number in ENDING:
+            loop.remove_signal_handler(number)

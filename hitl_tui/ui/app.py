@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual import events, work
 from textual.app import ComposeResult, SystemCommand
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
@@ -20,10 +21,11 @@ from hitl_tui.errors import BadHome, HitlError
 from hitl_tui.home import Home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import BY_ID, COMMANDS, group, read_keymap
-from hitl_tui.ui.messages import CommandClicked, HintsChanged, ProposalsCounted, RowsChanged, RunChosen
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, group, read_keymap
+from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
+from hitl_tui.ui.messages import CommandClicked, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
-from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyQueueScreen, ask, dialog_ready
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_worker_status
 from hitl_tui.ui.theme import THEMES
@@ -89,6 +91,7 @@ class HitlApp(LeavableApp):
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._takeover_drafts: TakeoverDrafts = {}
         self.keymap = read_keymap(settings.keys)
+        self._key_gate = KeyGate(self, self._press)
         self._choose_theme(settings.theme)
         self.set_keymap(self.keymap)
 
@@ -209,17 +212,30 @@ class HitlApp(LeavableApp):
 
     # Keys
 
+    def get_driver_class(self) -> type[Driver]:
+        return filtered(super().get_driver_class())
+
     async def on_event(self, event: events.Event) -> None:
-        """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        """Let the keys act that may; everything else is handled by Textual."""
+        if isinstance(event, KeysRead | PressSettled | events.Paste) and not event.is_forwarded:
             await self._has_view.wait()
-            await dialog_ready(self)
-            if isinstance(self.screen, KeyQueueScreen):
-                if self.screen.take(event) or (self.screen.acts_at_once and await self._act(event.key)):
-                    return
-            elif len(self.screen_stack) == 1 and await self._act(event.key):
+            if await self._key_gate.take(event):
                 return
+        elif isinstance(event, events.Key) and not event.is_forwarded:
+            await self._press(event)
+            return
         await super().on_event(event)
+
+    async def _press(self, key: events.Key) -> None:
+        """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
+        await self._has_view.wait()
+        await dialog_ready(self)
+        if isinstance(self.screen, KeyQueueScreen):
+            if self.screen.take(key) or (self.screen.acts_at_once and await self._act(key.key)):
+                return
+        elif len(self.screen_stack) == 1 and await self._act(key.key):
+            return
+        await super().on_event(key)
 
     async def _act(self, key: str) -> bool:
         bound = self.active_bindings.get(key)
@@ -289,7 +305,7 @@ class HitlApp(LeavableApp):
             here = {"app": self, **{group: self._view for group in self._view.GROUPS if group != "pane"}}
         for command in COMMANDS:
             node = here.get(command.group)
-            if node is not None and command.id != "quit":
+            if node is not None and command.id != "quit" and command.id not in DECIDES:
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
         yield from (command for command in super().get_system_commands(screen) if command.title in TEXTUAL_COMMANDS)
@@ -322,6 +338,10 @@ class HitlApp(LeavableApp):
             return
         other = VIEWS[self._shown.next]
         self.key_hints = (self._view.hints(), [*self._view.urgent_hints(), (other.name, other.title), ("new", "new run"), ("help", "help")])
+
+    def on_key_ignored(self, message: KeyIgnored) -> None:
+        """Say it where the person looks: in the dialog, or on the border of what has the keys."""
+        (self.screen if isinstance(self.screen, KeyQueueScreen) else self._view).remark(message.reason)
 
     def on_proposals_counted(self, message: ProposalsCounted) -> None:
         self._proposed = message.count

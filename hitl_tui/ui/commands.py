@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding, BindingType
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
 
 from hitl_tui.errors import BadHome
 
@@ -72,6 +74,7 @@ COMMANDS = (
     Command("policy", "f5", "show('policy')", "Policy", "Rules, how often each matched, and why the review is routed as it is.", "app"),
     Command("lessons", "L", "show('lessons')", "Lessons", "Lessons for agents, drawn from rejections and edits.", "app"),
     Command("restart", "R", "restart", "restart worker", "Restart the worker to reload agent code; runs continue.", "app"),
+    Command("suspend", "ctrl+z", "suspend_process", "suspend", "Go back to the shell; `fg` brings the console back.", "app"),
     Command("help", "question_mark", "help", "help", "All keys, and the ids to change them in config.toml.", "app"),
     Command("quit", "q,ctrl+q", "quit", "quit", "Quit. The worker stops; runs continue next time.", "app"),
     Command("down", "j,down", "move(1)", "down", "Go to the next item.", "list"),
@@ -137,12 +140,29 @@ COMMANDS = (
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
+DECIDES = frozenset({
+    "approve", "edit", "edit_outside", "reject", "revise", "respond", "escalate", "take_over",
+    "retry", "cancel", "take_over_run", "intervene_stop", "hand_back", "discard",
+    "accept_level", "set_level", "accept", "drop",
+})  # fmt: skip
+"""Commands that change what an agent does: never by Enter, Escape or Tab, nor from the command palette."""
+MOVES = frozenset(command.id for command in COMMANDS if command.group in ("list", "text")) - {"open"} | {
+    "next_call", "previous_call", "next_tab", "previous_tab", "details_down", "details_up",
+}  # fmt: skip
+"""Commands that act again while their key is held, and when several of their keys come at once."""
 APART = (
     frozenset({"list", "text"}),
     frozenset({"queue", "runs", "history", "insights", "policy", "lessons", "takeover"}),
     frozenset({"ratings", "insights", "policy", "lessons", "takeover"}),
 )
 """Groups that are never active together, so that they may share keys."""
+SAME_KEY = {"ctrl+m": "enter", "ctrl+j": "enter", "newline": "enter", "ctrl+i": "tab", "ctrl+left_square_bracket": "escape"}
+"""Keys that terminals send as other keys."""
+NAMED_KEYS = frozenset(name for key in Keys if len(name := key.value.rpartition("+")[2]) > 1) - {"return", "ctrl-at"}
+MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
+NEVER_DECIDE = frozenset({"enter", "escape", "tab"})
+FIELD_KEYS = NEVER_DECIDE | {"backspace", "delete", "left", "right", "up", "down", "home", "end", "pageup", "pagedown"}
+"""Keys that a text field needs, besides those that write."""
 SHOWN = {
     "question_mark": "?",
     "slash": "/",
@@ -169,21 +189,58 @@ def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
     """The user's keys, checked.
 
     Raises:
-        BadHome: an unknown command, or two commands on one key.
+        BadHome: an unknown command or key, two commands on one key, or a key that the command must not have.
     """
     for id_, given in keys.items():
         if id_ not in BY_ID:
             raise BadHome(f"config.toml: keys.{id_} is not a command", f"known commands: {', '.join(BY_ID)}")
         if not all(_tidy(given)):
             raise BadHome(f"config.toml: keys.{id_} does not name a key", 'write it as in approve = "ctrl+y" or down = "j,down"')
+        for key in _tidy(given):
+            _check_key(BY_ID[id_], key)
     taken: dict[str, list[Command]] = {}
     for command in COMMANDS:
         for key in _tidy(keys.get(command.id, command.keys)):
-            for other in taken.setdefault(key, []):
+            for other in taken.setdefault(SAME_KEY.get(key, key), []):
                 if _together(command.group, other.group):
                     raise BadHome(f"config.toml: the key {key} is given to {other.id} and {command.id}", "give one of them another key")
-            taken[key].append(command)
+            taken[SAME_KEY.get(key, key)].append(command)
     return {id_: ",".join(_tidy(given)) for id_, given in keys.items()}
+
+
+def _check_key(command: Command, key: str) -> None:
+    """Refuse a key that does not exist, or that the command must not have."""
+    modifiers, _, plain = SAME_KEY.get(key, key).rpartition("+")
+    writes = modifiers in ("", "shift") and key_to_character(plain) is not None
+    if not _exists(key):
+        raise BadHome(f"config.toml: keys.{command.id}: there is no key {key!r}", 'write it as in "y", "Y", "ctrl+y", "f6" or "enter"')
+    if command.id in DECIDES and plain in NEVER_DECIDE:
+        raise BadHome(f"config.toml: keys.{command.id}: {key} must not decide, it is pressed for other things", "give it another key")
+    if command.typing and (writes or plain in FIELD_KEYS):
+        raise BadHome(f"config.toml: keys.{command.id}: text fields need {key}", "give it a key with ctrl")
+
+
+def _exists(key: str) -> bool:
+    """Whether a terminal can send the key under this name."""
+    modifiers, _, plain = key.rpartition("+")
+    given = modifiers.split("+") if modifiers else []
+    character = key_to_character(plain)
+    if plain in NAMED_KEYS:
+        known = True
+    elif character is None or not character.isprintable():
+        known = False
+    else:
+        known = plain == _key_name(character) and "shift" not in given  # the shifted character is a key of its own
+    return known and len(set(given)) == len(given) and set(given) <= MODIFIERS
+
+
+def _key_name(key: str) -> str:
+    """Textual's name of a key whose last part may be given as its character."""
+    modifiers, plain = key[:-1], key[-1:]
+    if not key or plain.isalnum() or (modifiers and modifiers[-1] != "+"):
+        return key
+    name = unicodedata.name(plain, plain).lower().replace("-", "_").replace(" ", "_")
+    return modifiers + KEY_NAME_REPLACEMENTS.get(name, name)
 
 
 def shown_key(id_: str, keymap: Mapping[str, str]) -> str:
@@ -208,7 +265,7 @@ def _shown(key: str) -> str:
 
 def _tidy(keys: str) -> list[str]:
     names = {shown: name for name, shown in SHOWN.items()}
-    return [names.get(key.strip(), key.strip()) for key in keys.split(",")]
+    return [names.get(key.strip(), _key_name(key.strip())) for key in keys.split(",")]
 
 
 def _together(a: str, b: str) -> bool:

@@ -57,3 +57,11 @@ class ProposalsCounted(Message):
     """Number of tools with a proposed autonomy level."""
 
     count: int
+
+
+@dataclass
+class KeyIgnored(Message):
+    """A key did nothing."""
+
+    reason: str
+    """A sentence for the person who pressed it."""

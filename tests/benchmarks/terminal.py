@@ -24,6 +24,8 @@ class Terminal:
         self._seen = b""
         self.before = b""
         """What was drawn before the last marker."""
+        self.exit_code: int | None = None
+        """What the program ended with, if it was waited for."""
 
     def send(self, keys: bytes) -> float:
         """Type; the moment it was typed."""
@@ -52,6 +54,20 @@ class Terminal:
                     os.read(self._fd, 1 << 16)
         self._seen = b""
 
+    def wait(self) -> bytes:
+        """Wait until the program has ended. Returns what it drew since the last marker."""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while data := os.read(self._fd, 1 << 16):
+                self._seen += data
+        self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._seen
+
+    def hang_up(self) -> None:
+        """Close the terminal, and wait until the program has ended."""
+        os.close(self._fd)
+        self._fd = -1
+        self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
 
 @contextlib.contextmanager
 def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size: tuple[int, int] = (120, 36)) -> Iterator[Terminal]:
@@ -59,14 +75,19 @@ def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size:
     began = time.perf_counter()
     pid, fd = pty.fork()
     if pid == 0:
-        os.execvpe(command[0], list(command), {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # pytest sets these
+        os.execvpe(command[0], list(command), {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    screen = Terminal(pid, fd, began)
     try:
-        yield Terminal(pid, fd, began)
+        yield screen
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        _reap(pid, fd)
+        if screen.exit_code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            _reap(pid, fd)
+        elif screen._fd >= 0:
+            os.close(fd)
 
 
 def _reap(pid: int, fd: int) -> None:

@@ -13,7 +13,7 @@ from hitl_tui.model import Answer, Context, DecisionKind, PauseKind, RunOptions
 from hitl_tui.settings import Settings
 from hitl_tui.store import agents
 from hitl_tui.ui.app import HitlApp
-from hitl_tui.ui.commands import COMMANDS, read_keymap
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, MOVES, read_keymap
 from hitl_tui.ui.dialogs.help import help_lines
 from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue.list import QueueList
@@ -221,11 +221,41 @@ async def test_rebound_key_replaces_the_default(start_console: StartConsole) -> 
 
 
 @pytest.mark.parametrize(
-    ("keys", "why"), [({"nope": "y"}, "not a command"), ({"approve": "e"}, "given to"), ({"approve": ""}, "does not name a key")]
+    ("keys", "why"),
+    [
+        ({"nope": "y"}, "not a command"),
+        ({"approve": "e"}, "given to"),
+        ({"approve": ""}, "does not name a key"),
+        ({"approve": "y,return"}, "there is no key 'return'"),
+        ({"approve": "shift+y"}, "there is no key"),
+        ({"approve": "cmd+y"}, "there is no key"),
+        ({"approve": "line_feed"}, "there is no key"),
+        ({"approve": "ctrl+m"}, "must not decide"),
+        ({"approve": "enter", "open": "o,f9"}, "must not decide"),
+        ({"reject": "ctrl+j"}, "must not decide"),
+        ({"accept": "alt+enter"}, "must not decide"),
+        ({"drop": "escape"}, "must not decide"),
+        ({"take_over": "ctrl+["}, "must not decide"),
+        ({"retry": "ctrl+i"}, "must not decide"),
+        ({"new": "ctrl+m"}, "given to"),
+        ({"hand_back": "b"}, "text fields need b"),
+        ({"hand_back": "B"}, "text fields need B"),
+        ({"discard": "!"}, "text fields need exclamation_mark"),
+        ({"outside": "space"}, "text fields need space"),
+        ({"other_panel": "ctrl+left"}, "text fields need ctrl"),
+        ({"other_panel": "tab"}, "text fields need tab"),
+    ],
 )
 def test_invalid_key_settings_are_refused(keys: dict[str, str], why: str) -> None:
     with pytest.raises(BadHome, match=why):
         read_keymap(keys)
+
+
+@pytest.mark.parametrize(
+    "key", ["y", "Y", "ä", "ctrl+y", "alt+y", "f6", "&", "ampersand", "ctrl+f6", "shift+f6", "insert", "ctrl+backslash"]
+)
+def test_approve_may_have_keys_that_nothing_else_needs(key: str) -> None:
+    assert read_keymap({"approve": key})["approve"] in (key, "ampersand")
 
 
 async def test_unknown_theme_is_refused(start_console: StartConsole) -> None:
@@ -235,7 +265,9 @@ async def test_unknown_theme_is_refused(start_console: StartConsole) -> None:
 
 
 async def test_every_command_has_a_description_and_is_in_the_help(start_console: StartConsole) -> None:
-    assert len({c.id for c in COMMANDS}) == len(COMMANDS) and all(c.about.endswith(".") for c in COMMANDS)
+    assert (
+        BY_ID.keys() >= DECIDES | MOVES and len({c.id for c in COMMANDS}) == len(COMMANDS) and all(c.about.endswith(".") for c in COMMANDS)
+    )
     shown = "\n".join(line.text for line in help_lines({}))
     assert all(command.id in shown and command.about in shown for command in COMMANDS)
     async with start_console("empty") as console:
@@ -243,10 +275,11 @@ async def test_every_command_has_a_description_and_is_in_the_help(start_console:
         assert "Approve the call: it runs as shown." in console.screen_text()
 
 
-async def test_palette_lists_our_commands(start_console: StartConsole) -> None:
+async def test_palette_lists_our_commands_but_those_that_decide(start_console: StartConsole) -> None:
     async with start_console() as console:
         titles = {command.title for command in console.app.get_system_commands(console.app.screen)}
-        assert {"approve", "new run", "restart worker"} <= titles
+        assert {"filter", "new run", "restart worker"} <= titles
+        assert not titles & {"approve", "reject", "accept", "hand back"}
 
 
 async def test_restart_command_restarts_the_worker(start_console: StartConsole) -> None:

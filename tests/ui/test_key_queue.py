@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual import events
 
 from hitl_tui.store import agents
 from hitl_tui.ui.dialogs.text_areas import SendArea
+from hitl_tui.ui.input_filter import InputFilter
+from hitl_tui.ui.queue.list import QueueList
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
 from tests.ui.queue.test_decisions import DELETE, MAIL, go_to
@@ -83,3 +86,52 @@ async def test_decision_keys_on_an_empty_queue_do_nothing(start_console: StartCo
     async with start_console("runs", size=(80, 24)) as console:
         await console.press("a", "e", "r")
         assert "read it first" not in console.screen_text() and len(console.app.screen_stack) == 1
+
+
+async def read(console: ConsoleDriver, *reads: bytes) -> None:
+    """Reads of a terminal, a second apart."""
+    input_filter = InputFilter()
+    for at, data in enumerate(reads):
+        for message in (*input_filter.feed(data, float(at)), *input_filter.expire(at + 0.5)):
+            console.app.post_message(message)
+        await console.settle()
+
+
+@pytest.mark.parametrize("data", [b"banana", b"ra\r", b"aa", b"jja", b"n\r", b"\x1b[200~a\x1b[201~", b"\x1b[200~x\x1b[201~a"])
+async def test_a_read_of_several_keys_without_a_field_does_nothing_and_is_said(start_console: StartConsole, data: bytes) -> None:
+    async with start_console() as console:
+        await read(console, data)
+        assert "ignored:" in await console.until_shown("ignored:")
+        assert await console.store.one("SELECT count(*) FROM decisions") == (0,) and len(console.app.screen_stack) == 1
+        await read(console, b"a")
+        assert await console.store.one("SELECT count(*) FROM decisions") == (1,)
+
+
+async def test_a_read_of_moving_keys_moves(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await read(console, b"jj\x1b[Bk")
+        assert console.app.query_one(QueueList).cursor == console.review_ids[2]
+
+
+async def test_two_enters_in_one_read_start_one_run(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await read(console, b"n", b"\r", b"answer Ann\r\r")
+        assert await console.store.one("SELECT count(*), max(title) FROM runs") == (1, "answer Ann")
+        await burst(console, "n", "enter", *"again", "enter", "enter")
+        assert await console.store.one("SELECT count(*), max(id) FROM runs") == (2, 2)
+
+
+async def test_lines_in_one_read_are_text(start_console: StartConsole) -> None:
+    async with start_console("empty") as console:
+        await read(console, b"n", b"answer Ann\rthen Bob\r")
+        assert await console.store.one("SELECT count(*) FROM runs") == (0,)
+        await read(console, b"\r", b"answer Ann\rthen Bob\r", b"\x1b[200~\rand \x1b[31mCarol\x1b[201~", b"\r")
+        assert await console.store.one("SELECT input FROM runs") == (r'{"text": "answer Ann\nthen Bob\n\nand Carol"}',)
+
+
+async def test_a_paste_goes_into_the_field_of_a_dialog(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await read(console, b"r", b"\x1b[200~nay a\r\x1b[201~")
+        assert await console.decisions_of(console.review_ids[MAIL]) == []
+        await read(console, b"\r")
+        assert await console.decisions_of(console.review_ids[MAIL]) == [(0, "reject", None, "nay a")]

@@ -63,6 +63,9 @@ class DialogScreen(KeyQueueScreen[T | None]):
         line.display = bool(problem)
         line.update(Content.styled(f"✗ {visible(problem)}", "$text-error"))
 
+    def remark(self, text: str) -> None:
+        self.complain(text)
+
     def action_back(self) -> None:
         self.dismiss(None)
 

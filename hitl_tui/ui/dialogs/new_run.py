@@ -131,6 +131,8 @@ class NewRunScreen(DialogScreen[int]):
 
     async def action_submit(self) -> None:
         agent = self._agent
+        if self.is_answered:
+            return
         if agent is None:
             self.complain(NO_AGENT)
         if agent is None or agent.error:

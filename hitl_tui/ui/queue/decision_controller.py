@@ -16,7 +16,7 @@ from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, same_person
 from hitl_tui.sanitize import visible
-from hitl_tui.ui.messages import RowsChanged
+from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.fatigue_guard import FatigueGuard
 from hitl_tui.ui.queue.prompts import PromptOptions, Prompts
 from hitl_tui.ui.queue.undo_stack import UndoStack
@@ -28,7 +28,7 @@ from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
 from hitl_tui.validation import can_revise
 
-SETTLE_S = 0.4
+SETTLE_S = 0.2
 """Time for which decision keys are ignored after the item under the cursor changed by itself."""
 NOTICE_S = 3.0
 """Time for which a notice is shown."""
@@ -115,7 +115,7 @@ class DecisionController:
     def _ignore(self, kind: DecisionKind, what: str, why: str) -> None:
         """Say why a key did nothing, and keep what is typed next from approving."""
         self._hold_approval(kind, what)
-        self._notify(why)
+        self._owner.post_message(KeyIgnored(why))
 
     def _hold_approval(self, kind: DecisionKind, what: str) -> None:
         if kind != DecisionKind.APPROVE:

@@ -1,23 +1,40 @@
-"""Keeps keys in the order they were typed: those after one that opens a dialog go to the dialog, however fast they come."""
+"""Decides which keys act: in the order they were typed, once while a key is held, and none of a paste.
+
+Keys after one that opens a dialog go to the dialog, however fast they come.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from textual import events, on
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
+from hitl_tui.ui.commands import MOVES
+from hitl_tui.ui.input_filter import KeysRead, Press, PressSettled, TypedKey
+from hitl_tui.ui.messages import KeyIgnored
 from hitl_tui.ui.runtime.textual_internals import forward_key
 
 T = TypeVar("T")
 
 DIALOG_GROUP = "dialog"
 """The group of workers that ask something. They wait for nothing before they do."""
+
+
+HELD = "ignored: the key is held down; press it again to go on"
+PASTED = "ignored: several keys came at once, as from a paste"
+PASTED_TEXT = "ignored: pasted text needs a text field"
+EDITS = frozenset({"backspace", "delete", "left", "right", "up", "down", "home", "end", "pageup", "pagedown"})
+"""Keys that act in a text field while they are held, also with shift or ctrl."""
+STEPS = EDITS - {"backspace", "delete"} | {"tab"}
+"""Keys that move in lists and between widgets."""
 
 
 async def ask(node: DOMNode, screen: Screen[T | None]) -> T | None:
@@ -35,6 +52,119 @@ async def dialog_ready(app: App[None]) -> None:
         await asyncio.sleep(0)
 
 
+async def dialog_shown(app: App[None]) -> None:
+    """Wait until a dialog that a key has asked for is shown, and knows where the focus is."""
+    await dialog_ready(app)
+    while isinstance(app.screen, KeyQueueScreen) and not app.screen.is_shown:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+class KeyGate:
+    """Hands on the keys that may act, to `press`, one after another; posts `KeyIgnored` for those that may not."""
+
+    def __init__(self, app: App[None], press: Callable[[events.Key], Awaitable[None]]) -> None:
+        self._app = app
+        self._press = press
+        self._unsure: TypedKey | None = None
+        self._told = False
+
+    async def take(self, event: KeysRead | PressSettled | events.Paste) -> bool:
+        """Whether the event is dealt with; a paste that has a field to go to is left to it."""
+        if isinstance(event, KeysRead):
+            await self._read(event)
+        elif isinstance(event, PressSettled):
+            await self._settle(event)
+        else:
+            return not await self._may_paste(event.text)
+        return True
+
+    async def _read(self, read: KeysRead) -> None:
+        first = read.keys[0]
+        if len(read.keys) == 1 and not read.pasted and first.press == Press.TAP:
+            self._told = False
+            await self._press(first.as_event())
+            return
+        await dialog_shown(self._app)
+        if len(read.keys) == 1 and not read.pasted:
+            await self._pressed_again(first)
+        elif _is_text_field(self._app.focused):
+            await self._typed_ahead(read)
+        elif all(self._acts_while_held(key) for key in read.keys) or self._is_for_field(read.keys):
+            for key in read.keys:
+                await self._press(key.as_event())
+        else:
+            self._ignore(PASTED)
+
+    async def _settle(self, settled: PressSettled) -> None:
+        """Let the last unsure press act if it was a tap."""
+        unsure, self._unsure = self._unsure, None
+        if unsure is None:
+            return
+        if settled.is_tap:
+            self._told = False
+            await self._press(unsure.as_event())
+        else:
+            self._ignore(HELD)
+
+    async def _may_paste(self, text: str) -> bool:
+        """Whether the text has a field to go to, which then has the focus."""
+        await dialog_shown(self._app)
+        screen = self._app.screen
+        if not _is_text_field(self._app.focused) and isinstance(screen, KeyQueueScreen) and (field := screen.field()):
+            screen.set_focus(field)
+        if text and not _is_text_field(self._app.focused):
+            self._told = False
+            self._ignore(PASTED_TEXT)
+            return False
+        return True
+
+    async def _pressed_again(self, key: TypedKey) -> None:
+        if self._acts_while_held(key):
+            await self._press(key.as_event())
+        elif key.press == Press.UNSURE:
+            self._unsure = key
+        else:
+            self._ignore(HELD)
+
+    async def _typed_ahead(self, read: KeysRead) -> None:
+        """Several keys for a text field: the text, and one key after it that may leave the field."""
+        for place, key in enumerate(read.keys):
+            rest = read.keys[place:]
+            if self._acts_while_held(key):
+                await self._press(key.as_event())
+            elif any(later.as_event().is_printable for later in rest):  # lines of a paste
+                text = "".join("\n" if later.key == "enter" else later.character or "" for later in rest)
+                await self._app.on_event(events.Paste(text))
+                return
+            else:
+                if not read.pasted and key.press == Press.TAP:
+                    await self._press(key.as_event())
+                    rest = rest[1:]
+                if rest:
+                    self._ignore(PASTED)
+                return
+
+    def _is_for_field(self, keys: tuple[TypedKey, ...]) -> bool:
+        """Whether the keys are letters for a dialog's field, which need not have the focus."""
+        screen = self._app.screen
+        return isinstance(screen, KeyQueueScreen) and screen.field() is not None and all(key.as_event().is_printable for key in keys)
+
+    def _acts_while_held(self, key: TypedKey) -> bool:
+        """Whether the key only moves, or types into a text field, so that it may be repeated."""
+        if _is_text_field(self._app.focused):
+            return key.as_event().is_printable or key.key.rpartition("+")[2] in EDITS
+        bound = self._app.active_bindings.get(key.key)
+        if bound is not None and bound.binding.id:
+            return bound.binding.id in MOVES
+        return key.key.rpartition("+")[2] in STEPS
+
+    def _ignore(self, reason: str) -> None:
+        """Say once that a key is ignored, not for each repeat."""
+        if not self._told:
+            self._told = True
+            self._app.post_message(KeyIgnored(reason))
+
+
 class KeyQueueScreen(ModalScreen[T]):
     """A dialog that keeps what is typed before it can show it."""
 
@@ -44,6 +174,8 @@ class KeyQueueScreen(ModalScreen[T]):
     def __init__(self) -> None:
         super().__init__()
         self._early: list[events.Key] | None = []
+        self.is_answered = False
+        """Whether the dialog has returned its value; what is pressed afterwards is not for it."""
 
     @property
     def is_shown(self) -> bool:
@@ -53,6 +185,17 @@ class KeyQueueScreen(ModalScreen[T]):
     def field(self) -> Widget | None:
         """Where letters go while something that takes no letters has the focus."""
         return None
+
+    def remark(self, text: str) -> None:
+        """Say why a key did nothing."""
+        self.notify(text, timeout=3, markup=False)
+
+    def dismiss(self, result: T | None = None) -> AwaitComplete:
+        """Return a value, once."""
+        if self.is_answered:
+            return AwaitComplete()
+        self.is_answered = True
+        return super().dismiss(result)
 
     @on(events.Mount)
     def _release_keys(self) -> None:
@@ -70,14 +213,14 @@ class KeyQueueScreen(ModalScreen[T]):
             self._early.append(key)
             return True
         field = self.field()
-        if field is None or self.focused is field or not key.is_printable or _writes(self.focused):
+        if field is None or self.focused is field or not key.is_printable or _is_text_field(self.focused):
             return False
         self.set_focus(field)
         forward_key(field, key)
         return True
 
 
-def _writes(widget: Widget | None) -> bool:
+def _is_text_field(widget: Widget | None) -> bool:
     from textual.widgets import Input, TextArea  # a dialog is open: they are there already
 
     return isinstance(widget, Input | TextArea)

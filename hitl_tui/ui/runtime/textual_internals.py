@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.css.query import NoMatches
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
 from textual.worker import WorkerFailed
@@ -46,3 +48,28 @@ def write_to_terminal(app: App[None], text: str) -> None:
     """Write an escape sequence between two frames, whole. `App.bell` is the only public one, and knows no notices (OSC 9)."""
     if app._driver is not None and not app.is_headless:
         app._driver.write(text)
+
+
+class SequenceParser:
+    """Textual's terminal parser, for one complete character or control sequence at a time.
+
+    Fed with a raw stream it types out sequences it does not know, also from inside a paste, and fails on some that it half knows.
+    It also takes alt with a sign for the sign alone.
+    """
+
+    def __init__(self) -> None:
+        self._parser = XTermParser()
+
+    def parse(self, sequence: str) -> list[Message]:
+        """The events of a sequence, empty if it is unknown. A lone escape, and escape with one character, are keys."""
+        try:
+            found = list(self._parser.feed(sequence))
+        except (ValueError, ArithmeticError):  # a code point, size or number that does not exist
+            self._parser = XTermParser()
+            return []
+        if self._parser._timeout_time is not None:  # it waits for more, which does not come
+            self._parser._timeout_time = 0.0
+            for message in self._parser.tick():
+                if isinstance(message, events.Key) and len(sequence) <= 2:
+                    found.append(message if message.key == "escape" else events.Key(f"alt+{message.key.removeprefix('alt+')}", None))
+        return found

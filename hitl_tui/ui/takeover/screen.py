@@ -265,8 +265,10 @@ class TakeOverScreen(OverlayScreen):
             await self._inbox.runs.cancel(run.id)
             self._finish(f"run r{run.id} is stopped")
 
-    @work(group="send", exclusive=True)
+    @work(group="send")
     async def action_hand_back(self) -> None:
+        if self._is_finished or self._panel.disabled:  # it is being handed back
+            return
         try:
             plan, summary = self.draft.plan(), self.draft.summary()
         except Refused as refused:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from rich.cells import cell_len
 from textual.containers import Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 
 from hitl_tui.ui.messages import HintsChanged, Opened
@@ -19,6 +20,10 @@ from hitl_tui.ui.widgets.virtual_list import VirtualList
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes
     from hitl_tui.ui.views import ViewContext
+
+
+REMARK_S = 3.0
+"""Time for which a remark is shown."""
 
 
 class DetailPane(Vertical):
@@ -75,6 +80,7 @@ class ListDetail(Widget, Generic[L, P]):
     def __init__(self, context: ViewContext) -> None:
         super().__init__()
         self._inbox = context.inbox
+        self._remark: Timer | None = None
 
     def shown(self, selection: Selection) -> None:
         """It comes on the screen: read what is newest."""
@@ -115,6 +121,23 @@ class ListDetail(Widget, Generic[L, P]):
         self.remove_class("-detail")
         self.screen.set_focus(self.focus_target)
         self.post_message(HintsChanged())
+
+    def remark(self, text: str) -> None:
+        """Show for a moment why a key did nothing, on the border of what the person looks at."""
+        self.call_after_refresh(self._show_remark, text)  # the key may have changed what that is
+
+    def _show_remark(self, text: str) -> None:
+        if self._remark:
+            self._remark.stop()
+        places: tuple[Widget, ...] = (self.pane, self.items)
+        for widget in places:
+            widget.border_subtitle = ""
+        place = next((widget for widget in places if widget.size.width), None)
+        if place is None:
+            self.notify(text, timeout=REMARK_S, markup=False)
+            return
+        place.border_subtitle = Content.styled(text, "$text-warning")
+        self._remark = self.set_timer(REMARK_S, lambda: setattr(place, "border_subtitle", ""))
 
     def action_scroll_details(self, direction: int) -> None:
         self.pane.scroll_half(direction)

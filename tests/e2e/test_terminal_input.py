@@ -1,0 +1,193 @@
+"""Raw bytes in a pseudo-terminal: what is held, pasted or broken decides nothing, and every end restores the terminal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hitl_tui.home import Home
+from tests.benchmarks.resume import GRAPHS
+from tests.benchmarks.rows import seed_home
+from tests.benchmarks.startup import console_command
+from tests.benchmarks.terminal import Terminal, terminal
+from tests.support.tmux import needs_tmux, tmux
+
+AGENT = f"{GRAPHS}:asking"
+F1, F2 = b"\x1bOP", b"\x1bOQ"
+RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[<u")
+"""What leaves the alternate screen and turns mouse, paste and focus reports and Kitty's keys off."""
+
+
+@dataclass
+class Keyboard:
+    """A console in a terminal, and the rows behind it."""
+
+    screen: Terminal
+    home: Home
+
+    def count(self, table: str) -> int:
+        """The rows of a table now."""
+        with sqlite3.connect(self.home.database) as db:
+            found: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            return found
+
+    def until_count(self, table: str, expected: int) -> None:
+        """Wait until a table has so many rows."""
+        deadline = time.monotonic() + 20
+        while (found := self.count(table)) != expected:
+            assert time.monotonic() < deadline, f"{found} rows in {table}, not {expected}; the screen had {self.screen._seen[-800:]!r}"
+            time.sleep(0.02)
+
+    def type(self, *reads: bytes, pause_s: float = 0.15) -> None:
+        """Send reads one after another, each once the one before was heard."""
+        for data in reads:
+            self.screen.drain(pause_s)
+            self.screen.send(data)
+
+    def settle(self) -> None:
+        """Wait until all keys so far have acted: those that change the view are handled behind them."""
+        self.screen.drain(0.3)
+        self.screen.send(F2)
+        self.screen.until(b"Trace")
+        self.screen.send(F1)
+        self.screen.until(b"Waiting")
+        self.screen.drain(0.3)
+
+
+@pytest.fixture(scope="module")
+def keyboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyboard]:
+    home = seed_home(tmp_path_factory.mktemp("input"), 80)
+    with terminal(console_command(home.path, AGENT)) as screen:
+        screen.until(b"approve")
+        keyboard = Keyboard(screen, home)
+        keyboard.settle()
+        yield keyboard
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        pytest.param([b"banana"], id="several keys"),
+        pytest.param([b"a plan for the day\r"], id="several keys and enter"),
+        pytest.param([b"\x1b[200~log: \x1b a\x1b[201~"], id="escape in a paste"),
+        pytest.param([b"\x1b[200~log: \x1b[31", b"m a \r a", b"\x1b", b"[20", b"1~"], id="paste in pieces"),
+        pytest.param([b"\xe4", b"\xff\xfe", b"\xc3"], id="not UTF-8"),
+        pytest.param([b"\x1b[97;99999999999u", b"\x1b[<9;9", b"\x1b]52;c;a\x07", b"\x1b[1;1:9u"], id="broken sequences"),
+        pytest.param([b"\x1ba", b"\x1b!"], id="alt"),
+    ],
+)
+def test_what_nobody_pressed_decides_nothing(keyboard: Keyboard, reads: list[bytes]) -> None:
+    decisions, runs = keyboard.count("decisions"), keyboard.count("runs")
+    keyboard.type(*reads)
+    keyboard.settle()
+    assert (keyboard.count("decisions"), keyboard.count("runs")) == (decisions, runs)
+
+
+def test_an_unbracketed_paste_is_said_to_be_ignored(keyboard: Keyboard) -> None:
+    keyboard.type(b"banana")
+    keyboard.screen.until(b"several keys came at once")
+
+
+def test_a_held_key_decides_once_and_is_said_to_be_held(keyboard: Keyboard) -> None:
+    keyboard.screen.drain(0.8)
+    decisions = keyboard.count("decisions")
+    keyboard.type(b"a", *[b"a"] * 40, pause_s=1 / 30)
+    keyboard.screen.until(b"key is held down")
+    keyboard.settle()
+    assert keyboard.count("decisions") == decisions + 1
+
+
+def test_taps_each_decide(keyboard: Keyboard) -> None:
+    keyboard.screen.drain(0.8)
+    decisions = keyboard.count("decisions")
+    keyboard.type(*[b"a"] * 6, pause_s=0.5)  # so close that they might be repeats; not so close that a busy machine paints late
+    keyboard.until_count("decisions", decisions + 6)
+
+
+def test_moving_keys_act_while_they_are_held_and_several_at_once(keyboard: Keyboard) -> None:
+    keyboard.settle()
+    keyboard.type(b"jjj" * 5)
+    keyboard.settle()
+    keyboard.type(*[b"k"] * 15, pause_s=1 / 30)
+    keyboard.settle()
+
+
+def test_a_dialog_answers_once(keyboard: Keyboard) -> None:
+    keyboard.screen.drain(0.8)
+    decisions = keyboard.count("decisions")
+    keyboard.type(b"r")
+    keyboard.screen.until(b"Reject")
+    keyboard.type(b"nay a\r\r")
+    keyboard.until_count("decisions", decisions + 1)
+    keyboard.settle()
+    assert keyboard.count("decisions") == decisions + 1
+
+
+def test_a_paste_in_a_dialog_submits_nothing(keyboard: Keyboard) -> None:
+    decisions = keyboard.count("decisions")
+    keyboard.type(b"r")
+    keyboard.screen.until(b"Reject")
+    keyboard.type(b"\x1b[200~red \x1b[31mtext\x1b[0m\r\x1b[201~", b"one\rtwo\r")
+    keyboard.screen.until(b"textone")
+    keyboard.type(b"\x1b")
+    keyboard.settle()
+    assert keyboard.count("decisions") == decisions
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_a_signal_ends_the_console_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
+    with terminal(console_command(tmp_path, AGENT)) as screen:
+        screen.until(b"Nothing waits")
+        os.kill(screen.pid, number)
+        drawn = screen.wait()
+        assert screen.exit_code == 128 + number
+        assert all(sequence in drawn for sequence in RESTORED)
+
+
+def test_the_console_ends_with_its_terminal(tmp_path: Path) -> None:
+    with terminal(console_command(tmp_path, AGENT)) as screen:
+        screen.until(b"Nothing waits")
+        screen.hang_up()
+        assert screen.exit_code == 128 + signal.SIGHUP
+
+
+def test_a_crash_of_the_input_thread_is_no_success(tmp_path: Path) -> None:
+    broken = f"""
+import sys
+from hitl_tui.console import run_console
+from hitl_tui.ui.input_filter import InputFilter
+def feed(self, data, now):
+    raise ZeroDivisionError("broken on purpose")
+InputFilter.feed = feed
+sys.exit(run_console({str(tmp_path)!r}, [{AGENT!r}]))
+"""
+    with terminal([sys.executable, "-c", broken]) as screen:
+        screen.until(b"Nothing waits")
+        screen.send(b"j")
+        drawn = screen.wait()
+        assert screen.exit_code == 1
+        assert b"broken on purpose" in drawn and all(sequence in drawn for sequence in RESTORED)
+
+
+@needs_tmux
+def test_ctrl_z_goes_to_the_shell_and_fg_draws_everything_again(tmp_path: Path) -> None:
+    with tmux(["bash", "--norc", "-i"]) as screen:
+        screen.type(shlex.join(console_command(tmp_path, AGENT)))
+        screen.keys("Enter")
+        screen.until("Nothing waits", "F2 Runs")
+        screen.keys("C-z")
+        screen.until("Stopped")
+        screen.type('clear; fg; echo "[exit $?]"')
+        screen.keys("Enter")
+        screen.until("Nothing waits", "F2 Runs")
+        screen.keys("q")
+        screen.until("[exit 0]")
