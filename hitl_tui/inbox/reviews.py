@@ -19,6 +19,7 @@ from hitl_tui.model import (
     Escalation,
     Notification,
     PastDecision,
+    QueueFacts,
     Review,
     ReviewRow,
     ReviewState,
@@ -43,6 +44,18 @@ class Reviews:
     async def open_ids(self) -> array[int]:
         """Ids of all open reviews, oldest first."""
         return await reviews.waiting_ids(self._store)
+
+    async def urgent(self) -> list[QueueFacts]:
+        """What orders the open reviews that are escalated, have a deadline or are irreversible."""
+        return await reviews.urgent(self._store)
+
+    async def facts(self) -> list[QueueFacts]:
+        """What orders and groups every open review, oldest first."""
+        return await reviews.facts(self._store)
+
+    async def first_args(self, ids: Sequence[int]) -> list[str]:
+        """The arguments of each review's first call as JSON, cut off where they are long."""
+        return await reviews.first_args(self._store, ids)
 
     async def matching_ids(self, text: str) -> array[int]:
         """Ids of the open reviews that match a filter, oldest first.

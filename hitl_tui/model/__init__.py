@@ -16,6 +16,7 @@ from hitl_tui.model.reviews import (
     PartialApproval,
     PastDecision,
     Progress,
+    QueueFacts,
     Review,
     ReviewOutcome,
     ReviewRow,
@@ -33,7 +34,7 @@ __all__ = [
     "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
     "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json",
     "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision",
-    "Pause", "PauseKind", "Progress", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk", "Routed",
-    "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict", "Version",
-    "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "Pause", "PauseKind", "Progress", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk",
+    "Routed", "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict",
+    "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from hitl_tui.model.actions import Action, Answer, DecisionKind, Outcome
 from hitl_tui.model.actors import ActorKind, same_person
 from hitl_tui.model.interrupts import PauseKind
 from hitl_tui.model.values import Json
+from hitl_tui.model.verdicts import severity
 
 
 class ReviewState(StrEnum):
@@ -80,6 +81,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """What orders and groups a review in the queue."""
+
+    id: int
+    agent: str
+    tools: str
+    """The names of its tools, one a line, in the order of its calls."""
+    risk: str | None
+    escalated: str
+    deadline_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewRow:
     """A review as the queue shows it."""
 
@@ -114,6 +128,23 @@ class ReviewRow:
     """What the deadline's end does: `escalate` or `reject`."""
     policy_note: str = ""
     """What the reviewer must know of the policy itself, e.g. that it is broken."""
+    tools: tuple[tuple[str, str | None], ...] = ()
+    """Name and risk of the tool of each call, in their order."""
+    first_args: str = ""
+    """The first call's arguments as JSON, cut off where they are long."""
+
+    @property
+    def facts(self) -> QueueFacts:
+        """What orders and groups it."""
+        return QueueFacts(self.id, self.agent, "\n".join(name for name, _ in self.tools), self.risk, self.escalated, self.deadline_at)
+
+    @property
+    def tools_told(self) -> str:
+        """Every tool, the riskiest first, each with its number of calls: `run_shell, restart_service ×2`."""
+        counts: dict[str, int] = {}
+        for name, _ in sorted(self.tools, key=lambda tool: -severity(tool[1])):
+            counts[name] = counts.get(name, 0) + 1
+        return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.items()) or self.title
 
     @property
     def note(self) -> str:

@@ -23,9 +23,14 @@ _RANK = {Risk.READ.value: 0, Risk.REVERSIBLE.value: 1, Risk.IRREVERSIBLE.value: 
 _FOREIGN = 2
 
 
+def severity(risk: str | None) -> int:
+    """How bad a risk is: a graph's own word, or none, is worse than what can be reversed."""
+    return _RANK.get(risk or "", _FOREIGN)
+
+
 def worst(risks: Iterable[str | None]) -> str | None:
     """The worst of the risks that are known; a graph's own word is worse than what can be reversed."""
-    return max((risk for risk in risks if risk), key=lambda risk: _RANK.get(risk, _FOREIGN), default=None)
+    return max((risk for risk in risks if risk), key=severity, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from hitl_tui.model import (
     Pause,
     PauseKind,
     Progress,
+    QueueFacts,
     Review,
     ReviewRow,
     ReviewState,
@@ -41,11 +42,19 @@ from hitl_tui.store.connection import Store, Transaction
 
 PROGRESS = "v.decision, v.decided_by, v.decided_by_kind, v.decided_with, v.slots, v.decided_slots, v.approvals"
 """Columns that `read_progress` reads."""
+TOOLS = "(SELECT json_group_array(json_array(name, risk)) FROM (SELECT name, risk FROM actions WHERE review = v.id ORDER BY slot))"
+TOOL_NAMES = "(SELECT group_concat(name, char(10)) FROM (SELECT name FROM actions WHERE review = v.id ORDER BY slot))"
+BRIEF_ARGS = 1000
+"""Characters of a call's arguments, as JSON, that the queue reads to say where neighbours differ."""
+FIRST_ARGS = f"(SELECT substr(args, 1, {BRIEF_ARGS}) FROM actions WHERE review = v.id AND slot = 0)"
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.effective_at, "
-    f"v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, {PROGRESS}"
+    "v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, "
+    f"{TOOLS}, {FIRST_ARGS}, {PROGRESS}"
 )
 """Columns that `read_row` reads."""
+URGENT = "state = 'open' AND (escalated != '' OR deadline_at IS NOT NULL OR risk = 'irreversible')"
+"""What the index `reviews_urgent` holds."""
 ACTION = (
     "slot, name, args, allowed, description, args_schema, answer_schema, choices, tool_call, means, digest, confidence, confidence_source, "
     "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
@@ -83,6 +92,34 @@ async def waiting_ids(store: Store) -> array[int]:
             break
         last = ids[-1]
     return ids
+
+
+async def urgent(store: Store) -> list[QueueFacts]:
+    """What orders the open reviews that are escalated, have a deadline or are irreversible; their tools are left empty."""
+    found = await store.all(f"SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT}")
+    return [QueueFacts(*row) for row in found]
+
+
+async def facts(store: Store) -> list[QueueFacts]:
+    """What orders and groups every open review, oldest first."""
+    found: list[QueueFacts] = []
+    while True:  # a page at a time, as in `waiting_ids`
+        page = await store.all(
+            f"SELECT v.id, v.agent, {TOOL_NAMES}, v.risk, v.escalated, v.deadline_at FROM reviews v "
+            "WHERE v.state = 'open' AND v.id > ? ORDER BY v.id LIMIT 5000",
+            (found[-1].id if found else 0,),
+        )
+        found += [QueueFacts(*row) for row in page]
+        if len(page) < 5000:
+            return found
+
+
+async def first_args(store: Store, ids: Sequence[int]) -> list[str]:
+    """The arguments of each review's first call as JSON, cut off after `BRIEF_ARGS` characters."""
+    marks = ", ".join("?" * len(ids))
+    return [
+        text or "" for (text,) in await store.all(f"SELECT {FIRST_ARGS} FROM reviews v WHERE v.id IN ({marks}) ORDER BY v.id", tuple(ids))
+    ]
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
@@ -250,11 +287,11 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
 def read_row(row: Any) -> ReviewRow:
     """The review of a row of `ROW`."""
     (id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, effective_at, route, recipient, escalated,
-     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, *progress) = row  # fmt: skip
+     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, tools, first_args, *progress) = row  # fmt: skip
     return ReviewRow(
         id_, run, agent, PauseKind(kind), ReviewState(state), title, summary, slots, opened_at, risk, confidence, note,
         read_progress(progress), effective_at, route and Outcome(route), recipient, escalated, claimed_by, claimed_until, deadline_at,
-        deadline_then, policy_note,
+        deadline_then, policy_note, tuple((name, tool_risk) for name, tool_risk in json.loads(tools)), first_args or "",
     )  # fmt: skip
 
 

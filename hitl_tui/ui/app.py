@@ -21,7 +21,7 @@ from hitl_tui.errors import BadHome, HitlError
 from hitl_tui.home import Home
 from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
-from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, group, read_keymap
+from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
 from hitl_tui.ui.messages import CommandClicked, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
@@ -32,6 +32,7 @@ from hitl_tui.ui.theme import THEMES
 from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
+from hitl_tui.ui.widgets.pause_banner import PauseBanner
 
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
@@ -98,6 +99,7 @@ class HitlApp(LeavableApp):
     def compose(self) -> ComposeResult:
         titles = [(view.name, view.title) for view in VIEWS.values() if not view.parent]
         yield HeaderBar(titles).data_bind(status=HitlApp.header)
+        yield PauseBanner()
         yield KeyBar(self.keymap).data_bind(hints=HitlApp.key_hints)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
@@ -208,6 +210,7 @@ class HitlApp(LeavableApp):
             "policy": f"{labels.PROPOSED}{self._proposed}" if self._proposed else "",
         }
         time_ = time.strftime("%H:%M", time.localtime(self._clock()))
+        self.query_one(PauseBanner).show(self._inbox.agents.pauses(), shown_key("pause", self.keymap), self._clock())
         self.header = HeaderStatus(self._shown.parent or self._shown.name, counts, worker, style, self._inbox.reviewer, time_)
 
     # Keys
@@ -265,7 +268,7 @@ class HitlApp(LeavableApp):
             self.stylesheet.read(view_class.SHEET)
             self.stylesheet.parse()
         view = view_class(self._view_context)
-        await self.mount(view, after=self.query_one(HeaderBar))
+        await self.mount(view, after=self.query_one(PauseBanner))
         return view
 
     @work(group=DIALOG_GROUP)
@@ -283,6 +286,15 @@ class HitlApp(LeavableApp):
         started = await ask(self, NewRunScreen(self._inbox, self._drafts))
         if started is not None:
             self.notify(f"run r{started} is queued", timeout=3, markup=False)
+        self._updates.ring()
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_pause(self) -> None:
+        from hitl_tui.ui.runtime.agent_pauses import choose_pause
+
+        row = self._queue.row
+        await choose_pause(self._view, self._inbox, row.agent if row and self._view is self._queue else "")
         self._updates.ring()
 
     def action_restart(self) -> None:
@@ -316,7 +328,7 @@ class HitlApp(LeavableApp):
         if not self._has_view.is_set():
             return
         command = BY_ID[message.command]
-        places: dict[str, DOMNode] = {"app": self, "list": self._view.items}
+        places: dict[str, DOMNode] = {"app": self, "list": self._view.items, "queue_list": self._view.items}
         node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
 

@@ -37,6 +37,7 @@ class Command:
 GROUPS = {
     "app": "Everywhere",
     "queue": "Queue: the review under the cursor",
+    "queue_list": "Queue: the list",
     "list": "Lists",
     "runs": "Runs",
     "history": "History",
@@ -66,6 +67,20 @@ COMMANDS = (
     Command("next_call", "right", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
     Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only matching reviews, like agent:mail* since:7d invoice.", "queue"),
+    Command("mark", "x", "mark", "mark", "Mark the review or the group under the cursor, or remove its mark.", "queue_list"),
+    Command("mark_down", "J", "extend(1)", "mark down", "Mark this one and the next.", "queue_list"),
+    Command("mark_up", "K", "extend(-1)", "mark up", "Mark this one and the one before.", "queue_list"),
+    Command(
+        "decide_many",
+        "A",
+        "decide_many",
+        "decide all",
+        "Decide all marked reviews together, or all calls of this one: a table shows where they differ.",
+        "queue",
+    ),
+    Command("order", "s", "order", "sort, group", "Sort the queue, and show reviews of the same tools as one row.", "queue"),
+    Command("snooze", "h", "snooze", "snooze", "Hide the marked reviews, or this one, until a time or until something changes.", "queue"),
+    Command("pause", "P", "pause", "pause", "Pause all agents or this one, or let them go on. Nothing is lost.", "app"),
     Command("new", "n", "new_run", "new run", "Start a run: choose an agent and enter its task.", "app"),
     Command("queue", "f1", "show('queue')", "Queue", "Reviews that wait for a decision.", "app"),
     Command("runs", "f2", "show('runs')", "Runs", "All runs, with their trace and result.", "app"),
@@ -141,7 +156,7 @@ COMMANDS = (
 )
 BY_ID = {command.id: command for command in COMMANDS}
 DECIDES = frozenset({
-    "approve", "edit", "edit_outside", "reject", "revise", "respond", "escalate", "take_over",
+    "approve", "edit", "edit_outside", "reject", "revise", "respond", "escalate", "take_over", "decide_many", "pause",
     "retry", "cancel", "take_over_run", "intervene_stop", "hand_back", "discard",
     "accept_level", "set_level", "accept", "drop",
 })  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from textual.widget import Widget
 
@@ -17,6 +17,7 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import KeyIgnored, RowsChanged
+from hitl_tui.ui.queue.call_comparison import undecided_calls
 from hitl_tui.ui.queue.fatigue_guard import FatigueGuard
 from hitl_tui.ui.queue.prompts import PromptOptions, Prompts
 from hitl_tui.ui.queue.undo_stack import UndoStack
@@ -28,6 +29,9 @@ from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
 from hitl_tui.validation import can_revise
 
+if TYPE_CHECKING:
+    from hitl_tui.ui.dialogs.decide_many import ManyDecision
+
 SETTLE_S = 0.2
 """Time for which decision keys are ignored after the item under the cursor changed by itself."""
 NOTICE_S = 3.0
@@ -36,6 +40,10 @@ SLOW_S = 0.3
 """Time after which the pane says that a decision is still being stored."""
 APPROVE_PAUSE_S = 1.0
 """Pause required before approve works again after keys meant for a dialog that never opened."""
+
+
+MOST_TOGETHER = 1000
+"""Reviews that one dialog decides at most."""
 
 
 class DecisionView(Protocol):
@@ -54,8 +62,11 @@ class DecisionView(Protocol):
     def awaiting_others(self, review: int) -> None:
         """This person did their part; the review waits for others."""
 
-    async def decision_undone(self, review: int) -> None:
-        """A decision was undone: the review is open again."""
+    async def decisions_undone(self, reviews: Sequence[int]) -> None:
+        """Decisions were undone: the reviews are open again."""
+
+    def reviews_decided(self, whole: Sequence[int], others: Sequence[int]) -> None:
+        """Decisions of many were stored: of the first, nothing is left to decide; the others changed or were refused."""
 
 
 class DecisionController:
@@ -223,6 +234,9 @@ class DecisionController:
         if review is None:
             self._notify("nothing of yours to take back here")
             return
+        if len(reviews := self._undo_stack.together(review)) > 1:
+            await self._undo_set(reviews)
+            return
         try:
             with self._progress("undoing the decision …"):
                 await self._inbox.reviews.undo(review)
@@ -233,7 +247,51 @@ class DecisionController:
             return
         self._undo_stack.dropped(review)
         self.disarm()
-        await self._view.decision_undone(review)
+        await self._view.decisions_undone([review])
+
+    async def _undo_set(self, reviews: Sequence[int]) -> None:
+        """Undo decisions that were made together; what cannot be taken back any more is said."""
+        with self._progress("taking the decisions back …"):
+            refused = await self._inbox.reviews.undo_many(reviews)
+        for review in reviews:
+            self._undo_stack.dropped(review)
+        if refused:
+            self._notify(f"{len(reviews) - len(refused)} of {len(reviews)} taken back; {next(iter(refused.values()))}")
+        self.disarm()
+        await self._view.decisions_undone([review for review in reviews if review not in refused])
+
+    async def decide_many(self, ids: Sequence[int]) -> None:
+        """Ask about all undecided calls of these reviews, and store what the person decides in one transaction."""
+        if self.busy or not ids:
+            return
+        self._asking = True
+        try:
+            found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
+            decision = await self._prompts.decide_many(undecided_calls(found), self._pane.viewer)
+            if decision is not None:
+                async with self._storing:
+                    await self._send_many(decision)
+        except STORE_ERRORS as error:
+            report(self._owner, error)
+        finally:
+            self._asking = False
+
+    async def _send_many(self, decision: ManyDecision) -> None:
+        answers: dict[int, dict[int, Answer]] = {}
+        reviews = {call.review.row.id: call.review for call in decision.calls}
+        for call in decision.calls:
+            answers.setdefault(call.review.row.id, {})[call.action.slot] = decision.answer
+        with self._progress(f"storing {len(decision.calls)} decisions …"):
+            refused = await self._inbox.reviews.decide_many([(reviews[id_], said) for id_, said in answers.items()], decision.viewed_ms)
+        stored = [id_ for id_ in answers if id_ not in refused]
+        self._undo_stack.decided_together(stored)
+        self.disarm()
+        if refused:
+            self._notify(f"{len(stored)} of {len(answers)} reviews decided; {next(iter(refused.values()))}")
+        whole = [id_ for id_ in stored if len(answers[id_]) == len(reviews[id_].undecided)]
+        self._view.reviews_decided(whole, [id_ for id_ in answers if id_ not in whole])
+        for id_ in stored:
+            self._tell_check(id_)
 
     @contextmanager
     def _progress(self, text: str) -> Iterator[None]:

@@ -9,6 +9,10 @@ from rich.cells import cell_len, set_cell_size
 from hitl_tui.formatting import age
 from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
+from hitl_tui.ui.commands import group
+from hitl_tui.ui.messages import HintsChanged
+from hitl_tui.ui.queue.brief_args import differing
+from hitl_tui.ui.queue.queue_order import Groups
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
@@ -20,9 +24,10 @@ WORTH = 6
 
 
 class QueueList(VirtualList[ReviewRow]):
-    """Oldest first. A decided item stays, greyed, until its view lets it go."""
+    """A row for each review, or for each group. A decided item stays, greyed, until its view lets it go."""
 
     BORDER_TITLE = "Waiting"
+    BINDINGS = group("queue_list")
 
     def __init__(
         self,
@@ -34,6 +39,45 @@ class QueueList(VirtualList[ReviewRow]):
         super().__init__(fetch, moved, id="queue-list")
         self._clock = clock
         self._reviewer = reviewer
+        self.marks: set[int] = set()
+        """Reviews that the person has marked."""
+        self.groups = Groups()
+        self.group_notes: dict[int, str] = {}
+        """How the calls of a group differ, by the review that stands for it."""
+
+    def action_mark(self) -> None:
+        """Mark the item under the cursor, or remove its mark."""
+        if self.cursor is not None:
+            self._mark(self.cursor, self.cursor not in self.marks)
+
+    def action_extend(self, by: int) -> None:
+        """Mark the item under the cursor, move, and mark that too."""
+        if self.cursor is not None:
+            self._mark(self.cursor, True)
+            self.action_move(by)
+            self._mark(self.cursor, True)
+
+    def unmark(self) -> None:
+        """Remove all marks."""
+        self.marks.clear()
+        self._marked()
+
+    def _mark(self, id_: int, marked: bool) -> None:
+        members = self.groups.members(id_)
+        if marked:
+            self.marks.update(members)
+        else:
+            self.marks.difference_update(members)
+        self._marked()
+
+    def _marked(self) -> None:
+        self.border_subtitle = f"{len(self.marks):,} marked" if self.marks else ""
+        self.refresh()
+        self.post_message(HintsChanged())
+
+    def _above(self, row: ReviewRow) -> ReviewRow | None:
+        place = self.order.place(row.id)
+        return self.rows.get(self.order.at(place - 1)) if place > 0 else None
 
     def key_of(self, row: ReviewRow) -> int:
         return row.id
@@ -45,13 +89,15 @@ class QueueList(VirtualList[ReviewRow]):
         elif part == 0:
             deadline = assignment.deadline(row, now)
             when = deadline if deadline[0] else (age(now - row.opened_at), "muted")
-            yield from _first(row, width, when, "muted" if assignment.others(row, self._reviewer, now) else "strong")
+            style = "muted" if assignment.others(row, self._reviewer, now) else "strong"
+            yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
-            yield from _second(row, width, assignment.phrases(row, self._reviewer, now))
+            said = self.group_notes.get(row.id) or differing(row, self._above(row)) or row.summary
+            yield from _second(row, width, assignment.phrases(row, self._reviewer, now), said)
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:
         if part == 0:
-            yield from _first(row, width, ("", ""), "muted")
+            yield from _first(row, width, ("", ""), "muted", (row.id,), False)
             return
         glyph, word, style = labels.closing(row, self._reviewer)
         seconds = assignment.undo_seconds(row, self._reviewer, self._clock())
@@ -63,21 +109,29 @@ class QueueList(VirtualList[ReviewRow]):
         yield " ", ""
 
 
-def _first(row: ReviewRow, width: int, when: Piece, style: str) -> Iterator[Piece]:
-    mark = f" ×{row.slots}" if row.slots > 1 else ""
-    arrow = "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
+def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequence[int], marked: bool) -> Iterator[Piece]:
+    named = one_line(row.tools_told)
+    mark = "" if len(members) == 1 else f" ×{len(members)}"
+    arrow = "☑ " if marked else "↑ " if row.escalated and row.state == ReviewState.OPEN else " "
+    source = f"{one_line(row.agent)} r{row.run}{'…' if len(members) > 1 else ''}"
     time = AGE_CELLS if cell_len(when[0]) <= AGE_CELLS else cell_len(when[0]) + 2
-    wanted = min(cell_len(one_line(row.title)) + len(mark), NAME_CELLS)
-    agent = min(cell_len(one_line(row.agent)), max(8, width // 3), max(0, width - time - wanted - cell_len(arrow) - 2))
+    wanted = min(cell_len(named) + len(mark), max(NAME_CELLS, width * 5 // 8))
+    agent = min(cell_len(source), max(8, width // 3), max(0, width - time - wanted - cell_len(arrow) - 2))
     name = width - cell_len(arrow) - agent - 1 - time - 1
-    title = fit(row.title, name - len(mark)).rstrip() + mark
-    yield arrow, "warning"
+    title = fit(named, name - len(mark)).rstrip() + mark
+    yield arrow, "accent" if marked else "warning"
     yield set_cell_size(title, name), style
-    yield f" {fit(row.agent, agent)}", "muted"
+    yield f" {_source(source, agent)}", "muted"
     yield f"{when[0]:>{time}} ", when[1]
 
 
-def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase]) -> Iterator[Piece]:
+def _source(source: str, cells: int) -> str:
+    """Agent and run; where room is short the agent is cut off, and never the run's number."""
+    agent, _, run = source.rpartition(" ")
+    return fit(source, cells) if cell_len(source) <= cells or cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1)} {run}"
+
+
+def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str) -> Iterator[Piece]:
     known: list[Piece] = [(" take over", "error")] if row.route == Outcome.TAKEOVER else []
     if row.note:
         known.append((" ⚠", "warning"))
@@ -95,6 +149,6 @@ def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase]) -> It
     for place, (text, style) in enumerate(told, 1):
         yield text, style
         yield " · " if place < len(told) or room >= WORTH else "   ", style
-    yield fit(row.summary if not told or room >= WORTH else "", room), "muted"
+    yield fit(asked if not told or room >= WORTH else "", room), "muted"
     yield from known
     yield " ", ""

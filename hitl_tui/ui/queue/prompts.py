@@ -18,7 +18,9 @@ from hitl_tui.ui.text.labels import Viewer
 
 if TYPE_CHECKING:
     from hitl_tui.ui.dialogs.base import AnswerScreen, ReviewScreen
+    from hitl_tui.ui.dialogs.decide_many import ManyDecision
     from hitl_tui.ui.dialogs.escalate import Names
+    from hitl_tui.ui.queue.call_comparison import ReviewCall
 
 T = TypeVar("T")
 Reasons = Callable[[str, str], Awaitable[Sequence[str]]]
@@ -107,6 +109,18 @@ class Prompts:
         from hitl_tui.ui.text.diff import difference_lines
 
         self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
+
+    async def decide_many(self, calls: Sequence[ReviewCall], viewer: Viewer) -> ManyDecision | None:
+        """The decision of several calls at once, or None when the person went back."""
+        from hitl_tui.ui.dialogs.decide_many import DecideManyScreen
+
+        return await ask(self._owner, DecideManyScreen(calls, viewer))
+
+    async def choose(self, title: str, about: str, options: Sequence[str]) -> int | None:
+        """The place of the option that the person chooses, or None when they went back."""
+        from hitl_tui.ui.dialogs.choice import ChoiceScreen
+
+        return await ask(self._owner, ChoiceScreen(title, about, options))
 
     async def filter(self, now: str) -> str | None:
         """Ask for a filter; None if the person went back."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from textual.timer import Timer
 from textual.widget import Widget
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewRow, ReviewState
+from hitl_tui.model import QueueFacts, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
+from hitl_tui.ui.queue.brief_args import group_differences
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.queue.queue_order import ORDINARY, Groups, Order, RankedIds, Sort, names_of
 from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 NEAR = 50
 """Items looked through on each side for the next one to decide."""
 FEW = (3, 5)
 """The list is narrow from the first number of items down, and wide again from more than the second on: one more does not move it."""
+MOST_COMPARED = 100
+"""Reviews of a group whose arguments are compared for its row."""
 
 
 class QueueModel:
@@ -30,6 +34,13 @@ class QueueModel:
         self._inbox = inbox
         self._items = items
         self._open = SortedIds()
+        self._owner = owner
+        self._me: frozenset[str] = frozenset()
+        self._snoozed: dict[int, float | None] = {}
+        self._wake: Timer | None = None
+        self.order = Order()
+        """How the list is sorted and grouped."""
+        self.show_snoozed = False
         self._decided_items = DecidedItems(owner, let_go, clock)
         self.filter = ""
         """A line of the filter language; empty for everything."""
@@ -50,11 +61,77 @@ class QueueModel:
         ids = await self._inbox.reviews.open_ids()
         self._open, self.loaded = SortedIds(ids), True
         shown = await self._inbox.reviews.matching_ids(self.filter) if self.filter else array("q", ids)
-        order = SortedIds(shown)
+        self._snoozed = self._inbox.reviews.snoozed()
+        facts = await (self._inbox.reviews.facts() if self.order.needs_all else self._inbox.reviews.urgent())
+        self._me = names_of(self._inbox.reviewer, self._groups_of_people() if any(one.escalated for one in facts) else {})
+        order = self._ordered(shown, facts)
         for id_ in self._fitting([id_ for id_ in self._decided_items if id_ in self._items.rows]):
             order.add(id_)
+        self._items.marks &= set(shown)
         self._items.load(order)
+        self._plan_wake()
         self.title()
+
+    def _ordered(self, shown: Sequence[int], facts: Sequence[QueueFacts]) -> RankedIds:
+        """The reviews to list in the present order; of each group only the first."""
+        keys = {one.id: self.order.key(one, self._me) for one in facts}
+        hidden = () if self.show_snoozed else self._snoozed
+        ids: Sequence[int] = [id_ for id_ in shown if id_ not in hidden] if hidden else shown
+        groups = Groups()
+        if self.order.grouped:
+            listed = set(ids)
+            for one in facts:
+                if one.id in listed:
+                    groups.put(one)
+            ids = [id_ for id_ in listed if groups.leads(id_)]
+        if self.order.sort is Sort.NEWEST:
+            keys = {id_: (-id_,) for id_ in ids}
+        self._items.groups = groups
+        self._items.group_notes.clear()
+        return RankedIds(ids, keys, () if self.order.sort is Sort.OLDEST else ORDINARY)
+
+    def _groups_of_people(self) -> Mapping[str, Sequence[str]]:
+        policy = self._inbox.policy.active()
+        return policy.groups if policy else {}
+
+    async def fetch(self, ids: Sequence[int]) -> list[ReviewRow]:
+        """Read rows for the list, and for rows that stand for a group how its calls differ."""
+        rows = await self._inbox.reviews.rows(ids)
+        if self.order.grouped:
+            for row in rows:
+                members = self._items.groups.members(row.id)
+                if len(members) > 1:
+                    args = await self._inbox.reviews.first_args(members[:MOST_COMPARED])
+                    self._items.group_notes[row.id] = group_differences(args) if len(row.tools) == 1 else ""
+        return rows
+
+    def chosen(self, cursor: int | None) -> list[int]:
+        """The open reviews that a decision on many is about: those marked, else those of the row under the cursor."""
+        wanted = self._items.marks or (self._items.groups.members(cursor) if cursor is not None else ())
+        return sorted(id_ for id_ in wanted if id_ in self._open)
+
+    @property
+    def snoozed(self) -> Collection[int]:
+        """The reviews that this person has snoozed."""
+        return self._snoozed
+
+    def refresh_snoozes(self) -> None:
+        """Hide what was snoozed and show what came back, after a change or when a time is over."""
+        before, self._snoozed = self._snoozed, self._inbox.reviews.snoozed()
+        if before.keys() != self._snoozed.keys() and not self.show_snoozed:
+            self._items.apply({}, [id_ for id_ in self._snoozed if id_ not in before and id_ in self._open])
+            back = [id_ for id_ in before if id_ not in self._snoozed and id_ in self._open]
+            for id_ in self._fitting(back):
+                self._items.order.add(id_)
+            self._items.reload()
+            self.title()
+        self._plan_wake()
+
+    def _plan_wake(self) -> None:
+        if self._wake:
+            self._wake.stop()
+        until = min((at for at in self._snoozed.values() if at is not None), default=None)
+        self._wake = None if until is None else self._owner.set_timer(max(0.05, until - time.time()), self.refresh_snoozes)
 
     def apply(self, changed: Sequence[ReviewRow]) -> dict[int, ReviewRow]:
         """Add, update or remove reviews. Returns the changed ones that the list shows."""
@@ -64,16 +141,34 @@ class QueueModel:
             if row.state == ReviewState.OPEN:
                 self._open.add(row.id)
                 self._decided_items.stay(row.id)
-                if row.id in fitting or row.id in self._items.order:  # what is listed stays in its place
+                if self._is_listed(row, row.id in fitting):
                     put[row.id] = row
             else:
                 self._open.drop(row.id)
+                self._items.marks.discard(row.id)
                 if row.id in self._items.order:
                     put[row.id] = row
+                if (following := self._items.groups.drop(row.id)) is not None:
+                    self._items.order.add(following)
         self._decided_items.put(row for row in put.values() if row.state != ReviewState.OPEN)
         self._items.apply(put)
         self.title()
         return put
+
+    def _is_listed(self, row: ReviewRow, fits: bool) -> bool:
+        """Whether an open review has a row; it gets its place in the order and its group."""
+        order = self._items.order
+        if isinstance(order, RankedIds) and self.order.sort is not Sort.OLDEST:
+            order.rank(row.id, self.order.key(row.facts, self._me))
+        if row.id in order:  # what is shown stays where it is, and is told as it is
+            return True
+        if not fits or (row.id in self._snoozed and not self.show_snoozed):
+            return False
+        if not self.order.grouped:
+            return True
+        if (before := self._items.groups.put(row.facts)) is not None and before != self._items.cursor:
+            order.drop(before)
+        return self._items.groups.leads(row.id)
 
     def leave(self, ids: Sequence[int]) -> None:
         """Remove decided items."""
@@ -85,8 +180,12 @@ class QueueModel:
         self._open.drop(review)
 
     def after(self, review: int) -> int | None:
-        """The next open item, else the one before."""
+        """The next open item, else the one before; within a group its next review."""
         order = self._items.order
+        members = self._items.groups.members(review)
+        if (following := next((id_ for id_ in members if id_ != review and id_ in self._open), None)) is not None:
+            order.add(following)
+            return following
         place = order.place(review)
         near = [*range(place + 1, min(place + NEAR, len(order))), *range(place - 1, max(-1, place - NEAR), -1)]
         return next((order.at(at) for at in near if order.at(at) in self._open), None)
@@ -94,7 +193,9 @@ class QueueModel:
     def title(self) -> None:
         """Show the number of items above the list, and make room for the review if there are few."""
         count = f"{len(self._open):,}" if not self.filter else f"{len(self._items.order):,} of {len(self._open):,}"
-        title = f"Waiting  {count}" if not self.filter else f"Waiting  {count}  /{one_line(self.filter, 20)}"
+        asleep = sum(id_ in self._open for id_ in self._snoozed)
+        parts = [f"Waiting  {count}", self.order.title(), f"{asleep:,} snoozed" if asleep else ""]
+        title = " · ".join(filter(None, parts)) + (f"  /{one_line(self.filter, 20)}" if self.filter else "")
         self._items.border_title = title.replace("[", "\\[")
         few, many = len(self._items.order) <= FEW[0], len(self._items.order) > FEW[1]
         if few or many:

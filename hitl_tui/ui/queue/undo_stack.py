@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 
 from hitl_tui.model import ReviewRow, ReviewState
 from hitl_tui.ui.review import assignment
 
-KEPT = 100
+KEPT = 1000
 """Decisions remembered."""
 
 
@@ -22,9 +22,21 @@ class UndoStack:
         self._made: deque[int] = deque(maxlen=KEPT)
         self._rows: dict[int, ReviewRow] = {}
         self._until: dict[int, float] = {}
+        self._together: dict[int, tuple[int, ...]] = {}
+
+    def decided_together(self, reviews: Sequence[int]) -> None:
+        """Decisions of them were stored here at once; one undo takes all of them back."""
+        for review in reviews:
+            self.decided(review)
+        self._together |= dict.fromkeys(reviews, tuple(reviews))
+
+    def together(self, review: int) -> tuple[int, ...]:
+        """The reviews whose decisions are taken back with that of this one, itself included."""
+        return self._together.get(review, (review,))
 
     def decided(self, review: int) -> None:
         """Remember a decision made in this console."""
+        self._together.pop(review, None)
         self._made.append(review)
         self._rows = {known: row for known, row in self._rows.items() if known in self._made and known != review}
 
@@ -36,6 +48,7 @@ class UndoStack:
             self._made.reverse()
         self._until.pop(review, None)
         self._rows.pop(review, None)
+        self._together.pop(review, None)
 
     def apply(self, row: ReviewRow) -> None:
         """Update a review's row."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from textual import work
 from textual.app import ComposeResult
 from textual.timer import Timer
 
+from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
 from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
@@ -21,6 +24,7 @@ from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview, PrefetchCache
 from hitl_tui.ui.queue.prompts import Prompts
 from hitl_tui.ui.queue.queue_model import QueueModel
+from hitl_tui.ui.queue.queue_order import Sort
 from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.queue.view_tracking import ViewTracker
 from hitl_tui.ui.review import assignment, render
@@ -34,6 +38,8 @@ from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
 
+SNOOZES = (("15 min", 900.0), ("1 h", 3600.0), ("4 h", 14_400.0), ("1 d", 86_400.0), ("until something changes", None))
+"""For how many seconds a review can be snoozed."""
 AHEAD = 2
 """Reviews read ahead on each side of the cursor."""
 
@@ -53,7 +59,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._workers = context.workers
         self._counting: Timer | None = None
         self._decisions = DecisionController(self, inbox, self._prompts, self._undo_stack, self)
-        self.items = QueueList(inbox.reviews.rows, self._moved, clock, inbox.reviewer)
+        self.items = QueueList(lambda ids: self._queue.fetch(ids), self._moved, clock, inbox.reviewer)
         self.pane = ReviewPane(inbox.reviewer, clock)
         self._queue = QueueModel(self, inbox, self.items, self._let_go, clock)
         self._tracker = ViewTracker(self, self.pane, inbox, self._cache)
@@ -120,6 +126,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if not changes.whole:
             await self.load()
         self.apply(changes.reviews)
+        self._queue.refresh_snoozes()
         await self.follow()
         await self._read_empty_state()
 
@@ -270,6 +277,8 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         self._tracker.at(self.items.cursor)
 
     def action_back(self) -> None:
+        if self.items.has_focus:
+            self.items.unmark()
         super().action_back()
         if self.app.screen_stack[0].has_class("-one"):
             self._tracker.away()
@@ -330,12 +339,30 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     async def action_undo(self) -> None:
         await self._decisions.undo()
 
-    async def decision_undone(self, review: int) -> None:
-        """A decision was undone: select the review, which is open again."""
-        self.apply(rows := await self._inbox.reviews.rows([review]))
-        self.items.apply({row.id: row for row in rows})  # even if the filter excludes it
-        self.items.select(review, by_itself=True)
-        self._reread(review)
+    async def decisions_undone(self, reviews: Sequence[int]) -> None:
+        """Decisions were taken back: the reviews are open, and the first is under the cursor again."""
+        if not reviews:
+            return
+        self.apply(rows := await self._inbox.reviews.rows(reviews))
+        if self._queue.order.grouped:
+            await self.load()
+        if reviews[0] not in self.items.order or not self._queue.order.grouped:
+            self.items.apply({row.id: row for row in rows})  # whatever the filter says
+        self.items.select(reviews[0], by_itself=True)
+        self._reread(reviews[0])
+
+    def reviews_decided(self, whole: Sequence[int], others: Sequence[int]) -> None:
+        """Decisions of many were stored, or refused."""
+        for review in (*whole, *others):
+            self._cache.forget(review)
+        for review in whole:
+            self._queue.decided(review)
+        self.items.unmark()
+        cursor = self.items.cursor
+        if cursor is not None and cursor in whole:
+            self._on_from(cursor)
+        elif cursor is not None and cursor in others:
+            self._reread(cursor)
 
     def review_decided(self, review: int, whole: bool) -> None:
         """A decision was stored or refused. `whole`: nothing of the review is left to decide."""
@@ -372,6 +399,49 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def action_rate_message(self) -> None:
         if self.row and not self.has_class("-empty"):
             self._rating.choose_message(self.row.run)
+
+    # Many at once
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_decide_many(self) -> None:
+        await self._decisions.decide_many(self._queue.chosen(self.items.cursor))
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_order(self) -> None:
+        now = self._queue.order
+        options = [str(sort) for sort in Sort] + ["a row for each review" if now.grouped else "group reviews of the same tools"]
+        options.append("hide snoozed reviews" if self._queue.show_snoozed else "show snoozed reviews")
+        place = await self._prompts.choose("Sort and group", f"The queue is shown {now.told()}.", options)
+        if place is None:
+            return
+        if place < len(Sort):
+            self._queue.order = replace(now, sort=list(Sort)[place])
+        elif place == len(Sort):
+            self._queue.order = replace(now, grouped=not now.grouped)
+        else:
+            self._queue.show_snoozed = not self._queue.show_snoozed
+        await self.load()
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_snooze(self) -> None:
+        chosen = self._queue.chosen(self.items.cursor)
+        if not chosen:
+            return
+        if chosen[0] in self._queue.snoozed:
+            await self._inbox.reviews.wake(chosen)
+        else:
+            text = f"{counted(len(chosen), 'review')} out of your queue. What changes is back at once; others still see it."
+            place = await self._prompts.choose("Snooze", text, [name for name, _ in SNOOZES])
+            if place is None:
+                return
+            seconds = SNOOZES[place][1]
+            await self._inbox.reviews.snooze(chosen, None if seconds is None else time.time() + seconds)
+        self.items.unmark()
+        self._queue.refresh_snoozes()
+        self._show_if_any()
 
     # Claims and escalations
 
@@ -413,5 +483,9 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if action and review and action.slot in review.decisions:
             hints += RATING_HINTS
         if self.items.cursor is not None:
-            hints += [("context", "context"), ("filter", "filter"), MESSAGE_HINT]
+            hints += [("mark", "mark"), ("context", "context"), ("filter", "filter"), ("order", "sort"), ("snooze", "snooze"), MESSAGE_HINT]
+        if self.items.marks:
+            hints = [("decide_many", f"decide {len(self.items.marks):,} marked"), ("back", "unmark"), *hints]
+        elif (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1:
+            hints.insert(0, ("decide_many", "all calls"))
         return hints

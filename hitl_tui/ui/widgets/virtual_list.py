@@ -37,7 +37,7 @@ class SortedIds:
 
     def slice(self, start: int, end: int) -> list[int]:
         """The ids from one place up to another, as far as there are."""
-        return [self.at(place) for place in range(max(0, start), min(end, len(self._ids)))]
+        return [self.at(place) for place in range(max(0, start), min(end, len(self)))]
 
     def place(self, id_: int) -> int:
         """Where the id is, or would be."""
@@ -99,6 +99,13 @@ class VirtualList(ScrollSurface, Generic[T]):
             self._to(order.at(0) if len(order) else None, by_itself=True)
         self._measure()
         self.reveal()
+        self.refresh()
+
+    def reload(self) -> None:
+        """Ids came or went: show them, and fetch rows that are in view now."""
+        if self.cursor is None and len(self.order):
+            self._to(self.order.at(0), by_itself=True)
+        self._measure()
         self.refresh()
 
     def apply(self, put: Mapping[int, T], drop: Iterable[int] = ()) -> None:

@@ -1,0 +1,190 @@
+"""Many reviews at once: marks, groups, order, snoozes, pauses, and a table that decides calls together."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from hitl_tui.model import Action, PauseKind
+from hitl_tui.store import Store
+from hitl_tui.ui.dialogs.decide_many import CallTable, DecideManyScreen
+from hitl_tui.ui.queue.list import QueueList
+from tests.ui.conftest import ConsoleDriver, StartConsole
+from tests.ui.homes import seed
+
+
+def restart(host: str, slot: int = 0, **more: Any) -> Action:
+    args = {"host": host, "service": "api", **more.pop("args", {})}
+    return seed.action("restart_service", args, slot, **more)
+
+
+async def add(store: Store, *reviews: Sequence[Action], agent: str = "mail_assistant", **more: Any) -> list[int]:
+    """Waiting reviews of these calls, one run each."""
+    return [await seed.add_waiting_run(store, 1, agent, seed.pause(PauseKind.TOOL_CALLS, *calls, **more)) for calls in reviews]
+
+
+async def shown(console: ConsoleDriver, ids: Sequence[int]) -> None:
+    """Wait until the queue lists as many reviews."""
+    for _ in range(100):
+        await console.settle()
+        if len(console.app.query_one(QueueList).order) >= len(ids):
+            return
+        await console.pilot.pause(0.05)
+    raise AssertionError(console.screen_text())
+
+
+async def table(console: ConsoleDriver) -> DecideManyScreen:
+    """The dialog, once all that it shows has been on the screen for long enough."""
+    await console.pilot.pause()
+    screen = console.app.screen
+    assert isinstance(screen, DecideManyScreen), console.screen_text()
+    for _ in range(100):
+        if screen.query_one(CallTable).all_seen and screen._accepts_keys:
+            return screen
+        await console.pilot.pause(0.02)
+    raise AssertionError(console.screen_text())
+
+
+async def states(store: Store) -> list[str]:
+    return [str(state) for (state,) in await store.all("SELECT state FROM reviews ORDER BY id")]
+
+
+async def test_marked_reviews_when_decided_together_are_undone_together(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)), [restart("web-9")])
+        await shown(console, ids)
+        await console.press("g", "J", "J", "A")
+        assert "Decide 3 calls of 3 reviews" in console.screen_text()
+        await table(console)
+        assert "approve 3 calls of 3 reviews" in await console.until_shown("approve 3")
+        await console.press("a")
+        assert await states(console.store) == ["decided", "decided", "decided", "open"]
+        assert console.app.query_one(QueueList).cursor == ids[3]
+        assert len(await console.store.all("SELECT DISTINCT digest FROM decisions")) == 3
+        await console.press("u")
+        assert await states(console.store) == ["open"] * 4 and console.app.query_one(QueueList).cursor == ids[0]
+
+
+async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        odd = restart("web-1", args={"force": True})
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)), [odd])
+        await shown(console, ids)
+        await console.press("s", "5", "enter")
+        assert "restart_service ×5" in await console.until_shown("grouped")
+        await console.press("A")
+        await table(console)
+        screen = console.screen_text()
+        assert screen.index("r5 ") < screen.index("r1 ") and re.search(r"r5 +host web-1 +force true", screen)
+        assert len(re.findall(r"service +api", screen)) == 1  # what all share stands there once
+        await console.press("x")
+        await console.until_shown("approve 4 calls of 4 reviews · 1 left out by you")
+        await console.press("a")
+        assert await states(console.store) == ["decided"] * 4 + ["open"]
+
+
+async def test_calls_that_must_be_decided_alone_when_all_are_decided_are_left_out_and_named(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        wires = [seed.action("wire", {"to": f"{name}@example.com"}, slot, risk="irreversible") for slot, name in enumerate(("ann", "bob"))]
+        await add(console.store, [*wires, restart("web-1", 2), restart("web-1", 3)])
+        await shown(console, [1])
+        await console.press("A")
+        await table(console)
+        left_out = "2 left out: irreversible, and the arguments differ"
+        await console.until_shown("approve 2 calls of 1 review", left_out, "reaches 2 addresses", "all calls are identical")
+        await console.press("a")
+        await console.until_shown("2 of 4 decided")
+        assert [slot for slot, *_ in await console.decisions_of(1)] == [2, 3]
+
+
+async def test_a_long_table_when_not_read_to_the_end_approves_only_what_was_seen(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60, size=(120, 24)) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(40)))
+        await shown(console, ids)
+        await console.press("s", "5", "enter", "A")
+        await console.until_shown("left out: not all of it has been on the screen")
+        for _ in range(60):
+            if re.search("approve [1-9]", console.screen_text()):
+                break
+            await console.pilot.pause(0.05)
+        await console.pilot.pause(0.2)
+        await console.press("a")
+        decided = (await states(console.store)).count("decided")
+        assert 0 < decided < 40
+
+
+async def test_many_calls_when_rejected_carry_the_reason(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        await add(console.store, [restart("web-1"), restart("web-2", 1)])
+        await shown(console, [1])
+        await console.press("A")
+        await table(console)
+        await console.press("r", *"3 hosts are affected", "ctrl+s")
+        assert {row[3] for row in await console.decisions_of(1)} == {"3 hosts are affected"} and len(await console.decisions_of(1)) == 2
+
+
+async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(3)))
+        await shown(console, ids)
+        await console.press("j")
+        items = console.app.query_one(QueueList)
+        assert items.cursor == ids[1]
+        (risky,) = await add(console.store, [seed.action("wire", {"to": "x"}, risk="irreversible")], risk="irreversible")
+        await console.bob.reviews.escalate(ids[2], "ann")
+        await shown(console, [*ids, risky])
+        for _ in range(100):
+            if items.order.slice(0, 4) == [ids[2], risky, ids[0], ids[1]]:
+                break
+            await console.pilot.pause(0.05)
+        assert items.order.slice(0, 4) == [ids[2], risky, ids[0], ids[1]] and items.cursor == ids[1]
+
+
+async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differs(start_console: StartConsole) -> None:
+    async with start_console("", size=(120, 36)) as console:
+        shell = seed.action("run_shell", {"command": "ls"}, 1, risk="irreversible")
+        ids = await add(console.store, [restart("web-1", risk="reversible"), shell], [restart("web-1")], [restart("web-2")])
+        await shown(console, ids)
+        screen = await console.until_shown("run_shell, restart_", "host web-2")
+        assert " r3 " in screen
+
+
+async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        ids = await add(console.store, [restart("web-1")], [restart("web-2")])
+        await shown(console, ids)
+        await console.press("g", "h", "5", "enter")
+        assert "1 snoozed" in await console.until_shown("1 snoozed")
+        assert console.app.query_one(QueueList).order.slice(0, 9) == [ids[1]]
+        await console.bob.reviews.escalate(ids[0], "", "look")
+        await shown(console, ids)
+        assert ids[0] in console.app.query_one(QueueList).order
+
+
+async def test_agents_when_paused_are_named_in_a_banner_until_they_go_on(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        await add(console.store, [restart("web-1")])
+        await shown(console, [1])
+        await console.press("P", "1", "enter")
+        await console.until_shown("paused: all agents are paused by ann", "P resumes")
+        assert [one.agent for one in console.bob.agents.pauses()] == [""]
+        await console.press("P", "1", "enter")
+        for _ in range(50):
+            if "paused" not in console.screen_text():
+                break
+            await console.pilot.pause(0.05)
+        assert "paused" not in console.screen_text() and console.bob.agents.pauses() == []
+
+
+@pytest.mark.parametrize("sort", ["1", "2", "3", "4"])
+async def test_the_cursor_when_the_order_changes_stays_on_its_review(start_console: StartConsole, sort: str) -> None:
+    async with start_console("", clock=time.time) as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)))
+        await shown(console, ids)
+        await console.press("j", "j", "s", sort, "enter")
+        items = console.app.query_one(QueueList)
+        assert items.cursor == ids[2] and len(items.order) == 4
