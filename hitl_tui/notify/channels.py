@@ -16,8 +16,7 @@ from urllib.parse import unquote, unquote_plus
 
 from hitl_tui.notify.content import NotificationMessage
 from hitl_tui.notify.subprocess_runner import Failed, run
-from hitl_tui.policy.notification import COMMAND, DESKTOP, channel_of
-from hitl_tui.policy.schema import Notify
+from hitl_tui.policy.notification import COMMAND, DESKTOP, Notify, channel_of
 from hitl_tui.sanitize import one_line
 
 RETRY_WAITS_S = (5.0, 30.0, 120.0, 600.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Escalation, Review
-from hitl_tui.policy.schema import Content
+from hitl_tui.policy.notification import Content
 from hitl_tui.sanitize import one_line
 
 NAME = 60

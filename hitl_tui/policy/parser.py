@@ -12,8 +12,9 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.model import Outcome, Risk, person_key
 from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
+from hitl_tui.policy.notification import CHANNELS, Notify
 from hitl_tui.policy.schedule import Hours
-from hitl_tui.policy.schema import AutonomyRules, ChainStep, ConfidenceSettings, Notify, Policy, Problem, Rule, Thresholds
+from hitl_tui.policy.schema import AutonomyRules, ChainStep, ConfidenceSettings, Policy, Problem, Rule, Thresholds
 from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
 
@@ -306,19 +307,20 @@ class _Parser:
         return value
 
     def _notify(self, path: Path, value: Any) -> Notify:
-        raw = self._table(path, value, ("bell", "desktop", "command", "urls", "quiet", "content", "timeout", "retries"))
+        raw = self._table(path, value, (*(channel.key for channel in CHANNELS), "quiet", "content", "timeout", "retries"))
         usual = Notify()
+        readers: dict[str, Callable[[Path, Any], Any]] = {"switch": self._truth, "command": self._command, "urls": self._urls}
         if self._read(path, raw, "timeout", self._time, usual.timeout_s) == 0:
             self._wrong((*path, "timeout"), "timeout cannot be 0", 'write it like "10s"')
+        channels: dict[str, Any] = {
+            one.key: self._read(path, raw, one.key, readers[one.value], getattr(usual, one.key)) for one in CHANNELS
+        }
         return Notify(
-            self._read(path, raw, "bell", self._truth, usual.bell),
-            self._read(path, raw, "desktop", self._truth, usual.desktop),
-            self._read(path, raw, "command", self._command, usual.command),
-            self._read(path, raw, "urls", self._urls, usual.urls),
-            self._read(path, raw, "quiet", self._hours, None),
-            self._read(path, raw, "content", self._one_of(("nothing", "names", "summary")), usual.content),
-            self._read(path, raw, "timeout", self._time, usual.timeout_s),
-            self._read(path, raw, "retries", self._whole(0, 10), usual.retries),
+            **channels,
+            quiet=self._read(path, raw, "quiet", self._hours, None),
+            content=self._read(path, raw, "content", self._one_of(("nothing", "names", "summary")), usual.content),
+            timeout_s=self._read(path, raw, "timeout", self._time, usual.timeout_s),
+            retries=self._read(path, raw, "retries", self._whole(0, 10), usual.retries),
         )
 
     def _command(self, path: Path, value: Any) -> tuple[str, ...]:

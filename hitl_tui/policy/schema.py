@@ -10,10 +10,10 @@ from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import globs
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
+from hitl_tui.policy.notification import Notify
 from hitl_tui.policy.schedule import Hours
 
 Then = Literal["escalate", "reject"]
-Content = Literal["nothing", "names", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +98,6 @@ class ChainStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
-    """How people are told of an escalation."""
-
-    bell: bool = True
-    desktop: bool = False
-    command: tuple[str, ...] = ()
-    """Program and arguments; no shell."""
-    urls: tuple[str, ...] = field(default=(), repr=False)
-    """Apprise URLs; they hold secrets."""
-    quiet: Hours | None = None
-    """Times in which only the screen tells."""
-    content: Content = "names"
-    """What may leave the machine: `nothing` but the link line, `names` of agent and tool, or a `summary` with the arguments."""
-    timeout_s: float = 10.0
-    retries: int = 3
-
-
-@dataclass(frozen=True, slots=True)
 class ConfidenceSettings:
     """`[confidence]`: the sources that confidence is read from, in order."""
 
@@ -149,7 +131,7 @@ class Policy:
     """The escalation chain."""
     errors: bool = False
     """Whether a failed run opens a review."""
-    notify: Notify = Notify()
+    notify: Notify = field(default_factory=Notify)
     autonomy: AutonomyRules | None = None
     """None where no tool can earn anything: the thresholds hold for all."""
     attention: int = 0

@@ -11,8 +11,8 @@ from typing import TypeVar
 from hitl_tui.errors import Storage
 from hitl_tui.model import Notification
 from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, next_attempt_at
-from hitl_tui.policy.notification import end_of_quiet
-from hitl_tui.policy.schema import Notify, Policy
+from hitl_tui.policy.notification import Notify, end_of_quiet
+from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, notifications, reviews
 
 POLL_S = 0.25

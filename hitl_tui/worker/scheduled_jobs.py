@@ -34,7 +34,7 @@ class ScheduledJobs:
         done += [await escalations.enforce(store, review, now) for review in escalations.overdue(store, project, now)]
         done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
-            ways, due_at = due_channels(policy, now)
+            ways, due_at = due_channels(policy.notify, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]
         return await self._checks.make(policy, now) or any(done)
 

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import SOURCES, Outcome, RuleCount, ToolAutonomy
-from hitl_tui.policy.schema import Notify, Policy, Rule
+from hitl_tui.policy.notification import Notify, channel_labels
+from hitl_tui.policy.schema import Policy, Rule
 from hitl_tui.ui.policy import autonomy_levels
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import fit
@@ -168,7 +169,7 @@ def _escalation(policy: Policy) -> tuple[str, str]:
 
 
 def _notify(policy: Policy) -> tuple[str, str]:
-    return ", ".join(channels(policy)) or "the queue only", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
+    return ", ".join(channel_labels(policy.notify)) or "the queue only", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
 
 
 SETTINGS: dict[str, Callable[[Policy], tuple[str, str]]] = {
@@ -176,16 +177,6 @@ SETTINGS: dict[str, Callable[[Policy], tuple[str, str]]] = {
     "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
 }  # fmt: skip
 """What follows the rules in the list."""
-
-
-def channels(policy: Policy) -> Iterator[str]:
-    """How people are notified of an escalation; never an address, which may hold secrets."""
-    notify = policy.notify
-    yield from ["bell"] * notify.bell + ["desktop"] * notify.desktop
-    if notify.command:
-        yield f"command {notify.command[0]}"
-    if notify.urls:
-        yield f"{len(notify.urls)} URL{'s' * (len(notify.urls) > 1)}"
 
 
 def confidence_sources(order: Sequence[str]) -> str:

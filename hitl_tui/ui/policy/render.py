@@ -11,9 +11,10 @@ from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
 from hitl_tui.policy.explain import Explanation, Walk, describe_facts
 from hitl_tui.policy.loader import PolicyStatus
+from hitl_tui.policy.notification import channel_labels
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.ui.policy.autonomy_levels import spot_checked
-from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, channels, confidence_sources, deadline, requirements
+from hitl_tui.ui.policy.list import REMOVED, STYLES, PolicyRow, confidence_sources, deadline, requirements
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table
 
 LEAD = 24
@@ -145,7 +146,7 @@ def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:
 
 def _notify(policy: Policy) -> Iterator[tuple[str, str]]:
     notify = policy.notify
-    yield "channels", ", ".join(channels(policy)) or "none but the queue"
+    yield "channels", ", ".join(channel_labels(notify)) or "none but the queue"
     yield "content", CONTENTS[notify.content]
     if notify.quiet:
         yield "quiet hours", notify.quiet.text

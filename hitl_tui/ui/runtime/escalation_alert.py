@@ -16,7 +16,8 @@ from hitl_tui.ui.runtime.textual_internals import write_to_terminal
 from hitl_tui.ui.text import labels
 
 if TYPE_CHECKING:
-    from hitl_tui.policy.schema import Content, Policy
+    from hitl_tui.policy.notification import Content
+    from hitl_tui.policy.schema import Policy
 
 LONGEST = 300
 """Characters of a notice; terminals cut longer ones anyway."""
@@ -61,8 +62,7 @@ class EscalationAlert:
         return not one.recipient or any(same_person(person, me) for person in people)
 
     async def _tell(self, row: ReviewRow, one: Escalation, policy: Policy | None) -> None:
-        from hitl_tui.policy.notification import end_of_quiet
-        from hitl_tui.policy.schema import Notify
+        from hitl_tui.policy.notification import Notify, end_of_quiet
 
         now = self._clock()
         notify = policy.notify if policy else Notify()
