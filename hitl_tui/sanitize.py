@@ -16,7 +16,8 @@ _CLASS = (
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # musical controls, tags
 )
 INVISIBLE = re.compile(f"[{_CLASS}]")
-_UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]")
+_UNSEEN_IN_LINE = re.compile(f"[\n{_CLASS}]| {{60,}}")
+"""Also so many blanks that they could push what follows off the screen."""
 _UNSEEN_RUN = re.compile(f"[{_CLASS}]+")
 _FIRM_BLANKS = "\u00a0\u202f"
 _HOLDING = re.compile("[\ufe0e\ufe0f]?[\u200c\u200d]?")
@@ -74,14 +75,14 @@ def _texts(*values: Any) -> list[str]:
 
 
 def visible_line(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """One line as it is drawn, with tabs expanded and a newline as its code, and the `(start, end)` of each code in it."""
+    """One line as it is drawn, and the `(start, end)` of each code in it: tabs are expanded, a newline and long gaps are codes."""
     if "\t" in text:
         text = text.expandtabs(TAB)
     if not _UNSEEN_IN_LINE.search(text):
         return text, []
     parts, marks, at, size = [], [], 0, 0
     for match in _UNSEEN_IN_LINE.finditer(text):
-        drawn = code(match[0])
+        drawn = code(match[0]) if len(match[0]) == 1 else f"⟨{len(match[0])} blanks⟩"
         parts += [text[at : match.start()], drawn]
         size += match.start() - at
         marks.append((size, size + len(drawn)))

@@ -13,7 +13,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
-from hitl_tui.formatting import age, local_time
+from hitl_tui.formatting import age, local_time, percent
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json
 from hitl_tui.sanitize import visible
@@ -85,6 +85,7 @@ def details_json(one: HistoryDetails) -> dict[str, Any]:
         "first_viewed_at": one.first_viewed_at,
         "decided_at": row.at,
         "viewed_ms": row.viewed_ms,
+        "seen": row.seen,
         "waited_s": round(row.waited_s, 3),
         "confidence": row.confidence,
         "rule": row.rule or None,
@@ -149,7 +150,8 @@ def _outcome(row: HistoryRow) -> str:
 
 
 def _times(row: HistoryRow) -> tuple[str, str]:
-    return f"waited {age(row.waited_s)}", "" if row.viewed_ms is None else f"viewed {age(row.viewed_ms / 1000)}"
+    seen = "" if row.seen is None else f", {percent(row.seen)} seen"
+    return f"waited {age(row.waited_s)}", "" if row.viewed_ms is None else f"viewed {age(row.viewed_ms / 1000)}{seen}"
 
 
 def _is_change(answer: Answer) -> bool:

@@ -74,6 +74,7 @@ def times_json(review: Review, slot: int, views: Sequence[ReviewView]) -> dict[s
         "first_viewed_at": min((view.first_at for view in views), default=None),
         "decided_at": decision.at if decision else None,
         "viewed_ms": decision.viewed_ms if decision else None,
+        "seen": decision.seen if decision else None,
     }
 
 
@@ -111,6 +112,8 @@ def review_json(review: Review, now: float, views: Sequence[ReviewView] = ()) ->
                 "at": d.at,
                 "digest": d.digest,
                 "viewed_ms": d.viewed_ms,
+                "seen": d.seen,
+                "template": d.answer.template,
             }
             for d in review.decisions.values()
         ],

@@ -9,7 +9,7 @@ from enum import StrEnum
 from hitl_tui import canonical_json
 from hitl_tui.export.trajectories import ThreadHistory, made_by_agent, overruled
 from hitl_tui.model import ActorKind, Context, Decision, DecisionKind, Json, Review, ReviewState
-from hitl_tui.oversight.statistics import reading_time_s
+from hitl_tui.oversight.reading import reading_time_s, words_of_size
 
 Calls = Mapping[int, tuple[str, Json]]
 """Calls by slot: name and arguments."""
@@ -123,5 +123,8 @@ def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> Lef
 
 def _too_fast(case: Case, decision: Decision) -> bool:
     """Whether the call cannot have been read in the time it was viewed. Decisions without a viewing time, as by command line, are kept."""
+    if decision.viewed_ms is None:
+        return False
     size = next(len(canonical_json.dumps(action.args)) for action in case.review.actions if action.slot == decision.slot)
-    return decision.viewed_ms is not None and decision.viewed_ms < reading_time_s(size) * 1000
+    needed_ms = reading_time_s(words_of_size(size)) * 1000 if decision.reading_ms is None else decision.reading_ms
+    return decision.viewed_ms < needed_ms

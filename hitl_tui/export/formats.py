@@ -48,7 +48,7 @@ def kto(case: Case) -> Iterator[Example]:
 CHATS = ("sft", "dpo", "kto", "openai-dpo")
 """Formats that contain only tool calls by agents; the others also contain decisions about questions and gates."""
 COLUMNS = (
-    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms",
+    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms", "seen",
     "confidence", "risk", "rule", "disliked", "args", "final",
 )  # fmt: skip
 """Columns of `csv`, in order."""
@@ -91,6 +91,7 @@ def _facts(case: Case, slot: int) -> Example:
         "first_viewed_at": case.first_viewed_at,
         "decided_at": decision.at,
         "viewed_ms": decision.viewed_ms,
+        "seen": decision.seen,
         "confidence": action.confidence.value,
         "risk": action.risk,
         "rule": action.rule,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
     from hitl_tui.policy.explain import Explanation
     from hitl_tui.policy.loader import Policies, PolicyStatus
-    from hitl_tui.policy.schema import Policy
+    from hitl_tui.policy.schema import Policy, Unseen
 
 
 class PolicyLookup:
@@ -28,13 +28,28 @@ class PolicyLookup:
 
     def status(self, target: str = "") -> PolicyStatus:
         """The policy in force with its file and errors. Returns the same object while the file does not change."""
-        if self._policies is None and self._inbox.find_policies:
-            self._policies = self._inbox.find_policies()
-        if self._policies is None:
+        policies = self._found()
+        if policies is None:
             from hitl_tui.policy.loader import PolicyStatus
 
             return PolicyStatus()
-        return self._policies.of(target).now()
+        return policies.of(target).now()
+
+    def unseen(self, risk: str | None) -> Unseen:
+        """Whether a call of that risk can be approved while a part of it is unseen: `never`, `confirm` or `allow`.
+
+        Only the home's policy can say: agents may write in the folder of their project.
+        """
+        from hitl_tui.policy.schema import ReviewSettings
+
+        policies = self._found()
+        policy = policies.of_home.current() if policies else None
+        return (policy.review if policy else ReviewSettings()).unseen_of(risk)
+
+    def _found(self) -> Policies | None:
+        if self._policies is None and self._inbox.find_policies:
+            self._policies = self._inbox.find_policies()
+        return self._policies
 
     async def of_review(self, review: int) -> Policy | None:
         """The policy that applies to a review: the home's if it has one, otherwise that of the review's project."""

@@ -25,6 +25,7 @@ from hitl_tui.model import (
     ReviewState,
     ReviewView,
     Version,
+    Viewing,
 )
 from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
 
@@ -159,13 +160,23 @@ class Reviews:
 
     # Verbs
 
-    async def decide(self, review: Review, answers: Mapping[int, Answer], viewed_ms: int | None = None) -> ReviewState:
+    async def decide(
+        self,
+        review: Review,
+        answers: Mapping[int, Answer],
+        viewed_ms: int | None = None,
+        *,
+        seen: float | None = None,
+        reading_ms: int | None = None,
+    ) -> ReviewState:
         """Validate the answers against the actions as they were shown, and store all of them or none.
 
         Args:
             review: the review as it was shown.
             answers: an answer by action slot.
             viewed_ms: milliseconds the reviewer viewed it; None when unknown.
+            seen: share of the shown text that had been on the screen, 0 to 1; None when unknown.
+            reading_ms: milliseconds below which nobody can have read it; None when unknown.
 
         Returns:
             `open` while other slots are undecided or another person must approve too, else `decided`. An attention check is `applied` at
@@ -176,7 +187,8 @@ class Reviews:
             Stale: the review is no longer open, or has changed since it was shown.
         """
         valid = self._checked(review, answers)
-        await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewed_ms)
+        viewing = Viewing(viewed_ms, seen, reading_ms)
+        await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewing)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return await decisions.state_of(self._store, review.row.id)
@@ -198,7 +210,7 @@ class Reviews:
                 valid.append(self._checked(review, answers))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer, viewed_ms)
+        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer, Viewing(viewed_ms))
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return refused

@@ -1,7 +1,7 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
 from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
-from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView
+from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView, Viewing
 from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, person_key, same_person
 from hitl_tui.model.attention_checks import AttentionCheck
 from hitl_tui.model.autonomy import Evidence, Level, LevelChange, Levels, ToolAutonomy, ToolLevel
@@ -36,5 +36,5 @@ __all__ = [
     "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision",
     "Pause", "PauseKind", "Progress", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk",
     "Routed", "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict",
-    "Version", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "Version", "Viewing", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

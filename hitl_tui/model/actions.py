@@ -128,12 +128,14 @@ class Answer:
     """With `edit`: the arguments to run instead. With `respond`: a JSON answer, when `message` is None."""
     message: str | None = None
     """With `reject`: the reason. With `respond`: the answer as text."""
+    template: Json = None
+    """With `approve` or `reject` of a question: what a template of the policy sends in place of true or false."""
 
 
 def effect_of(action: Action, answer: Answer) -> str:
     """SHA-256 (hex) of what an answer makes happen: the same for an approval as proposed and an edit into the same arguments."""
     if answer.kind is DecisionKind.APPROVE:
-        return action.digest
+        return action.digest if answer.template is None else digest_of(answer.kind, answer.template)
     if answer.kind is DecisionKind.EDIT:
         return digest_of(action.name, answer.args)
     return digest_of(answer.kind, [answer.message, answer.args])

@@ -20,6 +20,18 @@ class Endorsement:
 
 
 @dataclass(frozen=True, slots=True)
+class Viewing:
+    """How the person who decided viewed what they decided; None where it was not measured, as on the command line."""
+
+    viewed_ms: int | None = None
+    """Milliseconds in view."""
+    seen: float | None = None
+    """Share of the shown text that had been on the screen for long enough, 0 to 1."""
+    reading_ms: int | None = None
+    """Milliseconds below which nobody can have read it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewView:
     """Who has seen a review, and for how long."""
 

@@ -48,6 +48,8 @@ class HistoryRow:
     summary: str = ""
     """The beginning of the arguments as they were proposed, on one line."""
     actor_kind: ActorKind = ActorKind.PERSON
+    seen: float | None = None
+    """Share of the shown text that had been on the screen, 0 to 1; None where it was not measured."""
 
     @property
     def waited_s(self) -> float:

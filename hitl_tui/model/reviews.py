@@ -181,6 +181,10 @@ class Decision:
     """Unix time, seconds."""
     viewed_ms: int | None = None
     actor_kind: ActorKind = ActorKind.PERSON
+    seen: float | None = None
+    """Share of the shown text that had been on the screen, 0 to 1; None where it was not measured, as on the command line."""
+    reading_ms: int | None = None
+    """Milliseconds below which nobody can have read it; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)

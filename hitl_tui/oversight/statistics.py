@@ -22,15 +22,12 @@ LEAST = 0.01
 """Seconds; shorter durations are in the first bucket."""
 Z = 1.959963984540054
 """The normal distribution's 97.5 % quantile, for 95 % confidence intervals."""
-READING_CPS = 250.0
-"""Characters a second, more than anybody reads: about 2,500 words a minute."""
-LEAST_READING_S = 0.3
-MOST_READING_S = 10.0
-"""Upper limit of the reading time of any text: people skim long ones."""
 NAME_LENGTH = 80
 """Characters of an argument's name; longer names are cut before they are counted."""
 REASON_LENGTH = 120
 """Characters of a reason; longer reasons are cut before they are counted."""
+LONG_STREAK = 5
+"""Approvals in a row, each faster than it can be read, that are a habit."""
 MOST_NAMES = 50
 """Most arguments counted for one edit."""
 WHOLE = "(all of it)"
@@ -196,11 +193,6 @@ def supported_threshold(bins: Sequence[ConfidenceBin], wanted: float, least: int
 # Pace
 
 
-def reading_time_s(size: int) -> float:
-    """Seconds that reading a text of `size` characters takes at least; whoever decides faster cannot have read it."""
-    return min(MOST_READING_S, LEAST_READING_S + size / READING_CPS)
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast a reviewer decides."""
@@ -214,7 +206,7 @@ class Pace:
     @property
     def too_fast(self) -> bool:
         """Whether the reviewer should be warned: five fast approvals in a row, or half of at least twenty decisions."""
-        return self.streak >= 5 or (self.decided >= 20 and self.fast * 2 >= self.decided)
+        return self.streak >= LONG_STREAK or (self.decided >= 20 and self.fast * 2 >= self.decided)
 
 
 def pace(views: Sequence[tuple[float | None, float, bool]]) -> Pace:
@@ -300,6 +292,8 @@ class Reader:
     """Attention checks shown to them."""
     caught: int
     """Attention checks they did not approve."""
+    seen: float | None = None
+    """Mean share of the shown text that had been on the screen when they decided; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)

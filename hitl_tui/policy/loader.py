@@ -127,6 +127,8 @@ class Policies:
         self._root_of = root_of
         self._targets = tuple(targets)
         self._files: dict[str, PolicyFile] = {}
+        self.of_home = PolicyFile(policy_paths(home))
+        """The home's policy alone, for what no project may set."""
 
     def of(self, target: str = "") -> PolicyFile:
         """The policy file of a target: the home's if there is one, else that of the target's folder."""

@@ -14,11 +14,22 @@ from hitl_tui.policy import expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
 from hitl_tui.policy.schedule import Hours
-from hitl_tui.policy.schema import AutonomyRules, ChainStep, ConfidenceSettings, Policy, Problem, Rule, Thresholds
+from hitl_tui.policy.schema import (
+    UNKNOWN_RISK,
+    AutonomyRules,
+    ChainStep,
+    ConfidenceSettings,
+    Policy,
+    Problem,
+    ReviewSettings,
+    Rule,
+    Thresholds,
+    Unseen,
+)
 from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
 
-TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention")
+TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review")
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
@@ -207,6 +218,7 @@ class _Parser:
             notify,
             self._read((), raw, "autonomy", self._autonomy, None),
             attention=self._read((), raw, "attention", self._attention, 0),
+            review=self._read((), raw, "review", self._review, ReviewSettings()),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -282,6 +294,20 @@ class _Parser:
         if "every" not in raw and isinstance(value, dict):
             self._wrong(path, "attention does not say how often", "write every = 50: one check after about so many decisions")
         return self._read(path, raw, "every", self._whole(2, 100_000), 0)
+
+    def _review(self, path: Path, value: Any) -> ReviewSettings:
+        raw = self._table(path, value, ("unseen",))
+        return ReviewSettings(self._read(path, raw, "unseen", self._unseen, {}))
+
+    def _unseen(self, path: Path, value: Any) -> dict[str, Unseen]:
+        raw = self._table(path, value, (*Risk, UNKNOWN_RISK))
+        found = {risk: self._read(path, raw, risk, self._one_of(("never", "confirm", "allow")), None) for risk in raw}
+        for risk in (Risk.IRREVERSIBLE, UNKNOWN_RISK):
+            if found.get(risk) == "allow":
+                raise self._wrong(
+                    (*path, risk), f"unseen.{risk} cannot be 'allow': such a call is seen whole first", "write never or confirm"
+                )
+        return {risk: chosen for risk, chosen in found.items() if chosen}
 
     def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool]:
         raw = self._table(path, value, ("step", "errors"))

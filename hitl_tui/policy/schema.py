@@ -14,6 +14,9 @@ from hitl_tui.policy.notification import Notify
 from hitl_tui.policy.schedule import Hours
 
 Then = Literal["escalate", "reject"]
+Unseen = Literal["never", "confirm", "allow"]
+UNKNOWN_RISK = "unknown"
+"""Stands for the risk of calls of which nobody says any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,19 @@ class ConfidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """`[review]`: what reviewers may do. It counts only in the home's policy, which agents cannot write."""
+
+    unseen: Mapping[str, Unseen] = field(default_factory=dict)
+    """By risk, or `unknown`: whether a call can be approved while a part of it has not been on the screen."""
+
+    def unseen_of(self, risk: str | None) -> Unseen:
+        """What holds for a call of that risk, in the graph's words or None where nobody says."""
+        known = risk if risk in list(Risk) else UNKNOWN_RISK
+        return self.unseen.get(known, "never" if known == Risk.IRREVERSIBLE else "confirm")
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A policy.toml."""
 
@@ -136,6 +152,7 @@ class Policy:
     """None where no tool can earn anything: the thresholds hold for all."""
     attention: int = 0
     """Average number of decisions by people between attention checks; 0 for none."""
+    review: ReviewSettings = ReviewSettings()
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
 

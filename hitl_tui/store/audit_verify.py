@@ -25,8 +25,10 @@ WHERE d.id >= (SELECT json_extract(body, '$.decision') FROM audit WHERE kind = '
             WHERE t.review = d.review AND t.kind = 'decided'
                 AND (t.at, t.actor, t.actor_kind, json_extract(t.body, '$.decision'), json_extract(t.body, '$.slot'),
                     json_extract(t.body, '$.kind'), json_extract(t.body, '$.digest'), json_extract(t.body, '$.args'),
-                    json_extract(t.body, '$.message'), json_extract(t.body, '$.viewed_ms'))
-                IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms)
+                    json_extract(t.body, '$.message'), json_extract(t.body, '$.viewed_ms'), json_extract(t.body, '$.seen'),
+                    json_extract(t.body, '$.reading_ms'), json_extract(t.body, '$.template'))
+                IS (d.at, d.actor, d.actor_kind, d.id, d.slot, d.kind, d.digest, d.args, d.message, d.viewed_ms, d.seen, d.reading_ms,
+                    d.template)
         )
         AND (d.undone_at IS NULL OR d.superseded)
         AND d.undone_at IS (
@@ -45,7 +47,8 @@ WHERE a.digest IS NOT d.digest LIMIT 1
 ACTIONS = "SELECT review, slot, name, args, digest FROM actions"
 DECISION = "SELECT id FROM decisions WHERE review = ? AND slot = ? ORDER BY id DESC LIMIT 1"
 COLUMNS = (
-    "at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, confidence, opened_at, viewed_ms, size, spot_check, in_force"
+    "at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, confidence, opened_at, viewed_ms, size, spot_check, in_force, "
+    "seen, reading_ms"
 )
 CHANGED_HISTORY = f"""
 SELECT decision, review, slot FROM history h

@@ -13,17 +13,18 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import PROGRAM, Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, effect_of
+from hitl_tui.model import PROGRAM, Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, Viewing, effect_of
 from hitl_tui.store import attention_checks, audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 
 INSERT = """
 INSERT INTO decisions (
-    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, repeats
+    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, repeats,
+    seen, reading_ms, template
 ) VALUES (
     :review, :slot, (SELECT agent FROM reviews WHERE id = :review), :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key,
-    :digest, :effect, :at, :effective_at, :viewed_ms, :repeats
+    :digest, :effect, :at, :effective_at, :viewed_ms, :repeats, :seen, :reading_ms, :template
 )
 """
 NEEDED = """
@@ -40,8 +41,11 @@ WHERE v.id = :review AND (b.tool_call = a.tool_call OR (b.review = a.review AND 
 """
 """An earlier decision of the same effect on the same call, which may have had it already."""
 ENDORSE = """
-INSERT INTO endorsements (review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms)
-VALUES (:review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms)
+INSERT INTO endorsements (
+    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template
+) VALUES (
+    :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template
+)
 """
 UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
 APPROVALS = f"""
@@ -58,6 +62,9 @@ ORDER BY e.id
 WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
 
 
+NOT_MEASURED = Viewing()
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """One action's answer on its way into the tables."""
@@ -69,7 +76,7 @@ class Given:
     by: Actor
     at: float
     effective_at: float
-    viewed_ms: int | None = None
+    viewing: Viewing = NOT_MEASURED
     together: int = 1
     """Calls that were decided by the same key."""
 
@@ -95,7 +102,10 @@ class Given:
             "effect": self.effect,
             "at": self.at,
             "effective_at": self.effective_at,
-            "viewed_ms": self.viewed_ms,
+            "viewed_ms": self.viewing.viewed_ms,
+            "seen": self.viewing.seen,
+            "reading_ms": self.viewing.reading_ms,
+            "template": None if self.answer.template is None else canonical_json.dumps(self.answer.template),
             "together": self.together,
         }
 
@@ -122,7 +132,7 @@ async def decide(
     shown: Mapping[int, Action],
     actor: str,
     grace_s: float,
-    viewed_ms: int | None,
+    viewing: Viewing = NOT_MEASURED,
 ) -> None:
     """Store a person's answers by slot, all or none; the last one missing decides the whole review. `shown` is what the person saw.
 
@@ -133,10 +143,10 @@ async def decide(
         Stale: it is no longer open, or an action is not the one that was shown.
     """
     async with store.transaction() as db:
-        _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewed_ms)
+        _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewing)
 
 
-async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str, viewed_ms: int | None) -> dict[int, Refused]:
+async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str, viewing: Viewing) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
     Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
@@ -146,17 +156,17 @@ async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str,
     async with store.transaction() as db:
         for one in chosen:
             try:
-                _decide(db, one, by, now, viewed_ms, together)
+                _decide(db, one, by, now, viewing, together)
             except Refused as error:  # before anything of this review is written
                 refused[one.review] = error
     return refused
 
 
-def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, viewed_ms: int | None, together: int = 1) -> None:
+def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, viewing: Viewing, together: int = 1) -> None:
     """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
     review, shown, until = chosen.review, chosen.shown, now + chosen.grace_s
     reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
-    given = {slot: Given(review, shown[slot], answer, by, now, until, viewed_ms, together) for slot, answer in chosen.answers.items()}
+    given = {slot: Given(review, shown[slot], answer, by, now, until, viewing, together) for slot, answer in chosen.answers.items()}
     deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
     endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
     if not deciding and not endorsing:
@@ -381,6 +391,7 @@ def record(db: Transaction, given: Given) -> bool:
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit says of a decision or an endorsement."""
     told = {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
+    told |= {name: values[name] for name in ("seen", "reading_ms", "template") if values[name] is not None}
     return {**told, "together": values["together"]} if values["together"] > 1 else told
 
 
@@ -454,9 +465,10 @@ def reopen(db: Transaction, review: int) -> None:
 async def endorsements(store: Store, review: int) -> list[Endorsement]:
     """The approvals of a review that stand, oldest first; also those that a decision has come of."""
     found = await store.all(
-        "SELECT slot, kind, args, message, actor, at FROM endorsements WHERE review = ? AND withdrawn_at IS NULL ORDER BY id", (review,)
+        "SELECT slot, kind, args, message, template, actor, at FROM endorsements WHERE review = ? AND withdrawn_at IS NULL ORDER BY id",
+        (review,),
     )
-    return [Endorsement(slot, answer_of(kind, args, message), actor, at) for slot, kind, args, message, actor, at in found]
+    return [Endorsement(slot, answer_of(*answer), actor, at) for slot, *answer, actor, at in found]
 
 
 async def unsent(store: Store) -> int:

@@ -21,7 +21,7 @@ BATCH = 100
 """So few that neither the keys nor another program that writes wait for long."""
 FACTS = (
     "decision, at, run, review, slot, agent, tool, kind, actor, actor_kind, actor_key, rule, confidence, opened_at, viewed_ms, size, "
-    "spot_check"
+    "spot_check, seen, reading_ms"
 )
 ADD_ROWS = f"""
 INSERT INTO history ({FACTS}, in_force)
@@ -47,7 +47,7 @@ NEW = (
 )
 HISTORY = (
     "h.decision, h.at, h.run, h.review, h.slot, h.agent, h.tool, h.kind, h.actor, h.rule, h.confidence, h.opened_at, "
-    "h.viewed_ms, h.in_force, h.actor_kind"
+    "h.viewed_ms, h.in_force, h.actor_kind, h.seen"
 )
 BEGINNING = 400
 """Characters of a reason, or of arguments that no queue has shown, that are read for a list."""
@@ -232,12 +232,12 @@ async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[Hi
 
 
 def _row(row: Sequence[Any], rating: Rating | None) -> HistoryRow:
-    (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, undone_at,
-     back, said, changed, summary) = row  # fmt: skip
+    (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, seen,
+     undone_at, back, said, changed, summary) = row  # fmt: skip
     return HistoryRow(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, viewed_ms, bool(in_force),
         undone_at, bool(back), rating, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
-        ActorKind(actor_kind),
+        ActorKind(actor_kind), seen,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 
 from hitl_tui.model import DecisionKind, person_key
-from hitl_tui.oversight.statistics import Reader, pace, reading_time_s
+from hitl_tui.oversight.reading import reading_time_s, words_of_size
+from hitl_tui.oversight.statistics import Reader, pace
 from hitl_tui.store.connection import Store
 from hitl_tui.store.statistics import Counted, times
 
@@ -18,12 +19,17 @@ LEAST_SIZE = 100
 async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0.0) -> Reader:
     """How one person reads, of late; the shares are those of what was counted, the attention checks those since that Unix time."""
     rows = await store.all(
-        "SELECT viewed_ms / 1000.0, size, kind FROM history WHERE actor_key = ? AND in_force AND viewed_ms IS NOT NULL "
+        "SELECT viewed_ms / 1000.0, size, kind, reading_ms / 1000.0, seen FROM history "
+        "WHERE actor_key = ? AND in_force AND viewed_ms IS NOT NULL "
         "ORDER BY decision DESC LIMIT ?",
         (person_key(reviewer), LAST),
     )
-    views = [(viewed, reading_time_s(size), kind == DecisionKind.APPROVE) for viewed, size, kind in reversed(rows)]
-    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, _ in rows if size >= LEAST_SIZE]
+    views = [
+        (viewed, reading_time_s(words_of_size(size)) if needed is None else needed, kind == DecisionKind.APPROVE)
+        for viewed, size, kind, needed, _ in reversed(rows)
+    ]
+    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, *_ in rows if size >= LEAST_SIZE]
+    seen = [share for *_, share in rows if share is not None]
     shown, caught = await store.one(
         "SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks WHERE actor_key = ? AND caught IS NOT NULL AND found_at >= ?",
         (person_key(reviewer), since),
@@ -31,5 +37,5 @@ async def reader(store: Store, reviewer: str, counted: Counted, since: float = 0
     rates = counted.rates
     return Reader(
         reviewer, pace(views), times(counted.viewed), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
-        caught,
+        caught, statistics.fmean(seen) if seen else None,
     )  # fmt: skip

@@ -60,7 +60,7 @@ ACTION = (
     "confidence_note, risk, outcome, rule, reason, reviewers, declared, spot_check"
 )
 """Columns that `read_action` reads and `action_values` gives."""
-DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind"
+DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms"
 """Columns that `read_decision` reads."""
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
 """The further along, the more a person has to do."""
@@ -313,13 +313,16 @@ def progress_of(db: Transaction, review: int) -> Progress:
 
 def read_decision(row: Any) -> Decision:
     """The decision of a row of `DECISION`."""
-    id_, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind = row
-    return Decision(id_, review, slot, answer_of(kind, args, message), actor, digest, at, viewed_ms, ActorKind(actor_kind))
+    id_, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms = row
+    answer = answer_of(kind, args, message, template)
+    return Decision(id_, review, slot, answer, actor, digest, at, viewed_ms, ActorKind(actor_kind), seen, reading_ms)
 
 
-def answer_of(kind: str, args: str | None, message: str | None) -> Answer:
+def answer_of(kind: str, args: str | None, message: str | None, template: str | None = None) -> Answer:
     """The answer of a stored decision or approval."""
-    return Answer(DecisionKind(kind), None if args is None else json.loads(args), message)
+    return Answer(
+        DecisionKind(kind), None if args is None else json.loads(args), message, None if template is None else json.loads(template)
+    )
 
 
 def action_values(a: Action) -> tuple[Any, ...]:

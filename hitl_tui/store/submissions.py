@@ -19,7 +19,7 @@ from hitl_tui.store.runs import read_run
 
 ANSWERS = """
 SELECT v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, f.id, q.interrupt, d.kind, d.args, d.message,
-    d.digest
+    d.template, d.digest
 FROM reviews v
 JOIN decisions d ON d.review = v.id AND NOT d.superseded
 JOIN actions a ON a.review = v.id AND a.slot = d.slot
@@ -159,12 +159,12 @@ def _blocked_call(row: Any) -> BlockedCall:
 
 def _answers(found: Sequence[Any]) -> list[Answers]:
     by_review: dict[int, Answers] = {}
-    for review, kind, interrupt, node, decided_at, gate_key, slot, call, first, asked_as, said_as, args, message, digest in found:
+    for review, kind, interrupt, node, decided_at, gate_key, slot, call, first, asked_as, said_as, args, message, template, digest in found:
         said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}, {}))
         own = f"{asked_as.removeprefix('gate:')}.{first}"
         by_review[review] = replace(
             said,
-            by_slot={**said.by_slot, slot: answer_of(said_as, args, message)},
+            by_slot={**said.by_slot, slot: answer_of(said_as, args, message, template)},
             digests={**said.digests, slot: digest},
             keys={**said.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own},
             calls=said.calls if call is None else {**said.calls, slot: call},

@@ -99,6 +99,7 @@ COMMANDS = (
     Command("first", "g,home", "first", "first", "Go to the first item.", "list"),
     Command("last", "G,end", "last", "last", "Go to the last item.", "list"),
     Command("open", "enter", "open", "details", "Open the details; of a waiting run, its review.", "list"),
+    Command("read_on", "space", "read_on", "read on", "Read on in the details, page by page.", "list"),
     Command("retry", "ctrl+r", "retry", "retry", "Continue a failed or cancelled run from its checkpoint.", "runs"),
     Command("cancel", "ctrl+x", "cancel", "cancel", "Cancel a run; its open reviews are closed.", "runs"),
     Command("take_over_run", "t", "take_over", "take over", "Take over a run that waits, failed or was cancelled.", "runs"),

@@ -15,6 +15,11 @@ class Opened(Message):
 
 
 @dataclass
+class ReadOn(Message):
+    """The person wants to see the next page of the details."""
+
+
+@dataclass
 class CommandClicked(Message):
     """A key of the key line was clicked."""
 
@@ -33,6 +38,11 @@ class CallChosen(Message):
     """One of a review's calls was clicked."""
 
     slot: int
+
+
+@dataclass
+class PageSeen(Message):
+    """A page of a call's arguments has been on the screen long enough to count as seen."""
 
 
 @dataclass

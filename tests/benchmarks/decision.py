@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Review
+from hitl_tui.model import Answer, DecisionKind, Review, Viewing
 from hitl_tui.store import Store, decisions
 from hitl_tui.store.functions import chained
 from tests.benchmarks.ratio import Ratio, median_ratio_async
@@ -80,7 +80,9 @@ async def measure() -> Ratio:
                 review = next(one)
                 shown = {action.slot: action for action in review.actions}
                 began = time.perf_counter()
-                await decisions.decide(store, review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, "bench", 0.0, LOOKED_MS)
+                await decisions.decide(
+                    store, review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, "bench", 0.0, Viewing(LOOKED_MS, 1.0, 1000)
+                )
                 return time.perf_counter() - began
 
             with _bare(ours, Path(folder) / "bare.db") as bare:

@@ -143,14 +143,6 @@ def test_pace_counts_fast_streaks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds"),
-    [(0, 0.3), (250, 1.3), (1000, 4.3), (1_000_000, 10.0)],
-)
-def test_reading_time_follows_the_size(size: int, seconds: float) -> None:
-    assert statistics.reading_time_s(size) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
     ("proposed", "final", "names"),
     [
         ('{"a": 1, "b": {"x": 1, "y": [2]}}', '{"b": {"y": [2], "x": 1}, "a": 1}', []),

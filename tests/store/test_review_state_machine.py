@@ -100,7 +100,7 @@ class Reviews(RuleBasedStateMachine):
         was, holder = self.seen[review], found.row.claimant(self.now)
         said = [one for one in self.do(decisions.endorsements(self.store, review)) if one.actor == who and one.slot in chosen]
         try:
-            self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace, None))
+            self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace))
         except Refused as refused:
             assert was is not OPEN or (holder and holder != who) or said, refused
         else:

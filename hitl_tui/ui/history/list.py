@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from hitl_tui.formatting import age, viewed_duration
+from hitl_tui.formatting import age, percent, viewed_duration
 from hitl_tui.model import ActorKind, DecisionKind, HistoryRow
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
@@ -101,7 +101,8 @@ def _decision(row: HistoryRow) -> tuple[str, str, str]:
 
 def _times(row: HistoryRow) -> list[str]:
     """How long it waited and was viewed."""
-    return [f"waited {age(row.waited_s)}", *([] if row.viewed_ms is None else [f"viewed {viewed_duration(row.viewed_ms)}"])]
+    seen = [] if row.seen is None or row.seen == 1 else [f"{percent(row.seen)} seen"]
+    return [*seen, f"waited {age(row.waited_s)}", *([] if row.viewed_ms is None else [f"viewed {viewed_duration(row.viewed_ms)}"])]
 
 
 def _subject(row: HistoryRow) -> str:

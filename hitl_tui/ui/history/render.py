@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hitl_tui import canonical_json
-from hitl_tui.formatting import age, at_time, viewed_duration
+from hitl_tui.formatting import age, at_time, percent, viewed_duration
 from hitl_tui.model import ActorKind, Answer, AuditEntry, DecisionKind, HistoryEntry, Json, person_key
 from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
@@ -49,6 +49,8 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield line(replaced(row), "warning", "", 2)
     viewed = "" if row.viewed_ms is None else f", viewed for {viewed_duration(row.viewed_ms)}"
     yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
+    if row.actor_kind is ActorKind.PERSON:
+        yield line(_seen(row.seen), "warning" if row.seen is not None and row.seen < 1 else "muted", "", 2)
     if row.rule:
         yield from paragraph(entry.action.routed() if entry.action.outcome else f"rule {row.rule}", "muted", "", 2)
     yield from rating_lines(entry.feedback, viewer)
@@ -63,6 +65,10 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield from value_lines(args)
 
 
+def _seen(share: float | None) -> str:
+    return "share seen: not measured" if share is None else f"{percent(share)} of it was on the screen"
+
+
 def _outcome(entry: HistoryEntry, viewer: Viewer) -> str:
     review = entry.review
     if not entry.row.in_force:
@@ -74,6 +80,10 @@ def _outcome(entry: HistoryEntry, viewer: Viewer) -> str:
 
 
 def _reason(answer: Answer) -> Iterator[Line]:
+    if answer.template is not None:
+        yield BLANK
+        yield line("sent by a template of the policy", "title")
+        yield from value_lines(answer.template)
     if answer.message is not None and answer.message.strip():
         yield BLANK
         yield line("answer" if answer.kind is DecisionKind.RESPOND else "reason", "title")

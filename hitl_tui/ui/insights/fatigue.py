@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.formatting import UNKNOWN, counted, measured_duration, percent
-from hitl_tui.oversight.statistics import Reader
+from hitl_tui.oversight.statistics import LONG_STREAK, Reader
 from hitl_tui.ui.insights.figures import Frame
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.charts import bar, grid, styled
 from hitl_tui.ui.text.lines import BLANK, Line, fit, line, paragraph
 
 NAME = 12
-STREAK = 5
-"""Fast approvals in a row from which the message says so."""
+ENOUGH_SEEN = 0.9
+"""Mean share seen below which the message says so."""
 MEANING = (
-    "Fast: viewed for less time than reading takes, among a reviewer's most recent decisions. Shares cover the chosen period. Nobody is "
-    "blocked: a fast reviewer sees a notice and must scroll irreversible calls to the end. Attention checks are optional, never run, and "
+    "Fast: viewed for less time than reading takes, among a reviewer's most recent decisions. Seen: the share of the text that was on the "
+    "screen, where that was measured. Other shares cover the chosen period. Nobody is "
+    "blocked: a fast reviewer sees a notice and must read irreversible calls to the end. Attention checks are optional, never run, and "
     "not part of any rate."
 )
 
@@ -41,7 +42,7 @@ def _findings(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
         who, pace = labels.actor(reader.reviewer, reviewer), reader.pace
         if pace.too_fast:
             any_found = True
-            if pace.streak >= STREAK:
+            if pace.streak >= LONG_STREAK:
                 text = f"{who} approved {pace.streak} calls in a row faster than anyone can read"
             else:
                 text = f"{who} decided {pace.fast} of the last {pace.decided} calls faster than anyone can read"
@@ -50,6 +51,9 @@ def _findings(readers: Sequence[Reader], reviewer: str) -> Iterator[Line]:
             any_found = True
             missed = reader.shown - reader.caught
             yield from paragraph(f"{who} missed {missed} of {counted(reader.shown, 'attention check')}", "", "⚠", 2, "warning")
+        if reader.seen is not None and reader.seen < ENOUGH_SEEN:
+            any_found = True
+            yield from paragraph(f"{who} decided calls of which {percent(reader.seen)} was on the screen on average", "", "⚠", 2, "warning")
     if not any_found:
         yield from paragraph(_no_finding(sum(reader.pace.fast for reader in readers)), "", "✓", 2, "success")
 
@@ -84,12 +88,12 @@ def _checks(reader: Reader) -> str:
 
 
 def _table(readers: Sequence[Reader], frame: Frame) -> Iterator[Line]:
-    head = ("reviewer", "fast", "in a row", "viewed", "per 1,000", "unchanged", "checks")
+    head = ("reviewer", "fast", "in a row", "viewed", "per 1,000", "seen", "unchanged", "checks")
     rows = [
         (
             fit(labels.actor(reader.reviewer, frame.reviewer), NAME).rstrip(), f"{reader.pace.fast} of {reader.pace.decided}",
             str(reader.pace.streak), measured_duration(reader.viewed.median), measured_duration(reader.per_1000),
-            percent(reader.unchanged), _checks(reader),
+            percent(reader.seen), percent(reader.unchanged), _checks(reader),
         )
         for reader in readers
     ]  # fmt: skip

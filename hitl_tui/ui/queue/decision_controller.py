@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, same_person
+from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, Viewing, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.call_comparison import undecided_calls
@@ -38,6 +38,8 @@ NOTICE_S = 3.0
 """Time for which a notice is shown."""
 SLOW_S = 0.3
 """Time after which the pane says that a decision is still being stored."""
+LONG_PAGES = 20
+"""Pages beyond which the policy's question comes at once, not only after `G`."""
 APPROVE_PAUSE_S = 1.0
 """Pause required before approve works again after keys meant for a dialog that never opened."""
 
@@ -114,14 +116,32 @@ class DecisionController:
         elif kind == DecisionKind.APPROVE and self._ignored and time.monotonic() < self._approve_at:
             self._approve_at = time.monotonic() + APPROVE_PAUSE_S
             self._notify(f"{self._ignored} was ignored; to approve instead, wait a second and press the key again")
+        elif kind == DecisionKind.APPROVE:
+            self._read_or_begin(pane.review, pane.action)
         else:
             self._begin(pane.review, pane.action, kind, PromptOptions(outside, again, pane.versions))
+
+    def _read_or_begin(self, review: Review, action: Action) -> None:
+        """Approve what has been seen; while a part of it has not, show that part, or ask where the policy lets a person skip it."""
+        arguments = self._pane.arguments
+        unseen = "" if review.row.state != ReviewState.OPEN or arguments.all_seen else self._unseen(review, action)
+        if unseen == "allow" or not unseen:
+            self._begin(review, action, DecisionKind.APPROVE, PromptOptions())
+        elif not arguments.page_seen:
+            self._notify("ignored: this page has just come on the screen")
+        elif unseen == "confirm" and (arguments.end_seen or arguments.page[1] > LONG_PAGES):
+            self._begin(review, action, DecisionKind.APPROVE, PromptOptions(unseen_rows=arguments.unseen_rows))
+        else:
+            arguments.read_on()
+
+    def _unseen(self, review: Review, action: Action) -> str:
+        return self._inbox.policy.unseen(action.risk or review.row.risk)
 
     @property
     def _accepts_keys(self) -> bool:
         """Whether a key decides now: what is shown is current, was painted, and did not change just now."""
         pane = self._pane
-        return pane.review is not self._behind and pane.seen and not self.busy and time.monotonic() >= self._armed_at
+        return pane.review is not self._behind and pane.painted and not self.busy and time.monotonic() >= self._armed_at
 
     def _ignore(self, kind: DecisionKind, what: str, why: str) -> None:
         """Say why a key did nothing, and keep what is typed next from approving."""
@@ -150,19 +170,19 @@ class DecisionController:
             self._notify(first)
         else:
             self._asking, self._ignored = True, ""
-            group = "send" if kind == DecisionKind.APPROVE else DIALOG_GROUP
+            group = DIALOG_GROUP if Prompts.asks(action, kind, options) else "send"
             self._owner.run_worker(self._answer(review, action, kind, options), group=group)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
-        looked, asked = self._pane.viewed_ms, time.monotonic()
+        before, asked = self._pane.viewing, time.monotonic()
 
-        def viewed_ms() -> int:
-            """Viewing time, with the time spent in the dialog above the call."""
-            return looked + int((time.monotonic() - asked) * 1000)
+        def viewing() -> Viewing:
+            """How it was viewed, with the time spent in the dialog above the call."""
+            return replace(before, viewed_ms=(before.viewed_ms or 0) + int((time.monotonic() - asked) * 1000))
 
         try:
             answer = await self._prompts.ask(review, action, kind, options)
-            while answer is not None and (lost := await self._store(review, action, answer, viewed_ms())):
+            while answer is not None and (lost := await self._store(review, action, answer, viewing())):
                 if kind == DecisionKind.APPROVE:
                     raise lost
                 report(self._owner, lost)
@@ -173,25 +193,27 @@ class DecisionController:
         finally:
             self._asking = False
 
-    async def _store(self, review: Review, action: Action, answer: Answer, looked: int) -> Stale | None:
+    async def _store(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> Stale | None:
         """Store the answer. Returns the error if somebody else was faster."""
         try:
             async with self._storing:
-                await self._send(review, action, answer, looked)
+                await self._send(review, action, answer, viewing)
         except Stale as error:
             return error
         return None
 
-    async def _send(self, review: Review, action: Action, answer: Answer, looked: int) -> None:
+    async def _send(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> None:
         try:
             with self._progress("storing the decision …"):
-                state = await self._inbox.reviews.decide(review, {action.slot: answer}, looked)
+                state = await self._inbox.reviews.decide(
+                    review, {action.slot: answer}, viewing.viewed_ms, seen=viewing.seen, reading_ms=viewing.reading_ms
+                )
         except HitlError:
             self._view.review_decided(review.row.id, False)
             raise
         self._behind = review
         self._undo_stack.decided(review.row.id)
-        self._fatigue_guard.decided(action, answer.kind, looked)
+        self._fatigue_guard.decided(answer.kind, viewing)
         self.disarm()
         if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
             await self._not_enough(review.row.id, action)

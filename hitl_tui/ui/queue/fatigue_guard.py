@@ -11,10 +11,9 @@ from statistics import mean
 from textual.timer import Timer
 from textual.widget import Widget
 
-from hitl_tui import canonical_json
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, DecisionKind, Risk
-from hitl_tui.oversight.statistics import Reader, reading_time_s
+from hitl_tui.model import DecisionKind, Risk, Viewing
+from hitl_tui.oversight.statistics import LONG_STREAK, Reader
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 
@@ -33,17 +32,21 @@ class FatigueGuard:
     def __init__(self, owner: Widget, inbox: Inbox) -> None:
         self._owner = owner
         self._inbox = inbox
-        self._approved: deque[tuple[float, Action]] = deque(maxlen=KEPT)
+        self._approved: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self._streak = 0
         self._due: Timer | None = None
         self._told_at = -math.inf
         self.too_fast = False
 
-    def decided(self, action: Action, kind: DecisionKind, viewed_ms: int) -> None:
-        """A decision was stored; the pace is looked at when the keys have had their turn."""
+    def decided(self, kind: DecisionKind, viewing: Viewing) -> None:
+        """Take in a decision that was stored. A long streak counts at once; the stored pace is read when the keys have had their turn."""
+        viewed_ms, reading_ms = viewing.viewed_ms or 0, viewing.reading_ms or 0
         if kind is DecisionKind.APPROVE:
-            self._approved.append((viewed_ms / 1000, action))
+            self._approved.append((viewed_ms / 1000, reading_ms / 1000))
         else:
             self._approved.clear()
+        self._streak = self._streak + 1 if kind is DecisionKind.APPROVE and viewed_ms < reading_ms else 0
+        self.too_fast = self.too_fast or self._streak >= LONG_STREAK
         if self._due is None:
             self._due = self._owner.set_timer(SOON_S, self._look)
 
@@ -52,10 +55,10 @@ class FatigueGuard:
         action, review = pane.action, pane.review
         if not self.too_fast or not action or not review or (action.risk or review.row.risk) != Risk.IRREVERSIBLE:
             return ""
-        if not pane.read_to_end:
-            return f"scroll to the end first {BECAUSE}"
-        left = reading_time_s(size_of(action)) - pane.viewed_ms / 1000
-        return f"look at it for {math.ceil(left)} s more first {BECAUSE}" if pane.fits and left > 0 else ""
+        if not pane.arguments.all_seen:
+            return f"read it to its end first {BECAUSE}"
+        left = (pane.reading_ms - pane.viewed_ms) / 1000
+        return f"look at it for {math.ceil(left)} s more first {BECAUSE}" if left > 0 else ""
 
     def _look(self) -> None:
         self._due = None
@@ -73,21 +76,14 @@ class FatigueGuard:
             self._owner.notify(told(reader, self._approved), timeout=8, markup=False)
 
 
-def size_of(action: Action) -> int:
-    """Characters of what is to be read, as the history counts them."""
-    return len(canonical_json.dumps(action.args))
-
-
-def told(reader: Reader, approved: Sequence[tuple[float, Action]]) -> str:
-    """The notice: figures and no blame."""
+def told(reader: Reader, approved: Sequence[tuple[float, float]]) -> str:
+    """The notice: figures and no blame. `approved`: of the last approvals, seconds in view and seconds that reading takes."""
     last = list(approved)[-reader.pace.streak :] if reader.pace.streak else []
     if len(last) < 2:
         return f"{reader.pace.fast} of your last {reader.pace.decided} decisions were faster than they can be read; take your time"
-    seconds, size = mean(viewed for viewed, _ in last), mean(size_of(action) for _, action in last)
-    each = f"{seconds:.0f}" if seconds >= 1 else f"{seconds:.1f}"
-    return f"the last {len(last)} approvals took about {each} s each, for about {_rounded(size):,} characters; take your time"
+    viewed, needed = mean(one for one, _ in last), mean(one for _, one in last)
+    return f"the last {len(last)} approvals took {_seconds(viewed)} each, and reading takes {_seconds(needed)} at least; take your time"
 
 
-def _rounded(size: float) -> int:
-    """With two digits that say something."""
-    return int(float(f"{size:.2g}"))
+def _seconds(value: float) -> str:
+    return f"{value:.0f} s" if value >= 2 else f"{value:.1f} s"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.widget import Widget
 
-from hitl_tui.formatting import until_time
-from hitl_tui.model import Action, Answer, DecisionKind, Json, Review, ReviewRow, ReviewState, Version
+from hitl_tui.formatting import counted, until_time
+from hitl_tui.model import ROUTES, Action, Answer, DecisionKind, Json, Outcome, Review, ReviewRow, ReviewState, Version
 from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.review import render
@@ -39,6 +39,8 @@ class PromptOptions:
     """Send the call back for revision instead of rejecting it for good."""
     versions: Sequence[Version] = ()
     """Earlier versions that went back and forth."""
+    unseen_rows: int = 0
+    """Lines of the call that have not been on the screen, to be named before it is approved."""
 
 
 @dataclass
@@ -87,13 +89,32 @@ class Prompts:
             return await self._edit(review, action, kind, options)
         match kind:
             case DecisionKind.APPROVE:
-                return Answer(DecisionKind.APPROVE)
+                return await self._approve(action, options)
             case DecisionKind.REJECT:
                 return await self._reject(review, action)
             case DecisionKind.EDIT:
                 return await self._edit(review, action, kind, options)
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
+
+    @staticmethod
+    def asks(action: Action, kind: DecisionKind, options: PromptOptions) -> bool:
+        """Whether a dialog opens before the decision: for an approval only where something speaks against it."""
+        return kind is not DecisionKind.APPROVE or action.outcome is Outcome.TAKEOVER or options.unseen_rows > 0
+
+    async def _approve(self, action: Action, options: PromptOptions) -> Answer | None:
+        """Approve at once, or after a question that says what speaks against it."""
+        against = [f"{counted(options.unseen_rows, 'line')} of it were not seen."] if options.unseen_rows else []
+        if action.outcome is Outcome.TAKEOVER:
+            why = action.routed().removeprefix(f"{ROUTES[Outcome.TAKEOVER]}: ")
+            against.append(f"The policy wants a person to take the run over (t), and not to approve this call: {why}.")
+        if against:
+            from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+
+            title = f"Approve {one_line(action.name, 60)} all the same?"
+            if not await ask(self._owner, ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")):
+                return None
+        return Answer(DecisionKind.APPROVE)
 
     def forget(self, review: int) -> None:
         """Delete the drafts of a decided review."""

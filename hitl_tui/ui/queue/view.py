@@ -16,7 +16,7 @@ from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
-from hitl_tui.ui.messages import HintsChanged
+from hitl_tui.ui.messages import HintsChanged, PageSeen
 from hitl_tui.ui.queue.claim_controller import ClaimController
 from hitl_tui.ui.queue.decision_controller import DecisionController
 from hitl_tui.ui.queue.empty_state import empty_lines, read_empty_state
@@ -88,7 +88,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     @property
     def detail_focus(self) -> TextView:
         """What takes the focus in the details."""
-        return self.pane.query_one("#arguments", TextView)
+        return self.pane.arguments
 
     @property
     def cursor(self) -> int | None:
@@ -214,6 +214,10 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self.screen.set_focus(self.query_one("#empty"))
         elif any_ and self.query_one("#empty").has_focus:
             self.screen.set_focus(self.items)
+        self.post_message(HintsChanged())
+
+    def on_page_seen(self, message: PageSeen) -> None:
+        message.stop()
         self.post_message(HintsChanged())
 
     # The review under the cursor
@@ -465,7 +469,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         hints: list[Hint] = []
         action, review = self.pane.action, self.pane.review
         if action and review and review.row.state == ReviewState.OPEN:
-            hints += render.decision_hints(review, action)
+            hints += render.decision_hints(review, action, self.pane.arguments.reads_on)
             if len(review.actions) > 1:
                 hints.append(("next_call", "next call"))
             claim = [("claim", self._claims.claim_does)]

@@ -91,7 +91,9 @@ class ViewTracker:
 
     @property
     def _shown(self) -> bool:
-        return self._pane.seen and self._pane.size.width > 0 and self._pane.review is not None and self._pane.review.row.id == self._review
+        return (
+            self._pane.painted and self._pane.size.width > 0 and self._pane.review is not None and self._pane.review.row.id == self._review
+        )
 
     def _do(self, what: Coroutine[None, None, None], group: str) -> None:
         self._owner.run_worker(self._steadily(what), group=group, exclusive=group == "around")

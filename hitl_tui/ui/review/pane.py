@@ -12,11 +12,14 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Action, Context, Review, ReviewRow, Version
+from hitl_tui.model import Action, Context, DecisionKind, Review, ReviewRow, ReviewState, Version, Viewing
+from hitl_tui.oversight.reading import reading_time_s, words_to_read
 from hitl_tui.sanitize import one_line
+from hitl_tui.ui.commands import active_key
 from hitl_tui.ui.messages import CallChosen, TabChosen
 from hitl_tui.ui.queue.prefetch_cache import LoadedReview
 from hitl_tui.ui.review import assignment, drafts, render
+from hitl_tui.ui.review.arguments import ArgumentsView
 from hitl_tui.ui.review.assignment import NO_ACTIVITY
 from hitl_tui.ui.review.call_tabs import CallTabs
 from hitl_tui.ui.review.context import ReviewContext
@@ -58,14 +61,13 @@ class ReviewPane(DetailPane):
         yield Static(id="hands")
         yield Static(id="facts")
         yield CallTabs()
-        yield TextView(id="arguments")
+        yield ArgumentsView()
         yield TabBar({"Why": "Why"}, id="why-rule")
         yield TextView(id="why")
         yield TabBar(self._titles(), id="tabs")
         yield TextView(id="surroundings")
 
     def on_mount(self) -> None:
-        self.query_one("#arguments", TextView).can_focus = True
         self._draw()
 
     @property
@@ -74,19 +76,14 @@ class ReviewPane(DetailPane):
         return self.review.actions[self.slot] if self.review else None
 
     @property
-    def seen(self) -> bool:
+    def arguments(self) -> ArgumentsView:
+        """What is asked."""
+        return self.query_one(ArgumentsView)
+
+    @property
+    def painted(self) -> bool:
         """Whether what is asked has been on the screen."""
-        return self.review is not None and self.query_one("#arguments", TextView).painted
-
-    @property
-    def read_to_end(self) -> bool:
-        """Whether the end of what is asked has been on the screen."""
-        return self.review is not None and self.query_one("#arguments", TextView).ended
-
-    @property
-    def fits(self) -> bool:
-        """Whether all that is asked is on the screen at once."""
-        return self.query_one("#arguments", TextView).max_scroll_y == 0
+        return self.review is not None and self.arguments.painted
 
     @property
     def versions(self) -> list[Version]:
@@ -97,6 +94,16 @@ class ReviewPane(DetailPane):
     def viewed_ms(self) -> int:
         """How long the action that is shown has been in view, with the times before it was turned away from."""
         return int((self._viewed_s[self.slot] + time.monotonic() - self._shown_at) * 1000)
+
+    @property
+    def reading_ms(self) -> int:
+        """Milliseconds below which nobody can have read the action that is shown."""
+        return int(reading_time_s(words_to_read(self.action, self.surroundings)) * 1000) if self.action else 0
+
+    @property
+    def viewing(self) -> Viewing:
+        """How the action that is shown has been viewed so far."""
+        return Viewing(self.viewed_ms, self.arguments.seen_share, self.reading_ms)
 
     def _turn_to(self, slot: int) -> None:
         now = time.monotonic()
@@ -211,7 +218,7 @@ class ReviewPane(DetailPane):
     @property
     def text(self) -> TextView:
         """The arguments, or the context while it has the whole pane."""
-        return self.query_one("#surroundings" if self.zoomed else "#arguments", TextView)
+        return self.query_one("#surroundings", TextView) if self.zoomed else self.arguments
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fit)
@@ -224,8 +231,14 @@ class ReviewPane(DetailPane):
         self.query_one(CallTabs).show(review, self.slot)
         self.count_down()
         viewer = self.viewer
-        lines = render.argument_lines(review, action, viewer, self._activity) if review and action else ()
-        self.query_one("#arguments", TextView).show(lines)
+        if review and action:
+            key = action.digest if action.answer_schema is None else f"{review.row.id} {action.digest}"  # its lines hold the schema too
+            head = list(render.head_lines(review, action, viewer, self._activity))
+            approves = review.row.state is ReviewState.OPEN and DecisionKind.APPROVE in action.allowed
+            self.arguments.how_to_read_on = f"{active_key(self.app, 'approve') or 'a'} or space reads on" if approves else "space reads on"
+            self.arguments.show_call(key, head, render.argument_lines(review, action))
+        else:
+            self.arguments.show_call("", (), ())
         self._draw_why(action)
         if not only_action or self._activity.versions:
             self.query_one("#tabs", TabBar).retitle(self._titles())
@@ -267,7 +280,8 @@ class ReviewPane(DetailPane):
         heads = [one for one in (self.query_one("#hands"), self.query_one("#facts"), self.query_one(CallTabs)) if one.display]
         room = self.size.height - 1 - sum(1 + one.styles.margin.bottom for one in heads)
         reasons = list(self._why(action)) if why.display else []
-        asked = self._rows(render.argument_lines(review, action, self.viewer, self._activity), room)
+        head = render.head_lines(review, action, self.viewer, self._activity)
+        asked = self._rows(chain(head, render.argument_lines(review, action)), room)
         below = 0 if self._bare else int(self.size.height * SHARE)
         room -= 1 if why.display else 0
         above = self._rows(reasons, max(WHY_ROWS, room - asked - below))

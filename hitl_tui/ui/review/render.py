@@ -83,11 +83,15 @@ def sources(row: ReviewRow, review: Review | None) -> list[str]:
     return [f"{short} · node {one_line(' › '.join([*review.path, review.node]), 60)}", f"{short} · node {node}", short, f"run r{row.run}"]
 
 
-def argument_lines(review: Review, action: Action, viewer: Viewer, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
-    """What is asked, in full."""
+def head_lines(review: Review, action: Action, viewer: Viewer, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
+    """What must be known before the arguments: a warning, what was decided, what others said."""
     yield from _note(review.row, viewer)
     yield from _decided(review, action, viewer)
     yield from _endorsed(review, action, viewer, activity)
+
+
+def argument_lines(review: Review, action: Action) -> Iterator[Line]:
+    """What is asked, in full."""
     if review.row.kind in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION) or not isinstance(action.args, dict):
         yield from _question(action)
     elif action.args:
@@ -264,12 +268,17 @@ def _graph(review: Review, context: Context) -> Iterator[Line]:
     yield line(review.interrupt, "", "interrupt", SPEAKER)
 
 
-def decision_hints(review: Review, action: Action) -> list[tuple[str, str]]:
-    """Command id and what its key does here, for the allowed decisions only."""
+def decision_hints(review: Review, action: Action, reads_on: bool = False) -> list[tuple[str, str]]:
+    """Command id and what its key does here, for the allowed decisions only. `reads_on`: approve still shows the next page."""
+    if reads_on:
+        rest = [hint for hint in decision_hints(review, action) if hint[0] != DecisionKind.APPROVE]
+        return [("approve", "read on"), *rest] if DecisionKind.APPROVE in action.allowed else rest
     plain = {DecisionKind.APPROVE: "approve", DecisionKind.EDIT: "edit", DecisionKind.REJECT: "reject", DecisionKind.RESPOND: "respond"}
     if review.row.kind is PauseKind.DRAFT:
         drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),
                    DecisionKind.REJECT: ("revise", "send back")}  # fmt: skip
         return [hint for kind, hint in drafted.items() if kind in action.allowed]
+    if action.outcome is Outcome.TAKEOVER:  # to approve it all the same, the key opens a dialog that says what the rule demands
+        del plain[DecisionKind.APPROVE]
     hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]
     return [*hints, *([("revise", "send back")] if can_revise(review.row.kind, action) else [])]

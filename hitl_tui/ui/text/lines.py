@@ -26,6 +26,9 @@ _TOKEN = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\b\d[\d.eE+-]*)|(?P<literal>\b(?:true|false|null)\b)'
 )
 
+BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
+"""Lines, from the beginning of one, that are counted instead of drawn."""
+
 Span = tuple[int, int, str]
 """From, to, style."""
 
@@ -44,6 +47,8 @@ class Line:
     lead_style: str = "muted"
     indent: int = 0
     """Cells of the gutter, on every row."""
+    is_console: bool = False
+    """Words of the console among an agent's: drawn on a ground of their own, which no text can imitate."""
 
 
 BLANK = Line("")
@@ -59,11 +64,20 @@ def paragraph(text: str, style: str = "", lead: str = "", indent: int = 0, lead_
     """The text with its line breaks, a line at a time."""
     at = 0
     while True:
+        if blank := BLANK_LINES.match(text, at):
+            yield _blank_lines(blank[0], lead, indent, lead_style)
+            at, lead = blank.end(), ""
         end = text.find("\n", at)
         yield line(text[at:] if end < 0 else text[at:end], style, lead, indent, lead_style)
         if end < 0:
             return
         at, lead = end + 1, ""
+
+
+def _blank_lines(text: str, lead: str, indent: int, lead_style: str) -> Line:
+    """Lines without anything on them, counted: drawn as they are, they would push what follows off the screen."""
+    word = "blank" if text.strip("\n") else "empty"
+    return Line(f"{text.count(chr(10))} {word} lines", "muted", (), visible_line(lead)[0], lead_style, indent, is_console=True)
 
 
 def json_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:

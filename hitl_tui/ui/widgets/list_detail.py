@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
 
-from hitl_tui.ui.messages import HintsChanged, Opened
+from hitl_tui.ui.messages import HintsChanged, Opened, ReadOn
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.virtual_list import VirtualList
 
@@ -49,6 +49,10 @@ class DetailPane(Vertical):
     def scroll_half(self, direction: int) -> None:
         """Scroll the text by half its height: 1 down, -1 up."""
         self.text.scroll_relative(y=direction * max(1, self.text.size.height // 2), animate=False)
+
+    def read_on(self) -> None:
+        """Scroll the text by a page."""
+        self.text.scroll_relative(y=max(1, self.text.size.height - 1), animate=False)
 
     def on_resize(self) -> None:
         self.draw_title()
@@ -110,6 +114,13 @@ class ListDetail(Widget, Generic[L, P]):
     def on_opened(self, message: Opened) -> None:
         message.stop()
         self.enter()
+
+    def on_read_on(self, message: ReadOn) -> None:
+        message.stop()
+        if self.pane.size.width:
+            self.pane.read_on()
+        else:
+            self.enter()
 
     def enter(self) -> None:
         """Bring the details on the screen."""

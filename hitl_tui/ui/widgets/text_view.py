@@ -12,20 +12,19 @@ from rich.cells import cell_len, get_character_cell_size, set_cell_size
 from textual import events
 from textual.strip import Strip
 
+from hitl_tui.formatting import counted
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.text.lines import Line
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
-
-
 END_S = 0.2
 """How long going to the end may take; of a longer text the rest follows when idle."""
 
 
 class TextView(ScrollSurface):
-    """Lines on paper. Every character of every line can be scrolled to."""
+    """Lines that can be scrolled to every character. Where they do not all fit, the last row says in words how many follow."""
 
     BINDINGS = group("text")
 
@@ -41,13 +40,11 @@ class TextView(ScrollSurface):
         self._slicing = False
         self.painted = False
         """Whether what is shown now has been on the screen."""
-        self.ended = False
-        """Whether its last row has been."""
 
     def show(self, lines: Iterable[Line]) -> None:
         """Show another text from its top."""
         self._source, self._lines = iter(lines), []
-        self.painted = self.ended = False
+        self.painted = False
         self._restart()
         self.scroll_to(y=0, animate=False)
 
@@ -78,6 +75,7 @@ class TextView(ScrollSurface):
             self._seek(top)
         else:
             self._grow(self.scroll_offset.y + 2 * self.size.height, 0)
+            self._measure()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -85,16 +83,36 @@ class TextView(ScrollSurface):
 
     def render_line(self, y: int) -> Strip:
         self.painted = True
-        row = y + self.scroll_offset.y
-        self.ended = self.ended or (self._whole and row >= len(self._row_line) - 1)
-        width = self.size.width
+        row, width = y + self.scroll_offset.y, self.size.width
+        if y >= self.text_rows:
+            return self.strip([(_joined(self.status(), width), "muted")], width, marked=True)
         if row >= len(self._row_line):
-            return self.strip([("  …", "muted")] if not self._whole and row == len(self._row_line) else [], width)
+            return self.strip([], width)
+        index, start, end = self._row(row)
+        return self.strip(_pieces(self._lines[index], start, end), width, self._lines[index].is_console)
+
+    def status(self) -> list[str]:
+        """What the last row says of a text that does not fit, the most important first."""
+        below = len(self._row_line) - self.scroll_offset.y - self.text_rows
+        if below <= 0 and self._whole:
+            return ["▴ end"]
+        return [f"▾ {'' if self._whole else 'more than '}{counted(max(0, below), 'more line')}"]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the text has more rows than fit, so that the last row of the view says so."""
+        return self.size.height > 1 and (not self._whole or len(self._row_line) > self.size.height)
+
+    @property
+    def text_rows(self) -> int:
+        """Rows of the view that show text."""
+        return self.size.height - self.goes_on
+
+    def _row(self, row: int) -> tuple[int, int, int]:
+        """A row's line, and where in it the row begins and ends."""
         index, start = self._row_line[row], self._row_start[row]
-        end = (
-            self._row_start[row + 1] if row + 1 < len(self._row_line) and self._row_line[row + 1] == index else len(self._lines[index].text)
-        )
-        return self.strip(_pieces(self._lines[index], start, end), width)
+        goes_on = row + 1 < len(self._row_line) and self._row_line[row + 1] == index
+        return index, start, self._row_start[row + 1] if goes_on else len(self._lines[index].text)
 
     @property
     def _room(self) -> int:
@@ -134,10 +152,14 @@ class TextView(ScrollSurface):
                 break
         else:
             self._whole = True
-        self.measure(len(self._row_line) + (not self._whole))
+            self.refresh()  # the last row knows the number now
+        self._measure()
         if not self._whole and not self._slicing:
             self._slicing = True
             self.set_timer(0.01, self._slice)
+
+    def _measure(self) -> None:
+        self.measure(len(self._row_line) + self.goes_on)
 
     def _slice(self) -> None:
         self._slicing = False
@@ -149,6 +171,17 @@ class TextView(ScrollSurface):
             self._grow(len(self._row_line) + 1000, 0)
         if index:
             self.scroll_to(y=min(bisect_left(self._row_line, index), len(self._row_line) - 1), animate=False)
+
+
+def _joined(parts: Iterable[str], width: int) -> str:
+    """The parts on one row, as many of them as fit."""
+    shown = ""
+    for part in parts:
+        longer = f"{shown} · {part}" if shown else part
+        if shown and cell_len(longer) > width:
+            break
+        shown = longer
+    return shown
 
 
 def _pieces(line: Line, start: int, end: int) -> Iterator[Piece]:

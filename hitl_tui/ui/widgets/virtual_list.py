@@ -12,7 +12,7 @@ from textual import events, work
 from textual.strip import Strip
 
 from hitl_tui.ui.commands import group
-from hitl_tui.ui.messages import Opened
+from hitl_tui.ui.messages import Opened, ReadOn
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
@@ -164,6 +164,9 @@ class VirtualList(ScrollSurface, Generic[T]):
     def action_open(self) -> None:
         if self.cursor is not None:
             self.post_message(Opened(self.cursor))
+
+    def action_read_on(self) -> None:
+        self.post_message(ReadOn())
 
     def on_click(self, event: events.Click) -> None:
         inside = event.get_content_offset(self)

@@ -84,7 +84,7 @@ async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Ope
         screen = await console.until_shown("Versions 2")
         assert "version 2 against version 1 as you left it" in screen
         assert console.app.query_one("#tabs", TabBar).chosen == "Versions"
-        await console.press("o")
+        await console.press("o", "ctrl+d")
         await console.until_shown("sent back by you", ": shorter", "version 1, as it was first proposed")
         await console.press("o")
 

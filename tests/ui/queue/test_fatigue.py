@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind
 from hitl_tui.oversight.statistics import Pace, Reader, Times
 from hitl_tui.ui.dialogs.reject import RejectScreen
 from hitl_tui.ui.queue import fatigue_guard
 from hitl_tui.ui.queue.view import QueueView
+from hitl_tui.ui.review import pane
 from tests.support import attention_checks
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
@@ -42,61 +44,89 @@ async def show(console: ConsoleDriver, review: int) -> None:
     await console.until_keys_accepted()
 
 
+async def read_and_approve(console: ConsoleDriver, review: int) -> None:
+    """Press approve until every page has been on the screen, and once more."""
+    for _ in range(20):
+        await console.press("a")
+        if await console.decisions_of(review):
+            return
+        await console.until_keys_accepted()
+    raise AssertionError(console.screen_text())
+
+
 async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with start_console("nothing") as console:
         await attention_checks.approve_mails(console.store, console.project, 4, viewed_ms=100)
-        await ask(console, 60, "reversible")
+        (quick,) = await ask(console, 1, "reversible")
         await console.press("a")
         await told(console, "5 of your last 5 decisions were faster than they can be read; take your time")
+        assert [row[1] for row in await console.decisions_of(quick)] == ["approve"]
 
-        (long,) = await ask(console, 60)
-        await console.press("a")
-        assert (
-            await console.decisions_of(long) == []
-            and "scroll to the end first (your last approvals were fast, and this call is irreversible)" in console.notifications()
-        )
-        await console.press("r")
-        assert isinstance(console.app.screen, RejectScreen)  # everything else is as ever
-        await console.press("escape", "enter", "G")
-        await console.until_keys_accepted()
-        await console.press("a")
-        assert [row[1] for row in await console.decisions_of(long)] == ["approve"]
-
-        monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 600.0)
+        monkeypatch.setattr(pane, "reading_time_s", lambda words: 600.0)
         (short,) = await ask(console)
         await console.press("a")
         assert (
             await console.decisions_of(short) == []
             and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
         )
-        monkeypatch.setattr(fatigue_guard, "reading_time_s", lambda size: 0.1)
+        await console.press("r")
+        assert isinstance(console.app.screen, RejectScreen)  # everything else is as ever
+        await console.press("escape")
+        monkeypatch.setattr(pane, "reading_time_s", lambda words: 0.1)
+        await console.until_keys_accepted()
+        await console.pilot.pause(1.1)  # approving waits a second after a key that opened a dialog
         await console.press("a")
         assert [row[1] for row in await console.decisions_of(short)] == ["approve"]
         assert console.notifications().count("take your time") <= 1
 
 
-async def test_careful_reviewer_is_never_delayed(start_console: StartConsole) -> None:
+async def test_fast_approvals_hold_up_the_next_irreversible_call_at_once(
+    start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pane, "reading_time_s", lambda words: 60.0)
+    async with start_console("nothing") as console:
+        found = await ask(console, 1, "reversible", count=5)
+        last = await seed.add_waiting_run(
+            console.store,
+            console.project,
+            "mail_assistant",
+            seed.pause(PauseKind.TOOL_CALLS, seed.action("delete_mail", {"id": "4712"}), risk="irreversible"),
+        )
+        for review in found:
+            await console.press("a")
+            assert await console.decisions_of(review)
+            await console.until_keys_accepted()
+        await console.press("a")
+        assert (
+            await console.decisions_of(last) == []
+            and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
+        )
+        reader = await Inbox(console.store, "ann").insights.pace()
+        assert reader is not None and reader.pace.streak == 5 and reader.seen == 1.0
+
+
+async def test_careful_reviewer_is_never_delayed(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pane, "reading_time_s", lambda words: 0.1)
     async with start_console("nothing") as console:
         await attention_checks.approve_mails(console.store, console.project, 2)
         (first, second) = await ask(console, 60, count=2)
-        await console.press("a")
-        await console.pilot.pause(fatigue_guard.SOON_S + 0.1)
-        await console.until_keys_accepted()
-        await console.press("a")
-        assert [row[1] for id_ in (first, second) for row in await console.decisions_of(id_)] == [
-            "approve",
-            "approve",
-        ] and not console.notifications()
+        for review in (first, second):
+            await read_and_approve(console, review)
+            await console.pilot.pause(fatigue_guard.SOON_S + 0.1)
+            await console.until_keys_accepted()
+        assert not console.notifications()
 
 
 def test_fatigue_notice_shows_its_figures() -> None:
     reader = Reader("ann", Pace(20, 9, 5), Times(1.0, 2.0), 1.0, 0.9, 0, 0)
-    action = seed.action("send_email", {"body": "x" * 870})
-    told = "the last 5 approvals took about 1 s each, for about 880 characters; take your time"
-    assert fatigue_guard.told(reader, [(9.0, action), *[(1.2, action)] * 5]) == told
-    assert fatigue_guard.told(reader, [(0.4, action)] * 2).startswith("the last 2 approvals took about 0.4 s each")
+    told = "the last 5 approvals took 1.2 s each, and reading takes 3 s at least; take your time"
+    assert fatigue_guard.told(reader, [(9.0, 3.0), *[(1.2, 3.0)] * 5]) == told
+    assert (
+        fatigue_guard.told(reader, [(0.4, 1.0)] * 2)
+        == "the last 2 approvals took 0.4 s each, and reading takes 1.0 s at least; take your time"
+    )
     assert fatigue_guard.told(reader, []) == "9 of your last 20 decisions were faster than they can be read; take your time"
 
 

@@ -1,0 +1,82 @@
+"""How long it takes to read what is decided: the one model behind the fatigue notice, the extra wait and the Fatigue chart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from hitl_tui.model import Action, Context, Json
+
+WORDS_PER_S = 20.0
+"""1,200 words a minute: nobody reads that fast."""
+LEAST_S = 1.0
+"""Nobody decides sensibly in less, however short it is."""
+MOST_S = 10.0
+"""However long it is: people look for what they know."""
+WORD_LENGTH = 6
+"""Characters of an average word with the blank after it."""
+LONGEST_WORD = 12
+"""A run of characters without a blank counts as one word for every so many."""
+MOST_WORDS = int(MOST_S * WORDS_PER_S)
+"""More change nothing."""
+LEAST_NAME, MOST_NAME, MOST_NAMES = 2, 200, 100
+"""Length and number of the values by which two calls are known to be about the same thing."""
+
+
+def reading_time_s(words: float) -> float:
+    """Seconds below which nobody can have read so many words."""
+    return min(MOST_S, max(LEAST_S, words / WORDS_PER_S))
+
+
+def words_of_size(characters: int) -> float:
+    """About how many words a text of that length has, where the text itself is not at hand."""
+    return characters / WORD_LENGTH
+
+
+def words_to_read(action: Action, context: Context) -> int:
+    """Count the words a reviewer must read: the arguments, the reason, and the text that the arguments refer to; at most `MOST_WORDS`.
+
+    `delete_mail(id="4711")` refers to the result of an earlier `read_mail(id="4711")`: whoever approves the one must know the other.
+    """
+    texts = chain(_texts(action.args), [context.reasoning], _referred(action, context))
+    return sum(1 for _ in islice(chain.from_iterable(map(_words, texts)), MOST_WORDS))
+
+
+def _referred(action: Action, context: Context) -> Iterator[str]:
+    """The result of the last call that names something the action names too."""
+    named = set(islice(_names(action.args), MOST_NAMES))
+    for attempt in reversed(context.attempts):
+        if attempt.result and not named.isdisjoint(islice(_names(attempt.args), MOST_NAMES)):
+            yield attempt.result
+            return
+
+
+def _words(text: str) -> Iterator[str]:
+    """The words of a text as far as they count; a run without blanks is a word for every `LONGEST_WORD` characters."""
+    for word in text[: MOST_WORDS * 2 * LONGEST_WORD].split():
+        yield from (word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))
+
+
+def _texts(value: Json) -> Iterator[str]:
+    """Every name and value, as text."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    else:
+        yield value if isinstance(value, str) else str(value)
+
+
+def _names(value: Json) -> Iterator[str]:
+    """The values that could name something: short texts and numbers, no truth values."""
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from _names(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _names(part)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool) and LEAST_NAME <= len(name := str(value)) <= MOST_NAME:
+        yield name
