@@ -132,6 +132,10 @@ def test_every_policy_setting_is_parsed() -> None:
         ("[groups]\nleads = []", 2, "nobody is in group 'leads'"),
         ('[groups]\nleads = ["cleo", "Cleo"]', 2, "somebody is in group 'leads' twice"),
         ("rule = 1", 1, "write [[rule]]"),
+        ('[review.unseen]\nirreversible = "allow"', 2, "cannot be 'allow': such a call is seen whole first; write never or confirm"),
+        ('[review.unseen]\nread = "allow"\nunknown = "allow"', 3, "unseen.unknown cannot be 'allow'"),
+        ('[review.unseen]\nread = "maybe"', 2, "cannot be 'maybe'; it is one of never, confirm, allow"),
+        ('[review.unseen]\nreads = "never"', 2, "unknown key 'reads' in review.unseen; did you mean read?"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_reported_with_its_line_and_a_hint(text: str, line: int, said: str) -> None:
@@ -140,6 +144,19 @@ def test_each_mistake_is_reported_with_its_line_and_a_hint(text: str, line: int,
     assert said in first
     with pytest.raises(BadPolicy, match=f"line {line}: "):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("risk", "default", "chosen"),
+    [("read", "confirm", "allow"), ("reversible", "confirm", "never"), ("irreversible", "never", "confirm"), (None, "confirm", "confirm")],
+)
+def test_unseen_text_is_allowed_by_risk(risk: str | None, default: str, chosen: str) -> None:
+    policy = parse('[review.unseen]\nread = "allow"\nreversible = "never"\nirreversible = "confirm"\n')
+    assert (Policy().review.unseen_of(risk), policy.review.unseen_of(risk)) == (default, chosen)
+
+
+def test_unseen_text_of_a_risk_in_the_graphs_own_words_is_as_of_an_unknown_one() -> None:
+    assert parse('[review.unseen]\nunknown = "never"\n').review.unseen_of("high") == "never"
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
