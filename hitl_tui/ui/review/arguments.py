@@ -180,7 +180,7 @@ class ArgumentsView(TextView):
         self._record()
         if self.goes_on:
             self.refresh(Region(0, self.size.height - 1, self.size.width, 1))
-            self.post_message(PageSeen())
+        self.post_message(PageSeen())  # also of a text that fits: it may have had less room a moment ago
 
     def _record(self) -> None:
         """Take in what has been on the screen for long enough."""
