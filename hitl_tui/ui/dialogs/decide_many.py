@@ -92,12 +92,12 @@ class CallTable(TextView):
         row = bisect_left(self._row_line, index)
         if row < self.scroll_offset.y:
             self.scroll_to(y=row, animate=False)
-        elif row >= self.scroll_offset.y + self.size.height:
-            self.scroll_to(y=row - self.size.height + 1, animate=False)
+        elif row >= self.scroll_offset.y + self.text_rows:
+            self.scroll_to(y=row - self.text_rows + 1, animate=False)
 
     def render_line(self, y: int) -> Strip:
         row = y + self.scroll_offset.y
-        if row < len(self._row_line) and row not in self._painted_at:
+        if y < self.text_rows and row < len(self._row_line) and row not in self._painted_at:  # the last row may say what follows
             self._painted_at[row] = time.monotonic()
             if self._due is None:
                 self._due = self.set_timer(SEEN_S + 0.01, self._look)
@@ -106,7 +106,7 @@ class CallTable(TextView):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self._record()
-        shown = range(int(new_value), int(new_value) + self.size.height)
+        shown = range(int(new_value), int(new_value) + self.text_rows)
         self._painted_at = {row: at for row, at in self._painted_at.items() if row in shown}
 
     def on_resize(self, event: events.Resize) -> None:
