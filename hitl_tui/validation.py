@@ -9,11 +9,6 @@ from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 
-TOOL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
-"""Pauses whose actions are tool calls: edits are objects, responses are text."""
-REVISABLE = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT})
-"""Pauses whose agent reads the reason of a rejection, so that it can revise the action."""
-
 
 def check(kind: PauseKind, action: Action, answer: Answer) -> None:
     """Check that an answer can be sent to the graph.
@@ -40,7 +35,7 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
 
 def can_revise(kind: PauseKind, action: Action) -> bool:
     """Whether a person can send an action back to the agent for revision."""
-    return kind in REVISABLE and DecisionKind.REJECT in action.allowed
+    return kind.is_revisable and DecisionKind.REJECT in action.allowed
 
 
 def _check_revision(kind: PauseKind, action: Action, answer: Answer) -> None:
@@ -101,7 +96,7 @@ def _unknown_argument(args: dict[str, Json], action: Action) -> str:
 
 
 def _check_response(kind: PauseKind, action: Action, answer: Answer) -> None:
-    if kind in TOOL_KINDS and (answer.message is None or answer.args is not None):
+    if kind.is_tool_call and (answer.message is None or answer.args is not None):
         raise Refused("a response replaces the tool's result and is text", "give it as a message")
     if answer.message is not None and answer.args is not None:
         raise Refused("an answer is text or JSON, not both", "give one of them")

@@ -18,9 +18,6 @@ from hitl_tui.policy.engine import risk_of
 
 MESSAGE_FIELDS = ("content", "additional_kwargs", "response_metadata", "metadata")
 """The fields of a message that are read."""
-NO_CALLS = (PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT)
-
-
 REWRITTEN = Confidence(note="a person rewrote it in the agent's place")
 
 
@@ -32,7 +29,7 @@ def rated(pause: Pause, values: Any, graph_info: GraphInfo, confidence: Confiden
     left = [canonical_json.as_json(call) for call in calls]
     actions = []
     for action in pause.actions:
-        call = None if pause.kind in NO_CALLS else _call_of(action, left)
+        call = None if pause.kind.asks_person else _call_of(action, left)
         signals = Signals(_own_value(pause.value, action.slot), _asked(pause, action, call), said, state, confidence.state_key)
         sure = REWRITTEN if _is_rewritten(message) else assess(signals, confidence.order)
         actions.append(replace(action, confidence=sure, risk=_risk(pause, action, graph_info)))
@@ -56,7 +53,7 @@ def _risk(pause: Pause, action: Action, graph_info: GraphInfo) -> str | None:
     given = _own_value(pause.value, action.slot)
     word = given.get("risk") if isinstance(given, dict) else None
     own = word[:40] if isinstance(word, str) and canonical_json.encodable(word) else None
-    declared = [risk_of(metadata) for metadata in graph_info.metadata.get(action.name, ())] if pause.kind not in NO_CALLS else []
+    declared = [risk_of(metadata) for metadata in graph_info.metadata.get(action.name, ())] if not pause.kind.asks_person else []
     return worst((own, *(declared if None not in declared else ())))
 
 
@@ -75,7 +72,7 @@ def _call_of(action: Action, left: list[Json]) -> Json:
 
 
 def _asked(pause: Pause, action: Action, call: Json) -> Json:
-    if pause.kind in NO_CALLS:
+    if pause.kind.asks_person:
         return None
     request = pause.value["action_requests"][action.slot] if pause.kind is PauseKind.TOOL_CALLS else {}
     return {**request, "name": action.name, "args": action.args, **(call or {})}

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 from hitl_tui.model import Answer, Attempt, Context, DecisionKind, Json, Message, PauseKind, Review, digest_of
 
-CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
-"""Pauses that ask about an agent's tool calls; all others ask a question under the name of a node."""
 CallPlace = tuple[int, int]
 """Index of a message in a conversation, and index of one of its calls."""
 
@@ -96,7 +94,7 @@ def _same_args(one: Json, other: Json) -> bool:
 
 def made_by_agent(review: Review, context: Context) -> bool:
     """Whether an agent's model made all calls of the review, as far as can be determined: none is a question or made by the graph."""
-    if review.row.kind not in CALLS or not all(isinstance(action.args, dict) for action in review.actions):
+    if not review.row.kind.is_tool_call or not all(isinstance(action.args, dict) for action in review.actions):
         return False
     if not context.conversation or proposing_message(review, context):
         return True

@@ -1,4 +1,8 @@
-"""What a graph waits for, and what surrounds it."""
+"""The kinds of pause and how each behaves, a pause itself, and its context: conversation, attempts, state.
+
+To add a kind of pause, add it to `PauseKind` here, recognise and answer it in `agents/interrupt_payloads.py`, and name it in
+`ui/text/labels.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from hitl_tui.model.values import Json
 
 
 class PauseKind(StrEnum):
-    """The shapes in which a graph asks (CONTRACT 1.1)."""
+    """The shapes in which a graph asks (CONTRACT 1.1). A new one asks a person and is no tool call, unless a property below says so."""
 
     TOOL_CALLS = "tool_calls"
     """LangChain's HITL middleware, batched: one interrupt, one action per gated call."""
@@ -32,6 +36,31 @@ class PauseKind(StrEnum):
     """A run that failed, where policy escalates errors; no graph waits for its answer."""
     QUESTION = "question"
     """Any other interrupt value."""
+
+    @property
+    def is_tool_call(self) -> bool:
+        """Whether its actions are an agent's tool calls: edits are objects, and a response is the tool's result, as text."""
+        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
+
+    @property
+    def has_tool_results(self) -> bool:
+        """Whether its actions are tool calls of the conversation, so that a result in the state shows that the call ran."""
+        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE)
+
+    @property
+    def is_revisable(self) -> bool:
+        """Whether the agent reads the reason of a rejection, so that it can revise the action."""
+        return self in (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.DRAFT)
+
+    @property
+    def asks_person(self) -> bool:
+        """Whether its graph asks a person, about no call of a tool: policy never answers in the person's place."""
+        return not self.is_tool_call and self is not PauseKind.FAILURE
+
+    @property
+    def acts_on_any_answer(self) -> bool:
+        """Whether any answer but a rejection may make something happen: the graph does with it what it likes."""
+        return self in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hitl_tui.formatting import short_date
-from hitl_tui.model import DecisionKind, Facts, Json, Level, Levels, Outcome, PauseKind, Risk, ToolLevel, Verdict
+from hitl_tui.model import DecisionKind, Facts, Json, Level, Levels, Outcome, Risk, ToolLevel, Verdict
 from hitl_tui.policy import globs
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.schema import Policy, Rule
 
-ASKS_PERSON = frozenset({PauseKind.QUESTION, PauseKind.GATE, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION, PauseKind.DRAFT})
-"""Kinds of pauses that ask a person something and are not tool calls."""
 BROKEN = "everything asks until the policy is corrected"
 NO_POLICY = "no policy"
 AUTONOMY = "autonomy"
@@ -324,7 +322,7 @@ def _keep_safe(facts: Facts, verdict: Verdict, note: str) -> Verdict:
 
 
 def _unusual(facts: Facts) -> Iterable[str]:
-    if facts.kind in ASKS_PERSON:
+    if facts.kind.asks_person:
         yield "it asks a person and is no tool call"
     elif not facts.known_shape:
         yield "its shape is unknown"

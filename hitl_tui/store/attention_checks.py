@@ -21,7 +21,7 @@ from hitl_tui.store.maintenance.prune import PRUNED
 LAST = 20
 """A check is made after one of so many last approved calls."""
 EVENTS = 500
-CALLS = (PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX)
+CALLS = tuple(kind for kind in PauseKind if kind.is_tool_call)
 SINCE = (
     "FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run "
     "WHERE d.id > ? AND r.project = ? AND NOT r.attention AND d.actor_kind = 'person'"

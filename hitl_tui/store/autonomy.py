@@ -9,7 +9,6 @@ from typing import Any
 from hitl_tui import canonical_json
 from hitl_tui.model import Actor, ActorKind, Evidence, Facts, Level, LevelChange, PauseKind, Risk, ToolLevel
 from hitl_tui.oversight.autonomy import WeighedDecision, evidence
-from hitl_tui.policy.engine import ASKS_PERSON
 from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
@@ -18,7 +17,7 @@ from hitl_tui.store.levels import Change, change, level_of
 CHANGES = "id, agent, tool, was, level, actor, at, why, actor_kind"
 LEVEL = "agent, tool, level, at, actor"
 NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
-CALLS = f"NOT IN ({', '.join(repr(kind.value) for kind in sorted((*ASKS_PERSON, PauseKind.FAILURE)))})"
+CALLS = f"IN ({', '.join(repr(kind.value) for kind in PauseKind if kind.is_tool_call)})"
 """Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
 DECIDED = (  # the terms are those of the index history_people
     "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 "

@@ -9,7 +9,7 @@ from hitl_tui import canonical_json
 from hitl_tui.agents.source import PendingInterrupt, ThreadSnapshot, is_gate
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, Submission
 from hitl_tui.store import submissions
-from hitl_tui.validation import TOOL_KINDS, response_value
+from hitl_tui.validation import response_value
 
 CUT_OFF = "may have run once: the run was cut off while this was being applied"
 STEP_FAILED = "may have run once: the graph failed in that step, and all of it is asked again"
@@ -70,7 +70,7 @@ def _in_words(action: Action, answer: Answer) -> str:
 
 def runs_nothing(sent: Submission) -> bool:
     """Whether an answer lets no tool run, so that sending it twice does no harm."""
-    return sent.kind in TOOL_KINDS and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in sent.by_slot.values())
+    return sent.kind.is_tool_call and all(a.kind in (DecisionKind.REJECT, DecisionKind.RESPOND) for a in sent.by_slot.values())
 
 
 def match_pending(

@@ -13,11 +13,6 @@ from enum import Enum
 from hitl_tui.agents.source import Progress, ThreadSnapshot
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, Run, Submission
 
-HAVE_RESULTS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE})
-"""Pauses whose actions are tool calls of the conversation, so that a result in the state shows that the call ran."""
-FREE_ANSWERS = frozenset({PauseKind.QUESTION, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION})
-"""Pauses after which anything may happen, whatever the answer, unless it is a rejection."""
-
 
 class Recovery(Enum):
     """The next thing to do with an interrupted run."""
@@ -86,13 +81,13 @@ def may_repeat(snapshot: ThreadSnapshot, sent: Sequence[Submission]) -> bool:
 def _lets_happen(answered: Submission, answer: Answer) -> bool:
     if answered.kind is PauseKind.GATE:
         return False  # its node has finished, else the thread would still stand there
-    if answered.kind in FREE_ANSWERS:
+    if answered.kind.acts_on_any_answer:
         return answer.kind is not DecisionKind.REJECT
     return answer.kind in (DecisionKind.APPROVE, DecisionKind.EDIT)
 
 
 def _has_result(answered: Submission, action: Action, completed_calls: Collection[str]) -> bool:
-    return answered.kind in HAVE_RESULTS and action.tool_call in completed_calls
+    return answered.kind.has_tool_results and action.tool_call in completed_calls
 
 
 def in_doubt(pause: Pause, note: str, key: str | None, may_have_run: bool = True) -> Pause:

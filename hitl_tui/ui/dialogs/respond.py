@@ -90,7 +90,7 @@ class RespondScreen(AnswerScreen):
             self.dismiss(answer)
 
     def _possible_modes(self) -> list[str]:
-        if self._kind in validation.TOOL_KINDS:
+        if self._kind.is_tool_call:
             return ["text"]
         schema = self._action.answer_schema
         modes = ["choices"] if self._action.choices else []
@@ -102,7 +102,7 @@ class RespondScreen(AnswerScreen):
         means = labels.meaning(self._action, DecisionKind.RESPOND)
         if means:
             return f"It {one_line(means)}."
-        if self._kind in validation.TOOL_KINDS:
+        if self._kind.is_tool_call:
             return f"{one_line(self._action.name, 60)} does not run; the agent reads this as its result."
         return "The graph continues with this answer."
 

@@ -11,7 +11,6 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Context, DecisionKind, Review
 from hitl_tui.ui.review.assignment import ReviewActivity
 from hitl_tui.ui.review.context import ReviewContext
-from hitl_tui.validation import REVISABLE
 
 KEPT = 12
 
@@ -56,7 +55,7 @@ class PrefetchCache:
         return ReviewActivity(
             await self._inbox.reviews.endorsements(review.row.id) if several else (),
             await self._inbox.reviews.escalations(review.row.id) if review.row.escalated else (),
-            await self._inbox.reviews.versions(review.row.id) if review.row.kind in REVISABLE else (),
+            await self._inbox.reviews.versions(review.row.id) if review.row.kind.is_revisable else (),
         )
 
     async def read_context(self, id_: int) -> ReviewContext:

@@ -16,7 +16,6 @@ from hitl_tui.ui.review import render
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, value_lines
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView, row_starts
-from hitl_tui.validation import TOOL_KINDS
 
 REQUEST_SHARE = 0.45
 """Most of the panel that the request takes."""
@@ -118,7 +117,7 @@ def _requests(reviews: Sequence[Review], calls: bool) -> Iterator[Line]:
         if review.row.note:
             yield from paragraph(review.row.note, "warning", "⚠", 2, "warning")
         for action in review.actions:
-            if review.row.kind not in TOOL_KINDS:
+            if not review.row.kind.is_tool_call:
                 yield line(action.name, "strong", "asks", GUTTER)
                 yield from value_lines(action.args, "", GUTTER)
             elif calls:
