@@ -5,22 +5,37 @@
 Operators, loosest first: `or`; `and`; `not`; `== != < <= > >= in, not in, contains, startswith, endswith, matches`; `+ -`; `* / %`; `-`.
 `x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names in `NAMES`.
 Functions: those in `FUNCTIONS`. `expression_eval` evaluates the tree.
+
+To add a name, add it to `NAMES` here; if it reads something new, add that to `model.Facts` and fill it in `policy/facts.py`. To add a
+function, add it to `FUNCTIONS` here and evaluate it in `policy/expression_eval.py`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hitl_tui.errors import BadExpression
+from hitl_tui.model import Facts
 from hitl_tui.suggest import did_you_mean
 
 LENGTH = 2000
 """Most characters of an expression."""
 DEPTH = 25
 """Most levels of its tree."""
-NAMES = ("args", "agent", "tool", "kind", "confidence", "risk", "tags", "age")
+NAMES: Mapping[str, Callable[[Facts], Any]] = {
+    "args": lambda facts: facts.args,
+    "agent": lambda facts: facts.agent,
+    "tool": lambda facts: facts.tool,
+    "kind": lambda facts: facts.kind,
+    "confidence": lambda facts: facts.confidence,
+    "risk": lambda facts: facts.risk,
+    "tags": lambda facts: list(facts.tags),
+    "age": lambda facts: facts.age_s,
+}
+"""Each name of a condition, and what it reads of an action; None if that is unknown."""
 FUNCTIONS = ("len", "lower", "upper", "domain", "known")
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">", "in", "contains", "startswith", "endswith", "matches")
 _CONSTANTS = {"true": True, "false": False, "null": None}

@@ -60,7 +60,7 @@ def _reads(node: Node) -> Iterator[Name | Part]:
     if isinstance(node, Name):
         yield node
     elif isinstance(node, Part):
-        yield from (node,) if _path(node).startswith(NAMES) else _reads(node.whole)
+        yield from (node,) if _path(node).startswith(tuple(NAMES)) else _reads(node.whole)
     else:
         for part in _children(node):
             yield from _reads(part)
@@ -118,8 +118,7 @@ class _Evaluator:
 
     def _fact(self, node: Name | Part) -> Any:
         if isinstance(node, Name):
-            facts = self._facts
-            found = list(facts.tags) if node.name == "tags" else facts.age_s if node.name == "age" else getattr(facts, node.name)
+            found = NAMES[node.name](self._facts)
             return Undetermined(f"its {node.name} is unknown") if found is None and node.name != "args" else _fact_value(found)
         whole = self.value(node.whole)
         if isinstance(whole, Undetermined):

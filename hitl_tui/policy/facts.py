@@ -1,9 +1,9 @@
-"""Builds the facts that policy judges: of an action in a new pause, or of an action in a stored review. Pure."""
+"""Builds the facts that policy judges: of an action in a new pause, in a stored review, or in the past. Pure."""
 
 from __future__ import annotations
 
 from hitl_tui import sanitize
-from hitl_tui.model import Action, Facts, Pause, PauseKind, Review, ReviewState, Risk, Run
+from hitl_tui.model import Action, Facts, PastDecision, Pause, PauseKind, Review, ReviewState, Risk, Run
 
 GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 """States of a review whose note says how the review ended; in the other states the note may hold a warning about the action."""
@@ -17,6 +17,15 @@ def of_pause(run: Run, pause: Pause, action: Action) -> Facts:
 def of_review(run: Run, review: Review, action: Action) -> Facts:
     """Facts of an action in a stored review, as they were when it opened."""
     return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt)
+
+
+def of_past(past: PastDecision) -> Facts:
+    """Facts of an action that was decided long ago, as far as they are stored. Its warning counts as a finding."""
+    risk = Risk(past.risk) if past.risk in list(Risk) else None
+    return Facts(
+        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
+        id=f"{past.review}:{past.slot}",
+    )  # fmt: skip
 
 
 def warning_of(review: Review) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hitl_tui.model import ActorKind, DecisionKind, Facts, Json, Levels, Outcome, PastDecision, Risk
+from hitl_tui.model import ActorKind, DecisionKind, Json, Levels, Outcome, PastDecision
+from hitl_tui.policy import facts
 from hitl_tui.policy.engine import NO_LEVELS, judge_unsampled
 from hitl_tui.policy.schema import Policy
 
@@ -62,7 +63,7 @@ class Replay:
         Spot checks are left out: their random choice would hide what a rule lets through.
         """
         for past in pasts:
-            verdict = judge_unsampled(facts_of(past), policy, past.opened_at, levels)
+            verdict = judge_unsampled(facts.of_past(past), policy, past.opened_at, levels)
             turn = Difference(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
             self.actions += 1
             if _outcome_then(past) is verdict.outcome:
@@ -81,15 +82,6 @@ class Replay:
             "differences": _as_rows(self.differences),
             "let_through": _as_rows(self.let_through),
         }
-
-
-def facts_of(past: PastDecision) -> Facts:
-    """Facts of a past action, as far as they are stored. Its warning counts as a finding."""
-    risk = Risk(past.risk) if past.risk in list(Risk) else None
-    return Facts(
-        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
-        id=f"{past.review}:{past.slot}",
-    )  # fmt: skip
 
 
 def _outcome_then(past: PastDecision) -> Outcome:
