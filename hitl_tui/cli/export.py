@@ -17,7 +17,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
-from hitl_tui.export import ExportResult, Masker, Selection, read_masks, writer
+from hitl_tui.export import FORMATS, ExportResult, Masker, Selection, read_masks, writer
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import reviewer_name
 from hitl_tui.model import Actor
@@ -29,9 +29,7 @@ from hitl_tui.store.training_data import cases
 
 @command("hitl-tui export mails.jsonl --format dpo --filter 'decided:edit since:30d'")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--format", "format_", type=click.Choice(["sft", "dpo", "kto", "openai-dpo", "jsonl", "csv"]), default="sft", show_default=True
-)
+@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="sft", show_default=True)
 @click.option("--filter", "wanted", metavar="FILTER", default="", help="Which decisions, like decided:edit; default: all.")
 @click.option("--keep-policy", is_flag=True, help="Include decisions by policy and timeouts.")
 @click.option("--keep-fast", is_flag=True, help="Include decisions faster than anyone can read.")

@@ -1,12 +1,14 @@
-"""The export formats, one function each: turns a case into examples for SFT, DPO, KTO, OpenAI DPO, JSONL or CSV. New formats go here.
+"""The export formats: how a case becomes examples for SFT, DPO, KTO, OpenAI DPO, JSONL or CSV.
 
-A chat format has no example for a case without a conversation, or whose conversation was pruned.
+To add a format, write its function and add it to `FORMATS` here; nothing else knows the formats. A chat format has no example for a case
+without a conversation, or whose conversation was pruned.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.export.chat import conversation_of, prompt_of, proposal_message, tools_of, with_text_arguments
@@ -43,15 +45,6 @@ def kto(case: Case) -> Iterator[Example]:
     yield {"prompt": prompt, "completion": [proposal_message(case, prompt, case.proposed)], "label": case.good, "tools": tools}
     if case.final and not case.good:
         yield {"prompt": prompt, "completion": [proposal_message(case, prompt, case.final)], "label": True, "tools": tools}
-
-
-CHATS = ("sft", "dpo", "kto", "openai-dpo")
-"""Formats that contain only tool calls by agents; the others also contain decisions about questions and gates."""
-COLUMNS = (
-    "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms", "seen",
-    "confidence", "risk", "rule", "disliked", "args", "final",
-)  # fmt: skip
-"""Columns of `csv`, in order."""
 
 
 def jsonl(case: Case) -> Iterator[Example]:
@@ -107,20 +100,6 @@ def _final(case: Case, slot: int) -> Any:
     return answer.args if answer.kind is DecisionKind.EDIT else None
 
 
-FORMATS: Mapping[str, Callable[[Case], Iterator[Example]]] = {
-    "sft": sft, "dpo": dpo, "kto": kto, "openai-dpo": dpo, "jsonl": jsonl, "csv": csv,
-}  # fmt: skip
-
-
-def in_format(example: Example, format_: str) -> Example:
-    """Return an example in its format's final shape. Called after masking, which could break arguments that are JSON text."""
-    if format_ == "openai-dpo":
-        return _openai(example)
-    if format_ == "csv":
-        return {**example, **{name: json.dumps(example[name], ensure_ascii=False, sort_keys=True) for name in ("args", "final")}}
-    return example
-
-
 def _openai(one: Example) -> Example:
     """OpenAI's `{input: {messages, tools, parallel_tool_calls}, preferred_output, non_preferred_output}`."""
     return {
@@ -130,21 +109,58 @@ def _openai(one: Example) -> Example:
     }
 
 
-def column_types(format_: str) -> Example | None:
-    """Return column types for `datasets.Features.from_dict`, so that `load_dataset` keeps arguments unchanged; None if not needed.
-
-    Without them the library infers types from the first 10 MB: it may read a text as a time, and fails on tools that occur only later.
-    """
-    columns = {"sft": ("messages", "tools"), "dpo": ("prompt", "chosen", "rejected", "tools"), "kto": ("prompt", "completion", "tools")}
-    if format_ not in columns:
-        return None
-    objects: Example = {name: {"_type": "List", "feature": {"_type": "Json"}} for name in columns[format_]}
-    return {**objects, "label": {"_type": "Value", "dtype": "bool"}} if format_ == "kto" else objects
+def _flat(one: Example) -> Example:
+    return {**one, **{name: json.dumps(one[name], ensure_ascii=False, sort_keys=True) for name in ("args", "final")}}
 
 
-def examples(case: Case, format_: str) -> Iterator[Example]:
-    """Yield the examples of a case in one of `FORMATS`; there may be none."""
-    return FORMATS[format_](case)
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of training data."""
+
+    examples: Callable[[Case], Iterator[Example]]
+    """Yields the examples of a case; there may be none."""
+    is_chat: bool = False
+    """It contains only tool calls by agents; the others also contain decisions about questions and gates."""
+    no_example: str = "no call"
+    """Why a case gives no example, as a clause of the manifest."""
+    finish: Callable[[Example], Example] = lambda example: example
+    """Gives an example its final shape. Called after masking, which could break arguments that are JSON text."""
+    objects: tuple[str, ...] = ()
+    """Columns of JSON objects that `datasets` needs to be told of."""
+    labels: tuple[str, ...] = ()
+    """Columns of true and false, beside `objects`."""
+    header: tuple[str, ...] = ()
+    """Columns of a table with a line each, in order; empty for a file of JSON objects."""
+
+    @property
+    def column_types(self) -> Example | None:
+        """Column types for `datasets.Features.from_dict`, so that `load_dataset` keeps arguments unchanged; None if not needed.
+
+        Without them the library infers types from the first 10 MB: it may read a text as a time, and fails on tools that occur only later.
+        """
+        if not self.objects:
+            return None
+        objects: Example = {name: {"_type": "List", "feature": {"_type": "Json"}} for name in self.objects}
+        return {**objects, **{name: {"_type": "Value", "dtype": "bool"} for name in self.labels}}
+
+
+NO_CORRECTION = "no correction, a call that was refused, or no conversation"
+FORMATS: Mapping[str, Format] = {
+    "sft": Format(sft, True, "no call to learn from, or no conversation", objects=("messages", "tools")),
+    "dpo": Format(dpo, True, NO_CORRECTION, objects=("prompt", "chosen", "rejected", "tools")),
+    "kto": Format(kto, True, "no conversation", objects=("prompt", "completion", "tools"), labels=("label",)),
+    "openai-dpo": Format(dpo, True, NO_CORRECTION, _openai),
+    "jsonl": Format(jsonl),
+    "csv": Format(
+        csv,
+        finish=_flat,
+        header=(
+            "review", "slot", "run", "agent", "tool", "decision", "by", "reason", "opened_at", "first_viewed_at", "decided_at", "viewed_ms",
+            "seen", "confidence", "risk", "rule", "disliked", "args", "final",
+        ),
+    ),
+}  # fmt: skip
+"""By name on the command line, which lists them in this order."""
 
 
 LEAST, MOST = -(2**63), 2**64 - 1

@@ -16,7 +16,7 @@ from typing import Any
 
 from hitl_tui import __version__, atomic_write
 from hitl_tui.export.examples import Case, Selection, left_out_reason
-from hitl_tui.export.formats import CHATS, COLUMNS, column_types, examples, fit_columns, in_format
+from hitl_tui.export.formats import FORMATS, fit_columns
 from hitl_tui.export.redaction import Masker
 from hitl_tui.formatting import counted
 
@@ -24,13 +24,6 @@ UNPAIRED = re.compile("[\ud800-\udfff]")
 """Lone surrogates: UTF-8 cannot encode them, and readers of training data refuse them."""
 LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x85, 0x2028, 0x2029)}
 """Characters that some readers take for the end of a line, with their escapes."""
-NO_EXAMPLE = {
-    "sft": "no call to learn from, or no conversation",
-    "dpo": "no correction, a call that was refused, or no conversation",
-    "openai-dpo": "no correction, a call that was refused, or no conversation",
-    "kto": "no conversation",
-}
-"""Why a review gives no example in a format; the other formats take every review."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell as a formula."""
 
@@ -62,7 +55,7 @@ class ExportResult:
 
     def as_json(self) -> dict[str, Any]:
         """The manifest."""
-        columns = column_types(self.format)
+        columns = FORMATS[self.format].column_types
         return {
             "hitl_tui": __version__, "format": self.format, "filter": self.wanted, "reviews": self.reviews, "examples": self.examples,
             "left_out": dict(sorted(self.left_out.items())), "masked": dict(sorted(self.masked.items())),
@@ -109,17 +102,17 @@ async def write(
     """
     hashed = hashlib.sha256()
     with atomic_write.whole(manifest_of(path)) as manifest, atomic_write.whole(path) as file:
-        table = done.format == "csv"
+        header = FORMATS[done.format].header
 
         def add(text: str) -> None:
             file.write(text)
             hashed.update(text.encode())
 
-        if table:
-            add(_cells(COLUMNS))
+        if header:
+            add(_cells(header))
         async for case in cases:
             done.seen += 1
-            for text in _texts(case, done, selection, masker, _row if table else _line):
+            for text in _texts(case, done, selection, masker, _row if header else _line):
                 add(text)
             progress(done.seen)
         done.sha256 = hashed.hexdigest()
@@ -134,13 +127,14 @@ async def write(
 def _texts(
     case: Case, done: ExportResult, selection: Selection, masker: Masker | None, encode: Callable[[dict[str, Any]], str]
 ) -> Iterator[str]:
-    if left := left_out_reason(case, selection, done.began, done.format in CHATS):
+    format_ = FORMATS[done.format]
+    if left := left_out_reason(case, selection, done.began, format_.is_chat):
         done.left_out[left] += 1
         return
     made = 0
-    for example in examples(case, done.format):
-        whole = in_format(masker.example(example) if masker else example, done.format)
-        if column_types(done.format):
+    for example in format_.examples(case):
+        whole = format_.finish(masker.example(example) if masker else example)
+        if format_.column_types:
             whole, count = fit_columns(whole)
             done.as_text += count
         yield encode(whole)
@@ -148,7 +142,7 @@ def _texts(
         made = 1
     done.reviews += made
     if not made:
-        done.left_out[f"nothing for {done.format}: {NO_EXAMPLE.get(done.format, 'no call')}"] += 1
+        done.left_out[f"nothing for {done.format}: {format_.no_example}"] += 1
 
 
 def _line(example: dict[str, Any]) -> str:

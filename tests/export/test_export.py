@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
-from hitl_tui.export import AskedCall, Case, Masker, ThreadHistory, examples, read_masks
+from hitl_tui.export import FORMATS, AskedCall, Case, Masker, ThreadHistory, read_masks
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import (
     Action,
@@ -249,7 +249,7 @@ def test_chat_never_contains_rejected_or_uncorrected_calls(turns: list[tuple[boo
         if case.review.row.kind is PauseKind.TOOL_CALLS:
             mine = [at for at in good if at[0] == turn]
         before = [good[at] for at in kept if at[0] < turn]
-        for one in examples(case, "sft"):
+        for one in FORMATS["sft"].examples(case):
             assert _arguments(one["messages"]) == before + [good[at] for at in mine if at in kept]
             ids = {made["id"]: made["function"] for message in one["messages"] for made in message.get("tool_calls", ())}
             for result in one["messages"]:
@@ -257,11 +257,11 @@ def test_chat_never_contains_rejected_or_uncorrected_calls(turns: list[tuple[boo
                     made = ids[result["tool_call_id"]]
                     assert made["name"] == result["name"]
                     assert made["arguments"] in (json.loads(result["content"]), {"mended": json.loads(result["content"])})
-        for one in examples(case, "kto"):
+        for one in FORMATS["kto"].examples(case):
             assert _arguments(one["prompt"]) == before
             as_made = [{"call": list(at)} for at in mine]
             assert _arguments(one["completion"]) == ([good[at] for at in mine if at in kept] if one["label"] else as_made)
-        for one in examples(case, "dpo"):
+        for one in FORMATS["dpo"].examples(case):
             assert _arguments(one["prompt"]) == before
             assert _arguments(one["chosen"]) == [{"sent": "back"} if fates[at] == "better" else good[at] for at in mine]
 
@@ -284,8 +284,10 @@ def test_call_rejected_when_asked_again_is_no_example() -> None:
         review = Review(row, "t", "i", "tools", (), {}, (action,), {0: decision}, 0.0, 0.0, 0.0)
         found.append(Case(review, Context(done if id_ < 2 else later), thread=thread))
     user, asking = {"role": "user", "content": "Do it."}, {"role": "user", "content": "Read."}
-    assert [one["messages"] for case in found for one in examples(case, "sft")] == [[user, asking, speaks(call(1, READ[1], READ[0]))]]
-    labels = [(one["prompt"], one["label"]) for case in found for one in examples(case, "kto")]
+    assert [one["messages"] for case in found for one in FORMATS["sft"].examples(case)] == [
+        [user, asking, speaks(call(1, READ[1], READ[0]))]
+    ]
+    labels = [(one["prompt"], one["label"]) for case in found for one in FORMATS["kto"].examples(case)]
     assert labels == [([user], False), ([user], False), ([user, asking], True)]
 
 
