@@ -34,11 +34,12 @@ def words_of_size(characters: int) -> float:
 
 
 def words_to_read(action: Action, context: Context) -> int:
-    """Count the words a reviewer must read: the arguments, the reason, and the text that the arguments refer to; at most `MOST_WORDS`.
+    """Count the words a reviewer must read: the arguments, and the text that they refer to; at most `MOST_WORDS`.
 
     `delete_mail(id="4711")` refers to the result of an earlier `read_mail(id="4711")`: whoever approves the one must know the other.
+    The agent's reason is not counted: it is the same for all calls of a review.
     """
-    texts = chain(_texts(action.args), [context.reasoning], _referred(action, context))
+    texts = chain(_texts(action.args), _referred(action, context))
     return sum(1 for _ in islice(chain.from_iterable(map(_words, texts)), MOST_WORDS))
 
 

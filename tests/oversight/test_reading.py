@@ -1,4 +1,4 @@
-"""How long reading takes: words of the arguments, the reason and the text they refer to, within a floor and a ceiling."""
+"""How long reading takes: words of the arguments and of the text they refer to, within a floor and a ceiling."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def test_words_of_arguments_are_counted_as_far_as_they_matter(args: Json, words:
 def test_the_text_that_arguments_refer_to_is_to_be_read_too() -> None:
     mails = (Attempt("read_mail", {"id": "4711"}, "an older text"), Attempt("read_mail", {"id": "4712"}, "please keep this one"))
     context = Context(reasoning="it is spam", attempts=mails)
-    assert words_to_read(seed.action("delete_mail", {"id": "4712"}), context) == 2 + 3 + 4
-    assert words_to_read(seed.action("delete_mail", {"id": "4713"}), context) == 2 + 3
-    assert words_to_read(seed.action("delete_mail", {"all": True}), context) == 2 + 3  # a truth value names nothing
+    assert words_to_read(seed.action("delete_mail", {"id": "4712"}), context) == 2 + 4
+    assert words_to_read(seed.action("delete_mail", {"id": "4713"}), context) == 2
+    assert words_to_read(seed.action("delete_mail", {"all": True}), context) == 2  # a truth value names nothing

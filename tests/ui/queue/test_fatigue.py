@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import PauseKind
 from hitl_tui.oversight.statistics import Pace, Reader, Times
+from hitl_tui.settings import Settings
+from hitl_tui.store import Store
+from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.dialogs.reject import RejectScreen
 from hitl_tui.ui.queue import fatigue_guard
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.review import pane
+from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from tests.support import attention_checks
-from tests.ui.conftest import ConsoleDriver, StartConsole
+from tests.support.harness import SandboxFactory
+from tests.support.sample_run import SAMPLES, SampleRun
+from tests.ui.conftest import ConsoleDriver, StartConsole, opens
 from tests.ui.homes import seed
 
 
@@ -105,6 +113,31 @@ async def test_fast_approvals_hold_up_the_next_irreversible_call_at_once(
         )
         reader = await Inbox(console.store, "ann").insights.pace()
         assert reader is not None and reader.pace.streak == 5 and reader.seen == 1.0
+
+
+@pytest.mark.slow
+async def test_fatigue_row_of_the_readme_happens_as_printed(new_sandbox: SandboxFactory) -> None:
+    sandbox = new_sandbox(SAMPLES)
+    sandbox.start()
+    first = int((await asyncio.to_thread(SampleRun(sandbox, "mail_assistant", "answer all mails").open_review))["review"])
+    async with Store.open(sandbox.home.database) as store, Store.open(sandbox.home.database) as mine:
+        app = HitlApp(opens(Inbox(mine, "ann")), Settings(), NoWorkers(), sandbox.home)
+        async with app.run_test(size=(120, 36), notifications=True) as pilot:
+            console = ConsoleDriver(app, pilot, store, 1, sandbox.home, Inbox(store, "bob"))
+            await console.until_keys_accepted()
+            for count in range(1, 6):
+                await console.press("a")
+                assert len(await console.decisions_of(first)) == count
+                await pilot.pause(0.3)
+            await told(console, "the last 5 approvals took")
+            run = SampleRun(sandbox, "mail_assistant", "delete the newsletter")
+            deletion = int((await asyncio.to_thread(run.open_review))["review"])
+            await show(console, deletion)
+            await console.press("a")
+            assert await console.decisions_of(deletion) == []
+            await told(console, "more first (your last approvals were fast, and this call is irreversible)")
+            await console.press("f4", "j", "j")
+            await console.until_shown("you approved 5 calls in a row faster than anyone can read")
 
 
 async def test_careful_reviewer_is_never_delayed(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
