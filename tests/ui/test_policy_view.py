@@ -15,6 +15,7 @@ from hitl_tui.home import Home
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
 from hitl_tui.ui.policy.view import PolicyView
+from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import NOW, ConsoleDriver, StartConsole
 from tests.ui.homes import policy as ruled
@@ -39,6 +40,8 @@ async def filled(console: ConsoleDriver) -> list[int]:
     """Write the policy, and add reviews routed by it."""
     ruled.write_policy(console.home.path)
     made = await ruled.add_routed_reviews(console.store, console.project, time.time())
+    await console.settle()
+    console.app.query_one(QueueView).go_to(made[0])
     await console.settle()
     return made
 

@@ -68,7 +68,7 @@ async def test_decision_by_another_while_a_dialog_is_open_is_shown(start_console
         assert BY_BOB.search(await ann.until_shown("Reject", "too early", "approved by bob"))
         await ann.press("enter")
         assert re.search(r"is approved by bob at \d\d:\d\d:\d\d; nothing was changed", ann.notifications())
-        assert "Reject" in ann.screen_text() and text(ann, "ReasonInput") == "too early"
+        assert "Reject" in ann.screen_text() and text(ann, "#reason") == "too early"
         await ann.press("escape")
         assert len(ann.app.screen_stack) == 1
         assert await ann.decisions_of(ann.review_ids[MAIL]) == [(0, "approve", None, None)]

@@ -162,7 +162,9 @@ async def test_edit_when_undone_is_kept_in_the_editor(start_console: StartConsol
 
 async def test_undo_in_one_pane_reopens_the_review(start_console: StartConsole) -> None:
     async with start_console(size=(80, 24), grace_s=60) as console:
-        await console.press("enter", "a")
+        await console.press("enter")
+        await console.until_keys_accepted()
+        await console.press("a")
         assert "run_sql" in console.screen_text() and COUNTING.search(console.screen_text())
         await console.press("u")
         assert "Dear Ann" in console.screen_text() and await state(console, console.review_ids[MAIL]) == "open"

@@ -108,6 +108,9 @@ class ReviewScreen(DialogScreen[T]):
 class AnswerScreen(ReviewScreen[Answer]):
     """Asks for the decision on one action of a review."""
 
+    AUTO_FOCUS = ""
+    """The answer's field has the focus, not the question above it, which can be scrolled and would come first."""
+
 
 def question(action: Action) -> TextView:
     """What a review asks, to be seen above the answer; longer ones are scrolled."""
