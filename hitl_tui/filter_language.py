@@ -1,10 +1,14 @@
-"""Parser of the filter language for queue, history and exports: `agent:mail* tool:send_* decided:reject by:ann since:7d text`."""
+"""The fields and the parser of the filter language for queue, history and exports: `agent:mail* tool:send_* decided:reject since:7d text`.
+
+To add a field, add it to `FIELDS` here and say where it is found: in the queue in `store/queue_filter.py`; in the history by a step of
+`store/schema/` that adds it to the facets that are indexed.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,35 +17,45 @@ from hitl_tui.formatting import parse_duration
 from hitl_tui.model import DecisionKind, Outcome, PauseKind, Risk
 from hitl_tui.suggest import did_you_mean
 
-Name = Literal[
-    "agent", "tool", "by", "rule", "run", "review", "decided", "kind", "risk", "outcome", "rating", "confidence", "since", "until"
-]  # fmt: skip
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "decided": tuple(DecisionKind),
-    "kind": tuple(PauseKind),
-    "risk": (*Risk, "unknown"),
-    "outcome": (*Outcome, "none"),
-    "rating": ("up", "down"),
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field to filter by, written `name:value`."""
+
+    kind: Literal["glob", "id", "choice", "limit", "time"]
+    """The kind of its values: a glob that ignores case, a number, one of a few words, `<0.6`, or a time such as `7d`."""
+    example: str = ""
+    """A value for the help; empty where the name says enough."""
+    choices: tuple[str, ...] = ()
+    """The words of a choice."""
+
+
+FIELDS: Mapping[str, Field] = {
+    "agent": Field("glob", "mail*"),
+    "tool": Field("glob"),
+    "by": Field("glob"),
+    "rule": Field("glob"),
+    "run": Field("id", "r3"),
+    "review": Field("id", "12"),
+    "rating": Field("choice", "down", ("up", "down")),
+    "decided": Field("choice", "reject", tuple(DecisionKind)),
+    "kind": Field("choice", choices=tuple(PauseKind)),
+    "risk": Field("choice", choices=(*Risk, "unknown")),
+    "outcome": Field("choice", choices=(*Outcome, "none")),
+    "confidence": Field("limit", "<0.6"),
+    "since": Field("time", "7d"),
+    "until": Field("time", "2026-03-31"),
 }
-"""Fields whose value is one of a few words."""
-GLOBS = ("agent", "tool", "by", "rule")
-"""Fields whose value is a glob with `*` and `?`, which ignores case."""
-IDS = ("run", "review")
-"""Fields whose value is a number."""
+"""All fields, in the order of the help."""
 TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?("[^"]*"|\S+)')
-COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    "<": lambda value, limit: value < limit,
-    "<=": lambda value, limit: value <= limit,
-    ">": lambda value, limit: value > limit,
-    ">=": lambda value, limit: value >= limit,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
     """`field:value` or `field:value,value`: one of the values must match, or with `-` before the field none of them."""
 
-    field: Name
+    field: str
+    """A key of `FIELDS`."""
     values: tuple[str, ...]
     negated: bool = False
 
@@ -51,7 +65,7 @@ class ConfidenceLimit:
     """`confidence:<0.6`."""
 
     sign: str
-    """A key of `SIGNS`."""
+    """`<`, `<=`, `>` or `>=`."""
     value: float
 
 
@@ -93,7 +107,7 @@ def parse(text: str, now: float) -> Filter:
         field, value = given.lower(), raw.strip('"')
         if not given:
             words[bool(minus)].append(value)
-        elif field in ("since", "until"):
+        elif field in FIELDS and FIELDS[field].kind == "time":
             if minus:
                 raise Refused(f"{field} cannot be negated", "use since: and until:")
             times[field] = _time(field, value, now)
@@ -107,22 +121,22 @@ def parse(text: str, now: float) -> Filter:
 
 
 def _term(field: str, value: str, negated: bool) -> Term:
-    known = (*GLOBS, *IDS, *CHOICES, "confidence", "since", "until")
-    if field not in known:
-        raise Refused(f"there is no field {field!r} to filter by", f"{did_you_mean(field, known)}; put text with a colon into quotes")
+    if field not in FIELDS:
+        raise Refused(f"there is no field {field!r} to filter by", f"{did_you_mean(field, FIELDS)}; put text with a colon into quotes")
+    kind, choices = FIELDS[field].kind, FIELDS[field].choices
     values = tuple(part.strip() for part in value.split(",") if part.strip())
     if not values:
-        raise Refused(f"{field}: has no value", f"write it like {field}:{CHOICES.get(field, ('name',))[0]}")
-    if field in CHOICES:
+        raise Refused(f"{field}: has no value", f"write it like {field}:{(*choices, 'name')[0]}")
+    if kind == "choice":
         values = tuple(one.lower() for one in values)
         for one in values:
-            if one not in CHOICES[field]:
-                raise Refused(f"{field}: cannot be {one!r}", did_you_mean(one, CHOICES[field]))
-    if field in IDS:
+            if one not in choices:
+                raise Refused(f"{field}: cannot be {one!r}", did_you_mean(one, choices))
+    if kind == "id":
         values = tuple(one.removeprefix("r") if field == "run" else one for one in values)
         if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in values):
-            raise Refused(f"{value!r} is not the id of a {field}", f"write it like {field}:{'r3' if field == 'run' else '12'}")
-    return Term(field, values, negated)  # type: ignore[arg-type]
+            raise Refused(f"{value!r} is not the id of a {field}", f"write it like {field}:{FIELDS[field].example}")
+    return Term(field, values, negated)
 
 
 def _limit(value: str) -> ConfidenceLimit:

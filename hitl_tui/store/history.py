@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.filter_language import GLOBS, ConfidenceLimit, Filter, Term
+from hitl_tui.filter_language import FIELDS, ConfidenceLimit, Filter, Term
 from hitl_tui.model import ActorKind, Decision, DecisionKind, HistoryDetails, HistoryRow, Outcome, PastDecision, PauseKind, Rating
 from hitl_tui.store import feedback
 from hitl_tui.store.connection import Store
@@ -62,6 +62,8 @@ LISTED = (
     "FROM ({}) h LEFT JOIN decisions d ON d.id = h.decision LEFT JOIN reviews v ON v.id = h.review"
 )
 """A page with what tells its decisions apart. Of the first action there is a summary already; its arguments are not read."""
+IN_HEX = ("kind", "risk")
+"""Choices whose facet is indexed in hexadecimal, as those of globs are: their words hold more than letters, which would split them."""
 PAST_BATCH = 500
 LAST = 20
 PAST_ACTION = (
@@ -196,8 +198,8 @@ def _phrase(word: str) -> str:
 
 async def _tokens(store: Store, term: Term) -> AsyncIterator[str]:
     for value in term.values:
-        if term.field not in GLOBS:
-            yield f"{term.field}{value.encode().hex().upper()}" if term.field in ("kind", "risk") else f"{term.field}{value}"
+        if FIELDS[term.field].kind != "glob":
+            yield f"{term.field}{value.encode().hex().upper()}" if term.field in IN_HEX else f"{term.field}{value}"
         elif "*" not in value and "?" not in value:
             yield f"{term.field}{_lower(value).encode().hex().upper()}"
         else:

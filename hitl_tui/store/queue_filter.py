@@ -7,16 +7,16 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hitl_tui.filter_language import GLOBS, Filter
+from hitl_tui.filter_language import FIELDS, Filter
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import lower_glob, sign_of
 
 WAITING = {
     "agent": "v.agent", "tool": "v.title", "rule": "(SELECT group_concat(rule, ' ') FROM actions a WHERE a.review = v.id)",
     "by": "coalesce(v.claimed_by, '')", "run": "v.run", "review": "v.id", "kind": "v.kind", "risk": "coalesce(v.risk, 'unknown')",
-    "outcome": "coalesce(v.route, 'none')", "decided": "''", "rating": "''",
+    "outcome": "coalesce(v.route, 'none')",
 }  # fmt: skip
-"""Where the fields of a filter are found on a review that waits."""
+"""Where the fields of a filter are found on a review that waits; it has no others yet, such as what was decided."""
 
 
 async def waiting_ids(store: Store, wanted: Filter) -> array[int]:
@@ -49,13 +49,13 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
 def _waiting(wanted: Filter) -> Iterator[tuple[str, list[Any]]]:
     """Clauses about a review `v`, with their values."""
     for term in wanted.terms:
-        column = WAITING[term.field]
-        if term.field in GLOBS:
+        column, kind = WAITING.get(term.field, "''"), FIELDS[term.field].kind
+        if kind == "glob":
             clause = " OR ".join(f"lower({column}) GLOB ?" for _ in term.values)
             given: list[Any] = [lower_glob(value) for value in term.values]
         else:
             clause = f"{column} IN ({', '.join('?' * len(term.values))})"
-            given = [int(value) if term.field in ("run", "review") else value for value in term.values]
+            given = [int(value) if kind == "id" else value for value in term.values]
         yield (f"NOT ({clause})" if term.negated else f"({clause})"), given
     text = "lower(v.agent || char(10) || v.title || char(10) || v.summary)"
     for word in wanted.words:

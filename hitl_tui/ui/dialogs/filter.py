@@ -12,11 +12,9 @@ from hitl_tui import filter_language
 from hitl_tui.errors import Refused
 from hitl_tui.ui.dialogs.base import DialogScreen
 
-FIELDS = (
-    "agent:mail*  tool:  by:  rule:  run:r3  review:12  rating:down\n"
-    "decided:reject  kind:  risk:  outcome:  confidence:<0.6  since:7d\n"
-    'until:2026-03-31  word  "words with: a colon"  -tool:send_*  -word'
-)
+TEXTS = ("word", '"words with: a colon"', "-tool:send_*", "-word")
+HELP_CELLS = 66
+"""Width of the help."""
 
 
 class FilterScreen(DialogScreen[str]):
@@ -31,7 +29,7 @@ class FilterScreen(DialogScreen[str]):
 
     def body(self) -> Iterable[Widget]:
         yield Input(self._now, placeholder="words, or agent: tool: by: since: …")
-        yield Static(FIELDS, classes="label gap", markup=False)
+        yield Static(_help(), classes="label gap", markup=False)
 
     def field(self) -> Widget | None:
         return self.query_one(Input)
@@ -58,3 +56,12 @@ class FilterScreen(DialogScreen[str]):
             return False
         self.complain("")
         return True
+
+
+def _help() -> str:
+    """What can be typed, with examples: as many to a line as fit."""
+    lines = [""]
+    for part in (*(f"{name}:{field.example}" for name, field in filter_language.FIELDS.items()), *TEXTS):
+        longer = f"{lines[-1]}  {part}".lstrip()
+        lines[-1:] = [longer] if len(longer) <= HELP_CELLS else [lines[-1], part]
+    return "\n".join(lines)
