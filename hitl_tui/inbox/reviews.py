@@ -188,10 +188,10 @@ class Reviews:
         """
         valid = self._checked(review, answers)
         viewing = Viewing(viewed_ms, seen, reading_ms)
-        await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewing)
+        state = await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewing)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
-        return await decisions.state_of(self._store, review.row.id)
+        return state
 
     async def decide_many(self, chosen: Sequence[tuple[Review, Mapping[int, Answer]]], viewed_ms: int | None = None) -> dict[int, Refused]:
         """Decide calls of several reviews in one transaction, each with its own digest and audit entry.

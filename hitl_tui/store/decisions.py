@@ -133,10 +133,13 @@ async def decide(
     actor: str,
     grace_s: float,
     viewing: Viewing = NOT_MEASURED,
-) -> None:
+) -> ReviewState:
     """Store a person's answers by slot, all or none; the last one missing decides the whole review. `shown` is what the person saw.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
+
+    Returns:
+        The review's state at the end of the transaction: later, a worker may have submitted it.
 
     Raises:
         Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
@@ -144,6 +147,8 @@ async def decide(
     """
     async with store.transaction() as db:
         _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewing)
+        (state,) = db.row("SELECT state FROM reviews WHERE id = ?", (review,))
+    return ReviewState(state)
 
 
 async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str, viewing: Viewing) -> dict[int, Refused]:
@@ -474,8 +479,3 @@ async def endorsements(store: Store, review: int) -> list[Endorsement]:
 async def unsent(store: Store) -> int:
     """How many reviews are decided and not yet sent."""
     return int((await store.one("SELECT count(*) FROM reviews WHERE state = 'decided'"))[0])
-
-
-async def state_of(store: Store, review: int) -> ReviewState:
-    """The state of a known review."""
-    return ReviewState((await store.one("SELECT state FROM reviews WHERE id = ?", (review,)))[0])
