@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from hitl_tui import failpoints, validation
 from hitl_tui.errors import Refused
 from hitl_tui.failpoints import Failpoint
-from hitl_tui.inbox.takeovers import require_not_taken_over
 from hitl_tui.model import (
     Answer,
     AttentionCheck,
@@ -184,7 +183,7 @@ class Reviews:
 
         Raises:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
-            Stale: the review is no longer open, or has changed since it was shown.
+            Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
         valid = self._checked(review, answers)
         viewing = Viewing(viewed_ms, seen, reading_ms)
@@ -219,14 +218,13 @@ class Reviews:
         """The answers, valid for the actions as they were shown.
 
         Raises:
-            Refused: an answer does not fit its action, or the run is taken over.
+            Refused: an answer does not fit its action.
         """
         shown = {action.slot: action for action in review.actions}
         for slot, answer in answers.items():
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
-        require_not_taken_over(self._store, self._inbox.reviewer, review.row.run)
         return decisions.ReviewAnswers(review.row.id, answers, shown, self._inbox.grace_s)
 
     async def undo_many(self, chosen: Sequence[int]) -> dict[int, Refused]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
-    """Check that a run is not taken over, so that its reviews can be decided and the run retried.
+    """Check that a run is not taken over, so that it can be retried.
 
     Raises:
         Stale: it is taken over, by this reviewer or by somebody else.

@@ -160,6 +160,10 @@ class ReviewRow:
         """Who has it at that Unix time."""
         return self.claimed_by if self.claimed_by and (self.claimed_until or 0.0) > now else None
 
+    def is_claimed_by_another(self, reviewer: str, now: float) -> bool:
+        """Whether the review is open and somebody else has it at that Unix time."""
+        return self.state is ReviewState.OPEN and not same_person(self.claimant(now) or reviewer, reviewer)
+
     @property
     def is_taken_over(self) -> bool:
         """Whether who has it has the whole run."""

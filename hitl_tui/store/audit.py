@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hitl_tui import canonical_json
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.model import Actor, ActorKind, AuditEntry, Json
 from hitl_tui.store import audit_verify, migrations
-from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import fault
-from hitl_tui.store.functions import chained
+
+if TYPE_CHECKING:
+    from hitl_tui.store.connection import Store, Transaction  # which imports `chained`
 
 COLUMNS = "seq, at, kind, actor, actor_kind, run, review, body, hash"
 
@@ -53,6 +56,17 @@ def read_mark(text: str) -> Mark:
     if not parts or not parts[0].isascii() or not parts[0].isdigit() or (len(digits) != 64 and parts != ["0"]):
         raise Refused(f"{text.strip()[:100]!r} is no head of the audit", "give what `hitl-tui audit head` printed")
     return Mark(int(parts[0]), digits)
+
+
+def chained(
+    previous: str, seq: int, at: float, kind: str, actor: str, actor_kind: str, run: int | None, review: int | None, body: str
+) -> str:
+    """Hash of an audit entry: SHA-256 (hex) of the previous entry's hash (empty before the first) and this entry's other columns.
+
+    The columns are hashed as canonical JSON. A trigger checks every new entry with it (`schema/triggers/audit.sql`).
+    """
+    row = canonical_json.canonical([previous, seq, at, kind, actor, actor_kind, run, review, body])
+    return hashlib.sha256(row.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def note(

@@ -13,7 +13,18 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import PROGRAM, Action, Actor, Answer, DecisionKind, Endorsement, PauseKind, ReviewState, Viewing, effect_of
+from hitl_tui.model import (
+    PROGRAM,
+    Action,
+    Actor,
+    Answer,
+    DecisionKind,
+    Endorsement,
+    PauseKind,
+    ReviewState,
+    Viewing,
+    effect_of,
+)
 from hitl_tui.store import attention_checks, audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
@@ -27,6 +38,12 @@ INSERT INTO decisions (
     :digest, :effect, :at, :effective_at, :viewed_ms, :repeats, :seen, :reading_ms, :template
 )
 """
+OPEN = """
+SELECT v.state, v.note, v.decided_at, v.claimed_by, v.claimed_key, v.claimed_until, t.actor, t.actor_key
+FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'handed_back', 'submitted')
+WHERE v.id = :review
+"""
+"""Whether a review can be decided: its state, who has claimed it, and who has taken its run over."""
 NEEDED = """
 SELECT a.reviewers FROM reviews v JOIN actions a ON a.review = v.id
 WHERE v.id = :review AND v.state = 'open' AND a.slot = :slot AND a.digest = :digest
@@ -59,6 +76,7 @@ SELECT DISTINCT e.actor FROM endorsements e JOIN decisions d ON d.review = e.rev
 WHERE e.review = :review AND e.withdrawn_at IS NULL AND NOT d.superseded AND d.effect = e.effect AND e.actor_key != :actor_key
 ORDER BY e.id
 """
+REVIEW = "SELECT kind, slots, EXISTS (SELECT 1 FROM attention_checks t WHERE t.review = v.id) FROM reviews v WHERE v.id = ?"
 WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
 
 
@@ -143,7 +161,7 @@ async def decide(
 
     Raises:
         Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
-        Stale: it is no longer open, or an action is not the one that was shown.
+        Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     async with store.transaction() as db:
         _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewing)
@@ -189,12 +207,12 @@ def _must_be_decidable(db: Transaction, review: int, digests: Mapping[int, str],
 
     Raises:
         Refused: there is no such review, or somebody else has claimed it.
-        Stale: it is no longer open, or an action is not the one with this digest.
+        Stale: it is no longer open, an action is not the one with this digest, or its run is taken over, by whomever.
     """
-    found = db.row("SELECT state, note, decided_at, claimed_by, claimed_key, claimed_until FROM reviews WHERE id = ?", (review,))
+    found = db.row(OPEN, {"review": review})
     if found is None:
         raise errors.unknown(review)
-    state, note, decided_at, claimant, claimed_key, until = found
+    state, note, decided_at, claimant, claimed_key, until, holder, holder_key = found
     if state != ReviewState.OPEN:
         raise errors.closed(review, state, note, progress_of(db, review).told(), decided_at)
     rows = db.rows("SELECT slot, digest, reviewers FROM actions WHERE review = ?", (review,))
@@ -202,6 +220,8 @@ def _must_be_decidable(db: Transaction, review: int, digests: Mapping[int, str],
     changed = [slot for slot, digest in digests.items() if slot not in live or live[slot][0] != digest]
     if changed:
         raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
+    if holder:
+        raise errors.taken_over(review, holder, holder_key == by.key)
     if claimant and until > now and claimed_key != by.key:
         raise errors.claimed(review, claimant, until)
     return {slot: needed for slot, (_, needed) in live.items()}
@@ -389,7 +409,8 @@ def record(db: Transaction, given: Given) -> bool:
             "WHERE review = :review AND acknowledged_at IS NULL",
             values,
         )
-        levels.lower_for_decision(db, decision)
+        if given.answer.kind is not DecisionKind.APPROVE:
+            levels.lower_for_decision(db, decision)
     return True
 
 
@@ -414,7 +435,7 @@ def conclude(db: Transaction, review: int) -> None:
         "WHERE review = ? AND NOT superseded ORDER BY id",
         (review,),
     )
-    kind, slots = db.row("SELECT kind, slots FROM reviews WHERE id = ?", (review,))
+    kind, slots, is_check = db.row(REVIEW, (review,))
     if len(decided) < slots:
         _store_progress(db, review, len(decided))
         return
@@ -434,7 +455,8 @@ def conclude(db: Transaction, review: int) -> None:
             "others": json.dumps(others),
         },
     )
-    attention_checks.found_by_decision(db, review)
+    if is_check:
+        attention_checks.found_by_decision(db, review)
 
 
 def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) -> str:

@@ -89,8 +89,8 @@ def claimed(review: int, who: str, until: float) -> Refused:
 def taken_over(review: int, who: str, is_mine: bool) -> Stale:
     """The run that asks it is taken over."""
     if is_mine:
-        return Stale(f"you have taken over the run that asks review {review}", "hand it back or discard the takeover first")
-    return Stale(f"{who} has taken over the run that asks review {review}", "wait until it is handed back, or take the run with a reason")
+        return Stale(f"the run of review {review} is taken over by you", "hand it back or discard the takeover first")
+    return Stale(f"the run of review {review} is taken over by {who}", "wait until it is handed back, or take it over with a reason")
 
 
 def when(at: float | None, today: str = "at", another_day: str = "on") -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Viewing
 from hitl_tui.store import Store, decisions
-from hitl_tui.store.functions import chained
+from hitl_tui.store.audit import chained
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 from tests.ui.homes import seed
 

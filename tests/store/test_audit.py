@@ -36,7 +36,7 @@ from hitl_tui.model import (
     digest_of,
 )
 from hitl_tui.store import Store, audit, history, reconcile, runs
-from hitl_tui.store.functions import chained
+from hitl_tui.store.audit import chained
 from hitl_tui.store.maintenance import repair
 from hitl_tui.store.statistics import everything
 from tests.support.properties import examples

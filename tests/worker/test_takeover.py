@@ -516,9 +516,9 @@ async def test_takeover_blocks_claim_and_escalate(hands: Reviewer) -> None:
     run = await hands.launch("batched", [LETTER])
     review = (await hands.open_review(run)).row.id
     takeover = await hands.inbox.takeovers.take(run.id)
-    for who, sentence in ((hands.inbox, "you have"), (Inbox(hands.store, "bob"), "ann has")):
+    for who, holder in ((hands.inbox, "you"), (Inbox(hands.store, "bob"), "ann")):
         for verb in (who.reviews.claim(review, "mine now"), who.reviews.release(review), who.reviews.escalate(review, "leads", "please")):
-            with pytest.raises(Stale, match=f"{sentence} taken over the run that asks review {review}"):
+            with pytest.raises(Stale, match=f"the run of review {review} is taken over by {holder}"):
                 await verb
     row = (await hands.inbox.reviews.get(review)).row
     assert (row.claimed_by, row.is_taken_over, row.escalated) == ("ann", True, "")

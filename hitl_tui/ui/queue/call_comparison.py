@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from hitl_tui import canonical_json
 from hitl_tui.model import Action, DecisionKind, Json, Outcome, PauseKind, Review, Risk
 from hitl_tui.sanitize import one_line
-from hitl_tui.ui.review import assignment
 
 CALL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
 """Kinds of pause whose actions are calls. A question, a gate or a draft is decided by what it says, and alone."""
@@ -116,7 +115,7 @@ def _named(args: Json) -> Mapping[str, Json]:
 def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str, now: float) -> str:
     """Why a call cannot be decided together with others, as a clause; empty when it can."""
     row, action = call.review.row, call.action
-    if assignment.others(row, reviewer, now):
+    if row.is_claimed_by_another(reviewer, now):
         return f"claimed by {one_line(row.claimed_by or '', 24)}"
     if Outcome.TAKEOVER in (action.outcome, row.route):
         return "to be taken over"

@@ -69,7 +69,7 @@ class ClaimController:
     async def escalate(self) -> None:
         """Escalate the review; what was typed is kept until it is stored. For workers of `DIALOG_GROUP`."""
         row, viewer = self._open()
-        if row is not None and assignment.others(row, viewer.reviewer, viewer.now):
+        if row is not None and row.is_claimed_by_another(viewer.reviewer, viewer.now):
             self._tell(assignment.first_claim(row, viewer.now))
             row = None
         if row is None:

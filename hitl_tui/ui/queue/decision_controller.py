@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from hitl_tui.errors import HitlError, Refused, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, DecisionKind, Review, ReviewState, Viewing, same_person
+from hitl_tui.model import Action, Answer, DecisionKind, Outcome, Review, ReviewState, Viewing, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import KeyIgnored, RowsChanged
 from hitl_tui.ui.queue.call_comparison import undecided_calls
@@ -71,6 +71,11 @@ class DecisionView(Protocol):
         """Decisions of many were stored: of the first, nothing is left to decide; the others changed or were refused."""
 
 
+def asks(action: Action, kind: DecisionKind, options: PromptOptions) -> bool:
+    """Whether a dialog opens before the decision: for an approval only where something speaks against it."""
+    return kind is not DecisionKind.APPROVE or action.outcome is Outcome.TAKEOVER or options.unseen_rows > 0
+
+
 class DecisionController:
     """Decides on the review that the view's pane shows."""
 
@@ -119,7 +124,7 @@ class DecisionController:
         elif kind == DecisionKind.APPROVE:
             self._read_or_begin(pane.review, pane.action)
         else:
-            self._begin(pane.review, pane.action, kind, PromptOptions(outside, again, pane.versions))
+            self._begin(pane.review, pane.action, kind, PromptOptions(outside, again))
 
     def _read_or_begin(self, review: Review, action: Action) -> None:
         """Approve what has been seen; while a part of it has not, show that part, or ask where the policy lets a person skip it."""
@@ -160,17 +165,17 @@ class DecisionController:
         viewer = self._pane.viewer
         if review.row.state != ReviewState.OPEN:
             self._notify(f"review {review.row.id} is {render.outcome(review, viewer)}")
-        elif assignment.others(review.row, viewer.reviewer, viewer.now):
+        elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
             self._notify(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:
             self._notify(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
         elif options.again and not can_revise(review.row.kind, action):
             self._notify("cannot be sent back: its graph does not read the reason")
-        elif kind == DecisionKind.APPROVE and (first := self._fatigue_guard.first(self._pane)):
+        elif kind == DecisionKind.APPROVE and self._fatigue_guard.too_fast and (first := self._fatigue_guard.first(self._pane)):
             self._notify(first)
         else:
             self._asking, self._ignored = True, ""
-            group = DIALOG_GROUP if Prompts.asks(action, kind, options) else "send"
+            group = DIALOG_GROUP if asks(action, kind, options) else "send"
             self._owner.run_worker(self._answer(review, action, kind, options), group=group)
 
     async def _answer(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> None:
@@ -181,46 +186,56 @@ class DecisionController:
             return replace(before, viewed_ms=(before.viewed_ms or 0) + int((time.monotonic() - asked) * 1000))
 
         try:
-            answer = await self._prompts.ask(review, action, kind, options)
-            while answer is not None and (lost := await self._store(review, action, answer, viewing())):
-                if kind == DecisionKind.APPROVE:
-                    raise lost
-                report(self._owner, lost)
-                answer = await self._prompts.ask(review, action, kind, replace(options, outside=False))  # with what was typed
+            if asks(action, kind, options):
+                await self._ask(review, action, kind, options, viewing)
+            else:
+                await self._store(review, action, Answer(kind), viewing())
         except STORE_ERRORS as error:
             self._hold_approval(kind, str(kind))
             report(self._owner, error)
         finally:
             self._asking = False
 
-    async def _store(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> Stale | None:
-        """Store the answer. Returns the error if somebody else was faster."""
-        try:
-            async with self._storing:
-                await self._send(review, action, answer, viewing)
-        except Stale as error:
-            return error
-        return None
+    async def _ask(
+        self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions, viewing: Callable[[], Viewing]
+    ) -> None:
+        """Ask for the answer in a dialog and store it. If somebody else was faster, the dialog opens again with what was typed."""
+        options = replace(options, versions=self._pane.versions)
+        while (answer := await self._prompts.ask(review, action, kind, options)) is not None:
+            try:
+                await self._store(review, action, answer, viewing())
+            except Stale as error:
+                if kind == DecisionKind.APPROVE:
+                    raise
+                report(self._owner, error)
+                options = replace(options, outside=False)
+            else:
+                return
 
-    async def _send(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> None:
+    async def _store(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> None:
+        """Store the answer, after a decision or an undo that is on its way, and show what comes of it."""
+        async with self._storing:
+            state = await self._send(review, action, answer, viewing)
+            self._behind = review
+            self._undo_stack.decided(review.row.id)
+            self._fatigue_guard.decided(answer.kind, viewing)
+            self.disarm()
+            if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
+                await self._not_enough(review.row.id, action)
+            else:
+                self._view.review_decided(review.row.id, state != ReviewState.OPEN)
+            if state == ReviewState.APPLIED:
+                self._tell_check(review.row.id)
+
+    async def _send(self, review: Review, action: Action, answer: Answer, viewing: Viewing) -> ReviewState:
         try:
             with self._progress("storing the decision …"):
-                state = await self._inbox.reviews.decide(
+                return await self._inbox.reviews.decide(
                     review, {action.slot: answer}, viewing.viewed_ms, seen=viewing.seen, reading_ms=viewing.reading_ms
                 )
         except HitlError:
             self._view.review_decided(review.row.id, False)
             raise
-        self._behind = review
-        self._undo_stack.decided(review.row.id)
-        self._fatigue_guard.decided(answer.kind, viewing)
-        self.disarm()
-        if action.reviewers > 1 and state == ReviewState.OPEN and answer.kind != DecisionKind.REJECT:
-            await self._not_enough(review.row.id, action)
-        else:
-            self._view.review_decided(review.row.id, state != ReviewState.OPEN)
-        if state == ReviewState.APPLIED:
-            self._tell_check(review.row.id)
 
     def _tell_check(self, review: int) -> None:
         """Show the result if the review was an attention check."""

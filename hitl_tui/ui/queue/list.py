@@ -89,7 +89,7 @@ class QueueList(VirtualList[ReviewRow]):
         elif part == 0:
             deadline = assignment.deadline(row, now)
             when = deadline if deadline[0] else (age(now - row.opened_at), "muted")
-            style = "muted" if assignment.others(row, self._reviewer, now) else "strong"
+            style = "muted" if row.is_claimed_by_another(self._reviewer, now) else "strong"
             yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
             said = self.group_notes.get(row.id) or differing(row, self._above(row)) or row.summary

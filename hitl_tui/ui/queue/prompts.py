@@ -97,24 +97,17 @@ class Prompts:
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
-    @staticmethod
-    def asks(action: Action, kind: DecisionKind, options: PromptOptions) -> bool:
-        """Whether a dialog opens before the decision: for an approval only where something speaks against it."""
-        return kind is not DecisionKind.APPROVE or action.outcome is Outcome.TAKEOVER or options.unseen_rows > 0
-
     async def _approve(self, action: Action, options: PromptOptions) -> Answer | None:
-        """Approve at once, or after a question that says what speaks against it."""
+        """Approve after a question that says what speaks against it."""
         against = [f"{counted(options.unseen_rows, 'line')} of it were not seen."] if options.unseen_rows else []
         if action.outcome is Outcome.TAKEOVER:
             why = action.routed().removeprefix(f"{ROUTES[Outcome.TAKEOVER]}: ")
             against.append(f"The policy wants a person to take the run over (t), and not to approve this call: {why}.")
-        if against:
-            from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
-            title = f"Approve {one_line(action.name, 60)} all the same?"
-            if not await ask(self._owner, ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")):
-                return None
-        return Answer(DecisionKind.APPROVE)
+        title = f"Approve {one_line(action.name, 60)} all the same?"
+        screen = ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")
+        return Answer(DecisionKind.APPROVE) if await ask(self._owner, screen) else None
 
     def forget(self, review: int) -> None:
         """Delete the drafts of a decided review."""

@@ -27,7 +27,7 @@ from hitl_tui.ui.queue.queue_model import QueueModel
 from hitl_tui.ui.queue.queue_order import Sort
 from hitl_tui.ui.queue.undo_stack import UndoStack
 from hitl_tui.ui.queue.view_tracking import ViewTracker
-from hitl_tui.ui.review import assignment, render
+from hitl_tui.ui.review import render
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.runtime.errors import reports_errors
@@ -475,7 +475,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             claim = [("claim", self._claims.claim_does)]
             taken, escalated = [("take_over", "take over")], [("escalate", "escalate")]
             viewer = self.viewer
-            if assignment.others(review.row, viewer.reviewer, viewer.now):
+            if review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
                 hints = [*claim, *hints, *taken, *escalated]
             elif review.row.is_taken_over:  # by this reviewer, who left the takeover screen
                 plain = [(key, key if key in (DecisionKind.REJECT, DecisionKind.RESPOND) else does) for key, does in hints]

@@ -64,11 +64,6 @@ class ReviewActivity:
 NO_ACTIVITY = ReviewActivity()
 
 
-def others(row: ReviewRow, reviewer: str, now: float) -> bool:
-    """Whether somebody else has it now."""
-    return row.state == ReviewState.OPEN and not same_person(row.claimant(now) or reviewer, reviewer)
-
-
 def recipient(to: str, reviewer: str) -> str:
     """` to finance`, or `, unassigned` if an escalation names nobody: the end of a phrase."""
     return f" to {labels.actor(to, reviewer)}" if to else ", unassigned"
