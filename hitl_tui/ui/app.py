@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual import events, work
 from textual.app import ComposeResult, SystemCommand
+from textual.content import Content
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.widgets import Static
 
 from hitl_tui.errors import BadHome, HitlError
@@ -33,6 +36,7 @@ from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
 from hitl_tui.ui.widgets.pause_banner import PauseBanner
+from hitl_tui.ui.widgets.status_line import Messages, Said, Status, StatusLine
 
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
@@ -67,6 +71,8 @@ class HitlApp(LeavableApp):
     """What the first row shows."""
     key_hints: reactive[Hints] = reactive(((), ()))
     """What the last row shows."""
+    status: reactive[Status] = reactive(Status())
+    """What the row above it shows."""
 
     def __init__(
         self, open_inbox: OpenInbox, settings: Settings, pool: WorkerPool, home: Home, clock: Callable[[], float] = time.time
@@ -91,6 +97,8 @@ class HitlApp(LeavableApp):
         self._making = asyncio.Lock()
         self._drafts: dict[tuple[int, str, str], str] = {}
         self._takeover_drafts: TakeoverDrafts = {}
+        self._messages = Messages()
+        self._message_due: Timer | None = None
         self.keymap = read_keymap(settings.keys)
         self._key_gate = KeyGate(self, self._press)
         self._choose_theme(settings.theme)
@@ -100,6 +108,7 @@ class HitlApp(LeavableApp):
         titles = [(view.name, view.title) for view in VIEWS.values() if not view.parent]
         yield HeaderBar(titles).data_bind(status=HitlApp.header)
         yield PauseBanner()
+        yield StatusLine()
         yield KeyBar(self.keymap).data_bind(hints=HitlApp.key_hints)
         yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
 
@@ -136,6 +145,13 @@ class HitlApp(LeavableApp):
         """A worker process ended by itself."""
         self.notify(visible(sentence), severity="error", timeout=8, markup=False)
         self._updates.ring()
+
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information", timeout: float | None = None, markup: bool = True
+    ) -> None:
+        """Show a message on the status line; Textual's toasts would cover texts, tabs and dialogs."""
+        text = Content.from_markup(message).plain if markup else message
+        self.post_message(Said(Status(text, severity), self.NOTIFICATION_TIMEOUT if timeout is None else timeout))
 
     async def catch_up(self) -> None:
         """Look at the rows now, and wait until they are on the screen."""
@@ -321,6 +337,20 @@ class HitlApp(LeavableApp):
                 action = f"{'app.' if node is self else ''}{command.action}"
                 yield SystemCommand(command.label, command.about, lambda action=action, node=node: self.run_action(action, node))
         yield from (command for command in super().get_system_commands(screen) if command.title in TEXTUAL_COMMANDS)
+
+    # The status line
+
+    def on_said(self, message: Said) -> None:
+        self._messages.add(message.status, message.seconds)
+        self._show_messages()
+
+    def _show_messages(self) -> None:
+        """Show the message of this moment, and look again when it is over."""
+        self.status = self._messages.current
+        if self._message_due:
+            self._message_due.stop()
+        wait = self._messages.next_change_s
+        self._message_due = None if wait is None else self.set_timer(wait, self._show_messages)
 
     # Messages from below
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import screen as textual_screen
@@ -52,6 +53,17 @@ class ConsoleDriver:
     bob: Inbox
     """A second reviewer, on another database connection."""
     review_ids: list[int] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Keep the messages from now on."""
+        show = self.app.notify
+
+        def keep(message: str, **how: Any) -> None:
+            self.said.append(message)
+            show(message, **how)
+
+        self.app.notify = keep  # type: ignore[method-assign]
 
     async def press(self, *keys: str) -> None:
         """Press keys, and wait after each until its effects are done; once for a word typed into a field."""
@@ -93,8 +105,8 @@ class ConsoleDriver:
         raise AssertionError(f"never saw {texts}: {self.screen_text()}")
 
     def notifications(self) -> str:
-        """Return the messages of all notifications."""
-        return "\n".join(notice.message for notice in self.app._notifications)
+        """Return all messages of the status line."""
+        return "\n".join(self.said)
 
     def screen_text(self) -> str:
         """Return the screen as text."""

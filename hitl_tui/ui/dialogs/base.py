@@ -22,6 +22,7 @@ from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
 from hitl_tui.ui.text.lines import table, value_lines
+from hitl_tui.ui.widgets.status_line import StatusLine
 from hitl_tui.ui.widgets.text_view import TextView
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class DialogScreen(KeyQueueScreen[T | None]):
             yield from self.body()
             yield Static(id="problem")
             yield Static(key_hints(self._keys), id="dialog-keys")
+        yield StatusLine(in_dialog=True)
 
     def rekey(self, keys: Iterable[tuple[str, str]]) -> None:
         """Change the key hints."""

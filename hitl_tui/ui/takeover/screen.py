@@ -32,6 +32,7 @@ from hitl_tui.ui.takeover.editors import JSON
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
 from hitl_tui.ui.views import OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
+from hitl_tui.ui.widgets.status_line import StatusLine
 from hitl_tui.ui.widgets.text_view import TextView
 
 POLL_S = 1.0
@@ -94,6 +95,7 @@ class TakeOverScreen(OverlayScreen):
         with Horizontal(id="panels"):
             yield RunPanel()
             yield ActionPanel(self.draft, self._keymap)
+        yield StatusLine()
         yield KeyBar(self._keymap)
 
     def on_mount(self) -> None:

@@ -114,7 +114,6 @@ async def test_rating_of_a_trace_line_works_in_every_view(start_console: StartCo
         await burst(console, "j", "plus", "j", "plus", "equals_sign", "g", "minus", "escape")  # an older one, a result, the run
         assert on_lines(await console.bob.feedback.of_run(1)) == [(13, -1, "rude", ("tone",)), (11, 1, "", ()), (None, -1, "", ())]
         assert console.app.focused is console.app.query_one(QueueView).items and "thumbs up on “Ann asked twice" in console.notifications()
-        console.app.clear_notifications()  # they lie over the trace
         await console.bob.feedback.rate(Subject(1, event=3), 1, "well begun")
         order = ("I look for her", "▲ thumbs up by bob", "well begun", "⟨U+001B⟩", "▼ thumbs down by you", "rude")
         trace = await console.until_shown(*order)
