@@ -5,11 +5,16 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from hitl_tui.errors import BadHome
 from hitl_tui.home import Home
 
+Alert = Literal["bell", "notice", "both"]
+"""What a terminal does: ring, show a notice (OSC 9), or both."""
+ALERTS = ("arrival", "failure")
+"""What may be alerted of."""
+HOW = ("bell", "notice", "both")
 LONGEST_S = {"undo_s": 3600.0, "claim_s": 86_400.0, "time_limit_s": 1e8}
 
 
@@ -38,6 +43,10 @@ class Settings:
         "against policy",
     )
     """Preset reasons of the reject dialog, on keys 1 to 9."""
+    title: bool = True
+    """Whether the terminal's title says how many reviews wait."""
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    """`arrival` or `failure` → what the terminal does when a review arrives or a run fails while the console runs."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Command id → key or keys, e.g. `approve = "y"`; `?` in the console lists the ids."""
 
@@ -67,7 +76,7 @@ def read_settings(home: Home) -> Settings:
     return Settings(**{key: _checked(home, key, value) for key, value in table.items()})
 
 
-def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901 - one case for each key
+def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901, PLR0912 - one case for each key
     def wrong(expected: str) -> BadHome:
         return BadHome(f"{home.config}: {key} is not {expected}", "correct it")
 
@@ -86,6 +95,12 @@ def _checked(home: Home, key: str, value: Any) -> Any:  # noqa: C901 - one case 
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > 9:
                 raise wrong("a list of at most 9 strings")
             return tuple(value)
+        case "title":
+            if not isinstance(value, bool):
+                raise wrong("true or false")
+        case "alerts":
+            if not isinstance(value, dict) or not all(name in ALERTS and how in HOW for name, how in value.items()):
+                raise wrong(f"a table of {' and '.join(ALERTS)}, each with {', '.join(HOW[:-1])} or {HOW[-1]}")
         case "keys":
             if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
                 raise wrong("a table of strings")

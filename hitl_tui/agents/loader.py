@@ -57,17 +57,50 @@ def _load(target: Target, spec: GraphSpec) -> Loaded:
         return Loaded(spec, error=describe(error), traceback=traceback.format_exc())
 
 
-def fingerprint(target: Target) -> str:
-    """SHA-256 (hex) of the target's own source files that are loaded. It changes when they do."""
+def own_files(target: Target) -> list[str]:
+    """The target's own source files that are loaded, sorted."""
     sources = {spec.source for spec in target.graphs}
     folders = tuple(f"{folder}/" for folder in {target.root, *target.paths})
     loaded = [(name, getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())]
     own = {file for name, file in loaded if file.startswith(folders) and "/site-packages/" not in file}
+    return sorted(own | {file for name, file in loaded if file and (name in sources or file in sources)})
+
+
+def fingerprint(target: Target) -> str:
+    """SHA-256 (hex) of the target's own source files that are loaded. It changes when they do."""
     digest = hashlib.sha256()
-    for file in sorted(own | {file for name, file in loaded if file and (name in sources or file in sources)}):
+    for file in own_files(target):
         with contextlib.suppress(OSError):
             digest.update(f"{file}\0".encode("utf-8", "surrogateescape") + hashlib.sha256(Path(file).read_bytes()).digest())
     return digest.hexdigest()
+
+
+class LoadedFiles:
+    """The target's own source files that are loaded, to notice that one was edited since."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._known: dict[str, tuple[int, str]] = {}
+        self.edited()
+
+    def edited(self) -> bool:
+        """Whether a loaded file has another content than when it was first seen. Reads only files with another time."""
+        return any([self._is_edited(file) for file in own_files(self._target)])
+
+    def _is_edited(self, file: str) -> bool:
+        try:
+            at = Path(file).stat().st_mtime_ns
+            first = self._known.get(file)
+            if first is None:
+                self._known[file] = at, _content(file)
+                return False
+            return at != first[0] and _content(file) != first[1]
+        except OSError:  # it is gone, or being written
+            return False
+
+
+def _content(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def describe(error: BaseException) -> str:

@@ -54,6 +54,7 @@ class LocalSource:
         self._lessons = lessons
         self._objects: dict[str, Any] = {}
         self._code = ""
+        self._files: loader.LoadedFiles | None = None
         self._graph_info: dict[str, GraphInfo] = {}
         self._graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
 
@@ -84,7 +85,7 @@ class LocalSource:
                 source = cls(target, home, saver, memory, reader, confidence, LessonSync(memory, lessons))
                 for loaded in await asyncio.to_thread(loader.load, target):  # in a thread: user code may call asyncio.run
                     source.agents.append(await source._describe(loaded))
-                source._code = loader.fingerprint(target)
+                source._code, source._files = loader.fingerprint(target), loader.LoadedFiles(target)
                 saver.allow(types_of_this_process())
                 yield source
 
@@ -150,6 +151,10 @@ class LocalSource:
     async def sync_lessons(self) -> None:
         """Bring the console's long-term store up to date."""
         await self._lessons.update_own(self.names)
+
+    def code_edited(self) -> bool:
+        """Whether a file of the loaded code was edited since."""
+        return self._files is not None and self._files.edited()
 
     async def check_storage(self) -> None:
         """Try the disk and the checkpoints' write lock."""

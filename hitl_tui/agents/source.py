@@ -178,6 +178,9 @@ class Source(Protocol):
             Storage: it cannot be written now.
         """
 
+    def code_edited(self) -> bool:
+        """Whether the agents' code was edited since it was loaded. Reads files: not for the event loop."""
+
     async def check_storage(self) -> None:
         """Check that runs could continue with the storage as it is now.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json, failpoints
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.inbox.takeovers import require_not_taken_over
-from hitl_tui.model import Agent, AttentionCheck, Event, Json, Run, RunOptions, RunState
+from hitl_tui.model import Agent, AttentionCheck, Event, Json, Run, RunFailure, RunOptions, RunState
 from hitl_tui.store import attention_checks, runs
 
 if TYPE_CHECKING:
+    from hitl_tui.filter_language import Filter
     from hitl_tui.inbox.inbox import Inbox
 
 
@@ -87,9 +88,54 @@ class Runs:
         """Read the newest runs, newest first; with `states`, only those in one of them."""
         return await runs.newest(self._store, limit, states)
 
+    async def last_ended(self, limit: int) -> list[Run]:
+        """Read the runs that ended last, newest first."""
+        return await runs.last_ended(self._store, limit)
+
+    async def unseen_failures(self) -> list[RunFailure]:
+        """Failures of the last days that this reviewer has not seen, newest first."""
+        from hitl_tui.store import failed_runs
+
+        return await failed_runs.unseen(self._store, self._inbox.reviewer)
+
+    async def mark_failures_seen(self, runs: Collection[int]) -> None:
+        """Store that this reviewer has seen how these runs failed."""
+        from hitl_tui.store import failed_runs
+
+        await failed_runs.mark_seen(self._store, self._inbox.reviewer, runs)
+
     async def ids(self) -> array[int]:
         """Ids of all runs, oldest first."""
         return await runs.ids(self._store)
+
+    async def matching_ids(self, filter: str) -> array[int]:
+        """Ids of the runs that match a line of the filter language, oldest first.
+
+        Raises:
+            Refused: it is no filter, or has a field that runs do not have.
+        """
+        return await runs.matching(self._store, _run_filter(filter)) if filter.strip() else await self.ids()
+
+    def fitting(self, filter: str, ids: Sequence[int]) -> set[int]:
+        """Those of these few runs that match. Synchronous.
+
+        Raises:
+            Refused: it is no filter, or has a field that runs do not have.
+        """
+        return runs.fitting(self._store, _run_filter(filter), ids)
+
+    async def next_message(self, run: int, text: str) -> Run:
+        """Send the next message on a finished run's thread, as a new run of the same agent.
+
+        Raises:
+            Refused: the agent is unknown by now, cannot be loaded or takes no plain text, or the text is empty.
+            Stale: the run goes on.
+        """
+        found = await self.get(run)
+        if found.state not in (RunState.DONE, RunState.FAILED, RunState.CANCELLED):
+            raise Stale(f"run r{run} is {found.state}", "wait until it has finished")
+        (made,) = await self.launch(found.agent, text=text, thread=found.thread, project=found.project, options=found.options)
+        return made
 
     async def rows(self, ids: Sequence[int]) -> list[Run]:
         """Read these runs, in order of id."""
@@ -135,6 +181,25 @@ class Runs:
         if not await runs.ask_cancel(self._store, run, self._inbox.reviewer):
             raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
         self._inbox.ring()
+
+
+def _run_filter(text: str) -> Filter:
+    """Parse a filter for runs.
+
+    Raises:
+        Refused: it is no filter, or has a field that runs do not have.
+    """
+    import time
+
+    from hitl_tui import filter_language
+
+    wanted = filter_language.parse(text, time.time())
+    other = next((term.field for term in wanted.terms if term.field not in runs.FILTERED), "confidence" if wanted.confidence else "")
+    if other:
+        raise Refused(
+            f"runs have no {other} to filter by", f"use words, {', '.join(f'{name}:' for name in runs.FILTERED)}, since: or until:"
+        )
+    return wanted
 
 
 def _stored_input(agent: Agent | None, text: str | None, given: Json) -> Json:

@@ -24,7 +24,7 @@ from hitl_tui.model.reviews import (
     Submission,
     Version,
 )
-from hitl_tui.model.runs import Agent, AgentPause, Event, Run, RunOptions, RunState, Worker
+from hitl_tui.model.runs import Agent, AgentPause, Event, Run, RunFailure, RunOptions, RunState, Worker
 from hitl_tui.model.takeovers import Call, HandBack, Head, Takeover
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
@@ -35,6 +35,6 @@ __all__ = [
     "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json",
     "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision",
     "Pause", "PauseKind", "Progress", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk",
-    "Routed", "RuleCount", "Run", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel", "Verdict",
-    "Version", "Viewing", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "Routed", "RuleCount", "Run", "RunFailure", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel",
+    "Verdict", "Version", "Viewing", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

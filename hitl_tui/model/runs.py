@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hitl_tui.model.actions import DecisionKind
 from hitl_tui.model.values import Json
 
 
@@ -104,6 +105,23 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFailure:
+    """A failed run that a person has not seen yet."""
+
+    run: int
+    agent: str
+    error: str
+    ended_at: float
+    """Unix time, seconds."""
+    is_own: bool
+    """The person launched it, or decided something in it."""
+    decision: DecisionKind | None = None
+    """What the person decided last in it."""
+    tool: str = ""
+    """The tool of that decision."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line of a run's trace."""
 
@@ -129,3 +147,5 @@ class Worker:
     concurrency: int
     beat_at: float
     running: int
+    code_changed: bool = False
+    """Files of the project that it has loaded were edited since: it runs the old code until it is restarted."""

@@ -108,21 +108,21 @@ async def register_worker(store: Store, worker: Worker, host: str) -> None:
     )
 
 
-async def beat(store: Store, worker: str) -> None:
-    """Say that the worker lives, which keeps its leases."""
-    await store.write("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
+async def beat(store: Store, worker: str, code_changed: bool = False) -> None:
+    """Say that the worker lives, which keeps its leases, and whether its code was edited since it was loaded."""
+    await store.write("UPDATE workers SET beat_at = ?, code_changed = ? WHERE id = ?", (time.time(), code_changed, worker))
 
 
 async def list_workers(store: Store) -> list[tuple[Worker, str]]:
     """Every known worker with its host, dead ones included until somebody recovers them."""
     rows = await store.all(
         "SELECT w.id, w.project, p.label, w.pid, w.started, w.concurrency, w.beat_at, "
-        "(SELECT count(*) FROM runs r WHERE r.worker = w.id), w.host "
+        "(SELECT count(*) FROM runs r WHERE r.worker = w.id), w.code_changed, w.host "
         "FROM workers w JOIN projects p ON p.id = w.project ORDER BY w.id"
     )
-    return [(_read_worker(row), str(row[8])) for row in rows]
+    return [(_read_worker(row), str(row[9])) for row in rows]
 
 
 def _read_worker(row: Any) -> Worker:
-    id_, project, label, pid, started, concurrency, beat_at, running, _ = row
-    return Worker(id_, project, label, pid, started, concurrency, beat_at, running)
+    id_, project, label, pid, started, concurrency, beat_at, running, code_changed, _ = row
+    return Worker(id_, project, label, pid, started, concurrency, beat_at, running, bool(code_changed))

@@ -1,12 +1,28 @@
-"""Runs that failed, put before a person who says whether they are tried again."""
+"""Failed runs: who has seen them, and the reviews that ask whether they are tried again."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from hitl_tui.model import Action, Actor, ActorKind, Context, DecisionKind, Pause, PauseKind, ReviewState, Routed, digest_of
+from hitl_tui.model import (
+    Action,
+    Actor,
+    ActorKind,
+    Context,
+    DecisionKind,
+    Pause,
+    PauseKind,
+    ReviewState,
+    Routed,
+    RunFailure,
+    digest_of,
+    person_key,
+    same_person,
+)
 from hitl_tui.store import escalations, reviews, runs
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import read_context
@@ -23,6 +39,41 @@ DECIDED = (
     "reviews v INDEXED BY reviews_decided JOIN runs r ON r.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? "
     "AND v.kind = 'failure' AND r.project = ?"
 )
+UNSEEN_S = 7 * 86_400.0
+"""Age from which on a failure is no news any more."""
+MOST = 1000
+"""Unseen failures that are read."""
+UNSEEN = """
+SELECT r.id, r.agent, r.error, r.ended_at, r.launched_by, d.kind, d.tool
+FROM runs r LEFT JOIN decisions d ON d.id = (
+    SELECT max(own.id) FROM decisions own JOIN reviews v ON v.id = own.review
+    WHERE v.run = r.id AND own.actor_key = :reviewer_key AND NOT own.superseded
+)
+WHERE r.state = 'failed' AND r.ended_at > :since AND NOT r.attention AND NOT EXISTS (
+    SELECT 1 FROM failures_seen s WHERE s.run = r.id AND s.reviewer_key = :reviewer_key AND s.ended_at = r.ended_at
+)
+ORDER BY r.ended_at DESC LIMIT :most
+"""
+SEEN = """
+INSERT INTO failures_seen (run, reviewer_key, ended_at)
+SELECT id, :reviewer_key, ended_at FROM runs WHERE id IN (SELECT value FROM json_each(:runs)) AND state = 'failed'
+ON CONFLICT (run, reviewer_key) DO UPDATE SET ended_at = excluded.ended_at
+"""
+
+
+async def unseen(store: Store, reviewer: str) -> list[RunFailure]:
+    """Failures of the last days that the person has not seen, newest first."""
+    since = time.time() - UNSEEN_S
+    rows = await store.all(UNSEEN, {"reviewer_key": person_key(reviewer), "since": since, "most": MOST})
+    return [
+        RunFailure(run, agent, error, ended_at, kind is not None or same_person(by, reviewer), kind and DecisionKind(kind), tool or "")
+        for run, agent, error, ended_at, by, kind, tool in rows
+    ]
+
+
+async def mark_seen(store: Store, reviewer: str, runs: Collection[int]) -> None:
+    """Store that the person has seen how these runs failed."""
+    await store.write(SEEN, {"reviewer_key": person_key(reviewer), "runs": json.dumps(list(runs))})
 
 
 def new(store: Store, project: int) -> list[int]:

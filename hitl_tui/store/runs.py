@@ -10,10 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.filter_language import Filter
 from hitl_tui.model import Actor, Context, Head, Json, ReviewState, Run, RunOptions, RunState
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
+from hitl_tui.store.history import lower_glob
 from hitl_tui.store.pauses import NOT_PAUSED
 
 TAKEN_BY = "(SELECT actor FROM takeovers WHERE takeovers.run = runs.id AND takeovers.state IN ('open', 'handed_back', 'submitted'))"
@@ -75,9 +77,49 @@ async def newest(store: Store, limit: int, states: Sequence[RunState] = ()) -> l
     return [read_run(row) for row in rows]
 
 
+async def last_ended(store: Store, limit: int) -> list[Run]:
+    """The runs that ended last, newest first."""
+    ended = f"SELECT {COLUMNS} FROM runs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?"
+    return [read_run(row) for row in await store.all(ended, (limit,))]
+
+
 async def ids(store: Store) -> array[int]:
     """Ids of all runs, oldest first."""
     return array("q", [row[0] for row in await store.all("SELECT id FROM runs ORDER BY id")])
+
+
+FILTERED = {"agent": "r.agent", "run": "r.id", "by": "r.launched_by"}
+"""Fields of a filter that runs have, besides times → column."""
+WORDS = "lower('r' || r.id || char(10) || r.agent || char(10) || r.state || char(10) || r.title || char(10) || r.error)"
+"""What the words of a filter are looked for in."""
+
+
+async def matching(store: Store, wanted: Filter) -> array[int]:
+    """Ids of the runs that match a filter with no other fields than `FILTERED`, oldest first."""
+    where, values = _filtered(wanted)
+    return array("q", [row[0] for row in await store.all(f"SELECT r.id FROM runs r WHERE {where} ORDER BY r.id", values)])
+
+
+def fitting(store: Store, wanted: Filter, ids: Sequence[int]) -> set[int]:
+    """Those of these few runs that match; at once."""
+    where, values = _filtered(wanted)
+    asked = f"SELECT r.id FROM runs r WHERE r.id IN (SELECT value FROM json_each(?)) AND {where}"
+    return {int(row[0]) for row in store.read_now(asked, (json.dumps(list(ids)), *values))}
+
+
+def _filtered(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
+    """The condition on a run `r`, and its values."""
+    clauses: list[tuple[str, Sequence[Any]]] = []
+    for term in wanted.terms:
+        column, each = FILTERED[term.field], "{} = ?" if term.field == "run" else "lower({}) GLOB ?"
+        clause = " OR ".join([each.format(column)] * len(term.values))
+        values = [int(value) if term.field == "run" else lower_glob(value) for value in term.values]
+        clauses.append((f"NOT ({clause})" if term.negated else f"({clause})", values))
+    clauses += [(f"instr({WORDS}, lower(?))", [word]) for word in wanted.words]
+    clauses += [(f"NOT instr({WORDS}, lower(?))", [word]) for word in wanted.without]
+    clauses += [("r.created_at >= ?", [wanted.since])] if wanted.since is not None else []
+    clauses += [("r.created_at <= ?", [wanted.until])] if wanted.until is not None else []
+    return " AND ".join(clause for clause, _ in clauses) or "TRUE", tuple(value for _, values in clauses for value in values)
 
 
 async def rows(store: Store, ids: Sequence[int]) -> list[Run]:

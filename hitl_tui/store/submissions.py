@@ -5,12 +5,13 @@ The life of a review from here: `decided → submitted`. What became of the answ
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hitl_tui.model import Answer, BlockedCall, DecisionKind, PauseKind, ReviewState, Run, Submission
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, PauseKind, ReviewState, Run, Submission
 from hitl_tui.store.connection import Store
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
@@ -36,6 +37,13 @@ JOIN reviews v ON v.id = last.review
 JOIN actions a ON a.review = v.id AND a.slot = last.slot
 LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
 WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'
+"""
+
+
+AS_TOLD = """
+SELECT a.name, d.kind, d.actor, d.args, d.message
+FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
+WHERE d.review IN (SELECT value FROM json_each(?)) AND NOT d.superseded ORDER BY d.review, d.slot
 """
 
 
@@ -170,3 +178,13 @@ def _answers(found: Sequence[Any]) -> list[Answers]:
             calls=said.calls if call is None else {**said.calls, slot: call},
         )
     return list(by_review.values())
+
+
+async def as_told(store: Store, reviews: Sequence[int]) -> list[Json]:
+    """The decisions of these reviews for the trace, in order: tool, kind, `by` whom, and the message or other arguments, if any."""
+    rows = await store.all(AS_TOLD, (json.dumps(list(reviews)),))
+    told = []
+    for tool, kind, by, args, message in rows:
+        answer = answer_of(kind, args, message)
+        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args})
+    return told

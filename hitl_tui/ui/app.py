@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,11 +26,11 @@ from hitl_tui.sanitize import visible
 from hitl_tui.settings import Settings
 from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, group, read_keymap, shown_key
 from hitl_tui.ui.input_filter import KeysRead, PressSettled, filtered
-from hitl_tui.ui.messages import CommandClicked, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen
+from hitl_tui.ui.messages import CommandClicked, FailuresSeen, HintsChanged, KeyIgnored, ProposalsCounted, RowsChanged, RunChosen, RunShown
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
-from hitl_tui.ui.runtime.worker_pool import WorkerPool, read_worker_status
+from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, worker_status
 from hitl_tui.ui.theme import THEMES
 from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
@@ -40,7 +40,9 @@ from hitl_tui.ui.widgets.status_line import Messages, Said, Status, StatusLine
 
 if TYPE_CHECKING:
     from hitl_tui.inbox import Changes, Inbox
+    from hitl_tui.model import Run
     from hitl_tui.ui.queue.view import QueueView
+    from hitl_tui.ui.runs.view import RunsView
     from hitl_tui.ui.takeover.open import TakeoverDrafts
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
@@ -53,6 +55,8 @@ PROPOSALS_S = 30.0
 """Interval of the search for autonomy proposals: evidence grows slowly, and weighing it costs time."""
 
 
+ENDED_S = 20.0
+"""How long the line on a run that has ended stays, where there is no other message."""
 TEXTUAL_COMMANDS = frozenset({"Theme", "Quit", "Screenshot"})
 """Textual's own commands in the palette. The others show its own help, or enlarge a part of a view."""
 
@@ -172,10 +176,14 @@ class HitlApp(LeavableApp):
             return
         from hitl_tui.ui.runtime.escalation_alert import EscalationAlert
         from hitl_tui.ui.runtime.live_updates import RETRY_S, LiveUpdates
+        from hitl_tui.ui.runtime.run_outcomes import RunOutcomes
+        from hitl_tui.ui.runtime.terminal_alerts import TerminalStatus
 
         self._view_context = ViewContext(self._inbox, self._settings, self._home, self._pool, self._clock)
         self._updates = LiveUpdates(self._inbox, self._take, self._report)
         self._escalation_alert = EscalationAlert(self, self._inbox, self._clock)
+        self._outcomes = RunOutcomes(self._inbox, self._clock())
+        self._terminal = TerminalStatus(self, self._inbox, self._settings, self._clock)
         await self._show("queue")
         self._has_view.set()
         self._pool.start(self.doorbell, self.worker_died)
@@ -183,6 +191,8 @@ class HitlApp(LeavableApp):
             try:
                 await self._updates.begin()
                 await self._queue.load()
+                await self._outcomes.read()
+                self._show_failures()
                 await self._update_header()
                 self._begun.set()
             except STORE_ERRORS as error:
@@ -190,7 +200,10 @@ class HitlApp(LeavableApp):
                 await asyncio.sleep(RETRY_S)
         self.set_interval(1, self._update_header_again)
         self.set_interval(PROPOSALS_S, self._look_for_proposals)
-        await self._updates.run()
+        try:
+            await self._updates.run()
+        finally:
+            self._terminal.leave()
 
     def _report(self, error: Exception) -> None:
         report(self, error)
@@ -199,9 +212,23 @@ class HitlApp(LeavableApp):
         if not self._is_up:
             return
         self._escalation_alert.hear(changes.reviews)
+        self._terminal.arrived(changes.reviews)
+        await self._take_outcomes(changes.runs)
         for view in list(self._views.values()):
             await view.take(changes)
         await self._update_header()
+
+    async def _take_outcomes(self, runs: Sequence[Run]) -> None:
+        """Tell how runs ended."""
+        if failures := await self._outcomes.take(runs):
+            self._terminal.failed(failures)
+        if ended := self._outcomes.ended(runs):
+            self._messages.ended(ended, ENDED_S)
+        self._show_failures()
+
+    def _show_failures(self) -> None:
+        self._messages.failed = self._outcomes.failed(shown_key("runs", self.keymap))
+        self._show_messages()
 
     @work(group="stand", exclusive=True)
     @reports_errors
@@ -216,7 +243,8 @@ class HitlApp(LeavableApp):
     async def _update_header(self) -> None:
         from hitl_tui.ui.text import labels
 
-        worker, style = await read_worker_status(self._inbox, self._pool, self._clock())
+        workers = await self._inbox.agents.workers()
+        worker, style = worker_status(workers, self._pool, self._clock())
         runs, waiting = sum((await self._inbox.runs.counts()).values()), self._queue.waiting
         if not self._is_up:
             return
@@ -227,7 +255,11 @@ class HitlApp(LeavableApp):
         }
         time_ = time.strftime("%H:%M", time.localtime(self._clock()))
         self.query_one(PauseBanner).show(self._inbox.agents.pauses(), shown_key("pause", self.keymap), self._clock())
-        self.header = HeaderStatus(self._shown.parent or self._shown.name, counts, worker, style, self._inbox.reviewer, time_)
+        view, failed = self._shown.parent or self._shown.name, len(self._outcomes.failures)
+        self.header = HeaderStatus(view, counts, failed, worker, style, self._inbox.reviewer, time_)
+        self._terminal.show(waiting or 0, failed)
+        self._messages.edited = Status(edited_code(workers, self._pool, shown_key("restart", self.keymap)), "warning", passing=False)
+        self._show_messages()
 
     # Keys
 
@@ -340,6 +372,14 @@ class HitlApp(LeavableApp):
 
     # The status line
 
+    @reports_errors
+    async def on_failures_seen(self, message: FailuresSeen) -> None:
+        """The person has seen failed runs."""
+        await self._inbox.runs.mark_failures_seen(message.runs)
+        await self._outcomes.read()
+        self._show_failures()
+        await self._update_header()
+
     def on_said(self, message: Said) -> None:
         self._messages.add(message.status, message.seconds)
         self._show_messages()
@@ -371,6 +411,11 @@ class HitlApp(LeavableApp):
         if review is not None:
             await self.action_show("queue")
             self._queue.go_to(review)
+
+    @reports_errors
+    async def on_run_shown(self, message: RunShown) -> None:
+        await self.action_show("runs")
+        cast("RunsView", self._view).go_to(message.run)
 
     def on_rows_changed(self, message: RowsChanged) -> None:
         self._updates.ring()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -55,6 +56,20 @@ class RunChosen(Message):
     """Show the review that a run waits for."""
 
     run: int
+
+
+@dataclass
+class RunShown(Message):
+    """Show a run with its trace."""
+
+    run: int
+
+
+@dataclass
+class FailuresSeen(Message):
+    """Failed runs were on the screen."""
+
+    runs: Sequence[int]
 
 
 @dataclass

@@ -253,7 +253,7 @@ class Engine:
     async def _heartbeat(self) -> None:
         while True:
             with self._backoff.retrying():
-                await agents.beat(self._store, self._me.id)
+                await agents.beat(self._store, self._me.id, await asyncio.to_thread(self._source.code_edited))
                 await self._recover()
                 await self._plan_quarantine()
                 await changefeed.prune(self._store)

@@ -104,7 +104,7 @@ class Turn:
         if stale:
             await reconcile.close(self._store, stale)
         if answered:
-            self._say("decided", {"reviews": [answers.review for _, answers in answered]})
+            self._say("decided", {"answers": await submissions.as_told(self._store, [answers.review for _, answers in answered])})
             self._bind(submissions.keys_of(answers for _, answers in answered))
             await self._answer(answered)
         else:

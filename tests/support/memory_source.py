@@ -132,6 +132,10 @@ class MemorySource:
     async def sync_lessons(self) -> None:
         pass
 
+    def code_edited(self) -> bool:
+        """There is no code."""
+        return False
+
     async def check_storage(self) -> None:
         pass
 

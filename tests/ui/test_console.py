@@ -164,7 +164,7 @@ async def test_dead_worker_is_reported(start_console: StartConsole) -> None:
 
 async def test_runs_view_lists_shows_and_retries_runs(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
-        await console.press("f2", "j")
+        await console.press("f2")  # the failed run is on top
         assert "smtp.connect()" in console.screen_text() and "[bold]refused[/]" in console.screen_text()
         await console.press("ctrl+r")
         assert await console.store.one("SELECT state FROM runs WHERE id = 4") == ("queued",)
@@ -191,7 +191,7 @@ async def test_view_mounted_while_rows_change_shows_them(start_console: StartCon
 async def test_run_log_is_shown_without_control_sequences(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         console.home.run_log(5).write_text("x" * 300_000 + "\n\x1b[31mthe end\n")
-        await console.press("f2", "]", "]", "]", "enter", "G")
+        await console.press("f2", "j", "]", "]", "]", "enter", "G")
         await console.pilot.pause(0.5)
         await console.press("G")
         assert "⟨U+001B⟩[31mthe end" in console.screen_text()

@@ -15,21 +15,27 @@ from hitl_tui.ui.dialogs.base import DialogScreen
 TEXTS = ("word", '"words with: a colon"', "-tool:send_*", "-word")
 HELP_CELLS = 66
 """Width of the help."""
+RUN_FIELDS = (
+    "failed  waiting  done  cancelled: words of the state, agent, title or error\n"
+    'agent:mail*  run:r3  by:ann  since:7d  until:2026-03-31  "words with: a colon"  -agent:mail*  -word'
+)
+"""What runs are filtered by."""
 
 
 class FilterScreen(DialogScreen[str]):
     """Returns the filter; an empty one shows everything. The dialog stays open on a syntax error."""
 
-    def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None) -> None:
-        """`tried` is called with every valid filter while it is typed, to show its result behind the dialog."""
+    def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None, fields: str = "") -> None:
+        """`fields` is the help, by default all fields; `tried` is called with every valid filter while it is typed, to show its result behind the dialog."""
         super().__init__(f"Filter the {what}", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
         self._now = now
         self._tried = tried
+        self._fields = fields
         self.set_class(tried is not None, "-live")
 
     def body(self) -> Iterable[Widget]:
         yield Input(self._now, placeholder="words, or agent: tool: by: since: …")
-        yield Static(_help(), classes="label gap", markup=False)
+        yield Static(self._fields or _help(), classes="label gap", markup=False)
 
     def field(self) -> Widget | None:
         return self.query_one(Input)

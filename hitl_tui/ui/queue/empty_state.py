@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Run, RunState
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.runs.outcome import last_message
 from hitl_tui.ui.runtime.worker_pool import WorkerPool
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
@@ -19,6 +21,8 @@ class EmptyState:
     agents: Sequence[Agent] = ()
     runs: Sequence[Run] = ()
     """Those that are queued or running."""
+    ended: Sequence[Run] = ()
+    """Those that ended last, newest first."""
     problems: Sequence[tuple[str, str]] = ()
     """Projects that cannot be read: label and error."""
     loading: Sequence[str] = ()
@@ -26,6 +30,10 @@ class EmptyState:
 
 
 GOING = (RunState.RUNNING, RunState.QUEUED)
+ENDED = 5
+"""Runs that are listed of those that ended."""
+MESSAGE_CHARACTERS = 600
+"""Of a last message shown here; F2 has all of it."""
 RUNS = 8
 """Running and queued runs that are listed."""
 
@@ -36,15 +44,17 @@ async def read_empty_state(inbox: Inbox, pool: WorkerPool) -> EmptyState:
     problems = await inbox.agents.project_errors(pool.targets)
     known = {agent.label for agent in agents} | {label for label, _ in problems}
     loading = [label for label in pool.labels if label not in known]
-    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), problems, loading)
+    return EmptyState(agents, await inbox.runs.newest(RUNS, GOING), await inbox.runs.last_ended(ENDED), problems, loading)
 
 
 def empty_lines(now: EmptyState) -> Iterator[Line]:
     """The page."""
     yield line("Nothing waits for you.", "strong")
     yield BLANK
-    yield line("Agents stop here before they do something that matters; you approve, edit, reject or answer.", "muted")
-    yield BLANK
+    yield from _ended(now.ended)
+    if not now.ended:
+        yield line("Agents stop here before they do something that matters; you approve, edit, reject or answer.", "muted")
+        yield BLANK
     for label, error in now.problems:
         yield from paragraph(f"{label} cannot be loaded: {error}", "error", "✗", 3, "error")
         yield line("fix it, then press R", "muted", "", 3)
@@ -70,6 +80,22 @@ def _broken(agents: Sequence[Agent]) -> Iterator[Line]:
             yield from paragraph(f"{agent.name} is broken: {agent.error}", "error", "✗", 3, "error")
     if any(agent.error for agent in agents):
         yield line("n shows the traceback; fix it, then press R", "muted", "", 3)
+        yield BLANK
+
+
+def _ended(runs: Sequence[Run]) -> Iterator[Line]:
+    """How the last runs ended: the newest with its last message, the others on a line each."""
+    for place, run in enumerate(runs):
+        glyph, style = labels.RUNS[run.state]
+        yield line(f"r{run.id} {run.agent} is {run.state} · {run.title}", "" if place == 0 else "muted", glyph, 3, style)
+        said = run.error if run.state == RunState.FAILED else last_message(run)
+        if place == 0 and said:
+            shown = said if len(said) <= MESSAGE_CHARACTERS else f"{said[:MESSAGE_CHARACTERS]} …"
+            yield from paragraph(shown, style if run.state == RunState.FAILED else "", "", 5)
+        elif said:
+            yield line(one_line(said, 120), "muted", "", 5)
+    if runs:
+        yield line("F2 shows their results and traces", "muted", "", 3)
         yield BLANK
 
 

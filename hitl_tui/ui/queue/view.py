@@ -16,7 +16,7 @@ from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
-from hitl_tui.ui.messages import HintsChanged, PageSeen
+from hitl_tui.ui.messages import HintsChanged, PageSeen, RunShown
 from hitl_tui.ui.queue.claim_controller import ClaimController
 from hitl_tui.ui.queue.decision_controller import DecisionController
 from hitl_tui.ui.queue.empty_state import empty_lines, read_empty_state
@@ -297,6 +297,10 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def action_context(self) -> None:
         self.pane.zoom()
 
+    def action_show_run(self) -> None:
+        if self.row:
+            self.post_message(RunShown(self.row.run))
+
     def action_difference(self) -> None:
         action, review = self.pane.action, self.pane.review
         decision = review.decisions.get(action.slot) if action and review else None
@@ -487,7 +491,15 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
         if action and review and action.slot in review.decisions:
             hints += RATING_HINTS
         if self.items.cursor is not None:
-            hints += [("mark", "mark"), ("context", "context"), ("filter", "filter"), ("order", "sort"), ("snooze", "snooze"), MESSAGE_HINT]
+            hints += [
+                ("mark", "mark"),
+                ("context", "context"),
+                ("show_run", "its run"),
+                ("filter", "filter"),
+                ("order", "sort"),
+                ("snooze", "snooze"),
+                MESSAGE_HINT,
+            ]
         if self.items.marks:
             hints = [("decide_many", f"decide {len(self.items.marks):,} marked"), ("back", "unmark"), *hints]
         elif (review and len(review.undecided) > 1) or len(self.items.groups.members(self.items.cursor or 0)) > 1:

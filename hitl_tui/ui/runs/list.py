@@ -1,8 +1,8 @@
-"""The list of runs, newest first: state and agent on one row, what it is about or does now on the other."""
+"""The list of runs, unseen failures first: state and agent on one row, what it is about or does now on the other."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 
@@ -11,7 +11,35 @@ from hitl_tui.model import Run, RunState
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, fit
 from hitl_tui.ui.widgets.styled_lines import Piece
-from hitl_tui.ui.widgets.virtual_list import VirtualList
+from hitl_tui.ui.widgets.virtual_list import SortedIds, VirtualList
+
+
+class RunOrder(SortedIds):
+    """Some runs on top, then all others; both newest first."""
+
+    def __init__(self, ids: Iterable[int] = (), top: Iterable[int] = ()) -> None:
+        """`top` are those of the ids that come first."""
+        super().__init__()
+        self._top = SortedIds(sorted(top), newest_first=True)
+        self._rest = SortedIds((id_ for id_ in ids if id_ not in self._top), newest_first=True)
+
+    def __len__(self) -> int:
+        return len(self._top) + len(self._rest)
+
+    def __contains__(self, id_: int) -> bool:
+        return id_ in self._top or id_ in self._rest
+
+    def at(self, place: int) -> int:
+        return self._top.at(place) if place < len(self._top) else self._rest.at(place - len(self._top))
+
+    def place(self, id_: int) -> int:
+        return self._top.place(id_) if id_ in self._top else len(self._top) + self._rest.place(id_)
+
+    def add(self, id_: int) -> bool:
+        return id_ not in self._top and self._rest.add(id_)
+
+    def drop(self, id_: int) -> bool:
+        return self._top.drop(id_) or self._rest.drop(id_)
 
 
 class RunsList(VirtualList[Run]):
@@ -27,6 +55,12 @@ class RunsList(VirtualList[Run]):
 
     def key_of(self, row: Run) -> int:
         return row.id
+
+    @property
+    def in_view(self) -> list[int]:
+        """Ids of the rows on the screen."""
+        top = self.scroll_offset.y // self.rows_each
+        return self.order.slice(top, top + -(-self.size.height // self.rows_each)) if self.size.height else []
 
     def paint(self, row: Run, part: int, width: int) -> Iterator[Piece]:
         glyph, style = labels.RUNS[row.state]

@@ -10,14 +10,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.formatting import age
-from hitl_tui.model import Feedback, Json, Message, Run, RunState
+from hitl_tui.model import Feedback, Run, RunState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import TabChosen
-from hitl_tui.ui.review import render
+from hitl_tui.ui.runs.outcome import outcome_lines
 from hitl_tui.ui.runs.trace import TracePane
 from hitl_tui.ui.text import labels, ratings
 from hitl_tui.ui.text.labels import Viewer
-from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, table, value_lines
+from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
 from hitl_tui.ui.widgets.list_detail import DetailPane
 from hitl_tui.ui.widgets.tabs import TabBar
 from hitl_tui.ui.widgets.text_view import TextView
@@ -78,6 +78,11 @@ class RunPane(DetailPane):
             self._feedback = feedback
             self.query_one("#run-facts", Static).update(self._facts(self.run))
 
+    def count_up(self) -> None:
+        """Show how long the run has taken by now."""
+        if self.run and self.run.started_at and not self.run.ended_at:
+            self.query_one("#run-facts", Static).update(self._facts(self.run), layout=False)
+
     def step_tab(self, by: int) -> None:
         """Show another tab."""
         self.query_one("#run-tabs", TabBar).step(by)
@@ -127,7 +132,7 @@ class RunPane(DetailPane):
     def _text(self, tab: str, run: Run) -> Iterator[Line]:
         match tab:
             case "Result":
-                yield from _outcome(run)
+                yield from outcome_lines(run)
             case "Input":
                 given = run.input.get("text", run.input.get("input")) if isinstance(run.input, dict) else run.input
                 yield from value_lines(given)
@@ -138,44 +143,6 @@ class RunPane(DetailPane):
 
     def title(self) -> tuple[str, Sequence[str]]:
         return (one_line(self.run.agent, 40), [f"run r{self.run.id}"]) if self.run else ("", ())
-
-
-def _outcome(run: Run) -> Iterator[Line]:
-    if run.error:
-        yield from paragraph(run.error, "error", "✗", 2, "error")
-    if run.traceback:
-        yield BLANK
-        yield from paragraph(run.traceback, "muted")
-    if run.result is not None:
-        yield from _result(run.result)
-    elif not run.error:
-        yield line("not finished yet" if run.ended_at is None else "no result", "muted")
-
-
-def _result(result: Json) -> Iterator[Line]:
-    """What the graph left; of a conversation first what was said last."""
-    said = read_messages(result.get("messages")) if isinstance(result, dict) else ()
-    if not isinstance(result, dict) or not said:
-        yield from value_lines(result)
-        return
-    rest = {name: value for name, value in result.items() if name != "messages"}
-    if said[-1].text:
-        yield from paragraph(said[-1].text)
-        yield BLANK
-    if rest:
-        yield from table(rest.items())
-        yield BLANK
-    yield line("the whole conversation", "muted")
-    for message in said:
-        yield from render.message_lines(message)
-
-
-def read_messages(value: Json) -> list[Message]:
-    """The conversation a state holds, as workers write it down; empty when it is anything else."""
-    try:
-        return [Message(**{**one, "calls": tuple((call["name"], call["args"]) for call in one["calls"])}) for one in value]
-    except (TypeError, ValueError, KeyError):
-        return []
 
 
 def _log(path: Path) -> Iterator[Line]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hitl_tui.model import Event, Feedback, Json
+from hitl_tui.model import DecisionKind, Event, Feedback, Json
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.review.render import call_text
 from hitl_tui.ui.text import labels
@@ -113,6 +113,9 @@ def event_lines(event: Event) -> Iterator[Line]:
         case "end":
             took = body.get("ms")
             yield line(f"· {where}" + (f"  {took:g} ms" if isinstance(took, int | float) else ""), "faint", "", COLUMN)
+        case "decided" if isinstance(body.get("answers"), list):
+            for answer in body["answers"]:
+                yield from _answer_lines(answer)
         case _:
             yield from _other(event.kind, where, body)
 
@@ -140,10 +143,24 @@ def _other(kind: str, where: str, body: dict[str, Any]) -> Iterator[Line]:
         yield from paragraph(", ".join(value), "", lead, COLUMN, style)
     elif isinstance(value, str):
         yield from paragraph(value, style if kind == "error" else "", lead, COLUMN, style)
-    elif kind == "decided" and isinstance(value, dict) and value.get("kind") in labels.DECIDED:
-        yield line(str(value["kind"]), style, lead, COLUMN, style)
+    elif kind == "decided" and "reviews" in body and isinstance(value, list):  # written by 0.1.0
+        yield line(f"review {', '.join(map(str, value))}", style, lead, COLUMN, style)
     else:
         yield from value_lines(value, lead, COLUMN, style)
+
+
+def _answer_lines(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """Who decided what of a call, and what the agent was told."""
+    kind = DecisionKind(answer["kind"])
+    glyph, word, style = labels.DECIDED[kind]
+    tool, message, args = _text(answer.get("tool")), _text(answer.get("message")), answer.get("args")
+    yield line(f"{one_line(tool, 60)} {word} by {one_line(_text(answer.get('by')), 60)}", style, f"{glyph} decided", COLUMN, style)
+    if kind is DecisionKind.EDIT:
+        yield line("→ " + call_text(tool, args), "accent", "", COLUMN)
+    elif kind is DecisionKind.RESPOND and args is not None:
+        yield from value_lines(args, "", COLUMN)
+    if message:
+        yield from paragraph(message, "", "", COLUMN)
 
 
 def _text(value: Json) -> str:

@@ -14,8 +14,8 @@ from hitl_tui.model import ReviewState, Run, RunState, Subject
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
-from hitl_tui.ui.messages import HintsChanged, Opened, RowsChanged, RunChosen
-from hitl_tui.ui.runs.list import RunsList
+from hitl_tui.ui.messages import FailuresSeen, HintsChanged, Opened, RowsChanged, RunChosen
+from hitl_tui.ui.runs.list import RunOrder, RunsList
 from hitl_tui.ui.runs.pane import RunPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
@@ -25,7 +25,6 @@ from hitl_tui.ui.views import ViewContext
 from hitl_tui.ui.widgets.key_bar import Hint
 from hitl_tui.ui.widgets.list_detail import ListDetail, Selection
 from hitl_tui.ui.widgets.text_view import TextView
-from hitl_tui.ui.widgets.virtual_list import SortedIds
 
 OVER = frozenset({RunState.DONE, RunState.FAILED, RunState.CANCELLED})
 
@@ -41,6 +40,15 @@ class RunsView(ListDetail[RunsList, RunPane]):
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
         self._loaded = False
+        self._unseen: set[int] = set()
+        """Failed runs that the reviewer had not seen when the list was read."""
+        self._filter = ""
+        """A line of the filter language; empty for everything."""
+        self._wanted: int | None = None
+        """The run to go to once the list is read."""
+        self._came_from_queue = False
+        self._texts: dict[int, str] = {}
+        """By run: the next message, as typed."""
         self.items = RunsList(inbox.runs.rows, self._moved, clock)
         self.pane = RunPane(context.home.run_log, clock, inbox.reviewer)
         self._rating = RatingController(self, inbox, clock)
@@ -54,7 +62,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
         self.query_one("#no-runs", TextView).show(
             [line("No run yet.", "strong"), line(""), line("Press n to start one: choose an agent and enter its task.")]
         )
-        self.set_interval(1, self.items.refresh)
+        self.set_interval(1, self._tick)
 
     @property
     def focus_target(self) -> RunsList:
@@ -67,32 +75,50 @@ class RunsView(ListDetail[RunsList, RunPane]):
         return next(document for document in self.pane.query(TextView) if document.display)
 
     def shown(self, selection: Selection) -> None:
-        if not self._loaded:
-            self._load()
+        self._load()
 
     async def take(self, changes: Changes) -> None:
         self._apply(changes.runs)
         await self._follow()
 
+    def _tick(self) -> None:
+        """Redraw ages and the time a run takes; failures that are on the screen now have been seen."""
+        if not self.display:
+            return
+        self.items.refresh()
+        self.pane.count_up()
+        if seen := self._unseen.intersection(self.items.in_view):
+            self._unseen -= seen
+            self.post_message(FailuresSeen(sorted(seen)))
+
     @work(group="load", exclusive=True)
     async def _load(self) -> None:
-        """Read all ids, until they are read."""
-        self.items.loading = True
-        while not self._loaded:
+        """Read all ids, until they are read. Failures that were not seen yet come first."""
+        self.items.loading = not self._loaded
+        while True:
             try:
-                ids = await self._inbox.runs.ids()
+                ids = await self._inbox.runs.matching_ids(self._filter)
+                unseen = {one.run for one in await self._inbox.runs.unseen_failures()}
+                break
             except STORE_ERRORS as error:
                 report(self, error)
                 await asyncio.sleep(RETRY_S)
-            else:
-                self._loaded, self.items.loading = True, False
-                self.items.load(SortedIds(ids, newest_first=True))
-                self._show_if_any()
+        fresh, self._unseen = unseen - self._unseen, unseen
+        self._loaded, self.items.loading = True, False
+        self.items.load(RunOrder(ids, unseen.intersection(ids)))
+        self._show_if_any()
+        if self._wanted is not None:
+            self.items.select(self._wanted)
+        elif fresh and len(self.items.order):
+            self.items.select(self.items.order.at(0))
+        self._wanted = None
 
     def _apply(self, changed: Sequence[Run]) -> None:
         """Take in runs that are new or changed."""
         if self._loaded and changed:
-            self.items.apply({run.id: run for run in changed})
+            fitting = self._inbox.runs.fitting(self._filter, [run.id for run in changed]) if self._filter else [run.id for run in changed]
+            self._unseen |= {run.id for run in changed if run.state == RunState.FAILED}
+            self.items.apply({run.id: run for run in changed if run.id in fitting or run.id in self.items.order})
             here = next((run for run in changed if run.id == self.items.cursor), None)
             if here:
                 self.pane.show(here)
@@ -106,13 +132,16 @@ class RunsView(ListDetail[RunsList, RunPane]):
             trace.take(await self._inbox.runs.trace(trace.run, trace.after))
 
     def go_to(self, run: int) -> None:
-        """Put the cursor on a run."""
-        self.items.select(run)
-        self.screen.set_focus(self.items)
+        """Put the cursor on a run, from the queue; without a filter if it hides the run."""
+        self._came_from_queue, self._wanted = True, run
+        if run not in self.items.order:
+            self._filter = ""
+        self._load()
 
     def _show_if_any(self) -> None:
-        self.items.border_title = f"Runs  {len(self.items.order):,}"
-        self.set_class(not len(self.items.order), "-empty")
+        filtered = f"  /{one_line(self._filter, 20)}" if self._filter else ""
+        self.items.border_title = f"Runs  {len(self.items.order):,}{filtered}".replace("[", "\\[")
+        self.set_class(not len(self.items.order) and not self._filter, "-empty")
         self.post_message(HintsChanged())
 
     def _moved(self, id_: int | None, by_itself: bool) -> None:
@@ -139,6 +168,50 @@ class RunsView(ListDetail[RunsList, RunPane]):
             self.post_message(RunChosen(run.id))
             return
         self.enter()
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_filter(self) -> None:
+        from hitl_tui.ui.dialogs.filter import RUN_FIELDS, FilterScreen
+
+        wanted = await ask(self, FilterScreen("runs", self._filter, fields=RUN_FIELDS))
+        if wanted is not None and wanted != self._filter:
+            await self._inbox.runs.matching_ids(wanted)  # refuses a field that runs do not have, before anything changes
+            self._filter = wanted
+            self._load()
+
+    async def action_show_review(self) -> None:
+        """Go to the review that the run waits for, or back to the queue."""
+        run = self.pane.run
+        if run and any(row.state == ReviewState.OPEN for row in await self._inbox.reviews.of_run(run.id)):
+            self.post_message(RunChosen(run.id))
+        elif self._came_from_queue:
+            await self.run_action("app.show('queue')")
+        elif run:
+            self.notify(f"run r{run.id} waits for nobody", timeout=3)
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_continue(self) -> None:
+        """Send the next message of the conversation to an agent that has finished."""
+        from hitl_tui.ui.dialogs.next_message import NextMessageScreen
+
+        run = self.pane.run
+        if run is None:
+            return
+        if run.state not in OVER:
+            self.notify(f"run r{run.id} is {run.state}: only a finished run takes another message", timeout=3)
+            return
+        screen = NextMessageScreen(self._inbox, run, self._texts.get(run.id, ""))
+        made = await ask(self, screen)
+        if made is None:
+            self._texts[run.id] = screen.draft
+            return
+        self._texts.pop(run.id, None)
+        self.notify(f"run r{made} goes on with the conversation of r{run.id}", timeout=3)
+        self._wanted = made
+        self._load()
+        self.post_message(RowsChanged())
 
     def action_tab(self, by: int) -> None:
         self.pane.step_tab(by)
@@ -195,4 +268,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        return [*hints, *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]
+        if run.state == RunState.DONE:
+            hints.append(("continue", "next message"))
+        hints += [("show_review", "review")] if run.state == RunState.WAITING else []
+        return [*hints, ("filter_runs", "filter"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]

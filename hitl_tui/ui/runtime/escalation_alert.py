@@ -12,15 +12,12 @@ from hitl_tui.model import Escalation, Review, ReviewRow, ReviewState, same_pers
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
-from hitl_tui.ui.runtime.textual_internals import write_to_terminal
+from hitl_tui.ui.runtime.terminal_alerts import LONGEST, alert
 from hitl_tui.ui.text import labels
 
 if TYPE_CHECKING:
     from hitl_tui.policy.notification import Content
     from hitl_tui.policy.schema import Policy
-
-LONGEST = 300
-"""Characters of a notice; terminals cut longer ones anyway."""
 
 
 class EscalationAlert:
@@ -71,7 +68,7 @@ class EscalationAlert:
         self._app.notify(visible(f"↑ escalated by {who}{to}: {row.title}, review {row.id}"), timeout=8, markup=False)
         if notify.bell and end_of_quiet(notify, now) == now:
             text = text_of(notify.content, one, await self._inbox.reviews.get(row.id))
-            write_to_terminal(self._app, f"\x1b]9;{text}\x07\x07")
+            alert(self._app, text)
 
 
 def text_of(content: Content, escalation: Escalation, review: Review) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from hitl_tui.sanitize import one_line
+
 if TYPE_CHECKING:
-    from hitl_tui.inbox import Inbox
+    from hitl_tui.model import Worker
 
 
 class WorkerPool(Protocol):
@@ -54,9 +56,17 @@ SILENT_S = 8.0
 """Age of a worker's last heartbeat from which on it counts as blocked by an agent."""
 
 
-async def read_worker_status(inbox: Inbox, pool: WorkerPool, now: float) -> tuple[str, str]:
+def edited_code(workers: Sequence[Worker], pool: WorkerPool, key: str) -> str:
+    """Which workers run code that was edited since, and what loads it; empty if none does. `key` restarts this console's workers."""
+    labels = sorted({worker.label for worker in workers if worker.code_changed})
+    if not labels:
+        return ""
+    names, own = one_line(", ".join(labels), 60), set(labels) <= set(pool.labels)
+    return f"the code of {names} changed on disk: {f'{key} loads it' if own else 'restart its worker to load it'}"
+
+
+def worker_status(workers: Sequence[Worker], pool: WorkerPool, now: float) -> tuple[str, str]:
     """What the header says of the workers, and its style."""
-    workers = await inbox.agents.workers()
     running, room = sum(w.running for w in workers), sum(w.concurrency for w in workers)
     total = len(pool.labels)
     if total and pool.alive < total:

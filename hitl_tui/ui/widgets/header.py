@@ -26,6 +26,8 @@ class HeaderStatus:
     """The view whose title is bright."""
     counts: Mapping[str, str] = field(default_factory=dict)
     """View → the count after its title."""
+    failed: int = 0
+    """Failed runs that the reviewer has not seen."""
     worker: str = ""
     worker_style: str = "muted"
     reviewer: str = ""
@@ -47,7 +49,9 @@ class HeaderBar(StyledWidget):
         left: list[Piece] = [TITLE, ("  ", "")]
         for view, title in self._titles:
             here = view == status.view
-            left += [(title, "title" if here else "muted"), (self._count(view), "accent" if here else "muted"), (GAP, "")]
+            failed = f" ✗{status.failed}" if view == "runs" and status.failed else ""
+            count = self._count(view).removesuffix(failed)
+            left += [(title, "title" if here else "muted"), (count, "accent" if here else "muted"), (failed, "error"), (GAP, "")]
         room = width - _cells(left)
         right = self._right(room)
         return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
@@ -73,8 +77,10 @@ class HeaderBar(StyledWidget):
                 return
 
     def _count(self, view: str) -> str:
+        """The count after a title, and of runs how many failed."""
         count = self.status.counts.get(view)
-        return f" {count}" if count else ""
+        failed = self.status.failed if view == "runs" else 0
+        return (f" {count}" if count else "") + (f" ✗{failed}" if failed else "")
 
 
 def _cells(pieces: list[Piece]) -> int:

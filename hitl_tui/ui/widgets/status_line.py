@@ -41,13 +41,15 @@ class Said(Message):
 
 
 class Messages:
-    """Chooses what the row shows: the newest message, then what failed, then what ended."""
+    """Chooses what the row shows: the newest message, then what failed, then code that changed, then a run that ended."""
 
     def __init__(self) -> None:
         self._passing: list[tuple[float, Status]] = []
         self._ended: tuple[float, Status] | None = None
         self.failed: Status | None = None
         """Stays until a person has seen what failed."""
+        self.edited = Status()
+        """Stays while workers run old code; empty otherwise."""
 
     def add(self, status: Status, seconds: float) -> None:
         """Show a message for a while; an older one that is still due comes back afterwards."""
@@ -66,7 +68,8 @@ class Messages:
             self._ended = None
         if self._passing:
             return self._passing[-1][1]
-        return self.failed or (self._ended[1] if self._ended else Status())
+        standing = self.failed or (self.edited if self.edited.text else None)
+        return standing or (self._ended[1] if self._ended else Status())
 
     @property
     def next_change_s(self) -> float | None:

@@ -87,7 +87,7 @@ async def test_rating_can_be_replaced_and_removed(start_console: StartConsole) -
 
 async def test_rating_in_the_runs_view_rates_the_whole_run(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
-        await console.press("f2", "minus")
+        await console.press("f2", "j", "minus")
         await console.until_shown("▼ thumbs down on the whole run by you at")
         await burst(console, "minus", *"it never ended", "enter")
         await console.until_shown("it never ended")

@@ -226,7 +226,7 @@ async def test_takeover_of_a_running_run_is_refused(start_console: StartConsole)
 
 async def test_takeover_of_a_failed_run_offers_fitting_interventions(start_console: StartConsole) -> None:
     async with mails(start_console, runs=True) as console:
-        await console.press("f2", "g", "j", "t")
+        await console.press("f2", "g", "t")
         seen = await console.until_shown("Takeover mail_assistant · run r4", "✗ ConnectionError: [bold]refused[/]")
         assert seen.count("(not here)") == 3
         await console.press("1")

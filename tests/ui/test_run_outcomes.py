@@ -1,0 +1,182 @@
+"""What became of runs: failures are told until they were seen, last messages are shown, and a conversation goes on."""
+
+from __future__ import annotations
+
+import time
+
+from hitl_tui import canonical_json
+from hitl_tui.model import Answer, DecisionKind, Event, RunState
+from hitl_tui.store import Store, events
+from hitl_tui.ui.runs.list import RunsList
+from hitl_tui.ui.runs.outcome import own_frames
+from hitl_tui.ui.runs.view import RunsView
+from tests.ui.conftest import ConsoleDriver, StartConsole
+from tests.ui.homes import seed
+from tests.ui.queue.test_decisions import MAIL
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/v/lib/python3.11/site-packages/langgraph/main.py", line 10, in ainvoke
+    await step()
+  File "/usr/lib/python3.11/asyncio/tasks.py", line 11, in wait
+    await inner()
+  File "/srv/agents/deploy.py", line 7, in deploy
+    push(host)
+    ^^^^^^^^^^
+ConnectionError: HTTPError 500"""
+
+
+async def fail(store: Store, run: int, error: str = "HTTPError 500", traceback: str = "") -> None:
+    """Let a run fail, as its worker does."""
+    ended = "UPDATE runs SET state = 'failed', error = ?, traceback = ?, ended_at = ? WHERE id = ?"
+    await store.write(ended, (error, traceback, time.time(), run))
+
+
+async def finish(store: Store, run: int, message: str) -> None:
+    """Let a run end with a last message."""
+    said = [{"role": "agent", "text": message, "name": "", "calls": [], "failed": False}]
+    ended = "UPDATE runs SET state = 'done', result = ?, ended_at = ? WHERE id = ?"
+    await store.write(ended, (canonical_json.dumps({"messages": said}), time.time(), run))
+
+
+def status(console: ConsoleDriver) -> str:
+    """The row above the key line."""
+    return console.screen_text().split("\n")[-2].strip()
+
+
+async def test_failure_after_an_approval_stays_on_the_status_line_until_seen(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("a")
+        await fail(console.store, 1)
+        await console.until_shown("✗ r1 failed after you approved send_email: HTTPError 500 · F2 shows it", "Runs 8 ✗1")
+        await console.press("j", "o", "o", "k")
+        assert status(console).startswith("✗ r1 failed")
+        await console.press("f2")
+        items = console.app.query_one(RunsList)
+        assert items.cursor == items.order.at(0) == 1
+        await console.until_shown("Runs  9")
+        for _ in range(40):
+            if "✗1" not in console.screen_text():
+                break
+            await console.pilot.pause(0.1)
+        assert status(console) == "" and "✗1" not in console.screen_text()
+        await console.press("f1", "f2")
+        assert items.order.at(0) == 9
+
+
+async def test_failure_of_another_persons_run_is_counted_but_not_told(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        review = await console.bob.reviews.get(console.review_ids[MAIL])
+        await console.bob.reviews.decide(review, {0: Answer(DecisionKind.APPROVE)})
+        await fail(console.store, 1)
+        await console.until_shown("Runs 8 ✗1")
+        assert status(console) == ""
+        assert [one.run for one in await console.bob.runs.unseen_failures() if one.is_own] == [1]
+        await console.bob.runs.mark_failures_seen([1])
+        assert await console.bob.runs.unseen_failures() == []
+        await console.store.write("UPDATE runs SET state = 'running', ended_at = NULL WHERE id = 1")
+        await fail(console.store, 1)
+        assert [one.run for one in await console.bob.runs.unseen_failures()] == [1], "it failed again"
+
+
+async def test_last_message_of_a_run_is_shown_when_the_queue_becomes_empty(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.store.write("UPDATE reviews SET state = 'stale' WHERE state = 'open'")
+        await finish(console.store, 1, "I sent the receipt to Ann.")
+        await fail(console.store, 2, "NameError: no table")
+        screen = await console.until_shown(
+            "Nothing waits for you.", "I sent the receipt to Ann.", "NameError: no table", "r2 sql_steward is failed"
+        )
+        assert "Agents stop here" not in screen
+
+
+async def test_run_that_ends_is_told_on_the_status_line(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await finish(console.store, 1, "I sent the receipt\nto Ann.")
+        await console.settle()
+        assert status(console) == "✓ r1 mail_assistant is done: I sent the receipt to Ann."
+
+
+async def test_error_shows_the_agents_own_frames_first(start_console: StartConsole) -> None:
+    assert [text for text, folded in own_frames(TRACEBACK) if folded] == ["… 2 frames of langgraph, Python"]
+    async with start_console() as console:
+        await fail(console.store, 1, traceback=TRACEBACK)
+        await console.press("f2")
+        screen = await console.until_shown("… 2 frames of langgraph, Python", "push(host)", "the whole traceback")
+        assert screen.index('"/srv/agents/deploy.py"') < screen.index("the whole traceback") < screen.index("langgraph/main.py")
+
+
+async def test_runs_are_filtered_by_words_and_fields(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.press("f2", "slash", *"failed", "enter")
+        items = console.app.query_one(RunsList)
+        assert items.order.slice(0, 9) == [4] and "/failed" in console.screen_text()
+        await console.press("slash", *["backspace"] * 6, *"agent:mail* -failed", "enter")
+        assert len(items.order) == 4
+        await console.press("slash", *["backspace"] * 19, *"tool:x", "enter")
+        assert "runs have no tool to filter by" in console.notifications() and len(items.order) == 4
+
+
+async def test_v_goes_from_a_review_to_its_run_and_back(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await console.press("j", "v")
+        view = console.app.query_one(RunsView)
+        assert view.display and view.items.cursor == 2
+        await console.press("v")
+        assert not view.display and console.screen_text().count("sql_steward") > 0
+        await console.press("v")
+        await finish(console.store, 2, "done")
+        await console.settle()
+        await console.press("v")
+        assert not view.display, "a run that waits for nobody goes back to where the person came from"
+
+
+async def test_trace_names_the_answer_and_who_gave_it(start_console: StartConsole) -> None:
+    told = [
+        {"tool": "ask", "kind": "respond", "by": "ann", "message": "Astoria", "args": None},
+        {"tool": "run_sql", "kind": "edit", "by": "bob", "message": "", "args": {"query": "SELECT 1"}},
+    ]
+    async with start_console() as console:
+        await events.append(console.store, {1: [Event(50, time.time(), "decided", "", (), {"answers": told})]})
+        await console.press("v")
+        await console.until_shown("ask answered by ann", "Astoria", "run_sql edited by bob", 'run_sql(query="SELECT 1")')
+
+
+async def test_time_of_a_waiting_run_goes_on(start_console: StartConsole) -> None:
+    now = [time.time()]
+    async with start_console(clock=lambda: now[0]) as console:
+        await console.store.write("UPDATE runs SET started_at = ? WHERE id = 1", (now[0] - 5,))
+        await console.press("v")
+        await console.until_shown("for 5 s")
+        now[0] += 60
+        await console.until_shown("for 1 min")
+
+
+async def test_m_sends_the_next_message_of_a_finished_run(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.press("f2", "slash", *"done", "enter", "m")
+        await console.until_shown("Next message to mail_assistant", "goes on with the conversation of r3")
+        await console.press(*"thanks", "escape", "m")
+        assert "thanks" in console.screen_text(), "what was typed is kept"
+        await console.press("enter")
+        made = await console.store.one("SELECT thread, title, state, launched_by FROM runs ORDER BY id DESC LIMIT 1")
+        assert made == ("t-2", "thanks", RunState.QUEUED, "ann")
+
+
+async def test_m_on_a_run_that_goes_on_says_why_not(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.press("f2", "slash", *"running", "enter", "m")
+        assert "run r2 is running: only a finished run takes another message" in console.notifications()
+
+
+async def test_edited_code_is_told_until_the_worker_is_restarted(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await seed.add_worker(console.store, console.project)
+        await console.store.write("UPDATE workers SET code_changed = 1")
+        await console.until_shown("the code of sample_agents changed on disk: restart its worker to load it")
+        await console.store.write("UPDATE workers SET code_changed = 0")
+        for _ in range(40):
+            await console.settle()
+            if status(console) == "":
+                break
+            await console.pilot.pause(0.1)
+        assert status(console) == ""
