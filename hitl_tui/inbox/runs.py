@@ -88,6 +88,10 @@ class Runs:
         """Read the newest runs, newest first; with `states`, only those in one of them."""
         return await runs.newest(self._store, limit, states)
 
+    async def last_launched(self) -> Run | None:
+        """Read the run that this reviewer launched last; None if there is none."""
+        return await runs.last_launched(self._store, self._inbox.reviewer)
+
     async def last_ended(self, limit: int) -> list[Run]:
         """Read the runs that ended last, newest first."""
         return await runs.last_ended(self._store, limit)

@@ -77,6 +77,12 @@ async def newest(store: Store, limit: int, states: Sequence[RunState] = ()) -> l
     return [read_run(row) for row in rows]
 
 
+async def last_launched(store: Store, by: str) -> Run | None:
+    """The run that a person launched last."""
+    row = await store.one(f"SELECT {COLUMNS} FROM runs WHERE launched_by = ? ORDER BY id DESC LIMIT 1", (by,))
+    return read_run(row) if row else None
+
+
 async def last_ended(store: Store, limit: int) -> list[Run]:
     """The runs that ended last, newest first."""
     ended = f"SELECT {COLUMNS} FROM runs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?"

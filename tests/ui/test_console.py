@@ -133,7 +133,7 @@ async def test_launch_with_text_adds_a_run(start_console: StartConsole) -> None:
 
 async def test_launch_with_invalid_json_keeps_the_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
-        await console.press("n", "down", "enter")
+        await console.press("n", "down", "enter", "ctrl+t")
         area = console.app.screen.query_one("#json", JsonArea)
         assert '"topic": ""' in area.text and '"pages": 1' in area.text and "draft" not in area.text
         area.text = '{"topic": 1}'

@@ -1,4 +1,4 @@
-"""Start a run: choose an agent and enter its task, as text or as JSON that fits its schema."""
+"""Start a run: choose an agent and enter its task, as text, in a form of its input schema, or as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -21,57 +21,93 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Agent, Json
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
+from hitl_tui.ui.dialogs.fields import ABSENT, Field, fields_of, filled_in, is_form
+from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, reports_errors, sentence
 from hitl_tui.ui.text.lines import BLANK, Line, paragraph
 from hitl_tui.ui.widgets.text_view import TextView
 
-TEXT_KEYS = [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+t", "as JSON"), ("tab", "switch"), ("esc", "back")]
-JSON_KEYS = [("ctrl+s", "start"), ("ctrl+t", "as text"), ("tab", "switch"), ("esc", "back")]
+KEYS = {
+    "text": [("enter", "start"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR")],
+    "form": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
+    "json": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
+}
+"""Mode → its keys."""
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
+LIST_KEYS = frozenset("jkgG")
 
 NO_AGENT = "no agent is known yet; agents appear here as soon as they are loaded"
 PLACEHOLDER = "the task; enter starts the run"
 REREAD_S = 0.5
 
 Draft = dict[tuple[int, str, str], str]
-"""Typed texts by project, agent and mode."""
+"""Typed texts by project, agent and mode; of a form, its texts as a JSON list."""
+
+
+class AgentList(OptionList):
+    """The agents, with the keys of every list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("g", "first", show=False),
+        Binding("G", "last", show=False),
+    ]
 
 
 class NewRunScreen(DialogScreen[int]):
-    """Returns the id of the new run."""
+    """Returns the id of the new run. The agent that this reviewer launched last is selected."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "mode", "text or JSON", show=False, priority=True),
+        Binding("ctrl+t", "mode", "text, form or JSON", show=False, priority=True),
     ]
 
     def __init__(self, inbox: Inbox, drafts: Draft) -> None:
-        super().__init__("New run", TEXT_KEYS)
+        super().__init__("New run", KEYS["text"])
         self._inbox = inbox
         self._drafts = drafts
         self._agents: list[Agent] = []
         self._agent: Agent | None = None
-        self._as_json = False
+        self._fields: tuple[Field, ...] = ()
+        self._modes = ["text"]
+        self._mode = "text"
         self._read = False
+        self._last: tuple[int | None, str] | None = None
+        """Project and name of the agent that was launched last."""
 
     def body(self) -> Iterable[Widget]:
         right = Vertical(
             Static(id="agent-about", classes="label"),
             SendArea(id="text", placeholder=PLACEHOLDER),
+            Vertical(id="input-form"),
             JsonArea(id="json"),
             TextView(id="agent-error"),
             id="new-run-right",
         )
-        yield Horizontal(OptionList(id="agents"), right, id="new-run-panes")
+        yield Horizontal(AgentList(id="agents"), right, id="new-run-panes")
 
     async def on_mount(self) -> None:
+        await self._read_last()
         await self.reread()
         if self._agents:
-            self.set_focus(self.query_one("#agents"))
+            known = self._last is not None and self._agent is not None and self._agent.name == self._last[1]
+            self.call_after_refresh(self.set_focus, self._field() if known else self.query_one("#agents"))
         self.set_interval(REREAD_S, self._again)
 
+    @reports_errors
+    async def _read_last(self) -> None:
+        run = await self._inbox.runs.last_launched()
+        self._last = (run.project, run.agent) if run else None
+
     def field(self) -> Widget | None:
-        return None if self._as_json or (self._agent and self._agent.error) else self._field()
+        return self.query_one("#text") if self._mode == "text" and not (self._agent and self._agent.error) else None
+
+    def take(self, key: events.Key) -> bool:
+        """On the list its keys move; other letters go into the text."""
+        if self.is_shown and isinstance(self.focused, AgentList) and key.character in LIST_KEYS:
+            return False
+        return super().take(key)
 
     @work(group="agents", exclusive=True)
     async def _again(self) -> None:
@@ -95,17 +131,15 @@ class NewRunScreen(DialogScreen[int]):
             self._choose(agents[options.highlighted])
 
     def _place(self) -> int | None:
-        """Place of the selected agent, else of the first one that loads."""
+        """Place of the selected agent, else of the one launched last, else of the first one that loads."""
         if not self._agents:
             return None
-        chosen = (self._agent.project, self._agent.name) if self._agent else None
+        chosen = (self._agent.project, self._agent.name) if self._agent else self._last
         same = next((place for place, agent in enumerate(self._agents) if (agent.project, agent.name) == chosen), None)
         return same if same is not None else next((place for place, agent in enumerate(self._agents) if not agent.error), 0)
 
     def _choose(self, agent: Agent) -> None:
         if agent != self._agent:
-            if self._agent is None or (agent.project, agent.name) != (self._agent.project, self._agent.name):
-                self._as_json = not agent.takes_text
             self._show(agent)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -117,16 +151,20 @@ class NewRunScreen(DialogScreen[int]):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         if event.text_area.has_focus and self._agent:
-            self._drafts[self._agent.project, self._agent.name, event.text_area.id or ""] = event.text_area.text
+            self._keep(event.text_area.id or "", event.text_area.text)
             self._check()
+
+    def on_form_changed(self, message: FormChanged) -> None:
+        self._keep("form", canonical_json.dumps(self._form_texts()))
+        self._check()
 
     async def on_send_area_sent(self, message: SendArea.Sent) -> None:
         await self.action_submit()
 
     def action_mode(self) -> None:
-        if self._agent and not self._agent.error and self._agent.takes_text:
-            self._as_json = not self._as_json
-            self._show(self._agent)
+        if self._agent and not self._agent.error:
+            self._mode = self._next_mode
+            self._show_mode()
             self._field().focus()
 
     async def action_submit(self) -> None:
@@ -137,52 +175,116 @@ class NewRunScreen(DialogScreen[int]):
             self.complain(NO_AGENT)
         if agent is None or agent.error:
             return
-        text = None if self._as_json else self.query_one("#text", SendArea).text
         try:
-            if text is not None and not text.strip():
-                raise Refused("enter a task")
-            given = canonical_json.loads(self.query_one("#json", JsonArea).text, "this") if text is None else None
+            text, given = self._entered()
             (run,) = await self._inbox.runs.launch(agent.name, text=text, given=given, project=agent.project)
         except STORE_ERRORS as error:
             self.complain(sentence(error))
             return
-        for form in ("text", "json"):
-            self._drafts.pop((agent.project, agent.name, form), None)
+        for mode in KEYS:
+            self._drafts.pop((agent.project, agent.name, mode), None)
         self.dismiss(run.id)
 
+    def _entered(self) -> tuple[str | None, Json]:
+        """The task as text, or the input as JSON.
+
+        Raises:
+            Refused: there is no task, or what is typed is not of its field's type.
+        """
+        match self._mode:
+            case "text":
+                text = self.query_one("#text", SendArea).text
+                if not text.strip():
+                    raise Refused("enter a task")
+                return text, None
+            case "form":
+                return None, filled_in(self._fields, self._form_texts(), ABSENT)
+            case _:
+                return None, canonical_json.loads(self.query_one("#json", JsonArea).text, "this")
+
     def _show(self, agent: Agent | None) -> None:
-        text, json, error = self.query_one("#text", SendArea), self.query_one("#json", JsonArea), self.query_one("#agent-error", TextView)
+        """Show another agent: what it is, and what was typed for it."""
+        text, error = self.query_one("#text", SendArea), self.query_one("#agent-error", TextView)
         typed = text.text if self._agent is None else ""
+        same = self._agent is not None and agent is not None and (self._agent.project, self._agent.name) == (agent.project, agent.name)
         self._agent = agent
-        broken = agent is not None and bool(agent.error)
-        text.display, json.display, error.display = not broken and not self._as_json, not broken and self._as_json, broken
         if agent is None:
-            self.complain(NO_AGENT)
+            self._show_mode()
             return
-        about = agent.description or ("it cannot be loaded" if broken else "no description")
+        self._modes = _modes(agent)
+        if not same or self._mode not in self._modes:
+            self._mode = self._modes[0]
+        about = agent.description or ("it cannot be loaded" if agent.error else "no description")
         self.query_one("#agent-about", Static).update(Content(visible(about)))
-        error.show(_failure(agent) if broken else ())
+        error.show(_failure(agent) if agent.error else ())
         if typed:
             self._drafts.setdefault((agent.project, agent.name, "text"), typed)
-        _put(text, self._drafts.get((agent.project, agent.name, "text"), ""))
-        _put(json, self._drafts.get((agent.project, agent.name, "json"), canonical_json.dumps(skeleton(agent.input_schema), indent=2)))
-        keys = JSON_KEYS if self._as_json else TEXT_KEYS
-        self.rekey(BROKEN_KEYS if broken else [key for key in keys if agent.takes_text or key[0] != "ctrl+t"])
+        _put(text, self._kept("text"))
+        _put(self.query_one("#json", JsonArea), self._kept("json") or canonical_json.dumps(skeleton(agent.input_schema), indent=2))
+        self._put_form(agent)
+        self._show_mode()
+
+    def _put_form(self, agent: Agent) -> None:
+        """Make the form of the agent's input: with its defaults, or as it was typed."""
+        self._fields = fields_of(agent.input_schema, ABSENT) if "form" in self._modes else ()
+        blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
+        kept = self._kept("form")
+        typed = canonical_json.loads(kept) if kept else blank
+        place = self.query_one("#input-form")
+        place.remove_children()
+        if self._fields:
+            place.mount(Form(self._fields, typed if len(typed) == len(blank) else blank))
+
+    def _show_mode(self) -> None:
+        agent = self._agent
+        broken = agent is not None and bool(agent.error)
+        for mode, id_ in (("text", "#text"), ("form", "#input-form"), ("json", "#json")):
+            self.query_one(id_).display = not broken and self._mode == mode
+        self.query_one("#agent-error").display = broken
+        other = [("ctrl+t", f"as {self._next_mode}")] if len(self._modes) > 1 else []
+        self.rekey(BROKEN_KEYS if broken else [*KEYS[self._mode], *other, ("tab", "switch"), ("esc", "back")])
         self._check()
 
+    @property
+    def _next_mode(self) -> str:
+        return self._modes[(self._modes.index(self._mode) + 1) % len(self._modes)]
+
     def _check(self) -> None:
-        if self._agent is None or self._agent.error or not self._as_json:
-            self.complain("")
+        """Say what is wrong with the input so far."""
+        if self._agent is None:
+            self.complain(NO_AGENT)
             return
-        try:
-            self.complain(
-                validation.schema_problem(canonical_json.loads(self.query_one("#json", JsonArea).text, "this"), self._agent.input_schema)
-            )
-        except HitlError as error:
-            self.complain(error.happened)
+        problem = ""
+        if not self._agent.error and self._mode == "json":
+            try:
+                problem = validation.schema_problem(self._entered()[1], self._agent.input_schema)
+            except HitlError as error:
+                problem = error.happened
+        self.complain(problem)
+
+    def _form_texts(self) -> list[str]:
+        return self.query_one("#input-form", Vertical).query_one(Form).texts
+
+    def _keep(self, mode: str, text: str) -> None:
+        if self._agent:
+            self._drafts[self._agent.project, self._agent.name, mode] = text
+
+    def _kept(self, mode: str) -> str:
+        return self._drafts.get((self._agent.project, self._agent.name, mode), "") if self._agent else ""
 
     def _field(self) -> Widget:
-        return self.query_one("#agent-error" if self._agent and self._agent.error else "#json" if self._as_json else "#text")
+        if self._agent and self._agent.error:
+            return self.query_one("#agent-error")
+        if self._mode == "form":
+            return next((form.editor(0) for form in self.query(Form) if form.is_attached), None) or self.query_one("#agents")
+        return self.query_one(f"#{self._mode}")
+
+
+def _modes(agent: Agent) -> list[str]:
+    """How the agent's input may be entered, the plainest way first."""
+    schema = agent.input_schema
+    names = set(schema["properties"]) - {"messages"} if isinstance(schema, dict) and is_form(schema) else set()
+    return [*(["text"] if agent.takes_text else []), *(["form"] if names else []), "json"]
 
 
 def _put(area: TextArea, text: str) -> None:
