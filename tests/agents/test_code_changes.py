@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,3 +117,22 @@ async def test_gate_when_the_code_changed_is_not_passed(author: Author, reviewer
     await reviewer.decide(gate, approve())
     await reviewer.result_of(run)
     assert [d["did"] for d in reviewer.effects(run)].count("rests") == 1
+
+
+async def test_edited_code_is_noticed_until_it_is_as_it_was_loaded(author: Author, reviewer: Reviewer) -> None:
+    await reviewer.open_review(await reviewer.launch("graph", text="go"))
+    (worker,) = await reviewer.inbox.agents.workers()
+    assert not worker.code_changed
+    author.write("pay 10000?")
+    await until_code_changed(reviewer, True)
+    author.write("pay 10?")
+    await until_code_changed(reviewer, False)
+
+
+async def until_code_changed(reviewer: Reviewer, changed: bool) -> None:
+    """Wait until the worker says whether its code was edited since it was loaded."""
+    for _ in range(600):
+        if any(worker.code_changed for worker in await reviewer.inbox.agents.workers()) == changed:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"never {'noticed' if changed else 'as loaded again'}")

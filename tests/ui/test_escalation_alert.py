@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import pytest
+
+from hitl_tui.errors import BadHome
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
+from hitl_tui.model import PauseKind
+from hitl_tui.settings import read_settings
 from hitl_tui.store import Store
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import terminal
@@ -89,3 +95,36 @@ async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(star
         await ann.settle()
         await ann.until_shown("escalated by bob to leads: ")
         assert "to others" not in ann.notifications()
+
+
+def test_arrival_and_failure_alert_as_config_says_and_the_title_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path).prepare()
+    home.config.write_text('[alerts]\narrival = "bell"\nfailure = "notice"\n')
+    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+
+    async def fill(store: Store) -> None:
+        await seed.add_every_kind(store, await seed.add_project(store), 1_760_000_000.0)
+
+    async def arrive(store: Store) -> None:
+        await seed.add_waiting_run(store, 1, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail()))
+
+    async def fail(store: Store) -> None:
+        await store.write("UPDATE runs SET state = 'failed', error = 'evil\x1b]9;x', ended_at = ? WHERE id = 1", (time.time(),))
+
+    on(home, fill)
+    with terminal([*console_command(home.path), "--reviewer", "ann"]) as screen:
+        screen.until("\x1b]2;9 waiting – hitl-tui\x07".encode())
+        screen.drain(1.0)
+        on(home, arrive)
+        screen.until(b"\x1b]2;10 waiting")
+        assert b"\x07" in screen.before and b"\x1b]9;" not in screen.before
+        on(home, fail)
+        screen.until(b"\x1bPtmux;\x1b\x1b]9;hitl-tui: 1 run failed, r1 of mail_assistant\x07\x1b\\")
+
+
+@pytest.mark.parametrize("alerts", ['arrivals = "bell"', 'failure = "loud"', "failure = true"])
+def test_alerts_that_are_unknown_are_refused(tmp_path: Path, alerts: str) -> None:
+    home = Home(tmp_path).prepare()
+    home.config.write_text(f"[alerts]\n{alerts}\n")
+    with pytest.raises(BadHome, match="alerts is not a table of arrival and failure, each with bell, notice or both"):
+        read_settings(home)

@@ -26,7 +26,7 @@ class FilterScreen(DialogScreen[str]):
     """Returns the filter; an empty one shows everything. The dialog stays open on a syntax error."""
 
     def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None, fields: str = "") -> None:
-        """`fields` is the help, by default all fields; `tried` is called with every valid filter while it is typed, to show its result behind the dialog."""
+        """`tried` is called with every valid filter while it is typed, to show its result behind the dialog. `fields` replaces the help."""
         super().__init__(f"Filter the {what}", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
         self._now = now
         self._tried = tried

@@ -93,16 +93,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
 
     @work(group="load", exclusive=True)
     async def _load(self) -> None:
-        """Read all ids, until they are read. Failures that were not seen yet come first."""
+        """Read all ids. Failures that were not seen yet come first."""
         self.items.loading = not self._loaded
-        while True:
-            try:
-                ids = await self._inbox.runs.matching_ids(self._filter)
-                unseen = {one.run for one in await self._inbox.runs.unseen_failures()}
-                break
-            except STORE_ERRORS as error:
-                report(self, error)
-                await asyncio.sleep(RETRY_S)
+        ids, unseen = await self._read_ids()
         fresh, self._unseen = unseen - self._unseen, unseen
         self._loaded, self.items.loading = True, False
         self.items.load(RunOrder(ids, unseen.intersection(ids)))
@@ -112,6 +105,16 @@ class RunsView(ListDetail[RunsList, RunPane]):
         elif fresh and len(self.items.order):
             self.items.select(self.items.order.at(0))
         self._wanted = None
+
+    async def _read_ids(self) -> tuple[Sequence[int], set[int]]:
+        """The runs that match the filter, and unseen failures; tried again until they are read."""
+        while True:
+            try:
+                ids = await self._inbox.runs.matching_ids(self._filter)
+                return ids, {one.run for one in await self._inbox.runs.unseen_failures()}
+            except STORE_ERRORS as error:
+                report(self, error)
+                await asyncio.sleep(RETRY_S)
 
     def _apply(self, changed: Sequence[Run]) -> None:
         """Take in runs that are new or changed."""
