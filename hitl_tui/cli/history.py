@@ -13,9 +13,10 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
-from hitl_tui.formatting import age, local_time, percent
+from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json
+from hitl_tui.model.history import COLUMNS
 from hitl_tui.sanitize import visible
 
 PAST_TENSE = {
@@ -84,9 +85,7 @@ def details_json(one: HistoryDetails) -> dict[str, Any]:
         "opened_at": row.opened_at,
         "first_viewed_at": one.first_viewed_at,
         "decided_at": row.at,
-        "viewed_ms": row.viewed_ms,
-        "seen": row.seen,
-        "waited_s": round(row.waited_s, 3),
+        **{column.name: column.value(row) for column in COLUMNS},
         "confidence": row.confidence,
         "rule": row.rule or None,
         "in_force": row.in_force,
@@ -112,7 +111,10 @@ def _entry_json(entry: HistoryEntry) -> dict[str, Any]:
 
 def _entry_text(entry: HistoryEntry) -> str:
     row, answer = entry.row, entry.decision.answer
-    lines = [f"decision {row.decision} · {_outcome(row)} {local_time(row.at)}", ", ".join(filter(None, _times(row)))]
+    lines = [
+        f"decision {row.decision} · {_outcome(row)} {local_time(row.at)}",
+        ", ".join(filter(None, (column.text(row) for column in COLUMNS))),
+    ]
     lines += [f"reason: {answer.message}"] if answer.message else []
     lines += [f"changed: {change}" for change in changes(entry.action.args, answer.args)] if _is_change(answer) else []
     parts = [
@@ -138,20 +140,14 @@ def _line(one: HistoryDetails) -> tuple[str, ...]:
         row.tool,
         row.agent,
         _outcome(row),
-        *_times(row),
+        *(column.text(row) for column in COLUMNS),
         "  ".join(filter(None, (changed or proposed, reason))),
     )
 
 
 def _outcome(row: HistoryRow) -> str:
     word = "sent back" if row.sent_back else PAST_TENSE[row.kind]
-    since = "" if row.in_force else ", undone" if row.undone_at is not None else ", decided again"
-    return f"{word} by {row.actor}{since}"
-
-
-def _times(row: HistoryRow) -> tuple[str, str]:
-    seen = "" if row.seen is None else f", {percent(row.seen)} seen"
-    return f"waited {age(row.waited_s)}", "" if row.viewed_ms is None else f"viewed {age(row.viewed_ms / 1000)}{seen}"
+    return f"{word} by {row.actor}" + (f", {row.replaced}" if row.replaced else "")
 
 
 def _is_change(answer: Answer) -> bool:

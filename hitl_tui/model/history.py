@@ -1,10 +1,16 @@
-"""What was decided, looked back at."""
+"""A decision of the history: its row with the columns that are listed, its details, and its entries of the audit log.
+
+To add a column, add it to `HistoryRow` and `COLUMNS` here, and read it in `store/history.py`: the console's list, `hitl-tui history` and
+its JSON show it. What is not stored yet needs a step of `store/schema/`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from hitl_tui.formatting import age, percent, viewed_duration
 from hitl_tui.model.actions import Action, Answer, DecisionKind
 from hitl_tui.model.activity import Endorsement, Escalation, ReviewView
 from hitl_tui.model.actors import ActorKind
@@ -55,6 +61,38 @@ class HistoryRow:
     def waited_s(self) -> float:
         """From when it was asked until it was decided."""
         return max(0.0, self.at - self.opened_at)
+
+    @property
+    def replaced(self) -> str:
+        """Why it no longer counts, in words; empty if it does."""
+        return "" if self.in_force else "undone" if self.undone_at is not None else "decided again"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryColumn:
+    """A fact of each decision that the history lists beside who decided what."""
+
+    name: str
+    """Its key in JSON."""
+    value: Callable[[HistoryRow], Any]
+    """The value in JSON; None if it is not known."""
+    label: Callable[[Any], str]
+    """A known value in words."""
+    usual: Any = None
+    """A value that the console's list leaves out: it has little room."""
+
+    def text(self, row: HistoryRow) -> str:
+        """The value of a decision in words; empty if it is not known."""
+        value = self.value(row)
+        return "" if value is None else self.label(value)
+
+
+COLUMNS = (
+    HistoryColumn("seen", lambda row: row.seen, lambda share: f"{percent(share)} seen", usual=1),
+    HistoryColumn("waited_s", lambda row: round(row.waited_s, 3), lambda seconds: f"waited {age(seconds)}"),
+    HistoryColumn("viewed_ms", lambda row: row.viewed_ms, lambda ms: f"viewed {viewed_duration(ms)}"),
+)
+"""In the order in which they are shown; where room is short, the first ones stay."""
 
 
 @dataclass(frozen=True, slots=True)

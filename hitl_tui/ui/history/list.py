@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from hitl_tui.formatting import age, percent, viewed_duration
+from hitl_tui.formatting import age
 from hitl_tui.model import ActorKind, DecisionKind, HistoryRow
+from hitl_tui.model.history import COLUMNS
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.lines import AGE_CELLS, NAME_CELLS, fit
@@ -62,7 +63,7 @@ class HistoryList(VirtualList[HistoryRow]):
             yield f"{age(self._clock() - row.at):>{AGE_CELLS}} ", "muted"
         else:
             yield "   ", ""
-            yield _second_line(self._facts(row, word), _times(row), _subject(row), width - 4), "muted"
+            yield _second_line(self._facts(row, word), _columns(row), _subject(row), width - 4), "muted"
             yield " ", ""
 
     def render_line(self, y: int) -> Strip:
@@ -77,18 +78,18 @@ class HistoryList(VirtualList[HistoryRow]):
 
     def _facts(self, row: HistoryRow, word: str) -> list[str]:
         """The decision and its actor, the rating, and whether it was undone."""
-        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer, row.actor_kind)}", _rating(row), replaced(row)]))
+        return list(filter(None, [f"{word} by {labels.actor(row.actor, self._reviewer, row.actor_kind)}", _rating(row), row.replaced]))
 
 
-def _second_line(facts: list[str], times: list[str], subject: str, room: int) -> str:
-    """The facts, then as many times as leave room for the subject, then the subject; exactly `room` cells wide."""
+def _second_line(facts: list[str], columns: list[str], subject: str, room: int) -> str:
+    """The facts, then as many columns as leave room for the subject, then the subject; exactly `room` cells wide."""
     while len(facts) > 1 and cell_len(" · ".join(facts)) > room:
         facts.pop()
     spare = room - cell_len(GAP) - min(cell_len(subject), WORTH) if subject else room
-    for time in times:
-        if cell_len(" · ".join([*facts, time])) > spare:
+    for column in columns:
+        if cell_len(" · ".join([*facts, column])) > spare:
             break
-        facts.append(time)
+        facts.append(column)
     line = " · ".join(facts)
     left = room - cell_len(line) - cell_len(GAP)
     return f"{line}{GAP}{fit(subject, left)}" if subject and left >= LEAST else fit(line, room)
@@ -99,10 +100,9 @@ def _decision(row: HistoryRow) -> tuple[str, str, str]:
     return labels.SENT_BACK if row.sent_back else labels.DECIDED[DecisionKind(row.kind)]
 
 
-def _times(row: HistoryRow) -> list[str]:
-    """How long it waited and was viewed."""
-    seen = [] if row.seen is None or row.seen == 1 else [f"{percent(row.seen)} seen"]
-    return [*seen, f"waited {age(row.waited_s)}", *([] if row.viewed_ms is None else [f"viewed {viewed_duration(row.viewed_ms)}"])]
+def _columns(row: HistoryRow) -> list[str]:
+    """The columns whose value is known and unusual."""
+    return [text for column in COLUMNS if (text := column.text(row)) and column.value(row) != column.usual]
 
 
 def _subject(row: HistoryRow) -> str:
@@ -117,8 +117,3 @@ def _subject(row: HistoryRow) -> str:
 def _rating(row: HistoryRow) -> str:
     glyph, word, _ = labels.RATINGS[row.rating] if row.rating else ("", "", "")
     return f"{glyph} {word}".strip()
-
-
-def replaced(row: HistoryRow) -> str:
-    """Why a decision no longer counts; empty if it does."""
-    return "" if row.in_force else "undone" if row.undone_at is not None else "decided again"

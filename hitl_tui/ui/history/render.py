@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from hitl_tui import canonical_json
 from hitl_tui.formatting import age, at_time, percent, viewed_duration
 from hitl_tui.model import ActorKind, Answer, AuditEntry, DecisionKind, HistoryEntry, Json, person_key
-from hitl_tui.ui.history.list import replaced
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.context import LEAD, escalation_lines
 from hitl_tui.ui.text import labels
@@ -45,8 +44,8 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
     yield line(f"{word} by {who} {at_time(row.at, viewer.now)}", "strong" if row.in_force else "muted", glyph, 2, style)
     if row.undone_at is not None:
         yield line(f"undone {at_time(row.undone_at, viewer.now)}", "warning", "", 2)
-    elif replaced(row):
-        yield line(replaced(row), "warning", "", 2)
+    elif row.replaced:
+        yield line(row.replaced, "warning", "", 2)
     viewed = "" if row.viewed_ms is None else f", viewed for {viewed_duration(row.viewed_ms)}"
     yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
     if row.actor_kind is ActorKind.PERSON:
