@@ -1,7 +1,7 @@
-"""The fields and the parser of the filter language for queue, history and exports: `agent:mail* tool:send_* decided:reject since:7d text`.
+"""The filter language of queue, history and exports, `agent:mail* since:7d text`: to add a field, add it to `FIELDS` here.
 
-To add a field, add it to `FIELDS` here and say where it is found: in the queue in `store/queue_filter.py`; in the history by a step of
-`store/schema/` that adds it to the facets that are indexed.
+Then say where the field is found: in the queue in `store/queue_filter.py`; in the history by a step of `store/schema/` that adds it to the
+facets that are indexed.
 """
 
 from __future__ import annotations

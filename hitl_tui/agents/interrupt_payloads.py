@@ -1,4 +1,4 @@
-"""Reads interrupt values as actions, and writes answers as resume values: the one place that knows each shape (CONTRACT 1.5, 1.7, 1.8)."""
+"""The payloads of each kind of pause: reads an interrupt value as actions, and writes answers as resume values (CONTRACT 1.5, 1.7, 1.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker needs of the place where agents run: a `Source` with its agents, and a `Thread` for each run.
+"""The protocol of a source, where agents run: to add a source, implement `Source` and `Thread`, and open it in `worker/process.py`.
 
 `local_source` runs graphs in this process; a LangGraph server can be another source. Only the plain values below cross this line:
 no LangGraph object does. Three rules make every source safe to resume from:

@@ -1,4 +1,7 @@
-"""The command line: each command with its module, which is imported when the command is called, and its line in `--help`."""
+"""The command line: every verb with its module, which is imported when it is called. To add a verb, enter it in `SECTIONS` here.
+
+The verb is the function of that name in `cli/<module>.py`; what it does to the store is a method in `inbox/`.
+"""
 
 from __future__ import annotations
 

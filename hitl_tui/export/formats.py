@@ -1,7 +1,6 @@
-"""The export formats: how a case becomes examples for SFT, DPO, KTO, OpenAI DPO, JSONL or CSV.
+"""The export formats (SFT, DPO, KTO, OpenAI DPO, JSONL, CSV): to add one, write its function and enter it in `FORMATS` here.
 
-To add a format, write its function and add it to `FORMATS` here; nothing else knows the formats. A chat format has no example for a case
-without a conversation, or whose conversation was pruned.
+Nothing else knows the formats. A chat format has no example for a case without a conversation, or whose conversation was pruned.
 """
 
 from __future__ import annotations

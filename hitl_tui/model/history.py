@@ -1,7 +1,7 @@
-"""A decision of the history: its row with the columns that are listed, its details, and its entries of the audit log.
+"""A decision of the history: to add a column, add it to `HistoryRow` and `COLUMNS` here; also its details and its audit entries.
 
-To add a column, add it to `HistoryRow` and `COLUMNS` here, and read it in `store/history.py`: the console's list, `hitl-tui history` and
-its JSON show it. What is not stored yet needs a step of `store/schema/`.
+`store/history.py` reads the column; the console's list, `hitl-tui history` and its JSON show it. What is not stored yet needs a step of
+`store/schema/`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The kinds of pause and how each behaves, a pause itself, and its context: conversation, attempts, state.
+"""The kinds of pause: to add one, add it to `PauseKind` here, with how it behaves; also a pause itself and its context.
 
-To add a kind of pause, add it to `PauseKind` here, recognise and answer it in `agents/interrupt_payloads.py`, and name it in
-`ui/text/labels.py`.
+`agents/interrupt_payloads.py` recognises a kind and answers it, `ui/text/labels.py` names it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What policy may know, and what it says."""
+"""The facts of an action that policy may read, the tiers of risk, and the verdict that policy gives."""
 
 from __future__ import annotations
 

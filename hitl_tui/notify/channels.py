@@ -1,4 +1,4 @@
-"""Notification channels: delivers through desktop, command and URLs, and reports errors without the secrets of a URL."""
+"""Sends through each notification channel: desktop, command and URLs. Errors are reported without the secrets of a URL."""
 
 from __future__ import annotations
 

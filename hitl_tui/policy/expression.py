@@ -1,4 +1,4 @@
-"""Parser of a rule's `when` condition: names, functions and operators, parsed into a small tree. Errors name their position.
+"""The language of a rule's `when` condition: to add a predicate, add it to `NAMES` or `FUNCTIONS` here. Parses it into a small tree.
 
     args.amount > 500 and args.to not in domain("example.com")
 
@@ -6,8 +6,8 @@ Operators, loosest first: `or`; `and`; `not`; `== != < <= > >= in, not in, conta
 `x matches "glob"` knows `*` and `?`. Values: numbers, "text" or 'text', true, false, null, [lists], and the names in `NAMES`.
 Functions: those in `FUNCTIONS`. `expression_eval` evaluates the tree.
 
-To add a name, add it to `NAMES` here; if it reads something new, add that to `model.Facts` and fill it in `policy/facts.py`. To add a
-function, add it to `FUNCTIONS` here and evaluate it in `policy/expression_eval.py`.
+A name that reads something new needs it in `Facts` of `model/verdicts.py`, filled in by `policy/facts.py`. A function is evaluated in
+`policy/expression_eval.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`[notify]` of policy.toml: the notification channels in one table, what they may say, and their quiet hours.
+"""Notification channels in policy.toml (`[notify]`): to add one, add it to `CHANNELS` here; also content and quiet hours.
 
-To add a channel, add its key to `Notify` and to `CHANNELS` here, and send through it in `notify/channels.py`.
+The channel's key is also a field of `Notify`. `notify/channels.py` sends through it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The history of decisions: indexed by who reads it, searched while somebody types, and what was decided of similar actions."""
+"""The history of decisions as SQL: its columns, its index, the search by filter, and what was decided of similar actions."""
 
 from __future__ import annotations
 

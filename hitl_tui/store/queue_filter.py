@@ -1,4 +1,4 @@
-"""The queue's filter: open reviews that match, found while somebody types."""
+"""The queue's filter as SQL: where each field of the filter language is found on an open review."""
 
 from __future__ import annotations
 

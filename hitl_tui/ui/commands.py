@@ -1,4 +1,7 @@
-"""Every command of the console, declared once: keys, footer, palette, help and the user's own keys all come from here."""
+"""Every command of the console with its key, declared once: to add a key, add a `Command` here.
+
+Footer, palette, help and the user's own keys all come from here. The view where the key works does it in `action_<name>`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base classes of all dialogs: a centred frame with a body, an error line and key hints.
+"""Base classes of all dialogs: to add a dialog, write a `DialogScreen` in a module beside this one, and push it from its view.
 
 In every dialog ctrl+s submits, escape goes back and keeps what was typed, and ctrl+e opens the focused text in $EDITOR.
 """
