@@ -110,7 +110,8 @@ async def _show(home: Home, settings: Settings, workers: Workers, reviewer: str)
             from hitl_tui.store import Store
 
             store = await stack.enter_async_context(Store.open(home.database))
-            inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, lambda: _policies(home, workers), settings.claim_s)
+            policies = functools.partial(_policies, home, workers)
+            inbox = Inbox(store, reviewer, workers.ring, settings.undo_s, policies, settings.claim_s, grace_by_risk=True)
             return inbox
 
         app = HitlApp(open_inbox, settings, workers, home)

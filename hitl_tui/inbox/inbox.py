@@ -63,6 +63,7 @@ class Inbox:
         grace_s: float = 0.0,
         policies: Callable[[], Policies] | None = None,
         claim_s: float = 900.0,
+        grace_by_risk: bool = False,
     ) -> None:
         """Prepare the verbs of `reviewer`.
 
@@ -73,12 +74,14 @@ class Inbox:
             grace_s: seconds in which a decision can be undone.
             policies: finds the policies; called on the first question about policy, not at start-up.
             claim_s: seconds a claim lasts.
+            grace_by_risk: whether `[review.undo_s]` of the home's policy replaces `grace_s` for the risks that it names.
         """
         self.reviewer = reviewer_name(reviewer)
         self.store = store
         self.claim_s = claim_s
         self.ring = ring
         self.grace_s = grace_s
+        self.grace_by_risk = grace_by_risk
         self.find_policies = policies
 
     async def changes(self, rev: Rev) -> Changes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hitl_tui.model import RuleCount
@@ -42,9 +43,17 @@ class PolicyLookup:
         """
         from hitl_tui.policy.schema import ReviewSettings
 
-        policies = self._found()
-        policy = policies.of_home.current() if policies else None
+        policy = self._of_home()
         return (policy.review if policy else ReviewSettings()).unseen_of(risk)
+
+    def undo_s(self, risks: Iterable[str | None], default: float) -> float:
+        """Seconds in which a decision on calls of these risks can be undone: the longest of them. Only the home's policy can set them."""
+        policy = self._of_home()
+        return max((policy.review.undo_s_of(risk, default) for risk in risks), default=default) if policy else default
+
+    def _of_home(self) -> Policy | None:
+        policies = self._found()
+        return policies.of_home.current() if policies else None
 
     def _found(self) -> Policies | None:
         if self._policies is None and self._inbox.find_policies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hitl_tui import failpoints, validation
@@ -225,7 +225,14 @@ class Reviews:
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
-        return decisions.ReviewAnswers(review.row.id, answers, shown, self._inbox.grace_s)
+        return decisions.ReviewAnswers(review.row.id, answers, shown, self._grace_s(review, answers))
+
+    def _grace_s(self, review: Review, slots: Collection[int]) -> float:
+        """Seconds in which a decision on these actions can be undone."""
+        if not self._inbox.grace_by_risk:
+            return self._inbox.grace_s
+        risks = [action.risk or review.row.risk for action in review.actions if action.slot in slots]
+        return self._inbox.policy.undo_s(risks, self._inbox.grace_s)
 
     async def undo_many(self, chosen: Sequence[int]) -> dict[int, Refused]:
         """Take back this reviewer's last decision on several reviews in one transaction; the error of each that could not be."""

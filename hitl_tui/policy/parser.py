@@ -38,6 +38,7 @@ LONGEST = 1_000_000
 """Most characters of a policy."""
 DAY = 86_400.0
 LONGEST_S = 366 * DAY
+LONGEST_UNDO_S = 3600.0
 MOST_DECISIONS = 10_000
 Z_SQUARED = 1.959963984540054**2
 """z² of the 95 % interval. If all of n decisions approve, Wilson's lower bound is n / (n + z²)."""
@@ -296,8 +297,8 @@ class _Parser:
         return self._read(path, raw, "every", self._whole(2, 100_000), 0)
 
     def _review(self, path: Path, value: Any) -> ReviewSettings:
-        raw = self._table(path, value, ("unseen",))
-        return ReviewSettings(self._read(path, raw, "unseen", self._unseen, {}))
+        raw = self._table(path, value, ("unseen", "undo_s"))
+        return ReviewSettings(self._read(path, raw, "unseen", self._unseen, {}), self._read(path, raw, "undo_s", self._undo_s, {}))
 
     def _unseen(self, path: Path, value: Any) -> dict[str, Unseen]:
         raw = self._table(path, value, (*Risk, UNKNOWN_RISK))
@@ -308,6 +309,16 @@ class _Parser:
                     (*path, risk), f"unseen.{risk} cannot be 'allow': such a call is seen whole first", "write never or confirm"
                 )
         return {risk: chosen for risk, chosen in found.items() if chosen}
+
+    def _undo_s(self, path: Path, value: Any) -> dict[str, float]:
+        raw = self._table(path, value, (*Risk, UNKNOWN_RISK))
+        found = {risk: self._read(path, raw, risk, self._grace, None) for risk in raw}
+        return {risk: seconds for risk, seconds in found.items() if seconds is not None}
+
+    def _grace(self, path: Path, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_UNDO_S:
+            raise self._wrong(path, f"{_name(path)} is not a number of seconds from 0 to {LONGEST_UNDO_S:,.0f}", "10 is ten seconds")
+        return float(value)
 
     def _escalation(self, path: Path, value: Any) -> tuple[tuple[ChainStep, ...], bool]:
         raw = self._table(path, value, ("step", "errors"))

@@ -123,11 +123,21 @@ class ReviewSettings:
 
     unseen: Mapping[str, Unseen] = field(default_factory=dict)
     """By risk, or `unknown`: whether a call can be approved while a part of it has not been on the screen."""
+    undo_s: Mapping[str, float] = field(default_factory=dict)
+    """By risk, or `unknown`: seconds in which a decision made in the console can be undone, in place of the settings' `undo_s`."""
 
     def unseen_of(self, risk: str | None) -> Unseen:
         """What holds for a call of that risk, in the graph's words or None where nobody says."""
-        known = risk if risk in list(Risk) else UNKNOWN_RISK
+        known = _known_risk(risk)
         return self.unseen.get(known, "never" if known == Risk.IRREVERSIBLE else "confirm")
+
+    def undo_s_of(self, risk: str | None, default: float) -> float:
+        """The grace time, in seconds, of a call of that risk, in the graph's words or None where nobody says."""
+        return self.undo_s.get(_known_risk(risk), default)
+
+
+def _known_risk(risk: str | None) -> str:
+    return risk if risk in list(Risk) else UNKNOWN_RISK
 
 
 @dataclass(frozen=True, slots=True)

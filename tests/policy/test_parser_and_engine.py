@@ -135,6 +135,8 @@ def test_every_policy_setting_is_parsed() -> None:
         ('[review.unseen]\nirreversible = "allow"', 2, "cannot be 'allow': such a call is seen whole first; write never or confirm"),
         ('[review.unseen]\nread = "allow"\nunknown = "allow"', 3, "unseen.unknown cannot be 'allow'"),
         ('[review.unseen]\nread = "maybe"', 2, "cannot be 'maybe'; it is one of never, confirm, allow"),
+        ('[review.undo_s]\nread = "10s"', 2, "read is not a number of seconds from 0 to 3,600; 10 is ten seconds"),
+        ("[review.undo_s]\nread = -1", 2, "is not a number of seconds"),
         ('[review.unseen]\nreads = "never"', 2, "unknown key 'reads' in review.unseen; did you mean read?"),
     ],
 )  # fmt: skip
@@ -157,6 +159,11 @@ def test_unseen_text_is_allowed_by_risk(risk: str | None, default: str, chosen: 
 
 def test_unseen_text_of_a_risk_in_the_graphs_own_words_is_as_of_an_unknown_one() -> None:
     assert parse('[review.unseen]\nunknown = "never"\n').review.unseen_of("high") == "never"
+
+
+def test_undo_s_by_risk_when_a_risk_is_not_named_is_the_default() -> None:
+    review = parse("[review.undo_s]\nirreversible = 10\nread = 0\nunknown = 2.5\n").review
+    assert [review.undo_s_of(risk, 3.0) for risk in ("irreversible", "read", "high", None, "reversible")] == [10, 0, 2.5, 2.5, 3]
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

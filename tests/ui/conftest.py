@@ -136,7 +136,7 @@ def start_console(tmp_path: Path) -> StartConsole:
             if what == "runs":
                 await seed.add_runs(store, project, time.time())
             policies = Policies(home.path, root_of)
-            inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies)
+            inbox = Inbox(mine, "ann", grace_s=grace_s, policies=lambda: policies, grace_by_risk=True)
             app = HitlApp(opens(inbox), settings or Settings(), pool or NoWorkers(), home, clock)
             async with app.run_test(size=size, notifications=True) as pilot:
                 console = ConsoleDriver(app, pilot, store, project, home, Inbox(theirs, "bob"), ids)

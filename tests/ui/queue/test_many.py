@@ -14,7 +14,7 @@ from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.decide_many import CallTable, DecideManyScreen
 from hitl_tui.ui.queue.list import QueueList
 from tests.ui.conftest import ConsoleDriver, StartConsole
-from tests.ui.homes import seed
+from tests.ui.homes import policy, seed
 
 
 def restart(host: str, slot: int = 0, **more: Any) -> Action:
@@ -125,6 +125,21 @@ async def test_many_calls_when_rejected_carry_the_reason(start_console: StartCon
         await table(console)
         await console.press("r", *"3 hosts are affected", "ctrl+s")
         assert {row[3] for row in await console.decisions_of(1)} == {"3 hosts are affected"} and len(await console.decisions_of(1)) == 2
+
+
+async def test_calls_decided_together_when_the_policy_sets_grace_times_share_the_longest_of_their_review(
+    start_console: StartConsole,
+) -> None:
+    async with start_console("", grace_s=60) as console:
+        policy.write_policy(console.home.path, "[review.undo_s]\nirreversible = 600\nread = 5\n")
+        wipe = seed.action("wipe", {"host": "web-1"}, 1, risk="irreversible")
+        ids = await add(console.store, [restart("web-1", risk="read"), wipe], [restart("web-1", risk="read")], [restart("web-1")])
+        await shown(console, ids)
+        await console.press("g", "J", "J", "A")
+        await table(console)
+        await console.press("a")
+        graces = await console.store.all("SELECT round(effective_at - decided_at) FROM reviews ORDER BY id")
+        assert graces == [(600,), (5,), (60,)]
 
 
 async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(start_console: StartConsole) -> None:
