@@ -185,19 +185,28 @@ class Reviews:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
             Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
-        valid = self._checked(review, answers)
         viewing = Viewing(viewed_ms, seen, reading_ms)
+        valid = self._checked(review, answers, dict.fromkeys(answers, viewing))
         state = await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewing)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return state
 
-    async def decide_many(self, chosen: Sequence[tuple[Review, Mapping[int, Answer]]], viewed_ms: int | None = None) -> dict[int, Refused]:
+    async def decide_many(
+        self,
+        chosen: Sequence[tuple[Review, Mapping[int, Answer]]],
+        viewed_ms: int | None = None,
+        *,
+        seen: Mapping[str, float] | None = None,
+        reading_ms: int | None = None,
+    ) -> dict[int, Refused]:
         """Decide calls of several reviews in one transaction, each with its own digest and audit entry.
 
         Args:
             chosen: reviews as they were shown, each with its answers by action slot.
             viewed_ms: milliseconds the reviewer viewed them together; None when unknown.
+            seen: by digest, the share of the shown call that had been on the screen, 0 to 1; a call that is missing was not measured.
+            reading_ms: milliseconds below which nobody can have read them together; None when unknown.
 
         Returns:
             By review, the error that `decide` would have raised; every other review is decided.
@@ -205,16 +214,18 @@ class Reviews:
         refused: dict[int, Refused] = {}
         valid: list[decisions.ReviewAnswers] = []
         for review, answers in chosen:
+            shares = {action.slot: (seen or {}).get(action.digest) for action in review.actions}
+            viewings = {slot: Viewing(viewed_ms, shares.get(slot), reading_ms) for slot in answers}
             try:
-                valid.append(self._checked(review, answers))
+                valid.append(self._checked(review, answers, viewings))
             except Refused as error:
                 refused[review.row.id] = error
-        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer, Viewing(viewed_ms))
+        refused |= await decisions.decide_many(self._store, valid, self._inbox.reviewer)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return refused
 
-    def _checked(self, review: Review, answers: Mapping[int, Answer]) -> decisions.ReviewAnswers:
+    def _checked(self, review: Review, answers: Mapping[int, Answer], viewings: Mapping[int, Viewing]) -> decisions.ReviewAnswers:
         """The answers, valid for the actions as they were shown.
 
         Raises:
@@ -225,7 +236,7 @@ class Reviews:
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
-        return decisions.ReviewAnswers(review.row.id, answers, shown, self._grace_s(review, answers))
+        return decisions.ReviewAnswers(review.row.id, answers, shown, self._grace_s(review, answers), viewings)
 
     def _grace_s(self, review: Review, slots: Collection[int]) -> float:
         """Seconds in which a decision on these actions can be undone."""

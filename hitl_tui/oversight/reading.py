@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from hitl_tui.model import Action, Context, Json
@@ -39,7 +39,15 @@ def words_to_read(action: Action, context: Context) -> int:
     `delete_mail(id="4711")` refers to the result of an earlier `read_mail(id="4711")`: whoever approves the one must know the other.
     The agent's reason is not counted: it is the same for all calls of a review.
     """
-    texts = chain(_texts(action.args), _referred(action, context))
+    return _count(chain(_texts(action.args), _referred(action, context)))
+
+
+def words_of(values: Iterable[Json]) -> int:
+    """Count the words of values that are read together, names included; at most `MOST_WORDS`."""
+    return _count(chain.from_iterable(map(_texts, values)))
+
+
+def _count(texts: Iterable[str]) -> int:
     return sum(1 for _ in islice(chain.from_iterable(map(_words, texts)), MOST_WORDS))
 
 

@@ -138,6 +138,8 @@ class ReviewAnswers:
     shown: Mapping[int, Action]
     grace_s: float
     """Seconds in which it can be undone; all its calls share them."""
+    viewings: Mapping[int, Viewing]
+    """How each call was viewed, by slot."""
 
 
 # What a reviewer does
@@ -164,12 +166,12 @@ async def decide(
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     async with store.transaction() as db:
-        _decide(db, ReviewAnswers(review, answers, shown, grace_s), Actor(actor), time.time(), viewing)
+        _decide(db, ReviewAnswers(review, answers, shown, grace_s, dict.fromkeys(answers, viewing)), Actor(actor), time.time())
         (state,) = db.row("SELECT state FROM reviews WHERE id = ?", (review,))
     return ReviewState(state)
 
 
-async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str, viewing: Viewing) -> dict[int, Refused]:
+async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str) -> dict[int, Refused]:
     """Store a person's answers to several reviews in one transaction; each call has its own decision and audit entry.
 
     Returns the error of each review that could not be decided, which `decide` would have raised; the others are decided.
@@ -179,17 +181,19 @@ async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str,
     async with store.transaction() as db:
         for one in chosen:
             try:
-                _decide(db, one, by, now, viewing, together)
+                _decide(db, one, by, now, together)
             except Refused as error:  # before anything of this review is written
                 refused[one.review] = error
     return refused
 
 
-def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, viewing: Viewing, together: int = 1) -> None:
+def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1) -> None:
     """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
     review, shown, until = chosen.review, chosen.shown, now + chosen.grace_s
     reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
-    given = {slot: Given(review, shown[slot], answer, by, now, until, viewing, together) for slot, answer in chosen.answers.items()}
+    given = {
+        slot: Given(review, shown[slot], answer, by, now, until, chosen.viewings[slot], together) for slot, answer in chosen.answers.items()
+    }
     deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
     endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
     if not deciding and not endorsing:

@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 
 from hitl_tui.formatting import counted
 from hitl_tui.model import Answer, DecisionKind, Json
+from hitl_tui.oversight.reading import reading_time_s, words_of
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.queue.call_comparison import ReviewCall, ToolCalls, Variant, addresses, compare, why_alone
@@ -133,6 +134,10 @@ class ManyDecision:
     answer: Answer
     calls: Sequence[ReviewCall]
     viewed_ms: int
+    reading_ms: int
+    """Milliseconds below which nobody can have read what the calls share and where they differ."""
+    seen: Mapping[str, float]
+    """By digest: the share of the call's lines that had been on the screen, 0 to 1. Missing where a value is too long for the table."""
 
 
 class DecideManyScreen(DialogScreen[ManyDecision]):
@@ -149,7 +154,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
     ]
 
     def __init__(self, calls: Sequence[ReviewCall], viewer: Viewer, seen: Collection[str] = ()) -> None:
-        """Ask about these calls; `seen` are digests whose arguments have been on this screen whole."""
+        """Ask about these calls; `seen`: digests of which every row has been on the screen before."""
         super().__init__(f"Decide {counted(len(calls), 'call')} of {counted(len({c.review.row.id for c in calls}), 'review')}", ())
         self._viewer, self._seen = viewer, set(seen)
         self._tools = compare(calls)
@@ -240,11 +245,16 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
 
     def _is_seen(self, number: int, tool: ToolCalls, variant: Variant) -> bool:
         """Whether every value of a row has been on the screen: here, or in the review of a call with the same digest."""
+        return self._seen_share(number, tool, variant) == 1
+
+    def _seen_share(self, number: int, tool: ToolCalls, variant: Variant) -> float | None:
+        """The share of a row's lines that have been on the screen, with those it shares; None if a value is too long for the table."""
         if variant.digest in self._seen:
-            return True
-        table, values = self.query_one(CallTable), [*tool.shared.values(), *variant.differing.values()]
+            return 1.0
+        if not all(map(_is_short, (*tool.shared.values(), *variant.differing.values()))):
+            return None
         lines = (*self._shared_lines[self._tools.index(tool)], *self._lines_of[number])
-        return all(map(_is_short, values)) and all(map(table.line_seen, lines))
+        return round(sum(map(self.query_one(CallTable).line_seen, lines)) / len(lines), 4)
 
     def on_rows_seen(self, message: RowsSeen) -> None:
         message.stop()
@@ -298,7 +308,15 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         await self.action_submit()
 
     def _finish(self, answer: Answer, chosen: Sequence[ReviewCall]) -> None:
-        self.dismiss(ManyDecision(answer, chosen, int((time.monotonic() - self._opened_at) * 1000)))
+        viewed_ms = int((time.monotonic() - self._opened_at) * 1000)
+        digests = {call.action.digest for call in chosen}
+        rows = [(number, tool, variant) for number, (tool, variant) in enumerate(self._rows) if variant.digest in digests]
+        shares = {variant.digest: self._seen_share(number, tool, variant) for number, tool, variant in rows}
+        new = [(tool, variant) for _, tool, variant in rows if variant.digest not in self._seen]
+        shared = [dict(tool.shared) for tool in self._tools if any(tool is one for one, _ in new)]
+        words = words_of([*shared, *(value for _, variant in new for value in variant.differing.values())])
+        seen = {digest: share for digest, share in shares.items() if share is not None}
+        self.dismiss(ManyDecision(answer, chosen, viewed_ms, int(reading_time_s(words) * 1000), seen))
 
     def action_leave_out(self) -> None:
         self._left_out ^= {self._rows[self._row][1].digest}

@@ -304,7 +304,9 @@ class DecisionController:
         self._asking = True
         try:
             found = [await self._inbox.reviews.get(id_) for id_ in ids[:MOST_TOGETHER]]
-            decision = await self._prompts.decide_many(undecided_calls(found), self._pane.viewer)
+            calls, arguments = undecided_calls(found), self._pane.arguments
+            seen = {call.action.digest for call in calls if arguments.has_seen(call.action.digest)}
+            decision = await self._prompts.decide_many(calls, self._pane.viewer, seen)
             if decision is not None:
                 async with self._storing:
                     await self._send_many(decision)
@@ -319,9 +321,18 @@ class DecisionController:
         for call in decision.calls:
             answers.setdefault(call.review.row.id, {})[call.action.slot] = decision.answer
         with self._progress(f"storing {len(decision.calls)} decisions …"):
-            refused = await self._inbox.reviews.decide_many([(reviews[id_], said) for id_, said in answers.items()], decision.viewed_ms)
+            refused = await self._inbox.reviews.decide_many(
+                [(reviews[id_], said) for id_, said in answers.items()],
+                decision.viewed_ms,
+                seen=decision.seen,
+                reading_ms=decision.reading_ms,
+            )
         stored = [id_ for id_ in answers if id_ not in refused]
         self._undo_stack.decided_together(stored)
+        for call in decision.calls:
+            if call.review.row.id not in refused:
+                viewing = Viewing(decision.viewed_ms, decision.seen.get(call.action.digest), decision.reading_ms)
+                self._fatigue_guard.decided(decision.answer.kind, viewing)
         self.disarm()
         if refused:
             self._notify(f"{len(stored)} of {len(answers)} reviews decided; {next(iter(refused.values()))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -124,11 +124,11 @@ class Prompts:
 
         self._owner.app.push_screen(PageScreen(f"{action.name}: proposal → edit", list(difference_lines(action.args, final))))
 
-    async def decide_many(self, calls: Sequence[ReviewCall], viewer: Viewer) -> ManyDecision | None:
-        """The decision of several calls at once, or None when the person went back."""
+    async def decide_many(self, calls: Sequence[ReviewCall], viewer: Viewer, seen: Collection[str]) -> ManyDecision | None:
+        """The decision of several calls at once, or None when the person went back. `seen`: digests that were read whole already."""
         from hitl_tui.ui.dialogs.decide_many import DecideManyScreen
 
-        return await ask(self._owner, DecideManyScreen(calls, viewer))
+        return await ask(self._owner, DecideManyScreen(calls, viewer, seen))
 
     async def choose(self, title: str, about: str, options: Sequence[str]) -> int | None:
         """The place of the option that the person chooses, or None when they went back."""

@@ -68,6 +68,8 @@ class ArgumentsView(TextView):
         self.how_to_read_on = ""
         """The keys that show the next page, e.g. `a or space reads on`."""
         self._known: OrderedDict[str, Coverage] = OrderedDict()
+        self._seen_whole: set[str] = set()
+        """The digests among them of which every row has been seen."""
         self._digest = ""
         self._head_size = 0
         self._coverage = Coverage()
@@ -96,6 +98,10 @@ class ArgumentsView(TextView):
         """Whether every row has been on the screen for long enough."""
         self._record()
         return self._whole and next(self._coverage.gaps(self._text_size), None) is None
+
+    def has_seen(self, digest: str) -> bool:
+        """Whether every row of a call has been seen, now or when it was shown before."""
+        return digest in self._seen_whole or (digest == self._digest and self.all_seen)
 
     @property
     def reads_on(self) -> bool:
@@ -200,8 +206,10 @@ class ArgumentsView(TextView):
         if self._digest:
             self._known[self._digest] = self._coverage.moved(-self._head_size)
             self._known.move_to_end(self._digest)
+            if self.all_seen:
+                self._seen_whole.add(self._digest)
             if len(self._known) > REMEMBERED_CALLS:
-                self._known.popitem(last=False)
+                self._seen_whole.discard(self._known.popitem(last=False)[0])
 
     def _rows_shown(self) -> range:
         return range(self.scroll_offset.y, min(self.scroll_offset.y + self.text_rows, len(self._row_line)))

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from hitl_tui.model import Action, PauseKind
+from hitl_tui.oversight.statistics import LONG_STREAK
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.decide_many import CallTable, DecideManyScreen
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.review.arguments import ArgumentsView
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import policy, seed
 
@@ -140,6 +142,47 @@ async def test_calls_decided_together_when_the_policy_sets_grace_times_share_the
         await console.press("a")
         graces = await console.store.all("SELECT round(effective_at - decided_at) FROM reviews ORDER BY id")
         assert graces == [(600,), (5,), (60,)]
+
+
+async def test_a_text_too_long_for_the_table_when_read_in_its_review_is_approved_there_and_measured(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60) as console:
+        first, second = ("\n".join(f"echo {name} {number}" for number in range(60)) for name in "ab")
+        ids = await add(console.store, [restart("web-1", args={"script": first})], [restart("web-2", args={"script": second})])
+        await shown(console, ids)
+        await console.press("g")
+        for _ in range(20):  # read the first to its end
+            await console.until_keys_accepted()
+            if console.app.query_one(ArgumentsView).has_seen(restart("web-1", args={"script": first}).digest):
+                break
+            await console.press("space")
+        await console.press("J", "A")
+        await console.until_shown("approve 1 call of 1 review", "1 left out: not all of it has been on the screen")
+        await console.pilot.pause(0.5)
+        await console.press("a")
+        assert await states(console.store) == ["decided", "open"]
+        assert await console.store.all("SELECT seen, reading_ms FROM decisions") == [(1.0, 1000)]
+
+
+async def test_the_fatigue_guard_when_many_are_approved_too_fast_asks_to_read_the_next_irreversible_one(
+    start_console: StartConsole,
+) -> None:
+    async with start_console("", grace_s=60, size=(160, 50)) as console:
+        ids = await add(console.store, *([restart(f"web-{n}", args={"note": f"{n} " + "word " * 20})] for n in range(LONG_STREAK)))
+        wire = seed.action("wire", {"to": "x"}, risk="irreversible")
+        ids += await add(console.store, [wire], risk="irreversible")
+        await shown(console, ids)
+        await console.press("s", "5", "enter", "G")
+        items = console.app.query_one(QueueList)
+        while items.cursor == ids[-1]:
+            await console.press("k")
+        await console.press("A")
+        await table(console)
+        await console.press("a")
+        seen = await console.store.all("SELECT DISTINCT seen, viewed_ms < reading_ms FROM decisions")
+        assert seen == [(1.0, 1)]
+        await console.until_keys_accepted()
+        await console.press("a")
+        assert "your last approvals were fast" in await console.until_shown("irreversible)")
 
 
 async def test_the_queue_when_sorted_by_urgency_keeps_the_cursor_on_its_review(start_console: StartConsole) -> None:
