@@ -116,7 +116,7 @@ COMMANDS = (
     Command("intervene_state", "4", "intervene('state')", "state", "Edit the graph's state as JSON.", "takeover"),
     Command("intervene_answer", "5", "intervene('answer')", "finish", "End the conversation with your answer.", "takeover"),
     Command("intervene_stop", "6", "intervene('stop')", "stop", "Stop the run.", "takeover"),
-    Command("hand_back", "ctrl+b", "hand_back", "hand back", "Apply the plan and let the agent go on.", "takeover", True),
+    Command("hand_back", "ctrl+s", "hand_back", "hand back", "Apply the plan and let the agent go on.", "takeover", True),
     Command(
         "discard",
         "ctrl+g",

@@ -24,7 +24,8 @@ class InterventionStatus:
 
     progress: str = ""
     """What is planned, in a word or two."""
-    unavailable: bool = False
+    unavailable: str = ""
+    """Why it is not possible here; empty if it is."""
     invalid: bool = False
     """What is typed cannot be handed back."""
 
@@ -72,7 +73,13 @@ class InterventionList(StyledWidget, can_focus=True):
         pieces: list[Piece] = [
             ("▌" if here else " ", "accent"),
             (f"{shown_key(f'intervene_{intervention}', self._keymap)} ", "muted" if status.unavailable else "accent"),
-            (fit(LABELS[intervention] + (" (not here)" if status.unavailable else ""), width - 3 - cell_len(progress)), label),
+            (
+                fit(
+                    LABELS[intervention] + (f" (not here: {status.unavailable})" if status.unavailable else ""),
+                    width - 3 - cell_len(progress),
+                ),
+                label,
+            ),
             (progress, "error" if status.invalid else "success"),
         ]
         return self.strip(pieces, width, marked=here and self.has_focus)

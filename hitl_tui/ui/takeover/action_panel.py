@@ -100,7 +100,7 @@ class ActionPanel(Vertical):
         draft, plan = self.draft, self.draft.valid_plan()
         invalid = {PARTS[name] for name in draft.problems()}
         self.interventions.show(
-            {one: InterventionStatus(draft.progress(one, plan), bool(draft.unavailable(one)), one in invalid) for one in Intervention}
+            {one: InterventionStatus(draft.progress(one, plan), draft.unavailable(one), one in invalid) for one in Intervention}
         )
         if self.interventions.chosen == Intervention.STATE:
             self.editor.draw_difference()

@@ -86,16 +86,16 @@ class Draft:
     def unavailable(self, intervention: Intervention) -> str:
         """Why an intervention is not possible here, as a clause; empty if it is."""
         if intervention == Intervention.RESULT and not self.head.calls:
-            return "no tool call waits for a result here"
+            return "no tool call waits"
         if intervention == Intervention.STATE and not self.has_state:
-            return "this graph has no state besides its messages"
+            return "no state besides messages"
         if intervention == Intervention.STOP and self.ended:
-            return f"the run is already {self.ended}"
+            return f"the run has {self.ended}" if self.ended == "failed" else f"the run is {self.ended}"
         if intervention in PROBES:
             try:
                 takeover_plan.validate(PROBES[intervention], self.head, self.schema)
             except Refused as refused:
-                return str(refused)
+                return refused.happened
         return ""
 
     @property

@@ -40,10 +40,9 @@ POLL_S = 1.0
 HAND_BACK_WAIT_S = 4.0
 """How long to wait for the result of a hand-back before the screen closes anyway."""
 HAND_BACK_POLL_S = 0.1
-LIST_HINTS = {
-    "hand_back": "hand back", "other_panel": "other panel", "back": "leave, kept", "discard": "discard", "next_tab": "next tab",
-}  # fmt: skip
-TYPING_HINTS = {"hand_back": "hand back", "back": "to the list", "outside": "$EDITOR", "other_panel": "other panel"}
+EMPTY_HINTS: list[Hint] = [("back", "leave: releases the run"), ("hand_back", "hand back")]
+WRITTEN_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "leave: stays yours"), ("discard", "discard my changes")]
+TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "to the list"), ("outside", "$EDITOR"), ("other_panel", "other panel")]
 
 TakeoverDrafts = dict[int, tuple[int, Draft]]
 """By run: the id of the takeover, and what was typed for it in this console."""
@@ -104,8 +103,9 @@ class TakeOverScreen(OverlayScreen):
         self.set_interval(POLL_S, self._poll)
 
     async def on_unmount(self) -> None:
-        """Save when the console is left from here."""
-        await self._save()
+        """Save or release when the console is left from here."""
+        if not self._is_finished:
+            await (self._release() if self._is_empty else self._save())
 
     @property
     def _panel(self) -> ActionPanel:
@@ -191,8 +191,11 @@ class TakeOverScreen(OverlayScreen):
 
     def _show_hints(self) -> None:
         is_typing = self._panel.is_typing
-        hints: list[Hint] = [("open", "write")] if self._panel.has_focus_within and not is_typing else []
-        hints += (TYPING_HINTS if is_typing else LIST_HINTS).items()
+        hints: list[Hint] = TYPING_HINTS
+        if not is_typing:
+            write: list[Hint] = [("open", "write")] if self._panel.has_focus_within else []
+            others: list[Hint] = [("other_panel", "other panel"), ("next_tab", "next tab")]
+            hints = [*(EMPTY_HINTS if self._is_empty else WRITTEN_HINTS), *write, *others]
         self.query_one(KeyBar).hints = (hints, [("help", "help")])
 
     async def on_command_clicked(self, message: CommandClicked) -> None:
@@ -231,10 +234,27 @@ class TakeOverScreen(OverlayScreen):
             if is_new:  # report once, retry on every poll
                 report(self, error)
 
+    @property
+    def _is_empty(self) -> bool:
+        """Whether nothing is written."""
+        return self.draft.valid_plan() == HandBack() and not self.draft.invalid_texts()
+
     async def leave(self) -> None:
-        """Close the screen and keep the takeover, with everything typed."""
-        await self._save()
-        self._finish(f"run r{self._details.run.id} is still taken over by you; t returns to it", keep_draft=True)
+        """Close the screen. A takeover with anything written is kept; without, the run is released."""
+        run = self._details.run.id
+        if self._is_empty:
+            self._finish(await self._release())
+        else:
+            await self._save()
+            self._finish(f"run r{run} is still taken over by you; t returns to it", keep_draft=True)
+
+    async def _release(self) -> str:
+        """Release the run, for which nothing was written. Returns what became of it, as a sentence."""
+        try:
+            await self._inbox.takeovers.discard(self._takeover.id)
+        except STORE_ERRORS as error:
+            return sentence(error)
+        return f"nothing was written: run r{self._details.run.id} is released, as it was before"
 
     def _finish(self, text: str, keep_draft: bool = False) -> None:
         self._is_finished = True
@@ -250,7 +270,7 @@ class TakeOverScreen(OverlayScreen):
     @reports_errors
     async def action_discard(self) -> None:
         run = self._details.run
-        if self.draft.valid_plan() != HandBack() or self.draft.invalid_texts():
+        if not self._is_empty:
             question = f"Discard the takeover of run r{run.id}? What you wrote is deleted; the run stays as it was before."
             if not await ask(self, ConfirmScreen("Discard the takeover", question, yes="discard", no="keep it")):
                 return
