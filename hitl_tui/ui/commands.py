@@ -68,6 +68,7 @@ COMMANDS = (
     Command("difference", "d", "difference", "difference", "Show what an edit changed.", "queue"),
     Command("show_run", "v", "show_run", "its run", "Go to the run of this review: its trace, input and log.", "queue"),
     Command("context", "o", "context", "context", "Switch between the arguments and the full context.", "queue"),
+    Command("copy", "y", "copy", "copy", "Copy a value of the call exactly, or all of its arguments as JSON.", "queue"),
     Command("next_call", "right", "call(1)", "next call", "Go to the next call of the same review.", "queue"),
     Command("previous_call", "left", "call(-1)", "previous call", "Go to the previous call of the same review.", "queue"),
     Command("filter", "slash", "filter", "filter", "Show only matching reviews, like agent:mail* since:7d invoice.", "queue"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -191,3 +192,21 @@ def test_ctrl_z_goes_to_the_shell_and_fg_draws_everything_again(tmp_path: Path) 
         screen.until("Nothing waits", "F2 Runs")
         screen.keys("q")
         screen.until("[exit 0]")
+
+
+@needs_tmux
+def test_copy_in_tmux_sets_its_buffer_exactly(tmp_path: Path) -> None:
+    home = seed_home(tmp_path, 1)
+    with sqlite3.connect(home.database) as db:
+        args = json.loads(db.execute("SELECT args FROM actions").fetchone()[0])
+    with tmux(console_command(home.path, AGENT)) as screen:
+        screen.until("approve")
+        screen.keys("y")
+        if len(args) > 1:
+            screen.until("What goes to the clipboard")
+            screen.keys("1")
+            screen.until("▌1")
+            screen.keys("Enter")
+        screen.until("copied")
+        value = next(iter(args.values()))
+        assert screen.run("show-buffer") == (value if isinstance(value, str) else json.dumps(value))

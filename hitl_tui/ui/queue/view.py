@@ -13,7 +13,7 @@ from textual.timer import Timer
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
 from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
-from hitl_tui.sanitize import one_line
+from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import HintsChanged, PageSeen, RunShown
@@ -30,6 +30,7 @@ from hitl_tui.ui.queue.view_tracking import ViewTracker
 from hitl_tui.ui.review import render
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runs.trace import TracePane
+from hitl_tui.ui.runtime.clipboard import copy
 from hitl_tui.ui.runtime.errors import reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text.labels import Viewer
@@ -317,6 +318,22 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
             self._queue.filter = wanted
             await self.load()
 
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_copy(self) -> None:
+        """Copy a value of the call that is shown; of several, the person chooses one."""
+        action = self.pane.action
+        if action is None:
+            return
+        values = render.copyable(action)
+        place: int | None = 0
+        if len(values) > 1:
+            place = await self._prompts.choose("Copy", "What goes to the clipboard, exactly as it is?", [name for name, _ in values])
+        if place is not None:
+            name, text = values[place]
+            await copy(self.app, text)
+            self.notify(visible(f"copied {name}: {counted(len(text), 'character')}"), timeout=3, markup=False)
+
     # Deciding
 
     def action_approve(self) -> None:
@@ -498,6 +515,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 ("filter", "filter"),
                 ("order", "sort"),
                 ("snooze", "snooze"),
+                ("copy", "copy"),
                 MESSAGE_HINT,
             ]
         if self.items.marks:

@@ -105,6 +105,15 @@ def argument_lines(review: Review, action: Action) -> Iterator[Line]:
             yield from value_lines(choice, f" {number}", 4, "accent")
 
 
+def copyable(action: Action) -> list[tuple[str, str]]:
+    """What can be copied of an action: each argument by its name, a text as it is, anything else as JSON; then all of them as JSON."""
+    args = action.args
+    if not isinstance(args, dict):
+        return [("the value", args if isinstance(args, str) else canonical_json.dumps(args, indent=2))]
+    values = [(name, value if isinstance(value, str) else canonical_json.dumps(value, indent=2)) for name, value in args.items()]
+    return values if len(values) == 1 else [*values, ("all arguments as JSON", canonical_json.dumps(args, indent=2))]
+
+
 def _note(row: ReviewRow, viewer: Viewer) -> Iterator[Line]:
     if row.state in GONE:
         glyph, closed, style = labels.closing(row, viewer.reviewer)

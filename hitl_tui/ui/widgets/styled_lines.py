@@ -47,6 +47,8 @@ Piece = tuple[str, str]
 class StyledWidget(Widget):
     """A widget that draws its own lines, in named styles."""
 
+    ALLOW_SELECT = False  # Textual would copy an empty text; `y` copies the value itself
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._style_cache: dict[str, Style] = {}

@@ -336,3 +336,19 @@ async def test_key_hints_of_a_run_taken_over_start_with_the_way_back(start_conso
         await console.until_keys_accepted()
         await console.press("enter")
         assert "t back to it  r reject  m respond " in await console.until_shown("taken over by you", "t back to it")
+
+
+async def test_copy_takes_the_value_exactly_and_asks_which_of_several(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        await go_to(console, SQL)
+        await console.press("y")
+        row = await console.store.one("SELECT args FROM actions WHERE review = ?", (console.review_ids[SQL],))
+        assert row and console.app.clipboard == next(iter(json.loads(row[0]).values()))
+        await go_to(console, MAIL)
+        await console.press("y")
+        assert "What goes to the clipboard" in console.screen_text() and "all arguments as JSON" in console.screen_text()
+        await console.press("3", "enter")
+        assert console.app.clipboard.count("\n") > 1 and "copied body" in console.notifications()
+        await go_to(console, ODD)
+        await console.press("y")
+        assert "lone surrogates" in console.notifications()
