@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Action, DecisionKind, Json, Outcome, PauseKind, Review, Risk
+from hitl_tui.model import Action, DecisionKind, Json, Outcome, Review, Risk
 from hitl_tui.sanitize import one_line
 
-CALL_KINDS = frozenset({PauseKind.TOOL_CALLS, PauseKind.TOOL_APPROVAL, PauseKind.TOOL_GATE, PauseKind.AGENT_INBOX})
-"""Kinds of pause whose actions are calls. A question, a gate or a draft is decided by what it says, and alone."""
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 LONGEST_ADDRESSES = 2000
 """Characters of a value in which addresses are looked for."""
@@ -119,7 +117,7 @@ def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str
         return f"claimed by {one_line(row.claimed_by or '', 24)}"
     if Outcome.TAKEOVER in (action.outcome, row.route):
         return "to be taken over"
-    if row.kind not in CALL_KINDS:
+    if not row.kind.is_tool_call:  # a question, a gate or a draft is decided by what it says, and alone
         return "needs an answer of its own"
     if kind not in action.allowed:
         return f"cannot be {'approved' if kind is DecisionKind.APPROVE else 'rejected'}"
