@@ -85,7 +85,8 @@ class LoadedFiles:
 
     def edited(self) -> bool:
         """Whether a loaded file has another content than when it was first seen. Reads only files with another time."""
-        return any([self._is_edited(file) for file in own_files(self._target)])
+        edited = [self._is_edited(file) for file in own_files(self._target)]  # all of them: new files are remembered
+        return any(edited)
 
     def _is_edited(self, file: str) -> bool:
         try:

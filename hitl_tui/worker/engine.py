@@ -92,6 +92,7 @@ class Engine:
         self._limit_s = limit_s
         self._home = home
         self._seen_version = -1
+        self._code_edited = False
         self._backoff = StorageBackoff(source.check_storage, _report)
 
     def wake(self) -> None:
@@ -253,13 +254,14 @@ class Engine:
     async def _heartbeat(self) -> None:
         while True:
             with self._backoff.retrying():
-                await agents.beat(self._store, self._me.id, await asyncio.to_thread(self._source.code_edited))
+                await agents.beat(self._store, self._me.id, self._code_edited)
                 await self._recover()
                 await self._plan_quarantine()
                 await changefeed.prune(self._store)
                 await history.catch_up(self._store)
                 await lessons.propose(self._store)
             await asyncio.to_thread(trim, self._home)
+            self._code_edited = await asyncio.to_thread(self._source.code_edited)  # after the beat, which must not wait for a thread
             await asyncio.sleep(BEAT_S)
 
     async def _recover(self) -> None:

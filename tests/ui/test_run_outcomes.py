@@ -89,7 +89,7 @@ async def test_last_message_of_a_run_is_shown_when_the_queue_becomes_empty(start
         await finish(console.store, 1, "I sent the receipt to Ann.")
         await fail(console.store, 2, "NameError: no table")
         screen = await console.until_shown(
-            "Nothing waits for you.", "I sent the receipt to Ann.", "NameError: no table", "r2 sql_steward is failed"
+            "Nothing waits for you.", "I sent the receipt to Ann.", "NameError: no table", "r2 sql_steward failed"
         )
         assert "Agents stop here" not in screen
 

@@ -34,6 +34,7 @@ KEYS = {
     "json": [("ctrl+s", "start"), ("ctrl+e", "$EDITOR")],
 }
 """Mode → its keys."""
+NAMES = {"text": "as text", "form": "as a form", "json": "as JSON"}
 BROKEN_KEYS = [("↑ ↓", "agents"), ("esc", "back, then R restarts the worker")]
 LIST_KEYS = frozenset("jkgG")
 
@@ -241,7 +242,7 @@ class NewRunScreen(DialogScreen[int]):
         for mode, id_ in (("text", "#text"), ("form", "#input-form"), ("json", "#json")):
             self.query_one(id_).display = not broken and self._mode == mode
         self.query_one("#agent-error").display = broken
-        other = [("ctrl+t", f"as {self._next_mode}")] if len(self._modes) > 1 else []
+        other = [("ctrl+t", NAMES[self._next_mode])] if len(self._modes) > 1 else []
         self.rekey(BROKEN_KEYS if broken else [*KEYS[self._mode], *other, ("tab", "switch"), ("esc", "back")])
         self._check()
 

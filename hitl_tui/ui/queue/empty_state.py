@@ -32,6 +32,7 @@ class EmptyState:
 GOING = (RunState.RUNNING, RunState.QUEUED)
 ENDED = 5
 """Runs that are listed of those that ended."""
+HOW = {RunState.DONE: "is done", RunState.FAILED: "failed", RunState.CANCELLED: "was cancelled"}
 MESSAGE_CHARACTERS = 600
 """Of a last message shown here; F2 has all of it."""
 RUNS = 8
@@ -87,7 +88,7 @@ def _ended(runs: Sequence[Run]) -> Iterator[Line]:
     """How the last runs ended: the newest with its last message, the others on a line each."""
     for place, run in enumerate(runs):
         glyph, style = labels.RUNS[run.state]
-        yield line(f"r{run.id} {run.agent} is {run.state} · {run.title}", "" if place == 0 else "muted", glyph, 3, style)
+        yield line(f"r{run.id} {run.agent} {HOW[run.state]} · {run.title}", "" if place == 0 else "muted", glyph, 3, style)
         said = run.error if run.state == RunState.FAILED else last_message(run)
         if place == 0 and said:
             shown = said if len(said) <= MESSAGE_CHARACTERS else f"{said[:MESSAGE_CHARACTERS]} …"
