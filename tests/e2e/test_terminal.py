@@ -23,8 +23,7 @@ def start_run(screen: Tmux, request: str) -> None:
     """Start a run of the first agent with a request."""
     screen.keys("n")
     screen.until("New run", "mail_assistant")
-    screen.keys("Enter")
-    screen.type(request)
+    screen.type(request)  # letters go into the text; enter before them could come in one read with them, which is ignored as a paste
     screen.until(request.split()[-1])
     screen.keys("Enter")
 
