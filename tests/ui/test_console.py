@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from hitl_tui.ui.commands import BY_ID, COMMANDS, DECIDES, MOVES, read_keymap
 from hitl_tui.ui.dialogs.help import help_lines
 from hitl_tui.ui.dialogs.text_areas import JsonArea
 from hitl_tui.ui.queue.list import QueueList
+from hitl_tui.ui.review.render import why_lines
 from hitl_tui.ui.runtime.worker_pool import NoWorkers
 from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole, opens
@@ -349,3 +351,26 @@ async def test_run_shows_its_launch_options(start_console: StartConsole) -> None
         assert "stops " not in console.screen_text()
         await console.press("j")
         assert "stops before tools, publish and after every node · time limit 90 s" in console.screen_text()
+
+
+async def test_another_review_shows_its_arguments_and_the_end_of_its_conversation(start_console: StartConsole) -> None:
+    async with start_console(size=(100, 30)) as console:
+        await console.press("g", "o", "right_square_bracket")
+        assert "no such attachment" in console.screen_text() and "subject" not in console.screen_text()
+        await console.press("j", "k")
+        screen = await console.until_shown("subject", "Re: invoice 4711", "Ann asked twice for the receipt")
+        assert "no such attachment" not in screen
+        conversation = console.app.screen.query_one("#surroundings", TextView)
+        assert conversation.max_scroll_y > 0 and conversation.scroll_offset.y == conversation.max_scroll_y
+        await console.press("o")
+        assert "Answer everything from Ann today." in console.screen_text()
+
+
+def test_reasons_of_one_of_several_calls_start_with_its_own() -> None:
+    call = replace(seed.mail(slot=2), description="The third call: Eve asked for it.")
+    context = Context(reasoning="I answer all three.\nThe third call: Eve asked for it.")
+    assert [line.text for line in why_lines(call, Context(reasoning="I answer all three."), shared=True)] == [
+        "The third call: Eve asked for it.",
+        "I answer all three.",
+    ]
+    assert [line.text for line in why_lines(call, context, shared=True)] == context.reasoning.split("\n")

@@ -117,6 +117,8 @@ class ReviewPane(DetailPane):
         if another:
             self._viewed_s.clear()
             self._shown_at = time.monotonic()
+            self._set_zoomed(False)
+            self.query_one("#tabs", TabBar).choose("Conversation")
         if self._row is None or review.row.id != self._row.id:
             self.review_context = None
         self.review, self.surroundings, self._activity = review, loaded.context, loaded.activity
@@ -198,9 +200,12 @@ class ReviewPane(DetailPane):
 
     def zoom(self) -> None:
         """Give the whole pane to the surroundings, or take it back."""
-        self.zoomed = not self.zoomed
-        self.set_class(self.zoomed, "-zoomed")
+        self._set_zoomed(not self.zoomed)
         self._fit()
+
+    def _set_zoomed(self, zoomed: bool) -> None:
+        self.zoomed = zoomed
+        self.set_class(zoomed, "-zoomed")
 
     def on_call_chosen(self, message: CallChosen) -> None:
         message.stop()
@@ -252,7 +257,8 @@ class ReviewPane(DetailPane):
         self._fit()
 
     def _why(self, action: Action) -> Iterator[Line]:
-        return render.why_lines(action, self.surroundings, self.viewer, self._activity)
+        shared = self.review is not None and len(self.review.actions) > 1
+        return render.why_lines(action, self.surroundings, self.viewer, self._activity, shared)
 
     def _titles(self) -> dict[str, str]:
         return {**drafts.titles(self.versions), **render.tab_titles(self.surroundings, self._row, self.review_context, self.viewer)}
@@ -266,7 +272,9 @@ class ReviewPane(DetailPane):
         lines = iter(told)
         first = next(lines, None)
         self._bare = first is None
-        self.query_one("#surroundings", TextView).show(chain([first or line("nothing", "muted")], lines))
+        self.query_one("#surroundings", TextView).show(
+            chain([first or line("nothing", "muted")], lines), at_end=tabs.chosen == "Conversation"
+        )
         self._fit()
 
     def _fit(self) -> None:

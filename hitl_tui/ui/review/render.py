@@ -172,18 +172,26 @@ def _routed(action: Action) -> Iterator[Line]:
         yield from paragraph(action.confidence.origin(), "muted", "", 2)
 
 
-def why_lines(action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY) -> Iterator[Line]:
-    """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote."""
+def why_lines(
+    action: Action, context: Context, viewer: Viewer | None = None, activity: ReviewActivity = NO_ACTIVITY, shared: bool = False
+) -> Iterator[Line]:
+    """Why it asks: what went wrong, who escalated it, what policy says of it, what the agent said, what the graph's author wrote.
+
+    Args:
+        shared: what the agent said is of several calls; then what is of this call alone comes first.
+    """
     if context.error:
         yield from paragraph(context.error, "error", "✗", 2, "error")
     if activity.escalations and viewer:
         yield from _escalated(activity.escalations[-1], context, viewer)
     yield from _routed(action)
-    if context.reasoning.strip():
-        yield from paragraph(context.reasoning.strip())
-    description = action.description.strip()
-    if description and not _repeats(description, action):
+    reasoning, description = context.reasoning.strip(), action.description.strip()
+    if not shared and reasoning:
+        yield from paragraph(reasoning)
+    if description and not _repeats(description, action) and description not in reasoning:
         yield from paragraph(description, "muted")
+    if shared and reasoning:
+        yield from paragraph(reasoning)
 
 
 def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:

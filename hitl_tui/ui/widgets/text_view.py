@@ -38,15 +38,21 @@ class TextView(ScrollSurface):
         self._whole = True
         self._width = 0
         self._slicing = False
+        self._follows_end = False
+        self._is_at_end = True
         self.painted = False
         """Whether what is shown now has been on the screen."""
 
-    def show(self, lines: Iterable[Line]) -> None:
-        """Show another text from its top."""
+    def show(self, lines: Iterable[Line], at_end: bool = False) -> None:
+        """Show another text from its top, or at its end until the person scrolls up."""
         self._source, self._lines = iter(lines), []
         self.painted = False
+        self._follows_end, self._is_at_end = at_end, True
         self._restart()
-        self.scroll_to(y=0, animate=False)
+        if at_end:
+            self._grow(0, time.monotonic() + SLICE_S)
+        else:
+            self.scroll_to(y=0, animate=False)
 
     def splice(self, keep: int, lines: Iterable[Line]) -> None:
         """Keep the first lines and replace the rest; a view at the end stays at the end."""
@@ -79,6 +85,7 @@ class TextView(ScrollSurface):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
+        self._is_at_end = new_value >= self.max_scroll_y
         self._grow(int(new_value) + 2 * self.size.height, 0)
 
     def render_line(self, y: int) -> Strip:
@@ -160,6 +167,8 @@ class TextView(ScrollSurface):
 
     def _measure(self) -> None:
         self.measure(len(self._row_line) + self.goes_on)
+        if self._follows_end and self._is_at_end:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
     def _slice(self) -> None:
         self._slicing = False
