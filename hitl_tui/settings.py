@@ -48,7 +48,7 @@ class Settings:
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     """`arrival` or `failure` → what the terminal does when a review arrives or a run fails while the console runs."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Command id → key or keys, e.g. `approve = "y"`; `?` in the console lists the ids."""
+    """Command id → key or keys, e.g. `approve = "i"`; `?` in the console lists the ids."""
 
 
 def read_settings(home: Home) -> Settings:

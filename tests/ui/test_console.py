@@ -214,11 +214,11 @@ async def test_filter_limits_the_queue_until_cleared(start_console: StartConsole
 
 
 async def test_rebound_key_replaces_the_default(start_console: StartConsole) -> None:
-    async with start_console(settings=Settings(keys={"approve": "y"})) as console:
-        assert "y approve" in console.screen_text()
+    async with start_console(settings=Settings(keys={"approve": "i"})) as console:
+        assert "i approve" in console.screen_text()
         await console.press("a")
         assert await console.decisions_of(console.review_ids[0]) == []
-        await console.press("y")
+        await console.press("i")
         assert await console.decisions_of(console.review_ids[0]) == [(0, "approve", None, None)]
 
 
