@@ -16,7 +16,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
     "resume": lambda: [asyncio.run(resume.measure())],
     "replay": lambda: [asyncio.run(replay.measure())],
     "past": past.measure,
-    "decision": lambda: [asyncio.run(decision.measure())],
+    "decision": lambda: [asyncio.run(decision.measure()), asyncio.run(decision.measure_many())],
     "export": export.measure,
 }
 

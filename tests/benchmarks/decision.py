@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Review, Viewing
+from hitl_tui.model import Action, Answer, DecisionKind, PauseKind, Review, Viewing
 from hitl_tui.store import Store, decisions
 from hitl_tui.store.audit import chained
 from tests.benchmarks.ratio import Ratio, median_ratio_async
 from tests.ui.homes import seed
 
 PAIRS = 1500
+TOGETHER, CALLS, SETS = 40, 5, 12
+"""Reviews that are decided together, calls of each, and how often; the first two sets do not count."""
 WARM = 100
 """Decisions before it counts: statements are compiled, and the files have grown."""
 LOOKED_MS = 9000
@@ -30,25 +32,38 @@ class Bare:
         self._db = db
         self._seq, self._hash = 0, ""
 
-    def decide(self, review: Review) -> float:
-        """Seconds to write both rows for good."""
+    def decide(self, *reviews: Review) -> float:
+        """Seconds to write both rows of every call for good, in one transaction."""
         began = time.perf_counter()
+        self._db.execute("BEGIN IMMEDIATE")
+        for review in reviews:
+            for action in review.actions:
+                self._write(review, action)
+        self._db.execute("COMMIT")
+        return time.perf_counter() - began
+
+    def _write(self, review: Review, action: Action) -> None:
         self._seq += 1
-        now, digest = time.time(), review.actions[0].digest
+        now, digest, slot = time.time(), action.digest, action.slot
         body = json.dumps(
-            {"decision": self._seq, "slot": 0, "kind": "approve", "digest": digest, "args": None, "message": None, "viewed_ms": LOOKED_MS}
+            {
+                "decision": self._seq,
+                "slot": slot,
+                "kind": "approve",
+                "digest": digest,
+                "args": None,
+                "message": None,
+                "viewed_ms": LOOKED_MS,
+            }
         )
         entry = (self._seq, now, "decided", "bench", "person", review.row.run, review.row.id, body)
         self._hash = chained(self._hash, *entry)
-        self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(
             "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, viewed_ms, effect, "
-            "agent, tool) VALUES (?, 0, 'approve', 'bench', 'person', 'bench', ?, ?, ?, ?, ?, ?, ?)",
-            (review.row.id, digest, now, now, LOOKED_MS, digest, review.row.agent, review.actions[0].name),
+            "agent, tool) VALUES (?, ?, 'approve', 'bench', 'person', 'bench', ?, ?, ?, ?, ?, ?, ?)",
+            (review.row.id, slot, digest, now, now, LOOKED_MS, digest, review.row.agent, action.name),
         )
         self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, self._hash))
-        self._db.execute("COMMIT")
-        return time.perf_counter() - began
 
 
 @contextlib.contextmanager
@@ -94,3 +109,34 @@ async def measure() -> Ratio:
                     await decide()
                     await write()
                 return await median_ratio_async("a durable decision with its audit ÷ its two rows alone", 2.5, PAIRS, decide, write)
+
+
+async def measure_many() -> Ratio:
+    """The same for 200 calls in 40 reviews that are decided together."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Path(folder) / "hitl.db"
+        async with Store.open(ours) as store:
+            project = await seed.add_project(store)
+            pause = seed.pause(PauseKind.TOOL_CALLS, *(seed.mail(f"p{slot}@example.com", slot) for slot in range(CALLS)))
+            ids = [await seed.add_waiting_run(store, project, "mail_assistant", pause) for _ in range(TOGETHER * SETS)]
+            inbox = Inbox(store, "bench")
+            waiting = [await inbox.reviews.get(id_) for id_ in ids]
+            sets = [waiting[at : at + TOGETHER] for at in range(0, len(waiting), TOGETHER)]
+            one, other = iter(sets), iter(sets)
+
+            async def decide() -> float:
+                answers = dict.fromkeys(range(CALLS), Answer(DecisionKind.APPROVE))
+                chosen = [(review, answers) for review in next(one)]
+                began = time.perf_counter()
+                assert await inbox.reviews.decide_many(chosen, LOOKED_MS, reading_ms=1000) == {}
+                return time.perf_counter() - began
+
+            with _bare(ours, Path(folder) / "bare.db") as bare:
+
+                async def write() -> float:
+                    return bare.decide(*next(other))
+
+                for _ in range(2):
+                    await decide()
+                    await write()
+                return await median_ratio_async("200 calls decided together ÷ their rows alone", 3.0, SETS - 2, decide, write)
