@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.widgets import Static
 
 from hitl_tui.formatting import age
-from hitl_tui.model import AgentPause
 from hitl_tui.sanitize import one_line, visible
+
+if TYPE_CHECKING:
+    from hitl_tui.model import AgentPause  # the first frame needs no model
 
 
 class PauseBanner(Static):
