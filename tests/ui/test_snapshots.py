@@ -88,7 +88,7 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("escalate", "routed", (120, 36), "", ["wait:500", "j", "exclamation_mark", "wait:300", "down"]),
     ("runs", "variety", (120, 36), "", ["f2", "j"]),
     ("choices", "variety", (120, 36), "", [*["j"] * 6, "wait:500", "m", "2"]),
-    ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:500", "m"]),
+    ("form", "variety", (120, 36), "", [*["j"] * 7, "wait:2000", "m", "wait:500"]),
     ("edit_80x24", "variety", (80, 24), "", ["enter", "wait:500", "e", "tab", "tab", *"Hi", "wait:300"]),
     ("edit_200x50_light", "variety", (200, 50), "hitl-light", ["wait:500", "j", "j", "wait:500", "e", "tab", *"5", "wait:300"]),
     ("revise", "variety", (120, 36), "", ["wait:500", "w", *"shorter", "wait:300"]),
