@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 
-class SendArea(TextArea):
+class RemovableArea(TextArea):
+    """A text area that may be painted once more after it was removed; Textual's own raises KeyError then, as its styles are gone."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return super().render_lines(crop) if self.is_attached else [Strip.blank(crop.width)] * crop.height
+
+
+class SendArea(RemovableArea):
     """Plain text: enter submits, ctrl+j breaks the line, and pasted lines stay lines."""
 
     @dataclass
@@ -33,14 +42,14 @@ class SendArea(TextArea):
             self.insert("\n")
 
 
-class TextBox(TextArea):
+class TextBox(RemovableArea):
     """Plain text of any length: enter breaks the line, tab moves the focus on."""
 
     def __init__(self, text: str, id: str, placeholder: str = "") -> None:
         super().__init__(text, id=id, tab_behavior="focus", highlight_cursor_line=False, placeholder=placeholder)
 
 
-class JsonArea(TextArea):
+class JsonArea(RemovableArea):
     """JSON: enter breaks the line, tab moves the focus on."""
 
     def __init__(self, text: str = "", id: str | None = None, line_numbers: bool = True, placeholder: str = "") -> None:

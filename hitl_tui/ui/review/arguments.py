@@ -181,8 +181,9 @@ class ArgumentsView(TextView):
         self.refresh()  # rows on the screen again are painted again, and their time begins
 
     def _look(self) -> None:
-        """The rows that were painted last have been on the screen for long enough."""
-        self._due = None
+        """The rows that were painted first have been on the screen for long enough; wait for those painted since."""
+        waiting = [left for at in self._painted_at.values() if (left := at + SEEN_S - time.monotonic()) > 0]
+        self._due = self.set_timer(max(waiting) + 0.01, self._look) if waiting else None
         self._record()
         if self.goes_on:
             self.refresh(Region(0, self.size.height - 1, self.size.width, 1))

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.geometry import Region
+from textual.widgets import TextArea
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json, PauseKind
 from hitl_tui.ui.dialogs.fields import ABSENT, FieldKind, at, fields_of, filled_in, texts_for
 from hitl_tui.ui.dialogs.form import Form
+from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea, TextBox
 from hitl_tui.ui.runtime.external_editor import file_name
 from hitl_tui.ui.text.diff import difference_lines
 from tests.ui.conftest import StartConsole
@@ -143,3 +146,13 @@ def test_difference_when_a_word_changes_marks_that_word() -> None:
     after = {"body": "Dear Ann,\nthe invoice was sent\u200b on 3 March.\nBye"}
     marked = [(one.lead, one.text[a:b]) for one in difference_lines(before, after) for a, b, style in one.spans if style.endswith("-word")]
     assert marked == [("-", "paid"), ("+", "sent")]
+
+
+@pytest.mark.parametrize("kind", [JsonArea, TextBox, SendArea])
+async def test_text_area_when_painted_after_its_removal_is_blank(kind: type[TextArea], start_console: StartConsole) -> None:
+    async with start_console() as console:
+        area = kind("some text", id="removed")
+        await console.app.screen.mount(area)
+        await console.pilot.pause()
+        await area.remove()
+        assert [strip.text for strip in area.render_lines(Region(0, 0, 4, 2))] == ["    ", "    "]

@@ -9,6 +9,7 @@ from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.queue import decision_controller
 from hitl_tui.ui.queue.view import QueueView
 from hitl_tui.ui.review.arguments import ArgumentsView, Coverage
+from hitl_tui.ui.text.lines import line
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import policy, seed
 
@@ -63,6 +64,16 @@ async def test_approve_with_unseen_lines_shows_the_next_page(start_console: Star
         await console.press("a")
         assert [row[1] for row in await console.decisions_of(review)] == ["approve"]
         assert await seen_of(console, review) == 1.0
+
+
+async def test_status_when_another_call_was_shown_a_moment_before_says_the_page_is_seen(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(120, 30)) as console:
+        arguments = console.app.query_one(ArgumentsView)
+        other = await add(console, {"script": SCRIPT})
+        for digest, script in ((other, SCRIPT), (0, f"{SCRIPT} --force")):
+            arguments.show_call(str(digest), [], [line(row) for row in script.splitlines()])
+            await console.pilot.pause(0.15)
+        await console.until_shown(f"page 1 of {pages(console)[1]} seen")
 
 
 async def test_approve_before_the_page_counts_as_seen_is_ignored(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
