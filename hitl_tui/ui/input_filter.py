@@ -341,9 +341,24 @@ class FilteredLinuxDriver(LinuxDriver):
                 for message in found:
                     self.process_message(message)
 
+    def _sigtstp_application(self, *_: object) -> None:
+        """Stop the process, after the loop has given the terminal back.
+
+        Textual writes to the terminal in the signal's handler. Where that interrupts another write, it waits for the writer's lock forever.
+        """
+        if self._auto_restart:
+            self._loop.call_soon_threadsafe(super()._sigtstp_application)
+        else:
+            super()._sigtstp_application()  # type: ignore[no-untyped-call]
+
     def _sigcont_application(self, *_: object) -> None:
-        """Draw everything again, also after a stop that could not be announced."""
-        if self._auto_restart and self._writer_thread is not None:
+        """Draw everything again, as soon as the loop goes on."""
+        if self._auto_restart:
+            self._loop.call_soon_threadsafe(self._draw_again)
+
+    def _draw_again(self) -> None:
+        """Start anew, also after a stop that could not be announced."""
+        if self._auto_restart and self._writer_thread is not None and self._app.is_running:
             if not self._must_signal_resume:
                 self.suspend_application_mode()
             self.resume_application_mode()

@@ -85,7 +85,7 @@ def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size:
         if screen.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            _reap(pid, fd)
+            _reap(pid, screen._fd)
         elif screen._fd >= 0:
             os.close(fd)
 
@@ -97,9 +97,10 @@ def _reap(pid: int, fd: int) -> None:
         if os.waitpid(pid, os.WNOHANG)[0]:
             break
         with contextlib.suppress(OSError):
-            if select.select([fd], [], [], 0.05)[0]:
+            if select.select([fd] if fd >= 0 else [], [], [], 0.05)[0]:
                 os.read(fd, 1 << 16)
     else:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    os.close(fd)
+    if fd >= 0:
+        os.close(fd)

@@ -161,6 +161,16 @@ def test_the_console_ends_with_its_terminal(tmp_path: Path) -> None:
         assert screen.exit_code == 128 + signal.SIGHUP
 
 
+def test_the_console_when_continued_while_it_paints_goes_on(tmp_path: Path) -> None:
+    with terminal(console_command(tmp_path, AGENT)) as screen:
+        screen.until(b"Nothing waits")
+        for count in range(60):
+            os.kill(screen.pid, signal.SIGCONT)
+            screen.drain(0.004 * (count % 5))
+        screen.send(b"?")
+        screen.until(b"ctrl", timeout=20.0)
+
+
 def test_a_crash_of_the_input_thread_is_no_success(tmp_path: Path) -> None:
     broken = f"""
 import sys

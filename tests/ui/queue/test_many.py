@@ -168,7 +168,7 @@ async def test_the_fatigue_guard_when_many_are_approved_too_fast_asks_to_read_th
 ) -> None:
     async with start_console("", grace_s=60, size=(160, 50)) as console:
         ids = await add(console.store, *([restart(f"web-{n}", args={"note": f"{n} " + "word " * 20})] for n in range(LONG_STREAK)))
-        wire = seed.action("wire", {"to": "x"}, risk="irreversible")
+        wire = seed.action("wire", {"to": "x", "why": "word " * 300}, risk="irreversible")  # takes a minute to read
         ids += await add(console.store, [wire], risk="irreversible")
         await shown(console, ids)
         await console.press("s", "5", "enter", "G")
