@@ -349,7 +349,7 @@ class FilteredLinuxDriver(LinuxDriver):
         if self._auto_restart:
             self._loop.call_soon_threadsafe(super()._sigtstp_application)
         else:
-            super()._sigtstp_application()  # type: ignore[no-untyped-call]
+            super()._sigtstp_application()
 
     def _sigcont_application(self, *_: object) -> None:
         """Draw everything again, as soon as the loop goes on."""
