@@ -122,6 +122,7 @@ async def test_targets_of_other_kinds_are_loaded(new_sandbox: SandboxFactory, ta
         assert (await reviewer.result_of(run))["by"] == by
 
 
+@pytest.mark.slow
 def test_module_target_is_found_from_the_working_directory(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("two.one:graph")
     shutil.copytree(PROJECTS / "singles", sandbox.folder, dirs_exist_ok=True)

@@ -74,6 +74,7 @@ def test_commands_cover_a_run_from_launch_to_result(new_sandbox: SandboxFactory)
     assert [(d["did"], d.get("to"), d.get("copies")) for d in did] == [("send", "zoë", 9007199254740993)]
 
 
+@pytest.mark.slow
 def test_commands_cancel_and_retry_several_runs(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     runs = sandbox.cli_json("launch", "gate_before", "--input", '{"text": "x"}', "--count", "3")
@@ -112,6 +113,7 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
     assert done.stderr == "hitl-tui: gone.py:graph cannot be loaded: loading ended with exit code 3\n"
 
 
+@pytest.mark.slow
 def test_decide_command_with_a_wrong_decision_explains_it(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
@@ -175,6 +177,7 @@ def test_usage_errors_exit_with_2(new_sandbox: SandboxFactory) -> None:
         sandbox.cli(*args, code=2)
 
 
+@pytest.mark.slow
 def test_launch_command_mistakes_are_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     assert sandbox.cli("agents", sandbox.target)
@@ -246,6 +249,7 @@ def test_home_that_is_a_file_is_explained(new_sandbox: SandboxFactory) -> None:
         assert done.stderr.startswith(f"hitl-tui: the home {sandbox.folder / home} cannot be created: "), done.stderr
 
 
+@pytest.mark.slow
 def test_database_damage_found_later_is_explained(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     (sandbox.folder / "input").write_text(json.dumps({"text": "x" * 200_000}))
@@ -310,6 +314,7 @@ def test_worker_command_serves_several_targets_until_signalled(new_sandbox: Sand
         assert worker.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_undo_command_reopens_a_decision_in_its_grace_time(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", rounds([("send", {"to": "ann", "body": "hi"})]))

@@ -80,8 +80,8 @@ async def launched(reviewer: Reviewer, agent: str, *calls: tuple[str, dict[str, 
 
 
 BEFORE_AND_AFTER = (Failpoint.LEASED, Failpoint.RUNNING, Failpoint.INTERRUPTED, Failpoint.OPENED, Failpoint.APPLIED)
-IN_THE_GATE = [("batched", Failpoint.RESUMED), ("react", Failpoint.RESUMED), ("gate_inside", Failpoint.SUBMITTED)]
-"""One agent for each way to resume: by id, past a gate in front of tools, past a gate."""
+IN_THE_GATE = [("batched", Failpoint.RESUMED), ("gate_inside", Failpoint.SUBMITTED)]
+"""One agent for each step at which it dies, and for two ways to resume: by id, and past a gate."""
 DEATHS = [
     *((agent, Failpoint.SUBMITTED) for agent in (*CALLS, "anything", "gate_inside", "function")),
     *((agent, Failpoint.RESUMED) for agent in (*CALLS, *INPUTS)),
@@ -113,6 +113,7 @@ async def test_kill_at_each_failpoint_loses_nothing_and_repeats_nothing(fresh_re
 SLOW = ("slow", {"seconds": 0.6})
 
 
+@pytest.mark.slow
 async def test_kill_while_a_single_call_runs_asks_again(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("per_call", [SLOW, ("send", {"to": "a"})])
     worker = fresh_reviewer.sandbox.start()
@@ -162,6 +163,7 @@ async def test_kill_while_a_batch_runs_asks_before_it_runs_again(fresh_reviewer:
     assert await fresh_reviewer.review_states(run) == ["applied", "applied"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", sampled(["batched", "react", "gated_agent"]))
 async def test_respond_when_the_call_may_have_run_replaces_its_result(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [SLOW])
@@ -185,6 +187,7 @@ async def test_reject_and_edit_when_calls_may_have_run_are_applied(fresh_reviewe
     assert last not in fresh_reviewer.decision_keys(run, "slow begins")[:-1], "other arguments are another act"
 
 
+@pytest.mark.slow
 async def test_mixed_decision_when_the_worker_is_killed_keeps_its_rejections(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("react", [SLOW, ("send", {"to": "a"})])
     again = await killed_in_slow(fresh_reviewer, run, approve(), reject("not to a"))
@@ -250,6 +253,7 @@ def test_launch_command_when_killed_after_its_commit_leaves_a_queued_run(new_san
     assert run["state"] == "queued"
 
 
+@pytest.mark.slow
 def test_decide_command_when_killed_after_its_commit_is_applied(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", rounds([("send", TO)]))
@@ -293,6 +297,7 @@ async def test_calls_that_ended_do_not_run_again_after_two_kills(fresh_reviewer:
     assert [d["did"] for d in fresh_reviewer.effects(run)].count("send") == 1 or not ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", sampled(["batched", "per_call", "gated_agent"]))
 async def test_kill_while_the_event_loop_is_blocked_asks_a_person(fresh_reviewer: Reviewer, agent: str) -> None:
     run = await fresh_reviewer.launch(agent, [("block", {"seconds": 20})])
@@ -313,6 +318,7 @@ async def test_repeated_review_after_a_kill_shows_the_earlier_decision(fresh_rev
     assert 'slow edited to {"seconds": 0.5}' in again.row.note and "send rejected (not to a)" in again.row.note
 
 
+@pytest.mark.slow
 async def test_rejections_alone_are_resent_after_a_kill_without_asking(fresh_reviewer: Reviewer) -> None:
     run = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])
     worker = fresh_reviewer.sandbox.start(kill_at="submitted")

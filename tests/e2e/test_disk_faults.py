@@ -168,6 +168,7 @@ async def test_truncated_database_is_reported_and_its_threads_come_back_after_re
         await reviewer.wait(row.run, RunState.DONE)
 
 
+@pytest.mark.slow
 async def test_repair_when_the_database_is_in_use_is_refused(new_sandbox: SandboxFactory) -> None:
     sandbox, _ = await waiting_place(new_sandbox, decided=0)
     sandbox.start()
@@ -295,6 +296,7 @@ async def test_repair_fixes_stuck_rows_and_reports_them(new_sandbox: SandboxFact
             await reviewer.wait(run, RunState.DONE)
 
 
+@pytest.mark.slow
 def test_write_ahead_log_left_by_a_kill_is_checkpointed(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("dotenv")
     code = "import os,sqlite3,sys; db = sqlite3.connect(sys.argv[1]); db.execute('CREATE TABLE kept (x)'); db.commit(); os._exit(9)"
@@ -316,6 +318,7 @@ def open_ones(home: Path) -> dict[str, int]:
     return {name: mode for name, mode in modes(home).items() if mode & 0o077}
 
 
+@pytest.mark.slow
 def test_home_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     env = {**os.environ, "HITL_TEST_JOURNAL": str(tmp_path / "journal")}
@@ -333,6 +336,7 @@ def test_home_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     assert home.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_home_permissions_are_restored_and_other_folders_left_alone(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     sandbox = new_sandbox("dotenv")
     sandbox.cli("runs")
@@ -372,6 +376,7 @@ def checkpoints_of(home: Home) -> set[str]:
         return {row[0] for table in ("checkpoints", "writes") for row in db.execute(f"SELECT DISTINCT thread_id FROM {table}")}
 
 
+@pytest.mark.slow
 async def test_prune_removes_whole_old_threads_and_keeps_decisions(fresh_reviewer: Reviewer) -> None:
     sandbox = fresh_reviewer.sandbox
     reviewed = await fresh_reviewer.launch("batched", [("send", {"to": "a"})])

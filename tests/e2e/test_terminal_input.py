@@ -20,6 +20,7 @@ from tests.benchmarks.resume import GRAPHS
 from tests.benchmarks.rows import seed_home
 from tests.benchmarks.startup import console_command
 from tests.benchmarks.terminal import Terminal, terminal
+from tests.support.tiers import sampled
 from tests.support.tmux import needs_tmux, tmux
 
 AGENT = f"{GRAPHS}:asking"
@@ -78,12 +79,14 @@ def keyboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyboard]:
     "reads",
     [
         pytest.param([b"banana"], id="several keys"),
-        pytest.param([b"a plan for the day\r"], id="several keys and enter"),
-        pytest.param([b"\x1b[200~log: \x1b a\x1b[201~"], id="escape in a paste"),
+        pytest.param([b"a plan for the day\r"], id="several keys and enter", marks=pytest.mark.slow),
+        pytest.param([b"\x1b[200~log: \x1b a\x1b[201~"], id="escape in a paste", marks=pytest.mark.slow),
         pytest.param([b"\x1b[200~log: \x1b[31", b"m a \r a", b"\x1b", b"[20", b"1~"], id="paste in pieces"),
-        pytest.param([b"\xe4", b"\xff\xfe", b"\xc3"], id="not UTF-8"),
-        pytest.param([b"\x1b[97;99999999999u", b"\x1b[<9;9", b"\x1b]52;c;a\x07", b"\x1b[1;1:9u"], id="broken sequences"),
-        pytest.param([b"\x1ba", b"\x1b!"], id="alt"),
+        pytest.param([b"\xe4", b"\xff\xfe", b"\xc3"], id="not UTF-8", marks=pytest.mark.slow),
+        pytest.param(
+            [b"\x1b[97;99999999999u", b"\x1b[<9;9", b"\x1b]52;c;a\x07", b"\x1b[1;1:9u"], id="broken sequences", marks=pytest.mark.slow
+        ),
+        pytest.param([b"\x1ba", b"\x1b!"], id="alt", marks=pytest.mark.slow),
     ],
 )
 def test_what_nobody_pressed_decides_nothing(keyboard: Keyboard, reads: list[bytes]) -> None:
@@ -144,7 +147,7 @@ def test_a_paste_in_a_dialog_submits_nothing(keyboard: Keyboard) -> None:
     assert keyboard.count("decisions") == decisions
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+@pytest.mark.parametrize("number", sampled([signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT]))
 def test_a_signal_ends_the_console_and_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     with terminal(console_command(tmp_path, AGENT)) as screen:
         screen.until(b"Nothing waits")
@@ -161,6 +164,7 @@ def test_the_console_ends_with_its_terminal(tmp_path: Path) -> None:
         assert screen.exit_code == 128 + signal.SIGHUP
 
 
+@pytest.mark.slow
 def test_the_console_when_continued_while_it_paints_goes_on(tmp_path: Path) -> None:
     with terminal(console_command(tmp_path, AGENT)) as screen:
         screen.until(b"Nothing waits")
@@ -171,6 +175,7 @@ def test_the_console_when_continued_while_it_paints_goes_on(tmp_path: Path) -> N
         screen.until(b"ctrl", timeout=20.0)
 
 
+@pytest.mark.slow
 def test_a_crash_of_the_input_thread_is_no_success(tmp_path: Path) -> None:
     broken = f"""
 import sys

@@ -63,6 +63,7 @@ def names(who: Reviewer, run: Run) -> list[str]:
 # Threads, and async code that does not listen
 
 
+@pytest.mark.slow
 async def test_cancel_of_code_that_does_not_stop_replaces_the_worker_only(fresh_reviewer: Reviewer) -> None:
     stuck = {agent: await fresh_reviewer.launch(agent, given={}) for agent in STOPS_NOT}
     worker = fresh_reviewer.sandbox.start()
@@ -284,6 +285,7 @@ async def test_cancel_of_a_queued_or_waiting_run_is_immediate(fresh_reviewer: Re
     assert fresh_reviewer.effects(queued) == fresh_reviewer.effects(waiting) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", sampled(["while it runs", "after its worker was killed", "while its worker is dead"]))
 async def test_cancel_while_an_answer_runs_says_it_may_have_run(fresh_reviewer: Reviewer, when: str) -> None:
     run = await fresh_reviewer.launch("per_call", [("slow", {"seconds": 60.0})])

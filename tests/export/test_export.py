@@ -45,6 +45,7 @@ from hitl_tui.model import (
 )
 from hitl_tui.store import Store, audit, reconcile
 from tests.benchmarks import large_home
+from tests.support.tiers import sampled
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = {"type": "object", "description": "Send a mail.", "properties": {"to": {"type": "string"}, "body": {"type": "string"}}}
@@ -523,6 +524,7 @@ HUGE, AS_TEXT = {"a": 2**70, "b": {"c": [10**300, -(2**63) - 1]}}, {"a": str(2**
 """Whole numbers that JSON has and `datasets` stops at."""
 
 
+@pytest.mark.slow
 def test_exported_calls_load_unchanged_in_trainers(home: Path, tmp_path: Path) -> None:
     asyncio.run(one_more(home, ("plan", ODD), answer=Answer(DecisionKind.EDIT, {"when": "2026-03-02T10:00:00Z"})))
     asyncio.run(one_more(home, ("plan", {}), ("send_mail", {"to": 7}), ("plan", HUGE)))
@@ -602,7 +604,7 @@ def _half_written(path: Path) -> bool:
     return any(one.stat().st_size for one in path.parent.glob(f".{path.name}.*.part"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", sampled([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
 def test_interrupted_export_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
     process, path = _caught_while_writing(tmp_path)
     out = path.parent

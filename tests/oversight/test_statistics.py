@@ -106,6 +106,7 @@ def test_brier_score_does_not_depend_on_the_bins(pairs: list[tuple[float, bool]]
     assert statistics.brier(believed(pairs)) == pytest.approx(exact, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_calibration_matches_scikit_learn() -> None:
     import numpy as np
     from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]

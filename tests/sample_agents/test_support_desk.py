@@ -28,6 +28,7 @@ def test_confident_answers_are_sent_automatically(desk: Callable[[str], SampleRu
     assert job.sandbox.cli_json("queue") == []
 
 
+@pytest.mark.slow
 def test_less_confident_answers_are_approved_or_edited(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-103")
     (action,) = job.open_review()["actions"]
@@ -40,6 +41,7 @@ def test_less_confident_answers_are_approved_or_edited(desk: Callable[[str], Sam
     assert "We paid 60.00 EUR back" in job.files()["replies/T-103.txt"]
 
 
+@pytest.mark.slow
 def test_rejected_refund_is_not_made_or_announced(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-102")
     job.decide("reject", "--message", "wait for the photos")
@@ -47,6 +49,7 @@ def test_rejected_refund_is_not_made_or_announced(desk: Callable[[str], SampleRu
     assert not job.files()
 
 
+@pytest.mark.slow
 def test_stuck_agent_escalates_and_uses_the_answer(desk: Callable[[str], SampleRun]) -> None:
     job = desk("answer T-104")
     review = job.open_review()
@@ -72,6 +75,7 @@ def test_rejected_escalation_leads_to_an_approved_apology(desk: Callable[[str], 
     assert "will call you as soon as we have one" in job.files()["replies/T-105.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", ["results", "guidance"])
 def test_takeover_works_with_three_tool_nodes(desk: Callable[[str], SampleRun], plan: str) -> None:
     job = desk("answer T-105")

@@ -212,6 +212,7 @@ async def test_similar_decisions_are_found_by_an_index(people: TwoReviewers) -> 
     assert not any(step.startswith("SCAN") for step in plan), plan
 
 
+@pytest.mark.slow
 def test_claim_commands_claim_take_over_and_release(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", json.dumps([[["send", {"to": "a"}]]]))

@@ -205,6 +205,7 @@ async def test_enter_on_a_waiting_run_opens_its_review(start_console: StartConso
         assert cursor(console) == console.review_ids[0] and "Dear Ann" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_filter_limits_the_queue_until_cleared(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"planner", "enter")
@@ -314,6 +315,7 @@ async def test_scroll_position_is_kept_when_the_terminal_is_resized(start_consol
         assert abs(int(first) - int(again)) <= 1
 
 
+@pytest.mark.slow
 async def test_lines_wrap_before_the_scrollbar(start_console: StartConsole) -> None:
     async with start_console("empty", size=(80, 24)) as console:
         text = "I am sorry that you had to ask twice. We received your payment of 248.00 EUR on 28 October.\n" * 30

@@ -41,6 +41,7 @@ def escalate(home: Home, review: int, to: str) -> None:
     on(home, lambda store: Inbox(store, "bob").reviews.escalate(review, to, "look\x1b]9;evil\x07 at it"))
 
 
+@pytest.mark.slow
 def test_escalation_rings_the_bell_and_sends_a_terminal_notification(tmp_path: Path) -> None:
     home = Home(tmp_path).prepare()
     policy = home.path / "policy.toml"
@@ -97,6 +98,7 @@ async def test_escalation_to_a_group_uses_the_policy_of_the_reviews_project(star
         assert "to others" not in ann.notifications()
 
 
+@pytest.mark.slow
 def test_arrival_and_failure_alert_as_config_says_and_the_title_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path).prepare()
     home.config.write_text('[alerts]\narrival = "bell"\nfailure = "notice"\n')

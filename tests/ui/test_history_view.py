@@ -59,6 +59,7 @@ async def test_history_lists_decisions_newest_first_and_opens_them(start_console
         assert "undone at" in text(console, "#history-text")
 
 
+@pytest.mark.slow
 async def test_history_is_filtered_while_typing_and_escape_restores_it(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -76,6 +77,7 @@ async def test_history_is_filtered_while_typing_and_escape_restores_it(start_con
         await console.until_shown("no decision matches")
 
 
+@pytest.mark.slow
 async def test_history_follows_new_and_undone_decisions(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("f3")

@@ -96,6 +96,7 @@ async def test_insights_count_decisions_overall_and_per_group(start_console: Sta
         assert by_name["tool", "issue_refund"].detail == "support_desk" and ("rule", "large refunds") in by_name
 
 
+@pytest.mark.slow
 async def test_insights_cursor_skips_headings_and_keys_switch_figures_and_period(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)

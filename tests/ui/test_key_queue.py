@@ -121,6 +121,7 @@ async def test_two_enters_in_one_read_start_one_run(start_console: StartConsole)
         assert await console.store.one("SELECT count(*), max(id) FROM runs") == (2, 2)
 
 
+@pytest.mark.slow
 async def test_lines_in_one_read_are_text(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await read(console, b"n", b"answer Ann\rthen Bob\r")

@@ -62,6 +62,7 @@ async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_co
         assert "2 people to finance · within 1 h 30 min, e" in shown
 
 
+@pytest.mark.slow
 async def test_policy_view_explains_the_review_under_the_queue_cursor(start_console: StartConsole) -> None:
     async with start_console("") as console:
         refund, *_ = await filled(console)
@@ -89,6 +90,7 @@ async def test_policy_view_explains_the_call_selected_in_the_queue(start_console
         assert "thresholds matched" in text(console, "#walk")
 
 
+@pytest.mark.slow
 async def test_policy_view_shows_every_entry_without_secrets(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await filled(console)
@@ -175,6 +177,7 @@ async def test_policy_view_without_a_policy_explains_policies(start_console: Sta
         assert "send_email" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_policy_view_edit_key_opens_the_editor_and_checks_the_result(
     start_console: StartConsole, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from hitl_tui import canonical_json
 from hitl_tui.model import Answer, DecisionKind, Event, RunState
 from hitl_tui.store import Store, events
@@ -110,6 +112,7 @@ async def test_error_shows_the_agents_own_frames_first(start_console: StartConso
         assert screen.index('"/srv/agents/deploy.py"') < screen.index("the whole traceback") < screen.index("langgraph/main.py")
 
 
+@pytest.mark.slow
 async def test_runs_are_filtered_by_words_and_fields(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "slash", *"failed", "enter")
@@ -155,6 +158,7 @@ async def test_time_of_a_waiting_run_goes_on(start_console: StartConsole) -> Non
         await console.until_shown("for 1 min")
 
 
+@pytest.mark.slow
 async def test_m_sends_the_next_message_of_a_finished_run(start_console: StartConsole) -> None:
     async with start_console("runs") as console:
         await console.press("f2", "slash", *"done", "enter", "m")

@@ -6,6 +6,8 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 
+import pytest
+
 from hitl_tui.inbox import Inbox
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
@@ -75,6 +77,7 @@ async def test_decision_by_another_while_a_dialog_is_open_is_shown(start_console
         assert await ann.decisions_of(ann.review_ids[SQL]) == []
 
 
+@pytest.mark.slow
 async def test_cancel_by_another_while_a_dialog_is_open_is_shown(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.press("m", *"by hand")
@@ -87,6 +90,7 @@ async def test_cancel_by_another_while_a_dialog_is_open_is_shown(start_console: 
         assert await ann.decisions_of(ann.review_ids[MAIL]) == []
 
 
+@pytest.mark.slow
 async def test_typed_text_returns_when_the_other_decision_is_undone(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann, grace_s=60) as bob:
         await ann.press("r", *"mine")

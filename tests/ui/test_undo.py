@@ -7,6 +7,8 @@ import re
 import time
 from collections.abc import Callable
 
+import pytest
+
 from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.ui.commands import COMMANDS
 from hitl_tui.ui.queue.list import QueueList
@@ -120,6 +122,7 @@ async def test_decided_item_stays_listed_while_undo_is_possible(start_console: S
         assert cursor(console) == console.review_ids[MAIL] and await state(console, console.review_ids[MAIL]) == "open"
 
 
+@pytest.mark.slow
 async def test_undo_of_a_partly_decided_batch_reopens_the_call(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         review = await go_to(console, BATCH)
@@ -149,6 +152,7 @@ async def test_undo_of_another_persons_decision_is_not_offered(start_console: St
         )
 
 
+@pytest.mark.slow
 async def test_edit_when_undone_is_kept_in_the_editor(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         edited = '{"to": "x@example.com", "subject": "s", "body": "b"}'

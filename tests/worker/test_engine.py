@@ -54,6 +54,7 @@ async def test_retry_of_a_failed_run_continues_where_it_failed(trouble: Reviewer
         await trouble.inbox.runs.retry(run.id)
 
 
+@pytest.mark.slow
 async def test_cancel_when_an_agent_never_returns_ends_its_run_only(trouble: Reviewer) -> None:
     run = await trouble.launch("hang", given={})
     await trouble.until_effect(run, "endless")
@@ -249,6 +250,7 @@ async def test_decision_made_without_a_worker_is_applied_by_the_next(fresh_revie
     assert [d["to"] for d in fresh_reviewer.effects(run)] == ["b"]
 
 
+@pytest.mark.slow
 async def test_run_that_kills_its_worker_twice_fails_and_others_finish(fresh_reviewer: Reviewer) -> None:
     others = await fresh_reviewer.inbox.runs.launch("steps", given={"seconds": 0.3}, count=2)
     dead = await fresh_reviewer.launch("dead", given={})

@@ -401,6 +401,7 @@ async def test_failed_run_with_two_workers_opens_one_review(fresh_reviewer: Revi
     assert len(await fresh_reviewer.inbox.reviews.escalations(review.row.id + 1)) == 1
 
 
+@pytest.mark.slow
 async def test_failed_run_review_stays_open_after_repair(fresh_reviewer: Reviewer) -> None:
     write_policy(fresh_reviewer.sandbox, ERRORS)
     run, review = await failed(fresh_reviewer)

@@ -112,6 +112,7 @@ def script(folder: Path, text: str) -> list[str]:
     return [sys.executable, "-S", "-E", str(path)]
 
 
+@pytest.mark.slow
 async def test_escalation_is_sent_once_by_mail_and_webhook_and_audited(at: Callable[[str], Any], hook: Webhook, mails: MailServer) -> None:
     office = await at(notify(urls=[hook.url, mails.url, hook.url]))
     review = await office.ask()
@@ -162,6 +163,7 @@ async def test_notification_contains_only_allowed_fields_and_no_forged_lines(
     assert json.loads((tmp_path / "got").read_text()) == [f"{body}\n", title, body, f"hitl-tui show {review}", str(review)]
 
 
+@pytest.mark.slow
 async def test_failing_webhook_is_retried_with_growing_delays(at: Callable[[str], Any], hook: Webhook) -> None:
     office = await at(notify(urls=[hook.url]))
     hook.answers += [500, 503]
@@ -397,6 +399,7 @@ async def escalated(reviewer: Reviewer) -> int:
     return review.row.id
 
 
+@pytest.mark.slow
 async def test_hanging_command_delays_no_decision_and_ends_with_the_worker(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     told_by(sandbox, "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600)", timeout="1h")
@@ -415,6 +418,7 @@ async def test_hanging_command_delays_no_decision_and_ends_with_the_worker(new_s
         assert [notification.state for notification in await ann.inbox.reviews.notifications(number)] == ["dropped"]
 
 
+@pytest.mark.slow
 async def test_notice_of_a_crashed_worker_is_sent_by_the_next(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     first = "(here / 'pids').open('a').write(f'{os.getpid()}\\n')\ntime.sleep(600 if not (here / 'go').exists() else 0)"
@@ -432,6 +436,7 @@ async def test_notice_of_a_crashed_worker_is_sent_by_the_next(new_sandbox: Sandb
         assert len((sandbox.folder / "pids").read_text().split()) == 2
 
 
+@pytest.mark.slow
 async def test_show_command_reports_a_failed_notice(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     told_by(sandbox, "sys.exit('no network')", retries=0)
@@ -449,6 +454,7 @@ async def test_show_command_reports_a_failed_notice(new_sandbox: SandboxFactory)
 # The command line
 
 
+@pytest.mark.slow
 def test_notify_test_command_sends_by_every_channel_and_reports_results(
     new_sandbox: SandboxFactory, hook: Webhook, mails: MailServer
 ) -> None:
@@ -468,6 +474,7 @@ def test_notify_test_command_sends_by_every_channel_and_reports_results(
     assert "no notification channel" in sandbox.cli_error("policy", "notify-test")
 
 
+@pytest.mark.slow
 def test_policy_check_and_doctor_warn_about_channels_that_cannot_work(new_sandbox: SandboxFactory, tmp_path: Path) -> None:
     sandbox = new_sandbox("pauses")
     path = sandbox.home.path / "policy.toml"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from hitl_tui.model import ReviewState, RunState
 from tests.support.harness import SandboxFactory, approve, open_reviewer
 
@@ -35,6 +37,7 @@ async def test_runs_and_decisions_when_all_agents_are_paused_wait_and_then_go_on
         assert sandbox.cli_error("resume") == "no agent is paused; nothing was changed"
 
 
+@pytest.mark.slow
 async def test_other_agents_when_one_is_paused_go_on(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("trouble")
     async with open_reviewer(sandbox) as ann:

@@ -602,6 +602,7 @@ async def test_takeover_is_audited(hands: Reviewer) -> None:
     assert json.loads(found[1]["body"])["plan"] == {"results": {call.id: "told"}}
 
 
+@pytest.mark.slow
 def test_takeover_commands_take_show_and_hand_back(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.cli("launch", "react_twice", json.dumps([[LETTER]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from textual.widgets import OptionList
 
 from hitl_tui.ui.dialogs.form import Form
@@ -41,6 +42,7 @@ async def test_form_sends_only_what_was_entered_with_the_right_types(start_conso
         assert (agent, json.loads(given)) == ("report_writer", {"input": {"topic": "bees", "pages": 3}})
 
 
+@pytest.mark.slow
 async def test_form_refuses_what_does_not_fit_and_keeps_it(start_console: StartConsole) -> None:
     async with start_console("empty") as console:
         await console.press("n", "j", "enter", *"bees", "tab", *"many", "ctrl+s")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import pytest
+
 from hitl_tui.model import Answer, DecisionKind, Event, Feedback, Subject
 from hitl_tui.settings import Settings
 from hitl_tui.store import events
@@ -47,6 +49,7 @@ async def test_rating_in_the_queue_works_only_after_the_decision(start_console: 
         assert (await console.bob.reviews.get(1)).row.state == "open"
 
 
+@pytest.mark.slow
 async def test_rating_key_pressed_twice_opens_the_comment(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await in_history(console)
@@ -97,6 +100,7 @@ async def test_rating_in_the_runs_view_rates_the_whole_run(start_console: StartC
         assert "thumbs down on the whole" not in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_rating_of_a_trace_line_works_in_every_view(start_console: StartConsole) -> None:
     def on_lines(found: Sequence[Feedback]) -> list[tuple[object, ...]]:
         return [(one.subject.event, one.rating, one.comment, one.tags) for one in found]

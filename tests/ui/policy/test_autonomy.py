@@ -83,6 +83,7 @@ async def test_autonomy_proposal_shows_its_figures_and_can_be_accepted(start_con
         assert "↑ ask → threshold by you, 0 s ago\n12 of 12 approved unchanged" in shown
 
 
+@pytest.mark.slow
 async def test_autonomy_level_without_a_proposal_can_be_set_with_a_reason(start_console: StartConsole) -> None:
     async with start_console("") as console:
         await climbing(console)

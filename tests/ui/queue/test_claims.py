@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from textual.widgets import Input
 
 from hitl_tui.model import Action, Answer, DecisionKind, PauseKind
@@ -128,6 +129,7 @@ async def test_two_person_review_needs_two_approvals(start_console: StartConsole
         assert "approved with ann by bob" in ann.screen_text()
 
 
+@pytest.mark.slow
 async def test_two_person_approval_can_be_undone_by_the_first(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("all@example.com"))
@@ -140,6 +142,7 @@ async def test_two_person_approval_can_be_undone_by_the_first(start_console: Sta
         assert await ann.decisions_of(review) == [] and [one.actor for one in await ann.bob.reviews.endorsements(review)] == ["bob"]
 
 
+@pytest.mark.slow
 async def test_two_person_batch_needs_two_approvals_per_call(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         review = await needs_two(ann, seed.mail("one@example.com"), seed.mail("two@example.com", 1))
@@ -161,6 +164,7 @@ async def test_two_person_review_shows_the_first_persons_edit(start_console: Sta
         assert await ann.decisions_of(review) == [] and "1 of 2 edits, by bob; 1 of 2 approvals, by you" in ann.notifications()
 
 
+@pytest.mark.slow
 async def test_escalate_to_a_person_with_a_note_reaches_them(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.bob.reviews.record_view(ann.review_ids[SQL], 900)
@@ -180,6 +184,7 @@ async def test_escalate_to_a_person_with_a_note_reaches_them(start_console: Star
         assert "claimed by bob" in ann.screen_text() and "↑ escalated to bob" in ann.screen_text()
 
 
+@pytest.mark.slow
 async def test_escalate_when_claimed_by_another_is_refused_and_keeps_the_note(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
         await ann.press("exclamation_mark", *"leads", "enter", *"why")

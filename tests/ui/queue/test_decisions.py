@@ -183,6 +183,7 @@ async def test_batch_is_decided_call_by_call(start_console: StartConsole) -> Non
         assert await console.store.one("SELECT state FROM reviews WHERE id = ?", (review,)) == ("decided",)
 
 
+@pytest.mark.slow
 async def test_approve_while_the_next_call_is_loading_does_nothing(start_console: StartConsole, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_console() as console:
         review = await go_to(console, BATCH)
@@ -231,6 +232,7 @@ async def test_gate_can_be_approved(start_console: StartConsole) -> None:
         assert await console.decisions_of(review) == [(0, "approve", None, None)]
 
 
+@pytest.mark.slow
 async def test_choice_can_be_selected(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, CHOICES)
@@ -247,6 +249,7 @@ async def test_choice_with_a_json_value_is_sent_as_it_is(start_console: StartCon
         assert await console.decisions_of(review) == [(0, "respond", '{"other": 1}', None)]
 
 
+@pytest.mark.slow
 async def test_form_is_checked_against_the_schema(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, FORM)
@@ -258,6 +261,7 @@ async def test_form_is_checked_against_the_schema(start_console: StartConsole) -
         assert await console.decisions_of(review) == [(0, "respond", '{"approved_by": "eve", "days": 3, "urgent": true}', None)]
 
 
+@pytest.mark.slow
 async def test_form_can_be_answered_as_json(start_console: StartConsole) -> None:
     async with start_console() as console:
         review = await go_to(console, FORM)

@@ -64,6 +64,7 @@ async def asked_again(console: ConsoleDriver) -> int:
     raise AssertionError(console.screen_text())
 
 
+@pytest.mark.slow
 async def test_draft_can_be_revised_and_an_earlier_version_accepted(at_work: Open) -> None:
     async with at_work("writing_room", "write about the winter lamp") as console:
         screen = await console.until_shown("winter-lamp", "send back")
@@ -111,6 +112,7 @@ async def test_call_sent_back_for_revision_is_asked_again(at_work: Open) -> None
         assert [row[1] for row in await console.decisions_of(console.review_ids[1])] == ["approve"]
 
 
+@pytest.mark.slow
 async def test_revision_note_is_kept_and_checked(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("w", "enter")

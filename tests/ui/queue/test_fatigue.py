@@ -163,6 +163,7 @@ def test_fatigue_notice_shows_its_figures() -> None:
     assert fatigue_guard.told(reader, []) == "9 of your last 20 decisions were faster than they can be read; take your time"
 
 
+@pytest.mark.slow
 async def test_attention_check_result_is_shown_at_once(start_console: StartConsole) -> None:
     async with start_console("nothing") as console:
         for keys, said in ((("a",), "you missed it"), (("t",), "you caught it"), (("!", *"bob", "enter", "enter"), "you caught it")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hitl_tui.model import PauseKind
 from hitl_tui.ui.queue.list import QueueList
 from tests.ui.conftest import ConsoleDriver, StartConsole
@@ -21,6 +23,7 @@ async def ask(console: ConsoleDriver, agent: str) -> int:
     return made
 
 
+@pytest.mark.slow
 async def test_filtered_queue_shows_matching_arrivals_only(start_console: StartConsole) -> None:
     async with start_console() as console:
         await console.press("slash", *"agent:mail* -tool:delete_* ann@example", "enter")
@@ -54,6 +57,7 @@ async def test_filter_with_a_mistake_is_explained_and_kept(start_console: StartC
         assert shown(console) == 3
 
 
+@pytest.mark.slow
 async def test_filtered_queue_keeps_items_just_decided(start_console: StartConsole) -> None:
     async with start_console(grace_s=60) as console:
         await console.press("a")

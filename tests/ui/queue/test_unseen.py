@@ -85,6 +85,7 @@ async def test_approve_before_the_page_counts_as_seen_is_ignored(start_console: 
         assert "this page has just come on the screen" in console.notifications()
 
 
+@pytest.mark.slow
 async def test_space_reads_on_and_seen_pages_survive_a_resize_and_another_review(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         other = await add(console, {"script": "ls"}, "reversible")
@@ -111,6 +112,7 @@ async def test_irreversible_call_is_never_approved_unseen(start_console: StartCo
         assert pages(console)[0] == 2  # the first that was skipped
 
 
+@pytest.mark.slow
 async def test_skipped_lines_are_named_and_asked_about_where_the_policy_confirms(start_console: StartConsole) -> None:
     async with start_console("nothing", size=(120, 30)) as console:
         review = await add(console, {"script": SCRIPT}, None)

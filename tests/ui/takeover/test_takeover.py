@@ -81,6 +81,7 @@ def on_one_line(console: ConsoleDriver) -> str:
     return " ".join(" ".join(row[60:] for row in console.screen_text().splitlines()).replace("│", " ").split())
 
 
+@pytest.mark.slow
 async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
@@ -100,6 +101,7 @@ async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: 
         assert isinstance(area, TextArea) and area.text == "ask her first"
 
 
+@pytest.mark.slow
 async def test_takeover_left_with_nothing_written_releases_the_run(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t")
@@ -149,6 +151,7 @@ async def test_takeover_with_an_invalid_plan_is_kept_and_not_handed_back(start_c
         assert "note added" in on_one_line(console) and "- 2" in on_one_line(console)
 
 
+@pytest.mark.slow
 async def test_takeover_calls_are_checked_against_tool_schemas(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "2", "tab")
@@ -235,6 +238,7 @@ async def test_takeover_of_a_running_run_is_refused(start_console: StartConsole)
         assert "run r3 is done" in console.notifications() and len(console.app.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_takeover_of_a_failed_run_offers_fitting_interventions(start_console: StartConsole) -> None:
     async with mails(start_console, runs=True) as console:
         await console.press("f2", "g", "t")
@@ -248,6 +252,7 @@ async def test_takeover_of_a_failed_run_offers_fitting_interventions(start_conso
         assert "taken over by ann" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_takeover_discard_and_stop_ask_first(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "3", *"never mind", "ctrl+g")
@@ -262,6 +267,7 @@ async def test_takeover_discard_and_stop_ask_first(start_console: StartConsole) 
         assert (await console.bob.runs.get(ONE)).state == "cancelled" and len(console.app.screen_stack) == 1
 
 
+@pytest.mark.slow
 async def test_takeover_on_a_small_screen_shows_one_panel(start_console: StartConsole) -> None:
     async with mails(start_console, size=(80, 24)) as console:
         await console.press("t")
@@ -276,6 +282,7 @@ async def test_takeover_on_a_small_screen_shows_one_panel(start_console: StartCo
         assert (await over(console)).plan == HandBack(guidance="wait")
 
 
+@pytest.mark.slow
 async def test_takeover_shows_agent_text_as_plain_text(start_console: StartConsole) -> None:
     async with start_console() as console:
         await add_heads(console.store)
@@ -292,6 +299,7 @@ async def test_takeover_shows_agent_text_as_plain_text(start_console: StartConso
         assert "[bold]pay[/]" in console.screen_text()
 
 
+@pytest.mark.slow
 async def test_takeover_can_be_left_to_other_views(start_console: StartConsole) -> None:
     async with mails(start_console) as console:
         await console.press("t", "3", *"later")
@@ -431,6 +439,7 @@ async def test_takeover_with_a_written_result_replaces_the_tool(pauses: Reviewer
         assert tool_results(await pauses.result_of(run)) == {"send": ["by phone", "sent to eve"]}
 
 
+@pytest.mark.slow
 async def test_takeover_with_rewritten_calls_asks_for_them(pauses: Reviewer) -> None:
     run = await pauses.launch("gated_agent", [("send", {"to": "bob"})])
     await pauses.open_review(run)
@@ -498,6 +507,7 @@ async def test_takeover_of_a_failed_run_continues_with_an_edited_state(new_sandb
             assert (await ann.result_of(run))["messages"][-1]["text"] == "you said: say hi"
 
 
+@pytest.mark.slow
 async def test_takeover_plan_that_fails_comes_back_with_its_error(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("takeover")
     sandbox.start()
