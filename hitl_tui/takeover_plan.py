@@ -7,7 +7,7 @@ from typing import Any
 
 from hitl_tui import validation
 from hitl_tui.errors import Refused
-from hitl_tui.model import Call, HandBack, Head, Json
+from hitl_tui.model import Call, Json, RunHead, TakeoverPlan
 
 SHAPE = (
     '{"state": {KEY: VALUE}, "text": TEXT, "calls": [{"id": ID, "name": TOOL, "args": {…}}], "results": {CALL: TEXT}, '
@@ -24,7 +24,7 @@ PARTS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 
 
-def as_json(plan: HandBack) -> Json:
+def as_json(plan: TakeoverPlan) -> Json:
     """Return a plan as JSON, without its empty parts."""
     calls = None if plan.calls is None else [{"id": call.id, "name": call.name, "args": call.args} for call in plan.calls]
     texts = {"text": plan.text, "calls": calls, "answer": plan.answer}
@@ -35,7 +35,7 @@ def as_json(plan: HandBack) -> Json:
     }
 
 
-def parse(given: Json) -> HandBack:
+def parse(given: Json) -> TakeoverPlan:
     """Parse a plan from JSON.
 
     Raises:
@@ -52,7 +52,7 @@ def parse(given: Json) -> HandBack:
     if not all(isinstance(text, str) for text in given.get("results", {}).values()):
         raise Refused("a result in the plan is not a text", "write each tool result as text")
     calls = given.get("calls")
-    return HandBack(**{**given, "calls": None if calls is None else tuple(_call(one) for one in calls)})
+    return TakeoverPlan(**{**given, "calls": None if calls is None else tuple(_call(one) for one in calls)})
 
 
 def _call(given: Json) -> Call:
@@ -62,7 +62,7 @@ def _call(given: Json) -> Call:
     return Call(given.get("id", ""), given["name"], given["args"])
 
 
-def validate(plan: HandBack, head: Head, schema: Json) -> None:
+def validate(plan: TakeoverPlan, head: RunHead, schema: Json) -> None:
     """Check that a plan can be applied to a run.
 
     Args:
@@ -73,7 +73,7 @@ def validate(plan: HandBack, head: Head, schema: Json) -> None:
     Raises:
         Refused: the plan does nothing, contradicts itself, or does not fit the run.
     """
-    if plan == HandBack():
+    if plan == TakeoverPlan():
         raise Refused("the plan does nothing", "add something to do, or discard the takeover")
     if plan.answer is not None and (plan.guidance or not plan.answer.strip()):
         why = "an answer ends the run, and guidance lets the agent go on" if plan.guidance else "the answer is empty"
@@ -113,12 +113,12 @@ def validate_state(edits: Mapping[str, Json], schema: Json) -> None:
         raise Refused(f"the state does not fit the graph: {problem}", "correct it")
 
 
-def _has_messages(head: Head, schema: Json) -> bool:
+def _has_messages(head: RunHead, schema: Json) -> bool:
     properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
     return bool(head.context.conversation) or "messages" in properties
 
 
-def _check_calls(calls: Sequence[Call], head: Head) -> None:
+def _check_calls(calls: Sequence[Call], head: RunHead) -> None:
     named: list[Any] = [call.id for call in calls if call.id]
     if len(set(named)) < len(named):
         raise Refused("two calls have the same id", "leave out the id of a new call")

@@ -26,7 +26,7 @@ from hitl_tui.errors import BadTarget, HitlError
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedGraph:
     """One graph of a target: the user's object, or why it could not be imported."""
 
     spec: GraphSpec
@@ -35,7 +35,7 @@ class Loaded:
     traceback: str = ""
 
 
-def load(target: Target) -> list[Loaded]:
+def load(target: Target) -> list[LoadedGraph]:
     """Import every graph of a target. Runs user code: a graph that fails carries its error, and the others work."""
     os.environ.update(target.env)
     for path in reversed(target.paths):
@@ -45,16 +45,16 @@ def load(target: Target) -> list[Loaded]:
     return [_load(target, spec) for spec in target.graphs]
 
 
-def _load(target: Target, spec: GraphSpec) -> Loaded:
+def _load(target: Target, spec: GraphSpec) -> LoadedGraph:
     try:
         module = _import_file(target.root, Path(spec.source)) if spec.is_file else importlib.import_module(spec.source)
         if not hasattr(module, spec.attribute):
-            return Loaded(spec, error=f"{Path(spec.source).name} has no {spec.attribute}")
-        return Loaded(spec, getattr(module, spec.attribute))
+            return LoadedGraph(spec, error=f"{Path(spec.source).name} has no {spec.attribute}")
+        return LoadedGraph(spec, getattr(module, spec.attribute))
     except BadTarget as error:
-        return Loaded(spec, error=str(error))
+        return LoadedGraph(spec, error=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything: its error is shown
-        return Loaded(spec, error=describe(error), traceback=traceback.format_exc())
+        return LoadedGraph(spec, error=describe(error), traceback=traceback.format_exc())
 
 
 def own_files(target: Target) -> list[str]:

@@ -28,7 +28,7 @@ from hitl_tui.agents.thread import LocalThread
 from hitl_tui.errors import BadHome, BadTarget, Refused
 from hitl_tui.home import Home
 from hitl_tui.model import Agent, Json, Run
-from hitl_tui.store.lessons import Taught
+from hitl_tui.store.lessons import LessonSet
 
 
 class LocalSource:
@@ -65,7 +65,7 @@ class LocalSource:
         target: Target,
         home: Home,
         confidence: Callable[[str], ConfidenceSources],
-        lessons: Callable[[int], Taught | None],
+        lessons: Callable[[int], LessonSet | None],
     ) -> AsyncIterator[LocalSource]:
         """Open the checkpoints and load the graphs. A graph that fails to load is listed with its error.
 
@@ -94,7 +94,7 @@ class LocalSource:
         """Names of the agents that can run."""
         return [agent.name for agent in self.agents if not agent.error]
 
-    async def _describe(self, loaded: loader.Loaded) -> Agent:
+    async def _describe(self, loaded: loader.LoadedGraph) -> Agent:
         spec = loaded.spec
         error, trace, schema, state = loaded.error, loaded.traceback, None, None
         if not error:

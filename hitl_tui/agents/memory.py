@@ -18,7 +18,7 @@ from hitl_tui.errors import HitlError
 from hitl_tui.model import Lesson, LessonState
 from hitl_tui.model.lessons import lessons_namespace
 from hitl_tui.sanitize import spell_out
-from hitl_tui.store.lessons import Taught
+from hitl_tui.store.lessons import LessonSet
 
 PAGE = 100
 FOREIGN_S = 10.0
@@ -28,11 +28,11 @@ FOREIGN_S = 10.0
 class LessonSync:
     """Keeps lessons up to date in the console's own long-term store, and in stores that graphs bring along."""
 
-    def __init__(self, own: BaseStore, changed_since: Callable[[int], Taught | None]) -> None:
+    def __init__(self, own: BaseStore, changed_since: Callable[[int], LessonSet | None]) -> None:
         """`changed_since` gives all lessons if any changed since that revision, else None."""
         self._own = own
         self._changed_since = changed_since
-        self._taught = Taught(-1, ())
+        self._taught = LessonSet(-1, ())
         self._lock = asyncio.Lock()
         self._written: WeakKeyDictionary[BaseStore, dict[str, int]] = WeakKeyDictionary()
         """By foreign store and agent, the revision it holds."""

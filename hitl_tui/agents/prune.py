@@ -22,7 +22,7 @@ PRUNED = ".pruned-"
 
 
 @dataclass(slots=True)
-class Freed:
+class PruneResult:
     """What was deleted, or would be."""
 
     threads: int = 0
@@ -48,7 +48,7 @@ class Freed:
         return f"{counts}; {self.bytes / 1000:,.1f} kB {'would be ' if dry_run else ''}free{held}"
 
 
-async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, by: str) -> Freed:
+async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, by: str) -> PruneResult:
     """Delete threads whose runs all ended before a time (Unix seconds), on behalf of `by`.
 
     A kill in the middle leaves a thread whole, or the rest of it to the next prune.
@@ -57,7 +57,7 @@ async def prune_threads(store: Store, home: Home, before: float, dry_run: bool, 
         BadHome: `checkpoints.db` cannot be used.
         Storage: a database cannot be written.
     """
-    freed = Freed()
+    freed = PruneResult()
     if not dry_run:
         await asyncio.to_thread(_sweep, home)
     async with _saver(home) as saver:
@@ -80,7 +80,7 @@ async def _saver(home: Home) -> AsyncIterator[Checkpoints | None]:
 
 
 async def _prune_thread(
-    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: Freed, by: str
+    store: Store, home: Home, saver: Checkpoints | None, thread: str, before: float, dry_run: bool, freed: PruneResult, by: str
 ) -> None:
     runs = await prune.runs_of(store, thread)
     lines, room = await prune.size_of(store, thread)

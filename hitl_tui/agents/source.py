@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from hitl_tui.model import Action, Agent, Answer, BlockedCall, Call, Head, Json, Pause, PauseKind, Run, Submission, Takeover
+from hitl_tui.model import Action, Agent, Answer, BlockedCall, Call, Json, Pause, PauseKind, Run, RunHead, Submission, Takeover
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY
 from hitl_tui.policy.confidence import ConfidenceSource as ConfidenceSource
 
@@ -39,7 +39,7 @@ class NotPending(Exception):
     """The source refused to resume: an interrupt is no longer pending, or the thread is busy. Nothing ran and nothing was stored."""
 
 
-class Progress(Enum):
+class StepProgress(Enum):
     """How far the newest checkpoint's step has come."""
 
     NOT_STARTED = "not started"
@@ -59,7 +59,7 @@ class ThreadSnapshot:
     """A thread's newest checkpoint, as it was when read."""
 
     checkpoint: str | None
-    progress: Progress
+    progress: StepProgress
     pauses: tuple[Pause, ...] = ()
     """What the thread waits for; empty if it can simply run on."""
     poisoned: bool = False
@@ -72,7 +72,7 @@ class ThreadSnapshot:
     """Some task, also inside a subgraph, has neither ended nor asked."""
     completed_calls: frozenset[str] = frozenset()
     """Ids of the tool calls that have a result in the state."""
-    head: Head | None = None
+    head: RunHead | None = None
     """Where the thread stands, for a person who takes the run over; None once it is finished."""
     result: Json = None
     """The final state of a finished thread."""
@@ -80,7 +80,7 @@ class ThreadSnapshot:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to run."""
-        return self.progress in (Progress.NOT_STARTED, Progress.FINISHED)
+        return self.progress in (StepProgress.NOT_STARTED, StepProgress.FINISHED)
 
     @property
     def at_gate(self) -> bool:
@@ -89,7 +89,7 @@ class ThreadSnapshot:
 
     def belongs_to(self, run: int) -> bool:
         """Whether this run wrote the checkpoint. An older run's finished thread says nothing about a new input."""
-        return self.progress is not Progress.NOT_STARTED and self.run == run
+        return self.progress is not StepProgress.NOT_STARTED and self.run == run
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Thread(Protocol):
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
         """Those of these interrupts, given with the node that raised each, that are pending right now. Must be fast."""
 
-    async def head_after_error(self, run: int, error: str) -> Head | None:
+    async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread; None if the checkpoint is not this run's."""
 
     @property

@@ -29,7 +29,7 @@ from hitl_tui.agents.messages import context_of, messages_in, text_of
 from hitl_tui.agents.source import is_gate
 from hitl_tui.agents.tool_gates import as_proposed, results, with_calls
 from hitl_tui.errors import Refused
-from hitl_tui.model import Call, Context, HandBack, Head, Json, Pause, PauseKind
+from hitl_tui.model import Call, Context, Json, Pause, PauseKind, RunHead, TakeoverPlan
 
 AS_NODE = "hitl_as_node"
 """Metadata key of an update's checkpoint: as which node it was made. LangGraph's own guess looks at nodes that ran."""
@@ -71,13 +71,13 @@ class HandbackUpdates:
     """The node that runs the tools asks before it runs any of these."""
 
 
-def head_of(snapshot: StateSnapshot, graph_info: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> Head:
+def head_of(snapshot: StateSnapshot, graph_info: GraphInfo, pauses: Sequence[Pause] = (), error: str = "") -> RunHead:
     """Where a thread stands, for a person who takes it over. The context is left empty if one of its pauses has the same."""
     message = _last_agent_message(messages_in(snapshot.values))
     calls = as_edited(_open_calls(snapshot, message), snapshot.values) if message else []
     error = error or next((str(task.error) for task in snapshot.tasks if task.error), "")
     known = any(not pause.path for pause in pauses)
-    return Head(
+    return RunHead(
         snapshot.config["configurable"]["checkpoint_id"],
         tuple(dict.fromkeys(snapshot.next)),
         Context() if known else context_of(snapshot.values, error, *_neighbours(snapshot, graph_info)),
@@ -91,7 +91,7 @@ def _neighbours(snapshot: StateSnapshot, graph_info: GraphInfo) -> tuple[tuple[s
     return graph_info.before(node), graph_info.after(node)
 
 
-def plan_updates(place: HandbackPosition, plan: HandBack, by: str) -> HandbackUpdates:
+def plan_updates(place: HandbackPosition, plan: TakeoverPlan, by: str) -> HandbackUpdates:
     """Translate a person's plan into updates of the thread.
 
     Raises:
@@ -105,7 +105,7 @@ def plan_updates(place: HandbackPosition, plan: HandBack, by: str) -> HandbackUp
 class _Recipe:
     """Builds the updates for one plan."""
 
-    def __init__(self, place: HandbackPosition, plan: HandBack, by: str) -> None:
+    def __init__(self, place: HandbackPosition, plan: TakeoverPlan, by: str) -> None:
         self._place = place
         self._plan = plan
         self._by = by

@@ -26,7 +26,7 @@ from hitl_tui.agents.source import (
     Drained,
     NotPending,
     PendingInterrupt,
-    Progress,
+    StepProgress,
     StreamEvent,
     ThreadSnapshot,
     is_gate,
@@ -36,7 +36,7 @@ from hitl_tui.agents.subgraph_interrupts import SubgraphPlace, SubgraphReader
 from hitl_tui.agents.takeover_updates import HandbackUpdates
 from hitl_tui.agents.tool_guard import ToolGuard
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, BlockedCall, DecisionKind, Head, Pause, PauseKind, Run, Submission, Takeover
+from hitl_tui.model import Answer, BlockedCall, DecisionKind, Pause, PauseKind, Run, RunHead, Submission, Takeover
 
 MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
@@ -90,7 +90,7 @@ class LocalThread:
     def _plain(self, state: StateSnapshot, pauses: tuple[Pause, ...], poisoned: bool) -> ThreadSnapshot:
         progress = _progress(state)
         checkpoint = state.config["configurable"].get("checkpoint_id")
-        runs_on = progress not in (Progress.NOT_STARTED, Progress.FINISHED)
+        runs_on = progress not in (StepProgress.NOT_STARTED, StepProgress.FINISHED)
         return ThreadSnapshot(
             None if checkpoint is None else str(checkpoint),
             progress,
@@ -101,7 +101,7 @@ class LocalThread:
             has_open_tasks=any(task.result is None and not task.interrupts for task, _, _ in interrupts.leaves(state)),
             completed_calls=_completed_calls(state) if runs_on else frozenset(),
             head=takeover_updates.head_of(state, self._graph_info, pauses) if runs_on else None,
-            result=result_of(state.values) if progress is Progress.FINISHED else None,
+            result=result_of(state.values) if progress is StepProgress.FINISHED else None,
         )
 
     async def pending(self, wanted: Mapping[str, str]) -> dict[str, PendingInterrupt]:
@@ -114,7 +114,7 @@ class LocalThread:
         found = [PendingInterrupt(p.interrupt, p.kind, p.node, p.actions, raw.get(p.interrupt)) for p in pauses if p.interrupt in wanted]
         return {one.interrupt: one for one in found}
 
-    async def head_after_error(self, run: int, error: str) -> Head | None:
+    async def head_after_error(self, run: int, error: str) -> RunHead | None:
         """Where a failed or cancelled run left the thread."""
         state = await self._graph.aget_state(self._config, subgraphs=True)
         if state.created_at is None or self._run_of(state) != run:
@@ -326,15 +326,15 @@ class LocalThread:
         return any(task in failed and channel == RESUME for task, channel, _ in writes)
 
 
-def _progress(state: StateSnapshot) -> Progress:
+def _progress(state: StateSnapshot) -> StepProgress:
     if state.created_at is None:
-        return Progress.NOT_STARTED
+        return StepProgress.NOT_STARTED
     if not state.tasks:
-        return Progress.FINISHED
+        return StepProgress.FINISHED
     if all(task.result is not None for task in state.tasks):
-        return Progress.STEP_ENDED
+        return StepProgress.STEP_ENDED
     unfinished = any(not task.interrupts and task.result is None for task in state.tasks)
-    return Progress.UNFINISHED if unfinished else Progress.ASKING
+    return StepProgress.UNFINISHED if unfinished else StepProgress.ASKING
 
 
 def _completed_calls(state: StateSnapshot) -> frozenset[str]:

@@ -38,7 +38,7 @@ def verify(head: str | None, head_file: Path | None, json_: bool, home: str | No
     Checks every link, and every decision, action and history row against the log. Exits with 1 if one differs.
     """
     text = head_file.read_text("utf-8", "replace") if head_file else head
-    found = log.verify(find_home(home).database, log.read_mark(text) if text is not None else None)
+    found = log.verify(find_home(home).database, log.read_head(text) if text is not None else None)
     click.echo(output.as_json(_json(found)) if json_ else visible(_text(found)))
     sys.exit(1 if found.problem else 0)
 
@@ -79,11 +79,11 @@ def _write(entries: Iterable[object], write: Callable[[str], object]) -> int:
 
 
 def _text(found: log.Verified) -> str:
-    count = f"{found.mark.seq:,} entr{'y' if found.mark.seq == 1 else 'ies'}"
+    count = f"{found.head.seq:,} entr{'y' if found.head.seq == 1 else 'ies'}"
     if found.problem:
         return f"FAILED after {count}: {found.problem}"
-    return f"verified: {count}; head {found.mark}"
+    return f"verified: {count}; head {found.head}"
 
 
 def _json(found: log.Verified) -> dict[str, object]:
-    return {"good": not found.problem, "entries": found.mark.seq, "head": str(found.mark), "problem": found.problem or None}
+    return {"good": not found.problem, "entries": found.head.seq, "head": str(found.head), "problem": found.problem or None}

@@ -17,7 +17,7 @@ from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import interrupt_on_signals
 from hitl_tui.cli.options import common_options, json_option
-from hitl_tui.export import FORMATS, ExportResult, Masker, Selection, read_masks, writer
+from hitl_tui.export import FORMATS, ExportResult, IncludedCases, Masker, read_masks, writer
 from hitl_tui.home import Home, find_home
 from hitl_tui.inbox import reviewer_name
 from hitl_tui.model import Actor
@@ -56,7 +56,7 @@ def export(
             bar.length = most
             bar.update(done - bar.pos)
 
-        rules = Selection(keep_policy, keep_fast, keep_undoable)
+        rules = IncludedCases(keep_policy, keep_fast, keep_undoable)
         done = asyncio.run(_export(opened, file, format_, wanted, rules, masker, who, progress))
     click.echo(output.as_json(done.as_json()) if json_ else visible("\n".join(done.lines(file))))
 
@@ -66,7 +66,7 @@ async def _export(
     path: Path,
     format_: str,
     wanted: str,
-    rules: Selection,
+    rules: IncludedCases,
     masker: Masker | None,
     reviewer: str,
     progress: Callable[[int, int], None],

@@ -22,13 +22,13 @@ from hitl_tui.model import (
     Json,
     Notification,
     Outcome,
+    ProposalVersion,
     Rating,
     Review,
     ReviewRow,
     ReviewState,
     ReviewView,
     Run,
-    Version,
 )
 from hitl_tui.sanitize import visible
 
@@ -297,7 +297,7 @@ def _decision_lines(answer: Answer, actor: str) -> list[str]:
     return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
 
 
-def version_json(version: Version) -> dict[str, Any]:
+def version_json(version: ProposalVersion) -> dict[str, Any]:
     """One version that was sent back for revision, as `show REVIEW --json` adds it."""
     return {
         "review": str(version.review),
@@ -311,7 +311,7 @@ def version_json(version: Version) -> dict[str, Any]:
     }
 
 
-def versions_text(versions: Iterable[Version]) -> str:
+def versions_text(versions: Iterable[ProposalVersion]) -> str:
     """Earlier versions of a review as text: each with the reviewer's changes and note."""
     lines: list[str] = []
     for number, version in enumerate(versions, 1):

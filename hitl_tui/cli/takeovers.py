@@ -15,7 +15,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import HandBack, Head, Json, Takeover
+from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan
 from hitl_tui.sanitize import visible
 
 
@@ -110,13 +110,13 @@ def _json(made: Takeover) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _head_json(head: Head) -> dict[str, Any]:
+def _head_json(head: RunHead) -> dict[str, Any]:
     calls = [{"id": call.id, "name": call.name, "args": call.args} for call in head.calls]
     context = output.context_json(head.context)
     return {"checkpoint": head.checkpoint, "nodes": list(head.nodes), "text": head.text, "calls": calls, "context": context}
 
 
-def _lines(made: Takeover, head: Head) -> list[str]:
+def _lines(made: Takeover, head: RunHead) -> list[str]:
     lines = [f"run {output.run_id(made.run)} is taken over by you; next: {', '.join(head.nodes) or 'its end'}"]
     lines += [f"error: {head.context.error}"] if head.context.error else []
     lines += ["the agent's last message:", *(f"  {line}" for line in head.text.splitlines())] if head.text else []
@@ -124,6 +124,6 @@ def _lines(made: Takeover, head: Head) -> list[str]:
     state = head.context.state
     lines += ["state:", *(f"  {line}" for line in canonical_json.dumps(state, indent=2).splitlines())] if state else []
     kept = canonical_json.dumps(takeover_plan.as_json(made.plan))
-    lines += [f"saved plan: {kept}"] if made.plan != HandBack() else []
+    lines += [f"saved plan: {kept}"] if made.plan != TakeoverPlan() else []
     lines += [f"entered for {name}, not valid yet: {text}" for name, text in made.typed.items()]
     return [*lines, f"hand it back with: hitl-tui hand-back {output.run_id(made.run)} --plan '{takeover_plan.SHAPE}'"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hitl_tui import canonical_json
-from hitl_tui.export.examples import Calls, Case
+from hitl_tui.export.examples import Calls, ExportCase
 from hitl_tui.export.trajectories import CallPlace, answered_calls, conversation_before, proposing_message, unasked_calls
 from hitl_tui.model import Json, Message
 
@@ -14,7 +14,7 @@ ROLES = {"user": "user", "agent": "assistant", "tool": "tool", "system": "system
 Chat = list[dict[str, Any]]
 
 
-def prompt_of(case: Case) -> Chat:
+def prompt_of(case: ExportCase) -> Chat:
     """Return the conversation before the message that proposed these calls: `[{role, content, tool_calls?, tool_call_id?}]`.
 
     Calls that people rejected before are left out, and corrected ones are as they ran.
@@ -22,7 +22,7 @@ def prompt_of(case: Case) -> Chat:
     return chat(*conversation_before(case.review, case.context, case.thread))
 
 
-def conversation_of(case: Case) -> Chat:
+def conversation_of(case: ExportCase) -> Chat:
     """Return the whole conversation, unchanged."""
     said = case.context.conversation
     return chat(said, answered_calls(said, case.context.attempts))
@@ -55,7 +55,7 @@ def call(id_: str, name: str, args: Json) -> dict[str, Any]:
     return {"id": id_, "type": "function", "function": {"name": name, "arguments": args}}
 
 
-def proposal_message(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
+def proposal_message(case: ExportCase, prompt: Chat, calls: Calls) -> dict[str, Any]:
     """Return the agent's message that makes these calls, in the order in which it made them.
 
     Calls of the same message that needed no approval are included, so that a trainer learns the whole message. They are left out if it is
@@ -70,7 +70,7 @@ def proposal_message(case: Case, prompt: Chat, calls: Calls) -> dict[str, Any]:
     return {"role": "assistant", "content": "", "tool_calls": made}
 
 
-def tools_of(case: Case) -> list[dict[str, Any]]:
+def tools_of(case: ExportCase) -> list[dict[str, Any]]:
     """Return the known schemas of the review's tools: `[{type, function: {name, description, parameters}}]`."""
     known: dict[str, dict[str, Any]] = {}
     for action in case.review.actions:

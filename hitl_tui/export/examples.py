@@ -27,7 +27,7 @@ class LeftOut(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class IncludedCases:
     """Which cases are kept that are left out by default."""
 
     policy: bool = False
@@ -39,7 +39,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ExportCase:
     """A decided review with its context and history."""
 
     review: Review
@@ -97,7 +97,7 @@ class Case:
         return self.final == self.proposed
 
 
-def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> LeftOut | None:
+def left_out_reason(case: ExportCase, rules: IncludedCases, now: float, chat: bool) -> LeftOut | None:
     """Why a case is left out; None if it is exported.
 
     Args:
@@ -121,7 +121,7 @@ def left_out_reason(case: Case, rules: Selection, now: float, chat: bool) -> Lef
     return None
 
 
-def _too_fast(case: Case, decision: Decision) -> bool:
+def _too_fast(case: ExportCase, decision: Decision) -> bool:
     """Whether the call cannot have been read in the time it was viewed. Decisions without a viewing time, as by command line, are kept."""
     if decision.viewed_ms is None:
         return False

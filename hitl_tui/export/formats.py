@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_tui.export.chat import conversation_of, prompt_of, proposal_message, tools_of, with_text_arguments
-from hitl_tui.export.examples import Case
+from hitl_tui.export.examples import ExportCase
 from hitl_tui.model import DecisionKind
 
 Example = dict[str, Any]
 
 
-def sft(case: Case) -> Iterator[Example]:
+def sft(case: ExportCase) -> Iterator[Example]:
     """TRL's `{messages, tools}`: the conversation, then the calls that ran, with people's corrections."""
     prompt = prompt_of(case)
     if prompt and case.final:
         yield {"messages": [*prompt, proposal_message(case, prompt, case.final)], "tools": tools_of(case)}
 
 
-def dpo(case: Case) -> Iterator[Example]:
+def dpo(case: ExportCase) -> Iterator[Example]:
     """TRL's `{prompt, chosen, rejected, tools}`, only from corrections: the corrected calls as chosen, the proposed ones as rejected."""
     prompt = prompt_of(case)
     if prompt and case.wanted and case.wanted != case.proposed:
@@ -36,7 +36,7 @@ def dpo(case: Case) -> Iterator[Example]:
         }
 
 
-def kto(case: Case) -> Iterator[Example]:
+def kto(case: ExportCase) -> Iterator[Example]:
     """TRL's `{prompt, completion, label, tools}`: the proposed calls, labelled true if they ran unchanged; then a correction, as true."""
     prompt, tools = prompt_of(case), tools_of(case)
     if not prompt:
@@ -46,7 +46,7 @@ def kto(case: Case) -> Iterator[Example]:
         yield {"prompt": prompt, "completion": [proposal_message(case, prompt, case.final)], "label": True, "tools": tools}
 
 
-def jsonl(case: Case) -> Iterator[Example]:
+def jsonl(case: ExportCase) -> Iterator[Example]:
     """Every known fact of each decision, for users' own programs."""
     row = case.review.row
     for action in case.review.actions:
@@ -62,13 +62,13 @@ def jsonl(case: Case) -> Iterator[Example]:
         }
 
 
-def csv(case: Case) -> Iterator[Example]:
+def csv(case: ExportCase) -> Iterator[Example]:
     """One flat row per decision."""
     for action in case.review.actions:
         yield {**_facts(case, action.slot), "args": action.args, "final": _final(case, action.slot)}
 
 
-def _facts(case: Case, slot: int) -> Example:
+def _facts(case: ExportCase, slot: int) -> Example:
     row, action, decision = case.review.row, case.review.actions[slot], case.review.decisions[slot]
     return {
         "review": row.id,
@@ -91,7 +91,7 @@ def _facts(case: Case, slot: int) -> Example:
     }
 
 
-def _final(case: Case, slot: int) -> Any:
+def _final(case: ExportCase, slot: int) -> Any:
     """The arguments that ran; None if the call did not run."""
     answer = case.review.decisions[slot].answer
     if answer.kind is DecisionKind.APPROVE:
@@ -116,7 +116,7 @@ def _flat(one: Example) -> Example:
 class Format:
     """A format of training data."""
 
-    examples: Callable[[Case], Iterator[Example]]
+    examples: Callable[[ExportCase], Iterator[Example]]
     """Yields the examples of a case; there may be none."""
     is_chat: bool = False
     """It contains only tool calls by agents; the others also contain decisions about questions and gates."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui import __version__, atomic_write
-from hitl_tui.export.examples import Case, Selection, left_out_reason
+from hitl_tui.export.examples import ExportCase, IncludedCases, left_out_reason
 from hitl_tui.export.formats import FORMATS, fit_columns
 from hitl_tui.export.redaction import Masker
 from hitl_tui.formatting import counted
@@ -82,9 +82,9 @@ def manifest_of(path: Path) -> Path:
 
 async def write(
     path: Path,
-    cases: AsyncIterator[Case],
+    cases: AsyncIterator[ExportCase],
     done: ExportResult,
-    selection: Selection,
+    selection: IncludedCases,
     masker: Masker | None,
     progress: Callable[[int], None],
     record: Callable[[ExportResult], Awaitable[None]],
@@ -125,7 +125,7 @@ async def write(
 
 
 def _texts(
-    case: Case, done: ExportResult, selection: Selection, masker: Masker | None, encode: Callable[[dict[str, Any]], str]
+    case: ExportCase, done: ExportResult, selection: IncludedCases, masker: Masker | None, encode: Callable[[dict[str, Any]], str]
 ) -> Iterator[str]:
     format_ = FORMATS[done.format]
     if left := left_out_reason(case, selection, done.began, format_.is_chat):

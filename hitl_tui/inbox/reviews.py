@@ -18,12 +18,12 @@ from hitl_tui.model import (
     Escalation,
     Notification,
     PastDecision,
+    ProposalVersion,
     QueueFacts,
     Review,
     ReviewRow,
     ReviewState,
     ReviewView,
-    Version,
     Viewing,
 )
 from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
@@ -110,7 +110,7 @@ class Reviews:
         """Read the conversation, reasoning, earlier attempts and state around a review."""
         return await reviews.context(self._store, review)
 
-    async def versions(self, review: int) -> list[Version]:
+    async def versions(self, review: int) -> list[ProposalVersion]:
         """Earlier drafts, or earlier calls of the same tools, that were sent back for revision; oldest first."""
         from hitl_tui.store import drafts
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused, Stale
-from hitl_tui.model import HandBack, Head, Json, Takeover, same_person
+from hitl_tui.model import Json, RunHead, Takeover, TakeoverPlan, same_person
 from hitl_tui.store import Store, takeovers
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Takeovers:
         """Read the run's last takeover, live or ended (`Takeover.is_live`); None when there never was one."""
         return await takeovers.newest(self._store, run)
 
-    async def head(self, run: int) -> Head:
+    async def head(self, run: int) -> RunHead:
         """Read the state of a run that waits, failed or was cancelled.
 
         Raises:
@@ -81,7 +81,7 @@ class Takeovers:
         known = [a for a in await agents.list_agents(self._store, found.agent) if found.project in (None, a.project)]
         return known[0].state_schema if known else None
 
-    async def save_plan(self, takeover: int, plan: HandBack, typed: Mapping[str, str] | None = None) -> None:
+    async def save_plan(self, takeover: int, plan: TakeoverPlan, typed: Mapping[str, str] | None = None) -> None:
         """Save a plan that is still being edited, which need not be valid yet.
 
         Args:
@@ -96,7 +96,7 @@ class Takeovers:
         if not await takeovers.keep(self._store, takeover, self._inbox.reviewer, plan, typed or {}):
             await self._refuse_ended(takeover)
 
-    async def hand_back(self, takeover: int, plan: HandBack) -> None:
+    async def hand_back(self, takeover: int, plan: TakeoverPlan) -> None:
         """Return the run to its agent. A worker carries the plan out (`applied`, or `stale` or `failed` with a note) and resumes the run.
 
         Raises:

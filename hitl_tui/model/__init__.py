@@ -16,25 +16,26 @@ from hitl_tui.model.reviews import (
     PartialApproval,
     PastDecision,
     Progress,
+    ProposalVersion,
     QueueFacts,
     Review,
     ReviewOutcome,
     ReviewRow,
     ReviewState,
     Submission,
-    Version,
 )
 from hitl_tui.model.runs import Agent, AgentPause, Event, Run, RunFailure, RunOptions, RunState, Worker
-from hitl_tui.model.takeovers import Call, HandBack, Head, Takeover
+from hitl_tui.model.takeovers import Call, RunHead, Takeover, TakeoverPlan
 from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
     "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "Attempt",
     "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
-    "Escalation", "Event", "Evidence", "Facts", "Feedback", "HandBack", "Head", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json",
-    "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision",
-    "Pause", "PauseKind", "Progress", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState", "ReviewView", "Risk",
-    "Routed", "RuleCount", "Run", "RunFailure", "RunOptions", "RunState", "Subject", "Submission", "Takeover", "ToolAutonomy", "ToolLevel",
-    "Verdict", "Version", "Viewing", "Worker", "digest_of", "effect_of", "person_key", "same_person", "worst",
+    "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json", "Lesson",
+    "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision", "Pause",
+    "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState",
+    "ReviewView", "Risk", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState", "Subject", "Submission",
+    "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "digest_of", "effect_of", "person_key",
+    "same_person", "worst",
 ]  # fmt: skip

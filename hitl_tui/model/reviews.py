@@ -279,7 +279,7 @@ class PastDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ProposalVersion:
     """A draft, or the arguments of a call, that a person sent back for revision."""
 
     review: int

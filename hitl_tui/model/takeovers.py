@@ -1,4 +1,4 @@
-"""People in an agent's place."""
+"""Takeovers: where the run stands, the plan of the person who acts as its agent, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from hitl_tui.model.values import Json
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call as a person writes it in the agent's place."""
+    """A tool call of the agent's last message, proposed by the agent or written by a person."""
 
     id: str
-    """The tool call's id; one that the agent did not propose gets a new one."""
+    """The tool call's id; empty for a call that the agent did not propose, which gets a new id."""
     name: str
     args: Json
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """Where a run stands that waits or failed, for who takes it over."""
+class RunHead:
+    """Where a waiting, failed or cancelled run stands: what a person who takes it over can change."""
 
     checkpoint: str
     nodes: tuple[str, ...]
     """Nodes that would run next."""
     context: Context
     text: str | None = None
-    """The text of the agent's last message; None where no message of the agent stands at the end to be rewritten."""
+    """The text of the agent's last message; None if the last message is not the agent's and cannot be rewritten."""
     calls: tuple[Call, ...] = ()
     """The tool calls of the agent's last message that have no result yet."""
     schemas: Mapping[str, Json] = field(default_factory=dict)
-    """By tool the JSON Schema of its arguments, where it is known."""
+    """JSON Schema of the arguments by tool, where known."""
 
 
 @dataclass(frozen=True, slots=True)
-class HandBack:
-    """What a person did in the agent's place. All of it is applied, in this order, before the agent goes on."""
+class TakeoverPlan:
+    """What a person does as the agent. All of it is applied, in this order, before the agent continues."""
 
     state: Mapping[str, Json] = field(default_factory=dict)
-    """New values of the state's keys; those that are not named stay."""
+    """New values by state key; other keys stay."""
     text: str | None = None
-    """The agent's last message, rewritten."""
+    """New text of the agent's last message."""
     calls: tuple[Call, ...] | None = None
-    """The tool calls of that message instead; they are asked again before they run."""
+    """New tool calls of that message; each is reviewed again before it runs."""
     results: Mapping[str, str] = field(default_factory=dict)
-    """By tool call: what the tool would have said; those calls never run."""
+    """Results by tool call id, in place of the tools'; those calls never run."""
     guidance: str = ""
-    """What the agent is told; it tries again, and its open calls do not run."""
+    """A message to the agent, which then tries again; its open calls do not run."""
     answer: str | None = None
-    """The last word of the conversation: the run ends with it."""
+    """The final message of the conversation; the run ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A person in the agent's place."""
+    """A person acts as the agent of a run."""
 
     id: int
     run: int
@@ -63,16 +63,16 @@ class Takeover:
     at: float
     head: str
     """The checkpoint that was shown."""
-    plan: HandBack
-    """What was kept or handed back of it; nothing yet: `HandBack()`."""
+    plan: TakeoverPlan
+    """The plan as last saved or handed back; empty at first."""
     state: str
     """`open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`."""
     note: str
-    """How it ended, as a clause; why it was stale or failed."""
+    """How it ended, as a clause: why it was stale or failed."""
     typed: Mapping[str, str] = field(default_factory=dict)
-    """Texts that are no part of the plan yet, because they cannot be read: by the name of the part."""
+    """Texts that are not part of the plan because they cannot be parsed, by the name of the part."""
 
     @property
     def is_live(self) -> bool:
-        """Whether the run is in this person's hands still, or on its way back."""
+        """Whether the run is still taken over, or on its way back to the agent."""
         return self.state in ("open", "handed_back", "submitted")

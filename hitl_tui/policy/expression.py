@@ -138,7 +138,7 @@ def parse(text: str) -> Expression:
     """
     if len(text) > LENGTH:
         raise BadExpression(f"it has {len(text):,} characters", f"at most {LENGTH:,} are allowed", LENGTH)
-    parser = _Parser(_tokens(text))
+    parser = _ExpressionParser(_tokens(text))
     tree = parser.expression(0)
     if parser.now.kind != "end":
         raise BadExpression(f"{_describe(parser.now)} is not expected here", "join conditions with and, or", parser.now.at)
@@ -173,7 +173,7 @@ def _describe(token: _Token) -> str:
     return "the end" if token.kind == "end" else repr(token.text[:40])
 
 
-class _Parser:
+class _ExpressionParser:
     """Recursive descent over the tokens. Each method parses one level of operator precedence; `level` counts the nesting."""
 
     def __init__(self, tokens: list[_Token]) -> None:

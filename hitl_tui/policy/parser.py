@@ -83,7 +83,7 @@ def examine(text: str) -> tuple[Policy, list[Problem]]:
     except (RecursionError, ValueError):
         return Policy(), [Problem(1, "it is nested too deeply, or has a number of thousands of digits", "flatten it")]
     lines = key_lines(text)
-    reader = _Parser(raw, lines)
+    reader = _PolicyParser(raw, lines)
     policy = reader.policy()
     problems = reader.problems or lint.warnings_about(policy, lines)
     return policy, sorted(problems, key=lambda problem: problem.line)
@@ -101,7 +101,7 @@ class _Invalid(Exception):
     """A value cannot be used; its problem is already recorded."""
 
 
-class _Parser:
+class _PolicyParser:
     def __init__(self, raw: dict[str, Any], lines: Mapping[Path, int]) -> None:
         self._raw = raw
         self._lines = lines

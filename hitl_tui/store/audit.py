@@ -24,8 +24,8 @@ COLUMNS = "seq, at, kind, actor, actor_kind, run, review, body, hash"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How long the log was at some time, and the hash of its last entry: kept elsewhere, it shows later that nothing was cut off."""
+class AuditHead:
+    """Length and last hash of the log at some time. Saved elsewhere, it later shows that nothing was cut off."""
 
     seq: int
     """0 for an empty log."""
@@ -39,14 +39,14 @@ class Mark:
 class Verified:
     """What a check of the whole log found."""
 
-    mark: Mark
+    head: AuditHead
     """Up to where it holds."""
     problem: str = ""
     """What is wrong with the first entry that does not, as a sentence; empty when all do."""
 
 
-def read_mark(text: str) -> Mark:
-    """A mark as `audit head` prints it.
+def read_head(text: str) -> AuditHead:
+    """Parse a head as `audit head` prints it.
 
     Raises:
         Refused: it is none.
@@ -55,7 +55,7 @@ def read_mark(text: str) -> Mark:
     digits = parts[1] if len(parts) == 2 else ""
     if not parts or not parts[0].isascii() or not parts[0].isdigit() or (len(digits) != 64 and parts != ["0"]):
         raise Refused(f"{text.strip()[:100]!r} is no head of the audit", "give what `hitl-tui audit head` printed")
-    return Mark(int(parts[0]), digits)
+    return AuditHead(int(parts[0]), digits)
 
 
 def chained(
@@ -102,7 +102,7 @@ def _body(text: Any) -> Json:
         return str(text)
 
 
-def verify(database: Path, saved: Mark | None = None) -> Verified:
+def verify(database: Path, saved: AuditHead | None = None) -> Verified:
     """Check every link, decisions, actions and history against what the log says, and a mark that was saved earlier; nothing is written.
 
     Raises:
@@ -114,7 +114,7 @@ def verify(database: Path, saved: Mark | None = None) -> Verified:
         return _verify(db, saved)
 
 
-def head(database: Path) -> Mark:
+def head(database: Path) -> AuditHead:
     """Where the log ends now.
 
     Raises:
@@ -123,7 +123,7 @@ def head(database: Path) -> Mark:
     """
     with _reading(database) as db:
         row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-    return Mark(int(row[0]), str(row[1])) if row else Mark(0, "")
+    return AuditHead(int(row[0]), str(row[1])) if row else AuditHead(0, "")
 
 
 def entries(database: Path) -> Iterator[dict[str, Any]]:
@@ -139,15 +139,15 @@ def entries(database: Path) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, row, strict=True))
 
 
-def _verify(db: sqlite3.Connection, saved: Mark | None) -> Verified:
-    good = Mark(0, "")
+def _verify(db: sqlite3.Connection, saved: AuditHead | None) -> Verified:
+    good = AuditHead(0, "")
     for row in db.execute(f"SELECT {COLUMNS} FROM audit ORDER BY seq"):
         seq, stored = row[0], row[-1]
         if seq != good.seq + 1:
             return Verified(good, f"entry {good.seq + 1} is missing: after entry {good.seq} comes {seq}")
         if _hash(good.hash, row) != stored:
             return Verified(good, f"entry {seq} is not what was written, or the one before it is not: its hash does not fit")
-        good = Mark(seq, stored)
+        good = AuditHead(seq, stored)
         if saved and saved.seq == seq and saved.hash != stored:
             return Verified(good, f"entry {seq} has another hash than the head that was saved: the log was written anew")
     if saved and saved.seq > good.seq:

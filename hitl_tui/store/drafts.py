@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from hitl_tui.model import Version
+from hitl_tui.model import ProposalVersion
 from hitl_tui.store.connection import Store
 
 SENT_BACK = "d.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft')"
 """A rejection that says how the person left it; of a draft every one."""
 
 
-async def versions(store: Store, review: int) -> list[Version]:
+async def versions(store: Store, review: int) -> list[ProposalVersion]:
     """The earlier versions of what a review asks, oldest first; of a draft or tool that something else was decided of, those since then."""
     found = await store.all(
         "WITH past AS (SELECT v.id, a.slot, a.name, a.args AS proposal, d.args, d.message, d.actor, d.at, "
@@ -23,6 +23,6 @@ async def versions(store: Store, review: int) -> list[Version]:
         (review,),
     )
     return [
-        Version(id_, slot, name, json.loads(proposal), json.loads(proposal if left is None else left), note or "", actor, at)
+        ProposalVersion(id_, slot, name, json.loads(proposal), json.loads(proposal if left is None else left), note or "", actor, at)
         for id_, slot, name, proposal, left, note, actor, at in found
     ]

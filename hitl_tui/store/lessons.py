@@ -48,7 +48,7 @@ WHERE id = :id
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class LessonSet:
     """All lessons, as of a revision."""
 
     rev: int
@@ -179,12 +179,12 @@ def _rates(by_kind: dict[str, int]) -> Rates:
 # For whoever gives them to agents
 
 
-def taught(store: Store, known: int) -> Taught | None:
+def taught(store: Store, known: int) -> LessonSet | None:
     """All lessons, dropped ones among them; None when that revision is the last. Costs next to nothing then."""
     [(rev,)] = store.read_now("SELECT coalesce(max(rev), 0) FROM lessons")
     if rev == known:
         return None
-    return Taught(rev, [_lesson(row) for row in store.read_now(f"SELECT {LESSON} FROM lessons ORDER BY id")])
+    return LessonSet(rev, [_lesson(row) for row in store.read_now(f"SELECT {LESSON} FROM lessons ORDER BY id")])
 
 
 def to_word(store: Store, agents: Sequence[str], model: str) -> Lesson | None:

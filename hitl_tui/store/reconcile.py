@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Head, Outcome, Pause, ReviewOutcome, ReviewState, Routed, RunState
+from hitl_tui.model import Actor, ActorKind, Answer, DecisionKind, Outcome, Pause, ReviewOutcome, ReviewState, Routed, RunHead, RunState
 from hitl_tui.policy import escalation
 from hitl_tui.store import decisions, escalations, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
@@ -62,7 +62,7 @@ async def reconcile(
     outcomes: Mapping[int, ReviewOutcome],
     doubtful: Sequence[int] = (),
     judge: Judge | None = None,
-    head: Head | None = None,
+    head: RunHead | None = None,
 ) -> None:
     """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
 

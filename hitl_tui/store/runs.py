@@ -11,7 +11,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.filter_language import Filter
-from hitl_tui.model import Actor, Context, Head, Json, ReviewState, Run, RunOptions, RunState
+from hitl_tui.model import Actor, Context, Json, ReviewState, Run, RunHead, RunOptions, RunState
 from hitl_tui.store import attention_checks, audit, reviews, run_states
 from hitl_tui.store.changefeed import Rev
 from hitl_tui.store.connection import Store, Transaction
@@ -181,7 +181,7 @@ def _takeable(agents: Sequence[str]) -> str:
     return TAKEABLE.format(marks=", ".join("?" * len(agents)))
 
 
-async def settle(store: Store, run: int, worker: str, state: RunState, head: Head | None = None, **columns: Any) -> None:
+async def settle(store: Store, run: int, worker: str, state: RunState, head: RunHead | None = None, **columns: Any) -> None:
     """End a turn: store the state the run is in now, and give the lease back. Nothing happens when another worker has the lease.
 
     `head` is where a run stands that is over.
@@ -352,7 +352,7 @@ async def orphans(store: Store, agents: Sequence[str]) -> list[tuple[int, str]]:
     ]
 
 
-def put_head(db: Transaction, run: int, head: Head | None) -> None:
+def put_head(db: Transaction, run: int, head: RunHead | None) -> None:
     """Store where a run stands; None when nobody knows. An empty context is that of the run's newest review, and not stored twice."""
     db.execute("DELETE FROM heads WHERE run = ?", (run,))
     if head is None:

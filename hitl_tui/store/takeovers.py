@@ -14,12 +14,12 @@ from hitl_tui.model import (
     Actor,
     Call,
     Context,
-    HandBack,
-    Head,
     ReviewState,
     Run,
+    RunHead,
     RunState,
     Takeover,
+    TakeoverPlan,
     person_key,
     same_person,
 )
@@ -145,14 +145,14 @@ def holder(store: Store, run: int) -> Takeover | None:
     return _read(rows[0]) if rows else None
 
 
-async def keep(store: Store, takeover: int, actor: str, plan: HandBack, typed: Mapping[str, str]) -> bool:
+async def keep(store: Store, takeover: int, actor: str, plan: TakeoverPlan, typed: Mapping[str, str]) -> bool:
     """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
     values = (canonical_json.dumps(takeover_plan.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
     mine = "WHERE id = ? AND actor_key = ? AND state = 'open'"
     return bool(await store.write(f"UPDATE takeovers SET plan = ?, typed = ? {mine}", (*values, takeover, person_key(actor))))
 
 
-async def hand_back(store: Store, takeover: int, actor: str, plan: HandBack) -> bool:
+async def hand_back(store: Store, takeover: int, actor: str, plan: TakeoverPlan) -> bool:
     """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
     now, written = time.time(), takeover_plan.as_json(plan)
     async with store.transaction() as db:
@@ -180,7 +180,7 @@ async def discard(store: Store, takeover: int, actor: str) -> bool:
 # What the worker does
 
 
-async def head(store: Store, run: int) -> Head | None:
+async def head(store: Store, run: int) -> RunHead | None:
     """Where a run stands that rests; None when nobody knows."""
     row = await store.one(
         "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM reviews v JOIN details d ON d.review = v.id "
@@ -193,7 +193,7 @@ async def head(store: Store, run: int) -> Head | None:
     checkpoint, nodes, context, words, calls, tools = row
     around = read_context(json.loads(context)) if context else Context()
     open_calls = tuple(Call(**call) for call in json.loads(calls))
-    return Head(checkpoint, tuple(json.loads(nodes)), around, words, open_calls, json.loads(tools) if tools else {})
+    return RunHead(checkpoint, tuple(json.loads(nodes)), around, words, open_calls, json.loads(tools) if tools else {})
 
 
 def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, Takeover] | None:
@@ -279,5 +279,5 @@ def _live(db: Transaction, run: int) -> Takeover | None:
 
 def _read(row: Any) -> Takeover:
     id_, run, actor, at, head_, plan, state, note, typed = row
-    planned = takeover_plan.parse(json.loads(plan)) if plan else HandBack()
+    planned = takeover_plan.parse(json.loads(plan)) if plan else TakeoverPlan()
     return Takeover(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
-from hitl_tui.export import AskedCall, Case, ThreadHistory
+from hitl_tui.export import AskedCall, ExportCase, ThreadHistory
 from hitl_tui.filter_language import Filter
 from hitl_tui.model import Action, Decision, Review
 from hitl_tui.store import feedback
@@ -17,7 +17,7 @@ from hitl_tui.store.reviews import ACTION, DECISION, ROW, answer_of, read_action
 BATCH = 200
 
 
-async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
+async def cases(store: Store, wanted: Filter) -> AsyncGenerator[ExportCase, None]:
     """Every review of which a decision in force fits, each once, in the order in which the first of those was made."""
     seen = bytearray()  # a bit for each review: one with several actions is met several times
     batch: list[int] = []
@@ -37,7 +37,7 @@ async def cases(store: Store, wanted: Filter) -> AsyncGenerator[Case, None]:
         yield case
 
 
-async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
+async def _whole(store: Store, ids: Sequence[int]) -> list[ExportCase]:
     marks, values = ", ".join("?" * len(ids)), tuple(ids)
     rows = await store.all(
         "SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
@@ -63,7 +63,7 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[Case]:
             decided_at, submitted_at, applied_at,
         )  # fmt: skip
         disliked = frozenset(slot for slot, one in decisions[short.id].items() if ratings.get(one.id) == -1)
-        found[short.id] = Case(review, read_context(json.loads(context)), disliked, seen, threads[thread])
+        found[short.id] = ExportCase(review, read_context(json.loads(context)), disliked, seen, threads[thread])
     return [found[id_] for id_ in ids if id_ in found]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from hitl_tui.agents.source import Progress, ThreadSnapshot
+from hitl_tui.agents.source import StepProgress, ThreadSnapshot
 from hitl_tui.model import Action, Answer, DecisionKind, Pause, PauseKind, Run, Submission
 
 
@@ -43,17 +43,17 @@ def recovery(snapshot: ThreadSnapshot, run: Run, sent: Sequence[Submission], rep
     match snapshot.progress:
         case _ if not is_own(snapshot, run):
             return Recovery.START_OVER
-        case Progress.STEP_ENDED if run.cut and sent and not repaired:
+        case StepProgress.STEP_ENDED if run.cut and sent and not repaired:
             return Recovery.FINISH_STEP
         case _ if (run.cut or repaired) and may_repeat(snapshot, sent):
             return Recovery.HOLD
         case _ if snapshot.poisoned:
             return Recovery.ASK_AGAIN
-        case Progress.FINISHED:
+        case StepProgress.FINISHED:
             return Recovery.SETTLE
         case _ if snapshot.at_gate:
             return Recovery.SETTLE
-        case Progress.ASKING if snapshot.pauses:
+        case StepProgress.ASKING if snapshot.pauses:
             return Recovery.SETTLE
         case _:
             return Recovery.PROCEED

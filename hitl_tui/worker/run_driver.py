@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from hitl_tui import canonical_json
 from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
-from hitl_tui.model import Head, ReviewOutcome, ReviewState, Run, RunState, Takeover
+from hitl_tui.model import ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
 from hitl_tui.store.time_limits import Due
 from hitl_tui.worker.executor import AgentExecutor
@@ -141,7 +141,7 @@ class RunDriver:
         )  # fmt: skip
         self._forget(run)
 
-    async def _head_of(self, run: Run, sentence: str) -> Head | None:
+    async def _head_of(self, run: Run, sentence: str) -> RunHead | None:
         """Where a run stands that ended with an error, for a takeover; None if it has not started or cannot be opened."""
         try:
             async with self._source.thread(run) as thread:

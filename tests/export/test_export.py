@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl_tui.cli import main
-from hitl_tui.export import FORMATS, AskedCall, Case, Masker, ThreadHistory, read_masks
+from hitl_tui.export import FORMATS, AskedCall, ExportCase, Masker, ThreadHistory, read_masks
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import (
     Action,
@@ -205,7 +205,7 @@ GATED = st.lists(
 BY = {"approve": YES, "reject": NO, "better": Answer(DecisionKind.REJECT, {"sent": "back"})}
 
 
-def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterator[Case]:
+def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterator[ExportCase]:
     """Add a thread's reviews as LangChain's middleware asks, one per turn or per call; it keeps edits out of the conversation."""
     said = [Message("user", "Go on.")]
     found: list[tuple[Context, PauseKind, list[tuple[Action, Answer]]]] = []
@@ -230,7 +230,7 @@ def scripted(turns: Sequence[tuple[bool, Sequence[tuple[str, str]]]]) -> Iterato
         row = ReviewRow(id_, 1, "mail", kind, ReviewState.APPLIED, "", "", len(asked), 0.0, None, None, "", Progress(), None)
         decisions = {a.slot: Decision(id_, id_, a.slot, answer, "ann", a.digest, 0.0) for a, answer in asked}
         review = Review(row, "t", "i", "tools", (), {}, tuple(a for a, _ in asked), decisions, 0.0, 0.0, 0.0)
-        yield Case(review, replace(context, attempts=attempts(context)), thread=thread)
+        yield ExportCase(review, replace(context, attempts=attempts(context)), thread=thread)
 
 
 def attempts(context: Context) -> tuple[Attempt, ...]:
@@ -283,7 +283,7 @@ def test_call_rejected_when_asked_again_is_no_example() -> None:
         action = Action(0, name, args, (), digest=digest_of(name, args), tool_call="c1" if name == SQL[0] else "c2")
         decision = Decision(id_, id_, 0, answer, "ann", action.digest, 0.0)
         review = Review(row, "t", "i", "tools", (), {}, (action,), {0: decision}, 0.0, 0.0, 0.0)
-        found.append(Case(review, Context(done if id_ < 2 else later), thread=thread))
+        found.append(ExportCase(review, Context(done if id_ < 2 else later), thread=thread))
     user, asking = {"role": "user", "content": "Do it."}, {"role": "user", "content": "Read."}
     assert [one["messages"] for case in found for one in FORMATS["sft"].examples(case)] == [
         [user, asking, speaks(call(1, READ[1], READ[0]))]

@@ -177,7 +177,7 @@ def test_verify_finds_a_change_of_any_byte(tampered: Path, data: st.DataObject) 
             found = audit.verify(path)
             assert bool(found.problem) is bool(changed)
             if changed:
-                assert found.mark.seq == seq - 1
+                assert found.head.seq == seq - 1
         finally:
             db.execute(f"UPDATE audit SET {column} = ? WHERE seq = ?", (was, seq))
     assert not audit.verify(path).problem
@@ -203,12 +203,12 @@ def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data
         else:
             forged = sorted({row[0]: row for row in forged}.values())
         first = next((at for at, (one, was) in enumerate(zip(forged, true, strict=False)) if one != was), min(len(forged), len(true)))
-        head = audit.Mark(true[-1][0], true[-1][-1])
+        head = audit.AuditHead(true[-1][0], true[-1][-1])
         try:
             _rewrite(db, forged)
             found = audit.verify(path, head)
             assert bool(found.problem) is (forged != true)
-            assert found.mark.seq == first
+            assert found.head.seq == first
         finally:
             _rewrite(db, true)
     assert not audit.verify(path, head).problem
@@ -231,7 +231,7 @@ def test_verify_finds_a_value_whose_type_changed(decided_home: Path, tmp_path: P
         same = f"CAST({column} AS {'BLOB' if column in ('body', 'hash') else 'TEXT'})"
         assert db.execute(f"UPDATE audit SET {column} = {same} WHERE seq = 2").rowcount
     found = audit.verify(home / "hitl.db")
-    assert found.problem and found.mark.seq == 1
+    assert found.problem and found.head.seq == 1
 
 
 def test_verify_finds_a_truncated_log(decided_home: Path, tmp_path: Path) -> None:
@@ -251,11 +251,11 @@ def test_verify_finds_a_truncated_log(decided_home: Path, tmp_path: Path) -> Non
     swapped = copy(decided_home, tmp_path / "swapped")
     for old, new in ((2, -1), (3, 2), (-1, 3)):
         change(swapped, "UPDATE audit SET seq = ? WHERE seq = ?", (new, old))
-    assert audit.verify(swapped / "hitl.db").mark.seq == 1
+    assert audit.verify(swapped / "hitl.db").head.seq == 1
 
 
 def test_verify_finds_a_rewritten_log_by_its_saved_head(decided_home: Path, tmp_path: Path) -> None:
-    saved = audit.read_mark(hitl("audit", "head", "--home", str(decided_home))[1])
+    saved = audit.read_head(hitl("audit", "head", "--home", str(decided_home))[1])
     home = copy(decided_home, tmp_path / "home")
     previous = ""
     with contextlib.closing(sqlite3.connect(home / "hitl.db", isolation_level=None)) as db:

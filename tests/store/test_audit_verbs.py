@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Action, Answer, Context, DecisionKind, Head, Pause, PauseKind, ReviewOutcome, ReviewState, Subject, digest_of
+from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunHead, Subject, digest_of
 from hitl_tui.store import Store, audit, escalations, policy_log, reconcile
 
 ARGS = {"to": "ann@example.com"}
@@ -35,7 +35,7 @@ class Scene:
     async def asks(self, *pauses: Pause) -> int:
         """Reconcile the run with these pauses, and return the newest review's id."""
         await self.store.write("UPDATE runs SET state = 'running', worker = 'w' WHERE id = 1")
-        await reconcile.reconcile(self.store, 1, "mail", "w", pauses, {}, head=Head("c1", ("tools",), Context()))
+        await reconcile.reconcile(self.store, 1, "mail", "w", pauses, {}, head=RunHead("c1", ("tools",), Context()))
         return int((await self.store.one("SELECT max(id) FROM reviews"))[0])
 
     async def decide(self, who: Inbox, review: int, answer: Answer = YES) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hitl_tui.agents.source import GATE, AppliedHandback, Drained, NotPending, PendingInterrupt, Progress, StreamEvent, ThreadSnapshot
+from hitl_tui.agents.source import GATE, AppliedHandback, Drained, NotPending, PendingInterrupt, StepProgress, StreamEvent, ThreadSnapshot
 from hitl_tui.errors import Forbidden, Refused
 from hitl_tui.model import (
     Action,
@@ -16,11 +16,11 @@ from hitl_tui.model import (
     BlockedCall,
     Context,
     DecisionKind,
-    Head,
     Json,
     Pause,
     PauseKind,
     Run,
+    RunHead,
     Submission,
     Takeover,
     digest_of,
@@ -169,14 +169,14 @@ class MemoryThread:
 
     async def snapshot(self, stopped: bool, gates: Collection[str] = ()) -> ThreadSnapshot:
         if self._run.thread not in self._source.threads:
-            return ThreadSnapshot(None, Progress.NOT_STARTED)
+            return ThreadSnapshot(None, StepProgress.NOT_STARTED)
         state = self._state
         checkpoint, done = str(state.checkpoint), frozenset(f"call-{state.run}-{place}" for place in range(state.position))
         if state.item is None:
-            return ThreadSnapshot(checkpoint, Progress.FINISHED, run=state.run, result={"log": list(state.log)})
-        progress = Progress.ASKING if state.interrupt else Progress.UNFINISHED
+            return ThreadSnapshot(checkpoint, StepProgress.FINISHED, run=state.run, result={"log": list(state.log)})
+        progress = StepProgress.ASKING if state.interrupt else StepProgress.UNFINISHED
         pause = self._pause(state, stopped, gates)
-        head = Head(checkpoint, (_node(state.item),), Context(), "", (), {})
+        head = RunHead(checkpoint, (_node(state.item),), Context(), "", (), {})
         return ThreadSnapshot(
             checkpoint,
             progress,
@@ -207,7 +207,7 @@ class MemoryThread:
         pauses = (await self.snapshot(stopped=True)).pauses
         return {p.interrupt: PendingInterrupt(p.interrupt, p.kind, p.node, p.actions) for p in pauses if p.interrupt in wanted}
 
-    async def head_after_error(self, run: int, error: str) -> Head | None:
+    async def head_after_error(self, run: int, error: str) -> RunHead | None:
         return (await self.snapshot(stopped=True)).head
 
     # Running

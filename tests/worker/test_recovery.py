@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hitl_tui.agents.source import Progress, ThreadSnapshot
+from hitl_tui.agents.source import StepProgress, ThreadSnapshot
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Json, Pause, PauseKind, Run, RunState, Submission
 from hitl_tui.worker.recovery import Recovery, in_doubt, is_own, may_repeat, recovery
 
@@ -23,34 +23,36 @@ def run(cut: bool = True, given: Json = None) -> Run:
     return Run(1, 1, "mail", "t", "", text, RunState.RUNNING, "", "", "", None, 0, 0.0, 0.0, None, True, False, cut=cut)
 
 
-def snapshot(progress: Progress, *pauses: Pause, poisoned: bool = False, done: str = "", open_tasks: bool | None = None) -> ThreadSnapshot:
+def snapshot(
+    progress: StepProgress, *pauses: Pause, poisoned: bool = False, done: str = "", open_tasks: bool | None = None
+) -> ThreadSnapshot:
     """Return a snapshot of the run's own thread; by default an unfinished step has an open task."""
-    is_open = progress is Progress.UNFINISHED if open_tasks is None else open_tasks
+    is_open = progress is StepProgress.UNFINISHED if open_tasks is None else open_tasks
     completed = frozenset(done.split())
     return ThreadSnapshot("5", progress, pauses, poisoned, 1, has_open_tasks=is_open, completed_calls=completed)
 
 
 CASES = {
-    "a finished thread is stored": (snapshot(Progress.FINISHED), True, [APPROVED], Recovery.SETTLE),
-    "a pending interrupt waits on": (snapshot(Progress.ASKING, ASKED), True, [], Recovery.SETTLE),
-    "an answer that never arrived waits on": (snapshot(Progress.ASKING, ASKED), True, [APPROVED], Recovery.SETTLE),
-    "a gate waits on": (snapshot(Progress.UNFINISHED, GATE), False, [], Recovery.SETTLE),
-    "work that nobody approved runs again": (snapshot(Progress.UNFINISHED), True, [], Recovery.PROCEED),
-    "a drained run runs on": (snapshot(Progress.UNFINISHED), False, [APPROVED], Recovery.PROCEED),
-    "an approved call without a result is asked about": (snapshot(Progress.UNFINISHED), True, [APPROVED], Recovery.HOLD),
-    "an approved call with a result is not": (snapshot(Progress.UNFINISHED, done="c1"), True, [APPROVED], Recovery.PROCEED),
-    "a rejected call runs nothing": (snapshot(Progress.UNFINISHED), True, [REJECTED], Recovery.PROCEED),
+    "a finished thread is stored": (snapshot(StepProgress.FINISHED), True, [APPROVED], Recovery.SETTLE),
+    "a pending interrupt waits on": (snapshot(StepProgress.ASKING, ASKED), True, [], Recovery.SETTLE),
+    "an answer that never arrived waits on": (snapshot(StepProgress.ASKING, ASKED), True, [APPROVED], Recovery.SETTLE),
+    "a gate waits on": (snapshot(StepProgress.UNFINISHED, GATE), False, [], Recovery.SETTLE),
+    "work that nobody approved runs again": (snapshot(StepProgress.UNFINISHED), True, [], Recovery.PROCEED),
+    "a drained run runs on": (snapshot(StepProgress.UNFINISHED), False, [APPROVED], Recovery.PROCEED),
+    "an approved call without a result is asked about": (snapshot(StepProgress.UNFINISHED), True, [APPROVED], Recovery.HOLD),
+    "an approved call with a result is not": (snapshot(StepProgress.UNFINISHED, done="c1"), True, [APPROVED], Recovery.PROCEED),
+    "a rejected call runs nothing": (snapshot(StepProgress.UNFINISHED), True, [REJECTED], Recovery.PROCEED),
     "an approved call inside a subgraph is asked about, beside what asks": (
-        snapshot(Progress.ASKING, replace(ASKED, interrupt="i2"), open_tasks=True), True, [APPROVED], Recovery.HOLD),
-    "other tasks run on beside what asks": (snapshot(Progress.UNFINISHED, ASKED), False, [], Recovery.PROCEED),
-    "an ended step is stored first, if something was approved": (snapshot(Progress.STEP_ENDED), True, [APPROVED], Recovery.FINISH_STEP),
-    "an ended step of an orderly stop runs on": (snapshot(Progress.STEP_ENDED), False, [APPROVED], Recovery.PROCEED),
-    "an ended step without answers runs on": (snapshot(Progress.STEP_ENDED), True, [], Recovery.PROCEED),
-    "a poisoned answer is dropped": (snapshot(Progress.UNFINISHED, ASKED, poisoned=True), False, [], Recovery.ASK_AGAIN),
-    "doubt goes before poison": (snapshot(Progress.UNFINISHED, poisoned=True), True, [APPROVED], Recovery.HOLD),
-    "interrupts that are all answered inside run on": (snapshot(Progress.ASKING), False, [], Recovery.PROCEED),
-    "no checkpoint means starting over": (ThreadSnapshot(None, Progress.NOT_STARTED), True, [], Recovery.START_OVER),
-    "another run's checkpoint says nothing": (replace(snapshot(Progress.FINISHED), run=2), True, [], Recovery.START_OVER),
+        snapshot(StepProgress.ASKING, replace(ASKED, interrupt="i2"), open_tasks=True), True, [APPROVED], Recovery.HOLD),
+    "other tasks run on beside what asks": (snapshot(StepProgress.UNFINISHED, ASKED), False, [], Recovery.PROCEED),
+    "an ended step is stored first, if something was approved": (snapshot(StepProgress.STEP_ENDED), True, [APPROVED], Recovery.FINISH_STEP),
+    "an ended step of an orderly stop runs on": (snapshot(StepProgress.STEP_ENDED), False, [APPROVED], Recovery.PROCEED),
+    "an ended step without answers runs on": (snapshot(StepProgress.STEP_ENDED), True, [], Recovery.PROCEED),
+    "a poisoned answer is dropped": (snapshot(StepProgress.UNFINISHED, ASKED, poisoned=True), False, [], Recovery.ASK_AGAIN),
+    "doubt goes before poison": (snapshot(StepProgress.UNFINISHED, poisoned=True), True, [APPROVED], Recovery.HOLD),
+    "interrupts that are all answered inside run on": (snapshot(StepProgress.ASKING), False, [], Recovery.PROCEED),
+    "no checkpoint means starting over": (ThreadSnapshot(None, StepProgress.NOT_STARTED), True, [], Recovery.START_OVER),
+    "another run's checkpoint says nothing": (replace(snapshot(StepProgress.FINISHED), run=2), True, [], Recovery.START_OVER),
 }  # fmt: skip
 
 
@@ -60,11 +62,11 @@ def test_recovery_of_each_state_is_the_expected_one(found: ThreadSnapshot, cut: 
 
 
 def test_recovery_when_the_thread_was_repaired_finishes_no_second_step() -> None:
-    assert recovery(snapshot(Progress.STEP_ENDED), run(), [APPROVED], repaired=True) is Recovery.PROCEED
+    assert recovery(snapshot(StepProgress.STEP_ENDED), run(), [APPROVED], repaired=True) is Recovery.PROCEED
 
 
 def test_recovery_when_refusals_were_restored_asks_although_the_run_was_not_cut() -> None:
-    assert recovery(snapshot(Progress.UNFINISHED), run(cut=False), [APPROVED], repaired=True) is Recovery.HOLD
+    assert recovery(snapshot(StepProgress.UNFINISHED), run(cut=False), [APPROVED], repaired=True) is Recovery.HOLD
 
 
 @pytest.mark.parametrize(
@@ -79,16 +81,16 @@ def test_recovery_when_refusals_were_restored_asks_although_the_run_was_not_cut(
 )
 def test_may_repeat_depends_on_what_was_answered(kind: PauseKind, decision: DecisionKind, expected: bool) -> None:
     sent = replace(APPROVED, kind=kind, by_slot={0: Answer(decision)})
-    assert may_repeat(snapshot(Progress.UNFINISHED), [sent]) is expected
+    assert may_repeat(snapshot(StepProgress.UNFINISHED), [sent]) is expected
 
 
 def test_may_repeat_of_a_question_ignores_tool_results() -> None:
     sent = replace(APPROVED, kind=PauseKind.QUESTION, by_slot={0: Answer(DecisionKind.RESPOND)})
-    assert may_repeat(snapshot(Progress.UNFINISHED, done="c1"), [sent])
+    assert may_repeat(snapshot(StepProgress.UNFINISHED, done="c1"), [sent])
 
 
 def test_is_own_when_a_run_replaces_a_lost_one_is_true() -> None:
-    assert is_own(replace(snapshot(Progress.ASKING, ASKED), run=9), run(given={"input": {}, "adopted": 9}))
+    assert is_own(replace(snapshot(StepProgress.ASKING, ASKED), run=9), run(given={"input": {}, "adopted": 9}))
 
 
 def test_in_doubt_when_a_gate_may_have_been_passed_says_so_in_every_answer() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from hitl_tui import doctor
 from hitl_tui.home import Home
-from hitl_tui.model import HandBack, ReviewState, RunState, Worker
+from hitl_tui.model import ReviewState, RunState, TakeoverPlan, Worker
 from hitl_tui.store import Store, agents
 from hitl_tui.worker.engine import Engine
 from hitl_tui.worker.executor import AgentExecutor
@@ -252,6 +252,6 @@ async def test_takeover_answers_for_the_agent(home: Home, ann: Reviewer) -> None
         run = await ann.launch("mail", given={})
         await ann.open_review(run)
         takeover = await ann.inbox.takeovers.take(run.id)
-        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="done by hand"))
+        await ann.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(answer="done by hand"))
         assert await ann.result_of(run) == {"log": ["done by hand"]}
     assert source.effects == []

@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Call, HandBack, PauseKind, Run, RunState, Takeover
+from hitl_tui.model import Call, PauseKind, Run, RunState, Takeover, TakeoverPlan
 from hitl_tui.store import audit
 from tests.support.harness import TIMEOUT_S, Reviewer, SandboxFactory, approve, open_reviewer, reject, respond, tool_results
 
@@ -45,7 +45,7 @@ async def ended(who: Reviewer, takeover: Takeover) -> Takeover:
 async def handed_back(who: Reviewer, run: Run, **plan: Any) -> Takeover:
     """Take the run over, hand it back with a plan, and return the handled takeover."""
     takeover = await taken(who, run, RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
-    await who.inbox.takeovers.hand_back(takeover.id, HandBack(**plan))
+    await who.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(**plan))
     return await ended(who, takeover)
 
 
@@ -206,7 +206,7 @@ async def test_handback_with_state_that_breaks_the_schema_is_refused(hands: Revi
     run = await hands.launch("spender", given={"amount": 100})
     takeover = await taken(hands, run)
     with pytest.raises(Refused) as refused:
-        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state=state))
+        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state=state))
     assert why in str(refused.value)
     assert await hands.inbox.takeovers.latest(run.id) == takeover, "it is in the same hands still"
     await hands.inbox.takeovers.discard(takeover.id)
@@ -222,8 +222,8 @@ async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Revi
     assert review.row.claimed_by is None
     again = await hands.inbox.takeovers.take(run.id)
     assert again.id != done.id
-    assert again.plan == HandBack(state={"mood": "bad"}), "what could not be done is not lost"
-    await hands.inbox.takeovers.hand_back(again.id, HandBack(state={"mood": "good"}))
+    assert again.plan == TakeoverPlan(state={"mood": "bad"}), "what could not be done is not lost"
+    await hands.inbox.takeovers.hand_back(again.id, TakeoverPlan(state={"mood": "good"}))
     assert (await ended(hands, again)).state == "applied"
     await hands.decide(await hands.open_review(run), approve())
     assert (await hands.result_of(run))["mood"] == "good"
@@ -235,7 +235,7 @@ async def test_handback_after_a_failed_first_step_continues_with_new_state(hands
     head = await hands.inbox.takeovers.head(run.id)
     assert head.nodes == ("dial",)
     assert "the line is dead" in head.context.error
-    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"up": True}))
+    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"up": True}))
     await ended(hands, takeover)
     state = await hands.result_of(run)
     assert hands.effects(run) == [{"did": "dial", "up": None}, {"did": "dial", "up": True}]
@@ -351,8 +351,8 @@ async def test_handback_at_a_question_in_a_conversation_works(hands: Reviewer) -
     takeover = await taken(hands, run)
     assert (await hands.inbox.takeovers.head(run.id)).text == "I heard 1"
     with pytest.raises(Refused, match="no tool call 'x' waits for a result; none does"):
-        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(results={"x": "y"}))
-    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(guidance="think first"))
+        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(results={"x": "y"}))
+    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="think first"))
     await ended(hands, takeover)
     review = await hands.open_review(run)
     context = await hands.inbox.reviews.context(review.row.id)
@@ -398,7 +398,7 @@ async def test_handback_with_a_result_replaces_a_delegated_call(hands: Reviewer)
 async def test_handback_with_state_for_an_entrypoint_is_refused(hands: Reviewer) -> None:
     run = await hands.launch("functional", given={"text": "a"})
     takeover = await taken(hands, run)
-    await hands.inbox.takeovers.hand_back(takeover.id, HandBack(state={"x": 1}))
+    await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"x": 1}))
     done = await ended(hands, takeover)
     assert (done.state, done.note) == (
         "failed", "its graph has no state that could be edited; answer what it asks, or cancel the run",
@@ -412,8 +412,8 @@ async def test_handback_at_an_agent_inbox_request_works(pauses: Reviewer) -> Non
     assert review.row.kind is PauseKind.AGENT_INBOX
     takeover = await pauses.inbox.takeovers.take(run.id)
     with pytest.raises(Refused, match="the graph keeps no messages, so the plan cannot have 'answer'"):
-        await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(answer="I wrote it."))
-    await pauses.inbox.takeovers.hand_back(takeover.id, HandBack(state={"text": "good day"}))
+        await pauses.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(answer="I wrote it."))
+    await pauses.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(state={"text": "good day"}))
     assert (await ended(pauses, takeover)).state == "applied"
     review = await pauses.open_review(run)
     assert review.actions[0].args == {"to": "ann", "content": "good day"}
@@ -486,24 +486,24 @@ async def test_takeover_by_a_second_person_is_refused(hands: Reviewer) -> None:
     with pytest.raises(Refused, match=rf"ann took run r{run.id} over at [\d:]+; take it from them with a reason"):
         await bob.takeovers.take(run.id)
     for verb in (
-        bob.takeovers.save_plan(takeover.id, HandBack()),
-        bob.takeovers.hand_back(takeover.id, HandBack(guidance="x")),
+        bob.takeovers.save_plan(takeover.id, TakeoverPlan()),
+        bob.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="x")),
         bob.takeovers.discard(takeover.id),
     ):
         with pytest.raises(Stale, match=f"run r{run.id} is taken over by ann"):
             await verb
     with pytest.raises(Refused, match="the plan does nothing"):
-        await hands.inbox.takeovers.hand_back(takeover.id, HandBack())
-    await hands.inbox.takeovers.save_plan(takeover.id, HandBack(guidance="ha"))
+        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan())
+    await hands.inbox.takeovers.save_plan(takeover.id, TakeoverPlan(guidance="ha"))
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
-    assert (theirs.actor, theirs.plan) == ("bob", HandBack())
+    assert (theirs.actor, theirs.plan) == ("bob", TakeoverPlan())
     with pytest.raises(Stale, match=f"the takeover of run r{run.id} is discarded: taken by bob: ann is on holiday"):
-        await hands.inbox.takeovers.hand_back(takeover.id, HandBack(guidance="x"))
+        await hands.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(guidance="x"))
     assert (await hands.inbox.reviews.get(review.row.id)).row.claimed_by == "bob"
     mine = await hands.inbox.takeovers.take(run.id, "I am back")
-    assert mine.plan == HandBack(guidance="ha"), "what somebody took from under it is there again"
+    assert mine.plan == TakeoverPlan(guidance="ha"), "what somebody took from under it is there again"
     await hands.inbox.takeovers.discard(mine.id)
-    assert (await hands.inbox.takeovers.take(run.id)).plan == HandBack(), "a discarded plan is not kept"
+    assert (await hands.inbox.takeovers.take(run.id)).plan == TakeoverPlan(), "a discarded plan is not kept"
     theirs = await bob.takeovers.take(run.id, "ann is on holiday")
     await bob.takeovers.discard(theirs.id)
     await hands.decide(review, approve())
@@ -537,13 +537,13 @@ async def test_handback_when_the_thread_moved_elsewhere_changes_nothing(new_sand
         async with AsyncSqliteSaver.from_conn_string(str(sandbox.home.checkpoints)) as saver:
             graph = create_agent(FakeListChatModel(responses=["x"]), []).copy(update={"checkpointer": saver})
             await graph.aupdate_state({"configurable": {"thread_id": run.thread}}, {"messages": [("ai", "elsewhere")]}, as_node="model")
-        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(answer="Too late."))
+        await ann.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(answer="Too late."))
         sandbox.start()
         done = await ended(ann, takeover)
         assert done.state == "stale"
         assert "the run has moved since it was taken over, so nothing was applied" in done.note
         assert (await ann.inbox.runs.get(run.id)).state is RunState.WAITING
-        assert (await ann.inbox.takeovers.take(run.id)).plan == HandBack(answer="Too late."), "the plan stays"
+        assert (await ann.inbox.takeovers.take(run.id)).plan == TakeoverPlan(answer="Too late."), "the plan stays"
 
 
 async def test_takeover_can_cancel_the_run(hands: Reviewer) -> None:
@@ -568,7 +568,7 @@ async def test_handback_interrupted_by_a_crash_is_resolved(new_sandbox: SandboxF
         (call, _) = await calls_of(ann, run)
         takeover = await taken(ann, run)
         worker.kill()
-        await ann.inbox.takeovers.hand_back(takeover.id, HandBack(calls=(Call(call.id, "send", {"to": "zoe"}),)))
+        await ann.inbox.takeovers.hand_back(takeover.id, TakeoverPlan(calls=(Call(call.id, "send", {"to": "zoe"}),)))
         sandbox.start(kill_at=step).wait()
         sandbox.start()
         done = await ended(ann, takeover)

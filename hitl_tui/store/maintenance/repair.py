@@ -22,7 +22,7 @@ ASKS_GRAPH = "(kind != 'failure' OR run NOT IN (SELECT id FROM runs WHERE state 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RepairStep:
     """One kind of rows that no program leaves behind by itself, and what is done about each."""
 
     sentence: str
@@ -62,41 +62,41 @@ def _close_in_part(db: Transaction, review: int) -> None:
 
 
 STEPS = (
-    Step(
+    RepairStep(
         "{rows} driven by no known worker: queued, to go on from {their} checkpoint",
         "SELECT id FROM runs WHERE state = 'running' AND (worker IS NULL OR worker NOT IN (SELECT id FROM workers))",
         _queue,
         is_of_runs=True,
     ),
-    Step(
+    RepairStep(
         "{rows} not running and yet leased: the lease is given back",
         "SELECT id FROM runs WHERE state != 'running' AND worker IS NOT NULL",
         _give_back,
         is_of_runs=True,
     ),
-    Step(
+    RepairStep(
         "{rows} live though the run is over: closed",
         f"SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state IN {LIVE} AND r.state IN {OVER} AND {ASKS_GRAPH}",
         _close,
     ),
-    Step(
+    RepairStep(
         "{rows} sent while nobody runs the run: back to a person, marked that it may have run once",
         "SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE v.state = 'submitted' AND r.state = 'waiting'",
         _ask_again,
     ),
-    Step(
+    RepairStep(
         "{rows} decided, but not every decision is there: open again",
         "SELECT id FROM reviews WHERE state = 'decided' AND slots > "
         "(SELECT count(*) FROM decisions WHERE review = reviews.id AND NOT superseded)",
         decisions.reopen,
     ),
-    Step(
+    RepairStep(
         "{rows} without all that was asked: closed, to be asked again",
         f"SELECT id FROM reviews WHERE state IN {LIVE} AND (slots > (SELECT count(*) FROM actions WHERE review = reviews.id) "
         "OR NOT EXISTS (SELECT 1 FROM details WHERE review = reviews.id))",
         _close_in_part,
     ),
-    Step(
+    RepairStep(
         "{rows} waiting for nothing: queued, so that a worker looks what {their} checkpoint asks",
         "SELECT id FROM runs WHERE state = 'waiting' AND NOT attention AND NOT EXISTS "
         f"(SELECT 1 FROM reviews WHERE run = runs.id AND state IN {LIVE})",

@@ -14,7 +14,7 @@ from textual.widgets import Static, TextArea
 
 from hitl_tui import canonical_json, validation
 from hitl_tui.errors import HitlError, Refused
-from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, Version
+from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, ProposalVersion
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import AnswerScreen
 from hitl_tui.ui.dialogs.fields import FieldKind, at, escaped, fields_of, filled_in, texts_for
@@ -45,7 +45,7 @@ class EditScreen(AnswerScreen):
         action: Action,
         draft: str = "",
         decision: DecisionKind = DecisionKind.EDIT,
-        versions: Sequence[Version] = (),
+        versions: Sequence[ProposalVersion] = (),
         outside: bool = False,
     ) -> None:
         """`versions` are the earlier drafts of the same text; `outside` opens the longest text in $EDITOR at once."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from textual.widget import Widget
 
 from hitl_tui.formatting import counted, until_time
-from hitl_tui.model import ROUTES, Action, Answer, DecisionKind, Json, Outcome, Review, ReviewRow, ReviewState, Version
+from hitl_tui.model import ROUTES, Action, Answer, DecisionKind, Json, Outcome, ProposalVersion, Review, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.settings import Settings
 from hitl_tui.ui.review import render
@@ -37,7 +37,7 @@ class PromptOptions:
     """Open $EDITOR first."""
     again: bool = False
     """Send the call back for revision instead of rejecting it for good."""
-    versions: Sequence[Version] = ()
+    versions: Sequence[ProposalVersion] = ()
     """Earlier versions that went back and forth."""
     unseen_rows: int = 0
     """Lines of the call that have not been on the screen, to be named before it is approved."""

@@ -16,10 +16,10 @@ from hitl_tui.model import (
     Endorsement,
     Escalation,
     Progress,
+    ProposalVersion,
     Review,
     ReviewRow,
     ReviewState,
-    Version,
     effect_of,
     same_person,
 )
@@ -57,7 +57,7 @@ class ReviewActivity:
     """Decisions of an action that needs several people."""
     escalations: Sequence[Escalation] = ()
     """The oldest first."""
-    versions: Sequence[Version] = ()
+    versions: Sequence[ProposalVersion] = ()
     """Earlier versions, oldest first."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hitl_tui.formatting import at_time
-from hitl_tui.model import Action, Json, Version
+from hitl_tui.model import Action, Json, ProposalVersion
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
@@ -13,17 +13,17 @@ from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph, value_lines
 TAB = "Versions"
 
 
-def of(versions: Sequence[Version], action: Action | None) -> list[Version]:
+def of(versions: Sequence[ProposalVersion], action: Action | None) -> list[ProposalVersion]:
     """Those of one action, oldest first."""
     return [version for version in versions if action and version.name == action.name]
 
 
-def titles(versions: Sequence[Version]) -> dict[str, str]:
+def titles(versions: Sequence[ProposalVersion]) -> dict[str, str]:
     """The tab and its title, which counts what is proposed now as well; none without earlier versions."""
     return {TAB: f"{TAB} {len(versions) + 1}"} if versions else {}
 
 
-def lines(versions: Sequence[Version], action: Action, reviewer: str, now: float) -> Iterator[Line]:
+def lines(versions: Sequence[ProposalVersion], action: Action, reviewer: str, now: float) -> Iterator[Line]:
     """What the agent made of the last version comes first, then what was done before, back to the first proposal."""
     proposal: Json = action.args
     for number in range(len(versions), 0, -1):
@@ -45,7 +45,7 @@ def lines(versions: Sequence[Version], action: Action, reviewer: str, now: float
     yield from value_lines(proposal)
 
 
-def choices(versions: Sequence[Version], action: Action) -> list[tuple[str, Json]]:
+def choices(versions: Sequence[ProposalVersion], action: Action) -> list[tuple[str, Json]]:
     """Every version there is with a name for people, what is proposed now first, then the newest."""
     found: list[tuple[str, Json]] = [(f"version {len(versions) + 1}, as proposed now", action.args)]
     for number in range(len(versions), 0, -1):

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from hitl_tui.model import Action, Context, DecisionKind, Review, ReviewRow, ReviewState, Version, Viewing
+from hitl_tui.model import Action, Context, DecisionKind, ProposalVersion, Review, ReviewRow, ReviewState, Viewing
 from hitl_tui.oversight.reading import reading_time_s, words_to_read
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import active_key
@@ -86,7 +86,7 @@ class ReviewPane(DetailPane):
         return self.review is not None and self.arguments.painted
 
     @property
-    def versions(self) -> list[Version]:
+    def versions(self) -> list[ProposalVersion]:
         """Earlier versions of the action that is shown."""
         return drafts.of(self._activity.versions, self.action)
 

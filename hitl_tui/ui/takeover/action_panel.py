@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from hitl_tui.errors import Refused
-from hitl_tui.model import HandBack
+from hitl_tui.model import TakeoverPlan
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.takeover.action_list import InterventionList, InterventionStatus
 from hitl_tui.ui.takeover.draft import LABELS, PARTS, Draft, Intervention
@@ -104,7 +104,7 @@ class ActionPanel(Vertical):
         )
         if self.interventions.chosen == Intervention.STATE:
             self.editor.draw_difference()
-        self._show_effect(is_empty=plan == HandBack() and not invalid)
+        self._show_effect(is_empty=plan == TakeoverPlan() and not invalid)
 
     def say(self, text: str, style: str = "$text-warning") -> None:
         """Show a text as the effect of hand-back."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from hitl_tui import canonical_json, takeover_plan
 from hitl_tui.errors import Refused
-from hitl_tui.model import Call, HandBack, Head, Json
+from hitl_tui.model import Call, Json, RunHead, TakeoverPlan
 from hitl_tui.sanitize import visible
 
 
@@ -34,9 +34,9 @@ LABELS = {
 PARTS = {"state": Intervention.STATE, "text": Intervention.REWRITE, "calls": Intervention.REWRITE}
 """Parts of a plan that can be invalid, and the intervention that edits each."""
 PROBES = {
-    Intervention.REWRITE: HandBack(text="x"),
-    Intervention.GUIDANCE: HandBack(guidance="x"),
-    Intervention.ANSWER: HandBack(answer="x"),
+    Intervention.REWRITE: TakeoverPlan(text="x"),
+    Intervention.GUIDANCE: TakeoverPlan(guidance="x"),
+    Intervention.ANSWER: TakeoverPlan(answer="x"),
 }
 """The smallest plan of each intervention, to test whether it is possible."""
 
@@ -45,7 +45,7 @@ PROBES = {
 class Draft:
     """The texts as typed; they may not be a valid plan yet."""
 
-    head: Head
+    head: RunHead
     schema: Json
     """JSON Schema of the graph's state; None if unknown."""
     ended: str = ""
@@ -61,7 +61,7 @@ class Draft:
     answer: str = ""
 
     @classmethod
-    def start(cls, head: Head, schema: Json, plan: HandBack, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
+    def start(cls, head: RunHead, schema: Json, plan: TakeoverPlan, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
         """Begin with the run as it is, changed by a saved plan and by texts that were typed but not valid."""
         draft = cls(
             head,
@@ -122,21 +122,21 @@ class Draft:
 
     # The plan
 
-    def plan(self) -> HandBack:
+    def plan(self) -> TakeoverPlan:
         """The plan, checked.
 
         Raises:
             Refused: a part is invalid, parts contradict each other, or nothing is planned.
         """
-        plan = HandBack(**{name: read() for name, read in self._parts()})
-        if plan == HandBack():
+        plan = TakeoverPlan(**{name: read() for name, read in self._parts()})
+        if plan == TakeoverPlan():
             raise Refused("nothing to hand back yet", "choose one of the six actions, or discard the takeover")
         takeover_plan.validate(plan, self.head, self.schema)
         return plan
 
-    def valid_plan(self) -> HandBack:
+    def valid_plan(self) -> TakeoverPlan:
         """The parts that are valid: what the store can hold."""
-        return HandBack(**{name: value for name, read in self._parts() if (value := _or_none(read)) is not None})
+        return TakeoverPlan(**{name: value for name, read in self._parts() if (value := _or_none(read)) is not None})
 
     def invalid_texts(self) -> dict[str, str]:
         """The texts of invalid parts, by part."""
@@ -185,7 +185,7 @@ class Draft:
         if gone := next((key for key in before if key not in after), None):
             raise Refused(f"the key {gone!r} is missing: a graph's state cannot lose a key", "give it another value, e.g. null")
         new = {key: value for key, value in after.items() if key not in before or _differ(value, before[key])}
-        return dict(self._checked(HandBack(state=new)).state)
+        return dict(self._checked(TakeoverPlan(state=new)).state)
 
     def _changed_text(self) -> str | None:
         return None if self.head.text is None or self.text == visible(self.head.text) else self.text
@@ -203,14 +203,14 @@ class Draft:
             return None
         return self._checked(takeover_plan.parse({"calls": given})).calls
 
-    def _checked(self, part: HandBack) -> HandBack:
-        if part != HandBack():
+    def _checked(self, part: TakeoverPlan) -> TakeoverPlan:
+        if part != TakeoverPlan():
             takeover_plan.validate(part, self.head, self.schema)
         return part
 
     # Words
 
-    def progress(self, intervention: Intervention, plan: HandBack) -> str:
+    def progress(self, intervention: Intervention, plan: TakeoverPlan) -> str:
         """What a plan holds of one intervention, in a word or two; empty for nothing."""
         match intervention:
             case Intervention.RESULT:
@@ -250,7 +250,7 @@ def _as_json(calls: tuple[Call, ...]) -> Json:
     return [{**({"id": call.id} if call.id else {}), "name": call.name, "args": call.args} for call in calls]
 
 
-def _changes(plan: HandBack, head: Head) -> Iterator[str]:
+def _changes(plan: TakeoverPlan, head: RunHead) -> Iterator[str]:
     if plan.state:
         yield f"{counted(len(plan.state), 'state key')} changed"
     if plan.text is not None:
@@ -265,7 +265,7 @@ def _changes(plan: HandBack, head: Head) -> Iterator[str]:
         yield "final answer written"
 
 
-def _outcome(plan: HandBack, head: Head) -> str:
+def _outcome(plan: TakeoverPlan, head: RunHead) -> str:
     left = len([call for call in (head.calls if plan.calls is None else plan.calls) if call.id not in plan.results])
     dropped = f"{counted(left, 'open call')} {'does' if left == 1 else 'do'} not run, and " if left else ""
     asked = "asks again before it runs" if left == 1 else "ask again before they run"

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Head, Json, Review, ReviewState, Run
+from hitl_tui.model import Json, Review, ReviewState, Run, RunHead
 from hitl_tui.ui.messages import TabChosen
 from hitl_tui.ui.review import render
 from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, value_lines
@@ -27,7 +27,7 @@ class RunDetails:
     """Everything about a run that a takeover needs."""
 
     run: Run
-    head: Head
+    head: RunHead
     reviews: tuple[Review, ...]
     """The open ones."""
     schema: Json = None

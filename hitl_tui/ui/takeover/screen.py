@@ -17,7 +17,7 @@ from textual.widgets import Static, TextArea
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import at_time
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import HandBack, RunState, Takeover
+from hitl_tui.model import RunState, Takeover, TakeoverPlan
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import BY_ID, group
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
@@ -237,7 +237,7 @@ class TakeOverScreen(OverlayScreen):
     @property
     def _is_empty(self) -> bool:
         """Whether nothing is written."""
-        return self.draft.valid_plan() == HandBack() and not self.draft.invalid_texts()
+        return self.draft.valid_plan() == TakeoverPlan() and not self.draft.invalid_texts()
 
     async def leave(self) -> None:
         """Close the screen. A takeover with anything written is kept; without, the run is released."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Call, Head
+from hitl_tui.model import Call, RunHead
 from hitl_tui.store import Store, runs
 from tests.ui.homes import seed
 
@@ -33,7 +33,7 @@ async def add_heads(store: Store) -> None:
         db.execute("UPDATE agents SET state_schema = ?, tools = ? WHERE name = 'mail_assistant'", known)
         for run, mails in MAILS.items():
             calls = tuple(Call(f"call-{slot}", "send_email", seed.mail(to).args) for slot, to in enumerate(mails))
-            runs.put_head(db, run, Head(f"1f0-{run}", ("tools",), seed.mail_context(), SAID, calls))
+            runs.put_head(db, run, RunHead(f"1f0-{run}", ("tools",), seed.mail_context(), SAID, calls))
         failed = list(db.rows("SELECT id, error FROM runs WHERE state = 'failed'"))
         for run, error in failed:
-            runs.put_head(db, run, Head(f"1f0-{run}", ("send",), replace(seed.mail_context(), error=error), None))
+            runs.put_head(db, run, RunHead(f"1f0-{run}", ("send",), replace(seed.mail_context(), error=error), None))

@@ -16,7 +16,7 @@ from textual.widgets import TextArea
 
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Call, HandBack, Run, RunState, Takeover
+from hitl_tui.model import Call, Run, RunState, Takeover, TakeoverPlan
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.app import HitlApp
@@ -93,7 +93,7 @@ async def test_takeover_shows_the_whole_run_and_keeps_typed_text(start_console: 
         await console.press("escape", "escape")
         assert len(console.app.screen_stack) == 1 and "taken over by you" in console.screen_text()
         assert "still taken over by you; t returns to it" in console.notifications() and "t back to it" in console.screen_text()
-        assert (await over(console)).plan == HandBack(guidance="ask her first")
+        assert (await over(console)).plan == TakeoverPlan(guidance="ask her first")
         await console.press("t")
         assert "3 guide the agent and retry" in await console.until_shown("✓ written")
         await console.press("3")
@@ -171,7 +171,7 @@ async def test_takeover_calls_are_checked_against_tool_schemas(start_console: St
         await tells(console, "2 calls instead of 1; 2 calls ask again before they run")
         await console.press("escape", "escape")
         calls = (Call("call-0", "send_email", good["args"]), Call("", "read_mail", {"id": "4711"}))
-        assert (await over(console)).plan == HandBack(calls=calls)
+        assert (await over(console)).plan == TakeoverPlan(calls=calls)
 
 
 @pytest.mark.slow
@@ -279,7 +279,7 @@ async def test_takeover_on_a_small_screen_shows_one_panel(start_console: StartCo
         await console.press("ctrl+o", "right_square_bracket")
         assert "no such attachment" in console.screen_text()
         await console.press("escape")
-        assert (await over(console)).plan == HandBack(guidance="wait")
+        assert (await over(console)).plan == TakeoverPlan(guidance="wait")
 
 
 @pytest.mark.slow
@@ -310,7 +310,7 @@ async def test_takeover_can_be_left_to_other_views(start_console: StartConsole) 
         await console.pilot.press("q")
     async with Store.open(console.home.database) as store:  # when it has been left, and not before
         found = await Inbox(store, "ann").takeovers.latest(ONE)
-    assert found and found.plan == HandBack(guidance="later or never")
+    assert found and found.plan == TakeoverPlan(guidance="later or never")
 
 
 async def test_takeover_receives_keys_typed_ahead(start_console: StartConsole) -> None:
@@ -336,7 +336,7 @@ async def test_takeover_plan_too_long_for_the_screen_opens_the_editor(start_cons
         await console.press("ctrl+e")
         await tells(console, "1 state key changed")
         await console.press("escape")
-        assert (await over(console)).plan == HandBack(state={"unread": 3})
+        assert (await over(console)).plan == TakeoverPlan(state={"unread": 3})
 
 
 # Pictures: after a change on purpose pytest --snapshot-update, then look at them
@@ -361,7 +361,7 @@ async def fill(home: Home) -> None:
         for (run,) in await store.all("SELECT run FROM heads"):
             taken = await Inbox(store, "ann").takeovers.take(run)
             await Inbox(store, "ann").takeovers.save_plan(
-                taken.id, HandBack(guidance="Ask her first.", state={"unread": 0} if run == ONE else {})
+                taken.id, TakeoverPlan(guidance="Ask her first.", state={"unread": 0} if run == ONE else {})
             )
         await store.write("UPDATE takeovers SET at = ?", (NOW,))
 
@@ -521,7 +521,7 @@ async def test_takeover_plan_that_fails_comes_back_with_its_error(new_sandbox: S
             await put(console, area.text.replace('"x"', '"y"'))
             await tells(console, "1 state key changed")
             ended = await handed_back(console, run)
-            assert ended.state == "open" and ended.plan == HandBack(state={"text": "y"})
+            assert ended.state == "open" and ended.plan == TakeoverPlan(state={"text": "y"})
             await console.until_shown("not applied: quick has already ended in this step", "plan is kept", "go on?", "✓ 1 key changed")
             await console.press("escape", "ctrl+g", "y")
         assert (await ann.inbox.runs.get(run.id)).state == "waiting"
