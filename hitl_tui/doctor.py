@@ -172,7 +172,7 @@ def _rows(home: Home, mend: bool) -> list[Finding]:
 
 async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
     async with Store.open(home.database) as store:
-        said = await repair.mend(store, is_gone, await agents.list_workers(store), mend)
+        said = await repair.repair_rows(store, is_gone, await agents.list_workers(store), mend)
         return said + await repair.adopt(store, waiting, mend) + await repair.rebuild_history(store, mend)
 
 

@@ -1,7 +1,7 @@
 """The filter language of queue, history and exports, `agent:mail* since:7d text`: to add a field, add it to `FIELDS` here.
 
-Then say where the field is found: in the queue in `store/queue_filter.py`; in the history by a step of `store/schema/` that adds it to the
-facets that are indexed.
+Then say where the field is found: on open reviews and on runs in `store/filters.py`; in the history with a step in `store/schema/steps/`
+that adds it to the indexed `facets` of the view `history_source`.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ async def _prune_thread(
     room += more + await asyncio.to_thread(_size, [*logs, home.workdir(thread)])
     if not dry_run:
         pruned = home.workdir(thread).with_name(PRUNED + home.workdir(thread).name)
-        async with prune.forgetting(store, thread, before, by) as still_old:
+        async with prune.pruning(store, thread, before, by) as still_old:
             if not still_old:
                 return
             if saver:

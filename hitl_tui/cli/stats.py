@@ -12,7 +12,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import home_option, json_option
 from hitl_tui.formatting import long_duration, parse_duration
 from hitl_tui.inbox import Inbox
-from hitl_tui.store.statistics import Only
+from hitl_tui.store.statistics import StatisticsFilter
 
 
 @command("hitl-tui stats", "hitl-tui stats --since 7d --agent 'mail*'")
@@ -31,7 +31,7 @@ def stats(since: str | None, agent: str, tool: str, reviewer: str, json_: bool, 
     began = 0.0 if length is None else max(0.0, time.time() - length)
 
     async def work(inbox: Inbox) -> str:
-        found = await inbox.insights.read(began, Only(agent, tool, reviewer))
+        found = await inbox.insights.read(began, StatisticsFilter(agent, tool, reviewer))
         if json_:
             return output.as_json(stats_output.as_json(found))
         return "\n".join(stats_output.lines(found, "in total" if length is None else f"in the last {long_duration(length)}"))

@@ -35,10 +35,14 @@ def as_json(found: Statistics) -> dict[str, Any]:
         "decisions": found.decisions,
         "by_itself": found.by_itself,
         "overall": _figures_json(found.overall),
-        **{name: [{"name": one.name, **_figures_json(one)} for one in group] for name, group in groups.items()},
+        **{name: [{"name": _name(one), **_figures_json(one)} for one in group] for name, group in groups.items()},
         "calibration": _calibration_json(found.calibration),
         "readers": [_reader_json(one) for one in found.readers],
     }
+
+
+def _name(of: Figures) -> str:
+    return f"{of.agent} {of.name}" if of.agent else of.name
 
 
 def _figures_json(of: Figures) -> dict[str, Any]:
@@ -99,9 +103,8 @@ def lines(found: Statistics, when: str) -> Iterator[str]:
     yield from _titled("outcomes", _rates_rows([("all", found.overall)] if found.decisions else []))
     for title, group in (("by agent", found.agents), ("by tool", found.tools), ("by reviewer", found.reviewers), ("by rule", found.rules)):
         if group:
-            name = _tool if group is found.tools else one_line
-            yield from _titled(title, _rates_rows([(name(one.name, SHORT), one) for one in group]))
-    every = [("all", found.overall), *((_tool(one.name, NAME), one) for one in found.tools), *((one.name, one) for one in found.reviewers)]
+            yield from _titled(title, _rates_rows([(_short_name(one, SHORT), one) for one in group]))
+    every = [("all", found.overall), *((_short_name(one, NAME), one) for one in (*found.tools, *found.reviewers))]
     yield from _titled("times: median and 90th percentile", _times_rows(every if found.decisions else []))
     yield from _titled("recently", _trend_rows(found.overall.trend[-RECENT:]))
     enough = found.decisions >= ENOUGH
@@ -137,10 +140,10 @@ def _rates_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...
         yield (name, f"{rates.total:,}", *shares, sure)
 
 
-def _tool(name: str, cells: int) -> str:
-    """An agent and its tool, shortening the agent's name if they do not fit."""
-    agent, _, tool = name.partition(" ")
-    return one_line(f"{one_line(agent, max(LEAST_AGENT, cells - len(tool) - 1))} {tool}", cells)
+def _short_name(of: Figures, cells: int) -> str:
+    """The name on one line, with a tool's agent before it, which is shortened first."""
+    agent = f"{one_line(of.agent, max(LEAST_AGENT, cells - len(of.name) - 1))} " if of.agent else ""
+    return one_line(f"{agent}{of.name}", cells)
 
 
 def _times_rows(group: Sequence[tuple[str, Figures]]) -> Iterator[tuple[str, ...]]:

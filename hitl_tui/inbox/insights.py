@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hitl_tui.oversight.statistics import Calibration, Figures, Reader, Statistics, brier, calibration_error, supported_threshold
-from hitl_tui.store import reviewer_pace, statistics
-from hitl_tui.store.statistics import Counted, Only
+from hitl_tui.store import statistics
+from hitl_tui.store.statistics import StatisticsFilter
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -23,34 +23,33 @@ class Insights:
         self._inbox = inbox
         self._store = inbox.store
 
-    async def read(self, since: float = 0.0, only: Only | None = None) -> Statistics:
+    async def read(self, since: float = 0.0, only: StatisticsFilter | None = None) -> Statistics:
         """Read the statistics since the day (UTC) of a Unix time, with `only` restricted to some agents or tools.
 
         The cost does not depend on the number of decisions. Figures about reviewers' attention always use their last decisions.
         """
-        found = await statistics.everything(self._store, since, only)
+        found = await statistics.period_counts(self._store, since, only)
         overall = found.overall.figures("")
-        people = _busiest(found.reviewers)
+        people = _busiest(one.figures(name) for name, one in found.reviewers.items())
         return Statistics(
             since,
             overall.rates.total,
             found.by_itself,
             overall,
-            _busiest(found.agents),
-            _busiest(found.tools),
+            _busiest(one.figures(name) for name, one in found.agents.items()),
+            _busiest(one.figures(tool, agent) for (agent, tool), one in found.tools.items()),
             people,
-            _busiest(found.rules),
+            _busiest(one.figures(name) for name, one in found.rules.items()),
             Calibration(found.bins, brier(found.bins), calibration_error(found.bins), supported_threshold(found.bins, TRUSTED)),
-            [await reviewer_pace.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
+            [await statistics.reader(self._store, one.name, found.reviewers[one.name], since) for one in people],
         )
 
     async def pace(self) -> Reader | None:
         """Read figures about this reviewer's attention; None if they have decided nothing."""
-        found = await statistics.of_reviewer(self._store, self._inbox.reviewer)
-        return await reviewer_pace.reader(self._store, self._inbox.reviewer, found) if found.rates.total else None
+        found = await statistics.reviewer_counts(self._store, self._inbox.reviewer)
+        return await statistics.reader(self._store, self._inbox.reviewer, found) if found.rates.total else None
 
 
-def _busiest(groups: Mapping[str, Counted]) -> list[Figures]:
-    """Figures of the groups with decisions, those with the most decisions first."""
-    made = [one.figures(name) for name, one in groups.items() if one.rates.total]
-    return sorted(made, key=lambda one: (-one.rates.total, one.name))
+def _busiest(groups: Iterable[Figures]) -> list[Figures]:
+    """The groups with decisions, those with the most decisions first."""
+    return sorted((one for one in groups if one.rates.total), key=lambda one: (-one.rates.total, one.agent, one.name))

@@ -26,7 +26,7 @@ from hitl_tui.model import (
     ReviewView,
     Viewing,
 )
-from hitl_tui.store import attention_checks, claims, decisions, queue_filter, reviews
+from hitl_tui.store import attention_checks, claims, decisions, filters, reviews
 
 if TYPE_CHECKING:
     from hitl_tui.inbox.inbox import Inbox
@@ -65,7 +65,7 @@ class Reviews:
         """
         from hitl_tui import filter_language
 
-        return await queue_filter.waiting_ids(self._store, filter_language.parse(text, time.time()))
+        return await filters.open_reviews(self._store, filter_language.parse(text, time.time()))
 
     def filter(self, text: str, ids: Sequence[int]) -> set[int]:
         """Select those of a few reviews, open or not, that match a filter. Synchronous: meant for the rows of one screen.
@@ -75,7 +75,7 @@ class Reviews:
         """
         from hitl_tui import filter_language
 
-        return queue_filter.fitting(self._store, filter_language.parse(text, time.time()), ids)
+        return filters.matching_reviews(self._store, filter_language.parse(text, time.time()), ids)
 
     async def rows(self, ids: Sequence[int]) -> list[ReviewRow]:
         """Read queue rows, in order of id."""

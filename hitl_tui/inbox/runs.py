@@ -118,7 +118,9 @@ class Runs:
         Raises:
             Refused: it is no filter, or has a field that runs do not have.
         """
-        return await runs.matching(self._store, _run_filter(filter)) if filter.strip() else await self.ids()
+        from hitl_tui.store import filters
+
+        return await filters.runs(self._store, _run_filter(filter)) if filter.strip() else await self.ids()
 
     def fitting(self, filter: str, ids: Sequence[int]) -> set[int]:
         """Those of these few runs that match. Synchronous.
@@ -126,7 +128,9 @@ class Runs:
         Raises:
             Refused: it is no filter, or has a field that runs do not have.
         """
-        return runs.fitting(self._store, _run_filter(filter), ids)
+        from hitl_tui.store import filters
+
+        return filters.matching_runs(self._store, _run_filter(filter), ids)
 
     async def next_message(self, run: int, text: str) -> Run:
         """Send the next message on a finished run's thread, as a new run of the same agent.
@@ -196,13 +200,12 @@ def _run_filter(text: str) -> Filter:
     import time
 
     from hitl_tui import filter_language
+    from hitl_tui.store.filters import RUN_FIELDS
 
     wanted = filter_language.parse(text, time.time())
-    other = next((term.field for term in wanted.terms if term.field not in runs.FILTERED), "confidence" if wanted.confidence else "")
+    other = next((term.field for term in wanted.terms if term.field not in RUN_FIELDS), "confidence" if wanted.confidence else "")
     if other:
-        raise Refused(
-            f"runs have no {other} to filter by", f"use words, {', '.join(f'{name}:' for name in runs.FILTERED)}, since: or until:"
-        )
+        raise Refused(f"runs have no {other} to filter by", f"use words, {', '.join(f'{name}:' for name in RUN_FIELDS)}, since: or until:")
     return wanted
 
 

@@ -20,7 +20,7 @@ def require_not_taken_over(store: Store, reviewer: str, run: int) -> None:
     Raises:
         Stale: it is taken over, by this reviewer or by somebody else.
     """
-    held = takeovers.holder(store, run)
+    held = takeovers.live(store, run)
     if not held:
         return
     mine = same_person(held.actor, reviewer)
@@ -93,7 +93,7 @@ class Takeovers:
             Refused: there is no such takeover.
             Stale: this reviewer no longer has the run.
         """
-        if not await takeovers.keep(self._store, takeover, self._inbox.reviewer, plan, typed or {}):
+        if not await takeovers.save_plan(self._store, takeover, self._inbox.reviewer, plan, typed or {}):
             await self._refuse_ended(takeover)
 
     async def hand_back(self, takeover: int, plan: TakeoverPlan) -> None:

@@ -195,7 +195,7 @@ def supported_threshold(bins: Sequence[ConfidenceBin], wanted: float, least: int
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a reviewer decides."""
+    """How fast a reviewer decides, by their last decisions."""
 
     decided: int
     fast: int
@@ -247,6 +247,7 @@ class Figures:
     """Figures of the decisions about one agent, tool or rule, or by one reviewer."""
 
     name: str
+    """The agent, tool, rule or reviewer; empty for all decisions."""
     rates: Rates
     waited: Times
     """From opening to decision."""
@@ -258,6 +259,8 @@ class Figures:
     """Edited arguments and their counts, the most frequent first."""
     reasons: Sequence[tuple[str, int]]
     """Reject reasons and their counts, the most frequent first."""
+    agent: str = ""
+    """A tool's agent; empty for all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +312,6 @@ class Statistics:
     overall: Figures
     agents: Sequence[Figures]
     tools: Sequence[Figures]
-    """Named `agent tool`."""
     reviewers: Sequence[Figures]
     rules: Sequence[Figures]
     calibration: Calibration

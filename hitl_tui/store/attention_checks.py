@@ -1,6 +1,7 @@
-"""Attention checks: when one is due, its rows, and how it ends. People learn that a review was one only afterwards.
+"""Rows of attention checks: what decides when one is due, inserting one, and ending it. People learn that a review was one afterwards.
 
-What keeps a check from ever running is in the schema (`schema/triggers/attention_checks.sql`): no worker, program or mistake gets past it.
+Triggers keep a check from ever reaching an agent, whatever program writes (`schema/triggers/attention_checks.sql`). The wrong calls are
+made in `oversight/attention_checks.py`, and put into the queue by `worker/attention_checks.py`.
 """
 
 from __future__ import annotations
@@ -18,128 +19,162 @@ from hitl_tui.store import audit, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.maintenance.prune import PRUNED
 
-LAST = 20
-"""A check is made after one of so many last approved calls."""
+SOURCES = 20
+"""How many of the last approved calls a check can be made from."""
 EVENTS = 500
-CALLS = tuple(kind for kind in PauseKind if kind.is_tool_call)
-SINCE = (
-    "FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run "
-    "WHERE d.id > ? AND r.project = ? AND NOT r.attention AND d.actor_kind = 'person'"
-)
-FOUND = "review, wrong, actor, said, caught, found_at"
+"""Lines of the source's trace that are copied."""
+CALLS = json.dumps([kind for kind in PauseKind if kind.is_tool_call])
+FOUND = "SELECT review, wrong, actor, said, caught, found_at FROM attention_checks WHERE caught IS NOT NULL"
 DID = {
     DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered",
 }  # fmt: skip
 
 
-# Making one
+# When one is due
+
+BY_PEOPLE = """
+FROM decisions d JOIN reviews v ON v.id = d.review JOIN runs r ON r.id = v.run
+WHERE d.id > :last AND r.project = :project AND NOT r.attention AND d.actor_kind = 'person'
+"""
+CHECKS = """
+SELECT count(*), coalesce(max(t.last), 0), coalesce(max(v.state = 'open'), 0)
+FROM attention_checks t JOIN reviews v ON v.id = t.review JOIN runs r ON r.id = v.run WHERE r.project = ?
+"""
+APPROVED_CALLS = f"""
+SELECT v.id {BY_PEOPLE}
+    AND d.kind = 'approve' AND NOT d.superseded AND v.slots = 1 AND v.kind IN (SELECT value FROM json_each(:calls)) AND v.note = ''
+    AND v.state = 'applied' AND coalesce(v.route, 'ask') = 'ask' AND v.escalated = '' AND r.input != :pruned
+ORDER BY d.id DESC LIMIT :limit
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """Where a project stands since its last check."""
+class PastChecks:
+    """The attention checks of a project so far."""
 
-    checks: int
-    """How many there were."""
+    count: int
     last: int
-    """The newest decision when the last one was made; 0 before any."""
+    """The newest decision when the last check was made; 0 before any."""
     is_open: bool
     """Whether one waits for people now."""
 
 
 def newest_decision(store: Store) -> int:
-    """The number of the last decision of all; 0 before any."""
-    return int(store.read_now("SELECT coalesce(max(id), 0) FROM decisions")[0][0])
+    """The number of the newest decision; 0 before any. Reads at once."""
+    [(newest,)] = store.read_now("SELECT coalesce(max(id), 0) FROM decisions")
+    return int(newest)
 
 
-def since(store: Store, project: int) -> Since:
-    """Where a project stands."""
-    [(checks, last, waiting)] = store.read_now(
-        "SELECT count(*), coalesce(max(t.last), 0), coalesce(max(v.state = 'open'), 0) "
-        "FROM attention_checks t JOIN reviews v ON v.id = t.review JOIN runs r ON r.id = v.run WHERE r.project = ?",
-        (project,),
-    )
-    return Since(int(checks), int(last), bool(waiting))
+def past_checks(store: Store, project: int) -> PastChecks:
+    """The attention checks of a project so far. Reads at once."""
+    [(count, last, is_open)] = store.read_now(CHECKS, (project,))
+    return PastChecks(int(count), int(last), bool(is_open))
 
 
-async def decided(store: Store, project: int, last: int, most: int) -> int:
-    """How often people decided something of a project's runs since that decision, counted up to `most`."""
-    return int((await store.one(f"SELECT count(*) FROM (SELECT 1 {SINCE} LIMIT ?)", (last, project, most)))[0])
+async def decisions_since(store: Store, project: int, last: int, limit: int) -> int:
+    """How many decisions people made about a project's runs after decision `last`, counted up to `limit`."""
+    count = f"SELECT count(*) FROM (SELECT 1 {BY_PEOPLE} LIMIT :limit)"
+    (found,) = await store.one(count, {"last": last, "project": project, "limit": limit})
+    return int(found)
 
 
-async def home_of(store: Store) -> str:
-    """What tells this home from others, and nobody has in their head: the hash of the log's first entry."""
+async def home_id(store: Store) -> str:
+    """A text that differs between homes and that nobody knows by heart: the hash of the audit's first entry. Empty before any."""
     row = await store.one("SELECT hash FROM audit WHERE seq = 1")
     return str(row[0]) if row else ""
 
 
 async def sources(store: Store, project: int) -> list[Review]:
-    """The last single tool calls of a project that policy asked people about and they approved as they were; the newest first."""
-    marks = ", ".join("?" * len(CALLS))
-    found = await store.all(
-        f"SELECT v.id {SINCE} AND d.kind = 'approve' AND NOT d.superseded AND v.slots = 1 AND v.kind IN ({marks}) AND v.note = '' "
-        "AND v.state = 'applied' AND coalesce(v.route, 'ask') = 'ask' AND v.escalated = '' AND r.input != ? ORDER BY d.id DESC LIMIT ?",
-        (0, project, *CALLS, PRUNED, LAST),
-    )
-    made = [await reviews.get(store, int(row[0])) for row in found]
-    return [review for review in made if review is not None]
+    """The last single tool calls of a project that policy asked people about and that they approved unchanged, newest first."""
+    values = {"last": 0, "project": project, "calls": CALLS, "pruned": PRUNED, "limit": SOURCES}
+    found = [await reviews.get(store, int(review)) for (review,) in await store.all(APPROVED_CALLS, values)]
+    return [review for review in found if review is not None]
 
 
-async def put(
+# Inserting one
+
+KNOWN = "SELECT count(*) FROM runs WHERE attention AND project = (SELECT project FROM runs WHERE id = ?)"
+INSERT_RUN = """
+INSERT INTO runs (
+    project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, launched_by, created_at,
+    started_at
+)
+SELECT project, agent, :thread, title, input, 'waiting', 1, gates_before, gates_after, tags, time_limit_s, launched_by,
+    min(max(created_at, :began - 1), :began) + :later_s,
+    min(max(coalesce(started_at, :began), :began - 1), :began) + :later_s
+FROM runs WHERE id = :source
+"""
+INSERT = """
+INSERT INTO attention_checks (review, source, wrong, correct, made_at, last)
+VALUES (:review, :source, :wrong, :correct, :now, (SELECT coalesce(max(id), 0) FROM decisions))
+"""
+TRACE = """
+SELECT seq, at, kind, node, path, body FROM events WHERE run = :run AND at <= :until ORDER BY seq LIMIT :limit
+"""
+INSERT_EVENT = "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (:run, :seq, :at, :kind, :node, :path, :body)"
+
+
+async def insert(
     store: Store, source: Review, pause: Pause, routed: Routed, wrong: attention_checks.WrongCall, number: int, seed: str
 ) -> int | None:
-    """Put a project's check of that number into the queue, as a review of a run of its own that looks like the source's.
+    """Put a project's check of that number into the queue: a review of a run of its own that looks like the source's run.
 
-    None when somebody else has.
+    Returns the review; None if another worker has inserted a check meanwhile.
     """
     now, correct = time.time(), source.actions[0].args
     async with store.transaction() as db:
-        [(known,)] = db.rows(
-            "SELECT count(*) FROM runs WHERE attention AND project = (SELECT project FROM runs WHERE id = ?)", (source.row.run,)
-        )
+        (known,) = db.row(KNOWN, (source.row.run,))
         if known != number:
             return None
         trace = _trace(db, source)
-        later_s = now - trace[-1][1] if trace else 0.0
-        cursor = db.execute(
-            "INSERT INTO runs (project, agent, thread, title, input, state, attention, gates_before, gates_after, tags, time_limit_s, "
-            "launched_by, created_at, started_at) SELECT project, agent, ?1, title, input, 'waiting', 1, gates_before, gates_after, tags, "
-            "time_limit_s, launched_by, min(max(created_at, ?2 - 1), ?2) + ?3, min(max(coalesce(started_at, ?2), ?2 - 1), ?2) + ?3 "
-            "FROM runs WHERE id = ?4",
-            (attention_checks.different_id(source.thread, seed), trace[0][1] if trace else now, later_s, source.row.run),
-        )
-        run = int(cursor.lastrowid or 0)
+        times = [at for _, at, *_ in trace] or [now]
+        later_s = now - times[-1]
+        thread = attention_checks.different_id(source.thread, seed)
+        made = db.execute(INSERT_RUN, {"thread": thread, "began": times[0], "later_s": later_s, "source": source.row.run})
+        run = int(made.lastrowid or 0)
         run_states.note_launch(db, run)
         review, _ = reviews.insert(db, run, source.row.agent, pause, routed)
-        db.execute(
-            "INSERT INTO attention_checks (review, source, wrong, correct, made_at, last) "
-            "VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM decisions))",
-            (review, source.row.id, wrong.clause, canonical_json.dumps(correct), now),
-        )
+        values = {"source": source.row.id, "wrong": wrong.clause, "correct": canonical_json.dumps(correct), "now": now}
+        db.execute(INSERT, {"review": review, **values})
         for seq, at, kind, node, path, body in trace:
-            changed = (
-                body
-                if kind == "input"
-                else canonical_json.dumps(attention_checks.replace_everywhere(json.loads(body), correct, wrong.args))
-            )
-            db.execute(
-                "INSERT INTO events (run, seq, at, kind, node, path, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run, seq, at + later_s, kind, node, path, changed),
-            )
+            if kind != "input":
+                body = canonical_json.dumps(attention_checks.replace_everywhere(json.loads(body), correct, wrong.args))
+            line = {"run": run, "seq": seq, "at": at + later_s, "kind": kind, "node": node, "path": path, "body": body}
+            db.execute(INSERT_EVENT, line)
         return review
 
 
 def _trace(db: Transaction, source: Review) -> list[Any]:
-    """What led to the source, up to its run's first pause: it led to the check too, as long ago as that was."""
-    rows = db.rows(
-        "SELECT seq, at, kind, node, path, body FROM events WHERE run = ? AND at <= ? ORDER BY seq LIMIT ?",
-        (source.row.run, source.row.opened_at + 1, EVENTS),
-    )
-    until = next((number for number, row in enumerate(rows, 1) if row[2] == "paused"), len(rows))
-    return rows[:until]
+    """The source's trace up to the first pause of its run, as `(seq, at, kind, node, path, body)`."""
+    rows = db.rows(TRACE, {"run": source.row.run, "until": source.row.opened_at + 1, "limit": EVENTS})
+    pauses = (number for number, (_, _, kind, *_) in enumerate(rows, 1) if kind == "paused")
+    return rows[: next(pauses, len(rows))]
 
 
-# How it ends
+# Ending one
+
+DECIDED = """
+SELECT d.actor, d.actor_kind, d.kind, d.at, t.correct, a.args, d.args FROM attention_checks t
+JOIN decisions d ON d.review = t.review AND NOT d.superseded
+JOIN actions a ON a.review = d.review AND a.slot = d.slot
+WHERE t.review = ?
+"""
+WAITING = """
+SELECT t.review FROM attention_checks t JOIN reviews v ON v.id = t.review
+WHERE t.caught IS NULL AND v.state = 'open' AND (v.id = :review OR v.run = :run)
+"""
+END = """
+UPDATE attention_checks SET actor = :actor, actor_key = :actor_key, said = :said, caught = :caught, found_at = :at
+WHERE review = :review
+"""
+APPLY_REVIEW = """
+UPDATE reviews SET effective_at = :at, decided_at = coalesce(decided_at, :at), claimed_by = NULL, claimed_key = NULL,
+    claimed_until = NULL, decision = iif(decision = '', :said, decision), decided_by = iif(decision = '', :actor, decided_by),
+    decided_by_kind = iif(decision = '', :actor_kind, decided_by_kind)
+WHERE id = :review
+"""
+END_RUN = "UPDATE runs SET state = 'done', ended_at = :at, activity = '', result = :result WHERE id = :run"
+OPEN = "SELECT 1 FROM attention_checks t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'"
 
 
 def waits(db: Transaction, run: int) -> bool:
@@ -153,13 +188,8 @@ def is_check(db: Transaction, review: int) -> bool:
 
 
 def found_by_decision(db: Transaction, review: int) -> None:
-    """End a check that was just decided, within the same transaction: there is no grace time, and nothing to undo."""
-    row = db.row(
-        "SELECT d.actor, d.actor_kind, d.kind, d.at, t.correct, a.args, d.args FROM attention_checks t "
-        "JOIN decisions d ON d.review = t.review AND NOT d.superseded "
-        "JOIN actions a ON a.review = d.review AND a.slot = d.slot WHERE t.review = ?",
-        (review,),
-    )
+    """End a check that was just decided, within the same transaction: it has no grace time, and cannot be undone."""
+    row = db.row(DECIDED, (review,))
     if row is None:
         return
     actor, actor_kind, kind, at, correct, shown, edited = row
@@ -170,65 +200,55 @@ def found_by_decision(db: Transaction, review: int) -> None:
 
 
 def caught(db: Transaction, actor: str, said: str, *, run: int | None = None, review: int | None = None) -> bool:
-    """Within a transaction: a person stopped a check without deciding it, which ends it; False when there is none that waits."""
-    found = db.rows(
-        "SELECT t.review FROM attention_checks t JOIN reviews v ON v.id = t.review "
-        "WHERE t.caught IS NULL AND v.state = 'open' AND (v.id = ? OR v.run = ?)",
-        (review, run),
-    )
+    """Within a transaction: end a check that a person stopped without deciding it. False if the run or review has none that waits."""
+    found = db.rows(WAITING, {"review": review, "run": run})
     for (check,) in found:
         _end(db, check, Actor(actor), canonical_json.storable(said), True, time.time())
     return bool(found)
 
 
 def _end(db: Transaction, review: int, by: Actor, said: str, is_caught: bool, at: float) -> None:
-    """Say how a check ended, apply its review, and finish the run that carried it."""
+    """Store how a check ended, apply its review, and end the run that carried it."""
     run, wrong, source = db.row(
         "SELECT v.run, t.wrong, t.source FROM attention_checks t JOIN reviews v ON v.id = t.review WHERE v.id = ?", (review,)
     )
-    db.execute(
-        "UPDATE attention_checks SET actor = ?, actor_key = ?, said = ?, caught = ?, found_at = ? WHERE review = ?",
-        (by.name, by.key, said, is_caught, at, review),
-    )
+    values = {
+        "review": review, "actor": by.name, "actor_key": by.key, "actor_kind": by.kind, "said": said, "caught": is_caught, "at": at,
+    }  # fmt: skip
+    db.execute(END, values)
     audit.note(db, at, "attention", by, {"caught": int(is_caught), "said": said, "wrong": wrong, "source": source}, run, review)
-    db.execute("UPDATE decisions SET effective_at = ? WHERE review = ? AND NOT superseded", (at, review))
-    db.execute(
-        "UPDATE reviews SET effective_at = :at, decided_at = coalesce(decided_at, :at), claimed_by = NULL, claimed_key = NULL, "
-        "claimed_until = NULL, decision = iif(decision = '', :said, decision), decided_by = iif(decision = '', :actor, decided_by), "
-        "decided_by_kind = iif(decision = '', :kind, decided_by_kind) WHERE id = :review",
-        {"review": review, "at": at, "said": said, "actor": by.name, "kind": by.kind},
-    )
+    db.execute("UPDATE decisions SET effective_at = :at WHERE review = :review AND NOT superseded", values)
+    db.execute(APPLY_REVIEW, values)
     reviews.end(db, review, ReviewState.APPLIED, _note_of(db, review), at)
     result = canonical_json.dumps({"attention_check": f"{'caught' if is_caught else 'missed'}: {wrong}"})
-    db.execute("UPDATE runs SET state = 'done', ended_at = ?, activity = '', result = ? WHERE id = ?", (at, result, run))
+    db.execute(END_RUN, {"at": at, "result": result, "run": run})
 
 
 def _note_of(db: Transaction, review: int) -> str:
     return str(db.row("SELECT note FROM reviews WHERE id = ?", (review,))[0])
 
 
-def lapsed(db: Transaction, review: int, note: str) -> bool:
-    """Within a transaction: nobody acted on a check in time, which ends it without a finding; False when it is none that waits."""
-    if not db.row("SELECT 1 FROM attention_checks t JOIN reviews v ON v.id = t.review WHERE v.id = ? AND v.state = 'open'", (review,)):
+def expire(db: Transaction, review: int, note: str) -> bool:
+    """Within a transaction: end a check that nobody acted on in time, without a result. False if the review is no open check."""
+    if not db.row(OPEN, (review,)):
         return False
     reviews.end(db, review, ReviewState.EXPIRED, canonical_json.storable(note))
     return True
 
 
 def carried(store: Store, run: int) -> bool:
-    """Whether a run only carried a check, and is over."""
+    """Whether a run only carried a check, and has ended. Reads at once."""
     return bool(store.read_now("SELECT 1 FROM runs WHERE id = ? AND attention AND state != 'waiting'", (run,)))
 
 
 def of_review(store: Store, review: int) -> AttentionCheck | None:
-    """What became of a review that was an attention check; None while it waits, and of every other review."""
-    return _read(store.read_now(f"SELECT {FOUND} FROM attention_checks WHERE review = ? AND caught IS NOT NULL", (review,)))
+    """The result of a review that was an attention check; None while it waits, and for every other review. Reads at once."""
+    return _read(store.read_now(f"{FOUND} AND review = ?", (review,)))
 
 
 def of_run(store: Store, run: int) -> AttentionCheck | None:
-    """The same of the one review of a run."""
-    asked = f"SELECT {FOUND} FROM attention_checks WHERE review IN (SELECT id FROM reviews WHERE run = ?) AND caught IS NOT NULL"
-    return _read(store.read_now(asked, (run,)))
+    """The result of the attention check that a run carried; None while it waits, and for every other run. Reads at once."""
+    return _read(store.read_now(f"{FOUND} AND review IN (SELECT id FROM reviews WHERE run = ?)", (run,)))
 
 
 def _read(rows: Sequence[Any]) -> AttentionCheck | None:

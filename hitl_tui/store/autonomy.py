@@ -1,4 +1,4 @@
-"""Levels that agents' tools are at, how they came there, and what people decided of their last calls."""
+"""Autonomy levels of agents' tools, their changes, and the evidence: what people decided about their last calls."""
 
 from __future__ import annotations
 
@@ -12,72 +12,91 @@ from hitl_tui.oversight.autonomy import WeighedDecision, evidence
 from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
-from hitl_tui.store.levels import Change, change, level_of
+from hitl_tui.store.levels import NewLevel, change, level_of
 
-CHANGES = "id, agent, tool, was, level, actor, at, why, actor_kind"
+CHANGES = """
+SELECT id, agent, tool, was, level, actor, at, why, actor_kind FROM autonomy WHERE agent = :agent AND tool = :tool ORDER BY id DESC
+"""
 LEVEL = "agent, tool, level, at, actor"
-NAMES = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
+TOOLS = "SELECT agent, tool FROM cells WHERE scope = 'tool' UNION SELECT agent, tool FROM autonomy ORDER BY agent, tool"
 CALLS = f"IN ({', '.join(repr(kind.value) for kind in PauseKind if kind.is_tool_call)})"
-"""Of a review's kind: it asks for calls of a tool, and is no question that only bears the tool's name."""
-DECIDED = (  # the terms are those of the index history_people
-    "SELECT at, kind = 'approve' AND NOT EXISTS (SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 "
-    "AND f.withdrawn_at IS NULL), confidence, spot_check, actor_key FROM (SELECT * FROM history WHERE agent = ? AND tool = ? AND in_force "
-    "AND actor_kind = 'person' AND (SELECT kind FROM reviews WHERE id = review) "
-    f"{CALLS} ORDER BY decision DESC LIMIT ?) h WHERE at >= ? ORDER BY decision DESC"
-)
-LAST = (
-    "SELECT v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END) FROM history h "
-    "JOIN reviews v ON v.id = h.review JOIN actions a ON a.review = h.review AND a.slot = h.slot "
-    f"WHERE h.agent = ? AND h.tool = ? AND v.kind {CALLS} ORDER BY h.decision DESC LIMIT 1"
-)
-CAME_AT = (  # a fall that was taken back, and its being taken back, are no change
-    "SELECT max(at) FROM autonomy a WHERE agent = ? AND tool = ? AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2"
-)
-
-
-ONE_AGENT = "(SELECT count(*) FROM agents WHERE name = ?1) < 2"
-"""Levels go by an agent's name: while several projects have one of that name, no level counts for any of them."""
+"""Condition on a review's kind: it asks about tool calls, and is not a question that only has a tool's name."""
+DECIDED = f"""
+SELECT at,
+    kind = 'approve' AND NOT EXISTS (
+        SELECT 1 FROM feedback f WHERE f.decision = h.decision AND f.rating < 0 AND f.withdrawn_at IS NULL
+    ),
+    confidence, spot_check, actor_key
+FROM (
+    SELECT * FROM history
+    WHERE agent = :agent AND tool = :tool AND in_force AND actor_kind = 'person'
+        AND (SELECT kind FROM reviews WHERE id = review) {CALLS}
+    ORDER BY decision DESC LIMIT :window
+) h
+WHERE at >= :since ORDER BY decision DESC
+"""
+"""People's decisions on the last calls of a tool; the terms are those of the index `history_people`."""
+LAST = f"""
+SELECT v.kind, coalesce(a.declared, CASE WHEN v.slots = 1 AND a.risk IS NULL THEN v.risk END)
+FROM history h
+JOIN reviews v ON v.id = h.review
+JOIN actions a ON a.review = h.review AND a.slot = h.slot
+WHERE h.agent = :agent AND h.tool = :tool AND v.kind {CALLS} ORDER BY h.decision DESC LIMIT 1
+"""
+CHANGED_AT = """
+SELECT max(at) FROM autonomy a
+WHERE agent = :agent AND tool = :tool AND (SELECT count(*) FROM autonomy b WHERE b.decision = a.decision) < 2
+"""
+"""When a tool came to its level. Lowering that was taken back does not count, nor does taking it back."""
+OF_AGENT = f"""
+SELECT {LEVEL} FROM levels WHERE agent = :agent AND (SELECT count(*) FROM agents WHERE name = :agent) < 2
+"""
+"""Levels belong to an agent's name: while several projects have an agent of that name, no level applies to any of them."""
+CHECKS = """
+SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks
+WHERE caught IS NOT NULL AND found_at >= :since AND actor_key IN (SELECT value FROM json_each(:people))
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An agent's tool that has a level, or may get one."""
+    """An agent's tool that has a level, or could get one."""
 
     facts: Facts
-    """Of its last call, without arguments."""
+    """Those of its last call, without arguments."""
     current: ToolLevel
     why: str
-    """Why it is at its level; empty from the start."""
+    """Why it is at its level; empty if it never changed."""
     evidence: Evidence
 
 
 def levels(store: Store, agent: str) -> dict[tuple[str, str], ToolLevel]:
-    """What the tools of an agent have earned, at once."""
-    return dict(map(_tool_level, store.read_now(f"SELECT {LEVEL} FROM levels WHERE agent = ?1 AND {ONE_AGENT}", (agent,))))
+    """The levels of an agent's tools, by agent and tool. Reads at once."""
+    return dict(map(_tool_level, store.read_now(OF_AGENT, {"agent": agent})))
 
 
 async def shared_names(store: Store) -> set[str]:
-    """Names of agents that several projects have."""
+    """Names that agents of several projects have."""
     return {str(name) for (name,) in await store.all("SELECT name FROM agents GROUP BY name HAVING count(*) > 1")}
 
 
 async def every_level(store: Store) -> dict[tuple[str, str], ToolLevel]:
-    """The same of all agents."""
+    """The levels of all agents' tools, by agent and tool."""
     return dict(map(_tool_level, await store.all(f"SELECT {LEVEL} FROM levels")))
 
 
 def _tool_level(row: Any) -> tuple[tuple[str, str], ToolLevel]:
-    agent, tool, level, at, actor, *_ = row
+    agent, tool, level, at, actor = row
     return (agent, tool), ToolLevel(Level(level), at, actor)
 
 
 async def candidates(store: Store, rules: AutonomyRules, now: float) -> list[Candidate]:
-    """Every tool that anybody decided a call of, by agent and tool, with the evidence; cost follows the window, not the history."""
+    """Every tool of which a call was decided, with the evidence, by agent and tool. The cost depends on the window, not on the history."""
     await catch_up(store)
-    rows = await store.all(f"SELECT {LEVEL}, why FROM levels")
-    current, why = dict(map(_tool_level, rows)), {(row[0], row[1]): str(row[-1]) for row in rows}
+    current = await every_level(store)
+    why = {(agent, tool): str(text) for agent, tool, text in await store.all("SELECT agent, tool, why FROM levels")}
     found = []
-    for agent, tool in await store.all(NAMES):
+    for agent, tool in await store.all(TOOLS):
         if (facts := await _last_call(store, agent, tool)) or (agent, tool) in current:
             facts = facts or Facts(agent, tool, kind=PauseKind.TOOL_CALLS)
             seen = await _evidence(store, agent, tool, rules, now)
@@ -86,41 +105,43 @@ async def candidates(store: Store, rules: AutonomyRules, now: float) -> list[Can
 
 
 async def _last_call(store: Store, agent: str, tool: str) -> Facts | None:
-    """What the last call that was decided asked for; None where nothing of that name was ever a call."""
-    row = await store.one(LAST, (agent, tool))
-    return Facts(agent, tool, kind=PauseKind(row[0]), risk=Risk(row[1]) if row[1] in list(Risk) else None) if row else None
+    """The facts of the last decided call; None if there is none."""
+    row = await store.one(LAST, {"agent": agent, "tool": tool})
+    if row is None:
+        return None
+    kind, risk = row
+    return Facts(agent, tool, kind=PauseKind(kind), risk=Risk(risk) if risk in list(Risk) else None)
 
 
 async def _evidence(store: Store, agent: str, tool: str, rules: AutonomyRules, now: float) -> Evidence:
-    rows = await store.all(DECIDED, (agent, tool, rules.window, now - rules.window_s))
-    (came_at,) = await store.one(CAME_AT, (agent, tool))
+    tool_of = {"agent": agent, "tool": tool}
+    rows = await store.all(DECIDED, {**tool_of, "window": rules.window, "since": now - rules.window_s})
+    (changed_at,) = await store.one(CHANGED_AT, tool_of)
     decided = [WeighedDecision(at, bool(unchanged), confidence, bool(spot_check)) for at, unchanged, confidence, spot_check, _ in rows]
-    return evidence(decided, came_at, await _attention(store, {row[4] for row in rows}, rows[-1][0]) if rows else (0, 0))
+    people = {key for *_, key in rows}
+    return evidence(decided, changed_at, await _attention(store, people, decided[-1].at) if decided else (0, 0))
 
 
 async def _attention(store: Store, people: set[str], since: float) -> tuple[int, int]:
     """How many attention checks these people were shown since that Unix time, and how many they caught."""
-    who = json.dumps(list(people))
-    asked = "SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks WHERE caught IS NOT NULL AND found_at >= ? "
-    shown, caught = await store.one(f"{asked} AND actor_key IN (SELECT value FROM json_each(?))", (since, who))
+    shown, caught = await store.one(CHECKS, {"since": since, "people": json.dumps(list(people))})
     return int(shown), int(caught)
 
 
 async def changes(store: Store, agent: str, tool: str) -> list[LevelChange]:
-    """How a tool came to its level, newest first."""
-    found = await store.all(f"SELECT {CHANGES} FROM autonomy WHERE agent = ? AND tool = ? ORDER BY id DESC", (agent, tool))
-    return [_change(row) for row in found]
+    """Changes of a tool's level, newest first."""
+    return [_change(row) for row in await store.all(CHANGES, {"agent": agent, "tool": tool})]
 
 
 async def put(
     store: Store, agent: str, tool: str, was: Level, level: Level, actor: str, why: str, found: Evidence, now: float
 ) -> LevelChange | None:
-    """Put a tool on a level, with the evidence as it was; None when it is no longer where it was."""
+    """Change a tool's level, and store the evidence with it. None if it is no longer at level `was`."""
     body = canonical_json.dumps(asdict(found))
     async with store.transaction() as db:
         if level_of(db, agent, tool) is not was:
             return None
-        number = change(db, Change(agent, tool, was, level, Actor(actor), now, canonical_json.storable(why), body))
+        number = change(db, NewLevel(agent, tool, was, level, Actor(actor), now, canonical_json.storable(why), body))
     return LevelChange(number, agent, tool, was, level, actor, now, canonical_json.storable(why))
 
 

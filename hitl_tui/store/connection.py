@@ -22,17 +22,17 @@ BUSY_LOOK_S = 0.003
 
 
 class Transaction:
-    """The statements of one transaction. They are plain calls: nothing else runs between two of them unless the block itself awaits."""
+    """Runs the statements of one transaction, synchronously: nothing else runs between two of them unless the block awaits."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
-        """One statement."""
+        """Run one statement."""
         return self._db.execute(sql, values)
 
     def executemany(self, sql: str, values: Iterable[Any]) -> None:
-        """One statement for each of the values."""
+        """Run one statement for each of the values."""
         self._db.executemany(sql, values)
 
     def rows(self, sql: str, values: Any = ()) -> list[Any]:
@@ -47,10 +47,10 @@ class Transaction:
 class Store:
     """The rows, on three SQLite connections.
 
-    - The writer takes transactions one after the other, in the event loop's thread: most take less than the trip to another thread.
-    - The reader serves `read_now`: small reads that never wait, for a WAL database always has a committed state to read. It is not the
-      writer, whose transaction may be open and would show what is not committed.
-    - `db` serves `all` and `one` in a thread of its own, by aiosqlite: reads that may take long must not stop the screen.
+    - The writer runs transactions one after the other, in the event loop's thread: most are faster than a switch to another thread.
+    - The reader serves `read_now`: small reads that never wait, because a WAL database always has a committed state to read. It is not
+      the writer, whose open transaction would show uncommitted rows.
+    - `db` serves `all` and `one` in its own thread, through aiosqlite: long reads must not block the screen.
     """
 
     def __init__(self, db: aiosqlite.Connection, path: Path, synchronous: str = "FULL") -> None:
@@ -65,7 +65,7 @@ class Store:
     async def open(cls, path: Path, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> AsyncIterator[Store]:
         """Open the database, creating or migrating it.
 
-        `FULL` survives a power cut with every commit; `NORMAL` may lose the last ones, which is good enough for a trace.
+        With `FULL`, every commit survives a power cut; `NORMAL` may lose the last ones, which is acceptable for a trace.
 
         Raises:
             BadHome: it cannot be opened, is no database, or was written by another version or program.
@@ -78,7 +78,7 @@ class Store:
             raise _unusable(path, error) from None
         try:
             yield store
-        except sqlite3.Error as error:  # while it is in use
+        except sqlite3.Error as error:  # raised by the block
             raise _unusable(path, error) from None
         finally:
             store._writer.close()
@@ -107,16 +107,15 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All or nothing, and the only writer of the file.
+        """Run the block as one transaction, as the only writer of the file.
 
-        A block that awaits nothing is done before the event loop turns: no code that blocks the loop can come in between and keep
-        everybody else from writing.
+        A block that awaits nothing ends before the event loop turns, so that no code that blocks the loop can keep others from writing.
 
         Raises:
-            Busy: another program held the database all the time.
+            Busy: another program locked the database for `BUSY_S`.
             Storage: the disk is full, read-only or broken; the other methods raise these too.
         """
-        async with self._turn:  # a statement let in between would share the transaction, and its rollback
+        async with self._turn:  # a statement in between would share the transaction, and its rollback
             with told(self.path):
                 await self._begin()
                 try:
@@ -127,12 +126,12 @@ class Store:
                     raise
 
     async def write(self, sql: str, values: Any = ()) -> int:
-        """One statement as a transaction of its own; how many rows it changed."""
+        """Run one statement as a transaction. Returns how many rows it changed."""
         async with self.transaction() as db:
             return db.execute(sql, values).rowcount
 
     async def write_rows(self, sql: str, values: Any = ()) -> list[Any]:
-        """One statement as a transaction of its own; the rows it returns."""
+        """Run one statement as a transaction. Returns its rows."""
         async with self.transaction() as db:
             return db.rows(sql, values)
 
@@ -147,7 +146,7 @@ class Store:
         return rows[0] if rows else None
 
     def read_now(self, sql: str, values: Any = ()) -> list[Any]:
-        """Every row of a small read, at once; it sees what is committed and waits for nobody.
+        """Every row of a small read, synchronously. It sees what is committed and waits for nobody.
 
         Raises:
             Storage: the database cannot be read now.
@@ -173,7 +172,7 @@ class Store:
 
 
 def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
-    """A connection of the event loop's own thread; it never blocks it to wait."""
+    """A connection for the event loop's thread, which must never wait: its timeout is 0."""
     db = sqlite3.connect(path, isolation_level=None, timeout=0)
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA foreign_keys = ON")
@@ -183,8 +182,8 @@ def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
 
 
 def _make_private(path: Path) -> None:
-    path.touch(mode=0o600)  # before SQLite would make it for everyone to read
-    sqlite3.connect(path).close()  # what cannot be opened fails here, and not in a thread of aiosqlite's
+    path.touch(mode=0o600)  # before SQLite creates it readable by everyone
+    sqlite3.connect(path).close()  # a file that cannot be opened fails here, not in aiosqlite's thread
 
 
 async def _migrate(db: aiosqlite.Connection) -> None:

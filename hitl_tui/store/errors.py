@@ -1,4 +1,4 @@
-"""Errors as sentences: what SQLite reports of the disk, and why a request about a review was refused."""
+"""Errors as sentences for people: what SQLite reports about the disk, and why a request about a review was refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hitl_tui.model import UNTIL_HANDED_BACK, ReviewState
 
 GOING = (ReviewState.DECIDED, ReviewState.SUBMITTED, ReviewState.APPLIED)
 ROOM_BYTES = 65_536
-"""With less than this the disk counts as full, whatever else is reported."""
+"""With less space than this the disk counts as full, whatever error SQLite reports."""
 AGAIN = "nothing was changed, so do it again then"
 
 
@@ -24,7 +24,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def fault(path: Path, error: sqlite3.Error) -> Storage | None:
-    """The kind and the sentence for an error of the database at `path`; None when it says nothing of the storage."""
+    """The error to raise for an error of the database at `path`; None if it is not about the storage."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     match code:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
@@ -45,7 +45,7 @@ def fault(path: Path, error: sqlite3.Error) -> Storage | None:
 
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Raise what the storage does to the block as `Storage`; mistakes of the program stay what they are."""
+    """Raise storage errors of the block as `Storage`. Other SQLite errors are bugs, and are raised unchanged."""
     try:
         yield
     except sqlite3.Error as error:
@@ -94,7 +94,7 @@ def taken_over(review: int, who: str, is_mine: bool) -> Stale:
 
 
 def when(at: float | None, today: str = "at", another_day: str = "on") -> str:
-    """` at 14:03:22`, with the date when it is another day's; empty when unknown."""
+    """` at 14:03:22`, with the date if it is not today; empty if unknown."""
     if at is None:
         return ""
     then = time.localtime(at)

@@ -1,4 +1,4 @@
-"""Escalations: a review put before somebody in particular, and the chain it goes along while nobody claims it."""
+"""Escalations of reviews to a person or a group, the chain that an unclaimed one follows, and deadlines of reviews."""
 
 from __future__ import annotations
 
@@ -11,32 +11,41 @@ from hitl_tui.formatting import long_duration
 from hitl_tui.model import UNTIL_HANDED_BACK, Actor, ActorKind, Answer, DecisionKind, Escalation, PauseKind
 from hitl_tui.policy.escalation import first_step, next_step
 from hitl_tui.store import attention_checks, audit, decisions
-from hitl_tui.store.claims import keep_off
+from hitl_tui.store.claims import require_unclaimed
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.notifications import add as add_notices
 from hitl_tui.store.reviews import undecided_actions
+from hitl_tui.store.run_states import LIVE_TAKEOVER
 
 if TYPE_CHECKING:
     from hitl_tui.policy.schema import ChainStep
 
-ROW = "id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind"
+SELECT = """
+SELECT id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind FROM escalations
+"""
+INSERT = """
+INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why, note, step)
+SELECT id, run, :at, :to, :actor, :actor_kind, :why, :note, :step FROM reviews WHERE id = :review
+"""
+SHOW_RECIPIENT = "UPDATE reviews SET escalated = :to WHERE id = :review"
+END_CHAIN = "UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL"
 ANYBODY = "anybody"
 CHAIN = Actor("policy:escalation", ActorKind.POLICY)
-"""Who escalates when nobody claimed something."""
+"""The actor of an escalation that follows because nobody claimed the one before."""
 
 
 # What people do
 
 
 async def escalate(store: Store, review: int, to: str, actor: str, note: str, now: float) -> None:
-    """Put an open review before somebody, or with an empty `to` before anybody, and give back the claim that the one who does so has.
+    """Escalate an open review to a person or group, or to anybody if `to` is empty, and release the actor's own claim.
 
     Raises:
-        Refused: there is no such review, or somebody else has it.
+        Refused: there is no such review, or somebody else has claimed it.
         Stale: it is not open.
     """
     async with store.transaction() as db:
-        keep_off(db, review, actor, now)
+        require_unclaimed(db, review, actor, now)
         if attention_checks.caught(db, actor, f"escalated to {to or ANYBODY}", review=review):
             return
         decisions.release_claim(db, review, Actor(actor), now, "escalated to somebody else")
@@ -45,53 +54,71 @@ async def escalate(store: Store, review: int, to: str, actor: str, note: str, no
 
 async def of_review(store: Store, review: int) -> list[Escalation]:
     """Every escalation of a review, oldest first."""
-    return [read_escalation(row) for row in await store.all(f"SELECT {ROW} FROM escalations WHERE review = ? ORDER BY id", (review,))]
+    return [_read(row) for row in await store.all(f"{SELECT} WHERE review = ? ORDER BY id", (review,))]
 
 
-def read_escalation(row: Any) -> Escalation:
-    """The escalation of a row of `ROW`."""
+async def get(store: Store, escalation: int) -> Escalation:
+    """One escalation, which exists."""
+    return _read(await store.one(f"{SELECT} WHERE id = ?", (escalation,)))
+
+
+def _read(row: Any) -> Escalation:
     found = Escalation(*row)
     return replace(found, actor_kind=ActorKind(found.actor_kind))
 
 
 def add(db: Transaction, review: int, to: str, by: Actor, why: str, at: float, note: str = "", step: int | None = None) -> None:
-    """Escalate a review within a transaction; the chain of an earlier escalation ends with it."""
+    """Escalate a review within a transaction. This ends the chain of an earlier escalation."""
     plain = canonical_json.storable
-    to = plain(to)
-    db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
-    actor, why, note = plain(by.name), plain(why), plain(note)
-    db.execute(
-        "INSERT INTO escalations (review, run, at, recipient, actor, actor_kind, why, note, step) "
-        "SELECT id, run, ?, ?, ?, ?, ?, ?, ? FROM reviews WHERE id = ?",
-        (at, to, actor, by.kind, why, note, step, review),
-    )
-    audit.note_review(db, at, "escalated", Actor(actor, by.kind), {"to": to, "why": why, "note": note, "step": step}, review)
-    db.execute("UPDATE reviews SET escalated = ? WHERE id = ?", (to or ANYBODY, review))
+    to, actor = plain(to), plain(by.name)
+    body = {"to": to, "why": plain(why), "note": plain(note), "step": step}
+    db.execute(END_CHAIN, (review,))
+    db.execute(INSERT, {**body, "review": review, "at": at, "actor": actor, "actor_kind": by.kind})
+    audit.note_review(db, at, "escalated", Actor(actor, by.kind), body, review)
+    db.execute(SHOW_RECIPIENT, {"to": to or ANYBODY, "review": review})
 
 
 # What the worker does
 
-NEW = "escalations e INDEXED BY escalations_new JOIN runs r ON r.id = e.run WHERE NOT e.taken_up AND r.project = ?"
-WAITING = (  # of those that nobody claimed, and whose review still asks
-    "escalations e INDEXED BY escalations_next JOIN runs r ON r.id = e.run JOIN reviews v ON v.id = e.review "
-    "WHERE e.acknowledged_at IS NULL AND e.next_at IS NOT NULL AND r.project = ? AND v.state = 'open'"
-)
+NEW = """
+SELECT e.id FROM escalations e INDEXED BY escalations_new JOIN runs r ON r.id = e.run
+WHERE NOT e.taken_up AND r.project = ? ORDER BY e.id
+"""
+UNCLAIMED = """
+FROM escalations e INDEXED BY escalations_next JOIN runs r ON r.id = e.run JOIN reviews v ON v.id = e.review
+WHERE e.acknowledged_at IS NULL AND e.next_at IS NOT NULL AND r.project = :project AND v.state = 'open'
+"""
+TAKE_UP = """
+UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up RETURNING review, recipient, step, acknowledged_at, actor_kind
+"""
+NEWER = "SELECT 1 FROM escalations WHERE review = :review AND id > :id LIMIT 1"
+SET_NOTE = "UPDATE escalations SET note = :note WHERE id = :id"
+SET_STEP = "UPDATE escalations SET recipient = :to, step = :step WHERE id = :id"
+SET_NEXT = "UPDATE escalations SET next_at = :at WHERE id = :id"
+LEAVE_STEP = """
+UPDATE escalations SET next_at = NULL
+WHERE id = :id AND next_at <= :now AND acknowledged_at IS NULL AND review IN (SELECT id FROM reviews WHERE state = 'open')
+RETURNING review, step
+"""
+CLAIMANT = "SELECT claimed_by FROM reviews WHERE id = :review AND claimed_until > :now"
+ACKNOWLEDGE = "UPDATE escalations SET acknowledged_at = :now, acknowledged_by = :actor WHERE id = :id"
 
 
 def new(store: Store, project: int) -> list[int]:
-    """Escalations of this project's runs that no worker has taken up."""
-    return [int(row[0]) for row in store.read_now(f"SELECT e.id FROM {NEW} ORDER BY e.id", (project,))]
+    """Ids of the escalations of this project's runs that no worker has taken up. Reads at once."""
+    return [int(id_) for (id_,) in store.read_now(NEW, (project,))]
 
 
 def unclaimed(store: Store, project: int, now: float) -> list[int]:
-    """Escalations of this project's runs that nobody has claimed in time."""
-    return [int(row[0]) for row in store.read_now(f"SELECT e.id FROM {WAITING} AND e.next_at <= ? ORDER BY e.next_at", (project, now))]
+    """Ids of the escalations of this project's runs that nobody has claimed in time. Reads at once."""
+    due = f"SELECT e.id {UNCLAIMED} AND e.next_at <= :now ORDER BY e.next_at"
+    return [int(id_) for (id_,) in store.read_now(due, {"project": project, "now": now})]
 
 
 def next_due(store: Store, project: int, now: float) -> float | None:
-    """When the next one's time is over, as Unix time."""
-    found = store.read_now(f"SELECT e.next_at FROM {WAITING} AND e.next_at > ? ORDER BY e.next_at LIMIT 1", (project, now))
-    return float(found[0][0]) if found else None
+    """When the time to claim the next one ends, as Unix time. Reads at once."""
+    later = f"SELECT e.next_at {UNCLAIMED} AND e.next_at > :now ORDER BY e.next_at LIMIT 1"
+    return next((float(at) for (at,) in store.read_now(later, {"project": project, "now": now})), None)
 
 
 async def take_up(
@@ -103,28 +130,23 @@ async def take_up(
     now: float,
     knows: Callable[[str], bool] = lambda _: True,
 ) -> bool:
-    """Put a new escalation to the chain, and have people told of it by these channels from that Unix time on; once, whoever else does
-    the same. `knows` says whether a name can mean anybody: what an agent asks for by another goes where the chain begins.
+    """Start the chain of a new escalation, and notify people by these channels from that Unix time on. False if another worker has.
 
-    False when somebody else has.
+    `knows` tells whether a name is a known person or group. If an agent asks for an unknown one, the escalation goes to the start of
+    the chain.
     """
     async with store.transaction() as db:
-        found = db.rows(
-            "UPDATE escalations SET taken_up = 1 WHERE id = ? AND NOT taken_up "
-            "RETURNING review, recipient, step, acknowledged_at, actor_kind",
-            (escalation,),
-        )
-        if not found:
+        found = db.row(TAKE_UP, (escalation,))
+        if found is None:
             return False
-        review, to, step, acknowledged_at, actor_kind = found[0]
-        if not db.rows("SELECT 1 FROM reviews WHERE id = ? AND state = 'open'", (review,)):
+        review, to, step, acknowledged_at, actor_kind = found
+        if not db.row("SELECT 1 FROM reviews WHERE id = ? AND state = 'open'", (review,)):
             return True
         add_notices(db, escalation, channels, due_at)
-        newer = db.rows("SELECT 1 FROM escalations WHERE review = ? AND id > ? LIMIT 1", (review, escalation))
-        if not newer and acknowledged_at is None:
+        if acknowledged_at is None and not db.row(NEWER, {"review": review, "id": escalation}):
             if to and actor_kind == ActorKind.AGENT and not knows(to):
                 note = f"it asked for {to!r}, and there is no such group, nor is anybody of that name in one"
-                db.execute("UPDATE escalations SET note = ? WHERE id = ?", (note, escalation))
+                db.execute(SET_NOTE, {"note": note, "id": escalation})
                 to = ""
             _put_to_chain(db, escalation, review, to, step, chain, now)
         return True
@@ -134,30 +156,28 @@ def _put_to_chain(db: Transaction, escalation: int, review: int, to: str, step: 
     if step is None:
         at, why, was = db.row("SELECT at, why, recipient FROM escalations WHERE id = ?", (escalation,))
         to, step = first_step(chain, to)
-        db.execute("UPDATE escalations SET recipient = ?, step = ? WHERE id = ?", (to, step, escalation))
+        db.execute(SET_STEP, {"to": to, "step": step, "id": escalation})
         if to != was:
             audit.note_review(db, at, "escalated", CHAIN, {"to": to, "why": why, "note": "", "step": step}, review)
-        db.execute("UPDATE reviews SET escalated = ?1 WHERE id = ?2 AND escalated != ?1", (to or ANYBODY, review))
+        db.execute(f"{SHOW_RECIPIENT} AND escalated != :to", {"to": to or ANYBODY, "review": review})
     if (later := next_step(chain, step)) is not None:
-        db.execute("UPDATE escalations SET next_at = ? WHERE id = ?", (now + later[1], escalation))
+        _, after_s = later
+        db.execute(SET_NEXT, {"at": now + after_s, "id": escalation})
 
 
-async def go_on(store: Store, escalation: int, chain: Sequence[ChainStep], now: float) -> bool:
-    """Let what nobody claimed in time go to the next step of the chain; once, whoever else does the same. False when it goes no further:
-    somebody has it by now, or the chain has become shorter.
+async def advance(store: Store, escalation: int, chain: Sequence[ChainStep], now: float) -> bool:
+    """Escalate what nobody claimed in time to the next step of the chain.
+
+    False if nothing was done: another worker was first, somebody has claimed the review, or the chain has no further step.
     """
     async with store.transaction() as db:
-        found: list[Any] = db.rows(
-            "UPDATE escalations SET next_at = NULL WHERE id = ? AND next_at <= ? AND acknowledged_at IS NULL "
-            "AND review IN (SELECT id FROM reviews WHERE state = 'open') RETURNING review, step",
-            (escalation, now),
-        )
-        if not found:
+        found = db.row(LEAVE_STEP, {"id": escalation, "now": now})
+        if found is None:
             return False
-        review, step = found[0]
-        has_it = db.rows("SELECT claimed_by FROM reviews WHERE id = ? AND claimed_until > ?", (review, now))
-        if has_it:  # since before it was escalated
-            db.execute("UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ?", (now, has_it[0][0], escalation))
+        review, step = found
+        claimed = db.row(CLAIMANT, {"review": review, "now": now})
+        if claimed:  # since before it was escalated
+            db.execute(ACKNOWLEDGE, {"now": now, "actor": claimed[0], "id": escalation})
             return False
         later = next_step(chain, step)
         if later is None:
@@ -168,67 +188,63 @@ async def go_on(store: Store, escalation: int, chain: Sequence[ChainStep], now: 
         return True
 
 
-# Deadlines: what is not decided in time goes to somebody else or is rejected, never approved
+# Deadlines: what is not decided in time is escalated or rejected, never approved
 
-TIMED = (
-    "reviews v INDEXED BY reviews_deadline JOIN runs r ON r.id = v.run WHERE v.state = 'open' AND v.deadline_at IS NOT NULL "
-    f"AND coalesce(v.claimed_until, 0) < {UNTIL_HANDED_BACK} AND r.project = ?"
-)
-"""Reviews with a deadline; it stands still while a person has taken the run over."""
+TIMED = f"""
+FROM reviews v INDEXED BY reviews_deadline JOIN runs r ON r.id = v.run
+WHERE v.state = 'open' AND v.deadline_at IS NOT NULL AND coalesce(v.claimed_until, 0) < {UNTIL_HANDED_BACK} AND r.project = :project
+"""
+"""Reviews with a deadline, which does not apply while the run is taken over."""
+OVERDUE = """
+SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind FROM reviews
+WHERE id = :review AND state = 'open' AND deadline_at <= :now AND coalesce(claimed_until, 0) < :until
+"""
+TAKEN_OVER_BY = f"""
+SELECT t.actor FROM takeovers t JOIN reviews v ON v.run = t.run WHERE v.id = ? AND t.state IN {LIVE_TAKEOVER}
+"""
 
 
 def overdue(store: Store, project: int, now: float) -> list[int]:
-    """Open reviews of this project's runs whose deadline is over."""
-    return [
-        int(row[0])
-        for row in store.read_now(f"SELECT v.id FROM {TIMED} AND v.deadline_at <= ? ORDER BY v.deadline_at LIMIT 100", (project, now))
-    ]
+    """Open reviews of this project's runs whose deadline has passed; at most 100. Reads at once."""
+    due = f"SELECT v.id {TIMED} AND v.deadline_at <= :now ORDER BY v.deadline_at LIMIT 100"
+    return [int(review) for (review,) in store.read_now(due, {"project": project, "now": now})]
 
 
 def next_deadline(store: Store, project: int, now: float) -> float | None:
-    """When the next deadline is, as Unix time."""
-    found = store.read_now(f"SELECT v.deadline_at FROM {TIMED} AND v.deadline_at > ? ORDER BY v.deadline_at LIMIT 1", (project, now))
-    return float(found[0][0]) if found else None
+    """The next deadline, as Unix time. Reads at once."""
+    later = f"SELECT v.deadline_at {TIMED} AND v.deadline_at > :now ORDER BY v.deadline_at LIMIT 1"
+    return next((float(at) for (at,) in store.read_now(later, {"project": project, "now": now})), None)
 
 
 async def enforce(store: Store, review: int, now: float) -> bool:
-    """Do what the policy says of a review that nobody decided in time; once, whoever else does the same.
+    """Escalate or reject a review that nobody decided in time, as the policy says.
 
-    False when there was nothing to do: it was decided first, or its deadline has been seen to.
+    False if nothing was done: it was decided first, or another worker enforced its deadline.
     """
     async with store.transaction() as db:
-        found: list[Any] = db.rows(
-            "SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind FROM reviews "
-            "WHERE id = ? AND state = 'open' AND deadline_at <= ? AND coalesce(claimed_until, 0) < ?",
-            (review, now, UNTIL_HANDED_BACK),
-        )
-        if not found:
+        found = db.row(OVERDUE, {"review": review, "now": now, "until": UNTIL_HANDED_BACK})
+        if found is None:
             return False
-        length_s, then, rule, to, note, kind = found[0]
+        length_s, then, rule, to, note, kind = found
         db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
         why = f"nobody decided it within {long_duration(round(length_s, 3))}"
-        if attention_checks.lapsed(db, review, why):
+        if attention_checks.expire(db, review, why):
             return True
         by = Actor(f"timeout:{rule}", ActorKind.TIMEOUT)
-        keeps = _keeps_from_rejecting(db, review, note, kind) if then == "reject" else ""
-        if then == "reject" and not keeps:
+        obstacle = _obstacle_to_rejecting(db, review, note, kind) if then == "reject" else ""
+        if then == "reject" and not obstacle:
             _reject(db, review, by, f"{why} (rule {rule!r})", now)
         else:
-            add(db, review, to, by, f"{why}; it is not rejected, for {keeps}" if keeps else why, now)
+            add(db, review, to, by, f"{why}; it is not rejected, for {obstacle}" if obstacle else why, now)
         return True
 
 
-def _keeps_from_rejecting(db: Transaction, review: int, note: str, kind: str) -> str:
-    """Why a person must look though time is up, as a clause; empty when nobody must."""
+def _obstacle_to_rejecting(db: Transaction, review: int, note: str, kind: str) -> str:
+    """Why a review cannot be rejected without a person, as a clause; empty if it can."""
     if note:
         return f"it has a warning: {note}"
-    held = db.rows(
-        "SELECT t.actor FROM takeovers t JOIN reviews v ON v.run = t.run WHERE v.id = ? "
-        "AND t.state IN ('open', 'handed_back', 'submitted')",
-        (review,),
-    )
-    if held:
-        return f"{held[0][0]} has taken the run over"
+    if taken := db.row(TAKEN_OVER_BY, (review,)):
+        return f"{taken[0]} has taken the run over"
     if kind == PauseKind.DRAFT:
         return "the agent would only write another draft"
     stubborn = [action.name for action in undecided_actions(db, review) if DecisionKind.REJECT not in action.allowed]

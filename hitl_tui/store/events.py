@@ -1,4 +1,4 @@
-"""The trace of every run: appended in batches, read by whoever watches."""
+"""The trace of every run: appended in batches by workers, read by the console."""
 
 from __future__ import annotations
 
@@ -10,48 +10,56 @@ from hitl_tui import canonical_json
 from hitl_tui.model import Event
 from hitl_tui.store.connection import Store
 
-COLUMNS = "run, seq, at, kind, node, path, body"
+APPEND = """
+INSERT OR REPLACE INTO events (run, seq, at, kind, node, path, body) VALUES (:run, :seq, :at, :kind, :node, :path, :body)
+"""
 AT_ONCE = 100
-"""Lines in one statement: fewer trips to the connection's thread than one by one."""
+"""Lines in one transaction: few, so that it is short."""
+HAS_PROGRESSED = """
+SELECT EXISTS (SELECT 1 FROM reviews WHERE run = :run)
+    OR (NOT :cut AND EXISTS (
+        SELECT 1 FROM events
+        WHERE run = :run AND kind = 'end' AND json_extract(body, '$.paused') IS NULL AND json_extract(body, '$.error') IS NULL
+    ))
+"""
+TRACE = """
+SELECT seq, at, kind, node, path, body FROM events WHERE run = :run AND seq > :after ORDER BY seq DESC LIMIT :limit
+"""
 
 
 async def append(store: Store, batches: Mapping[int, Sequence[Event]]) -> None:
-    """Append lines by run, or rewrite the line of the same `seq` (a message that is still streaming)."""
+    """Append lines by run. A line with a known `seq` replaces it: a message that is still streaming."""
     lines = [
-        (run, e.seq, e.at, e.kind, e.node, canonical_json.dumps(list(e.path)), canonical_json.dumps(e.body))
+        {
+            "run": run, "seq": event.seq, "at": event.at, "kind": event.kind, "node": event.node,
+            "path": canonical_json.dumps(list(event.path)), "body": canonical_json.dumps(event.body),
+        }
         for run, batch in batches.items()
-        for e in batch
-    ]
+        for event in batch
+    ]  # fmt: skip
     for start in range(0, len(lines), AT_ONCE):
-        some = lines[start : start + AT_ONCE]
-        marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
-        await store.write(f"INSERT OR REPLACE INTO events ({COLUMNS}) VALUES {marks}", [value for line in some for value in line])
+        async with store.transaction() as db:
+            db.executemany(APPEND, lines[start : start + AT_ONCE])
 
 
 async def last_seq(store: Store, run: int) -> int:
-    """Number of the last line; 0 for none."""
+    """`seq` of the run's last line; 0 if it has none."""
     row = await store.one("SELECT max(seq) FROM events WHERE run = ?", (run,))
     return int(row[0] or 0)
 
 
-async def has_gone_on(store: Store, run: int, cut: bool) -> bool:
-    """Whether the run ever asked somebody, or ended a step: then it has done things, and must not begin again.
+async def has_progressed(store: Store, run: int, cut: bool) -> bool:
+    """Whether the run has ever asked somebody or completed a step, so that it must not start from the beginning again.
 
-    Of a run that was `cut` off, as by a worker's death, a step may have ended whose checkpoint was still to be written.
+    If the run was `cut` off, for example because its worker died, completed steps do not count: their checkpoint may not be written.
     """
-    ended = "kind = 'end' AND json_extract(body, '$.paused') IS NULL AND json_extract(body, '$.error') IS NULL"
-    row = await store.one(
-        f"SELECT EXISTS (SELECT 1 FROM reviews WHERE run = ?1) OR (NOT ?2 AND EXISTS (SELECT 1 FROM events WHERE run = ?1 AND {ended}))",
-        (run, cut),
-    )
-    return bool(row[0])
+    (found,) = await store.one(HAS_PROGRESSED, {"run": run, "cut": cut})
+    return bool(found)
 
 
 async def trace(store: Store, run: int, after: int = 0, limit: int = 5000) -> list[Event]:
-    """The last lines of a run beyond `after`, oldest first."""
-    rows = await store.all(
-        "SELECT seq, at, kind, node, path, body FROM events WHERE run = ? AND seq > ? ORDER BY seq DESC LIMIT ?", (run, after, limit)
-    )
+    """The last lines of a run after line `after`, at most `limit`, oldest first."""
+    rows = await store.all(TRACE, {"run": run, "after": after, "limit": limit})
     return [_event(row) for row in reversed(rows)]
 
 

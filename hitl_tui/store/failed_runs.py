@@ -1,4 +1,4 @@
-"""Failed runs: who has seen them, and the reviews that ask whether they are tried again."""
+"""Failed runs: who has seen them, and reviews that ask whether to retry them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from hitl_tui.model import (
     Action,
@@ -30,19 +29,27 @@ from hitl_tui.store.reviews import read_context
 BY_POLICY = Actor("policy:errors", ActorKind.POLICY)
 APPROVE, REJECT = DecisionKind.APPROVE, DecisionKind.REJECT
 MEANS = {"approve": "tries it again, from its last checkpoint", "reject": "leaves it failed"}
-RUN = "SELECT agent, error, ended_at FROM runs WHERE id = ? AND state = 'failed'"
-HEAD = (  # a context that is not there is that of the run's newest review
-    "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM details d JOIN reviews v ON v.id = d.review "
-    "WHERE v.run = h.run ORDER BY v.id DESC LIMIT 1)) FROM heads h WHERE h.run = ?"
-)
-DECIDED = (
-    "reviews v INDEXED BY reviews_decided JOIN runs r ON r.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? "
-    "AND v.kind = 'failure' AND r.project = ?"
-)
+NEW = "SELECT id FROM runs WHERE state = 'failed' AND NOT failure_seen AND project = ? ORDER BY id"
+MARK_JUDGED = "UPDATE runs SET failure_seen = 1 WHERE id = ? AND state = 'failed' AND NOT failure_seen RETURNING agent, error, ended_at"
+HEAD = """
+SELECT h.checkpoint, h.nodes, coalesce(h.context, (
+    SELECT d.context FROM details d JOIN reviews v ON v.id = d.review WHERE v.run = h.run ORDER BY v.id DESC LIMIT 1
+))
+FROM heads h WHERE h.run = ?
+"""
+"""Where the run stands; a context that is not stored is that of the run's newest review."""
+DECIDED = """
+SELECT v.id FROM reviews v INDEXED BY reviews_decided JOIN runs r ON r.id = v.run
+WHERE v.state = 'decided' AND v.effective_at <= :now AND v.kind = 'failure' AND r.project = :project ORDER BY v.effective_at
+"""
+EFFECTIVE = """
+SELECT v.run, d.kind FROM reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded
+WHERE v.id = :review AND v.state = 'decided' AND v.effective_at <= :now
+"""
 UNSEEN_S = 7 * 86_400.0
-"""Age from which on a failure is no news any more."""
+"""Age from which a failure is no longer news."""
 MOST = 1000
-"""Unseen failures that are read."""
+"""How many unseen failures are read."""
 UNSEEN = """
 SELECT r.id, r.agent, r.error, r.ended_at, r.launched_by, d.kind, d.tool
 FROM runs r LEFT JOIN decisions d ON d.id = (
@@ -62,7 +69,7 @@ ON CONFLICT (run, reviewer_key) DO UPDATE SET ended_at = excluded.ended_at
 
 
 async def unseen(store: Store, reviewer: str) -> list[RunFailure]:
-    """Failures of the last days that the person has not seen, newest first."""
+    """Failures of the last `UNSEEN_S` that the person has not seen, newest first."""
     since = time.time() - UNSEEN_S
     rows = await store.all(UNSEEN, {"reviewer_key": person_key(reviewer), "since": since, "most": MOST})
     return [
@@ -77,23 +84,20 @@ async def mark_seen(store: Store, reviewer: str, runs: Collection[int]) -> None:
 
 
 def new(store: Store, project: int) -> list[int]:
-    """Runs of this project that failed and of which policy has not been asked."""
-    found = store.read_now("SELECT id FROM runs WHERE state = 'failed' AND NOT failure_seen AND project = ? ORDER BY id", (project,))
-    return [int(row[0]) for row in found]
+    """Failed runs of this project that policy has not judged. Reads at once."""
+    return [int(run) for (run,) in store.read_now(NEW, (project,))]
 
 
 async def settle(store: Store, run: int, wanted: bool) -> bool:
-    """See to a run that failed: when policy wants it, open an escalated review of it; once, whoever else does the same.
+    """Mark a failed run as judged by policy, and if policy wants it, open an escalated review of it.
 
-    False when none was opened.
+    False if none was opened, also because another worker was first.
     """
     async with store.transaction() as db:
-        if not db.execute("UPDATE runs SET failure_seen = 1 WHERE id = ? AND state = 'failed' AND NOT failure_seen", (run,)).rowcount:
+        failed = db.row(MARK_JUDGED, (run,))
+        if failed is None or not wanted:
             return False
-        failed = db.rows(RUN, (run,))
-        if not failed or not wanted:
-            return False
-        agent, error, ended_at = failed[0]
+        agent, error, ended_at = failed
         pause = _pause(db, run, agent, error, ended_at)
         review, now = reviews.insert(db, run, agent, pause, Routed({}))
         escalations.add(db, review, "", BY_POLICY, f"the run failed: {error}", now)
@@ -101,9 +105,8 @@ async def settle(store: Store, run: int, wanted: bool) -> bool:
 
 
 def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -> Pause:
-    """A failed run as what it asks: whether to try again."""
-    head: list[Any] = db.rows(HEAD, (run,))
-    checkpoint, nodes, known = head[0] if head else (f"{run}:{ended_at:.3f}", "[]", None)
+    """The pause that asks whether to retry a failed run."""
+    checkpoint, nodes, known = db.row(HEAD, (run,)) or (f"{run}:{ended_at:.3f}", "[]", None)
     context = replace(read_context(json.loads(known)) if known else Context(), error=error)
     node = next(iter(json.loads(nodes)), agent)
     args = {"error": error}
@@ -112,18 +115,14 @@ def _pause(db: Transaction, run: int, agent: str, error: str, ended_at: float) -
 
 
 def decided(store: Store, project: int, now: float) -> list[int]:
-    """Reviews of this project's failed runs whose decision is effective."""
-    return [int(row[0]) for row in store.read_now(f"SELECT v.id FROM {DECIDED} ORDER BY v.effective_at", (now, project))]
+    """Reviews of this project's failed runs whose decision is effective. Reads at once."""
+    return [int(review) for (review,) in store.read_now(DECIDED, {"now": now, "project": project})]
 
 
 async def apply(store: Store, review: int, now: float) -> bool:
-    """Do what was decided of a failed run; once, whoever else does the same. False when there was nothing to do any more."""
+    """Retry a failed run or leave it failed, as was decided. False if another worker has, or the decision was undone."""
     async with store.transaction() as db:
-        found = db.row(
-            "SELECT v.run, d.kind FROM reviews v JOIN decisions d ON d.review = v.id AND NOT d.superseded "
-            "WHERE v.id = ? AND v.state = 'decided' AND v.effective_at <= ?",
-            (review, now),
-        )
+        found = db.row(EFFECTIVE, {"review": review, "now": now})
         if found is None:
             return False
         run, kind = found

@@ -1,4 +1,4 @@
-"""Ratings: given, replaced and taken back, what they come to for a decision, and the reasons that people gave for rejections."""
+"""Ratings of decisions, messages and runs, and the reasons that people gave for rejections."""
 
 from __future__ import annotations
 
@@ -13,46 +13,77 @@ from hitl_tui.model import Actor, Feedback, Rating, Subject, person_key
 from hitl_tui.store import audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 
-COLUMNS = "id, run, review, slot, event, rating, comment, tags, actor, at"
-MINE = (
-    "run = ? AND coalesce(review, 0) = coalesce(?, 0) AND coalesce(slot, -1) = coalesce(?, -1) AND coalesce(event, -1) = coalesce(?, -1) "
-    "AND actor_key = ? AND withdrawn_at IS NULL"
-)
-WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
-OPINIONS = "SELECT decision, rating, max(id) FROM ({ratings}) GROUP BY decision, actor_key"
-"""What each person says of a decision: of itself, or else of its whole run."""
-OWN = "id + 4611686018427387904"
-"""The rank of a rating on the decision itself: above any on its run."""
-ON_ANY = OPINIONS.format(  # CROSS JOIN: from the ratings, which are few, to the decisions
-    ratings=f"SELECT decision, actor_key, rating, {OWN} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor_key, f.rating, f.id FROM feedback f CROSS JOIN reviews v ON v.run = f.run "
-    f"CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded WHERE {WHOLE_RUN}"
-)
-ON_SOME = OPINIONS.format(  # the other way round
-    ratings=f"SELECT decision, actor_key, rating, {OWN} AS id FROM feedback WHERE decision IN ({{marks}}) AND withdrawn_at IS NULL "
-    "UNION ALL SELECT d.id, f.actor_key, f.rating, f.id FROM decisions d CROSS JOIN reviews v ON v.id = d.review "
-    f"CROSS JOIN feedback f ON f.run = v.run WHERE d.id IN ({{marks}}) AND NOT d.superseded AND {WHOLE_RUN}"
-)
+SELECT = "SELECT id, run, review, slot, event, rating, comment, tags, actor, at FROM feedback"
+THEIRS = """
+run = :run AND coalesce(review, 0) = coalesce(:review, 0) AND coalesce(slot, -1) = coalesce(:slot, -1)
+    AND coalesce(event, -1) = coalesce(:event, -1) AND actor_key = :actor_key AND withdrawn_at IS NULL
+"""
+"""The rating in force that a person gave a subject."""
+INSERT = """
+INSERT INTO feedback (run, review, slot, event, decision, rating, comment, tags, actor, actor_key, at)
+VALUES (:run, :review, :slot, :event, :decision, :rating, :comment, :tags, :actor, :actor_key, :now)
+"""
+WITHDRAW = f"UPDATE feedback SET withdrawn_at = :now WHERE {THEIRS} RETURNING id, actor"
+DECIDED = """
+SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention_checks WHERE review = v.id AND caught IS NOT NULL)
+FROM reviews v
+JOIN actions a ON a.review = v.id
+LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
+WHERE v.id = :review AND v.run = :run
+"""
 LAST_REASONS = 300
+REASONS = f"""
+SELECT d.message FROM decisions d
+WHERE d.agent = :agent AND d.tool = :tool AND d.kind = 'reject' AND d.message IS NOT NULL AND NOT d.superseded AND d.args IS NULL
+    AND d.actor_kind = 'person' AND d.review NOT IN (SELECT review FROM attention_checks)
+ORDER BY d.id DESC LIMIT {LAST_REASONS}
+"""
+
+# What each person's rating of a decision is: that on the decision itself, or else that on its whole run
+
+WHOLE_RUN = "f.review IS NULL AND f.event IS NULL AND f.withdrawn_at IS NULL"
+OWN_RANK = "id + 4611686018427387904"
+"""Ranks a rating on the decision itself above any on its run."""
+ON_ANY = f"""
+SELECT decision, rating, max(id) FROM (
+    SELECT decision, actor_key, rating, {OWN_RANK} AS id FROM feedback WHERE decision IS NOT NULL AND withdrawn_at IS NULL
+    UNION ALL
+    SELECT d.id, f.actor_key, f.rating, f.id FROM feedback f
+    CROSS JOIN reviews v ON v.run = f.run
+    CROSS JOIN decisions d ON d.review = v.id AND NOT d.superseded
+    WHERE {WHOLE_RUN}
+) GROUP BY decision, actor_key
+"""
+"""Of all rated decisions. CROSS JOIN makes SQLite start from the ratings, which are few."""
+ON_SOME = f"""
+SELECT decision, rating, max(id) FROM (
+    SELECT decision, actor_key, rating, {OWN_RANK} AS id FROM feedback
+    WHERE decision IN (SELECT value FROM json_each(:decisions)) AND withdrawn_at IS NULL
+    UNION ALL
+    SELECT d.id, f.actor_key, f.rating, f.id FROM decisions d
+    CROSS JOIN reviews v ON v.id = d.review
+    CROSS JOIN feedback f ON f.run = v.run
+    WHERE d.id IN (SELECT value FROM json_each(:decisions)) AND NOT d.superseded AND {WHOLE_RUN}
+) GROUP BY decision, actor_key
+"""
+"""Of some decisions. Here SQLite starts from the decisions."""
 
 
 async def rate(store: Store, subject: Subject, rating: Rating, comment: str, tags: Sequence[str], actor: str) -> Feedback:
-    """A rating in place of what the same person gave the subject before.
+    """Rate a subject. This replaces the same person's earlier rating of it.
 
     Raises:
-        Refused: there is no such subject, or nothing of it that a rating could be on.
+        Refused: there is no such subject, or it cannot be rated.
     """
     now = time.time()
     async with store.transaction() as db:
         decision = _decision(db, subject)
         _withdraw(db, subject, actor, now)
-        tagged = canonical_json.dumps(list(tags))
-        made = db.execute(
-            "INSERT INTO feedback (run, review, slot, event, decision, rating, comment, tags, actor, actor_key, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (subject.run, subject.review, subject.slot, subject.event, decision, rating, comment, tagged, actor, person_key(actor), now),
-        )
-        number = int(made.lastrowid or 0)
+        values = {
+            **_values(subject, actor), "decision": decision, "rating": rating, "comment": comment,
+            "tags": canonical_json.dumps(list(tags)), "actor": actor, "now": now,
+        }  # fmt: skip
+        number = int(db.execute(INSERT, values).lastrowid or 0)
         said = {"slot": subject.slot, "event": subject.event, "rating": rating, "comment": comment, "tags": list(tags)}
         audit.note(db, now, "rated", Actor(actor), {"feedback": number, **said}, subject.run, subject.review)
         if rating < 0 and decision is not None:
@@ -61,77 +92,66 @@ async def rate(store: Store, subject: Subject, rating: Rating, comment: str, tag
 
 
 async def withdraw(store: Store, subject: Subject, actor: str) -> bool:
-    """Take a person's rating back; whether there was one."""
+    """Withdraw a person's rating. False if there was none."""
     async with store.transaction() as db:
         return _withdraw(db, subject, actor, time.time())
 
 
 def of(store: Store, subject: Subject, actor: str) -> Feedback | None:
-    """The rating that a person has on the subject, at once; None when there is none."""
-    found = store.read_now(f"SELECT {COLUMNS} FROM feedback WHERE {MINE}", _mine(subject, actor))
-    return _feedback(found[0]) if found else None
+    """A person's rating of the subject; None if there is none. Reads at once."""
+    return next(map(_feedback, store.read_now(f"{SELECT} WHERE {THEIRS}", _values(subject, actor))), None)
 
 
 async def of_run(store: Store, run: int) -> list[Feedback]:
     """Every rating on a run, its messages and decisions, oldest first."""
-    return await _in_force(store, "run = ?", run)
+    return await _in_force(store, "run = :number", run)
 
 
 async def of_review(store: Store, review: int) -> list[Feedback]:
     """Every rating on what was decided of a review, oldest first."""
-    return await _in_force(store, "run = (SELECT run FROM reviews WHERE id = ?1) AND review = ?1", review)
+    return await _in_force(store, "run = (SELECT run FROM reviews WHERE id = :number) AND review = :number", review)
 
 
 async def opinions(store: Store, decisions: Sequence[int]) -> dict[int, Rating]:
-    """What people think of these decisions, as far as anybody has said: down when that is somebody's last word, else up."""
-    marks = ", ".join("?" * len(decisions))
-    words = ON_SOME.format(marks=marks)
-    found = await store.all(f"SELECT decision, min(rating) FROM ({words}) GROUP BY decision", (*decisions, *decisions))
+    """Ratings of those of these decisions that anybody rated: down if that is anybody's last rating, otherwise up."""
+    lowest = f"SELECT decision, min(rating) FROM ({ON_SOME}) GROUP BY decision"
+    found = await store.all(lowest, {"decisions": json.dumps(list(decisions))})
     return {int(decision): rating for decision, rating in found}
 
 
 def reasons(store: Store, agent: str, tool: str) -> list[str]:
-    """What people wrote when they rejected the last calls of an agent's tool for good, newest first; at once."""
-    found = store.read_now(
-        "SELECT d.message FROM decisions d WHERE d.agent = ? AND d.tool = ? AND d.kind = 'reject' AND d.message IS NOT NULL "
-        "AND NOT d.superseded AND d.args IS NULL AND d.actor_kind = 'person' AND d.review NOT IN (SELECT review FROM attention_checks) "
-        "ORDER BY d.id DESC LIMIT ?",
-        (agent, tool, LAST_REASONS),
-    )
-    return [str(message) for (message,) in found]
+    """Reasons of people's last rejections of a tool's calls, newest first; not of calls that were sent back. Reads at once."""
+    return [str(message) for (message,) in store.read_now(REASONS, {"agent": agent, "tool": tool})]
 
 
 def _decision(db: Transaction, subject: Subject) -> int | None:
-    """The decision that a rating on the subject is on; None where it is on a message or a whole run.
+    """The decision that a rating of the subject is about; None for a message or a whole run.
 
     Raises:
-        Refused: no rating can be on it.
+        Refused: the subject does not exist or cannot be rated.
     """
-    [*run] = db.rows("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
-    if not run:
+    run = db.row("SELECT attention AND state != 'waiting' FROM runs WHERE id = ?", (subject.run,))
+    if run is None:
         raise Refused(f"there is no run r{subject.run}", "`hitl-tui runs` lists them")
     if subject.review is not None:
         return _decided(db, subject.run, subject.review, subject.slot)
-    if run[0][0]:  # while it waits, nothing tells it from others
+    (is_ended_check,) = run
+    if is_ended_check:  # an open one must look like any other run
         raise Refused(f"run r{subject.run} carries an attention check", "no agent made it: there is nothing to rate")
-    if subject.event is not None and not db.rows("SELECT 1 FROM events WHERE run = ? AND seq = ?", (subject.run, subject.event)):
+    line = {"run": subject.run, "seq": subject.event}
+    if subject.event is not None and not db.row("SELECT 1 FROM events WHERE run = :run AND seq = :seq", line):
         raise Refused(f"the trace of run r{subject.run} has no line {subject.event}", "`hitl-tui show` lists them, unless they were pruned")
     return None
 
 
 def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
-    [*found] = db.rows(
-        "SELECT a.slot, d.id, EXISTS (SELECT 1 FROM attention_checks WHERE review = v.id AND caught IS NOT NULL) FROM reviews v "
-        "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded "
-        "WHERE v.id = ? AND v.run = ?",
-        (review, run),
-    )
+    found = db.rows(DECIDED, {"review": review, "run": run})
     if not found:
         raise errors.unknown(review)
     decisions = {known: decision for known, decision, _ in found}
     if slot not in decisions:
         raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")
-    if found[0][2]:
+    if any(is_ended_check for _, _, is_ended_check in found):
         raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
     if decisions[slot] is None:
         raise Refused(f"{review}#{slot} is not decided", "a rating is on what was decided: decide it first")
@@ -139,19 +159,22 @@ def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
 
 
 def _withdraw(db: Transaction, subject: Subject, actor: str, now: float) -> bool:
-    gone = db.rows(f"UPDATE feedback SET withdrawn_at = ? WHERE {MINE} RETURNING id, actor", (now, *_mine(subject, actor)))
-    for number, name in gone:
+    withdrawn = db.rows(WITHDRAW, {**_values(subject, actor), "now": now})
+    for number, name in withdrawn:
         audit.note(db, now, "unrated", Actor(name), {"feedback": number}, subject.run, subject.review)
-    return bool(gone)
+    return bool(withdrawn)
 
 
 async def _in_force(store: Store, where: str, number: int) -> list[Feedback]:
-    found = await store.all(f"SELECT {COLUMNS} FROM feedback WHERE {where} AND withdrawn_at IS NULL ORDER BY id", (number,))
+    found = await store.all(f"{SELECT} WHERE {where} AND withdrawn_at IS NULL ORDER BY id", {"number": number})
     return [_feedback(row) for row in found]
 
 
-def _mine(subject: Subject, actor: str) -> tuple[Any, ...]:
-    return subject.run, subject.review, subject.slot, subject.event, person_key(actor)
+def _values(subject: Subject, actor: str) -> dict[str, Any]:
+    """A subject and a person as columns."""
+    return {
+        "run": subject.run, "review": subject.review, "slot": subject.slot, "event": subject.event, "actor_key": person_key(actor),
+    }  # fmt: skip
 
 
 def _feedback(row: Any) -> Feedback:

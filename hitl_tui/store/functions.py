@@ -1,4 +1,4 @@
-"""SQL functions that the schema and the statements of this package call."""
+"""SQL functions written in Python, which the schema and statements of this package call."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Lessons: drawn anew when something they come from has changed, and never over what a person made of one."""
+"""Lessons as rows: drawn again when decisions they come from have changed, never overwriting a person's wording or decision."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,38 +18,65 @@ from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.history import catch_up
 
 READ = 200
-"""The last rejections and corrections of a tool that lessons are drawn from."""
+"""How many of a tool's last rejections and corrections lessons are drawn from."""
 COMPARED = 200
-"""Decisions on either side of a lesson's acceptance whose rates are compared."""
+"""How many decisions before and after a lesson's acceptance have their rates compared."""
 LOOKED_THROUGH = 5000
-"""Decisions among which those of people are looked for."""
-BACK = (5, 50)
-"""A dropped lesson comes back when as many examples again have come in as it had: at least, and at most."""
-LESSON = "id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at"
-REFUSED = (  # by the index `history_refused`
-    "SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (SELECT decision, review, slot, kind FROM history "
-    f"WHERE agent = ? AND tool = ? AND in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person' "
-    f"ORDER BY decision DESC LIMIT {READ}) h "
-    "JOIN decisions d ON d.id = h.decision JOIN actions a ON a.review = h.review AND a.slot = h.slot"
-)
-RATES = (
-    "SELECT kind, count(*) FROM (SELECT kind FROM (SELECT kind, actor_kind, in_force FROM history "
-    f"WHERE agent = ? AND tool = ? AND decision {{}} ? ORDER BY decision DESC LIMIT {LOOKED_THROUGH}) "
-    f"WHERE in_force AND actor_kind = 'person' LIMIT {COMPARED}) GROUP BY kind"
-)
-
-
+"""How many decisions are searched for those of people."""
+PROPOSED_AGAIN = (5, 50)
+"""A lesson that a person dropped is proposed again after as many new examples as it had: at least, and at most."""
+SELECT = "SELECT id, agent, tool, topic, text, wording, examples, state, made_at, actor, decided_at FROM lessons"
+REFUSED = f"""
+SELECT h.decision, h.kind, a.args, d.args, coalesce(d.message, '') FROM (
+    SELECT decision, review, slot, kind FROM history
+    WHERE agent = :agent AND tool = :tool AND in_force AND kind IN ('edit', 'reject') AND actor_kind = 'person'
+    ORDER BY decision DESC LIMIT {READ}
+) h
+JOIN decisions d ON d.id = h.decision
+JOIN actions a ON a.review = h.review AND a.slot = h.slot
+"""
+"""Rejections and corrections of a tool; the terms are those of the index `history_refused`."""
+RATES = f"""
+SELECT kind, count(*) FROM (
+    SELECT kind FROM (
+        SELECT kind, actor_kind, in_force FROM history WHERE agent = :agent AND tool = :tool AND decision {{}} :after
+        ORDER BY decision DESC LIMIT {LOOKED_THROUGH}
+    )
+    WHERE in_force AND actor_kind = 'person' LIMIT {COMPARED}
+) GROUP BY kind
+"""
+INSERT = """
+INSERT INTO lessons (agent, tool, topic, gist, text, examples, made_at, changed_at)
+VALUES (:agent, :tool, :topic, :gist, :text, :examples, :now, :now)
+"""
+SET_EXAMPLES = "UPDATE lessons SET gist = :gist, examples = :examples WHERE id = :id"
+PROPOSE = """
+UPDATE lessons SET asked = CASE gist WHEN :gist THEN asked ELSE '' END, gist = :gist, text = :text, wording = 'rules',
+    examples = :examples, state = 'proposed', actor = '', decided_at = NULL, decided_after = NULL, changed_at = :now
+WHERE id = :id
+"""
+DROP = "UPDATE lessons SET state = 'dropped', actor = '', changed_at = :now WHERE id = :id"
 DECIDE = """
 UPDATE lessons SET decided_at = CASE state WHEN :state THEN decided_at ELSE :now END,
     decided_after = CASE state WHEN :state THEN decided_after ELSE (SELECT coalesce(max(id), 0) FROM decisions) END,
     state = :state, text = :text, wording = :wording, actor = :actor, changed_at = :now
 WHERE id = :id
 """
+LISTED = f"""
+{SELECT} WHERE state IN (SELECT value FROM json_each(?))
+ORDER BY CASE state WHEN 'proposed' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, coalesce(decided_at, made_at) DESC, id DESC
+"""
+UNWORDED = "state = 'proposed' AND wording = 'rules'"
+TO_WORD = f"""
+{SELECT} WHERE {UNWORDED} AND asked != :model AND agent IN (SELECT value FROM json_each(:agents)) ORDER BY id LIMIT 1
+"""
+WORD = f"UPDATE lessons SET text = :text, wording = :model, changed_at = :now WHERE id = :id AND {UNWORDED} AND text = :before"
+NOT_WORDED = f"UPDATE lessons SET asked = :model WHERE id = :id AND {UNWORDED} AND text = :before"
 
 
 @dataclass(frozen=True, slots=True)
 class LessonSet:
-    """All lessons, as of a revision."""
+    """All lessons at a revision."""
 
     rev: int
     lessons: Sequence[Lesson]
@@ -60,15 +87,17 @@ class LessonSet:
 
 
 async def propose(store: Store) -> bool:
-    """Draw lessons from what was rejected and corrected since that was done last; whether there was anything."""
+    """Draw lessons again for every tool with new or undone rejections and corrections. True if there was any."""
     await catch_up(store)
-    for agent, tool, news in (found := store.read_now("SELECT agent, tool, news FROM lessons_due")):
-        calls = [_call(*row) for row in await store.all(REFUSED, (agent, tool))]
+    due = store.read_now("SELECT agent, tool, news FROM lessons_due")
+    for agent, tool, changes in due:
+        key = {"agent": agent, "tool": tool, "changes": changes}
+        calls = [_call(*row) for row in await store.all(REFUSED, key)]
         drawn = {one.topic: one for one in await asyncio.to_thread(draw_lessons, tool, calls)}
         async with store.transaction() as db:
-            _keep(db, agent, tool, drawn)
-            db.execute("DELETE FROM lessons_due WHERE agent = ? AND tool = ? AND news = ?", (agent, tool, news))
-    return bool(found)
+            _store_drawn(db, agent, tool, drawn)
+            db.execute("DELETE FROM lessons_due WHERE agent = :agent AND tool = :tool AND news = :changes", key)
+    return bool(due)
 
 
 def _call(decision: int, kind: str, proposed: str, final: str | None, message: str) -> CorrectedCall | RejectedCall:
@@ -77,26 +106,29 @@ def _call(decision: int, kind: str, proposed: str, final: str | None, message: s
     return CorrectedCall(decision, json.loads(proposed), json.loads(final or "null"))
 
 
-def _keep(db: Transaction, agent: str, tool: str, drawn: dict[str, DrawnLesson]) -> None:
+def _store_drawn(db: Transaction, agent: str, tool: str, drawn: dict[str, DrawnLesson]) -> None:
+    """Store the lessons drawn for a tool, by topic: update known ones, drop those without examples, insert the others."""
     now = time.time()
-    known = db.rows("SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = ? AND tool = ?",
-                                      (agent, tool))  # fmt: skip
-    for id_, topic, gist, wording, examples, state, actor in known:
+    known = "SELECT id, topic, gist, wording, examples, state, actor FROM lessons WHERE agent = :agent AND tool = :tool"
+    for id_, topic, gist, wording, examples, state, actor in db.rows(known, {"agent": agent, "tool": tool}):
         new = drawn.pop(topic, None)
         if state == LessonState.PROPOSED and new is None and wording != "person":  # what it came from was taken back
-            _update(db, id_, "UPDATE lessons SET state = 'dropped', actor = '', changed_at = ? WHERE id = ?", (now, id_))
+            _update(db, id_, DROP, {"id": id_, "now": now})
+        elif new and state == LessonState.PROPOSED and (wording == "person" or _still_fits(wording, gist, new)):
+            db.execute(SET_EXAMPLES, {"id": id_, "gist": new.gist, "examples": json.dumps(new.examples)})
         elif new and (state == LessonState.PROPOSED or (state == LessonState.DROPPED and _comes_back(json.loads(examples), new, actor))):
-            _renew(db, id_, new, now, keeps_words=state == LessonState.PROPOSED and (wording == "person" or _same(wording, gist, new)))
+            _update(db, id_, PROPOSE, {"id": id_, **_values(new), "now": now})
     for new in drawn.values():
-        made = db.execute(
-            "INSERT INTO lessons (agent, tool, topic, gist, text, examples, made_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (agent, tool, new.topic, new.gist, new.text, json.dumps(new.examples), now, now),
-        )
+        made = db.execute(INSERT, {"agent": agent, "tool": tool, "topic": new.topic, **_values(new), "now": now})
         _note_change(db, int(made.lastrowid or 0))
 
 
-def _update(db: Transaction, id_: int, sql: str, values: Any) -> None:
-    """Change a lesson; another state or text is a new revision."""
+def _values(new: DrawnLesson) -> dict[str, str]:
+    return {"gist": new.gist, "text": new.text, "examples": json.dumps(new.examples)}
+
+
+def _update(db: Transaction, id_: int, sql: str, values: Mapping[str, Any]) -> None:
+    """Change a lesson; a new state or text makes a new revision."""
     look = "SELECT state, text FROM lessons WHERE id = ?"
     before = db.row(look, (id_,))
     db.execute(sql, values)
@@ -105,70 +137,52 @@ def _update(db: Transaction, id_: int, sql: str, values: Any) -> None:
 
 
 def _note_change(db: Transaction, id_: int) -> None:
-    """Give a lesson the next revision, by which readers see that it changed, and log it."""
+    """Give a lesson the next revision, so that readers see the change, and log it."""
     db.execute("UPDATE lessons SET rev = 1 + (SELECT max(rev) FROM lessons) WHERE id = ?", (id_,))
     names = "agent, tool, topic, state, wording, text"
     at, actor, *values = db.row(f"SELECT changed_at, actor, {names} FROM lessons WHERE id = ?", (id_,))
     audit.note(db, at, "lesson", Actor(actor), {"lesson": id_, **dict(zip(names.split(", "), values, strict=True))})
 
 
-def _same(wording: str, gist: str, new: DrawnLesson) -> bool:
-    """Whether a model's words for it still hold."""
+def _still_fits(wording: str, gist: str, new: DrawnLesson) -> bool:
+    """Whether a model's wording of the lesson still fits what was drawn."""
     return wording != "rules" and gist == new.gist
 
 
 def _comes_back(examples: Sequence[int], new: DrawnLesson, dropped_by: str) -> bool:
-    """One that nobody dropped comes back at once; one that a person did not want, only with many more examples."""
+    """Whether a dropped lesson is proposed again: at once if no person dropped it, otherwise only with many more examples."""
     last = max(examples, default=0)
-    least, most = BACK
+    least, most = PROPOSED_AGAIN
     return not dropped_by or sum(one > last for one in new.examples) >= min(max(len(examples), least), most)
 
 
-def _renew(db: Transaction, id_: int, new: DrawnLesson, now: float, keeps_words: bool) -> None:
-    if keeps_words:
-        db.execute("UPDATE lessons SET gist = ?, examples = ? WHERE id = ?", (new.gist, json.dumps(new.examples), id_))
-        return
-    _update(
-        db,
-        id_,
-        "UPDATE lessons SET asked = CASE gist WHEN ?1 THEN asked ELSE '' END, gist = ?1, text = ?2, wording = 'rules', examples = ?3, "
-        "state = 'proposed', actor = '', decided_at = NULL, decided_after = NULL, changed_at = ?4 WHERE id = ?5",
-        (new.gist, new.text, json.dumps(new.examples), now, id_),
-    )
-
-
 async def listed(store: Store, states: Sequence[LessonState] = ()) -> list[Lesson]:
-    """Lessons in these states, or all: first what is proposed, then what was accepted, the newest first."""
+    """Lessons in these states, or all: proposed ones first, then accepted ones, then dropped ones, each newest first."""
     wanted = json.dumps([str(state) for state in states or LessonState])
-    found = await store.all(
-        f"SELECT {LESSON} FROM lessons WHERE state IN (SELECT value FROM json_each(?)) "
-        "ORDER BY CASE state WHEN 'proposed' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, coalesce(decided_at, made_at) DESC, id DESC",
-        (wanted,),
-    )
-    return [_lesson(row) for row in found]
+    return [_lesson(row) for row in await store.all(LISTED, (wanted,))]
 
 
 async def get(store: Store, id_: int) -> Lesson | None:
     """One lesson; None when there is none of that number."""
-    row = await store.one(f"SELECT {LESSON} FROM lessons WHERE id = ?", (id_,))
+    row = await store.one(f"{SELECT} WHERE id = ?", (id_,))
     return row and _lesson(row)
 
 
 async def decide(store: Store, id_: int, state: LessonState, text: str, wording: str, actor: str) -> None:
-    """Store what a person made of a lesson; when it was accepted or dropped stays when it was so already."""
+    """Store a person's decision on a lesson, and its text. The time of the decision stays if its state does not change."""
     values = {"state": state, "text": canonical_json.storable(text), "wording": wording, "actor": actor, "now": time.time(), "id": id_}
     async with store.transaction() as db:
         _update(db, id_, DECIDE, values)
 
 
 async def effects(store: Store, id_: int) -> tuple[Rates, Rates] | None:
-    """What became of the tool's last calls before a lesson was accepted, and of the last since; None unless it is accepted."""
+    """Rates of decisions on the tool's calls before a lesson was accepted, and after; None unless it is accepted."""
     row = await store.one("SELECT agent, tool, decided_after FROM lessons WHERE id = ? AND state = 'accepted'", (id_,))
     if row is None:
         return None
     await catch_up(store)
     agent, tool, after = row
-    before, since = [dict(await store.all(RATES.format(sign), (agent, tool, after))) for sign in ("<=", ">")]
+    before, since = [dict(await store.all(RATES.format(sign), {"agent": agent, "tool": tool, "after": after})) for sign in ("<=", ">")]
     return _rates(before), _rates(since)
 
 
@@ -176,36 +190,31 @@ def _rates(by_kind: dict[str, int]) -> Rates:
     return Rates(by_kind.get("approve", 0), by_kind.get("edit", 0), by_kind.get("reject", 0), by_kind.get("respond", 0))
 
 
-# For whoever gives them to agents
+# For the worker, which gives lessons to agents
 
 
-def taught(store: Store, known: int) -> LessonSet | None:
-    """All lessons, dropped ones among them; None when that revision is the last. Costs next to nothing then."""
+def changed_since(store: Store, known: int) -> LessonSet | None:
+    """All lessons, including dropped ones; None if the revision is still `known`, which is cheap to find out. Reads at once."""
     [(rev,)] = store.read_now("SELECT coalesce(max(rev), 0) FROM lessons")
     if rev == known:
         return None
-    return LessonSet(rev, [_lesson(row) for row in store.read_now(f"SELECT {LESSON} FROM lessons ORDER BY id")])
+    return LessonSet(rev, [_lesson(row) for row in store.read_now(f"{SELECT} ORDER BY id")])
 
 
 def to_word(store: Store, agents: Sequence[str], model: str) -> Lesson | None:
-    """The first proposed lesson that only the rules have worded, and that this model was not asked about in vain."""
-    rows = store.read_now(
-        f"SELECT {LESSON} FROM lessons WHERE state = 'proposed' AND wording = 'rules' AND asked != ? "
-        "AND agent IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1",
-        (model, json.dumps(agents)),
-    )
-    return _lesson(rows[0]) if rows else None
+    """The first proposed lesson that this model can word: only the rules have, and the model has not failed to. Reads at once."""
+    found = store.read_now(TO_WORD, {"model": model, "agents": json.dumps(list(agents))})
+    return next(map(_lesson, found), None)
 
 
 async def word(store: Store, lesson: Lesson, model: str, text: str) -> None:
-    """Put a model's words in the place of the rules', unless something has changed meanwhile; with an empty text, note that it had none."""
-    same = "WHERE id = ? AND state = 'proposed' AND wording = 'rules' AND text = ?"
-    if text:
-        values = (canonical_json.storable(text), model, time.time(), lesson.id, lesson.text)
-        async with store.transaction() as db:
-            _update(db, lesson.id, f"UPDATE lessons SET text = ?, wording = ?, changed_at = ? {same}", values)
-    else:
-        await store.write(f"UPDATE lessons SET asked = ? {same}", (model, lesson.id, lesson.text))
+    """Replace the rules' wording with a model's, unless the lesson has changed meanwhile. An empty text notes that the model had none."""
+    values = {"id": lesson.id, "before": lesson.text, "model": model}
+    if not text:
+        await store.write(NOT_WORDED, values)
+        return
+    async with store.transaction() as db:
+        _update(db, lesson.id, WORD, {**values, "text": canonical_json.storable(text), "now": time.time()})
 
 
 def _lesson(row: Any) -> Lesson:

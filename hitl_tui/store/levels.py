@@ -1,4 +1,4 @@
-"""Changes of autonomy levels, each within a transaction: by a person, or automatically when one finds an automatic call wrong."""
+"""Changes of autonomy levels within a transaction: by a person, or automatically when a person finds an automatic call wrong."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LOWERED_BEFORE = """
 SELECT 1 FROM decisions o JOIN autonomy f ON f.decision = o.id
 WHERE o.review = :review AND o.slot = :slot GROUP BY o.id HAVING o.id = :decision OR (count(*) = 1 AND o.undone_at IS NULL)
 """
-"""A decision that lowered the level and was not restored: it was about the same call, which was sent, came back and is refused again."""
+"""Whether an earlier decision on the same call lowered the level already: the call was sent, was asked again and is refused again."""
 LOWERED_BY = """
 SELECT agent, tool FROM autonomy f WHERE f.decision = :decision AND NOT EXISTS
     (SELECT 1 FROM autonomy p WHERE p.agent = f.agent AND p.tool = f.tool AND p.id > f.id AND p.decision IS NULL)
 """
-"""What a decision lowered, unless a person has set the level since."""
+"""The tool whose level a decision lowered, unless a person has set the level since."""
 DID = {"edit": "edited", "reject": "rejected", "respond": "answered in place of"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change of level on its way into the tables."""
+class NewLevel:
+    """A change of level to be stored."""
 
     agent: str
     tool: str
@@ -57,13 +57,13 @@ class Change:
 
 def level_of(db: Transaction, agent: str, tool: str) -> Level:
     """The level of an agent's tool."""
-    found = db.row("SELECT level FROM levels WHERE agent = ? AND tool = ?", (agent, tool))
+    found = db.row("SELECT level FROM levels WHERE agent = :agent AND tool = :tool", {"agent": agent, "tool": tool})
     return Level(found[0]) if found else Level.ASK
 
 
-def change(db: Transaction, new: Change) -> int:
-    """Store a change of level with its audit entry; its number."""
-    body: dict[str, Any] = {name: getattr(new, name) for name in Change.__slots__ if name not in ("by", "at")}
+def change(db: Transaction, new: NewLevel) -> int:
+    """Store a change of level with its audit entry. Returns its number."""
+    body: dict[str, Any] = {name: getattr(new, name) for name in NewLevel.__slots__ if name not in ("by", "at")}
     number = int(db.execute(INSERT, {**body, "actor": new.by.name, "actor_kind": new.by.kind, "at": new.at}).lastrowid or 0)
     audit.note(db, new.at, "autonomy", new.by, {**body, "evidence": json.loads(new.evidence)})
     return number
@@ -77,7 +77,7 @@ def lower_for_decision(db: Transaction, decision: int) -> None:
 
 
 def lower_for_feedback(db: Transaction, decision: int, feedback: int, actor: str, at: float) -> None:
-    """Lower the tool's level when a person rates down what policy approved, or a spot check that somebody approved."""
+    """Lower the tool's level when a person rates a call down that policy approved, or a spot check that somebody approved."""
     *_, review, _, kind, _, actor_kind, _, is_spot_check, _ = db.row(CALL, (decision,))
     if kind == "approve" and (actor_kind == "policy" or is_spot_check):
         what = "a spot check" if is_spot_check else "what went on by itself"
@@ -90,12 +90,12 @@ def _lower(db: Transaction, decision: int, at: float, why: str, feedback: int | 
     if level is Level.ASK or db.row(LOWERED_BEFORE, {"review": review, "slot": slot, "decision": decision}):
         return
     lower = ORDER[ORDER.index(level) - 1]
-    change(db, Change(agent, tool, level, lower, AUTOMATIC, at, why, decision=decision, feedback=feedback))
+    change(db, NewLevel(agent, tool, level, lower, AUTOMATIC, at, why, decision=decision, feedback=feedback))
 
 
 def restore(db: Transaction, decision: int, at: float) -> None:
-    """Raise the level again that a decision lowered which is undone, or replaced before it was sent."""
+    """Raise the level again that a decision lowered, because it was undone or replaced before it was sent."""
     for agent, tool in db.rows(LOWERED_BY, {"decision": decision}):
         level = level_of(db, agent, tool)
         higher = ORDER[min(ORDER.index(level) + 1, len(ORDER) - 1)]
-        change(db, Change(agent, tool, level, higher, AUTOMATIC, at, "the decision was taken back", decision=decision))
+        change(db, NewLevel(agent, tool, level, higher, AUTOMATIC, at, "the decision was taken back", decision=decision))

@@ -1,6 +1,6 @@
-"""Paused agents: workers finish the step under way and start nothing new of them until somebody resumes them.
+"""Paused agents: workers finish the current step of their runs, and start nothing new until somebody resumes the agents.
 
-Decisions made meanwhile, by people or by policy, are stored and wait like everything else.
+Decisions made meanwhile, by people or by policy, are stored and wait.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from hitl_tui.store import audit, changefeed
 from hitl_tui.store.connection import Store
 
 NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.agent IN ('', {agent}))"
-"""A clause of workers' searches for something to do; `{agent}` is the column with the agent's name."""
+"""A condition of every search for work; `{agent}` is the column with the agent's name."""
 
 
 def active(store: Store) -> list[AgentPause]:
-    """The pauses in force, that of all agents first. Reads at once."""
+    """The pauses in force, with that of all agents first. Reads at once."""
     return [AgentPause(*row) for row in store.read_now("SELECT agent, actor, at FROM pauses ORDER BY agent")]
 
 
 async def pause(store: Store, agent: str, actor: str) -> bool:
-    """Pause an agent, or all with an empty name; False when that is paused already."""
+    """Pause an agent, or all agents if the name is empty. False if that is paused already."""
     now = time.time()
     async with store.transaction() as db:
-        if not db.execute("INSERT OR IGNORE INTO pauses (agent, actor, at) VALUES (?, ?, ?)", (agent, actor, now)).rowcount:
+        insert = "INSERT OR IGNORE INTO pauses (agent, actor, at) VALUES (:agent, :actor, :now)"
+        if not db.execute(insert, {"agent": agent, "actor": actor, "now": now}).rowcount:
             return False
         audit.note(db, now, "paused", Actor(actor), {"agent": agent or None})
         changefeed.touch(db)
@@ -34,10 +35,10 @@ async def pause(store: Store, agent: str, actor: str) -> bool:
 
 
 async def resume(store: Store, agent: str, actor: str) -> Sequence[str]:
-    """End the pause of an agent, or with an empty name every pause; the agents of the pauses that ended, empty for that of all.
+    """End the pause of an agent, or every pause if the name is empty. Returns the agents of the ended pauses; `""` is that of all.
 
     Raises:
-        Refused: all agents are paused, and only one of them should go on.
+        Refused: all agents are paused, and only one should be resumed.
     """
     now = time.time()
     async with store.transaction() as db:

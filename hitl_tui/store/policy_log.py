@@ -1,4 +1,4 @@
-"""How often each rule of the policy matched, and which policies were in force when."""
+"""How often each rule of the policy matched, and which policies were in force and when."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ WHERE kind = 'policy' AND json_extract(body, '$.path') = :path ORDER BY seq DESC
 
 
 async def counts(store: Store) -> list[RuleCount]:
-    """How often each rule matched, by outcome; `thresholds`, `safety` and `no policy` among them."""
+    """How often each rule matched, by outcome; including `thresholds`, `safety` and `no policy`."""
     found = await store.all("SELECT rule, outcome, actions, last_at FROM rule_counts ORDER BY rule, outcome")
     return [RuleCount(rule, Outcome(outcome), actions, last_at) for rule, outcome, actions, last_at in found]
 
 
 def count(db: Transaction, verdicts: Iterable[Verdict], at: float) -> None:
-    """Count the rules of verdicts that were just given, within a transaction."""
+    """Within a transaction: count the rules of verdicts that were just given."""
     plain = canonical_json.storable
     db.executemany(COUNT, [{"rule": plain(verdict.rule), "outcome": verdict.outcome, "at": at} for verdict in verdicts])
 
 
 async def note_policy(store: Store, path: str, digest: str, rules: int, problem: str) -> None:
-    """Log that the policy of that path is another than the last one logged of it; an empty digest says that there is none.
+    """Log the policy at a path if it differs from the last one logged there; an empty digest means that there is none.
 
-    Several workers may see the same change: it is logged once.
+    Several workers may see the same change; it is logged once.
     """
     body = {"path": canonical_json.storable(path), "hash": digest, "rules": rules, "problem": canonical_json.storable(problem)}
     async with store.transaction() as db:

@@ -1,7 +1,8 @@
-"""The reviews of a run made what its thread's snapshot says: opened, closed, or opened again with a warning."""
+"""Brings the reviews of a run in line with its thread's snapshot: opens, closes, or opens them again with a warning."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from hitl_tui.store import decisions, escalations, reviews, run_states, runs
 from hitl_tui.store.connection import Store, Transaction
 
 BY_POLICY = {Outcome.AUTO: DecisionKind.APPROVE, Outcome.DENY: DecisionKind.REJECT}
-"""What policy decides without a person, and how."""
+"""Outcomes that policy decides without a person, and how."""
 RUN_CUT_OFF = "may have run once: the run was cut off, and asks again what it had an answer to"
 RUN_AGAIN = "may have run once: what may have run was let run again, and asks again what it had an answer to"
 OLD_CHECKPOINTS = "may have run once: it was answered before, and checkpoints.db is older than that"
@@ -21,12 +22,12 @@ LOST_DATABASE = "may have run once: what was decided of this run was lost with a
 RENEW_NOTE = "UPDATE reviews SET note = :note, may_have_run = :may_have_run WHERE id = :review AND note != :note"
 WAITS = f"""
 UPDATE runs SET state = 'waiting', {runs.GIVE_BACK}, activity = '', error = '', resuming = 0, crashes = 0, cut = 0
-WHERE id = ? AND worker = ?
+WHERE id = :run AND worker = :worker
 """
 DOUBT_CALL = """
 UPDATE decisions SET doubtful = 1 WHERE NOT superseded AND (review, slot) IN (
     SELECT a.review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
-    WHERE v.run = ? AND v.submitted_at IS NOT NULL AND a.tool_call = ?
+    WHERE v.run = :run AND v.submitted_at IS NOT NULL AND a.tool_call = :call
 )
 """
 NOT_SENT = """
@@ -44,10 +45,12 @@ WHERE review = :review AND outcome IN ('auto', 'deny')
 """
 ASKED_BEFORE = """
 SELECT 1 FROM reviews v JOIN actions a ON a.review = v.id
-WHERE v.run = ? AND v.node = ? AND v.interrupt != ? AND v.submitted_at IS NOT NULL AND a.slot = 0 AND a.digest = ? LIMIT 1
+WHERE v.run = :run AND v.node = :node AND v.interrupt != :interrupt AND v.submitted_at IS NOT NULL AND a.slot = 0
+    AND a.digest = :digest LIMIT 1
 """
 ANSWERED_BEFORE = """
-SELECT state, note FROM reviews WHERE run = ? AND interrupt = ? AND (state = 'applied' OR may_have_run) ORDER BY id DESC LIMIT 1
+SELECT state, note FROM reviews
+WHERE run = :run AND interrupt = :interrupt AND (state = 'applied' OR may_have_run) ORDER BY id DESC LIMIT 1
 """
 
 Judge = Callable[[Pause], Routed]
@@ -64,11 +67,14 @@ async def reconcile(
     judge: Judge | None = None,
     head: RunHead | None = None,
 ) -> None:
-    """Make the run's reviews what the snapshot says, and the run `waiting`: close what is not pending, open what is new.
+    """Close reviews that are no longer pending, open new ones, and make the run `waiting`.
 
-    `outcomes` are those of submitted reviews; the others that are no longer pending are stale. The decisions of `doubtful`
-    reviews may have had their effect, though that is asked again. `judge` is the policy, asked of each new pause: what it decides
-    is stored with the review, or neither is. `head` is where the run stands.
+    Args:
+        pauses: the pending pauses of the snapshot.
+        outcomes: of submitted reviews; other reviews that are no longer pending become stale.
+        doubtful: reviews whose decisions may have had their effect although they are asked again.
+        judge: the policy, which judges each new pause. Its decisions are stored in the same transaction as the review.
+        head: where the run stands.
     """
     pending = {pause.interrupt: pause for pause in pauses}
     async with store.transaction() as db:
@@ -88,7 +94,7 @@ async def reconcile(
             elif pause.note:
                 db.execute(RENEW_NOTE, {"review": known[pause.interrupt], "note": pause.note, "may_have_run": pause.may_have_run})
         (was,) = db.row("SELECT state FROM runs WHERE id = ?", (run,))
-        if db.execute(WAITS, (run, worker)).rowcount:
+        if db.execute(WAITS, {"run": run, "worker": worker}).rowcount:
             run_states.changed(db, run, was, RunState.WAITING)
         runs.put_head(db, run, head)
 
@@ -110,7 +116,7 @@ def _apply(db: Transaction, outcomes: Mapping[int, ReviewOutcome]) -> None:
 
 
 def _ask_again(db: Transaction, review: int, outcome: ReviewOutcome) -> None:
-    """Open a submitted review again, with a warning: a person must look, also at what policy decided."""
+    """Open a submitted review again with a warning. A person must decide it, also what policy had decided."""
     values = {"review": review, "note": outcome.note, "may_have_run": outcome.may_have_run}
     db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
     decisions.withdraw_all(db, review, time.time(), outcome.note)
@@ -137,31 +143,31 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
 
 
 def _warned(pause: Pause, note: str) -> Pause:
-    """The pause with a note that it may have run once, if there is one and the pause has no other."""
+    """The pause with a warning that it may have run once, unless it has another note or there is none to add."""
     return pause if pause.note or not note else replace(pause, note=note, may_have_run=True)
 
 
 def _doubt(db: Transaction, run: int, answered: Sequence[int], calls: Sequence[str]) -> None:
-    """Mark decisions that may have had their effect: those of these reviews, and those about tool calls that are asked again."""
+    """Mark decisions that may have had their effect: those of these reviews, and those on tool calls that are asked again."""
     db.executemany("UPDATE decisions SET doubtful = 1 WHERE review = ? AND NOT superseded", [(review,) for review in answered])
-    db.executemany(DOUBT_CALL, [(run, call) for call in calls])
+    db.executemany(DOUBT_CALL, [{"run": run, "call": call} for call in calls])
 
 
 def _was_doubtful(db: Transaction, answered: Collection[int]) -> bool:
-    """Whether somebody has just answered what may have run once: what happens now may have happened."""
-    marks = ", ".join("?" * len(answered))
-    return bool(db.row(f"SELECT 1 FROM reviews WHERE id IN ({marks}) AND may_have_run", (*answered,)))
+    """Whether one of these answers was to a review that may have run once, so that its effect may have happened before."""
+    doubtful = "SELECT 1 FROM reviews WHERE id IN (SELECT value FROM json_each(?)) AND may_have_run"
+    return bool(db.row(doubtful, (json.dumps(list(answered)),)))
 
 
 def _asked_before(db: Transaction, run: int, pause: Pause, note: str) -> str:
-    """The note, where a run asks under a new id what it had an answer to; else none."""
-    found = db.row(ASKED_BEFORE, (run, canonical_json.storable(pause.node), pause.interrupt, pause.actions[0].digest))
-    return note if found else ""
+    """The note if a run asks under a new interrupt id what was answered before; otherwise empty."""
+    node, digest = canonical_json.storable(pause.node), pause.actions[0].digest
+    return note if db.row(ASKED_BEFORE, {"run": run, "node": node, "interrupt": pause.interrupt, "digest": digest}) else ""
 
 
 def _known_doubt(db: Transaction, run: int, interrupt: str) -> str:
-    """The warning about a question that is new here but may have been answered: checkpoints.db is older, or hitl.db was lost."""
-    if found := db.row(ANSWERED_BEFORE, (run, interrupt)):
+    """The warning about a new pause that may have been answered before: checkpoints.db is older, or an earlier hitl.db was lost."""
+    if found := db.row(ANSWERED_BEFORE, {"run": run, "interrupt": interrupt}):
         state, note = found
         return OLD_CHECKPOINTS if state == ReviewState.APPLIED else str(note)
     (is_adopted,) = db.row("SELECT json_extract(input, '$.adopted') IS NOT NULL FROM runs WHERE id = ?", (run,))

@@ -1,76 +1,93 @@
-"""Figures that are kept up to date as decisions come in, and read in no time however many there were.
+"""Counts of decisions for statistics, kept up to date by triggers as decisions come in, so that reading them never scans the decisions.
 
-A decision counts for its tool, for who decided, for the rule that asked, and for all these together; on its day, in its week, and for all
-time. So what is read follows how many tools, people and rules there are, and how many days are shown.
+The rows (`schema/tables/statistics.sql`): a cell names what is counted, such as one tool of an agent, or one reviewer; `tallies` are its
+counters by day, week and all time; `beliefs` compare stated confidence with decisions. The cost of reading follows the number of tools,
+people and rules, and the days that are shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from hitl_tui.model import person_key
-from hitl_tui.oversight.statistics import ROUGH, ConfidenceBin, Figures, Rates, Times, TrendPoint, quantile, rough_median
+from hitl_tui.model import DecisionKind, person_key
+from hitl_tui.oversight.reading import reading_time_s, words_of_size
+from hitl_tui.oversight.statistics import ROUGH, ConfidenceBin, Figures, Rates, Reader, Times, TrendPoint, pace, quantile, rough_median
 from hitl_tui.policy.globs import matches
 from hitl_tui.store.connection import Store
 from hitl_tui.store.history import catch_up
 
-Group = Literal["agent", "tool", "reviewer", "rule"]
-SCOPES: Mapping[Group, str] = {"agent": "tool", "tool": "tool", "reviewer": "reviewer", "rule": "rule"}
 DAY = 86_400
 DAILY = 31
-"""A period of so many days is counted by the day; a longer one by the week, and begins on a Monday."""
+"""A period of at most so many days is counted by day; a longer one by week, and begins on a Monday."""
 SPANS = 53
 """Weeks of a trend, up to now."""
 AT_ONCE = 2000
-"""Rows that are counted before others have a turn: somebody may be typing."""
+"""Rows that are counted before the event loop turns: somebody may be typing."""
 LISTED = 20
-"""Arguments, and reasons, that are listed of one thing."""
-TOTALS = (
-    "SELECT cell, measure, value, sum(count) FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
-    "AND measure IN ('decided', 'waited', 'viewed') AND day >= ? GROUP BY cell, measure, value HAVING sum(count) > 0"
-)
-TREND = (
-    "SELECT cell, measure, day, value, count FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
-    "AND measure IN ('decided', ?) AND day BETWEEN ? AND ? AND count > 0"
-)
-WORDS = (
-    "SELECT cell, measure, value, sum(count) FROM tallies WHERE scope IN (SELECT value FROM json_each(?)) AND grain = ? "
-    "AND measure IN ('edited', 'reason') AND day >= ? GROUP BY cell, measure, value HAVING sum(count) > 0"
-)
-MOST = (  # of all time: those that are there most, from an index
-    'SELECT c.id, m.value, t.value, t.count FROM cells c CROSS JOIN json_each(\'["edited", "reason"]\') m CROSS JOIN tallies t '
-    "WHERE c.scope IN (SELECT value FROM json_each(?)) AND t.scope = c.scope AND t.grain = 0 AND t.measure = m.value AND t.day = 0 "
-    "AND t.cell = c.id AND t.value IN (SELECT x.value FROM tallies x WHERE x.grain = 0 AND x.measure IN ('edited', 'reason') "
-    "AND x.scope = c.scope AND x.measure = m.value AND x.cell = c.id AND x.count > 0 ORDER BY x.count DESC LIMIT 50)"
-)
-BELIEFS = (
-    "SELECT sum(b.count), sum(b.confidence), sum(b.squares), sum(b.good), sum(b.believed_good) FROM beliefs b "
-    "WHERE b.scope = ? AND b.grain = ? AND b.day >= ? AND b.cell IN (SELECT value FROM json_each(?)) "
-    "GROUP BY b.bin HAVING sum(b.count) > 0 ORDER BY b.bin"
-)
+"""Arguments, and reasons, that are listed of one group."""
+PACE_DECISIONS = 50
+"""Decisions that a reviewer's pace is measured by."""
+LEAST_SIZE = 100
+"""Characters below which a call is too short to measure the time per 1,000 characters."""
+CELLS = "SELECT id, scope, agent, tool, actor, rule FROM cells WHERE scope IN (SELECT value FROM json_each(?))"
+TOTALS = """
+SELECT cell, measure, value, sum(count) FROM tallies
+WHERE scope IN (SELECT value FROM json_each(:scopes)) AND grain = :grain AND measure IN ('decided', 'waited', 'viewed') AND day >= :day
+GROUP BY cell, measure, value HAVING sum(count) > 0
+"""
+TREND = """
+SELECT cell, measure, day, value, count FROM tallies
+WHERE scope IN (SELECT value FROM json_each(:scopes)) AND grain = :grain AND measure IN ('decided', :measure)
+    AND day BETWEEN :first AND :last AND count > 0
+"""
+WORDS = """
+SELECT cell, measure, value, sum(count) FROM tallies
+WHERE scope IN (SELECT value FROM json_each(:scopes)) AND grain = :grain AND measure IN ('edited', 'reason') AND day >= :day
+GROUP BY cell, measure, value HAVING sum(count) > 0
+"""
+"""Edited arguments and reasons of a period."""
+MOST_WORDS = """
+SELECT c.id, m.value, t.value, t.count FROM cells c CROSS JOIN json_each('["edited", "reason"]') m CROSS JOIN tallies t
+WHERE c.scope IN (SELECT value FROM json_each(:scopes))
+    AND t.scope = c.scope AND t.grain = 0 AND t.measure = m.value AND t.day = 0 AND t.cell = c.id
+    AND t.value IN (
+        SELECT x.value FROM tallies x
+        WHERE x.grain = 0 AND x.measure IN ('edited', 'reason') AND x.scope = c.scope AND x.measure = m.value AND x.cell = c.id
+            AND x.count > 0
+        ORDER BY x.count DESC LIMIT 50
+    )
+"""
+"""The most frequent edited arguments and reasons of all time, from the index `tallies_most`."""
+BINS = """
+SELECT sum(b.count), sum(b.confidence), sum(b.squares), sum(b.good), sum(b.believed_good) FROM beliefs b
+WHERE b.scope = :scope AND b.grain = :grain AND b.day >= :day AND b.cell IN (SELECT value FROM json_each(:cells))
+GROUP BY b.bin HAVING sum(b.count) > 0 ORDER BY b.bin
+"""
+REVIEWER = """
+SELECT t.measure, t.value, t.count FROM cells c CROSS JOIN tallies t
+WHERE c.scope = 'reviewer' AND c.agent = '' AND c.tool = '' AND c.actor_key = ? AND c.rule = ''
+    AND t.scope = 'reviewer' AND t.grain = 0 AND t.measure IN ('decided', 'viewed') AND t.day = 0 AND t.cell = c.id AND t.count > 0
+"""
+LAST_VIEWED = f"""
+SELECT viewed_ms / 1000.0, size, kind, reading_ms / 1000.0, seen FROM history
+WHERE actor_key = ? AND in_force AND viewed_ms IS NOT NULL ORDER BY decision DESC LIMIT {PACE_DECISIONS}
+"""
+CHECKS = """
+SELECT count(*), coalesce(sum(caught), 0) FROM attention_checks
+WHERE actor_key = :key AND caught IS NOT NULL AND found_at >= :since
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What became of one group's actions, by people, and how long they took."""
-
-    name: str
-    rates: Rates
-    waited: Mapping[int, int]
-    """A histogram by `insights.bucket`: from being asked to being decided."""
-    viewed: Mapping[int, int]
-    """The same of the time in view."""
-
-
-@dataclass(frozen=True, slots=True)
-class Only:
-    """What figures are of: globs of `*` and `?`, upper and lower case the same; all must fit."""
+class StatisticsFilter:
+    """Which decisions are counted: globs of `*` and `?` that ignore case, all of which must match."""
 
     agent: str = "*"
     tool: str = "*"
@@ -78,105 +95,104 @@ class Only:
 
     @property
     def is_all(self) -> bool:
-        """Whether everything fits."""
-        return self == Only()
+        """Whether every decision matches."""
+        return self == StatisticsFilter()
 
-    def fits(self, agent: str, tool: str, actor: str) -> bool:
-        """Whether a decision is one of them."""
-        return _fits(self.agent, agent) and _fits(self.tool, tool) and _fits(self.reviewer, actor)
+    def matches(self, agent: str, tool: str, actor: str) -> bool:
+        """Whether a decision is counted."""
+        return _matches(self.agent, agent) and _matches(self.tool, tool) and _matches(self.reviewer, actor)
 
 
 @dataclass(slots=True)
-class Counted:
-    """The counts of one agent, tool, reviewer or rule, or of everything."""
+class Counts:
+    """Counts of the decisions about one agent, tool or rule, by one reviewer, or of all."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     waited: Counter[int] = field(default_factory=Counter)
+    """Histogram by `time_bucket` of the time from opening to decision."""
     viewed: Counter[int] = field(default_factory=Counter)
+    """The same of the time viewed."""
     edited: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     spans: defaultdict[int, tuple[Counter[str], Counter[int]]] = field(default_factory=lambda: defaultdict(lambda: (Counter(), Counter())))
-    """By their first day: kinds, and about how long they waited."""
+    """Days or weeks by their first day: kinds, and a coarse histogram of the time from opening to decision."""
 
     @property
     def rates(self) -> Rates:
-        """What became of them."""
+        """Numbers of decisions by kind."""
         return _rates(self.kinds)
 
-    def figures(self, name: str) -> Figures:
-        """As it is shown."""
+    def figures(self, name: str, agent: str = "") -> Figures:
+        """The figures of these counts."""
         trend = [
             TrendPoint(float(day * DAY), _rates(kinds), rough_median(waited))
             for day, (kinds, waited) in sorted(self.spans.items())
             if kinds
         ]
-        return Figures(name, self.rates, times(self.waited), times(self.viewed), trend, _most(self.edited), _most(self.reasons))
+        return Figures(name, self.rates, times(self.waited), times(self.viewed), trend, _most(self.edited), _most(self.reasons), agent)
 
 
 @dataclass(slots=True)
-class Everything:
-    """The counts of a period, by name."""
+class PeriodCounts:
+    """The counts of a period, in total and by group."""
 
-    overall: Counted = field(default_factory=Counted)
-    agents: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
-    tools: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
-    """Named `agent tool`."""
-    reviewers: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
-    rules: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
+    overall: Counts = field(default_factory=Counts)
+    agents: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    tools: defaultdict[tuple[str, str], Counts] = field(default_factory=lambda: defaultdict(Counts))
+    """By agent and tool."""
+    reviewers: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    rules: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     by_itself: int = 0
+    """Actions that no person decided."""
     bins: Sequence[ConfidenceBin] = ()
+    """Stated confidence against decisions, in twentieths."""
 
 
-async def tallies(store: Store, group: Group, since: float = 0.0) -> list[Tally]:
-    """Every group that people decided something of since the day of that Unix time, the busiest first."""
+async def period_counts(store: Store, since: float = 0.0, only: StatisticsFilter | None = None) -> PeriodCounts:
+    """The counts of all decisions since the day of that Unix time, or of those that match a filter."""
     await catch_up(store)
-    grain, day = _period(since)
-    scope = SCOPES[group]
-    names = {id_: _name(group, *row) for id_, _, *row in await _cells(store, [scope])}
-    found: defaultdict[str, Counted] = defaultdict(Counted)
-    for cell, measure, value, count in await store.all(TOTALS, (json.dumps([scope]), grain, day)):
-        _add(found[names[cell]], measure, value, count)
-    made = [Tally(name, one.rates, one.waited, one.viewed) for name, one in found.items()]
-    return sorted(made, key=lambda one: (-one.rates.total, one.name))
-
-
-async def beliefs(store: Store, since: float = 0.0, agent: str | None = None, tool: str | None = None) -> list[ConfidenceBin]:
-    """Stated confidence against what people decided, in bins of a twentieth; of all agents and tools, or of one."""
-    await catch_up(store)
-    cells = [row[0] for row in await _cells(store, ["tool"]) if agent in (None, row[2]) and tool in (None, row[3])]
-    return await _beliefs(store, "tool", since, cells)
-
-
-async def everything(store: Store, since: float = 0.0, only: Only | None = None) -> Everything:
-    """The counts of all that was decided since the day of that Unix time, or `only` of some of it."""
-    await catch_up(store)
-    found, is_all = Everything(), only is None or only.is_all
+    found, is_all = PeriodCounts(), only is None or only.is_all
     scopes = ["tool", "reviewer", "rule"] if is_all else ["each"]
-    cells = [row for row in await _cells(store, scopes) if only is None or is_all or only.fits(row[2], row[3], row[4])]
-    homes = {id_: list(_homes(found, scope, *names)) for id_, scope, *names in cells}
-    await _count(store, homes, scopes, since)
-    believed = "tool" if is_all else "each"
-    found.bins = await _beliefs(store, believed, since, [row[0] for row in cells if row[1] == believed])
-    found.by_itself = await _by_itself(store, since, only or Only())
+    targets, with_bins = dict[int, list[Counts]](), list[int]()
+    for cell, scope, agent, tool, actor, rule in await _cells(store, scopes):
+        if only is None or is_all or only.matches(agent, tool, actor):
+            targets[cell] = list(_targets(found, scope, agent, tool, actor, rule))
+            with_bins += [cell] if scope in ("tool", "each") else []
+    await _count(store, targets, scopes, since)
+    found.bins = await _bins(store, "tool" if is_all else "each", since, with_bins)
+    found.by_itself = await _by_itself(store, since, only or StatisticsFilter())
     return found
 
 
-async def of_reviewer(store: Store, reviewer: str) -> Counted:
-    """What one person decided, ever, without the trend."""
+async def reviewer_counts(store: Store, reviewer: str) -> Counts:
+    """The counts of one person's decisions of all time, without the trend."""
     await catch_up(store)
-    found = Counted()
-    cell = await store.one(
-        "SELECT id FROM cells WHERE scope = 'reviewer' AND agent = '' AND tool = '' AND actor_key = ? AND rule = ''",
-        (person_key(reviewer),),
-    )
-    rows = await store.all(
-        "SELECT measure, value, count FROM tallies WHERE scope = 'reviewer' AND grain = 0 AND measure IN ('decided', 'viewed') AND day = 0 "
-        "AND cell = ? AND count > 0",
-        cell or (0,),
-    )
-    for measure, value, count in rows:
+    found = Counts()
+    for measure, value, count in await store.all(REVIEWER, (person_key(reviewer),)):
         _add(found, measure, value, count)
     return found
+
+
+async def reader(store: Store, reviewer: str, counts: Counts, since: float = 0.0) -> Reader:
+    """How one person reads, by their last decisions.
+
+    Args:
+        counts: the decisions that the share approved and the time viewed are taken from.
+        since: Unix time from which attention checks are counted.
+    """
+    rows = await store.all(LAST_VIEWED, (person_key(reviewer),))
+    views = [
+        (viewed, reading_time_s(words_of_size(size)) if needed is None else needed, kind == DecisionKind.APPROVE)
+        for viewed, size, kind, needed, _ in reversed(rows)
+    ]
+    per_1000 = [max(0.0, viewed) / size * 1000 for viewed, size, *_ in rows if size >= LEAST_SIZE]
+    seen = [share for *_, share in rows if share is not None]
+    shown, caught = await store.one(CHECKS, {"key": person_key(reviewer), "since": since})
+    rates = counts.rates
+    return Reader(
+        reviewer, pace(views), times(counts.viewed), statistics.median(per_1000) if per_1000 else None, rates.share(rates.approved), shown,
+        caught, statistics.fmean(seen) if seen else None,
+    )  # fmt: skip
 
 
 def times(buckets: Mapping[int, int]) -> Times:
@@ -184,67 +200,65 @@ def times(buckets: Mapping[int, int]) -> Times:
     return Times(quantile(buckets, 0.5), quantile(buckets, 0.9))
 
 
-async def _count(store: Store, homes: Mapping[int, Sequence[Counted]], scopes: Sequence[str], since: float) -> None:
-    listed, (grain, day) = json.dumps(scopes), _period(since)
-    for cell, measure, value, count in await store.all(TOTALS, (listed, grain, day)):
-        for home in homes.get(cell, ()):
-            _add(home, measure, value, count)
-    words = await (store.all(WORDS, (listed, grain, day)) if grain else store.all(MOST, (listed,)))
+async def _count(store: Store, targets: Mapping[int, Sequence[Counts]], scopes: Sequence[str], since: float) -> None:
+    """Add the counters of cells to the counts that each cell belongs to."""
+    listed, period = json.dumps(scopes), _period(since)
+    for cell, measure, value, count in await store.all(TOTALS, {"scopes": listed, **period}):
+        for counts in targets.get(cell, ()):
+            _add(counts, measure, value, count)
+    words = await store.all(WORDS if period["grain"] else MOST_WORDS, {"scopes": listed, **period})
     for cell, measure, value, count in words:
-        for home in homes.get(cell, ()):
-            (home.edited if measure == "edited" else home.reasons)[value] += count
-    measure = "waited" if scopes == ["each"] else "about"
-    for number, (cell, measured, began, value, count) in enumerate(await store.all(TREND, (listed, *_trend(since, measure)))):
+        for counts in targets.get(cell, ()):
+            (counts.edited if measure == "edited" else counts.reasons)[value] += count
+    waiting = "waited" if scopes == ["each"] else "about"
+    spans = await store.all(TREND, {"scopes": listed, "measure": waiting, **_trend(since)})
+    for number, (cell, measure, began, value, count) in enumerate(spans):
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)
-        for home in homes.get(cell, ()):
-            kinds, waited = home.spans[began]
-            if measured == "decided":
+        for counts in targets.get(cell, ()):
+            kinds, waited = counts.spans[began]
+            if measure == "decided":
                 kinds[value] += count
             else:
-                waited[value if measure == "about" else value // ROUGH] += count
+                waited[value if waiting == "about" else value // ROUGH] += count
 
 
 async def _cells(store: Store, scopes: Sequence[str]) -> list[Any]:
-    return await store.all(
-        "SELECT id, scope, agent, tool, actor, rule FROM cells WHERE scope IN (SELECT value FROM json_each(?))", (json.dumps(scopes),)
-    )
+    """The cells of these scopes, as `(id, scope, agent, tool, actor, rule)`."""
+    return await store.all(CELLS, (json.dumps(scopes),))
 
 
-async def _beliefs(store: Store, scope: str, since: float, cells: Sequence[int]) -> list[ConfidenceBin]:
-    return [ConfidenceBin(*row) for row in await store.all(BELIEFS, (scope, *_period(since), json.dumps(cells)))]
+async def _bins(store: Store, scope: str, since: float, cells: Sequence[int]) -> list[ConfidenceBin]:
+    rows = await store.all(BINS, {"scope": scope, "cells": json.dumps(cells), **_period(since)})
+    return [ConfidenceBin(*row) for row in rows]
 
 
-async def _by_itself(store: Store, since: float, only: Only) -> int:
-    """What no person decided; none of it is any reviewer's."""
+async def _by_itself(store: Store, since: float, only: StatisticsFilter) -> int:
+    """How many actions no person decided; none if the filter names a reviewer."""
     if only.reviewer != "*":
         return 0
-    fitting = {row[0] for row in await _cells(store, ["itself"]) if only.fits(row[2], row[3], row[4])}
-    rows = await store.all(TOTALS, (json.dumps(["itself"]), *_period(since)))
-    return sum(int(count) for cell, _, _, count in rows if cell in fitting)
+    matching = {cell for cell, _, agent, tool, actor, _ in await _cells(store, ["itself"]) if only.matches(agent, tool, actor)}
+    rows = await store.all(TOTALS, {"scopes": json.dumps(["itself"]), **_period(since)})
+    return sum(int(count) for cell, _, _, count in rows if cell in matching)
 
 
-def _homes(found: Everything, scope: str, agent: str, tool: str, actor: str, rule: str) -> Iterable[Counted]:
-    """What a cell counts for: each decision once for everything, its agent, tool, reviewer and rule."""
+def _targets(found: PeriodCounts, scope: str, agent: str, tool: str, actor: str, rule: str) -> Iterable[Counts]:
+    """The counts that a cell belongs to: every decision counts once in total, and for its agent, tool, reviewer and rule."""
     if scope in ("tool", "each"):
-        yield from (found.overall, found.agents[agent], found.tools[_name("tool", agent, tool, actor, rule)])
+        yield from (found.overall, found.agents[agent], found.tools[agent, tool])
     if scope in ("reviewer", "each"):
         yield found.reviewers[actor]
     if scope in ("rule", "each") and rule:
         yield found.rules[rule]
 
 
-def _name(group: Group, agent: str, tool: str, actor: str, rule: str) -> str:
-    return {"agent": agent, "tool": f"{agent} {tool}", "reviewer": actor, "rule": rule}[group]
-
-
-def _add(home: Counted, measure: str, value: Any, count: int) -> None:
+def _add(counts: Counts, measure: str, value: Any, count: int) -> None:
     if measure == "decided":
-        home.kinds[value] += count
+        counts.kinds[value] += count
     elif measure == "waited":
-        home.waited[value] += count
+        counts.waited[value] += count
     else:
-        home.viewed[value] += count
+        counts.viewed[value] += count
 
 
 def _today() -> int:
@@ -256,27 +270,27 @@ def _monday(day: int) -> int:
     return (day + 3) // 7 * 7 - 3
 
 
-def _period(since: float) -> tuple[int, int]:
-    """How many days are counted together, and the first of them."""
+def _period(since: float) -> dict[str, int]:
+    """`grain`, how many days are counted together (0: all), and the first `day` of them."""
     day = int(since // DAY)
     if day <= 0:
-        return 0, 0
-    return (1, day) if _today() - day <= DAILY else (7, _monday(day))
+        return {"grain": 0, "day": 0}
+    return {"grain": 1, "day": day} if _today() - day <= DAILY else {"grain": 7, "day": _monday(day)}
 
 
-def _trend(since: float, measure: str) -> tuple[int, str, int, int]:
-    """By days or weeks, how long they waited, and from when until when: a clock that jumped far makes no trend longer."""
+def _trend(since: float) -> dict[str, int]:
+    """The `grain` of a trend, and its `first` and `last` day. A clock that was set far ahead makes no trend longer."""
     day, today = int(since // DAY), _today()
     if today - day <= DAILY:
-        return 1, measure, day, today + 1
-    return 7, measure, max(_monday(day), _monday(today) - 7 * (SPANS - 1)), today + 1
+        return {"grain": 1, "first": day, "last": today + 1}
+    return {"grain": 7, "first": max(_monday(day), _monday(today) - 7 * (SPANS - 1)), "last": today + 1}
 
 
 def _most(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0])))[:LISTED]
 
 
-def _fits(glob: str, text: str) -> bool:
+def _matches(glob: str, text: str) -> bool:
     return matches(glob.lower(), text.lower())
 
 

@@ -1,6 +1,6 @@
-"""What a worker does with decided reviews: find those whose grace time is over, and send each once, under a key that stays.
+"""What a worker does with decided reviews: find those whose grace time has ended, and submit each once, under a key that stays the same.
 
-The life of a review from here: `decided → submitted`. What became of the answers is in `reconcile`.
+The life of a review from here: `decided → submitted`. What becomes of submitted answers is in `reconcile`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,78 @@ from hitl_tui.model import Answer, BlockedCall, DecisionKind, Json, PauseKind, R
 from hitl_tui.store.connection import Store
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, actions_of, answer_of, read_progress
+from hitl_tui.store.run_states import LIVE_TAKEOVER
 from hitl_tui.store.runs import COLUMNS as RUN
 from hitl_tui.store.runs import read_run
 
-ANSWERS = """
-SELECT v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, f.id, q.interrupt, d.kind, d.args, d.message,
-    d.template, d.digest
+
+@dataclass(frozen=True, slots=True)
+class DecidedReview:
+    """The answers to one review, as the worker needs them."""
+
+    review: int
+    kind: PauseKind
+    interrupt: str
+    node: str
+    decided_at: float
+    answers: Mapping[int, Answer] = field(default_factory=dict)
+    """By slot."""
+    digests: Mapping[int, str] = field(default_factory=dict)
+    """Digests of the actions that were decided, by slot."""
+    keys: Mapping[int, str] = field(default_factory=dict)
+    """Idempotency keys by slot: the interrupt's id and the number of the decision here, which together are unique everywhere.
+
+    Re-approving an unchanged, possibly executed call reuses its key, so idempotent tools run once.
+    """
+    calls: Mapping[int, str] = field(default_factory=dict)
+    """Ids of the tool calls by slot, where known."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKeys:
+    """Keys of the decisions that a run continues with."""
+
+    whole: str | None = None
+    """All of them, joined by `+`."""
+    by_call: Mapping[str, str] = field(default_factory=dict)
+    """By tool call id, where known."""
+
+
+def idempotency_keys(decided: Iterable[DecidedReview]) -> IdempotencyKeys:
+    """The keys of all these decisions."""
+    reviews = list(decided)
+    whole = "+".join(dict.fromkeys(key for review in reviews for key in review.keys.values())) or None
+    return IdempotencyKeys(whole, {call: review.keys[slot] for review in reviews for slot, call in review.calls.items()})
+
+
+# Reading what was decided
+
+DECIDED = """
+SELECT v.id, v.kind, v.interrupt, v.node, v.decided_at, v.repeats, d.slot, a.tool_call, first.id, first_review.interrupt, d.kind, d.args,
+    d.message, d.template, d.digest
 FROM reviews v
 JOIN decisions d ON d.review = v.id AND NOT d.superseded
 JOIN actions a ON a.review = v.id AND a.slot = d.slot
-JOIN decisions f ON f.id = coalesce(d.repeats, d.id)
-JOIN reviews q ON q.id = f.review
+JOIN decisions first ON first.id = coalesce(d.repeats, d.id)
+JOIN reviews first_review ON first_review.id = first.review
 """
-"""Decisions with what names their act: `f` is the first decision of the same act, and `q` the review that it answered."""
+"""Decisions, each with the first decision of the same act, whose key they share."""
+EFFECTIVE = f"{DECIDED} WHERE v.run = :run AND v.state = 'decided' AND v.effective_at <= :now ORDER BY v.id, d.slot"
+LAST_SENT = f"""
+{DECIDED}
+WHERE v.run = :run AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = :run)
+ORDER BY v.id, d.slot
+"""
+READY = f"""
+SELECT {RUN} FROM reviews v JOIN runs ON runs.id = v.run
+WHERE v.state = 'decided' AND v.effective_at <= :now AND runs.project = :project
+    AND runs.state = 'waiting' AND NOT runs.attention
+    AND runs.agent IN (SELECT value FROM json_each(:agents))
+    AND runs.id NOT IN (SELECT value FROM json_each(:active))
+    AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = runs.id AND t.state IN {LIVE_TAKEOVER})
+    AND {NOT_PAUSED.format(agent="runs.agent")}
+ORDER BY v.effective_at LIMIT 1
+"""
 BLOCKED = f"""
 SELECT a.tool_call, a.name, a.args, v.state, v.id, d.kind, d.args, d.actor, {PROGRESS} FROM (
     SELECT max(v.id) AS review, a.slot FROM reviews v JOIN actions a ON a.review = v.id
@@ -38,118 +97,44 @@ JOIN actions a ON a.review = v.id AND a.slot = last.slot
 LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
 WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'
 """
-
-
-AS_TOLD = """
+FOR_TRACE = """
 SELECT a.name, d.kind, d.actor, d.args, d.message
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
 WHERE d.review IN (SELECT value FROM json_each(?)) AND NOT d.superseded ORDER BY d.review, d.slot
 """
+DID = {"edit": "edited", "respond": "answered in place of"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was decided of one review, as the worker needs it."""
+def ready(store: Store, project: int, agents: Sequence[str], active: Sequence[int]) -> tuple[Run, list[DecidedReview]] | None:
+    """A waiting run of these agents of this project with its reviews whose decision is effective, or None. Reads at once.
 
-    review: int
-    interrupt: str
-    node: str
-    decided_at: float
-    by_slot: Mapping[int, Answer]
-    digests: Mapping[int, str]
-    keys: Mapping[int, str]
-    """By slot, what names a decision everywhere and for good: the interrupt's id, and the decision's number here.
-
-    Re-approving an unchanged, possibly executed call reuses its key, so idempotent tools run once.
-    """
-    calls: Mapping[int, str]
-    """Ids of the tool calls, by slot, where they are known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What names the decisions a run goes on with."""
-
-    whole: str | None = None
-    """All of them, joined by `+`."""
-    by_call: Mapping[str, str] = field(default_factory=dict)
-    """By tool call, where it is known."""
-
-
-def keys_of(answered: Iterable[Answers]) -> Keys:
-    """The keys of all these answers."""
-    said = list(answered)
-    whole = "+".join(dict.fromkeys(key for one in said for key in one.keys.values())) or None
-    return Keys(whole, {call: one.keys[slot] for one in said for slot, call in one.calls.items()})
-
-
-def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, list[Answers]] | None:
-    """A waiting run of these agents of this project with its reviews whose decision is effective, or None.
-
-    `going` are runs the worker is driving already.
+    `active` are the runs that the worker drives already.
     """
     now = time.time()
-    found = store.read_now(
-        f"SELECT {RUN} FROM reviews v JOIN runs ON runs.id = v.run WHERE v.state = 'decided' AND v.effective_at <= ? AND runs.project = ? "
-        "AND runs.state = 'waiting' AND NOT runs.attention "
-        f"AND runs.agent IN ({', '.join('?' * len(agents))}) AND runs.id NOT IN ({', '.join('?' * len(going))}) "
-        "AND NOT EXISTS (SELECT 1 FROM takeovers t WHERE t.run = runs.id AND t.state IN ('open', 'handed_back', 'submitted')) "
-        f"AND {NOT_PAUSED.format(agent='runs.agent')} "
-        "ORDER BY v.effective_at LIMIT 1",
-        (now, project, *agents, *going),
-    )
-    if not found:
-        return None
-    run = read_run(found[0])
-    decided = "WHERE v.run = ? AND v.state = 'decided' AND v.effective_at <= ? ORDER BY v.id, d.slot"
-    answers = _answers(store.read_now(ANSWERS + decided, (run.id, now)))
-    return (run, answers) if answers else None
+    values = {"now": now, "project": project, "agents": json.dumps(list(agents)), "active": json.dumps(list(active))}
+    for row in store.read_now(READY, values):
+        run = read_run(row)
+        decided = _decided_reviews(store.read_now(EFFECTIVE, {"run": run.id, "now": now}))
+        return (run, decided) if decided else None
+    return None
 
 
 def next_effective(store: Store) -> float | None:
-    """When the next decision's grace time ends, as Unix time; None when no grace time runs."""
+    """When the next grace time ends, as Unix time; None if none is running."""
     [(found,)] = store.read_now("SELECT min(effective_at) FROM reviews WHERE state = 'decided' AND effective_at > ?", (time.time(),))
     return found if found is None else float(found)
 
 
-async def last_sent(store: Store, run: int) -> tuple[Keys, list[Submission]]:
-    """The decisions the run went on with last, with their keys; none when it never asked, or was asked the same again since."""
-    last = "WHERE v.run = :run AND v.submitted_at = (SELECT max(submitted_at) FROM reviews WHERE run = :run) ORDER BY v.id, d.slot"
-    found = await store.all(ANSWERS + last, {"run": run})
-    kinds = {row[0]: PauseKind(row[1]) for row in found}
-    sent = _answers(found)
-    return keys_of(sent), [
-        Submission(s.review, s.interrupt, kinds[s.review], s.node, await actions_of(store, s.review), s.by_slot) for s in sent
+async def last_sent(store: Store, run: int) -> tuple[IdempotencyKeys, list[Submission]]:
+    """The decisions that the run continued with last, and their keys; none if it never asked, or its reviews were opened again since."""
+    sent = _decided_reviews(await store.all(LAST_SENT, {"run": run}))
+    return idempotency_keys(sent), [
+        Submission(one.review, one.interrupt, one.kind, one.node, await actions_of(store, one.review), one.answers) for one in sent
     ]
 
 
-async def submit(store: Store, worker: str, decided: Sequence[Answers]) -> set[int]:
-    """Write the ledger before LangGraph is called, and take the run's lease, in one transaction.
-
-    Returns the reviews that were still decided in these very words; none when another worker was first, or the agent was paused.
-    """
-    now, sent = time.time(), set[int]()
-    async with store.transaction() as db:
-        for said in decided:
-            still = db.row("SELECT run FROM reviews WHERE id = ? AND state = 'decided' AND decided_at = ?", (said.review, said.decided_at))
-            if still is None:
-                continue
-            (run,) = still
-            db.execute(
-                "UPDATE runs SET state = 'running', worker = ?, activity = 'resuming', leased_at = ? "
-                f"WHERE id = ? AND state = 'waiting' AND worker IS NULL AND {NOT_PAUSED.format(agent='runs.agent')}",
-                (worker, now, run),
-            )
-            if db.row("SELECT 1 FROM runs WHERE id = ? AND worker = ?", (run, worker)):
-                db.execute(
-                    "UPDATE reviews SET state = 'submitted', submitted_at = ?, submitted_by = ? WHERE id = ?", (now, worker, said.review)
-                )
-                sent.add(said.review)
-    return sent
-
-
-def forbidden(store: Store, run: int) -> list[BlockedCall]:
-    """Tool calls that were refused or edited by the last person asked, or that nobody has decided yet."""
+def blocked_calls(store: Store, run: int) -> list[BlockedCall]:
+    """Tool calls of a run that the last person asked refused or edited, or that nobody has decided yet. Reads at once."""
     return [_blocked_call(row) for row in store.read_now(BLOCKED, (run,))]
 
 
@@ -161,30 +146,60 @@ def _blocked_call(row: Any) -> BlockedCall:
         return BlockedCall(call, name, proposed, None, f"it was {read_progress(progress).told()}", review)
     if kind is None or state in (ReviewState.OPEN, ReviewState.DECIDED):
         return BlockedCall(call, name, proposed, None, "its review waits for a decision", review)
-    did = {"edit": "edited", "respond": "answered in place of"}.get(kind, "rejected")
-    return BlockedCall(call, name, proposed, answer.args if kind == DecisionKind.EDIT else None, f"{actor} {did} it", review)
+    edited = answer.args if kind == DecisionKind.EDIT else None
+    return BlockedCall(call, name, proposed, edited, f"{actor} {DID.get(kind, 'rejected')} it", review)
 
 
-def _answers(found: Sequence[Any]) -> list[Answers]:
-    by_review: dict[int, Answers] = {}
-    for review, kind, interrupt, node, decided_at, gate_key, slot, call, first, asked_as, said_as, args, message, template, digest in found:
-        said = by_review.get(review, Answers(review, interrupt, node, decided_at, {}, {}, {}, {}))
-        own = f"{asked_as.removeprefix('gate:')}.{first}"
+async def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:
+    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args}`, the last two None where there are none."""
+    told = []
+    for tool, kind, by, args, message in await store.all(FOR_TRACE, (json.dumps(list(reviews)),)):
+        answer = answer_of(kind, args, message)
+        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args})
+    return told
+
+
+def _decided_reviews(rows: Sequence[Any]) -> list[DecidedReview]:
+    """The reviews of rows of `DECIDED`."""
+    by_review: dict[int, DecidedReview] = {}
+    for (review, kind, interrupt, node, decided_at, gate_key, slot, call, first, first_interrupt, answer_kind, args, message, template,
+         digest) in rows:  # fmt: skip
+        found = by_review.get(review, DecidedReview(review, PauseKind(kind), interrupt, node, decided_at))
+        own_key = f"{first_interrupt.removeprefix('gate:')}.{first}"
         by_review[review] = replace(
-            said,
-            by_slot={**said.by_slot, slot: answer_of(said_as, args, message, template)},
-            digests={**said.digests, slot: digest},
-            keys={**said.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own},
-            calls=said.calls if call is None else {**said.calls, slot: call},
+            found,
+            answers={**found.answers, slot: answer_of(answer_kind, args, message, template)},
+            digests={**found.digests, slot: digest},
+            keys={**found.keys, slot: gate_key if gate_key and kind == PauseKind.GATE else own_key},
+            calls=found.calls if call is None else {**found.calls, slot: call},
         )
     return list(by_review.values())
 
 
-async def as_told(store: Store, reviews: Sequence[int]) -> list[Json]:
-    """The decisions of these reviews for the trace, in order: tool, kind, `by` whom, and the message or other arguments, if any."""
-    rows = await store.all(AS_TOLD, (json.dumps(list(reviews)),))
-    told = []
-    for tool, kind, by, args, message in rows:
-        answer = answer_of(kind, args, message)
-        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args})
-    return told
+# Submitting
+
+UNCHANGED = "SELECT run FROM reviews WHERE id = :review AND state = 'decided' AND decided_at = :decided_at"
+LEASE = f"""
+UPDATE runs SET state = 'running', worker = :worker, activity = 'resuming', leased_at = :now
+WHERE id = :run AND state = 'waiting' AND worker IS NULL AND {NOT_PAUSED.format(agent="runs.agent")}
+"""
+SUBMIT = "UPDATE reviews SET state = 'submitted', submitted_at = :now, submitted_by = :worker WHERE id = :review"
+
+
+async def submit(store: Store, worker: str, decided: Sequence[DecidedReview]) -> set[int]:
+    """Mark reviews as submitted before LangGraph is called, and lease their run, in one transaction.
+
+    Returns the reviews whose decision was unchanged; none if another worker was first or the agent is paused.
+    """
+    now, sent = time.time(), set[int]()
+    async with store.transaction() as db:
+        for one in decided:
+            unchanged = db.row(UNCHANGED, {"review": one.review, "decided_at": one.decided_at})
+            if unchanged is None:
+                continue
+            values = {"run": unchanged[0], "review": one.review, "worker": worker, "now": now}
+            db.execute(LEASE, values)
+            if db.row("SELECT 1 FROM runs WHERE id = :run AND worker = :worker", values):
+                db.execute(SUBMIT, values)
+                sent.add(one.review)
+    return sent

@@ -1,4 +1,7 @@
-"""Runs in a person's hands: taken from their agents, handed back with what was done in the agent's place, and what came of that."""
+"""Takeovers: a run is taken from its agent, handed back with a plan, and the plan is applied by its worker.
+
+The life of a takeover: `open → handed_back → submitted → applied`, with the exits `discarded`, `stale` and `failed`.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +31,46 @@ from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.errors import when
 from hitl_tui.store.pauses import NOT_PAUSED
 from hitl_tui.store.reviews import PROGRESS, read_context, read_progress
-from hitl_tui.store.run_states import end_takeover
+from hitl_tui.store.run_states import LIVE_TAKEOVER, end_takeover
 from hitl_tui.store.runs import BUSY, GIVE_BACK, read_run
 from hitl_tui.store.runs import COLUMNS as RUN
 
-COLUMNS = "t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed"
-LIVE = "state IN ('open', 'handed_back', 'submitted')"
 AT_REST = (RunState.WAITING, RunState.FAILED, RunState.CANCELLED)
+"""States in which a run can be taken over."""
+SELECT = "SELECT t.id, t.run, t.actor, t.at, t.head, t.plan, t.state, t.note, t.typed FROM takeovers t"
+LIVE = f"{SELECT} WHERE t.run = :run AND t.state IN {LIVE_TAKEOVER}"
 
-# What a person does
+# Taking a run over
+
+INSERT = """
+INSERT INTO takeovers (run, actor, actor_key, at, head, reason, plan, typed)
+VALUES (:run, :actor, :actor_key, :at, :head, :reason, :plan, :typed)
+"""
+CLAIM_REVIEWS = """
+UPDATE reviews SET claimed_by = :actor, claimed_key = :actor_key, claimed_until = :until WHERE run = :run AND state = 'open'
+"""
+UNUSED_PLAN = """
+SELECT t.plan, t.typed FROM takeovers t
+WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = :run AND actor_key = :actor_key)
+    AND (t.state IN ('failed', 'stale') OR (t.state = 'discarded' AND t.note != ''))
+    AND NOT EXISTS (SELECT 1 FROM takeovers o WHERE o.run = t.run AND o.id > t.id AND o.state = 'applied')
+"""
+DECIDED_REVIEW = f"""
+SELECT v.id, {PROGRESS} FROM reviews v
+WHERE v.run = ? AND v.state IN ('decided', 'submitted') AND v.kind != 'failure' LIMIT 1
+"""
+CLAIMED_REVIEW = """
+SELECT id, claimed_by FROM reviews WHERE run = :run AND state = 'open' AND claimed_until > :now AND claimed_key != :actor_key
+"""
 
 
 async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | None:
-    """Put a run that rests into a person's hands, its open reviews with it; the same again for who has it already.
+    """Take over a run that is not moving, and claim its open reviews. Returns the existing takeover if this person has it already.
 
-    None when it was an attention check, which ends with that.
+    None if the run was an attention check, which ends with this.
 
     Raises:
-        Refused: it moves, is over, or is somebody else's and there is no reason to take it from them.
+        Refused: the run is moving or done, or it is somebody else's and no reason is given to take it from them.
     """
     now = time.time()
     async with store.transaction() as db:
@@ -54,8 +79,8 @@ async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | No
             _must_be_free(db, run, actor, None, reason)
             attention_checks.caught(db, actor, "taken over", run=run)
             return None
-        head = db.rows("SELECT checkpoint FROM heads WHERE run = ?", (run,))
-        if not head:
+        head = db.row("SELECT checkpoint FROM heads WHERE run = ?", (run,))
+        if head is None:
             raise Refused(f"run r{run} has no checkpoint that could be taken over", "launch it anew")
         before = _live(db, run)
         if before and before.state != "open":
@@ -65,219 +90,232 @@ async def take(store: Store, run: int, actor: str, reason: str) -> Takeover | No
         _must_be_free(db, run, actor, before, reason)
         if before:
             end_takeover(db, before.id, "discarded", f"taken by {actor}: {reason}")
-        cursor = db.execute(
-            "INSERT INTO takeovers (run, actor, actor_key, at, head, reason, plan, typed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (run, actor, person_key(actor), now, head[0][0], reason, *_left_over(db, run, actor)),
-        )
-        made = int(cursor.lastrowid or 0)
-        audit.note(db, now, "taken_over", Actor(actor), {"takeover": made, "head": head[0][0], "reason": reason}, run)
-        db.execute(
-            "UPDATE reviews SET claimed_by = ?, claimed_key = ?, claimed_until = ? WHERE run = ? AND state = 'open'",
-            (actor, person_key(actor), UNTIL_HANDED_BACK, run),
-        )
-        rows = db.rows(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (made,))
-        return _read(rows[0])
+        return _insert(db, run, actor, head[0], reason, now)
 
 
-def _left_over(db: Transaction, run: int, actor: str) -> tuple[str | None, str | None]:
-    """What this person wrote for the run before and nobody carried out, unless they gave it up themselves."""
-    found = db.rows(
-        "SELECT t.plan, t.typed FROM takeovers t WHERE t.id = (SELECT max(id) FROM takeovers WHERE run = ? AND actor_key = ?) "
-        "AND (t.state IN ('failed', 'stale') OR t.state = 'discarded' AND t.note != '') "
-        "AND NOT EXISTS (SELECT 1 FROM takeovers o WHERE o.run = t.run AND o.id > t.id AND o.state = 'applied')",
-        (run, person_key(actor)),
-    )
-    return next(((plan, typed) for plan, typed in found), (None, None))
+def _insert(db: Transaction, run: int, actor: str, checkpoint: str, reason: str, now: float) -> Takeover:
+    plan, typed = db.row(UNUSED_PLAN, {"run": run, "actor_key": person_key(actor)}) or (None, None)
+    values = {
+        "run": run, "actor": actor, "actor_key": person_key(actor), "at": now, "head": checkpoint, "reason": reason, "plan": plan,
+        "typed": typed, "until": UNTIL_HANDED_BACK,
+    }  # fmt: skip
+    made = int(db.execute(INSERT, values).lastrowid or 0)
+    audit.note(db, now, "taken_over", Actor(actor), {"takeover": made, "head": checkpoint, "reason": reason}, run)
+    db.execute(CLAIM_REVIEWS, values)
+    return _read(db.row(f"{SELECT} WHERE t.id = ?", (made,)))
 
 
 def _must_rest(db: Transaction, run: int) -> None:
-    [(state, activity)] = db.rows("SELECT state, activity FROM runs WHERE id = ?", (run,))
+    state, activity = db.row("SELECT state, activity FROM runs WHERE id = ?", (run,))
     if state == RunState.DONE:
         raise Refused(f"run r{run} is done: there is nothing left to take over", "launch another in its thread to go on")
     if state not in AT_REST:
         doing = f" ({canonical_json.one_line(activity, 60)})" if activity else ""
         raise Refused(f"run r{run} is moving: it is {state}{doing}", "take it over when it waits or has failed")
-    moving = db.rows(
-        f"SELECT v.id, {PROGRESS} FROM reviews v WHERE v.run = ? AND v.state IN ('decided', 'submitted') AND v.kind != 'failure' LIMIT 1",
-        (run,),
-    )
-    for review, *progress in moving:
+    for review, *progress in db.rows(DECIDED_REVIEW, (run,)):
         raise Refused(
             f"run r{run} is moving: review {review} was {read_progress(progress).told()}", "undo that, or wait for what the agent does then"
         )
 
 
 def _must_be_free(db: Transaction, run: int, actor: str, before: Takeover | None, reason: str) -> None:
-    """Nobody has it or one of its reviews, or there is a reason to take it from them."""
+    """Check that nobody else has the run or one of its reviews, unless a reason is given."""
     if reason.strip():
         return
     if before:
         raise Refused(f"{before.actor} took run r{run} over{when(before.at)}", "take it from them with a reason (--reason)")
-    claimed = db.rows(
-        "SELECT id, claimed_by FROM reviews WHERE run = ? AND state = 'open' AND claimed_until > ? AND claimed_key != ?",
-        (run, time.time(), person_key(actor)),
-    )
-    for review, by in claimed:
+    for review, by in db.rows(CLAIMED_REVIEW, {"run": run, "now": time.time(), "actor_key": person_key(actor)}):
         raise Refused(f"{by} has claimed review {review} of run r{run}", "take the run from them with a reason (--reason)")
 
 
+# Reading
+
+HEAD = """
+SELECT h.checkpoint, h.nodes,
+    coalesce(h.context, (
+        SELECT d.context FROM reviews v JOIN details d ON d.review = v.id WHERE v.run = h.run
+        ORDER BY v.kind = 'failure', v.id DESC LIMIT 1
+    )),
+    h.words, h.calls,
+    (SELECT a.tools FROM runs r JOIN agents a ON a.project = r.project AND a.name = r.agent WHERE r.id = h.run)
+FROM heads h WHERE h.run = ?
+"""
+
+
 async def newest(store: Store, run: int) -> Takeover | None:
-    """The run's last take-over, whatever became of it."""
-    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? ORDER BY t.id DESC LIMIT 1", (run,))
+    """The run's last takeover, in whatever state."""
+    row = await store.one(f"{SELECT} WHERE t.run = ? ORDER BY t.id DESC LIMIT 1", (run,))
     return _read(row) if row else None
 
 
 async def get(store: Store, takeover: int) -> Takeover:
-    """One take-over.
+    """One takeover.
 
     Raises:
         Refused: there is none of that id.
     """
-    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (takeover,))
+    row = await store.one(f"{SELECT} WHERE t.id = ?", (takeover,))
     if row is None:
-        raise Refused(f"there is no take-over {takeover}", "take a run over first")
+        raise Refused(f"there is no takeover {takeover}", "take a run over first")
     return _read(row)
 
 
-def holder(store: Store, run: int) -> Takeover | None:
-    """Who has the run in their hands now."""
-    rows = store.read_now(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
-    return _read(rows[0]) if rows else None
+def live(store: Store, run: int) -> Takeover | None:
+    """The run's takeover while it is open or on its way back; None otherwise. Reads at once."""
+    return next(map(_read, store.read_now(LIVE, {"run": run})), None)
 
 
-async def keep(store: Store, takeover: int, actor: str, plan: TakeoverPlan, typed: Mapping[str, str]) -> bool:
-    """Store what is planned so far, and what is only typed; False when it is no longer in this person's hands."""
-    values = (canonical_json.dumps(takeover_plan.as_json(plan)), canonical_json.dumps(dict(typed)) if typed else None)
-    mine = "WHERE id = ? AND actor_key = ? AND state = 'open'"
-    return bool(await store.write(f"UPDATE takeovers SET plan = ?, typed = ? {mine}", (*values, takeover, person_key(actor))))
+async def head(store: Store, run: int) -> RunHead | None:
+    """Where a run stands that is not moving; None if unknown."""
+    row = await store.one(HEAD, (run,))
+    if row is None:
+        return None
+    checkpoint, nodes, context, text, calls, tools = row
+    around = read_context(json.loads(context)) if context else Context()
+    open_calls = tuple(Call(**call) for call in json.loads(calls))
+    return RunHead(checkpoint, tuple(json.loads(nodes)), around, text, open_calls, json.loads(tools) if tools else {})
+
+
+# Ending a takeover
+
+SAVE_PLAN = "UPDATE takeovers SET plan = :plan, typed = :typed WHERE id = :id AND actor_key = :actor_key AND state = 'open'"
+HAND_BACK = """
+UPDATE takeovers SET plan = :plan, typed = NULL, state = 'handed_back', handed_back_at = :now
+WHERE id = :id AND actor_key = :actor_key AND state = 'open' RETURNING run, actor, note
+"""
+DISCARDABLE = "SELECT 1 FROM takeovers WHERE id = :id AND actor_key = :actor_key AND state IN ('open', 'handed_back')"
+
+
+async def save_plan(store: Store, takeover: int, actor: str, plan: TakeoverPlan, typed: Mapping[str, str]) -> bool:
+    """Store the plan, and texts that are not part of it yet. False if this person no longer has the run."""
+    values = {
+        "id": takeover,
+        "actor_key": person_key(actor),
+        "plan": canonical_json.dumps(takeover_plan.as_json(plan)),
+        "typed": canonical_json.dumps(dict(typed)) if typed else None,
+    }
+    return bool(await store.write(SAVE_PLAN, values))
 
 
 async def hand_back(store: Store, takeover: int, actor: str, plan: TakeoverPlan) -> bool:
-    """Leave the run to its worker, to do what is planned and go on; False when it is no longer in this person's hands."""
+    """Leave the run to its worker, which applies the plan and continues. False if this person no longer has the run."""
     now, written = time.time(), takeover_plan.as_json(plan)
+    values = {"id": takeover, "actor_key": person_key(actor), "plan": canonical_json.dumps(written), "now": now}
     async with store.transaction() as db:
-        changed = db.rows(
-            "UPDATE takeovers SET plan = ?, typed = NULL, state = 'handed_back', handed_back_at = ? "
-            "WHERE id = ? AND actor_key = ? AND state = 'open' RETURNING run, actor, note",
-            (canonical_json.dumps(written), now, takeover, person_key(actor)),
-        )
-        for run, holder_, note in changed:
-            audit.note(db, now, "handed_back", Actor(holder_), {"takeover": takeover, "note": note, "plan": written}, run)
+        changed = db.rows(HAND_BACK, values)
+        for run, holder, note in changed:
+            audit.note(db, now, "handed_back", Actor(holder), {"takeover": takeover, "note": note, "plan": written}, run)
         return bool(changed)
 
 
 async def discard(store: Store, takeover: int, actor: str) -> bool:
-    """Let the run be as it was; False when it is no longer in this person's hands."""
+    """Leave the run as it was before the takeover. False if this person no longer has the run."""
     async with store.transaction() as db:
-        rows = db.rows(
-            "SELECT 1 FROM takeovers WHERE id = ? AND actor_key = ? AND state IN ('open', 'handed_back')", (takeover, person_key(actor))
-        )
-        if rows:
+        is_theirs = bool(db.row(DISCARDABLE, {"id": takeover, "actor_key": person_key(actor)}))
+        if is_theirs:
             end_takeover(db, takeover, "discarded", "")
-        return bool(rows)
+        return is_theirs
 
 
 # What the worker does
 
-
-async def head(store: Store, run: int) -> RunHead | None:
-    """Where a run stands that rests; None when nobody knows."""
-    row = await store.one(
-        "SELECT h.checkpoint, h.nodes, coalesce(h.context, (SELECT d.context FROM reviews v JOIN details d ON d.review = v.id "
-        "WHERE v.run = h.run ORDER BY v.kind = 'failure', v.id DESC LIMIT 1)), h.words, h.calls, (SELECT a.tools FROM runs r "
-        "JOIN agents a ON a.project = r.project AND a.name = r.agent WHERE r.id = h.run) FROM heads h WHERE h.run = ?",
-        (run,),
+READY = f"""
+SELECT t.id, t.run FROM takeovers t JOIN runs ON runs.id = t.run
+WHERE t.state = 'handed_back' AND runs.project = :project AND runs.worker IS NULL
+    AND runs.agent IN (SELECT value FROM json_each(:agents))
+    AND runs.id NOT IN (SELECT value FROM json_each(:active))
+    AND NOT EXISTS (
+        SELECT 1 FROM runs o WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL
     )
-    if row is None:
-        return None
-    checkpoint, nodes, context, words, calls, tools = row
-    around = read_context(json.loads(context)) if context else Context()
-    open_calls = tuple(Call(**call) for call in json.loads(calls))
-    return RunHead(checkpoint, tuple(json.loads(nodes)), around, words, open_calls, json.loads(tools) if tools else {})
+    AND {NOT_PAUSED.format(agent="runs.agent")}
+ORDER BY t.id LIMIT 1
+"""
+SUBMITTABLE = f"""
+SELECT id, state, error, traceback FROM runs
+WHERE id = (SELECT run FROM takeovers WHERE id = ? AND state = 'handed_back')
+    AND worker IS NULL AND state IN ('waiting', 'failed', 'cancelled') AND {NOT_PAUSED.format(agent="runs.agent")}
+"""
+SUBMIT = """
+UPDATE takeovers SET state = 'submitted', submitted_by = :worker, was = :state, was_error = :error, was_traceback = :traceback
+WHERE id = :takeover
+"""
+LEASE = """
+UPDATE runs SET state = 'running', worker = :worker, leased_at = :now, ended_at = NULL, activity = 'handed back', error = '',
+    traceback = ''
+WHERE id = :run
+"""
+PENDING_REVIEWS = "SELECT id, note FROM reviews WHERE run = ? AND state IN ('open', 'decided') AND kind != 'failure'"
+TAKEN_OVER = """
+UPDATE reviews SET decision = 'taken over', decided_by = :actor, decided_by_kind = 'person', decided_with = '[]' WHERE id = :review
+"""
+RESTORE_RUN = f"""
+UPDATE runs SET state = :state, error = :error, traceback = :traceback, ended_at = :ended_at, cut = cut AND :is_over, {GIVE_BACK},
+    activity = '', resuming = 0, crashes = 0
+WHERE id = :run AND worker = :worker
+"""
 
 
-def ready(store: Store, project: int, agents: Sequence[str], going: Sequence[int]) -> tuple[Run, Takeover] | None:
-    """A run of these agents of this project that was handed back, or None. `going` are runs the worker is at already."""
-    marks, others = ", ".join("?" * len(agents)), ", ".join("?" * len(going))
-    rows = store.read_now(
-        f"SELECT t.id, {RUN} FROM takeovers t JOIN runs ON runs.id = t.run WHERE t.state = 'handed_back' AND runs.project = ? "
-        f"AND runs.worker IS NULL AND runs.agent IN ({marks}) AND runs.id NOT IN ({others}) AND NOT EXISTS (SELECT 1 FROM runs o "
-        f"WHERE o.thread = runs.thread AND o.id != runs.id AND o.state IN {BUSY} AND o.worker IS NOT NULL) "
-        f"AND {NOT_PAUSED.format(agent='runs.agent')} ORDER BY t.id LIMIT 1",
-        (project, *agents, *going),
-    )
-    for takeover, *run in rows:
-        [found] = store.read_now(f"SELECT {COLUMNS} FROM takeovers t WHERE t.id = ?", (takeover,))
-        return read_run(run), _read(found)
+def ready(store: Store, project: int, agents: Sequence[str], active: Sequence[int]) -> tuple[Run, Takeover] | None:
+    """The first handed-back run of these agents of this project, or None. `active` are the runs that the worker drives already."""
+    values = {"project": project, "agents": json.dumps(list(agents)), "active": json.dumps(list(active))}
+    for takeover, run in store.read_now(READY, values):
+        [its_run] = store.read_now(f"SELECT {RUN} FROM runs WHERE id = ?", (run,))
+        [itself] = store.read_now(f"{SELECT} WHERE t.id = ?", (takeover,))
+        return read_run(its_run), _read(itself)
     return None
 
 
 async def submit(store: Store, worker: str, takeover: int) -> bool:
-    """Write the ledger before LangGraph is called, and with it take the run's lease; False when another was first or it is paused."""
-    now, mine = time.time(), "(SELECT run FROM takeovers WHERE id = ? AND state = 'handed_back')"
+    """Mark it as submitted before LangGraph is called, and lease the run. False if another worker was first or the agent is paused."""
     async with store.transaction() as db:
-        rows = db.rows(
-            f"SELECT id, state, error, traceback FROM runs WHERE id = {mine} AND worker IS NULL "
-            f"AND state IN ('waiting', 'failed', 'cancelled') AND {NOT_PAUSED.format(agent='runs.agent')}",
-            (takeover,),
-        )
-        for run, *was in rows:
-            db.execute(
-                "UPDATE takeovers SET state = 'submitted', submitted_by = ?, was = ?, was_error = ?, was_traceback = ? WHERE id = ?",
-                (worker, *was, takeover),
-            )
-            db.execute(
-                "UPDATE runs SET state = 'running', worker = ?, leased_at = ?, ended_at = NULL, activity = 'handed back', error = '', "
-                "traceback = '' WHERE id = ?",
-                (worker, now, run),
-            )
-            run_states.changed(db, run, was[0], RunState.RUNNING)
-        return bool(rows)
+        found = db.row(SUBMITTABLE, (takeover,))
+        if found is None:
+            return False
+        run, state, error, trace = found
+        values = {"takeover": takeover, "worker": worker, "state": state, "error": error, "traceback": trace}
+        db.execute(SUBMIT, values)
+        db.execute(LEASE, {"run": run, "worker": worker, "now": time.time()})
+        run_states.changed(db, run, state, RunState.RUNNING)
+        return True
 
 
 async def submitted(store: Store, run: int) -> Takeover | None:
-    """A take-over that was being applied, and nobody has seen what came of it."""
-    row = await store.one(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.state = 'submitted'", (run,))
+    """The run's takeover whose plan was being applied and has no outcome yet."""
+    row = await store.one(f"{SELECT} WHERE t.run = ? AND t.state = 'submitted'", (run,))
     return _read(row) if row else None
 
 
 async def applied(store: Store, takeover: Takeover, note: str = "") -> None:
-    """The graph has what was done in the agent's place: whatever the run asked is settled by it."""
+    """Store that the graph has the plan. This settles every pending review of the run."""
     now = time.time()
     async with store.transaction() as db:
         end_takeover(db, takeover.id, "applied", note)
-        settled = db.rows(
-            "SELECT id, note FROM reviews WHERE run = ? AND state IN ('open', 'decided') AND kind != 'failure'", (takeover.run,)
-        )
-        for review, warning in settled:
-            db.execute(
-                "UPDATE reviews SET decision = 'taken over', decided_by = ?, decided_by_kind = 'person', decided_with = '[]' WHERE id = ?",
-                (takeover.actor, review),
-            )
+        for review, warning in db.rows(PENDING_REVIEWS, (takeover.run,)):
+            db.execute(TAKEN_OVER, {"actor": takeover.actor, "review": review})
             reviews.end(db, review, ReviewState.APPLIED, warning, now)
 
 
 async def put_back(store: Store, worker: str, takeover: Takeover, state: str, note: str) -> None:
-    """Nothing of it was done: end it as `stale` or `failed`, and let the run be as it was."""
+    """End a takeover of which nothing was applied as `stale` or `failed`, and restore the run's earlier state."""
     async with store.transaction() as db:
         end_takeover(db, takeover.id, state, note)
-        [(was, error, trace)] = db.rows("SELECT was, was_error, was_traceback FROM takeovers WHERE id = ?", (takeover.id,))
-        waits = was == RunState.WAITING
-        moved = db.execute(
-            f"UPDATE runs SET state = ?, error = ?, traceback = ?, ended_at = ?, cut = cut AND ?, {GIVE_BACK}, activity = '', "
-            "resuming = 0, crashes = 0 WHERE id = ? AND worker = ?",
-            (was, error, trace, None if waits else time.time(), not waits, takeover.run, worker),
-        )
-        if moved.rowcount:
+        was, error, trace = db.row("SELECT was, was_error, was_traceback FROM takeovers WHERE id = ?", (takeover.id,))
+        is_over = was != RunState.WAITING
+        values = {
+            "run": takeover.run, "worker": worker, "state": was, "error": error, "traceback": trace,
+            "ended_at": time.time() if is_over else None, "is_over": is_over,
+        }  # fmt: skip
+        if db.execute(RESTORE_RUN, values).rowcount:
             run_states.changed(db, takeover.run, RunState.RUNNING, RunState(was))
 
 
 def _live(db: Transaction, run: int) -> Takeover | None:
-    rows = db.rows(f"SELECT {COLUMNS} FROM takeovers t WHERE t.run = ? AND t.{LIVE}", (run,))
-    return _read(rows[0]) if rows else None
+    row = db.row(LIVE, {"run": run})
+    return _read(row) if row else None
 
 
 def _read(row: Any) -> Takeover:
-    id_, run, actor, at, head_, plan, state, note, typed = row
+    """The takeover of a row of `SELECT`."""
+    id_, run, actor, at, checkpoint, plan, state, note, typed = row
     planned = takeover_plan.parse(json.loads(plan)) if plan else TakeoverPlan()
-    return Takeover(id_, run, actor, at, head_, planned, state, note, json.loads(typed) if typed else {})
+    return Takeover(id_, run, actor, at, checkpoint, planned, state, note, json.loads(typed) if typed else {})

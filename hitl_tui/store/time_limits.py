@@ -1,6 +1,6 @@
-"""Runs whose end is due although their code may not let them: cancelled ones, and those over their time limit.
+"""Runs that must end now although their code has not stopped: cancelled ones, and those over their time limit.
 
-Some of those who ask have no event loop that answers, so most of this works on any connection, or on the file itself.
+Some callers have no event loop, or one that is blocked, so most functions work on any connection, or on the database's path.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from hitl_tui.store.connection import BUSY_S, Store
 from hitl_tui.store.runs import NOW
 
 Read = Callable[[str, Mapping[str, Any]], list[Any]]
-"""Runs a SELECT with named parameters; every row."""
+"""Runs a SELECT with named parameters and returns every row."""
 
-MOST = "nullif(coalesce(time_limit_s, :limit), 0)"
-DUE = (
-    f"SELECT id, cancelling, {MOST} FROM runs WHERE worker = :worker AND state = 'running' "
-    f"AND (cancelling OR worked_s + {NOW} - leased_at > {MOST})"
-)
+TIME_LIMIT = "nullif(coalesce(time_limit_s, :limit), 0)"
+DUE = f"""
+SELECT id, cancelling, {TIME_LIMIT} FROM runs
+WHERE worker = :worker AND state = 'running' AND (cancelling OR worked_s + {NOW} - leased_at > {TIME_LIMIT})
+"""
 MARK = "UPDATE runs SET activity = :activity, error = :why WHERE id = :run AND worker = :worker AND state = 'running'"
+SILENT = "SELECT id FROM workers WHERE host = :host AND pid = :pid AND beat_at < :before"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A run under a lease that is to end now."""
+class DueRun:
+    """A leased run that must end now."""
 
     run: int
     why: str
@@ -37,14 +38,14 @@ class Due:
 
     @property
     def activity(self) -> str:
-        """What it does until its code has stopped."""
+        """The activity that is shown until its code has stopped."""
         return f"{'over its time limit' if self.why else 'cancelling'}: its code has not stopped yet"
 
 
-def due(read: Read, worker: str, limit_s: float) -> list[Due]:
-    """What this worker drives and must end. `limit_s` holds for runs without a limit of their own; 0 is none."""
+def due(read: Read, worker: str, limit_s: float) -> list[DueRun]:
+    """The runs that this worker must end. `limit_s` is the limit of runs without their own; 0 is none."""
     return [
-        Due(int(run), "" if cancelling else over_time(run, most))
+        DueRun(int(run), "" if cancelling else over_time(run, most))
         for run, cancelling, most in read(DUE, {"worker": worker, "limit": limit_s})
     ]
 
@@ -55,40 +56,39 @@ def over_time(run: int, limit_s: float) -> str:
     return f"it worked for longer than its limit of {limit_s:g} s; {again}"
 
 
-async def mark(store: Store, worker: str, found: Due) -> None:
-    """Say that a run is ended but its code has not stopped; whoever recovers it then ends it for this reason."""
+async def mark(store: Store, worker: str, found: DueRun) -> None:
+    """Mark a run that must end but whose code has not stopped. If its worker dies, recovery ends the run for this reason."""
     await store.write(MARK, _marking(worker, found))
 
 
 def mark_all(path: Path, worker: str, limit_s: float) -> None:
-    """`mark` whatever is due with a worker whose process has just ended, or been replaced."""
+    """`mark` the due runs of a worker whose process has just ended or been replaced."""
     with _opened(path) as db:
         for found in due(_reading(db), worker, limit_s):
             db.execute(MARK, _marking(worker, found))
 
 
 def is_due(path: Path, worker: str, limit_s: float) -> bool:
-    """Whether anything is due with this worker."""
+    """Whether a run of this worker is due."""
     with _opened(path) as db:
         return bool(due(_reading(db), worker, limit_s))
 
 
 def say_alive(path: Path, worker: str) -> None:
-    """The heartbeat of a worker whose loop cannot beat."""
+    """Write the heartbeat of a worker whose event loop is blocked."""
     with _opened(path) as db:
-        db.execute("UPDATE workers SET beat_at = ? WHERE id = ?", (time.time(), worker))
+        db.execute("UPDATE workers SET beat_at = :now WHERE id = :worker", {"now": time.time(), "worker": worker})
 
 
 def silent(path: Path, host: str, pid: int, silence_s: float, limit_s: float) -> str | None:
-    """The worker of this process, when it has not said for so long that it lives, and something is due with it."""
+    """The worker of a process if it has sent no heartbeat for `silence_s` and a run of it is due; otherwise None."""
     with _opened(path) as db:
-        quiet = db.execute(
-            "SELECT id FROM workers WHERE host = ? AND pid = ? AND beat_at < ?", (host, pid, time.time() - silence_s)
-        ).fetchall()
-        return next((str(worker) for (worker,) in quiet if due(_reading(db), worker, limit_s)), None)
+        read = _reading(db)
+        quiet = read(SILENT, {"host": host, "pid": pid, "before": time.time() - silence_s})
+        return next((str(worker) for (worker,) in quiet if due(read, worker, limit_s)), None)
 
 
-def _marking(worker: str, found: Due) -> dict[str, Any]:
+def _marking(worker: str, found: DueRun) -> dict[str, Any]:
     return {"activity": found.activity, "why": found.why, "run": found.run, "worker": worker}
 
 

@@ -1,4 +1,4 @@
-"""Decided reviews with all that surrounded them, streamed: a million of them take no more memory than a thousand."""
+"""Decided reviews with their context, streamed for exports: the memory used does not grow with their number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,27 @@ from hitl_tui.store.history import decided
 from hitl_tui.store.reviews import ACTION, DECISION, ROW, answer_of, read_action, read_context, read_decision, read_row
 
 BATCH = 200
+REVIEWS = f"""
+SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context,
+    (SELECT min(first_at) FROM review_views l WHERE l.review = v.id), {ROW}
+FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id
+WHERE v.id IN (SELECT value FROM json_each(?))
+"""
+ACTIONS = f"SELECT review, {ACTION} FROM actions WHERE review IN (SELECT value FROM json_each(?)) ORDER BY review, slot"
+DECISIONS = f"SELECT {DECISION} FROM decisions WHERE review IN (SELECT value FROM json_each(?)) AND NOT superseded"
+ASKED = """
+SELECT r.thread, v.id, a.digest, a.tool_call, d.kind, d.args, d.message
+FROM runs r
+JOIN reviews v ON v.run = r.id
+JOIN actions a ON a.review = v.id
+LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
+WHERE r.thread IN (SELECT value FROM json_each(?)) ORDER BY v.id, a.slot
+"""
 
 
 async def cases(store: Store, wanted: Filter) -> AsyncGenerator[ExportCase, None]:
-    """Every review of which a decision in force fits, each once, in the order in which the first of those was made."""
-    seen = bytearray()  # a bit for each review: one with several actions is met several times
+    """Every review with a matching decision in force, each once, in the order of its first matching decision."""
+    seen = bytearray()  # a bit for each review: a review with several decisions is found several times
     batch: list[int] = []
     async for review in decided(store, wanted):
         place, bit = divmod(review, 8)
@@ -38,22 +54,17 @@ async def cases(store: Store, wanted: Filter) -> AsyncGenerator[ExportCase, None
 
 
 async def _whole(store: Store, ids: Sequence[int]) -> list[ExportCase]:
-    marks, values = ", ".join("?" * len(ids)), tuple(ids)
-    rows = await store.all(
-        "SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, d.context, "
-        f"(SELECT min(first_at) FROM review_views l WHERE l.review = v.id), {ROW} "
-        f"FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id IN ({marks})",
-        values,
-    )
+    these = (json.dumps(list(ids)),)
+    rows = await store.all(REVIEWS, these)
     actions: dict[int, list[Action]] = defaultdict(list)
-    for review, *row in await store.all(f"SELECT review, {ACTION} FROM actions WHERE review IN ({marks}) ORDER BY review, slot", values):
+    for review, *row in await store.all(ACTIONS, these):
         actions[review].append(read_action(row))
     decisions: dict[int, dict[int, Decision]] = defaultdict(dict)
-    for row in await store.all(f"SELECT {DECISION} FROM decisions WHERE review IN ({marks}) AND NOT superseded", values):
+    for row in await store.all(DECISIONS, these):
         decision = read_decision(row)
         decisions[decision.review][decision.slot] = decision
     ratings = await feedback.opinions(store, [one.id for by_slot in decisions.values() for one in by_slot.values()])
-    threads = await _asked(store, sorted({row[0] for row in rows}))
+    threads = await _asked(store, sorted({thread for thread, *_ in rows}))
     found = {}
     for row in rows:
         thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, context, seen, *columns = row
@@ -68,13 +79,8 @@ async def _whole(store: Store, ids: Sequence[int]) -> list[ExportCase]:
 
 
 async def _asked(store: Store, threads: Sequence[str]) -> dict[str, ThreadHistory]:
-    """What was asked on each thread."""
+    """The calls that people were asked about on each thread, with their answers."""
     found: dict[str, list[AskedCall]] = {thread: [] for thread in threads}
-    for thread, review, digest, tool_call, kind, *answer in await store.all(
-        "SELECT r.thread, v.id, a.digest, a.tool_call, d.kind, d.args, d.message FROM runs r JOIN reviews v ON v.run = r.id "
-        "JOIN actions a ON a.review = v.id LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded "
-        f"WHERE r.thread IN ({', '.join('?' * len(threads))}) ORDER BY v.id, a.slot",
-        tuple(threads),
-    ):
-        found[thread].append(AskedCall(review, digest, tool_call, answer_of(kind, *answer) if kind else None))
+    for thread, review, digest, tool_call, kind, args, message in await store.all(ASKED, (json.dumps(list(threads)),)):
+        found[thread].append(AskedCall(review, digest, tool_call, answer_of(kind, args, message) if kind else None))
     return {thread: ThreadHistory(asked) for thread, asked in found.items()}

@@ -31,14 +31,14 @@ class AttentionChecks:
         if not every or self._examined == (newest, every):
             return False
         self._examined = (newest, every)
-        state = rows.since(self._store, self._project)
+        state = rows.past_checks(self._store, self._project)
         if state.is_open:
             return False
-        seed = f"{policy.seed}\0{await rows.home_of(self._store)}\0{self._project}\0{state.checks}"
+        seed = f"{policy.seed}\0{await rows.home_id(self._store)}\0{self._project}\0{state.count}"
         wanted = attention_checks.decisions_until_next(every, seed)
-        if await rows.decided(self._store, self._project, state.last, wanted) < wanted:
+        if await rows.decisions_since(self._store, self._project, state.last, wanted) < wanted:
             return False
-        return await self._put(policy, state.checks, seed, now)
+        return await self._put(policy, state.count, seed, now)
 
     async def _put(self, policy: Policy, number: int, seed: str, now: float) -> bool:
         found = await rows.sources(self._store, self._project)
@@ -51,7 +51,7 @@ class AttentionChecks:
             pause = _pause(source, context, wrong, seed)
             routed = await self._route(policy, source, pause, now)
             if routed is not None:
-                return await rows.put(self._store, source, pause, routed, wrong, number, seed) is not None
+                return await rows.insert(self._store, source, pause, routed, wrong, number, seed) is not None
         return False
 
     async def _route(self, policy: Policy, source: Review, pause: Pause, now: float) -> Routed | None:

@@ -237,7 +237,7 @@ class Engine:
             if active := self._active.get(due.run):
                 await self._stop_run(active, due)
 
-    async def _stop_run(self, active: _Active, due: time_limits.Due) -> None:
+    async def _stop_run(self, active: _Active, due: time_limits.DueRun) -> None:
         """Cancel a run's task. If its code does not stop, say so in the store, and finally replace the process."""
         now = time.monotonic()
         if active.cut_at is None:

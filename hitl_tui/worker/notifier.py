@@ -1,4 +1,4 @@
-"""Sends due notifications in the background: one that hangs delays only itself."""
+"""Sends the notifications that are due, in the background, through `notify/`: one that hangs delays only itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hitl_tui.model import Notification
 from hitl_tui.notify import DeliveryResult, NotificationMessage, deliver, message_of, next_attempt_at
 from hitl_tui.policy.notification import Notify, end_of_quiet
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, notifications, reviews
+from hitl_tui.store import Store, escalations, notifications, reviews
 
 POLL_S = 0.25
 CONCURRENCY = 4
@@ -91,7 +91,7 @@ class Notifier:
         self._ring()
 
     async def _message(self, notification: Notification, notify: Notify) -> NotificationMessage:
-        escalation = await notifications.told_of(self._store, notification)
+        escalation = await escalations.get(self._store, notification.escalation)
         review = await reviews.get(self._store, notification.review)
         assert review is not None  # an escalation's review exists
         return message_of(notify.content, escalation, review)

@@ -74,18 +74,18 @@ def runs_nothing(sent: Submission) -> bool:
 
 
 def match_pending(
-    decided: Sequence[submissions.Answers], pending: Mapping[str, PendingInterrupt]
-) -> tuple[list[tuple[PendingInterrupt, submissions.Answers]], Outcomes]:
+    decided: Sequence[submissions.DecidedReview], pending: Mapping[str, PendingInterrupt]
+) -> tuple[list[tuple[PendingInterrupt, submissions.DecidedReview]], Outcomes]:
     """Pair decisions with their interrupts, if those are pending and unchanged to the byte; the others are stale."""
     answered, stale = [], Outcomes()
-    for answers in decided:
-        asked = pending.get(answers.interrupt)
+    for review in decided:
+        asked = pending.get(review.interrupt)
         if asked is None:
-            stale[answers.review] = ReviewOutcome(ReviewState.STALE, SUPERSEDED)
-        elif {action.slot: action.digest for action in asked.actions} != dict(answers.digests):
-            stale[answers.review] = ReviewOutcome(ReviewState.STALE, CHANGED)
+            stale[review.review] = ReviewOutcome(ReviewState.STALE, SUPERSEDED)
+        elif {action.slot: action.digest for action in asked.actions} != dict(review.digests):
+            stale[review.review] = ReviewOutcome(ReviewState.STALE, CHANGED)
         else:
-            answered.append((asked, answers))
+            answered.append((asked, review))
     return answered, stale
 
 

@@ -142,7 +142,7 @@ async def _work(
             Watchdog(home.database, me.id, options.time_limit_s, replacement.execute).start()
         router = PolicyRouter(home.path, target.root)
         source = await stack.enter_async_context(
-            LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.taught, store))
+            LocalSource.open(target, home, router.confidence_sources, functools.partial(lessons.changed_since, store))
         )
         await agents.replace_agents(store, number, [replace(agent, project=number) for agent in source.agents])
         gc.freeze()  # modules stay for good: garbage collection need not walk them again

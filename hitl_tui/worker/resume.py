@@ -86,9 +86,9 @@ class Turn:
 
     # With decisions
 
-    async def resume(self, decided: Sequence[submissions.Answers]) -> None:
+    async def resume(self, decided: Sequence[submissions.DecidedReview]) -> None:
         """Send what was decided, if the agent still asks exactly what was shown."""
-        wanted = {answers.interrupt: answers.node for answers in decided}
+        wanted = {review.interrupt: review.node for review in decided}
         pending = await self._thread.pending(wanted)
         leased = await submissions.submit(self._store, self._worker, decided)
         if not leased:
@@ -97,34 +97,34 @@ class Turn:
         if not pending:
             await self._require_checkpoint()
         elif self._thread.code_changed and not any(map(is_gate, pending)):  # let the new code ask, and see whether it asks the same
-            self._thread.forbid(submissions.forbidden(self._store, self._run.id))
+            self._thread.forbid(submissions.blocked_calls(self._store, self._run.id))
             await self._stream(self._thread.proceed())
             pending = await self._thread.pending(wanted)
-        answered, stale = match_pending([answers for answers in decided if answers.review in leased], pending)
+        answered, stale = match_pending([review for review in decided if review.review in leased], pending)
         if stale:
             await reconcile.close(self._store, stale)
         if answered:
-            self._say("decided", {"answers": await submissions.as_told(self._store, [answers.review for _, answers in answered])})
-            self._bind(submissions.keys_of(answers for _, answers in answered))
+            self._say("decided", {"answers": await submissions.for_trace(self._store, [review.review for _, review in answered])})
+            self._bind(submissions.idempotency_keys(review for _, review in answered))
             await self._answer(answered)
         else:
             await self._require_checkpoint()
         await self._conclude()
 
-    async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.Answers]]) -> None:
+    async def _answer(self, answered: Sequence[tuple[PendingInterrupt, submissions.DecidedReview]]) -> None:
         try:
-            await self._stream(self._thread.resume([(asked, answers.by_slot) for asked, answers in answered]), Failpoint.RESUMED)
+            await self._stream(self._thread.resume([(asked, review.answers) for asked, review in answered]), Failpoint.RESUMED)
         except NotPending:  # somebody resumed the thread after it was read
-            await reconcile.close(self._store, {answers.review: ReviewOutcome(ReviewState.STALE, SUPERSEDED) for _, answers in answered})
+            await reconcile.close(self._store, {review.review: ReviewOutcome(ReviewState.STALE, SUPERSEDED) for _, review in answered})
 
     async def _require_checkpoint(self) -> None:
         if not is_own(await self._thread.snapshot(stopped=True), self._run):
             raise CheckpointLost
 
-    def _bind(self, keys: submissions.Keys) -> None:
+    def _bind(self, keys: submissions.IdempotencyKeys) -> None:
         """Tell tools the keys of their decisions, and forbid the calls that were refused or are undecided."""
         self._thread.use_keys(keys.whole, keys.by_call)
-        self._thread.forbid(submissions.forbidden(self._store, self._run.id))
+        self._thread.forbid(submissions.blocked_calls(self._store, self._run.id))
 
     # With a hand-back
 
@@ -144,8 +144,10 @@ class Turn:
         written_by = f"{takeover.actor} wrote it and nobody has approved it"
         blocked = [BlockedCall(call.id, call.name, call.args, None, written_by, 0) for call in applied.unapproved]
         snapshot = await thread.snapshot_after(applied)
-        thread.forbid([*submissions.forbidden(self._store, run.id), *blocked])
-        keys, sent = await submissions.last_sent(self._store, run.id) if run.state is not RunState.WAITING else (submissions.Keys(), [])
+        thread.forbid([*submissions.blocked_calls(self._store, run.id), *blocked])
+        keys, sent = submissions.IdempotencyKeys(), list[Submission]()
+        if run.state is not RunState.WAITING:
+            keys, sent = await submissions.last_sent(self._store, run.id)
         if not snapshot.finished and not snapshot.pauses:
             if run.cut and may_repeat(snapshot, sent):
                 snapshot = await self._hold(snapshot, with_answers(CUT_OFF, sent), keys.whole)
@@ -169,7 +171,7 @@ class Turn:
         run, thread = self._run, self._thread
         snapshot = await self._snapshot_before()
         if not is_own(snapshot, run):
-            if await events.has_gone_on(self._store, run.id, run.cut):
+            if await events.has_progressed(self._store, run.id, run.cut):
                 raise CheckpointLost
             return False
         takeover = await takeovers.submitted(self._store, run.id)

@@ -13,7 +13,7 @@ from hitl_tui.agents.source import Drained, Source, Thread
 from hitl_tui.errors import Damaged, HitlError, Storage
 from hitl_tui.model import ReviewOutcome, ReviewState, Run, RunHead, RunState, Takeover
 from hitl_tui.store import Store, events, reconcile, reviews, runs, submissions
-from hitl_tui.store.time_limits import Due
+from hitl_tui.store.time_limits import DueRun
 from hitl_tui.worker.executor import AgentExecutor
 from hitl_tui.worker.outcomes import Outcomes, after_failure
 from hitl_tui.worker.output_capture import current_run
@@ -40,14 +40,14 @@ class RunDriver:
         self._router = router
         self._traces: dict[int, RunTrace] = {}
         self._threads: dict[int, Thread] = {}
-        self.due: dict[int, Due] = {}
+        self.due: dict[int, DueRun] = {}
         """Cancelled and overdue runs. Others that are cut off go on with the next worker."""
 
     async def start(self, run: Run) -> None:
         """Start a run that was just leased, or continue it from its checkpoint."""
         await self._drive(run, lambda turn: turn.start())
 
-    async def resume(self, run: Run, decided: Sequence[submissions.Answers]) -> None:
+    async def resume(self, run: Run, decided: Sequence[submissions.DecidedReview]) -> None:
         """Send what was decided, if the agent still asks exactly what was shown."""
         await self._drive(run, lambda turn: turn.resume(decided))
 

@@ -32,7 +32,7 @@ class ScheduledJobs:
         done = [await failed_runs.settle(store, run, policy.errors) for run in failed_runs.new(store, project)]
         done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
         done += [await escalations.enforce(store, review, now) for review in escalations.overdue(store, project, now)]
-        done += [await escalations.go_on(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
+        done += [await escalations.advance(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = due_channels(policy.notify, now)
             done += [await escalations.take_up(store, one, policy.chain, ways, due_at, now, policy.knows) for one in new]

@@ -223,7 +223,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
         "release": lambda: ann.reviews.release(id_),
         "undo": lambda: ann.reviews.undo(id_),
         "retry": lambda: ann.runs.retry(run),
-        "doctor": lambda: repair.mend(store, lambda *_: True, [], keep=True),
+        "doctor": lambda: repair.repair_rows(store, lambda *_: True, [], keep=True),
         "deadline": lambda: store.write("UPDATE reviews SET deadline_at = 1, deadline_then = 'reject' WHERE id = ?", (id_,)),
         "policy": lambda: record(store, id_, action, approve(), "policy:all"),
         "look": lambda: ann.reviews.record_view(id_, 900),
@@ -325,7 +325,7 @@ async def test_attention_check_whose_run_was_lost_still_never_runs(store: Store)
         db.execute("DELETE FROM runs WHERE id = ?", (check.row.run,))
     recover.rebuild(store.path)
     async with Store.open(store.path) as mended:
-        assert await repair.mend(mended, lambda *_: True, [], keep=True)
+        assert await repair.repair_rows(mended, lambda *_: True, [], keep=True)
         with pytest.raises(Stale, match="only carried an attention check"):
             await Inbox(mended, "ann").runs.retry(check.row.run)
         assert await mended.one("SELECT attention, state FROM runs WHERE id = ?", (check.row.run,)) == (1, "failed")
@@ -352,16 +352,14 @@ async def test_attention_check_is_excluded_from_statistics_and_lessons(store: St
     rules = await ann.policy.rule_counts()
     before = [
         await ann.history.search(),
-        await statistics.tallies(store, "tool"),
-        await statistics.beliefs(store),
+        await statistics.period_counts(store),
         [c async for c in training_data.cases(store, wanted)],
     ]
     pasts = [past async for batch in history.decided_since(store, 0.0) for past in batch]
     await ann.reviews.decide(check, {0: approve()}, 700)
     after = [
         await ann.history.search(),
-        await statistics.tallies(store, "tool"),
-        await statistics.beliefs(store),
+        await statistics.period_counts(store),
         [c async for c in training_data.cases(store, wanted)],
     ]
     assert after == before and [past async for batch in history.decided_since(store, 0.0) for past in batch] == pasts

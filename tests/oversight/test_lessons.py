@@ -377,10 +377,10 @@ async def test_lessons_are_recomputed_only_when_corrections_changed(ann: Inbox) 
     rev = -1
     for _ in range(2):
         await proposed(ann)
-        new = lessons.taught(ann.store, rev)
+        new = lessons.changed_since(ann.store, rev)
         assert new and new.rev > rev
         rev = new.rev
-    assert lessons.taught(ann.store, rev) is None
+    assert lessons.changed_since(ann.store, rev) is None
 
 
 # On the command line

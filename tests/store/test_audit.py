@@ -38,7 +38,7 @@ from hitl_tui.model import (
 from hitl_tui.store import Store, audit, history, reconcile, runs
 from hitl_tui.store.audit import chained
 from hitl_tui.store.maintenance import repair
-from hitl_tui.store.statistics import everything
+from hitl_tui.store.statistics import period_counts
 from tests.support.properties import examples
 
 COLUMNS = ("seq", "at", "kind", "actor", "actor_kind", "run", "review", "body", "hash")
@@ -324,13 +324,13 @@ async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, na
 async def test_verify_finds_a_changed_history_and_repair_rebuilds_it(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
     home = copy(decided_home, tmp_path / "home")
     async with Store.open(home / "hitl.db") as store:
-        before, figures = await history.search(store, Filter()), await everything(store)
+        before, figures = await history.search(store, Filter()), await period_counts(store)
         assert audit.verify(store.path).problem == "" == "".join(await repair.rebuild_history(store, keep=True))
         change(home, sql)
         told = audit.verify(store.path).problem
         assert said in told and "doctor --repair" in told
         assert "the history was changed" in "".join(await repair.rebuild_history(store, keep=True))
-        assert (await history.search(store, Filter()), await everything(store)) == (before, figures)
+        assert (await history.search(store, Filter()), await period_counts(store)) == (before, figures)
         assert [row.decision for row in await history.search(store, parse("by:ann ann1", 0))] == [2]
         assert audit.verify(store.path).problem == ""
 

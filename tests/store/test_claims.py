@@ -207,7 +207,8 @@ async def test_similar_decisions_are_of_the_same_agent_and_tool_newest_first(peo
 
 
 async def test_similar_decisions_are_found_by_an_index(people: TwoReviewers) -> None:
-    plan = [str(row[3]) for row in await people.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", ("a", "t", 1))]
+    values = {"agent": "a", "tool": "t", "review": 1}
+    plan = [str(row[3]) for row in await people.store.all(f"EXPLAIN QUERY PLAN {history.SIMILAR}", values)]
     assert any("USING INDEX decisions_alike (agent=? AND tool=?)" in step for step in plan)
     assert not any(step.startswith("SCAN") for step in plan), plan
 

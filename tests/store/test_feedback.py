@@ -291,7 +291,7 @@ async def test_prune_keeps_rated_runs(store: Store) -> None:
     await store.write("UPDATE runs SET state = 'done', ended_at = 1 WHERE id >= ?", (bare.id,))
     await ann.feedback.rate(Subject(rated.id), 1)
     for thread in await prune.old_threads(store, time.time()):
-        async with prune.forgetting(store, thread, time.time(), "ann"):
+        async with prune.pruning(store, thread, time.time(), "ann"):
             pass
     assert rated.id in await ann.runs.ids() and bare.id not in await ann.runs.ids()
 

@@ -12,7 +12,7 @@ from hitl_tui.filter_language import Filter
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, ReviewState
 from hitl_tui.store import Store, audit, history, migrations
-from hitl_tui.store.statistics import tallies
+from hitl_tui.store.statistics import period_counts
 
 HOMES = sorted((Path(__file__).parent / "homes").glob("*.sql"))
 
@@ -34,7 +34,7 @@ async def test_home_of_a_released_version_opens_and_works(tmp_path: Path, home: 
             ("Åsa", "reject", False),
             ("Åsa", "approve", True),
         ]
-        assert [(one.name, one.rates.total) for one in await tallies(store, "reviewer")] == [("Åsa", 1)]
+        assert {name: one.rates.total for name, one in (await period_counts(store)).reviewers.items()} == {"Åsa": 1}
         ann, bob = Inbox(store, "ann"), Inbox(store, "åsa")
         refused, endorsed = [row for row in await ann.reviews.pending(10) if row.state is ReviewState.OPEN]
         assert (refused.decided, endorsed.decided) == ("", "1 of 2 approvals, by ann")

@@ -18,8 +18,8 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Json, Pause, PauseKind, digest_of
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import Rates
-from hitl_tui.store import Store, history, queue_filter, reconcile
-from hitl_tui.store import statistics as tallies
+from hitl_tui.store import Store, filters, history, reconcile
+from hitl_tui.store.statistics import StatisticsFilter, period_counts
 from tests.ui.homes import seed
 
 NOW = 1_795_000_000.0
@@ -184,24 +184,23 @@ async def test_queue_filter_uses_the_history_filter_language(tmp_path: Path, tex
             asked = Action(0, tool, args, tuple(DecisionKind), digest="d")
             pause = Pause(f"i{run.id}", PauseKind.TOOL_CALLS, "n", (), {}, (asked,), Context(), confidence=sure)
             await reconcile.reconcile(store, run.id, agent, "w", [pause], {})
-        assert list(await queue_filter.waiting_ids(store, parse(text, time.time()))) == ids
+        assert list(await filters.open_reviews(store, parse(text, time.time()))) == ids
 
 
 async def test_statistics_count_current_decisions_only(past: Store) -> None:
-    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
-    assert by_tool["mail_assistant send_mail"].rates == Rates(approved=1, rejected=1)
-    assert by_tool["sql_steward run_sql"].rates == Rates(edited=1, rejected=1)
-    assert sum(by_tool["sql_steward run_sql"].waited.values()) == 2
-    assert {one.name: one.rates.total for one in await tallies.tallies(past, "reviewer")} == {"ann": 3, "Bob [x]": 2}
-    bins = await tallies.beliefs(past)
-    assert statistics.brier(bins) == pytest.approx(((0.95 - 1) ** 2 + 0.4**2 + (0.7 - 1) ** 2) / 3)
-    assert (await tallies.beliefs(past, agent="sql_steward")) == []
+    found = await period_counts(past)
+    assert found.tools["mail_assistant", "send_mail"].rates == Rates(approved=1, rejected=1)
+    assert found.tools["sql_steward", "run_sql"].rates == Rates(edited=1, rejected=1)
+    assert found.tools["sql_steward", "run_sql"].waited.total() == 2
+    assert {name: one.rates.total for name, one in found.reviewers.items()} == {"ann": 3, "Bob [x]": 2}
+    assert statistics.brier(found.bins) == pytest.approx(((0.95 - 1) ** 2 + 0.4**2 + (0.7 - 1) ** 2) / 3)
+    assert (await period_counts(past, only=StatisticsFilter(agent="sql_steward"))).bins == []
     await past.write("UPDATE decisions SET superseded = 1 WHERE id = 1")
-    by_tool = {one.name: one for one in await tallies.tallies(past, "tool")}
-    assert by_tool["mail_assistant send_mail"].rates == Rates(rejected=1)
-    assert sum(by_tool["mail_assistant send_mail"].waited.values()) == 1
-    assert statistics.brier(await tallies.beliefs(past)) == pytest.approx((0.4**2 + (0.7 - 1) ** 2) / 2)
-    assert await tallies.tallies(past, "agent", since=time.time() + 2 * 86_400) == []
+    found = await period_counts(past)
+    assert found.tools["mail_assistant", "send_mail"].rates == Rates(rejected=1)
+    assert found.tools["mail_assistant", "send_mail"].waited.total() == 1
+    assert statistics.brier(found.bins) == pytest.approx((0.4**2 + (0.7 - 1) ** 2) / 2)
+    assert (await period_counts(past, since=time.time() + 2 * 86_400)).overall.rates == Rates()
 
 
 async def test_decision_can_be_made_while_history_catches_up(tmp_path: Path) -> None:

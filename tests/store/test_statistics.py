@@ -25,8 +25,7 @@ from hitl_tui.model import Action, Answer, Confidence, Context, DecisionKind, Js
 from hitl_tui.oversight import statistics
 from hitl_tui.oversight.statistics import GROWTH, Figures, Rates
 from hitl_tui.store import Store, history, reconcile
-from hitl_tui.store import statistics as tallies
-from hitl_tui.store.statistics import Only
+from hitl_tui.store.statistics import LISTED, StatisticsFilter
 from tests.benchmarks import large_home
 from tests.support.properties import examples
 
@@ -108,6 +107,11 @@ def named(group: Sequence[Figures]) -> dict[str, Figures]:
     return {one.name: one for one in group}
 
 
+def full_name(of: Figures) -> str:
+    """Return the name, with a tool's agent before it."""
+    return f"{of.agent} {of.name}".strip()
+
+
 async def test_statistics_match_values_computed_by_hand(store: Store) -> None:
     await happen(
         store,
@@ -126,7 +130,8 @@ async def test_statistics_match_values_computed_by_hand(store: Store) -> None:
     assert (found.decisions, found.by_itself) == (8, 2)
     assert found.overall.rates == Rates(2, 3, 2, 1)
     assert {one.name: one.rates for one in found.agents} == {"mail": Rates(2, 2, 1), "desk": Rates(0, 1, 1, 1)}
-    assert {one.name: one.rates for one in found.tools} == {"mail send": Rates(2, 2, 1), "desk plan": Rates(0, 1, 1, 1)}
+    tools = {(one.agent, one.name): one.rates for one in found.tools}
+    assert tools == {("mail", "send"): Rates(2, 2, 1), ("desk", "plan"): Rates(0, 1, 1, 1)}
     assert {one.name: one.rates for one in found.reviewers} == {"ann": Rates(2, 2, 0, 1), "Bob": Rates(0, 1, 2)}
     assert {one.name: one.rates for one in found.rules} == {"careful": Rates(2, 2, 1)}
     mail, bob = named(found.agents)["mail"], named(found.reviewers)["Bob"]
@@ -212,10 +217,10 @@ async def test_statistics_show_unusual_names_and_reasons_visibly(store: Store) -
     found = await Inbox(store, "ann").insights.read()
     assert found.overall.rates == Rates(0, 2, 4)
     names_shown, reasons = [name for name, _ in found.overall.edited], [reason for reason, _ in found.overall.reasons]
-    assert len(names_shown) == tallies.LISTED and statistics.WHOLE in names_shown
+    assert len(names_shown) == LISTED and statistics.WHOLE in names_shown
     assert len(reasons) == 3 and "strasse über" in reasons
     assert all(len(one) <= statistics.REASON_LENGTH and one.isprintable() for one in (*names_shown, *reasons))
-    assert named(found.tools).keys() == {"mail send", f"{'字' * 300} \x1b]0;x\x07"}
+    assert {(one.agent, one.name) for one in found.tools} == {("mail", "send"), ("字" * 300, "\x1b]0;x\x07")}
 
 
 FIGURES = (
@@ -234,9 +239,9 @@ async def test_statistics_match_numpy_and_sklearn(tmp_path: Path) -> None:
         rows = await store.all(FIGURES)
         found = await Inbox(store, "ann").insights.read()
         for column, group in enumerate((found.agents, found.tools, found.reviewers, found.rules)):
-            assert {one.name for one in group} == {row[column] for row in rows}
+            assert {full_name(one) for one in group} == {row[column] for row in rows}
             for one in group:
-                _is_counted([row for row in rows if row[column] == one.name], one)
+                _is_counted([row for row in rows if row[column] == full_name(one)], one)
         _is_counted(rows, found.overall)
         stated, good = np.array([row[5] for row in rows]), np.array([row[4] == "approve" for row in rows])
         assert found.calibration.brier == pytest.approx(brier_score_loss(good, stated))
@@ -261,15 +266,15 @@ def _is_counted(rows: Sequence[Any], one: Figures) -> None:
 
 async def _is_narrowed(store: Store, rows: Sequence[Any]) -> None:
     """What fits a filter is counted as if there were nothing else."""
-    found = await Inbox(store, "x").insights.read(0.0, Only("MAIL*", "*_mail", "Ann"))
+    found = await Inbox(store, "x").insights.read(0.0, StatisticsFilter("MAIL*", "*_mail", "Ann"))
     fitting = [row for row in rows if row[0] == "mail_assistant" and row[2] == "ann"]
     _is_counted(fitting, found.overall)
-    assert [one.name for one in found.reviewers] == ["ann"] and {one.name for one in found.tools} == {row[1] for row in fitting}
+    assert [one.name for one in found.reviewers] == ["ann"] and {full_name(one) for one in found.tools} == {row[1] for row in fitting}
     assert (found.calibration.count, found.by_itself) == (len(fitting), 0)
-    half = await Inbox(store, "x").insights.read(NOW - 20 * DAY, Only(tool="run_sql"))
+    half = await Inbox(store, "x").insights.read(NOW - 20 * DAY, StatisticsFilter(tool="run_sql"))
     wanted = [row for row in rows if row[1] == "sql_steward run_sql" and row[8] // DAY >= (NOW - 20 * DAY) // DAY]
     assert half.decisions == len(wanted) == half.calibration.count
-    assert (await Inbox(store, "x").insights.read(0.0, Only(agent="nobody"))).decisions == 0
+    assert (await Inbox(store, "x").insights.read(0.0, StatisticsFilter(agent="nobody"))).decisions == 0
 
 
 def _monday(at: float) -> float:
@@ -337,7 +342,7 @@ async def test_statistics_never_scan_all_decisions(store: Store) -> None:
         return await asked(sql, values)
 
     store.all = watched  # type: ignore[method-assign]
-    for since, only in ((0.0, None), (NOW - DAY, None), (0.0, Only("mail"))):
+    for since, only in ((0.0, None), (NOW - DAY, None), (0.0, StatisticsFilter("mail"))):
         await Inbox(store, "ann").insights.read(since, only)
     await Inbox(store, "ann").insights.pace()
     assert plans

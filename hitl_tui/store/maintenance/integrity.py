@@ -1,4 +1,4 @@
-"""Whether a SQLite file is sound, looked at without changing it."""
+"""Checks whether a SQLite file is damaged, without changing it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hitl_tui.errors import BadHome
 from hitl_tui.store import migrations
 
 LOOK_BYTES = 64_000_000
-"""What is larger is not read whole at every start: a page that went bad is found when it is read."""
+"""Larger files are not read completely at every start; a damaged page is found when it is read."""
 WAY_ON = "`hitl-tui doctor --repair` moves it aside and goes on, or restore a copy"
 
 
 def problem(path: Path) -> str:
-    """What is wrong with the file, as a phrase; empty when it is sound."""
+    """What is wrong with the file, as a clause; empty if nothing is."""
     try:
         if path.name == "hitl.db":
             migrations.check(path)
@@ -31,7 +31,7 @@ def problem(path: Path) -> str:
 
 
 def problem_at_start(path: Path) -> str:
-    """The same in the little time a start has: damage that can be seen without reading a large file whole."""
+    """`problem` for every start, which must be fast: large files are not read completely."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -39,14 +39,14 @@ def problem_at_start(path: Path) -> str:
                 return ""
             verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.OperationalError:
-        return ""  # held or unreadable: whoever opens it says so
+        return ""  # locked or unreadable: opening it reports that
     except sqlite3.DatabaseError as error:
         return f"{path} is damaged or no database: {error}; {WAY_ON}"
     return "" if verdict == "ok" else f"{path} is damaged: {_one_line(verdict)}; {WAY_ON}"
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether the file is at fault, and not its permissions, its version or who holds it."""
+    """Whether the file itself is damaged; not its permissions, its version or a lock on it."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
             return str(db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok"
@@ -57,7 +57,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def only_indexes(path: Path) -> bool:
-    """Whether all that is wrong is in indexes, which can be made anew from their tables."""
+    """Whether only indexes are damaged, which can be rebuilt from their tables."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as db:
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(1000)")]

@@ -1,4 +1,4 @@
-"""Forgetting old threads, one whole thread at a time. What was decided stays, and by whom: that is history."""
+"""Pruning old threads from `hitl.db`, one whole thread at a time. The history stays: what was decided, and by whom."""
 
 from __future__ import annotations
 
@@ -13,59 +13,67 @@ from hitl_tui.store import audit
 from hitl_tui.store.connection import Store
 
 PRUNED = '{"pruned": true, "input": null}'
-"""In place of the input of a run whose reviews are kept: there is nothing left that it could go on from."""
+"""Replaces the input of a run whose reviews are kept: it can no longer continue."""
 RUNS = "SELECT id FROM runs WHERE thread = ? ORDER BY id"
-OLD = (
-    "SELECT thread FROM runs {where} GROUP BY thread HAVING max(state IN ('queued', 'running', 'waiting') OR worker IS NOT NULL) = 0 "
-    "AND max(coalesce(ended_at, created_at)) < ? AND max(input != ?) ORDER BY min(id)"
+OLD = """
+SELECT thread FROM runs {} GROUP BY thread
+HAVING max(state IN ('queued', 'running', 'waiting') OR worker IS NOT NULL) = 0
+    AND max(coalesce(ended_at, created_at)) < :before AND max(input != :pruned)
+ORDER BY min(id)
+"""
+TRACE_SIZE = """
+SELECT count(*), coalesce(sum(length(body)), 0) FROM events WHERE run IN (SELECT id FROM runs WHERE thread = ?)
+"""
+CONTEXT_SIZE = """
+SELECT coalesce(sum(length(context)), 0) FROM details
+WHERE review IN (SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE r.thread = ?)
+"""
+ITS_RUNS = "(SELECT id FROM runs WHERE thread = :thread)"
+PRUNE = (
+    f"DELETE FROM events WHERE run IN {ITS_RUNS}",
+    f"UPDATE details SET context = :empty WHERE review IN (SELECT id FROM reviews WHERE run IN {ITS_RUNS})",
+    f"DELETE FROM heads WHERE run IN {ITS_RUNS}",
+    f"UPDATE takeovers SET plan = NULL, typed = NULL WHERE run IN {ITS_RUNS}",
+    "DELETE FROM runs WHERE thread = :thread AND NOT EXISTS (SELECT 1 FROM reviews WHERE run = runs.id) "
+    "AND NOT EXISTS (SELECT 1 FROM feedback WHERE run = runs.id)",
+    "INSERT INTO changes (run) VALUES (NULL), (NULL)",
+    "DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)",
+    "UPDATE runs SET input = :pruned, result = NULL, traceback = '' WHERE thread = :thread",
 )
+"""Deletes a thread's rows. The feed of changes cannot name deleted rows, so it is cut, which makes readers read everything again."""
 
 
 async def old_threads(store: Store, before: float) -> list[str]:
-    """Threads all of whose runs were over before that time, and of which something is left; the oldest first."""
-    return [str(row[0]) for row in await store.all(OLD.format(where=""), (before, PRUNED))]
+    """Threads whose runs all ended before that Unix time, and that are not pruned yet; oldest first."""
+    return [str(thread) for (thread,) in await store.all(OLD.format(""), {"before": before, "pruned": PRUNED})]
 
 
 async def runs_of(store: Store, thread: str) -> list[int]:
     """Every run of a thread."""
-    return [int(row[0]) for row in await store.all(RUNS, (thread,))]
+    return [int(run) for (run,) in await store.all(RUNS, (thread,))]
 
 
 async def size_of(store: Store, thread: str) -> tuple[int, int]:
-    """Lines of the thread's traces, and the bytes of what would go from `hitl.db`."""
-    events = await store.one(
-        "SELECT count(*), coalesce(sum(length(body)), 0) FROM events WHERE run IN (SELECT id FROM runs WHERE thread = ?)", (thread,)
-    )
-    contexts = await store.one(
-        "SELECT coalesce(sum(length(context)), 0) FROM details WHERE review IN "
-        "(SELECT v.id FROM reviews v JOIN runs r ON r.id = v.run WHERE r.thread = ?)",
-        (thread,),
-    )
-    return int(events[0]), int(events[1]) + int(contexts[0])
+    """Lines of the thread's traces, and bytes that pruning it would free in `hitl.db`."""
+    lines, trace_bytes = await store.one(TRACE_SIZE, (thread,))
+    (context_bytes,) = await store.one(CONTEXT_SIZE, (thread,))
+    return int(lines), int(trace_bytes) + int(context_bytes)
 
 
 @contextlib.asynccontextmanager
-async def forgetting(store: Store, thread: str, before: float, by: str) -> AsyncIterator[bool]:
-    """Drop the thread's rows at the end of the block, in which the rest of it goes; while it lasts nobody can take up a run of the thread.
+async def pruning(store: Store, thread: str, before: float, by: str) -> AsyncIterator[bool]:
+    """Delete the thread's rows at the end of the block, which deletes the rest of it. Meanwhile no worker can take a run of the thread.
 
-    Yields False, and drops nothing, when the thread is no longer old. A block that fails leaves every row. The log says `by` whom, and
-    which runs the thread had: some of them are nowhere else any more.
+    Yields False, and deletes nothing, if the thread is no longer old. If the block raises, every row stays. The audit entry names who
+    did it and the runs of the thread, some of which are named nowhere else afterwards.
     """
+    values = {"thread": thread, "before": before, "pruned": PRUNED, "empty": canonical_json.dumps(asdict(Context()))}
     async with store.transaction() as db:
-        found = list(db.rows(OLD.format(where="WHERE thread = ?"), (thread, before, PRUNED)))
-        yield bool(found)
-        if not found:
+        is_old = bool(db.rows(OLD.format("WHERE thread = :thread"), values))
+        yield is_old
+        if not is_old:
             return
-        body = {"thread": thread, "runs": [row[0] for row in db.rows(RUNS, (thread,))]}
+        body = {"thread": thread, "runs": [run for (run,) in db.rows(RUNS, (thread,))]}
         audit.note(db, time.time(), "pruned", Actor(by), body)
-        mine = "(SELECT id FROM runs WHERE thread = ?)"
-        empty = canonical_json.dumps(asdict(Context()))
-        db.execute(f"DELETE FROM events WHERE run IN {mine}", (thread,))
-        db.execute(f"UPDATE details SET context = ? WHERE review IN (SELECT id FROM reviews WHERE run IN {mine})", (empty, thread))
-        db.execute(f"DELETE FROM heads WHERE run IN {mine}", (thread,))
-        db.execute(f"UPDATE takeovers SET plan = NULL, typed = NULL WHERE run IN {mine}", (thread,))
-        kept = "EXISTS (SELECT 1 FROM reviews WHERE run = runs.id) OR EXISTS (SELECT 1 FROM feedback WHERE run = runs.id)"
-        db.execute(f"DELETE FROM runs WHERE thread = ? AND NOT ({kept})", (thread,))
-        db.execute("INSERT INTO changes (run) VALUES (NULL), (NULL)")  # what is gone cannot be told by its row:
-        db.execute("DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)")  # readers fall behind, and read all anew
-        db.execute("UPDATE runs SET input = ?, result = NULL, traceback = '' WHERE thread = ?", (PRUNED, thread))
+        for statement in PRUNE:
+            db.execute(statement, values)

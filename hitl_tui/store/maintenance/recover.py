@@ -1,4 +1,4 @@
-"""A damaged `hitl.db`: what of it can still be read goes into a new one, and the old one is kept beside it."""
+"""Recovers a damaged `hitl.db`: copies what can still be read into a new database, and keeps the old one beside it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,29 @@ DMS_BYTE = 128
 GAP = 20_000
 """Row numbers tried one by one between the last row read from the front and the last one read from the back."""
 HOPELESS = 300
-"""So many row numbers one after the other that lie on bad pages: the page that leads to all of them is bad."""
-ANEW = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
-"""Tables that are filled anew by who needs them, as the history and its figures are by who looks."""
+"""After so many unreadable rows in a row, the interior page above them must be damaged, and reading stops."""
+REBUILT = ("changes", "workers", "cells", "tallies", "beliefs", "lessons_due")
+"""Tables that are not copied, because their readers fill them again, like the history."""
 SIDES = ("-wal", "-shm", "-journal")
+LOST_RUNS = """
+INSERT INTO runs (id, agent, thread, title, input, state, error, created_at)
+SELECT run, min(agent), 'lost:' || run, 'lost', ?, 'failed', 'the run was lost with a damaged hitl.db', min(opened_at)
+FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run
+"""
+MARK_CHECKS = """
+UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention_checks))
+"""
+LOST_CHECKS = """
+INSERT INTO attention_checks (review, source, wrong, correct, made_at, last)
+SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0
+FROM reviews v JOIN runs r ON r.id = v.run WHERE r.attention AND v.id NOT IN (SELECT review FROM attention_checks)
+"""
+"""Attention checks whose row is lost stay checks: statistics and training data must not count them."""
 
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep the file to oneself for the length of the block.
+    """Keep other processes out of the file during the block.
 
     Raises:
         Refused: another process uses it.
@@ -55,7 +69,7 @@ def is_used(path: Path) -> bool:
 
 
 def move_aside(path: Path) -> Path:
-    """Rename the file and what belongs to it to a name with the date; where it is now."""
+    """Rename the file and its side files to a name with the date. Returns the new path."""
     stamp = time.strftime("%Y-%m-%dT%H-%M-%S")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 1
@@ -70,9 +84,9 @@ def move_aside(path: Path) -> Path:
 
 
 def rebuild(path: Path) -> tuple[Path, dict[str, int]]:
-    """Make a new database of what can be read, and put it in the old one's place.
+    """Replace the database with a new one that has every row that can be read.
 
-    Returns where the old one is now, and how many rows of each table were saved.
+    Returns where the old one is now, and the number of saved rows by table.
     """
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     new.unlink(missing_ok=True)
@@ -92,11 +106,11 @@ def _fill(path: Path, db: sqlite3.Connection) -> dict[str, int]:
             db.executescript(migrations.statements(number))
         triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
-            db.execute(f"DROP TRIGGER {name}")  # the rows come as they are: what they once set off has happened
+            db.execute(f"DROP TRIGGER {name}")  # the rows are copied as they are: what their triggers did is in them
         db.execute("BEGIN")
         saved = {table: _copy(old, db, table) for table in _tables(db)}
-        _count_on(old, db)
-        _give_owners(db)
+        _keep_numbering(old, db)
+        _restore_owners(db)
         for _, sql in triggers:
             db.execute(sql)
         db.execute("COMMIT")
@@ -114,7 +128,7 @@ def _schema(old: sqlite3.Connection) -> int:
 def _tables(db: sqlite3.Connection) -> list[str]:
     found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
     names = [str(row[0]) for row in found]
-    return [name for name in names if name not in ANEW and not name.startswith("history")]
+    return [name for name in names if name not in REBUILT and not name.startswith("history")]
 
 
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
@@ -131,7 +145,7 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str) -> int:
 
 
 def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]) -> Iterator[Any]:
-    """Every row that can be read: from the front to the first bad page, from the back to the last one, and what lies between."""
+    """Every row that can be read: from the front to the first damaged page, from the back to the last one, and in between by number."""
     first = last = None
     width = len(order)
     for row in _until_bad(old, f"SELECT {', '.join(order)}, {listed} FROM {table} ORDER BY {', '.join(order)}"):
@@ -140,7 +154,7 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
     backwards = ", ".join(f"{name} DESC" for name in order)
     for row in _until_bad(old, f"SELECT {', '.join(order)}, {listed} FROM {table} ORDER BY {backwards}"):
         if first is not None and row[:width] <= first:
-            return  # the front had come this far: nothing is bad
+            return  # the first pass read as far as this: nothing is damaged
         last = row[:width]
         yield row[width:]
     if width > 1:
@@ -150,7 +164,7 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
     try:
         old.execute(f"SELECT {listed} FROM {table} LIMIT 0")
     except sqlite3.Error:
-        return  # the schema itself is bad: no row can be found
+        return  # the schema itself is damaged: no row can be found
     bad = 0
     for number in range(int(low) + 1, min(int(high), int(low) + GAP)):
         try:
@@ -165,7 +179,7 @@ def _rows(old: sqlite3.Connection, table: str, listed: str, order: Sequence[str]
 
 
 def _by_first_key(old: sqlite3.Connection, table: str, listed: str, key: str) -> Iterator[Any]:
-    """Rows of a table that is kept by a key of several columns: tried by each value its owners have."""
+    """Rows of a table whose key has several columns, read for each row of its owner table."""
     owner = {"run": "runs", "review": "reviews", "project": "projects"}[key]
     for (number,) in list(_until_bad(old, f"SELECT id FROM {owner}")):
         yield from _until_bad(old, f"SELECT {listed} FROM {table} WHERE {key} = {int(number)}")
@@ -180,28 +194,20 @@ def _until_bad(old: sqlite3.Connection, sql: str) -> Iterator[Any]:
         return
 
 
-def _count_on(old: sqlite3.Connection, db: sqlite3.Connection) -> None:
-    """New rows get numbers that no old row had, also none that is lost."""
+def _keep_numbering(old: sqlite3.Connection, db: sqlite3.Connection) -> None:
+    """Make new rows get numbers that no old row had, including rows that are lost."""
     for name, seq in list(_until_bad(old, "SELECT name, seq FROM sqlite_sequence")):
-        if not db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (seq, name)).rowcount:
-            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, seq))
+        values = {"name": name, "seq": seq}
+        if not db.execute("UPDATE sqlite_sequence SET seq = max(seq, :seq) WHERE name = :name", values).rowcount:
+            db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :seq)", values)
 
 
-def _give_owners(db: sqlite3.Connection) -> None:
-    """Reviews keep their history although their run is lost; what else has lost its owner is of no use to anybody."""
+def _restore_owners(db: sqlite3.Connection) -> None:
+    """Insert runs for reviews whose run is lost, so that their history stays; delete other rows whose owner is lost."""
     db.execute("UPDATE runs SET project = NULL WHERE project NOT IN (SELECT id FROM projects)")  # any worker with the agent may take it
-    db.execute(
-        "INSERT INTO runs (id, agent, thread, title, input, state, error, created_at) "
-        "SELECT run, min(agent), 'lost:' || run, 'lost', ?, 'failed', 'the run was lost with a damaged hitl.db', min(opened_at) "
-        "FROM reviews WHERE run NOT IN (SELECT id FROM runs) GROUP BY run",
-        (PRUNED,),
-    )
-    db.execute("UPDATE runs SET attention = 1 WHERE id IN (SELECT run FROM reviews WHERE id IN (SELECT review FROM attention_checks))")
-    db.execute(  # a check whose row is lost stays a check: statistics and training data must not count it
-        "INSERT INTO attention_checks (review, source, wrong, correct, made_at, last) "
-        "SELECT v.id, 0, 'what was wrong with it was lost', 'null', v.opened_at, 0 FROM reviews v JOIN runs r ON r.id = v.run "
-        "WHERE r.attention AND v.id NOT IN (SELECT review FROM attention_checks)"
-    )
+    db.execute(LOST_RUNS, (PRUNED,))
+    db.execute(MARK_CHECKS)
+    db.execute(LOST_CHECKS)
     while found := db.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, owner, number in found:
             if rowid is not None:

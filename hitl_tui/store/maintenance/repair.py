@@ -1,33 +1,33 @@
-"""Rows that no program would leave behind by itself: put right, each with a line that says so."""
+"""Repairs rows in states that the program never leaves behind, and reports each repair in a line."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.model import ReviewState, RunState, Worker
 from hitl_tui.store import audit_verify, decisions, reviews, run_states
 from hitl_tui.store.connection import Store, Transaction
-from hitl_tui.store.runs import GIVE_BACK
+from hitl_tui.store.runs import GIVE_BACK, NOW
 
 MAY_HAVE_RUN = "may have run once: its run stopped while it was being applied"
 QUEUE = f"state = 'queued', {GIVE_BACK}, resuming = 1, activity = ''"
 LIVE = "('open', 'decided', 'submitted')"
 OVER = "('done', 'failed', 'cancelled')"
 ASKS_GRAPH = "(kind != 'failure' OR run NOT IN (SELECT id FROM runs WHERE state = 'failed'))"
-"""A review of why a run failed is open while it stays so."""
+"""Excludes the review of a failed run, which is open while the run stays failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepairStep:
-    """One kind of rows that no program leaves behind by itself, and what is done about each."""
+    """A kind of inconsistent rows, and the repair of each."""
 
     sentence: str
+    """The report, with `{rows}` and `{their}`."""
     find: str
-    """SELECTs the ids of runs or reviews."""
+    """Selects the ids of runs or reviews."""
     fix: Callable[[Transaction, int], object]
     is_of_runs: bool = False
 
@@ -54,7 +54,8 @@ def _ask_again(db: Transaction, review: int) -> None:
     db.execute("UPDATE decisions SET superseded = 1 WHERE review = ?", (review,))
     decisions.withdraw_all(db, review, time.time(), MAY_HAVE_RUN)
     decisions.reopen(db, review)
-    db.execute("UPDATE reviews SET note = ?, may_have_run = 1, submitted_by = NULL WHERE id = ?", (MAY_HAVE_RUN, review))
+    values = {"note": MAY_HAVE_RUN, "review": review}
+    db.execute("UPDATE reviews SET note = :note, may_have_run = 1, submitted_by = NULL WHERE id = :review", values)
 
 
 def _close_in_part(db: Transaction, review: int) -> None:
@@ -104,7 +105,14 @@ STEPS = (
         is_of_runs=True,
     ),
 )
-FORGET = (
+ADOPT = f"""
+INSERT INTO runs (id, agent, thread, title, input, state, resuming, created_at)
+VALUES (
+    (SELECT :was WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = :was)), :agent, :thread, 'found in checkpoints.db', :input, 'queued', 1,
+    {NOW}
+)
+"""
+DELETE_HISTORY = (
     "DELETE FROM history",
     "DELETE FROM history_names",
     "INSERT INTO history_text (history_text) VALUES ('delete-all')",
@@ -114,12 +122,17 @@ FORGET = (
 )
 
 
-class _LookOnly(Exception):
-    """Takes everything back."""
+class _DryRun(Exception):
+    """Rolls the transaction back."""
 
 
-async def mend(store: Store, is_gone: Callable[[Worker, str], bool], workers: Sequence[tuple[Worker, str]], keep: bool) -> list[str]:
-    """Put right what is stuck, and say what it was; without `keep` only say it."""
+async def repair_rows(store: Store, is_gone: Callable[[Worker, str], bool], workers: Sequence[tuple[Worker, str]], keep: bool) -> list[str]:
+    """Repair inconsistent rows, and delete workers that are gone. Returns a line per repair; without `keep` nothing is changed.
+
+    Args:
+        is_gone: whether the process of a worker on a host is gone.
+        workers: every known worker, with its host.
+    """
     said: list[str] = []
     try:
         async with store.transaction() as db:
@@ -127,43 +140,43 @@ async def mend(store: Store, is_gone: Callable[[Worker, str], bool], workers: Se
                 if is_gone(worker, host):
                     said.append(_forget(db, worker))
             for step in STEPS:
-                found = [int(row[0]) for row in db.rows(step.find)]
+                found = [int(id_) for (id_,) in db.rows(step.find)]
                 if found:
                     said.append(_sentence(step.sentence, [f"r{id_}" if step.is_of_runs else str(id_) for id_ in found]))
                 for id_ in found:
                     step.fix(db, id_)
             if not keep:
-                raise _LookOnly
-    except _LookOnly:
+                raise _DryRun
+    except _DryRun:
         pass
     return said
 
 
 def _forget(db: Transaction, worker: Worker) -> str:
-    rows = db.rows("SELECT id FROM runs WHERE worker = ? AND state = 'running'", (worker.id,))
-    for (run,) in rows:
+    driven = [run for (run,) in db.rows("SELECT id FROM runs WHERE worker = ? AND state = 'running'", (worker.id,))]
+    for run in driven:
         db.execute("UPDATE runs SET crashes = crashes + 1 WHERE id = ?", (run,))
         _queue(db, run)
     db.execute("DELETE FROM workers WHERE id = ?", (worker.id,))
-    runs = f"; what it drove is queued: {_listed([f'r{row[0]}' for row in rows])}" if rows else ""
+    runs = f"; what it drove is queued: {_listed([f'r{run}' for run in driven])}" if driven else ""
     return f"the worker of {worker.label} (process {worker.pid}) is gone{runs}"
 
 
 async def rebuild_history(store: Store, keep: bool) -> list[str]:
-    """Delete a history that differs from the decisions, with its statistics; the next reader rebuilds them. Without `keep` only say it."""
+    """Delete a history that differs from the decisions, and its statistics; the next reader rebuilds them. Without `keep` only reported."""
     if not (await store.one(audit_verify.CHANGED_HISTORY) or await store.one(audit_verify.DELETED_HISTORY)):
         return []
     if keep:
         async with store.transaction() as db:
-            for statement in FORGET:
+            for statement in DELETE_HISTORY:
                 db.execute(statement)
     return ["the history was changed, and is not what was decided: it is made anew, with its figures, when somebody looks at it next"]
 
 
 async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool) -> list[str]:
-    """Make runs for waiting threads that are unknown here, given as (thread, agent, the run it was); their questions come back.
+    """Insert runs for waiting threads that `hitl.db` does not know, given as `(thread, agent, former run)`. They ask again.
 
-    A run has its old number where that is free: its checkpoints name it.
+    A run keeps its former number if that is free, because its checkpoints name it. Without `keep` they are only reported.
     """
     said: list[str] = []
     async with store.transaction() as db:
@@ -177,13 +190,8 @@ async def adopt(store: Store, found: Sequence[tuple[str, str, int]], keep: bool)
 
 
 def _make_run(db: Transaction, thread: str, agent: str, was: int) -> None:
-    values: dict[str, Any] = {"thread": thread, "agent": agent, "input": canonical_json.dumps({"input": None, "adopted": was}), "was": was}
-    made = db.execute(
-        "INSERT INTO runs (id, agent, thread, title, input, state, resuming, created_at) "
-        "VALUES ((SELECT :was WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = :was)), :agent, :thread, "
-        "'found in checkpoints.db', :input, 'queued', 1, (julianday('now') - 2440587.5) * 86400.0)",
-        values,
-    )
+    given = canonical_json.dumps({"input": None, "adopted": was})
+    made = db.execute(ADOPT, {"thread": thread, "agent": agent, "input": given, "was": was})
     run_states.note_launch(db, int(made.lastrowid or 0))
 
 

@@ -73,7 +73,7 @@ def _rows(insights: Statistics, reviewer: str) -> Iterator[InsightsRow]:
         for figures in found:
             name, detail = figures.name, ""
             if section == "tool":
-                detail, _, name = figures.name.partition(" ")
+                detail = figures.agent
             elif section == "reviewer":
                 name = labels.actor(figures.name, reviewer)
             yield _figures_row(section, name, detail, figures)
