@@ -1,8 +1,8 @@
 """Reads `checkpoints.db` directly with SQL, without LangGraph's state.
 
-Between a decision and its effect stands one question: is the interrupt still pending? LangGraph's `aget_tuple` hops to another thread five
-times and decodes the whole state to say so. This reader looks at the same rows by the library's own rule (CONTRACT 4.2), on the caller's
-thread: in a WAL database a reader waits for nobody.
+Before a decision is sent, the worker checks that its interrupt is still pending. LangGraph's `aget_tuple` switches threads five times for
+that, and decodes the whole state. This reader applies the library's own rule (CONTRACT 4.2) to the same rows, on the caller's thread: in a
+WAL database a reader waits for nobody.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Checkpoints(AsyncSqliteSaver):
 
 
 class LongTermStore(AsyncSqliteStore):
-    """LangGraph's long-term store, likewise. It contains plain JSON, so it needs no strict deserialisation."""
+    """LangGraph's long-term store, with the same errors. It contains plain JSON, so it needs no strict deserialisation."""
 
     path: Path
 
@@ -118,7 +118,7 @@ async def open_checkpoints(path: Path, busy_s: float = BUSY_S) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def open_long_term_store(path: Path) -> AsyncIterator[LongTermStore]:
-    """Open the long-term store on a file, likewise."""
+    """Open the long-term store on a file, as `open_checkpoints` does."""
     await _check(path)
     async with LongTermStore.from_conn_string(str(path)) as store:
         assert isinstance(store, LongTermStore)
@@ -140,7 +140,7 @@ def _unusable(path: Path) -> str:
 
 
 def probe(home: Home) -> None:
-    """Check what runs need of the disk: room for a step, and the checkpoints' write lock.
+    """Check that the disk has room for a step, and that the checkpoints can be locked for writing.
 
     Raises:
         Storage: one of them is not available now.

@@ -181,7 +181,7 @@ def _question(value: Json, node: str, response_schema: Json) -> Action:
 
 
 def _is_malformed(value: Json) -> bool:
-    """Whether this is a known shape with a mistake in it. Its graph expects that shape's answers, and true or false would poison it."""
+    """Whether this is a known shape with a mistake in it. Its graph expects that shape's answers; true or false would poison the thread."""
     known = ("tool_approval", "mcp_elicitation")
     if isinstance(value, dict) and value.get("type") in ("escalation", "draft"):
         return "answers" in value
@@ -214,7 +214,7 @@ def _text(value: Any) -> str:
 
 
 def with_exact_args(kind: PauseKind, value: Any, answers: Mapping[int, Answer]) -> dict[int, Answer]:
-    """The answers, where every edit has the interrupt's own values for what the person left as it was: JSON cannot hold all of them."""
+    """The answers, with the interrupt's own values for arguments that an edit left unchanged: JSON cannot represent all of them."""
     proposed = {slot: _raw_args(kind, value, slot) for slot, answer in answers.items() if answer.kind is DecisionKind.EDIT}
     return {
         slot: replace(answer, args=canonical_json.restored(answer.args, proposed[slot])) if proposed.get(slot) is not None else answer
@@ -223,7 +223,7 @@ def with_exact_args(kind: PauseKind, value: Any, answers: Mapping[int, Answer]) 
 
 
 def _raw_args(kind: PauseKind, value: Any, slot: int) -> Any:
-    """The arguments of an action as the interrupt holds them; None where it does not hold them as plain data."""
+    """The arguments of an action as the interrupt has them; None if it does not have them as plain data."""
     try:
         match kind:
             case PauseKind.TOOL_CALLS:

@@ -32,7 +32,7 @@ from hitl_tui.store.lessons import LessonSet
 
 
 class LocalSource:
-    """A target's graphs. Open it with `LocalSource.open`; what each method promises is said in `source.Source`."""
+    """A target's graphs. Open it with `LocalSource.open`. `source.Source` documents the methods."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Lessons on their way to agents: written into LangGraph's long-term stores, and reworded by a model if one is configured."""
+"""Gives lessons to agents: writes them into LangGraph's long-term stores, and rewords them with a model if one is configured."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LessonSync:
                 self._taught = new
 
     async def update_foreign(self, store: BaseStore | None, agent: str) -> str:
-        """Write what changed into a graph's own store before its agent runs; why that failed, or an empty text.
+        """Write what changed into a graph's own store before its agent runs. Returns why that failed, or an empty text.
 
         The store belongs to the agent: whatever is wrong with it, the run goes on, and the next run tries again.
         """
@@ -97,7 +97,7 @@ async def _held(store: BaseStore, namespace: tuple[str, ...]) -> list[Item]:
 
 
 def key_of(lesson: Lesson) -> str:
-    """The same key in every home, so that two consoles on one store do not tell an agent everything twice."""
+    """A key that is the same in every home, so that two consoles on one store do not store a lesson twice."""
     return hashlib.sha256(canonical_json.canonical([lesson.agent, lesson.tool, lesson.topic]).encode("utf-8", "surrogatepass")).hexdigest()[
         :32
     ]

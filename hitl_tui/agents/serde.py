@@ -29,14 +29,14 @@ LIBRARIES = frozenset({"builtins", "enum", "typing", "abc", "pydantic", "langcha
 
 
 class StrictSerializer(JsonPlusSerializer):
-    """LangGraph's serializer with one list of allowed types, which only grows, for all who hold it."""
+    """LangGraph's serializer with a list of allowed types that only grows."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None)
         self._reader = JsonPlusSerializer(allowed_msgpack_modules=None)
 
     def with_msgpack_allowlist(self, extra_allowlist: Iterable[tuple[str, ...] | type]) -> StrictSerializer:
-        """Allow more types, for all who hold this serializer."""
+        """Allow more types, everywhere this serializer is used."""
         self._reader = self._reader.with_msgpack_allowlist(extra_allowlist)
         return self
 

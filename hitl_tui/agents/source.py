@@ -65,7 +65,7 @@ class ThreadSnapshot:
     poisoned: bool = False
     """A saved answer makes its node fail on every attempt (CONTRACT 2.2); only asking again under a new id helps."""
     run: int | None = None
-    """The run that wrote the checkpoint; if another program wrote it, the last run of ours in this thread."""
+    """The run that wrote the checkpoint; if another program wrote it, the last run of this home in the thread."""
     is_update: bool = False
     """Nothing has run since the state was updated from outside."""
     has_open_tasks: bool = False
@@ -190,7 +190,7 @@ class Source(Protocol):
 
 
 class Thread(Protocol):
-    """One run's thread. The caller holds the run's lease, so nobody else of ours resumes it meanwhile."""
+    """One run's thread. The caller holds the run's lease, so no other worker resumes it meanwhile."""
 
     # Reading
 
@@ -229,13 +229,13 @@ class Thread(Protocol):
         """Stop the stream at the next step boundary."""
 
     def use_keys(self, whole: str | None, by_call: Mapping[str, str]) -> None:
-        """Show tools the keys of the decisions they run on, all joined and by tool call: with them, idempotent tools act once."""
+        """Give tools the keys of their decisions, all joined and by tool call, with which idempotent tools act once."""
 
     def forbid(self, blocked: Sequence[BlockedCall]) -> None:
         """Stop these tool calls if they are about to run."""
 
     async def deliver_lessons(self) -> str:
-        """Bring this agent's memory up to date before it runs; why that failed, or an empty text. The run goes on either way."""
+        """Update this agent's memory before it runs. Returns why that failed, or an empty text; the run goes on either way."""
 
     # After a crash
 
@@ -251,7 +251,7 @@ class Thread(Protocol):
     # Takeover
 
     async def apply_handback(self, takeover: Takeover, failed: bool) -> AppliedHandback:
-        """Apply what a person did in the agent's place, marked with the takeover's number. `failed`: the run had ended with an error.
+        """Apply a takeover's plan, marked with the takeover's number. `failed`: the run had ended with an error.
 
         Raises:
             Refused: it cannot be done here; nothing was changed.
@@ -261,7 +261,7 @@ class Thread(Protocol):
         """Whether all of this takeover was applied."""
 
     async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
-        """Read the checkpoint behind a hand-back. What was asked there before is asked again, and so are unapproved calls."""
+        """Read the checkpoint after a hand-back. What was asked there before is asked again, and so are unapproved calls."""
 
     def continue_after(self, applied: AppliedHandback) -> AsyncIterator[StreamEvent]:
-        """Run on behind a hand-back, up to the node that would run unapproved calls."""
+        """Run on after a hand-back, up to the node that would run unapproved calls."""

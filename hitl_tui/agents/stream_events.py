@@ -1,4 +1,4 @@
-"""LangGraph's stream as trace events. Nothing is decided from them."""
+"""Turns LangGraph's stream into trace events, which are only for people to read."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from langgraph.types import Interrupt
 from hitl_tui.agents.checkpoint_reader import CheckpointReader, RaisedInterrupt
 
 SLOTS = 50
-"""Questions of one task that are tried to find which node raised an id."""
+"""Interrupts of one task that are tried to find which node raised an id."""
 
 
 @dataclass(frozen=True, slots=True)

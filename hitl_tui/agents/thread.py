@@ -42,7 +42,7 @@ MODES: list[StreamMode] = ["tasks", "updates", "messages", "custom"]
 
 
 class LocalThread:
-    """A graph bound to one thread id. What each method promises is said in `source.Thread`."""
+    """A graph bound to one thread id. `source.Thread` documents the methods."""
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class LocalThread:
         return self._reader.has_takeover(self._run.thread, takeover)
 
     async def snapshot_after(self, applied: AppliedHandback) -> ThreadSnapshot:
-        """Read the checkpoint behind a hand-back."""
+        """Read the checkpoint after a hand-back."""
         state, snapshot = await self._read(stopped=applied.at_gate)
         if snapshot.finished or snapshot.pauses or not applied.unapproved or applied.node_asks:
             return snapshot

@@ -123,7 +123,7 @@ def approved_calls_ended(values: Any, sent: Submission) -> bool:
 
 
 def calls_of(sent: Submission, message: AIMessage) -> dict[int, Mapping[str, Any]]:
-    """Every call of the gate by slot, with the arguments that were decided, in a message's form; those in the message as they are."""
+    """Every call of the gate by slot, as a message has it, with the arguments that were decided."""
     held: dict[str | None, Mapping[str, Any]] = {call["id"]: dict(call) for call in message.tool_calls}
     return {
         action.slot: held.get(action.tool_call)

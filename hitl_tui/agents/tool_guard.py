@@ -1,4 +1,4 @@
-"""The last check before a tool runs: what a person refused or has not decided does not run, whatever the graph does with the answer.
+"""The last check before a tool runs: a call that a person refused or has not decided never runs, whatever the graph does.
 
 LangChain's middleware evaluates `when` again on resume. If it is false then, the reviewer's answer is ignored and the tool runs as proposed
 (CONTRACT 1.5).

@@ -25,8 +25,8 @@ class Agents:
         return await agents.list_agents(self._store)
 
     async def suggestions(self, agent: str) -> list[str]:
-        """Names of known agents for somebody who mistyped one, the closest first; empty when `agent` is known."""
-        import difflib  # only for those who mistype
+        """Names of known agents similar to a mistyped one, the closest first; empty if `agent` is known."""
+        import difflib  # only needed after a typing error
 
         names = sorted({a.name for a in await agents.list_agents(self._store)})
         if agent in names:
@@ -35,7 +35,7 @@ class Agents:
         return close + [name for name in names if name not in close]
 
     async def pause(self, agent: str = "") -> None:
-        """Pause an agent, or all: steps under way finish, nothing new starts, decisions wait, nothing is lost.
+        """Pause an agent, or all if the name is empty: current steps finish, nothing new starts, and decisions wait.
 
         Raises:
             Refused: the agent is unknown, or already paused.
@@ -47,7 +47,7 @@ class Agents:
         self._inbox.ring()
 
     async def resume(self, agent: str = "") -> None:
-        """Let a paused agent go on, or with an empty name everything that is paused.
+        """Resume a paused agent, or everything that is paused if the name is empty.
 
         Raises:
             Refused: it is not paused, or all agents are paused and not only this one.
@@ -57,7 +57,7 @@ class Agents:
         self._inbox.ring()
 
     def pauses(self) -> list[AgentPause]:
-        """The pauses in force, that of all agents first. Synchronous."""
+        """The pauses in force, with that of all agents first. Synchronous."""
         return pauses.active(self._store)
 
     async def project_errors(self, targets: Sequence[str]) -> list[tuple[str, str]]:

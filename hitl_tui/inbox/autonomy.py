@@ -32,20 +32,20 @@ class Autonomy:
 
     @property
     def rules(self) -> AutonomyRules | None:
-        """What the policy wants of a tool before its next level; None without autonomy levels."""
+        """What the policy requires of a tool before its next level; None if it has no autonomy levels."""
         policy = self._inbox.policy.status().policy
         return policy.autonomy if policy else None
 
     async def tools(self) -> list[ToolAutonomy]:
-        """Every tool that people decided calls of, by agent and name; empty without autonomy levels."""
+        """Every tool of which people decided calls, by agent and name; empty if the policy has no autonomy levels."""
         policy = self._inbox.policy.status().policy
         return await tools(self._store, policy) if policy else []
 
     async def set(self, agent: str, tool: str, level: Level, why: str = "") -> LevelChange:
-        """Put a tool on a level. Higher than the evidence supports needs a `why`; lower never does.
+        """Set a tool's level. A level higher than the evidence supports needs a `why`.
 
         Raises:
-            Refused: the policy has no autonomy levels, nobody decided any call of the tool, it is there already, or a `why` is missing.
+            Refused: the policy has no autonomy levels, nobody decided a call of the tool, it has the level already, or `why` is missing.
             Stale: its level was changed meanwhile.
         """
         current = await self._tool(agent, tool)
@@ -60,10 +60,10 @@ class Autonomy:
         return made
 
     async def accept(self, agent: str, tool: str) -> LevelChange:
-        """Put a tool on the level that is proposed.
+        """Set a tool to its proposed level.
 
         Raises:
-            Refused: none is.
+            Refused: no level is proposed.
             Stale: its level was changed meanwhile.
         """
         current = await self._tool(agent, tool)
@@ -72,7 +72,7 @@ class Autonomy:
         return await self.set(agent, tool, current.proposed)
 
     async def changes(self, agent: str, tool: str) -> list[LevelChange]:
-        """How a tool came to its level, newest first."""
+        """Changes of a tool's level, newest first."""
         return await rows.changes(self._store, agent, tool)
 
     async def _tool(self, agent: str, tool: str) -> ToolAutonomy:
@@ -94,7 +94,7 @@ def _check(current: ToolAutonomy, level: Level, why: str) -> None:
 
 
 async def tools(store: Store, policy: Policy) -> list[ToolAutonomy]:
-    """Every tool with its level by a policy; empty where that has no autonomy levels."""
+    """Every tool with its level under a policy; empty if the policy has no autonomy levels."""
     if policy.autonomy is None:
         return []
     made, shared = [], await rows.shared_names(store)
@@ -109,7 +109,7 @@ async def tools(store: Store, policy: Policy) -> list[ToolAutonomy]:
 
 
 def as_proposed(found: Sequence[ToolAutonomy], now: float) -> Levels:
-    """The levels as they were if every proposal was accepted."""
+    """The levels if every proposal were accepted."""
     return {
         (one.agent, one.tool): ToolLevel(one.proposed, now, "proposal") if one.proposed else ToolLevel(one.level, one.since, one.by)
         for one in found

@@ -1,4 +1,4 @@
-"""Ratings, now or later, and the reasons people give."""
+"""Ratings of decisions, messages and runs, and the reasons people give for rejections."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LONGEST_COMMENT = 2000
 MOST_TAGS = 10
 LONGEST_TAG = 40
 MOST_REASONS = 9
-"""As many as there are keys for."""
+"""One for each of the keys 1 to 9."""
 LONGEST_REASON = 60
 """Characters: one line of a dialog at 80 columns."""
 
 
 class Ratings:
-    """What one reviewer thinks of decisions, messages and runs."""
+    """One reviewer's ratings of decisions, messages and runs."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._store = inbox.store
 
     async def rate(self, subject: Subject, rating: Rating, comment: str = "", tags: Sequence[str] = ()) -> Feedback:
-        """Give a rating, with a comment and tags, in place of one's own older one on the subject. A tag with commas is several.
+        """Rate a subject, with a comment and tags. This replaces this reviewer's earlier rating. A tag with commas is several tags.
 
         Raises:
-            Refused: there is no such decision, message or run, it is an attention check, or the words are too many.
+            Refused: there is no such decision, message or run, it is an attention check, or the comment or tags are too long.
         """
         comment = canonical_json.storable(comment.strip())
         if len(comment) > LONGEST_COMMENT:
@@ -45,7 +45,7 @@ class Ratings:
         return given
 
     async def withdraw(self, subject: Subject) -> None:
-        """Take one's own rating back.
+        """Withdraw this reviewer's rating.
 
         Raises:
             Refused: this reviewer gave none.
@@ -55,21 +55,21 @@ class Ratings:
         self._inbox.ring()
 
     def mine(self, subject: Subject) -> Feedback | None:
-        """One's own rating on a subject, at once; None when there is none."""
+        """This reviewer's rating of a subject; None if there is none. Synchronous."""
         return feedback.of(self._store, subject, self._inbox.reviewer)
 
     async def of_run(self, run: int) -> list[Feedback]:
-        """Everybody's ratings on a run, its messages and decisions, oldest first."""
+        """Everybody's ratings of a run, its messages and decisions, oldest first."""
         return await feedback.of_run(self._store, run)
 
     async def of_review(self, review: int) -> list[Feedback]:
-        """Everybody's ratings on what was decided of a review, oldest first."""
+        """Everybody's ratings of the decisions on a review, oldest first."""
         return await feedback.of_review(self._store, review)
 
     async def reasons(self, agent: str, tool: str) -> list[str]:
-        """Why people rejected calls of an agent's tool lately: the most used first, then the latest; each in its latest spelling.
+        """Reasons of recent rejections of a tool's calls: the most used first, then the latest; each in its latest spelling.
 
-        Only what fits on a line and hides nothing, for it is offered to be said again.
+        Only reasons that fit on a line and have no invisible characters, because they are offered for reuse.
         """
         counts: dict[str, int] = {}
         spelled: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Past decisions: search them, and read one with its review, views, escalations, audit entries and ratings."""
+"""Past decisions as a reviewer asks for them: search, and one with its review, views, escalations, audit entries and ratings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class History:
         return await history.search(self._store, filter_language.parse(text, time.time()), before, limit)
 
     async def search_details(self, text: str = "", before: int | None = None, limit: int = 50) -> list[HistoryDetails]:
-        """The same as `search`, with what was proposed and the feedback on it.
+        """`search`, with the proposal, the answer and the ratings of each decision.
 
         Raises:
             Refused: the filter has a syntax error.

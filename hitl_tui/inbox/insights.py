@@ -17,7 +17,7 @@ TRUSTED = 0.9
 
 
 class Insights:
-    """Statistics for one reviewer."""
+    """Statistics as one reviewer reads them."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox

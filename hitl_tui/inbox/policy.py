@@ -24,7 +24,7 @@ class PolicyLookup:
         self._policies: Policies | None = None
 
     def active(self, target: str = "") -> Policy | None:
-        """The policy in force, of a project when `target` names one; None when there is none. Costs one or two `stat` calls."""
+        """The policy in force, or that of a project if `target` names one; None if there is none. Costs one or two `stat` calls."""
         return self.status(target).policy
 
     def status(self, target: str = "") -> PolicyStatus:
@@ -39,7 +39,7 @@ class PolicyLookup:
     def unseen(self, risk: str | None) -> Unseen:
         """Whether a call of that risk can be approved while a part of it is unseen: `never`, `confirm` or `allow`.
 
-        Only the home's policy can say: agents may write in the folder of their project.
+        Only the home's policy sets this, because agents may write in the folder of their project.
         """
         from hitl_tui.policy.schema import ReviewSettings
 

@@ -46,15 +46,15 @@ class Reviews:
         return await reviews.waiting_ids(self._store)
 
     async def urgent(self) -> list[QueueFacts]:
-        """What orders the open reviews that are escalated, have a deadline or are irreversible."""
+        """The facts that order the open reviews that are escalated, have a deadline or are irreversible."""
         return await reviews.urgent(self._store)
 
     async def facts(self) -> list[QueueFacts]:
-        """What orders and groups every open review, oldest first."""
+        """The facts that order and group every open review, oldest first."""
         return await reviews.facts(self._store)
 
     async def first_args(self, ids: Sequence[int]) -> list[str]:
-        """The arguments of each review's first call as JSON, cut off where they are long."""
+        """The arguments of each review's first call as JSON, cut off if they are long."""
         return await reviews.first_args(self._store, ids)
 
     async def matching_ids(self, text: str) -> array[int]:
@@ -255,7 +255,7 @@ class Reviews:
         """Take back this reviewer's last decision on a review: within its grace time, or while some action is undecided.
 
         Raises:
-            Refused: this reviewer has decided nothing of it.
+            Refused: this reviewer has decided none of its actions.
             Stale: it is too late; the message says why.
         """
         await decisions.undo(self._store, review, self._inbox.reviewer)
@@ -281,7 +281,7 @@ class Reviews:
         await claims.release(self._store, review, self._inbox.reviewer)
 
     async def snooze(self, chosen: Sequence[int], until: float | None = None) -> None:
-        """Hide open reviews from this reviewer's queue until a Unix time, and at the latest until something about them changes."""
+        """Hide open reviews from this reviewer's queue until a Unix time, or until they change if that is earlier."""
         from hitl_tui.store import snoozes
 
         await snoozes.snooze(self._store, chosen, self._inbox.reviewer, until)

@@ -116,7 +116,7 @@ class Runs:
         """Ids of the runs that match a line of the filter language, oldest first.
 
         Raises:
-            Refused: it is no filter, or has a field that runs do not have.
+            Refused: the filter has a syntax error, or a field that runs do not have.
         """
         from hitl_tui.store import filters
 
@@ -126,7 +126,7 @@ class Runs:
         """Those of these few runs that match. Synchronous.
 
         Raises:
-            Refused: it is no filter, or has a field that runs do not have.
+            Refused: the filter has a syntax error, or a field that runs do not have.
         """
         from hitl_tui.store import filters
 
@@ -136,8 +136,8 @@ class Runs:
         """Send the next message on a finished run's thread, as a new run of the same agent.
 
         Raises:
-            Refused: the agent is unknown by now, cannot be loaded or takes no plain text, or the text is empty.
-            Stale: the run goes on.
+            Refused: the agent is no longer known, cannot be loaded or takes no plain text, or the text is empty.
+            Stale: the run has not ended.
         """
         found = await self.get(run)
         if found.state not in (RunState.DONE, RunState.FAILED, RunState.CANCELLED):
@@ -195,7 +195,7 @@ def _run_filter(text: str) -> Filter:
     """Parse a filter for runs.
 
     Raises:
-        Refused: it is no filter, or has a field that runs do not have.
+        Refused: the filter has a syntax error, or a field that runs do not have.
     """
     import time
 

@@ -41,11 +41,11 @@ YIELD_S = 0.002
 DRAIN_S = 4.0
 """Time for runs to reach a step boundary when the worker stops; later ones are cut off, and repeat the step."""
 CANCEL_S = 2.0
-"""Time for those to be cut off; an agent that cannot be ends with the process."""
+"""Time for runs to be cut off; an agent that cannot be cut off ends with the process."""
 STOP_S = 2.0
 """Time for the code of a cancelled or overdue run to stop; then the process is replaced."""
 REPLACE_DRAIN_S = 10.0
-"""`DRAIN_S` for the other runs of a process that is replaced: their step would run twice."""
+"""`DRAIN_S` when the process is replaced: longer, because a step that is cut off runs twice."""
 QUARANTINE_S = 30.0
 """How long nothing new starts so that a suspect can run alone. Agents that run longer than that must not block the others."""
 RETRY_QUARANTINE_S = 300.0
@@ -61,7 +61,7 @@ class _Active:
     cut_at: float | None = None
     """When it was told to stop, on the monotonic clock."""
     marked: bool = False
-    """The store says that its code still runs."""
+    """Whether the store says that its code still runs."""
 
 
 class Engine:
@@ -179,7 +179,7 @@ class Engine:
             self._start(run, self._driver.start(run))
 
     def _drain_paused_runs(self) -> None:
-        """Let runs of paused agents finish the step under way; they go on from its checkpoint once they are resumed."""
+        """Stop runs of paused agents at the end of their current step; they continue from its checkpoint once they are resumed."""
         if self._active and (paused := {one.agent for one in pauses.active(self._store)}):
             self._driver.drain([run for run, active in self._active.items() if "" in paused or active.run.agent in paused])
 
@@ -198,7 +198,7 @@ class Engine:
         return self._quarantine_from is not None and 0 <= time.monotonic() - self._quarantine_from < QUARANTINE_S
 
     async def _plan_quarantine(self) -> None:
-        """Make room for a suspect (a run during which a worker died); under a steady load it would wait for ever."""
+        """Make room for a suspect (a run during which a worker died), which would never run alone under a steady load."""
         now = time.monotonic()
         if not await runs.suspect_waits(self._store, self._me.project, self._source.names):
             self._quarantine_from = None

@@ -46,6 +46,6 @@ class AgentExecutor(ThreadPoolExecutor):
         return self._executing[run] > 0
 
     async def wait_for(self, run: int) -> None:
-        """Wait until the run has no code in a thread; for ever, if that never ends."""
+        """Wait until the run has no code in a thread, which may never happen."""
         while self.executes(run):  # noqa: ASYNC110 - a thread cannot notify the loop
             await asyncio.sleep(POLL_S)

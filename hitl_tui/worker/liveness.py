@@ -1,4 +1,4 @@
-"""Whether a worker's process is alive. Its heartbeat cannot tell: an agent may hold the GIL for longer than any interval."""
+"""Whether a worker's process is alive. Its heartbeat does not tell, because an agent may hold the GIL for longer than any interval."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def outcomes_of(snapshot: ThreadSnapshot, sent: Mapping[int, str], doubt: Doubt)
 
 
 def after_failure(sent: Mapping[int, str], pending: set[str], error: str) -> Outcomes:
-    """Outcomes of answers whose run then failed: applied, unless the graph still asks."""
+    """Outcomes of answers after which the run failed: applied, unless the graph still asks."""
     note = f"the graph failed on the answer: {canonical_json.storable(error)}"
     return {
         review: ReviewOutcome(ReviewState.FAILED, note) if interrupt in pending else ReviewOutcome(ReviewState.APPLIED)

@@ -1,4 +1,4 @@
-"""A worker process: streams, niceness, signals, and an event loop that agents cannot stop."""
+"""A worker process: streams, niceness, signals, and an event loop that agents cannot end. Opens the source of agents."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Options:
 
 
 def run_worker(target: Target, home: Home, options: Options, say: Callable[[str], None]) -> int:
-    """Work until told to stop; the exit code. `say` prints for a person who started the worker by hand."""
+    """Work until told to stop. Returns the exit code. `say` prints for a person who started the worker by hand."""
     _detach(home)
     if options.doorbell is not None:
         threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
@@ -117,7 +117,7 @@ def _detach(home: Home) -> None:
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, bool]) -> bool:
-    """Run to the end. asyncio re-raises a node's `sys.exit` through the loop; the node's run gets it too, so it is ignored here."""
+    """Run the loop to its end. asyncio re-raises a node's `sys.exit` through the loop; it is ignored here, because the run gets it too."""
     task = loop.create_task(work)
     while not task.done():
         with contextlib.suppress(SystemExit, KeyboardInterrupt):
@@ -174,7 +174,7 @@ async def _requeue_own_runs(store: Store, me: Worker, limit_s: float) -> None:
 
 
 async def _leave(store: Store, me: Worker, replacement: ProcessReplacement) -> None:
-    """Give leases back and unregister. A process that is replaced keeps them until its old code is gone."""
+    """End leases and unregister. A process that is replaced keeps them until its old code is gone."""
     with contextlib.suppress(Storage):
         if replacement.wanted:
             await agents.beat(store, me.id)

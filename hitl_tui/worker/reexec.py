@@ -37,7 +37,7 @@ class ProcessReplacement:
                 stream.flush()
         if self._doorbell is not None:
             os.set_inheritable(self._doorbell, True)
-        with contextlib.suppress(OSError):  # the folder may have gone; paths in the command are absolute
+        with contextlib.suppress(OSError):  # the folder may be gone; paths in the command are absolute
             os.chdir(self._folder)
         try:
             os.execve(self._command[0], self._command, self._env)

@@ -1,4 +1,4 @@
-"""One turn of a run: it starts, resumes with decisions, is handed back, or recovers, and goes on to its next pause or its end."""
+"""One turn of a run: start, resume with decisions, apply a hand-back, or recover, and run to the next pause or the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CrashLoop(HitlError):
 
 
 class CheckpointLost(HitlError):
-    """The run cannot go on, and must not start over: what it did would be done again."""
+    """The run's checkpoint is lost. It must not start over, because its steps would run twice."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class Turn:
         self._trace = trace
         self._handbacks = Handbacks(store, worker, source)
         self.over = False
-        """The run ended, or is as it was before the turn."""
+        """Whether the run has ended, or is back in its state before the turn."""
 
     async def start(self) -> None:
         """Start a run that was just leased, or continue it from its checkpoint."""
@@ -122,14 +122,14 @@ class Turn:
             raise CheckpointLost
 
     def _bind(self, keys: submissions.IdempotencyKeys) -> None:
-        """Tell tools the keys of their decisions, and forbid the calls that were refused or are undecided."""
+        """Give tools the keys of their decisions, and block the calls that were refused or are undecided."""
         self._thread.use_keys(keys.whole, keys.by_call)
         self._thread.forbid(submissions.blocked_calls(self._store, self._run.id))
 
     # With a hand-back
 
     async def hand_back(self, takeover: Takeover) -> None:
-        """Apply what a person did in the agent's place, and let the agent go on from there."""
+        """Apply a takeover's plan, and let the agent continue."""
         run, thread = self._run, self._thread
         if not await takeovers.submit(self._store, self._worker, takeover.id):
             return  # another worker was first
@@ -202,7 +202,7 @@ class Turn:
     async def _carry_out(
         self, step: Recovery, snapshot: ThreadSnapshot, sent: Sequence[Submission], settled: Sequence[Submission], key: str | None
     ) -> ThreadSnapshot:
-        """Do what recovery needs; the snapshot afterwards. `settled` are the answers among `sent` whose outcome is known."""
+        """Carry out a recovery step. Returns the snapshot afterwards. `settled` are the answers among `sent` whose outcome is known."""
         note = with_answers(CUT_OFF if self._run.cut else STEP_FAILED, sent)
         match step:
             case Recovery.HOLD:
@@ -231,14 +231,14 @@ class Turn:
         return True
 
     async def _hold(self, snapshot: ThreadSnapshot, note: str, key: str | None, may_have_run: bool = True) -> ThreadSnapshot:
-        """Stop here until a person says whether what may have run shall run again."""
+        """Hold the run until a person says whether a call that may have run should run again."""
         held = snapshot if snapshot.pauses else await self._thread.snapshot(stopped=True)
         return replace(held, pauses=tuple(in_doubt(pause, note, key, may_have_run) for pause in held.pauses))
 
     # Running and storing
 
     async def _stream(self, stream: AsyncIterator[StreamEvent], first: Failpoint = Failpoint.RUNNING) -> None:
-        """Run the agent and write its trace; the first event at once, because somebody waits to see the run go on."""
+        """Run the agent and write its trace; the first event at once, because somebody may be watching the run continue."""
         flushed = False
         async for event in stream:
             self._writer.add(self._run.id, self._trace.lines(event), self._trace.activity(event))

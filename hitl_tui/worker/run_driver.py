@@ -41,7 +41,7 @@ class RunDriver:
         self._traces: dict[int, RunTrace] = {}
         self._threads: dict[int, Thread] = {}
         self.due: dict[int, DueRun] = {}
-        """Cancelled and overdue runs. Others that are cut off go on with the next worker."""
+        """Cancelled and overdue runs. Other runs that are cut off continue with the next worker."""
 
     async def start(self, run: Run) -> None:
         """Start a run that was just leased, or continue it from its checkpoint."""
@@ -52,7 +52,7 @@ class RunDriver:
         await self._drive(run, lambda turn: turn.resume(decided))
 
     async def hand_back(self, run: Run, takeover: Takeover) -> None:
-        """Apply what a person did in the agent's place, and let the agent go on from there."""
+        """Apply a takeover's plan, and let the agent continue."""
         await self._drive(run, lambda turn: turn.hand_back(takeover))
 
     def drain(self, runs: Collection[int] | None = None) -> None:
@@ -62,7 +62,7 @@ class RunDriver:
                 thread.request_drain()
 
     async def _drive(self, run: Run, work: Callable[[Turn], Awaitable[None]]) -> None:
-        """Do one turn. Every way out of it is stored as what it means for the run."""
+        """Do one turn, and store the run's state however the turn ends."""
         token = current_run.set(run.id)
         try:
             await self._turn(run, work)
@@ -106,7 +106,7 @@ class RunDriver:
             await self._cancel(run)
 
     async def _put_off(self, run: Run, error: Storage) -> None:
-        """Put the run back and say why. If even that cannot be stored, the engine puts it back later."""
+        """Queue the run again and report why. If even that cannot be stored, the engine queues it later."""
         if not isinstance(error, Damaged):
             with contextlib.suppress(Storage):
                 await runs.settle(
@@ -132,7 +132,7 @@ class RunDriver:
         outcomes = await self._outcomes_after(run, sent, sentence)
         if isinstance(error, CheckpointLost):  # nothing was sent anywhere
             outcomes = {review: ReviewOutcome(ReviewState.FAILED, canonical_json.storable(error.happened)) for review in sent}
-        if cut:  # nobody knows about the others
+        if cut:  # the outcome of the others is unknown
             outcomes = {review: known for review, known in outcomes.items() if known.state is ReviewState.APPLIED}
         await reconcile.close(self._store, outcomes)
         await runs.settle(

@@ -1,4 +1,4 @@
-"""The worker's scheduled jobs: enforces deadlines, moves escalations on, opens reviews of failed runs, adds attention checks."""
+"""The worker's scheduled jobs: enforces deadlines, advances escalations, opens reviews of failed runs, adds attention checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ScheduledJobs:
         """Do what is due now. True if anything was done.
 
         Raises:
-            Storage: a row cannot be written; what is left stays due.
+            Storage: a row cannot be written; the remaining jobs stay due.
         """
         policy, now = self._policy() or Policy(), self._clock()
         store, project = self._store, self._project

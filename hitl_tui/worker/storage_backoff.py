@@ -1,4 +1,4 @@
-"""Backoff while the disk fails: the worker says so once, starts nothing, tries again at growing intervals, and goes on by itself."""
+"""Backoff while the disk fails: the worker reports it once, starts nothing, retries at growing intervals, and resumes by itself."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hitl_tui.errors import Busy, Damaged, Storage
 
 WAITS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 STEADY_S = 120.0
-"""After so long without an error the waits start over."""
+"""Seconds without an error after which waits start short again."""
 QUIET_S = 60.0
-"""How long the same sentence is not repeated."""
+"""Seconds during which the same sentence is not repeated."""
 
 
 class StorageBackoff:
@@ -65,7 +65,7 @@ class StorageBackoff:
         except Damaged as error:
             self.damaged = error
         except Busy:
-            pass  # it was waited for already
+            pass  # its wait is over already
         except Storage as error:
             self._report_once(error)
 

@@ -50,7 +50,7 @@ class RunTrace:
 
 
 class TraceWriter:
-    """Queues trace lines of all runs. A power cut may lose the last ones, which costs lines on a screen and nothing else."""
+    """Queues trace lines of all runs. A power cut may lose the last ones, which only costs lines on a screen."""
 
     def __init__(self, store: Store, ring: Callable[[], None]) -> None:
         self._store = store
@@ -101,7 +101,7 @@ class TraceWriter:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[TraceWriter]:
-        """Write in the background while the block lasts, and what is left at its end."""
+        """Write in the background during the block, and the rest at its end."""
         task = asyncio.ensure_future(self.write())
         try:
             yield self
