@@ -112,9 +112,7 @@ class Reviews:
 
     async def versions(self, review: int) -> list[ProposalVersion]:
         """Earlier drafts, or earlier calls of the same tools, that were sent back for revision; oldest first."""
-        from hitl_tui.store import drafts
-
-        return await drafts.versions(self._store, review)
+        return await reviews.versions(self._store, review)
 
     async def notifications(self, review: int) -> list[Notification]:
         """Notifications sent about the review's escalations, with their outcome."""

@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import aiosqlite
 
 from hitl_tui.errors import BadHome
+from hitl_tui.oversight.statistics import edited_arguments, normalized_reason, time_bucket
 from hitl_tui.store import migrations
+from hitl_tui.store.audit import chained
 from hitl_tui.store.errors import fault, is_busy, told
-from hitl_tui.store.functions import FUNCTIONS
 
 BUSY_S = 10.0
 BUSY_LOOK_S = 0.003
+FUNCTIONS: tuple[tuple[str, int, Callable[..., str | int]], ...] = (
+    ("chained", 9, chained), ("bucket", 1, time_bucket), ("edited", 2, edited_arguments), ("worded", 1, normalized_reason),
+)  # fmt: skip
+"""SQL functions that the schema and statements call: name, number of arguments, function. All are deterministic."""
 
 
 class Transaction:

@@ -27,6 +27,7 @@ from hitl_tui.model import (
     Pause,
     PauseKind,
     Progress,
+    ProposalVersion,
     QueueFacts,
     Review,
     ReviewRow,
@@ -73,6 +74,21 @@ INSERT INTO reviews (
     :opened_at, :repeats, :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
 )
 """
+VERSIONS = """
+WITH past AS (
+    SELECT v.id, a.slot, a.name, a.args AS proposal, d.args, d.message, d.actor, d.at,
+        d.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft') AS sent_back
+    FROM reviews this
+    JOIN reviews v ON v.run = this.run AND v.id < this.id AND v.state = 'applied'
+    JOIN actions a ON a.review = v.id
+    JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
+    WHERE this.id = :review AND a.name IN (SELECT name FROM actions WHERE review = :review)
+)
+SELECT id, slot, name, proposal, args, message, actor, at FROM past
+WHERE sent_back AND id >= (SELECT coalesce(max(o.id), 0) FROM past o WHERE o.name = past.name AND NOT o.sent_back)
+ORDER BY id, slot
+"""
+"""Drafts and calls of a review's tools that were sent back. A draft is sent back by every rejection, a call by one with new arguments."""
 
 
 # Read
@@ -180,6 +196,14 @@ async def context(store: Store, review: int) -> Context:
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
     """Every action of a review, in order."""
     return tuple(read_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+
+
+async def versions(store: Store, review: int) -> list[ProposalVersion]:
+    """Earlier versions of what a review asks that a person sent back, oldest first: those since another decision on the same tool."""
+    return [
+        ProposalVersion(id_, slot, name, json.loads(proposal), json.loads(proposal if left is None else left), note or "", actor, at)
+        for id_, slot, name, proposal, left, note, actor, at in await store.all(VERSIONS, {"review": review})
+    ]
 
 
 def undecided_actions(db: Transaction, review: int) -> list[Action]:

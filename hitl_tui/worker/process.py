@@ -35,11 +35,10 @@ from hitl_tui.worker.liveness import HOST, started
 from hitl_tui.worker.notifier import Notifier
 from hitl_tui.worker.output_capture import RunOutput
 from hitl_tui.worker.policy_router import PolicyRouter
-from hitl_tui.worker.reexec import ProcessReplacement
+from hitl_tui.worker.replacement import ProcessReplacement, Watchdog
 from hitl_tui.worker.run_driver import RunDriver
 from hitl_tui.worker.scheduled_jobs import ScheduledJobs
 from hitl_tui.worker.trace_writer import TraceWriter
-from hitl_tui.worker.watchdog import Watchdog
 
 NICENESS = 5
 ORPHAN_S = 10.0
