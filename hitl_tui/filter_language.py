@@ -1,7 +1,7 @@
-"""The filter language of queue, history and exports, `agent:mail* since:7d text`: to add a field, add it to `FIELDS` here.
+"""The filter language `agent:mail* since:7d text`: to add a field, add it to `FIELDS` here and say where it is found in `store/filters.py`.
 
-Then say where the field is found: on open reviews and on runs in `store/filters.py`; in the history with a step in `store/schema/steps/`
-that adds it to the indexed `facets` of the view `history_source`.
+`store/filters.py` finds it on open reviews and on runs. In the history and exports it is found by a step in `store/schema/steps/` that
+adds it to the indexed `facets` of the view `history_source`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The payloads of each kind of pause: reads an interrupt value as actions, and writes answers as resume values (CONTRACT 1.5, 1.7, 1.8)."""
+"""Reads the value of one interrupt as actions of a kind of pause, and writes answers as resume values (CONTRACT 1.5, 1.7, 1.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a thread waits for, read from LangGraph's snapshot: pending interrupts, or the static gate it stands at."""
+"""Turns LangGraph's snapshot of a thread into pauses: one per pending interrupt, or one for the static gate it stands at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads a TARGET from the command line: which graphs it names, in which files. Imports neither user code nor LangGraph."""
+"""Parses a TARGET into the local graphs it names; a server's URL would be one more form in `parse`, opened by `worker/process.py`.
+
+Imports neither user code nor LangGraph.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a graph asks to be decided, and what people and policy say of it."""
+"""Actions that a graph asks people to decide, their answers, and the outcomes that policy gives them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl_tui.model.values import Json
 
 
 class DecisionKind(StrEnum):
-    """What a reviewer may say of one action; LangChain's own four words."""
+    """Kinds of decision on an action: LangChain's own four."""
 
     APPROVE = "approve"
     EDIT = "edit"
@@ -24,10 +24,10 @@ class Outcome(StrEnum):
     """Where policy sends an action."""
 
     AUTO = "auto"
-    """It goes on by itself."""
+    """It runs by itself."""
     ASK = "ask"
     TAKEOVER = "takeover"
-    """It goes to a person entirely."""
+    """A person takes the run over."""
     DENY = "deny"
     """It is rejected."""
 
@@ -47,14 +47,14 @@ SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How sure the agent is."""
+    """How confident the agent is in an action."""
 
     value: float | None = None
-    """From 0 to 1; None when unknown."""
+    """From 0 to 1; None if unknown."""
     source: str = ""
-    """A `confidence.ConfidenceSource`; empty when none said anything."""
+    """A `confidence.ConfidenceSource`; empty if no source gave one."""
     note: str = ""
-    """How the number came to be, or why there is none; a clause for people."""
+    """How the number was computed, or why there is none; a clause for people."""
 
     def told(self) -> str:
         """For people: `confidence 0.72, by the agent's own words (it says '72 % sure')`."""
@@ -69,47 +69,47 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing asked inside a review: usually a tool call, else a question or a gate."""
+    """One action of a review: usually a tool call, otherwise a question or a gate."""
 
     slot: int
-    """Place inside the review, from 0."""
+    """Its number within the review, from 0."""
     name: str
-    """The tool's name; for a question or a gate the node's."""
+    """The tool's name; the node's name for a question or a gate."""
     args: Json
-    """What will run, exactly; for a question the interrupt's value."""
+    """The exact arguments that will run; the interrupt's value for a question."""
     allowed: tuple[DecisionKind, ...]
-    """Kinds the graph will accept; nobody is offered others."""
+    """The kinds that the graph accepts; no others are offered."""
     description: str = ""
     args_schema: Json = None
-    """JSON Schema of `args`, where the tool has one."""
+    """JSON Schema of `args`; None if the tool has none."""
     answer_schema: Json = None
-    """JSON Schema of what `respond` must send, where the graph gave one."""
+    """JSON Schema of what `respond` must send; None if the graph gave none."""
     choices: tuple[Json, ...] = ()
-    """Answers the graph itself lists."""
+    """Answers that the graph offers."""
     tool_call: str | None = None
-    """The tool call's id, where it is known."""
+    """The tool call's id; None if unknown."""
     digest: str = ""
     """`digest_of(name, args)`: what the reviewer saw, checked again right before it runs."""
     means: Mapping[str, str] = field(default_factory=dict)
-    """What a decision does here when that is not obvious, e.g. `approve` → "answers true"."""
+    """What a kind of decision does if that is not obvious, such as `approve` → "answers true"."""
     confidence: Confidence = Confidence()
     risk: str | None = None
-    """What it can do at worst: a `Risk`, by a rule, the tool or MCP, or the word the graph gave; None when nobody says."""
+    """The risk: a `Risk` given by a rule, the tool or MCP, or the word that the graph gave; None if unknown."""
     outcome: Outcome | None = None
-    """What policy said when it was asked; None where there is no policy."""
+    """The outcome that policy gave; None without a policy."""
     rule: str = ""
     """The rule that matched."""
     reason: str = ""
     """Why, as a sentence for people."""
     reviewers: int = 1
-    """Different people who must let it happen; one is enough to refuse it."""
+    """How many people must approve it; one can reject it."""
     declared: str | None = None
-    """The risk that the graph or the tool told, whatever a rule says of it; known of what is stored."""
+    """The risk declared by the graph or the tool, regardless of rules; only known of stored actions."""
     spot_check: bool = False
-    """It would have gone on by itself, and was picked for a person to look at first."""
+    """It would have run by itself, and was picked as a spot check."""
 
     def routed(self) -> str:
-        """Why it is where it is: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty where there is no policy."""
+        """Why it has its outcome: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty without a policy."""
         rule = "" if not self.rule or repr(self.rule) in self.reason or self.rule in self.reason else f" ({self.rule})"
         return f"{ROUTES[self.outcome]}: {self.reason}{rule}" if self.outcome else ""
 
@@ -121,15 +121,15 @@ def digest_of(name: str, args: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reviewer says of one action, before it is stored."""
+    """A reviewer's answer to one action, before it is stored."""
 
     kind: DecisionKind
     args: Json = None
-    """With `edit`: the arguments to run instead. With `respond`: a JSON answer, when `message` is None."""
+    """With `edit`: the arguments to run instead. With `respond`: a JSON answer if `message` is None."""
     message: str | None = None
     """With `reject`: the reason. With `respond`: the answer as text."""
     template: Json = None
-    """With `approve` or `reject` of a question: what a template of the policy sends in place of true or false."""
+    """With `approve` or `reject` of a question: what a template of the policy sends instead of true or false."""
 
 
 def effect_of(action: Action, answer: Answer) -> str:

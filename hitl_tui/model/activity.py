@@ -1,4 +1,4 @@
-"""What people do with reviews besides deciding them, and how they are told of them."""
+"""Approvals, views and escalations of reviews, and notifications of escalations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hitl_tui.model.actors import ActorKind
 
 @dataclass(frozen=True, slots=True)
 class Endorsement:
-    """What one of several people who are needed said of an action."""
+    """The answer of one person to an action that needs several people."""
 
     slot: int
     answer: Answer
@@ -21,10 +21,10 @@ class Endorsement:
 
 @dataclass(frozen=True, slots=True)
 class Viewing:
-    """How the person who decided viewed what they decided; None where it was not measured, as on the command line."""
+    """How the decider viewed what they decided; None if it was not measured, as on the command line."""
 
     viewed_ms: int | None = None
-    """Milliseconds in view."""
+    """Milliseconds it was on the screen."""
     seen: float | None = None
     """Share of the shown text that had been on the screen for long enough, 0 to 1."""
     reading_ms: int | None = None
@@ -33,7 +33,7 @@ class Viewing:
 
 @dataclass(frozen=True, slots=True)
 class ReviewView:
-    """Who has seen a review, and for how long."""
+    """How long one person has viewed a review."""
 
     reviewer: str
     first_at: float
@@ -43,7 +43,7 @@ class ReviewView:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """A review put before somebody in particular, and why."""
+    """The escalation of a review to a person or a group."""
 
     id: int
     review: int
@@ -57,9 +57,9 @@ class Escalation:
     """A clause for people."""
     note: str
     step: int | None
-    """Of the policy's chain; None outside it."""
+    """Step of the policy's chain; None outside it."""
     next_at: float | None
-    """When the chain goes on unless somebody claims it."""
+    """When the chain continues unless somebody claims the review."""
     acknowledged_at: float | None
     acknowledged_by: str | None
     actor_kind: ActorKind = ActorKind.PERSON
@@ -77,14 +77,14 @@ class Notification:
     state: str
     """`due → sending → sent`, with the exits `failed` and `dropped`."""
     due_at: float
-    """Unix time, seconds: when it is sent, or tried again."""
+    """Unix time, seconds: when it is sent or retried."""
     tries: int
-    """How often it was tried."""
+    """Number of attempts."""
     error: str
-    """Why it failed last, as a sentence."""
+    """The last error, as a sentence."""
     ended_at: float | None
 
     def told(self) -> str:
-        """A sentence about one that failed, or is tried again; empty where all is well."""
+        """A sentence if it failed or is retried; otherwise empty."""
         again = "" if self.state == "failed" else ", and is tried again"
         return f"a notification by {self.channel} failed{again}: {self.error}" if self.error and self.state != "sent" else ""

@@ -1,4 +1,4 @@
-"""Who does something: a person, a rule of the policy, a deadline, an agent or the program itself."""
+"""Actors: a person, a rule of the policy, a deadline, an agent or the program itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories of characters that show nothing: two names that differ only in them look the same."""
+"""Unicode categories of invisible characters: two names that differ only in them look the same."""
 
 
 class ActorKind(StrEnum):
-    """What an actor is; stored beside the name, so that no name has to be parsed."""
+    """The kind of an actor; stored beside the name, so that no name has to be parsed."""
 
     PERSON = "person"
     POLICY = "policy"
@@ -29,33 +29,33 @@ class ActorKind(StrEnum):
 def person_key(name: str) -> str:
     """The canonical form of a person's name: NFKC, case-folded, without invisible characters, spaces collapsed.
 
-    People are compared by it and by nothing else; names are shown as they were typed.
+    People are compared by it alone; names are shown as they were typed.
     """
     visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in INVISIBLE or c in "\t\n")
     return unicodedata.normalize("NFKC", " ".join(visible.casefold().split()))
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are one person's: case, spelling in Unicode and invisible characters make no second person."""
+    """Whether two names mean the same person: case, Unicode spelling and invisible characters do not matter."""
     return person_key(one) == person_key(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, with what they are."""
+    """Who does something."""
 
     name: str
-    """As it is shown: a person's name, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
+    """The name as shown: a person's name, `policy:<rule>`, `timeout:<rule>` or `agent:<name>`."""
     kind: ActorKind = ActorKind.PERSON
 
     @property
     def key(self) -> str:
-        """What this actor is compared by."""
+        """The name in the form in which actors are compared."""
         return person_key(self.name) if self.is_person else self.name
 
     @property
     def is_person(self) -> bool:
-        """Whether a person acts."""
+        """Whether the actor is a person."""
         return self.kind is ActorKind.PERSON
 
 

@@ -1,4 +1,4 @@
-"""Attention checks: a clearly wrong action, put before people now and then, that nobody could ever run."""
+"""Attention checks: clearly wrong actions that people are shown now and then, and that can never run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from hitl_tui.model.actors import same_person
 
 @dataclass(frozen=True, slots=True)
 class AttentionCheck:
-    """What became of an attention check."""
+    """The result of an attention check."""
 
     review: int
     wrong: str
-    """What was clearly wrong about it, as a clause."""
+    """What was clearly wrong, as a clause."""
     actor: str
-    """Who said anything of it."""
+    """Who acted on it."""
     said: str
     """What they did: `approved`, `edited`, `rejected`, `answered`, `escalated to bob`, `taken over` or `cancelled`."""
     caught: bool
-    """Whether it did not pass."""
+    """Whether the person did not approve it."""
     at: float
     """Unix time, seconds."""
 

@@ -13,13 +13,13 @@ class Level(StrEnum):
     """Autonomy levels, lowest first."""
 
     ASK = "ask"
-    """Everything asks."""
+    """Every call asks a person."""
     THRESHOLD = "threshold"
-    """What its confidence allows goes on by itself; the rest asks."""
+    """Calls with enough confidence run by themselves; the others ask."""
     SPOT_CHECKS = "spot checks"
-    """It goes on by itself, but for the share that is spot-checked."""
+    """Calls run by themselves, except for the share that is spot-checked."""
     ACT = "act"
-    """It goes on by itself."""
+    """Every call runs by itself."""
 
     @property
     def rank(self) -> int:
@@ -33,13 +33,13 @@ class ToolLevel:
 
     level: Level = Level.ASK
     since: float | None = None
-    """When it came there, as Unix time; None from the start."""
+    """Since when, as Unix time; None if it never changed."""
     by: str = ""
-    """Who put it there; empty from the start."""
+    """Who set it; empty if it never changed."""
 
 
 Levels = Mapping[tuple[str, str], ToolLevel]
-"""By agent and tool; what is not in it is at the start."""
+"""By agent and tool; a missing tool has the lowest level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class LevelChange:
     was: Level
     level: Level
     actor: str
-    """A person, or `autonomy` where it changed automatically."""
+    """A person, or `autonomy` if it changed automatically."""
     at: float
     """Unix time, seconds."""
     why: str
@@ -61,43 +61,43 @@ class LevelChange:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What people decided of a tool's last calls."""
+    """Evidence for a tool's autonomy: what people decided about its last calls."""
 
     decisions: int
-    """By people, in the window."""
+    """Decisions by people in the window."""
     unchanged: int
-    """Of those, approved as proposed and not regretted later."""
+    """Those approved as proposed and not rated down later."""
     lower: float | None
-    """Wilson's 95 % lower bound of that share; None of nothing."""
+    """Wilson's 95 % lower bound of that share; None without decisions."""
     since_refused: int
-    """Decisions since the last one that was rejected or edited; all of them when none was."""
+    """Decisions since the last rejection or edit; all of them if there was none."""
     calibration_error: float | None = None
-    """Of the confidence it stated; None when it stated too little."""
+    """Calibration error of the stated confidence; None if too little was stated."""
     overconfidence: float | None = None
-    """The part of that error by which it was too high."""
+    """The part of that error that is overconfidence."""
     attention_shown: int = 0
     attention_caught: int = 0
-    """Of the attention checks put before those who decided these."""
+    """Attention checks shown to the people who decided these."""
     spot_checked: int = 0
-    """Of the decisions, spot checks."""
+    """How many of the decisions were spot checks."""
     since_level: int = 0
-    """Of the decisions, those since it came to its level; all of them from the start."""
+    """How many of the decisions were made since the level changed last; all if it never did."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolAutonomy:
-    """The level of an agent's tool, and what the evidence says of the next one."""
+    """The level of an agent's tool, and the evidence for the next one."""
 
     agent: str
     tool: str
     level: Level
     since: float | None
-    """When it came there, as Unix time; None from the start."""
+    """Since when, as Unix time; None if it never changed."""
     by: str
-    """Who put it there; empty from the start."""
+    """Who set it; empty if it never changed."""
     why: str
     evidence: Evidence
     proposed: Level | None
-    """The next level, when the evidence supports it."""
+    """The next level if the evidence supports it; otherwise None."""
     says: str
-    """One clause: what supports the next step, what is missing for it, or what pins it where it is."""
+    """One clause: what supports the next level, what is missing for it, or what fixes the tool at its level."""

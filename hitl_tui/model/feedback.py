@@ -1,4 +1,4 @@
-"""What people think of it afterwards, or at once: a rating with a comment and tags."""
+"""Ratings of decisions, messages and runs, with a comment and tags."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class Subject:
     review: int | None = None
     slot: int | None = None
     event: int | None = None
-    """The number of the trace's line."""
+    """`seq` of the trace's line."""
 
     @property
     def is_whole_run(self) -> bool:
-        """Whether it is the run itself, and nothing in it."""
+        """Whether it is the whole run."""
         return self.review is None and self.event is None
 
     def is_of(self, review: int, slot: int) -> bool:
-        """Whether it is that decision of its run, or the whole run."""
+        """Whether a rating of it applies to that decision of its run."""
         return self.is_whole_run or (self.review, self.slot) == (review, slot)
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A rating that stands: a person has one at most on a subject."""
+    """A rating in force: a person has at most one per subject."""
 
     id: int
     subject: Subject

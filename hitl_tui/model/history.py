@@ -1,7 +1,7 @@
-"""A decision of the history: to add a column, add it to `HistoryRow` and `COLUMNS` here; also its details and its audit entries.
+"""The history's columns: to add one, add it to `HistoryRow` and `COLUMNS` here, and to `store/history.py`; also details of a decision.
 
-`store/history.py` reads the column; the console's list, `hitl-tui history` and its JSON show it. What is not stored yet needs a step of
-`store/schema/`.
+A column that is not stored yet also needs a step in `store/schema/steps/`. The console's list, `hitl-tui history` and its JSON show every
+column without further changes.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ class HistoryRow:
     opened_at: float
     viewed_ms: int | None
     in_force: bool
-    """False once it was taken back or decided anew."""
+    """False once it was undone or replaced."""
     undone_at: float | None = None
-    """When it was taken back, as Unix time."""
+    """When it was undone, as Unix time."""
     sent_back: bool = False
-    """A rejection that sent the call back for revision."""
+    """Whether it is a rejection that sent the call back for revision."""
     rating: Rating | None = None
-    """What people think of it: down when that is anybody's last word of it or of its whole run, else up; None when nobody has said."""
+    """The rating: down if that is anybody's last rating of it or of its whole run, otherwise up; None without ratings."""
     said: str = ""
     """The beginning of the reason or the answer."""
     changed: tuple[str, ...] = ()
     """The arguments that an edit changed, by name."""
     summary: str = ""
-    """The beginning of the arguments as they were proposed, on one line."""
+    """The beginning of the proposed arguments, on one line."""
     actor_kind: ActorKind = ActorKind.PERSON
     seen: float | None = None
-    """Share of the shown text that had been on the screen, 0 to 1; None where it was not measured."""
+    """Share of the shown text that had been on the screen, 0 to 1; None if it was not measured."""
 
     @property
     def waited_s(self) -> float:
-        """From when it was asked until it was decided."""
+        """Seconds from opening to decision."""
         return max(0.0, self.at - self.opened_at)
 
     @property
@@ -70,19 +70,19 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class HistoryColumn:
-    """A fact of each decision that the history lists beside who decided what."""
+    """A column that the history lists beside who decided what."""
 
     name: str
     """Its key in JSON."""
     value: Callable[[HistoryRow], Any]
-    """The value in JSON; None if it is not known."""
+    """The value in JSON; None if unknown."""
     label: Callable[[Any], str]
-    """A known value in words."""
+    """A known value as text."""
     usual: Any = None
-    """A value that the console's list leaves out: it has little room."""
+    """A value that the console's list leaves out, because it has little room."""
 
     def text(self, row: HistoryRow) -> str:
-        """The value of a decision in words; empty if it is not known."""
+        """The value of a decision as text; empty if unknown."""
         value = self.value(row)
         return "" if value is None else self.label(value)
 
@@ -92,19 +92,19 @@ COLUMNS = (
     HistoryColumn("waited_s", lambda row: round(row.waited_s, 3), lambda seconds: f"waited {age(seconds)}"),
     HistoryColumn("viewed_ms", lambda row: row.viewed_ms, lambda ms: f"viewed {viewed_duration(ms)}"),
 )
-"""In the order in which they are shown; where room is short, the first ones stay."""
+"""In the order in which they are shown; if room is short, the first ones stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryDetails:
-    """A decision of the history with what was proposed and what was said of it."""
+    """A decision of the history with the proposal and the answer."""
 
     row: HistoryRow
     args: Json
-    """As they were proposed."""
+    """The proposed arguments."""
     answer: Answer
     first_viewed_at: float | None
-    """When anybody saw it first, as Unix time; None when nobody did here."""
+    """When anybody first viewed it, as Unix time; None if nobody viewed it in a console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A decision of the history, opened: all that is known of it, as it was."""
+    """A decision of the history with everything that is known of it."""
 
     row: HistoryRow
     decision: Decision
@@ -135,11 +135,11 @@ class HistoryEntry:
     endorsements: Sequence[Endorsement]
     escalations: Sequence[Escalation]
     log: Sequence[AuditEntry]
-    """What the log says of the review, oldest first."""
+    """The review's audit entries, oldest first."""
     feedback: Sequence[Feedback] = ()
-    """The ratings on it and on its whole run, oldest first."""
+    """Ratings of it and of its whole run, oldest first."""
 
     @property
     def action(self) -> Action:
-        """What was decided of."""
+        """The action that was decided."""
         return next(action for action in self.review.actions if action.slot == self.row.slot)

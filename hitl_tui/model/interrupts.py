@@ -13,7 +13,7 @@ from hitl_tui.model.values import Json
 
 
 class PauseKind(StrEnum):
-    """The shapes in which a graph asks (CONTRACT 1.1). A new one asks a person and is no tool call, unless a property below says so."""
+    """The forms in which a graph asks (CONTRACT 1.1). A new kind asks a person and is no tool call, unless a property below says so."""
 
     TOOL_CALLS = "tool_calls"
     """LangChain's HITL middleware, batched: one interrupt, one action per gated call."""
@@ -32,7 +32,7 @@ class PauseKind(StrEnum):
     DRAFT = "draft"
     """`hitl_tui.patterns.draft`: a text that is revised until somebody accepts it."""
     FAILURE = "failure"
-    """A run that failed, where policy escalates errors; no graph waits for its answer."""
+    """A failed run whose error the policy escalates; no graph waits for the answer."""
     QUESTION = "question"
     """Any other interrupt value."""
 
@@ -53,12 +53,12 @@ class PauseKind(StrEnum):
 
     @property
     def asks_person(self) -> bool:
-        """Whether its graph asks a person, about no call of a tool: policy never answers in the person's place."""
+        """Whether its graph asks a person about something other than a tool call: policy never answers that."""
         return not self.is_tool_call and self is not PauseKind.FAILURE
 
     @property
     def acts_on_any_answer(self) -> bool:
-        """Whether any answer but a rejection may make something happen: the graph does with it what it likes."""
+        """Whether any answer but a rejection may have an effect, because the graph decides what it does with it."""
         return self in (PauseKind.QUESTION, PauseKind.MCP_ELICITATION, PauseKind.ESCALATION)
 
 
@@ -84,7 +84,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A tool call the agent already made, and what came of it."""
+    """An earlier tool call of the agent, and its result."""
 
     name: str
     args: Json
@@ -94,14 +94,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a reviewer needs to know around the thing to decide."""
+    """The context of a pause: what a reviewer needs to know besides the action."""
 
     conversation: tuple[Message, ...] = ()
     reasoning: str = ""
-    """What the agent said right before it asked."""
+    """What the agent said right before the pause."""
     attempts: tuple[Attempt, ...] = ()
     error: str = ""
-    """What went wrong before, if anything."""
+    """An earlier error; empty if there was none."""
     state: Json = None
     """The graph's state without its messages."""
     before: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """One thing a graph waits for, normalised: what a review is made of."""
+    """One thing that a graph waits for, in a form that is the same for all kinds: the content of a review."""
 
     interrupt: str
     """LangGraph's interrupt id; `gate:<checkpoint id>` for a static gate."""
@@ -129,8 +129,8 @@ class Pause:
     confidence: float | None = None
     risk: str | None = None
     note: str = ""
-    """A warning the reviewer must see, e.g. that this may have run once."""
+    """A warning that the reviewer must see, such as that this may have run once."""
     may_have_run: bool = False
-    """What it asks for may have run already; `note` says why."""
+    """Whether it may have run already; `note` says why."""
     repeats: str | None = None
-    """At a gate that holds what may have run: the key of the decisions that led there, with which an approval goes on."""
+    """At a gate with a call that may have run: the key of the earlier decisions, which an approval reuses."""

@@ -1,4 +1,4 @@
-"""What rejections and corrections come to: sentences that an agent reads the next time."""
+"""Lessons: sentences drawn from rejections and corrections, which an agent reads in its next run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 def lessons_namespace(agent: str) -> tuple[str, str, str]:
-    """Where an agent's lessons are in LangGraph's store, which bears no dot in a name."""
+    """Namespace of an agent's lessons in LangGraph's store, whose names must not contain a dot."""
     return ("hitl", "lessons", agent.replace("%", "%25").replace(".", "%2E"))
 
 
 class LessonState(StrEnum):
-    """What a person made of a lesson."""
+    """A person's decision on a lesson."""
 
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
@@ -21,7 +21,7 @@ class LessonState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What people wanted otherwise of one tool, again and again."""
+    """What people repeatedly changed or rejected in a tool's calls."""
 
     id: int
     agent: str
@@ -31,12 +31,12 @@ class Lesson:
     text: str
     """As the agent reads it."""
     wording: str
-    """Whose words: `rules`, a model's name, or `person`."""
+    """Who worded it: `rules`, a model's name, or `person`."""
     examples: tuple[int, ...]
     """Decisions it was drawn from."""
     state: LessonState
     made_at: float
     """Unix time, seconds."""
     actor: str
-    """Who accepted, dropped or edited it last; empty for nobody."""
+    """Who accepted, dropped or edited it last; empty if nobody has."""
     decided_at: float | None

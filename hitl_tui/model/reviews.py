@@ -1,4 +1,4 @@
-"""Pauses before people, and what came of them."""
+"""Reviews: pauses that people decide, how far they have come, and past decisions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReviewState(StrEnum):
 
 
 UNTIL_HANDED_BACK = 4_102_444_800.0
-"""Unix time at which a claim of a run's reviews ends that only its hand-back ends: the year 2100."""
+"""Unix time (the year 2100) until which a takeover claims its run's reviews: only a hand-back ends that claim."""
 
 
 PLURALS = {
@@ -35,12 +35,12 @@ PLURALS = {
     DecisionKind.REJECT: "rejections",
     DecisionKind.RESPOND: "answers",
 }
-"""Decisions, counted."""
+"""Kinds of decision as a participle."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialApproval:
-    """The same decision by some of the people that an action needs."""
+    """An approval that some of the needed people have given."""
 
     kind: DecisionKind
     needed: int
@@ -49,16 +49,16 @@ class PartialApproval:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What people have decided of a review so far, and who."""
+    """How far people have come with a review: what was decided, and by whom."""
 
     decision: str = ""
-    """Of the whole review: `approved`, `edited`, `rejected`, `sent back`, `answered`, `taken over`, or `decided` where its actions differ;
-    empty until then."""
+    """Of the whole review: `approved`, `edited`, `rejected`, `sent back`, `answered`, `taken over`, or `decided` if its actions differ;
+    empty while it is undecided."""
     by: str = ""
     """Who decided last."""
     by_kind: ActorKind = ActorKind.PERSON
     others: tuple[str, ...] = ()
-    """The other people whose approval it needed."""
+    """Other people whose approval it needed."""
     slots: int = 1
     decided_slots: int = 0
     approvals: tuple[PartialApproval, ...] = ()
@@ -82,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """What orders and groups a review in the queue."""
+    """The facts that order and group a review in the queue."""
 
     id: int
     agent: str
@@ -111,31 +111,31 @@ class ReviewRow:
     risk: str | None
     confidence: float | None
     warning: str
-    """What the reviewer must know of what is asked, or why the review ended."""
+    """A warning about the actions, or why the review ended."""
     progress: Progress
     effective_at: float | None
     route: Outcome | None = None
-    """Where policy sent what it left undecided, the worst of it; None where there is no policy."""
+    """The most severe outcome that policy gave; None without a policy."""
     recipient: str = ""
     """The group or person it is meant for; empty for anyone."""
     escalated: str = ""
-    """To whom it was escalated last; `anybody` where to nobody by name, empty when it was not."""
+    """To whom it was escalated last; `anybody` if to nobody by name, empty if it was not."""
     claimed_by: str | None = None
     claimed_until: float | None = None
-    """Unix time; a claim that is over counts no more."""
+    """Unix time at which the claim ends."""
     deadline_at: float | None = None
     deadline_then: str = ""
-    """What the deadline's end does: `escalate` or `reject`."""
+    """What happens at the deadline: `escalate` or `reject`."""
     policy_note: str = ""
-    """What the reviewer must know of the policy itself, e.g. that it is broken."""
+    """A warning about the policy itself, such as that it is broken."""
     tools: tuple[tuple[str, str | None], ...] = ()
-    """Name and risk of the tool of each call, in their order."""
+    """Tool name and risk of each call, in order."""
     first_args: str = ""
-    """The first call's arguments as JSON, cut off where they are long."""
+    """The first call's arguments as JSON, cut off if they are long."""
 
     @property
     def facts(self) -> QueueFacts:
-        """What orders and groups it."""
+        """The facts that order and group it."""
         return QueueFacts(self.id, self.agent, "\n".join(name for name, _ in self.tools), self.risk, self.escalated, self.deadline_at)
 
     @property
@@ -148,31 +148,31 @@ class ReviewRow:
 
     @property
     def note(self) -> str:
-        """All that the reviewer must know, as one sentence."""
+        """All warnings, as one sentence."""
         return "; ".join(filter(None, [self.warning, self.policy_note]))
 
     @property
     def decided(self) -> str:
-        """What was decided and by whom; while open, how far people have come."""
+        """What was decided, and by whom; of an open review, how far people have come."""
         return self.progress.told()
 
     def claimant(self, now: float) -> str | None:
-        """Who has it at that Unix time."""
+        """Who has claimed it at that Unix time; empty if nobody has."""
         return self.claimed_by if self.claimed_by and (self.claimed_until or 0.0) > now else None
 
     def is_claimed_by_another(self, reviewer: str, now: float) -> bool:
-        """Whether the review is open and somebody else has it at that Unix time."""
+        """Whether the review is open and claimed by somebody else at that Unix time."""
         return self.state is ReviewState.OPEN and not same_person(self.claimant(now) or reviewer, reviewer)
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether who has it has the whole run."""
+        """Whether its claim is that of a takeover of the run."""
         return self.claimed_until is not None and self.claimed_until >= UNTIL_HANDED_BACK
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A stored answer: who, when, how long they looked."""
+    """A stored answer: by whom, when, and how it was viewed."""
 
     id: int
     review: int
@@ -186,14 +186,14 @@ class Decision:
     viewed_ms: int | None = None
     actor_kind: ActorKind = ActorKind.PERSON
     seen: float | None = None
-    """Share of the shown text that had been on the screen, 0 to 1; None where it was not measured, as on the command line."""
+    """Share of the shown text that had been on the screen, 0 to 1; None if it was not measured, as on the command line."""
     reading_ms: int | None = None
-    """Milliseconds below which nobody can have read it; None where it was not measured."""
+    """Milliseconds below which nobody can have read it; None if it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One interrupt waiting for people, with its actions and what was decided so far."""
+    """One interrupt as people review it, with its actions and decisions."""
 
     row: ReviewRow
     thread: str
@@ -203,7 +203,7 @@ class Review:
     value: Json
     actions: tuple[Action, ...]
     decisions: Mapping[int, Decision]
-    """By slot; a slot is decided again until the whole review is."""
+    """By slot; a slot can be decided again until the whole review is decided."""
     decided_at: float | None
     submitted_at: float | None
     applied_at: float | None
@@ -220,14 +220,14 @@ class ReviewOutcome:
 
     state: ReviewState
     note: str = ""
-    """For people: why it ended so, or is asked again."""
+    """For people: why it ended like this, or is asked again."""
     may_have_run: bool = False
-    """What was approved may have run already."""
+    """Whether what was approved may have run already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answer to a review that was sent, and may have had its effect."""
+    """A submitted answer, which may have had its effect."""
 
     review: int
     interrupt: str
@@ -246,15 +246,15 @@ class BlockedCall:
     args: Json
     """As proposed."""
     instead: Json
-    """What the reviewer wants to run in its place; None when nothing may."""
+    """The arguments that the reviewer wants instead; None if it must not run at all."""
     why: str
-    """As a clause, e.g. "ann rejected it"."""
+    """A clause such as "ann rejected it"."""
     review: int
 
 
 @dataclass(frozen=True, slots=True)
 class PastDecision:
-    """An action of long ago and what was decided of it."""
+    """A past action and the last decision on it."""
 
     review: int
     slot: int
@@ -266,7 +266,7 @@ class PastDecision:
     risk: str | None
     confidence: float | None
     note: str
-    """The review's own warning, if it had one; nothing about the policy."""
+    """The review's warning about its actions, if it had one."""
     decision: DecisionKind
     actor: str
     """Who decided: a person's name, or `policy:<rule>`."""
@@ -274,7 +274,7 @@ class PastDecision:
     """Unix time, seconds."""
     decided_at: float
     outcome: Outcome | None = None
-    """What policy said of it then; None without one."""
+    """The outcome that policy gave at the time; None without a policy."""
     actor_kind: ActorKind = ActorKind.PERSON
 
 
@@ -287,11 +287,11 @@ class ProposalVersion:
     name: str
     """The draft's key, or the tool's name."""
     proposal: Json
-    """As the agent proposed it."""
+    """The agent's version."""
     left: Json
-    """As the person left it; the proposal where they changed nothing."""
+    """The person's version; equal to the proposal if they changed nothing."""
     note: str
-    """What the next pass was to do."""
+    """The instruction for the revision."""
     actor: str
     at: float
     """Unix time, seconds."""

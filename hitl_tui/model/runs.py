@@ -11,7 +11,7 @@ from hitl_tui.model.values import Json
 
 
 class RunState(StrEnum):
-    """Where a run is: `queued → running ⇄ waiting → done`, with the exits `failed` and `cancelled`."""
+    """State of a run: `queued → running ⇄ waiting → done`, with the exits `failed` and `cancelled`."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentPause:
-    """A pause in force: workers start nothing new of these agents."""
+    """A pause in force: workers start nothing new of the agent."""
 
     agent: str
     """Empty for all agents."""
@@ -47,19 +47,19 @@ class Agent:
     description: str
     input_schema: Json
     takes_text: bool
-    """A plain sentence is input enough: the state has messages, or wants one string."""
+    """Whether a plain text is enough input: the state has messages, or wants one string."""
     error: str = ""
-    """Why it cannot be loaded; empty when it can."""
+    """Why it cannot be loaded; empty if it can."""
     traceback: str = ""
     state_schema: Json = None
     """JSON Schema of the graph's state."""
     tools: Mapping[str, Json] = field(default_factory=dict)
-    """By tool the JSON Schema of its arguments, where it is known."""
+    """JSON Schema of the arguments by tool, where known."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What one launch asks for beyond the graph's own ways."""
+    """Options of a launch."""
 
     gates_before: tuple[str, ...] = ()
     """Nodes the run stops before, besides those the graph was compiled with; `*` for all."""
@@ -68,12 +68,12 @@ class RunOptions:
     time_limit_s: float | None = None
     """How long the agent may work, in seconds; waiting for people does not count."""
     tags: tuple[str, ...] = ()
-    """Words by which policy knows this run."""
+    """Words by which rules of the policy can match this run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One conversation of an agent."""
+    """One run of an agent on a thread."""
 
     id: int
     project: int | None
@@ -95,13 +95,13 @@ class Run:
     started_at: float | None
     ended_at: float | None
     resuming: bool
-    """Whether it goes on from its checkpoint when next leased."""
+    """Whether it continues from its checkpoint when it is leased next."""
     cancelling: bool
     options: RunOptions = RunOptions()
     cut: bool = False
-    """It was cut off inside a step: what was going on then may have done its work."""
+    """Whether it was cut off inside a step, which may have had its effects."""
     taken_by: str | None = None
-    """Who has it in the agent's place, or has just handed it back."""
+    """Who has taken it over, or has just handed it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,9 @@ class RunFailure:
     ended_at: float
     """Unix time, seconds."""
     is_own: bool
-    """The person launched it, or decided something in it."""
+    """Whether the person launched it or decided something in it."""
     decision: DecisionKind | None = None
-    """What the person decided last in it."""
+    """The person's last decision in it."""
     tool: str = ""
     """The tool of that decision."""
 
@@ -148,4 +148,4 @@ class Worker:
     beat_at: float
     running: int
     code_changed: bool = False
-    """Files of the project that it has loaded were edited since: it runs the old code until it is restarted."""
+    """Whether loaded files of the project were edited since: it runs the old code until it is restarted."""

@@ -1,4 +1,4 @@
-"""The facts of an action that policy may read, the tiers of risk, and the verdict that policy gives."""
+"""The facts of an action that policy can read, risks, and verdicts."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ _FOREIGN = 2
 
 
 def severity(risk: str | None) -> int:
-    """How bad a risk is: a graph's own word, or none, is worse than what can be reversed."""
+    """Rank of a risk. A graph's own word, or none, ranks above `reversible`."""
     return _RANK.get(risk or "", _FOREIGN)
 
 
 def worst(risks: Iterable[str | None]) -> str | None:
-    """The worst of the risks that are known; a graph's own word is worse than what can be reversed."""
+    """The worst of the known risks. A graph's own word ranks above `reversible`."""
     return max((risk for risk in risks if risk), key=severity, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What policy may know of one action."""
+    """The facts of one action that policy can read."""
 
     agent: str
     tool: str
     args: Json = None
     kind: PauseKind = PauseKind.TOOL_CALLS
     risk: Risk | None = None
-    """As the graph, the tool's metadata or its annotations tell it; None when nobody does."""
+    """The risk given by the graph, the tool's metadata or its annotations; None if unknown."""
     confidence: float | None = None
-    """From 0 to 1; None when unknown."""
+    """From 0 to 1; None if unknown."""
     findings: tuple[str, ...] = ()
-    """What is suspicious or doubtful about it, as clauses: unseen characters, that it may have run once …"""
+    """Findings that make it doubtful, as clauses: invisible characters, that it may have run once …"""
     known_shape: bool = True
-    """False when the payload could not be read as a call of a tool."""
+    """False if the payload could not be read as a tool call."""
     tags: tuple[str, ...] = ()
-    """The run's."""
+    """Tags of the run."""
     allowed: tuple[DecisionKind, ...] = tuple(DecisionKind)
-    """Decisions the graph accepts."""
+    """Kinds of decision that the graph accepts."""
     age_s: float = 0.0
     """Seconds since it was asked."""
     id: str = ""
-    """Names the action for ever, e.g. `thread:interrupt:slot`: which ones are spot-checked depends on it alone."""
+    """A permanent name such as `thread:interrupt:slot`, which alone decides whether it is spot-checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +69,34 @@ class Verdict:
     reason: str
     """One sentence for people."""
     risk: Risk | None = None
-    """The tier it was judged by."""
+    """The risk it was judged by."""
     reviewers: int = 1
     """Different people who must approve."""
     to: str = ""
     """Group or person; empty for anyone."""
     deadline_s: float | None = None
-    """Seconds a person has, from when it was asked."""
+    """Seconds from opening until the deadline."""
     then: str = "escalate"
-    """What the deadline's end does: `escalate` or `reject`."""
+    """What happens at the deadline: `escalate` or `reject`."""
     spot_check: bool = False
-    """It would have gone on by itself, and was picked for a person to look at first; `outcome` is `ask`."""
+    """Whether it would have run by itself, and was picked as a spot check; `outcome` is `ask`."""
     sampled: bool = True
-    """Spot checks may pick it; False where its tool has earned to act without."""
+    """Whether spot checks may pick it; False if its tool's autonomy level exempts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What policy said about one pause."""
+    """The verdicts of policy on one pause."""
 
     verdicts: Mapping[int, Verdict]
     """By slot."""
     note: str = ""
-    """What the reviewer must know of the policy itself, e.g. that it is broken."""
+    """A warning about the policy itself, such as that it is broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """How often a rule of the policy came to an outcome."""
+    """How often a rule of the policy gave an outcome."""
 
     rule: str
     """Its name, or `thresholds`, `safety` or `no policy`."""

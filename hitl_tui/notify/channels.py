@@ -1,4 +1,4 @@
-"""Sends through each notification channel: desktop, command and URLs. Errors are reported without the secrets of a URL."""
+"""Sends one message through a notification channel: desktop, command or URL. Errors are reported without the secrets of a URL."""
 
 from __future__ import annotations
 

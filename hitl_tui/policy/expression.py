@@ -1,4 +1,4 @@
-"""The language of a rule's `when` condition: to add a predicate, add it to `NAMES` or `FUNCTIONS` here. Parses it into a small tree.
+"""Parses a rule's `when` condition: to add a name, add it to `NAMES` here; a function, to `FUNCTIONS` here and in `expression_eval.py`.
 
     args.amount > 500 and args.to not in domain("example.com")
 

@@ -1,4 +1,4 @@
-"""Builds the facts that policy judges: of an action in a new pause, in a stored review, or in the past. Pure."""
+"""Builds the facts that policy judges, of a new pause, a stored review or a past action: fill in a new field of `Facts` here. Pure."""
 
 from __future__ import annotations
 

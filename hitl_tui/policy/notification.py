@@ -1,6 +1,6 @@
-"""Notification channels in policy.toml (`[notify]`): to add one, add it to `CHANNELS` here; also content and quiet hours.
+"""`[notify]` of policy.toml: to add a channel, add it to `CHANNELS` here and its sending to `notify/channels.py`; also quiet hours.
 
-The channel's key is also a field of `Notify`. `notify/channels.py` sends through it.
+The channel's key is also the name of its field of `Notify`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The schema's versions: the baseline in `schema/`, then the steps in `schema/steps`, which are appended and never edited once released."""
+"""The schema's versions: to change a table, append a step to `schema/steps/` and to `STEPS` here; released files are never edited."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The only Textual room: the console on the reviewer's screen. It knows the inbox, and neither LangGraph nor users' code."""
+"""All of Textual: the console on the reviewer's screen. It uses the inbox, and neither LangGraph nor users' code."""

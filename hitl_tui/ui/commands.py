@@ -1,6 +1,6 @@
-"""Every command of the console with its key, declared once: to add a key, add a `Command` here.
+"""Every key: to add one, declare its `Command` here, and write its handler `action_<name>` in the view or screen where it works.
 
-Footer, palette, help and the user's own keys all come from here. The view where the key works does it in `action_<name>`.
+Key bar, palette, help and the keys of config.toml come from this table.
 """
 
 from __future__ import annotations

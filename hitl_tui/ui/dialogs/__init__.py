@@ -1,1 +1,1 @@
-"""Dialogs: each imported only when it is first opened, so that the first frame does not wait for them."""
+"""Dialogs of the queue and the whole console, imported when first opened; other views keep their own as `*_dialog.py` beside them."""

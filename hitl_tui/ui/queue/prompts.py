@@ -1,4 +1,4 @@
-"""Asks the person what a decision needs, in dialogs that are only imported when they are opened, and keeps drafts."""
+"""Opens the dialogs of `ui/dialogs/` that a decision in the queue needs, and keeps drafts of their texts; defines no dialog itself."""
 
 from __future__ import annotations
 
