@@ -1,6 +1,6 @@
 """How the offline assistant works: search, read in parallel, propose everything in one turn, report.
 
-Each step depends on the messages only, so a thread that runs again takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same step.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """How the offline steward works: inspect, propose group by group, skip what a person rejected, count, report.
 
-Each step depends on the messages only, so a thread that runs again takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same step.
 """
 
 import re

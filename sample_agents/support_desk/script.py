@@ -1,6 +1,6 @@
 """How the offline support desk works: read the tickets, look up their orders, then handle one ticket after the other, step by step.
 
-Each step depends on the messages only, so a thread that runs again takes the same one.
+Each step depends on the messages only, so a thread that runs again takes the same step.
 """
 
 import json

@@ -71,7 +71,7 @@ BLANKS = st.builds(lambda key, form: {"key": key, "message": "fill", "mode": "fo
 TYPES = st.fixed_dictionaries({"type": JSON | st.fixed_dictionaries({}, optional={"const": JSON, "enum": JSON})})
 MAPPINGS = st.fixed_dictionaries({"mapping": JSON})
 DECISIONS = st.fixed_dictionaries({}, optional={"properties": JSON | TYPES, "discriminator": JSON | MAPPINGS})
-"""What says which decisions a call may get, and what almost does."""
+"""Parts of a payload that say which decisions a call may get, some of them malformed."""
 ELICITATIONS = st.lists(VISITS | BLANKS, min_size=1, max_size=3, unique_by=lambda request: request["key"]).map(
     lambda requests: {"type": "mcp_elicitation", "tool_name": "book", "requests": requests}
 )
@@ -270,7 +270,7 @@ CALL = st.sampled_from(["plan", "count"]).flatmap(lambda name: st.tuples(st.just
 @examples(0.3)
 @given(st.sampled_from(["batched", "per_call"]), st.lists(CALL, min_size=1, max_size=3), ALLOWED, st.data())
 def test_decisions_offered_are_accepted_by_a_real_agent(mode: Any, calls: list[Any], allowed: Any, data: st.DataObject) -> None:
-    """Every offered decision that passes the check ends the run, and only approved calls have run, as approved."""
+    """Every offered decision that passes the check ends the run, and only approved calls ran, with the approved arguments."""
     gated: Any = {name: {"allowed_decisions": allowed} for name in ("plan", "count")}
     agent = create_agent(
         Model(calls=calls), [plan, count], checkpointer=InMemorySaver(),

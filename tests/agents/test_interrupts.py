@@ -438,7 +438,7 @@ async def test_two_questions_in_one_node_are_asked_in_order(pauses: Reviewer) ->
     assert (await pauses.result_of(run))["answer"] == ["one", "two"]
 
 
-# Odd places
+# Unusual places
 
 
 async def test_fanned_out_questions_are_decided_one_at_a_time(pauses: Reviewer) -> None:

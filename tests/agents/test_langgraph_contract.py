@@ -740,7 +740,7 @@ async def test_graph_config_is_kept(contract: Reviewer) -> None:
 
 
 async def test_manifest_with_every_key_is_read(contract: Reviewer) -> None:
-    """Keys for servers, containers and browsers are ignored."""
+    """Keys of langgraph.json for servers, containers and browsers are ignored."""
     manifest = json.loads((PROJECTS / "contract" / "langgraph.json").read_text())
     assert manifest.keys() > {"graphs", "dependencies", "checkpointer", "store", "auth", "http", "webhooks", "encryption", "priority"}
     await contract.result_of(await contract.launch("batched", [("look", {"path": "p"})]))

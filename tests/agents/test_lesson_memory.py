@@ -55,7 +55,7 @@ async def test_accepted_lesson_makes_the_next_correction_unnecessary(new_sandbox
             await ann.result_of(await ann.inbox.runs.get(review.row.run))
         (lesson,) = await ann.inbox.lessons.find([LessonState.PROPOSED])
         assert lesson.text.startswith('When you call send_mail, add "\\n\\nP.S. We are closed on Mondays." at the end of `body`.')
-        assert (await proposes(ann)).actions[0].args == plain  # nobody has accepted it yet
+        assert (await proposes(ann)).actions[0].args == plain  # it is not accepted yet
 
         accepted = await ann.inbox.lessons.accept(lesson.id)
         review = await proposes(ann)

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME…]`: prints every ratio with its limit; exit 1 when one is over."""
+"""`python -m tests.benchmarks [NAME…]`: prints every ratio with its limit. Exits with 1 if one is over its limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL: dict[str, Callable[[], Iterable[Ratio]]] = {
 
 
 def main() -> int:
-    """Measure those named, or all."""
+    """Measure the named benchmarks, or all."""
     within = True
     for name in sys.argv[1:] or ALL:
         for ratio in ALL[name]():

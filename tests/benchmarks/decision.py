@@ -19,21 +19,21 @@ from tests.ui.homes import seed
 
 PAIRS = 1500
 TOGETHER, CALLS, SETS = 40, 5, 12
-"""Reviews that are decided together, calls of each, and how often; the first two sets do not count."""
+"""Reviews decided together, calls of each, and number of sets, of which the first two do not count."""
 WARM = 100
-"""Decisions before it counts: statements are compiled, and the files have grown."""
+"""Decisions before the measurement, so that statements are compiled and the files have grown."""
 LOOKED_MS = 9000
 
 
 class Bare:
-    """The two tables with their indexes, and no trigger; the hash of the chain is made as the log makes it."""
+    """The two tables with their indexes, without triggers. The hash of the chain is computed as the audit computes it."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._seq, self._hash = 0, ""
 
     def decide(self, *reviews: Review) -> float:
-        """Seconds to write both rows of every call for good, in one transaction."""
+        """Seconds to write both rows of every call durably, in one transaction."""
         began = time.perf_counter()
         self._db.execute("BEGIN IMMEDIATE")
         for review in reviews:
@@ -82,7 +82,7 @@ def _bare(ours: Path, path: Path) -> Iterator[Bare]:
 
 
 async def measure() -> Ratio:
-    """The ratio of medians, each side's decision in turn, in files of one folder."""
+    """The ratio of medians. Both sides decide in turn, in files of one folder."""
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder) / "hitl.db"
         async with Store.open(ours) as store:

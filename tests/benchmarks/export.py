@@ -1,4 +1,4 @@
-"""Exports of a million decisions and of ten thousand: what the process needs at its peak."""
+"""Peak memory of an export of a million decisions, relative to one of ten thousand."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.benchmarks.ratio import Ratio
 
 MANY, FEW = 1_000_000, 10_000
 FORMATS = ("sft", "csv")
-CHILD = (  # not getrusage: there a child begins with its parent's peak
+CHILD = (  # not getrusage: it starts a child at its parent's peak
     "import sys; from hitl_tui.cli import main; main(sys.argv[1:], standalone_mode=False); "
     "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 )
 
 
 def measure() -> list[Ratio]:
-    """A ratio for each of the formats that differ most."""
+    """One ratio for each of the formats that differ most."""
     peaks: dict[int, list[float]] = {}
     for count in (FEW, MANY):
         with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +30,7 @@ def measure() -> list[Ratio]:
 
 
 def peak(home: Path, format_: str) -> float:
-    """The most memory that a process of its own had while it exported, in bytes; the file is gone afterwards."""
+    """Peak memory in bytes of a process that exports; the file is deleted afterwards."""
     out = home / f"out.{format_}"
     command = [sys.executable, "-c", CHILD, "export", str(out), "--format", format_, "--home", str(home)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

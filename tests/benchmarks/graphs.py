@@ -1,4 +1,4 @@
-"""Graphs the benchmarks drive: one that asks, one that burns the CPU, one that holds the GIL."""
+"""Graphs of the benchmarks: one that asks, one that keeps the CPU busy, one that holds the GIL."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _burn(state: State) -> State:
 
 def _hold(state: State) -> State:
     for _ in range(600):
-        sum(range(30_000_000))  # one C call: the GIL is not given up
+        sum(range(30_000_000))  # one C call, which does not release the GIL
     return {"asked": "held"}
 
 

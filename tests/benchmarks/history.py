@@ -13,7 +13,7 @@ PAIRS = 41
 
 
 async def measure(many: Path, few: Path, counts: tuple[int, int]) -> Ratio:
-    """One ratio of medians, of two homes' databases that hold so many decisions."""
+    """One ratio of medians, of the databases of two homes with so many decisions."""
     async with Store.open(many) as large, Store.open(few) as small:
         name = f"history's first page of {counts[0]:,} decisions ÷ of {counts[1]:,}"
         return await median_ratio_async(name, 2, PAIRS, lambda: _page(large), lambda: _page(small))

@@ -1,4 +1,4 @@
-"""All insights over many decisions against the same over few: they are counted as decisions come in, and never scanned."""
+"""All insights over many decisions, relative to few. Decisions are counted as they come in, and never scanned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAIRS = 9
 
 
 async def measure(many: Path, few: Path, counts: tuple[int, int]) -> Ratio:
-    """One ratio of medians, of two homes' databases that hold so many decisions of the same year."""
+    """One ratio of medians, of the databases of two homes with so many decisions of the same year."""
     async with Store.open(many) as large, Store.open(few) as small:
         name = f"insights over {counts[0]:,} decisions ÷ over {counts[1]:,}"
         return await median_ratio_async(name, 3, PAIRS, lambda: _read(large), lambda: _read(small))

@@ -1,4 +1,4 @@
-"""From a key to the repainted detail, in a real terminal, with agents that burn the CPU or hold the GIL, against none."""
+"""Time from a key to the repainted detail in a real terminal, with agents that keep the CPU busy or hold the GIL, relative to none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUNDS = 5
 
 
 def _number_them(home: Home) -> None:
-    """Give every review an argument by which its detail is known on the screen."""
+    """Give every review an argument by which its detail is recognised on the screen."""
 
     async def number() -> None:
         async with Store.open(home.database) as store:
@@ -54,7 +54,7 @@ def _samples(agent: str) -> list[float]:
             _launch(home, agent)
         with terminal(console_command(home.path, f"{GRAPHS}:{agent or 'burning'}")) as screen:
             screen.until(_mark(1))
-            screen.drain(6.0)  # the worker loads, and the agent is under way
+            screen.drain(6.0)  # until the worker has loaded and the agent runs
             found = []
             for review in range(2, REVIEWS):
                 time.sleep(0.05)

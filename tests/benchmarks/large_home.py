@@ -1,6 +1,6 @@
-"""A home with as many decided reviews as a benchmark wants: the same rows for the same count, written past the triggers.
+"""A home with any number of decided reviews: the same rows for the same count, written without the triggers.
 
-The log has no entry of them: who needs one that verifies makes a smaller home through the inbox.
+The audit has no entries for them. A test that needs an audit that verifies makes a smaller home through the inbox.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from hitl_tui.store import Store, history
 
 DAY = 86_400.0
 DAYS = 365
-"""How far the decisions reach back, evenly."""
+"""Period over which the decisions are spread evenly."""
 BATCH = 20_000
 A_RUN = 20
-"""Reviews of one run."""
+"""Reviews per run."""
 TOOLS = (
     ("mail_assistant", "send_mail", ("to", "subject", "body")),
     ("mail_assistant", "archive_mail", ("id",)),
@@ -102,7 +102,7 @@ async def _remember(path: Path) -> None:
 
 @contextlib.contextmanager
 def _without_triggers(db: sqlite3.Connection) -> Iterator[None]:
-    """One transaction; the triggers are there again when it ends."""
+    """One transaction without triggers; they are restored at its end."""
     triggers = db.execute(
         f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({', '.join('?' * len(TABLES))})", tuple(TABLES)
     ).fetchall()
@@ -116,7 +116,7 @@ def _without_triggers(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _reviews(count: int, end: float) -> Iterator[dict[str, tuple[Any, ...]]]:
-    """The rows of each review by table; a run comes with its first review."""
+    """The rows of each review by table; its run comes with the run's first review."""
     dice = random.Random(5)
     for number in range(1, count + 1):
         at = end - DAYS * DAY * (count - number) / count
@@ -154,5 +154,5 @@ def _review(dice: random.Random, number: int, at: float) -> dict[str, tuple[Any,
 
 
 def _text(dice: random.Random, number: int, words: int) -> str:
-    """Words of everyday, and one that nothing else has."""
+    """Common words, and one that no other text contains."""
     return f"{' '.join(dice.choices(WORDS, k=words))} no{number}"

@@ -1,6 +1,6 @@
-"""What a million decisions cost whoever looks back at them: insights and the history, of homes that are filled once for both.
+"""Insights and history of a million decisions, relative to few; the homes are filled once for both.
 
-The rows are written past the triggers that log; the triggers that count them work as ever, as the history is caught up with.
+The rows are written without the triggers of the audit. The triggers of the statistics run as usual, when the history catches up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MANY, FEW, FEWEST = 1_000_000, 10_000, 1_000
 
 
 def measure() -> Iterator[Ratio]:
-    """Two ratios; filling the homes takes minutes, and 3 GB while it lasts."""
+    """Two ratios. Filling the homes takes minutes and 3 GB."""
     with tempfile.TemporaryDirectory() as folder:
         homes = {count: Path(folder) / f"{count}.db" for count in (FEWEST, FEW, MANY)}
         for count, path in homes.items():

@@ -1,4 +1,4 @@
-"""The queue with 100,000 waiting reviews against Textual's DataTable given the same rows: shown, changed, remembered."""
+"""The queue with 100,000 open reviews, relative to Textual's DataTable with the same rows: time to show, time to change, memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZE = (120, 36)
 
 
 class ListApp(App[None]):
-    """Nothing but the queue's list."""
+    """Only the queue's list."""
 
     def __init__(self, inbox: Inbox) -> None:
         super().__init__()
@@ -39,19 +39,19 @@ class ListApp(App[None]):
         yield QueueList(self.inbox.reviews.rows, lambda *_: None, time.time)
 
     async def show(self) -> None:
-        """Read what waits and put it on the screen."""
+        """Read the open reviews and show them."""
         self.query_one(QueueList).load(SortedIds(await self.inbox.reviews.open_ids()))
         await self.workers.wait_for_complete()
 
     def change(self, row: ReviewRow) -> None:
-        """Take the first item out, and put it in again."""
+        """Remove the first item, and insert it again."""
         items = self.query_one(QueueList)
         items.apply({}, [row.id])
         items.apply({row.id: row})
 
 
 class TableApp(App[None]):
-    """Nothing but a DataTable."""
+    """Only a DataTable."""
 
     def __init__(self, rows: list[ReviewRow]) -> None:
         super().__init__()
@@ -61,14 +61,14 @@ class TableApp(App[None]):
         yield DataTable()
 
     async def show(self) -> None:
-        """Put the rows on the screen."""
+        """Show the rows."""
         table = self.query_one(DataTable)
         table.add_columns("tool", "agent", "age", "summary")
         for row in self.rows:
             table.add_row(*_cells(row), key=str(row.id))
 
     def change(self, row: ReviewRow) -> None:
-        """Take the first item out, and put it in again."""
+        """Remove the first item, and insert it again."""
         table = self.query_one(DataTable)
         table.remove_row(str(row.id))
         table.add_row(*_cells(row), key=str(row.id))
@@ -79,7 +79,7 @@ def _cells(row: ReviewRow) -> tuple[str, str, str, str]:
 
 
 async def _timed(pilot: Pilot[None], act: Callable[[], Awaitable[None] | None]) -> float:
-    """Seconds until what was done is painted."""
+    """Seconds until the change is painted."""
     began = time.perf_counter()
     waiting = act()
     if waiting is not None:

@@ -1,4 +1,4 @@
-"""How a benchmark measures: pairs, alternated, and the ratio of their medians or 95th percentiles."""
+"""Measures a benchmark: both sides in turn, and the ratio of their medians or 95th percentiles."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Ratio:
     base: float
     limit: float
     unit: str = "ms"
-    """What a thousandth or a thousand of the measure is called."""
+    """The unit of a thousandth, or of a thousand."""
 
     @property
     def value(self) -> float:
-        """Ours over the base."""
+        """Our value divided by the base's."""
         return self.ours / self.base
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A policy over 12,000 recorded actions, against reading their rows and nothing more."""
+"""Replaying a policy on 12,000 recorded actions, relative to only reading their rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOOLS = (
 
 
 async def record(store: Store, count: int) -> None:
-    """So many reviews of one action each, decided by a person."""
+    """Add so many reviews of one action each, decided by a person."""
     now = time.time()
     async with store.transaction() as db:
         db.execute(
@@ -75,7 +75,7 @@ async def replay(store: Store, policy: Policy) -> float:
 
 
 async def measure() -> Ratio:
-    """One ratio of medians; the policy is the sample agents'."""
+    """One ratio of medians, with the policy of the sample agents."""
     policy = read_policy(sample_agents() / "policy.toml")
     with tempfile.TemporaryDirectory() as folder:
         async with Store.open(Path(folder) / "hitl.db") as store:

@@ -1,4 +1,4 @@
-"""From a durable decision to the resumed run's first event on the reviewer's side, against a bare resume in one process."""
+"""Time from a durable decision to the resumed run's first event on the reviewer's side, relative to a bare resume in one process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ GRAPHS = Path(__file__).with_name("graphs.py")
 
 
 class Console:
-    """The reviewer's side as the screen has it: a supervised worker, and a look at the rows when it rings."""
+    """The reviewer's side like the console: a supervised worker, and rows that are read when it rings."""
 
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox
         self.rung = asyncio.Event()
 
     async def until(self, ready: Any) -> Any:
-        """Wait, ring by ring, for something in the rows."""
+        """Wait until something is in the rows; look at each ring."""
         while not (found := await ready()):
             self.rung.clear()
             with contextlib.suppress(TimeoutError):
@@ -76,7 +76,7 @@ async def _console(home: Home) -> AsyncIterator[Console]:
 
 
 async def measure() -> Ratio:
-    """The ratio; each side resumes a fresh question every time."""
+    """The ratio; each side resumes a new question every time."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder)).prepare()
         async with AsyncSqliteSaver.from_conn_string(f"{folder}/bare.db") as saver, _console(home) as console:

@@ -1,4 +1,4 @@
-"""A home with as many waiting reviews as a benchmark wants."""
+"""A home with any number of open reviews."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.ui.homes import seed
 
 
 def seed_home(folder: Path, count: int) -> Home:
-    """A home at the folder with that many open reviews."""
+    """Make a home in the folder with that many open reviews."""
     home = Home(folder).prepare()
 
     async def fill() -> None:

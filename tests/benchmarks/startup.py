@@ -1,4 +1,4 @@
-"""From process start to the first painted frame, against a minimal Textual app; and `--help` against importing click."""
+"""Time from process start to the first painted frame, relative to a minimal Textual app; and of `--help`, relative to importing click."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program in a real pseudo-terminal: what it draws, and when."""
+"""Runs a program in a pseudo-terminal, and records what it draws and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 
 class Terminal:
-    """One end of a pty with a program at the other."""
+    """A pty with a program at its other end."""
 
     def __init__(self, pid: int, fd: int, began: float) -> None:
         self.pid = pid
@@ -25,16 +25,16 @@ class Terminal:
         self.before = b""
         """What was drawn before the last marker."""
         self.exit_code: int | None = None
-        """What the program ended with, if it was waited for."""
+        """Exit code of the program, once it was waited for."""
 
     def send(self, keys: bytes) -> float:
-        """Type; the moment it was typed."""
+        """Type a text. Returns when it was typed."""
         now = time.perf_counter()
         os.write(self._fd, keys)
         return now
 
     def until(self, marker: bytes, timeout: float = 60.0) -> float:
-        """Read until the marker was drawn; the moment it came."""
+        """Read until the marker is drawn. Returns when it was."""
         deadline = time.perf_counter() + timeout
         while marker not in self._seen:
             ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.perf_counter()))
@@ -46,9 +46,9 @@ class Terminal:
         return now
 
     def drain(self, seconds: float) -> None:
-        """Forget what is drawn in the next while."""
+        """Discard what is drawn for a moment."""
         end = time.perf_counter() + seconds
-        with contextlib.suppress(OSError):  # it may end meanwhile
+        with contextlib.suppress(OSError):  # the program may end meanwhile
             while (left := end - time.perf_counter()) > 0:
                 if select.select([self._fd], [], [], left)[0]:
                     os.read(self._fd, 1 << 16)
@@ -56,7 +56,7 @@ class Terminal:
 
     def wait(self) -> bytes:
         """Wait until the program has ended. Returns what it drew since the last marker."""
-        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        with contextlib.suppress(OSError):  # Linux reports a closed other end like this
             while data := os.read(self._fd, 1 << 16):
                 self._seen += data
         self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -91,7 +91,7 @@ def terminal(command: Sequence[str], env: Mapping[str, str] | None = None, size:
 
 
 def _reap(pid: int, fd: int) -> None:
-    """Read on until it has ended, so that it does not block on a full terminal."""
+    """Keep reading until it has ended, so that it does not block on a full terminal."""
     deadline = time.perf_counter() + 10
     while time.perf_counter() < deadline:
         if os.waitpid(pid, os.WNOHANG)[0]:

@@ -117,7 +117,7 @@ def test_agents_and_doctor_commands_report_the_project(new_sandbox: SandboxFacto
 def test_decide_command_with_a_wrong_decision_explains_it(new_sandbox: SandboxFactory) -> None:
     sandbox = new_sandbox("pauses")
     sandbox.cli("launch", "batched", '[[["send", {"to": "bob"}]]]')
-    assert sandbox.run_until_idle() == 0  # one after the other, so that the reviews have their numbers
+    assert sandbox.run_until_idle() == 0  # one after the other, so that the reviews' numbers are known
     sandbox.cli("launch", "anything", "--input", '{"value": "well?"}')
     assert sandbox.run_until_idle() == 0
     mistakes = {

@@ -117,7 +117,7 @@ async def test_read_only_disk_is_reported_and_work_continues_after_remount(
         run = await reviewer.launch("batched", [("send", {"to": "a"})])
         assert sandbox.run_until_idle() == 0
         review = await reviewer.open_review(run)
-    disk.remount("ro")  # which needs that nobody writes
+    disk.remount("ro")  # possible only while nobody writes
     said = sandbox.cli_error("decide", str(review.row.id), "approve")
     assert "read-only" in said.lower() or "cannot be written" in said
     assert sandbox.start().wait() == 1

@@ -43,7 +43,7 @@ INPUTS: dict[str, Any] = {
 }
 """Every kind of pause, by the agent that makes it."""
 GUARDED = frozenset({"send", "answered", "call", "function", "publish", "fill"})
-"""What happens only after somebody said yes to it."""
+"""Side effects that need an approval."""
 
 
 @pytest.fixture

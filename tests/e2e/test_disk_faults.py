@@ -238,7 +238,7 @@ async def test_repair_when_hitl_db_is_lost_restores_its_threads(new_sandbox: San
     assert "1 threads wait in checkpoints.db, and there is no hitl.db" in sandbox.cli("doctor", LIGHT, code=1).stdout
     sandbox.cli("runs")  # makes an empty database
     async with open_reviewer(sandbox) as reviewer:
-        for _ in range(waiting):  # the old numbers are given again, to others
+        for _ in range(waiting):  # its reviews reuse the old numbers
             await reviewer.launch("talk", text="hello")
         said = sandbox.cli("doctor", "--repair", LIGHT).stdout
         assert "waits, and hitl.db does not know it: it becomes a run, and asks again" in said

@@ -26,7 +26,7 @@ from tests.support.tmux import needs_tmux, tmux
 AGENT = f"{GRAPHS}:asking"
 F1, F2 = b"\x1bOP", b"\x1bOQ"
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[<u")
-"""What leaves the alternate screen and turns mouse, paste and focus reports and Kitty's keys off."""
+"""Sequences that leave the alternate screen and turn off mouse, paste and focus reports and Kitty's keys."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Keyboard:
     home: Home
 
     def count(self, table: str) -> int:
-        """The rows of a table now."""
+        """Return the current rows of a table."""
         with sqlite3.connect(self.home.database) as db:
             found: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             return found
@@ -50,13 +50,13 @@ class Keyboard:
             time.sleep(0.02)
 
     def type(self, *reads: bytes, pause_s: float = 0.15) -> None:
-        """Send reads one after another, each once the one before was heard."""
+        """Send reads one after another, each once the one before was handled."""
         for data in reads:
             self.screen.drain(pause_s)
             self.screen.send(data)
 
     def settle(self) -> None:
-        """Wait until all keys so far have acted: those that change the view are handled behind them."""
+        """Wait until all keys so far have acted: a key that changes the view is handled after them."""
         self.screen.drain(0.3)
         self.screen.send(F2)
         self.screen.until(b"Trace")

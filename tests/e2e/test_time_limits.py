@@ -60,7 +60,7 @@ def names(who: Reviewer, run: Run) -> list[str]:
     return [line["did"] for line in who.effects(run)]
 
 
-# Threads, and async code that does not listen
+# Threads, and async code that ignores cancellation
 
 
 @pytest.mark.slow
@@ -339,7 +339,7 @@ async def test_crash_during_a_cancel_is_not_counted_for_other_runs(fresh_reviewe
     assert (now.state, now.crashes, now.resuming) == (RunState.QUEUED, 0, True)
 
 
-# One that must be alone
+# A suspect runs alone
 
 
 @pytest.mark.slow

@@ -146,7 +146,7 @@ def speaks(*calls: dict[str, Any]) -> dict[str, Any]:
 def test_sft_contains_what_people_approved(home: Path) -> None:
     found, manifest = export(home, "sft")
     good = {"messages": [*PROMPT, speaks(call(2, TO_ANN))], "tools": TOOLS}
-    assert found == [good, good, good]  # approved, corrected, and what was left of the batch
+    assert found == [good, good, good]  # approved, corrected, and the rest of the batch
     assert manifest["left_out"] == {
         "can still be undone": 1,
         "decided by policy or a timeout": 1,
@@ -192,7 +192,7 @@ def test_prompt_excludes_the_turn_that_proposed_the_calls(home: Path) -> None:
         *first["messages"],
         *({"role": "tool", "content": text, "tool_call_id": id_, "name": name} for name, text, id_ in results),
         {"role": "user", "content": "And now?"},
-        speaks(call(3, SQL[1], "execute_sql")),  # who asks about each call by itself may yet ask about the other
+        speaks(call(3, SQL[1], "execute_sql")),  # an agent that asks per call may still ask about the other
     ]
     labels = [(one["label"], _arguments(one["completion"])) for one in export(home, "kto", "--filter", "tool:write_file")[0]]
     assert labels == [(False, [WRITE[1], SQL[1], READ[1]]), (True, [BETTER, READ[1]])]
@@ -387,7 +387,7 @@ def test_export_never_replaces_a_file_or_leaves_a_partial_one(home: Path, tmp_pa
         if len(synced) > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)  # the examples still fit on the disk, the manifest does not
+    monkeypatch.setattr(os, "fsync", full)  # the examples fit on the disk, the manifest does not
     code, out = hitl("export", str(tmp_path / "new"), "--home", str(home))
     assert (code, "cannot be written: No space left on device" in out) == (1, True)
     assert "exported" not in {one["kind"] for one in audit.entries(home / "hitl.db")}
@@ -519,9 +519,9 @@ ODD = {
     "deep": {"a": [1, "b", None, {"c": {}}], "": False},
     "ünï": "\u202e✓\x00 \u2028",
 }
-"""What a reader that guesses at columns takes for something else: a text for a time, a missing key for null."""
+"""Values whose columns a guessing reader misreads: a text as a time, a missing key as null."""
 HUGE, AS_TEXT = {"a": 2**70, "b": {"c": [10**300, -(2**63) - 1]}}, {"a": str(2**70), "b": {"c": [str(10**300), str(-(2**63) - 1)]}}
-"""Whole numbers that JSON has and `datasets` stops at."""
+"""Integers that JSON allows and `datasets` rejects."""
 
 
 @pytest.mark.slow

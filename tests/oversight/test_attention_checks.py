@@ -57,7 +57,7 @@ ARGS = st.dictionaries(
 )  # fmt: skip
 
 
-# What is made
+# Making wrong calls
 
 
 @given(tool=st.sampled_from(["send_email", "run_sql", "delete_file", "read_file", "noop"]), args=ARGS, seed_=st.text(max_size=5))

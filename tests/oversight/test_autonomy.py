@@ -180,7 +180,7 @@ def test_proposal_is_always_supported_by_decisions(
     assert found.lower is not None and found.lower >= DEFAULTS.approved
 
 
-# What a level lets go on
+# What runs by itself at a level
 
 
 def test_each_autonomy_level_has_its_outcome() -> None:

@@ -212,7 +212,7 @@ def test_lesson_text_by_people_becomes_one_line() -> None:
 
 
 FAMILY = "👩\u200d👩\u200d👧 ❤\ufe0f\u200d🔥 می\u200cخواهم അവന\u200d"
-"""What is held together by characters that cannot be seen: emoji, Persian and Malayalam."""
+"""Text that invisible characters join: emoji, Persian and Malayalam."""
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ async def test_dropped_lesson_returns_with_many_more_examples(ann: Inbox) -> Non
     await corrects(ann, 5)
     (now,) = await ann.lessons.find()
     assert (now.state, now.actor, now.decided_at, len(now.examples)) == (LessonState.PROPOSED, "", None, 7)
-    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE id > 1")  # what it came from is taken back, and made again
+    await ann.store.write("UPDATE decisions SET superseded = 1 WHERE id > 1")  # its decisions are undone, and made again
     assert [one.state for one in await ann.lessons.find()] == [LessonState.DROPPED]
     await corrects(ann, 6)
     assert [one.state for one in await ann.lessons.find()] == [LessonState.PROPOSED]

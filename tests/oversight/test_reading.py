@@ -34,4 +34,4 @@ def test_the_text_that_arguments_refer_to_is_to_be_read_too() -> None:
     context = Context(reasoning="it is spam", attempts=mails)
     assert words_to_read(seed.action("delete_mail", {"id": "4712"}), context) == 2 + 4
     assert words_to_read(seed.action("delete_mail", {"id": "4713"}), context) == 2
-    assert words_to_read(seed.action("delete_mail", {"all": True}), context) == 2  # a truth value names nothing
+    assert words_to_read(seed.action("delete_mail", {"all": True}), context) == 2  # a boolean names nothing

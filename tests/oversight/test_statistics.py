@@ -128,7 +128,7 @@ def test_supported_threshold_needs_enough_decisions() -> None:
     pairs = [(p, drawn.random() < p) for p in (drawn.random() for _ in range(4000))]
     found = statistics.supported_threshold(believed(pairs, 20), 0.8)
     assert found is not None
-    assert 0.55 < found < 0.75  # those above it are good in 0.8 of all cases at the least
+    assert 0.55 < found < 0.75  # at least 0.8 of those above it are good
     assert statistics.supported_threshold(believed(pairs, 20), 0.999) is None
     assert statistics.supported_threshold(believed([(0.95, True)] * 20), 0.5) is None
 
@@ -138,7 +138,7 @@ def test_pace_counts_fast_streaks() -> None:
     assert statistics.pace([slow, fast, fast, fast, fast]).streak == 4
     assert statistics.pace([slow, *[fast] * 5]).too_fast
     assert not statistics.pace([*[fast] * 5, slow]).too_fast
-    assert not statistics.pace([*[fast] * 4, (0.4, 3.0, False)]).too_fast  # a quick no harms nobody
+    assert not statistics.pace([*[fast] * 4, (0.4, 3.0, False)]).too_fast  # a fast rejection does no harm
     assert statistics.pace([slow, fast] * 10).too_fast
     assert statistics.pace([(None, 3.0, True)] * 9).decided == 0
 

@@ -38,7 +38,7 @@ class Checker:
         """Return the problems found by each check, by its name; empty where the invariant holds."""
         return {check.__name__.replace("_", " "): list(check(self)) for check in CHECKS}
 
-    # What people said
+    # What people decided
 
     def decided(self, run: Row, before: float = float("inf")) -> list[Row]:
         """Return the run's decisions before a time that were not undone, oldest first."""
@@ -80,7 +80,7 @@ class Checker:
         action = self.action_of(decision)
         return bool(action["name"] == effect.name and isinstance(action["args"], dict) and action["args"].get("ref") == effect.args["ref"])
 
-    # What was done
+    # Effects
 
     @cached_property
     def asked_for(self) -> list[Effect]:

@@ -1,6 +1,6 @@
 """`python -m tests.soak.reviewer HOME LOG NAME SEED`: a reviewer without a screen.
 
-It lives on the store's changes, as the console does.
+It follows the store's changes, like the console.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ def test_verify_finds_reordered_missing_or_repeated_entries(tampered: Path, data
                 del forged[place]
             case _:
                 forged.insert(other, forged[place])
-        if data.draw(st.booleans()):  # numbered anew, so that no gap shows it
+        if data.draw(st.booleans()):  # renumbered, so that no gap shows it
             forged = [(seq, *row[1:]) for seq, row in enumerate(forged, 1)]
         else:
             forged = sorted({row[0]: row for row in forged}.values())

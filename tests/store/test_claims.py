@@ -73,7 +73,7 @@ async def test_claimed_review_cannot_be_decided_by_others_until_it_ends(people: 
         await people.decide(people.bob, review, reject())
     assert (await people.bob.reviews.get(review)).row.claimant(time.time()) == "ann"
     clock(59)
-    await people.ann.reviews.claim(review)  # one's own again renews it
+    await people.ann.reviews.claim(review)  # claiming again renews it
     clock(59)
     with pytest.raises(Refused, match="ann has review"):
         await people.decide(people.bob, review, approve())

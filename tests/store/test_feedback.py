@@ -93,7 +93,7 @@ async def test_rating_of_a_message_or_a_finished_run_is_stored(store: Store) -> 
     await desk(store).rate(Subject(2, event=7), 1)
     assert [(one.subject.event, one.rating) for one in await desk(store).of_run(2)] == [(None, -1), (7, 1)]
     changes = await Inbox(store, "bob").changes(before)
-    assert [run.id for run in changes.runs] == [2]  # other consoles hear of it
+    assert [run.id for run in changes.runs] == [2]  # other consoles see it
     with pytest.raises(Refused, match="has no line 8"):
         await desk(store).rate(Subject(2, event=8), 1)
 
@@ -173,7 +173,7 @@ async def test_rating_comment_is_limited_and_kept_exactly(store: Store) -> None:
 )
 async def test_ratings_are_found_by_filters(store: Store, text: str, found: list[int]) -> None:
     await desk(store).rate(Subject(1, 1, 0), 1)
-    await desk(store, "bob").rate(Subject(1), -1)  # of the whole run: of all that was decided in it
+    await desk(store, "bob").rate(Subject(1), -1)  # a rating of the whole run applies to all its decisions
     await desk(store).rate(Subject(2, 2, 0), 1)
     await desk(store).rate(Subject(2, 2, 0), -1)
     await desk(store).rate(Subject(3, 3, 0), 1)
@@ -195,7 +195,7 @@ async def test_filter_by_rating_finds_no_open_review(store: Store) -> None:
 
 
 Word = tuple[str, bool, Rating | None]
-"""Who, on the whole run or on the decision, and which rating; None takes it back."""
+"""Who rates, the whole run or the decision, and the rating; None withdraws it."""
 
 
 @examples(0.3)
@@ -211,7 +211,7 @@ async def test_rating_is_down_when_any_persons_last_rating_is_down(store: Store,
         elif given.pop(key, None):
             await desk(store, who).withdraw(subject)
     own = [{whole: said for (name, whole), (_, said) in given.items() if name == who} for who in {who for who, _ in given}]
-    last = [said[min(said)] for said in own]  # of the decision itself, else of its run
+    last = [said[min(said)] for said in own]  # the rating of the decision itself, otherwise of its run
     [row] = await Inbox(store, "ann").history.search("review:1")
     assert row.rating == (min(last) if last else None)
     assert await numbers(store, "rating:down") == ([1] if -1 in last else [])
@@ -235,7 +235,7 @@ def test_export_excludes_decisions_rated_down(home: Path) -> None:
         assert code == 0, out
 
     def come_to() -> tuple[list[tuple[bool, int]], int, int]:
-        """Of the first review and the third, whether it is a good example and of how many calls; and how many examples others give."""
+        """Whether the first and third reviews are good examples, of how many calls, and how many examples the others give."""
         found, _ = export(home, "kto", "--filter", "review:1,3")
         labels = [(one["label"], len(one["completion"][0]["tool_calls"])) for one in found]
         return labels, len(export(home, "sft")[0]), len(export(home, "dpo")[0])
@@ -243,12 +243,12 @@ def test_export_excludes_decisions_rated_down(home: Path) -> None:
     good = [(True, 1), (False, 2), (True, 1)], 3, 1
     assert come_to() == good
     rate("bob", "down", "r1")
-    rate("ann", "up", "1#0")  # her word is not bob's
+    rate("ann", "up", "1#0")  # her rating is not bob's
     rate("bob", "down", "3#0")
     rate("bob", "down", "4")
     assert come_to() == ([(False, 1), (False, 2)], 0, 0)
     assert [(row["review"], row["slot"]) for row in export(home, "jsonl")[0] if row["disliked"]] == [(1, 0), (3, 0), (4, 0)]
-    rate("bob", "up", "1")  # said later than of the whole run
+    rate("bob", "up", "1")  # later than the rating of the whole run
     rate("bob", "none", "3#0")
     rate("Bob", "up", "4#0")
     assert come_to() == good

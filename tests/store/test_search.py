@@ -209,7 +209,7 @@ async def test_decision_can_be_made_while_history_catches_up(tmp_path: Path) -> 
         review = await seed.add_waiting_run(
             store, await seed.add_project(store), "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, seed.mail())
         )
-        async with store.transaction() as db:  # decided again and again, as nobody ever did
+        async with store.transaction() as db:  # decided again many times
             for number in range(3000):
                 db.execute(
                     "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, superseded, "

@@ -265,7 +265,7 @@ def _is_counted(rows: Sequence[Any], one: Figures) -> None:
 
 
 async def _is_narrowed(store: Store, rows: Sequence[Any]) -> None:
-    """What fits a filter is counted as if there were nothing else."""
+    """Decisions that match a filter are counted as if there were no others."""
     found = await Inbox(store, "x").insights.read(0.0, StatisticsFilter("MAIL*", "*_mail", "Ann"))
     fitting = [row for row in rows if row[0] == "mail_assistant" and row[2] == "ann"]
     _is_counted(fitting, found.overall)
@@ -316,7 +316,7 @@ def test_statistics_after_any_steps_equal_a_recount(steps: list[tuple[str, int, 
 
 
 async def _counts(store: Store) -> dict[tuple[Any, ...], Any]:
-    """Every count that is not nothing; those of all time, of tools, under their names."""
+    """Every count that is not 0, by the names of its group."""
     await history.catch_up(store)
     name = "agent || ' ' || c.tool || c.actor || CASE t.scope WHEN 'tool' THEN '' ELSE c.rule END"
     found: dict[tuple[Any, ...], Any] = {}

@@ -306,7 +306,7 @@ def test_no_sequence_of_verbs_lets_one_person_approve_alone(steps: Any, slots: i
 
 
 async def _by_two(room: Room, review: int) -> None:
-    """Every decision has another's word beside it, of the same effect."""
+    """Every decision has another person's approval of the same effect."""
     found = await room.ann.reviews.get(review)
     words = await room.ann.reviews.endorsements(review)
     for slot, decision in found.decisions.items():

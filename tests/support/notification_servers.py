@@ -49,7 +49,7 @@ def webhook() -> Iterator[Webhook]:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             hook.received.append({"title": said["title"], "body": said["message"]})
             hook.may_answer.wait(60)
-            with contextlib.suppress(OSError):  # who asked may be gone by now
+            with contextlib.suppress(OSError):  # the client may be gone by now
                 self.send_response(hook.answers.pop(0) if hook.answers else 200)
                 self.end_headers()
 

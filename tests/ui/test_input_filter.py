@@ -40,7 +40,7 @@ def pastes(messages: list[Message]) -> list[str]:
 
 
 def acts(messages: list[Message]) -> int:
-    """How many of the keys act where each may act only once while it is held."""
+    """How many of the keys act if each may act only once while it is held."""
     taps = [key.press for message in messages if isinstance(message, KeysRead) for key in message.keys]
     return taps.count(Press.TAP) + sum(message.is_tap for message in messages if isinstance(message, PressSettled))
 
@@ -81,7 +81,7 @@ def test_nothing_in_a_paste_is_a_key_wherever_it_is_split(text: bytes, data: st.
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=5)))
     pieces = [whole[a:b] for a, b in pairwise([0, *cuts, len(whole)])]
     gaps = data.draw(st.lists(st.sampled_from([0.001, 0.05, 3.0]), min_size=len(pieces), max_size=len(pieces)))
-    # an escape that stays alone for as long as a person needs for the next key is the key, and no paste has begun
+    # an escape without a follower for as long as a person needs for the next key is the key itself, and starts no paste
     gaps = [0.001 if sum(map(len, pieces[: n + 1])) <= len(b"\x1b[200~") + 1 else gap for n, gap in enumerate(gaps)]
     found = replay(*((sum(gaps[:n]), piece) for n, piece in enumerate(pieces)))
     assert keys(found) == [] and len(pastes(found)) == 1

@@ -143,7 +143,7 @@ async def test_insights_with_too_little_data_say_so_and_update_themselves(start_
         assert "1 decision in the last 30 days" in text(console) and "Not enough data" in text(console)
 
 
-# What is said, from figures made by hand
+# Texts, from figures made by hand
 
 
 def believed(stated: float, count: int, good: int) -> ConfidenceBin:
@@ -202,7 +202,7 @@ def test_durations_are_formatted_in_one_unit() -> None:
     ]  # fmt: skip
 
 
-# Laws of the plots
+# Properties of the plots
 
 
 @given(st.floats(0, 1), st.integers(1, 80))

@@ -1,4 +1,4 @@
-"""What became of runs: failures are told until they were seen, last messages are shown, and a conversation goes on."""
+"""Outcomes of runs: failures are announced until they are seen, last messages are shown, and a conversation continues."""
 
 from __future__ import annotations
 

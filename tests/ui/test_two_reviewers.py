@@ -53,7 +53,7 @@ async def test_two_reviewers_deciding_one_review_gives_one_decision_and_a_notice
 
 async def test_two_reviewers_deciding_at_once_gives_one_decision(start_console: StartConsole) -> None:
     async with start_console() as ann, second(ann) as bob:
-        await ann.app._updates._turn.acquire()  # ann's screen does not hear of it in time
+        await ann.app._updates._turn.acquire()  # ann's screen is not updated in time
         await bob.press("a")
         await ann.pilot.press("a")
         await ann.pilot.pause(0.3)

@@ -410,7 +410,7 @@ async def test_failed_run_review_stays_open_after_repair(fresh_reviewer: Reviewe
     assert (await fresh_reviewer.inbox.reviews.get(review.row.id)).row.state is ReviewState.OPEN
 
 
-# Who is told
+# Who is notified
 
 
 async def test_escalation_queues_one_notice_per_channel(fresh_reviewer: Reviewer) -> None:
@@ -425,7 +425,7 @@ async def test_escalation_queues_one_notice_per_channel(fresh_reviewer: Reviewer
     assert len({notice.escalation for notice in told}) == len(told) == 2
 
 
-# A policy that cannot be meant
+# A policy that makes no sense
 
 
 @pytest.mark.parametrize(

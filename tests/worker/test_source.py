@@ -1,4 +1,4 @@
-"""The worker engine on a source that is neither local nor a server: everything it needs of agents is in `agents.source`."""
+"""The worker engine on a source that is neither local nor a server: everything it needs from agents is in `agents.source`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ AGENTS = ("batched", "per_call", "react", "gated_agent")
 
 
 async def taken(who: Reviewer, run: Run, *states: RunState) -> Takeover:
-    """Wait until the run rests, and take it over."""
+    """Wait until the run does not move, and take it over."""
     await who.wait(run, *(states or (RunState.WAITING,)))
     return await who.inbox.takeovers.take(run.id)
 
@@ -71,7 +71,7 @@ def logged(who: Reviewer, run: Run) -> list[dict[str, Any]]:
     return [entry for entry in audit.entries(who.sandbox.home.database) if entry["run"] == run.id]
 
 
-# What can be done in an agent's place, at each kind of pause
+# Interventions at each kind of pause
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -271,7 +271,7 @@ async def test_handback_is_refused_when_a_parallel_node_has_ended(hands: Reviewe
     assert [d["did"] for d in hands.effects(run)] == ["quick"]
 
 
-# Other places to stand
+# Other positions in the graph
 
 
 async def test_handback_with_a_result_replaces_a_failed_tool(hands: Reviewer) -> None:
@@ -430,7 +430,7 @@ async def test_handback_with_guidance_inside_a_subgraph_restarts_the_agent(hands
     assert [d["did"] for d in hands.effects(run)] == ["look"]
 
 
-# What stands in the way
+# Obstacles
 
 
 async def test_takeover_suspends_deadlines(hands: Reviewer) -> None:

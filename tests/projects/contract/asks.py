@@ -1,4 +1,4 @@
-"""Nodes that ask, one graph for each row of the contract that no other project here has."""
+"""Nodes that ask: one graph for each row of the contract that no other project covers."""
 
 import asyncio
 import operator
@@ -25,7 +25,7 @@ class State(TypedDict, total=False):
 
 
 def graph_of(*nodes: Any, **options: Any) -> Any:
-    """Nodes one after another."""
+    """A graph of nodes in a row."""
     graph = StateGraph(State)
     for before, node in zip((START, *(n.__name__ for n in nodes)), nodes, strict=False):
         graph.add_node(node.__name__, node)

@@ -1,4 +1,4 @@
-"""Somebody else's program on the same checkpoints: `behind.py DATABASE THREAD MODULE:GRAPH (resume|update) JSON`."""
+"""Another program on the same checkpoints: `behind.py DATABASE THREAD MODULE:GRAPH (resume|update) JSON`."""
 
 import asyncio
 import importlib

@@ -1,4 +1,4 @@
-"""Graphs within graphs, by what checkpointer the inner one was compiled with."""
+"""Graphs within graphs, by the checkpointer with which the inner one was compiled."""
 
 import operator
 from typing import Annotated, Any
@@ -65,7 +65,7 @@ ELSEWHERE = inner(checkpointer=InMemorySaver())
 
 
 async def leave(state: Outer) -> Outer:
-    """Asks in a thread of its own, of which this graph's thread knows nothing."""
+    """Asks in another thread, which this graph's thread does not mention."""
     await ELSEWHERE.ainvoke({}, {"configurable": {"thread_id": "elsewhere", "checkpoint_ns": "", "checkpoint_id": None}})
     return {"answers": ["went on"]}
 

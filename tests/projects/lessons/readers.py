@@ -1,4 +1,4 @@
-"""Graphs that say what they have been taught, with stores of their own, with the console's, and with one that fails."""
+"""Graphs that print their lessons: with their own store, with the console's, and with one that fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_nothing(state: State) -> State:
 
 
 class Broken(InMemoryStore):
-    """A store whose server is gone."""
+    """A store whose server is down."""
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         raise ConnectionError("the store's server is gone")

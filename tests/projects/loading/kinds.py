@@ -23,7 +23,7 @@ class State(TypedDict, total=False):
 
 
 def graph_by(name: str, resource: dict[str, bool] | None = None) -> StateGraph:
-    """A graph that says who made it; with a resource, only while that is open."""
+    """A graph that tells who made it; with a resource, it works only while that is open."""
 
     def say(state: State) -> State:
         if resource is not None and not resource["open"]:
@@ -50,7 +50,7 @@ created = create_agent(model, [])
 
 @entrypoint()
 def function(text: str) -> dict[str, str]:
-    """Takes one string."""
+    """A graph whose input is one string."""
     interrupt("go on?")
     return {"by": "function"}
 

@@ -1,4 +1,4 @@
-"""Tools that ask for themselves, run by a ToolNode that takes all calls of a message in one task, and by one task for each."""
+"""Tools that interrupt by themselves, run by a ToolNode that takes all calls of a message in one task, and by one task per call."""
 
 from typing import Annotated, Any, TypedDict
 

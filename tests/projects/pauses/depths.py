@@ -52,7 +52,7 @@ def in_node(inner: Any, level: int) -> Any:
 
 
 def in_tool(inner: Any, level: int) -> Any:
-    """An agent whose tool asks the graph below: an agent of its own, from the second level up."""
+    """An agent whose tool calls the graph below, which is an agent too from the second level up."""
 
     @tool
     async def delegate(text: str) -> str:
@@ -85,7 +85,7 @@ class Both(TypedDict, total=False):
 
 
 def twice(name: str) -> Any:
-    """Asks the same in the same words, twice."""
+    """Asks the same question twice, in the same words."""
 
     def run(state: Both) -> Both:
         answers = [interrupt("yes or no?"), interrupt("yes or no?")]

@@ -1,4 +1,4 @@
-"""What really ran, how often, and with which arguments: one JSON line for each side effect."""
+"""The journal of side effects: one JSON line for each, with its arguments."""
 
 import json
 import os

@@ -31,7 +31,7 @@ class ElicitRequest(BaseModel):
 
 
 class ElicitResult(BaseModel):
-    """As the protocol has it: what a form's data may be is decided here."""
+    """The protocol's answer type, which decides what a form's data may be."""
 
     action: Literal["accept", "decline", "cancel"]
     content: dict[str, str | int | float | bool | list[str] | None] | None = None
@@ -44,7 +44,7 @@ class InputRequiredResult:
 
 
 class ClientGroup:
-    """Not used here, but looked for."""
+    """Unused, but LangChain looks for it."""
 
 
 def langchains_loop() -> Any:
@@ -82,7 +82,7 @@ LOOP = langchains_loop()
 
 
 class Client:
-    """One MCP server's client: the call is answered once every round of questions is."""
+    """A client of an MCP server, which returns the call's result after every round of questions."""
 
     def __init__(self, rounds: list[dict[str, Any]]) -> None:
         self.rounds = rounds

@@ -1,4 +1,4 @@
-"""Agents that ask only while a file is missing: their `when` may have changed its mind by the time the answer comes."""
+"""Agents that ask only while a file is missing: their `when` may be false by the time the answer comes."""
 
 import os
 from pathlib import Path

@@ -94,7 +94,7 @@ HIDDEN = {"react": react}
 
 
 async def delegate(state: Talk) -> dict[str, Any]:
-    """A subgraph that nobody can find by reading the graph."""
+    """A subgraph that cannot be found by inspecting the graph."""
     return {"messages": (await HIDDEN["react"].ainvoke({"messages": state["messages"]}))["messages"]}
 
 

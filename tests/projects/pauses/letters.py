@@ -1,4 +1,4 @@
-"""An assistant in the manner of agent-inbox: one node triages and then asks several times, once for each thing it wants to do."""
+"""An assistant in the style of agent-inbox: one node triages, then asks once for each action."""
 
 import json
 from typing import Any, TypedDict

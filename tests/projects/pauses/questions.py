@@ -55,7 +55,7 @@ form = graph_of(ask_form)
 
 
 def ask_and_fail(state: Ask) -> Ask:
-    """Breaks after the answer, unless the answer is good: its thread is poisoned."""
+    """Raises after the answer unless it is `good`, which poisons the thread."""
     answer = interrupt({"question": "what is the word?"})
     note("heard", answer=answer)
     if answer != "good":

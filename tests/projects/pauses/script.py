@@ -1,4 +1,4 @@
-"""The model says what the request tells it to: a JSON list of rounds, each a list of tool calls; then it sums up."""
+"""A model that follows the request, a JSON list of rounds, each a list of tool calls; then it sums up."""
 
 import json
 from collections.abc import Sequence

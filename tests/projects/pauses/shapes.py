@@ -1,4 +1,4 @@
-"""Questions in odd places: fanned out, in subgraphs, in a function, beside nodes that need no answer."""
+"""Questions in unusual places: fanned out, in subgraphs, in a function, beside nodes that do not ask."""
 
 import operator
 from typing import Annotated, Any, TypedDict

@@ -22,7 +22,7 @@ def delete(path: str) -> str:
 
 @tool
 def look(path: str) -> str:
-    """Look at a file; nobody is asked."""
+    """Look at a file, without asking."""
     note("look", path=path)
     return f"saw {path}"
 
@@ -52,7 +52,7 @@ def burst(text: str) -> str:
 
 @tool
 async def block(seconds: float, call: Annotated[str, InjectedToolCallId]) -> str:
-    """Block the event loop, so that nothing of what went before is stored meanwhile."""
+    """Block the event loop, so that LangGraph cannot store earlier steps meanwhile."""
     note("block begins", call)
     time.sleep(seconds)  # noqa: ASYNC251 - that is the point
     return "blocked"

@@ -1,4 +1,4 @@
-"""Agents that say how sure they are, with tools that say what they can do at worst, in every shape in which policy may act."""
+"""Agents that state their confidence, with tools that declare a risk, in every form that policy can act on."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def send(to: str) -> str:
 
 @tool
 def mystery(what: str) -> str:
-    """Nobody says what it can do."""
+    """A tool without a declared risk."""
     note("mystery", what=what)
     return what
 
@@ -53,7 +53,7 @@ TOOLS = [read, move, send, mystery]
 
 
 def say(messages: Sequence[BaseMessage]) -> AIMessage:
-    """The request is JSON: rounds of what to say, and which calls to make."""
+    """A model whose request is JSON: rounds of a text and tool calls."""
     rounds = json.loads(str(messages[0].text))
     done = sum(isinstance(message, AIMessage) for message in messages)
     if done == len(rounds):

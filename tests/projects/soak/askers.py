@@ -1,6 +1,6 @@
 """Graphs that ask for a value: alone, with a schema, several times, fanned out, side by side, and from within other graphs.
 
-Every question holds the run's `ref`, so that an answer that went astray is seen.
+Every question contains the run's `ref`, so that a misdelivered answer is noticed.
 """
 
 import operator
@@ -71,7 +71,7 @@ form = graph_of("fill_in", fill_in)
 
 
 def ask_and_fail(state: Asking) -> Asking:
-    """Breaks after the answer, unless the answer is good: its thread is poisoned."""
+    """Raises after the answer unless it is `good`, which poisons the thread."""
     asked = question(state, "what is the word?", options=["good", "bad"])
     answer = interrupt(asked)
     heard((asked, answer))
@@ -84,7 +84,7 @@ fussy = graph_of("ask_and_fail", ask_and_fail)
 
 
 def ask_thrice(state: Asking) -> Asking:
-    """The third asks the very same as the second."""
+    """The third question is the same as the second."""
     asked = [question(state, "first?"), question(state, "again?"), question(state, "again?")]
     answers = [interrupt(one) for one in asked]
     heard(*zip(asked, answers, strict=True))

@@ -45,13 +45,13 @@ react_free = _loop.compile()
 
 @tool
 async def consult(ref: str, note: str) -> str:
-    """Ask somebody who asks a person."""
+    """Call a tool that asks a person."""
     return str((await inner_question.ainvoke({"ref": ref}))["answer"])
 
 
 @tool
 def confirm(ref: str, note: str) -> str:
-    """Ask by itself, and break down unless the answer is good."""
+    """Interrupt by itself, and raise unless the answer is `good`."""
     asked = {"question": "what is the word?", "ref": ref, "options": ["good", "bad"]}
     answer = interrupt(asked)
     heard((asked, answer))

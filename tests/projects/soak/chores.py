@@ -1,4 +1,4 @@
-"""Tools of two sorts: those that act whenever they are called, and those that act once for a decision."""
+"""Tools of two kinds: those that act whenever they are called, and those that act once per decision."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ def send(ref: str, note: str, call: Call) -> str:
 
 @tool
 def slow(ref: str, note: str, call: Call) -> str:
-    """Send a parcel, which takes a while."""
+    """Send a parcel slowly."""
     ran("slow", {"ref": ref, "note": note}, call)
     time.sleep(0.7)
     return f"sent {ref}"
@@ -27,7 +27,7 @@ def slow(ref: str, note: str, call: Call) -> str:
 
 @tool
 async def walk(ref: str, note: str, call: Call) -> str:
-    """Bring it oneself."""
+    """Deliver it in person."""
     ran("walk", {"ref": ref, "note": note}, call)
     await asyncio.sleep(0.4)
     return f"brought {ref}"
@@ -35,7 +35,7 @@ async def walk(ref: str, note: str, call: Call) -> str:
 
 @tool
 def pay(ref: str, note: str, call: Call) -> str:
-    """Pay a bill, once for a decision."""
+    """Pay a bill, once per decision."""
     ran_once("pay", {"ref": ref, "note": note}, call)
     time.sleep(0.2)
     return f"paid {ref}"
@@ -43,7 +43,7 @@ def pay(ref: str, note: str, call: Call) -> str:
 
 @tool
 def burst(ref: str, note: str, call: Call) -> str:
-    """Act, and break down the first time."""
+    """Act, and raise the first time."""
     ran("burst", {"ref": ref, "note": note}, call)
     if fails_first(ref):
         raise RuntimeError(f"planned: {ref} broke down")
@@ -52,7 +52,7 @@ def burst(ref: str, note: str, call: Call) -> str:
 
 @tool
 def look(ref: str, note: str, call: Call) -> str:
-    """Look; the middleware asks nobody, a gate before all tools asks."""
+    """Look at something: the middleware does not ask about it, a gate before all tools does."""
     ran("look", {"ref": ref, "note": note}, call)
     return f"saw {ref}"
 

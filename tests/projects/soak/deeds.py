@@ -1,4 +1,4 @@
-"""What really happened, one JSON line each: what, with which arguments, in which thread and process, for which decisions."""
+"""The journal of effects, one JSON line each: what, with which arguments, in which thread and process, for which decisions."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from langgraph.config import get_config
 
 
 def write(what: str, **more: Any) -> None:
-    """Append a line; one write, so that lines of several processes never mix."""
+    """Append a line with one write, so that lines of several processes never mix."""
     configurable = get_config()["configurable"]
     where = {"thread": configurable["thread_id"], "key": configurable.get("hitl_decision_id"), "pid": os.getpid(), "at": time.time()}
     line = json.dumps({"what": what, **where, **more}) + "\n"
@@ -22,19 +22,19 @@ def write(what: str, **more: Any) -> None:
 
 
 def decision_of(call: str) -> str | None:
-    """The decision that let a tool call run; the run's as a whole where calls are not known apart."""
+    """The decision that let a tool call run; all of the run's if calls are not known separately."""
     configurable = get_config()["configurable"]
     found = configurable.get("hitl_decision_ids", {}).get(call) or configurable.get("hitl_decision_id")
     return None if found is None else str(found)
 
 
 def ran(name: str, args: dict[str, Any], call: str) -> None:
-    """A gated tool acts, whoever asks."""
+    """A gated tool acts, whichever node asked."""
     write("tool", name=name, args=args, call=call, key=decision_of(call))
 
 
 def ran_once(name: str, args: dict[str, Any], call: str) -> None:
-    """A gated tool that acts once for a decision, as the README advises: the decision's id is its idempotency key."""
+    """A gated tool that acts once per decision, as the README advises: the decision's id is its idempotency key."""
     key = json.dumps([decision_of(call), name, args, call])
     again = not _first(hashlib.sha256(key.encode()).hexdigest())
     write("tool", name=name, args=args, call=call, key=decision_of(call), once=True, again=again)
@@ -46,12 +46,12 @@ def heard(*pairs: tuple[Any, Any]) -> None:
 
 
 def passed(node: str) -> None:
-    """A node runs that may stand behind a gate."""
+    """A node runs that may be behind a gate."""
     write("passed", node=node)
 
 
 def fails_first(name: str) -> bool:
-    """Whether this is the first time, for things that break once."""
+    """Whether this is the first call, for tools that fail once."""
     return _first(name)
 
 

@@ -1,4 +1,4 @@
-"""Graphs for people who take over: typed states with reducers, steps that fail until somebody helps, and unusual ways on."""
+"""Graphs for takeovers: typed states with reducers, steps that fail until a person helps, and unusual edges."""
 
 import operator
 from typing import Annotated, Any, Literal, NotRequired
@@ -70,7 +70,7 @@ first_fails = _first.compile()
 
 
 def talk(state: Talk) -> dict[str, Any]:
-    """Says nothing before somebody helps."""
+    """Produces no message until a person helps."""
     last = state["messages"][-1]
     note("talk", heard=len(state["messages"]))
     if last.name != "reviewer":

@@ -156,7 +156,7 @@ talk = _talk.compile()
 
 
 def toggled() -> Any:
-    """A factory that works until it is told not to."""
+    """A factory that works until it is switched off."""
     if Path(os.environ["HITL_TEST_JOURNAL"] + ".off").exists():
         raise RuntimeError("switched off")
     from middleware import batched

@@ -1,4 +1,4 @@
-"""What the states of orders.py are made of; only their schemas lead here."""
+"""Types in the states of orders.py, which are only found through their schemas."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -26,7 +26,7 @@ class Item:
 
 @dataclass
 class Rare(Item):
-    """Named by no schema, but a kind of what one names."""
+    """Named by no schema, but a subclass of a type that one names."""
 
     year: int = 1900
 
@@ -51,6 +51,6 @@ class Undeclared:
 
 @dataclass
 class Told:
-    """What only a task returns."""
+    """The result of a task, which no state contains."""
 
     basket: Basket

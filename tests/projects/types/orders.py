@@ -1,4 +1,4 @@
-"""Graphs whose state is made of people's own types, which must outlive the process that made them."""
+"""Graphs whose state contains custom types, which must survive the process that wrote them."""
 
 import datetime
 import pathlib
@@ -68,7 +68,7 @@ orders = built(Order, fill, ask)
 
 
 def made(config: Any) -> Any:
-    """A factory: its graph, and the class of its state's part, are there only while it is used."""
+    """A factory: its graph, and a class in its state, exist only while it is used."""
     return built(Order, fill, ask)
 
 
@@ -91,7 +91,7 @@ class Outer(TypedDict, total=False):
 
 
 class Parcel(BaseModel):
-    """What a Send carries, and only its node declares."""
+    """The value of a Send, which only its node declares."""
 
     address: Address
 

@@ -1,1 +1,1 @@
-"""Dumps of homes as released versions wrote them, one for each version of the schema; they are never made anew."""
+"""Dumps of homes as released versions wrote them, one for each version of the schema; they are never regenerated."""

@@ -1,4 +1,4 @@
-"""The way of a decision from its key to its row, as docs/architecture.md lists it for readers."""
+"""The path of a decision from its key to its row, as docs/architecture.md lists it."""
 
 from __future__ import annotations
 

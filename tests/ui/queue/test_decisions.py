@@ -124,7 +124,7 @@ async def test_edit_stores_exactly_what_was_typed(start_console: StartConsole) -
         assert (slot, kind) == (0, "edit")
         assert json.loads(str(args)) == json.loads(edited)
         (viewed,) = await console.store.one("SELECT viewed_ms FROM decisions")
-        assert viewed >= before + 700  # time in the dialog is looking, too
+        assert viewed >= before + 700  # time in the dialog counts as viewed
 
 
 @pytest.mark.slow
@@ -196,17 +196,17 @@ async def test_approve_while_the_next_call_is_loading_does_nothing(start_console
         monkeypatch.setattr(PrefetchCache, "read", slowly)
         await console.press("a")
         await console.pilot.pause(decision_controller.SETTLE_S + 0.1)
-        assert "bob@example.com" in console.screen_text()  # the call that was decided: the next one is not read yet
+        assert "bob@example.com" in console.screen_text()  # the decided call: the next one is not read yet
         await console.press("a", "r")
         assert len(console.app.screen_stack) == 1 and "ignored: the item had just changed" in console.screen_text()
         may_read.set()
         await console.until_shown("eve@example.com")
         await console.until_keys_accepted()
-        await console.press("3", "enter", "a", "a")  # meant for the dialog that did not open
+        await console.press("3", "enter", "a", "a")  # keys meant for the dialog that did not open
         assert "reject was ignored; to approve instead, wait a second" in console.notifications()
         assert [row[:2] for row in await console.decisions_of(review)] == [(0, "approve")]
         may_read.clear()
-        console.app.query_one(QueueView).review_decided(review, False)  # read anew: what is shown stays there, and can be decided
+        console.app.query_one(QueueView).review_decided(review, False)  # read again: what is shown stays, and can be decided
         await console.pilot.pause(0.2)
         await console.pilot.press("r")
         await console.pilot.press("3", "enter")

@@ -80,7 +80,7 @@ async def test_fast_reviewer_is_warned_once_and_must_read_irreversible_calls(
             and "more first (your last approvals were fast, and this call is irreversible)" in console.notifications()
         )
         await console.press("r")
-        assert isinstance(console.app.screen, RejectScreen)  # everything else is as ever
+        assert isinstance(console.app.screen, RejectScreen)  # everything else works as before
         await console.press("escape")
         monkeypatch.setattr(pane, "reading_time_s", lambda words: 0.1)
         await console.until_keys_accepted()

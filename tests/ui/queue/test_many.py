@@ -40,7 +40,7 @@ async def shown(console: ConsoleDriver, ids: Sequence[int]) -> None:
 
 
 async def table(console: ConsoleDriver) -> DecideManyScreen:
-    """The dialog, once all that it shows has been on the screen for long enough."""
+    """Return the dialog once everything it shows has been on the screen for long enough."""
     await console.pilot.pause()
     screen = console.app.screen
     assert isinstance(screen, DecideManyScreen), console.screen_text()
@@ -82,7 +82,7 @@ async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: St
         await table(console)
         screen = console.screen_text()
         assert screen.index("r5 ") < screen.index("r1 ") and re.search(r"r5 +host web-1 +force true", screen)
-        assert len(re.findall(r"service +api", screen)) == 1  # what all share stands there once
+        assert len(re.findall(r"service +api", screen)) == 1  # what all share is shown once
         await console.press("x")
         await console.until_shown("approve 4 calls of 4 reviews · 1 left out by you")
         await console.press("a")

@@ -98,7 +98,7 @@ async def test_space_reads_on_and_seen_pages_survive_a_resize_and_another_review
         assert console.app.query_one(ArgumentsView).unseen_rows <= unseen
         await go_to(console, other)
         await go_to(console, review)
-        again = await add(console, {"script": SCRIPT})  # the same digest: what was seen of one was seen of the other
+        again = await add(console, {"script": SCRIPT})  # the same digest: rows seen of one count for the other
         assert console.app.query_one(ArgumentsView).unseen_rows <= unseen
         await press_and_wait(console, *["a"] * 8)
         assert [row[1] for row in await console.decisions_of(again)] == ["approve"]

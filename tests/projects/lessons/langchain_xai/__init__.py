@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 
 class ChatXAI(BaseChatModel):
-    """Says an instruction in its own way, marks up what is about `loud`, and is not reached about `down`."""
+    """Rewords an instruction; answers with markup about `loud`, and fails to connect about `down`."""
 
     model: str
 

@@ -1,3 +1,3 @@
-"""Breaks, in words that are no Unicode."""
+"""Raises an error whose message is not valid Unicode."""
 
 raise ImportError("no module named nothing\ud800")
