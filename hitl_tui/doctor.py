@@ -40,14 +40,14 @@ class Finding:
         return asdict(self)
 
 
-def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str], mend: bool = False) -> list[Finding]:
+def check_installation(home: Home, targets: Sequence[str], load: Callable[[Home, str], str], repairs: bool = False) -> list[Finding]:
     """Run every check.
 
     Args:
         home: the home.
         targets: the targets to load.
         load: loads a target in a separate process, and returns the error; empty if there is none.
-        mend: repair what can be repaired.
+        repairs: whether to repair what can be repaired.
     """
     findings = _versions()
     try:
@@ -59,11 +59,11 @@ def examine(home: Home, targets: Sequence[str], load: Callable[[Home, str], str]
         return [*findings, Finding("home", False, str(error))]
     findings.append(_privacy(home))
     findings += _policies(home, targets)
-    files = [_mended_file(home.path / name) for name in DATABASES] if mend else []
+    files = [_repaired_file(home.path / name) for name in DATABASES] if repairs else []
     databases = [_database(home, name) for name in DATABASES]
-    rows = _rows(home, mend) if databases[0].good else []
+    rows = _rows(home, repairs) if databases[0].good else []
     repaired = [finding for found in files for finding in found] + rows
-    if mend and not repaired:
+    if repairs and not repaired:
         repaired.append(Finding("repair", True, "nothing to repair"))
     findings += [*databases, *repaired]
     for target in targets:
@@ -115,20 +115,20 @@ def _policies(home: Home, targets: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def _mended_file(path: Path) -> list[Finding]:
+def _repaired_file(path: Path) -> list[Finding]:
     """Repair a database file. A damaged file is kept under another name."""
     if not path.exists():
         return []
     try:
         if path.name == "hitl.db":
             migrations.check(path)
-        lines = _mend_file(path) if integrity.is_damaged(path) else _finish_log(path)
+        lines = _repair_file(path) if integrity.is_damaged(path) else _finish_log(path)
     except (HitlError, OSError, sqlite3.Error) as error:
         return [Finding("repair", False, str(error))]
     return [Finding("repair", True, line) for line in lines]
 
 
-def _mend_file(path: Path) -> list[str]:
+def _repair_file(path: Path) -> list[str]:
     with recover.alone(path):
         if integrity.only_indexes(path):
             with contextlib.closing(sqlite3.connect(path)) as db:
@@ -155,25 +155,25 @@ def _finish_log(path: Path) -> list[str]:
     return [f"{path.name}: {size // 1024} kB of its write-ahead log were written into it"]
 
 
-def _rows(home: Home, mend: bool) -> list[Finding]:
+def _rows(home: Home, repairs: bool) -> list[Finding]:
     """Find or repair stuck rows, and threads that wait without a row in hitl.db."""
     waiting = checkpoint_reader.waiting_threads(home.checkpoints)
-    if not home.database.exists() and not (waiting and mend):
+    if not home.database.exists() and not (waiting and repairs):
         said = [f"{len(waiting)} threads wait in checkpoints.db, and there is no hitl.db"] if waiting else []
     else:
         try:
-            said = asyncio.run(_mend_rows(home, waiting, mend))
+            said = asyncio.run(_repair_rows(home, waiting, repairs))
         except HitlError as error:
             return [Finding("rows", False, str(error))]
-    if mend:
+    if repairs:
         return [Finding("repair", True, line) for line in said]
     return [Finding("rows", False, f"{line} (by `hitl-tui doctor --repair`)") for line in said]
 
 
-async def _mend_rows(home: Home, waiting: Sequence[tuple[str, str, int]], mend: bool) -> list[str]:
+async def _repair_rows(home: Home, waiting: Sequence[tuple[str, str, int]], repairs: bool) -> list[str]:
     async with Store.open(home.database) as store:
-        said = await repair.repair_rows(store, is_gone, await agents.list_workers(store), mend)
-        return said + await repair.adopt(store, waiting, mend) + await repair.rebuild_history(store, mend)
+        said = await repair.repair_rows(store, is_gone, await agents.list_workers(store), repairs)
+        return said + await repair.adopt(store, waiting, repairs) + await repair.rebuild_history(store, repairs)
 
 
 def _target(home: Home, target: str, load: Callable[[Home, str], str]) -> list[Finding]:

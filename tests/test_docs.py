@@ -16,7 +16,7 @@ import pytest
 
 from hitl_tui.cli import SECTIONS
 from hitl_tui.home import Home
-from hitl_tui.policy.parser import examine
+from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.settings import read_settings
 from tests.support import shell
 from tests.support.harness import ForkServer, Sandbox
@@ -96,7 +96,7 @@ def test_python_blocks_run_as_printed(text: str) -> None:
 @pytest.mark.parametrize("text", every_block("toml"))
 def test_toml_blocks_are_valid(text: str, tmp_path: Path) -> None:
     if text.startswith("# policy.toml"):
-        assert examine(text)[1] == []
+        assert parse_with_problems(text)[1] == []
     else:
         assert text.startswith("# config.toml")
         (tmp_path / "config.toml").write_text(text)

@@ -96,7 +96,7 @@ class GraphInfo:
         return is_named_like_tools(node) and not any(map(is_named_like_tools, self.after(node)))
 
 
-def examine(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
+def inspect_graph(graph: Pregel[Any, Any, Any, Any]) -> GraphInfo:
     """Inspect a graph. Never raises: what cannot be read is left out."""
     found = _tool_nodes(graph)
     inner = {(*place.split("|"), name): node for place, sub in _subgraphs(graph) for name, node in _tool_nodes(sub).items()}

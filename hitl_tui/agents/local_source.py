@@ -19,7 +19,7 @@ from langgraph.pregel import Pregel
 from hitl_tui.agents import loader
 from hitl_tui.agents.checkpoint_reader import CheckpointReader
 from hitl_tui.agents.checkpoints import Checkpoints, LongTermStore, open_checkpoints, open_long_term_store, probe
-from hitl_tui.agents.introspection import GraphInfo, examine, input_schema, state_schema, takes_text, text_input
+from hitl_tui.agents.introspection import GraphInfo, input_schema, inspect_graph, state_schema, takes_text, text_input
 from hitl_tui.agents.memory import LessonSync
 from hitl_tui.agents.serde import declared_types, report_foreign_types, types_of_this_process
 from hitl_tui.agents.source import ConfidenceSources
@@ -102,7 +102,7 @@ class LocalSource:
                 async with loader.opened(loaded.found, {"configurable": {"thread_id": "none"}}, self._saver, self._memory) as graph:
                     self._saver.allow(declared_types(graph))
                     schema, state = input_schema(graph), state_schema(graph)
-                    self._graph_info[spec.name] = examine(graph)
+                    self._graph_info[spec.name] = inspect_graph(graph)
                     if serves_every_run(loaded.found):
                         self._graphs[spec.name] = graph
                 self._objects[spec.name] = loaded.found

@@ -25,7 +25,7 @@ def doctor(targets: tuple[str, ...], repair: bool, json_: bool, home: str | None
 
     Checks versions, paths, databases, stuck rows, and that each TARGET loads. Exits with 1 if a check fails.
     """
-    findings = checks.examine(find_home(home), checked_targets(targets), load_target, repair)
+    findings = checks.check_installation(find_home(home), checked_targets(targets), load_target, repair)
     if json_:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:

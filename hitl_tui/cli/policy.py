@@ -26,7 +26,7 @@ from hitl_tui.inbox.autonomy import OFF, as_proposed, tools
 from hitl_tui.model import Levels
 from hitl_tui.policy.loader import policy_paths, read_policy, read_text
 from hitl_tui.policy.notification import channel_names
-from hitl_tui.policy.parser import examine
+from hitl_tui.policy.parser import parse_with_problems
 from hitl_tui.policy.replay import Replay
 from hitl_tui.policy.schema import Policy, Problem
 from hitl_tui.policy.toml_lines import key_lines, line_of
@@ -145,7 +145,7 @@ def _of_home(home: str | None) -> Path:
 def _examined(path: Path) -> tuple[Policy, list[Problem]]:
     """The policy and its problems, sorted by line."""
     text = read_text(path)
-    found, problems = examine(text)
+    found, problems = parse_with_problems(text)
     later = [] if any(problem.is_error for problem in problems) else list(_channel_warnings(text, found))
     return found, sorted([*problems, *later], key=lambda problem: problem.line)
 

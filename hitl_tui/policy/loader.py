@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hitl_tui.errors import BadPolicy
-from hitl_tui.policy.parser import LONGEST, examine, parse, refusal
+from hitl_tui.policy.parser import LONGEST, parse, parse_with_problems, refusal
 from hitl_tui.policy.schema import Policy, Problem
 
 NAME = "policy.toml"
@@ -98,7 +98,7 @@ class PolicyFile:
             problem = Problem(1, error.happened, error.todo)
             return PolicyStatus(path, replace(self._good or _salvaged(Policy()), problem=str(error)), problems=(problem,))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        policy, problems = examine(text)
+        policy, problems = parse_with_problems(text)
         if refused := refusal(problems, str(path)):
             return PolicyStatus(path, replace(self._good or _salvaged(policy), problem=str(refused)), digest, tuple(problems))
         self._good = policy

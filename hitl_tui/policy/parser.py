@@ -57,7 +57,7 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
     Raises:
         BadPolicy: it has mistakes; the error names the first and says how many more there are.
     """
-    policy, problems = examine(text)
+    policy, problems = parse_with_problems(text)
     if refused := refusal(problems, name):
         raise refused
     return policy
@@ -72,7 +72,7 @@ def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
     return BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
 
 
-def examine(text: str) -> tuple[Policy, list[Problem]]:
+def parse_with_problems(text: str) -> tuple[Policy, list[Problem]]:
     """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises."""
     if len(text) > LONGEST:
         return Policy(), [Problem(1, f"it has {len(text):,} characters", f"at most {LONGEST:,} are allowed")]

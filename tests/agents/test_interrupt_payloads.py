@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from hitl_tui import canonical_json
 from hitl_tui.agents.interrupt_payloads import normalise, resume_value, with_exact_args
-from hitl_tui.agents.introspection import examine
+from hitl_tui.agents.introspection import inspect_graph
 from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
 from hitl_tui.validation import check, schema_problem, storage_problem
@@ -279,7 +279,7 @@ def test_decisions_offered_are_accepted_by_a_real_agent(mode: Any, calls: list[A
     config: Any = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
     DID.clear()
     agent.invoke({"messages": [HumanMessage("go")]}, config)
-    anatomy, resume, expected = examine(agent), {}, []
+    anatomy, resume, expected = inspect_graph(agent), {}, []
     for interrupt in agent.get_state(config).interrupts:
         kind, actions = normalise(interrupt.value, "node", anatomy.tools, interrupt.response_schema)
         answers = {}

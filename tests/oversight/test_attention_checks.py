@@ -23,7 +23,7 @@ from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Answer, DecisionKind, Review, Worker
 from hitl_tui.oversight import attention_checks
-from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import AutonomyRules, Policy
 from hitl_tui.store import (
     Store,
@@ -107,14 +107,14 @@ def test_wrong_call_is_not_made_when_it_would_be_harmless_or_not_fit() -> None:
 
 
 def test_attention_policy_sets_how_often() -> None:
-    assert examine("")[0].attention == 0
-    assert examine("[attention]\nevery = 50")[0].attention == 50
+    assert parse_with_problems("")[0].attention == 0
+    assert parse_with_problems("[attention]\nevery = 50")[0].attention == 50
     for text, said in (
         ("[attention]", "does not say how often"),
         ("[attention]\nevery = 1", "from 2 to"),
         ("attention = 5", "not a table"),
     ):
-        assert [said in problem.text for problem in examine(text)[1]] == [True]
+        assert [said in problem.text for problem in parse_with_problems(text)[1]] == [True]
 
 
 @examples(0.5)

@@ -36,7 +36,7 @@ from hitl_tui.oversight.statistics import wilson
 from hitl_tui.policy.engine import Mark, judge, judge_unsampled
 from hitl_tui.policy.explain import explain
 from hitl_tui.policy.loader import Policies
-from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import AutonomyRules
 from hitl_tui.store import Store, agents, audit, reconcile, runs
 from hitl_tui.store import autonomy as autonomy_rows
@@ -68,7 +68,7 @@ def test_autonomy_table_when_missing_is_off_and_when_empty_has_defaults() -> Non
 
 
 def test_autonomy_without_spot_checks_is_warned_about() -> None:
-    (problem,) = examine("spot_check = 0\n[autonomy]\n")[1]
+    (problem,) = parse_with_problems("spot_check = 0\n[autonomy]\n")[1]
     assert (problem.line, problem.is_error) == (1, False)
     assert "nobody checks" in problem.text
 
@@ -220,7 +220,7 @@ def test_no_autonomy_level_allows_irreversible_unknown_or_suspicious_calls(
     rules: list[dict[str, Any]], facts: Facts, held: dict[str, Level], spot: float, note: str
 ) -> None:
     tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
-    policy, problems = examine(f"spot_check = {spot}\n[autonomy]\n" + "".join(tables))
+    policy, problems = parse_with_problems(f"spot_check = {spot}\n[autonomy]\n" + "".join(tables))
     assert not [problem for problem in problems if problem.is_error]
     facts = dataclasses.replace(facts, findings=(*facts.findings, *([note] if note else [])))
     levels = {("desk", tool): ToolLevel(level, NOON, "ann") for tool, level in held.items()}

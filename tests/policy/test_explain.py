@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hitl_tui.model import DecisionKind, Facts, Outcome, Risk, Verdict
 from hitl_tui.policy.engine import Mark, judge, judge_unsampled
 from hitl_tui.policy.explain import Walk, explain, walk_json
-from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
 from tests.policy.test_parser_and_engine import FACTS, NOON, RULES, rule
 from tests.support.properties import examples
@@ -49,7 +49,7 @@ def test_explanation_ends_with_the_verdict_and_at_most_one_matching_rule(
     facts = dataclasses.replace(facts, tags=tags, findings=(*facts.findings, *([note] if note else [])))
     tables = [rule(name=f"r{n}", **keys, **more) for n, (keys, more) in enumerate(rules) if (keys | more).keys() & {"outcome", "risk"}]
     text = f"spot_check = {spot}\n[thresholds]\nauto = {auto!r}\nask = {min(auto, 0.01)!r}\n" + "".join(tables)
-    policy, problems = examine(text)
+    policy, problems = parse_with_problems(text)
     assert not [problem for problem in problems if problem.is_error]
     walk = explain(facts, policy, now, note)
     assert walk.verdict == judge_unsampled(facts, policy, now, note=note)

@@ -17,7 +17,7 @@ from hitl_tui.policy.confidence import ConfidenceSource
 from hitl_tui.policy.engine import is_picked, judge, judge_unsampled, risk_of
 from hitl_tui.policy.globs import covers, matches
 from hitl_tui.policy.loader import PolicyFile, policy_paths
-from hitl_tui.policy.parser import examine, parse
+from hitl_tui.policy.parser import parse, parse_with_problems
 from hitl_tui.policy.schema import Policy
 from hitl_tui.policy.toml_lines import key_lines
 from tests.support.properties import examples
@@ -28,7 +28,7 @@ GROUPS = '[groups]\nfinance = ["ann", "bob"]\nleads = ["cleo"]\n'
 
 def wrong(text: str) -> list[str]:
     """Return the problems of a policy, each with its line."""
-    return [str(problem) for problem in examine(text)[1]]
+    return [str(problem) for problem in parse_with_problems(text)[1]]
 
 
 def outcome(policy: str, tool: str = "pay", now: float = NOON, **facts: Any) -> tuple[Outcome, str]:
@@ -44,7 +44,7 @@ def rule(**keys: Any) -> str:
 
 
 def test_starter_policy_has_no_problems() -> None:
-    policy, problems = examine((sample_agents() / "policy.toml").read_text())
+    policy, problems = parse_with_problems((sample_agents() / "policy.toml").read_text())
     assert problems == []
     assert [one.name for one in policy.rules] == [
         "reading", "large refunds", "no mass changes", "outgoing mail", "deletions", "filing",
@@ -64,7 +64,7 @@ def test_starter_policy_has_no_problems() -> None:
 def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
     (text,) = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
-    policy, problems = examine(text)
+    policy, problems = parse_with_problems(text)
     assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
     refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)
     assert (refund.outcome, refund.risk, refund.reviewers, refund.to) == (Outcome.ASK, Risk.IRREVERSIBLE, 2, "finance")
@@ -177,7 +177,7 @@ def test_rules_that_can_never_match_are_warned_about() -> None:
         + rule(name="one", tool="pay_in", outcome="auto")
         + rule(name="two", tool="p*", outcome="ask")
     )
-    policy, problems = examine(text)
+    policy, problems = parse_with_problems(text)
     assert len(policy.rules) == 3
     (problem,) = problems
     assert not problem.is_error
@@ -187,7 +187,7 @@ def test_rules_that_can_never_match_are_warned_about() -> None:
 
 
 def test_auto_rule_whose_tool_is_a_glob_is_warned_about() -> None:
-    (problem,) = examine(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
+    (problem,) = parse_with_problems(rule(tool="delete_*", risk="irreversible", outcome="auto"))[1]
     assert (problem.line, problem.is_error) == (1, False)
     assert problem.text == "rule 'r' never lets delete_* run by itself: that is irreversible, and the rule does not name it exactly"
     assert wrong(rule(tool="delete_draft", risk="irreversible", outcome="auto")) == []
@@ -354,9 +354,9 @@ FACTS = st.builds(
 
 def test_lowered_risk_is_auto_only_when_the_rule_says_auto() -> None:
     facts = Facts("desk", "pay_in", risk=Risk.IRREVERSIBLE, confidence=1.0)
-    lowered, _ = examine(rule(name="r", tool="pay_in", risk="read"))
+    lowered, _ = parse_with_problems(rule(name="r", tool="pay_in", risk="read"))
     assert judge(facts, lowered, NOON).outcome is Outcome.ASK
-    said, _ = examine("spot_check = 0\n" + rule(name="r", tool="pay_in", risk="read", outcome="auto"))
+    said, _ = parse_with_problems("spot_check = 0\n" + rule(name="r", tool="pay_in", risk="read", outcome="auto"))
     assert judge(facts, said, NOON).outcome is Outcome.AUTO
 
 
@@ -367,7 +367,7 @@ def test_irreversible_unknown_or_suspicious_is_never_auto_without_a_rule(
 ) -> None:
     tables = [rule(name=f"r{n}", **keys) for n, keys in enumerate(rules) if keys.keys() & {"outcome", "risk"}]
     text = f"spot_check = {spot}\n[thresholds]\nauto = {auto!r}\nask = {min(auto, 0.01)!r}\n" + "".join(tables)
-    policy, problems = examine(text)
+    policy, problems = parse_with_problems(text)
     assert not [problem for problem in problems if problem.is_error]
     verdict = judge(facts, policy, now)
     assert verdict == judge(facts, policy, now)

@@ -204,7 +204,7 @@ async def test_doctor_requeues_runs_when_their_worker_is_dead(
     async with working(home, source, pid(), age_s):
         await ann.launch("mail", given={})
         await source.began.wait()
-        found = await asyncio.to_thread(doctor.examine, home, [], lambda _home, _target: "")
+        found = await asyncio.to_thread(doctor.check_installation, home, [], lambda _home, _target: "")
     assert gone == any("what it drove is queued: r1" in finding.found for finding in found)
 
 
