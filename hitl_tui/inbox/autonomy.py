@@ -53,7 +53,9 @@ class Autonomy:
         _check(current, level, why)
         supported = level.rank > current.level.rank and not why
         said = current.says if supported else why
-        made = await rows.put(self._store, agent, tool, current.level, level, self._inbox.reviewer, said, current.evidence, time.time())
+        made = await rows.set_level(
+            self._store, agent, tool, current.level, level, self._inbox.reviewer, said, current.evidence, time.time()
+        )
         if made is None:
             raise Stale(f"{agent}'s {tool} is no longer at {current.level}", "look at it again")
         self._inbox.ring()

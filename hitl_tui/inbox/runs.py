@@ -186,7 +186,7 @@ class Runs:
             Stale: the run has already ended.
         """
         found = await self.get(run)
-        if not await runs.ask_cancel(self._store, run, self._inbox.reviewer):
+        if not await runs.cancel(self._store, run, self._inbox.reviewer):
             raise Stale(f"run r{run} is {found.state} already", "nothing was changed")
         self._inbox.ring()
 

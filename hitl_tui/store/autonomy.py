@@ -133,7 +133,7 @@ async def changes(store: Store, agent: str, tool: str) -> list[LevelChange]:
     return [_change(row) for row in await store.all(CHANGES, {"agent": agent, "tool": tool})]
 
 
-async def put(
+async def set_level(
     store: Store, agent: str, tool: str, was: Level, level: Level, actor: str, why: str, found: Evidence, now: float
 ) -> LevelChange | None:
     """Change a tool's level, and store the evidence with it. None if it is no longer at level `was`."""

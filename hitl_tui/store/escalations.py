@@ -216,7 +216,7 @@ def next_deadline(store: Store, project: int, now: float) -> float | None:
     return next((float(at) for (at,) in store.read_now(later, {"project": project, "now": now})), None)
 
 
-async def enforce(store: Store, review: int, now: float) -> bool:
+async def enforce_deadline(store: Store, review: int, now: float) -> bool:
     """Escalate or reject a review that nobody decided in time, as the policy says.
 
     False if nothing was done: it was decided first, or another worker enforced its deadline.

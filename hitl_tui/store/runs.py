@@ -138,7 +138,7 @@ WHERE id = ({}) RETURNING {}
 """
 
 
-async def take_next(store: Store, worker: str, project: int, agents: Sequence[str], alone: bool, suspect: bool = False) -> Run | None:
+async def lease_next(store: Store, worker: str, project: int, agents: Sequence[str], alone: bool, suspect: bool = False) -> Run | None:
     """Lease the oldest queued run that this worker can drive; None if there is none.
 
     A run that was leased when a worker died (`crashes`) is only taken by a worker that drives nothing else (`alone`), so that it is
@@ -158,7 +158,7 @@ async def take_next(store: Store, worker: str, project: int, agents: Sequence[st
         return run
 
 
-async def suspect_waits(store: Store, project: int, agents: Sequence[str]) -> bool:
+async def has_suspect(store: Store, project: int, agents: Sequence[str]) -> bool:
     """Whether a run is queued that only a worker that drives nothing else may take."""
     values = {"project": project, "agents": json.dumps(list(agents))}
     return bool(await store.all(f"SELECT 1 {TAKEABLE} AND crashes > 0 LIMIT 1", values))
@@ -207,7 +207,7 @@ def _close_reviews(db: Transaction, run: int, state: RunState) -> None:
             reviews.end(db, review, ReviewState.STALE, f"the run is {state}")
 
 
-async def say_activity(store: Store, activity: Mapping[int, str]) -> None:
+async def set_activity(store: Store, activity: Mapping[int, str]) -> None:
     """Store what running runs do now, by run."""
     async with store.transaction() as db:
         db.executemany(
@@ -246,7 +246,7 @@ def queue_again(db: Transaction, run: int) -> bool:
     return True
 
 
-async def ask_cancel(store: Store, run: int, by: str = "") -> bool:
+async def cancel(store: Store, run: int, by: str = "") -> bool:
     """Cancel a run: at once if no worker drives it, otherwise its worker does. False if it has ended already.
 
     `by` is who asked for it, for the audit; empty for a worker that does what somebody asked for before.

@@ -295,7 +295,7 @@ async def applied(store: Store, takeover: Takeover, note: str = "") -> None:
             reviews.end(db, review, ReviewState.APPLIED, warning, now)
 
 
-async def put_back(store: Store, worker: str, takeover: Takeover, state: str, note: str) -> None:
+async def restore_run(store: Store, worker: str, takeover: Takeover, state: str, note: str) -> None:
     """End a takeover of which nothing was applied as `stale` or `failed`, and restore the run's earlier state."""
     async with store.transaction() as db:
         end_takeover(db, takeover.id, state, note)

@@ -74,7 +74,7 @@ def is_due(path: Path, worker: str, limit_s: float) -> bool:
         return bool(due(_reading(db), worker, limit_s))
 
 
-def say_alive(path: Path, worker: str) -> None:
+def beat(path: Path, worker: str) -> None:
     """Write the heartbeat of a worker whose event loop is blocked."""
     with _opened(path) as db:
         db.execute("UPDATE workers SET beat_at = :now WHERE id = :worker", {"now": time.time(), "worker": worker})

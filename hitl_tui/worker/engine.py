@@ -161,7 +161,7 @@ class Engine:
             alone, quarantine = not self._active, self._is_quarantine
             if quarantine and not alone:
                 return
-            if quarantine and (suspect := await runs.take_next(*self._mine, alone, suspect=True)):
+            if quarantine and (suspect := await runs.lease_next(*self._mine, alone, suspect=True)):
                 self._start(suspect, self._driver.start(suspect))
                 return
             if decided := submissions.ready(self._store, self._me.project, self._source.names, tuple(self._active)):
@@ -172,7 +172,7 @@ class Engine:
                 self._start(handed_back[0], self._driver.hand_back(*handed_back))
                 await asyncio.sleep(YIELD_S)
                 continue
-            run = await runs.take_next(*self._mine, alone)
+            run = await runs.lease_next(*self._mine, alone)
             if run is None:
                 return
             failpoints.reached(Failpoint.LEASED)
@@ -200,7 +200,7 @@ class Engine:
     async def _plan_quarantine(self) -> None:
         """Make room for a suspect (a run during which a worker died), which would never run alone under a steady load."""
         now = time.monotonic()
-        if not await runs.suspect_waits(self._store, self._me.project, self._source.names):
+        if not await runs.has_suspect(self._store, self._me.project, self._source.names):
             self._quarantine_from = None
         elif self._quarantine_from is None:
             self._quarantine_from = now + BEAT_S / 2
@@ -232,7 +232,7 @@ class Engine:
         """Stop runs that are cancelled or over their time limit."""
         for run in await runs.cancelling(self._store, self._me.id):
             if run not in self._active:
-                await runs.ask_cancel(self._store, run)
+                await runs.cancel(self._store, run)
         for due in time_limits.due(self._store.read_now, self._me.id, self._limit_s):
             if active := self._active.get(due.run):
                 await self._stop_run(active, due)

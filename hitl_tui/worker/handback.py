@@ -61,5 +61,5 @@ class Handbacks:
 
     async def _not_applied(self, takeover: Takeover, state: str, why: str) -> NotApplied:
         note = canonical_json.storable(why)
-        await takeovers.put_back(self._store, self._worker, takeover, state, note)
+        await takeovers.restore_run(self._store, self._worker, takeover, state, note)
         return NotApplied(note)

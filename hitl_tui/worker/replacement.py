@@ -89,7 +89,7 @@ class Watchdog:
             time.sleep(CHECK_S)
             if self._missed >= BLOCKED_CHECKS and self._is_due() and self._missed >= BLOCKED_CHECKS:
                 with contextlib.suppress(sqlite3.Error):
-                    time_limits.say_alive(self._database, self._worker)  # until the replacement can send its own heartbeat
+                    time_limits.beat(self._database, self._worker)  # until the replacement can send its own heartbeat
                 self._replace()
 
     def _alive(self) -> None:

@@ -89,7 +89,7 @@ class TraceWriter:
                 await self._append(lines)
                 self._ring()
             if activity:
-                await runs.say_activity(self._store, activity)
+                await runs.set_activity(self._store, activity)
 
     async def _append(self, lines: dict[int, dict[int, Event]]) -> None:
         try:

@@ -241,7 +241,7 @@ async def step(store: Store, ann: Inbox, check: Review, what: str) -> None:
     else:
         me = Worker(what, project, "p", 1, 0.0, 8, 0.0, 0)
         await agents.register_worker(store, me, "host")
-        assert await runs.take_next(store, what, project, ["mail_assistant"], True) is None
+        assert await runs.lease_next(store, what, project, ["mail_assistant"], True) is None
         await scheduled_jobs(store, project).run_due()
         await runs.recover(store, what)
 

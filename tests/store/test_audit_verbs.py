@@ -46,7 +46,7 @@ class Scene:
         await self.store.write(
             "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'a day' WHERE id = ?", (review,)
         )
-        assert await escalations.enforce(self.store, review, time.time())
+        assert await escalations.enforce_deadline(self.store, review, time.time())
 
 
 def test_audit_has_an_entry_for_every_command(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ async def test_lone_surrogates_are_stored_as_escapes(tmp_path: Path) -> None:
         inbox = Inbox(store, "ann")
         (run,) = await inbox.runs.launch("a", text=f"do {lone}")
         await store.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
-        taken = await runs.take_next(store, "w", 1, ["a"], alone=True)
+        taken = await runs.lease_next(store, "w", 1, ["a"], alone=True)
         assert taken
         action_of = Action(0, f"tool{lone}", {"x": lone}, tuple(DecisionKind), lone, tool_call=lone, digest="d")
         pause = Pause("i", PauseKind.TOOL_CALLS, lone, (lone,), {lone: lone}, (action_of,), Context(reasoning=lone, error=lone))
@@ -173,7 +173,7 @@ async def test_two_decisions_at_once_give_one_winner(tmp_path: Path) -> None:
         ann, bob = Inbox(mine, "ann"), Inbox(theirs, "bob")
         (run,) = await ann.runs.launch("a", text="x")
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
-        await runs.take_next(mine, "w", 1, ["a"], alone=True)
+        await runs.lease_next(mine, "w", 1, ["a"], alone=True)
         made = Action(0, "tool", {}, tuple(DecisionKind), digest="d")
         await reconcile.reconcile(mine, run.id, "a", "w", [Pause("i", PauseKind.TOOL_CALLS, "n", (), {}, (made,), Context())], {})
         (row,) = await ann.reviews.pending(10)
@@ -225,7 +225,7 @@ async def test_run_is_leased_by_one_worker(tmp_path: Path) -> None:
         await mine.write("INSERT INTO projects (id, target, label, seen_at) VALUES (1, 't', 'l', 0)")
         await Inbox(mine, "ann").runs.launch("a", text="x", count=20)
         taken = await asyncio.gather(
-            *(runs.take_next(store, name, 1, ["a"], alone=True) for store, name in [(mine, "w"), (theirs, "v")] * 15)
+            *(runs.lease_next(store, name, 1, ["a"], alone=True) for store, name in [(mine, "w"), (theirs, "v")] * 15)
         )
         ids = [run.id for run in taken if run]
         assert sorted(ids) == list(range(1, 21))
@@ -240,7 +240,7 @@ async def test_run_leased_during_a_requeue_stays_with_its_worker(tmp_path: Path)
         active: dict[int, str] = {}
 
         async def take() -> None:
-            run = await runs.take_next(store, "w", 1, ["a"], alone=True)
+            run = await runs.lease_next(store, "w", 1, ["a"], alone=True)
             assert run is not None
             active[run.id] = "driven"
 
@@ -283,7 +283,7 @@ async def steps_of_an_idle_look(path: Path, waiting: int) -> int:
         store._reader.set_progress_handler(lambda: next(steps) and None, 100)
         await store.db.set_progress_handler(lambda: next(steps) and None, 100)
         assert submissions.ready(store, 1, ["mail_assistant"], ()) is None
-        assert await runs.take_next(store, "w", 1, ["mail_assistant"], alone=True) is None
+        assert await runs.lease_next(store, "w", 1, ["mail_assistant"], alone=True) is None
         assert not await runs.work_left(store, 1, ["mail_assistant"])
         assert await runs.cancelling(store, "w") == []
         assert len(await reviews.waiting(store, 10)) == 10

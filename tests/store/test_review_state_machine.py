@@ -150,7 +150,7 @@ class Reviews(RuleBasedStateMachine):
     def cancel(self, really: int) -> None:
         if really:
             return
-        self.do(runs.ask_cancel(self.store, self.run))
+        self.do(runs.cancel(self.store, self.run))
 
     @precondition(lambda self: self.state in OVER)
     @rule()
@@ -162,7 +162,7 @@ class Reviews(RuleBasedStateMachine):
     @precondition(lambda self: self.state is RunState.QUEUED)
     @rule()
     def take(self) -> None:
-        taken = self.do(runs.take_next(self.store, WORKER, self.project, ["a"], True))
+        taken = self.do(runs.lease_next(self.store, WORKER, self.project, ["a"], True))
         assert taken is None or not self.going_before
 
     @precondition(lambda self: DECIDED in self.seen.values())
