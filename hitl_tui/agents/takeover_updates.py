@@ -50,7 +50,7 @@ class HandbackPosition:
     checkpoint: CheckpointTuple
     pauses: tuple[Pause, ...]
     failed: bool
-    """It failed or was cancelled: its next step starts anew, and nothing is asked."""
+    """It failed or was cancelled: its next step starts again, and nothing is asked."""
 
     @property
     def stands_at_gate(self) -> bool:

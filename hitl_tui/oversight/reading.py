@@ -12,15 +12,15 @@ WORDS_PER_S = 20.0
 LEAST_S = 1.0
 """Nobody decides sensibly in less, however short it is."""
 MOST_S = 10.0
-"""However long it is: people look for what they know."""
+"""Longest reading time, however long the text is: people search it for what they know."""
 WORD_LENGTH = 6
-"""Characters of an average word with the blank after it."""
+"""Characters of an average word, with the blank after it."""
 LONGEST_WORD = 12
-"""A run of characters without a blank counts as one word for every so many."""
+"""Longer words count as one word per so many characters."""
 MOST_WORDS = int(MOST_S * WORDS_PER_S)
-"""More change nothing."""
+"""Words that are counted; more do not change the result."""
 LEAST_NAME, MOST_NAME, MOST_NAMES = 2, 200, 100
-"""Length and number of the values by which two calls are known to be about the same thing."""
+"""Shortest and longest value, and number of values, by which two calls are recognised as being about the same thing."""
 
 
 def reading_time_s(words: float) -> float:
@@ -29,14 +29,14 @@ def reading_time_s(words: float) -> float:
 
 
 def words_of_size(characters: int) -> float:
-    """About how many words a text of that length has, where the text itself is not at hand."""
+    """About how many words a text of that length has, if the text itself is not available."""
     return characters / WORD_LENGTH
 
 
 def words_to_read(action: Action, context: Context) -> int:
     """Count the words a reviewer must read: the arguments, and the text that they refer to; at most `MOST_WORDS`.
 
-    `delete_mail(id="4711")` refers to the result of an earlier `read_mail(id="4711")`: whoever approves the one must know the other.
+    `delete_mail(id="4711")` refers to the result of an earlier `read_mail(id="4711")`: a person who approves one must know the other.
     The agent's reason is not counted: it is the same for all calls of a review.
     """
     return _count(chain(_texts(action.args), _referred(action, context)))
@@ -52,7 +52,7 @@ def _count(texts: Iterable[str]) -> int:
 
 
 def _referred(action: Action, context: Context) -> Iterator[str]:
-    """The result of the last call that names something the action names too."""
+    """The result of the last call that shares a value with the action."""
     named = set(islice(_names(action.args), MOST_NAMES))
     for attempt in reversed(context.attempts):
         if attempt.result and not named.isdisjoint(islice(_names(attempt.args), MOST_NAMES)):
@@ -61,7 +61,7 @@ def _referred(action: Action, context: Context) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words of a text as far as they count; a run without blanks is a word for every `LONGEST_WORD` characters."""
+    """The words of a text; a long word is cut into words of `LONGEST_WORD` characters."""
     for word in text[: MOST_WORDS * 2 * LONGEST_WORD].split():
         yield from (word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))
 

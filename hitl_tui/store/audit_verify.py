@@ -127,7 +127,7 @@ def _fits_in_halves(name: str, args: str, digest: str) -> bool:
 
 
 def _unescaped(name: str) -> str:
-    """The name with those halves of characters that `jsontext.plain` wrote as escapes."""
+    """The name with those halves of characters that `canonical_json.storable` wrote as escapes."""
     return HALF.sub(lambda found: chr(int(found[1], 16)), name)
 
 

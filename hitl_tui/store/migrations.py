@@ -38,7 +38,7 @@ def statements(number: int) -> str:
 
 
 def check(path: Path) -> None:
-    """Refuse a database that this program must not touch; the file is only read. Damage and new files are left to whoever opens it.
+    """Refuse a database that this program must not touch; the file is only read. Damage and new files are found when it is opened.
 
     Raises:
         BadHome: it was written by a development version before 0.1.0, by a newer version, or by another program.
