@@ -129,7 +129,7 @@ def _restored(value: Any, original: Any, shown: Any) -> Any:
 
 def changed(value: Any, before: Any) -> Any:
     """The JSON value with null for every part that is as it was before."""
-    if canonical(value) == canonical(before):
+    if value is before or canonical(value) == canonical(before):
         return None
     if isinstance(value, dict) and isinstance(before, dict):
         return {key: changed(item, before[key]) if key in before else item for key, item in value.items()}

@@ -183,9 +183,8 @@ class Reviews:
             Refused: an answer does not fit its action, somebody else has claimed the review, or this person has already approved.
             Stale: the review is no longer open, has changed since it was shown, or its run is taken over.
         """
-        viewing = Viewing(viewed_ms, seen, reading_ms)
-        valid = self._checked(review, answers, dict.fromkeys(answers, viewing))
-        state = await decisions.decide(self._store, valid.review, answers, valid.shown, self._inbox.reviewer, valid.grace_s, viewing)
+        valid = self._checked(review, answers, dict.fromkeys(answers, Viewing(viewed_ms, seen, reading_ms)))
+        state = await decisions.decide(self._store, valid, self._inbox.reviewer)
         failpoints.reached(Failpoint.DECIDED)
         self._inbox.ring()
         return state
@@ -224,7 +223,7 @@ class Reviews:
         return refused
 
     def _checked(self, review: Review, answers: Mapping[int, Answer], viewings: Mapping[int, Viewing]) -> decisions.ReviewAnswers:
-        """The answers, valid for the actions as they were shown.
+        """Validate the answers against the actions as they were shown.
 
         Raises:
             Refused: an answer does not fit its action.
@@ -244,7 +243,7 @@ class Reviews:
         return self._inbox.policy.undo_s(risks, self._inbox.grace_s)
 
     async def undo_many(self, chosen: Sequence[int]) -> dict[int, Refused]:
-        """Take back this reviewer's last decision on several reviews in one transaction; the error of each that could not be."""
+        """`undo` several reviews in one transaction. Returns the error of each that could not be undone."""
         refused = await decisions.undo_many(self._store, chosen, self._inbox.reviewer)
         self._inbox.ring()
         return refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,7 @@ class ActorKind(StrEnum):
     """The program itself."""
 
 
+@functools.lru_cache(maxsize=1024)
 def person_key(name: str) -> str:
     """The canonical form of a person's name: NFKC, case-folded, without invisible characters, spaces collapsed.
 

@@ -182,11 +182,6 @@ def waits(db: Transaction, run: int) -> bool:
     return bool(db.row("SELECT 1 FROM runs WHERE id = ? AND attention AND state = 'waiting'", (run,)))
 
 
-def is_check(db: Transaction, review: int) -> bool:
-    """Within a transaction: whether the review is an attention check."""
-    return bool(db.row("SELECT 1 FROM attention_checks WHERE review = ?", (review,)))
-
-
 def found_by_decision(db: Transaction, review: int) -> None:
     """End a check that was just decided, within the same transaction: it has no grace time, and cannot be undone."""
     row = db.row(DECIDED, (review,))

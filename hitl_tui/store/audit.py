@@ -1,8 +1,9 @@
-"""The chained log, read offline: whether every link holds, where it ends, and all of it for others to keep."""
+"""The hash-chained log of what happened: append an entry, verify the chain offline, export every entry."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import sqlite3
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hitl_tui.store.connection import Store, Transaction  # which imports `chained`
 
 COLUMNS = "seq, at, kind, actor, actor_kind, run, review, body, hash"
+LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
+OF_REVIEW = "SELECT seq, at, kind, actor, actor_kind, body, hash FROM audit WHERE review = :review ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +40,19 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a check of the whole log found."""
+    """The result of verifying the whole log."""
 
     head: AuditHead
-    """Up to where it holds."""
+    """The end of the part that is valid."""
     problem: str = ""
-    """What is wrong with the first entry that does not, as a sentence; empty when all do."""
+    """What is wrong with the first invalid entry, as a sentence; empty if all are valid."""
 
 
 def read_head(text: str) -> AuditHead:
     """Parse a head as `audit head` prints it.
 
     Raises:
-        Refused: it is none.
+        Refused: the text is not one.
     """
     parts = text.split()
     digits = parts[1] if len(parts) == 2 else ""
@@ -58,6 +61,7 @@ def read_head(text: str) -> AuditHead:
     return AuditHead(int(parts[0]), digits)
 
 
+@functools.lru_cache(maxsize=1, typed=True)  # the trigger asks for the hash that `note` has just computed
 def chained(
     previous: str, seq: int, at: float, kind: str, actor: str, actor_kind: str, run: int | None, review: int | None, body: str
 ) -> str:
@@ -74,20 +78,20 @@ def note(
 ) -> None:
     """Append an entry within a transaction: what happened, at which Unix time, and who did it."""
     text = json.dumps(body, ensure_ascii=True, sort_keys=True)
-    last, previous = db.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1") or (0, "")
-    entry = (last + 1, float(at), kind, by.name, by.kind, run, review, text)
+    last, previous = db.row(LAST) or (0, "")
+    entry = (last + 1, float(at), str(kind), by.name, str(by.kind), run, review, text)  # exactly the values that SQLite gives the trigger
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, chained(previous, *entry)))
 
 
 def note_review(db: Transaction, at: float, kind: str, by: Actor, body: Mapping[str, Any], review: int) -> None:
-    """`note` about a review, with its run."""
+    """`note` something about a review, with its run."""
     (run,) = db.row("SELECT run FROM reviews WHERE id = ?", (review,))
     note(db, at, kind, by, body, run, review)
 
 
 async def of_review(store: Store, review: int) -> list[AuditEntry]:
-    """What the log says of a review, oldest first."""
-    found = await store.all("SELECT seq, at, kind, actor, actor_kind, body, hash FROM audit WHERE review = ? ORDER BY seq", (review,))
+    """A review's entries, oldest first."""
+    found = await store.all(OF_REVIEW, {"review": review})
     return [
         AuditEntry(seq, at, kind, actor, ActorKind(actor_kind), _body(body), hash_)
         for seq, at, kind, actor, actor_kind, body, hash_ in found
@@ -95,7 +99,7 @@ async def of_review(store: Store, review: int) -> list[AuditEntry]:
 
 
 def _body(text: Any) -> Json:
-    """What an entry carries; as it is where somebody has made it unreadable."""
+    """An entry's body; its text if somebody has made it unreadable."""
     try:
         return json.loads(text)
     except ValueError:
@@ -103,26 +107,26 @@ def _body(text: Any) -> Json:
 
 
 def verify(database: Path, saved: AuditHead | None = None) -> Verified:
-    """Check every link, decisions, actions and history against what the log says, and a mark that was saved earlier; nothing is written.
+    """Verify every hash, compare decisions, actions and history with the log, and check a head that was saved earlier; writes nothing.
 
     Raises:
         BadHome: the file cannot be read as a database.
         Storage: the disk is full or broken.
     """
     with _reading(database) as db:
-        db.execute("BEGIN")  # all of it as it is now, whoever decides meanwhile
+        db.execute("BEGIN")  # one state of the database, also if somebody decides meanwhile
         return _verify(db, saved)
 
 
 def head(database: Path) -> AuditHead:
-    """Where the log ends now.
+    """The log's present end.
 
     Raises:
         BadHome: the file cannot be read as a database.
         Storage: the disk is full or broken.
     """
     with _reading(database) as db:
-        row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        row = db.execute(LAST).fetchone()
     return AuditHead(int(row[0]), str(row[1])) if row else AuditHead(0, "")
 
 

@@ -121,7 +121,7 @@ class Store:
             Storage: the disk is full, read-only or broken; the other methods raise these too.
         """
         async with self._turn:  # a statement in between would share the transaction, and its rollback
-            with told(self.path):
+            try:
                 await self._begin()
                 try:
                     yield Transaction(self._writer)
@@ -129,6 +129,8 @@ class Store:
                 except BaseException:
                     self._writer.rollback()
                     raise
+            except sqlite3.Error as error:
+                raise fault(self.path, error) or error from None
 
     async def write(self, sql: str, values: Any = ()) -> int:
         """Run one statement as a transaction. Returns how many rows it changed."""

@@ -1,10 +1,11 @@
-"""Decisions of reviews: stored with their audit entry in one transaction, by whoever decides, and undone while there is time.
+"""Decisions of reviews: stored with their audit entries in one transaction, and undone while there is time.
 
 The life of a review up to here: `open → decided`. What a worker does with decided reviews is in `submissions`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -29,67 +30,17 @@ from hitl_tui.store import attention_checks, audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 from hitl_tui.store.reviews import PROGRESS, answer_of, progress_of, read_progress
 
-INSERT = """
-INSERT INTO decisions (
-    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, repeats,
-    seen, reading_ms, template
-) VALUES (
-    :review, :slot, (SELECT agent FROM reviews WHERE id = :review), :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key,
-    :digest, :effect, :at, :effective_at, :viewed_ms, :repeats, :seen, :reading_ms, :template
-)
-"""
-OPEN = """
-SELECT v.state, v.note, v.decided_at, v.claimed_by, v.claimed_key, v.claimed_until, t.actor, t.actor_key
-FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'handed_back', 'submitted')
-WHERE v.id = :review
-"""
-"""Whether a review can be decided: its state, who has claimed it, and who has taken its run over."""
-NEEDED = """
-SELECT a.reviewers FROM reviews v JOIN actions a ON a.review = v.id
-WHERE v.id = :review AND v.state = 'open' AND a.slot = :slot AND a.digest = :digest
-"""
-SAME_ACT = """
-SELECT coalesce(o.repeats, max(o.id)) FROM reviews v
-JOIN actions a ON a.review = v.id AND a.slot = :slot
-JOIN reviews w ON w.run = v.run
-JOIN decisions o ON o.review = w.id AND o.doubtful AND o.effect = :effect
-JOIN actions b ON b.review = o.review AND b.slot = o.slot
-WHERE v.id = :review AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot))
-"""
-"""An earlier decision of the same effect on the same call, which may have had it already."""
-ENDORSE = """
-INSERT INTO endorsements (
-    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template
-) VALUES (
-    :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template
-)
-"""
-UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
-APPROVALS = f"""
-SELECT min(e.kind), a.reviewers, json_group_array(e.actor) FROM endorsements e
-JOIN actions a ON a.review = e.review AND a.slot = e.slot
-WHERE e.review = :review AND e.withdrawn_at IS NULL AND {UNDECIDED}
-GROUP BY e.slot, e.effect ORDER BY min(e.id)
-"""
-WITH = """
-SELECT DISTINCT e.actor FROM endorsements e JOIN decisions d ON d.review = e.review AND d.slot = e.slot
-WHERE e.review = :review AND e.withdrawn_at IS NULL AND NOT d.superseded AND d.effect = e.effect AND e.actor_key != :actor_key
-ORDER BY e.id
-"""
-REVIEW = "SELECT kind, slots, EXISTS (SELECT 1 FROM attention_checks t WHERE t.review = v.id) FROM reviews v WHERE v.id = ?"
 WORDS = {DecisionKind.APPROVE: "approved", DecisionKind.EDIT: "edited", DecisionKind.REJECT: "rejected", DecisionKind.RESPOND: "answered"}
-
-
 NOT_MEASURED = Viewing()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Given:
     """One action's answer on its way into the tables."""
 
     review: int
     action: Action
-    """As whoever decides knew it."""
+    """As it was shown."""
     answer: Answer
     by: Actor
     at: float
@@ -98,11 +49,7 @@ class Given:
     together: int = 1
     """Calls that were decided by the same key."""
 
-    @property
-    def effect(self) -> str:
-        """Digest of what it makes happen."""
-        return effect_of(self.action, self.answer)
-
+    @functools.cached_property
     def values(self) -> dict[str, Any]:
         """Its columns, by name."""
         has_args = self.answer.args is not None or self.answer.kind is DecisionKind.RESPOND
@@ -117,44 +64,114 @@ class Given:
             "actor_kind": self.by.kind,
             "actor_key": self.by.key,
             "digest": self.action.digest,
-            "effect": self.effect,
+            "effect": effect_of(self.action, self.answer),
             "at": self.at,
             "effective_at": self.effective_at,
             "viewed_ms": self.viewing.viewed_ms,
             "seen": self.viewing.seen,
             "reading_ms": self.viewing.reading_ms,
             "template": None if self.answer.template is None else canonical_json.dumps(self.answer.template),
-            "together": self.together,
         }
+
+    def audit_body(self) -> dict[str, Any]:
+        """What the audit says of it."""
+        body = {name: self.values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
+        body |= {name: self.values[name] for name in ("seen", "reading_ms", "template") if self.values[name] is not None}
+        return {**body, "together": self.together} if self.together > 1 else body
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewAnswers:
-    """What a person answers of one review, and what they saw."""
+    """A person's answers to calls of one review, and what they saw."""
 
     review: int
     answers: Mapping[int, Answer]
     """By slot."""
     shown: Mapping[int, Action]
+    """By slot, as the person saw them."""
     grace_s: float
     """Seconds in which it can be undone; all its calls share them."""
     viewings: Mapping[int, Viewing]
-    """How each call was viewed, by slot."""
+    """By slot, how each call that is answered was viewed."""
+
+
+# A review as the transaction finds it
+
+
+FIND_REVIEW = """
+SELECT v.id, v.run, v.agent, v.kind, v.slots, v.state, v.note, v.decided_at, v.claimed_by, v.claimed_key, v.claimed_until, t.actor,
+    t.actor_key,
+    EXISTS (SELECT 1 FROM attention_checks c WHERE c.review = v.id),
+    EXISTS (SELECT 1 FROM escalations e WHERE e.review = v.id AND e.acknowledged_at IS NULL)
+FROM reviews v LEFT JOIN takeovers t ON t.run = v.run AND t.state IN ('open', 'handed_back', 'submitted')
+WHERE v.id = :review
+"""
+FIND_CALLS = """
+SELECT a.slot, a.digest, a.reviewers, d.id
+FROM actions a LEFT JOIN decisions d ON d.review = a.review AND d.slot = a.slot AND NOT d.superseded
+WHERE a.review = :review ORDER BY a.slot
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveCall:
+    """An action as the transaction finds it."""
+
+    slot: int
+    digest: str
+    reviewers: int
+    """Different people who must approve it."""
+    decision: int | None
+    """The decision in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveReview:
+    """A review as the transaction finds it."""
+
+    calls: Mapping[int, _LiveCall]
+    """By slot."""
+    id: int
+    run: int
+    agent: str
+    kind: str
+    slots: int
+    state: str
+    note: str
+    decided_at: float | None
+    claimed_by: str | None
+    claimed_key: str | None
+    claimed_until: float | None
+    taken_over_by: str | None
+    taken_over_key: str | None
+    is_check: bool
+    is_escalated: bool
+    """Whether nobody has acknowledged an escalation of it."""
+
+    @property
+    def needs_several(self) -> bool:
+        """Whether a call needs the approval of several people; only then there are endorsements."""
+        return any(call.reviewers > 1 for call in self.calls.values())
+
+
+def _find(db: Transaction, review: int) -> _LiveReview:
+    """Read a review.
+
+    Raises:
+        Refused: there is no such review.
+    """
+    found = db.row(FIND_REVIEW, {"review": review})
+    if found is None:
+        raise errors.unknown(review)
+    calls = [_LiveCall(*row) for row in db.rows(FIND_CALLS, {"review": review})]
+    return _LiveReview({call.slot: call for call in calls}, *found)
 
 
 # What a reviewer does
 
 
-async def decide(
-    store: Store,
-    review: int,
-    answers: Mapping[int, Answer],
-    shown: Mapping[int, Action],
-    actor: str,
-    grace_s: float,
-    viewing: Viewing = NOT_MEASURED,
-) -> ReviewState:
-    """Store a person's answers by slot, all or none; the last one missing decides the whole review. `shown` is what the person saw.
+async def decide(store: Store, chosen: ReviewAnswers, actor: str) -> ReviewState:
+    """Store a person's answers to a review, all or none; the last one missing decides the whole review.
 
     Where an action needs several people, the first of them endorse it, and the last one's approval is the decision.
 
@@ -162,13 +179,11 @@ async def decide(
         The review's state at the end of the transaction: later, a worker may have submitted it.
 
     Raises:
-        Refused: somebody else has claimed it, or this person has said the same already where several people are needed.
+        Refused: somebody else has claimed it, or this person has already endorsed the same where several people are needed.
         Stale: it is no longer open, an action is not the one that was shown, or its run is taken over.
     """
     async with store.transaction() as db:
-        _decide(db, ReviewAnswers(review, answers, shown, grace_s, dict.fromkeys(answers, viewing)), Actor(actor), time.time())
-        (state,) = db.row("SELECT state FROM reviews WHERE id = ?", (review,))
-    return ReviewState(state)
+        return _decide(db, chosen, Actor(actor), time.time())
 
 
 async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str) -> dict[int, Refused]:
@@ -187,48 +202,55 @@ async def decide_many(store: Store, chosen: Sequence[ReviewAnswers], actor: str)
     return refused
 
 
-def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1) -> None:
+def _decide(db: Transaction, chosen: ReviewAnswers, by: Actor, now: float, together: int = 1) -> ReviewState:
     """`decide` within a transaction; nothing is written where it raises. `together`: calls decided by the same key."""
-    review, shown, until = chosen.review, chosen.shown, now + chosen.grace_s
-    reviewers = _must_be_decidable(db, review, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
-    given = {
-        slot: Given(review, shown[slot], answer, by, now, until, chosen.viewings[slot], together) for slot, answer in chosen.answers.items()
-    }
-    deciding = [one for slot, one in given.items() if _is_enough(db, one, reviewers[slot])]
-    endorsing = [one for one in given.values() if one not in deciding and not _has_said(db, one)]
+    shown, until = chosen.shown, now + chosen.grace_s
+    found = _find(db, chosen.review)
+    _must_be_decidable(db, found, {slot: shown[slot].digest for slot in chosen.answers}, by, now)
+    deciding, endorsing = [], []
+    for slot, answer in chosen.answers.items():
+        given = Given(found.id, shown[slot], answer, by, now, until, chosen.viewings[slot], together)
+        if _is_enough(db, given, found.calls[slot].reviewers):
+            deciding.append(given)
+        elif not db.row(SAME_ENDORSEMENT, given.values):
+            endorsing.append(given)
     if not deciding and not endorsing:
-        told = progress_of(db, review).told()
-        raise Refused(f"you said so of review {review} already: it has {told}", "another person must approve the same")
+        progress = progress_of(db, found.id).told()
+        raise Refused(f"you said so of review {found.id} already: it has {progress}", "another person must approve the same")
     for one in endorsing:
-        _endorse(db, one)
+        _endorse(db, found, one)
     for one in deciding:
-        record(db, one)
-    conclude(db, review)
+        _record(db, found, one)
+    return _conclude(db, found)
 
 
-def _must_be_decidable(db: Transaction, review: int, digests: Mapping[int, str], by: Actor, now: float) -> dict[int, int]:
-    """How many people each action needs, by slot.
+def _must_be_decidable(db: Transaction, found: _LiveReview, digests: Mapping[int, str], by: Actor, now: float) -> None:
+    """Check that this person can decide the calls with these digests, by slot.
 
     Raises:
-        Refused: there is no such review, or somebody else has claimed it.
-        Stale: it is no longer open, an action is not the one with this digest, or its run is taken over, by whomever.
+        Refused: somebody else has claimed it.
+        Stale: it is no longer open, an action is not the one with this digest, or its run is taken over, also by this person.
     """
-    found = db.row(OPEN, {"review": review})
-    if found is None:
-        raise errors.unknown(review)
-    state, note, decided_at, claimant, claimed_key, until, holder, holder_key = found
-    if state != ReviewState.OPEN:
-        raise errors.closed(review, state, note, progress_of(db, review).told(), decided_at)
-    rows = db.rows("SELECT slot, digest, reviewers FROM actions WHERE review = ?", (review,))
-    live = {slot: (digest, needed) for slot, digest, needed in rows}
-    changed = [slot for slot, digest in digests.items() if slot not in live or live[slot][0] != digest]
+    if found.state != ReviewState.OPEN:
+        raise errors.closed(found.id, found.state, found.note, progress_of(db, found.id).told(), found.decided_at)
+    changed = [slot for slot, digest in digests.items() if slot not in found.calls or found.calls[slot].digest != digest]
     if changed:
-        raise Stale(f"action {changed} of review {review} is not the one that was shown", "look at it again")
-    if holder:
-        raise errors.taken_over(review, holder, holder_key == by.key)
-    if claimant and until > now and claimed_key != by.key:
-        raise errors.claimed(review, claimant, until)
-    return {slot: needed for slot, (_, needed) in live.items()}
+        raise Stale(f"action {changed} of review {found.id} is not the one that was shown", "look at it again")
+    if found.taken_over_by:
+        raise errors.taken_over(found.id, found.taken_over_by, found.taken_over_key == by.key)
+    if found.claimed_by and found.claimed_until is not None and found.claimed_until > now and found.claimed_key != by.key:
+        raise errors.claimed(found.id, found.claimed_by, found.claimed_until)
+
+
+OTHERS_ENDORSED = """
+SELECT count(*) FROM endorsements
+WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect AND actor_key != :actor_key
+"""
+SAME_ENDORSEMENT = """
+SELECT 1 FROM endorsements
+WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest AND effect = :effect AND actor_key = :actor_key
+"""
+"""This person's endorsement of the same."""
 
 
 def _is_enough(db: Transaction, given: Given, needed: int) -> bool:
@@ -237,55 +259,51 @@ def _is_enough(db: Transaction, given: Given, needed: int) -> bool:
         return True
     if not given.by.is_person:
         return False
-    (others,) = db.row(
-        "SELECT count(*) FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest "
-        "AND effect = :effect AND actor_key != :actor_key",
-        given.values(),
-    )
+    (others,) = db.row(OTHERS_ENDORSED, given.values)
     return bool(others >= needed - 1)
 
 
-def _has_said(db: Transaction, given: Given) -> bool:
-    """Whether this person's endorsement of the same stands already."""
-    return bool(
-        db.row(
-            "SELECT 1 FROM endorsements WHERE review = :review AND slot = :slot AND withdrawn_at IS NULL AND digest = :digest "
-            "AND effect = :effect AND actor_key = :actor_key",
-            given.values(),
-        )
-    )
+WITHDRAW_OWN = """
+UPDATE endorsements SET withdrawn_at = :at WHERE review = :review AND slot = :slot AND actor_key = :actor_key AND withdrawn_at IS NULL
+"""
+ENDORSE = """
+INSERT INTO endorsements (
+    review, slot, kind, args, message, actor, actor_key, digest, effect, at, viewed_ms, seen, reading_ms, template
+) VALUES (
+    :review, :slot, :kind, :args, :message, :actor, :actor_key, :digest, :effect, :at, :viewed_ms, :seen, :reading_ms, :template
+)
+"""
 
 
-def _endorse(db: Transaction, given: Given) -> None:
+def _endorse(db: Transaction, found: _LiveReview, given: Given) -> None:
     """Store one of several approvals that an action needs, in place of this person's earlier one; their claim ends with it."""
-    values = given.values()
-    _supersede_slot(db, given)
-    _replace_endorsement(db, given)
-    number = db.execute(ENDORSE, values).lastrowid
-    audit.note_review(db, given.at, "endorsed", given.by, {"endorsement": number, **_body(values)}, given.review)
-    release_claim(db, given.review, given.by, given.at, "another person must approve the same")
+    _supersede(db, found.calls[given.action.slot].decision, given.at)
+    db.execute(WITHDRAW_OWN, given.values)
+    endorsement = db.execute(ENDORSE, given.values).lastrowid
+    audit.note(db, given.at, "endorsed", given.by, {"endorsement": endorsement, **given.audit_body()}, found.run, found.id)
+    release_claim(db, found.id, given.by, given.at, "another person must approve the same")
 
 
-def _replace_endorsement(db: Transaction, given: Given) -> None:
-    db.execute(
-        "UPDATE endorsements SET withdrawn_at = :at WHERE review = :review AND slot = :slot AND actor_key = :actor_key "
-        "AND withdrawn_at IS NULL",
-        given.values(),
-    )
+OWN_CLAIM = "SELECT claimed_until FROM reviews WHERE id = :review AND claimed_key = :key"
+END_CLAIM = "UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = :review"
 
 
 def release_claim(db: Transaction, review: int, by: Actor, at: float, reason: str) -> None:
-    """Give back this actor's claim within a transaction, if there is one; the audit says why."""
-    found = db.row("SELECT claimed_until FROM reviews WHERE id = ? AND claimed_key = ?", (review, by.key))
-    if found is None:
+    """End this actor's claim within a transaction, if there is one; the audit gives the reason."""
+    claim = db.row(OWN_CLAIM, {"review": review, "key": by.key})
+    if claim is None:
         return
-    db.execute("UPDATE reviews SET claimed_by = NULL, claimed_key = NULL, claimed_until = NULL WHERE id = ?", (review,))
-    if found[0] > at:
+    db.execute(END_CLAIM, {"review": review})
+    (until,) = claim
+    if until > at:
         audit.note_review(db, at, "released", by, {"reason": reason}, review)
 
 
+# Undo
+
+
 async def undo(store: Store, review: int, actor: str) -> None:
-    """Take back what this person said last of the review: while its grace time runs, or as long as it leaves actions undecided.
+    """Take back this person's last decisions or endorsements of a review: in its grace time, or while an action is undecided.
 
     Raises:
         Refused: there is nothing of theirs to take back.
@@ -296,7 +314,7 @@ async def undo(store: Store, review: int, actor: str) -> None:
 
 
 async def undo_many(store: Store, reviews: Sequence[int], actor: str) -> dict[int, Refused]:
-    """`undo` of several reviews in one transaction; the error of each that could not be taken back, the others are."""
+    """`undo` several reviews in one transaction. Returns the error of each that could not be undone; the others are."""
     now, by, refused = time.time(), Actor(actor), dict[int, Refused]()
     async with store.transaction() as db:
         for review in reviews:
@@ -307,9 +325,12 @@ async def undo_many(store: Store, reviews: Sequence[int], actor: str) -> dict[in
     return refused
 
 
+UNDO = "UPDATE decisions SET superseded = 1, undone_at = :at WHERE id = :decision"
+
+
 def _undo(db: Transaction, review: int, by: Actor, now: float) -> None:
     """`undo` within a transaction; nothing is written where it raises."""
-    found = db.row("SELECT state, effective_at FROM reviews WHERE id = ?", (review,))
+    found = db.row("SELECT state, effective_at FROM reviews WHERE id = :review", {"review": review})
     if found is None:
         raise errors.unknown(review)
     state, effective_at = found
@@ -321,63 +342,70 @@ def _undo(db: Transaction, review: int, by: Actor, now: float) -> None:
         raise Refused(f"review {review} has nothing of yours to take back: {whose}", "nothing was changed")
     if endorsed_at is not None and not (mine and mine[0][1] > endorsed_at):
         _withdraw(db, review, by, endorsed_at, now)
-        mine = [(id_, at) for id_, at in mine if at == endorsed_at]
-    for id_, _ in mine:
-        db.execute("UPDATE decisions SET superseded = 1, undone_at = ? WHERE id = ?", (now, id_))
-        audit.note_review(db, now, "undone", by, {"decision": id_}, review)
-        levels.restore(db, id_, now)
+        mine = [(decision, at) for decision, at in mine if at == endorsed_at]
+    for decision, _ in mine:
+        db.execute(UNDO, {"decision": decision, "at": now})
+        audit.note_review(db, now, "undone", by, {"decision": decision}, review)
+        levels.restore(db, decision, now)
     reopen(db, review)
 
 
+LAST_DECIDED = """
+SELECT id, at, actor, actor_key FROM decisions
+WHERE review = :review AND NOT superseded
+    AND at = (SELECT max(at) FROM decisions WHERE review = :review AND NOT superseded)
+"""
+
+
 def _last_decided(db: Transaction, review: int, by: Actor) -> tuple[list[tuple[int, float]], str]:
-    """The last decisions, with their times, when they are this person's; and whose they are, as a clause."""
-    last = db.rows(
-        "SELECT id, at, actor, actor_key FROM decisions WHERE review = :review AND NOT superseded AND at = "
-        "(SELECT max(at) FROM decisions WHERE review = :review AND NOT superseded)",
-        {"review": review},
-    )
+    """The ids and times of the last decisions, if they are this person's; and whose they are, as a clause."""
+    last = db.rows(LAST_DECIDED, {"review": review})
     if not last:
         return [], "nothing is decided"
-    return [(id_, at) for id_, at, _, key in last if key == by.key], f"the last decision is {last[0][2]}'s"
+    return [(decision, at) for decision, at, _, key in last if key == by.key], f"the last decision is {last[0][2]}'s"
+
+
+UNDECIDED = "NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = e.review AND d.slot = e.slot AND NOT d.superseded)"
+LAST_ENDORSED = f"""
+SELECT max(e.at) FROM endorsements e
+WHERE e.review = :review AND e.actor_key = :key AND e.withdrawn_at IS NULL AND {UNDECIDED}
+"""
+ENDORSED_THEN = f"""
+SELECT e.id, e.slot FROM endorsements e
+WHERE e.review = :review AND e.actor_key = :key AND e.at = :at AND e.withdrawn_at IS NULL AND {UNDECIDED}
+"""
 
 
 def _last_endorsed(db: Transaction, review: int, by: Actor) -> float | None:
-    """When this person last endorsed an action that is undecided still, as Unix time."""
-    (at,) = db.row(
-        f"SELECT max(e.at) FROM endorsements e WHERE e.review = ? AND e.actor_key = ? AND e.withdrawn_at IS NULL AND {UNDECIDED}",
-        (review, by.key),
-    )
+    """When this person last endorsed an action that is still undecided, as Unix time."""
+    (at,) = db.row(LAST_ENDORSED, {"review": review, "key": by.key})
     return None if at is None else float(at)
 
 
-def _withdraw(db: Transaction, review: int, by: Actor, said_at: float, now: float) -> None:
-    """Withdraw what this person endorsed at that time and is undecided still."""
-    found = db.rows(
-        "SELECT e.id, e.slot FROM endorsements e WHERE e.review = ? AND e.withdrawn_at IS NULL AND e.actor_key = ? AND e.at = ? "
-        f"AND {UNDECIDED}",
-        (review, by.key, said_at),
-    )
-    for id_, slot in found:
-        _withdraw_one(db, review, id_, slot, by, now, None)
+def _withdraw(db: Transaction, review: int, by: Actor, endorsed_at: float, now: float) -> None:
+    """Withdraw this person's endorsements of that time whose actions are still undecided."""
+    for endorsement, slot in db.rows(ENDORSED_THEN, {"review": review, "key": by.key, "at": endorsed_at}):
+        _withdraw_one(db, review, endorsement, slot, by, now, None)
 
 
 def withdraw_all(db: Transaction, review: int, now: float, note: str) -> None:
-    """Withdraw every endorsement of a review within a transaction, whoever made it."""
-    for id_, slot in db.rows("SELECT id, slot FROM endorsements WHERE review = ? AND withdrawn_at IS NULL", (review,)):
-        _withdraw_one(db, review, id_, slot, PROGRAM, now, note or None)
+    """Withdraw every endorsement of a review within a transaction."""
+    for endorsement, slot in db.rows("SELECT id, slot FROM endorsements WHERE review = ? AND withdrawn_at IS NULL", (review,)):
+        _withdraw_one(db, review, endorsement, slot, PROGRAM, now, note or None)
 
 
 def _withdraw_one(db: Transaction, review: int, endorsement: int, slot: int, by: Actor, now: float, note: str | None) -> None:
-    db.execute("UPDATE endorsements SET withdrawn_at = ? WHERE id = ?", (now, endorsement))
+    db.execute("UPDATE endorsements SET withdrawn_at = :at WHERE id = :endorsement", {"at": now, "endorsement": endorsement})
     audit.note_review(db, now, "withdrawn", by, {"endorsement": endorsement, "slot": slot, "note": note}, review)
+
+
+END_OF_REVIEW = f"SELECT v.state, v.note, v.decided_at, {PROGRESS} FROM reviews v WHERE v.id = :review"
 
 
 def _too_late(db: Transaction, review: int) -> Stale:
     if db.row("SELECT 1 FROM attention_checks WHERE review = ? AND caught IS NOT NULL", (review,)):
         return Stale(f"review {review} was an attention check: nothing was going to run, and there is nothing to take back")
-    state, note, decided_at, *progress = db.row(
-        f"SELECT v.state, v.note, v.decided_at, {PROGRESS} FROM reviews v WHERE v.id = ?", (review,)
-    )
+    state, note, decided_at, *progress = db.row(END_OF_REVIEW, {"review": review})
     because = {
         ReviewState.DECIDED: "its grace time is over and it is about to be applied",
         ReviewState.SUBMITTED: "it is being applied now",
@@ -387,80 +415,113 @@ def _too_late(db: Transaction, review: int) -> Stale:
     return Stale((decided if decided_at else f"review {review} cannot be taken back: ") + because, "nothing was changed")
 
 
-# What every decision means, whoever makes it
+# What every decision does, by a person or by the policy
 
 
 def record(db: Transaction, given: Given) -> bool:
     """Store one action's decision within a transaction, in place of an earlier one; `conclude` must follow once all of them are stored.
 
-    False, and nothing is stored, where the review is not open or the action another one, where more people must approve it first, and
-    where a rule or a deadline would decide an attention check.
+    Returns False, and stores nothing, if the review is not open, the action is another one or needs more approvals, or if a rule or a
+    deadline would decide an attention check.
     """
-    needed = db.row(NEEDED, given.values())
-    if needed is None or not _is_enough(db, given, needed[0]):
+    found = _find(db, given.review)
+    call = found.calls.get(given.action.slot)
+    if found.state != ReviewState.OPEN or call is None or call.digest != given.action.digest:
         return False
-    if not given.by.is_person and attention_checks.is_check(db, given.review):
+    if not _is_enough(db, given, call.reviewers) or (found.is_check and not given.by.is_person):
         return False
-    _supersede_slot(db, given)
-    values = given.values()
-    (repeats,) = db.row(SAME_ACT, values)
-    decision = int(db.execute(INSERT, {**values, "repeats": repeats}).lastrowid or 0)
-    audit.note_review(db, given.at, "decided", given.by, {"decision": decision, **_body(values)}, given.review)
-    if given.by.is_person:
-        _replace_endorsement(db, given)
-        db.execute(
-            "UPDATE escalations SET acknowledged_at = :at, acknowledged_by = :actor, next_at = NULL "
-            "WHERE review = :review AND acknowledged_at IS NULL",
-            values,
-        )
-        if given.answer.kind is not DecisionKind.APPROVE:
-            levels.lower_for_decision(db, decision)
+    _record(db, found, given)
     return True
 
 
-def _body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the audit says of a decision or an endorsement."""
-    told = {name: values[name] for name in ("slot", "kind", "digest", "args", "message", "viewed_ms")}
-    told |= {name: values[name] for name in ("seen", "reading_ms", "template") if values[name] is not None}
-    return {**told, "together": values["together"]} if values["together"] > 1 else told
+INSERT = """
+INSERT INTO decisions (
+    review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen,
+    reading_ms, template, repeats
+) VALUES (
+    :review, :slot, :agent, :tool, :kind, :args, :message, :actor, :actor_kind, :actor_key, :digest, :effect, :at, :effective_at,
+    :viewed_ms, :seen, :reading_ms, :template,
+    (  -- an earlier decision of the same effect on the same call, which may have had it already
+        SELECT coalesce(o.repeats, max(o.id)) FROM reviews w
+        JOIN decisions o ON o.review = w.id AND o.doubtful AND o.effect = :effect
+        JOIN actions b ON b.review = o.review AND b.slot = o.slot
+        JOIN actions a ON a.review = :review AND a.slot = :slot
+        WHERE w.run = :run AND (b.tool_call = a.tool_call OR (b.review = a.review AND b.slot = a.slot))
+    )
+)
+"""
+ACKNOWLEDGE = """
+UPDATE escalations SET acknowledged_at = :at, acknowledged_by = :actor, next_at = NULL WHERE review = :review AND acknowledged_at IS NULL
+"""
 
 
-def _supersede_slot(db: Transaction, given: Given) -> None:
-    """An action of an open review is decided again: the earlier decision counts no more."""
-    for (id_,) in db.rows("SELECT id FROM decisions WHERE review = :review AND slot = :slot AND NOT superseded", given.values()):
-        db.execute("UPDATE decisions SET superseded = 1 WHERE id = ?", (id_,))
-        levels.restore(db, id_, given.at)
+def _record(db: Transaction, found: _LiveReview, given: Given) -> None:
+    """Store a decision that may be made, with its audit entry."""
+    call = found.calls[given.action.slot]
+    _supersede(db, call.decision, given.at)
+    decision = int(db.execute(INSERT, {**given.values, "run": found.run, "agent": found.agent}).lastrowid or 0)
+    audit.note(db, given.at, "decided", given.by, {"decision": decision, **given.audit_body()}, found.run, found.id)
+    if not given.by.is_person:
+        return
+    if call.reviewers > 1:
+        db.execute(WITHDRAW_OWN, given.values)
+    if found.is_escalated:
+        db.execute(ACKNOWLEDGE, given.values)
+    if given.answer.kind is not DecisionKind.APPROVE:
+        levels.lower_for_decision(db, decision)
+
+
+def _supersede(db: Transaction, decision: int | None, at: float) -> None:
+    """End the decision that is in force, if any: its action is decided again."""
+    if decision is not None:
+        db.execute("UPDATE decisions SET superseded = 1 WHERE id = :decision", {"decision": decision})
+        levels.restore(db, decision, at)
 
 
 def conclude(db: Transaction, review: int) -> None:
     """Decide the whole review once all of its actions are decided; else store how far people have come. Within a transaction."""
-    decided = db.rows(
-        "SELECT kind, args IS NOT NULL, actor, actor_kind, actor_key, at, effective_at FROM decisions "
-        "WHERE review = ? AND NOT superseded ORDER BY id",
-        (review,),
-    )
-    kind, slots, is_check = db.row(REVIEW, (review,))
-    if len(decided) < slots:
-        _store_progress(db, review, len(decided))
-        return
-    *_, actor, actor_kind, actor_key, at, _ = decided[-1]
-    others = [name for (name,) in db.rows(WITH, {"review": review, "actor_key": actor_key})]
-    db.execute(
-        "UPDATE reviews SET state = 'decided', decided_at = :at, effective_at = :effective_at, decision = :decision, decided_by = :actor, "
-        "decided_by_kind = :actor_kind, decided_with = :others, decided_slots = slots, approvals = '[]' "
-        "WHERE id = :review AND state = 'open'",
-        {
-            "review": review,
-            "at": at,
-            "effective_at": max(one[-1] for one in decided),  # its calls share the longest grace time
-            "decision": _in_a_word([(DecisionKind(said), bool(has_args)) for said, has_args, *_ in decided], PauseKind(kind)),
-            "actor": actor,
-            "actor_kind": actor_kind,
-            "others": json.dumps(others),
-        },
-    )
-    if is_check:
-        attention_checks.found_by_decision(db, review)
+    _conclude(db, _find(db, review))
+
+
+IN_FORCE = """
+SELECT kind, args IS NOT NULL, actor, actor_kind, actor_key, at, effective_at FROM decisions
+WHERE review = :review AND NOT superseded ORDER BY id
+"""
+WITH = """
+SELECT DISTINCT e.actor FROM endorsements e JOIN decisions d ON d.review = e.review AND d.slot = e.slot
+WHERE e.review = :review AND e.withdrawn_at IS NULL AND NOT d.superseded AND d.effect = e.effect AND e.actor_key != :actor_key
+ORDER BY e.id
+"""
+"""The other people whose approval was needed."""
+DECIDE = """
+UPDATE reviews SET state = 'decided', decided_at = :at, effective_at = :effective_at, decision = :decision, decided_by = :actor,
+    decided_by_kind = :actor_kind, decided_with = :others, decided_slots = slots, approvals = '[]'
+WHERE id = :review AND state = 'open'
+"""
+
+
+def _conclude(db: Transaction, found: _LiveReview) -> ReviewState:
+    """`conclude`; returns the review's state."""
+    decided = db.rows(IN_FORCE, {"review": found.id})
+    if len(decided) < found.slots:
+        _store_progress(db, found.id, len(decided))
+        return ReviewState.OPEN
+    _, _, actor, actor_kind, actor_key, at, _ = decided[-1]
+    others = db.rows(WITH, {"review": found.id, "actor_key": actor_key}) if found.needs_several else []
+    values = {
+        "review": found.id,
+        "at": at,
+        "effective_at": max(effective_at for *_, effective_at in decided),  # its calls share the longest grace time
+        "decision": _in_a_word([(DecisionKind(kind), bool(has_args)) for kind, has_args, *_ in decided], PauseKind(found.kind)),
+        "actor": actor,
+        "actor_kind": actor_kind,
+        "others": json.dumps([name for (name,) in others]),
+    }
+    db.execute(DECIDE, values)
+    if not found.is_check:
+        return ReviewState.DECIDED
+    attention_checks.found_by_decision(db, found.id)
+    return ReviewState.APPLIED
 
 
 def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) -> str:
@@ -475,30 +536,44 @@ def _in_a_word(decided: Sequence[tuple[DecisionKind, bool]], kind: PauseKind) ->
     return WORDS[kinds.pop()]
 
 
+APPROVALS = f"""
+SELECT min(e.kind), a.reviewers, json_group_array(e.actor) FROM endorsements e
+JOIN actions a ON a.review = e.review AND a.slot = e.slot
+WHERE e.review = :review AND e.withdrawn_at IS NULL AND {UNDECIDED}
+GROUP BY e.slot, e.effect ORDER BY min(e.id)
+"""
+STORE_PROGRESS = """
+UPDATE reviews SET decision = '', decided_by = '', decided_with = '[]', decided_slots = :decided, approvals = :approvals WHERE id = :review
+"""
+
+
 def _store_progress(db: Transaction, review: int, decided: int) -> None:
     approvals = [(kind, needed, json.loads(people)) for kind, needed, people in db.rows(APPROVALS, {"review": review})]
-    db.execute(
-        "UPDATE reviews SET decision = '', decided_by = '', decided_with = '[]', decided_slots = ?, approvals = ? WHERE id = ?",
-        (decided, json.dumps(approvals), review),
-    )
+    db.execute(STORE_PROGRESS, {"review": review, "decided": decided, "approvals": json.dumps(approvals)})
+
+
+REOPEN = "UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL WHERE id = :review"
+COUNT_IN_FORCE = "SELECT count(*) FROM decisions WHERE review = :review AND NOT superseded"
 
 
 def reopen(db: Transaction, review: int) -> None:
-    """Open a decided review again within a transaction; what stands of its decisions and endorsements is how far people have come."""
-    db.execute("UPDATE reviews SET state = 'open', decided_at = NULL, effective_at = NULL WHERE id = ?", (review,))
-    (decided,) = db.row("SELECT count(*) FROM decisions WHERE review = ? AND NOT superseded", (review,))
+    """Open a decided review again within a transaction, and store how far people have come without what was undone."""
+    db.execute(REOPEN, {"review": review})
+    (decided,) = db.row(COUNT_IN_FORCE, {"review": review})
     _store_progress(db, review, decided)
 
 
 # Read
 
 
+ENDORSEMENTS = """
+SELECT slot, kind, args, message, template, actor, at FROM endorsements WHERE review = :review AND withdrawn_at IS NULL ORDER BY id
+"""
+
+
 async def endorsements(store: Store, review: int) -> list[Endorsement]:
-    """The approvals of a review that stand, oldest first; also those that a decision has come of."""
-    found = await store.all(
-        "SELECT slot, kind, args, message, template, actor, at FROM endorsements WHERE review = ? AND withdrawn_at IS NULL ORDER BY id",
-        (review,),
-    )
+    """The approvals of a review that are not withdrawn, oldest first; also those that led to a decision."""
+    found = await store.all(ENDORSEMENTS, {"review": review})
     return [Endorsement(slot, answer_of(*answer), actor, at) for slot, *answer, actor, at in found]
 
 

@@ -1,4 +1,4 @@
-"""Reviews and their actions: read, inserted and ended. Who decides them is in `decisions`, what a snapshot makes of them in `reconcile`."""
+"""Reviews and their actions: read, insert and end them. `decisions` decides them, `reconcile` makes them what a snapshot says."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PROGRESS = "v.decision, v.decided_by, v.decided_by_kind, v.decided_with, v.slots
 TOOLS = "(SELECT json_group_array(json_array(name, risk)) FROM (SELECT name, risk FROM actions WHERE review = v.id ORDER BY slot))"
 TOOL_NAMES = "(SELECT group_concat(name, char(10)) FROM (SELECT name FROM actions WHERE review = v.id ORDER BY slot))"
 BRIEF_ARGS = 1000
-"""Characters of a call's arguments, as JSON, that the queue reads to say where neighbours differ."""
+"""Characters of a call's arguments, as JSON, that the queue reads to show where neighbours differ."""
 FIRST_ARGS = f"(SELECT substr(args, 1, {BRIEF_ARGS}) FROM actions WHERE review = v.id AND slot = 0)"
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.effective_at, "
@@ -64,45 +64,29 @@ ACTION = (
 DECISION = "id, review, slot, kind, args, message, actor, digest, at, viewed_ms, actor_kind, template, seen, reading_ms"
 """Columns that `read_decision` reads."""
 WORSE = (Outcome.AUTO, Outcome.DENY, Outcome.ASK, Outcome.TAKEOVER)
-"""The further along, the more a person has to do."""
-INSERT = """
-INSERT INTO reviews (
-    run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, may_have_run, policy_note, opened_at, repeats,
-    route,    recipient, deadline_at, deadline_then, deadline_rule
-) VALUES (
-    :run, :agent, :interrupt, :kind, :node, :path, :title, :summary, :slots, :risk, :confidence, :note, :may_have_run, :policy_note,
-    :opened_at, :repeats, :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
-)
-"""
-VERSIONS = """
-WITH past AS (
-    SELECT v.id, a.slot, a.name, a.args AS proposal, d.args, d.message, d.actor, d.at,
-        d.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft') AS sent_back
-    FROM reviews this
-    JOIN reviews v ON v.run = this.run AND v.id < this.id AND v.state = 'applied'
-    JOIN actions a ON a.review = v.id
-    JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
-    WHERE this.id = :review AND a.name IN (SELECT name FROM actions WHERE review = :review)
-)
-SELECT id, slot, name, proposal, args, message, actor, at FROM past
-WHERE sent_back AND id >= (SELECT coalesce(max(o.id), 0) FROM past o WHERE o.name = past.name AND NOT o.sent_back)
-ORDER BY id, slot
-"""
-"""Drafts and calls of a review's tools that were sent back. A draft is sent back by every rejection, a call by one with new arguments."""
+"""Outcomes by how much a person has to do, least first."""
 
 
 # Read
 
 
+PAGE_OF_IDS = "SELECT id FROM reviews WHERE state = 'open' AND id > :after ORDER BY id LIMIT 20000"
+PAGE_OF_FACTS = f"""
+SELECT v.id, v.agent, {TOOL_NAMES}, v.risk, v.escalated, v.deadline_at FROM reviews v
+WHERE v.state = 'open' AND v.id > :after ORDER BY v.id LIMIT 5000
+"""
+URGENT_FACTS = f"SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT}"
+
+
 async def waiting_ids(store: Store) -> array[int]:
     """Ids of all open reviews, oldest first.
 
-    Eight bytes each, so that a hundred thousand fit in memory at no cost.
+    They take eight bytes each, so a hundred thousand of them are small.
     """
     ids = array("q")
     last = 0
     while True:  # a page at a time: a cursor kept open would hide from this connection what is written meanwhile
-        page = await store.all("SELECT id FROM reviews WHERE state = 'open' AND id > ? ORDER BY id LIMIT 20000", (last,))
+        page = await store.all(PAGE_OF_IDS, {"after": last})
         ids.extend(row[0] for row in page)
         if len(page) < 20_000:
             break
@@ -112,19 +96,14 @@ async def waiting_ids(store: Store) -> array[int]:
 
 async def urgent(store: Store) -> list[QueueFacts]:
     """What orders the open reviews that are escalated, have a deadline or are irreversible; their tools are left empty."""
-    found = await store.all(f"SELECT id, '', '', risk, escalated, deadline_at FROM reviews INDEXED BY reviews_urgent WHERE {URGENT}")
-    return [QueueFacts(*row) for row in found]
+    return [QueueFacts(*row) for row in await store.all(URGENT_FACTS)]
 
 
 async def facts(store: Store) -> list[QueueFacts]:
     """What orders and groups every open review, oldest first."""
     found: list[QueueFacts] = []
     while True:  # a page at a time, as in `waiting_ids`
-        page = await store.all(
-            f"SELECT v.id, v.agent, {TOOL_NAMES}, v.risk, v.escalated, v.deadline_at FROM reviews v "
-            "WHERE v.state = 'open' AND v.id > ? ORDER BY v.id LIMIT 5000",
-            (found[-1].id if found else 0,),
-        )
+        page = await store.all(PAGE_OF_FACTS, {"after": found[-1].id if found else 0})
         found += [QueueFacts(*row) for row in page]
         if len(page) < 5000:
             return found
@@ -145,41 +124,53 @@ async def rows(store: Store, ids: Sequence[int]) -> list[ReviewRow]:
     return [read_row(row) for row in found]
 
 
+WAITING = f"""
+SELECT {ROW} FROM reviews v WHERE v.id IN (  -- a state each, on its own index: applied reviews are not read
+    SELECT id FROM (SELECT id FROM reviews INDEXED BY reviews_waiting WHERE state = 'open' ORDER BY id LIMIT :limit)
+    UNION ALL SELECT id FROM reviews INDEXED BY reviews_decided WHERE state = 'decided'
+    UNION ALL SELECT id FROM reviews INDEXED BY reviews_submitted WHERE state = 'submitted'
+) ORDER BY v.id LIMIT :limit
+"""
+OF_RUN = f"SELECT {ROW} FROM reviews v WHERE v.run = :run ORDER BY v.id"
+CHANGED = f"SELECT {ROW} FROM reviews v WHERE v.id IN (SELECT review FROM changes WHERE seq > :after) ORDER BY v.id"
+
+
 async def waiting(store: Store, limit: int) -> list[ReviewRow]:
     """The oldest open or not yet applied reviews."""
-    live = (  # one state each, on the index kept for it: what is applied long since is not read
-        "SELECT id FROM (SELECT id FROM reviews INDEXED BY reviews_waiting WHERE state = 'open' ORDER BY id LIMIT :limit) "
-        "UNION ALL SELECT id FROM reviews INDEXED BY reviews_decided WHERE state = 'decided' "
-        "UNION ALL SELECT id FROM reviews INDEXED BY reviews_submitted WHERE state = 'submitted'"
-    )
-    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({live}) ORDER BY v.id LIMIT :limit", {"limit": limit})
-    return [read_row(row) for row in found]
+    return [read_row(row) for row in await store.all(WAITING, {"limit": limit})]
 
 
 async def of_run(store: Store, run: int) -> list[ReviewRow]:
     """Every review a run ever opened."""
-    return [read_row(row) for row in await store.all(f"SELECT {ROW} FROM reviews v WHERE v.run = ? ORDER BY v.id", (run,))]
+    return [read_row(row) for row in await store.all(OF_RUN, {"run": run})]
 
 
 async def changed(store: Store, after: Rev) -> list[ReviewRow]:
     """Reviews that changed since then."""
-    ids = "SELECT review FROM changes WHERE seq > ?"
-    found = await store.all(f"SELECT {ROW} FROM reviews v WHERE v.id IN ({ids}) ORDER BY v.id", (after.change,))
-    return [read_row(row) for row in found]
+    return [read_row(row) for row in await store.all(CHANGED, {"after": after.change})]
+
+
+WHOLE = f"""
+SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, {ROW}
+FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id = :review
+"""
+DECISIONS_OF = f"SELECT {DECISION} FROM decisions WHERE review = :review AND NOT superseded"
+ACTIONS_OF = f"SELECT {ACTION} FROM actions WHERE review = :review ORDER BY slot"
+UNDECIDED_ACTIONS = f"""
+SELECT {ACTION} FROM actions a
+WHERE review = :review AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded)
+ORDER BY slot
+"""
 
 
 async def get(store: Store, review: int) -> Review | None:
     """One review whole, without its context."""
-    row = await store.one(
-        f"SELECT r.thread, v.interrupt, v.node, v.path, v.decided_at, v.submitted_at, v.applied_at, d.value, {ROW} "
-        "FROM reviews v JOIN runs r ON r.id = v.run JOIN details d ON d.review = v.id WHERE v.id = ?",
-        (review,),
-    )
+    row = await store.one(WHOLE, {"review": review})
     if row is None:
         return None
     thread, interrupt, node, path, decided_at, submitted_at, applied_at, value, *short = row
     actions = await actions_of(store, review)
-    found = await store.all(f"SELECT {DECISION} FROM decisions WHERE review = ? AND NOT superseded", (review,))
+    found = await store.all(DECISIONS_OF, {"review": review})
     decisions = {one.slot: one for one in map(read_decision, found)}
     return Review(
         read_row(short), thread, interrupt, node, tuple(json.loads(path)), json.loads(value), actions, decisions,
@@ -188,14 +179,31 @@ async def get(store: Store, review: int) -> Review | None:
 
 
 async def context(store: Store, review: int) -> Context:
-    """What surrounds a review; empty when it is unknown."""
+    """A review's context; empty when it is unknown."""
     row = await store.one("SELECT context FROM details WHERE review = ?", (review,))
     return read_context(json.loads(row[0])) if row else Context()
 
 
 async def actions_of(store: Store, review: int) -> tuple[Action, ...]:
     """Every action of a review, in order."""
-    return tuple(read_action(row) for row in await store.all(f"SELECT {ACTION} FROM actions WHERE review = ? ORDER BY slot", (review,)))
+    return tuple(read_action(row) for row in await store.all(ACTIONS_OF, {"review": review}))
+
+
+VERSIONS = """
+WITH past AS (
+    SELECT v.id, a.slot, a.name, a.args AS proposal, d.args, d.message, d.actor, d.at,
+        d.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft') AS sent_back
+    FROM reviews this
+    JOIN reviews v ON v.run = this.run AND v.id < this.id AND v.state = 'applied'
+    JOIN actions a ON a.review = v.id
+    JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.superseded
+    WHERE this.id = :review AND a.name IN (SELECT name FROM actions WHERE review = :review)
+)
+SELECT id, slot, name, proposal, args, message, actor, at FROM past
+WHERE sent_back AND id >= (SELECT coalesce(max(o.id), 0) FROM past o WHERE o.name = past.name AND NOT o.sent_back)
+ORDER BY id, slot
+"""
+"""Drafts and calls of a review's tools that were sent back. A draft is sent back by every rejection, a call by one with new arguments."""
 
 
 async def versions(store: Store, review: int) -> list[ProposalVersion]:
@@ -208,31 +216,39 @@ async def versions(store: Store, review: int) -> list[ProposalVersion]:
 
 def undecided_actions(db: Transaction, review: int) -> list[Action]:
     """Within a transaction: the actions of a review that have no decision."""
-    found = db.rows(
-        f"SELECT {ACTION} FROM actions a WHERE review = ? AND NOT EXISTS "
-        "(SELECT 1 FROM decisions d WHERE d.review = a.review AND d.slot = a.slot AND NOT d.superseded) ORDER BY slot",
-        (review,),
-    )
-    return [read_action(row) for row in found]
+    return [read_action(row) for row in db.rows(UNDECIDED_ACTIONS, {"review": review})]
 
 
 async def gates(store: Store, run: int) -> set[str]:
-    """Static gates where the run was seen to stand and which nobody has let it pass."""
+    """Interrupts of the static gates that the run has reached and not passed."""
     found = await store.all("SELECT interrupt FROM reviews WHERE run = ? AND kind IN ('gate', 'tool_gate') AND state != 'applied'", (run,))
     return {str(row[0]) for row in found}
 
 
 async def submitted(store: Store, run: int) -> dict[int, str]:
-    """Reviews, with their interrupts, whose answer was sent and nobody has seen what came of it."""
+    """Reviews whose answer was sent and whose outcome is unknown, with their interrupts."""
     found = await store.all("SELECT id, interrupt FROM reviews WHERE run = ? AND state = 'submitted'", (run,))
     return {int(review): str(interrupt) for review, interrupt in found}
 
 
-# Written, within a transaction
+# Write, within a transaction
+
+
+INSERT = """
+INSERT INTO reviews (
+    run, agent, interrupt, kind, node, path, title, summary, slots, risk, confidence, note, may_have_run, policy_note, opened_at, repeats,
+    route, recipient, deadline_at, deadline_then, deadline_rule
+) VALUES (
+    :run, :agent, :interrupt, :kind, :node, :path, :title, :summary, :slots, :risk, :confidence, :note, :may_have_run, :policy_note,
+    :opened_at, :repeats, :route, :recipient, :deadline_at, :deadline_then, :deadline_rule
+)
+"""
+INSERT_DETAILS = "INSERT INTO details (review, value, context) VALUES (:review, :value, :context)"
+INSERT_ACTION = f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})"
 
 
 def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) -> tuple[int, float]:
-    """Store a new review, with what policy says of it; its id, and when it was opened."""
+    """Store a new review with the policy's verdicts. Returns its id, and the Unix time at which it was opened."""
     first, plain, now = pause.actions[0], canonical_json.storable, time.time()
     actions = [_with_verdict(action, routed.verdicts.get(action.slot)) for action in pause.actions]
     due = escalation.earliest_deadline(routed.verdicts)
@@ -260,14 +276,9 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
         "deadline_rule": due.rule if due else "",
     }
     review = int(db.execute(INSERT, values).lastrowid or 0)
-    db.execute(
-        "INSERT INTO details (review, value, context) VALUES (?, ?, ?)",
-        (review, canonical_json.dumps(pause.value), canonical_json.dumps(asdict(pause.context))),
-    )
-    db.executemany(
-        f"INSERT INTO actions (review, {ACTION}) VALUES (?{', ?' * (ACTION.count(',') + 1)})",
-        [(review, *action_values(action)) for action in actions],
-    )
+    details = {"review": review, "value": canonical_json.dumps(pause.value), "context": canonical_json.dumps(asdict(pause.context))}
+    db.execute(INSERT_DETAILS, details)
+    db.executemany(INSERT_ACTION, [(review, *action_values(action)) for action in actions])
     if not db.row("SELECT attention FROM runs WHERE id = ?", (run,))[0]:
         policy_log.count(db, routed.verdicts.values(), now)
     body = {name: values[name] for name in ("kind", "title", "interrupt", "route")}
@@ -276,25 +287,26 @@ def insert(db: Transaction, run: int, agent: str, pause: Pause, routed: Routed) 
     return review, now
 
 
+END = "UPDATE reviews SET state = :state, note = :note, may_have_run = :may_have_run, applied_at = :applied_at WHERE id = :review"
+END_CHAIN = "UPDATE escalations SET next_at = NULL WHERE review = :review AND next_at IS NOT NULL"
+END_LOST_CHECK = """
+UPDATE runs SET state = 'cancelled', ended_at = coalesce(ended_at, (SELECT opened_at FROM reviews WHERE id = :review))
+WHERE id = :run AND attention AND state = 'waiting'
+"""
+
+
 def end(db: Transaction, review: int, state: ReviewState, note: str, at: float | None = None, may_have_run: bool = False) -> None:
     """Bring a review to one of its final states; its escalations go no further, and an attention check's run ends with it."""
     now = time.time() if at is None else at
-    run, was = db.row("SELECT run, state FROM reviews WHERE id = ?", (review,))
+    run, was = db.row("SELECT run, state FROM reviews WHERE id = :review", {"review": review})
     applied_at = now if state is ReviewState.APPLIED else None
-    db.execute(
-        "UPDATE reviews SET state = ?, note = ?, may_have_run = ?, applied_at = ? WHERE id = ?",
-        (state, note, may_have_run, applied_at, review),
-    )
+    db.execute(END, {"review": review, "state": state, "note": note, "may_have_run": may_have_run, "applied_at": applied_at})
     if was == state:
         return
     audit.note(db, now, state, PROGRAM, {"note": note}, run, review)
-    db.execute("UPDATE escalations SET next_at = NULL WHERE review = ? AND next_at IS NOT NULL", (review,))
+    db.execute(END_CHAIN, {"review": review})
     if state is not ReviewState.APPLIED:  # a check that was lost ends without a result
-        db.execute(
-            "UPDATE runs SET state = 'cancelled', ended_at = coalesce(ended_at, (SELECT opened_at FROM reviews WHERE id = ?)) "
-            "WHERE id = ? AND attention AND state = 'waiting'",
-            (review, run),
-        )
+        db.execute(END_LOST_CHECK, {"review": review, "run": run})
 
 
 def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
@@ -305,7 +317,7 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
     return replace(judged, risk=verdict.risk or action.risk, spot_check=verdict.spot_check)
 
 
-# Rows as nouns
+# Rows to model objects
 
 
 def read_row(row: Any) -> ReviewRow:
@@ -320,7 +332,7 @@ def read_row(row: Any) -> ReviewRow:
 
 
 def read_progress(row: Sequence[Any]) -> Progress:
-    """How far people have come, of a row of `PROGRESS`."""
+    """The progress of a row of `PROGRESS`."""
     decision, by, by_kind, others, slots, decided_slots, approvals = row
     partial = () if approvals == "[]" else _approvals(approvals)
     return Progress(decision, by, ActorKind(by_kind), tuple(json.loads(others)), slots, decided_slots, partial)
@@ -331,7 +343,7 @@ def _approvals(text: str) -> tuple[PartialApproval, ...]:
 
 
 def progress_of(db: Transaction, review: int) -> Progress:
-    """Within a transaction: how far people have come with a review."""
+    """Within a transaction: how far a review is decided."""
     return read_progress(db.row(f"SELECT {PROGRESS} FROM reviews v WHERE v.id = ?", (review,)))
 
 

@@ -1,4 +1,4 @@
-"""A durable decision with its audit entry, relative to plain sqlite3 writing the same two rows in one commit."""
+"""Durable decisions, relative to plain sqlite3 writing the same rows, with the chain's hash, in one commit of the same durability."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from hitl_tui.inbox import Inbox
@@ -22,67 +22,96 @@ TOGETHER, CALLS, SETS = 40, 5, 12
 """Reviews decided together, calls of each, and number of sets, of which the first two do not count."""
 WARM = 100
 """Decisions before the measurement, so that statements are compiled and the files have grown."""
-LOOKED_MS = 9000
+VIEWING = Viewing(9000, 1.0, 1000)
+INSERT_DECISION = """
+INSERT INTO decisions (
+    review, slot, agent, tool, kind, actor, actor_kind, actor_key, digest, effect, at, effective_at, viewed_ms, seen, reading_ms
+) VALUES (
+    :review, :slot, :agent, :tool, 'approve', 'bench', 'person', 'bench', :digest, :digest, :at, :at, :viewed_ms, :seen, :reading_ms
+)
+"""
+INSERT_ENTRY = "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPDATE_REVIEW = """
+UPDATE reviews SET state = 'decided', decided_at = :at, effective_at = :at, decision = 'approved', decided_by = 'bench',
+    decided_by_kind = 'person', decided_with = '[]', decided_slots = slots, approvals = '[]'
+WHERE id = :review
+"""
+INSERT_CHANGE = "INSERT INTO changes (review) VALUES (:review)"
+WRITTEN = (
+    "SELECT review, slot, agent, tool, kind, args, message, actor, actor_kind, actor_key, digest, effect, viewed_ms, seen, reading_ms, "
+    "superseded, undone_at, doubtful, repeats, template FROM decisions ORDER BY id",
+    "SELECT seq, kind, actor, actor_kind, run, review, body FROM audit ORDER BY seq",
+    "SELECT id, state, decision, decided_by, decided_by_kind, decided_with, decided_slots, approvals FROM reviews ORDER BY id",
+    "SELECT seq, review, run FROM changes ORDER BY seq",
+)
+"""What both sides must have written, without the times and the hashes made of them."""
 
 
 class Bare:
-    """The two tables with their indexes, without triggers. The hash of the chain is computed as the audit computes it."""
+    """A copy of the same database without its triggers, into which a decision's rows are written without reading or checking anything."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._seq, self._hash = 0, ""
+        self._seq: int
+        self._hash: str
+        self._seq, self._hash = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
+        self._decisions = 0
 
-    def decide(self, *reviews: Review) -> float:
-        """Seconds to write both rows of every call durably, in one transaction."""
+    def decide(self, reviews: Sequence[Review], viewing: Viewing, together: int = 1) -> float:
+        """Approve every call of the reviews in one transaction; seconds until it is durable."""
         began = time.perf_counter()
         self._db.execute("BEGIN IMMEDIATE")
         for review in reviews:
+            now = time.time()
             for action in review.actions:
-                self._write(review, action)
+                self._approve(review, action, viewing, now, together)
+            self._db.execute(UPDATE_REVIEW, {"review": review.row.id, "at": now})
+            self._db.execute(INSERT_CHANGE, {"review": review.row.id})
         self._db.execute("COMMIT")
         return time.perf_counter() - began
 
-    def _write(self, review: Review, action: Action) -> None:
+    def _approve(self, review: Review, action: Action, viewing: Viewing, now: float, together: int) -> None:
+        values = {
+            "review": review.row.id,
+            "slot": action.slot,
+            "agent": review.row.agent,
+            "tool": action.name,
+            "digest": action.digest,
+            "at": now,
+            "viewed_ms": viewing.viewed_ms,
+            "seen": viewing.seen,
+            "reading_ms": viewing.reading_ms,
+        }
+        self._db.execute(INSERT_DECISION, values)
+        self._decisions += 1
+        body = {"decision": self._decisions, "slot": action.slot, "kind": "approve", "digest": action.digest, "args": None}
+        body |= {"message": None, "viewed_ms": viewing.viewed_ms, "reading_ms": viewing.reading_ms}
+        if viewing.seen is not None:
+            body["seen"] = viewing.seen
+        if together > 1:
+            body["together"] = together
         self._seq += 1
-        now, digest, slot = time.time(), action.digest, action.slot
-        body = json.dumps(
-            {
-                "decision": self._seq,
-                "slot": slot,
-                "kind": "approve",
-                "digest": digest,
-                "args": None,
-                "message": None,
-                "viewed_ms": LOOKED_MS,
-            }
-        )
-        entry = (self._seq, now, "decided", "bench", "person", review.row.run, review.row.id, body)
+        entry = (self._seq, now, "decided", "bench", "person", review.row.run, review.row.id, json.dumps(body, sort_keys=True))
         self._hash = chained(self._hash, *entry)
-        self._db.execute(
-            "INSERT INTO decisions (review, slot, kind, actor, actor_kind, actor_key, digest, at, effective_at, viewed_ms, effect, "
-            "agent, tool) VALUES (?, ?, 'approve', 'bench', 'person', 'bench', ?, ?, ?, ?, ?, ?, ?)",
-            (review.row.id, slot, digest, now, now, LOOKED_MS, digest, review.row.agent, action.name),
-        )
-        self._db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, self._hash))
+        self._db.execute(INSERT_ENTRY, (*entry, self._hash))
 
 
-@contextlib.contextmanager
-def _bare(ours: Path, path: Path) -> Iterator[Bare]:
-    with contextlib.closing(sqlite3.connect(ours)) as db:
-        tables = db.execute(
-            "SELECT sql FROM sqlite_master WHERE tbl_name IN ('decisions', 'audit') AND type IN ('table', 'index')"
-        ).fetchall()
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+@contextlib.asynccontextmanager
+async def _bare(ours: Path, path: Path) -> AsyncIterator[Bare]:
+    """Copy our database. At the end, check that both sides have written the same rows."""
+    with contextlib.closing(sqlite3.connect(ours)) as source, contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        source.backup(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        for (sql,) in tables:
-            if sql:
-                db.execute(sql)
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
         yield Bare(db)
+        for written in WRITTEN:
+            assert source.execute(written).fetchall() == db.execute(written).fetchall(), written
 
 
 async def measure() -> Ratio:
-    """The ratio of medians. Both sides decide in turn, in files of one folder."""
+    """The ratio of medians, each side's decision in turn, in files of one folder."""
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder) / "hitl.db"
         async with Store.open(ours) as store:
@@ -94,25 +123,25 @@ async def measure() -> Ratio:
             async def decide() -> float:
                 review = next(one)
                 shown = {action.slot: action for action in review.actions}
+                chosen = decisions.ReviewAnswers(review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, 0.0, {0: VIEWING})
                 began = time.perf_counter()
-                await decisions.decide(
-                    store, review.row.id, {0: Answer(DecisionKind.APPROVE)}, shown, "bench", 0.0, Viewing(LOOKED_MS, 1.0, 1000)
-                )
+                await decisions.decide(store, chosen, "bench")
                 return time.perf_counter() - began
 
-            with _bare(ours, Path(folder) / "bare.db") as bare:
+            async with _bare(ours, Path(folder) / "bare.db") as bare:
 
                 async def write() -> float:
-                    return bare.decide(next(other))
+                    return bare.decide([next(other)], VIEWING)
 
                 for _ in range(WARM):
                     await decide()
                     await write()
-                return await median_ratio_async("a durable decision with its audit ÷ its two rows alone", 2.5, PAIRS, decide, write)
+                return await median_ratio_async("a durable decision with its audit ÷ its rows alone", 2.5, PAIRS, decide, write)
 
 
 async def measure_many() -> Ratio:
     """The same for 200 calls in 40 reviews that are decided together."""
+    viewing = Viewing(VIEWING.viewed_ms, None, VIEWING.reading_ms)
     with tempfile.TemporaryDirectory() as folder:
         ours = Path(folder) / "hitl.db"
         async with Store.open(ours) as store:
@@ -128,13 +157,13 @@ async def measure_many() -> Ratio:
                 answers = dict.fromkeys(range(CALLS), Answer(DecisionKind.APPROVE))
                 chosen = [(review, answers) for review in next(one)]
                 began = time.perf_counter()
-                assert await inbox.reviews.decide_many(chosen, LOOKED_MS, reading_ms=1000) == {}
+                assert await inbox.reviews.decide_many(chosen, viewing.viewed_ms, reading_ms=viewing.reading_ms) == {}
                 return time.perf_counter() - began
 
-            with _bare(ours, Path(folder) / "bare.db") as bare:
+            async with _bare(ours, Path(folder) / "bare.db") as bare:
 
                 async def write() -> float:
-                    return bare.decide(*next(other))
+                    return bare.decide(next(other), viewing, TOGETHER * CALLS)
 
                 for _ in range(2):
                     await decide()

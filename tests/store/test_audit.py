@@ -148,6 +148,19 @@ async def test_audit_rows_cannot_be_updated_or_deleted(decided_home: Path, tmp_p
             await store.write(sql)
 
 
+async def test_audit_when_an_entry_does_not_continue_it_refuses_the_entry(decided_home: Path, tmp_path: Path) -> None:
+    shutil.copytree(decided_home, tmp_path / "home")
+    insert = "INSERT INTO audit VALUES (:seq, 5.0, 'viewed', :actor, 'person', 1, 1, '{}', :hash)"
+    async with Store.open(tmp_path / "home" / "hitl.db") as store:
+        last, previous = await store.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        good = {"seq": last + 1, "actor": "ann", "hash": chained(previous, last + 1, 5.0, "viewed", "ann", "person", 1, 1, "{}")}
+        for wrong in ({"hash": "0" * 64}, {"actor": "bob"}, {"seq": last + 2}):
+            with pytest.raises(sqlite3.IntegrityError, match="does not continue"):
+                await store.write(insert, good | wrong)
+        assert await store.write(insert, good) == 1
+    assert not audit.verify(tmp_path / "home" / "hitl.db").problem
+
+
 @pytest.fixture(scope="session")
 def tampered(decided_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy(decided_home, tmp_path_factory.mktemp("tampered") / "home")

@@ -18,7 +18,7 @@ from pytest import MonkeyPatch
 
 from hitl_tui.agents.interrupt_payloads import action
 from hitl_tui.errors import Refused
-from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunState, effect_of
+from hitl_tui.model import Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunState, Viewing, effect_of
 from hitl_tui.store import Store, agents, claims, decisions, reconcile, reviews, runs, submissions
 from tests.support.properties import examples
 
@@ -96,11 +96,11 @@ class Reviews(RuleBasedStateMachine):
         slots = [a.slot for a in found.actions]
         chosen = slots if both else [data.draw(st.sampled_from(slots))]
         answer = Answer(kind, {"to": 1} if kind is DecisionKind.EDIT else None, "why" if kind is DecisionKind.RESPOND else None)
-        shown = {a.slot: a for a in found.actions}
+        shown, answers, viewings = {a.slot: a for a in found.actions}, dict.fromkeys(chosen, answer), dict.fromkeys(chosen, Viewing())
         was, holder = self.seen[review], found.row.claimant(self.now)
         said = [one for one in self.do(decisions.endorsements(self.store, review)) if one.actor == who and one.slot in chosen]
         try:
-            self.do(decisions.decide(self.store, review, dict.fromkeys(chosen, answer), shown, who, grace))
+            self.do(decisions.decide(self.store, decisions.ReviewAnswers(review, answers, shown, grace, viewings), who))
         except Refused as refused:
             assert was is not OPEN or (holder and holder != who) or said, refused
         else:
