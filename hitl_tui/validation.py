@@ -17,9 +17,15 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
         Refused: the kind is not allowed, a part is missing, or a value breaks the schema or cannot be stored.
     """
     if answer.kind not in action.allowed:
-        allowed = ", ".join(action.allowed) or "none"
-        raise Refused(f"{action.name} cannot be answered with {answer.kind}", f"allowed: {allowed}")
+        raise not_allowed(kind, action, answer.kind)
     before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
+    if problem := _template_problem(answer.template, action):
+        raise Refused(f"the answer template does not fit what {action.name} asks for: {problem}", "correct it in policy.toml")
+    before = action.args if answer.kind in (DecisionKind.EDIT, DecisionKind.REJECT) else None
+    if answer.template is not None and (
+        problem := schema_problem(answer.template, action.answer_schema) or storage_problem(answer.template)
+    ):
+        raise Refused(f"the answer template does not fit what {action.name} asks for: {problem}", "correct it in policy.toml")
     if problem := storage_problem([answer.message, canonical_json.changed(answer.args, before)]):
         raise Refused(f"the answer {problem}", "correct it")
     match answer.kind:
@@ -31,6 +37,20 @@ def check(kind: PauseKind, action: Action, answer: Answer) -> None:
             _check_revision(kind, action, answer)
         case _ if answer.args is not None:
             raise Refused(f"{answer.kind} takes no arguments", "to change the arguments, edit")
+
+
+def _template_problem(template: Json, action: Action) -> str:
+    return "" if template is None else storage_problem(template) or schema_problem(template, action.answer_schema)
+
+
+def not_allowed(kind: PauseKind, action: Action, decision: DecisionKind) -> Refused:
+    """Why an action cannot get a decision of that kind."""
+    allowed = f"allowed: {', '.join(action.allowed) or 'none'}"
+    if template := action.templates.get(decision):
+        return Refused(f"the answer template of {action.name} {template.problem}", f"correct it in policy.toml; {allowed}")
+    if kind is PauseKind.QUESTION and decision in (DecisionKind.APPROVE, DecisionKind.REJECT):
+        return Refused(f"{action.name} takes no yes or no, so it cannot be answered with {decision}", allowed)
+    return Refused(f"{action.name} cannot be answered with {decision}", allowed)
 
 
 def can_revise(kind: PauseKind, action: Action) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hitl_tui import canonical_json
+from hitl_tui.free_questions import choices_of, yes_no
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, digest_of
 from hitl_tui.validation import rejection_text, response_value, schema_problem, storage_problem
 
@@ -116,7 +117,11 @@ def _escalation(value: dict[str, Any], node: str, response_schema: Json) -> tupl
     allowed = [RESPOND, *([REJECT] if "decline" in _words(value.get("answers")) and not schema_problem(None, schema) else [])]
     shown = {name: part for name, part in value.items() if name not in ("type", "answers")}
     means = {"respond": "gives the agent this answer", "reject": "tells the agent that nobody can help"}
-    return (action(0, node, shown, allowed, answer_schema=schema, choices=_choices(value), means=means),)
+    return (action(0, node, shown, allowed, answer_schema=schema, choices=_listed(value), means=means),)
+
+
+def _listed(value: dict[str, Any]) -> tuple[Json, ...]:
+    return next((tuple(listed) for key in ("options", "choices") if isinstance(listed := value.get(key), list) and listed), ())
 
 
 def _draft(value: dict[str, Any]) -> tuple[Action, ...]:
@@ -170,14 +175,10 @@ def _inbox_action(slot: int, request: Json, schemas: Schemas) -> Action | None:
 
 def _question(value: Json, node: str, response_schema: Json) -> Action:
     schema = response_schema if isinstance(response_schema, dict) else None
-    choices = _choices(value)
-    allowed = [RESPOND]
-    for kind, answer in ((APPROVE, True), (REJECT, False)):
-        listed = not choices or any(choice is answer for choice in choices)
-        if listed and not _is_malformed(value) and not schema_problem(answer, schema):
-            allowed.append(kind)
-    means = {"approve": "answers true", "reject": "answers false"}
-    return action(0, node, value, allowed, answer_schema=schema, choices=choices, means=means)
+    choices = choices_of(value, schema)
+    sent = {} if _is_malformed(value) else yes_no(value, choices, schema)
+    means = {kind.value: f"answers {canonical_json.dumps(answer)}" for kind, answer in sent.items()}
+    return action(0, node, value, (RESPOND, *sent), answer_schema=schema, choices=choices, means=means)
 
 
 def _is_malformed(value: Json) -> bool:
@@ -186,14 +187,6 @@ def _is_malformed(value: Json) -> bool:
     if isinstance(value, dict) and value.get("type") in ("escalation", "draft"):
         return "answers" in value
     return isinstance(value, dict) and ("action_requests" in value or "action_request" in value or value.get("type") in known)
-
-
-def _choices(value: Json) -> tuple[Json, ...]:
-    for key in ("options", "choices"):
-        listed = value.get(key) if isinstance(value, dict) else None
-        if isinstance(listed, list) and listed:
-            return tuple(listed)
-    return ()
 
 
 def _known(kinds: Sequence[Any]) -> list[DecisionKind]:
@@ -250,7 +243,7 @@ def resume_value(kind: PauseKind, actions: Sequence[Action], answers: Mapping[in
         case PauseKind.MCP_ELICITATION:
             return {"responses": {a.args["key"]: _elicitation_response(a, answers[a.slot]) for a in actions}}
         case PauseKind.QUESTION:
-            return _plain_answer(answers[0])
+            return _plain_answer(actions[0], answers[0])
         case PauseKind.ESCALATION:
             return None if answers[0].kind is DecisionKind.REJECT else response_value(answers[0])
         case PauseKind.DRAFT:
@@ -300,7 +293,10 @@ def _draft_answer(asked: Action, answer: Answer) -> Json:
     return {"type": "accept", "draft": left}
 
 
-def _plain_answer(answer: Answer) -> Json:
+def _plain_answer(asked: Action, answer: Answer) -> Json:
     if answer.kind is DecisionKind.RESPOND:
         return response_value(answer)
-    return answer.kind is DecisionKind.APPROVE
+    if answer.template is not None:
+        return answer.template
+    sent = yes_no(asked.args, asked.choices, asked.answer_schema)
+    return sent.get(answer.kind, answer.kind is APPROVE)  # one that was decided when every question took true and false

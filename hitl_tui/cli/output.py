@@ -294,6 +294,7 @@ def _action_lines(action: Action, decision: Decision | None) -> list[str]:
 
 def _decision_lines(answer: Answer, actor: str) -> list[str]:
     lines = [f"  {answer.kind} by {actor}" + (f": {answer.message}" if answer.message else "")]
+    lines += [] if answer.template is None else [f"  sent {canonical_json.dumps(answer.template)}"]
     return lines + ([f"  {line}" for line in _value_lines(answer.args)] if answer.args is not None else [])
 
 

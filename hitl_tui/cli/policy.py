@@ -73,7 +73,7 @@ def check(file: Path | None, json_: bool, home: str | None, reviewer: str | None
     Checks FILE, else the home's policy.toml. Exits with 1 if it cannot be used.
     """
     path = file or _of_home(home)
-    found, problems = _examined(path)
+    found, problems = _examined(path, in_home=path.absolute().parent == find_home(home).path.absolute())
     result = policy_output.check_json(path, found, problems)
     click.echo(output.as_json(result) if json_ else "\n".join(policy_output.check_lines(path, found, problems)))
     sys.exit(0 if result["good"] else 1)
@@ -142,10 +142,10 @@ def _of_home(home: str | None) -> Path:
     return policy_paths(find_home(home).path)[0]
 
 
-def _examined(path: Path) -> tuple[Policy, list[Problem]]:
+def _examined(path: Path, in_home: bool) -> tuple[Policy, list[Problem]]:
     """The policy and its problems, sorted by line."""
     text = read_text(path)
-    found, problems = parse_with_problems(text)
+    found, problems = parse_with_problems(text, in_home)
     later = [] if any(problem.is_error for problem in problems) else list(_channel_warnings(text, found))
     return found, sorted([*problems, *later], key=lambda problem: problem.line)
 

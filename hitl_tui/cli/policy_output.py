@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hitl_tui.cli.output import table
+from hitl_tui.formatting import counted
 from hitl_tui.model import Levels
 from hitl_tui.policy.explain import Explanation, describe_facts, walk_json
 from hitl_tui.policy.replay import Replay
@@ -15,10 +16,11 @@ from hitl_tui.sanitize import visible
 
 
 def check_json(path: Path, policy: Policy, problems: list[Problem]) -> dict[str, Any]:
-    """`{file, good, rules, problems: [{line, level, text, hint}]}`."""
+    """`{file, good, rules, answers: [{line, agent, node, approve?, reject?}], problems: [{line, level, text, hint}]}`."""
     listed = [{"line": p.line, "level": "error" if p.is_error else "warning", "text": p.text, "hint": p.hint} for p in problems]
     good = not any(p.is_error for p in problems)
-    return {"file": str(path), "good": good, "rules": [rule.name for rule in policy.rules], "problems": listed}
+    answers = [{"line": one.line, "agent": list(one.agents), "node": list(one.nodes), **one.templates} for one in policy.answers]
+    return {"file": str(path), "good": good, "rules": [rule.name for rule in policy.rules], "answers": answers, "problems": listed}
 
 
 def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator[str]:
@@ -33,8 +35,9 @@ def check_lines(path: Path, policy: Policy, problems: list[Problem]) -> Iterator
         yield f"{errors} mistake{'s' * (errors > 1)}: every call needs a person until they are fixed"
     else:
         count, limits = len(policy.rules), policy.thresholds
-        autonomy = ", autonomy levels on" if policy.autonomy else ""
-        yield visible(f"{path} is valid: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{autonomy}")
+        more = ", autonomy levels on" if policy.autonomy else ""
+        more += f", {counted(len(policy.answers), 'answer template')}" if policy.answers else ""
+        yield visible(f"{path} is valid: {count} rule{'s' * (count != 1)}, auto from {limits.auto:g}, ask from {limits.ask:g}{more}")
 
 
 def notify_table(results: list[dict[str, Any]]) -> str:

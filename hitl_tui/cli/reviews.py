@@ -64,7 +64,7 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 @click.argument("review", metavar="REVIEW[#SLOT]")
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
 @click.option("--args", "args_", metavar="JSON", help="edit: the new arguments. respond: an answer. reject: your version.")
-@click.option("--message", metavar="TEXT", help="reject: the reason, or what to revise. respond: the answer.")
+@click.option("--message", metavar="TEXT", help="reject: the reason, or what to revise. respond: the answer. approve: for its template.")
 @click.option("--digest", metavar="HEX", help="Refuse unless the action still has this digest.")
 @click.option("--grace", metavar="TIME", default="0", help="Time in which `undo` can take it back, like 30s.")
 @json_option

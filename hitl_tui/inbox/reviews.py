@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hitl_tui import failpoints, validation
 from hitl_tui.errors import Refused
 from hitl_tui.failpoints import Failpoint
 from hitl_tui.model import (
+    Action,
     Answer,
     AttentionCheck,
     Context,
@@ -18,6 +20,7 @@ from hitl_tui.model import (
     Escalation,
     Notification,
     PastDecision,
+    PauseKind,
     ProposalVersion,
     QueueFacts,
     Review,
@@ -104,7 +107,14 @@ class Reviews:
         found = await reviews.get(self._store, review)
         if found is None:
             raise Refused(f"there is no review {review}", "`hitl-tui queue` lists what waits")
-        return found
+        return await self._with_templates(found) if found.row.kind is PauseKind.QUESTION else found
+
+    async def _with_templates(self, review: Review) -> Review:
+        """The review with what the answer templates of its policy make of approve and reject."""
+        from hitl_tui.answer_templates import with_templates
+
+        policy = await self._inbox.policy.of_review(review.row.id)
+        return replace(review, actions=tuple(with_templates(one, review.row.kind, review.row.agent, policy) for one in review.actions))
 
     async def context(self, review: int) -> Context:
         """Read the conversation, reasoning, earlier attempts and state around a review."""
@@ -233,7 +243,14 @@ class Reviews:
             if slot not in shown:
                 raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
             validation.check(review.row.kind, shown[slot], answer)
+        answers = {slot: self._filled_in(shown[slot], answer) if shown[slot].templates else answer for slot, answer in answers.items()}
         return decisions.ReviewAnswers(review.row.id, answers, shown, self._grace_s(review, answers), viewings)
+
+    def _filled_in(self, action: Action, answer: Answer) -> Answer:
+        """The answer with what its template sends."""
+        from hitl_tui.answer_templates import filled_in
+
+        return filled_in(action, answer, self._inbox.reviewer)
 
     def _grace_s(self, review: Review, slots: Collection[int]) -> float:
         """Seconds in which a decision on these actions can be undone."""

@@ -1,6 +1,6 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
-from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, AnswerTemplate, Confidence, DecisionKind, Outcome, digest_of, effect_of
 from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView, Viewing
 from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, person_key, same_person
 from hitl_tui.model.attention_checks import AttentionCheck
@@ -30,7 +30,8 @@ from hitl_tui.model.values import Json
 from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, worst
 
 __all__ = [
-    "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer", "Attempt",
+    "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer",
+    "AnswerTemplate", "Attempt",
     "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
     "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json", "Lesson",
     "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision", "Pause",

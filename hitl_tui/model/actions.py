@@ -68,6 +68,18 @@ class Confidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerTemplate:
+    """What approve or reject sends to a question by the policy, in place of true or false."""
+
+    value: Json
+    """As it stands in the policy: names like `$message` are not filled in."""
+    problem: str = ""
+    """Why the question cannot take it, as a predicate; empty if it can."""
+    takes_message: bool = False
+    """Whether it holds what the person says with the decision."""
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One action of a review: usually a tool call, otherwise a question or a gate."""
 
@@ -107,6 +119,8 @@ class Action:
     """The risk declared by the graph or the tool, regardless of rules; only known of stored actions."""
     spot_check: bool = False
     """It would have run by itself, and was picked as a spot check."""
+    templates: Mapping[DecisionKind, AnswerTemplate] = field(default_factory=dict)
+    """What the policy's answer templates send; not stored: the policy of the moment counts."""
 
     def routed(self) -> str:
         """Why it has its outcome: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty without a policy."""
@@ -138,4 +152,6 @@ def effect_of(action: Action, answer: Answer) -> str:
         return action.digest if answer.template is None else digest_of(answer.kind, answer.template)
     if answer.kind is DecisionKind.EDIT:
         return digest_of(action.name, answer.args)
+    if answer.template is not None:
+        return digest_of(answer.kind, answer.template)
     return digest_of(answer.kind, [answer.message, answer.args])

@@ -53,7 +53,7 @@ class PauseKind(StrEnum):
 
     @property
     def asks_person(self) -> bool:
-        """Whether its graph asks a person about something other than a tool call: policy never answers that."""
+        """Whether its graph asks a person about something other than a tool call: policy answers that only by a template."""
         return not self.is_tool_call and self is not PauseKind.FAILURE
 
     @property

@@ -55,6 +55,8 @@ class Facts:
     """Kinds of decision that the graph accepts."""
     age_s: float = 0.0
     """Seconds since it was asked."""
+    templates: tuple[DecisionKind, ...] = ()
+    """Decisions for which the policy has an answer template that the question takes."""
     id: str = ""
     """A permanent name such as `thread:interrupt:slot`, which alone decides whether it is spot-checked."""
 
@@ -82,6 +84,8 @@ class Verdict:
     """Whether it would have run by itself, and was picked as a spot check; `outcome` is `ask`."""
     sampled: bool = True
     """Whether spot checks may pick it; False if its tool's autonomy level exempts it."""
+    template: Json = None
+    """What an answer template sends, where the outcome needs no person; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 `judge` returns the verdict of the walk, `explain.explain` shows its steps. Whatever the policy says:
 
 - without a policy, and while its file is broken, every action asks;
-- safety findings, unknown payload shapes, questions and gates go to a person;
+- safety findings, unknown payload shapes, questions and gates go to a person; a question that has an answer template, only unless a
+  rule names the outcome;
 - thresholds never let an action run whose risk or confidence is unknown, or that is irreversible;
 - neither does an autonomy level, however high; an action below the `ask` threshold is taken over at every level;
 - a rule lets an irreversible action run only if it names the tool exactly and says `outcome = "auto"`;
@@ -112,20 +113,21 @@ def walk(facts: Facts, policy: Policy, now: float, levels: Levels = NO_LEVELS, n
     First each rule up to the first that matches; where no rule decides, the autonomy level if the policy has autonomy, and the
     thresholds unless the level decides; at last safety, whose verdict is final.
     """
-    facts = valid(facts)
+    facts, by_outcome = valid(facts), False
     for rule in policy.rules:
         answer = matches(rule, facts, now)
         if answer is False:
             yield WalkStep(rule.name, Mark.NO_MATCH, rule=rule)
             continue
         verdict, left_to = _apply(rule, answer, facts, policy, levels)
+        by_outcome = rule.outcome is not None
         yield WalkStep(rule.name, Mark.MATCHED, verdict.reason, verdict, rule)
         yield from left_to
         break
     else:
         without_rule, verdict = _without_rule(facts, policy, levels)
         yield from without_rule
-    checked = _keep_safe(facts, verdict, note)
+    checked = _keep_safe(facts, verdict, note, by_outcome)
     if checked is not verdict:
         yield WalkStep(SAFETY, Mark.MATCHED, checked.reason, checked)
         return
@@ -303,14 +305,17 @@ def _by_thresholds(facts: Facts, policy: Policy) -> Verdict:
 # Safety
 
 
-def _keep_safe(facts: Facts, verdict: Verdict, note: str) -> Verdict:
-    """Send an action to a person in spite of the verdict if it is suspicious, if it has a warning, or if its graph would not accept it."""
+def _keep_safe(facts: Facts, verdict: Verdict, note: str, by_outcome: bool) -> Verdict:
+    """Send an action to a person in spite of the verdict if it is suspicious, if it has a warning, or if its graph would not accept it.
+
+    `by_outcome`: a rule names the outcome, and leaves it neither to the thresholds nor to a level.
+    """
     if verdict.outcome in (Outcome.ASK, Outcome.TAKEOVER):
         return verdict
-    doubts = [*_unusual(facts), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
+    wanted = DecisionKind.APPROVE if verdict.outcome is Outcome.AUTO else DecisionKind.REJECT
+    doubts = [*_unusual(facts, wanted, by_outcome), *(facts.findings if verdict.outcome is Outcome.AUTO else ())]
     if verdict.outcome is Outcome.AUTO and verdict.reviewers > 1:
         doubts.append(f"{verdict.reviewers} people must approve it")
-    wanted = DecisionKind.APPROVE if verdict.outcome is Outcome.AUTO else DecisionKind.REJECT
     if wanted not in facts.allowed:
         doubts.append(f"the graph does not accept {wanted}")
     if note and note not in doubts:
@@ -321,8 +326,11 @@ def _keep_safe(facts: Facts, verdict: Verdict, note: str) -> Verdict:
     return replace(verdict, outcome=Outcome.ASK, rule=SAFETY, reason=reason)
 
 
-def _unusual(facts: Facts) -> Iterable[str]:
+def _unusual(facts: Facts, wanted: DecisionKind, by_outcome: bool) -> Iterable[str]:
     if facts.kind.asks_person:
-        yield "it asks a person and is no tool call"
+        if wanted not in facts.templates:
+            yield "it asks a person and is no tool call"
+        elif not by_outcome:
+            yield "it asks a person, and no rule says how it is decided"
     elif not facts.known_shape:
         yield "its shape is unknown"

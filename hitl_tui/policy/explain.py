@@ -67,9 +67,10 @@ class Explanation:
 
 
 def describe_facts(facts: Facts) -> str:
-    """The facts of an action besides its arguments on one line: risk, confidence, tags, findings."""
+    """The facts of an action besides its arguments on one line: risk, confidence, answer template, tags, findings."""
     parts = [f"risk {facts.risk}" if facts.risk else "risk unknown"]
     parts.append("confidence unknown" if facts.confidence is None else f"confidence {facts.confidence:.3g}")
+    parts += [f"answer template for {' and '.join(facts.templates)}"] if facts.templates else []
     parts += [f"tags {', '.join(facts.tags)}"] if facts.tags else []
     return " · ".join([*parts, *facts.findings])
 
@@ -138,6 +139,7 @@ def walk_json(walk: Walk) -> Json:
             "confidence": facts.confidence,
             "findings": list(facts.findings),
             "tags": list(facts.tags),
+            "templates": list(facts.templates),
         },
         "steps": [{"name": one.name, "line": one.line, "mark": one.mark, "why": one.why} for one in walk.steps],
         "verdict": {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hitl_tui import sanitize
 from hitl_tui.model import Action, Facts, PastDecision, Pause, PauseKind, Review, ReviewState, Risk, Run
+from hitl_tui.policy.answers import AnswerRule, first_match
 
 GONE = frozenset({ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED})
 """States of a review whose note says how the review ended; in the other states the note may hold a warning about the action."""
@@ -19,11 +22,17 @@ def of_review(run: Run, review: Review, action: Action) -> Facts:
     return _facts(run, action, action.declared, review.row.kind, warning_of(review), review.interrupt)
 
 
-def of_past(past: PastDecision) -> Facts:
-    """Facts of an action that was decided long ago, as far as they are stored. Its warning counts as a finding."""
+def of_past(past: PastDecision, answers: Sequence[AnswerRule] = ()) -> Facts:
+    """Facts of an action that was decided long ago, as far as they are stored. Its warning counts as a finding.
+
+    `answers` are the answer templates of the policy that judges it; whether they fit its response schema is not known any more.
+    """
     risk = Risk(past.risk) if past.risk in list(Risk) else None
+    rule = first_match(answers, past.agent, past.tool) if past.kind is PauseKind.QUESTION else None
+    templates = tuple(rule.templates) if rule else ()
     return Facts(
-        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (), allowed=past.allowed,
+        past.agent, past.tool, past.args, past.kind, risk, past.confidence, (past.note,) if past.note else (),
+        allowed=tuple(dict.fromkeys((*past.allowed, *templates))), templates=templates,
         id=f"{past.review}:{past.slot}",
     )  # fmt: skip
 
@@ -45,5 +54,6 @@ def _facts(run: Run, action: Action, risk: str | None, kind: PauseKind, note: st
         known_shape=isinstance(action.args, dict),
         tags=run.options.tags,
         allowed=action.allowed,
+        templates=tuple(decision for decision, template in action.templates.items() if not template.problem),
         id=f"{run.thread}:{interrupt}:{action.slot}",
     )

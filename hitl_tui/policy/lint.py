@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hitl_tui.model import Facts, Outcome, Risk
+from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.expression_eval import Undetermined, evaluate
 from hitl_tui.policy.globs import all_covered, is_plain
 from hitl_tui.policy.schema import Policy, Problem, Rule
 from hitl_tui.policy.toml_lines import Path, line_of
+
+HOME_ONLY = ("review",)
+"""Sections that count only in the home's policy."""
 
 
 def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
@@ -19,7 +23,15 @@ def warnings_about(policy: Policy, lines: Mapping[Path, int]) -> list[Problem]:
         lines: line number of each key in its file, see `toml_lines`.
     """
     rules = policy.rules
-    return [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules), *_without_spot_checks(policy, lines)]
+    of_rules = [*_unreachable(rules), *_constant(rules), *_denying(rules), *_never_automatic(rules)]
+    return [*of_rules, *_about_answers(policy.answers), *_without_spot_checks(policy, lines)]
+
+
+def without_effect(lines: Mapping[Path, int]) -> list[Problem]:
+    """Warn of sections of a project's policy that count only in the home's: agents may write in the folder of their project."""
+    found = {path[0]: line for path, line in sorted(lines.items(), key=lambda item: -item[1]) if path[0] in HOME_ONLY}
+    hint = "move it to the home's policy.toml"
+    return [Problem(line, f"[{name}] has no effect in a project's policy.toml", hint, is_error=False) for name, line in found.items()]
 
 
 def _unreachable(rules: Sequence[Rule]) -> list[Problem]:
@@ -30,6 +42,22 @@ def _unreachable(rules: Sequence[Rule]) -> list[Problem]:
         if earlier:
             text = f"rule {rule.name!r} can never match: rule {earlier.name!r} on line {earlier.line} matches everything that it does"
             found.append(Problem(rule.line, text, "put the narrower one first", is_error=False))
+    return found
+
+
+def _about_answers(answers: Sequence[AnswerRule]) -> list[Problem]:
+    """Warn of answer templates for questions that an earlier one answers, and of those that make approve and reject the same."""
+    found = []
+    for number, answer in enumerate(answers):
+        earlier = next(
+            (one for one in answers[:number] if all_covered(one.agents, answer.agents) and all_covered(one.nodes, answer.nodes)), None
+        )
+        if earlier:
+            text = f"the answer can never apply: the one on line {earlier.line} matches every question that it does"
+            found.append(Problem(answer.line, text, "put the narrower one first", is_error=False))
+        sent = list(answer.templates.values())
+        if len(sent) > 1 and sent[0] == sent[1]:
+            found.append(Problem(answer.line, "approve and reject send the same", "let the graph tell them apart", is_error=False))
     return found
 
 

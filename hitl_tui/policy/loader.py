@@ -98,7 +98,7 @@ class PolicyFile:
             problem = Problem(1, error.happened, error.todo)
             return PolicyStatus(path, replace(self._good or _salvaged(Policy()), problem=str(error)), problems=(problem,))
         digest = hashlib.sha256(text.encode()).hexdigest()
-        policy, problems = parse_with_problems(text)
+        policy, problems = parse_with_problems(text, in_home=path.parent == self.paths[0].parent)
         if refused := refusal(problems, str(path)):
             return PolicyStatus(path, replace(self._good or _salvaged(policy), problem=str(refused)), digest, tuple(problems))
         self._good = policy

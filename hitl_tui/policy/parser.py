@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from hitl_tui.errors import BadExpression, BadPolicy, Refused
 from hitl_tui.formatting import parse_duration
-from hitl_tui.model import Outcome, Risk, person_key
-from hitl_tui.policy import expression, lint, schedule
+from hitl_tui.model import DecisionKind, Json, Outcome, Risk, person_key
+from hitl_tui.policy import answers, expression, lint, schedule
 from hitl_tui.policy.confidence import STATE_KEY, ConfidenceSource
 from hitl_tui.policy.notification import CHANNELS, Notify
 from hitl_tui.policy.schedule import Hours
@@ -29,8 +29,10 @@ from hitl_tui.policy.schema import (
 from hitl_tui.policy.toml_lines import Path, key_lines, line_of
 from hitl_tui.suggest import did_you_mean
 
-TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review")
+TOP = ("thresholds", "spot_check", "seed", "confidence", "groups", "rule", "escalation", "notify", "autonomy", "attention", "review",
+       "answer")  # fmt: skip
 RULE = ("name", "agent", "tool", "when", "tags", "hours", "risk", "outcome", "reviewers", "to", "deadline", "then")
+ANSWER = ("agent", "node", DecisionKind.APPROVE.value, DecisionKind.REJECT.value)
 RESERVED = ("thresholds", "autonomy", "safety", "no policy", "escalation", "errors")
 """Names that appear in verdicts in place of a rule's name; no rule may have one."""
 NO_APPROVAL = "a deadline may escalate or reject, never approve: an action that nobody has seen would run"
@@ -72,8 +74,11 @@ def refusal(problems: Sequence[Problem], name: str) -> BadPolicy | None:
     return BadPolicy(f"{name}, line {first.line}: {first.text}", (first.hint or "correct it") + more)
 
 
-def parse_with_problems(text: str) -> tuple[Policy, list[Problem]]:
-    """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises."""
+def parse_with_problems(text: str, in_home: bool = True) -> tuple[Policy, list[Problem]]:
+    """Parse as much of a policy as possible, with every mistake, or else every warning, in order of lines. Never raises.
+
+    `in_home`: it is the home's file, or may become it; a project's file is warned of what counts only in the home.
+    """
     if len(text) > LONGEST:
         return Policy(), [Problem(1, f"it has {len(text):,} characters", f"at most {LONGEST:,} are allowed")]
     try:
@@ -85,7 +90,7 @@ def parse_with_problems(text: str) -> tuple[Policy, list[Problem]]:
     lines = key_lines(text)
     reader = _PolicyParser(raw, lines)
     policy = reader.policy()
-    problems = reader.problems or lint.warnings_about(policy, lines)
+    problems = reader.problems or [*lint.warnings_about(policy, lines), *(() if in_home else lint.without_effect(lines))]
     return policy, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -220,6 +225,7 @@ class _PolicyParser:
             self._read((), raw, "autonomy", self._autonomy, None),
             attention=self._read((), raw, "attention", self._attention, 0),
             review=self._read((), raw, "review", self._review, ReviewSettings()),
+            answers=self._read((), raw, "answer", self._answers, ()),
         )
 
     def _read_groups(self, path: Path, value: Any) -> dict[str, tuple[str, ...]]:
@@ -371,6 +377,28 @@ class _PolicyParser:
             raise self._wrong(path, "one of the urls is no URL", "write Apprise URLs, like mailto://… or json://…")
         return urls
 
+    # Answer templates
+
+    def _answers(self, path: Path, value: Any) -> tuple[answers.AnswerRule, ...]:
+        return tuple(self._answer((*path, number), one) for number, one in enumerate(self._tables(path, value, "[[answer]]")))
+
+    def _answer(self, path: Path, value: Any) -> answers.AnswerRule:
+        raw = self._table(path, value, ANSWER)
+        found = {DecisionKind(key): self._read(path, raw, key, self._template, None) for key in raw if key in list(DecisionKind)}
+        if not found and isinstance(value, dict):
+            self._wrong(path, "the answer has no template", "write approve = …, reject = …, or both: what they send")
+        return answers.AnswerRule(
+            line_of(self._lines, path),
+            self._read(path, raw, "agent", self._texts, ("*",)),
+            self._read(path, raw, "node", self._texts, ("*",)),
+            found,
+        )
+
+    def _template(self, path: Path, value: Any) -> Json:
+        if problem := answers.problem_of(value):
+            raise self._wrong(path, f"{_name(path)} {problem[0]}", problem[1])
+        return value
+
     # Rules
 
     def _rules(self, path: Path, value: Any) -> tuple[Rule, ...]:
@@ -445,6 +473,6 @@ class _PolicyParser:
 
 def _name(path: Path) -> str:
     """A path as it is written in the file, without list indexes."""
-    if path[:1] == ("rule",) and len(path) > 2:
+    if path[:1] in (("rule",), ("answer",)) and len(path) > 2:
         return str(path[2])
     return ".".join(str(part) for part in path if isinstance(part, str)) or "the file"

@@ -63,7 +63,7 @@ class Replay:
         Spot checks are left out: their random choice would hide what a rule lets through.
         """
         for past in pasts:
-            verdict = judge_unsampled(facts.of_past(past), policy, past.opened_at, levels)
+            verdict = judge_unsampled(facts.of_past(past, policy.answers if policy else ()), policy, past.opened_at, levels)
             turn = Difference(_was(past, verdict.outcome), verdict.outcome, verdict.rule, past.tool)
             self.actions += 1
             if _outcome_then(past) is verdict.outcome:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from hitl_tui.model import Outcome, Risk
 from hitl_tui.policy import globs
+from hitl_tui.policy.answers import AnswerRule
 from hitl_tui.policy.confidence import DEFAULT_ORDER, STATE_KEY, ConfidenceSource
 from hitl_tui.policy.expression import Expression
 from hitl_tui.policy.notification import Notify
@@ -163,6 +164,7 @@ class Policy:
     attention: int = 0
     """Average number of decisions by people between attention checks; 0 for none."""
     review: ReviewSettings = ReviewSettings()
+    answers: tuple[AnswerRule, ...] = ()
     problem: str = ""
     """Why the current file is unusable. Until it is corrected every action asks, and the other fields are those of the last usable file."""
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hitl_tui import canonical_json
+from hitl_tui.answer_templates import filled_in, with_templates
+from hitl_tui.errors import Refused
 from hitl_tui.formatting import long_duration
-from hitl_tui.model import UNTIL_HANDED_BACK, Actor, ActorKind, Answer, DecisionKind, Escalation, PauseKind
+from hitl_tui.model import UNTIL_HANDED_BACK, Action, Actor, ActorKind, Answer, DecisionKind, Escalation, PauseKind
 from hitl_tui.policy.escalation import first_step, next_step
 from hitl_tui.store import attention_checks, audit, decisions
 from hitl_tui.store.claims import require_unclaimed
@@ -18,7 +20,7 @@ from hitl_tui.store.reviews import undecided_actions
 from hitl_tui.store.run_states import LIVE_TAKEOVER
 
 if TYPE_CHECKING:
-    from hitl_tui.policy.schema import ChainStep
+    from hitl_tui.policy.schema import ChainStep, Policy
 
 SELECT = """
 SELECT id, review, run, at, recipient, actor, why, note, step, next_at, acknowledged_at, acknowledged_by, actor_kind FROM escalations
@@ -196,7 +198,7 @@ WHERE v.state = 'open' AND v.deadline_at IS NOT NULL AND coalesce(v.claimed_unti
 """
 """Reviews with a deadline, which does not apply while the run is taken over."""
 OVERDUE = """
-SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind FROM reviews
+SELECT deadline_at - opened_at, deadline_then, deadline_rule, recipient, note, kind, agent FROM reviews
 WHERE id = :review AND state = 'open' AND deadline_at <= :now AND coalesce(claimed_until, 0) < :until
 """
 TAKEN_OVER_BY = f"""
@@ -216,8 +218,10 @@ def next_deadline(store: Store, project: int, now: float) -> float | None:
     return next((float(at) for (at,) in store.read_now(later, {"project": project, "now": now})), None)
 
 
-async def enforce_deadline(store: Store, review: int, now: float) -> bool:
+async def enforce_deadline(store: Store, review: int, now: float, policy: Policy) -> bool:
     """Escalate or reject a review that nobody decided in time, as the policy says.
+
+    A question is rejected only with what its answer template or the question itself gives for that.
 
     False if nothing was done: it was decided first, or another worker enforced its deadline.
     """
@@ -225,33 +229,47 @@ async def enforce_deadline(store: Store, review: int, now: float) -> bool:
         found = db.row(OVERDUE, {"review": review, "now": now, "until": UNTIL_HANDED_BACK})
         if found is None:
             return False
-        length_s, then, rule, to, note, kind = found
+        length_s, then, rule, to, note, kind, agent = found
         db.execute("UPDATE reviews SET deadline_at = NULL WHERE id = ?", (review,))
         why = f"nobody decided it within {long_duration(round(length_s, 3))}"
         if attention_checks.expire(db, review, why):
             return True
-        by = Actor(f"timeout:{rule}", ActorKind.TIMEOUT)
-        obstacle = _obstacle_to_rejecting(db, review, note, kind) if then == "reject" else ""
-        if then == "reject" and not obstacle:
-            _reject(db, review, by, f"{why} (rule {rule!r})", now)
-        else:
-            add(db, review, to, by, f"{why}; it is not rejected, for {obstacle}" if obstacle else why, now)
+        by, reason = Actor(f"timeout:{rule}", ActorKind.TIMEOUT), f"{why} (rule {rule!r})"
+        if then == "reject":
+            try:
+                rejections = _rejections(db, review, PauseKind(kind), agent, note, Answer(DecisionKind.REJECT, message=reason), by, policy)
+            except Refused as error:
+                why = f"{why}; it is not rejected, for {error.happened}"
+            else:
+                for action, answer in rejections:
+                    decisions.record(db, decisions.Given(review, action, answer, by, now, now))
+                decisions.conclude(db, review)
+                return True
+        add(db, review, to, by, why, now)
         return True
 
 
-def _obstacle_to_rejecting(db: Transaction, review: int, note: str, kind: str) -> str:
+def _rejections(
+    db: Transaction, review: int, kind: PauseKind, agent: str, note: str, said: Answer, by: Actor, policy: Policy
+) -> list[tuple[Action, Answer]]:
+    """The undecided actions of a review with their rejections.
+
+    Raises:
+        Refused: it cannot be rejected without a person.
+    """
+    if obstacle := _obstacle_to_rejecting(db, review, note, kind):
+        raise Refused(obstacle)
+    undecided = [with_templates(action, kind, agent, policy) for action in undecided_actions(db, review)]
+    stubborn = [action.name for action in undecided if DecisionKind.REJECT not in (*action.allowed, *action.templates)]
+    if stubborn:
+        raise Refused(f"the graph takes no rejection of {canonical_json.one_line(stubborn[0], 40)}")
+    return [(action, filled_in(action, said, by.name)) for action in undecided]
+
+
+def _obstacle_to_rejecting(db: Transaction, review: int, note: str, kind: PauseKind) -> str:
     """Why a review cannot be rejected without a person, as a clause; empty if it can."""
     if note:
         return f"it has a warning: {note}"
     if taken := db.row(TAKEN_OVER_BY, (review,)):
         return f"{taken[0]} has taken the run over"
-    if kind == PauseKind.DRAFT:
-        return "the agent would only write another draft"
-    stubborn = [action.name for action in undecided_actions(db, review) if DecisionKind.REJECT not in action.allowed]
-    return f"the graph takes no rejection of {canonical_json.one_line(stubborn[0], 40)}" if stubborn else ""
-
-
-def _reject(db: Transaction, review: int, by: Actor, reason: str, now: float) -> None:
-    for action in undecided_actions(db, review):
-        decisions.record(db, decisions.Given(review, action, Answer(DecisionKind.REJECT, message=reason), by, now, now))
-    decisions.conclude(db, review)
+    return "the agent would only write another draft" if kind is PauseKind.DRAFT else ""

@@ -133,7 +133,8 @@ def _open(db: Transaction, run: int, agent: str, pause: Pause, judge: Judge | No
     for action in pause.actions:
         verdict = routed.verdicts.get(action.slot)
         if verdict and (kind := BY_POLICY.get(verdict.outcome)):
-            answer = Answer(kind, message=canonical_json.storable(verdict.reason) if kind is DecisionKind.REJECT else None)
+            reason = canonical_json.storable(verdict.reason) if kind is DecisionKind.REJECT else None
+            answer = Answer(kind, message=reason, template=verdict.template)
             by = Actor(f"policy:{verdict.rule}", ActorKind.POLICY)
             decided |= decisions.record(db, decisions.Given(review, action, answer, by, now, now))
     if decided:

@@ -98,7 +98,7 @@ LEFT JOIN decisions d ON d.review = v.id AND d.slot = a.slot AND NOT d.supersede
 WHERE v.state IN ('open', 'decided') OR d.kind IS NOT 'approve'
 """
 FOR_TRACE = """
-SELECT a.name, d.kind, d.actor, d.args, d.message
+SELECT a.name, d.kind, d.actor, d.args, d.message, d.template
 FROM decisions d JOIN actions a ON a.review = d.review AND a.slot = d.slot
 WHERE d.review IN (SELECT value FROM json_each(?)) AND NOT d.superseded ORDER BY d.review, d.slot
 """
@@ -151,11 +151,12 @@ def _blocked_call(row: Any) -> BlockedCall:
 
 
 async def for_trace(store: Store, reviews: Sequence[int]) -> list[Json]:
-    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args}`, the last two None where there are none."""
+    """The decisions of these reviews for the trace, in order: `{tool, kind, by, message, args, template?}`; message or args is None."""
     told = []
-    for tool, kind, by, args, message in await store.all(FOR_TRACE, (json.dumps(list(reviews)),)):
-        answer = answer_of(kind, args, message)
-        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args})
+    for tool, kind, by, args, message, template in await store.all(FOR_TRACE, (json.dumps(list(reviews)),)):
+        answer = answer_of(kind, args, message, template)
+        sent = {} if answer.template is None else {"template": answer.template}
+        told.append({"tool": tool, "kind": kind, "by": by, "message": answer.message, "args": answer.args, **sent})
     return told
 
 

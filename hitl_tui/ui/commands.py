@@ -55,12 +55,12 @@ GROUPS = {
 """Group → its heading in the help."""
 
 COMMANDS = (
-    Command("approve", "a", "approve", "approve", "Approve the call: it runs as shown.", "queue"),
+    Command("approve", "a", "approve", "approve", "Approve the call as shown, or answer yes to a question.", "queue"),
     Command("edit", "e", "edit", "edit", "Change the arguments, then run the call with them.", "queue"),
     Command("edit_outside", "E", "edit_outside", "$EDITOR", "Change the arguments in $EDITOR.", "queue"),
     Command("reject", "r", "reject", "reject", "Reject the call with a reason that the agent reads.", "queue"),
     Command("revise", "w", "revise", "send back", "Send back for revision, with a note and your changes.", "queue"),
-    Command("respond", "m", "respond", "respond", "Answer the question, or answer in place of the tool.", "queue"),
+    Command("respond", "m", "respond", "respond", "Answer the question, or respond in place of the tool.", "queue"),
     Command("undo", "u", "undo", "undo", "Undo your last decision while its grace time runs.", "queue"),
     Command("claim", "c", "claim", "claim", "Claim or release a review; a claim of somebody else needs a reason.", "queue"),
     Command("escalate", "exclamation_mark", "escalate", "escalate", "Escalate to a person or a group, with a note.", "queue"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from hitl_tui.agents.source import ConfidenceSources
-from hitl_tui.model import Levels, Pause, Routed, Run
+from hitl_tui.answer_templates import filled_in, with_templates
+from hitl_tui.errors import Refused
+from hitl_tui.model import Action, Answer, Levels, Outcome, Pause, Routed, Run, Verdict
 from hitl_tui.policy import facts
-from hitl_tui.policy.engine import BROKEN, NO_LEVELS, judge
+from hitl_tui.policy.engine import BROKEN, NO_LEVELS, SAFETY, judge
 from hitl_tui.policy.loader import PolicyFile, PolicyStatus, policy_paths
 from hitl_tui.policy.schema import Policy
-from hitl_tui.store import Store, autonomy, policy_log
+from hitl_tui.store import Store, autonomy, policy_log, reconcile
 
 
 class PolicyRouter:
@@ -58,5 +61,19 @@ class PolicyRouter:
 
 def route(policy: Policy, run: Run, pause: Pause, now: float, levels: Levels = NO_LEVELS) -> Routed:
     """Where each action of a pause goes, and a note for the reviewer if the policy itself is broken."""
-    verdicts = {action.slot: judge(facts.of_pause(run, pause, action), policy, now, levels, pause.note) for action in pause.actions}
+    verdicts = {action.slot: _verdict(policy, run, pause, action, now, levels) for action in pause.actions}
     return Routed(verdicts, f"{BROKEN}: {policy.problem}" if policy.problem else "")
+
+
+def _verdict(policy: Policy, run: Run, pause: Pause, action: Action, now: float, levels: Levels) -> Verdict:
+    """The verdict on an action, with what its answer template sends where no person decides."""
+    action = with_templates(action, pause.kind, run.agent, policy)
+    verdict = judge(facts.of_pause(run, pause, action), policy, now, levels, pause.note)
+    kind = reconcile.BY_POLICY.get(verdict.outcome)
+    if kind is None or not action.templates:
+        return verdict
+    try:
+        answer = filled_in(action, Answer(kind, message=verdict.reason), f"policy:{verdict.rule}")
+    except Refused as error:
+        return replace(verdict, outcome=Outcome.ASK, rule=SAFETY, reason=f"{error.happened}: a person must look, though {verdict.reason}")
+    return replace(verdict, template=answer.template)

@@ -31,7 +31,7 @@ class ScheduledJobs:
         store, project = self._store, self._project
         done = [await failed_runs.settle(store, run, policy.errors) for run in failed_runs.new(store, project)]
         done += [await failed_runs.apply(store, review, now) for review in failed_runs.decided(store, project, now)]
-        done += [await escalations.enforce_deadline(store, review, now) for review in escalations.overdue(store, project, now)]
+        done += [await escalations.enforce_deadline(store, review, now, policy) for review in escalations.overdue(store, project, now)]
         done += [await escalations.advance(store, one, policy.chain, now) for one in escalations.unclaimed(store, project, now)]
         if new := escalations.new(store, project):  # last: the jobs above may have escalated something
             ways, due_at = due_channels(policy.notify, now)

@@ -723,7 +723,7 @@ async def test_node_that_ended_beside_a_cancelled_one_keeps_its_result(fresh_rev
 
 async def test_trace_has_each_step_once_when_its_node_reruns(contract: Reviewer) -> None:
     run = await contract.launch("streams", given={})
-    await contract.decide(await contract.open_review(run), approve())
+    await contract.decide(await contract.open_review(run), respond("go on"))
     await contract.result_of(run)
     trace = await contract.inbox.runs.trace(run.id)
     assert [event.node for event in trace if event.kind == "start"] == ["acts", "tell", "tell"]

@@ -115,7 +115,7 @@ async def test_parallel_tasks_of_an_entrypoint_are_asked_one_at_a_time(pauses: R
         await pauses.until_applied(review)
     last = await pauses.open_review(run)
     assert last.node == "functional"
-    await pauses.decide(last, reject())
+    await pauses.decide(last, respond(value=False))
     assert await pauses.result_of(run) == {"found": ["ink=ink is", "paper=paper is", "glue=glue is"], "final": False}
     did = [d["did"] for d in pauses.effects(run)]
     assert did.count("gather") == 1

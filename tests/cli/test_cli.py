@@ -285,7 +285,7 @@ def test_home_and_reviewer_are_read_from_environment_and_config(new_sandbox: San
     sandbox.home.config.write_text('reviewer = "from the file"')
     sandbox.cli("launch", "anything", "--input", '{"value": 1}')
     assert sandbox.run_until_idle() == 0
-    assert "by from the file" in sandbox.cli("decide", "1", "approve").stdout
+    assert "by from the file" in sandbox.cli("decide", "1", "respond", "--message", "so").stdout
 
 
 def test_command_output_has_no_terminal_escapes(new_sandbox: SandboxFactory) -> None:

@@ -63,7 +63,7 @@ def test_starter_policy_has_no_problems() -> None:
 
 def test_policy_in_the_docs_is_valid_and_does_what_its_comments_say() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
-    (text,) = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
+    text, _ = [part.split("```")[0] for part in page.split("```toml\n") if part.startswith("# policy.toml")]
     policy, problems = parse_with_problems(text)
     assert problems == [] and policy.errors and [(step.to, step.after_s) for step in policy.chain] == [("finance", 0.0), ("leads", 900.0)]
     refund = judge(Facts("desk", "refund", {"amount": 501}, confidence=1.0), policy, NOON)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hitl_tui.cli import main
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Action, Answer, Context, DecisionKind, Pause, PauseKind, ReviewOutcome, ReviewState, RunHead, Subject, digest_of
+from hitl_tui.policy.schema import Policy
 from hitl_tui.store import Store, audit, escalations, policy_log, reconcile
 
 ARGS = {"to": "ann@example.com"}
@@ -46,7 +47,7 @@ class Scene:
         await self.store.write(
             "UPDATE reviews SET deadline_at = 1, deadline_then = 'reject', deadline_rule = 'a day' WHERE id = ?", (review,)
         )
-        assert await escalations.enforce_deadline(self.store, review, time.time())
+        assert await escalations.enforce_deadline(self.store, review, time.time(), Policy())
 
 
 def test_audit_has_an_entry_for_every_command(tmp_path: Path) -> None:

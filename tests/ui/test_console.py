@@ -275,7 +275,7 @@ async def test_every_command_has_a_description_and_is_in_the_help(start_console:
     assert all(command.id in shown and command.about in shown for command in COMMANDS)
     async with start_console("empty") as console:
         await console.press("question_mark")
-        assert "Approve the call: it runs as shown." in console.screen_text()
+        assert "Approve the call as shown, or answer yes to a question." in console.screen_text()
 
 
 async def test_palette_lists_our_commands_but_those_that_decide(start_console: StartConsole) -> None:

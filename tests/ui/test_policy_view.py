@@ -53,7 +53,7 @@ async def test_policy_view_lists_rules_in_order_with_their_match_counts(start_co
         names = [view(console).items.rows[id_].name for id_ in range(len(view(console).items.order))]
         assert names == [
             "reading", "no mass changes", "large refunds", "refunds", "outgoing mail", "thresholds", "safety", "spot check",
-            "autonomy", "attention", "confidence", "groups", "escalation", "notify",
+            "autonomy", "attention", "answers", "confidence", "groups", "escalation", "notify",
         ]  # fmt: skip
         shown = console.screen_text()
         assert "Rules  5" in shown and "policy.toml  in the home" in shown
@@ -96,7 +96,7 @@ async def test_policy_view_shows_every_entry_without_secrets(start_console: Star
         await filled(console)
         await console.press("f5")
         told, shown = [], []
-        for _ in range(14):
+        for _ in range(15):
             told.append(text(console, "#rule-text"))
             shown.append(console.screen_text())
             await console.press("j")
@@ -105,9 +105,9 @@ async def test_policy_view_shows_every_entry_without_secrets(start_console: Star
         assert "outcome by confidence: the thresholds decide" in told[3] and "never matched" in told[3]
         assert "takeover confidence below 0.6" in told[5] and "takeover 1 time, last 1 min ago" in told[5]
         assert "10 % of automatic calls ask first; seed x" in told[7]
-        assert "sql_* the graph's state, then the agent's own words" in told[10]
-        assert "step 2 leads: cleo, dora" in told[12] and "after 15 min without a claim" in told[12]
-        assert "channels bell, desktop, command say-it, 1 URL" in told[13] and "quiet hours 22:00-07:00" in told[13]
+        assert "sql_* the graph's state, then the agent's own words" in told[11]
+        assert "step 2 leads: cleo, dora" in told[13] and "after 15 min without a claim" in told[13]
+        assert "channels bell, desktop, command say-it, 1 URL" in told[14] and "quiet hours 22:00-07:00" in told[14]
         assert not [secret for secret in ("hunter2", "hush", "mailto") if secret in "\n".join([*told, *shown])]
 
 

@@ -9,8 +9,6 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from hitl_tui import canonical_json
-from hitl_tui.model import Json
 from hitl_tui.sanitize import visible_line
 from hitl_tui.ui.widgets.styled_lines import StyledWidget
 
@@ -25,7 +23,7 @@ class ChoiceList(StyledWidget, can_focus=True):
         place: int
         sent: bool
 
-    def __init__(self, choices: Sequence[Json], id: str | None = None) -> None:
+    def __init__(self, choices: Sequence[str], id: str | None = None) -> None:
         super().__init__(id=id)
         self.choices = choices
         self.picked: int | None = None
@@ -37,12 +35,10 @@ class ChoiceList(StyledWidget, can_focus=True):
         here = y == self.picked
         if y >= len(self.choices):
             return self.strip([], self.size.width)
-        choice = self.choices[y]
-        text = choice if isinstance(choice, str) else canonical_json.dumps(choice)
         pieces = [
             ("▌" if here else " ", "accent"),
             (f"{y + 1} " if y < 9 else "  ", "accent"),
-            (visible_line(text)[0], "strong" if here else ""),
+            (visible_line(self.choices[y])[0], "strong" if here else ""),
         ]
         return self.strip(pieces, self.size.width, marked=here)
 

@@ -346,6 +346,8 @@ def _head(tool: ToolCalls) -> Iterator[Line]:
         yield Line("all calls are identical", "muted")
     for name, value in tool.shared.items():
         yield from _value(name, value)
+    for decision, template in tool.variants[0].calls[0].action.templates.items():
+        yield from value_lines(template.value, f"   {decision} sends", LABEL_CELLS)
 
 
 def _fits_on_row(tool: ToolCalls) -> bool:

@@ -1,13 +1,17 @@
-"""Reject a call with a reason that the agent reads: a preset by its number, or free text."""
+"""Reject a call with a reason that the agent reads: a preset by its number, or free text. Or approve a question with such a text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
+from hitl_tui import canonical_json
+from hitl_tui.answer_templates import filled_in
+from hitl_tui.errors import Refused
 from hitl_tui.model import Action, Answer, DecisionKind
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import AnswerScreen, question
@@ -18,16 +22,21 @@ from hitl_tui.ui.text import labels
 class RejectScreen(AnswerScreen):
     """Returns the rejection. A number alone stands for the preset with that number; all other text is the reason as it is."""
 
-    def __init__(self, action: Action, presets: Sequence[str], draft: str) -> None:
-        keys = [("1-9", "a reason"), ("enter", "reject"), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR"), ("esc", "back")]
-        super().__init__(f"Reject {action.name}", keys if presets else keys[1:])
+    KIND: ClassVar[DecisionKind] = DecisionKind.REJECT
+    HINT: ClassVar[str] = "the reason"
+
+    def __init__(self, action: Action, presets: Sequence[str], draft: str, person: str = "") -> None:
+        """`person` is who decides: an answer template may send the name."""
+        keys = [("1-9", "a reason"), ("enter", str(self.KIND)), ("ctrl+j", "new line"), ("ctrl+e", "$EDITOR"), ("esc", "back")]
+        super().__init__(f"{self.KIND.capitalize()} {action.name}", keys if presets else keys[1:])
         self._action = action
         self._presets = presets
+        self._person = person
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
         yield question(self._action)
-        yield SendArea(self.draft, id="reason", placeholder="the reason in your words, or a number" if self._presets else "the reason")
+        yield SendArea(self.draft, id="reason", placeholder="the reason in your words, or a number" if self._presets else self.HINT)
         yield Static(id="presets")
         yield Static(id="effect")
 
@@ -45,7 +54,16 @@ class RejectScreen(AnswerScreen):
         await self.action_submit()
 
     async def action_submit(self) -> None:
-        self.dismiss(Answer(DecisionKind.REJECT, message=self._reason() or None))
+        answer = self._answer()
+        try:
+            filled_in(self._action, answer, self._person)
+        except Refused as error:
+            self.complain(str(error))
+        else:
+            self.dismiss(answer)
+
+    def _answer(self) -> Answer:
+        return Answer(self.KIND, message=self._reason() or None)
 
     def _reason(self) -> str:
         """The preset that was chosen by its number, else the text."""
@@ -69,7 +87,22 @@ class RejectScreen(AnswerScreen):
             for n, text in enumerate(self._presets)
         ]
         self.query_one("#presets", Static).update(Content("\n").join(rows))
-        means = labels.meaning(self._action, DecisionKind.REJECT)
+        means = self._sends() or labels.meaning(self._action, self.KIND)
         reads = f"reads: {one_line(self._reason(), 100)}" if self._reason() else "is told that it was rejected, with no reason"
         says = f"It {one_line(means)}." if means else f"{one_line(self._action.name, 60)} does not run; the agent {reads}"
         self.query_one("#effect", Static).update(Content.styled(visible(says), "$foreground 60%"))
+
+    def _sends(self) -> str:
+        """What the answer template sends with the present text; empty without one."""
+        try:
+            answer = filled_in(self._action, self._answer(), self._person)
+        except Refused as error:
+            return f"cannot be sent: {error.happened}"
+        return "" if answer.template is None else f"sends {canonical_json.dumps(answer.template)}"
+
+
+class ApproveScreen(RejectScreen):
+    """Returns an approval with the text that its answer template takes."""
+
+    KIND = DecisionKind.APPROVE
+    HINT = "what goes with the approval"

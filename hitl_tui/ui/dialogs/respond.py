@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -10,13 +10,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
-from hitl_tui import canonical_json, validation
+from hitl_tui import canonical_json, free_questions, validation
 from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.base import AnswerScreen, question
 from hitl_tui.ui.dialogs.choice_list import ChoiceList
-from hitl_tui.ui.dialogs.fields import ABSENT, fields_of, filled_in, is_form
+from hitl_tui.ui.dialogs.fields import ABSENT, Field, FieldKind, fields_of, filled_in, is_form
 from hitl_tui.ui.dialogs.form import Form, FormChanged
 from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
 from hitl_tui.ui.text import labels
@@ -41,8 +41,12 @@ class RespondScreen(AnswerScreen):
         self._kind = kind
         self._action = action
         self._kept: dict[str, Json] = canonical_json.loads(draft) if draft else {}
+        is_free = kind is PauseKind.QUESTION
+        self._questions = free_questions.questions_of(action.args) if is_free and not is_form(action.answer_schema) else ()
+        self._labels = [free_questions.label_of(choice) if is_free else _plain(choice) for choice in action.choices]
+        self._values = [free_questions.answer_of(choice) if is_free else choice for choice in action.choices]
         self._modes = self._possible_modes()
-        self._fields = fields_of(action.answer_schema, ABSENT) if "form" in self._modes else ()
+        self._fields = _fields(self._questions) or (fields_of(action.answer_schema, ABSENT) if "form" in self._modes else ())
         kept = self._kept.get("mode")
         self._mode = kept if kept in self._modes else self._modes[0]
         self.draft = draft
@@ -51,7 +55,7 @@ class RespondScreen(AnswerScreen):
         yield question(self._action)
         yield Static(Content(self._explanation()), classes="label")
         if "choices" in self._modes:
-            yield ChoiceList(self._action.choices, id="choices")
+            yield ChoiceList(self._labels, id="choices")
         if "form" in self._modes:
             blank = [field.write(field.schema.get("default", ABSENT)) for field in self._fields]
             yield Form(self._fields, self._kept.get("form", blank), id="form")
@@ -94,7 +98,7 @@ class RespondScreen(AnswerScreen):
             return ["text"]
         schema = self._action.answer_schema
         modes = ["choices"] if self._action.choices else []
-        modes += ["form"] if is_form(schema) else []
+        modes += ["form"] if self._questions or is_form(schema) else []
         text_fits = not isinstance(schema, dict) or schema.get("type") in (None, "string")
         return [*modes, "text", "json"] if text_fits else [*modes, "json", "text"]
 
@@ -131,7 +135,11 @@ class RespondScreen(AnswerScreen):
         match self._mode:
             case "choices":
                 picked = self.query_one("#choices", ChoiceList).picked
-                return None if picked is None else _as_answer(self._action.choices[picked])
+                return None if picked is None else _as_answer(self._values[picked])
+            case "form" if self._questions:
+                said = zip(self._questions, self.query_one(Form).texts, strict=True)
+                texts = [canonical_json.loads(text) if question.choices and text else text for question, text in said]
+                return Answer(DecisionKind.RESPOND, args=free_questions.answers_to(self._questions, texts))
             case "form":
                 return Answer(DecisionKind.RESPOND, args=filled_in(self._fields, self.query_one(Form).texts, ABSENT))
             case "json":
@@ -157,6 +165,19 @@ class RespondScreen(AnswerScreen):
         if "form" in self._modes:
             kept["form"] = list(self.query_one(Form).texts)
         self.draft = canonical_json.dumps(kept)
+
+
+def _fields(questions: Sequence[free_questions.Question]) -> tuple[Field, ...]:
+    """A field for each of several questions; the values of a choice are its labels."""
+    return tuple(
+        Field((one.key or str(number),), FieldKind.CHOICE if one.choices else FieldKind.TEXT, {"description": one.text}, bool(one.choices),
+              ABSENT, one.labels())
+        for number, one in enumerate(questions, 1)
+    )  # fmt: skip
+
+
+def _plain(choice: Json) -> str:
+    return choice if isinstance(choice, str) else canonical_json.dumps(choice)
 
 
 def _as_answer(choice: Json) -> Answer:

@@ -133,7 +133,7 @@ def _thresholds(policy: Policy) -> tuple[str, str]:
 
 
 def _safety(policy: Policy) -> tuple[str, str]:
-    return "suspicious calls, unknown shapes, questions", "always ask, whatever a rule says"
+    return "suspicious calls, unknown shapes, questions", "always ask, except by [[answer]]"
 
 
 def _spot_check(policy: Policy) -> tuple[str, str]:
@@ -168,13 +168,19 @@ def _escalation(policy: Policy) -> tuple[str, str]:
     return ", then ".join(steps) or "no chain: escalations are unassigned", ""
 
 
+def _answers(policy: Policy) -> tuple[str, str]:
+    if not policy.answers:
+        return "none: only a question that takes yes or no is approved", "[[answer]] in the file adds one"
+    return "; ".join(rule.about() for rule in policy.answers), "what approve and reject send to a question"
+
+
 def _notify(policy: Policy) -> tuple[str, str]:
     return ", ".join(channel_labels(policy.notify)) or "the queue only", f"quiet {policy.notify.quiet.text}" if policy.notify.quiet else ""
 
 
 SETTINGS: dict[str, Callable[[Policy], tuple[str, str]]] = {
     "thresholds": _thresholds, "safety": _safety, "spot check": _spot_check, "autonomy": _autonomy, "attention": _attention,
-    "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
+    "answers": _answers, "confidence": _confidence, "groups": _groups, "escalation": _escalation, "notify": _notify,
 }  # fmt: skip
 """What follows the rules in the list."""
 

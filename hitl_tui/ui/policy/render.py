@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
+from hitl_tui import canonical_json
 from hitl_tui.formatting import age, exact_duration
 from hitl_tui.model import Action, Outcome
 from hitl_tui.policy.engine import BROKEN, Mark, WalkStep
@@ -111,6 +112,8 @@ def _setting(row: PolicyRow, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "all agents", confidence_sources(policy.sources.order)
             yield from ((agent, confidence_sources(order)) for agent, order in policy.sources.agents.items())
             yield "state key", policy.sources.state_key
+        case "answers" if policy.answers:
+            yield from _answers(policy)
         case "groups" if policy.groups:
             yield from ((name, ", ".join(people)) for name, people in policy.groups.items())
         case "escalation" if policy.chain:
@@ -122,6 +125,12 @@ def _setting(row: PolicyRow, policy: Policy) -> Iterator[tuple[str, str]]:
             yield from _notify(policy)
         case _:
             yield "", f"{row.summary}{f'; {row.terms}' if row.terms and row.name != REMOVED else ''}"
+
+
+def _answers(policy: Policy) -> Iterator[tuple[str, str]]:
+    for rule in policy.answers:
+        yield f"line {rule.line}", rule.about()
+        yield from ((f"  {decision}", canonical_json.dumps(sent)) for decision, sent in rule.templates.items())
 
 
 def _autonomy(policy: Policy) -> Iterator[tuple[str, str]]:

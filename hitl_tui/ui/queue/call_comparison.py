@@ -117,8 +117,9 @@ def why_alone(call: ReviewCall, of: ToolCalls, kind: DecisionKind, reviewer: str
         return f"claimed by {one_line(row.claimed_by or '', 24)}"
     if Outcome.TAKEOVER in (action.outcome, row.route):
         return "to be taken over"
-    if not row.kind.is_tool_call:  # a question, a gate or a draft is decided by what it says, and alone
-        return "needs an answer of its own"
+    template = action.templates.get(kind)
+    if not row.kind.is_tool_call and (template is None or template.problem or (template.takes_message and kind is DecisionKind.APPROVE)):
+        return "needs an answer of its own"  # a question, a gate or a draft is decided by what it says, and alone
     if kind not in action.allowed:
         return f"cannot be {'approved' if kind is DecisionKind.APPROVE else 'rejected'}"
     if kind is DecisionKind.APPROVE and call.is_irreversible and len(of.variants) > 1:

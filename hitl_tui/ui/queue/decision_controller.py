@@ -27,7 +27,7 @@ from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP
 from hitl_tui.ui.text import labels
-from hitl_tui.validation import can_revise
+from hitl_tui.validation import can_revise, not_allowed
 
 if TYPE_CHECKING:
     from hitl_tui.ui.dialogs.decide_many import ManyDecision
@@ -72,8 +72,10 @@ class DecisionView(Protocol):
 
 
 def asks(action: Action, kind: DecisionKind, options: PromptOptions) -> bool:
-    """Whether a dialog opens before the decision: for an approval only where something speaks against it."""
-    return kind is not DecisionKind.APPROVE or action.outcome is Outcome.TAKEOVER or options.unseen_rows > 0
+    """Whether a dialog opens before the decision: for an approval only where something speaks against it, or a text goes with it."""
+    template = action.templates.get(kind)
+    takes_message = template is not None and template.takes_message
+    return kind is not DecisionKind.APPROVE or action.outcome is Outcome.TAKEOVER or options.unseen_rows > 0 or takes_message
 
 
 class DecisionController:
@@ -168,7 +170,7 @@ class DecisionController:
         elif review.row.is_claimed_by_another(viewer.reviewer, viewer.now):
             self._notify(assignment.first_claim(review.row, viewer.now))
         elif kind not in action.allowed:
-            self._notify(f"{kind} is not allowed here; allowed: {', '.join(action.allowed) or 'nothing'}")
+            self._notify(str(not_allowed(review.row.kind, action, kind)))
         elif options.again and not can_revise(review.row.kind, action):
             self._notify("cannot be sent back: its graph does not read the reason")
         elif kind == DecisionKind.APPROVE and self._fatigue_guard.too_fast and (first := self._fatigue_guard.first(self._pane)):
@@ -200,7 +202,7 @@ class DecisionController:
         self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions, viewing: Callable[[], Viewing]
     ) -> None:
         """Ask for the answer in a dialog and store it. If somebody else was faster, the dialog opens again with what was typed."""
-        options = replace(options, versions=self._pane.versions)
+        options = replace(options, versions=self._pane.versions, person=self._inbox.reviewer)
         while (answer := await self._prompts.ask(review, action, kind, options)) is not None:
             try:
                 await self._store(review, action, answer, viewing())

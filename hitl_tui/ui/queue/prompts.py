@@ -41,6 +41,8 @@ class PromptOptions:
     """Earlier versions that went back and forth."""
     unseen_rows: int = 0
     """Lines of the call that have not been on the screen, to be named before it is approved."""
+    person: str = ""
+    """Who decides."""
 
 
 @dataclass
@@ -89,25 +91,33 @@ class Prompts:
             return await self._edit(review, action, kind, options)
         match kind:
             case DecisionKind.APPROVE:
-                return await self._approve(action, options)
+                return await self._approve(review, action, options)
             case DecisionKind.REJECT:
-                return await self._reject(review, action)
+                return await self._reject(review, action, options)
             case DecisionKind.EDIT:
                 return await self._edit(review, action, kind, options)
             case DecisionKind.RESPOND:
                 return await self._respond(review, action)
 
-    async def _approve(self, action: Action, options: PromptOptions) -> Answer | None:
-        """Approve after a question that says what speaks against it."""
+    async def _approve(self, review: Review, action: Action, options: PromptOptions) -> Answer | None:
+        """Approve after a question that says what speaks against it, if anything does, and with the text that its template takes."""
         against = [f"{counted(options.unseen_rows, 'line')} of it were not seen."] if options.unseen_rows else []
         if action.outcome is Outcome.TAKEOVER:
             why = action.routed().removeprefix(f"{ROUTES[Outcome.TAKEOVER]}: ")
             against.append(f"The policy wants a person to take the run over (t), and not to approve this call: {why}.")
-        from hitl_tui.ui.dialogs.confirm import ConfirmScreen
+        if against:
+            from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 
-        title = f"Approve {one_line(action.name, 60)} all the same?"
-        screen = ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")
-        return Answer(DecisionKind.APPROVE) if await ask(self._owner, screen) else None
+            title = f"Approve {one_line(action.name, 60)} all the same?"
+            if not await ask(self._owner, ConfirmScreen(title, "\n".join(against), yes="approve it as it is", no="back")):
+                return None
+        template = action.templates.get(DecisionKind.APPROVE)
+        if template is None or not template.takes_message:
+            return Answer(DecisionKind.APPROVE)
+        from hitl_tui.ui.dialogs.reject import ApproveScreen
+
+        draft = self._drafts.get(review.row.id, action.slot, "approve")
+        return await self._answer(review, action, "approve", ApproveScreen(action, (), draft, options.person))
 
     def forget(self, review: int) -> None:
         """Delete the drafts of a decided review."""
@@ -142,13 +152,14 @@ class Prompts:
 
         return await ask(self._owner, FilterScreen("queue", now))
 
-    async def _reject(self, review: Review, action: Action) -> Answer | None:
+    async def _reject(self, review: Review, action: Action, options: PromptOptions) -> Answer | None:
         from hitl_tui.ui.dialogs.reject import RejectScreen
 
         learned = await self._reasons(review.row.agent, action.name)
         known = {reason.casefold() for reason in learned}
         presets = [*learned, *(reason for reason in self._settings.reject_reasons if reason.casefold() not in known)]
-        screen = RejectScreen(action, presets[:PRESETS], self._drafts.get(review.row.id, action.slot, "reject"))
+        draft = self._drafts.get(review.row.id, action.slot, "reject")
+        screen = RejectScreen(action, presets[:PRESETS], draft, options.person)
         return await self._answer(review, action, "reject", screen)
 
     async def _edit(self, review: Review, action: Action, kind: DecisionKind, options: PromptOptions) -> Answer | None:

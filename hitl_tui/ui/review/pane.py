@@ -238,6 +238,8 @@ class ReviewPane(DetailPane):
         viewer = self.viewer
         if review and action:
             key = action.digest if action.answer_schema is None else f"{review.row.id} {action.digest}"  # its lines hold the schema too
+            if action.templates:
+                key = f"{review.row.id} {action.digest} {list(action.templates.values())}"
             head = list(render.head_lines(review, action, viewer, self._activity))
             approves = review.row.state is ReviewState.OPEN and DecisionKind.APPROVE in action.allowed
             self.arguments.how_to_read_on = f"{active_key(self.app, 'approve') or 'a'} or space reads on" if approves else "space reads on"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from hitl_tui import canonical_json
+from hitl_tui import canonical_json, free_questions
 from hitl_tui.formatting import at_time
 from hitl_tui.model import (
     Action,
@@ -102,7 +102,10 @@ def argument_lines(review: Review, action: Action) -> Iterator[Line]:
         yield BLANK
         yield line("possible answers", "muted")
         for number, choice in enumerate(action.choices, 1):
-            yield from value_lines(choice, f" {number}", 4, "accent")
+            if review.row.kind is PauseKind.QUESTION:
+                yield from _choice(choice, f" {number}")
+            else:
+                yield from value_lines(choice, f" {number}", 4, "accent")
 
 
 def copyable(action: Action) -> list[tuple[str, str]]:
@@ -132,8 +135,9 @@ def _decided(review: Review, action: Action, viewer: Viewer) -> Iterator[Line]:
     who = "you" if same_person(decision.actor, viewer.reviewer) else decision.actor
     text = f"{word} by {who} {at_time(decision.at, viewer.now)}"
     yield from paragraph(text + (f": {decision.answer.message}" if decision.answer.message else ""), style, glyph, 2, style)
-    if decision.answer.args is not None:
-        yield from value_lines(decision.answer.args, "", 2)
+    for sent in (decision.answer.args, decision.answer.template):
+        if sent is not None:
+            yield from value_lines(sent, "", 2)
     yield BLANK
 
 
@@ -161,6 +165,22 @@ def _question(action: Action) -> Iterator[Line]:
         yield BLANK
         yield line("schema of the answer", "muted")
         yield from json_lines(action.answer_schema, "", 2)
+    if action.templates:
+        yield BLANK
+        yield line("sent by the policy's answer template", "muted")
+        for decision, template in action.templates.items():
+            yield from value_lines(template.value, f"  {decision}", 11, "accent")
+            if template.problem:
+                yield from paragraph(f"{decision} is not offered: the template {template.problem}", "warning", "⚠", 2, "warning")
+
+
+def _choice(choice: Json, number: str) -> Iterator[Line]:
+    """A choice by its label, and below it what it sends, where that is something else."""
+    sent = free_questions.answer_of(choice)
+    shown = choice if sent is choice else free_questions.label_of(choice)
+    yield from value_lines(shown, number, 4, "accent")
+    if sent != shown:
+        yield line(f"sends {canonical_json.dumps(sent)}", "muted", "", 4)
 
 
 def _routed(action: Action) -> Iterator[Line]:
@@ -295,6 +315,8 @@ def decision_hints(review: Review, action: Action, reads_on: bool = False) -> li
         drafted = {DecisionKind.APPROVE: ("approve", "accept"), DecisionKind.EDIT: ("edit", "accept with changes"),
                    DecisionKind.REJECT: ("revise", "send back")}  # fmt: skip
         return [hint for kind, hint in drafted.items() if kind in action.allowed]
+    if review.row.kind is PauseKind.QUESTION:
+        plain[DecisionKind.RESPOND] = "answer"
     if action.outcome is Outcome.TAKEOVER:  # to approve it all the same, the key opens a dialog that says what the rule demands
         del plain[DecisionKind.APPROVE]
     hints = [(str(kind), labels.meaning(action, kind) or plain[kind]) for kind in plain if kind in action.allowed]

@@ -220,7 +220,7 @@ async def test_decision_that_is_not_allowed_is_not_offered(start_console: StartC
         review = await go_to(console, DELETE)
         await console.press("e", "m")
         assert len(console.app.screen_stack) == 1
-        assert "not allowed here" in console.screen_text()
+        assert "cannot be answered with" in console.screen_text()
         assert await console.decisions_of(review) == []
 
 

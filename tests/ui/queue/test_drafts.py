@@ -128,7 +128,7 @@ async def test_revision_note_is_kept_and_checked(start_console: StartConsole) ->
         assert (area(console, "#edit-text").text, area(console, "#note").text) == ("{nope", "so")
 
 
-@pytest.mark.parametrize(("position", "why"), [(5, "cannot be sent back"), (6, "reject is not allowed here")])
+@pytest.mark.parametrize(("position", "why"), [(5, "cannot be sent back"), (6, "cannot be answered with reject")])
 async def test_revise_when_nobody_reads_the_note_is_refused(start_console: StartConsole, position: int, why: str) -> None:
     async with start_console() as console:
         await console.press("g", *["j"] * position)
