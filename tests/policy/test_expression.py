@@ -95,11 +95,9 @@ def test_domain_is_decided_only_for_unambiguous_addresses(to: Any, expected: boo
 
 def test_domain_with_a_star_matches_subdomains_only() -> None:
     below = 'args.to in domain("*.example.com")'
-    assert [said(below, Facts("a", "t", {"to": to})) for to in ("a@x.example.com", "a@example.com", "a@xexample.com")] == [
-        True,
-        False,
-        False,
-    ]
+    assert said(below, Facts("a", "t", {"to": "a@x.example.com"})) is True
+    for other in ("a@example.com", "a@xexample.com", "a@x.example.com.evil.org"):
+        assert said(below, Facts("a", "t", {"to": other})) is False
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_suspicious_or_unapprovable_actions_are_asked() -> None:
     [
         ("mon-fri 09:00-17:00 UTC", True), ("outside mon-fri 09:00-17:00 UTC", False), ("12:00-12:01 UTC", True),
         ("11:00-12:00 UTC", False),
-        ("mon 22:00-13:00 UTC", True), ("tue 22:00-13:00 UTC", False), ("sat-tue 00:00-24:00 UTC", True),
+        ("mon 22:00-12:00 UTC", False), ("mon 22:00-13:00 UTC", True), ("tue 22:00-13:00 UTC", False), ("sat-tue 00:00-24:00 UTC", True),
         ("tue 13:00-13:30 Europe/Berlin", True),
         ("sat,sun 00:00-24:00 UTC", False),
     ],

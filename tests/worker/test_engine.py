@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sqlite3
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from hitl_tui.errors import Stale
+from hitl_tui.home import Home
 from hitl_tui.model import ReviewState, RunState
+from hitl_tui.worker import output_capture
 from tests.support.harness import Reviewer, Sandbox, SandboxFactory, approve, edit, open_reviewer
 
 
@@ -72,6 +75,18 @@ async def test_agent_output_goes_to_a_log_of_bounded_size(trouble: Reviewer) -> 
     assert 5_000_000 <= log.stat().st_size < 5_001_000
     assert log.read_text().endswith("[this run printed more than is kept here]\n")
     assert (trouble.sandbox.folder / "worker.out").read_text() == ""
+
+
+def test_workers_own_log_is_emptied_only_when_it_is_too_long(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.logs.mkdir()
+    log = home.logs / "worker.log"
+    log.write_text("a warning")
+    output_capture.trim(home)
+    assert log.read_text() == "a warning"
+    os.truncate(log, output_capture.WORKER_LOG_BYTES + 1)
+    output_capture.trim(home)
+    assert log.read_bytes() == b""
 
 
 async def test_agent_that_reads_stdin_gets_end_of_file(trouble: Reviewer) -> None:
@@ -248,6 +263,17 @@ async def test_decision_made_without_a_worker_is_applied_by_the_next(fresh_revie
     assert fresh_reviewer.sandbox.run_until_idle() == 0
     await fresh_reviewer.result_of(run)
     assert [d["to"] for d in fresh_reviewer.effects(run)] == ["b"]
+
+
+async def test_run_is_tried_again_after_one_worker_death_and_fails_after_two(fresh_reviewer: Reviewer) -> None:
+    once, twice = await fresh_reviewer.inbox.runs.launch("steps", given={}, count=2)
+    with contextlib.closing(sqlite3.connect(fresh_reviewer.sandbox.home.database, isolation_level=None)) as other:
+        other.executemany("UPDATE runs SET crashes = ? WHERE id = ?", [(1, once.id), (2, twice.id)])
+    assert fresh_reviewer.sandbox.run_until_idle() == 0
+    await fresh_reviewer.result_of(once)
+    failed = await fresh_reviewer.inbox.runs.get(twice.id)
+    assert (failed.state, failed.error) == (RunState.FAILED, "the worker died 2 times while this run was going")
+    assert fresh_reviewer.effects(twice) == []
 
 
 @pytest.mark.slow

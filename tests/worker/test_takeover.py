@@ -220,6 +220,7 @@ async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Revi
     assert (done.state, done.note) == ("failed", "its graph does not take that: ValueError: no way in this mood")
     review = await hands.open_review(run)
     assert review.row.claimed_by is None
+    assert (await hands.inbox.runs.get(run.id)).ended_at is None
     again = await hands.inbox.takeovers.take(run.id)
     assert again.id != done.id
     assert again.plan == TakeoverPlan(state={"mood": "bad"}), "what could not be done is not lost"
