@@ -107,7 +107,10 @@ def _container(value: Any, depth: int) -> Any:
 
 
 def restored(value: Any, original: Any) -> Any:
-    """A person's edit of `as_json(original)`, with the original wherever it is unchanged: NaN and other types included."""
+    """A person's edit of `as_json(original)`, with the original wherever it is unchanged: NaN and other types included.
+
+    A dataclass or model that is changed becomes an object of its fields.
+    """
     return _restored(value, original, as_json(original))
 
 
@@ -115,16 +118,21 @@ def _restored(value: Any, original: Any, shown: Any) -> Any:
     """`shown` is what the person saw of the original."""
     if canonical(value) == canonical(shown):
         return original
-    if isinstance(value, dict) and isinstance(original, Mapping) and isinstance(shown, dict):
-        keys = {key if isinstance(key, str) else repr(key): key for key in original}
-        return {
-            keys.get(key, key): _restored(item, original[keys[key]], shown[key]) if key in keys else item for key, item in value.items()
-        }
+    if isinstance(value, dict) and isinstance(shown, dict):
+        parts = original if isinstance(original, Mapping) else _fields_of(original, shown)
+        keys = {key if isinstance(key, str) else repr(key): key for key in parts}
+        return {keys.get(key, key): _restored(item, parts[keys[key]], shown[key]) if key in keys else item for key, item in value.items()}
     if isinstance(value, list) and isinstance(original, list | tuple) and isinstance(shown, list):
         kept = {canonical(before): item for before, item in zip(shown, original, strict=True)}  # also of items that moved
         beside = [*zip(original, shown, strict=True), *[(None, None)] * len(value)]
         return [kept[text] if (text := canonical(item)) in kept else _restored(item, *beside[n]) for n, item in enumerate(value)]
     return value
+
+
+def _fields_of(original: Any, shown: Mapping[str, Any]) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(original) and not hasattr(original, "model_dump"):
+        return {}
+    return {name: getattr(original, name) for name in shown if hasattr(original, name)}
 
 
 def changed(value: Any, before: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hitl_tui import validation
+from hitl_tui import canonical_json, validation
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, Json, RunHead, TakeoverPlan
 
@@ -26,13 +26,17 @@ PARTS: dict[str, tuple[type | tuple[type, ...], str]] = {
 
 def as_json(plan: TakeoverPlan) -> Json:
     """Return a plan as JSON, without its empty parts."""
-    calls = None if plan.calls is None else [{"id": call.id, "name": call.name, "args": call.args} for call in plan.calls]
+    calls = None if plan.calls is None else _calls_json(plan.calls)
     texts = {"text": plan.text, "calls": calls, "answer": plan.answer}
     others = {"state": dict(plan.state), "results": dict(plan.results), "guidance": plan.guidance}
     return {
         **{name: value for name, value in texts.items() if value is not None},
         **{name: value for name, value in others.items() if value},
     }
+
+
+def _calls_json(calls: Sequence[Call]) -> list[Json]:
+    return [{"id": call.id, "name": call.name, "args": call.args} for call in calls]
 
 
 def parse(given: Json) -> TakeoverPlan:
@@ -82,11 +86,12 @@ def validate(plan: TakeoverPlan, head: RunHead, schema: Json) -> None:
         why = "an answer ends the run" if plan.answer is not None else "with guidance the agent tries again"
         raise Refused(f"{why}: the rewritten calls would never run", "remove one of the two")
     speaks = [part for part in ("text", "calls", "results", "guidance", "answer") if getattr(plan, part) not in (None, {}, "")]
-    if speaks and not _has_messages(head, schema):
+    if speaks and not has_messages(head, schema):
         raise Refused(f"the graph keeps no messages, so the plan cannot have {speaks[0]!r}", "edit the state, or decide the review")
-    if problem := validation.storage_problem(as_json(plan)):
+    before = {"state": head.context.state, "calls": _calls_json(head.calls)}
+    if problem := validation.storage_problem(canonical_json.changed(as_json(plan), before)):
         raise Refused(f"the plan {problem}", "correct it")
-    validate_state(plan.state, schema)
+    validate_state(plan.state, schema, head.context.state)
     if plan.text is not None and head.text is None:
         raise Refused("the last message is not the agent's: it cannot be rewritten", "guide the agent instead")
     _check_calls(plan.calls or (), head)
@@ -95,8 +100,8 @@ def validate(plan: TakeoverPlan, head: RunHead, schema: Json) -> None:
     _check_results(plan.results, head.calls if plan.calls is None else plan.calls)
 
 
-def validate_state(edits: Mapping[str, Json], schema: Json) -> None:
-    """Check that new values fit the schema of a graph's state.
+def validate_state(edits: Mapping[str, Json], schema: Json, before: Json) -> None:
+    """Check that new values fit the schema of a graph's state. Parts of them that are as they were `before` need not.
 
     Raises:
         Refused: a key is unknown or `messages`, or a value does not fit the schema.
@@ -109,11 +114,12 @@ def validate_state(edits: Mapping[str, Json], schema: Json) -> None:
     for name in edits:
         if name not in properties:
             raise Refused(f"the graph's state has no {name!r}", f"it has {', '.join(key for key in properties if key != 'messages')}")
-    if problem := validation.schema_problem(dict(edits), {**schema, "properties": properties, "required": []}):
+    if problem := validation.edit_problem(dict(edits), before, {**schema, "properties": properties, "required": []}):
         raise Refused(f"the state does not fit the graph: {problem}", "correct it")
 
 
-def _has_messages(head: RunHead, schema: Json) -> bool:
+def has_messages(head: RunHead, schema: Json) -> bool:
+    """Whether a graph keeps messages, so that a person can rewrite them, answer or guide."""
     properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
     return bool(head.context.conversation) or "messages" in properties
 
@@ -122,10 +128,11 @@ def _check_calls(calls: Sequence[Call], head: RunHead) -> None:
     named: list[Any] = [call.id for call in calls if call.id]
     if len(set(named)) < len(named):
         raise Refused("two calls have the same id", "leave out the id of a new call")
+    before = {call.id: call.args for call in head.calls}
     for call in calls:
         if head.schemas and call.name not in head.schemas:
             raise Refused(f"the agent has no tool {call.name}", f"it has {', '.join(sorted(head.schemas))}")
-        if problem := validation.schema_problem(call.args, head.schemas.get(call.name)):
+        if problem := validation.edit_problem(call.args, before.get(call.id), head.schemas.get(call.name)):
             raise Refused(f"the arguments of {call.name} do not fit: {problem}", "correct them")
 
 

@@ -76,15 +76,15 @@ def _check_edit(action: Action, answer: Answer) -> None:
         return
     if not isinstance(answer.args, dict):
         raise Refused("the edited arguments are not an object", 'write them as {"name": value, …}')
-    problem = edit_problem(answer.args, action) or _unknown_argument(answer.args, action)
+    problem = edit_problem(answer.args, action.args, action.args_schema) or _unknown_argument(answer.args, action)
     if problem:
         raise Refused(f"the edited arguments do not fit {action.name}: {problem}", "correct them")
 
 
-def edit_problem(args: Json, action: Action) -> str:
-    """The first way in which a person's changes break the tool's schema, as a phrase. What they left as it was is not theirs to correct."""
-    edited = canonical_json.restored(args, _with_floats(action.args))
-    return next((_phrase(error) for error in _errors(edited, action.args_schema) if not _is_untouched(error, args, action.args)), "")
+def edit_problem(edited: Json, before: Json, schema: Json) -> str:
+    """The first way in which a person's changes break a schema, as a phrase. What they left as it was is not theirs to correct."""
+    restored = canonical_json.restored(edited, _with_floats(before))
+    return next((_phrase(error) for error in _errors(restored, schema) if not _is_untouched(error, edited, before)), "")
 
 
 def _with_floats(value: Json) -> Any:

@@ -6,6 +6,7 @@ it drops pending interrupts and the results of tasks that ended in the same step
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import uuid
 from collections.abc import Mapping, Sequence
@@ -167,12 +168,17 @@ class _Recipe:
         message, plan = self._message, self._plan
         assert message is not None
         if plan.calls is not None:
-            mine = {call["id"] for call in self._open}
+            mine = {call["id"]: call["args"] for call in self._open}
             self._open = [
-                {"name": c.name, "args": c.args, "id": c.id if c.id in mine else f"call_{uuid.uuid4().hex}", "type": "tool_call"}
+                {
+                    "name": c.name,
+                    "args": canonical_json.restored(c.args, mine[c.id]) if c.id in mine else c.args,
+                    "id": c.id if c.id in mine else f"call_{uuid.uuid4().hex}",
+                    "type": "tool_call",
+                }
                 for c in plan.calls
             ]
-            self._unapproved = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            self._unapproved = [Call(call["id"], call["name"], canonical_json.as_json(call["args"])) for call in self._open]
             message = with_calls(message, [*(call for call in message.tool_calls if call["id"] not in mine), *self._open])
         if plan.text is not None:
             message = message.model_copy(update={"content": _with_text(message.content, plan.text)})
@@ -203,7 +209,7 @@ class _Recipe:
             )
         self._unapproved = [call for call in self._unapproved if call.id not in answered]
         if moved:
-            self._unapproved = [Call(call["id"], call["name"], call["args"]) for call in self._open]
+            self._unapproved = [Call(call["id"], call["name"], canonical_json.as_json(call["args"])) for call in self._open]
             self._messages.append(AIMessage("", tool_calls=self._open, id=_new_id(), additional_kwargs=self._sign("divided")))
 
     @property
@@ -331,13 +337,34 @@ class _Recipe:
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(channel.ValueType)
         except Exception:  # noqa: BLE001 - pydantic has no schema for some types: the value is stored as it is
-            return _put(channel, value)
+            return _put(channel, canonical_json.restored(value, self._original(name)))
         try:
-            return _put(channel, adapter.validate_json(canonical_json.dumps(value), strict=True))
+            return _put(channel, _typed(adapter, value, self._original(name)))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, (name, *first["loc"])))
             raise Refused(f"the state does not fit the graph: {where}: {first['msg']}", "correct it") from None
+
+    def _original(self, name: str) -> Any:
+        values = self._place.snapshot.values
+        return values.get(name) if isinstance(values, Mapping) else getattr(values, name, None)
+
+
+def _typed(adapter: TypeAdapter[Any], value: Json, original: Any) -> Any:
+    """A person's new value of a key in its type. Parts that are as they were in the original are those very objects.
+
+    Raises:
+        ValidationError: it does not fit the type.
+    """
+    edited = canonical_json.restored(value, original)
+    with contextlib.suppress(ValidationError):
+        return adapter.validate_python(edited, strict=True)
+    try:
+        return adapter.validate_json(canonical_json.dumps(value), strict=True)
+    except ValidationError:
+        if edited == value:
+            raise
+        return adapter.validate_python(edited)  # new parts as JSON beside objects that JSON does not have
 
 
 def _leading_nodes(place: HandbackPosition) -> tuple[str, ...]:

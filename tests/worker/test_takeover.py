@@ -214,6 +214,25 @@ async def test_handback_with_state_that_breaks_the_schema_is_refused(hands: Revi
     assert (await hands.result_of(run))["amount"] == 100
 
 
+async def test_handback_with_edited_state_keeps_untouched_parts_exact(hands: Reviewer) -> None:
+    run = await hands.launch("measured", given={})
+    await hands.wait(run, RunState.WAITING)
+    state = (await hands.inbox.takeovers.head(run.id)).context.state
+    edits = {
+        "readings": {**state["readings"], "b": 3},
+        "other": {**state["other"], "n": 2},
+        "address": {**state["address"], "number": 5},
+    }
+    done = await handed_back(hands, run, state=edits)
+    assert (done.state, done.note) == ("applied", "")
+    await hands.decide(await hands.open_review(run), approve())
+    await hands.result_of(run)
+    (told,) = hands.effects(run)
+    assert told["readings"] == "{'a': nan, 'b': 3.0}"
+    assert told["other"] == "{'at': datetime.date(2026, 3, 31), 'size': (1, 2), 'n': 2}"
+    assert told["address"] == "Address(street='Main', number=5)"
+
+
 async def test_handback_with_state_the_graph_refuses_changes_nothing(hands: Reviewer) -> None:
     run = await hands.launch("fickle", text="hello")
     done = await handed_back(hands, run, state={"mood": "bad"})

@@ -1,5 +1,7 @@
 """Graphs for takeovers: typed states with reducers, steps that fail until a person helps, and unusual edges."""
 
+import datetime
+import math
 import operator
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -46,6 +48,32 @@ _spender.add_node("spend", spend)
 _spender.add_edge(START, "plan")
 _spender.add_edge("plan", "spend")
 spender = _spender.compile(interrupt_before=["spend"])
+
+
+class Measured(TypedDict, total=False):
+    readings: dict[str, float]
+    address: Address
+    other: Any
+
+
+def report(state: Measured) -> Measured:
+    note("report", readings=repr(state["readings"]), other=repr(state["other"]), address=repr(state["address"]))
+    return {}
+
+
+_measured = StateGraph(Measured)
+_measured.add_node(
+    "measure",
+    lambda _: {
+        "readings": {"a": math.nan, "b": 2.0},
+        "other": {"at": datetime.date(2026, 3, 31), "size": (1, 2), "n": 1},
+        "address": Address(street="Main", number=1),
+    },
+)
+_measured.add_node("report", report)
+_measured.add_edge(START, "measure")
+_measured.add_edge("measure", "report")
+measured = _measured.compile(interrupt_before=["report"])
 
 
 class Given(TypedDict):
