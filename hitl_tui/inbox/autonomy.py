@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHARED = "several projects have an agent of this name: none of their levels counts"
 OFF = (
     "no tool can earn anything: the policy has no [autonomy]",
-    "add that table to policy.toml; `hitl-tui policy init` writes one into the home",
+    "remove the # before [autonomy] in policy.toml; `hitl-tui policy init` writes one into the home",
 )
 
 

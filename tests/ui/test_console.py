@@ -112,6 +112,27 @@ async def test_empty_queue_says_what_to_do(start_console: StartConsole) -> None:
         assert "Nothing waits" in seen and "mail_assistant" in seen and "agent · writing" in seen
 
 
+async def test_v_on_an_empty_queue_goes_to_the_runs(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.press("v")
+        await console.until_shown("Trace")
+
+
+async def test_shown_call_is_named_when_the_calls_before_it_fill_the_row(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(80, 24)) as console:
+        calls = [seed.action("delete_mail", {"message_id": f"m-{slot}"}, slot) for slot in range(4)]
+        await seed.add_waiting_run(console.store, console.project, "mail_assistant", seed.pause(PauseKind.TOOL_CALLS, *calls))
+        await console.until_keys_accepted()
+        await console.press("enter", "right", "right", "right")
+        await console.until_shown("▸4 delete_mail")
+
+
+async def test_dialog_in_a_narrow_terminal_names_the_way_back(start_console: StartConsole) -> None:
+    async with start_console("nothing", size=(60, 16)) as console:
+        await console.press("n")
+        await console.until_shown("enter start", "esc back")
+
+
 async def test_projects_that_load_or_are_broken_are_listed(start_console: StartConsole) -> None:
     pool = NoWorkers()
     pool.labels, pool.targets, pool.alive = ("other",), ("/srv/other",), 1

@@ -176,6 +176,15 @@ async def test_m_on_a_run_that_goes_on_says_why_not(start_console: StartConsole)
         assert "run r2 is running: only a finished run takes another message" in console.notifications()
 
 
+async def test_m_on_a_run_without_a_conversation_says_why_not(start_console: StartConsole) -> None:
+    async with start_console("runs") as console:
+        await console.store.write("UPDATE runs SET input = ?, result = ? WHERE id = 3", ('{"input": {"city": "Kiel"}}', '{"city": "Kiel"}'))
+        await console.press("f2", "slash", *"done", "enter")
+        assert "next message" not in console.screen_text()
+        await console.press("m")
+        assert "keeps no conversation: n starts another run" in console.notifications()
+
+
 async def test_edited_code_is_told_until_the_worker_is_restarted(start_console: StartConsole) -> None:
     async with start_console() as console:
         await seed.add_worker(console.store, console.project)

@@ -5,10 +5,11 @@ In every dialog ctrl+s submits, escape goes back and keeps what was typed, and c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -52,12 +53,12 @@ class DialogScreen(KeyQueueScreen[T | None]):
             frame.border_title = Content(self._heading)
             yield from self.body()
             yield Static(id="problem")
-            yield Static(key_hints(self._keys), id="dialog-keys")
+            yield KeyHints(self._keys)
         yield StatusLine(in_dialog=True)
 
     def rekey(self, keys: Iterable[tuple[str, str]]) -> None:
         """Change the key hints."""
-        self.query_one("#dialog-keys", Static).update(key_hints(keys))
+        self.query_one(KeyHints).show(keys)
 
     def complain(self, problem: str) -> None:
         """Show an error; an empty text hides it."""
@@ -124,7 +125,24 @@ def question(action: Action) -> TextView:
     return view
 
 
-def key_hints(keys: Iterable[tuple[str, str]]) -> Content:
-    """Keys and what they do, on one line."""
-    pieces = [piece for key, what in keys for piece in ((f"{key} ", "$text-accent"), (f"{what}  ", "$foreground 60%"))]
-    return Content.assemble(*pieces)
+class KeyHints(Static):
+    """Keys and what they do, on one row. Where it is too short, those before the last are left out."""
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        super().__init__(id="dialog-keys")
+        self._keys = tuple(keys)
+
+    def show(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Show other keys."""
+        self._keys = tuple(keys)
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        shown = list(self._keys)
+        while len(shown) > 2 and sum(cell_len(key) + cell_len(what) + 3 for key, what in shown) - 2 > self.size.width:
+            del shown[-2]
+        pieces = [piece for key, what in shown for piece in ((f"{key} ", "$text-accent"), (f"{what}  ", "$foreground 60%"))]
+        self.update(Content.assemble(*pieces))

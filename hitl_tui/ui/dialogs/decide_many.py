@@ -283,7 +283,8 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         if not self._accepts_keys:
             self.complain("ignored: the dialog had just opened")
         elif not chosen:
-            self.complain("no call can be approved here: read on, or decide each in its own review")
+            can_read_on = UNSEEN in self._chosen(DecisionKind.APPROVE)[1]
+            self.complain(f"no call can be approved here: {'read on, or ' if can_read_on else ''}decide each in its own review")
         else:
             self._finish(Answer(DecisionKind.APPROVE), chosen)
 

@@ -298,9 +298,11 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def action_context(self) -> None:
         self.pane.zoom()
 
-    def action_show_run(self) -> None:
+    async def action_show_run(self) -> None:
         if self.row:
             self.post_message(RunShown(self.row.run))
+        else:
+            await self.app.run_action("show('runs')")
 
     def action_difference(self) -> None:
         action, review = self.pane.action, self.pane.review

@@ -57,9 +57,12 @@ class CallTabs(StyledWidget):
         return f"{decided} of {len(self._review.actions)} decided  ", "warning" if decided else "muted"
 
     def _from(self) -> list[Action]:
-        """The calls from one before the shown on, so that it is always in view."""
+        """The calls from the first one that leaves the shown one in view."""
         actions = list(self._review.actions) if self._review else []
-        return actions if len(actions) <= 3 else actions[max(0, min(self._slot - 1, len(actions) - 3)) :]
+        room = self.size.width - cell_len(self._head()[0]) - 2  # for the mark of those that follow, too
+        cells = [_cells(self._call(action)) for action in actions]
+        start = next((start for start in range(self._slot) if sum(cells[start : self._slot + 1]) <= room), self._slot)
+        return actions[start:]
 
     def _call(self, action: Action) -> list[Piece]:
         decision = self._review.decisions.get(action.slot) if self._review else None

@@ -42,6 +42,12 @@ def last_message(run: Run) -> str:
     return result if isinstance(result, str) else ""
 
 
+def takes_messages(run: Run) -> bool:
+    """Whether a finished run may take the next message of a conversation: it began with a text, or its graph keeps messages."""
+    began_with_text = isinstance(run.input, dict) and "text" in run.input
+    return began_with_text or not isinstance(run.result, dict) or "messages" in run.result
+
+
 def read_messages(value: Json) -> list[Message]:
     """The conversation a state holds, as workers write it down; empty when it is anything else."""
     try:

@@ -16,6 +16,7 @@ from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
 from hitl_tui.ui.messages import FailuresSeen, HintsChanged, Opened, RowsChanged, RunChosen
 from hitl_tui.ui.runs.list import RunOrder, RunsList
+from hitl_tui.ui.runs.outcome import takes_messages
 from hitl_tui.ui.runs.pane import RunPane
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
@@ -205,6 +206,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
         if run.state not in OVER:
             self.notify(f"run r{run.id} is {run.state}: only a finished run takes another message", timeout=3)
             return
+        if not takes_messages(run):
+            self.notify(f"{one_line(run.agent, 40)} keeps no conversation: n starts another run", timeout=3)
+            return
         screen = NextMessageScreen(self._inbox, run, self._texts.get(run.id, ""))
         made = await ask(self, screen)
         if made is None:
@@ -271,7 +275,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
             hints.append(("take_over_run", "take over"))
         if run.state not in OVER:
             hints.append(("cancel", "cancel"))
-        if run.state == RunState.DONE:
+        if run.state == RunState.DONE and takes_messages(run):
             hints.append(("continue", "next message"))
         hints += [("show_review", "review")] if run.state == RunState.WAITING else []
         return [*hints, ("filter_runs", "filter"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]
