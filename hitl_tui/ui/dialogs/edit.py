@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
@@ -17,11 +17,13 @@ from hitl_tui.errors import HitlError, Refused
 from hitl_tui.model import Action, Answer, DecisionKind, Json, PauseKind, ProposalVersion
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.dialogs.base import AnswerScreen
-from hitl_tui.ui.dialogs.fields import FieldKind, at, escaped, fields_of, filled_in, texts_for
-from hitl_tui.ui.dialogs.form import SHOWN, Form, FormChanged, LongField
-from hitl_tui.ui.dialogs.text_areas import JsonArea, SendArea
+from hitl_tui.ui.dialogs.edited_value import EditedValue, same_json
+from hitl_tui.ui.dialogs.fields import fields_of
+from hitl_tui.ui.dialogs.form import FormChanged
+from hitl_tui.ui.dialogs.text_areas import SendArea
+from hitl_tui.ui.dialogs.value_editor import ValueEditor
 from hitl_tui.ui.review import drafts
-from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
+from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.text import labels
 from hitl_tui.ui.text.diff import difference_lines
 from hitl_tui.ui.text.lines import BLANK, Line, line, paragraph
@@ -58,11 +60,9 @@ class EditScreen(AnswerScreen):
         self._chosen = 0
         self._outside = outside
         kept = canonical_json.loads(draft) if draft else {}
-        self._value: Json = kept.get("value", action.args)
-        self._fields = fields_of(action.args_schema, self._value)
-        self._texts: list[str] = kept.get("texts", [field.start for field in self._fields])
-        self._raw: bool = kept.get("raw", False)
-        self._json: str = kept.get("json", "")
+        self._edited = EditedValue(action.args, lambda value: fields_of(action.args_schema, value))
+        if kept:
+            self._edited.restore(kept)
         self._note: str = kept.get("note", "")
         self.draft = draft
         self._timer: Timer | None = None
@@ -73,23 +73,16 @@ class EditScreen(AnswerScreen):
             yield Static(Content(visible(self._choices[0][0])), id="which", classes="label")
         if self._decision is DecisionKind.REJECT:
             yield SendArea(self._note, id="note", placeholder="what the agent should change; enter sends it back")
-        yield Horizontal(Vertical(self._editor(), id="edit-values"), TextView(id="edit-difference"), id="edit-panes")
+        yield Horizontal(ValueEditor(self._edited, self._action.name, id="edit-values"), TextView(id="edit-difference"), id="edit-panes")
         yield Static(id="effect")
 
-    def _editor(self) -> Widget:
-        if not self._raw:
-            return Form(self._fields, self._texts, id="form")
-        return JsonArea(self._json, id="edit-text") if len(self._json) <= SHOWN else LongField(self._json, id="edit-text")
+    @property
+    def _editor(self) -> ValueEditor:
+        return self.query_one(ValueEditor)
 
     def field(self) -> Widget | None:
         note = next(iter(self.query("#note")), None)
-        return note or self._first_editor()
-
-    def _first_editor(self) -> Widget | None:
-        if self._raw:
-            return self.query_one("#edit-text")
-        form = self.query_one(Form)
-        return form.editor(form.longest if self._outside else 0)
+        return note or self._editor.first(self._outside)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -115,15 +108,13 @@ class EditScreen(AnswerScreen):
 
     async def action_mode(self) -> None:
         """Change between fields and the whole as JSON."""
-        self._keep()
         try:
-            if self._raw:
-                await self._show(canonical_json.loads(self._json, "this"), raw=False)
-            else:
-                self._json = escaped(canonical_json.dumps(filled_in(self._fields, self._texts, self._value), indent=2))
-                await self._show(self._value, raw=True)
+            await self._editor.toggle()
         except HitlError as error:
             self.complain(f"{error.happened}; correct it before you change the form")
+        else:
+            self._show_keys()
+            self._check()
 
     async def action_older(self) -> None:
         """Start from an older version; ctrl+z brings back what was typed."""
@@ -132,23 +123,17 @@ class EditScreen(AnswerScreen):
         self._chosen = (self._chosen + 1) % len(self._choices)
         name, value = self._choices[self._chosen]
         self.query_one("#which", Static).update(Content(visible(name)))
-        self._keep()
-        if self._raw:
-            self._put_json(escaped(canonical_json.dumps(value, indent=2)))
-        else:
-            await self._show(value, raw=False)
+        await self._editor.put(value)
+        self._check()
 
     async def action_outside(self) -> None:
         """Open the focused text in $EDITOR."""
-        self._keep()
         note = next(iter(self.query("#note").results(SendArea)), None)
         try:
             if note is not None and note.has_focus and not self._outside:
                 note.text = edit_outside(self.app, note.text, "note.md")
-            elif self._raw:
-                self._put_json(edit_outside(self.app, self._json, "arguments.json"))
             else:
-                self._edit_field_outside()
+                self._editor.edit_outside(self.app, self._outside)
         except HitlError as error:
             self.complain(str(error))
             return
@@ -156,46 +141,10 @@ class EditScreen(AnswerScreen):
             self._outside = False
         self._check()
 
-    def _edit_field_outside(self) -> None:
-        form = self.query_one(Form)
-        place = form.longest if self._outside else form.place
-        if not self._fields:
-            raise Refused("there is no field to edit", "ctrl+t shows the JSON")
-        field, text = self._fields[place], self._texts[place]
-        is_json = field.kind not in (FieldKind.TEXT, FieldKind.DATE)
-        form.put(place, edit_outside(self.app, text, file_name(field.name or self._action.name, text, is_json)))
-
-    def _put_json(self, text: str) -> None:
-        editor = self.query_one("#edit-text")
-        if isinstance(editor, TextArea):
-            editor.replace(text, (0, 0), editor.document.end)
-        elif isinstance(editor, LongField):
-            editor.text = text
-
-    async def _show(self, value: Json, raw: bool) -> None:
-        """Show a value, as fields or as JSON. Fields that stay the same keep what ctrl+z brings back."""
-        texts = None if raw or self._raw else texts_for(self._fields, self._action.args_schema, value)
-        if texts is not None:
-            for place, text in enumerate(texts):
-                if text != self._texts[place]:
-                    self.query_one(Form).put(place, text)
-            self._check()
-            return
-        if not raw:
-            self._value, self._fields = value, fields_of(self._action.args_schema, value)
-            self._texts = [field.start for field in self._fields]
-        self._raw = raw
-        holder = self.query_one("#edit-values")
-        await holder.remove_children()
-        await holder.mount(self._editor())
-        self._show_keys()
-        self.set_focus(self._first_editor())
-        self._check()
-
     def _show_keys(self) -> None:
         submit = "send back" if self._decision is DecisionKind.REJECT else "accept" if self._kind is PauseKind.DRAFT else "run it"
         older = [("ctrl+o", "older")] if len(self._choices) > 1 else []
-        keys = [("ctrl+s", submit), ("tab", "next"), ("ctrl+t", "fields" if self._raw else "JSON"), *older]
+        keys = [("ctrl+s", submit), ("tab", "next"), ("ctrl+t", "fields" if self._edited.is_raw else "JSON"), *older]
         self.rekey([*keys, ("ctrl+e", "$EDITOR"), ("esc", "back, keeps it")])
 
     def _check_soon(self) -> None:
@@ -206,22 +155,19 @@ class EditScreen(AnswerScreen):
 
     def _keep(self) -> None:
         """Keep what is typed."""
-        for form in self.query(Form):
-            self._texts = form.texts
-        for area in self.query("#edit-text"):
-            self._json = area.text if isinstance(area, JsonArea | LongField) else self._json
+        self._editor.keep()
         for note in self.query("#note").results(SendArea):
             self._note = note.text
-        kept = {"value": self._value, "texts": self._texts, "raw": self._raw, "json": self._json, "note": self._note}
-        self.draft = canonical_json.dumps(kept)
+        self.draft = canonical_json.dumps({**self._edited.kept(), "note": self._note})
 
     def _check(self, sending: bool = False) -> Answer | None:
         """Show the difference, the effect and what is wrong; the answer if nothing is."""
         self._keep()
         self._tried = self._tried or sending
-        value, problems = self._read()
+        value, problems = self._edited.valid()
+        self._editor.mark()
         difference = self.query_one("#edit-difference", TextView)
-        difference.set_class(not problems and _same(value, self._action.args), "-same")
+        difference.set_class(not problems and same_json(value, self._action.args), "-same")
         difference.show(self._difference(value, problems))
         self._draw_effect(value, problems)
         revise = self._decision is DecisionKind.REJECT
@@ -237,34 +183,13 @@ class EditScreen(AnswerScreen):
         self.complain("")
         return answer
 
-    def _read(self) -> tuple[Json, dict[str, Refused]]:
-        """The value of the valid fields, and what is wrong by name; of invalid JSON, the proposal."""
-        if self._raw:
-            try:
-                return canonical_json.loads(self._json, "this"), {}
-            except Refused as problem:
-                return self._action.args, {"JSON": problem}
-        problems: dict[str, Refused] = {}
-        texts, invalid = list(self._texts), set()
-        for place, field in enumerate(self._fields):
-            try:
-                field.read(texts[place])
-            except Refused as problem:
-                problems[field.name or self._action.name] = problem
-                texts[place] = field.start
-                invalid.add(place)
-        value = filled_in(self._fields, texts, self._value)
-        changed = {n for n, field in enumerate(self._fields) if not _same(at(value, field.path), at(self._action.args, field.path))}
-        self.query_one(Form).mark(changed, invalid)
-        return value, problems
-
     def _difference(self, value: Json, problems: dict[str, Refused]) -> Iterator[Line]:
         """What differs from the proposal. While something is invalid, it never says that nothing does."""
         for name, problem in problems.items():
-            yield line(f"{name}  not valid yet", "strong")
+            yield line(f"{name or self._action.name}  not valid yet", "strong")
             yield from paragraph(problem.happened, "error", "✗", 2, "error")
             yield BLANK
-        if not problems or not _same(value, self._action.args):
+        if not problems or not same_json(value, self._action.args):
             same = "no changes" if self._decision is DecisionKind.REJECT else "no difference to the proposal"
             yield from difference_lines(self._action.args, value, same)
 
@@ -283,9 +208,5 @@ class EditScreen(AnswerScreen):
 
 def _changed_keys(before: Json, after: Json) -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
-        return [key for key in {**before, **after} if key not in before or key not in after or not _same(before[key], after[key])]
-    return [] if _same(before, after) else ["the text"]
-
-
-def _same(a: object, b: object) -> bool:
-    return a is b or (type(a) is type(b) and canonical_json.canonical(a) == canonical_json.canonical(b))
+        return [key for key in {**before, **after} if key not in before or key not in after or not same_json(before[key], after[key])]
+    return [] if same_json(before, after) else ["the text"]

@@ -64,8 +64,8 @@ class FieldKind(StrEnum):
 class Field:
     """One value that is filled in on its own."""
 
-    path: tuple[str, ...]
-    """Keys down to it; empty if the value is no object."""
+    path: tuple[str | int, ...]
+    """Keys of objects and places in lists down to it; empty if it is the whole value."""
     kind: FieldKind
     schema: Mapping[str, Any]
     """Its part of the schema, with references followed."""
@@ -74,11 +74,13 @@ class Field:
     """As it was; `ABSENT` if the object has no such key."""
     choices: tuple[Json, ...] = ()
     nullable: bool = False
+    title: str = ""
+    """Its name, if the path does not say it."""
 
     @property
     def name(self) -> str:
-        """The keys down to it, with dots."""
-        return ".".join(self.path)
+        """Its title, else the keys down to it, with dots."""
+        return self.title or ".".join(map(str, self.path))
 
     @property
     def help(self) -> str:
@@ -167,16 +169,18 @@ def filled_in(fields: Sequence[Field], texts: Sequence[str], value: Json | Absen
     return {} if value is ABSENT else value
 
 
-def at(value: Json | Absent, path: Sequence[str]) -> Json | Absent:
+def at(value: Json | Absent, path: Sequence[str | int]) -> Json | Absent:
     """The part of a value behind these keys; `ABSENT` if there is none."""
     for key in path:
-        value = value[key] if isinstance(value, dict) and key in value else ABSENT
+        if isinstance(value, list):
+            value = value[key] if isinstance(key, int) and key < len(value) else ABSENT
+        else:
+            value = value[key] if isinstance(value, dict) and key in value else ABSENT
     return value
 
 
-def texts_for(fields: Sequence[Field], schema: Json, value: Json) -> list[str] | None:
-    """Texts that make the fields say another value; None if that value has other fields."""
-    others = fields_of(schema, value)
+def texts_for(fields: Sequence[Field], others: Sequence[Field]) -> list[str] | None:
+    """Texts that make the fields say what others do, which another value has; None if they are not the same fields."""
 
     def shape(field: Field) -> tuple[object, ...]:
         return field.path, field.kind, field.value is ABSENT, field.value is None, isinstance(field.value, str) and "\r\n" in field.value
@@ -295,10 +299,12 @@ def _referred(root: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) and found is not root else {}
 
 
-def _put(value: Json | Absent, path: Sequence[str], item: Json | Absent) -> Json | Absent:
-    """The value with one part replaced, added or removed."""
+def _put(value: Json | Absent, path: Sequence[str | int], item: Json | Absent) -> Json | Absent:
+    """The value with one part replaced, added or removed. A list keeps its length."""
     if not path:
         return item
+    if isinstance(value, list):
+        return [_put(part, path[1:], item) if place == path[0] else part for place, part in enumerate(value)]
     own = dict(value) if isinstance(value, dict) else {}
     inner = _put(own.get(path[0], ABSENT), path[1:], item)
     if inner is ABSENT:

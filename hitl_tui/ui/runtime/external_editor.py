@@ -38,11 +38,11 @@ def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> s
         path = Path(folder) / name
         path.touch(mode=0o600)
         path.write_text(text + "\n", "utf-8", newline="\n")
-        _edit(app, path, "the arguments are as they were")
+        _edit(app, path, "the text is as it was")
         try:
             return path.read_text("utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"what the editor left cannot be read: {error}", "the arguments are as they were") from None
+            raise Refused(f"what the editor left cannot be read: {error}", "the text is as it was") from None
 
 
 def file_name(name: str, text: str, is_json: bool = False) -> str:

@@ -9,13 +9,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static, TextArea
+from textual.widgets import Static
 
 from hitl_tui.errors import Refused
 from hitl_tui.model import TakeoverPlan
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.takeover.action_list import InterventionList, InterventionStatus
-from hitl_tui.ui.takeover.draft import LABELS, PARTS, Draft, Intervention
+from hitl_tui.ui.takeover.draft import LABELS, Draft, Intervention
 from hitl_tui.ui.takeover.editors import Editor
 from hitl_tui.ui.widgets.tabs import TabBar
 
@@ -37,13 +37,12 @@ class ActionPanel(Vertical):
     def compose(self) -> ComposeResult:
         yield InterventionList(self._keymap)
         yield TabBar({"": ""}, id="intervention-title")
-        for intervention in Intervention:
-            yield Editor(intervention, self.draft)
+        yield Vertical(*(Editor(intervention, self.draft) for intervention in Intervention), id="editors")
         yield TabBar({"": "When you hand back"}, id="effect-title")
         yield Static(id="effect")
 
-    def on_mount(self) -> None:
-        self.choose(next((one for one in Intervention if not self.draft.unavailable(one)), Intervention.GUIDANCE))
+    async def on_mount(self) -> None:
+        await self.choose(next((one for one in Intervention if not self.draft.unavailable(one)), Intervention.GUIDANCE))
         self.check()
 
     @property
@@ -58,52 +57,42 @@ class ActionPanel(Vertical):
 
     @property
     def is_typing(self) -> bool:
-        """Whether a text has the focus."""
-        return isinstance(self.screen.focused, TextArea)
+        """Whether a field has the focus."""
+        return self.editor.has_focus_within
 
-    def choose(self, intervention: Intervention) -> None:
+    async def choose(self, intervention: Intervention) -> None:
         """Show an intervention and its editor."""
         self.interventions.choose(intervention)
         for editor in self.query(Editor):
             editor.display = editor.intervention == intervention
         self.query_one("#intervention-title", TabBar).retitle({"": LABELS[intervention].capitalize()})
-        if intervention == Intervention.STATE:
-            self.editor.draw_difference()
+        await self.editor.open()
 
     @property
     def focus_target(self) -> Widget:
-        """What takes the focus: the first text of the intervention, or the list if it has none."""
-        return self.editor.first_text() or self.interventions
+        """What takes the focus: the first field of the intervention, or the list if it has none."""
+        return self.editor.first_field() or self.interventions
 
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        self.draft.write(str(event.text_area.id), event.text_area.text)
+    def on_text_area_changed(self) -> None:
+        self._check_soon()
+
+    def on_form_changed(self) -> None:
+        self._check_soon()
+
+    def _check_soon(self) -> None:
+        self.editor.keep()
         if self._timer:
             self._timer.stop()
         self._timer = self.set_timer(CHECK_S, self.check)
 
-    def replace(self, name: str, text: str) -> None:
-        """Replace a text by one from an external editor."""
-        self.draft.write(name, text)
-        for area in self.query(f"#{name}").results(TextArea):
-            area.text = text
-        self.check()
-
-    def current_text(self) -> tuple[str, str] | None:
-        """Name and content of the focused text, else of the first one; None without any."""
-        names = self.editor.names()
-        focused = str(self.screen.focused.id) if self.screen.focused else ""
-        name = focused if focused in names else next(iter(names), None)
-        return None if name is None else (name, self.draft.read(name))
-
     def check(self) -> None:
         """Check the draft, and show the progress of each intervention and the effect of hand-back."""
         draft, plan = self.draft, self.draft.valid_plan()
-        invalid = {PARTS[name] for name in draft.problems()}
+        invalid = draft.problems()
         self.interventions.show(
             {one: InterventionStatus(draft.progress(one, plan), draft.unavailable(one), one in invalid) for one in Intervention}
         )
-        if self.interventions.chosen == Intervention.STATE:
-            self.editor.draw_difference()
+        self.editor.check()
         self._show_effect(is_empty=plan == TakeoverPlan() and not invalid)
 
     def say(self, text: str, style: str = "$text-warning") -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from hitl_tui import canonical_json, takeover_plan
+from hitl_tui import takeover_plan
 from hitl_tui.errors import Refused
 from hitl_tui.model import Call, Json, RunHead, TakeoverPlan
-from hitl_tui.sanitize import visible
+from hitl_tui.ui.dialogs.edited_value import EditedValue, same_json
+from hitl_tui.ui.dialogs.fields import Field, fields_of
+from hitl_tui.ui.review.render import call_text
 
 
 class Intervention(StrEnum):
@@ -31,71 +35,58 @@ LABELS = {
     Intervention.ANSWER: "finish with your answer",
     Intervention.STOP: "stop the run",
 }
-PARTS = {"state": Intervention.STATE, "text": Intervention.REWRITE, "calls": Intervention.REWRITE}
-"""Parts of a plan that can be invalid, and the intervention that edits each."""
-PROBES = {
-    Intervention.REWRITE: TakeoverPlan(text="x"),
-    Intervention.GUIDANCE: TakeoverPlan(guidance="x"),
-    Intervention.ANSWER: TakeoverPlan(answer="x"),
-}
-"""The smallest plan of each intervention, to test whether it is possible."""
 
 
 @dataclass
 class Draft:
-    """The texts as typed; they may not be a valid plan yet."""
+    """What is typed; it may not be a valid plan yet."""
 
     head: RunHead
     schema: Json
     """JSON Schema of the graph's state; None if unknown."""
-    ended: str = ""
+    ended: str
     """State of a run that has ended; empty while it waits."""
-    results: dict[str, str] = field(default_factory=dict)
-    """By id of the tool call."""
-    text: str = ""
-    calls: str = ""
-    """Tool calls as JSON."""
+    values: dict[Intervention, EditedValue]
+    """What is edited as values: results by tool call, the agent's message with its calls, and the state."""
     guidance: str = ""
-    state: str = ""
-    """The state as JSON."""
     answer: str = ""
 
     @classmethod
     def start(cls, head: RunHead, schema: Json, plan: TakeoverPlan, ended: str = "", typed: Mapping[str, str] | None = None) -> Draft:
         """Begin with the run as it is, changed by a saved plan and by texts that were typed but not valid."""
-        draft = cls(
-            head,
-            schema,
-            ended,
-            dict(plan.results),
-            visible(head.text or "") if plan.text is None else plan.text,
-            calls_text(head.calls if plan.calls is None else plan.calls),
-            plan.guidance,
-            canonical_json.dumps(
-                {**head.context.state, **plan.state} if isinstance(head.context.state, dict) else head.context.state, indent=2
+        results = {call.id: "" for call in head.calls}
+        rewrite = _rewrite(head.text, head.calls)
+        rewritten = _rewrite(head.text if plan.text is None else plan.text, head.calls if plan.calls is None else plan.calls)
+        written = {call: text for call, text in plan.results.items() if call in results}
+        state = head.context.state
+        edited = {**state, **plan.state} if isinstance(state, dict) else state
+        values = {
+            Intervention.RESULT: EditedValue(results, lambda value: _result_fields(value, head.calls), {**results, **written}, "this"),
+            Intervention.REWRITE: EditedValue(
+                rewrite, lambda value: _rewrite_fields(value, head), rewrite if head.text is None else rewritten, "the rewrite"
             ),
-            plan.answer or "",
-        )
-        for name, text in (typed or {}).items():
-            if name in PARTS:
-                setattr(draft, name, text)
+            Intervention.STATE: EditedValue(state, lambda value: fields_of(_without_messages(schema), value), edited, "the state"),
+        }
+        draft = cls(head, schema, ended, values, plan.guidance, plan.answer or "")
+        for one, value in values.items():
+            value.type_again(one, typed or {})
         return draft
 
     # What is possible
 
     def unavailable(self, intervention: Intervention) -> str:
         """Why an intervention is not possible here, as a clause; empty if it is."""
+        has_messages = takeover_plan.has_messages(self.head, self.schema)
         if intervention == Intervention.RESULT and not self.head.calls:
             return "no tool call waits"
+        if intervention in (Intervention.REWRITE, Intervention.GUIDANCE, Intervention.ANSWER) and not has_messages:
+            return "no messages"
+        if intervention == Intervention.REWRITE and self.head.text is None:
+            return "nothing to rewrite"
         if intervention == Intervention.STATE and not self.has_state:
             return "no state besides messages"
         if intervention == Intervention.STOP and self.ended:
             return f"the run has {self.ended}" if self.ended == "failed" else f"the run is {self.ended}"
-        if intervention in PROBES:
-            try:
-                takeover_plan.validate(PROBES[intervention], self.head, self.schema)
-            except Refused as refused:
-                return refused.happened
         return ""
 
     @property
@@ -103,22 +94,6 @@ class Draft:
         """Whether the state has, or may have, keys besides messages."""
         state = self.head.context.state
         return isinstance(state, dict) and bool(state or _keys(self.schema))
-
-    # Texts
-
-    def write(self, name: str, text: str) -> None:
-        """Change a text: `result-0` is the result of the first call, any other name is that of a part."""
-        if name.startswith("result-"):
-            self.results[self._call_id(name)] = text
-        else:
-            setattr(self, name, text)
-
-    def read(self, name: str) -> str:
-        """A text by its name."""
-        return self.results.get(self._call_id(name), "") if name.startswith("result-") else str(getattr(self, name))
-
-    def _call_id(self, name: str) -> str:
-        return self.head.calls[int(name.removeprefix("result-"))].id
 
     # The plan
 
@@ -128,7 +103,10 @@ class Draft:
         Raises:
             Refused: a part is invalid, parts contradict each other, or nothing is planned.
         """
-        plan = TakeoverPlan(**{name: read() for name, read in self._parts()})
+        parts: dict[str, Any] = {}
+        for _, read in self._parts():
+            parts |= read()
+        plan = TakeoverPlan(**parts)
         if plan == TakeoverPlan():
             raise Refused("nothing to hand back yet", "choose one of the six actions, or discard the takeover")
         takeover_plan.validate(plan, self.head, self.schema)
@@ -136,77 +114,76 @@ class Draft:
 
     def valid_plan(self) -> TakeoverPlan:
         """The parts that are valid: what the store can hold."""
-        return TakeoverPlan(**{name: value for name, read in self._parts() if (value := _or_none(read)) is not None})
+        parts: dict[str, Any] = {}
+        for _, read in self._parts():
+            with contextlib.suppress(Refused):
+                parts |= read()
+        return TakeoverPlan(**parts)
 
     def invalid_texts(self) -> dict[str, str]:
-        """The texts of invalid parts, by part."""
-        return {name: str(getattr(self, name)) for name in self.problems()}
+        """What is typed for invalid parts, by name."""
+        return dict(self.values[one].typed(one) for one in self.problems())
 
-    def problems(self) -> dict[str, str]:
-        """What is wrong, as a clause, by part; empty if every part is valid."""
+    def problems(self) -> dict[Intervention, str]:
+        """What is wrong, as a clause; empty if every part is valid."""
         found = {}
-        for name, read in self._parts():
+        for one, read in self._parts():
             try:
                 read()
             except Refused as refused:
-                found[name] = refused.happened
+                found[one] = refused.happened
         return found
 
-    def _parts(self) -> list[tuple[str, Callable[[], Json]]]:
-        """Name and parser of every part of a plan."""
+    def _parts(self) -> list[tuple[Intervention, Callable[[], dict[str, Any]]]]:
+        """For each intervention what reads its parts of a plan."""
         return [
-            ("state", self.changed_state),
-            ("text", self._changed_text),
-            ("calls", self._changed_calls),
-            ("results", lambda: {call: text for call, text in self.results.items() if text.strip()}),
-            ("guidance", self.guidance.strip),
-            ("answer", lambda: self.answer.strip() or None),
+            (Intervention.STATE, self._state),
+            (Intervention.REWRITE, self._rewritten),
+            (Intervention.RESULT, self._results),
+            (Intervention.GUIDANCE, lambda: {"guidance": self.guidance.strip()}),
+            (Intervention.ANSWER, lambda: {"answer": self.answer.strip() or None}),
         ]
 
-    def edited_state(self) -> Json:
-        """The state as typed.
-
-        Raises:
-            Refused: it is not JSON.
-        """
-        return canonical_json.loads(self.state, "the state")
-
-    def changed_state(self) -> dict[str, Json]:
-        """Keys of the state that differ, with their new values.
-
-        Raises:
-            Refused: it is not JSON, a key is missing or unknown, or a value does not fit the schema.
-        """
+    def _state(self) -> dict[str, Any]:
+        """The keys of the state that differ, with their new values."""
         if not self.has_state:
             return {}
-        before, after = self.head.context.state, self.edited_state()
+        before, after = self.head.context.state, self.values[Intervention.STATE].read()
         if not isinstance(after, dict):
             raise Refused("the state is not an object", 'write it as {"key": value, …}')
         if gone := next((key for key in before if key not in after), None):
             raise Refused(f"the key {gone!r} is missing: a graph's state cannot lose a key", "give it another value, e.g. null")
-        new = {key: value for key, value in after.items() if key not in before or _differ(value, before[key])}
-        return dict(self._checked(TakeoverPlan(state=new)).state)
+        new = {key: value for key, value in after.items() if key not in before or not same_json(value, before[key])}
+        return self._checked({"state": new} if new else {})
 
-    def _changed_text(self) -> str | None:
-        return None if self.head.text is None or self.text == visible(self.head.text) else self.text
-
-    def _changed_calls(self) -> tuple[Call, ...] | None:
-        """The rewritten calls; None while they are as proposed.
-
-        Raises:
-            Refused: they are not JSON, or a call does not fit its tool.
-        """
-        given = canonical_json.loads(self.calls, "the list of calls")
-        if not isinstance(given, list):
+    def _rewritten(self) -> dict[str, Any]:
+        """The agent's message and its calls, each only if it differs."""
+        edited = self.values[Intervention.REWRITE]
+        before, after = edited.original, edited.read()
+        if not isinstance(after, dict) or after.keys() != before.keys():
+            raise Refused(f"the rewrite does not have exactly {' and '.join(before)}", 'write it as {"message": TEXT, "calls": [{…}]}')
+        found: dict[str, Any] = {}
+        if not isinstance(after.get("message", ""), str):
+            raise Refused("the message is not a text", "write it in quotes")
+        if not isinstance(after["calls"], list):
             raise Refused("the calls are not a list", 'write them as [{"name": "tool", "args": {…}}, …]')
-        if not _differ(given, _as_json(self.head.calls)):
-            return None
-        return self._checked(takeover_plan.parse({"calls": given})).calls
+        if not same_json(after.get("message"), before.get("message")):
+            found["text"] = after["message"]
+        if not same_json(after["calls"], before["calls"]):
+            found["calls"] = takeover_plan.parse({"calls": after["calls"]}).calls
+        return self._checked(found)
 
-    def _checked(self, part: TakeoverPlan) -> TakeoverPlan:
-        if part != TakeoverPlan():
-            takeover_plan.validate(part, self.head, self.schema)
-        return part
+    def _results(self) -> dict[str, Any]:
+        """The results that are written, by tool call."""
+        given = self.values[Intervention.RESULT].read()
+        found = takeover_plan.parse({"results": given}).results
+        written = {call: text for call, text in found.items() if text.strip()}
+        return {"results": written}
+
+    def _checked(self, parts: dict[str, Any]) -> dict[str, Any]:
+        if parts:
+            takeover_plan.validate(TakeoverPlan(**parts), self.head, self.schema)
+        return parts
 
     # Words
 
@@ -241,13 +218,49 @@ def _keys(schema: Json) -> set[str]:
     return set(properties) - {"messages"} if isinstance(properties, dict) else set()
 
 
-def calls_text(calls: tuple[Call, ...]) -> str:
-    """Tool calls as the JSON a person edits."""
-    return canonical_json.dumps(_as_json(calls), indent=2)
+def _without_messages(schema: Json) -> Json:
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return schema
+    return {**schema, "properties": {key: part for key, part in schema["properties"].items() if key != "messages"}}
 
 
-def _as_json(calls: tuple[Call, ...]) -> Json:
-    return [{**({"id": call.id} if call.id else {}), "name": call.name, "args": call.args} for call in calls]
+def _rewrite(text: str | None, calls: Sequence[Call]) -> dict[str, Json]:
+    """The agent's message and its tool calls, as the JSON a person edits; no message if it cannot be rewritten."""
+    shown = [{**({"id": call.id} if call.id else {}), "name": call.name, "args": call.args} for call in calls]
+    return {**({} if text is None else {"message": text}), "calls": shown}
+
+
+def _rewrite_fields(value: Json, head: RunHead) -> Iterator[Field]:
+    """The message, and the arguments of each call by the schema of its tool.
+
+    Raises:
+        Refused: it is not a message with calls.
+    """
+    calls = value.get("calls") if isinstance(value, dict) else None
+    if not isinstance(calls, list) or not all(isinstance(call, dict) and isinstance(call.get("name"), str) for call in calls):
+        raise Refused("it is not a message with calls", 'write it as {"message": TEXT, "calls": [{"name": "tool", "args": {…}}]}')
+    if "message" in value:
+        yield replace(fields_of(None, value["message"])[0], path=("message",), title="message", required=False)
+    for place, call in enumerate(calls):
+        name = f"{place + 1} {call['name']}" if len(calls) > 1 else call["name"]
+        args = call.get("args", {})
+        fields = fields_of(head.schemas.get(call["name"]), args) or fields_of(None, [])
+        for field in fields:
+            at = ("calls", place, "args", *field.path)
+            yield replace(field, path=at, title=f"{name} · {field.name}" if field.path else name, value=field.value if field.path else args)
+
+
+def _result_fields(value: Json, calls: Sequence[Call]) -> Iterator[Field]:
+    """A text for each open call.
+
+    Raises:
+        Refused: it does not have exactly these calls.
+    """
+    if not isinstance(value, dict) or value.keys() != {call.id for call in calls}:
+        raise Refused("these are not results of the open calls", f"write one for each of {', '.join(call.id for call in calls)}")
+    for call in calls:
+        (field,) = fields_of(None, value[call.id])
+        yield replace(field, path=(call.id,), title=call.name, required=False, schema={"description": call_text(call.name, call.args)})
 
 
 def _changes(plan: TakeoverPlan, head: RunHead) -> Iterator[str]:
@@ -256,7 +269,8 @@ def _changes(plan: TakeoverPlan, head: RunHead) -> Iterator[str]:
     if plan.text is not None:
         yield "the agent's message rewritten"
     if plan.calls is not None:
-        yield f"{counted(len(plan.calls), 'call')} instead of {len(head.calls)}"
+        same = len(plan.calls) == len(head.calls)
+        yield f"{counted(len(plan.calls), 'call')} {'rewritten' if same else f'instead of {len(head.calls)}'}"
     if plan.results:
         yield f"{counted(len(plan.results), 'call')} answered by you"
     if plan.guidance:
@@ -279,14 +293,3 @@ def _outcome(plan: TakeoverPlan, head: RunHead) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _differ(a: Json, b: Json) -> bool:
-    return canonical_json.canonical(a) != canonical_json.canonical(b)
-
-
-def _or_none(read: Callable[[], Json]) -> Json:
-    try:
-        return read()
-    except Refused:
-        return None

@@ -88,7 +88,7 @@ class RunPanel(Vertical):
     def _draw_tab(self) -> None:
         if self._details:
             tab = self.query_one("#run-panel-tabs", TabBar).chosen
-            self.query_one("#run-panel-text", TextView).show(tab_lines(tab, self._details))
+            self.query_one("#run-panel-text", TextView).show(tab_lines(tab, self._details), at_end=tab == "Conversation")
 
     def _fit(self) -> None:
         if self._details and self.size.height:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Static, TextArea
+from textual.widgets import Static
 
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import at_time
@@ -20,15 +21,14 @@ from hitl_tui.inbox import Inbox
 from hitl_tui.model import RunState, Takeover, TakeoverPlan
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import BY_ID, group
+from hitl_tui.ui.dialogs.base import DialogScreen
 from hitl_tui.ui.dialogs.confirm import ConfirmScreen
 from hitl_tui.ui.messages import CommandClicked, RowsChanged
 from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors, sentence
-from hitl_tui.ui.runtime.external_editor import edit_outside
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
 from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
-from hitl_tui.ui.takeover.draft import PARTS, Draft, Intervention
-from hitl_tui.ui.takeover.editors import JSON
+from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
 from hitl_tui.ui.views import OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
@@ -40,9 +40,11 @@ POLL_S = 1.0
 HAND_BACK_WAIT_S = 4.0
 """How long to wait for the result of a hand-back before the screen closes anyway."""
 HAND_BACK_POLL_S = 0.1
+TINY = 20
+"""Height in rows below which the list of interventions gives way to the field that is typed in."""
 EMPTY_HINTS: list[Hint] = [("back", "leave: releases the run"), ("hand_back", "hand back")]
 WRITTEN_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "leave: stays yours"), ("discard", "discard my changes")]
-TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "to the list"), ("outside", "$EDITOR"), ("other_panel", "other panel")]
+TYPING_HINTS: list[Hint] = [("hand_back", "hand back"), ("back", "list"), ("other_panel", "the run"), ("outside", "$EDITOR")]
 
 TakeoverDrafts = dict[int, tuple[int, Draft]]
 """By run: the id of the takeover, and what was typed for it in this console."""
@@ -65,7 +67,7 @@ def resume_draft(drafts: TakeoverDrafts, takeover: Takeover, details: RunDetails
 class TakeOverScreen(OverlayScreen):
     """A takeover of one run by this reviewer."""
 
-    CSS_PATH = Path(__file__).with_name("takeover.tcss")
+    CSS_PATH: ClassVar = [DialogScreen.CSS_PATH, Path(__file__).with_name("takeover.tcss")]
     GROUP = "takeover"
     BINDINGS = group("takeover", "pane")
 
@@ -99,7 +101,8 @@ class TakeOverScreen(OverlayScreen):
 
     def on_mount(self) -> None:
         self._run_panel.show(self._details, self._takeover.note)
-        self.set_focus(self._run_text if self._is_narrow else self._panel.interventions)
+        self._fit()
+        self.set_focus(self._run_text if self._is_narrow and self._is_tiny else self._panel.interventions)
         self.set_interval(POLL_S, self._poll)
 
     async def on_unmount(self) -> None:
@@ -121,8 +124,13 @@ class TakeOverScreen(OverlayScreen):
 
     @property
     def _is_narrow(self) -> bool:
-        """Whether there is room for one panel only."""
+        """Whether there is room for one panel, and the list of the other one."""
         return self.has_class("-one")
+
+    @property
+    def _is_tiny(self) -> bool:
+        """Whether there is no room for that list beside anything."""
+        return self.size.height < TINY
 
     def _header(self) -> Content:
         run = self._details.run
@@ -133,16 +141,16 @@ class TakeOverScreen(OverlayScreen):
 
     # Focus and hints
 
-    def on_intervention_list_chosen(self, message: InterventionList.Chosen) -> None:
+    async def on_intervention_list_chosen(self, message: InterventionList.Chosen) -> None:
         message.stop()
-        self._panel.choose(message.intervention)
+        await self._panel.choose(message.intervention)
         if message.entered:
-            self.action_intervene(message.intervention)
+            await self.action_intervene(message.intervention)
 
-    def action_intervene(self, name: str) -> None:
+    async def action_intervene(self, name: str) -> None:
         intervention = Intervention(name)
         self._show_panel(acting=True)
-        self._panel.choose(intervention)
+        await self._panel.choose(intervention)
         if intervention == Intervention.STOP and not self.draft.unavailable(intervention):
             self._stop()
         self.set_focus(self._panel.focus_target)
@@ -165,20 +173,26 @@ class TakeOverScreen(OverlayScreen):
     @work(group="leave")
     async def action_back(self) -> None:
         if self._panel.is_typing:
+            self._fit()
             self.set_focus(self._panel.interventions)
         else:
             await self.leave()
 
     def action_outside(self) -> None:
-        current = self._panel.current_text()
-        if current is None:
-            self.notify("there is no text here to open in an editor", timeout=3)
-            return
-        name, text = current
         try:
-            self._panel.replace(name, edit_outside(self.app, text, f"{name}.{'json' if name in JSON else 'md'}"))
+            self._panel.editor.edit_outside(self.app)
         except STORE_ERRORS as error:
             report(self, error)
+        self._panel.check()
+
+    async def action_mode(self) -> None:
+        try:
+            await self._panel.editor.toggle()
+        except Refused as refused:
+            self._panel.complain(f"{refused.happened}; correct it before you change the form")
+        else:
+            self._panel.check()
+            self._show_hints()
 
     def on_descendant_focus(self) -> None:
         self._show_hints()
@@ -189,11 +203,20 @@ class TakeOverScreen(OverlayScreen):
     def on_resize(self) -> None:
         self._show_hints()
 
+    def _fit(self, typing: bool = False) -> None:
+        """Give a field that is typed in the rows of what has none left for it."""
+        self.set_class(self._is_tiny, "-tiny")
+        self._panel.interventions.display = not (self._is_tiny and typing)
+        if typing:
+            self._show_panel(acting=True)
+
     def _show_hints(self) -> None:
         is_typing = self._panel.is_typing
-        hints: list[Hint] = TYPING_HINTS
+        self._fit(is_typing)
+        other = self._panel.editor.other_form
+        hints: list[Hint] = [*TYPING_HINTS, *([("mode", other)] if other else [])]
         if not is_typing:
-            write: list[Hint] = [("open", "write")] if self._panel.has_focus_within else []
+            write: list[Hint] = [("open", "write"), ("write_outside", "$EDITOR")] if self._panel.has_focus_within else []
             others: list[Hint] = [("other_panel", "other panel"), ("next_tab", "next tab")]
             hints = [*(EMPTY_HINTS if self._is_empty else WRITTEN_HINTS), *write, *others]
         self.query_one(KeyBar).hints = (hints, [("help", "help")])
@@ -294,7 +317,7 @@ class TakeOverScreen(OverlayScreen):
         try:
             plan, summary = self.draft.plan(), self.draft.summary()
         except Refused as refused:
-            self._show_invalid(refused)
+            await self._show_invalid(refused)
             return
         self._panel.disabled = True
         try:
@@ -308,13 +331,13 @@ class TakeOverScreen(OverlayScreen):
             for panel in self.query(ActionPanel):
                 panel.disabled = False
 
-    def _show_invalid(self, refused: Refused) -> None:
+    async def _show_invalid(self, refused: Refused) -> None:
         """Show why the draft cannot be handed back, and focus the text that is invalid."""
-        name = next(iter(self.draft.problems()), None)
         self._show_panel(acting=True)
-        if name:
-            self._panel.choose(PARTS[name])
-            self.set_focus(next(iter(self._panel.query(f"#{name}").results(TextArea)), self._panel.interventions))
+        for intervention in self.draft.problems():
+            await self._panel.choose(intervention)
+            self.set_focus(self._panel.focus_target)
+            break
         self._panel.check()
         self._panel.complain(str(refused))
 
