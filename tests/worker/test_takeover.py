@@ -229,7 +229,7 @@ async def test_handback_with_edited_state_keeps_untouched_parts_exact(hands: Rev
     await hands.result_of(run)
     (told,) = hands.effects(run)
     assert told["readings"] == "{'a': nan, 'b': 3.0}"
-    assert told["other"] == "{'at': datetime.date(2026, 3, 31), 'size': (1, 2), 'n': 2}"
+    assert told["other"] == "{'at': datetime.date(2026, 3, 31), 'size': {1, 2}, 'n': 2}"
     assert told["address"] == "Address(street='Main', number=5)"
 
 

@@ -216,7 +216,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         told = ", ".join(names[:MOST_LABELS]) + (f" and {len(names) - MOST_LABELS} more" if len(names) > MOST_LABELS else "")
         text = f"×{len(names)}  {told}" if len(names) > 1 else told
         values = _cells(tool, variant) if _fits_on_row(tool) else ""
-        text = f"{text:<{ROW_CELLS}}{values}" if values else text
+        text = f"{text:<{ROW_CELLS - 2}}  {values}" if values else text
         here = "▌" if variant is self._rows[self._row][1] else " "
         out = bool(alone) or variant.digest in self._left_out
         return Line(

@@ -52,6 +52,7 @@ class RunPanel(Vertical):
         super().__init__(id="run-panel")
         self._details: RunDetails | None = None
         self._note = ""
+        self._is_fitted = False
 
     def compose(self) -> ComposeResult:
         yield TextView(id="request")
@@ -96,6 +97,9 @@ class RunPanel(Vertical):
             width = self.size.width - 3
             rows = (1 for one in request_lines(self._details, self._note) for _ in row_starts(one.text, width - one.indent))
             self.query_one("#request", TextView).styles.height = sum(islice(rows, most))
+            if not self._is_fitted:  # the conversation has its height only now
+                self._is_fitted = True
+                self.call_after_refresh(self.query_one("#run-panel-text", TextView).action_scroll_end)
 
 
 def request_lines(details: RunDetails, note: str) -> Iterator[Line]:

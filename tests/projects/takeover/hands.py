@@ -66,7 +66,7 @@ _measured.add_node(
     "measure",
     lambda _: {
         "readings": {"a": math.nan, "b": 2.0},
-        "other": {"at": datetime.date(2026, 3, 31), "size": (1, 2), "n": 1},
+        "other": {"at": datetime.date(2026, 3, 31), "size": {1, 2}, "n": 1},
         "address": Address(street="Main", number=1),
     },
 )

@@ -440,7 +440,7 @@ async def test_takeover_opens_the_focused_field_in_the_editor(start_console: Sta
         monkeypatch.setattr(type(console.app), "suspend", contextlib.nullcontext)
         await console.press("t", "3", "escape", "E")
         await tells(console, "guidance written")
-        assert (await over(console)).plan == TakeoverPlan() and "guidance.md" in console.screen_text()
+        assert "guidance.md" in console.screen_text()
         await console.press("3", *["backspace"] * len("guidance.md"), "escape", "4", "ctrl+e")
         await tells(console, "1 state key changed")
         await console.press("escape", "2", "tab", "tab", "tab", "ctrl+e")
