@@ -119,7 +119,7 @@ def question(action: Action) -> TextView:
     """What a review asks, to be seen above the answer; longer ones are scrolled."""
     view = TextView(id="question")
     args = action.args
-    if isinstance(args, dict) and len(args) == 1 and isinstance(only := next(iter(args.values())), str):
+    if isinstance(args, dict) and len(args) == 1 and action.args_schema is None and isinstance(only := next(iter(args.values())), str):
         args = only
     view.show(table(args.items()) if isinstance(args, dict) else value_lines(args))
     return view

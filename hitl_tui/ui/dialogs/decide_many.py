@@ -153,10 +153,10 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         Binding("k,up", "move(-1)", "up", show=False, priority=True),
     ]
 
-    def __init__(self, calls: Sequence[ReviewCall], viewer: Viewer, seen: Collection[str] = ()) -> None:
-        """Ask about these calls; `seen`: digests of which every row has been on the screen before."""
+    def __init__(self, calls: Sequence[ReviewCall], viewer: Viewer, seen: Collection[str] = (), presets: Sequence[str] = ()) -> None:
+        """Ask about these calls; `seen`: digests of which every row has been on the screen before; `presets`: reasons for a rejection."""
         super().__init__(f"Decide {counted(len(calls), 'call')} of {counted(len({c.review.row.id for c in calls}), 'review')}", ())
-        self._viewer, self._seen = viewer, set(seen)
+        self._viewer, self._seen, self._presets = viewer, set(seen), presets
         self._tools = compare(calls)
         self._rows = [(tool, variant) for tool in self._tools for variant in tool.variants]
         self._left_out: set[str] = set()
@@ -171,9 +171,11 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         yield Static(Content(visible(self._about())), classes="label")
         yield CallTable()
         yield Static(id="many-count", classes="gap")
-        reason = Input(placeholder="why the agent must not make these calls; it reads this", id="many-reason", select_on_focus=False)
-        reason.display = False
-        yield reason
+        told = "the reason in your words, or a number" if self._presets else "the reason"
+        reason = Input(placeholder=f"{told}; the agent reads it", id="many-reason", select_on_focus=False)
+        presets = Static(Content("\n").join(_preset_lines(self._presets)), id="many-presets")
+        reason.display = presets.display = False
+        yield from (reason, presets)
 
     def on_mount(self) -> None:
         self._draw()
@@ -270,7 +272,8 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         self.query_one("#many-count", Static).update(Content.assemble(*((visible(text), style) for text, style in parts)))
         reason = self.query_one("#many-reason", Input)
         if reason.display:
-            self.rekey([("ctrl+s", f"reject {len(self._chosen(DecisionKind.REJECT)[0])}"), ("esc", "back")])
+            numbers = [("1-9", "a reason")] if self._presets else []
+            self.rekey([*numbers, ("ctrl+s", f"reject {len(self._chosen(DecisionKind.REJECT)[0])}"), ("esc", "back")])
         else:
             self.rekey([("a", f"approve {len(chosen)}"), ("r", "reject"), ("x", "leave a row out"), ("space", "read on"), ("esc", "back")])
 
@@ -289,10 +292,27 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
             self._finish(Answer(DecisionKind.APPROVE), chosen)
 
     def action_reject(self) -> None:
-        reason = self.query_one("#many-reason", Input)
-        reason.display = True
-        reason.focus()
+        self._show_reason(True)
+
+    def action_back(self) -> None:
+        if self.query_one("#many-reason").display:
+            self._show_reason(False)
+        else:
+            super().action_back()
+
+    def _show_reason(self, shown: bool) -> None:
+        """Ask for the reason of a rejection, or go back to the table; what is typed is kept."""
+        reason, presets = self.query_one("#many-reason", Input), self.query_one("#many-presets")
+        reason.display, presets.display = shown, shown and bool(self._presets)
+        (reason if shown else self.query_one(CallTable)).focus()
+        self.complain("")
         self._say()
+
+    def _reason(self) -> str:
+        """The preset that was chosen by its number, else the text."""
+        typed = self.query_one("#many-reason", Input).value.strip()
+        place = int(typed) - 1 if len(typed) == 1 and typed.isdecimal() else -1
+        return self._presets[place] if 0 <= place < len(self._presets) else typed
 
     async def action_submit(self) -> None:
         reason = self.query_one("#many-reason", Input)
@@ -301,7 +321,7 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
             return
         chosen, _ = self._chosen(DecisionKind.REJECT)
         if chosen:
-            self._finish(Answer(DecisionKind.REJECT, message=reason.value.strip() or None), chosen)
+            self._finish(Answer(DecisionKind.REJECT, message=self._reason() or None), chosen)
         else:
             self.complain("no call can be rejected here")
 
@@ -323,6 +343,10 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         self._left_out ^= {self._rows[self._row][1].digest}
         self._redraw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A reason may contain the letters that move in the table."""
+        return not (action == "move" and any(reason.has_focus for reason in self.query("#many-reason")))
+
     def action_move(self, by: int) -> None:
         self._row = max(0, min(self._row + by, len(self._rows) - 1))
         self._redraw()
@@ -336,6 +360,11 @@ class DecideManyScreen(DialogScreen[ManyDecision]):
         marks = {lines[0]: self._row_line(*row) for lines, row in zip(self._lines_of, self._rows, strict=True)}
         self.query_one(CallTable).replace_marks(marks)
         self._say()
+
+
+def _preset_lines(presets: Sequence[str]) -> Iterator[Content]:
+    for number, text in enumerate(presets, 1):
+        yield Content.assemble((f" {number}  ", "$text-accent"), visible(one_line(text)))
 
 
 def _head(tool: ToolCalls) -> Iterator[Line]:

@@ -138,7 +138,7 @@ class Prompts:
         """The decision of several calls at once, or None when the person went back. `seen`: digests that were read whole already."""
         from hitl_tui.ui.dialogs.decide_many import DecideManyScreen
 
-        return await ask(self._owner, DecideManyScreen(calls, viewer, seen))
+        return await ask(self._owner, DecideManyScreen(calls, viewer, seen, self._settings.reject_reasons[:PRESETS]))
 
     async def choose(self, title: str, about: str, options: Sequence[str]) -> int | None:
         """The place of the option that the person chooses, or None when they went back."""

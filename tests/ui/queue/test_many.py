@@ -11,6 +11,7 @@ import pytest
 
 from hitl_tui.model import Action, PauseKind
 from hitl_tui.oversight.statistics import LONG_STREAK
+from hitl_tui.settings import Settings
 from hitl_tui.store import Store
 from hitl_tui.ui.dialogs.decide_many import CallTable, DecideManyScreen
 from hitl_tui.ui.queue.list import QueueList
@@ -127,6 +128,20 @@ async def test_many_calls_when_rejected_carry_the_reason(start_console: StartCon
         await table(console)
         await console.press("r", *"3 hosts are affected", "ctrl+s")
         assert {row[3] for row in await console.decisions_of(1)} == {"3 hosts are affected"} and len(await console.decisions_of(1)) == 2
+
+
+async def test_many_calls_when_rejected_by_number_carry_the_preset_reason(start_console: StartConsole) -> None:
+    async with start_console("", grace_s=60, settings=Settings(reject_reasons=("wrong host", "not now"))) as console:
+        await add(console.store, [restart("web-1"), restart("web-2", 1)])
+        await shown(console, [1])
+        await console.press("A")
+        await table(console)
+        await console.press("r", *"just kept", "escape")
+        await console.until_shown("approve 2 calls of 1 review", "leave a row out")
+        await console.press("r")
+        await console.until_shown("just kept", "2 not now")
+        await console.press(*["backspace"] * 9, "2", "ctrl+s")
+        assert {row[3] for row in await console.decisions_of(1)} == {"not now"}
 
 
 async def test_calls_decided_together_when_the_policy_sets_grace_times_share_the_longest_of_their_review(
