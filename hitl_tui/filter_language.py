@@ -38,6 +38,7 @@ FIELDS: Mapping[str, Field] = {
     "run": Field("id", "r3"),
     "review": Field("id", "12"),
     "rating": Field("choice", "down", ("up", "down")),
+    "set": Field("id", "12"),
     "decided": Field("choice", "reject", tuple(DecisionKind)),
     "kind": Field("choice", choices=tuple(PauseKind)),
     "risk": Field("choice", choices=(*Risk, "unknown")),

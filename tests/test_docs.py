@@ -107,7 +107,7 @@ def test_json_blocks_have_the_keys_the_program_prints(new_sandbox: Any) -> None:
     sandbox: Sandbox = new_sandbox(str(ROOT / "sample_agents"))
     sandbox.cli("launch", "mail_assistant", "delete the newsletter")
     assert sandbox.run_until_idle() == 0
-    sandbox.cli("decide", "1#0", "approve", "--grace", "10m")
+    sandbox.cli("decide", "1#1", "approve", "--grace", "10m")
     queue, runs = (json.loads(text) for text in blocks(ROOT / "docs/command-line.md", "json"))
     shown = sandbox.cli_json("show", "1")
     for documented, real in ((queue[0], shown), (runs[0], sandbox.cli_json("runs")[0])):

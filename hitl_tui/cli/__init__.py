@@ -15,7 +15,7 @@ SECTIONS = {
         "console": ("console", "Open the console (the default)."),
         "queue": ("reviews", "List open reviews, oldest first."),
         "show": ("reviews", "Show a review (12) or a run (r3) in full."),
-        "decide": ("reviews", "Decide a review (12), or one action of it (12#0)."),
+        "decide": ("reviews", "Decide a review (12), or one call of it (12#1)."),
         "undo": ("reviews", "Take back your last decision on a review."),
         "claim": ("reviews", "Claim a review, so that nobody else decides it."),
         "release": ("reviews", "Release a review that you claimed."),

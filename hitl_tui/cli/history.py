@@ -15,7 +15,7 @@ from hitl_tui.cli.context import print_from_inbox
 from hitl_tui.cli.options import common_options, json_option, number
 from hitl_tui.formatting import age, local_time
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json
+from hitl_tui.model import Answer, DecisionKind, HistoryDetails, HistoryEntry, HistoryRow, Json, call_id
 from hitl_tui.model.history import COLUMNS
 from hitl_tui.sanitize import visible
 
@@ -112,7 +112,7 @@ def _entry_json(entry: HistoryEntry) -> dict[str, Any]:
 def _entry_text(entry: HistoryEntry) -> str:
     row, answer = entry.row, entry.decision.answer
     lines = [
-        f"decision {row.decision} · {_outcome(row)} {local_time(row.at)}",
+        f"decision {row.decision} · {call_id(row.review, row.slot)} · {_outcome(row)} {local_time(row.at)}",
         ", ".join(filter(None, (column.text(row) for column in COLUMNS))),
     ]
     lines += [f"reason: {answer.message}"] if answer.message else []

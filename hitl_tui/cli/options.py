@@ -40,13 +40,25 @@ def review_number(text: str) -> int:
     return number(text, "a review, like 12")
 
 
-def slot_number(text: str) -> int:
-    """Read the slot of an action: what follows the # in 12#0.
+def call_slot(text: str, review: int, calls: int) -> int:
+    """Read the number of a call, what follows the # in 12#1, and return its slot. 0 is taken where a review has only one call.
+
+    Args:
+        text: the number, from 1.
+        review: the review's id.
+        calls: how many calls the review has.
 
     Raises:
-        Refused: `text` is not one.
+        Refused: `text` is no number of a call.
     """
-    return number(text, "an action's slot, like 12#0")
+    from hitl_tui.model import call_id, calls_told  # not before the console's first frame
+
+    called = number(text, "a call's number, like 12#1")
+    if called == 0 and calls > 1:
+        raise Refused(f"there is no {review}#0: calls are numbered from 1", f"the first is {call_id(review, 0)}; version 0.1.0 named it #0")
+    if called > calls:
+        raise Refused(f"review {review} has no call {called}", f"it has {calls_told(calls)}")
+    return max(0, called - 1)
 
 
 def run_number(text: str) -> int:

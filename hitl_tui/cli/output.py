@@ -29,6 +29,7 @@ from hitl_tui.model import (
     ReviewState,
     ReviewView,
     Run,
+    call_id,
 )
 from hitl_tui.sanitize import visible
 
@@ -46,6 +47,7 @@ def run_id(run: int) -> str:
 def action_json(action: Action) -> dict[str, Any]:
     """One action of a review."""
     return {
+        "call": action.number,
         "slot": action.slot,
         "name": action.name,
         "args": action.args,
@@ -157,7 +159,7 @@ def feedback_text(feedback: Iterable[Feedback]) -> str:
     lines = []
     for one in feedback:
         subject = one.subject
-        inside = f"line {subject.event}" if subject.review is None else f"{subject.review}#{subject.slot}"
+        inside = f"line {subject.event}" if subject.review is None else call_id(subject.review, subject.slot or 0)
         on = "the whole run" if subject.is_whole_run else inside
         words = (f": {one.comment}" if one.comment else "") + "".join(f" [{tag}]" for tag in one.tags)
         lines.append(visible(f"thumbs {rating(one.rating)} on {on} by {one.actor}{words}"))
@@ -283,7 +285,7 @@ def review_text(review: Review, context: Context, endorsements: Sequence[Endorse
 
 
 def _action_lines(action: Action, decision: Decision | None) -> list[str]:
-    lines = [f"#{action.slot} {action.name}"]
+    lines = [f"#{action.number} {action.name}"]
     lines += [f"  {line}" for line in _value_lines(action.args)]
     lines += [f"  risk: {action.risk}"] if action.risk else []
     lines += [f"  {action.confidence.told()}"] if action.confidence.source else []

@@ -17,7 +17,7 @@ from hitl_tui.agents.targets import sample_agents
 from hitl_tui.cli import output, policy_output
 from hitl_tui.cli.command_group import Group, example
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option, review_number, slot_number
+from hitl_tui.cli.options import call_slot, common_options, json_option, review_number
 from hitl_tui.errors import BadHome, Refused
 from hitl_tui.formatting import parse_duration
 from hitl_tui.home import find_home
@@ -117,7 +117,7 @@ def replay(since: str, file: Path | None, proposed: bool, json_: bool, home: str
 
 
 @policy.command("explain", epilog=example("hitl-tui policy explain 12"))
-@click.argument("review", metavar="REVIEW[#SLOT]")
+@click.argument("review", metavar="REVIEW[#CALL]")
 @json_option
 @common_options
 def explain(review: str, json_: bool, home: str | None, reviewer: str | None) -> None:
@@ -125,13 +125,11 @@ def explain(review: str, json_: bool, home: str | None, reviewer: str | None) ->
 
     Uses the policy as it is now.
     """
-    id_, _, slot = review.partition("#")
+    id_, _, call = review.partition("#")
 
     async def work(inbox: Inbox) -> str:
         found = await inbox.policy.explain(review_number(id_))
-        slots = {slot_number(slot)} if slot else set(found.walks)
-        if not slots <= found.walks.keys():
-            raise Refused(f"review {id_} has no action {slot}", f"it has {', '.join(map(str, found.walks))}")
+        slots = {call_slot(call, found.review.row.id, len(found.walks))} if call else set(found.walks)
         result = policy_output.explained_json(found, slots)
         return output.as_json(result) if json_ else "\n".join(policy_output.explained_lines(found, slots))
 

@@ -105,7 +105,7 @@ def explained_lines(found: Explanation, slots: Collection[int]) -> Iterator[str]
     for action in found.review.actions:
         if action.slot in slots:
             walk = found.walks[action.slot]
-            yield visible(f"\n#{action.slot} {action.name} · {describe_facts(walk.facts)}")
+            yield visible(f"\n#{action.number} {action.name} · {describe_facts(walk.facts)}")
             cells = (("" if one.line is None else f"line {one.line}", one.name, str(one.mark), one.why) for one in walk.steps)
             yield from (f"  {line}" for line in table(cells).splitlines())
             yield visible(f"  → {walk.summary()}")

@@ -7,7 +7,7 @@ import click
 from hitl_tui.cli import output
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
+from hitl_tui.cli.options import call_slot, common_options, json_option, number, review_number, run_number
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
 from hitl_tui.model import Feedback, Rating, Subject
@@ -16,9 +16,9 @@ from hitl_tui.sanitize import visible
 RATINGS: dict[str, Rating] = {"up": 1, "down": -1}
 
 
-@command("hitl-tui rate up 12#0", "hitl-tui rate down r3 --comment 'the wrong day' --tag dates", "hitl-tui rate none 12#0")
+@command("hitl-tui rate up 12#1", "hitl-tui rate down r3 --comment 'the wrong day' --tag dates", "hitl-tui rate none 12#1")
 @click.argument("rating", metavar="up|down|none", type=click.Choice([*RATINGS, "none"]))
-@click.argument("what", metavar="REVIEW[#SLOT]|RUN[#LINE]")
+@click.argument("what", metavar="REVIEW[#CALL]|RUN[#LINE]")
 @click.option("--comment", metavar="TEXT", default="", help="What was good or bad.")
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; repeatable.")
 @json_option
@@ -26,7 +26,7 @@ RATINGS: dict[str, Rating] = {"up": 1, "down": -1}
 def rate(rating: str, what: str, comment: str, tags: tuple[str, ...], json_: bool, home: str | None, reviewer: str | None) -> None:
     """Rate a decision, a run or a message (thumbs up / down).
 
-    Rates a decision (12#0), a run (r3) or a line of its trace (r3#7). `none` withdraws your rating.
+    Rates a decision (12#1 is the first call's), a run (r3) or a line of its trace (r3#7). `none` withdraws your rating.
     """
     if rating == "none" and (comment or tags):
         raise Refused("a withdrawn rating has no comment and no tags", "leave out --comment and --tag")
@@ -51,8 +51,11 @@ def _of_run(run: str, line: str) -> list[Subject]:
     return [Subject(run_number(run), event=number(line, "a line of its trace, like r3#7") if line else None)]
 
 
-async def _of_review(inbox: Inbox, review: str, slot: str) -> list[Subject]:
-    """The decision of a slot; without a slot, every decided action of the review."""
+async def _of_review(inbox: Inbox, review: str, call: str) -> list[Subject]:
+    """The decision of a call; without its number, every decided call of the review."""
     found = await inbox.reviews.get(review_number(review))
-    slots = [slot_number(slot)] if slot else [*found.decisions] or [action.slot for action in found.actions[:1]]
+    if call:
+        slots = [call_slot(call, found.row.id, len(found.actions))]
+    else:
+        slots = [*found.decisions] or [action.slot for action in found.actions[:1]]
     return [Subject(found.row.run, found.row.id, one) for one in slots]

@@ -11,11 +11,11 @@ from hitl_tui import canonical_json
 from hitl_tui.cli import output, runs
 from hitl_tui.cli.command_group import command
 from hitl_tui.cli.context import print_from_inbox
-from hitl_tui.cli.options import common_options, json_option, number, review_number, run_number, slot_number
+from hitl_tui.cli.options import call_slot, common_options, json_option, number, review_number, run_number
 from hitl_tui.errors import Refused, Stale
 from hitl_tui.formatting import parse_duration
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Review
+from hitl_tui.model import Answer, DecisionKind, Review, call_id
 from hitl_tui.sanitize import visible
 from hitl_tui.store.errors import when
 
@@ -58,10 +58,10 @@ def show(what: str, json_: bool, home: str | None, reviewer: str | None) -> None
 
 @command(
     "hitl-tui decide 12 approve",
-    "hitl-tui decide 12#0 reject --message 'wrong recipient'",
-    'hitl-tui decide 12#1 edit --args \'{"to": "ann@example.com"}\'',
+    "hitl-tui decide 12#1 reject --message 'wrong recipient'",
+    'hitl-tui decide 12#2 edit --args \'{"to": "ann@example.com"}\'',
 )
-@click.argument("review", metavar="REVIEW[#SLOT]")
+@click.argument("review", metavar="REVIEW[#CALL]")
 @click.argument("decision", type=click.Choice(["approve", "edit", "reject", "respond"]))
 @click.option("--args", "args_", metavar="JSON", help="edit: the new arguments. respond: an answer. reject: your version.")
 @click.option("--message", metavar="TEXT", help="reject: the reason, or what to revise. respond: the answer. approve: for its template.")
@@ -73,21 +73,21 @@ def decide(
     review: str, decision: str, args_: str | None, message: str | None, digest: str | None, grace: str, json_: bool,
     home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Decide a review (12), or one action of it (12#0).
+    """Decide a review (12), or one call of it (12#1 is the first).
 
     `edit --args` passes all arguments of the call, the unchanged ones too. `reject` with --args sends the call back for revision from
     your version. Where a rule needs two people, the second same decision counts.
     """
     if decision == "respond" and args_ is None and message is None:
         raise Refused("a response needs --message or --args", "pass the answer")
-    id_, _, slot = review.partition("#")
+    id_, _, call = review.partition("#")
     grace_s = parse_duration(grace)
     if grace_s > LONGEST_GRACE_S:
         raise Refused(f"{grace} is too long to hold a decision back", "at most a day: 24h")
     answer = Answer(DecisionKind(decision), canonical_json.loads(args_, "--args") if args_ is not None else None, message)
 
-    which = review_number(id_), slot_number(slot) if slot else None
-    print_from_inbox(lambda inbox: _decided(inbox, *which, answer, digest, json_), home, reviewer, grace_s)
+    number_ = review_number(id_)
+    print_from_inbox(lambda inbox: _decided(inbox, number_, call, answer, digest, json_), home, reviewer, grace_s)
 
 
 @command("hitl-tui decide 12 approve --grace 30s", "hitl-tui undo 12")
@@ -193,10 +193,10 @@ async def _shown(inbox: Inbox, review: int, as_json: bool) -> str:
     return "\n".join(filter(None, parts))
 
 
-async def _decided(inbox: Inbox, review: int, slot: int | None, answer: Answer, digest: str | None, as_json: bool) -> str:
-    """Decide one action of a review, or all of them if `slot` is None. Returns the review's state as text or JSON."""
+async def _decided(inbox: Inbox, review: int, call: str, answer: Answer, digest: str | None, as_json: bool) -> str:
+    """Decide one call of a review by its number, or all of them if `call` is empty. Returns the review's state as text or JSON."""
     found = await inbox.reviews.get(review)
-    slots = [action.slot for action in found.actions] if slot is None else [slot]
+    slots = [call_slot(call, review, len(found.actions))] if call else [action.slot for action in found.actions]
     if digest is not None and [a.digest for a in found.actions if a.slot in slots] != [digest]:
         raise Stale(f"review {review} no longer has an action with that digest", "look at it again")
     await inbox.reviews.decide(found, dict.fromkeys(slots, answer))
@@ -220,4 +220,4 @@ async def _json(inbox: Inbox, review: Review) -> dict[str, Any]:
 
 def _undecided(review: Review, done: list[int]) -> str:
     slots = [slot for slot in review.undecided if slot not in done]
-    return f"; still undecided: {', '.join(f'{review.row.id}#{slot}' for slot in slots)}" if slots else ""
+    return f"; still undecided: {', '.join(call_id(review.row.id, slot) for slot in slots)}" if slots else ""

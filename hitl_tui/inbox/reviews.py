@@ -28,6 +28,7 @@ from hitl_tui.model import (
     ReviewState,
     ReviewView,
     Viewing,
+    calls_told,
 )
 from hitl_tui.store import attention_checks, claims, decisions, filters, reviews
 
@@ -241,7 +242,7 @@ class Reviews:
         shown = {action.slot: action for action in review.actions}
         for slot, answer in answers.items():
             if slot not in shown:
-                raise Refused(f"review {review.row.id} has no action {slot}", f"it has {', '.join(map(str, shown))}")
+                raise Refused(f"review {review.row.id} has no call {slot + 1}", f"it has {calls_told(len(shown))}")
             validation.check(review.row.kind, shown[slot], answer)
         answers = {slot: self._filled_in(shown[slot], answer) if shown[slot].templates else answer for slot, answer in answers.items()}
         return decisions.ReviewAnswers(review.row.id, answers, shown, self._grace_s(review, answers), viewings)

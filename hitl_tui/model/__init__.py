@@ -1,6 +1,19 @@
 """The nouns of the console, in LangGraph's and LangChain's own terms. Facts only: frozen, without I/O."""
 
-from hitl_tui.model.actions import ROUTES, SOURCES, Action, Answer, AnswerTemplate, Confidence, DecisionKind, Outcome, digest_of, effect_of
+from hitl_tui.model.actions import (
+    ROUTES,
+    SOURCES,
+    Action,
+    Answer,
+    AnswerTemplate,
+    Confidence,
+    DecisionKind,
+    Outcome,
+    call_id,
+    calls_told,
+    digest_of,
+    effect_of,
+)
 from hitl_tui.model.activity import Endorsement, Escalation, Notification, ReviewView, Viewing
 from hitl_tui.model.actors import PROGRAM, Actor, ActorKind, person_key, same_person
 from hitl_tui.model.attention_checks import AttentionCheck
@@ -12,6 +25,7 @@ from hitl_tui.model.lessons import Lesson, LessonState
 from hitl_tui.model.reviews import (
     UNTIL_HANDED_BACK,
     BlockedCall,
+    CallVariant,
     Decision,
     PartialApproval,
     PastDecision,
@@ -31,12 +45,12 @@ from hitl_tui.model.verdicts import Facts, Risk, Routed, RuleCount, Verdict, wor
 
 __all__ = [
     "PROGRAM", "ROUTES", "SOURCES", "UNTIL_HANDED_BACK", "Action", "Actor", "ActorKind", "Agent", "AgentPause", "Answer",
-    "AnswerTemplate", "Attempt",
-    "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "Confidence", "Context", "Decision", "DecisionKind", "Endorsement",
-    "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry", "HistoryRow", "Json", "Lesson",
-    "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome", "PartialApproval", "PastDecision", "Pause",
-    "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review", "ReviewOutcome", "ReviewRow", "ReviewState",
+    "AnswerTemplate", "Attempt", "AttentionCheck", "AuditEntry", "BlockedCall", "Call", "CallVariant", "Confidence", "Context",
+    "Decision", "DecisionKind", "Endorsement", "Escalation", "Event", "Evidence", "Facts", "Feedback", "HistoryDetails", "HistoryEntry",
+    "HistoryRow", "Json", "Lesson", "LessonState", "Level", "LevelChange", "Levels", "Message", "Notification", "Outcome",
+    "PartialApproval", "PastDecision", "Pause", "PauseKind", "Progress", "ProposalVersion", "QueueFacts", "Rating", "Review",
+    "ReviewOutcome", "ReviewRow", "ReviewState",
     "ReviewView", "Risk", "Routed", "RuleCount", "Run", "RunFailure", "RunHead", "RunOptions", "RunState", "Subject", "Submission",
-    "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "digest_of", "effect_of", "person_key",
-    "same_person", "worst",
+    "Takeover", "TakeoverPlan", "ToolAutonomy", "ToolLevel", "Verdict", "Viewing", "Worker", "call_id", "calls_told", "digest_of",
+    "effect_of", "person_key", "same_person", "worst",
 ]  # fmt: skip

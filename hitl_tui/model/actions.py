@@ -67,6 +67,16 @@ class Confidence:
         return f"confidence by {SOURCES.get(self.source, self.source)}" + (f" ({self.note})" if self.note else "")
 
 
+def call_id(review: int, slot: int) -> str:
+    """How people and the command line name a call: `12#1` is the first one of review 12."""
+    return f"{review}#{slot + 1}"
+
+
+def calls_told(count: int) -> str:
+    """The numbers of a review's calls for people: `call 1`, `calls 1 and 2`, `calls 1 to 3`."""
+    return "call 1" if count == 1 else f"calls 1 {'and' if count == 2 else 'to'} {count}"
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerTemplate:
     """What approve or reject sends to a question by the policy, in place of true or false."""
@@ -121,6 +131,11 @@ class Action:
     """It would have run by itself, and was picked as a spot check."""
     templates: Mapping[DecisionKind, AnswerTemplate] = field(default_factory=dict)
     """What the policy's answer templates send; not stored: the policy of the moment counts."""
+
+    @property
+    def number(self) -> int:
+        """Its number for people, from 1: `call 2`, `12#2`."""
+        return self.slot + 1
 
     def routed(self) -> str:
         """Why it has its outcome: `asks: its confidence 0.72 is below 0.9 (thresholds)`; empty without a policy."""

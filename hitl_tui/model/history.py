@@ -56,6 +56,15 @@ class HistoryRow:
     actor_kind: ActorKind = ActorKind.PERSON
     seen: float | None = None
     """Share of the shown text that had been on the screen, 0 to 1; None if it was not measured."""
+    set_size: int = 1
+    """How many decisions this person stored at once, with one key or command."""
+    set_first: int = 0
+    """The first of them, which names the set."""
+
+    @property
+    def together(self) -> dict[str, int] | None:
+        """The set of decisions that were made at once, `{"set": 12, "decisions": 8}`; None where it was made alone."""
+        return {"set": self.set_first, "decisions": self.set_size} if self.set_size > 1 else None
 
     @property
     def waited_s(self) -> float:
@@ -89,6 +98,7 @@ class HistoryColumn:
 
 COLUMNS = (
     HistoryColumn("seen", lambda row: row.seen, lambda share: f"{percent(share)} seen", usual=1),
+    HistoryColumn("together", lambda row: row.together, lambda found: f"set:{found['set']} ×{found['decisions']}"),
     HistoryColumn("waited_s", lambda row: round(row.waited_s, 3), lambda seconds: f"waited {age(seconds)}"),
     HistoryColumn("viewed_ms", lambda row: row.viewed_ms, lambda ms: f"viewed {viewed_duration(ms)}"),
 )

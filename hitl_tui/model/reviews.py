@@ -94,6 +94,17 @@ class QueueFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CallVariant:
+    """Calls of a review that are identical."""
+
+    name: str
+    """The tool's."""
+    args: str
+    """The arguments as JSON, cut off where they are long."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewRow:
     """A review as the queue shows it."""
 
@@ -130,8 +141,8 @@ class ReviewRow:
     """A warning about the policy itself, such as that it is broken."""
     tools: tuple[tuple[str, str | None], ...] = ()
     """Tool name and risk of each call, in order."""
-    first_args: str = ""
-    """The first call's arguments as JSON, cut off if they are long."""
+    variants: tuple[CallVariant, ...] = ()
+    """The different calls: irreversible ones first, then in order; of many only the first ones."""
 
     @property
     def facts(self) -> QueueFacts:
@@ -139,11 +150,17 @@ class ReviewRow:
         return QueueFacts(self.id, self.agent, "\n".join(name for name, _ in self.tools), self.risk, self.escalated, self.deadline_at)
 
     @property
-    def tools_told(self) -> str:
-        """Every tool, the riskiest first, each with its number of calls: `run_shell, restart_service ×2`."""
+    def tool_counts(self) -> dict[str, int]:
+        """How many calls of each tool there are, the riskiest tool first."""
         counts: dict[str, int] = {}
         for name, _ in sorted(self.tools, key=lambda tool: -severity(tool[1])):
             counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    @property
+    def tools_told(self) -> str:
+        """Every tool, the riskiest first, each with its number of calls: `run_shell, restart_service ×2`."""
+        counts = self.tool_counts
         return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.items()) or self.title
 
     @property

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from typing import Any
 
-from hitl_tui.model import Json, digest_of
+from hitl_tui.model import Json, call_id, digest_of
 
 DELETED_DECISIONS = """
 SELECT json_extract(body, '$.decision'), review, json_extract(body, '$.slot') FROM audit
@@ -91,7 +91,7 @@ def _actions(db: sqlite3.Connection) -> str:
             decided = db.execute(DECISION, (review, slot)).fetchone()
             if decided:
                 return _changed_action(decided[0], review, slot, False)
-            return f"the action of review {review}#{slot} is not what was asked: its row was changed"
+            return f"the action of review {call_id(review, slot)} is not what was asked: its row was changed"
     return ""
 
 
@@ -104,7 +104,7 @@ def _history(db: sqlite3.Connection) -> str:
 
 
 def _decision(decision: int, review: int, slot: int) -> str:
-    return f"decision {decision} (review {review}#{slot})"
+    return f"decision {decision} (review {call_id(review, slot)})"
 
 
 def _changed_action(decision: int, review: int, slot: int, is_gone: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hitl_tui import canonical_json
 from hitl_tui.errors import Refused
-from hitl_tui.model import Actor, Feedback, Rating, Subject, person_key
+from hitl_tui.model import Actor, Feedback, Rating, Subject, call_id, calls_told, person_key
 from hitl_tui.store import audit, errors, levels
 from hitl_tui.store.connection import Store, Transaction
 
@@ -149,12 +149,12 @@ def _decided(db: Transaction, run: int, review: int, slot: int | None) -> int:
     if not found:
         raise errors.unknown(review)
     decisions = {known: decision for known, decision, _ in found}
-    if slot not in decisions:
-        raise Refused(f"review {review} has no action {slot}", f"it has {', '.join(map(str, decisions))}")
+    if slot is None or slot not in decisions:
+        raise Refused(f"review {review} has no such call", f"it has {calls_told(len(decisions))}")
     if any(is_ended_check for _, _, is_ended_check in found):
         raise Refused(f"review {review} is an attention check", "no agent made it: there is nothing to rate")
     if decisions[slot] is None:
-        raise Refused(f"{review}#{slot} is not decided", "a rating is on what was decided: decide it first")
+        raise Refused(f"{call_id(review, slot)} is not decided", "a rating is on what was decided: decide it first")
     return int(decisions[slot])
 
 

@@ -82,6 +82,14 @@ BEGINNING = 400
 """Characters of a reason, or of arguments without a summary, that are read for a list."""
 COMPARED = 20_000
 """Characters of edited arguments beyond which a list does not tell what was changed."""
+TOGETHER = "SELECT {} FROM history s WHERE h.actor_kind = 'person' AND s.at = h.at AND s.actor = h.actor"
+"""The decisions that a person stored in one transaction, and so at the same time."""
+SET = """
+SELECT s.decision FROM history f JOIN history s ON s.at = f.at AND s.actor = f.actor
+WHERE f.decision IN ({}) AND f.actor_kind = 'person'
+"""
+NOT_INDEXED = ("rating", "set")
+"""Fields of a filter whose values are not among the indexed words."""
 LISTED = f"""
 SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = 'draft'), substr(coalesce(d.message, ''), 1, {BEGINNING}),
     CASE WHEN h.kind = 'edit' AND length(d.args) <= {COMPARED}
@@ -90,7 +98,8 @@ SELECT h.*, d.undone_at, h.kind = 'reject' AND (d.args IS NOT NULL OR v.kind = '
         CASE h.slot WHEN 0 THEN v.summary
         ELSE (SELECT substr(a.args, 1, {BEGINNING}) FROM actions a WHERE a.review = h.review AND a.slot = h.slot) END,
         ''
-    )
+    ),
+    ({TOGETHER.format("count(*)")}), ({TOGETHER.format("min(s.decision)")})
 FROM ({{}}) h
 LEFT JOIN decisions d ON d.id = h.decision
 LEFT JOIN reviews v ON v.id = h.review
@@ -180,6 +189,8 @@ def _bounds(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
             ratings = ", ".join({"up": "1", "down": "-1"}[value] for value in term.values)
             said = f"SELECT decision FROM ({feedback.ON_ANY}) WHERE rating IN ({ratings})"
             where.append(f"h.decision {'NOT ' * term.negated}IN ({said})")
+        elif term.field == "set":
+            where.append(f"h.decision {'NOT ' * term.negated}IN ({SET.format(', '.join(map(str, map(int, term.values))))})")
     return where, values
 
 
@@ -188,8 +199,8 @@ async def _match(store: Store, wanted: Filter) -> str | None:
     required: list[str] = []
     excluded: list[str] = []
     for term in wanted.terms:
-        if term.field == "rating":
-            continue  # ratings come after the words were indexed
+        if term.field in NOT_INDEXED:
+            continue
         tokens = [token async for token in _tokens(store, term)]
         if not tokens and not term.negated:
             return None
@@ -226,11 +237,11 @@ async def _with_ratings(store: Store, found: Sequence[Sequence[Any]]) -> list[Hi
 
 def _row(row: Sequence[Any], rating: Rating | None) -> HistoryRow:
     (decision, at, run, review, slot, agent, tool, kind, actor, rule, confidence, opened_at, viewed_ms, in_force, actor_kind, seen,
-     undone_at, back, said, changed, summary) = row  # fmt: skip
+     undone_at, back, said, changed, summary, set_size, set_first) = row  # fmt: skip
     return HistoryRow(
         decision, at, run, review, slot, agent, tool, DecisionKind(kind), actor, rule, confidence, opened_at, viewed_ms, bool(in_force),
         undone_at, bool(back), rating, said, tuple(json.loads(changed)), _summary(summary) if slot else summary,
-        ActorKind(actor_kind), seen,
+        ActorKind(actor_kind), seen, set_size, set_first or decision,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from hitl_tui.model import (
     ActorKind,
     Answer,
     Attempt,
+    CallVariant,
     Confidence,
     Context,
     Decision,
@@ -47,11 +48,17 @@ TOOLS = "(SELECT json_group_array(json_array(name, risk)) FROM (SELECT name, ris
 TOOL_NAMES = "(SELECT group_concat(name, char(10)) FROM (SELECT name FROM actions WHERE review = v.id ORDER BY slot))"
 BRIEF_ARGS = 1000
 """Characters of a call's arguments, as JSON, that the queue reads to show where neighbours differ."""
+BRIEF_CALLS = 6
+"""Different calls of a review that it reads them of, irreversible ones first."""
+VARIANTS = (
+    f"(SELECT json_group_array(json_array(name, args, count)) FROM (SELECT name, substr(args, 1, {BRIEF_ARGS}) AS args, count(*) AS count "
+    f"FROM actions WHERE review = v.id GROUP BY digest ORDER BY risk IS NOT 'irreversible', min(slot) LIMIT {BRIEF_CALLS}))"
+)
 FIRST_ARGS = f"(SELECT substr(args, 1, {BRIEF_ARGS}) FROM actions WHERE review = v.id AND slot = 0)"
 ROW = (
     "v.id, v.run, v.agent, v.kind, v.state, v.title, v.summary, v.slots, v.opened_at, v.risk, v.confidence, v.note, v.effective_at, "
     "v.route, v.recipient, v.escalated, v.claimed_by, v.claimed_until, v.deadline_at, v.deadline_then, v.policy_note, "
-    f"{TOOLS}, {FIRST_ARGS}, {PROGRESS}"
+    f"{TOOLS}, {VARIANTS}, {PROGRESS}"
 )
 """Columns that `read_row` reads."""
 URGENT = "state = 'open' AND (escalated != '' OR deadline_at IS NOT NULL OR risk = 'irreversible')"
@@ -323,11 +330,12 @@ def _with_verdict(action: Action, verdict: Verdict | None) -> Action:
 def read_row(row: Any) -> ReviewRow:
     """The review of a row of `ROW`."""
     (id_, run, agent, kind, state, title, summary, slots, opened_at, risk, confidence, note, effective_at, route, recipient, escalated,
-     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, tools, first_args, *progress) = row  # fmt: skip
+     claimed_by, claimed_until, deadline_at, deadline_then, policy_note, tools, variants, *progress) = row  # fmt: skip
     return ReviewRow(
         id_, run, agent, PauseKind(kind), ReviewState(state), title, summary, slots, opened_at, risk, confidence, note,
         read_progress(progress), effective_at, route and Outcome(route), recipient, escalated, claimed_by, claimed_until, deadline_at,
-        deadline_then, policy_note, tuple((name, tool_risk) for name, tool_risk in json.loads(tools)), first_args or "",
+        deadline_then, policy_note, tuple((name, tool_risk) for name, tool_risk in json.loads(tools)),
+        tuple(CallVariant(name, args, count) for name, args, count in json.loads(variants)),
     )  # fmt: skip
 
 

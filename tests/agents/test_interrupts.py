@@ -182,7 +182,7 @@ async def test_decisions_the_graph_does_not_allow_are_refused(pauses: Reviewer) 
         for answer in (edit(path="y"), respond("done")):
             with pytest.raises(Refused, match="approve, reject"):
                 await pauses.decide(review, answer)
-        with pytest.raises(Refused, match="has no action 7"):
+        with pytest.raises(Refused, match="has no call 8"):
             await pauses.inbox.reviews.decide(review, {7: approve()})
         await pauses.decide(review, approve())
         await pauses.result_of(run)

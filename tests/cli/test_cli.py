@@ -49,15 +49,16 @@ def test_commands_cover_a_run_from_launch_to_result(new_sandbox: SandboxFactory)
     assert "send" in sandbox.cli("queue").stdout
     assert "allowed: approve, reject" in sandbox.cli("show", "1").stdout
 
-    assert "no longer has" in sandbox.cli_error("decide", "1#0", "approve", "--digest", "0" * 64)
+    assert "no longer has" in sandbox.cli_error("decide", "1#1", "approve", "--digest", "0" * 64)
     now = sandbox.cli_json(
-        "decide", "1#0", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}', "--digest", first["digest"], "--reviewer", "zed"
+        "decide", "1#1", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}', "--digest", first["digest"], "--reviewer", "zed"
     )
     (decision,) = now["decisions"]
     assert (decision["slot"], decision["decision"], decision["by"]) == (0, "edit", "zed")
     assert decision["args"] == {"to": "zoë", "copies": 9007199254740993}
-    assert "still undecided: 1#1" in sandbox.cli("decide", "1#0", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}').stdout
-    assert "rejected" not in sandbox.cli("decide", "1#1", "reject", "--message", "keep it").stdout
+    assert "numbered from 1" in sandbox.cli_error("decide", "1#0", "approve")
+    assert "still undecided: 1#2" in sandbox.cli("decide", "1#1", "edit", "--args", '{"to": "zoë", "copies": 9007199254740993}').stdout
+    assert "rejected" not in sandbox.cli("decide", "1#2", "reject", "--message", "keep it").stdout
     assert "decided by" in sandbox.cli_error("decide", "1", "approve")
     assert sandbox.run_until_idle() == 0
     (run,) = sandbox.cli_json("runs")
@@ -140,10 +141,10 @@ def test_decide_command_with_a_wrong_decision_explains_it(new_sandbox: SandboxFa
         ("2", "respond"): "--message or --args",
         ("2", "respond", "--message", "a", "--args", "1"): "not both",
         ("2", "edit", "--args", "{}"): "cannot be answered with edit",
-        ("1#1", "approve"): "has no action 1",
+        ("1#2", "approve"): "has no call 2; it has call 1",
         ("99", "approve"): "there is no review 99",
         ("x", "approve"): "is not a review",
-        ("1#x", "approve"): "is not an action's slot",
+        ("1#x", "approve"): "is not a call's number, like 12#1",
         ("1" * 30, "approve"): "is not a review",
     }
     for args, sentence in mistakes.items():

@@ -48,8 +48,8 @@ def test_policy_replay_reports_changed_outcomes(new_sandbox: SandboxFactory) -> 
     assert sandbox.run_until_idle() == 0
     first, second = sandbox.cli_json("queue")
     for review in (first["review"], second["review"]):
-        sandbox.cli("decide", f"{review}#0", "approve")
-        sandbox.cli("decide", f"{review}#1", "reject")
+        sandbox.cli("decide", f"{review}#1", "approve")
+        sandbox.cli("decide", f"{review}#2", "reject")
     path = sandbox.folder / "tried.toml"
     path.write_text(
         '[[rule]]\nname = "deletes"\ntool = "delete"\noutcome = "auto"\n'
@@ -74,8 +74,8 @@ def test_policy_replay_of_an_approved_takeover_reports_no_change(new_sandbox: Sa
     path.write_text('[[rule]]\nname = "letters"\ntool = "send"\noutcome = "takeover"\n[[rule]]\nname = "rest"\noutcome = "ask"\n')
     sandbox.cli("launch", "batched", SENDS)
     assert sandbox.run_until_idle() == 0
-    sandbox.cli("decide", "1#0", "approve")
-    sandbox.cli("decide", "1#1", "reject")
+    sandbox.cli("decide", "1#1", "approve")
+    sandbox.cli("decide", "1#2", "reject")
     told = sandbox.cli_json("policy", "replay")
     assert (told["actions"], told["same"], told["differences"]) == (2, 2, [])
     path.write_text(path.read_text().replace("takeover", "ask"))

@@ -65,8 +65,8 @@ def test_policy_explain_gives_a_reason_for_every_rule(new_sandbox: SandboxFactor
     assert "\ntags: eu\n" in sandbox.cli("show", "r1").stdout
     assert send["when_asked"] == {"outcome": "ask", "rule": "letters", "reason": "rule 'letters' says ask"}
     assert (delete["verdict"]["outcome"], delete["verdict"]["rule"], delete["verdict"]["risk"]) == ("ask", "deletes", "irreversible")
-    shown = sandbox.cli("policy", "explain", "1#0").stdout
-    assert "#1" not in shown
+    shown = sandbox.cli("policy", "explain", "1#1").stdout
+    assert "#2" not in shown
     assert "  line 12  letters        matched    rule 'letters' says ask (args.to is \"ann@example.com\")" in shown
     assert shown.endswith("  → asks: rule 'letters' says ask\n")
 
@@ -79,13 +79,13 @@ def test_policy_explain_uses_the_current_policy_and_shows_the_earlier_verdict(ne
     assert sandbox.cli_json("policy", "explain", "1")["actions"][0]["steps"] == []
     path = sandbox.home.path / "policy.toml"
     path.write_text(POLICY.replace('outcome = "takeover"', 'outcome = "deny"').replace('tags = ["night"]\n', ""))
-    shown = sandbox.cli("policy", "explain", "1#0").stdout
+    shown = sandbox.cli("policy", "explain", "1#1").stdout
     assert "→ denied: rule 'night letters' says deny\n  when the review opened: there was no policy, and everything asked" in shown
     path.write_text("spot_chek = 1")
-    told = sandbox.cli_json("policy", "explain", "1#1")
+    told = sandbox.cli_json("policy", "explain", "1#2")
     assert "spot_chek" in told["problem"]
     assert "spot_chek" in told["actions"][0]["verdict"]["reason"]
-    assert "no action 7; it has 0, 1" in sandbox.cli_error("policy", "explain", "1#7")
+    assert "no call 8; it has calls 1 and 2" in sandbox.cli_error("policy", "explain", "1#8")
     assert "no review 9" in sandbox.cli_error("policy", "explain", "9")
     assert "'x' is not a review" in sandbox.cli_error("policy", "explain", "x")
 

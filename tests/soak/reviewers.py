@@ -15,7 +15,7 @@ from random import Random
 import psutil
 
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind, Review
+from hitl_tui.model import Answer, DecisionKind, Review, call_id
 from tests.soak.answers import answer
 from tests.soak.intent_log import IntentLog
 from tests.support.harness import ForkServer, Sandbox
@@ -143,7 +143,7 @@ class Reviewers:
         about = {"review": number, "run": review.row.run, "actor": "cli", "mark": review.row.note}
         slots = {action.slot: {"kind": said.kind, "args": said.args, "message": said.message}}
         intent_log.note("decide", "try", slots=slots, **about)
-        args = [f"{number}#{action.slot}", said.kind.value, "--digest", action.digest, "--grace", grace, *_told(said)]
+        args = [call_id(number, action.slot), said.kind.value, "--digest", action.digest, "--grace", grace, *_told(said)]
         code, error = await self._run(random, ["decide", *args])
         intent_log.note("decide", {0: "done", 1: "lost"}.get(code, "killed"), slots=slots, why=error, **about)
         if code == 0 and undoing:

@@ -284,18 +284,18 @@ def test_verify_finds_a_rewritten_log_by_its_saved_head(decided_home: Path, tmp_
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#0) is not what the log says"),
-        ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
-        ("UPDATE decisions SET at = at - 3600, viewed_ms = 60000 WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
-        ("UPDATE decisions SET superseded = 0 WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
-        ("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE id = 3", "decision 3 (review 3#0) is not what the log says"),
-        ("UPDATE decisions SET superseded = 1, undone_at = at WHERE id = 1", "decision 1 (review 1#0) is not what the log says"),
-        ("DELETE FROM decisions WHERE id = 2", "decision 2 (review 2#0) is gone"),
-        ("UPDATE actions SET args = replace(args, 'ann1', 'eve1')", "the action of decision 2 (review 2#0) is not what was decided"),
-        ("UPDATE actions SET name = 'send_male' WHERE review = 3", "the action of decision 3 (review 3#0) is not what was decided"),
-        (f"UPDATE actions SET args = '{{}}', digest = '{digest_of('send_mail', {})}'", "decision 1 (review 1#0) is not what was decided"),
-        ("UPDATE actions SET args = 'no JSON' WHERE review = 1", "decision 1 (review 1#0) is not what was decided"),
-        ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#0) is gone"),
+        ("UPDATE decisions SET kind = 'approve' WHERE id = 2", "decision 2 (review 2#1) is not what the log says"),
+        ("UPDATE decisions SET actor = 'bob' WHERE id = 1", "decision 1 (review 1#1) is not what the log says"),
+        ("UPDATE decisions SET at = at - 3600, viewed_ms = 60000 WHERE id = 1", "decision 1 (review 1#1) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0 WHERE id = 3", "decision 3 (review 3#1) is not what the log says"),
+        ("UPDATE decisions SET superseded = 0, undone_at = NULL WHERE id = 3", "decision 3 (review 3#1) is not what the log says"),
+        ("UPDATE decisions SET superseded = 1, undone_at = at WHERE id = 1", "decision 1 (review 1#1) is not what the log says"),
+        ("DELETE FROM decisions WHERE id = 2", "decision 2 (review 2#1) is gone"),
+        ("UPDATE actions SET args = replace(args, 'ann1', 'eve1')", "the action of decision 2 (review 2#1) is not what was decided"),
+        ("UPDATE actions SET name = 'send_male' WHERE review = 3", "the action of decision 3 (review 3#1) is not what was decided"),
+        (f"UPDATE actions SET args = '{{}}', digest = '{digest_of('send_mail', {})}'", "decision 1 (review 1#1) is not what was decided"),
+        ("UPDATE actions SET args = 'no JSON' WHERE review = 1", "decision 1 (review 1#1) is not what was decided"),
+        ("DELETE FROM actions WHERE review = 2", "the action of decision 2 (review 2#1) is gone"),
     ],
 )
 def test_verify_finds_a_changed_decision_or_action(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:
@@ -322,16 +322,16 @@ async def test_verify_accepts_undecided_actions_until_changed(tmp_path: Path, na
         await reconcile.reconcile(store, 1, "mail", "w", [Pause("i", PauseKind.QUESTION, "node", (), args, (action,), Context())], {})
         assert audit.verify(store.path).problem == ""
         await store.write("UPDATE actions SET args = '[1]'")
-        assert audit.verify(store.path).problem == "the action of review 1#0 is not what was asked: its row was changed"
+        assert audit.verify(store.path).problem == "the action of review 1#1 is not what was asked: its row was changed"
 
 
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("UPDATE history SET kind = 'approve'", "decision 2 (review 2#0) is not in the history as it was made"),
-        ("UPDATE history SET in_force = 1", "decision 3 (review 3#0) is not in the history as it was made"),
-        ("UPDATE history SET decision = 7 WHERE decision = 3", "decision 7 (review 3#0) is not in the history as it was made"),
-        ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#0) is gone from the history"),
+        ("UPDATE history SET kind = 'approve'", "decision 2 (review 2#1) is not in the history as it was made"),
+        ("UPDATE history SET in_force = 1", "decision 3 (review 3#1) is not in the history as it was made"),
+        ("UPDATE history SET decision = 7 WHERE decision = 3", "decision 7 (review 3#1) is not in the history as it was made"),
+        ("DELETE FROM history WHERE decision = 1", "decision 1 (review 1#1) is gone from the history"),
     ],
 )
 async def test_verify_finds_a_changed_history_and_repair_rebuilds_it(decided_home: Path, tmp_path: Path, sql: str, said: str) -> None:

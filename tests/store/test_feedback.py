@@ -104,8 +104,8 @@ async def test_rating_of_a_message_or_a_finished_run_is_stored(store: Store) -> 
         (Subject(9), "there is no run r9"),
         (Subject(1, 9, 0), "there is no review 9"),
         (Subject(2, 1, 0), "there is no review 1"),  # of that run
-        (Subject(1, 1, 5), "review 1 has no action 5; it has 0"),
-        (Subject(1, 1), "has no action None"),
+        (Subject(1, 1, 5), "review 1 has no such call; it has call 1"),
+        (Subject(1, 1), "has no such call"),
         (Subject(1, 4, 0), "there is no review 4"),
     ],
 )
@@ -119,7 +119,7 @@ async def test_rating_belongs_to_the_decision_it_was_given_for(store: Store) -> 
     ann = Inbox(store, "ann", grace_s=600)
     await ann.feedback.rate(Subject(1, 1, 0), -1)
     await ann.reviews.undo(1)
-    with pytest.raises(Refused, match=r"1#0 is not decided; .* decide it first"):
+    with pytest.raises(Refused, match=r"1#1 is not decided; .* decide it first"):
         await ann.feedback.rate(Subject(1, 1, 0), 1)
     await ann.reviews.decide(await ann.reviews.get(1), {0: YES})
     rows = {row.decision: row.rating for row in await ann.history.search("review:1")}
@@ -243,14 +243,14 @@ def test_export_excludes_decisions_rated_down(home: Path) -> None:
     good = [(True, 1), (False, 2), (True, 1)], 3, 1
     assert come_to() == good
     rate("bob", "down", "r1")
-    rate("ann", "up", "1#0")  # her rating is not bob's
-    rate("bob", "down", "3#0")
+    rate("ann", "up", "1#0")  # the only call may have its number of version 0.1.0; her rating is not bob's
+    rate("bob", "down", "3#1")
     rate("bob", "down", "4")
     assert come_to() == ([(False, 1), (False, 2)], 0, 0)
     assert [(row["review"], row["slot"]) for row in export(home, "jsonl")[0] if row["disliked"]] == [(1, 0), (3, 0), (4, 0)]
     rate("bob", "up", "1")  # later than the rating of the whole run
-    rate("bob", "none", "3#0")
-    rate("Bob", "up", "4#0")
+    rate("bob", "none", "3#1")
+    rate("Bob", "up", "4#1")
     assert come_to() == good
     assert [one["review"] for one in export(home, "jsonl", "--filter", "rating:up")[0]] == [1, 4]
 
@@ -298,14 +298,14 @@ async def test_prune_keeps_rated_runs(store: Store) -> None:
 
 def test_rate_command_rates_decisions_runs_and_lines(home: Path) -> None:
     assert [one["slot"] for one in told(home, "rate", "up", "3", "--reviewer", "bob")] == [0, 1]
-    [down] = told(home, "rate", "down", "3#1", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
+    [down] = told(home, "rate", "down", "3#2", "--comment", "to Bob\x1b", "--tag", "Tone", "--reviewer", "bob")
     assert {**down, "at": 0} == {"run": "r3", "review": "3", "slot": 1, "line": None, "rating": "down", "comment": "to Bob\x1b",
                                  "tags": ["tone"], "by": "bob", "at": 0}  # fmt: skip
     assert hitl(home, "rate", "up", "r1", "--reviewer", "bob") == (0, "rated r1: thumbs up\n")
     assert (hitl(home, "rate", "down", "r1#2", "--reviewer", "bob"))[0] == 0
     assert [(one["slot"], one["rating"]) for one in (told(home, "show", "3"))["feedback"]] == [(0, "up"), (1, "down")]
     assert [(one["line"], one["rating"]) for one in (told(home, "show", "r1"))["feedback"]] == [(None, "up"), (2, "down")]
-    assert "thumbs down on 3#1 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
+    assert "thumbs down on 3#2 by bob: to Bob⟨U+001B⟩ [tone]" in (hitl(home, "show", "3"))[1]
     assert "thumbs up on the whole run by bob" in (hitl(home, "show", "r1"))[1]
     assert (hitl(home, "rate", "none", "3", "--reviewer", "bob"))[0] == 0
     assert (told(home, "show", "3"))["feedback"] == []
@@ -315,7 +315,7 @@ def test_rate_command_rates_decisions_runs_and_lines(home: Path) -> None:
         (("up", "x"), "'x' is not a review"),
         (("up", "r1#x"), "'x' is not a line of its trace"),
         (("up", "9"), "there is no review 9"),
-        (("up", "1#4"), "review 1 has no action 4"),
+        (("up", "1#5"), "review 1 has no call 5; it has call 1"),
     ]:
         code, out = hitl(home, "rate", *args, "--reviewer", "bob")
         assert code == 1 and said in out, out

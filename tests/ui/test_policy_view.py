@@ -76,7 +76,7 @@ async def test_policy_view_explains_the_review_under_the_queue_cursor(start_cons
         assert "▶ large refunds matched: rule 'large refunds' says ask (args.amount is 420.0)" in walk
         assert "– refunds skipped: rule 'large refunds' comes before it" in walk
         await console.press("f1", "j", "f5")
-        assert "#0 send_email" in console.screen_text() and "#1 issue_note" in console.screen_text()
+        assert "1 send_email" in console.screen_text() and "2 issue_note" in console.screen_text()
         assert "matched: rule 'outgoing mail' says ask" in text(console, "#walk")
         await console.press("right_square_bracket")
         assert "· refunds its run has no tag eu" in text(console, "#walk")

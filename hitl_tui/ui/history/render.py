@@ -48,6 +48,8 @@ def entry_lines(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield line(row.replaced, "warning", "", 2)
     viewed = "" if row.viewed_ms is None else f", viewed for {viewed_duration(row.viewed_ms)}"
     yield line(f"waited {age(row.waited_s)}{viewed}{_outcome(entry, viewer)}", "muted", "", 2)
+    if row.together:
+        yield line(f"decided together with {row.set_size - 1:,} more: /set:{row.set_first} lists them", "muted", "", 2)
     if row.actor_kind is ActorKind.PERSON:
         yield line(_seen(row.seen), "warning" if row.seen is not None and row.seen < 1 else "muted", "", 2)
     if row.rule:
@@ -148,7 +150,7 @@ def _people(entry: HistoryEntry, viewer: Viewer) -> Iterator[Line]:
         yield from escalation_lines(one, viewer.reviewer, viewer.now)
     for endorsement in entry.endorsements:
         word, who = labels.DECIDED[endorsement.answer.kind][1], labels.actor(endorsement.actor, viewer.reviewer)
-        number = f" #{endorsement.slot}" if len(entry.review.actions) > 1 else ""
+        number = f" call {endorsement.slot + 1}" if len(entry.review.actions) > 1 else ""
         yield line(f"{word}{number} by {who} {at_time(endorsement.at, viewer.now)}", "", "agreed", LEAD, "accent")
     lead = "seen"
     for view in entry.views:

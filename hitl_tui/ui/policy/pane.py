@@ -100,8 +100,8 @@ class PolicyPane(DetailPane):
 def _titles(found: Explanation) -> dict[str, str]:
     """Slot → title of its tab; the first names the review."""
     first, *others = found.review.actions
-    number = f"#{first.slot} " if others else ""
+    number = f"{first.number} " if others else ""
     return {
         str(first.slot): f"Why {number}{one_line(first.name, 30)} · review {found.review.row.id}",
-        **{str(action.slot): f"#{action.slot} {one_line(action.name, 30)}" for action in others},
+        **{str(action.slot): f"{action.number} {one_line(action.name, 30)}" for action in others},
     }

@@ -1,31 +1,73 @@
-"""Where the arguments of neighbouring reviews differ, in few words for the list. Pure."""
+"""What the calls of a review ask for, and where neighbouring reviews differ, in few words for the list. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from hitl_tui import canonical_json
-from hitl_tui.model import Json, ReviewRow
+from hitl_tui.model import CallVariant, Json, ReviewRow
 from hitl_tui.sanitize import one_line
 
 VALUE_CELLS = 40
 """Cells of one value."""
+NAME_CELLS = 20
+"""Cells of a name."""
+VALUES = 3
+"""Values of an argument that are named where the calls of a review differ in it."""
 
 
-def differing(row: ReviewRow, above: ReviewRow | None) -> str:
-    """The arguments in which a review differs from the one above it that calls the same tool; empty where there is nothing to compare."""
-    if above is None or (row.agent, row.tools) != (above.agent, above.tools) or len(row.tools) != 1:
-        return ""
-    mine, other = _read(row.first_args), _read(above.first_args)
-    if mine is None or other is None:
-        return ""
-    if row.first_args == above.first_args:
+def asked(row: ReviewRow, above: ReviewRow | None) -> str:
+    """What a review asks for: only what differs from the one above it, where that calls the same tools of the same agent."""
+    is_alike = above is not None and (row.agent, row.tools) == (above.agent, above.tools)
+    other = above.variants if above is not None and is_alike else ()
+    if is_alike and row.variants == other:
         return "same arguments as above"
-    names = [name for name in mine if name not in other or mine[name] != other[name]]
-    gone = [f"no {one_line(name, 20)}" for name in other if name not in mine]
-    return " · ".join([f"{one_line(name, 20)} {_brief(mine[name])}" for name in names] + gone)
+    if len(row.tools) == 1:
+        return (_differing(row.variants[0], other[0]) if row.variants and other else "") or row.summary
+    tools = {name: _calls(_of(row.variants, name), _of(other, name)) for name in row.tool_counts}
+    told = {name: text for name, text in tools.items() if text}
+    parts = told.values() if len(tools) == 1 else (f"{one_line(name, NAME_CELLS)} {text}" for name, text in told.items())
+    return " · ".join(parts) or row.summary
+
+
+def _of(calls: Sequence[CallVariant], name: str) -> list[CallVariant]:
+    return [one for one in calls if one.name == name]
+
+
+def _calls(calls: Sequence[CallVariant], other: Sequence[CallVariant]) -> str:
+    """What one tool of several is asked for: `to ann, bob`; empty where its calls are those of the row above."""
+    if not calls or calls == other:
+        return ""
+    args = [_read(call.args) for call in calls]
+    known = [one for one in args if one is not None]
+    if len(known) < len(calls):
+        return one_line(calls[0].args, VALUE_CELLS)
+    if len(known) == 1:
+        return (_differing(calls[0], other[0]) if len(other) == 1 else "") or " ".join(_brief(value) for value in known[0].values())
+    return " ".join(f"{one_line(key, NAME_CELLS)} {_listed(key, known)}" for key in _uneven(known))
+
+
+def _uneven(args: Sequence[Mapping[str, Json]]) -> list[str]:
+    """The names of arguments that are not the same in all calls."""
+    names = dict.fromkeys(name for one in args for name in one)
+    return [name for name in names if len({canonical_json.canonical(one[name]) if name in one else "" for one in args}) > 1]
+
+
+def _listed(name: str, args: Sequence[Mapping[str, Json]]) -> str:
+    values = dict.fromkeys(_brief(one[name]) if name in one else "none" for one in args)
+    return ", ".join([*list(values)[:VALUES], *(["…"] if len(values) > VALUES else [])])
+
+
+def _differing(call: CallVariant, other: CallVariant) -> str:
+    """The arguments in which a call differs from another; empty where that cannot be told."""
+    mine, theirs = _read(call.args), _read(other.args)
+    if mine is None or theirs is None:
+        return ""
+    names = [name for name in mine if name not in theirs or mine[name] != theirs[name]]
+    gone = [f"no {one_line(name, NAME_CELLS)}" for name in theirs if name not in mine]
+    return " · ".join([f"{one_line(name, NAME_CELLS)} {_brief(mine[name])}" for name in names] + gone)
 
 
 def group_differences(args: Sequence[str]) -> str:
@@ -34,9 +76,7 @@ def group_differences(args: Sequence[str]) -> str:
     known = [one for one in read if one is not None]
     if len(known) < len(read):
         return ""
-    names = dict.fromkeys(name for one in known for name in one)
-    values = {name: {canonical_json.canonical(one[name]) if name in one else "" for one in known} for name in names}
-    differ = [name for name in names if len(values[name]) > 1]
+    differ = _uneven(known)
     if not differ:
         return "all calls are identical"
     if len(differ) > 1:

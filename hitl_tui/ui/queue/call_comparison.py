@@ -26,7 +26,7 @@ class ReviewCall:
     @property
     def label(self) -> str:
         """Run and, where the review has several calls, the call's number: `r7 call 2`."""
-        return f"r{self.review.row.run}" + (f" call {self.action.slot + 1}" if len(self.review.actions) > 1 else "")
+        return f"r{self.review.row.run}" + (f" call {self.action.number}" if len(self.review.actions) > 1 else "")
 
     @property
     def is_irreversible(self) -> bool:

@@ -11,7 +11,7 @@ from hitl_tui.model import Outcome, ReviewRow, ReviewState
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.messages import HintsChanged
-from hitl_tui.ui.queue.brief_args import differing
+from hitl_tui.ui.queue.brief_args import asked
 from hitl_tui.ui.queue.queue_order import Groups
 from hitl_tui.ui.review import assignment
 from hitl_tui.ui.text import labels
@@ -92,7 +92,7 @@ class QueueList(VirtualList[ReviewRow]):
             style = "muted" if row.is_claimed_by_another(self._reviewer, now) else "strong"
             yield from _first(row, width, when, style, self.groups.members(row.id), row.id in self.marks)
         else:
-            said = self.group_notes.get(row.id) or differing(row, self._above(row)) or row.summary
+            said = self.group_notes.get(row.id) or asked(row, self._above(row))
             yield from _second(row, width, assignment.phrases(row, self._reviewer, now), said)
 
     def _decided(self, row: ReviewRow, part: int, width: int) -> Iterator[Piece]:

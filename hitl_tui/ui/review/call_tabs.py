@@ -71,7 +71,7 @@ class CallTabs(StyledWidget):
         word = f" {word}" if here or decision else ""
         return [
             ("▸" if here else " ", "accent"),
-            (f"{action.slot + 1} {one_line(action.name, NAME)} ", "strong" if here else "muted"),
+            (f"{action.number} {one_line(action.name, NAME)} ", "strong" if here else "muted"),
             (f"{glyph}{word}  ", style),
         ]
 

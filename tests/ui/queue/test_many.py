@@ -72,6 +72,25 @@ async def test_marked_reviews_when_decided_together_are_undone_together(start_co
         assert await states(console.store) == ["open"] * 4 and console.app.query_one(QueueList).cursor == ids[0]
 
 
+async def test_decisions_made_together_are_a_set_in_the_history(start_console: StartConsole) -> None:
+    async with start_console("") as console:
+        ids = await add(console.store, *([restart(f"web-{n}")] for n in range(4)))
+        await shown(console, ids)
+        await console.press("g", "J", "J", "A")
+        await table(console)
+        await console.press("a")
+        await console.until_keys_accepted()
+        await console.press("a")
+        await console.press("f3")
+        await console.until_shown("set:1 ×3")
+        await console.press("j")
+        await console.until_shown("decided together with 2 more: /set:1 lists them")
+        [row] = await console.bob.history.search("-set:2")
+        assert (row.decision, row.together) == (4, None)
+        assert [one.decision for one in await console.bob.history.search("set:2")] == [3, 2, 1]
+        assert len(await console.bob.history.search("set:4")) == 1
+
+
 async def test_the_table_when_one_call_differs_shows_it_on_top(start_console: StartConsole) -> None:
     async with start_console("", grace_s=60) as console:
         odd = restart("web-1", args={"force": True})
@@ -224,6 +243,21 @@ async def test_rows_when_reviews_call_several_tools_name_all_and_say_what_differ
         await shown(console, ids)
         screen = await console.until_shown("run_shell, restart_", "host web-2")
         assert " r3 " in screen
+
+
+async def test_row_when_a_review_mixes_tools_shows_the_riskiest_first_at_80_columns(start_console: StartConsole) -> None:
+    async with start_console("", size=(80, 24)) as console:
+        mails = [seed.action("send_mail", {"to": f"{who}@example.com", "text": "Hi"}, place) for place, who in enumerate(("ann", "bob"))]
+        gone = [seed.action("delete", {"path": f"/tmp/{name}"}, place, risk="reversible") for place, name in enumerate("ab", 2)]
+        shell = seed.action("run_shell", {"command": "rm -r /srv"}, 4, risk="irreversible")
+        again = seed.action("run_shell", {"command": "rm -r /opt"}, 4, risk="irreversible")
+        ids = await add(console.store, [*mails, *gone, shell], [*mails, *gone, again], [restart("web-1", slot) for slot in range(40)])
+        await shown(console, ids)
+        rows = [row.strip("│▌ ") for row in console.screen_text().split("\n")]
+        assert any(row.startswith("run_shell, send_mail ×2, delete ×2") for row in rows), rows
+        assert any(row.startswith("run_shell rm -r /srv · send_mail to ann@example.com, bob@") for row in rows), rows
+        assert any(row.startswith("run_shell command rm -r /opt") and "send_mail" not in row for row in rows), rows
+        assert any(row.startswith("restart_service ×40") for row in rows) and any(row.startswith("web-1 api") for row in rows), rows
 
 
 async def test_a_snoozed_review_when_it_changes_comes_back(start_console: StartConsole) -> None:
