@@ -164,6 +164,10 @@ COMMANDS = (
     Command("text_page_up", "pageup,b", "page_up", "page up", "Scroll the text a page up.", "text"),
     Command("text_home", "g,home", "scroll_home", "top", "Go to the beginning of the text.", "text"),
     Command("text_end", "G,end", "scroll_end", "end", "Go to the end of the text.", "text"),
+    Command("search", "slash", "search", "search", "Search in the text; the hits are found while you type.", "text"),
+    Command("next_hit", "n,enter", "next_hit(1)", "next hit", "While a text is searched: go to the next hit.", "text"),
+    Command("previous_hit", "N,shift+enter", "next_hit(-1)", "previous hit", "While a text is searched: go to the hit before.", "text"),
+    Command("end_search", "escape", "end_search", "end search", "While a text is searched: end the search.", "text"),
 )
 BY_ID = {command.id: command for command in COMMANDS}
 DECIDES = frozenset({
@@ -172,7 +176,7 @@ DECIDES = frozenset({
     "accept_level", "set_level", "accept", "drop",
 })  # fmt: skip
 """Commands that change what an agent does: never by Enter, Escape or Tab, nor from the command palette."""
-MOVES = frozenset(command.id for command in COMMANDS if command.group in ("list", "text")) - {"open"} | {
+MOVES = frozenset(command.id for command in COMMANDS if command.group in ("list", "text")) - {"open", "search", "end_search"} | {
     "next_call", "previous_call", "next_tab", "previous_tab", "details_down", "details_up",
 }  # fmt: skip
 """Commands that act again while their key is held, and when several of their keys come at once."""
@@ -182,6 +186,12 @@ APART = (
     frozenset({"ratings", "insights", "policy", "lessons", "takeover"}),
 )
 """Groups that are never active together, so that they may share keys."""
+IN_TEXTS = {
+    "search": frozenset({"filter", "filter_runs", "filter_history"}),
+    "next_hit": frozenset({"new"}),
+    "end_search": frozenset({"back"}),
+}
+"""Commands of a text → those whose keys they may have: in a text the former acts, elsewhere the latter."""
 SAME_KEY = {"ctrl+m": "enter", "ctrl+j": "enter", "newline": "enter", "ctrl+i": "tab", "ctrl+left_square_bracket": "escape"}
 """Keys that terminals send as other keys."""
 NAMED_KEYS = frozenset(name for key in Keys if len(name := key.value.rpartition("+")[2]) > 1) - {"return", "ctrl-at"}
@@ -228,7 +238,7 @@ def read_keymap(keys: Mapping[str, str]) -> dict[str, str]:
     for command in COMMANDS:
         for key in _tidy(keys.get(command.id, command.keys)):
             for other in taken.setdefault(SAME_KEY.get(key, key), []):
-                if _together(command.group, other.group):
+                if _together(command, other):
                     raise BadHome(f"config.toml: the key {key} is given to {other.id} and {command.id}", "give one of them another key")
             taken[SAME_KEY.get(key, key)].append(command)
     return {id_: ",".join(_tidy(given)) for id_, given in keys.items()}
@@ -294,8 +304,11 @@ def _tidy(keys: str) -> list[str]:
     return [names.get(key.strip(), _key_name(key.strip())) for key in keys.split(",")]
 
 
-def _together(a: str, b: str) -> bool:
-    return a == b or not any({a, b} <= apart for apart in APART)
+def _together(a: Command, b: Command) -> bool:
+    """Whether both may be active at once, so that a key can be only one's."""
+    groups = {a.group, b.group}
+    in_texts = b.id in IN_TEXTS.get(a.id, ()) or a.id in IN_TEXTS.get(b.id, ())
+    return len(groups) == 1 or not (in_texts or any(groups <= apart for apart in APART))
 
 
 def grouped() -> Iterator[tuple[str, list[Command]]]:

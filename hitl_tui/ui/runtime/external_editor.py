@@ -12,20 +12,7 @@ from pathlib import Path
 from textual.app import App
 
 from hitl_tui.errors import Refused
-
-SUFFIXES = {
-    ".sql": {"sql"},
-    ".sh": {"command", "cmd", "script", "shell", "bash", "sh"},
-    ".py": {"code", "python"},
-    ".html": {"html"},
-    ".yaml": {"yaml", "yml"},
-    ".diff": {"diff", "patch"},
-}
-"""Suffix of a file by the words in the name of what it holds."""
-SQL = re.compile(
-    r"\s*(select\b.+\bfrom|insert\s+into|update\s+\S+\s+set|delete\s+from|with\s+\w+\s+as|(create|alter|drop)\s+(table|view|index))\b",
-    re.I | re.S,
-)
+from hitl_tui.ui.text.syntax import suffix_of
 
 
 def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> str:
@@ -47,14 +34,7 @@ def edit_outside(app: App[object], text: str, name: str = "arguments.json") -> s
 
 def file_name(name: str, text: str, is_json: bool = False) -> str:
     """A file name for a text, with the suffix of the language it is probably written in: Markdown if nothing says otherwise."""
-    words = set(re.split(r"[^a-z]+", name.lower()))
-    suffix = next((suffix for suffix, known in SUFFIXES.items() if words & known), ".md")
-    if is_json:
-        suffix = ".json"
-    elif text.startswith("#!"):
-        suffix = ".py" if "python" in text.partition("\n")[0] else ".sh"
-    elif SQL.match(text):
-        suffix = ".sql"
+    suffix = ".json" if is_json else suffix_of(name, text)
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)[:40].strip('_') or 'text'}{suffix}"
 
 

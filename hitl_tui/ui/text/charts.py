@@ -12,7 +12,7 @@ from hitl_tui.ui.widgets.styled_lines import Piece
 
 ACROSS = " ▏▎▍▌▋▊▉█"
 UP = " ▁▂▃▄▅▆▇█"
-WIDEST = 8
+WIDEST = 16
 """Cells of a column, with the gap after it."""
 
 

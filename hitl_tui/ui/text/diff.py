@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hitl_tui import canonical_json
 from hitl_tui.model import Json
 from hitl_tui.sanitize import visible_line
-from hitl_tui.ui.text.lines import BLANK, Line, Span, line
+from hitl_tui.ui.text.lines import BLANK, Line, json_spans, layered, line
+from hitl_tui.ui.text.syntax import Span, line_spans, suffix_of
 
 COMPARED = 4000
 """Lines beyond which a difference is only counted."""
@@ -22,6 +24,13 @@ WORDS = 2000
 SIMILAR = 0.4
 """Share of words that two lines have in common if one became the other."""
 
+BOLD = frozenset({"key", "literal", "title", "strong"})
+"""Styles of a text that are bold in a difference."""
+Mark = tuple[int, int]
+"""From and to, as offsets in a line."""
+Bold = list[list[Mark]]
+"""What is bold, by line."""
+
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -31,7 +40,7 @@ def difference_lines(before: Json, after: Json, same: str = "no difference to th
         yield line(same, "muted")
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield from _lines(_rows(before), _rows(after), _same_type(before, after))
+        yield from _lines(_rows(before), _rows(after), _same_type(before, after), _language("", after))
         return
     for name in [*before, *(name for name in after if name not in before)]:
         if name in before and name in after and _same(before[name], after[name]):
@@ -39,7 +48,8 @@ def difference_lines(before: Json, after: Json, same: str = "no difference to th
         word = "" if name in before and name in after else "  added" if name in after else "  removed"
         yield line(name + word, "strong")
         old, new = (_rows(values[name]) if name in values else [] for values in (before, after))
-        yield from _lines(old, new, bool(word) or _same_type(before[name], after[name]))
+        language = _language(name, after[name] if name in after else before[name])
+        yield from _lines(old, new, bool(word) or _same_type(before[name], after[name]), language)
         yield BLANK
 
 
@@ -51,27 +61,45 @@ def _same_type(a: Json, b: Json) -> bool:
     return isinstance(a, str) == isinstance(b, str)
 
 
+def _language(name: str, value: Json) -> str:
+    return suffix_of(name, value) if isinstance(value, str) else ".json"
+
+
 def _rows(value: Json) -> list[str]:
     return value.split("\n") if isinstance(value, str) else canonical_json.dumps(value, indent=2).split("\n")
 
 
-def _lines(before: list[str], after: list[str], same_type: bool) -> Iterator[Line]:
+def _lines(before: list[str], after: list[str], same_type: bool, language: str) -> Iterator[Line]:
     if len(before) + len(after) > COMPARED:
         yield line(f"{len(before):,} lines become {len(after):,}: too many to compare here", "muted")
         return
     blocks = difflib.SequenceMatcher(None, before, after)
+    bold = (_bold(before, language), _bold(after, language))
     if len(before) + len(after) < WHOLE:
-        yield from _block(blocks.get_opcodes(), before, after)
+        yield from _block(blocks.get_opcodes(), before, after, *bold)
     else:
         for number, block in enumerate(blocks.get_grouped_opcodes(2)):
             if number:
                 yield line("…", "muted", "", 2)
-            yield from _block(block, before, after)
+            yield from _block(block, before, after, *bold)
     if before == after and not same_type:
         yield line("the type changes: text and not text", "warning")
 
 
-def _block(codes: Sequence[tuple[str, int, int, int, int]], before: list[str], after: list[str]) -> Iterator[Line]:
+def _bold(rows: list[str], language: str) -> Bold:
+    """The names and keywords of each row: in a difference the colours say what was removed and added, and only weight is left."""
+    found = json_spans(rows) if language == ".json" else line_spans("\n".join(rows), language)
+    bold = [[(start, end) for start, end, style in spans if style in BOLD] for spans in found]
+    return bold + [[]] * (len(rows) - len(bold))
+
+
+def _block(
+    codes: Sequence[tuple[str, int, int, int, int]],
+    before: list[str],
+    after: list[str],
+    old_bold: Bold,
+    new_bold: Bold,
+) -> Iterator[Line]:
     for tag, a, b, c, d in codes:
         if tag == "equal":
             yield from (line(text, "muted", " ", 2) for text in before[a:b])
@@ -80,11 +108,11 @@ def _block(codes: Sequence[tuple[str, int, int, int, int]], before: list[str], a
         for old in range(a, b):
             new = pairs.get(old - a)
             marks = _changed_words(before[old], after[new + c])[0] if new is not None else None
-            yield _marked(before[old], "removed", "-", marks)
+            yield _marked(before[old], "removed", "-", marks, old_bold[old])
             if new is not None:
-                yield _marked(after[new + c], "added", "+", _changed_words(before[old], after[new + c])[1])
+                yield _marked(after[new + c], "added", "+", _changed_words(before[old], after[new + c])[1], new_bold[new + c])
         taken = set(pairs.values())
-        yield from (_marked(after[new], "added", "+", None) for new in range(c, d) if new - c not in taken)
+        yield from (_marked(after[new], "added", "+", None, new_bold[new]) for new in range(c, d) if new - c not in taken)
 
 
 def _pairs(before: list[str], after: list[str]) -> dict[int, int]:
@@ -132,10 +160,12 @@ def _offsets(words: Sequence[str], start: int, end: int) -> tuple[int, int]:
     return at, at + sum(map(len, words[start:end]))
 
 
-def _marked(text: str, style: str, sign: str, marks: list[tuple[int, int]] | None) -> Line:
-    """A line that was removed or added; without `marks` as a whole."""
+def _marked(text: str, style: str, sign: str, marks: list[Mark] | None, bold: list[Mark]) -> Line:
+    """A line that was removed or added; without `marks` as a whole. `bold` are offsets in the line as it is drawn."""
+    strong = [(start, end, f"{style}-strong") for start, end in bold]
     if not marks:
-        return line(text, style, sign, 2, style)
+        one = line(text, style, sign, 2, style)
+        return replace(one, spans=tuple(layered(strong, one.spans)))
     drawn, spans, at = "", [], 0
     for start, end in marks:
         for piece, mark in ((text[at:start], ""), (text[start:end], f"{style}-word")):
@@ -145,7 +175,8 @@ def _marked(text: str, style: str, sign: str, marks: list[tuple[int, int]] | Non
         at = end
     shown, codes = visible_line(text[at:])
     spans += list(_around(len(drawn), len(shown), codes, ""))
-    return Line(drawn + shown, style, tuple(spans), sign, style, 2)
+    drawn += shown
+    return Line(drawn, style, tuple(layered([] if "\t" in text else strong, spans)), sign, style, 2)
 
 
 def _around(start: int, length: int, codes: Sequence[tuple[int, int]], style: str) -> Iterator[Span]:

@@ -108,9 +108,9 @@ def actor(name: str, reviewer: str, kind: ActorKind = ActorKind.PERSON) -> str:
 
 
 def gauge(confidence: float) -> str:
-    """Five marks and the number."""
+    """Five marks."""
     full = max(0, min(5, round(confidence * 5)))
-    return f"{'▰' * full}{'▱' * (5 - full)} {confidence:.2f}"
+    return f"{'▰' * full}{'▱' * (5 - full)}"
 
 
 def risk_style(risk: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
 from hitl_tui import canonical_json
 from hitl_tui.sanitize import one_line, visible_line
+from hitl_tui.ui.text.syntax import Span, line_spans, suffix_of
 
 if TYPE_CHECKING:
     from hitl_tui.model import Json
@@ -28,9 +31,6 @@ _TOKEN = re.compile(
 
 BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
 """Lines, from the beginning of one, that are counted instead of drawn."""
-
-Span = tuple[int, int, str]
-"""From, to, style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,20 @@ def line(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style
     return Line(drawn, style, tuple((a, b, "code") for a, b in marks), visible_line(lead)[0], lead_style, indent)
 
 
-def paragraph(text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
-    """The text with its line breaks, a line at a time."""
+def paragraph(
+    text: str, style: str = "", lead: str = "", indent: int = 0, lead_style: str = "muted", colours: Iterator[Sequence[Span]] | None = None
+) -> Iterator[Line]:
+    """The text with its line breaks, a line at a time. `colours` are the styles of each line, as `syntax.line_spans` has them."""
     at = 0
     while True:
         if blank := BLANK_LINES.match(text, at):
             yield _blank_lines(blank[0], lead, indent, lead_style)
             at, lead = blank.end(), ""
+            deque(islice(colours or (), blank[0].count("\n")), maxlen=0)
         end = text.find("\n", at)
-        yield line(text[at:] if end < 0 else text[at:end], style, lead, indent, lead_style)
+        one = line(text[at:] if end < 0 else text[at:end], style, lead, indent, lead_style)
+        spans = next(colours, ()) if colours else ()
+        yield replace(one, spans=tuple(layered(spans, one.spans))) if spans else one
         if end < 0:
             return
         at, lead = end + 1, ""
@@ -93,16 +98,26 @@ def json_line(raw: str, lead: str = "", indent: int = 0, lead_style: str = "mute
     codes = [(a, b, "code") for a, b in marks]
     if len(drawn) > HIGHLIGHT_LIMIT:
         return Line(drawn, "string", tuple(codes), visible_line(lead)[0], lead_style, indent)
-    tokens = [(m.start(), m.end(), str(m.lastgroup)) for m in _TOKEN.finditer(drawn)]
-    return Line(drawn, "", tuple(_over(tokens, codes)), visible_line(lead)[0], lead_style, indent)
+    return Line(drawn, "", tuple(layered(_tokens(drawn), codes)), visible_line(lead)[0], lead_style, indent)
+
+
+def json_spans(rows: Iterable[str]) -> Iterator[Sequence[Span]]:
+    """The styles of each row of JSON text, as offsets in the row as it is drawn."""
+    for drawn, _ in map(visible_line, rows):
+        yield _tokens(drawn) if len(drawn) <= HIGHLIGHT_LIMIT else ()
+
+
+def _tokens(drawn: str) -> list[Span]:
+    return [(found.start(), found.end(), str(found.lastgroup)) for found in _TOKEN.finditer(drawn)]
 
 
 def value_lines(value: Json, lead: str = "", indent: int = 0, lead_style: str = "muted") -> Iterator[Line]:
     """A value as a person reads it: text as text, a plain value on its line, anything nested as JSON."""
     if isinstance(value, str):
-        yield from (
-            paragraph(value, "" if value else "muted", lead, indent, lead_style) if value else [line("(empty text)", "muted", lead, indent)]
-        )
+        if value:
+            yield from paragraph(value, "", lead, indent, lead_style, line_spans(value, suffix_of(lead, value)))
+        else:
+            yield line("(empty text)", "muted", lead, indent)
     else:
         yield from json_lines(value, lead, indent, lead_style)
 
@@ -122,19 +137,20 @@ def _cells(name: str) -> int:
     return cell_len(visible_line(name)[0])
 
 
-def _over(under: list[Span], marks: list[Span]) -> Iterator[Span]:
-    """Token spans with the codes cut out of them."""
+def layered(under: Iterable[Span], over: Sequence[Span]) -> list[Span]:
+    """Spans of two layers, each ordered and apart, as one layer: where both have a style, that of `over` is drawn."""
+    rest: list[Span] = []
     for start, end, style in under:
         at = start
-        for a, b, mark in marks:
-            if a >= end or b <= start:
+        for a, b, _ in over:
+            if a >= end or b <= at:
                 continue
             if a > at:
-                yield (at, a, style)
-            yield (a, b, mark)
+                rest.append((at, a, style))
             at = b
         if at < end:
-            yield (at, end, style)
+            rest.append((at, end, style))
+    return sorted([*rest, *over])
 
 
 def fit(text: str, cells: int) -> str:

@@ -160,6 +160,10 @@ class ListDetail(Widget, Generic[L, P]):
         """The key into the details, or back."""
         return ("back", "back") if self.is_inside else ("open", "details")
 
+    def find_hint(self, filter_command: str) -> Hint:
+        """What `/` does now: filter the list, or search in the details."""
+        return ("search", "search") if self.is_inside else (filter_command, "filter")
+
     def urgent_hints(self) -> list[Hint]:
         """What can only be done for a moment."""
         return []

@@ -32,11 +32,16 @@ STYLES = {
     "string": ("text-success", 1.0, ""),
     "number": ("text-warning", 1.0, ""),
     "literal": ("text-secondary", 1.0, "bold"),
+    "comment": ("foreground", 0.6, "italic"),
     "added": ("text-success", 1.0, ""),
     "removed": ("text-error", 1.0, ""),
     "added-word": ("text-success", 1.0, "bold underline"),
     "removed-word": ("text-error", 1.0, "bold underline"),
-    "rule": ("border", 1.0, ""),
+    "hit": ("text-accent", 1.0, "bold underline"),
+    "hit-here": ("text-accent", 1.0, "bold reverse"),
+    "added-strong": ("text-success", 1.0, "bold"),
+    "removed-strong": ("text-error", 1.0, "bold"),
+    "rule": ("edge", 1.0, ""),
 }
 """Style → theme variable, opacity, and what else; the words beside them must do without any of it."""
 

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import time
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 from rich.cells import cell_len, get_character_cell_size, set_cell_size
-from textual import events
+from textual import events, work
+from textual.reactive import reactive
 from textual.strip import Strip
 
 from hitl_tui.formatting import counted
-from hitl_tui.ui.commands import group
-from hitl_tui.ui.text.lines import Line
+from hitl_tui.sanitize import one_line
+from hitl_tui.ui.commands import active_key, group
+from hitl_tui.ui.runtime.errors import reports_errors
+from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, ask
+from hitl_tui.ui.text.lines import Line, layered
+from hitl_tui.ui.text.search import Hit, TextSearch
 from hitl_tui.ui.widgets.styled_lines import Piece, ScrollSurface
 
 SLICE_S = 0.005
 """How long one idle slice may take."""
 END_S = 0.2
 """How long going to the end may take; of a longer text the rest follows when idle."""
+SEARCH_KEYS = (("next_hit", "next"), ("previous_hit", "previous"), ("end_search", "ends"))
+"""Commands of a search that the last row names, with what their keys do."""
 
 
 class TextView(ScrollSurface):
     """Lines that can be scrolled to every character. Where they do not all fit, the last row says in words how many follow."""
 
     BINDINGS = group("text")
+
+    hits_told: reactive[str] = reactive("", repaint=False)
+    """Which hit of the search is shown, and how many there are; empty without a search."""
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -42,10 +53,13 @@ class TextView(ScrollSurface):
         self._is_at_end = True
         self.painted = False
         """Whether what is shown now has been on the screen."""
+        self._search: TextSearch | None = None
+        self._search_due = False
 
     def show(self, lines: Iterable[Line], at_end: bool = False) -> None:
         """Show another text from its top, or at its end until the person scrolls up."""
         self._source, self._lines = iter(lines), []
+        self._search, self.hits_told = None, ""
         self.painted = False
         self._follows_end, self._is_at_end = at_end, True
         self._restart()
@@ -59,6 +73,8 @@ class TextView(ScrollSurface):
         follow = self.scroll_offset.y >= self.max_scroll_y
         self._lines = [*islice(chain(self._lines, self._source), keep), *lines]
         self._source = iter(())
+        if self._search:
+            self._search.forget(keep)
         if self._whole and self._width:
             cut = bisect_left(self._row_line, keep)
             del self._row_line[cut:], self._row_start[cut:]
@@ -69,10 +85,105 @@ class TextView(ScrollSurface):
             self._restart()
         if follow:
             self.action_scroll_end()
+        self._search_on()
 
     def action_scroll_end(self) -> None:
         self._grow(0, time.monotonic() + END_S)
         super().action_scroll_end()
+
+    # Search
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("next_hit", "end_search"):
+            return self._search is not None
+        return not self.has_class("empty-page") if action == "search" else super().check_action(action, parameters)
+
+    @work(group=DIALOG_GROUP)
+    @reports_errors
+    async def action_search(self) -> None:
+        from hitl_tui.ui.dialogs.search import SearchScreen
+
+        await ask(self, SearchScreen(self))
+
+    def action_next_hit(self, by: int) -> None:
+        if self._search:
+            self._search.step(by)
+            self._show_hit()
+
+    def action_end_search(self) -> None:
+        self.find("")
+
+    @property
+    def top(self) -> tuple[int, int]:
+        """The line, and the offset in it, that the first row on the screen begins with."""
+        return self._row(self.scroll_offset.y)[:2] if self.scroll_offset.y < len(self._row_line) else (0, 0)
+
+    @property
+    def searched(self) -> str:
+        """The words that are searched for; empty without a search."""
+        return self._search.words if self._search else ""
+
+    def find(self, words: str, origin: tuple[int, int] | None = None) -> None:
+        """Highlight every place of the words, and show the first from `origin` on, a line and an offset; no words end the search."""
+        self._search = TextSearch(words, self.top if origin is None else origin) if words else None
+        self.hits_told = ""
+        self._measure()  # the last row tells of the search
+        self.refresh()
+        self._search_on()
+
+    def _search_on(self) -> None:
+        """Search for a slice of time; the rest when idle, also of lines that are not laid out yet."""
+        search = self._search
+        if search is None:
+            return
+        before = search.current
+        search.look(self._lines, time.monotonic() + SLICE_S, self._whole)
+        if search.current != before:
+            self._show_hit()
+        self.hits_told = search.told()
+        self.refresh()
+        if not search.is_complete and not self._search_due:
+            self._search_due = True
+            self.set_timer(0.02, self._search_again)
+
+    def _search_again(self) -> None:
+        self._search_due = False
+        self._search_on()
+
+    def _show_hit(self) -> None:
+        """Bring the hit that the person is at on the screen."""
+        search = self._search
+        if search is None or search.current is None:
+            return
+        line, start, until = search.current.line, search.current.start * search.current.in_text, time.monotonic() + END_S
+        while not self._whole and self._laid_out_to <= (line, start) and time.monotonic() < until:
+            self._grow(len(self._row_line) + 1000, 0)
+        first, over = bisect_left(self._row_line, line), bisect_right(self._row_line, line)
+        row = max(0, bisect_right(self._row_start, start, first, over) - 1)
+        if not self.scroll_offset.y <= row < self.scroll_offset.y + self.text_rows:
+            self.scroll_to(y=max(0, row - self.text_rows // 3), animate=False, immediate=True)
+        self.hits_told = search.told()
+        self.refresh()
+
+    @property
+    def _laid_out_to(self) -> tuple[int, int]:
+        return (self._row_line[-1], self._row_start[-1]) if self._row_line else (-1, 0)
+
+    def _highlighted(self, index: int, start: int, end: int) -> Line:
+        """A line with the hits of one of its rows marked."""
+        one = self._lines[index]
+        if self._search is None:
+            return one
+        search = self._search
+
+        def style(hit: Hit) -> str:
+            return "hit-here" if hit == search.current else "hit"
+
+        spans = [(hit.start, hit.end, style(hit)) for hit in search.in_row(index, start, end)]
+        lead = max(map(style, search.beside(index)), default=one.lead_style)
+        return replace(one, spans=tuple(layered(one.spans, spans)), lead_style=lead)
+
+    # Layout
 
     def on_resize(self, event: events.Resize) -> None:
         if self._room != self._width:
@@ -92,11 +203,20 @@ class TextView(ScrollSurface):
         self.painted = True
         row, width = y + self.scroll_offset.y, self.size.width
         if y >= self.text_rows:
-            return self.strip([(_joined(self.status(), width), "muted")], width, marked=True)
+            return self.strip([(_joined(self._last_row(), width), "muted")], width, marked=True)
         if row >= len(self._row_line):
             return self.strip([], width)
         index, start, end = self._row(row)
-        return self.strip(_pieces(self._lines[index], start, end), width, self._lines[index].is_console)
+        one = self._highlighted(index, start, end)
+        return self.strip(_pieces(one, start, end), width, one.is_console)
+
+    def _last_row(self) -> list[str]:
+        """The status, with the search after its first part."""
+        parts = self.status()
+        if self._search:
+            keys = [f"{key} {what}" for id_, what in SEARCH_KEYS if (key := active_key(self.app, id_))]
+            parts[1:1] = [f"/{one_line(self._search.words, 20)}: {self._search.told()}", *([", ".join(keys)] if keys else [])]
+        return parts
 
     def status(self) -> list[str]:
         """What the last row says of a text that does not fit, the most important first."""
@@ -107,8 +227,8 @@ class TextView(ScrollSurface):
 
     @property
     def goes_on(self) -> bool:
-        """Whether the text has more rows than fit, so that the last row of the view says so."""
-        return self.size.height > 1 and (not self._whole or len(self._row_line) > self.size.height)
+        """Whether the text has more rows than fit, or is searched, so that the last row of the view says so."""
+        return self.size.height > 1 and (not self._whole or len(self._row_line) > self.size.height or self._search is not None)
 
     @property
     def text_rows(self) -> int:
