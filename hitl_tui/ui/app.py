@@ -18,6 +18,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Static
 
 from hitl_tui.errors import BadHome, HitlError
@@ -31,8 +32,8 @@ from hitl_tui.ui.runtime.errors import STORE_ERRORS, report, reports_errors
 from hitl_tui.ui.runtime.key_queue import DIALOG_GROUP, KeyGate, KeyQueueScreen, ask, dialog_ready
 from hitl_tui.ui.runtime.textual_internals import LeavableApp
 from hitl_tui.ui.runtime.worker_pool import WorkerPool, edited_code, worker_status
-from hitl_tui.ui.theme import THEMES
-from hitl_tui.ui.views import VIEWS, OverlayScreen, ViewContext
+from hitl_tui.ui.theme import THEMES, completed
+from hitl_tui.ui.views import TOO_SMALL, VIEWS, OverlayScreen, ViewContext
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from hitl_tui.ui.widgets.key_bar import Hints, KeyBar
 from hitl_tui.ui.widgets.pause_banner import PauseBanner
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
 SMALLEST = (60, 16)
+"""Columns and rows below which nothing can be decided."""
 LAYOUTS = ((0, "-one"), (100, "-two"), (170, "-three"))
 """Width in columns → class of the layout: one, two or three panes."""
 LOW = 30
@@ -103,6 +105,8 @@ class HitlApp(LeavableApp):
         self._takeover_drafts: TakeoverDrafts = {}
         self._messages = Messages()
         self._message_due: Timer | None = None
+        self._had_focus: list[tuple[Screen[Any], Widget | None]] = []
+        """What had the focus on each screen before the terminal became too small."""
         self.keymap = read_keymap(settings.keys)
         self._key_gate = KeyGate(self, self._press)
         self._choose_theme(settings.theme)
@@ -114,7 +118,7 @@ class HitlApp(LeavableApp):
         yield PauseBanner()
         yield StatusLine()
         yield KeyBar(self.keymap).data_bind(hints=HitlApp.key_hints)
-        yield Static("the terminal is too small: hitl-tui needs 60×16", id="too-small")
+        yield Static(TOO_SMALL, id="too-small")
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._begin)  # the first frame waits for no view and no row
@@ -124,6 +128,10 @@ class HitlApp(LeavableApp):
         if theme_name not in self._themes:
             self._themes[theme_name] = super().get_theme(theme_name)
         return self._themes[theme_name]
+
+    def get_css_variables(self) -> dict[str, str]:
+        self.theme_variables = completed(super().get_css_variables())
+        return self.theme_variables
 
     @property
     def _view(self) -> ListDetail[Any, Any]:
@@ -268,6 +276,8 @@ class HitlApp(LeavableApp):
 
     async def on_event(self, event: events.Event) -> None:
         """Let the keys act that may; everything else is handled by Textual."""
+        if self.has_class("-too-small") and not self._leaves(event):
+            return
         if isinstance(event, KeysRead | PressSettled | events.Paste) and not event.is_forwarded:
             await self._has_view.wait()
             if await self._key_gate.take(event):
@@ -276,6 +286,16 @@ class HitlApp(LeavableApp):
             await self._press(event)
             return
         await super().on_event(event)
+
+    def _leaves(self, event: events.Event) -> bool:
+        """Whether an event is no input, or a key that leaves the console: what cannot be seen takes no other keys."""
+        if isinstance(event, KeysRead):
+            return len(event.keys) == 1 and event.keys[0].key in self._leaving_keys
+        return event.key in self._leaving_keys if isinstance(event, events.Key) else not isinstance(event, events.Paste)
+
+    @property
+    def _leaving_keys(self) -> list[str]:
+        return [key for key, active in self.screen.active_bindings.items() if active.binding.id in ("quit", "suspend")]
 
     async def _press(self, key: events.Key) -> None:
         """Keys act one after another: what one has opened gets the next, which is never heard behind it."""
@@ -304,7 +324,7 @@ class HitlApp(LeavableApp):
                 self._views[name] = await self._make(name)
         self._shown = VIEWS[name]
         for view in self._views.values():
-            view.display = view is self._view
+            view.display = view is self._view and not self.has_class("-too-small")
         self._view.shown(self._queue.selection)
         self.screen_stack[0].set_focus(self._view.focus_target)
         self.post_message(HintsChanged())
@@ -398,7 +418,12 @@ class HitlApp(LeavableApp):
         if not self._has_view.is_set():
             return
         command = BY_ID[message.command]
-        places: dict[str, DOMNode] = {"app": self, "list": self._view.items, "queue_list": self._view.items}
+        places: dict[str, DOMNode] = {
+            "app": self,
+            "list": self._view.items,
+            "queue_list": self._view.items,
+            "text": self.focused or self._view,
+        }
         node = places.get(command.group, self._view)
         self.run_worker(self.run_action(command.action, node), group="pressed")
 
@@ -438,7 +463,21 @@ class HitlApp(LeavableApp):
 
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
-        self.screen_stack[0].set_class(small, "-too-small")
+        if small == self.has_class("-too-small"):
+            return
+        if small:
+            self._had_focus = [(screen, screen.focused) for screen in self.screen_stack]
+        else:
+            self.call_after_refresh(self._focus_again)
+        self.set_class(small, "-too-small")
+        if self._has_view.is_set():
+            self._view.display = not small
+
+    def _focus_again(self) -> None:
+        """What is hidden loses the focus: give it back."""
+        for screen, focused in self._had_focus:
+            if focused is not None and focused.is_attached:
+                screen.set_focus(focused)
 
     def _choose_theme(self, name: str) -> None:
         for theme in THEMES:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
+
+from textual.color import Color
 from textual.theme import Theme
 
 DARK = Theme(
@@ -35,3 +39,54 @@ LIGHT = Theme(
     variables={"border": "#b9bec6", "scrollbar": "#b9bec6", "scrollbar-background": "#f7f7f5"},
 )
 THEMES = (DARK, LIGHT)
+DISTANCE = 70.0
+"""Distance of two colours in RGB from which they are told apart at a glance."""
+CONTRAST = 3.0
+"""Contrast with the background from which a line is well seen, as WCAG 2 has it for what is no text."""
+READABLE = 4.5
+"""The same for text."""
+
+
+def completed(variables: Mapping[str, str]) -> dict[str, str]:
+    """A theme's variables with those that the console adds.
+
+    `edge` and `edge-focus` are the borders of what has the keys not and has them; many themes give both the same colour. `text-accent`
+    differs from `text-warning` in every theme. The colours of ANSI themes are the terminal's own, and stay.
+    """
+    if Color.parse(variables["background"]).ansi is not None:
+        return {**variables, "edge": "ansi_bright_black", "edge-focus": variables["border"]}
+
+    def colour(name: str) -> Color:
+        found = Color.parse(variables[name])
+        return background.blend(found, found.a, alpha=1.0)
+
+    background = Color.parse(variables["background"])
+    warning = colour("text-warning")
+
+    def first(names: Iterable[str], contrast: float) -> str:
+        def is_good(found: Color) -> bool:
+            return distance(found, warning) >= DISTANCE and contrast_of(found, background) >= contrast
+
+        return variables[next((name for name in names if is_good(colour(name))), "foreground")]
+
+    quiet = background.blend(colour("foreground"), 0.3, alpha=1.0)
+    focus = first(("primary", "text-primary", "text-secondary", "secondary", "accent"), CONTRAST)
+    accent = first(("text-accent", "text-primary", "primary", "text-secondary", "secondary", "accent"), READABLE)
+    is_calm = contrast_of(colour("border"), background) < CONTRAST and distance(colour("border"), Color.parse(focus)) >= DISTANCE
+    return {**variables, "edge": variables["border"] if is_calm else quiet.hex, "edge-focus": focus, "text-accent": accent}
+
+
+def distance(a: Color, b: Color) -> float:
+    """How far apart two colours are in RGB: 0 to 441."""
+    return math.dist(a.rgb, b.rgb)
+
+
+def contrast_of(a: Color, b: Color) -> float:
+    """The contrast of two colours by WCAG 2: 1 to 21."""
+    darker, lighter = sorted((_luminance(a), _luminance(b)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

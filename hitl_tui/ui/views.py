@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from hitl_tui.ui.widgets.list_detail import ListDetail
 
 
+TOO_SMALL = "the terminal is too small: hitl-tui needs 60×16"
+"""What a screen shows in place of everything where nothing could be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewContext:
     """What every view is made with."""

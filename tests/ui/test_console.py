@@ -396,4 +396,5 @@ def test_reasons_of_one_of_several_calls_start_with_its_own() -> None:
         "The third call: Eve asked for it.",
         "I answer all three.",
     ]
-    assert [line.text for line in why_lines(call, context, shared=True)] == context.reasoning.split("\n")
+    assert [line.text for line in why_lines(call, context, shared=True)] == ["The third call: Eve asked for it.", "I answer all three."]
+    assert [line.text for line in why_lines(call, context)] == context.reasoning.split("\n")

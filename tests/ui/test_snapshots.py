@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from hitl_tui.agents.targets import root_of
 from hitl_tui.home import Home
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.model import Answer, DecisionKind, PauseKind
 from hitl_tui.policy.loader import Policies
 from hitl_tui.settings import Settings
 from hitl_tui.store import Store
@@ -46,9 +46,37 @@ async def fill(home: Home, what: str) -> None:
         of = await seed.add_project(store, (*seed.AGENTS, seed.BROKEN) if what == "empty" else seed.AGENTS)
         if what == "variety":
             await seed.add_every_kind(store, of, NOW)
+        if what == "long":
+            script = "#!/bin/bash\n" + "\n".join(f"echo step {n}  # one of many" for n in range(2_000))
+            await seed.add_waiting_run(store, of, "ops", seed.pause(PauseKind.TOOL_CALLS, seed.action("run_shell", {"command": script})))
+            await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 47,))
+        if what == "mixed":
+            await add_mixed(store, of)
         if what == "routed":
             await escalations.add_escalations(store, of, NOW)
         await seed.add_runs(store, of, NOW)
+
+
+async def add_mixed(store: Store, project: int) -> None:
+    """Add reviews of several tools, some of them alike, a failed run that ann had approved, and a pause of all agents."""
+    mails = [seed.mail(f"{name}@example.com", place) for place, name in enumerate(("bob", "eve"))]
+    gone = [seed.action("delete", {"path": f"/srv/{name}"}, place, risk="reversible") for place, name in enumerate(("old", "tmp"), 2)]
+    for command in ("kubectl delete pod api-0", "kubectl drain box-7"):
+        calls = [*mails, *gone, seed.action("run_shell", {"command": f"set -e\n{command}"}, 4, risk="irreversible")]
+        await seed.add_waiting_run(store, project, "ops", seed.pause(PauseKind.TOOL_CALLS, *calls))
+    restart = [seed.action("restart_service", {"host": "web-01", "service": "api"}, slot) for slot in range(40)]
+    await seed.add_waiting_run(store, project, "ops", seed.pause(PauseKind.TOOL_CALLS, *restart))
+    failed = await seed.add_waiting_run(store, project, "ops", seed.pause(PauseKind.TOOL_CALLS, seed.action("deploy", {"to": "prod"})))
+    ann = Inbox(store, "ann")
+    await ann.reviews.decide(await ann.reviews.get(failed), {0: Answer(DecisionKind.APPROVE)})
+    await store.db.execute("UPDATE reviews SET opened_at = ?", (NOW - 240,))
+    await store.db.execute("UPDATE reviews SET state = 'applied' WHERE id = ?", (failed,))
+    await store.db.execute(
+        "UPDATE runs SET state = 'failed', error = 'HTTPError 500', started_at = ?, ended_at = ? "
+        "WHERE id = (SELECT run FROM reviews WHERE id = ?)",
+        (NOW - 240, time.time(), failed),  # old failures are no news
+    )
+    await store.db.execute("INSERT INTO pauses (agent, actor, at) VALUES ('', 'bob', ?)", (NOW - 120,))
 
 
 async def decide_some(home: Home) -> None:
@@ -66,7 +94,26 @@ async def decide_some(home: Home) -> None:
         await store.db.execute("UPDATE reviews SET decided_at = ?, effective_at = ? + (id = 1) * 3 WHERE decided_at", (NOW, NOW))
 
 
-DIALOGS = {"reject": ["r", "2"], "edit": ["e"], "respond": ["m"], "new_run": ["n"], "help": ["question_mark"], "filter": ["slash"]}
+SIZES = (("_small", (80, 24), ""), ("_large_light", (200, 50), "hitl-light"))
+"""End of the name, size and theme of the slow pictures of each dialog; the gate has those of 120×36."""
+DIALOGS: dict[str, tuple[str, Sequence[str]]] = {
+    "reject": ("variety", ["r", "2"]),
+    "edit": ("variety", ["e"]),
+    "respond": ("variety", ["m"]),
+    "new_run": ("variety", ["n"]),
+    "new_run_form": ("variety", ["n", "down", "tab", *"bees"]),
+    "help": ("variety", ["question_mark"]),
+    "filter": ("variety", ["slash"]),
+    "search": ("variety", ["enter", "slash", *"invoice"]),
+    "searched": ("variety", ["enter", "slash", *"invoice", "enter"]),
+    "decide_many": ("mixed", ["A", "wait:500"]),
+    "snooze": ("variety", ["h"]),
+    "copy": ("variety", ["y"]),
+    "sort": ("variety", ["s"]),
+    "mixed": ("mixed", ["j"]),
+    "unseen": ("long", ["a"]),
+    "next_message": ("variety", ["f2", "j", "j", "m", *"and the rest?"]),
+}
 SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("queue_80x24", "variety", (80, 24), "", []),
     ("review_80x24", "variety", (80, 24), "", ["enter"]),
@@ -94,11 +141,16 @@ SCREENS: list[tuple[str, str, tuple[int, int], str, Sequence[str]]] = [
     ("revise", "variety", (120, 36), "", ["wait:500", "w", *"shorter", "wait:300"]),
     ("reject_80x24_light", "variety", (80, 24), "hitl-light", ["enter", "wait:500", "r", *"3 hosts"]),
     ("form_80x24", "variety", (80, 24), "", [*["j"] * 7, "wait:500", "enter", "wait:500", "m"]),
-    *[(name, "variety", (120, 36), "", ["wait:500", *keys]) for name, keys in DIALOGS.items()],
+    *[(name, what, (120, 36), "", ["wait:500", *keys]) for name, (what, keys) in DIALOGS.items()],
+]
+SLOW = [
+    pytest.param(f"{name}{end}", what, size, theme, ["wait:500", *keys], id=f"{name}{end}", marks=pytest.mark.slow)
+    for end, size, theme in SIZES
+    for name, (what, keys) in DIALOGS.items()
 ]
 
 
-@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), SCREENS, ids=[s[0] for s in SCREENS])
+@pytest.mark.parametrize(("name", "what", "size", "theme", "keys"), [*(pytest.param(*one, id=one[0]) for one in SCREENS), *SLOW])
 def test_screen(
     name: str,
     what: str,

@@ -17,16 +17,19 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
+from hitl_tui import canonical_json
 from hitl_tui.errors import HitlError
 from hitl_tui.model import Action, Answer
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.runtime.external_editor import edit_outside, file_name
 from hitl_tui.ui.runtime.key_queue import KeyQueueScreen
-from hitl_tui.ui.text.lines import table, value_lines
+from hitl_tui.ui.text.lines import line, table, value_lines
 from hitl_tui.ui.widgets.status_line import StatusLine
 from hitl_tui.ui.widgets.text_view import TextView
 
 T = TypeVar("T")
+ARGS_CELLS = 40
+"""Characters of the arguments of a call that has one row."""
 
 
 class DialogScreen(KeyQueueScreen[T | None]):
@@ -94,6 +97,9 @@ class DialogScreen(KeyQueueScreen[T | None]):
 class ReviewScreen(DialogScreen[T]):
     """Asks about a review, and shows when somebody else has decided it meanwhile."""
 
+    AUTO_FOCUS = ""
+    """The answer's field has the focus, not the question above it, which can be scrolled and would come first."""
+
     draft: str
     """What is typed, kept when the person goes back."""
     _outcome = ""
@@ -111,9 +117,6 @@ class ReviewScreen(DialogScreen[T]):
 class AnswerScreen(ReviewScreen[Answer]):
     """Asks for the decision on one action of a review."""
 
-    AUTO_FOCUS = ""
-    """The answer's field has the focus, not the question above it, which can be scrolled and would come first."""
-
 
 def question(action: Action) -> TextView:
     """What a review asks, to be seen above the answer; longer ones are scrolled."""
@@ -122,6 +125,16 @@ def question(action: Action) -> TextView:
     if isinstance(args, dict) and len(args) == 1 and action.args_schema is None and isinstance(only := next(iter(args.values())), str):
         args = only
     view.show(table(args.items()) if isinstance(args, dict) else value_lines(args))
+    return view
+
+
+def calls_view(actions: Sequence[Action]) -> TextView:
+    """The calls of a review, to be seen above what is asked about them: a row for each, and the only one in full."""
+    if len(actions) == 1:
+        return question(actions[0])
+    view = TextView(id="question")
+    told = (f"{one_line(action.name, 30)}  {canonical_json.one_line(action.args, ARGS_CELLS)}" for action in actions)
+    view.show(line(text, "", str(number), 3, "accent") for number, text in enumerate(told, 1))
     return view
 
 

@@ -10,9 +10,9 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from hitl_tui.model import ReviewRow
+from hitl_tui.model import Action, ReviewRow
 from hitl_tui.sanitize import one_line, visible
-from hitl_tui.ui.dialogs.base import ReviewScreen
+from hitl_tui.ui.dialogs.base import ReviewScreen, calls_view
 from hitl_tui.ui.runtime.errors import reports_errors
 
 Names = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
@@ -77,13 +77,15 @@ class ToInput(Input):
 class EscalateScreen(ReviewScreen[tuple[str, str]]):
     """Returns the recipient, empty for anyone, and the note. The draft holds the recipient on its first line, then the note."""
 
-    def __init__(self, row: ReviewRow, names: Names, draft: str) -> None:
-        super().__init__(f"Escalate {row.title}", [("↓", "next name"), ("enter", "next, then escalate"), ("esc", "back")])
-        self._row, self._names = row, names
+    def __init__(self, row: ReviewRow, actions: Sequence[Action], names: Names, draft: str) -> None:
+        super().__init__(f"Escalate {row.tools_told}", [("↓", "next name"), ("enter", "next, then escalate"), ("esc", "back")])
+        self._actions, self._names = actions, names
         self.draft = draft
 
     def body(self) -> Iterable[Widget]:
         to, _, note = self.draft.partition("\n")
+        if self._actions:
+            yield calls_view(self._actions)
         yield Static(Content("The review stays open, marked for the recipient, who is notified as policy.toml says."), classes="label")
         yield Static(Content.styled("to", "$foreground 60%"))
         yield ToInput(to)

@@ -25,22 +25,36 @@ RUN_FIELDS = (
 class FilterScreen(DialogScreen[str]):
     """Returns the filter; an empty one shows everything. The dialog stays open on a syntax error."""
 
-    def __init__(self, what: str, now: str, tried: Callable[[str], None] | None = None, fields: str = "") -> None:
-        """`tried` is called with every valid filter while it is typed, to show its result behind the dialog. `fields` replaces the help."""
+    def __init__(self, what: str, now: str, draft: str = "", tried: Callable[[str], None] | None = None, fields: str = "") -> None:
+        """What to filter, and how.
+
+        Args:
+            what: what is filtered, e.g. `queue`.
+            now: the filter in use.
+            draft: what was typed before the person went back; empty for nothing.
+            tried: called with every valid filter while it is typed, to show its result behind the dialog.
+            fields: replaces the help.
+        """
         super().__init__(f"Filter the {what}", [("enter", "filter"), ("empty", "shows everything"), ("esc", "back")])
-        self._now = now
+        self.draft = draft or now
+        """What is typed."""
         self._tried = tried
         self._fields = fields
         self.set_class(tried is not None, "-live")
 
     def body(self) -> Iterable[Widget]:
-        yield Input(self._now, placeholder="words, or agent: tool: by: since: …")
+        yield Input(self.draft, placeholder="words, or agent: tool: by: since: …")
         yield Static(self._fields or _help(), classes="label gap", markup=False)
 
     def field(self) -> Widget | None:
         return self.query_one(Input)
 
+    def on_mount(self) -> None:
+        if self._tried is not None and self._fits(self.draft):
+            self._tried(self.draft.strip())
+
     def on_input_changed(self, event: Input.Changed) -> None:
+        self.draft = event.value
         if self._tried is None:
             self.complain("")
         elif self._fits(event.value):

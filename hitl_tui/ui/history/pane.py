@@ -69,12 +69,20 @@ class HistoryPane(DetailPane):
     def _draw(self) -> None:
         entry = self.entry
         self.draw_title()
-        nobody = Viewer("", self._clock())  # so that no undo is offered here
-        facts = render.facts(entry.review, entry.action, entry.context, nobody) if entry else Content("")
-        self.query_one("#history-facts", Static).update(facts)
+        self._draw_facts()
         self.text.show(entry_lines(entry, self._viewer) if entry else ())
         self.query_one("#history-tabs", TabBar).retitle(titles(entry))
         self._draw_tab()
+
+    def on_resize(self) -> None:
+        self._draw_facts()
+
+    def _draw_facts(self) -> None:
+        entry, facts = self.entry, Content("")
+        if entry:
+            nobody = Viewer("", self._clock())  # so that no undo is offered here
+            facts = render.facts(entry.review, entry.action, entry.context, nobody, max(0, self.size.width - 2))
+        self.query_one("#history-facts", Static).update(facts)
 
     def _draw_tab(self) -> None:
         chosen = self.query_one("#history-tabs", TabBar).chosen
@@ -87,6 +95,6 @@ class HistoryPane(DetailPane):
         row, entry = self._row, self.entry
         if row is None:
             return "", ()
-        slot = f"  #{row.slot}" if entry and len(entry.review.actions) > 1 else ""
+        slot = f"  call {row.slot + 1}" if entry and len(entry.review.actions) > 1 else ""
         source = f"run r{row.run} · review {row.review}"
         return one_line(row.tool, 40) + slot, (f"{one_line(row.agent, 40)} · {source}", source)

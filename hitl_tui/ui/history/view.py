@@ -43,6 +43,7 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         super().__init__(context)
         inbox, clock = context.inbox, context.clock
         self._complete = False
+        self._typed_filter = ""
         self._reading = False
         self._loaded = False
         self.items = HistoryList(inbox.history.rows, self._moved, self._need_more, inbox.reviewer, clock)
@@ -184,7 +185,9 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
         before = self.items.filter
-        wanted = await ask(self, FilterScreen("history", before, self._search_soon))
+        screen = FilterScreen("history", before, self._typed_filter, self._search_soon)
+        wanted = await ask(self, screen)
+        self._typed_filter = screen.draft if wanted is None else ""
         self._search(before if wanted is None else wanted)
 
     def _search_soon(self, wanted: str) -> None:
@@ -202,4 +205,4 @@ class HistoryView(ListDetail[HistoryList, HistoryPane]):
         """The keys that work now."""
         if self.has_class("-empty"):
             return []
-        return [self.detail_hint, ("filter_history", "filter"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]
+        return [self.detail_hint, self.find_hint("filter_history"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]

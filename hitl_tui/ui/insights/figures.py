@@ -17,7 +17,7 @@ from hitl_tui.ui.text.lines import BLANK, Line, line
 
 ENOUGH = 2
 """Decisions below which shares say nothing."""
-LONGEST_BAR = 60
+LONGEST_BAR = 120
 MOST = 8
 """Arguments and reasons listed; the rest is counted."""
 TALL = 40

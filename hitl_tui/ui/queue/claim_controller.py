@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Protocol
 
 from textual.widget import Widget
@@ -10,7 +11,7 @@ from textual.widget import Widget
 from hitl_tui.errors import Refused
 from hitl_tui.formatting import age
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewRow, ReviewState, same_person
+from hitl_tui.model import Action, ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import visible
 from hitl_tui.ui.messages import RowsChanged
 from hitl_tui.ui.queue.prompts import Prompts
@@ -26,6 +27,10 @@ class ReviewSelection(Protocol):
     @property
     def row(self) -> ReviewRow | None:
         """The row under the cursor, where it is known."""
+
+    @property
+    def calls(self) -> Sequence[Action]:
+        """The calls of that review, once they are read."""
 
     @property
     def viewer(self) -> Viewer:
@@ -59,7 +64,7 @@ class ClaimController:
                 await self._inbox.reviews.claim(row.id)
             elif same_person(holder, viewer.reviewer):
                 await self._inbox.reviews.release(row.id)
-            elif (reason := await self._prompts.why_claim(row, viewer)) is not None:
+            elif (reason := await self._prompts.why_claim(row, self._here.calls, viewer)) is not None:
                 await self._inbox.reviews.claim(row.id, reason)
                 self._prompts.done(row.id, "claim")
         except STORE_ERRORS as error:
@@ -74,7 +79,7 @@ class ClaimController:
             row = None
         if row is None:
             return
-        while (asked := await self._prompts.escalation(row, functools.partial(self._names, row.id))) is not None:
+        while (asked := await self._prompts.escalation(row, self._here.calls, functools.partial(self._names, row.id))) is not None:
             try:
                 await self._inbox.reviews.escalate(row.id, *asked)
             except STORE_ERRORS as error:

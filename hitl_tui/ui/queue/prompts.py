@@ -73,6 +73,7 @@ class Prompts:
         self._settings = settings
         self._reasons = reasons
         self._drafts = Drafts()
+        self._typed_filter = ""
         self._open: tuple[int, ReviewScreen[Any]] | None = None
 
     @property
@@ -150,7 +151,10 @@ class Prompts:
         """Ask for a filter; None if the person went back."""
         from hitl_tui.ui.dialogs.filter import FilterScreen
 
-        return await ask(self._owner, FilterScreen("queue", now))
+        screen = FilterScreen("queue", now, self._typed_filter)
+        wanted = await ask(self._owner, screen)
+        self._typed_filter = screen.draft if wanted is None else ""
+        return wanted
 
     async def _reject(self, review: Review, action: Action, options: PromptOptions) -> Answer | None:
         from hitl_tui.ui.dialogs.reject import RejectScreen
@@ -176,20 +180,21 @@ class Prompts:
         screen = RespondScreen(review.row.kind, action, self._drafts.get(review.row.id, action.slot, "respond"))
         return await self._answer(review, action, "respond", screen)
 
-    async def why_claim(self, row: ReviewRow, viewer: Viewer) -> str | None:
-        """The reason for taking a review that somebody else has claimed; None if the person went back."""
+    async def why_claim(self, row: ReviewRow, actions: Sequence[Action], viewer: Viewer) -> str | None:
+        """The reason for taking a review that somebody else has claimed; None if the person went back. `actions`: its calls, if known."""
         from hitl_tui.ui.dialogs.reason import ReasonScreen
 
         until = until_time(row.claimed_until or viewer.now, viewer.now)
         who = one_line(row.claimed_by or "", 40)
         text = f"Claimed by {who} {until}. If you take it, the reason is recorded in its history."
-        return await self._about(row.id, 0, "claim", ReasonScreen(f"Claim {row.title}", text, draft=self._drafts.get(row.id, 0, "claim")))
+        screen = ReasonScreen(f"Claim {row.tools_told}", text, draft=self._drafts.get(row.id, 0, "claim"), calls=actions)
+        return await self._about(row.id, 0, "claim", screen)
 
-    async def escalation(self, row: ReviewRow, names: Names) -> tuple[str, str] | None:
-        """Recipient and note of an escalation; None if the person went back."""
+    async def escalation(self, row: ReviewRow, actions: Sequence[Action], names: Names) -> tuple[str, str] | None:
+        """Recipient and note of an escalation; None if the person went back. `actions`: the calls of the review, if known."""
         from hitl_tui.ui.dialogs.escalate import EscalateScreen
 
-        return await self._about(row.id, 0, "escalate", EscalateScreen(row, names, self._drafts.get(row.id, 0, "escalate")))
+        return await self._about(row.id, 0, "escalate", EscalateScreen(row, actions, names, self._drafts.get(row.id, 0, "escalate")))
 
     async def _answer(self, review: Review, action: Action, what: str, screen: AnswerScreen) -> Answer | None:
         return await self._about(review.row.id, action.slot, what, screen)

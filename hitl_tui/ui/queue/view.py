@@ -12,7 +12,7 @@ from textual.timer import Timer
 
 from hitl_tui.formatting import counted
 from hitl_tui.inbox import Changes
-from hitl_tui.model import DecisionKind, ReviewRow, ReviewState, Subject
+from hitl_tui.model import Action, DecisionKind, ReviewRow, ReviewState, Subject
 from hitl_tui.sanitize import one_line, visible
 from hitl_tui.ui.commands import group
 from hitl_tui.ui.feedback.controller import MESSAGE_HINT, RATING_HINTS, RatingController, Step
@@ -100,6 +100,12 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
     def row(self) -> ReviewRow | None:
         """Row of the review under the cursor; None until it is read."""
         return self.items.rows.get(self.items.cursor) if self.items.cursor is not None else None
+
+    @property
+    def calls(self) -> Sequence[Action]:
+        """The calls of the review under the cursor, once they are read."""
+        review = self.pane.review
+        return review.actions if review and review.row.id == self.items.cursor else ()
 
     @property
     def viewer(self) -> Viewer:
@@ -514,7 +520,7 @@ class QueueView(ListDetail[QueueList, ReviewPane]):
                 ("mark", "mark"),
                 ("context", "context"),
                 ("show_run", "its run"),
-                ("filter", "filter"),
+                self.find_hint("filter"),
                 ("order", "sort"),
                 ("snooze", "snooze"),
                 ("copy", "copy"),

@@ -172,7 +172,9 @@ class ReviewPane(DetailPane):
 
     def count_down(self) -> None:
         """Say anew how long it can be taken back, who has it, and when its time is over."""
-        facts = render.facts(self.review, self.action, self.surroundings, self.viewer) if self.review and self.action else Content("")
+        facts = Content("")
+        if self.review and self.action:
+            facts = render.facts(self.review, self.action, self.surroundings, self.viewer, max(0, self.size.width - 2))
         self.query_one("#facts", Static).update(facts, layout=False)
         line_, told = self.query_one("#hands", Static), self._hands()
         shown, line_.display = line_.display, bool(told)
@@ -226,6 +228,7 @@ class ReviewPane(DetailPane):
         return self.query_one("#surroundings", TextView) if self.zoomed else self.arguments
 
     def on_resize(self) -> None:
+        self.call_after_refresh(self.count_down)  # the facts have other room
         self.call_after_refresh(self._fit)
 
     def _draw(self, only_action: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from hitl_tui import canonical_json, free_questions
@@ -33,6 +34,8 @@ from hitl_tui.ui.text.lines import BLANK, Line, json_lines, line, paragraph, tab
 from hitl_tui.validation import can_revise
 
 TABS = ("Conversation", "Done so far", "Similar", "People", "Graph", "State", "Raw")
+GAP = 3
+"""Cells between the facts of the first line."""
 SPEAKER = 14
 """Cells of the column that says who speaks."""
 GONE = (ReviewState.STALE, ReviewState.EXPIRED, ReviewState.FAILED)
@@ -48,23 +51,29 @@ STATES = {
 ROLES = {"user": "accent", "agent": "strong", "tool": "muted", "system": "muted"}
 
 
-def facts(review: Review, action: Action, context: Context, viewer: Viewer) -> Content:
-    """The first line of a review: its state once it is decided, the kind of pause, and risk and confidence of the action."""
+def facts(review: Review, action: Action, context: Context, viewer: Viewer, room: int) -> Content:
+    """The first line of a review: its state once it is decided, the kind of pause, and risk and confidence of the action.
+
+    Where `room`, in cells, is short, the bar of the confidence goes first, then the model, then the kind; never a number.
+    """
     row, confidence, risk = review.row, action.confidence.value, action.risk or review.row.risk
     confidence = row.confidence if confidence is None else confidence
-    parts: list[tuple[str, str]] = [(labels.KINDS[row.kind], "$foreground 60%")]
-    if risk:
-        parts.insert(0, (one_line(risk, 20), f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
-    if row.route == Outcome.TAKEOVER and row.state == ReviewState.OPEN:
-        parts.insert(0, ("take over", "bold $error"))
-    if confidence is not None:
-        parts.append((f"confidence {labels.gauge(confidence)}", "$text-warning" if confidence < 0.5 else "$foreground 60%"))
-    if context.model:
-        parts.append((one_line(context.model, 40), "$foreground 60%"))
+    parts: list[tuple[str, str]] = []
     if row.state != ReviewState.OPEN:
         seconds = assignment.undo_seconds(row, viewer.reviewer, viewer.now)
-        parts.insert(0, (f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
-    return Content.assemble(*[piece for part in parts for piece in (part, "   ")])
+        parts.append((f"undo {seconds} s", "bold $text-accent") if seconds else (STATES[row.state], "bold"))
+    elif row.route == Outcome.TAKEOVER:
+        parts.append(("take over", "bold $error"))
+    if risk:
+        parts.append((one_line(risk, 20), f"bold ${'error' if labels.risk_style(risk) == 'error' else 'warning'}"))
+    elif row.kind.is_tool_call:
+        parts.append(("risk unknown", "$foreground 60%"))
+    kind, model = (labels.KINDS[row.kind], "$foreground 60%"), (one_line(context.model, 40), "$foreground 60%")
+    said = [] if confidence is None else [(f"confidence {confidence:.2f}", "$text-warning" if confidence < 0.5 else "$foreground 60%")]
+    bar = [(f"{text} {labels.gauge(confidence or 0.0)}", style) for text, style in said]
+    choices = ([*parts, kind, *bar, model], [*parts, kind, *said, model], [*parts, kind, *said], [*parts, *said])
+    shown = next((one for one in choices if sum(cell_len(text) + GAP for text, _ in one) <= room + GAP), choices[-1])
+    return Content.assemble(*[piece for part in shown if part[0] for piece in (part, " " * GAP)])
 
 
 def outcome(review: Review, viewer: Viewer) -> str:
@@ -206,12 +215,21 @@ def why_lines(
         yield from _escalated(activity.escalations[-1], context, viewer)
     yield from _routed(action)
     reasoning, description = context.reasoning.strip(), action.description.strip()
-    if not shared and reasoning:
-        yield from paragraph(reasoning)
-    if description and not _repeats(description, action) and description not in reasoning:
-        yield from paragraph(description, "muted")
-    if shared and reasoning:
-        yield from paragraph(reasoning)
+    if _repeats(description, action) or (description in reasoning and not shared):
+        description = ""
+    if shared:
+        reasoning = _without_lines(reasoning, description)
+    else:
+        description = _without_lines(description, reasoning)
+    for text, style in ((description, "muted"), (reasoning, "")) if shared else ((reasoning, ""), (description, "muted")):
+        if text:
+            yield from paragraph(text, style)
+
+
+def _without_lines(text: str, of: str) -> str:
+    """A text without the lines that another, which is shown beside it, has too."""
+    known = set(map(str.strip, of.split("\n"))) - {""}
+    return "\n".join(one for one in text.split("\n") if one.strip() not in known).strip("\n")
 
 
 def _escalated(last: Escalation, context: Context, viewer: Viewer) -> Iterator[Line]:

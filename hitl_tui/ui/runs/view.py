@@ -45,6 +45,7 @@ class RunsView(ListDetail[RunsList, RunPane]):
         """Failed runs that the reviewer had not seen when the list was read."""
         self._filter = ""
         """A line of the filter language; empty for everything."""
+        self._typed_filter = ""
         self._wanted: int | None = None
         """The run to go to once the list is read."""
         self._came_from_queue = False
@@ -178,7 +179,9 @@ class RunsView(ListDetail[RunsList, RunPane]):
     async def action_filter(self) -> None:
         from hitl_tui.ui.dialogs.filter import RUN_FIELDS, FilterScreen
 
-        wanted = await ask(self, FilterScreen("runs", self._filter, fields=RUN_FIELDS))
+        screen = FilterScreen("runs", self._filter, self._typed_filter, fields=RUN_FIELDS)
+        wanted = await ask(self, screen)
+        self._typed_filter = screen.draft if wanted is None else ""
         if wanted is not None and wanted != self._filter:
             await self._inbox.runs.matching_ids(wanted)  # refuses a field that runs do not have, before anything changes
             self._filter = wanted
@@ -278,4 +281,4 @@ class RunsView(ListDetail[RunsList, RunPane]):
         if run.state == RunState.DONE and takes_messages(run):
             hints.append(("continue", "next message"))
         hints += [("show_review", "review")] if run.state == RunState.WAITING else []
-        return [*hints, ("filter_runs", "filter"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]
+        return [*hints, self.find_hint("filter_runs"), *RATING_HINTS, ("next_tab", "next tab"), MESSAGE_HINT]

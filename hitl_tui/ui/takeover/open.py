@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from textual.app import App
 from textual.worker import get_current_worker
 
 from hitl_tui.errors import Refused
 from hitl_tui.inbox import Inbox
-from hitl_tui.model import ReviewState, same_person
+from hitl_tui.model import ReviewRow, ReviewState, same_person
 from hitl_tui.sanitize import one_line
 from hitl_tui.ui.dialogs.attention_result import CheckScreen
 from hitl_tui.ui.dialogs.reason import ReasonScreen
@@ -28,12 +28,14 @@ async def open_takeover(
     Raises:
         Refused: the run is running or done, or cannot be taken over.
     """
-    holder = await _holder(inbox, run, clock())
+    rows = [row for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
+    holder = await _holder(inbox, run, rows, clock())
     reason: str | None = ""
     if holder:
         name = one_line(holder, 40)
         question = f"{name} has it. If you take it over, the reason is recorded in its history."
-        reason = await ask(app, ReasonScreen(f"Take over run r{run}", question))
+        calls = [action for row in rows for action in (await inbox.reviews.get(row.id)).actions]
+        reason = await ask(app, ReasonScreen(f"Take over run r{run}", question, calls=calls))
     if reason is None:
         return
     try:
@@ -49,9 +51,9 @@ async def open_takeover(
     get_current_worker().advance()
 
 
-async def _holder(inbox: Inbox, run: int, now: float) -> str:
-    """Another person who has taken over the run or claimed one of its reviews; empty for nobody."""
+async def _holder(inbox: Inbox, run: int, rows: Sequence[ReviewRow], now: float) -> str:
+    """Another person who has taken over the run or claimed one of its open reviews; empty for nobody."""
     takeover = await inbox.takeovers.latest(run)
-    claimants = [row.claimant(now) for row in await inbox.reviews.of_run(run) if row.state == ReviewState.OPEN]
+    claimants = [row.claimant(now) for row in rows]
     holders = [takeover.actor if takeover and takeover.state == "open" else None, *claimants]
     return next((name for name in holders if name and not same_person(name, inbox.reviewer)), "")

@@ -30,7 +30,7 @@ from hitl_tui.ui.takeover.action_list import InterventionList
 from hitl_tui.ui.takeover.action_panel import ActionPanel
 from hitl_tui.ui.takeover.draft import Draft, Intervention
 from hitl_tui.ui.takeover.run_panel import RunDetails, RunPanel, read_run_details
-from hitl_tui.ui.views import OverlayScreen
+from hitl_tui.ui.views import TOO_SMALL, OverlayScreen
 from hitl_tui.ui.widgets.key_bar import Hint, KeyBar
 from hitl_tui.ui.widgets.status_line import StatusLine
 from hitl_tui.ui.widgets.text_view import TextView
@@ -98,6 +98,7 @@ class TakeOverScreen(OverlayScreen):
             yield ActionPanel(self.draft, self._keymap)
         yield StatusLine()
         yield KeyBar(self._keymap)
+        yield Static(TOO_SMALL, id="too-small")
 
     def on_mount(self) -> None:
         self._run_panel.show(self._details, self._takeover.note)

@@ -10,12 +10,18 @@ from textual import events
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from hitl_tui.sanitize import one_line
 from hitl_tui.ui.messages import CommandClicked
 from hitl_tui.ui.text.lines import fit
 from hitl_tui.ui.widgets.styled_lines import Piece, StyledWidget
 
-TITLE: Piece = (" hitl-tui ", "title")
-GAP = "   "
+TITLE = " hitl-tui   "
+GAPS = (3, 2, 1)
+"""Cells between titles, and before the reviewer: the widest that leaves room for the workers and the reviewer."""
+WORKER_CELLS = 20
+"""Cells of what is said of the workers that titles make room for; a problem may need more."""
+NAME_CELLS = 16
+"""Cells of a reviewer's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +49,59 @@ class HeaderBar(StyledWidget):
         super().__init__(id="top")
         self._titles = titles
         """View and title."""
+        self._places: list[tuple[int, str]] = []
+        """Where each title ends, and its view."""
 
     def render_line(self, y: int) -> Strip:
-        width, status = self.size.width, self.status
-        left: list[Piece] = [TITLE, ("  ", "")]
+        width, left = self.size.width, self._left()
+        right = self._right(width - _cells(left))
+        return self.strip([*left, (" " * (width - _cells(left) - _cells(right)), ""), *right], width)
+
+    def _left(self) -> list[Piece]:
+        """The console's name and the titles: where room is short the name goes, then gaps get narrow, then titles go that say nothing."""
+        needed = min(WORKER_CELLS, cell_len(self.status.worker)) + 1 + cell_len(self._reviewer) + 1
+        left: list[Piece] = []
+        for title, gap, is_whole in [(TITLE, GAPS[0], True), *((" ", gap, True) for gap in GAPS), (" ", 1, False)]:
+            left = self._titled(title, gap, is_whole)
+            if _cells(left) + needed <= self.size.width:
+                break
+        return left
+
+    def _titled(self, name: str, gap: int, is_whole: bool) -> list[Piece]:
+        self._places, at = [], cell_len(name)
+        pieces: list[Piece] = [(name, "title")]
         for view, title in self._titles:
-            here = view == status.view
-            failed = f" ✗{status.failed}" if view == "runs" and status.failed else ""
-            count = self._count(view).removesuffix(failed)
-            left += [(title, "title" if here else "muted"), (count, "accent" if here else "muted"), (failed, "error"), (GAP, "")]
-        room = width - _cells(left)
-        right = self._right(room)
-        return self.strip([*left, (" " * (room - _cells(right)), ""), *right], width)
+            here = view == self.status.view
+            failed = f" ✗{self.status.failed}" if view == "runs" and self.status.failed else ""
+            count = f" {count}" if (count := self.status.counts.get(view)) else ""
+            if not (is_whole or here or count or failed):
+                continue
+            pieces += [(title, "title" if here else "muted"), (count, "accent" if here else "muted"), (failed, "error"), (" " * gap, "")]
+            at += cell_len(title) + cell_len(count) + cell_len(failed) + gap
+            self._places.append((at, view))
+        return pieces
+
+    @property
+    def _reviewer(self) -> str:
+        return one_line(self.status.reviewer, NAME_CELLS)
 
     def _right(self, room: int) -> list[Piece]:
         """Worker, reviewer and time, as far as there is room; of a problem with a worker at least the beginning."""
         now = self.status
         worker: list[Piece] = [(now.worker, now.worker_style)] if now.worker else []
         named: list[Piece] = [("worker ", "muted"), *worker] if worker else []
-        reviewer, time, end = (f"{GAP}{now.reviewer}", "muted"), (f"{GAP}{now.time}", "muted"), (" ", "")
-        for pieces in ([*named, reviewer, time, end], [*named, reviewer, end], [*worker, reviewer, end], [*worker, end]):
+        apart, near, reviewer = ("   ", ""), (" ", ""), (self._reviewer, "muted")
+        time: list[Piece] = [(f"   {now.time}", "muted"), near]
+        for pieces in ([*named, apart, reviewer, *time], [*named, apart, reviewer, near], [*worker, apart, reviewer, near]):
             if _cells(pieces) <= room:
                 return pieces
-        left = max(0, room - cell_len("worker ") - 1)
-        return [("worker ", "muted"), (fit(now.worker, left), now.worker_style)] if now.worker_style == "error" and left else []
+        left = room - cell_len(self._reviewer) - 2
+        return [(fit(now.worker, left), now.worker_style), near, reviewer, near] if left > 0 else []
 
     def on_click(self, event: events.Click) -> None:
-        at = cell_len(TITLE[0]) + 2
-        for view, title in self._titles:
-            at += cell_len(title) + cell_len(self._count(view)) + len(GAP)
-            if event.x < at:
-                self.post_message(CommandClicked(view))
-                return
-
-    def _count(self, view: str) -> str:
-        """The count after a title, and of runs how many failed."""
-        count = self.status.counts.get(view)
-        failed = self.status.failed if view == "runs" else 0
-        return (f" {count}" if count else "") + (f" ✗{failed}" if failed else "")
+        view = next((view for end, view in self._places if event.x < end), None)
+        if view:
+            self.post_message(CommandClicked(view))
 
 
 def _cells(pieces: list[Piece]) -> int:

@@ -13,6 +13,7 @@ from hitl_tui.ui.queue.list import QueueList
 from hitl_tui.ui.review.context import ReviewContext, similar_title
 from hitl_tui.ui.review.pane import ReviewPane
 from hitl_tui.ui.widgets.tabs import TabBar
+from hitl_tui.ui.widgets.text_view import TextView
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import escalations, seed
 from tests.ui.queue.test_decisions import BATCH, MAIL, SQL
@@ -182,6 +183,18 @@ async def test_escalate_to_a_person_with_a_note_reaches_them(start_console: Star
         await bob.press("c")
         await ann.settle()
         assert "claimed by bob" in ann.screen_text() and "↑ escalated to bob" in ann.screen_text()
+
+
+async def test_dialogs_of_escalation_and_claim_show_the_calls_they_are_about(start_console: StartConsole) -> None:
+    async with start_console() as ann, second(ann) as bob:
+        await ann.press("exclamation_mark")
+        shown = ann.app.screen.query_one("#question", TextView)
+        assert "Re: invoice 4711" in "".join(segment.text for y in range(shown.size.height) for segment in shown.render_line(y))
+        await ann.press("escape", "j", "j", "j", "exclamation_mark")
+        await ann.until_shown("1  send_email  bob@example.com · Re:", "2  send_email  eve@example.com · Re:")
+        await bob.press("j", "j", "j", "c")
+        await ann.press("escape", "c")
+        await ann.until_shown("Claim send_email ×2", "2  send_email  eve@example.com · Re:")
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from textual.widgets import Input
 
-from hitl_tui.model import PauseKind
+from hitl_tui.model import Answer, DecisionKind, PauseKind
 from hitl_tui.ui.queue.list import QueueList
 from tests.ui.conftest import ConsoleDriver, StartConsole
 from tests.ui.homes import seed
@@ -35,6 +36,19 @@ async def test_filtered_queue_shows_matching_arrivals_only(start_console: StartC
         late = await ask(console, "mail_assistant")
         assert shown(console) == 3
         assert late in console.app.query_one(QueueList).order
+
+
+@pytest.mark.parametrize("view", ["f1", "f2", "f3"])
+async def test_filter_that_was_not_submitted_is_there_when_the_dialog_opens_again(start_console: StartConsole, view: str) -> None:
+    async with start_console() as console:
+        inbox = console.bob
+        await inbox.reviews.decide(await inbox.reviews.get(1), {0: Answer(DecisionKind.APPROVE)})
+        await console.press(view, "slash", *"agent:nobody", "escape")
+        assert "agent:nobody" not in console.screen_text()
+        await console.press("slash")
+        assert console.app.screen.query_one(Input).value == "agent:nobody"
+        await console.press(*["backspace"] * 12, "enter", "slash")
+        assert console.app.screen.query_one(Input).value == ""
 
 
 async def test_filtered_queue_keeps_items_that_no_longer_match(start_console: StartConsole) -> None:

@@ -1,0 +1,113 @@
+"""Terminals of 60×16 and smaller: the focused field is in view, and nothing is decided that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from textual.widgets import TextArea
+
+from hitl_tui.model import Answer, DecisionKind
+from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
+from tests.support.tiers import sampled
+from tests.ui.conftest import ConsoleDriver, StartConsole
+
+PLACES: dict[str, Sequence[str]] = {
+    "queue": ["f1"],
+    "review": ["enter"],
+    "why": ["enter", "tab"],
+    "search": ["enter", "slash", *"ann"],
+    "context": ["enter", "o"],
+    "runs": ["f2", "enter"],
+    "history": ["f3", "enter"],
+    "policy": ["f5"],
+    "help": ["question_mark"],
+    "filter": ["slash", *"agent:"],
+    "reject": ["enter", "r", *"because"],
+    "edit": ["enter", "e", "tab", "tab", *"Dear"],
+    "edit as JSON": ["enter", "e", "ctrl+t", "pagedown"],
+    "revise": ["enter", "w", *"shorter"],
+    "respond": ["enter", "m", *"done"],
+    "choices": [*["j"] * 6, "enter", "m", "2"],
+    "form": [*["j"] * 7, "enter", "m", "tab", "tab", "tab"],
+    "escalate": ["exclamation_mark", *"leads", "tab", *"why"],
+    "snooze": ["h"],
+    "sort": ["s"],
+    "pause": ["P"],
+    "copy": ["enter", "y"],
+    "decide many": ["j", "j", "j", "A"],
+    "new run": ["n", "tab", *"tidy"],
+    "rate": ["f3", "minus", "minus"],
+    "messages": ["enter", "asterisk"],
+    "takeover": ["t"],
+    "takeover editor": ["t", "ctrl+o", "3", *"try again"],
+    "takeover state": ["t", "ctrl+o", "4", "pagedown"],
+}
+
+
+def in_view(console: ConsoleDriver) -> bool:
+    """Whether what has the keys is on the screen; of a text area the row of its cursor."""
+    screen = console.app.screen
+    focused = screen.focused
+    assert focused is not None, "nothing has the keys"
+    place = screen._compositor.visible_widgets.get(focused)
+    if place is None:
+        return False
+    shown = place[0].intersection(place[1]).intersection(screen.size.region)
+    if isinstance(focused, TextArea):
+        x, y = focused.cursor_screen_offset
+        return shown.contains(x, y)
+    return shown.width >= 10 and shown.height >= 1
+
+
+@pytest.mark.parametrize("place", sampled(PLACES, gate=8))
+async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, place: str) -> None:
+    async with start_console(size=(60, 16)) as console:
+        if place in ("history", "rate"):
+            bob = console.bob.reviews
+            await bob.decide(await bob.get(2), {0: Answer(DecisionKind.APPROVE)})
+        for key in PLACES[place]:
+            await console.press(key)
+            await console.pilot.pause(0.05)
+        await console.settle()
+        await console.pilot.pause(0.2)
+        assert in_view(console), console.screen_text()
+
+
+async def test_terminal_that_is_too_small_says_so_and_decides_nothing(start_console: StartConsole) -> None:
+    async with start_console() as console:
+        for key, then in (("g", "Waiting"), ("r", "Reject send_email"), ("t", "Takeover")):
+            await console.press(key)
+            await console.pilot.resize_terminal(59, 16)
+            await console.pilot.pause(0.2)
+            assert "the terminal is too small: hitl-tui needs 60×16" in console.screen_text()
+            assert "send_email" not in console.screen_text()
+            for dead in ("a", "1", "enter", "ctrl+s", "escape"):
+                await console.pilot.press(dead)
+                await console.pilot.pause(0.05)
+            await console.pilot.resize_terminal(120, 36)
+            await console.pilot.pause(0.2)
+            assert then in console.screen_text() and console.app.screen.focused is not None
+            assert not await console.decisions_of(console.review_ids[0])
+            await console.press("escape")
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+async def test_header_names_the_workers_and_the_reviewer_at_every_width(start_console: StartConsole, width: int) -> None:
+    async with start_console(size=(width, 24)) as console:
+        bar = console.app.query_one(HeaderBar)
+        counts = {"queue": "12,345", "runs": "1,234", "policy": "◇2"}
+        bar.status = HeaderStatus("queue", counts, 7, "● 2 of 8 runs", "success", "ann", "14:02")
+        row = "".join(segment.text for segment in bar.render_line(0))
+        assert "● 2 of 8 runs" in row and "ann" in row and "Queue 12,345" in row and "✗7" in row and len(row) == width
+
+
+async def test_facts_where_room_is_short_keep_the_number_and_drop_the_bar(start_console: StartConsole) -> None:
+    async with start_console(size=(120, 36)) as console:
+        assert "irreversible" in console.screen_text() and "confidence 0.72 ▰▰▰▰▱" in console.screen_text()
+        await console.press("j")
+        await console.until_shown("risk unknown   tool call, stopped before its node   confidence 0.91")
+        assert "▰" not in console.screen_text()
+        await console.pilot.resize_terminal(60, 24)
+        await console.press("enter")
+        await console.until_shown("risk unknown   confidence 0.91")
