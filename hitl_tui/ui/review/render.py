@@ -71,7 +71,7 @@ def facts(review: Review, action: Action, context: Context, viewer: Viewer, room
     kind, model = (labels.KINDS[row.kind], "$foreground 60%"), (one_line(context.model, 40), "$foreground 60%")
     said = [] if confidence is None else [(f"confidence {confidence:.2f}", "$text-warning" if confidence < 0.5 else "$foreground 60%")]
     bar = [(f"{text} {labels.gauge(confidence or 0.0)}", style) for text, style in said]
-    choices = ([*parts, kind, *bar, model], [*parts, kind, *said, model], [*parts, kind, *said], [*parts, *said])
+    choices = ([*parts, kind, *bar, model], [*parts, kind, *said, model], [*parts, kind, *bar], [*parts, kind, *said], [*parts, *said])
     shown = next((one for one in choices if sum(cell_len(text) + GAP for text, _ in one) <= room + GAP), choices[-1])
     return Content.assemble(*[piece for part in shown if part[0] for piece in (part, " " * GAP)])
 
