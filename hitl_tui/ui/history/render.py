@@ -139,6 +139,7 @@ def _fields(body: Json) -> str:
     if not isinstance(body, dict):
         return canonical_json.dumps(body)
     parts = [(name, value) for name, value in body.items() if value is not None and value != ""]
+    parts = [("call", value + 1) if name == "slot" and isinstance(value, int) else (name, value) for name, value in parts]
     return " · ".join(
         f"{name} {value if isinstance(value, str) else canonical_json.dumps(value)}".replace("\n", "⏎") for name, value in parts
     )
