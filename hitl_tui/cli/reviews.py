@@ -73,7 +73,7 @@ def decide(
     review: str, decision: str, args_: str | None, message: str | None, digest: str | None, grace: str, json_: bool,
     home: str | None, reviewer: str | None,
 ) -> None:  # fmt: skip
-    """Decide a review (12), or one call of it (12#1 is the first).
+    """Decide a review (12), or one call of it (12#1).
 
     `edit --args` passes all arguments of the call, the unchanged ones too. `reject` with --args sends the call back for revision from
     your version. Where a rule needs two people, the second same decision counts.

@@ -11,6 +11,7 @@ from hitl_tui.model import Answer, DecisionKind
 from hitl_tui.ui.widgets.header import HeaderBar, HeaderStatus
 from tests.support.tiers import sampled
 from tests.ui.conftest import ConsoleDriver, StartConsole
+from tests.ui.homes.run_heads import add_heads
 
 PLACES: dict[str, Sequence[str]] = {
     "queue": ["f1"],
@@ -66,6 +67,7 @@ async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, pl
         if place in ("history", "rate"):
             bob = console.bob.reviews
             await bob.decide(await bob.get(2), {0: Answer(DecisionKind.APPROVE)})
+        await add_heads(console.store)
         for key in PLACES[place]:
             await console.press(key)
             await console.pilot.pause(0.05)
@@ -76,6 +78,7 @@ async def test_focused_field_is_in_view_at_60x16(start_console: StartConsole, pl
 
 async def test_terminal_that_is_too_small_says_so_and_decides_nothing(start_console: StartConsole) -> None:
     async with start_console() as console:
+        await add_heads(console.store)
         for key, then in (("g", "Waiting"), ("r", "Reject send_email"), ("t", "Takeover")):
             await console.press(key)
             await console.pilot.resize_terminal(59, 16)
