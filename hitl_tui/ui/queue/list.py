@@ -128,7 +128,9 @@ def _first(row: ReviewRow, width: int, when: Piece, style: str, members: Sequenc
 def _source(source: str, cells: int) -> str:
     """Agent and run; where room is short the agent is cut off, and never the run's number."""
     agent, _, run = source.rpartition(" ")
-    return fit(source, cells) if cell_len(source) <= cells or cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1)} {run}"
+    if cell_len(source) <= cells:
+        return fit(source, cells)
+    return fit(run, cells) if cells < len(run) + 3 else f"{fit(agent, cells - len(run) - 1)} {run}"
 
 
 def _second(row: ReviewRow, width: int, said: Sequence[assignment.Phrase], asked: str) -> Iterator[Piece]:
