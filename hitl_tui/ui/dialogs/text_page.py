@@ -15,7 +15,7 @@ class PageScreen(DialogScreen[None]):
     """Shows lines of text."""
 
     def __init__(self, title: str, lines: Sequence[Line]) -> None:
-        super().__init__(title, [("j k", "scroll"), ("esc", "back")])
+        super().__init__(title, [("j k", "scroll"), ("/", "search"), ("esc", "back")])
         self._text = lines
 
     def body(self) -> Iterable[Widget]:
