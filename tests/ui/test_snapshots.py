@@ -100,7 +100,7 @@ DIALOGS: dict[str, tuple[str, Sequence[str]]] = {
     "reject": ("variety", ["r", "2"]),
     "edit": ("variety", ["e"]),
     "respond": ("variety", ["m"]),
-    "new_run": ("variety", ["n"]),
+    "new_run": ("variety", ["n", "wait:800"]),
     "new_run_form": ("variety", ["n", "down", "tab", *"bees"]),
     "help": ("variety", ["question_mark"]),
     "filter": ("variety", ["slash"]),
